@@ -1,0 +1,262 @@
+"""The error tree: one class for each thing a caller can do about it.
+
+A `StoreError` carries a *scope*, which says how far it reaches:
+
+- `attempt`: this one request; the same request may succeed later (`Throttled`, `Unavailable`), or its
+  outcome is not known (`Ambiguous`) and has to be looked up before anything is sent again;
+- `object`: this one object; every other object goes on;
+- `run`: nothing else can succeed either; the run stops, keeps what it has and says why.
+
+Cancellation is never wrapped in any of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Scope(StrEnum):
+    """How far a `StoreError` reaches."""
+
+    ATTEMPT = "attempt"
+    OBJECT = "object"
+    RUN = "run"
+
+
+class EngineError(Exception):
+    """Base of everything the engine raises on purpose.
+
+    `advice` is a sentence that says what the user can do; `exit_code` is what the command line ends with
+    (docs/exit-codes.md).
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+
+class UsageError(EngineError):
+    """What was asked for does not make sense: a flag, a location, a combination of them."""
+
+    exit_code = 2
+
+
+class PlanError(EngineError):
+    """The plan is refused. `problems` lists every reason, each naming its line or route."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[str], *, advice: str = "") -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "The plan has one problem" if count == 1 else f"The plan has {count} problems"
+        super().__init__("\n".join([head + ":", *(f"  - {problem}" for problem in self.problems)]), advice=advice)
+
+
+class IntegrityError(EngineError):
+    """Bytes or digests that must agree do not. Reaches one object."""
+
+
+class LedgerError(EngineError):
+    """The ledger cannot be used."""
+
+
+class LedgerMissing(LedgerError):
+    """There is no ledger where one was expected."""
+
+
+class LedgerLocked(LedgerError):
+    """Another run holds this ledger."""
+
+
+class LedgerMismatch(LedgerError):
+    """The ledger is bound to another endpoint, other buckets or other routes."""
+
+
+class LedgerCorrupt(LedgerError):
+    """The file is not a ledger, is damaged, or could not be written in full."""
+
+
+class GateClosed(EngineError):
+    """Cleanup refused. `reasons` holds one line for each reason that is closed."""
+
+    exit_code = 5
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("\n".join(["The gate is closed:", *(f"  - {reason}" for reason in self.reasons)]))
+
+
+class StoreError(EngineError):
+    """A request to S3 did not succeed.
+
+    `operation` is the S3 action's name ("CopyObject"), `ref` what it was about ("s3://bucket/key"), `code` the
+    error code that S3 gave (or a short word of ours where S3 gave none), `request_id` what to quote to support.
+    """
+
+    scope: ClassVar[Scope]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str,
+        ref: str = "",
+        code: str = "",
+        request_id: str = "",
+        advice: str = "",
+    ) -> None:
+        super().__init__(message, advice=advice)
+        self.operation = operation
+        self.ref = ref
+        self.code = code
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        about = f" {self.ref}" if self.ref else ""
+        code = f" [{self.code}]" if self.code else ""
+        return f"{self.operation}{about}: {self.message}{code}"
+
+
+# --- scope: attempt ---------------------------------------------------------------------------------------
+
+
+class AttemptError(StoreError):
+    """This request did not succeed; the next may."""
+
+    scope = Scope.ATTEMPT
+
+
+class Throttled(AttemptError):
+    """503 SlowDown and its kin: S3 did not carry the request out and asks for fewer of them.
+
+    `retry_after_s` is the server's own wish, where it sent one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str,
+        ref: str = "",
+        code: str = "SlowDown",
+        request_id: str = "",
+        advice: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, operation=operation, ref=ref, code=code, request_id=request_id, advice=advice)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(AttemptError):
+    """The request was certainly not carried out: no connection, or refused before it was read."""
+
+
+class Ambiguous(AttemptError):
+    """The request may or may not have been carried out: reset, time-out, 500, an answer cut short, or a
+    success without an ETag. A conditional write is never sent again after this without a look at the target."""
+
+
+# --- scope: object ----------------------------------------------------------------------------------------
+
+
+class ObjectError(StoreError):
+    """This object cannot be done now; the others can."""
+
+    scope = Scope.OBJECT
+
+
+class NotFound(ObjectError):
+    """404 for a key, or for an upload id (code `NoSuchUpload`)."""
+
+
+class PreconditionFailed(ObjectError):
+    """412. `condition` is the header that S3 says failed ("x-amz-copy-source-if-match", "If-None-Match",
+    "If-Match"), or empty where the server does not say: source changed, target there, or our own lost success."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str,
+        ref: str = "",
+        code: str = "PreconditionFailed",
+        request_id: str = "",
+        advice: str = "",
+        condition: str = "",
+    ) -> None:
+        super().__init__(message, operation=operation, ref=ref, code=code, request_id=request_id, advice=advice)
+        self.condition = condition
+
+
+class Conflict(ObjectError):
+    """409 ConditionalRequestConflict: another write to the same key was under way. A copy may be sent again, an
+    upload has to be started anew."""
+
+
+class AccessDenied(ObjectError):
+    """403 for this key. Without s3:ListBucket it can also mean that the key does not exist."""
+
+
+class Archived(ObjectError):
+    """The object must be restored before it can be read (InvalidObjectState, ObjectNotInActiveTierError)."""
+
+
+class Rejected(ObjectError):
+    """S3 understood the request and will not do it: InvalidRequest, EntityTooLarge, InvalidPart, and so on."""
+
+
+class Unsupported(ObjectError):
+    """501 NotImplemented: this server does not know the operation or the condition."""
+
+
+# --- scope: run -------------------------------------------------------------------------------------------
+
+
+class RunError(StoreError):
+    """Nothing else can succeed either."""
+
+    scope = Scope.RUN
+
+
+class BadCredentials(RunError):
+    """Missing, wrong or expired credentials."""
+
+
+class BucketMissing(RunError):
+    """The bucket does not exist, or is in another region or account."""
+
+
+class WrongRegion(RunError):
+    """301 or 400 with the right region in a header. `region` is what the server says, where it says it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str,
+        ref: str = "",
+        code: str = "PermanentRedirect",
+        request_id: str = "",
+        advice: str = "",
+        region: str = "",
+    ) -> None:
+        super().__init__(message, operation=operation, ref=ref, code=code, request_id=request_id, advice=advice)
+        self.region = region
+
+
+class ClockSkew(RunError):
+    """RequestTimeTooSkewed: this machine's clock is too far from S3's."""
+
+
+class Unreachable(RunError):
+    """The endpoint cannot be used at all: name not found, TLS refused, or nothing answered for too long."""
+
+
+class ListingBroken(RunError):
+    """A listing whose keys do not rise, repeats its token or lacks what it must carry cannot be joined."""

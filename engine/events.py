@@ -1,0 +1,85 @@
+"""What a run tells whoever listens: frozen events, one class each. The library neither prints nor exits.
+
+`--json` writes these as NDJSON, one object a line, with the class's `event` name (docs/json.md); the progress bar
+reads the same values. Counts are always of the whole run so far, so that a lost event loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    event: ClassVar[str] = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """A command began work on a ledger. `resumed` says that the ledger held objects already."""
+
+    event: ClassVar[str] = "started"
+    command: str
+    plan: str
+    ledger: str
+    endpoint: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Event):
+    """Sent a few times a second. `listed` grows while the listing goes on; `listing_done` says it has ended."""
+
+    event: ClassVar[str] = "progress"
+    listed: int
+    listed_bytes: int
+    listing_done: bool
+    done: int
+    done_bytes: int
+    copied: int
+    found: int
+    aside: int
+    requests: int
+    throttled: int
+    rate_rps: float
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectAside(Event):
+    """One object was set aside: failed, drifted, conflict, archived or damaged."""
+
+    event: ClassVar[str] = "object"
+    route: str
+    key: str
+    state: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotClosed(Event):
+    """The source listing of a route reached its end."""
+
+    event: ClassVar[str] = "snapshot"
+    route: str
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """Something a user should know that stops nothing: an orphaned upload, a server that ignores a condition."""
+
+    event: ClassVar[str] = "notice"
+    code: str
+    message: str
+
+
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A listener for callers that do not listen."""

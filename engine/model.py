@@ -1,0 +1,194 @@
+"""The values that everything else speaks in: frozen, small, without behaviour that could wait or fail.
+
+The ones made once for each object are named tuples (a third of the cost of a frozen dataclass); the rest are
+frozen, slotted dataclasses. ETags are kept bare, without quotes. Times of S3 are kept as the text that S3 sent,
+ISO 8601 in UTC ("2026-01-31T10:00:00.000Z"), which sorts as time does and costs no parsing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+ABSENT = "*"
+"""As a `target_condition`: the target must not exist (`If-None-Match: *`). Any other text is an ETag that the
+target must still bear (`If-Match`)."""
+
+
+class Proof(IntEnum):
+    """How far a copy is proven, each level including the one below it.
+
+    SIZE: both listings give the same length. DIGEST: an ETag or checksum that S3 computed on both sides, of like
+    form, is equal. BYTES: both sides were read and their xxh3-128 is equal.
+    """
+
+    NONE = 0
+    SIZE = 1
+    DIGEST = 2
+    BYTES = 3
+
+
+class Overwrite(StrEnum):
+    """What may happen to a target that holds something we did not write."""
+
+    NEVER = "never"
+    IF_DIFFERENT = "if-different"
+    ALWAYS = "always"
+
+
+class ObjectRef(NamedTuple):
+    """One object's address."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """`s3://bucket/prefix/` (everything under it) or `s3://bucket/key` (that one exact key)."""
+
+    bucket: str
+    key: str
+
+    @property
+    def is_prefix(self) -> bool:
+        return self.key == "" or self.key.endswith("/")
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class Checksum(NamedTuple):
+    """A checksum that S3 keeps with an object.
+
+    `algorithm` as S3 spells it ("CRC64NVME", "SHA256", …), `type` "FULL_OBJECT" or "COMPOSITE", `value` base64.
+    """
+
+    algorithm: str
+    type: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.type}:{self.value}"
+
+
+class ListedObject(NamedTuple):
+    """One line of a listing. `checksum` is "ALGORITHM:TYPE" where the listing says it, else empty; `restored` is
+    true for an archived object with a readable temporary copy (RestoreStatus)."""
+
+    key: str
+    size: int
+    etag: str
+    modified: str
+    storage_class: str = "STANDARD"
+    checksum: str = ""
+    restored: bool = False
+
+
+class Page(NamedTuple):
+    """Up to 1,000 listed objects in key order; `next_token` is None on the last page."""
+
+    objects: list[ListedObject]
+    next_token: str | None = None
+    common_prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """`algorithm` "AES256", "aws:kms" or "aws:kms:dsse"; the key's id or ARN for KMS."""
+
+    algorithm: str
+    kms_key_id: str = ""
+    bucket_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLock:
+    """Retention and legal hold. `retain_until` is ISO 8601."""
+
+    mode: str = ""
+    retain_until: str = ""
+    legal_hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """Everything that an object carries besides its bytes. Empty text means absent; `tags` is None where they
+    were not read. `expires` is the header's own text."""
+
+    content_type: str = ""
+    content_encoding: str = ""
+    content_disposition: str = ""
+    content_language: str = ""
+    cache_control: str = ""
+    expires: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+    tags: tuple[tuple[str, str], ...] | None = None
+    storage_class: str = "STANDARD"
+    website_redirect: str = ""
+    encryption: Encryption | None = None
+    lock: ObjectLock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHead:
+    """What HEAD says. `size` is the whole object's length, also for a HEAD of one part, whose own length is then
+    `part_size`. `tag_count` is None where S3 did not say (which is not the same as none). `date` is the server's
+    clock, as in the Date header. `checksums` only where they were asked for."""
+
+    size: int
+    etag: str
+    modified: str
+    properties: Properties = field(default_factory=Properties)
+    checksums: tuple[Checksum, ...] = ()
+    parts_count: int | None = None
+    part_size: int | None = None
+    version_id: str = ""
+    tag_count: int | None = None
+    archive_status: str = ""
+    restored: bool = False
+    date: str = ""
+
+
+class CopyResult(NamedTuple):
+    """The answer to CopyObject or CompleteMultipartUpload. `encryption` is the algorithm that the target was
+    written with, as the answer's headers say (empty: the server did not say)."""
+
+    etag: str
+    modified: str = ""
+    checksums: tuple[Checksum, ...] = ()
+    version_id: str = ""
+    encryption: str = ""
+
+
+class UploadedPart(NamedTuple):
+    """A part that is in place, as UploadPartCopy or ListParts answered."""
+
+    number: int
+    etag: str
+    size: int = -1
+    checksums: tuple[Checksum, ...] = ()
+
+
+class UploadRef(NamedTuple):
+    """One multipart upload under way."""
+
+    target: ObjectRef
+    upload_id: str
+
+
+class UploadInfo(NamedTuple):
+    """A line of ListMultipartUploads. `initiated` is ISO 8601."""
+
+    key: str
+    upload_id: str
+    initiated: str
+    owner_id: str = ""
+    initiator_id: str = ""

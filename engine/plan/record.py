@@ -1,0 +1,121 @@
+"""What the ledger takes and gives: one small value for each thing that is known of an object.
+
+`key` is always relative to the route's source (empty for a route of one exact key), so that one text is the
+object's name on both sides. `held` is what the target held when the decision was made: empty for nothing, else
+its ETag.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.model import Proof
+from engine.plan.lifecycle import State
+
+
+class Entry(NamedTuple):
+    """What the join needs to know of an object that the ledger has met before."""
+
+    key: str
+    size: int
+    source_etag: str
+    state: State
+    held: str
+    target_etag: str
+    proof: Proof
+
+
+class Decision(NamedTuple):
+    """What was decided for one listed object, committed before anything is done about it.
+
+    `state` PLANNED: it is to be copied; COPIED: found in place (`found`, with the target's ETag, the proof that
+    the listings give and what was compared); CONFLICT, ARCHIVED, DRIFTED: set aside, with `code` and `message`.
+    """
+
+    key: str
+    size: int
+    source_etag: str
+    source_modified: str
+    storage_class: str
+    source_checksum: str
+    state: State
+    held: str = ""
+    target_etag: str = ""
+    found: bool = False
+    proof: Proof = Proof.NONE
+    compared: str = ""
+    code: str = ""
+    message: str = ""
+
+
+class Outcome(NamedTuple):
+    """How one copy task ended, or what a verification found.
+
+    `compared` says in a few words what the proof rests on ("etag", "etag of parts", "CRC64NVME", "size: …").
+    `checksum` is a `model.Checksum` as text, where S3 gave one for the target. `requests` counts what it cost.
+    """
+
+    key: str
+    state: State
+    target_etag: str = ""
+    checksum: str = ""
+    proof: Proof = Proof.NONE
+    compared: str = ""
+    method: str = ""
+    requests: int = 1
+    code: str = ""
+    message: str = ""
+
+
+class ObjectRecord(NamedTuple):
+    """A whole row, for status, export, receipt and cleanup. Times are epoch milliseconds, 0 where not reached."""
+
+    route: str
+    key: str
+    size: int
+    source_etag: str
+    source_modified: str
+    storage_class: str
+    source_checksum: str
+    state: State
+    held: str
+    target_etag: str
+    checksum: str
+    proof: Proof
+    compared: str
+    found: bool
+    method: str
+    attempts: int
+    code: str
+    message: str
+    decided_ms: int
+    copied_ms: int
+    proven_ms: int
+    deep: str = ""
+
+
+class Tally(NamedTuple):
+    """Objects and bytes of one route in one state at one proof."""
+
+    route: str
+    state: State
+    proof: Proof
+    found: bool
+    objects: int
+    bytes: int
+
+
+class UploadRecord(NamedTuple):
+    """A multipart upload that the ledger knows. `upload_id` is empty while only the intent is committed;
+    `part_bytes` is the layout: one size for every part but the last, or the sizes themselves, comma-separated."""
+
+    route: str
+    key: str
+    bucket: str
+    target_key: str
+    upload_id: str
+    source_etag: str
+    source_size: int
+    layout: str
+    checksum_algorithm: str
+    intent_ms: int

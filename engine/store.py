@@ -1,0 +1,277 @@
+"""`ObjectStore`: all that the engine asks of S3, one method an S3 action, one frozen request each.
+
+Every implementation passes the same contract suite (tests/contract). A method either returns what S3 said or
+raises a `StoreError` whose scope says how far it reaches; it never retries. Retrying, pacing, tracing and faults
+are decorators (`StoreDecorator`), put on in `engine.api` alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+from engine.model import (
+    Checksum,
+    CopyResult,
+    ObjectHead,
+    ObjectRef,
+    Page,
+    Properties,
+    UploadedPart,
+    UploadInfo,
+    UploadRef,
+)
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+class ListPage(NamedTuple):
+    """ListObjectsV2, always with encoding-type=url. `start_after` is a full key, exclusive."""
+
+    bucket: str
+    prefix: str = ""
+    start_after: str = ""
+    token: str | None = None
+    max_keys: int = 1000
+    delimiter: str = ""
+
+
+class HeadObject(NamedTuple):
+    """`part_number` asks for that part's size and the number of parts; `checksums` for the object's checksums."""
+
+    ref: ObjectRef
+    part_number: int | None = None
+    checksums: bool = False
+
+
+class CopyObject(NamedTuple):
+    """CopyObject, at most 5 GiB.
+
+    `source_etag` pins the source (x-amz-copy-source-if-match); `target_condition` guards the target (`ABSENT`, an
+    ETag, or None for no condition). `properties` None copies the source's headers, metadata and tags as they are;
+    otherwise they replace them. `storage_class` is always sent (S3 would fall back to STANDARD).
+    """
+
+    source: ObjectRef
+    target: ObjectRef
+    source_etag: str | None = None
+    target_condition: str | None = None
+    storage_class: str = "STANDARD"
+    checksum_algorithm: str = ""
+    properties: Properties | None = None
+    replace_tags: tuple[tuple[str, str], ...] | None = None
+
+
+class CreateUpload(NamedTuple):
+    """CreateMultipartUpload with everything that the object is to carry, since a multipart copy inherits nothing."""
+
+    target: ObjectRef
+    properties: Properties
+    checksum_algorithm: str = ""
+    checksum_type: str = ""
+
+
+class CopyPart(NamedTuple):
+    """UploadPartCopy of bytes `first` to `last`, inclusive; the whole source where `first` is None."""
+
+    upload: UploadRef
+    number: int
+    source: ObjectRef
+    source_etag: str | None
+    first: int | None
+    last: int | None
+
+
+class UploadPart(NamedTuple):
+    """UploadPart with a body (uploads from local files, fixtures and tests)."""
+
+    upload: UploadRef
+    number: int
+    body: bytes
+
+
+class CompleteUpload(NamedTuple):
+    """CompleteMultipartUpload. `size` is sent as MpuObjectSize where it is given, `checksum` as the expected
+    full-object checksum."""
+
+    upload: UploadRef
+    parts: tuple[UploadedPart, ...]
+    target_condition: str | None = None
+    size: int | None = None
+    checksum: Checksum | None = None
+
+
+class ListUploads(NamedTuple):
+    bucket: str
+    prefix: str = ""
+
+
+class GetRange(NamedTuple):
+    """GetObject of bytes `first` to `last`, inclusive; the whole object where `first` is None. Pinned by
+    `if_match` where given."""
+
+    ref: ObjectRef
+    first: int | None = None
+    last: int | None = None
+    if_match: str | None = None
+
+
+class Body(NamedTuple):
+    """The bytes of one GetRange, with the ETag and the whole object's size."""
+
+    data: bytes
+    etag: str
+    size: int
+
+
+class PutObject(NamedTuple):
+    ref: ObjectRef
+    body: bytes
+    properties: Properties = Properties()
+    target_condition: str | None = None
+    checksum_algorithm: str = ""
+
+
+class PutTags(NamedTuple):
+    ref: ObjectRef
+    tags: tuple[tuple[str, str], ...]
+
+
+class DeleteObject(NamedTuple):
+    ref: ObjectRef
+    if_match: str | None = None
+
+
+class DeleteObjects(NamedTuple):
+    """At most 1,000 (key, ETag or None) pairs."""
+
+    bucket: str
+    keys: tuple[tuple[str, str | None], ...]
+
+
+class DeleteFailure(NamedTuple):
+    """One error inside a DeleteObjects answer; `key` is empty where S3 did not name one."""
+
+    key: str
+    code: str
+    message: str
+
+
+class DeleteReport(NamedTuple):
+    """What S3 confirmed, and what it refused. A key in neither is not proven deleted."""
+
+    deleted: tuple[str, ...]
+    failed: tuple[DeleteFailure, ...]
+    delete_markers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleRule:
+    """One enabled rule of a bucket that expires current objects. `prefix` is empty for the whole bucket."""
+
+    rule_id: str
+    prefix: str
+    days: int | None
+    date: str = ""
+    filtered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFacts:
+    """What is known of a bucket. `versioning` is "", "Enabled" or "Suspended"; None where it may not be read.
+    `owner_id` is the bucket owner's canonical id, empty where it cannot be known. `date` is the server's clock."""
+
+    bucket: str
+    region: str
+    owner_id: str = ""
+    versioning: str | None = ""
+    lifecycle: tuple[LifecycleRule, ...] | None = ()
+    date: str = ""
+    server: str = ""
+
+
+class ObjectStore(Protocol):
+    """All that the engine asks of S3."""
+
+    async def list_page(self, request: ListPage) -> Page: ...
+    async def head_object(self, request: HeadObject) -> ObjectHead: ...
+    async def copy_object(self, request: CopyObject) -> CopyResult: ...
+    async def create_upload(self, request: CreateUpload) -> UploadRef: ...
+    async def copy_part(self, request: CopyPart) -> UploadedPart: ...
+    async def upload_part(self, request: UploadPart) -> UploadedPart: ...
+    async def complete_upload(self, request: CompleteUpload) -> CopyResult: ...
+    async def abort_upload(self, request: UploadRef) -> None: ...
+    async def list_parts(self, request: UploadRef) -> list[UploadedPart]: ...
+    async def list_uploads(self, request: ListUploads) -> list[UploadInfo]: ...
+    async def get_range(self, request: GetRange) -> Body: ...
+    async def put_object(self, request: PutObject) -> CopyResult: ...
+    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]: ...
+    async def put_tags(self, request: PutTags) -> None: ...
+    async def delete_object(self, request: DeleteObject) -> None: ...
+    async def delete_objects(self, request: DeleteObjects) -> DeleteReport: ...
+    async def bucket_facts(self, request: str) -> BucketFacts: ...
+
+
+class StoreDecorator(ABC):
+    """An `ObjectStore` around another: a subclass says in `_call` what happens around every request."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        self._inner = inner
+
+    @abstractmethod
+    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+        """Carry out `method(request)`; `operation` is the S3 action's name."""
+
+    async def list_page(self, request: ListPage) -> Page:
+        return await self._call("ListObjectsV2", self._inner.list_page, request)
+
+    async def head_object(self, request: HeadObject) -> ObjectHead:
+        return await self._call("HeadObject", self._inner.head_object, request)
+
+    async def copy_object(self, request: CopyObject) -> CopyResult:
+        return await self._call("CopyObject", self._inner.copy_object, request)
+
+    async def create_upload(self, request: CreateUpload) -> UploadRef:
+        return await self._call("CreateMultipartUpload", self._inner.create_upload, request)
+
+    async def copy_part(self, request: CopyPart) -> UploadedPart:
+        return await self._call("UploadPartCopy", self._inner.copy_part, request)
+
+    async def upload_part(self, request: UploadPart) -> UploadedPart:
+        return await self._call("UploadPart", self._inner.upload_part, request)
+
+    async def complete_upload(self, request: CompleteUpload) -> CopyResult:
+        return await self._call("CompleteMultipartUpload", self._inner.complete_upload, request)
+
+    async def abort_upload(self, request: UploadRef) -> None:
+        return await self._call("AbortMultipartUpload", self._inner.abort_upload, request)
+
+    async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
+        return await self._call("ListParts", self._inner.list_parts, request)
+
+    async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
+        return await self._call("ListMultipartUploads", self._inner.list_uploads, request)
+
+    async def get_range(self, request: GetRange) -> Body:
+        return await self._call("GetObject", self._inner.get_range, request)
+
+    async def put_object(self, request: PutObject) -> CopyResult:
+        return await self._call("PutObject", self._inner.put_object, request)
+
+    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
+        return await self._call("GetObjectTagging", self._inner.get_tags, request)
+
+    async def put_tags(self, request: PutTags) -> None:
+        return await self._call("PutObjectTagging", self._inner.put_tags, request)
+
+    async def delete_object(self, request: DeleteObject) -> None:
+        return await self._call("DeleteObject", self._inner.delete_object, request)
+
+    async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
+        return await self._call("DeleteObjects", self._inner.delete_objects, request)
+
+    async def bucket_facts(self, request: str) -> BucketFacts:
+        return await self._call("GetBucketLocation", self._inner.bucket_facts, request)
