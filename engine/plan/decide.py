@@ -1,0 +1,194 @@
+"""What a run does about one joined key. Pure: a row of the join in, a choice out.
+
+The order of the questions is the safety of the tool, so it stands in one function a situation:
+
+- nothing is overwritten that we did not write, unless the route's policy says so;
+- every write carries the condition that made it right: the target is absent, or bears the ETag seen here;
+- an intent without an outcome is settled by looking at the target, never by guessing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from engine.model import ABSENT, ListedObject, Overwrite, Proof
+from engine.plan.integrity import Agreement, compare_etags
+from engine.plan.join import Joined
+from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
+from engine.plan.record import Decision, Entry
+
+ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Classes that must be restored before a copy. GLACIER_IR needs none; Intelligent-Tiering's archive tiers show only
+in HEAD or in the error (API reference, RestoreObject)."""
+
+
+class Action(StrEnum):
+    """What is to be done next about a decided key."""
+
+    COPY = "copy"
+    INSPECT = "inspect"  # the target has the same size and no comparable ETag: HEAD both before anything else
+    RECORD = "record"  # nothing to do but to remember it
+    FORGET = "forget"  # it vanished from the source before anything of it was written
+
+
+class Choice(NamedTuple):
+    """One decision and what follows from it. `target_condition` guards the write: `ABSENT` or an ETag."""
+
+    action: Action
+    decision: Decision
+    source: ListedObject | None
+    target_condition: str = ABSENT
+
+
+def is_archived(source: ListedObject) -> bool:
+    """Whether the listing already says that the object must be restored first."""
+    return source.storage_class in ARCHIVE_CLASSES and not source.restored
+
+
+def decide(row: Joined, policy: Overwrite) -> Choice | None:
+    """What a run does about `row`; None where there is nothing to do and nothing new to remember."""
+    source, target, entry = row.source, row.target, row.entry
+    if source is None:
+        return _vanished(row.key, target, entry)
+    if entry is not None:
+        if entry.state is State.DELETING:
+            return None  # cleanup's own business: it looks again before it believes anything
+        if entry.state in SETTLED and _unchanged(source, entry) and _is_ours(target, entry):
+            return None
+        if entry.state is State.COPYING and entry.held == "" and target is None and _unchanged(source, entry):
+            return _copy(row, source, held="")  # its upload is taken up again, whatever the class says now
+        if entry.state in IN_FLIGHT and _unchanged(source, entry):
+            return _in_flight(row, source, target, entry, policy)
+    return _fresh(row, source, target, entry, policy)
+
+
+def _unchanged(source: ListedObject, entry: Entry) -> bool:
+    return source.etag == entry.source_etag and source.size == entry.size
+
+
+def _is_ours(target: ListedObject | None, entry: Entry | None) -> bool:
+    """The target bears the ETag that we wrote, or found and took for good."""
+    return target is not None and entry is not None and entry.target_etag != "" and target.etag == entry.target_etag
+
+
+def bears(source: ListedObject, target: ListedObject) -> bool:
+    """Whether the target is, by listing alone, what a copy of the source would have written."""
+    return source.size == target.size and compare_etags(source.etag, target.etag) is Agreement.EQUAL
+
+
+def _fresh(
+    row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry | None, policy: Overwrite
+) -> Choice:
+    """Decide as for the first time; `entry` only tells which target is ours."""
+    if is_archived(source) and not (target is not None and bears(source, target)):
+        return _aside(
+            row,
+            source,
+            State.ARCHIVED,
+            held=target.etag if target else "",
+            code="Archived",
+            message=f"the source is in {source.storage_class} and must be restored before it can be copied",
+        )
+    if target is None:
+        return _copy(row, source, held="")
+    ours = _is_ours(target, entry)
+    if bears(source, target) and policy is not Overwrite.ALWAYS:
+        return _found(row, source, target, found=not ours)
+    if ours:
+        return _copy(row, source, held=target.etag, ours=target.etag)
+    if policy is Overwrite.ALWAYS:
+        return _copy(row, source, held=target.etag)
+    if source.size == target.size and compare_etags(source.etag, target.etag) is Agreement.UNKNOWN:
+        return _copy(row, source, held=target.etag, action=Action.INSPECT)
+    if policy is Overwrite.IF_DIFFERENT:
+        return _copy(row, source, held=target.etag)
+    return _conflict(row, source, target)
+
+
+def _in_flight(
+    row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry, policy: Overwrite
+) -> Choice:
+    """An intent was committed and its outcome was not: the target tells which of the two happened."""
+    if target is None or target.etag == entry.held:
+        return _fresh(row, source, target, entry, policy)  # nothing has landed since the decision
+    if bears(source, target):
+        return _found(row, source, target, found=False)  # our own copy, whose answer was lost
+    if target.size == source.size:
+        # It appeared since the decision and cannot be told apart from ours: copied again, guarded by what is seen.
+        return _copy(row, source, held=target.etag, ours=entry.target_etag)
+    return _fresh(row, source, target, entry, policy)
+
+
+def _vanished(key: str, target: ListedObject | None, entry: Entry | None) -> Choice | None:
+    if entry is None or entry.state in SETTLED or entry.state in LEAVING or entry.state is State.DAMAGED:
+        return None
+    gone = Decision(
+        key,
+        entry.size,
+        entry.source_etag,
+        "",
+        "",
+        "",
+        State.DRIFTED,
+        held=target.etag if target else "",
+        target_etag=entry.target_etag,
+        code="SourceGone",
+        message="the source was listed once and is gone now",
+    )
+    if target is not None and target.etag == entry.source_etag and target.size == entry.size:
+        return Choice(Action.RECORD, gone._replace(state=State.COPIED, target_etag=target.etag), None)
+    if entry.state in ASIDE and entry.target_etag == "":
+        return Choice(Action.FORGET, gone, None)
+    return Choice(Action.RECORD, gone, None)
+
+
+def _decision(row: Joined, source: ListedObject, state: State, held: str) -> Decision:
+    return Decision(
+        row.key,
+        source.size,
+        source.etag,
+        source.modified,
+        source.storage_class,
+        source.checksum,
+        state,
+        held,
+    )
+
+
+def _copy(row: Joined, source: ListedObject, *, held: str, ours: str = "", action: Action = Action.COPY) -> Choice:
+    decision = _decision(row, source, State.PLANNED, held)
+    if ours:
+        decision = decision._replace(target_etag=ours)
+    return Choice(action, decision, source, held or ABSENT)
+
+
+def _found(row: Joined, source: ListedObject, target: ListedObject, *, found: bool) -> Choice:
+    decision = _decision(row, source, State.COPIED, "" if not found else target.etag)
+    return Choice(
+        Action.RECORD,
+        decision._replace(target_etag=target.etag, found=found, proof=Proof.SIZE, compared="size and equal etags"),
+        source,
+    )
+
+
+def _conflict(row: Joined, source: ListedObject, target: ListedObject) -> Choice:
+    what = (
+        f"{target.size} bytes where the source has {source.size}"
+        if target.size != source.size
+        else f"other content (ETag {target.etag}, the source has {source.etag})"
+    )
+    return _aside(
+        row,
+        source,
+        State.CONFLICT,
+        held=target.etag,
+        code="TargetDiffers",
+        message=f"the target holds {what}, which this ledger did not write, and overwrite is never",
+    )
+
+
+def _aside(row: Joined, source: ListedObject, state: State, *, held: str, code: str, message: str) -> Choice:
+    ours = row.entry.target_etag if row.entry is not None else ""
+    decision = _decision(row, source, state, held)._replace(target_etag=ours, code=code, message=message)
+    return Choice(Action.RECORD, decision, source)

@@ -1,0 +1,131 @@
+"""What an ETag or a checksum can prove: forms, comparison and prediction. Pure.
+
+An ETag is the MD5 of the bytes only for objects written in one piece with SSE-S3 or no encryption; `…-N` is the MD5
+of the N parts' MD5s; with SSE-KMS or SSE-C it is neither (AWS, "Checking object integrity"; API reference, Object).
+Two values are compared only where their forms are alike; anything else says nothing, and is never a mismatch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from engine.model import Checksum, Proof, UploadedPart
+
+_PLAIN = re.compile(r"[0-9a-fA-F]{32}\Z")
+_MULTIPART = re.compile(r"[0-9a-fA-F]{32}-([1-9][0-9]{0,4})\Z")
+
+MD5_ENCRYPTIONS = frozenset({"", "AES256"})
+"""Encryptions under which a plain ETag is an MD5. Empty: the server does not encrypt, or does not say."""
+
+
+class Agreement(StrEnum):
+    """What comparing two values said. UNKNOWN: their forms are not comparable, so it says nothing."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+class Evidence(NamedTuple):
+    """A proof level and, in a few words, what it rests on."""
+
+    proof: Proof
+    compared: str
+
+
+def is_plain(etag: str) -> bool:
+    """Whether the ETag has the form of an MD5."""
+    return len(etag) == 32 and _PLAIN.match(etag) is not None
+
+
+def parts_of(etag: str) -> int:
+    """The N of a multipart ETag `…-N`; 0 for any other form."""
+    if "-" not in etag:
+        return 0
+    match = _MULTIPART.match(etag)
+    return int(match.group(1)) if match else 0
+
+
+def compare_etags(source: str, target: str) -> Agreement:
+    """Compare two ETags by form alone. A plain pair that differs is `DIFFERENT` here, but a mismatch of content only
+    once both sides' encryption is known; `-N` pairs that differ may be one content in two layouts: `UNKNOWN`."""
+    if not source or not target:
+        return Agreement.UNKNOWN
+    if source == target:
+        return Agreement.EQUAL if is_plain(source) or parts_of(source) else Agreement.UNKNOWN
+    if is_plain(source) and is_plain(target):
+        return Agreement.DIFFERENT
+    return Agreement.UNKNOWN
+
+
+def compare_checksums(source: Iterable[Checksum], target: Iterable[Checksum]) -> tuple[Agreement, str]:
+    """Compare checksums of the same algorithm and the same type; the second value names the one that decided.
+
+    Composite checksums depend on the layout, so that only equal ones say something."""
+    theirs = {(item.algorithm, item.type): item.value for item in target if item.value}
+    for item in source:
+        other = theirs.get((item.algorithm, item.type))
+        if other is None or not item.value:
+            continue
+        if other == item.value:
+            return Agreement.EQUAL, f"{item.algorithm} {item.type.lower().replace('_', ' ')}".strip()
+        if item.type == "FULL_OBJECT":
+            return Agreement.DIFFERENT, item.algorithm
+    return Agreement.UNKNOWN, ""
+
+
+def multipart_etag(part_etags: Sequence[str]) -> str:
+    """The ETag that S3 gives an upload of these parts: MD5 over the parts' MD5s, "-", their number.
+
+    Empty where a part's ETag is no MD5 (encrypted), so that nothing can be predicted."""
+    if not part_etags or not all(is_plain(etag) for etag in part_etags):
+        return ""
+    joined = b"".join(bytes.fromhex(etag) for etag in part_etags)
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(part_etags)}"
+
+
+def predicted_etag(parts: Sequence[UploadedPart]) -> str:
+    """`multipart_etag` of uploaded parts in order of their numbers."""
+    return multipart_etag([part.etag for part in sorted(parts)])
+
+
+def evidence_of_copy(
+    *,
+    source_etag: str,
+    target_etag: str,
+    target_encryption: str,
+    source_checksums: Sequence[Checksum] = (),
+    target_checksums: Sequence[Checksum] = (),
+) -> tuple[Agreement, Evidence]:
+    """What a copy's own answer proves, by the cheapest conclusive evidence.
+
+    EQUAL carries `Proof.DIGEST`. DIFFERENT means that values of like form differ; for plain ETags the caller has
+    still to make sure that the source's is an MD5. UNKNOWN carries `Proof.NONE` and why.
+    """
+    agreement, which = compare_checksums(source_checksums, target_checksums)
+    if agreement is Agreement.EQUAL:
+        return agreement, Evidence(Proof.DIGEST, which)
+    if agreement is Agreement.DIFFERENT:
+        return agreement, Evidence(Proof.NONE, which)
+    etags = compare_etags(source_etag, target_etag)
+    if parts_of(source_etag):
+        if etags is Agreement.EQUAL:
+            return etags, Evidence(Proof.DIGEST, "etag of parts")
+        return Agreement.UNKNOWN, Evidence(Proof.NONE, "etags of different layouts, no common checksum")
+    if target_encryption not in MD5_ENCRYPTIONS:
+        return Agreement.UNKNOWN, Evidence(Proof.NONE, f"etag is no MD5 under {target_encryption}, no common checksum")
+    if etags is Agreement.EQUAL:
+        return etags, Evidence(Proof.DIGEST, "etag")
+    if etags is Agreement.DIFFERENT:
+        return etags, Evidence(Proof.NONE, "etag")
+    return Agreement.UNKNOWN, Evidence(Proof.NONE, "etags of different forms, no common checksum")
+
+
+def checksum_from_text(text: str) -> Checksum | None:
+    """Read `str(Checksum)` back; None for empty text."""
+    parts = text.split(":", 2)
+    return Checksum(*parts) if len(parts) == 3 else None

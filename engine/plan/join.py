@@ -1,0 +1,188 @@
+"""The three-way join: a source listing, a target listing and the ledger, brought together by key. No I/O.
+
+Pages go in, joined rows and a watermark come out. Plan, run, verify and audit all read their world through it and
+differ only in what they do with its rows. Keys are the part after each side's prefix, so that one text names an
+object on both sides. All three streams must rise by key; Python compares text by code point, which is the order of
+its UTF-8 bytes, the order in which S3 lists a general-purpose bucket (API reference, ListObjectsV2).
+
+One join covers one range of keys, `after` (exclusive) to `upto` (inclusive), so that ranges can be joined side by
+side and order has to hold only inside a range.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from enum import StrEnum
+from itertools import islice
+from operator import attrgetter, itemgetter, lt
+from typing import Any, NamedTuple
+
+from engine.errors import ListingBroken
+from engine.model import ListedObject
+from engine.plan.record import Entry
+
+
+class Side(StrEnum):
+    """The three streams."""
+
+    SOURCE = "source"
+    TARGET = "target"
+    LEDGER = "ledger"
+
+
+class Joined(NamedTuple):
+    """Everything known of one relative key. At least one of the three is there."""
+
+    key: str
+    source: ListedObject | None
+    target: ListedObject | None
+    entry: Entry | None
+
+
+_first = itemgetter(0)
+_key_of = attrgetter("key")
+
+
+class _Stream:
+    """One side: what was fed and not yet taken. `frontier` is the last key fed, None before the first."""
+
+    __slots__ = ("closed", "frontier", "items", "keys", "prefix", "side")
+
+    def __init__(self, side: Side, prefix: str) -> None:
+        self.side = side
+        self.prefix = prefix
+        self.keys: list[str] = []
+        self.items: list[Any] = []
+        self.frontier: str | None = None
+        self.closed = False
+
+    def feed(self, items: Sequence[Any], last: bool) -> None:
+        cut = len(self.prefix)
+        keys = [item.key for item in items]
+        if cut:
+            if not all(key.startswith(self.prefix) for key in keys):
+                raise _broken(self.side, f"it holds keys outside the prefix {self.prefix!r}")
+            keys = [key[cut:] for key in keys]
+        if keys:
+            rises = all(map(lt, keys, islice(keys, 1, None)))
+            if not rises or (self.frontier is not None and keys[0] <= self.frontier):
+                raise _broken(self.side, "its keys do not rise")
+            self.frontier = keys[-1]
+            self.keys += keys
+            self.items += items
+        self.closed = self.closed or last
+
+    def take(self, bound: str | None) -> tuple[list[str], list[Any]]:
+        """Remove and return everything up to `bound` (inclusive; None: everything)."""
+        at = len(self.keys) if bound is None else bisect_right(self.keys, bound)
+        keys, items = self.keys[:at], self.items[:at]
+        del self.keys[:at], self.items[:at]
+        return keys, items
+
+    def drop_after(self, bound: str) -> None:
+        at = bisect_right(self.keys, bound)
+        del self.keys[at:], self.items[at:]
+
+
+class Join:
+    """Feed the side that `wants` names, then `take` what can be decided; until `done`."""
+
+    def __init__(
+        self, source_prefix: str, target_prefix: str, *, after: str | None = None, upto: str | None = None
+    ) -> None:
+        self._streams = {
+            Side.SOURCE: _Stream(Side.SOURCE, source_prefix),
+            Side.TARGET: _Stream(Side.TARGET, target_prefix),
+            Side.LEDGER: _Stream(Side.LEDGER, ""),
+        }
+        self.after = after
+        self.upto = upto
+        self.watermark: str | None = after
+
+    @property
+    def wants(self) -> Side | None:
+        """The open side that holds the others back; None when all three have ended."""
+        return min(
+            (stream for stream in self._streams.values() if not stream.closed),
+            key=lambda stream: (stream.frontier is not None, stream.frontier or ""),
+            default=_ENDED,
+        ).side
+
+    @property
+    def done(self) -> bool:
+        """All three sides have ended and everything was taken."""
+        return all(stream.closed and not stream.keys for stream in self._streams.values())
+
+    def frontier(self, side: Side) -> str | None:
+        """The last relative key fed on that side."""
+        return self._streams[side].frontier
+
+    def feed(self, side: Side, items: Sequence[ListedObject] | Sequence[Entry], *, last: bool) -> None:
+        """Hand in the next items of one side, in key order; `last` ends it.
+
+        Items beyond `upto` are left out and end the side. Raises `ListingBroken` where keys do not rise, or are not
+        under the side's prefix."""
+        stream = self._streams[side]
+        if stream.closed:
+            raise ValueError(f"the {side} side has ended")
+        if self.upto is not None and items:
+            keep = bisect_right(items, stream.prefix + self.upto, key=_key_of)
+            if keep < len(items):
+                items, last = items[:keep], True
+        stream.feed(items, last)
+
+    def shrink(self, upto: str) -> None:
+        """Give up everything after `upto`, which another join takes over.
+
+        Raises ValueError below the watermark: what was decided stays decided."""
+        if self.watermark is not None and upto < self.watermark:
+            raise ValueError("a range cannot shrink below what it has decided")
+        self.upto = upto
+        for stream in self._streams.values():
+            stream.drop_after(upto)
+            if stream.frontier is not None and stream.frontier >= upto:
+                stream.closed = True
+
+    def take(self) -> list[Joined]:
+        """Everything that can be decided now: all keys up to the lowest frontier of the open sides."""
+        bound: str | None = None
+        for stream in self._streams.values():
+            if not stream.closed:
+                if stream.frontier is None:
+                    return []
+                bound = stream.frontier if bound is None else min(bound, stream.frontier)
+        source_keys, sources = self._streams[Side.SOURCE].take(bound)
+        target_keys, targets = self._streams[Side.TARGET].take(bound)
+        entry_keys, entries = self._streams[Side.LEDGER].take(bound)
+        self.watermark = bound if bound is not None else self.upto
+        if not target_keys and not entry_keys:
+            return [Joined(key, item, None, None) for key, item in zip(source_keys, sources, strict=True)]
+        target_of: dict[str, ListedObject] = dict(zip(target_keys, targets, strict=True))
+        entry_of: dict[str, Entry] = dict(zip(entry_keys, entries, strict=True))
+        joined = [
+            Joined(key, item, target_of.pop(key, None), entry_of.pop(key, None))
+            for key, item in zip(source_keys, sources, strict=True)
+        ]
+        if target_of or entry_of:
+            rest = target_of.keys() | entry_of.keys()
+            joined += [Joined(key, None, target_of.get(key), entry_of.get(key)) for key in rest]
+            joined.sort(key=_first)
+        return joined
+
+
+class _Ended:
+    side: Side | None = None
+
+
+_ENDED: Any = _Ended()
+
+
+def _broken(side: Side, why: str) -> ListingBroken:
+    return ListingBroken(
+        f"the {side} listing cannot be joined: {why}",
+        operation="ListObjectsV2",
+        code="ListingBroken",
+        advice="This server does not list in the order of UTF-8 bytes, as S3's general-purpose buckets do; "
+        "nothing can be compared safely on it.",
+    )
