@@ -33,8 +33,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
         {_S.PLANNED, _S.COPYING, _S.COPIED, _S.VERIFIED, _S.FAILED, _S.DRIFTED, _S.CONFLICT, _S.ARCHIVED}
     ),
     _S.COPYING: frozenset({_S.PLANNED, _S.COPYING, _S.COPIED, _S.FAILED, _S.DRIFTED, _S.CONFLICT, _S.ARCHIVED}),
-    _S.COPIED: frozenset({_S.COPIED, _S.VERIFIED, _S.DAMAGED, _S.DRIFTED, _S.PLANNED, _S.CONFLICT}),
-    _S.VERIFIED: frozenset({_S.VERIFIED, _S.DAMAGED, _S.DRIFTED, _S.PLANNED, _S.CONFLICT, _S.DELETING}),
+    _S.COPIED: frozenset({_S.COPIED, _S.VERIFIED, _S.DAMAGED, _S.DRIFTED, _S.PLANNED, _S.CONFLICT, _S.ARCHIVED}),
+    _S.VERIFIED: frozenset(
+        {_S.VERIFIED, _S.COPIED, _S.DAMAGED, _S.DRIFTED, _S.PLANNED, _S.CONFLICT, _S.ARCHIVED, _S.DELETING}
+    ),
     # Back to verified: S3 says that the source is still there, unchanged.
     _S.DELETING: frozenset({_S.DELETED, _S.VERIFIED, _S.DRIFTED, _S.DAMAGED}),
     # A new object under the same source key is planned like any other.

@@ -1,0 +1,103 @@
+"""The one queue of copy work: whole objects in one lane, parts of large objects in the other, one worker budget.
+
+Producers put batches and wait while the queue is full; workers take single jobs and decide synchronously which lane
+the next one comes from, so that neither lane starves: while both hold work, parts get at most half of the workers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+import anyio
+
+Job = TypeVar("Job")
+
+PartJob = Callable[[], Awaitable[None]]
+"""One part to be copied. It reports to its own upload and raises nothing but cancellation."""
+
+
+class WorkStatistics(NamedTuple):
+    """An immutable snapshot of the queue."""
+
+    objects_waiting: int
+    parts_waiting: int
+    objects_running: int
+    parts_running: int
+
+
+class WorkQueue(Generic[Job]):
+    """Bounded by `bound` objects waiting. Parts are bounded by the uploads that workers have begun."""
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._objects: deque[Job] = deque()
+        self._parts: deque[PartJob] = deque()
+        self._objects_running = 0
+        self._parts_running = 0
+        self._idle: deque[anyio.Event] = deque()
+        self._room: deque[anyio.Event] = deque()
+        self._closed = False
+
+    def statistics(self) -> WorkStatistics:
+        return WorkStatistics(len(self._objects), len(self._parts), self._objects_running, self._parts_running)
+
+    async def put(self, batch: Iterable[Job]) -> None:
+        """Add a batch once there is room for it. A batch may go over the bound, a second one waits."""
+        while len(self._objects) >= self._bound:
+            event = anyio.Event()
+            self._room.append(event)
+            await event.wait()
+        self._objects.extend(batch)
+        self._wake(len(self._objects))
+
+    def put_parts(self, jobs: Iterable[PartJob]) -> None:
+        """Add the parts of one upload at once: their number is bounded by S3's 10,000."""
+        self._parts.extend(jobs)
+        self._wake(len(self._parts))
+
+    def close(self) -> None:
+        """No more batches will come. Workers go on until everything has been taken."""
+        self._closed = True
+        self._wake(len(self._idle))
+
+    def take_part_nowait(self) -> PartJob | None:
+        """A part, for a worker that waits for its own upload and may as well carry parts."""
+        if not self._parts:
+            return None
+        self._parts_running += 1
+        return self._parts.popleft()
+
+    async def take(self) -> Job | PartJob | None:
+        """The next job; None once the queue is closed and empty. Answer with `part_done` or `object_done`."""
+        while True:
+            if self._parts and (not self._objects or self._parts_running <= self._objects_running):
+                return self.take_part_nowait()
+            if self._objects:
+                self._objects_running += 1
+                job = self._objects.popleft()
+                if self._room and len(self._objects) < self._bound:
+                    self._room.popleft().set()
+                return job
+            if self._closed:
+                return None
+            event = anyio.Event()
+            self._idle.append(event)
+            try:
+                await event.wait()
+            except BaseException:
+                # Cancelled after it was woken: the next one takes the job it was woken for.
+                if event.is_set():
+                    self._wake(1)
+                raise
+
+    def part_done(self) -> None:
+        self._parts_running -= 1
+
+    def object_done(self) -> None:
+        self._objects_running -= 1
+
+    def _wake(self, count: int) -> None:
+        for _ in range(min(count, len(self._idle))):
+            self._idle.popleft().set()
