@@ -39,16 +39,19 @@ class WorkQueue(Generic[Job]):
         self._idle: deque[anyio.Event] = deque()
         self._room: deque[anyio.Event] = deque()
         self._closed = False
+        self.stopping = False
 
     def statistics(self) -> WorkStatistics:
         return WorkStatistics(len(self._objects), len(self._parts), self._objects_running, self._parts_running)
 
     async def put(self, batch: Iterable[Job]) -> None:
         """Add a batch once there is room for it. A batch may go over the bound, a second one waits."""
-        while len(self._objects) >= self._bound:
+        while len(self._objects) >= self._bound and not self.stopping:
             event = anyio.Event()
             self._room.append(event)
             await event.wait()
+        if self.stopping:
+            return
         self._objects.extend(batch)
         self._wake(len(self._objects))
 
@@ -56,6 +59,15 @@ class WorkQueue(Generic[Job]):
         """Add the parts of one upload at once: their number is bounded by S3's 10,000."""
         self._parts.extend(jobs)
         self._wake(len(self._parts))
+
+    def abandon(self) -> None:
+        """Stop gently: forget the objects that wait, let what runs end. Parts that wait are still taken, and end at
+        once when they see `stopping`."""
+        self.stopping = True
+        self._objects.clear()
+        self.close()
+        while self._room:
+            self._room.popleft().set()
 
     def close(self) -> None:
         """No more batches will come. Workers go on until everything has been taken."""
@@ -80,8 +92,8 @@ class WorkQueue(Generic[Job]):
                 if self._room and len(self._objects) < self._bound:
                     self._room.popleft().set()
                 return job
-            if self._closed:
-                return None
+            if self._closed and not self._objects_running:
+                return None  # while an object runs it may still become an upload, whose parts want every worker
             event = anyio.Event()
             self._idle.append(event)
             try:
@@ -90,6 +102,8 @@ class WorkQueue(Generic[Job]):
                 # Cancelled after it was woken: the next one takes the job it was woken for.
                 if event.is_set():
                     self._wake(1)
+                else:
+                    self._idle.remove(event)
                 raise
 
     def part_done(self) -> None:
@@ -97,6 +111,8 @@ class WorkQueue(Generic[Job]):
 
     def object_done(self) -> None:
         self._objects_running -= 1
+        if self._closed and not self._objects_running:
+            self._wake(len(self._idle))
 
     def _wake(self, count: int) -> None:
         for _ in range(min(count, len(self._idle))):

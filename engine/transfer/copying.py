@@ -1,0 +1,287 @@
+"""Copying one object: the decisions that follow from S3's answers.
+
+One call of `Copier.copy` takes a task to its outcome. An object's failure is a value; only errors of scope `run`
+are raised. An unknown outcome is settled by looking at the target.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from engine.errors import (
+    Ambiguous,
+    Archived,
+    AttemptError,
+    Conflict,
+    NotFound,
+    ObjectError,
+    PreconditionFailed,
+    Rejected,
+)
+from engine.model import (
+    ABSENT,
+    Checksum,
+    CopyResult,
+    ObjectHead,
+    ObjectRef,
+    Proof,
+)
+from engine.plan.integrity import (
+    MD5_ENCRYPTIONS,
+    Agreement,
+    Evidence,
+    compare_checksums,
+    compare_etags,
+    evidence_of_copy,
+)
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome
+from engine.store import CopyObject, HeadObject, ObjectStore
+from engine.transfer.properties import copy_directives
+from engine.transfer.task import CopyTask, Method, conflicting, drifted, failed, method_for
+from engine.transfer.uploading import Uploader
+
+ATTEMPTS = 5
+"""How often one copy is sent while its outcome stays unknown, each time after a look at the target."""
+
+TOO_LARGE = frozenset({"EntityTooLarge", "InvalidRequest"})
+"""What S3 answers to a CopyObject of a source over 5 GiB: the size was not what the listing said."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopySettings:
+    """`conditional_writes` False leaves out If-Match and If-None-Match, for servers that answer 501 to them."""
+
+    conditional_writes: bool = True
+
+
+class Copier:
+    """Copies single objects through `store`; multipart copies through `uploader`."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        uploader: Uploader,
+        settings: CopySettings,
+        sleep: Callable[[float], Awaitable[None]],
+        jitter: random.Random,
+    ) -> None:
+        self._store = store
+        self._uploader = uploader
+        self._settings = settings
+        self._sleep = sleep
+        self._jitter = jitter
+
+    async def copy(self, task: CopyTask) -> Outcome:
+        """Take one task to its outcome. Raises `RunError` alone."""
+        try:
+            if task.inspect:
+                return await self._inspect(task)
+            method = method_for(task.source)
+            if task.upload is not None or method in (Method.OWN_PARTS, Method.FAST_PARTS):
+                return await self._uploader.upload(task, method)
+            return await self._copy_whole(task, method)
+        except Archived as error:
+            return Outcome(task.key, State.ARCHIVED, code=error.code, message=error.message)
+        except (ObjectError, AttemptError) as error:
+            return failed(task, error)  # an attempt that the retry layer has given up; an upload is kept
+
+    async def _copy_whole(self, task: CopyTask, method: Method) -> Outcome:
+        """One CopyObject, sent again only after a look at the target."""
+        checksums: Sequence[Checksum] = ()
+        requests = 1
+        if method is Method.COPY_CHECKED:
+            requests += 1
+            head = await self._head(task.source_ref, checksums=True)
+            if head is None or head.etag != task.source.etag:
+                return drifted(task, head.etag if head else "", requests=requests)
+            checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
+        request = self._request(task, checksums)
+        for attempt in range(ATTEMPTS):
+            try:
+                result = await self._store.copy_object(request)
+            except PreconditionFailed as error:
+                return await self._after_412(task, error)
+            except (Ambiguous, Conflict) as error:
+                settled = await self._after_unknown(task, request.target_condition)
+                if isinstance(settled, Outcome):
+                    return settled
+                if attempt == ATTEMPTS - 1:
+                    return failed(task, error, requests=requests + 2 * attempt)
+                request = request._replace(target_condition=settled)
+                await self._sleep(self._jitter.uniform(0, min(20.0, 0.2 * 2**attempt)))
+                continue
+            except NotFound:
+                # Of the source, or (If-Match) of a target that is gone: then it is ours to make.
+                if await self._head(task.source_ref) is None:
+                    return drifted(task, "", requests=requests + 1)
+                request = request._replace(target_condition=ABSENT if request.target_condition else None)
+                continue
+            except Rejected as error:
+                if error.code in TOO_LARGE and task.source.size > 0:
+                    head = await self._head(task.source_ref)
+                    if head is not None and head.etag != task.source.etag:
+                        return drifted(task, head.etag)
+                raise
+            return await self._judge(task, method, result, checksums, requests + 2 * attempt)
+        return conflicting(task, "", "the target came and went while it was being copied", requests=requests)
+
+    def _request(self, task: CopyTask, checksums: Sequence[Checksum]) -> CopyObject:
+        properties, tags = copy_directives(task.route)
+        return CopyObject(
+            ObjectRef(task.route.source.bucket, task.source.key),
+            task.target_ref,
+            task.source.etag or None,
+            task.target_condition if self._settings.conditional_writes else None,
+            task.route.storage_class_for(task.source),
+            checksums[0].algorithm if checksums else "",
+            properties,
+            tags,
+        )
+
+    async def _judge(
+        self, task: CopyTask, method: Method, result: CopyResult, checksums: Sequence[Checksum], requests: int
+    ) -> Outcome:
+        """The copy succeeded: what does the answer prove?"""
+        source = task.source
+        if (
+            method is Method.COPY
+            and result.etag == source.etag
+            and result.encryption in MD5_ENCRYPTIONS
+            and "-" not in source.etag
+        ):
+            # What nearly every object meets, without a call.
+            checksum = str(result.checksums[0]) if result.checksums else ""
+            return Outcome(task.key, State.COPIED, result.etag, checksum, Proof.DIGEST, "etag", method.value, requests)
+        agreement, evidence = evidence_of_copy(
+            source_etag=source.etag,
+            target_etag=result.etag,
+            target_encryption=result.encryption,
+            source_checksums=checksums,
+            target_checksums=result.checksums,
+        )
+        target_checksums: Sequence[Checksum] = result.checksums
+        if agreement is not Agreement.EQUAL:
+            requests += 2
+            agreement, evidence, target_checksums = await self._compare_heads(task, result.etag, evidence)
+        if agreement is Agreement.DIFFERENT:
+            return Outcome(
+                task.key,
+                State.FAILED,
+                result.etag,
+                method=method.value,
+                requests=requests,
+                code="DigestMismatch",
+                message=f"S3 says that the copy differs from its source by {evidence.compared}; the next run copies it "
+                f"again (target ETag {result.etag}, source ETag {source.etag})",
+            )
+        checksum = next((str(item) for item in target_checksums if item.type == "FULL_OBJECT"), "")
+        return Outcome(
+            task.key, State.COPIED, result.etag, checksum, evidence.proof, evidence.compared, method.value, requests
+        )
+
+    async def _compare_heads(
+        self, task: CopyTask, target_etag: str, before: Evidence
+    ) -> tuple[Agreement, Evidence, Sequence[Checksum]]:
+        """What the answer alone could not say: checksums of both sides, and whether the source's ETag is an MD5."""
+        source = await self._head(task.source_ref, checksums=True)
+        target = await self._head(task.target_ref, checksums=True)
+        if source is None or target is None or source.etag != task.source.etag or target.etag != target_etag:
+            return Agreement.UNKNOWN, before, ()
+        agreement, which = compare_checksums(source.checksums, target.checksums)
+        if agreement is Agreement.EQUAL:
+            return agreement, Evidence(Proof.DIGEST, which), target.checksums
+        if agreement is Agreement.DIFFERENT:
+            return agreement, Evidence(Proof.NONE, which), target.checksums
+        if compare_etags(source.etag, target.etag) is Agreement.DIFFERENT and _both_md5(source, target):
+            return Agreement.DIFFERENT, Evidence(Proof.NONE, "etag"), target.checksums
+        if source.size == target.size:
+            return Agreement.UNKNOWN, Evidence(Proof.SIZE, f"size: {before.compared}"), target.checksums
+        return Agreement.DIFFERENT, Evidence(Proof.NONE, "size"), target.checksums
+
+    async def _after_412(self, task: CopyTask, error: PreconditionFailed) -> Outcome:
+        """412 has three meanings: the source changed, the target is there, or our own success was lost."""
+        source = await self._head(task.source_ref)
+        if source is None or source.etag != task.source.etag:
+            return drifted(task, source.etag if source else "", requests=2)
+        target = await self._head(task.target_ref)
+        if target is not None and _bears(task, target):
+            return self._already_there(task, target)
+        if target is None:
+            return failed(task, error, requests=3)
+        return conflicting(
+            task, target.etag, "the target was written by someone else since it was looked at", requests=3
+        )
+
+    async def _after_unknown(self, task: CopyTask, condition: str | None) -> Outcome | str | None:
+        """Look at the target: an outcome where it tells, else the condition under which to send the copy again."""
+        target = await self._head(task.target_ref)
+        if target is None:
+            return condition if condition in (ABSENT, None) else ABSENT
+        if _bears(task, target):
+            return self._already_there(task, target)
+        if condition is None:
+            return None
+        if target.etag == condition:
+            return condition
+        if target.size == task.source.size:
+            return target.etag  # perhaps ours, and nothing to tell it by: copied again over exactly this one
+        return conflicting(task, target.etag, "the target was written by someone else while a copy's outcome was open")
+
+    def _already_there(self, task: CopyTask, target: ObjectHead) -> Outcome:
+        encryption = target.properties.encryption
+        known_md5 = (encryption.algorithm if encryption else "") in MD5_ENCRYPTIONS
+        proven = known_md5 or "-" in target.etag
+        return Outcome(
+            task.key,
+            State.COPIED,
+            target.etag,
+            proof=Proof.DIGEST if proven else Proof.SIZE,
+            compared="etag" if proven else "size: etag is no MD5 under this encryption",
+            method=Method.COPY.value,
+            requests=3,
+        )
+
+    async def _inspect(self, task: CopyTask) -> Outcome:
+        """The target was there before us, as long as the source, with an ETag that cannot be compared."""
+        agreement, evidence, checksums = await self._compare_heads(
+            task, task.target_condition, Evidence(Proof.NONE, "etags of different forms, no common checksum")
+        )
+        if agreement is Agreement.EQUAL:
+            checksum = next((str(item) for item in checksums if item.type == "FULL_OBJECT"), "")
+            return Outcome(
+                task.key,
+                State.COPIED,
+                task.target_condition,
+                checksum,
+                evidence.proof,
+                evidence.compared,
+                "found",
+                2,
+            )
+        if task.route.overwrites_different:
+            return await self.copy(task._replace(inspect=False))
+        why = (
+            f"the target holds other content by {evidence.compared}"
+            if agreement is Agreement.DIFFERENT
+            else "the target has the same size, and S3 gives nothing else to compare"
+        )
+        return conflicting(task, task.target_condition, why, requests=2)
+
+    async def _head(self, ref: ObjectRef, *, checksums: bool = False) -> ObjectHead | None:
+        try:
+            return await self._store.head_object(HeadObject(ref, checksums=checksums))
+        except NotFound:
+            return None
+
+
+def _bears(task: CopyTask, target: ObjectHead) -> bool:
+    """The target is what our copy would have written, as far as an ETag can say."""
+    return target.size == task.source.size and compare_etags(task.source.etag, target.etag) is Agreement.EQUAL
+
+
+def _both_md5(source: ObjectHead, target: ObjectHead) -> bool:
+    encryptions = (source.properties.encryption, target.properties.encryption)
+    return all((item.algorithm if item else "") in MD5_ENCRYPTIONS for item in encryptions)

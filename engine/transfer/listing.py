@@ -1,0 +1,153 @@
+"""Pages of one key range, and the three-way join driven over them. The join itself is pure (`engine.plan.join`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+
+from engine.errors import EngineError, ListingBroken
+from engine.model import ListedObject, Location
+from engine.plan.join import Join, Joined, Side
+from engine.plan.record import Entry
+from engine.store import ListPage, ObjectStore
+
+PAGES_AHEAD = 2
+"""Pages that a listing may run ahead of the join: enough to hide a page's latency, little enough to stay flat."""
+
+ENTRIES_A_READ = 2000
+"""Ledger rows read at once: about two pages."""
+
+Feed = tuple[list[ListedObject], bool]
+ReadEntries = Callable[[str | None, str | None, int], Awaitable[list[Entry]]]
+"""`(after, upto, limit)` → ledger rows in key order."""
+
+
+@dataclass(slots=True)
+class KeyRange:
+    """A half-open interval of relative keys, `after` exclusive to `upto` inclusive; None is unbounded. `upto` may be
+    lowered while the range is being read (`Join.shrink`), when another takes over its end."""
+
+    after: str | None = None
+    upto: str | None = None
+
+
+async def pages_of(store: ObjectStore, location: Location, keys: KeyRange) -> AsyncIterator[Feed]:
+    """The pages of `keys` under `location`, each with whether it is the last.
+
+    A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token."""
+    if not location.is_prefix:
+        page = await store.list_page(ListPage(location.bucket, location.key, max_keys=1))
+        yield [item for item in page.objects if item.key == location.key], True
+        return
+    start_after = location.key + keys.after if keys.after is not None else ""
+    token: str | None = None
+    while True:
+        page = await store.list_page(ListPage(location.bucket, location.key, start_after, token))
+        if page.next_token is not None and page.next_token == token:
+            raise ListingBroken(
+                f"the listing of {location} repeats its continuation token",
+                operation="ListObjectsV2",
+                ref=str(location),
+                code="ListingBroken",
+                advice="The server would be listed for ever; nothing was concluded from it.",
+            )
+        token = page.next_token
+        last = token is None
+        upto = keys.upto
+        if upto is not None and page.objects and page.objects[-1].key > location.key + upto:
+            last = True  # the join drops what lies beyond
+        yield page.objects, last
+        if last:
+            return
+
+
+class PageReader:
+    """`pages_of` in a task of its own, at most `ahead` pages before whoever receives them.
+
+    An error of the listing reaches the receiver as itself, after the pages before it. The task ends with the listing,
+    or with `group`."""
+
+    def __init__(
+        self, group: TaskGroup, store: ObjectStore, location: Location, keys: KeyRange, ahead: int = PAGES_AHEAD
+    ) -> None:
+        self._send, self._receive = anyio.create_memory_object_stream[Feed](ahead)
+        self._error: EngineError | None = None
+        group.start_soon(self._fetch, store, location, keys)
+
+    async def _fetch(self, store: ObjectStore, location: Location, keys: KeyRange) -> None:
+        with self._send:
+            try:
+                async for page in pages_of(store, location, keys):
+                    await self._send.send(page)
+            except EngineError as error:
+                self._error = error
+            except anyio.BrokenResourceError:
+                return  # the receiver has enough
+
+    async def receive(self) -> Feed:
+        """The next page and whether it is the last. Raises what the listing raised."""
+        try:
+            return await self._receive.receive()
+        except anyio.EndOfStream:
+            if self._error is not None:
+                raise self._error from None
+            raise
+
+    def close(self) -> None:
+        """Want no more pages."""
+        self._receive.close()
+
+
+class RangeJoin:
+    """Everything known of each key of one range, in batches of about a page.
+
+    `read_entries` None stands for an empty ledger. An error while listing is raised and is never the listing's end.
+    """
+
+    def __init__(
+        self,
+        group: TaskGroup,
+        store: ObjectStore,
+        source: Location,
+        target: Location,
+        read_entries: ReadEntries | None,
+        keys: KeyRange,
+        source_pages: PageReader | None = None,
+    ) -> None:
+        self.join = Join(source.key, target.key, after=keys.after, upto=keys.upto)
+        self.keys = keys
+        self._sources = source_pages or PageReader(group, store, source, keys)
+        self._targets = PageReader(group, store, target, keys)
+        self._read_entries = read_entries
+        if read_entries is None:
+            self.join.feed(Side.LEDGER, [], last=True)
+
+    async def next_rows(self) -> list[Joined] | None:
+        """The next rows in key order; None when the range has ended."""
+        while True:
+            rows = self.join.take()
+            if rows:
+                return rows
+            if self.join.done:
+                self.close()
+                return None
+            await self._feed(self.join.wants)
+
+    async def _feed(self, side: Side | None) -> None:
+        if side is Side.LEDGER and self._read_entries is not None:
+            after = self.join.frontier(Side.LEDGER)
+            entries = await self._read_entries(
+                after if after is not None else self.keys.after, self.join.upto, ENTRIES_A_READ
+            )
+            self.join.feed(Side.LEDGER, entries, last=len(entries) < ENTRIES_A_READ)
+        elif side is not None:
+            objects, last = await (self._sources if side is Side.SOURCE else self._targets).receive()
+            self.join.feed(side, objects, last=last)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._sources.close()
+        self._targets.close()

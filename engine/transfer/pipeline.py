@@ -1,0 +1,284 @@
+"""A run: listings, join, decisions, ledger, workers, outcomes, ledger again. Memory does not grow with the count.
+
+    pages ─▶ join ─▶ decisions ─▶ ledger ─▶ queue (bounded) ─▶ workers ─▶ outcomes ─▶ ledger
+
+Copying begins on the first page. A page's decisions are committed before its tasks are handed out; outcomes are
+committed in batches by one recorder. What has no committed outcome is bounded by the queue, the workers and one batch
+of outcomes, and the next run settles it by looking at the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import anyio
+
+from engine.errors import PlanError
+from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
+from engine.ledger import Ledger
+from engine.model import Overwrite
+from engine.plan.decide import Action, Choice, decide
+from engine.plan.join import Joined
+from engine.plan.lifecycle import ASIDE, State
+from engine.plan.record import Entry, Outcome, UploadRecord
+from engine.plan.route import Route
+from engine.store import ObjectStore
+from engine.transfer.copying import Copier
+from engine.transfer.listing import KeyRange, RangeJoin, ReadEntries
+from engine.transfer.recorder import Recorder
+from engine.transfer.task import CopyTask
+from engine.transfer.uploading import Interrupted, Uploader
+from engine.transfer.work import WorkQueue
+
+QUEUE_BOUND = 2_000
+"""Objects waiting for a worker: two pages, so that a page is always ready and little is planned ahead of a crash."""
+
+PROGRESS_EVERY_S = 0.25
+ASIDES_SHOWN = 10
+
+
+class Gauges(NamedTuple):
+    """What the governor and the retry layer know: requests sent, answers that said SlowDown, rate, in flight."""
+
+    requests: int = 0
+    throttled: int = 0
+    rate_rps: float = 0.0
+    in_flight: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What this run has done so far. Mutated on the event loop alone."""
+
+    listed: int = 0
+    listed_bytes: int = 0
+    listings_open: int = 0
+    done: int = 0
+    done_bytes: int = 0
+    copied: int = 0
+    copied_bytes: int = 0
+    found: int = 0
+    aside: int = 0
+    requests: int = 0
+    first_asides: list[ObjectAside] = field(default_factory=list)
+
+
+class Run:
+    """One invocation on a ledger: `await run.go()`. `stop()` ends it gently, cancellation at once; both are safe."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        ledger: Ledger,
+        routes: Sequence[Route],
+        copier: Copier,
+        uploader: Uploader,
+        queue: WorkQueue[CopyTask],
+        *,
+        concurrency: int,
+        listener: Listener,
+        gauges: Callable[[], Gauges],
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._routes = routes
+        self._copier = copier
+        self._uploader = uploader
+        self._queue = queue
+        self._concurrency = concurrency
+        self._listener = listener
+        self._gauges = gauges
+        self._recorder = Recorder(ledger.conclude)
+        self._uploads: dict[tuple[str, str], UploadRecord] = {}
+        self.counters = Counters()
+        self.stopped = False
+
+    def stop(self) -> None:
+        """Begin nothing new, finish what is in flight, commit it."""
+        self.stopped = True
+        self._queue.abandon()
+
+    async def go(self, *, fresh: bool) -> None:
+        """Run to the end. `fresh`: the ledger is known to be empty, so that it need not be read.
+
+        Raises what stops a run: errors of scope `run`, `PlanError`, `LedgerError`. What was done is committed."""
+        self._uploads = {(item.route, item.key): item for item in await self._ledger.open_uploads()}
+        self.counters.listings_open = len(self._routes)
+        async with anyio.create_task_group() as background:
+            background.start_soon(self._recorder.run)
+            background.start_soon(self._report_progress)
+            try:
+                async with anyio.create_task_group() as work:
+                    for _ in range(self._concurrency):
+                        work.start_soon(self._work)
+                    async with anyio.create_task_group() as producers:
+                        for route in self._routes:
+                            producers.start_soon(self._produce, route, fresh)
+                    self._queue.close()
+                if not self.stopped:
+                    await self._settle_leftover_uploads()
+            finally:
+                # Whatever stopped the run, outcomes already known are committed: nothing known is thrown away.
+                with anyio.CancelScope(shield=True), anyio.move_on_after(30):
+                    await self._recorder.finish()
+                background.cancel_scope.cancel()
+        self._listener(self.progress())
+
+    # --- producing ------------------------------------------------------------------------------------------
+
+    async def _produce(self, route: Route, fresh: bool) -> None:
+        """List one route, decide page by page, hand out tasks; close its snapshot at the listing's end."""
+        await self._ledger.open_snapshot(route.name)
+        objects = size_bytes = 0
+        async with anyio.create_task_group() as group:
+            reader = None if fresh else self._entry_reader(route)
+            join = RangeJoin(group, self._store, route.source, route.target, reader, KeyRange())
+            while not self.stopped and (rows := await join.next_rows()) is not None:
+                counted, counted_bytes = await self._decide_page(route, rows)
+                objects += counted
+                size_bytes += counted_bytes
+            join.close()
+        if not self.stopped:
+            await self._ledger.close_snapshot(route.name, objects, size_bytes)
+            self.counters.listings_open -= 1
+            self._listener(SnapshotClosed(route.name, objects, size_bytes))
+
+    async def _decide_page(self, route: Route, rows: list[Joined]) -> tuple[int, int]:
+        """Decide a page, commit it, hand it out. Gives the objects and bytes that the route selects of it."""
+        if not route.selects_all:
+            rows = [row for row in rows if row.source is None or route.selects(row.source)]
+        sources = [row.source for row in rows if row.source is not None]
+        size_bytes = sum(source.size for source in sources)
+        _refuse_unmappable(route, rows)
+        policy: Overwrite = route.overwrite
+        choices = [choice for row in rows if (choice := decide(row, policy)) is not None]
+        forget = [choice.decision.key for choice in choices if choice.action is Action.FORGET]
+        keep = [choice for choice in choices if choice.action is not Action.FORGET]
+        if forget:
+            await self._ledger.forget(route.name, forget)
+        if keep:
+            await self._ledger.decide(route.name, [choice.decision for choice in keep])
+        tasks = [
+            task
+            for choice in keep
+            if choice.action is not Action.RECORD and (task := self._task(route, choice)) is not None
+        ]
+        self._count_page(route, len(sources), size_bytes, keep, tasks)
+        if tasks:
+            await self._queue.put(tasks)
+        return len(sources), size_bytes
+
+    def _task(self, route: Route, choice: Choice) -> CopyTask | None:
+        if choice.source is None:
+            return None
+        key = choice.decision.key
+        upload = self._uploads.pop((route.name, key), None) if self._uploads else None
+        return CopyTask(route, key, choice.source, choice.target_condition, choice.action is Action.INSPECT, upload)
+
+    def _count_page(
+        self, route: Route, listed: int, listed_bytes: int, kept: list[Choice], tasks: list[CopyTask]
+    ) -> None:
+        counters = self.counters
+        counters.listed += listed
+        counters.listed_bytes += listed_bytes
+        counters.done += listed - len(tasks)
+        counters.done_bytes += listed_bytes - sum(task.source.size for task in tasks)
+        for choice in kept:
+            decision = choice.decision
+            if decision.state is State.COPIED:
+                counters.found += 1
+            elif decision.state in ASIDE:
+                self._set_aside(route, decision.key, decision.state, decision.code, decision.message)
+
+    def _entry_reader(self, route: Route) -> ReadEntries:
+        async def read(after: str | None, upto: str | None, limit: int) -> list[Entry]:
+            return await self._ledger.entries(route.name, after, upto, limit)
+
+        return read
+
+    async def _settle_leftover_uploads(self) -> None:
+        """Uploads of earlier runs that no task took up: their object is done, or is no longer to be copied."""
+        for record in list(self._uploads.values()):
+            await self._uploader.discard(record)
+
+    # --- working --------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        """One worker: takes what the queue gives until it is closed and empty."""
+        queue, recorder = self._queue, self._recorder
+        while (job := await queue.take()) is not None:
+            if isinstance(job, CopyTask):
+                try:
+                    outcome = await self._copier.copy(job)
+                except Interrupted:
+                    continue
+                finally:
+                    queue.object_done()
+                self._ended(job, outcome)
+                if recorder.full:
+                    await recorder.wait_room()
+            else:
+                try:
+                    await job()
+                finally:
+                    queue.part_done()
+
+    def _ended(self, task: CopyTask, outcome: Outcome) -> None:
+        counters = self.counters
+        counters.done += 1
+        counters.done_bytes += task.source.size
+        counters.requests += outcome.requests
+        if outcome.state is State.COPIED:
+            counters.copied += 1
+            counters.copied_bytes += task.source.size
+        else:
+            self._set_aside(task.route, outcome.key, outcome.state, outcome.code, outcome.message)
+        self._recorder.add(task.route.name, outcome)
+
+    def _set_aside(self, route: Route, key: str, state: State, code: str, message: str) -> None:
+        counters = self.counters
+        counters.aside += 1
+        event = ObjectAside(route.name, key, state.value, code, message)
+        if len(counters.first_asides) < ASIDES_SHOWN:
+            counters.first_asides.append(event)
+        self._listener(event)
+
+    # --- telling --------------------------------------------------------------------------------------------
+
+    def progress(self) -> Progress:
+        """An immutable snapshot of the run so far."""
+        counters, gauges = self.counters, self._gauges()
+        return Progress(
+            listed=counters.listed,
+            listed_bytes=counters.listed_bytes,
+            listing_done=counters.listings_open == 0,
+            done=counters.done,
+            done_bytes=counters.done_bytes,
+            copied=counters.copied,
+            found=counters.found,
+            aside=counters.aside,
+            requests=gauges.requests,
+            throttled=gauges.throttled,
+            rate_rps=gauges.rate_rps,
+            in_flight=gauges.in_flight,
+        )
+
+    async def _report_progress(self) -> None:
+        while True:
+            await anyio.sleep(PROGRESS_EVERY_S)
+            self._listener(self.progress())
+
+
+def _refuse_unmappable(route: Route, rows: list[Joined]) -> None:
+    """A target key that S3 could not hold stops the run loudly, before anything of its page is decided."""
+    if route.maps_any_key:
+        return
+    problems = [
+        f'route "{route.name}": {problem}'
+        for row in rows
+        if row.source is not None and (problem := route.problem_of(row.source.key))
+    ]
+    if problems:
+        raise PlanError(problems[:ASIDES_SHOWN], advice="Shorten the target prefix, or exclude these keys.")

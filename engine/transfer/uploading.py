@@ -1,0 +1,408 @@
+"""Copying one object by parts: the upload's whole life, resumable.
+
+Intent is committed, then the upload created, then its id committed, then the parts. Interruption and errors of scope
+`run` keep the upload for the next run; a failure of the object, drift and a conflict abort it, shielded from
+cancellation. Parts run on the workers of everyone (`WorkQueue.put_parts`), and the worker that began the upload
+carries parts too while it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from engine.errors import (
+    Ambiguous,
+    Conflict,
+    EngineError,
+    NotFound,
+    ObjectError,
+    PreconditionFailed,
+)
+from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Proof, UploadedPart, UploadRef
+from engine.plan.integrity import Agreement, evidence_of_copy, predicted_etag
+from engine.plan.lifecycle import State
+from engine.plan.parts import Layout, PartRange, fast_layout
+from engine.plan.record import Outcome, UploadRecord
+from engine.store import CompleteUpload, CopyPart, CreateUpload, HeadObject, ObjectStore
+from engine.transfer.layouts import own_layouts
+from engine.transfer.orphans import Orphans
+from engine.transfer.properties import read_properties
+from engine.transfer.task import CopyTask, Method, conflicting, drifted, failed
+from engine.transfer.work import PartJob, WorkQueue
+
+ABORT_GRACE_S = 20.0
+"""How long an abort may take after the run was cancelled."""
+
+RESTARTS = 3
+"""How often an upload is begun anew after 409, a layout that proved wrong, or an upload that vanished."""
+
+
+class UploadJournal(Protocol):
+    """What the ledger remembers of uploads. All but `record_parts` are durable when they return."""
+
+    async def intend_upload(self, upload: UploadRecord) -> None: ...
+    async def set_upload_id(self, route: str, key: str, upload_id: str) -> None: ...
+    async def record_parts(self, route: str, key: str, parts: Sequence[UploadedPart]) -> None: ...
+    async def finish_upload(self, route: str, key: str, how: str) -> None: ...
+
+
+class Interrupted(Exception):
+    """The run is stopping: this upload keeps what it has for the next run, and its task has no outcome."""
+
+
+class _Again(Exception):
+    """Begin this upload anew; `layouts_from` says with which of the possible layouts."""
+
+    def __init__(self, error: EngineError | None = None) -> None:
+        self.error = error
+
+
+@dataclass(slots=True)
+class _Progress:
+    """One upload under way. Not shared between uploads; mutated by its part jobs on the event loop alone."""
+
+    done: dict[int, UploadedPart]
+    missing: int
+    finished: anyio.Event
+    error: BaseException | None = None
+    requests: int = 0
+
+
+class Uploader:
+    """Copies objects by parts. `now_ms` is the clock that intents are dated by."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        journal: UploadJournal,
+        queue: WorkQueue[CopyTask],
+        orphans: Orphans,
+        now_ms: Callable[[], int],
+        *,
+        conditional_writes: bool = True,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._queue = queue
+        self._orphans = orphans
+        self._now_ms = now_ms
+        self._conditional_writes = conditional_writes
+
+    async def upload(self, task: CopyTask, method: Method) -> Outcome:
+        """Copy one object by parts. Raises as `Copier.copy`; `ObjectError` only after the upload was aborted."""
+        head = await self._head(task)
+        if head is None or head.etag != task.source.etag:
+            if task.upload is not None:
+                await self.discard(task.upload)
+            return drifted(task, head.etag if head else "")
+        checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
+        checksum = next((item for item in checksums if item.algorithm == "CRC64NVME"), None)
+        if method is Method.OWN_PARTS or (not checksum and "-" in task.source.etag):
+            layouts, asked = await own_layouts(self._store, task.source_ref, head)
+        else:
+            layouts, asked = [fast_layout(task.source.size)], 0
+        if not layouts:
+            layouts = [fast_layout(task.source.size)]
+        requests = 1 + asked
+        upload = task.upload
+        last: EngineError | None = None
+        for turn in range(RESTARTS):
+            layout = layouts[min(turn, len(layouts) - 1)]
+            try:
+                outcome = await self._once(task, head, layout, checksum, upload)
+            except _Again as again:
+                upload, last = None, again.error
+                continue
+            if outcome.state is State.COPIED and outcome.proof is Proof.NONE and turn + 1 < len(layouts):
+                # The guess at the source's layout was wrong: the next one lays out again, over our own copy.
+                upload, task = None, task._replace(target_condition=outcome.target_etag)
+                requests += outcome.requests
+                continue
+            return outcome._replace(requests=outcome.requests + requests)
+        return Outcome(
+            task.key,
+            State.FAILED,
+            code=getattr(last, "code", "") or "UploadRestarted",
+            message=f"the upload had to be begun anew {RESTARTS} times: {last or 'its layout did not prove it'}",
+            requests=requests,
+        )
+
+    async def _once(
+        self,
+        task: CopyTask,
+        head: ObjectHead,
+        layout: Layout,
+        checksum: Checksum | None,
+        upload: UploadRecord | None,
+    ) -> Outcome:
+        """One upload from intent (or from where an earlier run left it) to Complete."""
+        ref, layout, have = await self._begin(task, head, layout, checksum, upload)
+        progress = _Progress(have, layout.count - len(have), anyio.Event())
+        try:
+            if progress.missing:
+                await self._carry(task, ref, layout, progress)
+            if progress.error is not None:
+                raise progress.error
+            outcome = await self._complete(task, ref, progress, checksum)
+        except _Again:
+            await self._abort(task.route.name, task.key, ref)
+            raise
+        except PreconditionFailed as error:
+            # On a part: the source changed. (Complete settles its own 412.)
+            await self._abort(task.route.name, task.key, ref)
+            now = await self._head(task)
+            if now is None or now.etag != task.source.etag:
+                return drifted(task, now.etag if now else "", requests=progress.requests)
+            return failed(task, error, requests=progress.requests)
+        except NotFound as error:
+            await self._abort(task.route.name, task.key, ref)
+            if error.code == "NoSuchUpload":
+                raise _Again(error) from error
+            return drifted(task, "", requests=progress.requests)
+        except ObjectError:
+            await self._abort(task.route.name, task.key, ref)
+            raise
+        if outcome.state is State.COPIED:
+            await self._journal.finish_upload(task.route.name, task.key, "completed")
+        else:
+            await self._abort(task.route.name, task.key, ref)
+        return outcome
+
+    async def _begin(
+        self,
+        task: CopyTask,
+        head: ObjectHead,
+        layout: Layout,
+        checksum: Checksum | None,
+        upload: UploadRecord | None,
+    ) -> tuple[UploadRef, Layout, dict[int, UploadedPart]]:
+        """Take an earlier upload up again, or begin one: intent, Create, id."""
+        if upload is not None:
+            taken_up = await self._take_up(task, upload)
+            if taken_up is not None:
+                return taken_up
+        properties = await read_properties(self._store, task.route, task.source, task.source_ref, head)
+        record = UploadRecord(
+            task.route.name,
+            task.key,
+            task.route.target.bucket,
+            task.target_ref.key,
+            "",
+            task.source.etag,
+            task.source.size,
+            layout.text,
+            checksum.algorithm if checksum else "",
+            self._now_ms(),
+        )
+        await self._journal.intend_upload(record)
+        try:
+            ref = await self._store.create_upload(
+                CreateUpload(
+                    task.target_ref,
+                    properties,
+                    checksum.algorithm if checksum else "",
+                    checksum.type if checksum else "",
+                )
+            )
+        except Ambiguous as error:
+            await self._orphans.look_for(task.target_ref, record)
+            raise _Again(error) from error
+        except ObjectError:
+            await self._journal.finish_upload(task.route.name, task.key, "refused")
+            raise
+        await self._journal.set_upload_id(task.route.name, task.key, ref.upload_id)
+        return ref, layout, {}
+
+    async def _take_up(
+        self, task: CopyTask, upload: UploadRecord
+    ) -> tuple[UploadRef, Layout, dict[int, UploadedPart]] | None:
+        """The parts that an earlier run left, or None where that upload is of no use any more."""
+        if not upload.upload_id:
+            await self._orphans.look_for(task.target_ref, upload)
+            return None
+        ref = UploadRef(task.target_ref, upload.upload_id)
+        if upload.source_etag != task.source.etag or upload.source_size != task.source.size:
+            await self._abort(task.route.name, task.key, ref)
+            return None
+        try:
+            parts = await self._store.list_parts(ref)
+        except NotFound:
+            await self._journal.finish_upload(task.route.name, task.key, "vanished")
+            return None
+        layout = Layout.from_text(task.source.size, upload.layout)
+        wanted = {part.number: part.size for part in layout}
+        have = {part.number: part for part in parts if wanted.get(part.number) == part.size}
+        return ref, layout, have
+
+    async def _carry(self, task: CopyTask, ref: UploadRef, layout: Layout, progress: _Progress) -> None:
+        """Hand the missing parts to all workers, carry parts oneself, and wait for the last."""
+        missing = [part for part in layout if part.number not in progress.done]
+        self._queue.put_parts([self._part_job(task, ref, part, layout.count, progress) for part in missing])
+        try:
+            while not progress.finished.is_set():
+                job = self._queue.take_part_nowait()
+                if job is None:
+                    await progress.finished.wait()
+                    break
+                try:
+                    await job()
+                finally:
+                    self._queue.part_done()
+        except BaseException as error:
+            progress.error = progress.error or error  # the other parts of this upload need not begin
+            raise
+
+    def _part_job(self, task: CopyTask, ref: UploadRef, part: PartRange, count: int, progress: _Progress) -> PartJob:
+        whole = count == 1 and part.first == 0
+        small = task.source.size <= 5 * MIB  # S3 takes a range only on sources over 5 MB
+
+        async def run() -> None:
+            try:
+                if self._queue.stopping:
+                    progress.error = progress.error or Interrupted()
+                if progress.error is None:
+                    progress.requests += 1
+                    done = await self._store.copy_part(
+                        CopyPart(
+                            ref,
+                            part.number,
+                            task.source_ref,
+                            task.source.etag or None,
+                            None if whole and small else part.first,
+                            None if whole and small else part.last,
+                        )
+                    )
+                    done = done._replace(size=part.size)
+                    progress.done[part.number] = done
+                    await self._journal.record_parts(task.route.name, task.key, [done])
+            except EngineError as error:
+                progress.error = progress.error or error
+            finally:
+                # Also after an error all parts are waited for, so that none lands after the abort.
+                progress.missing -= 1
+                if progress.missing == 0:
+                    progress.finished.set()
+
+        return run
+
+    async def _complete(
+        self, task: CopyTask, ref: UploadRef, progress: _Progress, checksum: Checksum | None
+    ) -> Outcome:
+        parts = tuple(sorted(progress.done.values()))
+        predicted = predicted_etag(parts)
+        progress.requests += 2
+        request = CompleteUpload(
+            ref,
+            parts,
+            task.target_condition if self._conditional_writes else None,
+            task.source.size,
+            checksum,
+        )
+        try:
+            result = await self._store.complete_upload(request)
+        except Conflict as error:
+            raise _Again(error) from error
+        except (Ambiguous, NotFound, PreconditionFailed) as error:
+            target = await self._target(task)
+            if target is None or target.size != task.source.size or not predicted or target.etag != predicted:
+                return await self._unsettled(task, ref, error, target, request)
+            encryption = target.properties.encryption
+            result = CopyResult(
+                target.etag,
+                checksums=target.checksums,
+                encryption=encryption.algorithm if encryption else "",
+            )
+        return self._judge(task, result, progress, checksum)
+
+    async def _unsettled(
+        self,
+        task: CopyTask,
+        ref: UploadRef,
+        error: EngineError,
+        target: ObjectHead | None,
+        request: CompleteUpload,
+    ) -> Outcome:
+        """Complete gave no answer, and the target does not bear what we would have written."""
+        if isinstance(error, PreconditionFailed):
+            if target is None:
+                raise _Again(error) from error
+            return conflicting(task, target.etag, "the target was written by someone else during the upload")
+        if isinstance(error, NotFound):
+            raise _Again(error) from error
+        # Ambiguous: the upload tells. While its parts are there, Complete has not happened and may be sent again.
+        try:
+            await self._store.list_parts(ref)
+        except NotFound as gone:
+            raise _Again(gone) from error
+        result = await self._store.complete_upload(request)
+        return self._judge(task, result, _Progress({}, 0, anyio.Event()), request.checksum)
+
+    def _judge(self, task: CopyTask, result: CopyResult, progress: _Progress, checksum: Checksum | None) -> Outcome:
+        agreement, evidence = evidence_of_copy(
+            source_etag=task.source.etag,
+            target_etag=result.etag,
+            target_encryption=result.encryption,
+            source_checksums=[checksum] if checksum else (),
+            target_checksums=result.checksums,
+        )
+        ours = next((str(item) for item in result.checksums if item.type == "FULL_OBJECT"), "")
+        method = Method.OWN_PARTS if agreement is Agreement.EQUAL and not ours else Method.FAST_PARTS
+        if agreement is Agreement.DIFFERENT and checksum is not None:
+            return Outcome(
+                task.key,
+                State.FAILED,
+                result.etag,
+                ours,
+                method=method.value,
+                requests=progress.requests,
+                code="DigestMismatch",
+                message=f"S3 says that the copy differs from its source by {evidence.compared}; the next run copies "
+                f"it again",
+            )
+        return Outcome(
+            task.key,
+            State.COPIED,
+            result.etag,
+            ours,
+            evidence.proof,
+            evidence.compared,
+            method.value,
+            progress.requests,
+        )
+
+    async def discard(self, upload: UploadRecord) -> None:
+        """End an upload of an earlier run that is of no use any more: abort it, or look for what it may have left."""
+        target = ObjectRef(upload.bucket, upload.target_key)
+        if upload.upload_id:
+            await self._abort(upload.route, upload.key, UploadRef(target, upload.upload_id))
+        else:
+            await self._orphans.look_for(target, upload)
+            await self._journal.finish_upload(upload.route, upload.key, "aborted")
+
+    async def _abort(self, route: str, key: str, ref: UploadRef) -> None:
+        """Abort, shielded from cancellation: an upload nobody knows of is billed for ever."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(ABORT_GRACE_S):
+            try:
+                await self._store.abort_upload(ref)
+            except NotFound:
+                pass  # completed or aborted already
+            except EngineError as error:
+                self._orphans.report(ref.target, ref.upload_id, str(error))
+                return  # stays in the ledger as open: the next run tries again
+            await self._journal.finish_upload(route, key, "aborted")
+
+    async def _head(self, task: CopyTask) -> ObjectHead | None:
+        try:
+            return await self._store.head_object(HeadObject(task.source_ref, checksums=True))
+        except NotFound:
+            return None
+
+    async def _target(self, task: CopyTask) -> ObjectHead | None:
+        try:
+            return await self._store.head_object(HeadObject(task.target_ref, checksums=True))
+        except NotFound:
+            return None
