@@ -1,0 +1,184 @@
+"""What a run decides about each situation an object can be found in."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.model import ABSENT, ListedObject, Overwrite, Proof
+from engine.plan.decide import Action, decide
+from engine.plan.join import Joined
+from engine.plan.lifecycle import State, may_follow
+from engine.plan.record import Entry
+
+A, B, C = "a" * 32, "b" * 32, "c" * 32
+NEVER, IF_DIFFERENT, ALWAYS = Overwrite.NEVER, Overwrite.IF_DIFFERENT, Overwrite.ALWAYS
+
+
+def source(etag: str = A, size: int = 10, storage_class: str = "STANDARD", restored: bool = False) -> ListedObject:
+    return ListedObject("src/k", size, etag, "2026-01-01T00:00:00.000Z", storage_class, "", restored)
+
+
+def target(etag: str = A, size: int = 10) -> ListedObject:
+    return ListedObject("dst/k", size, etag, "2026-01-02T00:00:00.000Z")
+
+
+def entry(state: State, *, etag: str = A, held: str = "", target_etag: str = "", size: int = 10) -> Entry:
+    return Entry("k", size, etag, state, held, target_etag, Proof.NONE)
+
+
+def test_a_new_object_is_copied_to_a_target_that_must_stay_absent() -> None:
+    choice = decide(Joined("k", source(), None, None), NEVER)
+    assert choice is not None
+    assert (choice.action, choice.decision.state, choice.target_condition) == (Action.COPY, State.PLANNED, ABSENT)
+
+
+def test_an_equal_target_is_found_and_not_copied() -> None:
+    choice = decide(Joined("k", source(), target(), None), NEVER)
+    assert choice is not None
+    assert (choice.action, choice.decision.state, choice.decision.found) == (Action.RECORD, State.COPIED, True)
+    assert choice.decision.target_etag == A
+
+
+def test_another_content_under_never_is_a_conflict() -> None:
+    choice = decide(Joined("k", source(), target(B), None), NEVER)
+    assert choice is not None and choice.decision.state is State.CONFLICT
+    assert "overwrite is never" in choice.decision.message
+
+
+@pytest.mark.parametrize("policy", [IF_DIFFERENT, ALWAYS])
+def test_another_content_is_replaced_only_while_it_is_what_was_seen(policy: Overwrite) -> None:
+    choice = decide(Joined("k", source(), target(B), None), policy)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, B)
+
+
+def test_a_target_of_the_same_size_that_cannot_be_compared_is_looked_at_first() -> None:
+    choice = decide(Joined("k", source(f"{A}-7"), target(B), None), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.INSPECT, B)
+
+
+def test_an_archived_source_is_set_aside_until_it_is_restored() -> None:
+    for storage_class in ("GLACIER", "DEEP_ARCHIVE"):
+        choice = decide(Joined("k", source(storage_class=storage_class), None, None), NEVER)
+        assert choice is not None and choice.decision.state is State.ARCHIVED
+    restored = decide(Joined("k", source(storage_class="GLACIER", restored=True), None, None), NEVER)
+    assert restored is not None and restored.action is Action.COPY
+    instant = decide(Joined("k", source(storage_class="GLACIER_IR"), None, None), NEVER)
+    assert instant is not None and instant.action is Action.COPY
+
+
+@pytest.mark.parametrize("state", [State.COPIED, State.VERIFIED])
+def test_a_copy_that_still_stands_costs_nothing(state: State) -> None:
+    assert decide(Joined("k", source(), target(), entry(state, target_etag=A)), NEVER) is None
+
+
+@pytest.mark.parametrize("state", [State.COPIED, State.VERIFIED])
+def test_a_copy_whose_target_vanished_is_made_again(state: State) -> None:
+    choice = decide(Joined("k", source(), None, entry(state, target_etag=A)), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, ABSENT)
+
+
+@pytest.mark.parametrize("state", [State.COPIED, State.VERIFIED])
+def test_a_copy_that_somebody_replaced_is_not_overwritten(state: State) -> None:
+    choice = decide(Joined("k", source(), target(C, 11), entry(state, target_etag=A)), NEVER)
+    assert choice is not None and choice.decision.state is State.CONFLICT
+
+
+def test_a_source_that_changed_replaces_our_own_copy_and_nothing_else() -> None:
+    ours = decide(Joined("k", source(B), target(A), entry(State.COPIED, target_etag=A)), NEVER)
+    assert ours is not None and (ours.action, ours.target_condition) == (Action.COPY, A)
+    theirs = decide(Joined("k", source(B), target(C), entry(State.COPIED, target_etag=A)), NEVER)
+    assert theirs is not None and theirs.decision.state is State.CONFLICT
+
+
+def test_an_intent_whose_copy_never_landed_is_carried_out() -> None:
+    choice = decide(Joined("k", source(), None, entry(State.PLANNED)), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, ABSENT)
+
+
+def test_an_intent_whose_copy_landed_is_ours_and_done() -> None:
+    choice = decide(Joined("k", source(), target(), entry(State.PLANNED)), NEVER)
+    assert choice is not None
+    assert (choice.action, choice.decision.state, choice.decision.found) == (Action.RECORD, State.COPIED, False)
+
+
+def test_an_intent_whose_target_cannot_be_told_apart_is_copied_over_exactly_that() -> None:
+    choice = decide(Joined("k", source(f"{A}-7"), target(B), entry(State.PLANNED, etag=f"{A}-7")), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, B)
+
+
+def test_an_intent_to_replace_ours_survives_a_crash() -> None:
+    before = entry(State.PLANNED, etag=B, held=A, target_etag=A)
+    choice = decide(Joined("k", source(B), target(A), before), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, A)
+
+
+def test_an_intent_to_look_never_becomes_a_permission_to_overwrite() -> None:
+    before = entry(State.PLANNED, etag=f"{A}-7", held=B)
+    choice = decide(Joined("k", source(f"{A}-7"), target(B), before), NEVER)
+    assert choice is not None and choice.action is Action.INSPECT
+
+
+def test_something_else_that_appeared_during_an_intent_is_a_conflict() -> None:
+    choice = decide(Joined("k", source(), target(C, 99), entry(State.PLANNED)), NEVER)
+    assert choice is not None and choice.decision.state is State.CONFLICT
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.CONFLICT, State.ARCHIVED, State.DRIFTED, State.DAMAGED])
+def test_what_was_set_aside_is_decided_anew_by_the_next_run(state: State) -> None:
+    choice = decide(Joined("k", source(), None, entry(state)), NEVER)
+    assert choice is not None and choice.action is Action.COPY
+
+
+def test_a_source_that_cleanup_is_deleting_is_left_to_cleanup() -> None:
+    assert decide(Joined("k", source(), target(), entry(State.DELETING, target_etag=A)), NEVER) is None
+
+
+def test_a_new_object_under_a_deleted_key_is_planned_over_our_own_copy() -> None:
+    choice = decide(Joined("k", source(B), target(A), entry(State.DELETED, target_etag=A)), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, A)
+
+
+def test_a_source_that_vanished_before_its_copy_is_drifted_and_later_forgotten() -> None:
+    first = decide(Joined("k", None, None, entry(State.PLANNED)), NEVER)
+    assert first is not None and (first.decision.state, first.decision.code) == (State.DRIFTED, "SourceGone")
+    second = decide(Joined("k", None, None, entry(State.DRIFTED)), NEVER)
+    assert second is not None and second.action is Action.FORGET
+
+
+@pytest.mark.parametrize("state", [State.COPIED, State.VERIFIED, State.DELETING, State.DELETED])
+def test_a_source_that_went_after_its_copy_changes_nothing(state: State) -> None:
+    assert decide(Joined("k", None, target(), entry(state, target_etag=A)), NEVER) is None
+
+
+def test_an_extra_object_in_the_target_is_never_touched() -> None:
+    assert decide(Joined("k", None, target(), None), ALWAYS) is None
+
+
+SOURCES = [None, source(), source(B), source(storage_class="GLACIER"), source(f"{A}-3")]
+TARGETS = [None, target(), target(B), target(C, 11)]
+ENTRIES = [None] + [
+    entry(state, etag=etag, held=held, target_etag=ours)
+    for state in State
+    for etag in (A, B)
+    for held in ("", A)
+    for ours in ("", A)
+]
+
+
+@pytest.mark.parametrize("policy", list(Overwrite))
+def test_every_decision_is_a_legal_step_and_no_write_is_unguarded(policy: Overwrite) -> None:
+    for src in SOURCES:
+        for dst in TARGETS:
+            for known in ENTRIES:
+                choice = decide(Joined("k", src, dst, known), policy)
+                if choice is None or choice.action is Action.FORGET:
+                    continue
+                before = known.state if known else None
+                assert may_follow(before, choice.decision.state), (src, dst, known, choice)
+                if choice.action is Action.COPY:
+                    assert choice.target_condition == (dst.etag if dst else ABSENT)
+                    foreign = dst is not None and not (known and known.target_etag == dst.etag)
+                    if foreign and policy is NEVER:
+                        # Only over what appeared while our own intent was open, and has our size.
+                        assert known is not None and known.state in (State.PLANNED, State.COPYING)
+                        assert src is not None and dst is not None and dst.size == src.size
