@@ -1,0 +1,103 @@
+"""What a verification says of one joined key. Pure: a row of the join in, a finding out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from engine.model import ListedObject, Proof
+from engine.plan.integrity import Agreement, compare_etags, parts_of
+from engine.plan.join import Joined
+from engine.plan.lifecycle import ASIDE, IN_FLIGHT, State
+from engine.plan.record import Entry, Outcome
+
+
+class Kind(StrEnum):
+    """What was found. Everything but OK, EXTRA and SOURCE_GONE is a difference."""
+
+    OK = "ok"
+    MISSING = "missing"  # the target is not there
+    DAMAGED = "damaged"  # the target is no longer what was written
+    SIZE = "size"  # the sizes differ
+    DIGEST = "digest"  # digests of like form differ
+    DRIFTED = "drifted"  # the source changed after it was copied
+    PENDING = "pending"  # not copied yet, or set aside
+    NEW = "new"  # in the source, and not in the ledger
+    EXTRA = "extra"  # in the target alone; a difference only for routes marked exact
+    SOURCE_GONE = "source gone"  # copied, and the source is gone since; the target stands
+
+
+class Look(StrEnum):
+    """What has to be asked of S3 before a finding stands."""
+
+    NOTHING = "nothing"
+    ENCRYPTION = "encryption"  # one HEAD a route tells whether plain ETags are MD5s
+    CHECKSUMS = "checksums"  # a HEAD of each side
+
+
+class Finding(NamedTuple):
+    """`outcome` is what the ledger is to learn, None where it learns nothing. While `look` is not NOTHING, the
+    outcome is what stands if that look says nothing more."""
+
+    kind: Kind
+    key: str
+    message: str = ""
+    outcome: Outcome | None = None
+    look: Look = Look.NOTHING
+
+
+def judge(row: Joined) -> Finding | None:
+    """What both listings and the ledger say of one key; None where there is nothing to say."""
+    source, target, entry = row.source, row.target, row.entry
+    if entry is None:
+        if source is not None:
+            return Finding(Kind.NEW, row.key, "it is in the source and not in the ledger; the next run takes it along")
+        return Finding(Kind.EXTRA, row.key, "it is in the target alone") if target is not None else None
+    if entry.state in IN_FLIGHT or (entry.state in ASIDE and entry.state is not State.DAMAGED):
+        return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, not copied")
+    if entry.state is State.DELETING:
+        return Finding(Kind.PENDING, row.key, "its source is being deleted; run cleanup again to finish")
+    if source is not None and entry.state is State.DELETED:
+        return Finding(Kind.NEW, row.key, "it arrived in the source after the old one was deleted")
+    if source is not None and (source.etag != entry.source_etag or source.size != entry.size):
+        message = f"the source bears ETag {source.etag} now, and was copied when it bore {entry.source_etag}"
+        return _off(row, Kind.DRIFTED, State.DRIFTED, "SourceChanged", message)
+    if target is None:
+        return _off(row, Kind.MISSING, State.DAMAGED, "TargetMissing", "the target is not there any more")
+    if target.size != entry.size:
+        message = f"the target has {target.size} bytes, the source {entry.size}"
+        return _off(row, Kind.SIZE, State.DAMAGED, "SizeDiffers", message)
+    if target.etag != entry.target_etag:
+        message = f"the target bears ETag {target.etag}, and was written with {entry.target_etag}"
+        return _off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", message)
+    if source is None:
+        return Finding(Kind.SOURCE_GONE, row.key, "the source is gone; the target stands")
+    return _agreed(row.key, source, target, entry)
+
+
+def _agreed(key: str, source: ListedObject, target: ListedObject, entry: Entry) -> Finding:
+    """Both sides are what the ledger knows: how far is the copy proven?"""
+    if entry.proof >= Proof.DIGEST:
+        return Finding(Kind.OK, key, outcome=verified(key, target.etag, entry.proof, ""))
+    agreement = compare_etags(source.etag, target.etag)
+    if agreement is Agreement.EQUAL and parts_of(source.etag):
+        return Finding(Kind.OK, key, outcome=verified(key, target.etag, Proof.DIGEST, "etag of parts"))
+    by_size = verified(key, target.etag, Proof.SIZE, "size: nothing else is comparable")
+    if agreement is Agreement.EQUAL:
+        return Finding(Kind.OK, key, outcome=by_size, look=Look.ENCRYPTION)
+    return Finding(Kind.OK, key, outcome=by_size, look=Look.CHECKSUMS)
+
+
+def verified(key: str, target_etag: str, proof: Proof, compared: str, checksum: str = "") -> Outcome:
+    """The outcome of a verification that agrees. Empty `compared` and `checksum` leave what the ledger has."""
+    return Outcome(key, State.VERIFIED, target_etag, checksum, proof, compared, requests=0)
+
+
+def _off(row: Joined, kind: Kind, state: State, code: str, message: str) -> Finding:
+    """A difference. A source that was deleted after proof keeps its state: the ledger must not forget that."""
+    assert row.entry is not None
+    outcome = None
+    if row.entry.state is not State.DELETED:
+        # The ETag that we wrote stays known, so that the next run can tell our own copy from anything else.
+        outcome = Outcome(row.key, state, row.entry.target_etag, requests=0, code=code, message=message)
+    return Finding(kind, row.key, message, outcome)

@@ -1,0 +1,216 @@
+"""Verification: both sides are listed again, joined with the ledger, and each copy's proof is raised or withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from engine.errors import NotFound
+from engine.events import Listener, ObjectAside, Progress
+from engine.ledger import Ledger
+from engine.model import ObjectHead, ObjectRef, Proof
+from engine.plan.integrity import MD5_ENCRYPTIONS, Agreement, compare_checksums, compare_etags
+from engine.plan.join import Joined
+from engine.plan.lifecycle import State
+from engine.plan.record import Entry, Outcome
+from engine.plan.route import Route
+from engine.proof.judge import Finding, Kind, Look, judge, verified
+from engine.store import HeadObject, ObjectStore
+from engine.transfer.listing import KeyRange, RangeJoin
+
+HEADS_AT_ONCE = 64
+DIFFERENCES_KEPT = 1_000
+"""How many differences a report carries; every one of them is in the ledger and in the events."""
+
+AGREEING = frozenset({Kind.OK, Kind.SOURCE_GONE})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One object that is not what it should be."""
+
+    route: str
+    key: str
+    kind: Kind
+    message: str
+
+
+@dataclass(slots=True)
+class RouteVerification:
+    """What was found on one route. `extra` counts as a difference only where the route is marked exact."""
+
+    route: str
+    exact: bool = False
+    objects: int = 0
+    bytes: int = 0
+    verified: int = 0
+    by_proof: dict[Proof, int] = field(default_factory=dict)
+    by_kind: dict[Kind, int] = field(default_factory=dict)
+    snapshot_closed: bool = True
+
+    @property
+    def differing(self) -> int:
+        ignored = AGREEING if self.exact else AGREEING | {Kind.EXTRA}
+        return sum(count for kind, count in self.by_kind.items() if kind not in ignored)
+
+
+@dataclass(slots=True)
+class Verification:
+    """What a verification found, per route, and the first differences in key order of their discovery."""
+
+    routes: list[RouteVerification] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def differing(self) -> int:
+        return sum(route.differing for route in self.routes)
+
+    @property
+    def agrees(self) -> bool:
+        return self.differing == 0 and all(route.snapshot_closed for route in self.routes)
+
+
+class Verifier:
+    """Verifies routes against the ledger."""
+
+    def __init__(self, store: ObjectStore, ledger: Ledger, listener: Listener) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._listener = listener
+        self._heads = anyio.CapacityLimiter(HEADS_AT_ONCE)
+        self._md5: dict[str, bool] = {}
+        self._seen = 0
+        self._seen_bytes = 0
+        self._stopped = False
+        self.report = Verification()
+
+    def stop(self) -> None:
+        """Stop after the pages at hand; what was found is kept."""
+        self._stopped = True
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+    async def verify(self, routes: Sequence[Route]) -> Verification:
+        """List both sides again and compare. Raises what the listings raise: then nothing is concluded of the rest."""
+        closed = {item.route for item in await self._ledger.snapshots() if item.closed_ms}
+        async with anyio.create_task_group() as group:
+            for route in routes:
+                report = RouteVerification(route.name, route.exact, snapshot_closed=route.name in closed)
+                self.report.routes.append(report)
+                group.start_soon(self._verify_route, route, report)
+        self._listener(self._progress(done=True))
+        return self.report
+
+    async def _verify_route(self, route: Route, report: RouteVerification) -> None:
+        async def read(after: str | None, upto: str | None, limit: int) -> list[Entry]:
+            return await self._ledger.entries(route.name, after, upto, limit)
+
+        async with anyio.create_task_group() as group:
+            join = RangeJoin(group, self._store, route.source, route.target, read, KeyRange())
+            while not self._stopped and (rows := await join.next_rows()) is not None:
+                if not route.selects_all:
+                    rows = [row for row in rows if row.source is None or route.selects(row.source)]
+                await self._verify_page(route, report, rows)
+            join.close()
+
+    async def _verify_page(self, route: Route, report: RouteVerification, rows: list[Joined]) -> None:
+        findings: list[Finding | None] = [judge(row) for row in rows]
+        looks = [at for at, finding in enumerate(findings) if finding is not None and finding.look is not Look.NOTHING]
+        if looks:
+            async with anyio.create_task_group() as group:
+                for at in looks:
+                    finding = findings[at]
+                    assert finding is not None
+                    group.start_soon(self._look_closer, route, rows[at], finding, findings, at)
+        outcomes: list[Outcome] = []
+        for row, finding in zip(rows, findings, strict=True):
+            if finding is None:
+                continue
+            self._count(route, report, row, finding)
+            if finding.outcome is not None:
+                outcomes.append(finding.outcome)
+        if outcomes:
+            await self._ledger.conclude(route.name, outcomes)
+        self._listener(self._progress(done=False))
+
+    async def _look_closer(
+        self, route: Route, row: Joined, finding: Finding, findings: list[Finding | None], at: int
+    ) -> None:
+        """Ask S3 what the listings cannot tell, and put the finding that then stands in its place."""
+        assert row.source is not None and row.target is not None and finding.outcome is not None
+        etag = row.target.etag
+        if finding.look is Look.ENCRYPTION:
+            known = self._md5.get(route.name)
+            if known is None:
+                head = await self._head(ObjectRef(route.target.bucket, row.target.key))
+                known = head is not None and _md5(head)
+                self._md5[route.name] = known
+            if known:
+                findings[at] = finding._replace(outcome=verified(row.key, etag, Proof.DIGEST, "etag"))
+                return
+        source = await self._head(ObjectRef(route.source.bucket, row.source.key))
+        target = await self._head(ObjectRef(route.target.bucket, row.target.key))
+        if source is None or target is None or source.etag != row.source.etag or target.etag != etag:
+            return  # changed under our eyes: the size stands, and the next verification sees the change
+        agreement, which = compare_checksums(source.checksums, target.checksums)
+        both_md5 = _md5(source) and _md5(target)
+        if agreement is Agreement.UNKNOWN and both_md5:
+            agreement, which = compare_etags(source.etag, target.etag), "etag"
+        if agreement is Agreement.EQUAL:
+            checksum = next((str(item) for item in target.checksums if item.type == "FULL_OBJECT"), "")
+            findings[at] = finding._replace(outcome=verified(row.key, etag, Proof.DIGEST, which, checksum))
+        elif agreement is Agreement.DIFFERENT:
+            message = f"the two sides differ by {which}"
+            outcome = Outcome(row.key, State.DAMAGED, etag, requests=0, code="DigestDiffers", message=message)
+            findings[at] = Finding(Kind.DIGEST, row.key, message, outcome)
+
+    async def _head(self, ref: ObjectRef) -> ObjectHead | None:
+        async with self._heads:
+            try:
+                return await self._store.head_object(HeadObject(ref, checksums=True))
+            except NotFound:
+                return None
+
+    def _count(self, route: Route, report: RouteVerification, row: Joined, finding: Finding) -> None:
+        kind = finding.kind
+        report.by_kind[kind] = report.by_kind.get(kind, 0) + 1
+        size = row.source.size if row.source is not None else 0
+        if row.source is not None:
+            report.objects += 1
+            report.bytes += size
+            self._seen += 1
+            self._seen_bytes += size
+        if kind is Kind.OK and finding.outcome is not None:
+            report.verified += 1
+            proof = finding.outcome.proof
+            report.by_proof[proof] = report.by_proof.get(proof, 0) + 1
+        elif kind not in AGREEING and (kind is not Kind.EXTRA or route.exact):
+            self._listener(ObjectAside(route.name, finding.key, kind.value, kind.name, finding.message))
+            if len(self.report.differences) < DIFFERENCES_KEPT:
+                self.report.differences.append(Difference(route.name, finding.key, kind, finding.message))
+
+    def _progress(self, *, done: bool) -> Progress:
+        verified_count = sum(route.verified for route in self.report.routes)
+        return Progress(
+            listed=self._seen,
+            listed_bytes=self._seen_bytes,
+            listing_done=done,
+            done=self._seen,
+            done_bytes=self._seen_bytes,
+            copied=0,
+            found=verified_count,
+            aside=self.report.differing,
+            requests=0,
+            throttled=0,
+            rate_rps=0.0,
+            in_flight=0,
+        )
+
+
+def _md5(head: ObjectHead) -> bool:
+    encryption = head.properties.encryption
+    return (encryption.algorithm if encryption else "") in MD5_ENCRYPTIONS
