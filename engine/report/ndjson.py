@@ -1,0 +1,48 @@
+"""NDJSON: one JSON object a line, events first, one `summary` last (docs/json.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from enum import Enum
+from typing import Any, TextIO
+
+from engine.events import Event
+
+
+def event_line(event: Event) -> str:
+    """One event as a line without its newline."""
+    values = {field.name: plain(getattr(event, field.name)) for field in dataclasses.fields(event)}
+    return json.dumps({"event": event.event, **values}, ensure_ascii=True)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: enums by value, named tuples and dataclasses as objects."""
+    if isinstance(value, Enum):
+        return value.value if isinstance(value.value, str) else value.name.lower()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, dict):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value
+
+
+class NdjsonWriter:
+    """A listener that writes every event as a line, flushed, and the summary at the end."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __call__(self, event: Event) -> None:
+        self._stream.write(event_line(event) + "\n")
+        self._stream.flush()
+
+    def summary(self, command: str, exit_code: int, values: dict[str, Any]) -> None:
+        """The last line: what the command came to."""
+        line = {"event": "summary", "command": command, "exit_code": exit_code, **plain(values)}
+        self._stream.write(json.dumps(line, ensure_ascii=True) + "\n")
+        self._stream.flush()

@@ -1,0 +1,76 @@
+"""Text for people: sizes, durations, tables, and other people's keys made harmless. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def size_text(size_bytes: float) -> str:
+    """Decimal units, as S3's own bills: "26.7 GB"."""
+    value = float(size_bytes)
+    for unit in _UNITS:
+        if abs(value) < 999.5 or unit == _UNITS[-1]:
+            break
+        value /= 1000
+    return f"{value:.0f} B" if unit == "B" else f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def count_text(count: int) -> str:
+    """Thousands apart: "52,994"."""
+    return f"{count:,}"
+
+
+def duration_text(seconds: float) -> str:
+    """ "0.4 s", "12 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def cost_text(dollars: float) -> str:
+    """Dollars, with enough digits to tell small sums apart."""
+    return f"${dollars:.2f}" if dollars >= 0.1 or dollars == 0 else f"${dollars:.4f}"
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 object", "2 objects"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def safe(text: str) -> str:
+    """Other people's text for a terminal: control, format and undefined characters as escapes, the rest as it is.
+
+    A key may hold escape sequences, bidirectional overrides or newlines; none of them reaches the terminal."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        if unicodedata.category(character) not in _UNSAFE
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Columns apart by two spaces; the first `left` columns to the left, numbers to the right."""
+    lines = [list(header), *[list(row) for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    rendered = []
+    for line in lines:
+        cells = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        rendered.append("  ".join(cells).rstrip())
+    return "\n".join(rendered)
