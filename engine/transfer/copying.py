@@ -98,7 +98,7 @@ class Copier:
             if head is None or head.etag != task.source.etag:
                 return drifted(task, head.etag if head else "", requests=requests)
             checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
-        request = self._request(task, checksums)
+        request = await self._request(task, checksums)
         for attempt in range(ATTEMPTS):
             try:
                 result = await self._store.copy_object(request)
@@ -128,10 +128,13 @@ class Copier:
             return await self._judge(task, method, result, checksums, requests + 2 * attempt)
         return conflicting(task, "", "the target came and went while it was being copied", requests=requests)
 
-    def _request(self, task: CopyTask, checksums: Sequence[Checksum]) -> CopyObject:
-        properties, tags = copy_directives(task.route)
+    async def _request(self, task: CopyTask, checksums: Sequence[Checksum]) -> CopyObject:
+        ref = task.source_ref
+        properties, tags = None, None
+        if not task.route.plain_properties:
+            properties, tags = await copy_directives(self._store, task.route, task.source, ref)
         return CopyObject(
-            ObjectRef(task.route.source.bucket, task.source.key),
+            ref,
             task.target_ref,
             task.source.etag or None,
             task.target_condition if self._settings.conditional_writes else None,
