@@ -1,0 +1,39 @@
+"""The table of states is whole, and the diagram in docs/design.md is drawn from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.plan.lifecycle import ASIDE, FIRST, IN_FLIGHT, LEAVING, SETTLED, TRANSITIONS, State, may_follow
+
+DESIGN = Path(__file__).parents[3] / "docs" / "design.md"
+
+
+def diagram_lines() -> list[str]:
+    """The steps of the table as mermaid draws them, in the order of the states."""
+    order = list(State)
+    lines = [f"    [*] --> {state.value}" for state in order if state in FIRST]
+    for before in order:
+        lines += [f"    {before.value} --> {after.value}" for after in order if after in TRANSITIONS[before]]
+    return lines
+
+
+def test_the_diagram_in_the_design_shows_every_step_and_no_other() -> None:
+    text = DESIGN.read_text(encoding="utf-8")
+    drawn = text.split("stateDiagram-v2\n", 1)[1].split("```", 1)[0].rstrip("\n").split("\n")
+    assert drawn == diagram_lines()
+
+
+def test_every_state_has_a_row_and_belongs_to_one_group() -> None:
+    assert set(TRANSITIONS) == set(State)
+    groups = [IN_FLIGHT, SETTLED, ASIDE, LEAVING]
+    assert sorted(state for group in groups for state in group) == sorted(State)
+
+
+def test_a_source_is_only_deleted_after_verification() -> None:
+    assert [state for state in State if may_follow(state, State.DELETING)] == [State.VERIFIED]
+    assert [state for state in State if may_follow(state, State.DELETED)] == [State.DELETING]
+
+
+def test_whatever_was_set_aside_can_be_planned_again() -> None:
+    assert all(may_follow(state, State.PLANNED) for state in ASIDE)
