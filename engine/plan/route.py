@@ -1,173 +1,166 @@
-"""A route: one source location to one target location, with its rules. Pure, and quick where a run asks per object."""
+"""A route: one source location mapped to one target location, with its rules. Pure.
+
+An object's *relative key* is what follows the source location in its key. It names the object on both sides, and is
+empty for the one object of an exact route and for an object whose key is the prefix itself. Both directions of the
+mapping only exchange the head of the key, so the mapping is injective, and no character of a key is ever changed.
+"""
 
 from __future__ import annotations
 
-import fnmatch
-import hashlib
-import json
-import re
 from dataclasses import dataclass, field
-from typing import Literal
+from enum import StrEnum
 
-from engine.model import ListedObject, Location, Overwrite
-from engine.plan.locations import MAX_KEY_BYTES, key_problem
+from engine.model import Encryption, ListedObject, Location, ObjectLock, Overwrite
+from engine.plan.locations import MAX_KEY_BYTES, key_bytes, problem_of_key
+from engine.plan.selection import Selection
 
-Policy = Literal["preserve", "set", "drop", "fail"]
+Pairs = tuple[tuple[str, str], ...]
+
+
+class Keep(StrEnum):
+    """What is to happen to one property of an object on its way."""
+
+    PRESERVE = "preserve"  # the target gets what the source has
+    SET = "set"  # the target gets what the route says
+    DROP = "drop"  # the target gets what S3 gives a new object
+    FAIL = "fail"  # an object that carries it fails, so that nobody loses it unseen
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyRules:
-    """What becomes of each property: kept as the source has it, set by the route, left out, or a reason to fail.
+    """The properties contract of a route, the same for CopyObject and for copies by parts.
 
-    Defaults are what a copy by hand would be expected to do; the ACL is not copied (with BucketOwnerEnforced, S3's
-    default since April 2023, there is none)."""
+    The defaults are what CopyObject does by itself and costs nothing to keep: content headers, metadata, tags and the
+    storage class are preserved; encryption is the target bucket's default, and there is no website redirect, no lock
+    and a private ACL (API reference, CopyObject).
+    """
 
-    content_headers: Policy = "preserve"
-    metadata: Policy = "preserve"
-    tags: Policy = "preserve"
-    storage_class: Policy = "preserve"
-    encryption: Policy = "drop"
-    website_redirect: Policy = "drop"
-    lock: Policy = "drop"
-    acl: Policy = "drop"
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which objects of the source belong to the route. All that is given must hold; nothing given selects all.
-
-    Patterns are matched against the relative key as the AWS CLI matches: `*` any characters, `/` among them, `?` one,
-    `[…]` one of a set; case counts. `exclude` wins over `include`. `since` and `until` are ISO 8601 in UTC as S3 lists
-    them, `since` inclusive, `until` exclusive; sizes are bytes, both inclusive."""
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    since: str = ""
-    until: str = ""
-    min_size: int | None = None
-    max_size: int | None = None
-
-    @property
-    def is_all(self) -> bool:
-        return self == Selection()
+    content_headers: Keep = Keep.PRESERVE
+    metadata: Keep = Keep.PRESERVE
+    tags: Keep = Keep.PRESERVE
+    storage_class: Keep = Keep.PRESERVE
+    encryption: Keep = Keep.DROP
+    website_redirect: Keep = Keep.DROP
+    lock: Keep = Keep.DROP
+    acl: Keep = Keep.DROP
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
-    """What is expected of some routes. `tolerance` is a fraction of the size (0.01: one per cent)."""
+class KeyList:
+    """A list that stands in for the source's listing.
 
-    name: str
-    routes: tuple[str, ...]
-    objects: int | None = None
-    size_bytes: int | None = None
-    tolerance: float = 0.01
+    `kind` "keys" (a text file, one full key a line) or "inventory" (an S3 Inventory manifest.json). `location` where it
+    is in S3; else `path`, as the plan writes it, relative to the plan's folder.
+    """
+
+    kind: str
+    location: Location | None = None
+    path: str = ""
+
+    def __str__(self) -> str:
+        return str(self.location) if self.location is not None else self.path
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One source to one target. `set_tags` and `set_metadata` replace or add what the source has; `listing` names a
-    key list or an inventory manifest that stands in for ListObjects."""
+    """One source location, one target location, and the rules between them.
+
+    `overwrite` says what may happen to a target that holds something we did not write; `exact` that anything else
+    under the target counts as a difference. `storage_class` is given to every copy where it is not empty.
+    `set_tags` (None: not set) replaces the object's tags, `set_metadata` is laid over its user metadata,
+    `set_headers` (fields of `model.Properties`) over its content headers; `set_encryption`, `set_lock` and
+    `set_redirect` go with `Keep.SET` of their property. `line` is the plan's line, 0 where there is none.
+    """
 
     name: str
     source: Location
     target: Location
     overwrite: Overwrite = Overwrite.NEVER
-    selection: Selection = Selection()
-    properties: PropertyRules = PropertyRules()
-    storage_class: str = ""
-    set_tags: tuple[tuple[str, str], ...] | None = None
-    set_metadata: tuple[tuple[str, str], ...] = ()
     exact: bool = False
-    expect: Expectation | None = None
-    listing: str = ""
-    selects_all: bool = field(init=False)
-    plain_properties: bool = field(init=False)
-    maps_any_key: bool = field(init=False)
-    _include: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
-    _exclude: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+    selection: Selection = field(default_factory=Selection)
+    key_list: KeyList | None = None
+    storage_class: str = ""
+    set_tags: Pairs | None = None
+    set_metadata: Pairs = ()
+    set_headers: Pairs = ()
+    set_encryption: Encryption | None = None
+    set_lock: ObjectLock | None = None
+    set_redirect: str = ""
+    properties: PropertyRules = field(default_factory=PropertyRules)
+    line: int = field(default=0, compare=False)
+    selects_all: bool = field(init=False, repr=False, compare=False)
+    maps_any_key: bool = field(init=False, repr=False, compare=False)
+    _cut: int = field(init=False, repr=False, compare=False)
+    _grows_bytes: int = field(init=False, repr=False, compare=False)
+    _source_key: str = field(init=False, repr=False, compare=False)
+    _target_key: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
-        put(self, "selects_all", self.selection.is_all)
-        put(
-            self,
-            "plain_properties",
-            self.properties == PropertyRules() and self.set_tags is None and not self.set_metadata,
-        )
-        # Source keys have at most 1,024 bytes, so that a target prefix no longer than the source's holds them all.
-        grows = len(self.target.key.encode()) - len(self.source.key.encode())
-        put(self, "maps_any_key", not self.source.is_prefix or grows <= 0)
-        put(self, "_include", _compiled(self.selection.include))
-        put(self, "_exclude", _compiled(self.selection.exclude))
+        # Worked out once: these are asked for each object.
+        grows = key_bytes(self.target.key) - key_bytes(self.source.key)
+        object.__setattr__(self, "selects_all", self.selection.is_everything)
+        object.__setattr__(self, "maps_any_key", grows <= 0 or not self.source.is_prefix)
+        object.__setattr__(self, "_cut", len(self.source.key))
+        object.__setattr__(self, "_grows_bytes", grows)
+        object.__setattr__(self, "_source_key", self.source.key)
+        object.__setattr__(self, "_target_key", self.target.key)
 
-    # --- keys ---------------------------------------------------------------------------------------------
+    # --- keys -----------------------------------------------------------------------------------------------
 
-    def relative(self, source_key: str) -> str:
-        """The key after the source's prefix; empty for a route of one exact key."""
-        return source_key[len(self.source.key) :]
+    def relative(self, key: str) -> str:
+        """The relative key of a source key. The key must be one of this route's."""
+        return key[self._cut :]
 
     def source_key(self, relative: str) -> str:
-        return self.source.key + relative
+        """The source key of a relative key."""
+        return self._source_key + relative
 
     def target_key(self, relative: str) -> str:
-        return self.target.key + relative
+        """The target key of a relative key."""
+        return self._target_key + relative
 
-    def problem_of(self, source_key: str) -> str:
-        """Why this key cannot go where the route sends it; empty where it can."""
-        problem = key_problem(self.target.key + source_key[len(self.source.key) :])
-        return f"{source_key!r} would need a target key over {MAX_KEY_BYTES} bytes: {problem}" if problem else ""
+    def problem_of(self, key: str) -> str:
+        """Why the object at the source key `key` cannot be mapped; empty where it can.
 
-    # --- rules --------------------------------------------------------------------------------------------
+        Asked while planning, and only where `maps_any_key` is false: a target key can then be over S3's 1,024 bytes."""
+        if key_bytes(key) + self._grows_bytes <= MAX_KEY_BYTES:
+            return ""
+        return f'the target key of "{key}" {problem_of_key(self.target_key(self.relative(key)))}'
+
+    # --- rules ----------------------------------------------------------------------------------------------
 
     def selects(self, listed: ListedObject) -> bool:
-        """Whether this listed source object belongs to the route."""
-        rule = self.selection
-        if rule.min_size is not None and listed.size < rule.min_size:
-            return False
-        if rule.max_size is not None and listed.size > rule.max_size:
-            return False
-        if rule.since and listed.modified < rule.since:
-            return False
-        if rule.until and listed.modified >= rule.until:
-            return False
-        relative = listed.key[len(self.source.key) :]
-        if self._include is not None and not self._include.match(relative):
-            return False
-        return self._exclude is None or not self._exclude.match(relative)
+        """Whether the route takes this source object. Not worth asking where `selects_all`."""
+        return self.selects_all or self.selection.takes(listed.key[self._cut :], listed)
 
     def storage_class_for(self, listed: ListedObject) -> str:
-        """The class that the target is written in. S3 would fall back to STANDARD if it were not sent."""
+        """The storage class that the copy of this object is to have."""
         if self.storage_class:
             return self.storage_class
-        return "STANDARD" if self.properties.storage_class == "drop" else listed.storage_class
+        if self.properties.storage_class is Keep.DROP:
+            return "STANDARD"
+        return listed.storage_class or "STANDARD"
 
     @property
     def overwrites_different(self) -> bool:
-        """Whether a target that is not known to be equal may be replaced."""
+        """Whether a target that differs, or cannot be told to be equal, may be replaced."""
         return self.overwrite is not Overwrite.NEVER
 
     @property
     def rewrites_headers(self) -> bool:
-        """Whether CopyObject must be told all headers and metadata, because some of them change."""
+        """Whether one CopyObject has to replace headers and metadata, which needs a HEAD of the source: where the
+        route changes one of them, or wants what CopyObject drops, or has to look for what it must not lose."""
         rules = self.properties
-        return bool(
-            self.set_metadata
-            or rules.content_headers == "drop"
-            or rules.metadata == "drop"
-            or "preserve" in (rules.website_redirect, rules.encryption, rules.lock)
+        return (
+            rules.content_headers is not Keep.PRESERVE
+            or rules.metadata is not Keep.PRESERVE
+            or bool(self.set_metadata or self.set_headers)
+            or rules.encryption is not Keep.DROP
+            or rules.website_redirect is not Keep.DROP
+            or rules.lock is not Keep.DROP
         )
 
     @property
-    def digest(self) -> str:
-        """A digest of the rules that decide what is copied, for the ledger's binding."""
-        rule = self.selection
-        text = json.dumps(
-            [rule.include, rule.exclude, rule.since, rule.until, rule.min_size, rule.max_size, self.listing]
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
-    if not patterns:
-        return None
-    return re.compile("|".join(f"(?:{fnmatch.translate(pattern)})" for pattern in patterns), re.DOTALL)
+    def plain_properties(self) -> bool:
+        """Whether one CopyObject does right by every property, but the storage class, with nothing asked of it."""
+        return self.set_tags is None and self.properties.tags is Keep.PRESERVE and not self.rewrites_headers

@@ -1,0 +1,136 @@
+"""Sizes, durations, dates and tolerances as people write them. Pure, exact: no binary fractions on the way.
+
+Every function raises `ValueError` with a sentence that says how to write it instead.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from fractions import Fraction
+
+_DECIMAL = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "pb": 10**15}
+_BINARY = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40, "pib": 1 << 50}
+_SIZE_UNITS = _DECIMAL | _BINARY | {"byte": 1, "bytes": 1}
+_SIZE = re.compile(r"(\d[\d_]*(?:\.\d+)?)\s*([A-Za-z]*)\Z")
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%\Z")
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONG_UNITS = {"second": "s", "sec": "s", "minute": "m", "min": "m", "hour": "h", "day": "d", "week": "w"}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
+
+DEFAULT_TOLERANCE = "1 %"
+"""How far a size may be from what was expected, unless the plan says otherwise: people round."""
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes from "734 MB" (decimal: 734,000,000), "64 MiB" (binary), "500 bytes" or a whole number of bytes.
+
+    Units in any case. "64 M" is refused, because half of the tools mean MB by it and the other half MiB."""
+    if isinstance(text, int):
+        if text < 0:
+            raise ValueError(f"{text} is not a size: it is below zero")
+        return text
+    found = _SIZE.match(text.strip())
+    if not found:
+        raise ValueError(f'"{text}" is not a size: write "734 MB", "64 MiB" or a number of bytes')
+    number, unit = found.group(1).replace("_", ""), found.group(2).lower()
+    if not unit:
+        if "." in number:
+            raise ValueError(f'"{text}" is not a size: it needs a unit, such as "{number} GB"')
+        return int(number)
+    scale = _SIZE_UNITS.get(unit)
+    if scale is None:
+        letter = unit[0].upper()
+        if letter in "KMGTP":
+            raise ValueError(
+                f'"{text}" is not a size: write {number} {letter}B (decimal) or {number} {letter}iB (binary)'
+            )
+        raise ValueError(f'"{text}" is not a size: "{found.group(2)}" is not a unit; write MB, GB, MiB, GiB …')
+    return round(Fraction(number) * scale)
+
+
+def size_text(size_bytes: int) -> str:
+    """A size for people, in decimal units with three figures: "26.8 GB", "734 MB", "0 bytes"."""
+    if size_bytes < 1000:
+        return f"{size_bytes} byte" if size_bytes == 1 else f"{size_bytes} bytes"
+    for unit in ("kB", "MB", "GB", "TB", "PB", "EB"):
+        scale = 1000 ** (("kB", "MB", "GB", "TB", "PB", "EB").index(unit) + 1)
+        value = size_bytes / scale
+        if value < 999.5 or unit == "EB":
+            return (
+                f"{value:.2f} {unit}"
+                if value < 9.995
+                else f"{value:.1f} {unit}"
+                if value < 99.95
+                else f"{value:.0f} {unit}"
+            )
+    raise AssertionError("the last unit takes every size")
+
+
+def parse_duration(text: str | int) -> int:
+    """Seconds from "24h", "90 minutes", "1d 12h", "1.5h"; s, m, h, d, w and their words. 0 is no time at all.
+
+    A bare number but 0 is refused, because its unit would be a guess."""
+    if text == 0 or text == "0":
+        return 0
+    if isinstance(text, int):
+        raise ValueError(f'{text} is not a duration: it needs a unit, such as "{text}h"')
+    rest, total, largest = text.strip().lower(), Fraction(0), None
+    while rest:
+        found = _DURATION_PART.match(rest)
+        unit = _duration_unit(found.group(2)) if found else ""
+        if found is None or not unit or (largest is not None and _SECONDS[unit] >= largest):
+            raise ValueError(f'"{text}" is not a duration: write "24h", "90m", "7d" or "1d 12h"')
+        largest = _SECONDS[unit]
+        total += Fraction(found.group(1)) * largest
+        rest = rest[found.end() :]
+    if largest is None:
+        raise ValueError('"" is not a duration: write "24h", "90m", "7d" or "1d 12h"')
+    return round(total)
+
+
+def _duration_unit(word: str) -> str:
+    if word in _SECONDS:
+        return word
+    return _LONG_UNITS.get(word.removesuffix("s"), "")
+
+
+def duration_text(seconds: int) -> str:
+    """A duration for people: "24h", "7d", "1h 30m", "0s". Whole days from two days on."""
+    if seconds == 0:
+        return "0s"
+    units = ("d", "h", "m", "s") if seconds >= 2 * _SECONDS["d"] else ("h", "m", "s")
+    words = []
+    for unit in units:
+        count, seconds = divmod(seconds, _SECONDS[unit])
+        if count:
+            words.append(f"{count}{unit}")
+    return " ".join(words)
+
+
+def parse_tolerance(text: str | int, size_bytes: int) -> int:
+    """Bytes by which a size may differ: "1 %" of the expected size, or a size of its own ("50 MB")."""
+    if isinstance(text, str):
+        found = _PERCENT.match(text.strip())
+        if found:
+            return int(Fraction(found.group(1)) * size_bytes / 100)
+    try:
+        return parse_size(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is not a tolerance: write "1 %" or a size such as "50 MB"') from None
+
+
+def parse_moment(moment: str | date) -> str:
+    """A point in time as listings spell it, in UTC and without its "Z": "2026-01-31T10:00:00".
+
+    Takes TOML's own dates and times, and ISO 8601 text. A time without zone is UTC, a date alone its first moment."""
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            raise ValueError(f'"{moment}" is not a date: write 2026-01-31 or 2026-01-31T10:00:00Z') from None
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware.replace(microsecond=0, tzinfo=None).isoformat()
