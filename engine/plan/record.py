@@ -65,10 +65,13 @@ class Outcome(NamedTuple):
     requests: int = 1
     code: str = ""
     message: str = ""
+    xxh3: str = ""
 
 
 class ObjectRecord(NamedTuple):
-    """A whole row, for status, export, receipt and cleanup. Times are epoch milliseconds, 0 where not reached."""
+    """A whole row, for status, export, receipt and cleanup. Times are epoch milliseconds, 0 where not reached:
+    `size_ms`, `digest_ms` and `bytes_ms` when a verification first reached that proof for the target as it is. `xxh3`
+    is the xxh3-128 of the bytes, in hex, once both sides were read."""
 
     route: str
     key: str
@@ -90,8 +93,16 @@ class ObjectRecord(NamedTuple):
     message: str
     decided_ms: int
     copied_ms: int
-    proven_ms: int
-    deep: str = ""
+    size_ms: int
+    digest_ms: int
+    bytes_ms: int
+    xxh3: str = ""
+
+    def proven_ms(self, proof: Proof) -> int:
+        """When a verification first found the object at `proof` or better; 0 where none has."""
+        return {Proof.NONE: self.copied_ms, Proof.SIZE: self.size_ms, Proof.DIGEST: self.digest_ms}.get(
+            proof, self.bytes_ms
+        )
 
 
 class Tally(NamedTuple):
@@ -106,8 +117,8 @@ class Tally(NamedTuple):
 
 
 class UploadRecord(NamedTuple):
-    """A multipart upload that the ledger knows. `upload_id` is empty while only the intent is committed;
-    `part_bytes` is the layout: one size for every part but the last, or the sizes themselves, comma-separated."""
+    """A multipart upload that the ledger knows. `upload_id` is empty while only the intent is committed; `layout` is
+    one size for every part but the last, or the sizes themselves, comma-separated."""
 
     route: str
     key: str

@@ -1,0 +1,76 @@
+"""What a ledger is bound to, so that it is never used for another place. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RouteBinding:
+    """A route as the ledger knows it; `digest` is of the rules that decide what is copied."""
+
+    name: str
+    source: str
+    target: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Endpoint, buckets with their owners' ids (empty where it cannot be known), and routes. Hold, probes and
+    expectations are not part of it and may change."""
+
+    plan_name: str
+    endpoint: str
+    routes: tuple[RouteBinding, ...]
+    buckets: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """As the ledger's meta table keeps it."""
+        return json.dumps(
+            {
+                "plan": self.plan_name,
+                "endpoint": self.endpoint,
+                "routes": [[item.name, item.source, item.target, item.digest] for item in self.routes],
+                "buckets": [list(item) for item in self.buckets],
+            }
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Binding:
+        values = json.loads(text)
+        return cls(
+            values["plan"],
+            values["endpoint"],
+            tuple(RouteBinding(*item) for item in values["routes"]),
+            tuple((name, owner) for name, owner in values["buckets"]),
+        )
+
+
+def differences(bound: Binding, wanted: Binding) -> list[str]:
+    """Every way in which what is wanted is not what the ledger is bound to, a sentence each."""
+    lines = []
+    if bound.plan_name != wanted.plan_name:
+        lines.append(f"it belongs to the plan {bound.plan_name!r}, not {wanted.plan_name!r}")
+    if bound.endpoint != wanted.endpoint:
+        lines.append(f"it was made on {bound.endpoint}, and this is {wanted.endpoint}")
+    owners = dict(wanted.buckets)
+    for bucket, owner in bound.buckets:
+        if owner and owners.get(bucket) and owners[bucket] != owner:
+            lines.append(f"the bucket {bucket} belonged to {owner}, and belongs to {owners[bucket]} now")
+    known = {item.name: item for item in bound.routes}
+    asked = {item.name: item for item in wanted.routes}
+    for name in known.keys() - asked.keys():
+        lines.append(f'the route "{name}" is in the ledger and not in the plan')
+    for name in asked.keys() - known.keys():
+        lines.append(f'the route "{name}" is in the plan and not in the ledger')
+    for name in sorted(known.keys() & asked.keys()):
+        old, new = known[name], asked[name]
+        for what in ("source", "target"):
+            if getattr(old, what) != getattr(new, what):
+                lines.append(f'the {what} of "{name}" was {getattr(old, what)}, and is {getattr(new, what)} now')
+        if old.digest != new.digest:
+            lines.append(f'the filters of "{name}" have changed')
+    return sorted(lines)

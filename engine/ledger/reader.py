@@ -1,0 +1,231 @@
+"""Reading a ledger: alone and without a lock, so that `status` answers at once, also while a run is going on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+import anyio.to_thread
+
+from engine.errors import LedgerCorrupt, LedgerMissing
+from engine.ledger.binding import Binding
+from engine.ledger.schema import APPLICATION_ID, MIGRATIONS
+from engine.ledger.writer import translated
+from engine.model import Proof, UploadedPart
+from engine.plan.lifecycle import State
+from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord
+
+Result = TypeVar("Result")
+
+RECORDS_A_READ = 1_000
+
+
+class Snapshot(NamedTuple):
+    """Whether a route's source listing reached its end, and what it held then. Times are epoch milliseconds."""
+
+    route: str
+    opened_ms: int
+    closed_ms: int
+    objects: int
+    bytes: int
+
+
+class Acceptance(NamedTuple):
+    """A named difference that someone accepted, for exactly this figure."""
+
+    name: str
+    found: str
+    because: str
+    accepted_ms: int
+
+
+class Kept(NamedTuple):
+    """Content that was replaced, kept so that it can be put back. `written_etag` is what took its place."""
+
+    keep_id: int
+    kind: str
+    name: str
+    etag: str
+    body: bytes
+    written_etag: str
+    kept_ms: int
+
+
+_RECORD = """SELECT r.name, o.key, o.size, o.source_etag, o.source_modified, o.storage_class, o.source_checksum,
+o.state, o.held, o.target_etag, o.checksum, o.proof, o.compared, o.found, o.method, o.attempts, o.code, o.message,
+o.decided_ms, o.copied_ms, o.size_ms, o.digest_ms, o.bytes_ms, o.xxh3 FROM objects o JOIN routes r ON r.id = o.route"""
+_UPLOAD = """SELECT r.name, u.key, u.bucket, u.target_key, u.upload_id, u.source_etag, u.source_size, u.layout,
+u.checksum_algorithm, u.intent_ms FROM uploads u JOIN routes r ON r.id = u.route WHERE u.ended = ''"""
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A read-only connection to an existing ledger. Raises `LedgerMissing` or `LedgerCorrupt`."""
+    if not path.exists():
+        raise LedgerMissing(
+            f"there is no ledger at {path}.", advice="Run the plan first, or name the ledger with --ledger."
+        )
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=30
+        )
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        raise translated(path, error) from error
+    if application != APPLICATION_ID or not 1 <= version <= len(MIGRATIONS):
+        connection.close()
+        raise LedgerCorrupt(f"{path} is not a ledger that this Cartage can read.", advice="Name another with --ledger.")
+    return connection
+
+
+class LedgerReader:
+    """Read-only queries, in a thread of their own. Everything gives what is committed."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._reading = connection
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
+
+    @classmethod
+    async def open_to_read(cls, path: Path) -> LedgerReader:
+        """Open without a lock. Raises `LedgerMissing`, `LedgerCorrupt`."""
+        return LedgerReader(path, await anyio.to_thread.run_sync(connect_to_read, path))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        self._reader.shutdown(wait=True)
+        self._reading.close()
+
+    async def _read(self, query: Callable[[sqlite3.Connection], Result]) -> Result:
+        with _translating(self.path):
+            return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._reading)
+
+    async def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())
+
+    # --- queries ------------------------------------------------------------------------------------------
+
+    async def binding(self) -> Binding:
+        """What the ledger is bound to."""
+        rows = await self._rows("SELECT value FROM meta WHERE key = 'binding'")
+        if not rows:
+            raise LedgerCorrupt(f"the ledger {self.path} has no binding: it was never finished.")
+        return Binding.from_text(rows[0][0])
+
+    async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
+        """What the join needs, in the order of the keys' UTF-8 bytes; `after` exclusive, `upto` inclusive."""
+        sql = (
+            "SELECT key, size, source_etag, state, held, target_etag, proof FROM objects "
+            "WHERE route = (SELECT id FROM routes WHERE name = ?)"
+        )
+        parameters: list[Any] = [route]
+        for bound, operator in ((after, ">"), (upto, "<=")):
+            if bound is not None:
+                sql += f" AND key {operator} ?"
+                parameters.append(bound)
+        rows = await self._rows(f"{sql} ORDER BY key LIMIT ?", (*parameters, limit))
+        states, proofs = _STATES, _PROOFS
+        return [Entry(k, size, etag, states[s], held, ours, proofs[p]) for k, size, etag, s, held, ours, p in rows]
+
+    async def records(
+        self, route: str | None = None, states: Collection[State] | None = None
+    ) -> AsyncIterator[list[ObjectRecord]]:
+        """Whole rows in batches of 1,000, by route and key; memory does not grow with the ledger."""
+        routes = await self._rows("SELECT id, name FROM routes ORDER BY id")
+        chosen = "" if states is None else f" AND o.state IN ({', '.join('?' * len(states))})"
+        values = tuple(state.value for state in states or ())
+        for route_id, name in routes:
+            if route is not None and route != name:
+                continue
+            after: str | None = None
+            while True:
+                bound = "" if after is None else " AND o.key > ?"
+                parameters = (route_id, *values, *(() if after is None else (after,)), RECORDS_A_READ)
+                rows = await self._rows(
+                    f"{_RECORD} WHERE o.route = ?{chosen}{bound} ORDER BY o.key LIMIT ?", parameters
+                )
+                if rows:
+                    yield [_record(row) for row in rows]
+                if len(rows) < RECORDS_A_READ:
+                    break
+                after = rows[-1][1]
+
+    async def tallies(self) -> list[Tally]:
+        """Objects and bytes by route, state, proof and whether they were found. Costs the same for any count."""
+        rows = await self._rows(
+            "SELECT r.name, t.state, t.proof, t.found, t.objects, t.bytes FROM tallies t "
+            "JOIN routes r ON r.id = t.route WHERE t.objects > 0 ORDER BY t.route, t.state, t.proof, t.found"
+        )
+        return [
+            Tally(name, State(state), Proof(p), bool(f), objects, size) for name, state, p, f, objects, size in rows
+        ]
+
+    async def snapshots(self) -> list[Snapshot]:
+        rows = await self._rows("SELECT name, opened_ms, closed_ms, objects, bytes FROM routes ORDER BY id")
+        return [Snapshot(*row) for row in rows]
+
+    async def open_uploads(self) -> list[UploadRecord]:
+        """Uploads whose end is not committed."""
+        return [UploadRecord(*row) for row in await self._rows(f"{_UPLOAD} ORDER BY u.id")]
+
+    async def parts(self, route: str, key: str) -> list[UploadedPart]:
+        """The parts that the ledger knows of an open upload."""
+        rows = await self._rows(
+            "SELECT p.number, p.etag, p.size FROM parts p JOIN uploads u ON u.id = p.upload JOIN routes r "
+            "ON r.id = u.route WHERE r.name = ? AND u.key = ? AND u.ended = '' ORDER BY p.number",
+            (route, key),
+        )
+        return [UploadedPart(*row) for row in rows]
+
+    async def acceptances(self) -> list[Acceptance]:
+        rows = await self._rows("SELECT name, found, because, accepted_ms FROM acceptances ORDER BY accepted_ms, name")
+        return [Acceptance(*row) for row in rows]
+
+    async def note(self, key: str) -> Any:
+        """A value kept under `key` (JSON), or None."""
+        rows = await self._rows("SELECT value FROM notes WHERE key = ?", (key,))
+        return json.loads(rows[0][0]) if rows else None
+
+    async def kept(self, kind: str) -> list[Kept]:
+        """What was kept of this kind, oldest first."""
+        rows = await self._rows(
+            "SELECT id, kind, name, etag, body, written_etag, kept_ms FROM keeps WHERE kind = ? ORDER BY id", (kind,)
+        )
+        return [Kept(*row) for row in rows]
+
+    async def check(self) -> str:
+        """SQLite's own integrity check: "ok", or what is wrong."""
+        rows = await self._rows("PRAGMA integrity_check")
+        return "; ".join(str(row[0]) for row in rows)
+
+
+_STATES = {state.value: state for state in State}
+_PROOFS = {int(proof): proof for proof in Proof}
+
+
+def _record(row: tuple[Any, ...]) -> ObjectRecord:
+    values = list(row)
+    values[7], values[11], values[13] = _STATES[row[7]], _PROOFS[row[11]], bool(row[13])
+    return ObjectRecord(*values)
+
+
+@contextmanager
+def _translating(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translated(path, error) from error

@@ -1,0 +1,74 @@
+"""The ledger's tables and their migrations. A migration commits together with its own record.
+
+`docs/ledger.md` describes every table and column for people who query the file; a test holds it to this.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+APPLICATION_ID = 0x43415254  # "CART"
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
+        """CREATE TABLE routes (
+            id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, source TEXT NOT NULL, target TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            opened_ms INTEGER NOT NULL DEFAULT 0, closed_ms INTEGER NOT NULL DEFAULT 0,
+            objects INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0) STRICT""",
+        """CREATE TABLE objects (
+            route INTEGER NOT NULL REFERENCES routes (id), key TEXT NOT NULL,
+            size INTEGER NOT NULL, source_etag TEXT NOT NULL, source_modified TEXT NOT NULL,
+            storage_class TEXT NOT NULL, source_checksum TEXT NOT NULL,
+            state TEXT NOT NULL, held TEXT NOT NULL, target_etag TEXT NOT NULL, checksum TEXT NOT NULL,
+            proof INTEGER NOT NULL, compared TEXT NOT NULL, found INTEGER NOT NULL, method TEXT NOT NULL,
+            attempts INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
+            decided_ms INTEGER NOT NULL, copied_ms INTEGER NOT NULL,
+            size_ms INTEGER NOT NULL, digest_ms INTEGER NOT NULL, bytes_ms INTEGER NOT NULL, xxh3 TEXT NOT NULL,
+            PRIMARY KEY (route, key)) WITHOUT ROWID, STRICT""",
+        """CREATE TABLE tallies (
+            route INTEGER NOT NULL, state TEXT NOT NULL, proof INTEGER NOT NULL, found INTEGER NOT NULL,
+            objects INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            PRIMARY KEY (route, state, proof, found)) WITHOUT ROWID, STRICT""",
+        """CREATE TABLE uploads (
+            id INTEGER PRIMARY KEY, route INTEGER NOT NULL REFERENCES routes (id), key TEXT NOT NULL,
+            bucket TEXT NOT NULL, target_key TEXT NOT NULL, upload_id TEXT NOT NULL,
+            source_etag TEXT NOT NULL, source_size INTEGER NOT NULL, layout TEXT NOT NULL,
+            checksum_algorithm TEXT NOT NULL, intent_ms INTEGER NOT NULL, ended TEXT NOT NULL DEFAULT '',
+            ended_ms INTEGER NOT NULL DEFAULT 0) STRICT""",
+        "CREATE UNIQUE INDEX uploads_open ON uploads (route, key) WHERE ended = ''",
+        """CREATE TABLE parts (
+            upload INTEGER NOT NULL REFERENCES uploads (id), number INTEGER NOT NULL, etag TEXT NOT NULL,
+            size INTEGER NOT NULL, PRIMARY KEY (upload, number)) WITHOUT ROWID, STRICT""",
+        """CREATE TABLE acceptances (
+            name TEXT NOT NULL, found TEXT NOT NULL, because TEXT NOT NULL, accepted_ms INTEGER NOT NULL,
+            PRIMARY KEY (name, found)) WITHOUT ROWID, STRICT""",
+        """CREATE TABLE notes (
+            key TEXT PRIMARY KEY, value TEXT NOT NULL, noted_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT""",
+        """CREATE TABLE keeps (
+            id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, etag TEXT NOT NULL, body BLOB NOT NULL,
+            written_etag TEXT NOT NULL DEFAULT '', kept_ms INTEGER NOT NULL) STRICT""",
+    ),
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring an open file to the newest schema, each step in one transaction with its own record (`user_version`).
+
+    Raises ValueError for a file that is not a ledger, or one that a newer Cartage wrote."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application != 0 or version != 0 or tables:
+            raise ValueError("it is a database, and not a ledger of Cartage")
+    if version > len(MIGRATIONS):
+        raise ValueError(f"it was written by a newer Cartage (format {version}, this one knows {len(MIGRATIONS)})")
+    for number in range(version, len(MIGRATIONS)):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in MIGRATIONS[number]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.execute("COMMIT")
