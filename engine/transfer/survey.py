@@ -1,0 +1,173 @@
+"""What a plan would do: both sides listed and joined, every decision made and none carried out. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from engine.events import Listener, Progress
+from engine.model import ListedObject, Location
+from engine.plan.decide import Action, decide
+from engine.plan.join import Joined
+from engine.plan.lifecycle import State
+from engine.plan.parts import MAX_COPY_BYTES, fast_layout
+from engine.plan.record import Entry
+from engine.plan.route import Route
+from engine.store import ListPage, ObjectStore
+from engine.transfer.listing import KeyRange, RangeJoin
+from engine.transfer.task import Method, method_for
+
+EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
+"""`(route, after, upto, limit)` → ledger rows, where there is a ledger already."""
+
+PROBLEMS_KEPT = 10
+
+
+@dataclass(slots=True)
+class RouteSurvey:
+    """One route: what its source holds, and what a run would do about it. Sizes are bytes."""
+
+    route: str
+    objects: int = 0
+    bytes: int = 0
+    there: int = 0
+    there_bytes: int = 0
+    to_copy: int = 0
+    to_copy_bytes: int = 0
+    to_inspect: int = 0
+    over_5gib: int = 0
+    archived: int = 0
+    conflicting: int = 0
+    extra: int = 0
+    copy_requests: int = 0
+    head_requests: int = 0
+    pages: int = 0
+    no_such_key: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, other: RouteSurvey) -> None:
+        """Add another route's figures, for the total."""
+        for name in _FIGURES:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.problems += other.problems
+
+
+_FIGURES = (
+    "objects",
+    "bytes",
+    "there",
+    "there_bytes",
+    "to_copy",
+    "to_copy_bytes",
+    "to_inspect",
+    "over_5gib",
+    "archived",
+    "conflicting",
+    "extra",
+    "copy_requests",
+    "head_requests",
+    "pages",
+)
+
+
+async def survey(
+    store: ObjectStore, routes: Sequence[Route], entries_of: EntriesOf | None, listener: Listener
+) -> list[RouteSurvey]:
+    """List both sides of every route and count what a run would do. Raises what the listings raise."""
+    found = [RouteSurvey(route.name) for route in routes]
+    async with anyio.create_task_group() as group:
+        for route, report in zip(routes, found, strict=True):
+            group.start_soon(_survey_route, store, route, report, entries_of, listener, found)
+    return found
+
+
+async def _survey_route(
+    store: ObjectStore,
+    route: Route,
+    report: RouteSurvey,
+    entries_of: EntriesOf | None,
+    listener: Listener,
+    every: list[RouteSurvey],
+) -> None:
+    read = None
+    if entries_of is not None:
+        known = entries_of
+
+        async def read(after: str | None, upto: str | None, limit: int) -> list[Entry]:
+            return await known(route.name, after, upto, limit)
+
+    async with anyio.create_task_group() as group:
+        join = RangeJoin(group, store, route.source, route.target, read, KeyRange())
+        while (rows := await join.next_rows()) is not None:
+            for row in rows:
+                _count(route, report, row)
+            listener(_progress(every))
+    if report.objects == 0 and not route.source.is_prefix:
+        report.no_such_key = await _neighbours(store, route.source)
+
+
+def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
+    source = row.source
+    if source is None:
+        report.extra += row.entry is None
+        return
+    if not route.selects_all and not route.selects(source):
+        return
+    report.objects += 1
+    report.bytes += source.size
+    if not route.maps_any_key and len(report.problems) < PROBLEMS_KEPT and (problem := route.problem_of(source.key)):
+        report.problems.append(f'route "{route.name}": {problem}')
+    choice = decide(row, route.overwrite)
+    if choice is None or choice.decision.state is State.COPIED:
+        report.there += 1
+        report.there_bytes += source.size
+    elif choice.decision.state is State.ARCHIVED:
+        report.archived += 1
+    elif choice.decision.state is State.CONFLICT:
+        report.conflicting += 1
+    elif choice.action is Action.INSPECT:
+        report.to_inspect += 1
+        report.head_requests += 2
+    else:
+        report.to_copy += 1
+        report.to_copy_bytes += source.size
+        report.over_5gib += source.size > MAX_COPY_BYTES
+        copies, heads = requests_for(source)
+        report.copy_requests += copies
+        report.head_requests += heads
+
+
+def requests_for(source: ListedObject) -> tuple[int, int]:
+    """How many write and read requests copying this object takes, as far as a listing can tell."""
+    method = method_for(source)
+    if method is Method.COPY:
+        return 1, 0
+    if method is Method.COPY_CHECKED:
+        return 1, 1
+    if method is Method.FAST_PARTS:
+        return fast_layout(max(source.size, 1)).count + 2, 2
+    parts = int(source.etag.rpartition("-")[2])
+    return parts + 2, 4
+
+
+async def _neighbours(store: ObjectStore, location: Location) -> str:
+    """What to say of an exact key that is not there: perhaps a slash was forgotten."""
+    page = await store.list_page(ListPage(location.bucket, location.key, max_keys=1000))
+    under = sum(item.key.startswith(location.key + "/") for item in page.objects)
+    beside = len(page.objects) - under
+    more = "or more " if page.next_token else ""
+    said = f"there is no object with exactly the key {location}"
+    if under:
+        said += f"; {under} {more}lie under {location}/ (a trailing slash means everything under it)"
+    if beside:
+        example = next(item.key for item in page.objects if not item.key.startswith(location.key + "/"))
+        said += f"; {beside} {more}only begin alike, such as {example!r}, and are not meant by it"
+    return said
+
+
+def _progress(every: list[RouteSurvey]) -> Progress:
+    listed = sum(report.objects for report in every)
+    size_bytes = sum(report.bytes for report in every)
+    return Progress(listed, size_bytes, False, listed, size_bytes, 0, 0, 0, 0, 0, 0.0, 0)
