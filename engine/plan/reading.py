@@ -1,0 +1,216 @@
+"""From the text of a plan file to a `Plan`, or to every reason why not. Pure.
+
+Nothing stops at the first mistake: a table is judged by what of it can be read, and only what hangs on a missing
+piece is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from engine.errors import PlanError
+from engine.model import Location, Proof
+from engine.plan import schema
+from engine.plan.document import Cleanup, Connection, Expectation, Plan, canonical
+from engine.plan.lines import Path, lines_of
+from engine.plan.locations import problem_of_bucket
+from engine.plan.overlap import collisions
+from engine.plan.problems import Problems, nearest
+from engine.plan.reading_finish import read_manifest, read_probes, read_references
+from engine.plan.reading_route import Surroundings, read_expect, read_route
+from engine.plan.route import Route
+
+_NAME = re.compile(r"\w[\w .+-]{0,99}\Z")
+_AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")
+_OWNER = re.compile(r"\d{12}\Z")
+
+
+def read_bytes(data: bytes, *, source: str) -> Plan:
+    """Read the bytes of a plan file. Raises `PlanError`."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise PlanError([f"line {line}: the file is not UTF-8 text"], advice=_advice(source)) from None
+    return read_text(text, source=source)
+
+
+def read_text(text: str, *, source: str) -> Plan:
+    """Read the text of a plan file. Raises `PlanError`."""
+    text = text.replace("\r\n", "\n")
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError([_syntax_problem(str(error), text)], advice=_advice(source)) from None
+    return _read(data, Problems(lines_of(text), data), source)
+
+
+def read_one_route(
+    source: str, target: str, name: str, rules: dict[str, Any], cleanup: dict[str, Any], connection: Connection
+) -> Plan:
+    """Read a plan of one route from values instead of text. Raises `PlanError`."""
+    label = name or "copy"
+    data = {
+        "name": label,
+        "routes": [{"name": label, "from": source, "to": target} | rules],
+        "cleanup": cleanup,
+        "connection": {key: value for key, value in canonical(connection).items() if key},
+    }
+    plan = _read(data, Problems({}, data), "")
+    if name:
+        return plan
+    (route,) = plan.routes
+    return _renamed(plan, _name_of(route))
+
+
+def _renamed(plan: Plan, name: str) -> Plan:
+    from dataclasses import replace
+
+    return replace(plan, name=name, routes=tuple(replace(route, name=name) for route in plan.routes))
+
+
+def _name_of(route: Route) -> str:
+    """A name that is the same for the same copy, reads well, and can be a file's."""
+    rules = hashlib.sha256(repr(canonical(route)).encode()).hexdigest()[:8]
+    ends = [_slug(location) for location in (route.source, route.target)]
+    return f"{ends[0]}-to-{ends[1]}-{rules}"
+
+
+def _slug(location: Location) -> str:
+    parts = [part for part in location.key.split("/") if part]
+    words = re.sub(r"[^A-Za-z0-9._]+", "-", parts[-1] if parts else location.bucket).strip("-._")
+    return words[:32].rstrip("-._") or "all"
+
+
+def _advice(source: str) -> str:
+    return f"Nothing was sent to S3. Mend {source} and try again." if source else ""
+
+
+def _syntax_problem(message: str, text: str) -> str:
+    found = _AT.search(message)
+    line = int(found.group(1)) if found and found.group(1) else text.rstrip("\n").count("\n") + 1
+    what = message[: found.start()] if found else message
+    return f"line {line}: this is not TOML: {what[:1].lower()}{what[1:]}"
+
+
+def _read(data: dict[str, Any], problems: Problems, source: str) -> Plan:
+    top = problems.read(schema.PlanTable, data, ())
+    assert top is not None  # nothing in it is required
+    name = top.name if top.name is not None else FilePath(source).stem
+    if not _NAME.match(name) or name.endswith((".", " ")):
+        problems.add(("name",), f'"{name}" cannot name a ledger: use letters, digits, ".", "-", "_" and spaces')
+    around = Surroundings(problems, top.bucket, top.prefix)
+    _check_bucket_and_prefix(around)
+    connection = _read_connection(top.connection, problems)
+    if not top.routes and not isinstance(data.get("routes"), (dict, list)):
+        problems.add((), "there is no [[routes]], so that nothing would be copied")
+    found = [read_route(around, table, ("routes", index)) for index, table in enumerate(top.routes)]
+    routes = [route for route, _ in found if route is not None]
+    _check_names(top.routes, problems)
+    positions = {id(route): index for index, (route, _) in enumerate(found)}
+    for collision in collisions(routes):
+        problems.add(("routes", positions[id(collision.route)]), collision.why)
+    names = [str(table["name"]) for table in top.routes if isinstance(table.get("name"), str)]
+    expectations = [item for _, item in found if item is not None]
+    expectations += _read_expectations(top.expect, names, problems)
+    base = Location(top.bucket, top.prefix) if top.bucket or not routes else routes[0].target
+    probes = read_probes(around, top.probes, base)
+    manifest = read_manifest(around, top.manifest, names)
+    references = read_references(around, top.references)
+    cleanup = _read_cleanup(top.cleanup, problems)
+    if len(problems):
+        raise PlanError(problems.texts(), advice=_advice(source))
+    return Plan(
+        name=name,
+        routes=tuple(routes),
+        connection=connection,
+        expectations=tuple(expectations),
+        probes=probes,
+        manifest=manifest,
+        references=references,
+        cleanup=cleanup,
+        base=base,
+        source=source,
+        folder=FilePath(source).parent if source else FilePath(),
+    )
+
+
+def _check_bucket_and_prefix(around: Surroundings) -> None:
+    bucket, prefix, problems = around.bucket, around.prefix, around.problems
+    if bucket:
+        problem = problem_of_bucket(bucket)
+        if bucket.startswith("s3://"):
+            problem = f'is a location: write bucket = "{bucket[5:].partition("/")[0]}"'
+        if problem:
+            problems.add(("bucket",), f'"{bucket}" {problem}')
+    if not prefix:
+        return
+    if "://" in prefix[:12]:
+        problems.add(("prefix",), f'"{prefix}" is a location: write the part after the bucket')
+    elif prefix.startswith("/"):
+        problems.add(("prefix",), f'"{prefix}" begins with a slash, which would be part of every key: write without it')
+    elif not prefix.endswith("/"):
+        problems.add(("prefix",), f'"{prefix}" must end with a slash: write "{prefix}/"')
+    else:
+        return
+    around.prefix = prefix.strip("/") + "/"
+
+
+def _read_connection(data: dict[str, Any], problems: Problems) -> Connection:
+    table = problems.read(schema.ConnectionTable, data, ("connection",))
+    assert table is not None
+    if table.endpoint_url and not re.match(r"https?://[^/\s]+", table.endpoint_url):
+        problems.add(("connection", "endpoint_url"), f'"{table.endpoint_url}" must begin with http:// or https://')
+    if table.expected_bucket_owner and not _OWNER.match(table.expected_bucket_owner):
+        problems.add(("connection", "expected_bucket_owner"), "must be an account id of 12 digits")
+    return Connection(**table.model_dump())
+
+
+def _check_names(tables: list[dict[str, Any]], problems: Problems) -> None:
+    names = [table.get("name") for table in tables]
+    counts = Counter(name for name in names if isinstance(name, str))
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if not isinstance(name, str) or not name:
+            continue
+        if not _NAME.match(name):
+            problems.add(("routes", index, "name"), f'"{name}" has characters that a name cannot have')
+        if counts[name] > 1 and name in seen:
+            problems.add(("routes", index, "name"), f'another route is called "{name}" already')
+        seen.add(name)
+
+
+def _read_expectations(tables: list[dict[str, Any]], names: list[str], problems: Problems) -> list[Expectation]:
+    """The `[[expect]]` tables. Unnamed ones are "total", "total-2", …; without `routes` they are over all."""
+    found = []
+    taken = set(names)
+    for index, data in enumerate(tables):
+        path: Path = ("expect", index)
+        table = problems.read(schema.TotalTable, data, path)
+        assert table is not None
+        name = table.name or ("total" if "total" not in taken else f"total-{index + 1}")
+        if name in taken:
+            problems.add((*path, "name"), f'"{name}" is the name of a route or another expectation already')
+        taken.add(name)
+        routes = tuple(dict.fromkeys(table.routes)) if table.routes is not None else tuple(names)
+        if table.routes == []:
+            problems.add((*path, "routes"), "names no route: leave it out to mean all")
+        for route in routes:
+            if route not in names:
+                problems.add((*path, "routes"), f'there is no route "{route}"{nearest(route, names)}')
+        expectation = read_expect(table, name, routes, path, problems)
+        if expectation is not None:
+            found.append(expectation)
+    return found
+
+
+def _read_cleanup(data: Mapping[str, Any], problems: Problems) -> Cleanup:
+    table = problems.read(schema.CleanupTable, data, ("cleanup",))
+    assert table is not None
+    return Cleanup(table.hold, Proof[table.proof.upper()], table.unconditional)

@@ -1,0 +1,282 @@
+"""One `[[routes]]` table to a `Route` and what is expected of it, or to every reason why not. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any
+
+from engine.errors import UsageError
+from engine.model import Encryption, Location, ObjectLock, Overwrite
+from engine.plan import schema
+from engine.plan.document import Expectation
+from engine.plan.lines import Path
+from engine.plan.locations import MAX_KEY_BYTES, key_bytes, resolve_location
+from engine.plan.problems import Problems
+from engine.plan.route import Keep, KeyList, Pairs, PropertyRules, Route
+from engine.plan.selection import Selection
+from engine.plan.sizes import DEFAULT_TOLERANCE, parse_tolerance
+
+STORAGE_CLASSES = (
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "GLACIER_IR",
+    "DEEP_ARCHIVE",
+)
+"""What CopyObject takes on a general-purpose bucket. Other servers have classes of their own, which are let through."""
+
+MAX_TAGS = 10
+MAX_METADATA_BYTES = 2048
+"""S3's limits on one object (S3 User Guide, "Object tagging" and "Working with object metadata")."""
+
+_CLASS = re.compile(r"[A-Z][A-Z0-9_]*\Z")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
+
+
+class Surroundings:
+    """What the tables of one plan share while it is being read: the plan's bucket and prefix, and the problems."""
+
+    def __init__(self, problems: Problems, bucket: str, prefix: str) -> None:
+        self.problems = problems
+        self.bucket = bucket
+        self.prefix = prefix
+
+    def location(self, text: str, path: Path, *, relative: bool = True) -> Location | None:
+        """`text` as a location; None, with the reason reported at `path`, where it is none."""
+        try:
+            return resolve_location(text, bucket=self.bucket, prefix=self.prefix if relative else None)
+        except UsageError as error:
+            self.problems.add(path, error.message)
+            return None
+
+
+def read_expect(
+    table: schema.ExpectTable, name: str, routes: tuple[str, ...], path: Path, problems: Problems
+) -> Expectation | None:
+    """What is expected of `routes` together."""
+    if table.objects is None and table.size is None:
+        problems.add(path, "nothing is expected: give objects, size or both")
+        return None
+    tolerance = 0
+    if table.size is not None:
+        try:
+            tolerance = parse_tolerance(DEFAULT_TOLERANCE if table.tolerance is None else table.tolerance, table.size)
+        except ValueError as error:
+            problems.add((*path, "tolerance"), str(error))
+    elif table.tolerance is not None:
+        problems.add((*path, "tolerance"), "goes with a size; objects are counted exactly")
+    return Expectation(name, routes, table.objects, table.size, tolerance, problems.line_of(path))
+
+
+def read_route(around: Surroundings, data: dict[str, Any], path: Path) -> tuple[Route | None, Expectation | None]:
+    """The route of one table; None where its name or one of its ends cannot be read."""
+    problems = around.problems
+    table = problems.read(schema.RouteTable, data, path)
+    if table is None:
+        _check_what_there_is(around, data, path)
+        return None, None
+    source = around.location(table.from_, (*path, "from"), relative=False)
+    target = around.location(table.to, (*path, "to"))
+    if source is not None and target is not None:
+        _check_ends(source, target, problems, path)
+    _check_filters(table, source, problems, path)
+    tags = _tags(table, problems, path)
+    metadata = _metadata(table, problems, path)
+    _check_storage_class(table.storage_class, problems, (*path, "storage_class"))
+    key_list = _key_list(around, table, path)
+    carried = _Carried(problems, table, (*path, "properties"))
+    expectation = None
+    if table.expect is not None:
+        expect = problems.read(schema.ExpectTable, table.expect, (*path, "expect"))
+        if expect is not None:
+            expectation = read_expect(expect, table.name, (table.name,), (*path, "expect"), problems)
+    if source is None or target is None:
+        return None, expectation
+    route = Route(
+        name=table.name,
+        source=source,
+        target=target,
+        overwrite=Overwrite(table.overwrite),
+        exact=table.exact,
+        selection=Selection(
+            tuple(table.include), tuple(table.exclude), table.since, table.until, table.min_size, table.max_size
+        ),
+        key_list=key_list,
+        storage_class=table.storage_class,
+        set_tags=tags,
+        set_metadata=metadata,
+        set_headers=carried.headers,
+        set_encryption=carried.encryption,
+        set_lock=carried.lock,
+        set_redirect=carried.redirect,
+        properties=carried.rules,
+        line=problems.line_of(path),
+    )
+    return route, expectation
+
+
+def _check_what_there_is(around: Surroundings, data: dict[str, Any], path: Path) -> None:
+    """A route that lacks something: its ends are judged all the same, where they are there."""
+    for key in ("from", "to"):
+        if isinstance(data.get(key), str):
+            around.location(data[key], (*path, key), relative=key == "to")
+
+
+def _check_ends(source: Location, target: Location, problems: Problems, path: Path) -> None:
+    if source.is_prefix and not target.is_prefix:
+        problems.add(
+            (*path, "to"),
+            f'"{target.key}" is one exact key, and "from" is a prefix: write "to" with a slash at its end',
+        )
+    elif target.is_prefix and not source.is_prefix:
+        name = source.key.rpartition("/")[2]
+        problems.add(
+            (*path, "to"),
+            f'"from" is one exact key, and "to" a prefix: write the whole key, "{target.key}{name}", '
+            'or "from" with a slash at its end',
+        )
+    elif target.is_prefix and key_bytes(target.key) >= MAX_KEY_BYTES:
+        problems.add(
+            (*path, "to"), f"the prefix alone has {key_bytes(target.key):,} bytes and leaves no room for a key"
+        )
+
+
+def _check_filters(table: schema.RouteTable, source: Location | None, problems: Problems, path: Path) -> None:
+    if table.since and table.until and table.since >= table.until:
+        problems.add((*path, "until"), f"{table.until} is not after since, {table.since}")
+    if table.max_size is not None and table.max_size < table.min_size:
+        problems.add((*path, "max_size"), "is below min_size, so that nothing would be copied")
+    if source is not None and not source.is_prefix:
+        for key in ("include", "exclude", "keys", "inventory"):
+            if getattr(table, key):
+                problems.add((*path, key), "is for a prefix, and this route is of one exact key")
+
+
+def _tags(table: schema.RouteTable, problems: Problems, path: Path) -> Pairs | None:
+    if table.tags is None:
+        return None
+    at = (*path, "tags")
+    if len(table.tags) > MAX_TAGS:
+        problems.add(at, f"{len(table.tags)} tags, and S3 allows {MAX_TAGS} on an object")
+    for key, value in table.tags.items():
+        if not 1 <= len(key) <= 128 or len(value) > 256:
+            problems.add((*at, key), "a tag has a key of 1 to 128 characters and a value of at most 256")
+        if key.lower().startswith("aws:"):
+            problems.add((*at, key), 'keys that begin with "aws:" belong to AWS')
+    return tuple(sorted(table.tags.items()))
+
+
+def _metadata(table: schema.RouteTable, problems: Problems, path: Path) -> Pairs:
+    at = (*path, "metadata")
+    pairs: dict[str, str] = {}
+    for key, value in table.metadata.items():
+        name = key.lower().removeprefix("x-amz-meta-")  # S3 keeps names in lower case
+        if not _HEADER_NAME.match(name) or not _HEADER_VALUE.match(value) or value != value.strip():
+            problems.add((*at, key), "cannot be sent in a header: use printable ASCII")
+        elif name in pairs:
+            problems.add((*at, key), "is there twice; S3 does not tell capitals from small letters here")
+        pairs[name] = value
+    if sum(len(name) + len(value) for name, value in pairs.items()) > MAX_METADATA_BYTES:
+        problems.add(at, f"is over S3's {MAX_METADATA_BYTES:,} bytes")
+    return tuple(sorted(pairs.items()))
+
+
+def _check_storage_class(name: str, problems: Problems, path: Path) -> None:
+    if not name or name in STORAGE_CLASSES:
+        return
+    close = difflib.get_close_matches(name.upper().replace("-", "_"), STORAGE_CLASSES, n=1, cutoff=0.8)
+    if close:
+        problems.add(path, f'"{name}" is not a storage class; did you mean "{close[0]}"?')
+    elif not _CLASS.match(name):
+        problems.add(path, f'"{name}" is not a storage class: S3 has {", ".join(STORAGE_CLASSES)}')
+
+
+def _key_list(around: Surroundings, table: schema.RouteTable, path: Path) -> KeyList | None:
+    if table.keys is not None and table.inventory is not None:
+        around.problems.add((*path, "inventory"), "a route has one list: keys or inventory, not both")
+    kind = "keys" if table.keys is not None else "inventory"
+    text = table.keys if table.keys is not None else table.inventory
+    if text is None:
+        return None
+    if not text.startswith("s3://"):
+        return KeyList(kind, path=text)
+    location = around.location(text, (*path, kind))
+    if location is not None and location.is_prefix:
+        around.problems.add((*path, kind), f'"{text}" is a prefix: name the one object that holds the list')
+    return KeyList(kind, location)
+
+
+class _Carried:
+    """The properties contract of one route: what happens to each, and the values that go with `set`."""
+
+    def __init__(self, problems: Problems, table: schema.RouteTable, path: Path) -> None:
+        self._problems = problems
+        self._path = path
+        self.headers: Pairs = ()
+        self.encryption: Encryption | None = None
+        self.lock: ObjectLock | None = None
+        self.redirect = ""
+        asked = problems.read(schema.PropertiesTable, table.properties, path)
+        assert asked is not None
+        self._read_tables(asked)
+        self.rules = PropertyRules(
+            content_headers=self._keep(asked.content_headers, Keep.PRESERVE),
+            metadata=self._with_values("metadata", asked.metadata, bool(table.metadata), drop_adds=True),
+            tags=self._with_values("tags", asked.tags, table.tags is not None),
+            storage_class=self._with_values("storage_class", asked.storage_class, bool(table.storage_class)),
+            encryption=self._keep(asked.encryption, Keep.DROP),
+            website_redirect=self._keep(asked.website_redirect, Keep.DROP),
+            lock=self._keep(asked.lock, Keep.DROP),
+        )
+
+    def _read_tables(self, asked: schema.PropertiesTable) -> None:
+        headers = self._table(schema.HeadersTable, asked.content_headers, "content_headers")
+        if headers is not None:
+            self.headers = tuple((name, value) for name, value in headers.model_dump().items() if value)
+            for name, value in self.headers:
+                if not _HEADER_VALUE.match(value):
+                    self._problems.add((*self._path, "content_headers", name), "use printable ASCII in a header")
+        encryption = self._table(schema.EncryptionTable, asked.encryption, "encryption")
+        if encryption is not None:
+            self.encryption = Encryption(encryption.algorithm, encryption.kms_key_id, encryption.bucket_key)
+            if encryption.algorithm == "AES256" and (encryption.kms_key_id or encryption.bucket_key):
+                self._problems.add((*self._path, "encryption"), "AES256 has no KMS key and no bucket key")
+        lock = self._table(schema.LockTable, asked.lock, "lock")
+        if lock is not None:
+            self.lock = ObjectLock(lock.mode, f"{lock.retain_until}Z" if lock.retain_until else "", lock.legal_hold)
+            if bool(lock.mode) != bool(lock.retain_until):
+                self._problems.add((*self._path, "lock"), "mode and retain_until go together")
+        redirect = self._table(schema.RedirectTable, asked.website_redirect, "website_redirect")
+        if redirect is not None:
+            self.redirect = redirect.location
+        if asked.acl is not None and asked.acl != Keep.DROP:
+            self._problems.add(
+                (*self._path, "acl"),
+                'ACLs are not copied: the copy is private to its owner; write acl = "drop" or nothing',
+            )
+
+    def _table(self, model: type[schema.Model], value: Any, name: str) -> schema.Model | None:
+        if value == Keep.SET:
+            self._problems.add((*self._path, name), '"set" needs values: write a table of them in its place')
+        return self._problems.read(model, value, (*self._path, name)) if isinstance(value, dict) else None
+
+    def _keep(self, value: Any, default: Keep) -> Keep:
+        if value is None:
+            return default
+        return Keep.SET if isinstance(value, dict) else Keep(value)
+
+    def _with_values(self, name: str, asked: str | None, given: bool, *, drop_adds: bool = False) -> Keep:
+        """A property whose values stand beside the table, on the route itself.
+
+        `drop_adds`: "drop" clears what the source has, and the route's own values are laid on top."""
+        keep = Keep(asked) if asked is not None else Keep.SET if given else Keep.PRESERVE
+        if keep is Keep.SET and not given:
+            self._problems.add((*self._path, name), f'"set" needs a value: give the route {name} = …')
+        elif given and keep is not Keep.SET and not (drop_adds and keep is Keep.DROP):
+            self._problems.add((*self._path, name), f'"{keep}" contradicts the {name} that the route sets')
+        return keep
