@@ -1,0 +1,155 @@
+"""What a plan will cost, the least time it can take, and how what was found compares with what was expected. Pure.
+
+Prices and rates are those of us-east-1 and us-east-2, Standard (aws.amazon.com/s3/pricing; S3 User Guide, "Best
+practices design patterns": 3,500 writes a second and partitioned prefix). All of them can be given otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.model import GIB
+from engine.plan.document import Plan
+
+WRITES_PER_S = 3500
+"""COPY, PUT, POST and DELETE that S3 takes at least, a second and partitioned prefix."""
+
+PAGE_KEYS = 1000
+DAYS_A_MONTH = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars. A GB is 2^30 bytes here, as S3 bills it. DELETE is free."""
+
+    writes_per_1000: float = 0.005  # COPY, PUT, POST and LIST
+    reads_per_1000: float = 0.0004  # GET and HEAD
+    storage_gb_month: float = 0.023
+
+
+class RouteCounts(NamedTuple):
+    """What was counted of one route. Sizes are bytes.
+
+    `copy_requests` are the writes that `to_copy` objects take: one a CopyObject; parts, create and complete for an
+    upload. `head_requests` are the reads. None: one write an object and no read."""
+
+    route: str
+    objects: int
+    bytes: int
+    to_copy: int
+    to_copy_bytes: int
+    there: int = 0
+    copy_requests: int | None = None
+    head_requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Requests by kind, their price, what the doubled storage costs, and the time below which S3 will not go.
+
+    `floor_s` counts the writes alone, at `writes_per_s`, since reads and listings have budgets of their own."""
+
+    copy_requests: int
+    head_requests: int
+    list_requests: int
+    delete_requests: int
+    requests_dollars: float
+    storage_dollars_a_day: float
+    storage_dollars_of_hold: float
+    floor_s: float
+    writes_per_s: float
+
+    @property
+    def requests(self) -> int:
+        return self.copy_requests + self.head_requests + self.list_requests + self.delete_requests
+
+    @property
+    def dollars(self) -> float:
+        """Requests, and the doubled storage for as long as the hold lasts."""
+        return self.requests_dollars + self.storage_dollars_of_hold
+
+
+def estimate(
+    counts: Iterable[RouteCounts],
+    *,
+    hold_s: int = 86_400,
+    prices: Prices | None = None,
+    writes_per_s: float = WRITES_PER_S,
+    passes: int = 2,
+) -> Estimate:
+    """What carrying these routes out takes: `passes` listings of both sides (a run and a verification), the copies,
+    and the deletes of the sources in batches of 1,000.
+
+    Storage is counted twice for everything that a route holds, copied or found, until the hold is over."""
+    prices = prices or Prices()
+    copies = heads = lists = deletes = stored = 0
+    for item in counts:
+        copies += item.to_copy if item.copy_requests is None else item.copy_requests
+        heads += item.head_requests
+        lists += _pages(item.objects) + _pages(item.there) + (passes - 1) * 2 * _pages(item.objects)
+        deletes += -(-item.objects // PAGE_KEYS)
+        stored += item.bytes
+    a_day = stored / GIB * prices.storage_gb_month / DAYS_A_MONTH
+    return Estimate(
+        copy_requests=copies,
+        head_requests=heads,
+        list_requests=lists,
+        delete_requests=deletes,
+        requests_dollars=(copies + lists) / 1000 * prices.writes_per_1000 + heads / 1000 * prices.reads_per_1000,
+        storage_dollars_a_day=a_day,
+        storage_dollars_of_hold=a_day * hold_s / 86_400,
+        floor_s=copies / writes_per_s,
+        writes_per_s=writes_per_s,
+    )
+
+
+def _pages(objects: int) -> int:
+    """Pages of a listing; an empty one takes one too."""
+    return max(1, -(-objects // PAGE_KEYS))
+
+
+class Difference(NamedTuple):
+    """One figure that was expected, beside what was found. `agrees` within `tolerance`.
+
+    `what` is the name by which it can be accepted ("processed.objects", "total.size"). `found` is None while some of
+    its routes are not listed to their end: that is never taken for agreement."""
+
+    what: str
+    expected: int
+    found: int | None
+    tolerance: int
+    agrees: bool
+
+    @property
+    def off_by(self) -> int | None:
+        """Found less expected."""
+        return None if self.found is None else self.found - self.expected
+
+
+def expectation_report(plan: Plan, found: Mapping[str, tuple[int, int]]) -> tuple[Difference, ...]:
+    """Every figure that the plan expects, with what was found, in the plan's order.
+
+    `found` gives (objects, bytes) of each route whose listing reached its end."""
+    report = []
+    for expectation in plan.expectations:
+        known = all(route in found for route in expectation.routes)
+        objects = sum(found[route][0] for route in expectation.routes) if known else None
+        size = sum(found[route][1] for route in expectation.routes) if known else None
+        if expectation.objects is not None:
+            report.append(_compare(f"{expectation.name}.objects", expectation.objects, objects, 0))
+        if expectation.size_bytes is not None:
+            report.append(
+                _compare(f"{expectation.name}.size", expectation.size_bytes, size, expectation.tolerance_bytes)
+            )
+    return tuple(report)
+
+
+def _compare(what: str, expected: int, found: int | None, tolerance: int) -> Difference:
+    return Difference(what, expected, found, tolerance, found is not None and abs(found - expected) <= tolerance)
+
+
+def differing(report: Iterable[Difference]) -> tuple[Difference, ...]:
+    """Those that do not agree."""
+    return tuple(item for item in report if not item.agrees)

@@ -1,0 +1,170 @@
+"""The IAM actions that each command needs on a plan's buckets and prefixes, and the smallest policy with them. Pure.
+
+Which action an operation needs: Service Authorization Reference, "Actions, resources, and condition keys for Amazon
+S3", and the "Permissions" part of each operation in the API reference.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from engine.errors import UsageError
+from engine.model import Location
+from engine.plan.document import Plan, Probe
+from engine.plan.route import Keep, Route
+
+COMMANDS = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
+"""What a policy can be asked for. "rewrite" includes the manifest, "cleanup" the probes."""
+
+_WILD = re.compile(r"[*?$]")
+
+
+class Permission(NamedTuple):
+    """Actions on one location: on the objects there, or (`on_bucket`) on their bucket.
+
+    Listing is asked for with the location's prefix as its condition; other bucket actions cannot be narrowed."""
+
+    action: str
+    location: Location
+    on_bucket: bool = False
+
+
+def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
+    """Everything that `command` needs, each once. Raises `UsageError` for a command that is not in `COMMANDS`."""
+    if command not in COMMANDS:
+        raise UsageError(f'there is no policy for "{command}": ask for {", ".join(COMMANDS)}')
+    found: list[Permission] = []
+    for route in plan.routes:
+        found += _listing(route)
+        if command == "run":
+            found += _running(route)
+        elif command in ("verify", "cleanup", "revert"):
+            found += _on(route.source, "s3:GetObject") + _on(route.target, "s3:GetObject")
+        if command == "cleanup":
+            # A conditional delete needs s3:GetObject as well; it is there already.
+            found += _on(route.source, "s3:DeleteObject")
+            found += _bucket(route.source, "s3:GetBucketVersioning")
+            found += _bucket(route.target, "s3:GetLifecycleConfiguration")
+        if command == "revert":
+            found += _on(route.target, "s3:DeleteObject", "s3:AbortMultipartUpload")
+    if command in ("cleanup", "rewrite"):
+        found += _reading_references(plan)
+    if command == "cleanup":
+        found += [item for probe in plan.probes for item in _probing(probe)]
+    if command == "rewrite":
+        found += _rewriting(plan)
+    return tuple(dict.fromkeys(found))
+
+
+def actions(plan: Plan, command: str) -> tuple[str, ...]:
+    """The names of the actions alone, sorted."""
+    return tuple(sorted({item.action for item in permissions(plan, command)}))
+
+
+def policy(plan: Plan, command: str) -> dict[str, Any]:
+    """The smallest IAM policy document that lets `command` do its work, ready for `json.dumps`."""
+    on_bucket: dict[tuple[str, str], list[str]] = {}
+    on_objects: dict[tuple[str, ...], list[str]] = {}
+    by_resource: dict[str, list[str]] = {}
+    for item in permissions(plan, command):
+        if item.on_bucket:
+            listing = item.action == "s3:ListBucket"
+            key = (_bucket_arn(plan, item.location), item.action)
+            on_bucket.setdefault(key, []).append(f"{_literal(item.location.key)}*" if listing else "*")
+        else:
+            by_resource.setdefault(_object_arn(plan, item.location), []).append(item.action)
+    for resource, names in by_resource.items():
+        on_objects.setdefault(tuple(sorted(names)), []).append(resource)
+    statements: list[dict[str, Any]] = []
+    for (arn, action), prefixes in sorted(on_bucket.items()):
+        statement: dict[str, Any] = {"Effect": "Allow", "Action": [action], "Resource": [arn]}
+        if "*" not in prefixes:
+            statement["Condition"] = {"StringLike": {"s3:prefix": sorted(set(prefixes))}}
+        statements.append(statement)
+    for names_, resources in sorted(on_objects.items()):
+        statements.append({"Effect": "Allow", "Action": list(names_), "Resource": sorted(resources)})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _listing(route: Route) -> list[Permission]:
+    found = _bucket(route.source, "s3:ListBucket") + _bucket(route.target, "s3:ListBucket")
+    if route.key_list is not None and route.key_list.location is not None:
+        found += _on(route.key_list.location, "s3:GetObject")
+    return found
+
+
+def _running(route: Route) -> list[Permission]:
+    rules = route.properties
+    source, target = ["s3:GetObject"], ["s3:PutObject", "s3:GetObject"]
+    target += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+    if rules.tags in (Keep.PRESERVE, Keep.FAIL):
+        source.append("s3:GetObjectTagging")
+    if rules.tags in (Keep.PRESERVE, Keep.SET):
+        target.append("s3:PutObjectTagging")
+    if rules.lock is Keep.PRESERVE:
+        source += ["s3:GetObjectRetention", "s3:GetObjectLegalHold"]
+    if rules.lock in (Keep.PRESERVE, Keep.SET):
+        target += ["s3:PutObjectRetention", "s3:PutObjectLegalHold"]
+    return (
+        _on(route.source, *source)
+        + _on(route.target, *target)
+        + _bucket(route.target, "s3:ListBucketMultipartUploads")
+        + _bucket(route.source, "s3:GetBucketLocation")
+        + _bucket(route.target, "s3:GetBucketLocation")
+    )
+
+
+def _probing(probe: Probe) -> list[Permission]:
+    at = getattr(probe, "under", None) or getattr(probe, "at", None)
+    if at is None:
+        return []
+    return _bucket(at, "s3:ListBucket") if at.is_prefix else _on(at, "s3:GetObject")
+
+
+def _reading_references(plan: Plan) -> list[Permission]:
+    found: list[Permission] = []
+    for location in plan.references.locations:
+        found += _bucket(location, "s3:ListBucket") + _on(location, "s3:GetObject")
+    return found
+
+
+def _rewriting(plan: Plan) -> list[Permission]:
+    places = list(plan.references.locations)
+    found: list[Permission] = []
+    if plan.manifest is not None:
+        places.append(plan.manifest.object)
+        found += _on(plan.manifest.object, "s3:GetObject")
+    for location in places:
+        found += _on(location, "s3:PutObject")
+    return found
+
+
+def _on(location: Location, *names: str) -> list[Permission]:
+    return [Permission(name, location) for name in names]
+
+
+def _bucket(location: Location, *names: str) -> list[Permission]:
+    return [Permission(name, location, on_bucket=True) for name in names]
+
+
+def _literal(key: str) -> str:
+    """A key in a policy: `*`, `?` and `$` stand for themselves only as policy variables (IAM User Guide)."""
+    return _WILD.sub(lambda found: "${" + found.group() + "}", key)
+
+
+def _partition(plan: Plan) -> str:
+    region = plan.connection.region
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def _bucket_arn(plan: Plan, location: Location) -> str:
+    if location.bucket.startswith("arn:"):
+        return location.bucket.replace("accesspoint:", "accesspoint/")
+    return f"arn:{_partition(plan)}:s3:::{location.bucket}"
+
+
+def _object_arn(plan: Plan, location: Location) -> str:
+    arn = _bucket_arn(plan, location)
+    inside = "/object/" if location.bucket.startswith("arn:") else "/"
+    return f"{arn}{inside}{_literal(location.key)}{'*' if location.is_prefix else ''}"
