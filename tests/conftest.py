@@ -1,0 +1,79 @@
+"""The servers as session fixtures, started at first use, and the rule for tests that need a real one.
+
+A test that is marked `real`, or that asks for `localstack` or `rgw`, runs only where CARTAGE_REAL=1 says so. There
+it must run: a skip, for whatever reason, is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, start_sandbox_endpoint
+
+REAL_FIXTURES = {"localstack", "rgw"}
+REAL_FOLDER = Path(__file__).parent / "real"
+CHOSEN = os.environ.get("CARTAGE_REAL") == "1"
+NOT_CHOSEN = "needs a real S3 server: set CARTAGE_REAL=1"
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Endpoint]:
+    with start_moto() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Endpoint]:
+    with start_sandbox_endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def localstack() -> Iterator[Endpoint]:
+    if not CHOSEN:  # asked for by name at run time, past the mark
+        pytest.skip(NOT_CHOSEN)
+    with start_localstack() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def rgw() -> Iterator[Endpoint]:
+    if not CHOSEN:
+        pytest.skip(NOT_CHOSEN)
+    with start_rgw() as endpoint:
+        yield endpoint
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if REAL_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("real")
+        if not CHOSEN and item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.skip(reason=NOT_CHOSEN))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    # An expected failure is reported as a skip too; it did run.
+    if CHOSEN and report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("real"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although CARTAGE_REAL=1 says that it must run: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if CHOSEN and report.skipped and collector.path.is_relative_to(REAL_FOLDER):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although CARTAGE_REAL=1 says that it must run: {report.longrepr}"
+    return report

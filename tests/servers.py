@@ -1,0 +1,258 @@
+"""The S3 servers that tests run against, each on loopback, started by the test run and stopped by its pid.
+
+No one server is S3 (tests/contract holds what each departs in). `start_moto`, `start_localstack`, `start_rgw` and
+`start_sandbox_endpoint` are context managers that yield an `Endpoint` once it answers and raise `ServerFailed`,
+with the end of its log, when it does not. Several test runs may start theirs at once: ports are chosen free, and
+each server has a folder of its own under the real folder (`CARTAGE_REAL_DIR`, else `.real` in the repository).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SCRIPTS = REPOSITORY / "tests" / "real"
+START_S = 60.0
+"""How long a server that is installed may take to answer its first request."""
+
+INSTALL_S = 900.0
+"""How long a start script may take that has to install the server first."""
+
+
+class ServerFailed(Exception):
+    """A server could not be started; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server answers, and how to sign for it. `name` is the server's kind: "moto", "localstack", "rgw" or
+    "sandbox". `folder` holds its logs and pid files."""
+
+    name: str
+    url: str
+    access_key: str
+    secret_key: str
+    region: str
+    folder: Path | None = None
+
+    def env(self) -> dict[str, str]:
+        """The environment in which an AWS SDK or command finds this endpoint and nothing of the machine's own."""
+        return {
+            "AWS_ENDPOINT_URL_S3": self.url,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def clean_env(self) -> dict[str, str]:
+        """`env()` over the process's environment without any AWS variable of its own, for a subprocess."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return inherited | self.env()
+
+    def client(self) -> Any:
+        """A plain boto3 client, for setting a test's scene by another hand than the engine's."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, max_pool_connections=32),
+        )
+
+
+def real_dir() -> Path:
+    """The folder outside git that holds everything the real servers need."""
+    return Path(os.environ.get("CARTAGE_REAL_DIR") or REPOSITORY / ".real").resolve()
+
+
+@contextlib.contextmanager
+def start_moto() -> Iterator[Endpoint]:
+    """moto's server, in a process of its own."""
+    with _folder("moto") as folder:
+        port = _free_ports(1)
+        process = _spawn([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], folder / "moto")
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until(lambda: _answers(f"{url}/moto-api/"), process, folder / "moto.log")
+            yield Endpoint("moto", url, "test", "test", "us-east-1", folder)
+        finally:
+            _stop(process)
+
+
+@contextlib.contextmanager
+def start_localstack() -> Iterator[Endpoint]:
+    """LocalStack's S3, in its own virtual environment (installed at first use)."""
+    with _folder("localstack") as folder:
+        pid_file = folder / "localstack.pid"
+        try:
+            yield _endpoint("localstack", _run_script("start-localstack.sh", folder, _free_ports(1)), folder)
+        finally:
+            if pid_file.exists():
+                _stop_pid(int(pid_file.read_text()))
+
+
+@contextlib.contextmanager
+def start_rgw(*, extra: str = "") -> Iterator[Endpoint]:
+    """Ceph's RADOS Gateway from Debian's packages (installed at first use). `extra` is further lines of radosgw's
+    configuration, such as `rgw_max_concurrent_requests = 4`."""
+    with _folder("rgw") as folder:
+        cluster = folder / "cluster"
+        try:
+            yield _endpoint("rgw", _run_script("start-rgw.sh", cluster, _free_ports(10), RGW_EXTRA=extra), cluster)
+        finally:
+            subprocess.run([SCRIPTS / "stop-rgw.sh", cluster], check=True, stdin=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def start_sandbox_endpoint(settings: Any = None) -> Iterator[Endpoint]:
+    """The project's own sandbox; `settings` is a `SandboxSettings`, or None for its defaults."""
+    from engine.sandbox import SandboxSettings, start_sandbox
+
+    with start_sandbox(settings if settings is not None else SandboxSettings()) as sandbox:
+        yield Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region)
+
+
+@contextlib.contextmanager
+def _folder(name: str) -> Iterator[Path]:
+    """A new folder for one server's files, gone again afterwards."""
+    parent = real_dir() / "run"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_ports(count: int) -> int:
+    """The first of `count` neighbouring ports that were all free a moment ago, below the range that the kernel gives
+    to outgoing connections wherever more than one is asked for."""
+    if count == 1:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+    # Processes that look at once begin at different places.
+    starts = range(20000, 32000, count)
+    offset = os.getpid() % len(starts)
+    for first in [*starts[offset:], *starts[:offset]]:
+        with contextlib.ExitStack() as probes:
+            try:
+                for port in range(first, first + count):
+                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise ServerFailed(f"no {count} neighbouring ports are free")
+
+
+def _spawn(command: list[str], stem: Path) -> subprocess.Popen[bytes]:
+    """Start `command` in a session of its own (Ctrl-C is the test run's to handle), with its log and pid beside."""
+    with stem.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    stem.with_suffix(".pid").write_text(f"{process.pid}\n")
+    return process
+
+
+def _run_script(script: str, folder: Path, port: int, **environment: str) -> dict[str, str]:
+    """Run a start script and read the `name=value` lines that it prints."""
+    try:
+        done = subprocess.run(
+            [SCRIPTS / script, folder, str(port)],
+            env={**os.environ, **environment, "CARTAGE_REAL_DIR": str(real_dir())},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ServerFailed(f"{script} took more than {INSTALL_S:.0f} s") from error
+    if done.returncode != 0:
+        raise ServerFailed(f"{script} ended with {done.returncode}:\n{done.stderr[-4000:]}")
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def _endpoint(name: str, said: dict[str, str], folder: Path) -> Endpoint:
+    return Endpoint(name, said["endpoint"], said["access_key"], said["secret_key"], said["region"], folder)
+
+
+def _answers(url: str) -> bool:
+    """Whether anything that speaks HTTP answers there; which status is no matter."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def _wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ServerFailed(f"{log.stem} ended with {process.returncode}:\n{_tail(log)}")
+        if ready():
+            return
+        time.sleep(0.05)
+    raise ServerFailed(f"{log.stem} did not answer within {START_S:.0f} s:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-4000:]
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(timeout=10)
+
+
+def _stop_pid(pid: int) -> None:
+    """Stop a process that is not a child of ours: a request, and after ten seconds no longer a request."""
+    for number, wait_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline:
+            if not _runs(pid):
+                return
+            time.sleep(0.05)
+    raise ServerFailed(f"process {pid} cannot be stopped")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # Where no one reaps orphans (a container's first process may not), a dead one stays as a zombie.
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
