@@ -1,0 +1,39 @@
+"""Cartage: moves objects in S3 in bulk, as fast as S3 itself allows, and proves that nothing was lost.
+
+plan = engine.Plan.load("plan.toml")
+result = await engine.migrate(plan)
+report = await engine.verify(plan)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.api import MigrationResult as MigrationResult
+    from engine.api import StopSignal as StopSignal
+    from engine.api import migrate as migrate
+    from engine.api import verify as verify
+    from engine.assembly import Options as Options
+    from engine.errors import EngineError as EngineError
+    from engine.plan.document import Plan as Plan
+
+_HOMES = {
+    "EngineError": "engine.errors",
+    "MigrationResult": "engine.api",
+    "Options": "engine.assembly",
+    "Plan": "engine.plan.document",
+    "StopSignal": "engine.api",
+    "migrate": "engine.api",
+    "verify": "engine.api",
+}
+
+__all__ = ["EngineError", "MigrationResult", "Options", "Plan", "StopSignal", "migrate", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when asked for: a pure part of the engine can be used without paying for the rest."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'engine' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

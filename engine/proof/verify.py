@@ -62,6 +62,7 @@ class Verification:
 
     routes: list[RouteVerification] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
+    stopped: bool = False
 
     @property
     def differing(self) -> int:
@@ -69,7 +70,7 @@ class Verification:
 
     @property
     def agrees(self) -> bool:
-        return self.differing == 0 and all(route.snapshot_closed for route in self.routes)
+        return not self.stopped and self.differing == 0 and all(route.snapshot_closed for route in self.routes)
 
 
 class Verifier:
@@ -83,16 +84,11 @@ class Verifier:
         self._md5: dict[str, bool] = {}
         self._seen = 0
         self._seen_bytes = 0
-        self._stopped = False
         self.report = Verification()
 
     def stop(self) -> None:
         """Stop after the pages at hand; what was found is kept."""
-        self._stopped = True
-
-    @property
-    def stopped(self) -> bool:
-        return self._stopped
+        self.report.stopped = True
 
     async def verify(self, routes: Sequence[Route]) -> Verification:
         """List both sides again and compare. Raises what the listings raise: then nothing is concluded of the rest."""
@@ -111,7 +107,7 @@ class Verifier:
 
         async with anyio.create_task_group() as group:
             join = RangeJoin(group, self._store, route.source, route.target, read, KeyRange())
-            while not self._stopped and (rows := await join.next_rows()) is not None:
+            while not self.report.stopped and (rows := await join.next_rows()) is not None:
                 if not route.selects_all:
                     rows = [row for row in rows if row.source is None or route.selects(row.source)]
                 await self._verify_page(route, report, rows)

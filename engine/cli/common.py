@@ -1,0 +1,236 @@
+"""What every command shares: flags, listeners, and the map from errors to exit codes (docs/exit-codes.md)."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import click
+
+from engine.api import StopSignal
+from engine.assembly import Options
+from engine.errors import EngineError, StoreError
+from engine.events import Event, ignore
+from engine.report.bar import ProgressBar
+from engine.report.ndjson import NdjsonWriter
+from engine.report.text import safe
+
+DONE, FATAL, USAGE, ASIDE, DIFFERENT, GATE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+Result = TypeVar("Result")
+Command = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The flags that every command takes."""
+
+    options: Options
+    json: bool
+    quiet: bool
+    progress: bool
+
+    def say(self, text: str = "") -> None:
+        """A line for people on stdout; nothing under `--json` and `--quiet`."""
+        if not self.json and not self.quiet:
+            click.echo(text)
+
+
+def shared_flags(command: Command) -> Command:
+    """`--endpoint-url --region --profile --ledger --store --json --quiet --progress`, as one `Invocation`."""
+
+    @click.option("--endpoint-url", metavar="URL", help="An S3-compatible server instead of AWS.")
+    @click.option("--region", metavar="NAME", help="The buckets' region.")
+    @click.option("--profile", metavar="NAME", help="A profile of the AWS configuration.")
+    @click.option("--ledger", type=click.Path(path_type=Path, dir_okay=False), help="The ledger's file.")
+    @click.option("--store", type=click.Choice(["wire", "boto"]), default=None, help="How to speak to S3.")
+    @click.option(
+        "--give-up-after",
+        type=click.FloatRange(min=0),
+        default=300.0,
+        metavar="SECONDS",
+        show_default=True,
+        help="How long S3 may be out of reach.",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="NDJSON on stdout: events, then one summary line.")
+    @click.option("--quiet", "-q", is_flag=True, help="Only errors.")
+    @click.option("--progress/--no-progress", default=None, help="A progress bar on stderr; by default on a terminal.")
+    @functools.wraps(command)
+    def with_flags(
+        *,
+        endpoint_url: str | None,
+        region: str | None,
+        profile: str | None,
+        ledger: Path | None,
+        store: str | None,
+        give_up_after: float,
+        as_json: bool,
+        quiet: bool,
+        progress: bool | None,
+        **rest: Any,
+    ) -> Any:
+        options = Options(
+            ledger=ledger,
+            endpoint_url=endpoint_url,
+            region=region,
+            profile=profile,
+            give_up_after_s=give_up_after,
+        )
+        if store is not None:
+            options = replace(options, store=store)
+        draw = sys.stderr.isatty() and not as_json if progress is None else progress
+        return command(invocation=Invocation(options, as_json, quiet, draw and not quiet), **rest)
+
+    return with_flags
+
+
+def copy_flags(command: Command) -> Command:
+    """`--concurrency --max-rps --no-conditional-writes`, laid over the invocation's options."""
+
+    @click.option("--concurrency", type=click.IntRange(min=1), help="At most so many requests under way.")
+    @click.option("--max-rps", type=click.FloatRange(min=0.1), help="At most so many requests a second.")
+    @click.option(
+        "--no-conditional-writes",
+        is_flag=True,
+        help="Leave out If-Match and If-None-Match on the target, for servers that answer 501 to them.",
+    )
+    @functools.wraps(command)
+    def with_flags(
+        *,
+        invocation: Invocation,
+        concurrency: int | None,
+        max_rps: float | None,
+        no_conditional_writes: bool,
+        **rest: Any,
+    ) -> Any:
+        options = replace(
+            invocation.options,
+            concurrency=concurrency,
+            max_rps=max_rps,
+            conditional_writes=not no_conditional_writes,
+        )
+        return command(invocation=replace(invocation, options=options), **rest)
+
+    return with_flags
+
+
+class Teller:
+    """Who listens to a command's events: the NDJSON writer, or the bar and notes on stderr."""
+
+    def __init__(self, invocation: Invocation, verb: str) -> None:
+        self._json = NdjsonWriter(sys.stdout) if invocation.json else None
+        self._bar: ProgressBar | None = None
+        if not invocation.json:
+            self._bar = ProgressBar(sys.stderr, verb=verb, draw=invocation.progress, say=not invocation.quiet)
+        self.listener: Callable[[Event], None] = self._json or self._bar or ignore
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def summary(self, command: str, exit_code: int, values: dict[str, Any]) -> None:
+        if self._json is not None:
+            self._json.summary(command, exit_code, values)
+
+
+def run(
+    invocation: Invocation,
+    command: str,
+    work: Callable[[Options, StopSignal], Awaitable[Result]],
+    *,
+    teller: Teller | None = None,
+) -> Result:
+    """Run `work` on an event loop, with two Ctrl-C: the first ends gently, the second at once.
+
+    Ends the process with the documented exit code where the engine raises."""
+    teller = teller or Teller(invocation, command)
+    stop = StopSignal()
+    options = replace(invocation.options, listener=teller.listener)
+
+    async def main() -> list[Result]:
+        results: list[Result] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_watch_signals, stop, group.cancel_scope, invocation)
+            results.append(await work(options, stop))
+            group.cancel_scope.cancel()
+        return results  # empty where the second Ctrl-C cancelled the work
+
+    try:
+        results = anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
+        if results:
+            return results[0]
+        _say_interrupted(teller, command)
+        raise SystemExit(INTERRUPTED)
+    except EngineError as error:
+        teller.close()
+        fail(error, command, teller)
+    except BaseExceptionGroup as group:
+        teller.close()
+        found = next((item for item in _flat(group) if isinstance(item, EngineError)), None)
+        if found is None:
+            raise
+        fail(found, command, teller)
+    except KeyboardInterrupt:
+        _say_interrupted(teller, command)
+        raise SystemExit(INTERRUPTED) from None
+    finally:
+        teller.close()
+
+
+def fail(error: EngineError, command: str, teller: Teller | None = None) -> Any:
+    """Say what went wrong and what to do, and end with the error's exit code."""
+    click.echo(f"cartage {command}: {_sentence(error)}", err=True)
+    if error.advice:
+        click.echo(f"  {error.advice}", err=True)
+    if teller is not None:
+        code = getattr(error, "code", "") or type(error).__name__
+        teller.summary(command, error.exit_code, {"error": code, "message": error.message, "advice": error.advice})
+    raise SystemExit(error.exit_code)
+
+
+def _sentence(error: EngineError) -> str:
+    if not isinstance(error, StoreError):
+        return "\n".join(safe(line) for line in error.message.split("\n"))
+    request = f" (request id {error.request_id})" if error.request_id else ""
+    return safe(str(error)) + request
+
+
+def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+async def _watch_signals(stop: StopSignal, scope: anyio.CancelScope, invocation: Invocation) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            if stop.requested:
+                scope.cancel()
+                return
+            stop.request()
+            if not invocation.quiet and not invocation.json:
+                click.echo("\nstopping: finishing what is in flight (again to leave at once)", err=True)
+
+
+def _say_interrupted(teller: Teller, command: str) -> None:
+    click.echo("interrupted: run the same command again to resume", err=True)
+    teller.summary(command, INTERRUPTED, {"interrupted": True})
+
+
+def _has_uvloop() -> bool:
+    return importlib.util.find_spec("uvloop") is not None
+
+
+def interrupted(teller: Teller, command: str, values: dict[str, Any]) -> None:
+    """End a command that was asked to stop and did."""
+    click.echo("interrupted: everything known is committed; run the same command again to resume", err=True)
+    teller.summary(command, INTERRUPTED, {"interrupted": True, **values})
+    raise SystemExit(INTERRUPTED)

@@ -1,0 +1,24 @@
+"""`cartage init`: a commented plan to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.errors import UsageError
+from engine.plan.starter import STARTER_PLAN
+
+
+@click.command("init", short_help="Write a commented plan to start from.")
+@click.argument("file", type=click.Path(path_type=Path), default=Path("plan.toml"))
+def init_command(file: Path) -> None:
+    """Write a commented plan to FILE (plan.toml), which must not exist yet."""
+    try:
+        with file.open("x", encoding="utf-8") as handle:
+            handle.write(STARTER_PLAN)
+    except FileExistsError:
+        raise UsageError(f"{file} is there already, and is left as it is.", advice="Name another file.") from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror or error}") from error
+    click.echo(f"wrote {file}; put your locations in it, then: cartage plan {file}")

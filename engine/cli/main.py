@@ -1,0 +1,61 @@
+"""`cartage`: one verb a file, each of them flags → options → one call of `engine.api`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+VERBS: dict[str, str] = {
+    "demo": "demo",
+    "check": "check",
+    "init": "init",
+    "cp": "run",
+    "plan": "plan",
+    "run": "run",
+    "status": "status",
+    "verify": "verify",
+    "accept": "accept",
+    "sandbox": "sandbox",
+}
+"""Each command and the module of `engine.cli` that holds it, imported only when it is used."""
+
+
+class Verbs(click.Group):
+    """Commands in the order in which a user meets them, loaded when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command = getattr(importlib.import_module(f"engine.cli.{VERBS[cmd_name]}"), f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="cartage", prog_name="cartage")
+def cli() -> None:
+    """Moves objects in S3 in bulk, as fast as S3 itself allows, and proves that nothing was lost."""
+
+
+def main() -> None:
+    """The entry point. Ends with the documented exit codes; no traceback reaches a user."""
+    from engine.errors import EngineError
+
+    try:
+        cli(standalone_mode=True)
+    except EngineError as error:
+        from engine.cli.common import fail
+
+        fail(error, sys.argv[1] if len(sys.argv) > 1 else "")
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

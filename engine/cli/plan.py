@@ -1,0 +1,32 @@
+"""`cartage plan FILE`: what a run would do, what it costs, and whether it is what the owner expects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine import api
+from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
+from engine.plan.document import Plan
+from engine.report.plan import plan_text, plan_values
+
+
+@click.command("plan", short_help="Show what a run would do and cost. Writes nothing to S3.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--max-rps",
+    type=click.FloatRange(min=0.1),
+    default=3500.0,
+    show_default=True,
+    help="Requests a second that the time floor is reckoned with.",
+)
+@shared_flags
+def plan_command(invocation: Invocation, file: Path, max_rps: float) -> None:
+    """List source and target of every route in FILE and show, per route and in total, what a run would do, what is
+    expected against what is found, requests, cost, time floor and the IAM actions needed."""
+    plan = Plan.load(file)
+    teller = Teller(invocation, "plan")
+    result = run(invocation, "plan", lambda options, _: api.look(plan, options), teller=teller)
+    invocation.say(plan_text(plan, result, max_rps))
+    teller.summary("plan", DONE, plan_values(plan, result, max_rps))

@@ -1,0 +1,68 @@
+"""`cartage run FILE` and `cartage cp SRC DST`: copy, or go on where an earlier run ended."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine import api
+from engine.cli.common import ASIDE, DONE, Invocation, Teller, copy_flags, interrupted, run, shared_flags
+from engine.plan.document import Plan
+from engine.report.plan import plan_text
+from engine.report.run import result_text, result_values
+
+
+@click.command("run", short_help="Copy what the plan says; resumes if there is a ledger.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@copy_flags
+@shared_flags
+def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
+    """Carry out the plan in FILE. Run it again after an interruption, an error or a change: it goes on from its
+    ledger, copies what is missing and takes new arrivals along."""
+    carry_out(invocation, "run", Plan.load(file), yes=yes)
+
+
+@click.command("cp", short_help="Copy one location to another, without a plan file.")
+@click.argument("source")
+@click.argument("target")
+@click.option("--include", multiple=True, metavar="PATTERN", help="Only keys that match; may be given again.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="No keys that match; wins over --include.")
+@click.option("--overwrite", type=click.Choice(["never", "if-different", "always"]), default="never", show_default=True)
+@click.option("--storage-class", default="", metavar="CLASS", help="The targets' storage class.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@copy_flags
+@shared_flags
+def cp_command(
+    invocation: Invocation,
+    source: str,
+    target: str,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    overwrite: str,
+    storage_class: str,
+    yes: bool,
+) -> None:
+    """Copy SOURCE to TARGET, both s3://bucket/prefix/ (everything under it) or both s3://bucket/key (that one)."""
+    plan = Plan.of(source, target, include=include, exclude=exclude, overwrite=overwrite, storage_class=storage_class)
+    carry_out(invocation, "cp", plan, yes=yes)
+
+
+def carry_out(invocation: Invocation, command: str, plan: Plan, *, yes: bool) -> None:
+    """Ask if a person is there to be asked, migrate, say what came of it."""
+    if not yes and sys.stdin.isatty() and not invocation.json:
+        survey = run(invocation, command, lambda options, _: api.look(plan, options))
+        click.echo(plan_text(plan, survey, 3500.0))
+        click.confirm("\nCopy?", abort=True)
+    teller = Teller(invocation, command)
+    result = run(invocation, command, lambda options, stop: api.migrate(plan, options, stop=stop), teller=teller)
+    values: dict[str, Any] = result_values(result)
+    invocation.say(result_text(plan, result))
+    if result.stopped:
+        interrupted(teller, command, values)
+    code = ASIDE if result.aside else DONE
+    teller.summary(command, code, values)
+    raise SystemExit(code)

@@ -1,0 +1,188 @@
+"""What a run, a verification and a status look like, as text for people and as values for `--json`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from engine.api import MigrationResult, Status
+from engine.plan.document import Plan
+from engine.plan.lifecycle import ASIDE, IN_FLIGHT, SETTLED, State
+from engine.plan.record import ObjectRecord, Tally
+from engine.proof.verify import AGREEING, Verification
+from engine.report.text import count_text, plural, safe, size_text, table
+
+SHOWN = 10
+
+
+def result_text(plan: Plan, result: MigrationResult) -> str:
+    """After a run: what this run did, then what the ledger holds."""
+    counters = result.counters
+    lines = [
+        f"{plan.name}: copied {plural(counters.copied, 'object')} ({size_text(counters.copied_bytes)}), "
+        f"found {count_text(counters.found)} in place, {count_text(counters.aside)} set aside; "
+        f"{plural(result.requests, 'request')}, {count_text(result.throttled)} answered SlowDown",
+        "",
+        tallies_table(result.tallies),
+    ]
+    if result.aside:
+        lines += ["", aside_sentence(result.aside)]
+    elif not result.stopped:
+        lines += ["", f"every object is in place; next: cartage verify {plan.source or '…'}"]
+    return "\n".join(lines)
+
+
+def result_values(result: MigrationResult) -> dict[str, Any]:
+    """The summary of a run."""
+    counters = result.counters
+    return {
+        "ledger": str(result.ledger),
+        "resumed": result.resumed,
+        "complete": result.complete,
+        "listed": counters.listed,
+        "copied": counters.copied,
+        "copied_bytes": counters.copied_bytes,
+        "found": counters.found,
+        "aside": {state.value: count for state, count in result.aside.items()},
+        "requests": result.requests,
+        "throttled": result.throttled,
+        "routes": route_values(result.tallies),
+    }
+
+
+def tallies_table(tallies: list[Tally]) -> str:
+    """Objects by route and state, with the bytes of all."""
+    states = [state for state in State if any(tally.state is state for tally in tallies)]
+    routes: dict[str, dict[State, int]] = defaultdict(lambda: defaultdict(int))
+    sizes: dict[str, int] = defaultdict(int)
+    for tally in tallies:
+        for name in (tally.route, "total"):
+            routes[name][tally.state] += tally.objects
+            sizes[name] += tally.bytes
+    total = routes.pop("total", {})
+    rows = [
+        [name, *(count_text(counts[state]) for state in states), size_text(sizes[name])]
+        for name, counts in [*routes.items(), ("total", total)]
+        if counts
+    ]
+    return table(["route", *(state.value for state in states), "size"], rows)
+
+
+def route_values(tallies: list[Tally]) -> dict[str, Any]:
+    """Per route: objects and bytes by state, and objects by proof."""
+    routes: dict[str, Any] = {}
+    for tally in tallies:
+        route = routes.setdefault(tally.route, {"objects": 0, "bytes": 0, "states": {}, "proof": {}, "found": 0})
+        route["objects"] += tally.objects
+        route["bytes"] += tally.bytes
+        route["found"] += tally.objects if tally.found else 0
+        for group, name in (("states", tally.state.value), ("proof", tally.proof.name.lower())):
+            route[group][name] = route[group].get(name, 0) + tally.objects
+    return routes
+
+
+def aside_sentence(aside: dict[State, int]) -> str:
+    """How many are not done, by state, and where to read why."""
+    counts = ", ".join(f"{count_text(count)} {state.value}" for state, count in aside.items())
+    return f"not done: {counts}. cartage status --failed lists each with its reason; run again to try again."
+
+
+def aside_line(record: ObjectRecord) -> str:
+    """One object that is not done."""
+    key = safe(record.key) or "(the one key)"
+    return f"{record.state.value}  {record.route}  {key}  {record.code}: {safe(record.message)}"
+
+
+def verification_text(plan: Plan, report: Verification) -> str:
+    """After a verification: per route what agrees, at which proof, and what does not."""
+    rows = []
+    for route in report.routes:
+        proofs = {proof.name.lower(): count for proof, count in sorted(route.by_proof.items(), reverse=True)}
+        rows.append(
+            [
+                route.route,
+                count_text(route.objects),
+                size_text(route.bytes),
+                count_text(route.verified),
+                ", ".join(f"{count_text(count)} {name}" for name, count in proofs.items()) or "–",
+                count_text(route.differing),
+                count_text(sum(count for kind, count in route.by_kind.items() if kind.value == "extra")),
+            ]
+        )
+    header = ["route", "objects", "size", "verified", "at proof", "different", "extra"]
+    lines = [table(header, rows)]
+    for route in report.routes:
+        if not route.snapshot_closed:
+            lines.append(f"{route.route}: its listing never reached its end; run the plan again before trusting this")
+    for item in report.differences[:SHOWN]:
+        lines.append(f"{item.kind.value}: {item.route}: {safe(item.key) or '(the one key)'}: {safe(item.message)}")
+    if report.differing > SHOWN:
+        lines.append(f"… and {count_text(report.differing - SHOWN)} more: cartage status --failed, or --json for all")
+    lines.append("")
+    lines.append(
+        f"{plan.name}: everything agrees" if report.agrees else f"{plan.name}: {plural(report.differing, 'difference')}"
+    )
+    return "\n".join(lines)
+
+
+def verification_values(report: Verification) -> dict[str, Any]:
+    """The summary of a verification."""
+    return {
+        "agrees": report.agrees,
+        "differing": report.differing,
+        "routes": {
+            route.route: {
+                "objects": route.objects,
+                "bytes": route.bytes,
+                "verified": route.verified,
+                "proof": {proof.name.lower(): count for proof, count in route.by_proof.items()},
+                "kinds": {kind.value: count for kind, count in route.by_kind.items() if kind not in AGREEING},
+                "snapshot_closed": route.snapshot_closed,
+            }
+            for route in report.routes
+        },
+    }
+
+
+def status_text(status: Status) -> str:
+    """What a ledger says."""
+    lines = [f"{status.binding.plan_name}  {status.binding.endpoint}  ({status.ledger})", ""]
+    lines.append(tallies_table(status.tallies) if status.tallies else "no object yet")
+    open_routes = [item.route for item in status.snapshots if not item.closed_ms]
+    lines.append("")
+    if open_routes:
+        lines.append(f"listing not at its end: {', '.join(open_routes)}; run the plan again to go on")
+    if status.uploads:
+        lines.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
+    aside = _sum(status.tallies, ASIDE)
+    if aside:
+        lines.append(aside_sentence(aside))
+    if not open_routes and not aside and not _sum(status.tallies, IN_FLIGHT):
+        lines.append("every object is in place")
+    return "\n".join(lines)
+
+
+def status_values(status: Status) -> dict[str, Any]:
+    """The summary of a status."""
+    return {
+        "ledger": str(status.ledger),
+        "plan": status.binding.plan_name,
+        "endpoint": status.binding.endpoint,
+        "routes": route_values(status.tallies),
+        "snapshots": {
+            item.route: {"closed": bool(item.closed_ms), "objects": item.objects} for item in status.snapshots
+        },
+        "open_uploads": len(status.uploads),
+        "settled": sum(_sum(status.tallies, SETTLED).values()),
+        "in_flight": sum(_sum(status.tallies, IN_FLIGHT).values()),
+        "aside": {state.value: count for state, count in _sum(status.tallies, ASIDE).items()},
+    }
+
+
+def _sum(tallies: Iterable[Tally], states: frozenset[State]) -> dict[State, int]:
+    counts: dict[State, int] = {}
+    for tally in tallies:
+        if tally.state in states:
+            counts[tally.state] = counts.get(tally.state, 0) + tally.objects
+    return counts

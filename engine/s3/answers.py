@@ -1,0 +1,143 @@
+"""botocore's dictionaries as the engine's values, and the other way round. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from engine.model import Checksum, Encryption, ObjectHead, ObjectLock, Properties
+from engine.store import LifecycleRule
+
+CHECKSUM_ALGORITHMS = {
+    "CRC64NVME": "ChecksumCRC64NVME",
+    "CRC32": "ChecksumCRC32",
+    "CRC32C": "ChecksumCRC32C",
+    "SHA1": "ChecksumSHA1",
+    "SHA256": "ChecksumSHA256",
+}
+"""S3's algorithms and the fields in which the service model carries their values."""
+
+
+def moment(value: Any) -> str:
+    """A time as S3 writes it in listings: "2026-01-31T10:00:00.000Z"; empty for none."""
+    if isinstance(value, datetime):
+        utc = value.astimezone(UTC)
+        return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return str(value or "")
+
+
+def checksums_of(answer: Mapping[str, Any]) -> tuple[Checksum, ...]:
+    """Every checksum in an answer. A value that ends in "-N" is composite, whatever the server calls it."""
+    found = []
+    for algorithm, name in CHECKSUM_ALGORITHMS.items():
+        value = answer.get(name)
+        if value:
+            kind = str(answer.get("ChecksumType") or ("COMPOSITE" if "-" in value else "FULL_OBJECT"))
+            found.append(Checksum(algorithm, kind, value))
+    return tuple(found)
+
+
+def head_of(answer: Mapping[str, Any]) -> ObjectHead:
+    """HeadObject's answer. With a part number, ContentLength is the part's and Content-Range carries the whole."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    length = int(answer.get("ContentLength", 0))
+    whole = str(answer.get("ContentRange") or headers.get("content-range", "")).rpartition("/")[2]
+    parts_count = answer.get("PartsCount")
+    ranged = whole.isdigit()
+    tag_count = headers.get("x-amz-tagging-count", answer.get("TagCount"))
+    return ObjectHead(
+        int(whole) if ranged else length,
+        str(answer.get("ETag", "")).strip('"'),
+        moment(answer.get("LastModified")),
+        _properties(answer, headers),
+        checksums_of(answer),
+        int(parts_count) if parts_count else None,
+        length if ranged or parts_count else None,
+        str(answer.get("VersionId", "")),
+        int(tag_count) if tag_count is not None else None,
+        str(answer.get("ArchiveStatus", "")),
+        'ongoing-request="false"' in str(answer.get("Restore", "")),
+        str(headers.get("date", "")),
+    )
+
+
+def _properties(answer: Mapping[str, Any], headers: Mapping[str, str]) -> Properties:
+    algorithm = str(answer.get("ServerSideEncryption", ""))
+    lock = ObjectLock(
+        str(answer.get("ObjectLockMode", "")),
+        moment(answer.get("ObjectLockRetainUntilDate")),
+        answer.get("ObjectLockLegalHoldStatus") == "ON",
+    )
+    return Properties(
+        content_type=str(answer.get("ContentType", "")),
+        content_encoding=str(answer.get("ContentEncoding", "")),
+        content_disposition=str(answer.get("ContentDisposition", "")),
+        content_language=str(answer.get("ContentLanguage", "")),
+        cache_control=str(answer.get("CacheControl", "")),
+        expires=str(headers.get("expires", "")),
+        metadata=tuple(sorted(answer.get("Metadata", {}).items())),
+        storage_class=str(answer.get("StorageClass", "STANDARD")),
+        website_redirect=str(answer.get("WebsiteRedirectLocation", "")),
+        encryption=Encryption(algorithm, str(answer.get("SSEKMSKeyId", "")), bool(answer.get("BucketKeyEnabled")))
+        if algorithm
+        else None,
+        lock=lock if lock != ObjectLock() else None,
+    )
+
+
+def property_arguments(properties: Properties) -> dict[str, Any]:
+    """What PutObject, CreateMultipartUpload and a replacing CopyObject are told to write."""
+    encryption, lock = properties.encryption, properties.lock
+    arguments: dict[str, Any] = {
+        "ContentType": properties.content_type,
+        "ContentEncoding": properties.content_encoding,
+        "ContentDisposition": properties.content_disposition,
+        "ContentLanguage": properties.content_language,
+        "CacheControl": properties.cache_control,
+        "Expires": properties.expires,
+        "Metadata": dict(properties.metadata),
+        "Tagging": tag_text(properties.tags or ()),
+        "WebsiteRedirectLocation": properties.website_redirect,
+        "StorageClass": properties.storage_class if properties.storage_class != "STANDARD" else "",
+    }
+    if encryption is not None:
+        arguments["ServerSideEncryption"] = encryption.algorithm
+        arguments["SSEKMSKeyId"] = encryption.kms_key_id
+        if encryption.bucket_key:
+            arguments["BucketKeyEnabled"] = True
+    if lock is not None:
+        arguments["ObjectLockMode"] = lock.mode
+        arguments["ObjectLockRetainUntilDate"] = lock.retain_until
+        arguments["ObjectLockLegalHoldStatus"] = "ON" if lock.legal_hold else ""
+    return {name: value for name, value in arguments.items() if value not in ("", {}, None)}
+
+
+def tag_text(tags: Iterable[tuple[str, str]]) -> str:
+    """Tags as the x-amz-tagging header has them: a query string."""
+    return urlencode(list(tags))
+
+
+def lifecycle_of(rules: Iterable[Mapping[str, Any]]) -> tuple[LifecycleRule, ...]:
+    """The enabled rules that expire current objects."""
+    found = []
+    for rule in rules:
+        expiration = rule.get("Expiration", {})
+        if rule.get("Status") != "Enabled" or not ("Days" in expiration or "Date" in expiration):
+            continue
+        chosen = rule.get("Filter", {})
+        both = chosen.get("And", {})
+        prefix = str(chosen.get("Prefix") or both.get("Prefix") or rule.get("Prefix") or "")
+        narrower = bool(chosen.get("Tag") or both.get("Tags") or chosen.get("ObjectSizeGreaterThan"))
+        days = expiration.get("Days")
+        found.append(
+            LifecycleRule(
+                str(rule.get("ID", "")),
+                prefix,
+                int(days) if days is not None else None,
+                moment(expiration.get("Date")),
+                narrower,
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,121 @@
+"""What this server honours: tried once a ledger and endpoint, on a small object of the engine's own.
+
+S3-compatible servers differ, and some answer 200 while they ignore a condition. A condition that must fail is tried
+here, so that nothing is promised that the server does not keep. AWS honours all of it (`Honours.aws`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.errors import AttemptError, EngineError, NotFound, ObjectError, PreconditionFailed, Unsupported
+from engine.model import ABSENT, Location, ObjectRef
+from engine.store import CopyObject, DeleteObject, DeleteObjects, HeadObject, ObjectStore, PutObject
+
+WRONG_ETAG = "0" * 32
+NAME = ".cartage-probe-"
+
+
+@dataclass(frozen=True, slots=True)
+class Honours:
+    """True: tried, and the server does what S3 does. False: tried, and it does not. None: could not be tried."""
+
+    source_pinned: bool | None = None
+    target_guarded: bool | None = None
+    delete_conditional: bool | None = None
+    delete_batch_conditional: bool | None = None
+    checksums: bool | None = None
+
+    @classmethod
+    def aws(cls) -> Honours:
+        """What AWS's general-purpose buckets do (API reference, conditional requests)."""
+        return cls(True, True, True, True, True)
+
+    @classmethod
+    def from_note(cls, note: Any) -> Honours | None:
+        """Read back what `as_note` gave; None where there is nothing."""
+        return cls(**note) if isinstance(note, dict) else None
+
+    def as_note(self) -> dict[str, bool | None]:
+        return asdict(self)
+
+    def sentences(self) -> list[str]:
+        """What the engine promises less of on this server, a sentence each; empty where it keeps all."""
+        lines = []
+        if self.source_pinned is False:
+            lines.append(
+                "the server ignores copy-source-if-match: a source that changes during its copy is found by "
+                "verification alone"
+            )
+        if self.target_guarded is False:
+            lines.append(
+                "the server ignores If-None-Match on a copy: a target that appears between look and copy is overwritten"
+            )
+        if self.delete_conditional is False or self.delete_batch_conditional is False:
+            lines.append("the server cannot delete by ETag: cleanup refuses unless it is told --unconditional")
+        if self.checksums is False:
+            lines.append("the server gives no checksum for a copy: proof rests on ETags, or on reading the bytes")
+        return lines
+
+
+async def try_out(store: ObjectStore, where: Location) -> Honours:
+    """Try each condition on an object of our own under `where`, and remove it. Writes up to three small objects.
+
+    Raises errors of scope `run`; what may not be tried (AccessDenied) is None."""
+    folder = where.key if where.is_prefix else where.key.rpartition("/")[0] + "/"
+    name = folder.lstrip("/") + NAME + secrets.token_hex(8)
+    one, two = ObjectRef(where.bucket, name), ObjectRef(where.bucket, name + "-copy")
+    try:
+        etag = (await store.put_object(PutObject(one, b"cartage"))).etag
+    except ObjectError:
+        return Honours()
+    try:
+        pinned = await _refused(lambda: store.copy_object(CopyObject(one, two, WRONG_ETAG)))
+        copied = await store.copy_object(CopyObject(one, two, etag, checksum_algorithm="CRC64NVME"))
+        guarded = await _refused(lambda: store.copy_object(CopyObject(one, two, etag, ABSENT)))
+        single = await _refused(lambda: store.delete_object(DeleteObject(two, WRONG_ETAG)))
+        batch = await _batch_refused(store, one)
+        return Honours(pinned, guarded, single, batch, bool(copied.checksums))
+    except ObjectError:
+        return Honours()
+    finally:
+        for ref in (one, two):
+            await _remove(store, ref)
+
+
+async def _refused(attempt: Callable[[], Awaitable[object]]) -> bool | None:
+    """Whether a request that must fail its condition did fail it. 501 is an honest no."""
+    try:
+        await attempt()
+    except PreconditionFailed:
+        return True
+    except (Unsupported, NotFound):
+        return False
+    except (ObjectError, AttemptError):
+        return None
+    return False
+
+
+async def _batch_refused(store: ObjectStore, ref: ObjectRef) -> bool | None:
+    """Whether DeleteObjects with a wrong ETag leaves the object; its answer is not believed."""
+    try:
+        await store.delete_objects(DeleteObjects(ref.bucket, ((ref.key, WRONG_ETAG),)))
+    except Unsupported:
+        return False
+    except (ObjectError, AttemptError):
+        return None
+    try:
+        await store.head_object(HeadObject(ref))
+    except NotFound:
+        return False
+    return True
+
+
+async def _remove(store: ObjectStore, ref: ObjectRef) -> None:
+    try:
+        await store.delete_object(DeleteObject(ref))
+    except EngineError:
+        return  # seven bytes under a name that says whose they are
