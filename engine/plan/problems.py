@@ -42,6 +42,9 @@ _SAID = {
 }
 
 
+_TABLE_LISTS = frozenset({"routes", "expect", "probes"})
+
+
 class Problem(NamedTuple):
     """One refusal: the line (0: none known), where in the plan, and what is wrong."""
 
@@ -148,6 +151,8 @@ class Problems:
             self.add(at, f"must be {detail['ctx']['expected'].replace(chr(39), chr(34))}")
         elif kind in ("greater_than_equal", "greater_than"):
             self.add(at, "must not be below " + str(detail["ctx"].get("ge", 0)))
+        elif kind == "list_type" and not path and at[0] in _TABLE_LISTS:
+            self.add(at, f"there can be several: write [[{at[0]}]], with two brackets")
         elif kind == "value_error":
             self.add(at, str(detail["ctx"]["error"]))
         else:

@@ -17,7 +17,7 @@ from typing import Any
 from engine.errors import PlanError
 from engine.model import Location, Proof
 from engine.plan import schema
-from engine.plan.document import Cleanup, Connection, Expectation, Plan, canonical
+from engine.plan.document import Cleanup, Connection, Expectation, Plan, binding_of, canonical
 from engine.plan.lines import Path, lines_of
 from engine.plan.locations import problem_of_bucket
 from engine.plan.overlap import collisions
@@ -77,9 +77,10 @@ def _renamed(plan: Plan, name: str) -> Plan:
 
 def _name_of(route: Route) -> str:
     """A name that is the same for the same copy, reads well, and can be a file's."""
-    rules = hashlib.sha256(repr(canonical(route)).encode()).hexdigest()[:8]
+    copied = "\0".join(binding_of(route)[1:])
+    mark = hashlib.sha256(copied.encode()).hexdigest()[:8]
     ends = [_slug(location) for location in (route.source, route.target)]
-    return f"{ends[0]}-to-{ends[1]}-{rules}"
+    return f"{ends[0]}-to-{ends[1]}-{mark}"
 
 
 def _slug(location: Location) -> str:
@@ -114,7 +115,9 @@ def _read(data: dict[str, Any], problems: Problems, source: str) -> Plan:
     routes = [route for route, _ in found if route is not None]
     _check_names(top.routes, problems)
     positions = {id(route): index for index, (route, _) in enumerate(found)}
-    for collision in collisions(routes):
+    for collision in collisions(
+        [route for route in routes if _patterns_stand(route, top.routes[positions[id(route)]])]
+    ):
         problems.add(("routes", positions[id(collision.route)]), collision.why)
     names = [str(table["name"]) for table in top.routes if isinstance(table.get("name"), str)]
     expectations = [item for _, item in found if item is not None]
@@ -138,6 +141,14 @@ def _read(data: dict[str, Any], problems: Problems, source: str) -> Plan:
         base=base,
         source=source,
         folder=FilePath(source).parent if source else FilePath(),
+    )
+
+
+def _patterns_stand(route: Route, data: Mapping[str, Any]) -> bool:
+    """Whether none of its patterns was refused: without them it would seem to meet routes that it does not."""
+    return all(
+        list(kept) == data.get(key, [])
+        for key, kept in (("include", route.selection.include), ("exclude", route.selection.exclude))
     )
 
 
@@ -204,7 +215,7 @@ def _read_expectations(tables: list[dict[str, Any]], names: list[str], problems:
         for route in routes:
             if route not in names:
                 problems.add((*path, "routes"), f'there is no route "{route}"{nearest(route, names)}')
-        expectation = read_expect(table, name, routes, path, problems)
+        expectation = read_expect(table, data, name, routes, path, problems)
         if expectation is not None:
             found.append(expectation)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import UsageError
@@ -56,11 +57,17 @@ class Surroundings:
 
 
 def read_expect(
-    table: schema.ExpectTable, name: str, routes: tuple[str, ...], path: Path, problems: Problems
+    table: schema.ExpectTable,
+    data: Mapping[str, Any],
+    name: str,
+    routes: tuple[str, ...],
+    path: Path,
+    problems: Problems,
 ) -> Expectation | None:
-    """What is expected of `routes` together."""
+    """What is expected of `routes` together. `data` is the table as written: what of it was refused is known there."""
     if table.objects is None and table.size is None:
-        problems.add(path, "nothing is expected: give objects, size or both")
+        if "objects" not in data and "size" not in data:
+            problems.add(path, "nothing is expected: give objects, size or both")
         return None
     tolerance = 0
     if table.size is not None:
@@ -68,7 +75,7 @@ def read_expect(
             tolerance = parse_tolerance(DEFAULT_TOLERANCE if table.tolerance is None else table.tolerance, table.size)
         except ValueError as error:
             problems.add((*path, "tolerance"), str(error))
-    elif table.tolerance is not None:
+    elif table.tolerance is not None and "size" not in data:
         problems.add((*path, "tolerance"), "goes with a size; objects are counted exactly")
     return Expectation(name, routes, table.objects, table.size, tolerance, problems.line_of(path))
 
@@ -94,7 +101,7 @@ def read_route(around: Surroundings, data: dict[str, Any], path: Path) -> tuple[
     if table.expect is not None:
         expect = problems.read(schema.ExpectTable, table.expect, (*path, "expect"))
         if expect is not None:
-            expectation = read_expect(expect, table.name, (table.name,), (*path, "expect"), problems)
+            expectation = read_expect(expect, table.expect, table.name, (table.name,), (*path, "expect"), problems)
     if source is None or target is None:
         return None, expectation
     route = Route(

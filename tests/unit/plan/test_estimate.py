@@ -1,0 +1,78 @@
+"""Cost, least time, and expected beside found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.plan.document import Plan
+from engine.plan.estimate import Difference, Prices, RouteCounts, differing, estimate, expectation_report
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "pokemon.toml"
+
+FOUND = {
+    "calibration": (1024, 734_000_000),
+    "raw": (17_592, 13_000_000_000),
+    "processed": (34_374, 13_000_000_000),
+    "reference": (4, 109_237_752),
+    "teacher": (1, 5_600_000_000),
+}
+
+
+def test_the_reference_migration_costs_a_quarter_of_a_dollar_and_at_least_fifteen_seconds() -> None:
+    images = [RouteCounts(name, count, size, count, size) for name, (count, size) in FOUND.items() if name != "teacher"]
+    whole = estimate(images)
+
+    assert whole.copy_requests == 52_994
+    assert round(whole.copy_requests / 1000 * 0.005, 2) == 0.26
+    assert round(whole.requests_dollars, 2) == 0.27
+    assert round(whole.storage_dollars_a_day, 2) == 0.02
+    assert round(whole.floor_s, 1) == 15.1
+    assert whole.delete_requests == 56
+
+
+def test_parts_and_heads_are_counted_where_they_are_known() -> None:
+    teacher = RouteCounts("teacher", 1, 5_600_000_000, 1, 5_600_000_000, copy_requests=670, head_requests=2)
+    assert (estimate([teacher]).copy_requests, estimate([teacher]).head_requests) == (670, 2)
+
+
+def test_nothing_to_copy_still_costs_its_listings() -> None:
+    done = estimate([RouteCounts("r", 1500, 10, 0, 0, there=1500)], passes=1)
+    assert (done.copy_requests, done.list_requests, done.floor_s) == (0, 4, 0)
+    assert done.requests_dollars == pytest.approx(4 * 0.005 / 1000)
+
+
+def test_an_empty_route_takes_one_page_a_side() -> None:
+    assert estimate([RouteCounts("r", 0, 0, 0, 0)], passes=1).list_requests == 2
+
+
+def test_prices_rate_and_hold_are_the_users_own() -> None:
+    counts = [RouteCounts("r", 1000, 30 << 30, 1000, 30 << 30)]
+    mine = estimate(counts, hold_s=2 * 86_400, prices=Prices(1.0, 0.0, 1.0), writes_per_s=100, passes=1)
+    assert mine.requests_dollars == pytest.approx(1.002)
+    assert mine.storage_dollars_of_hold == pytest.approx(2.0)
+    assert mine.dollars == pytest.approx(3.002)
+    assert mine.floor_s == 10
+
+
+def test_one_route_of_the_reference_migration_differs_and_the_total_agrees() -> None:
+    report = expectation_report(Plan.load(EXAMPLE), FOUND)
+
+    assert differing(report) == (Difference("processed.objects", 17_592, 34_374, 0, False),)
+    assert differing(report)[0].off_by == 16_782
+    assert [item.what for item in report if item.what.startswith("total")] == ["total.objects", "total.size"]
+
+
+def test_a_size_agrees_within_its_tolerance_and_not_beyond() -> None:
+    plan = Plan.parse('[[routes]]\nname="r"\nfrom="s3://one/a/"\nto="s3://two/b/"\nexpect={size=1000, tolerance="1 %"}')
+    agrees = [expectation_report(plan, {"r": (1, size)})[0].agrees for size in (989, 990, 1010, 1011)]
+    assert agrees == [False, True, True, False]
+
+
+def test_what_is_not_listed_to_its_end_never_agrees() -> None:
+    plan = Plan.load(EXAMPLE)
+    report = {item.what: item for item in expectation_report(plan, {"raw": (17_592, 13_000_000_000)})}
+    assert report["raw.objects"].agrees
+    assert report["total.objects"] == Difference("total.objects", 52_994, None, 0, False)
+    assert report["total.objects"].off_by is None

@@ -1,0 +1,121 @@
+"""The smallest policy of each command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import UsageError
+from engine.plan.document import Plan
+from engine.plan.permissions import COMMANDS, actions, policy
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "pokemon.toml"
+
+
+def statements(plan: Plan, command: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = policy(plan, command)["Statement"]
+    return found
+
+
+def one(source: str = "s3://one/a/", target: str = "s3://two/b/", **rules: Any) -> Plan:
+    return Plan.of(source, target, **rules)
+
+
+def test_planning_needs_to_list_and_nothing_else() -> None:
+    assert statements(one(), "plan") == [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": ["arn:aws:s3:::one"],
+            "Condition": {"StringLike": {"s3:prefix": ["a/*"]}},
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": ["arn:aws:s3:::two"],
+            "Condition": {"StringLike": {"s3:prefix": ["b/*"]}},
+        },
+    ]
+
+
+def test_copying_reads_the_source_writes_the_target_and_deletes_nothing() -> None:
+    objects = [item for item in statements(one(), "run") if item["Resource"][0].endswith("/*")]
+    assert objects == [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "s3:AbortMultipartUpload",
+                "s3:GetObject",
+                "s3:ListMultipartUploadParts",
+                "s3:PutObject",
+                "s3:PutObjectTagging",
+            ],
+            "Resource": ["arn:aws:s3:::two/b/*"],
+        },
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:GetObjectTagging"], "Resource": ["arn:aws:s3:::one/a/*"]},
+    ]
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("cleanup", "revert")])
+def test_only_cleanup_and_revert_may_delete(command: str) -> None:
+    assert "s3:DeleteObject" not in actions(Plan.load(EXAMPLE), command)
+
+
+@pytest.mark.parametrize(("command", "side"), [("cleanup", "one/a"), ("revert", "two/b")])
+def test_each_deletes_on_its_own_side_only(command: str, side: str) -> None:
+    deleting = [item["Resource"] for item in statements(one(), command) if "s3:DeleteObject" in item["Action"]]
+    assert deleting == [[f"arn:aws:s3:::{side}/*"]]
+
+
+def test_tags_that_are_left_out_need_no_permission() -> None:
+    assert not any("Tagging" in name for name in actions(one(properties={"tags": "drop"}), "run"))
+    set_only = actions(one(tags={"a": "b"}), "run")
+    assert "s3:PutObjectTagging" in set_only
+    assert "s3:GetObjectTagging" not in set_only
+
+
+def test_one_exact_key_is_named_exactly() -> None:
+    plan = one("s3://one/a/model.bin", "s3://two/b.bin")
+    resources = [item["Resource"] for item in statements(plan, "verify") if item["Action"] == ["s3:GetObject"]]
+    assert resources == [["arn:aws:s3:::one/a/model.bin", "arn:aws:s3:::two/b.bin"]]
+
+
+def test_a_star_in_a_key_is_a_star_and_not_a_wildcard() -> None:
+    plan = one("s3://one/a*?$/", "s3://two/b/")
+    assert statements(plan, "verify")[2]["Resource"][0] == "arn:aws:s3:::one/a${*}${?}${$}/*"
+
+
+def test_a_whole_bucket_is_listed_without_a_condition() -> None:
+    assert "Condition" not in statements(one("s3://one/", "s3://two/b/"), "list")[0]
+
+
+def test_other_partitions_and_access_points_have_their_own_names() -> None:
+    text = '[connection]\nregion = "cn-north-1"\n[[routes]]\nname="r"\nfrom="s3://one/a/"\nto="s3://two/b/"'
+    assert statements(Plan.parse(text), "list")[0]["Resource"] == ["arn:aws-cn:s3:::one"]
+    point = "arn:aws:s3:us-east-1:123456789012:accesspoint/name"
+    assert f"{point}/object/a/*" in statements(one(f"s3://{point}/a/"), "verify")[-1]["Resource"]
+
+
+def test_probes_manifest_and_references_are_part_of_the_finish() -> None:
+    plan = Plan.load(EXAMPLE)
+    written = {
+        name for item in statements(plan, "rewrite") if "s3:PutObject" in item["Action"] for name in item["Resource"]
+    }
+    under = "arn:aws:s3:::pokemon-card-training-us-east-2/project/pokemon-card-recognition/"
+    assert written == {
+        f"{under}{name}" for name in ("pipelines/*", "experiments/*", "README.md", "metadata/project_manifest.json")
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_policy_is_plain_json_under_the_limit_of_a_managed_policy(command: str) -> None:
+    text = json.dumps(policy(Plan.load(EXAMPLE), command), separators=(",", ":"))
+    assert len(text) < 6144
+
+
+def test_an_unknown_command_has_no_policy() -> None:
+    with pytest.raises(UsageError, match='no policy for "sync"'):
+        policy(one(), "sync")
