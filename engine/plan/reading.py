@@ -46,7 +46,9 @@ def read_text(text: str, *, source: str) -> Plan:
     text = text.replace("\r\n", "\n")
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise PlanError(["this is not a plan: it is nested too deeply"], advice=_advice(source)) from None
+    except ValueError as error:  # TOMLDecodeError, and numbers that are too long to be read
         raise PlanError([_syntax_problem(str(error), text)], advice=_advice(source)) from None
     return _read(data, Problems(lines_of(text), data), source)
 

@@ -84,7 +84,7 @@ def _probe(around: Surroundings, data: dict[str, Any], path: Path, base: Locatio
         return ExistsProbe(name, at)
     if kind == "min_objects":
         if not at.is_prefix:
-            problems.add((*path, "under"), f'"{subject}" is one exact key: end it with a slash')
+            problems.add((*path, "under"), f'"{subject or base}" is one exact key: end it with a slash')
         return MinObjectsProbe(name, at, table.min_objects or 1)
     return CommandProbe(
         name, table.command or "", tuple(table.args or ()), at, 600 if table.timeout is None else table.timeout
@@ -102,10 +102,7 @@ def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Seq
     location = around.location(table.object, ("manifest", "object"))
     if location is not None and location.is_prefix:
         problems.add(("manifest", "object"), f'"{table.object}" is a prefix: name the one JSON object')
-    values = []
-    for name, value in table.set_.items():
-        _check_dotted(around, name, ("manifest", "set", name))
-        values.append((name, _json_value(around, value, ("manifest", "set", name))))
+    values = _leaves(around, table.set_, ("manifest", "set"))
     datasets = []
     for index, item in enumerate(table.datasets):
         path: Path = ("manifest", "datasets", index)
@@ -117,6 +114,20 @@ def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Seq
             problems.add((*path, "route"), f'there is no route "{dataset.route}"{nearest(dataset.route, routes)}')
         datasets.append(Dataset(dataset.at, dataset.route, dataset.description, dataset.size_in or ""))
     return Manifest(location, tuple(values), tuple(datasets)) if location is not None else None
+
+
+def _leaves(around: Surroundings, table: dict[str, Any], path: Path, above: str = "") -> list[tuple[str, Any]]:
+    """(dotted path, value) of everything to set. A table is gone into: `project.version = …` sets that one place, and
+    leaves what else is in "project" alone."""
+    found: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        at, name = (*path, key), f"{above}{key}"
+        _check_dotted(around, key, at)
+        if isinstance(value, dict) and value:
+            found += _leaves(around, value, at, f"{name}.")
+        else:
+            found.append((name, _json_value(around, value, at)))
+    return found
 
 
 def _check_dotted(around: Surroundings, text: str, path: Path) -> None:

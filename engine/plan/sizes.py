@@ -54,18 +54,11 @@ def size_text(size_bytes: int) -> str:
     """A size for people, in decimal units with three figures: "26.8 GB", "734 MB", "0 bytes"."""
     if size_bytes < 1000:
         return f"{size_bytes} byte" if size_bytes == 1 else f"{size_bytes} bytes"
-    for unit in ("kB", "MB", "GB", "TB", "PB", "EB"):
-        scale = 1000 ** (("kB", "MB", "GB", "TB", "PB", "EB").index(unit) + 1)
-        value = size_bytes / scale
-        if value < 999.5 or unit == "EB":
-            return (
-                f"{value:.2f} {unit}"
-                if value < 9.995
-                else f"{value:.1f} {unit}"
-                if value < 99.95
-                else f"{value:.0f} {unit}"
-            )
-    raise AssertionError("the last unit takes every size")
+    value, units = size_bytes / 1000, ["kB", "MB", "GB", "TB", "PB", "EB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{decimals}f} {units[0]}"
 
 
 def parse_duration(text: str | int) -> int:
@@ -132,5 +125,8 @@ def parse_moment(moment: str | date) -> str:
             raise ValueError(f'"{moment}" is not a date: write 2026-01-31 or 2026-01-31T10:00:00Z') from None
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment} is outside the years that a date can have") from None
     return aware.replace(microsecond=0, tzinfo=None).isoformat()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from fnmatch import fnmatchcase
 
 from hypothesis import assume, given, settings
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from engine.errors import PlanError
 from engine.model import ListedObject
 from engine.plan.document import Plan
-from engine.plan.lines import Path, lines_of
 from engine.plan.selection import Selection, head_of, problem_of_pattern, tail_of
 
 anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -118,49 +116,3 @@ def test_a_prefix_said_to_be_left_out_is_left_out_whole(pattern: str, prefix: st
     selection = Selection(exclude=(pattern,))
     if selection.leaves_out_all_under(prefix):
         assert not selection.takes_key(prefix + rest)
-
-
-names = st.text("ab.\"' #]=\n\\", min_size=1, max_size=4)
-scalars = st.one_of(
-    names, st.integers(-9, 9), st.booleans(), st.sampled_from(["'''\n''", '"""', "[[x]]\n", "# no", "a = {b = 1}"])
-)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3))
-
-
-def toml_value(value: object) -> str:
-    """`value` as TOML, spread over lines where TOML allows it."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, list):
-        return "[ # a comment, with ] in it\n" + "".join(f"  {toml_value(item)},\n" for item in value) + "]"
-    if isinstance(value, str) and "\n" in value and "\\" not in value and '"' not in value:
-        return f'"""\n{value}"""'
-    return json.dumps(value)
-
-
-def paths_of(value: object, path: Path) -> list[Path]:
-    found = [path]
-    if isinstance(value, dict):
-        for key, item in value.items():
-            found += paths_of(item, (*path, key))
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            found += paths_of(item, (*path, index))
-    return found
-
-
-@given(st.lists(st.dictionaries(names, values, max_size=3), min_size=1, max_size=3))
-def test_every_key_of_a_toml_text_has_its_line(tables: list[dict[str, object]]) -> None:
-    text, starts = "", {}
-    for index, table in enumerate(tables):
-        starts[("t", index)] = text.count("\n") + 1
-        text += "[[t]]\n"
-        for key, value in table.items():
-            starts[("t", index, key)] = text.count("\n") + 1
-            text += f"{json.dumps(key)} = {toml_value(value)} # end\n"
-    data = tomllib.loads(text)
-    lines = lines_of(text)
-    for path, line in starts.items():
-        assert lines[path] == line
-    expected = {path for index, table in enumerate(data["t"]) for path in paths_of(table, ("t", index))}
-    assert set(lines) == expected | {("t",)}

@@ -186,6 +186,14 @@ def test_every_setting_arrives() -> None:
     assert (plan.cleanup.hold_s, plan.cleanup.proof, plan.cleanup.unconditional) == (172_800, Proof.BYTES, True)
 
 
+@pytest.mark.parametrize("written", ['"project.version" = 1', "project.version = 1", "project = { version = 1 }"])
+def test_a_place_in_the_manifest_is_one_place_however_it_is_written(written: str) -> None:
+    """Setting project.version must never replace all of "project"."""
+    manifest = minimal(f'[manifest]\nobject = "s3://two/m.json"\nset = {{ {written} }}').manifest
+    assert manifest is not None
+    assert manifest.set == (("project.version", 1),)
+
+
 def test_what_is_not_said_is_safe() -> None:
     plan = minimal()
     (route,) = plan.routes

@@ -121,6 +121,11 @@ def test_a_syntax_error_at_the_end_names_the_last_line() -> None:
     assert problem.startswith("line 2: this is not TOML")
 
 
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000 + "]" * 5000, "x = " + "9" * 5000])
+def test_what_toml_cannot_hold_is_refused_without_a_traceback(text: str) -> None:
+    assert len(problems_of(text)) == 1
+
+
 def test_a_file_that_is_not_utf8_names_the_line(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "plan.toml"
     path.write_bytes(b'name = "a"\n# caf\xe9\n')
