@@ -1,7 +1,8 @@
 """`Plan`: the routes and what is expected of them. Data only: no client, no flag, nothing to parse again.
 
 A plan is read from TOML (`Plan.load`, `Plan.parse`) or made for one route (`Plan.of`, for `cartage cp`); all three
-refuse with one `PlanError` that lists every problem. The form of the file: docs/design.md, "The plan file", and `engine.plan.schema`.
+refuse with one `PlanError` that lists every problem. The form of the file: docs/design.md, "The plan file", and
+`engine.plan.schema`.
 
 Locations inside a plan: `s3://bucket/key` is complete; "/key" is in the plan's `bucket`; anything else ("data/raw/")
 is under the plan's `prefix`, and allowed for `to` and for the keys of probes, manifest and references, but not for
