@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -18,11 +18,16 @@ from engine.assembly import OpenStore, Options, now_ms, open_store
 from engine.errors import EngineError
 from engine.events import ObjectAside, RunStarted
 from engine.ledger import Acceptance, Binding, Ledger, LedgerReader, RouteBinding, Snapshot
-from engine.plan.document import Plan
+from engine.model import Location
+from engine.plan.document import Connection, Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
 from engine.proof.verify import Verification, Verifier
+from engine.s3.session import Identity
+from engine.store import BucketFacts
+from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
 from engine.transfer.copying import Copier, CopySettings
+from engine.transfer.honours import Honours, try_out
 from engine.transfer.orphans import Orphans
 from engine.transfer.pipeline import QUEUE_BOUND, Counters, Run
 from engine.transfer.survey import RouteSurvey, survey
@@ -160,6 +165,40 @@ async def look(plan: Plan, options: Options | None = None) -> SurveyResult:
                 "survey", {item.route: {"objects": item.objects, "bytes": item.bytes} for item in routes}
             )
             return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances())
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """Who, where, and what is allowed. `access_key` shows its first four characters alone."""
+
+    endpoint: str
+    region: str
+    identity: Identity
+    access_key: str
+    facts: BucketFacts | None = None
+    skew_s: float | None = None
+    actions: list[Trial] = field(default_factory=list)
+    honours: Honours | None = None
+
+
+async def check(where: Location | None, options: Options | None = None, *, write: bool = False) -> CheckReport:
+    """Who the credentials belong to, where requests go, and which actions are allowed at `where`.
+
+    Raises errors of scope `run`: no credentials, no bucket, no endpoint."""
+    options = options or Options()
+    async with _one_error(), open_store(Connection(), options) as opened:
+        session = opened.session
+        key = (await session.credentials()).access_key
+        shown = key[:4] + "…" if len(key) > 4 else "…"
+        report = CheckReport(opened.endpoint, session.region, await session.identity(), shown)
+        if where is None:
+            return report
+        facts = await opened.store.bucket_facts(where.bucket)
+        actions = await try_reading(opened.store, where)
+        if write:
+            actions += await try_writing(opened.store, where)
+        honours = await try_out(opened.store, where) if write else None
+        return replace(report, facts=facts, skew_s=skew_s(facts.date), actions=actions, honours=honours)
 
 
 async def status(path: Path) -> Status:

@@ -72,7 +72,11 @@ async def open_store(connection: Connection, options: Options) -> AsyncIterator[
     async with Session(options.connection(connection), max_connections=options.workers) as session:
         store: ObjectStore = BotoStore(session)
         retrying = RetryingStore(store, RetryPolicy(give_up_after_s=options.give_up_after_s))
-        yield OpenStore(retrying, session, session.endpoint, Gauges)
+
+        def gauges() -> Gauges:
+            return Gauges(retrying.requests, retrying.throttled)
+
+        yield OpenStore(retrying, session, session.endpoint, gauges)
 
 
 def now_ms() -> int:

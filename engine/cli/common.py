@@ -9,13 +9,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import anyio
 import click
 
 from engine.api import StopSignal
-from engine.assembly import Options
+from engine.assembly import Options, StoreKind
 from engine.errors import EngineError, StoreError
 from engine.events import Event, ignore
 from engine.report.bar import ProgressBar
@@ -69,7 +69,7 @@ def shared_flags(command: Command) -> Command:
         region: str | None,
         profile: str | None,
         ledger: Path | None,
-        store: str | None,
+        store: StoreKind | None,
         give_up_after: float,
         as_json: bool,
         quiet: bool,
@@ -124,11 +124,13 @@ def copy_flags(command: Command) -> Command:
 class Teller:
     """Who listens to a command's events: the NDJSON writer, or the bar and notes on stderr."""
 
-    def __init__(self, invocation: Invocation, verb: str) -> None:
+    def __init__(self, invocation: Invocation, verb: str, *, asides: bool = True) -> None:
         self._json = NdjsonWriter(sys.stdout) if invocation.json else None
         self._bar: ProgressBar | None = None
         if not invocation.json:
-            self._bar = ProgressBar(sys.stderr, verb=verb, draw=invocation.progress, say=not invocation.quiet)
+            self._bar = ProgressBar(
+                sys.stderr, verb=verb, draw=invocation.progress, say=not invocation.quiet, asides=asides
+            )
         self.listener: Callable[[Event], None] = self._json or self._bar or ignore
 
     def close(self) -> None:
@@ -184,7 +186,7 @@ def run(
         teller.close()
 
 
-def fail(error: EngineError, command: str, teller: Teller | None = None) -> Any:
+def fail(error: EngineError, command: str, teller: Teller | None = None) -> NoReturn:
     """Say what went wrong and what to do, and end with the error's exit code."""
     click.echo(f"cartage {command}: {_sentence(error)}", err=True)
     if error.advice:
@@ -229,7 +231,7 @@ def _has_uvloop() -> bool:
     return importlib.util.find_spec("uvloop") is not None
 
 
-def interrupted(teller: Teller, command: str, values: dict[str, Any]) -> None:
+def interrupted(teller: Teller, command: str, values: dict[str, Any]) -> NoReturn:
     """End a command that was asked to stop and did."""
     click.echo("interrupted: everything known is committed; run the same command again to resume", err=True)
     teller.summary(command, INTERRUPTED, {"interrupted": True, **values})

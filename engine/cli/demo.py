@@ -141,7 +141,7 @@ def _step(
 
 def _tell(steps: list[Step], objects: int, copies: int) -> bool:
     """The table of what happened; whether the job is done and proven."""
-    plan, killed, resumed, verified, again = steps
+    _, _, resumed, verified, again = steps
     rows = [
         [
             step.name,

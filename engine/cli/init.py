@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from engine.errors import UsageError
-from engine.plan.starter import STARTER_PLAN
+from engine.plan.starter import starter_plan
 
 
 @click.command("init", short_help="Write a commented plan to start from.")
@@ -16,7 +16,7 @@ def init_command(file: Path) -> None:
     """Write a commented plan to FILE (plan.toml), which must not exist yet."""
     try:
         with file.open("x", encoding="utf-8") as handle:
-            handle.write(STARTER_PLAN)
+            handle.write(starter_plan(file=file.name))
     except FileExistsError:
         raise UsageError(f"{file} is there already, and is left as it is.", advice="Name another file.") from None
     except OSError as error:

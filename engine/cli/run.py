@@ -18,8 +18,8 @@ from engine.report.run import result_text, result_values
 @click.command("run", short_help="Copy what the plan says; resumes if there is a ledger.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@copy_flags
 @shared_flags
+@copy_flags
 def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
     """Carry out the plan in FILE. Run it again after an interruption, an error or a change: it goes on from its
     ledger, copies what is missing and takes new arrivals along."""
@@ -34,8 +34,8 @@ def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
 @click.option("--overwrite", type=click.Choice(["never", "if-different", "always"]), default="never", show_default=True)
 @click.option("--storage-class", default="", metavar="CLASS", help="The targets' storage class.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@copy_flags
 @shared_flags
+@copy_flags
 def cp_command(
     invocation: Invocation,
     source: str,

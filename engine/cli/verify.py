@@ -20,7 +20,7 @@ def verify_command(invocation: Invocation, file: Path) -> None:
     damaged, of another size or digest, changed since, or extra. Every copy that agrees becomes verified, at the proof
     that S3's own figures give."""
     plan = Plan.load(file)
-    teller = Teller(invocation, "verify")
+    teller = Teller(invocation, "verify", asides=False)
     report = run(invocation, "verify", lambda options, stop: api.verify(plan, options, stop=stop), teller=teller)
     values = verification_values(report)
     if report.stopped:

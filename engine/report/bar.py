@@ -15,9 +15,10 @@ ASIDES_PRINTED = 10
 class ProgressBar:
     """A listener that draws a bar, and prints notices and the first ten objects set aside above it."""
 
-    def __init__(self, stream: TextIO, *, verb: str, draw: bool, say: bool = True) -> None:
+    def __init__(self, stream: TextIO, *, verb: str, draw: bool, say: bool = True, asides: bool = True) -> None:
         self._stream = stream
         self._say = say
+        self._show_asides = say and asides
         self._asides = 0
         self._bar: tqdm[Any] | None = None
         if draw:
@@ -34,7 +35,7 @@ class ProgressBar:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._draw(event)
-        elif isinstance(event, ObjectAside) and self._say:
+        elif isinstance(event, ObjectAside) and self._show_asides:
             self._asides += 1
             if self._asides <= ASIDES_PRINTED:
                 self._print(

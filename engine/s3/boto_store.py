@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote, unquote_plus
+from urllib.parse import unquote_plus
 
 from engine.errors import AccessDenied, Ambiguous, ObjectError, StoreError, Unavailable
 from engine.model import (
@@ -351,9 +351,9 @@ def _upload(upload: UploadRef) -> dict[str, Any]:
     return _named(upload.target) | {"UploadId": upload.upload_id}
 
 
-def _copy_source(ref: ObjectRef) -> str:
-    # All of the key's bytes but the slashes: S3 decodes it once, and "?versionId=" would split it.
-    return f"{ref.bucket}/{quote(ref.key, safe='/')}"
+def _copy_source(ref: ObjectRef) -> dict[str, str]:
+    # As a dictionary botocore encodes every byte but the slashes; as text it would split at "?versionId=".
+    return {"Bucket": ref.bucket, "Key": ref.key}
 
 
 def _condition(condition: str | None) -> dict[str, str]:

@@ -74,7 +74,9 @@ def next_delay_s(
 
 
 class RetryingStore(StoreDecorator):
-    """Sends again what may be sent again. `refresh` fetches fresh credentials; clock and sleep can be given."""
+    """Sends again what may be sent again. `refresh` fetches fresh credentials; clock and sleep can be given.
+
+    `requests` counts every attempt, `throttled` those that were answered SlowDown."""
 
     def __init__(
         self,
@@ -92,9 +94,11 @@ class RetryingStore(StoreDecorator):
         self._sleep = sleep
         self._clock = clock
         self._jitter = jitter or random.Random()
-        self.retried = 0
+        self.requests = 0
+        self.throttled = 0
 
     async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+        self.requests += 1
         try:
             return await method(request)
         except StoreError as error:
@@ -116,6 +120,7 @@ class RetryingStore(StoreDecorator):
                 refreshed = True
             else:
                 elapsed_s = self._clock() - began
+                self.throttled += isinstance(error, Throttled)
                 delay_s = next_delay_s(self._policy, operation, attempt, elapsed_s, error, self._jitter)
                 if delay_s is None:
                     if isinstance(error, Unavailable):
@@ -123,7 +128,7 @@ class RetryingStore(StoreDecorator):
                     raise error
                 await self._sleep(delay_s)
                 attempt += 1
-            self.retried += 1
+            self.requests += 1
             try:
                 return await method(request)
             except StoreError as again:

@@ -1,0 +1,129 @@
+"""What `cartage plan` shows: what a run would do, expected against found, requests, cost, floor and permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.api import SurveyResult
+from engine.plan.document import Plan
+from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, expectation_report
+from engine.plan.permissions import actions
+from engine.report.text import cost_text, count_text, duration_text, safe, size_text, table
+from engine.transfer.survey import RouteSurvey
+
+
+def estimate_of(plan: Plan, routes: Sequence[RouteSurvey], writes_per_s: float) -> Estimate:
+    """The plan's price and floor, from what was counted."""
+    counts = [
+        RouteCounts(
+            item.route,
+            item.objects,
+            item.bytes,
+            item.to_copy,
+            item.to_copy_bytes,
+            item.there,
+            item.copy_requests,
+            item.head_requests,
+        )
+        for item in routes
+    ]
+    return estimate(counts, hold_s=plan.cleanup.hold_s, writes_per_s=writes_per_s)
+
+
+def expectations_of(plan: Plan, routes: Sequence[RouteSurvey]) -> tuple[Difference, ...]:
+    """Expected against found, for every figure that the plan names."""
+    return expectation_report(plan, {item.route: (item.objects, item.bytes) for item in routes})
+
+
+def plan_text(plan: Plan, result: SurveyResult, writes_per_s: float) -> str:
+    """Everything that a plan says, for people."""
+    total = RouteSurvey("total")
+    for item in result.routes:
+        total.add(item)
+    header = ["route", "objects", "size", "there", "to copy", "size", "over 5 GiB", "archived", "conflicts"]
+    rows = [
+        [
+            item.route,
+            count_text(item.objects),
+            size_text(item.bytes),
+            count_text(item.there),
+            count_text(item.to_copy + item.to_inspect),
+            size_text(item.to_copy_bytes),
+            count_text(item.over_5gib),
+            count_text(item.archived),
+            count_text(item.conflicting),
+        ]
+        for item in [*result.routes, total]
+    ]
+    sections = [table(header, rows)]
+    sections += [f"{item.route}: {safe(item.no_such_key)}" for item in result.routes if item.no_such_key]
+    sections += [safe(problem) for problem in total.problems[:10]]
+    expected = expectations_of(plan, result.routes)
+    if expected:
+        sections.append(_expectations_text(expected, result))
+    figures = estimate_of(plan, result.routes, writes_per_s)
+    sections.append(
+        f"requests   {count_text(figures.copy_requests)} copies and parts, {count_text(figures.head_requests)} HEAD, "
+        f"{count_text(figures.list_requests)} list pages\n"
+        f"cost       {cost_text(figures.requests_dollars)} for requests, "
+        f"{cost_text(figures.storage_dollars_a_day)} a day while both sides are kept\n"
+        f"time       at least {duration_text(figures.floor_s)}, at {writes_per_s:,.0f} writes a second\n"
+        f"allowed    {', '.join(actions(plan, 'run'))}"
+    )
+    return "\n\n".join(sections)
+
+
+def _expectations_text(expected: Sequence[Difference], result: SurveyResult) -> str:
+    accepted = {(item.name, item.found) for item in result.acceptances}
+    rows = []
+    for item in expected:
+        show = size_text if item.what.endswith(".size") else count_text
+        found = "not listed" if item.found is None else show(item.found)
+        verdict = "agrees"
+        if not item.agrees:
+            verdict = "accepted" if (item.what, str(item.found)) in accepted else "DIFFERS"
+        rows.append([item.what, show(item.expected), found, verdict])
+    text = table(["expected", "", "found", ""], rows)
+    open_ones = [item for item in expected if not item.agrees and (item.what, str(item.found)) not in accepted]
+    if open_ones:
+        first = open_ones[0]
+        text += (
+            "\n\nA difference does not stop a run, but no source is deleted until it is accepted by name, as in:\n"
+            f'  cartage accept PLAN {first.what} --found {first.found} --because "…"'
+        )
+    return text
+
+
+def plan_values(plan: Plan, result: SurveyResult, writes_per_s: float) -> dict[str, Any]:
+    """The summary of a plan."""
+    figures = estimate_of(plan, result.routes, writes_per_s)
+    return {
+        "ledger": str(result.ledger),
+        "routes": {
+            item.route: {
+                "objects": item.objects,
+                "bytes": item.bytes,
+                "there": item.there,
+                "to_copy": item.to_copy,
+                "to_copy_bytes": item.to_copy_bytes,
+                "to_inspect": item.to_inspect,
+                "over_5gib": item.over_5gib,
+                "archived": item.archived,
+                "conflicting": item.conflicting,
+                "no_such_key": item.no_such_key,
+                "problems": item.problems,
+            }
+            for item in result.routes
+        },
+        "expectations": [item._asdict() for item in expectations_of(plan, result.routes)],
+        "requests": {
+            "copies": figures.copy_requests,
+            "heads": figures.head_requests,
+            "lists": figures.list_requests,
+        },
+        "cost_dollars": round(figures.requests_dollars, 4),
+        "storage_dollars_a_day": round(figures.storage_dollars_a_day, 4),
+        "floor_s": round(figures.floor_s, 3),
+        "actions": list(actions(plan, "run")),
+    }

@@ -1,0 +1,105 @@
+"""Trying what a migration needs at one location: the read actions by themselves, the write actions only when asked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+from engine.errors import AccessDenied, NotFound, ObjectError
+from engine.model import Location, ObjectRef, Properties
+from engine.store import (
+    CopyObject,
+    CreateUpload,
+    DeleteObject,
+    GetRange,
+    HeadObject,
+    ListPage,
+    ListUploads,
+    ObjectStore,
+    PutObject,
+)
+from engine.transfer.honours import NAME
+
+
+class Trial(NamedTuple):
+    """One action and whether it is allowed: "allowed", "denied" or "not tried", with a reason."""
+
+    action: str
+    verdict: str
+    reason: str = ""
+
+
+async def try_reading(store: ObjectStore, where: Location) -> list[Trial]:
+    """List, and read what is found first. Raises errors of scope `run`, such as a bucket that is not there."""
+    trials = []
+    found: ObjectRef | None = None
+    try:
+        page = await store.list_page(ListPage(where.bucket, where.key, max_keys=1))
+        found = ObjectRef(where.bucket, page.objects[0].key) if page.objects else None
+        trials.append(Trial("s3:ListBucket", "allowed"))
+    except AccessDenied as error:
+        trials.append(Trial("s3:ListBucket", "denied", error.message))
+    if found is None:
+        empty = "there is no object to try it on"
+        trials += [Trial(action, "not tried", empty) for action in ("s3:GetObject", "s3:GetObjectTagging")]
+    else:
+        ref = found
+        trials.append(await _try("s3:GetObject", lambda: store.get_range(GetRange(ref, 0, 0)), empty_is_fine=True))
+        trials.append(await _try("s3:GetObjectTagging", lambda: store.get_tags(ref)))
+    trials.append(
+        await _try("s3:ListBucketMultipartUploads", lambda: store.list_uploads(ListUploads(where.bucket, where.key)))
+    )
+    return trials
+
+
+async def try_writing(store: ObjectStore, where: Location) -> list[Trial]:
+    """Put, copy, begin and abort an upload, delete: on an object of our own, removed at the end."""
+    folder = where.key if where.is_prefix else where.key.rpartition("/")[0] + "/"
+    one = ObjectRef(where.bucket, folder.lstrip("/") + NAME + secrets.token_hex(8))
+    trials = [await _try("s3:PutObject", lambda: store.put_object(PutObject(one, b"cartage")))]
+    if trials[0].verdict != "allowed":
+        rest = ("s3:PutObject (CopyObject)", "s3:AbortMultipartUpload", "s3:DeleteObject")
+        return trials + [Trial(action, "not tried", "nothing could be put") for action in rest]
+    two = ObjectRef(one.bucket, one.key + "-copy")
+    trials.append(await _try("s3:PutObject (CopyObject)", lambda: store.copy_object(CopyObject(one, two))))
+    trials.append(await _try("s3:AbortMultipartUpload", lambda: _upload_and_abort(store, two)))
+    trials.append(await _try("s3:DeleteObject", lambda: store.delete_object(DeleteObject(two))))
+    await _try("s3:DeleteObject", lambda: store.delete_object(DeleteObject(one)))
+    try:
+        await store.head_object(HeadObject(one))
+        trials.append(Trial("clean up", "denied", f"{one} could not be removed and is left there"))
+    except ObjectError:
+        pass
+    return trials
+
+
+async def _upload_and_abort(store: ObjectStore, ref: ObjectRef) -> None:
+    await store.abort_upload(await store.create_upload(CreateUpload(ref, Properties())))
+
+
+async def _try(action: str, attempt: Callable[[], Awaitable[object]], *, empty_is_fine: bool = False) -> Trial:
+    try:
+        await attempt()
+    except AccessDenied as error:
+        return Trial(action, "denied", error.message)
+    except NotFound:
+        return Trial(action, "not tried", "the object went away meanwhile")
+    except ObjectError as error:
+        if empty_is_fine and error.code in ("InvalidRange", "416"):
+            return Trial(action, "allowed")
+        return Trial(action, "not tried", error.message)
+    return Trial(action, "allowed")
+
+
+def skew_s(date: str, now: datetime | None = None) -> float | None:
+    """How far this machine's clock is ahead of the Date header, in seconds; None where it cannot be read."""
+    try:
+        server = parsedate_to_datetime(date)
+    except (TypeError, ValueError):
+        return None
+    if server.tzinfo is None:
+        server = server.replace(tzinfo=UTC)
+    return ((now or datetime.now(UTC)) - server).total_seconds()
