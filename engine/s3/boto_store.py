@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from engine.errors import AccessDenied, Ambiguous, ObjectError, StoreError, Unavailable
+from engine.errors import AccessDenied, ObjectError
 from engine.model import (
     ABSENT,
     CopyResult,
@@ -28,8 +27,8 @@ from engine.s3.answers import (
     property_arguments,
     tag_text,
 )
-from engine.s3.classify import classify
-from engine.s3.session import Session, credentials_error, unreachable
+from engine.s3.boto_errors import cut_short, no_etag, translated
+from engine.s3.session import Session
 from engine.store import (
     Body,
     BucketFacts,
@@ -64,7 +63,7 @@ class BotoStore:
             self._common["ExpectedBucketOwner"] = connection.expected_bucket_owner
 
     async def _call(self, operation: str, method: str, ref: str, **arguments: Any) -> dict[str, Any]:
-        async with _translated(operation, ref, self._session.endpoint):
+        async with translated(operation, ref, self._session.endpoint):
             client = await self._session.client()
             answer: dict[str, Any] = await getattr(client, method)(**arguments, **self._common)
         return answer
@@ -147,13 +146,13 @@ class BotoStore:
             arguments["Range"] = f"bytes={request.first}-{'' if request.last is None else request.last}"
         if request.if_match:
             arguments["IfMatch"] = f'"{request.if_match}"'
-        async with _translated("GetObject", str(request.ref), self._session.endpoint):
+        async with translated("GetObject", str(request.ref), self._session.endpoint):
             client = await self._session.client()
             answer = await client.get_object(**arguments, **self._common)
             async with answer["Body"] as stream:
                 data = await stream.read()
         if len(data) != int(answer["ContentLength"]):
-            raise _cut_short("GetObject", str(request.ref))
+            raise cut_short("GetObject", str(request.ref))
         whole = str(answer.get("ContentRange", "")).rpartition("/")[2]
         return Body(data, answer.get("ETag", "").strip('"'), int(whole) if whole.isdigit() else len(data))
 
@@ -179,7 +178,7 @@ class BotoStore:
         ref = str(request.target)
         answer = await self._call("CreateMultipartUpload", "create_multipart_upload", ref, **arguments)
         if not answer.get("UploadId"):
-            raise _no_etag("CreateMultipartUpload", ref, "UploadId")
+            raise no_etag("CreateMultipartUpload", ref, "UploadId")
         return UploadRef(request.target, answer["UploadId"])
 
     async def copy_part(self, request: CopyPart) -> UploadedPart:
@@ -196,7 +195,7 @@ class BotoStore:
         part = answer.get("CopyPartResult") or {}
         etag = str(part.get("ETag", "")).strip('"')
         if not etag:
-            raise _no_etag("UploadPartCopy", ref)
+            raise no_etag("UploadPartCopy", ref)
         return UploadedPart(request.number, etag, -1, checksums_of(part))
 
     async def upload_part(self, request: UploadPart) -> UploadedPart:
@@ -205,7 +204,7 @@ class BotoStore:
         answer = await self._call("UploadPart", "upload_part", ref, **arguments)
         etag = str(answer.get("ETag", "")).strip('"')
         if not etag:
-            raise _no_etag("UploadPart", ref)
+            raise no_etag("UploadPart", ref)
         return UploadedPart(request.number, etag, len(request.body), checksums_of(answer))
 
     async def complete_upload(self, request: CompleteUpload) -> CopyResult:
@@ -379,81 +378,11 @@ def _result(operation: str, ref: ObjectRef, answer: Mapping[str, Any], result: M
     """A success is a parsed result with an ETag; anything less is an unknown outcome."""
     etag = str(result.get("ETag", "")).strip('"')
     if not etag:
-        raise _no_etag(operation, str(ref))
+        raise no_etag(operation, str(ref))
     return CopyResult(
         etag,
         moment(result.get("LastModified")),
         checksums_of(result),
         str(answer.get("VersionId", "")),
         str(answer.get("ServerSideEncryption", "")),
-    )
-
-
-def _no_etag(operation: str, ref: str, what: str = "ETag") -> Ambiguous:
-    return Ambiguous(
-        f"S3 answered success without an {what}: whether it happened is not known",
-        operation=operation,
-        ref=ref,
-        code=f"No{what}",
-    )
-
-
-def _cut_short(operation: str, ref: str) -> Ambiguous:
-    return Ambiguous("the answer was cut short", operation=operation, ref=ref, code="CutShort")
-
-
-@asynccontextmanager
-async def _translated(operation: str, ref: str, endpoint: str) -> AsyncIterator[None]:
-    """The one seam where botocore's and the network's errors become the engine's."""
-    from botocore import exceptions as boto
-
-    try:
-        yield
-    except StoreError:
-        raise
-    except boto.ClientError as error:
-        raise _from_client_error(operation, ref, error) from error
-    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.TokenRetrievalError, boto.SSOError) as error:
-        raise credentials_error(error) from error
-    except boto.SSLError as error:
-        raise unreachable(endpoint, f"its TLS certificate is refused ({error})") from error
-    except boto.ConnectTimeoutError as error:
-        raise Unavailable("no connection in time", operation=operation, ref=ref, code="ConnectTimeout") from error
-    except boto.EndpointConnectionError as error:
-        raise Unavailable(f"no connection ({error})", operation=operation, ref=ref, code="NoConnection") from error
-    except (boto.ReadTimeoutError, boto.ConnectionClosedError, boto.HTTPClientError) as error:
-        raise Ambiguous(
-            f"the connection ended before the answer ({type(error).__name__})",
-            operation=operation,
-            ref=ref,
-            code=type(error).__name__,
-        ) from error
-    except boto.BotoCoreError as error:
-        if isinstance(error, boto.ResponseParserError):
-            raise Ambiguous(
-                "the answer cannot be read", operation=operation, ref=ref, code="UnreadableAnswer"
-            ) from error
-        raise credentials_error(error) from error
-    except (OSError, TimeoutError) as error:
-        raise Ambiguous(
-            f"the connection broke ({error})", operation=operation, ref=ref, code=type(error).__name__
-        ) from error
-
-
-def _from_client_error(operation: str, ref: str, error: Any) -> StoreError:
-    said = error.response.get("Error", {})
-    metadata = error.response.get("ResponseMetadata", {})
-    headers = metadata.get("HTTPHeaders", {})
-    status = int(metadata.get("HTTPStatusCode", 0))
-    code = str(said.get("Code", ""))
-    return classify(
-        operation,
-        ref,
-        status,
-        "" if code.isdigit() else code,
-        str(said.get("Message", "")),
-        request_id=str(metadata.get("RequestId", "")),
-        retry_after=str(headers.get("retry-after", "")),
-        condition=str(said.get("Condition", "")),
-        region=str(headers.get("x-amz-bucket-region") or said.get("Region", "")),
     )

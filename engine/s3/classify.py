@@ -1,12 +1,14 @@
-"""S3's answers as errors of the engine's tree: by `<Code>` first, by status second. Pure.
+"""S3's answers as errors of the engine's tree: by `<Code>` first, by status second. Pure; both planes use it.
 
-A 200 with an `<Error>` inside classifies as the same error under its own status (API reference, CopyObject: "both can
-be 200 OK"). Codes: API reference, "Error responses", and what Ceph RGW, LocalStack and MinIO were seen to send.
+A 200 with an `<Error>` inside classifies as the same error does under its own status (API reference, CopyObject: "a
+200 OK response can contain either a success or an error"). Codes: API reference, "Error responses", and what Ceph
+RGW, LocalStack, MinIO and moto were seen to send.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from enum import Enum
+from typing import Any, NamedTuple
 
 from engine.errors import (
     AccessDenied,
@@ -25,52 +27,156 @@ from engine.errors import (
     WrongRegion,
 )
 
-THROTTLED = frozenset(
+READS = frozenset(
     {
-        "SlowDown",
-        "SlowDownRead",
-        "SlowDownWrite",
-        "ServiceUnavailable",
-        "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "BandwidthLimitExceeded",
-        "KMS.ThrottlingException",
-        "TooManyRequests",
-        "XMinioServerNotInitialized",
+        "ListObjectsV2",
+        "HeadObject",
+        "GetObject",
+        "GetObjectTagging",
+        "ListParts",
+        "ListMultipartUploads",
+        "HeadBucket",
+        "ListBuckets",
+        "GetBucketLocation",
+        "GetBucketVersioning",
+        "GetBucketLifecycleConfiguration",
+        "GetBucketAcl",
     }
 )
-UNKNOWN_OUTCOME = frozenset({"InternalError", "RequestTimeout", "InternalServerError", "OperationAbortedByServer"})
+"""Operations that change nothing, whatever became of them."""
+
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
 """Codes that a refresh of the credentials may mend."""
-BAD_CREDENTIALS = frozenset(
-    {
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-        "InvalidToken",
-        "NotSignedUp",
-        "AccountProblem",
-        "InvalidSecurity",
-        "UnrecognizedClientException",
-        "InvalidClientTokenId",
-        "MissingSecurityHeader",
-        "XAmzContentSHA256Mismatch",
-    }
-)
-WRONG_PLACE = frozenset({"PermanentRedirect", "TemporaryRedirect", "Redirect", "IllegalLocationConstraintException"})
-ARCHIVED = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
-CONFLICT = frozenset({"ConditionalRequestConflict", "OperationAborted"})
-MISSING = frozenset({"NoSuchKey", "NoSuchUpload", "NoSuchVersion", "NotFound", "404"})
-DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403", "MethodNotAllowed", "AccessForbidden"})
 
 
-def is_expired(error: StoreError) -> bool:
-    """Whether fresh credentials may mend it."""
-    return isinstance(error, BadCredentials) and error.code in EXPIRED
+class _Kind(Enum):
+    THROTTLED = "throttled"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    CREDENTIALS = "credentials"
+    SIGNATURE = "signature"
+    REGION = "region"
+    BUCKET = "bucket"
+    CLOCK = "clock"
+    ARCHIVED = "archived"
+    CONFLICT = "conflict"
+    CONDITION = "condition"
+    MISSING = "missing"
+    DENIED = "denied"
+    PAYER = "payer"
+    UNSUPPORTED = "unsupported"
+    REJECTED = "rejected"
+
+
+_CODES: dict[_Kind, str] = {
+    # KMS throttling reaches the caller as S3's own error (API reference, "KMS.ThrottlingException").
+    _Kind.THROTTLED: """
+        SlowDown SlowDownRead SlowDownWrite ServiceUnavailable ServiceUnavailableException RequestLimitExceeded
+        Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException
+        TooManyRequests TooManyRequestsException BandwidthLimitExceeded ProvisionedThroughputExceededException
+        KMS.ThrottlingException KMS.Throttling LimitExceededException XMinioServerNotInitialized""",
+    # The last three: the body was hurt on its way. Nothing was written, and another try is worth it, but not for ever.
+    _Kind.UNKNOWN: """
+        InternalError InternalFailure InternalServerError RequestTimeout RequestTimeoutException
+        IncompleteBody BadDigest XAmzContentSHA256Mismatch""",
+    _Kind.EXPIRED: " ".join(sorted(EXPIRED)),
+    _Kind.CREDENTIALS: """
+        InvalidAccessKeyId InvalidToken NotSignedUp AccountProblem InvalidSecurity InvalidClientTokenId
+        UnrecognizedClientException MissingSecurityHeader MissingAuthenticationToken CredentialsNotSupported""",
+    _Kind.SIGNATURE: "SignatureDoesNotMatch InvalidSignatureException IncompleteSignature",
+    _Kind.REGION: """
+        PermanentRedirect TemporaryRedirect Redirect IllegalLocationConstraintException InvalidLocationConstraint""",
+    _Kind.BUCKET: "NoSuchBucket NoSuchAccessPoint InvalidBucketName",
+    _Kind.CLOCK: "RequestTimeTooSkewed RequestInTheFuture",
+    _Kind.ARCHIVED: "InvalidObjectState ObjectNotInActiveTierError",
+    _Kind.CONFLICT: "ConditionalRequestConflict OperationAborted",
+    _Kind.CONDITION: "PreconditionFailed",
+    _Kind.MISSING: """
+        NoSuchKey NoSuchUpload NoSuchVersion NoSuchTagSet NoSuchTagSetError NoSuchLifecycleConfiguration NotFound""",
+    _Kind.DENIED: "AccessDenied AllAccessDisabled Forbidden AccessForbidden UnauthorizedAccess Unauthorized",
+    _Kind.PAYER: "InvalidPayer",
+    _Kind.UNSUPPORTED: "NotImplemented XNotImplemented UnsupportedOperation",
+    # Of status 500 and above, and yet a clear no.
+    _Kind.REJECTED: "XMinioStorageFull StorageFull InsufficientStorage QuotaExceeded",
+}
+_KIND_OF_CODE = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
+
+_KIND_OF_STATUS = {
+    301: _Kind.REGION,
+    302: _Kind.REGION,
+    307: _Kind.REGION,
+    308: _Kind.REGION,
+    401: _Kind.DENIED,
+    403: _Kind.DENIED,
+    404: _Kind.MISSING,
+    412: _Kind.CONDITION,
+    429: _Kind.THROTTLED,
+    501: _Kind.UNSUPPORTED,
+}
+
+
+class _Form(NamedTuple):
+    """Sentence and advice; `{said}` is S3's own message, `{code}` its code, `{region}` where it says the bucket is."""
+
+    error: type[StoreError]
+    sentence: str
+    advice: str = ""
+
+
+_FORMS = {
+    _Kind.THROTTLED: _Form(Throttled, "S3 asks for fewer requests ({said})"),
+    _Kind.UNKNOWN: _Form(Ambiguous, "S3 failed, and whether it was carried out is not known ({said})"),
+    _Kind.EXPIRED: _Form(
+        BadCredentials,
+        "the credentials have expired ({said})",
+        "Sign in again (aws sso login, or a new MFA or role session) and run the same command: it goes on from there.",
+    ),
+    _Kind.CREDENTIALS: _Form(
+        BadCredentials,
+        "S3 does not accept these credentials ({said})",
+        "Check the access key, the session token and the profile; cartage check says who you are.",
+    ),
+    _Kind.SIGNATURE: _Form(
+        BadCredentials,
+        "S3 does not accept the signature ({said})",
+        "Check the secret key and the region; behind a proxy, that it leaves headers and path as they are.",
+    ),
+    _Kind.REGION: _Form(WrongRegion, "the bucket is in another region{region}", "{use_region}"),
+    _Kind.BUCKET: _Form(
+        BucketMissing,
+        "there is no such bucket ({said})",
+        "Check its name, the account and the endpoint: cartage check says which are in use.",
+    ),
+    _Kind.CLOCK: _Form(
+        ClockSkew,
+        "this machine's clock is too far from S3's ({said})",
+        "Set the clock (chrony, ntpd or timedatectl set-ntp true) and run again.",
+    ),
+    _Kind.ARCHIVED: _Form(
+        Archived,
+        "the object is archived ({said})",
+        "Restore it first (aws s3api restore-object), then run again.",
+    ),
+    _Kind.CONFLICT: _Form(Conflict, "another write to the same key was under way ({said})"),
+    _Kind.CONDITION: _Form(PreconditionFailed, "a condition did not hold ({condition})"),
+    _Kind.MISSING: _Form(NotFound, "it does not exist ({said})"),
+    _Kind.DENIED: _Form(
+        AccessDenied,
+        "access denied ({said})",
+        "cartage plan lists the IAM actions that are needed; without s3:ListBucket a missing key is denied too.",
+    ),
+    _Kind.PAYER: _Form(
+        AccessDenied,
+        "the bucket's requests are paid by whoever makes them ({said})",
+        'Set request_payer = "requester" in the plan\'s [connection].',
+    ),
+    _Kind.UNSUPPORTED: _Form(
+        Unsupported,
+        "this server does not know that operation or condition ({said})",
+        "If it is a condition on the target, --no-conditional-writes goes on without it.",
+    ),
+    _Kind.REJECTED: _Form(Rejected, "S3 refuses it ({said})"),
+}
 
 
 def classify(
@@ -85,76 +191,70 @@ def classify(
     condition: str = "",
     region: str = "",
 ) -> StoreError:
-    """The error that this answer is. `status` is the HTTP status, `code` S3's own word or empty, `retry_after`,
-    `condition` and `region` what headers or body say of them."""
-    about: dict[str, Any] = {"operation": operation, "ref": ref, "code": code or str(status), "request_id": request_id}
-    said = message or "S3 gave no reason"
-    if code in THROTTLED or (not code and status in (429, 503)):
-        return Throttled(f"S3 asks for fewer requests ({said})", **about, retry_after_s=_seconds(retry_after))
-    if code in UNKNOWN_OUTCOME or (status >= 500 and status != 501 and code not in _KNOWN_AT_5XX):
-        return Ambiguous(f"S3 failed inside ({said})", **about)
-    if status == 501 or code == "NotImplemented":
-        return Unsupported(
-            f"this server does not know that ({said})",
-            **about,
-            advice="If it is a condition on the target, --no-conditional-writes goes on without it.",
-        )
-    if code in EXPIRED:
-        return BadCredentials(
-            "the credentials have expired.", **about, advice="Sign in again (aws sso login, or a fresh MFA session)."
-        )
-    if code in BAD_CREDENTIALS:
-        return BadCredentials(
-            f"S3 does not accept these credentials ({said}).",
-            **about,
-            advice="Check the access key, the secret key and the profile: cartage check says who you are.",
-        )
-    if code in WRONG_PLACE or status in (301, 307) or (code == "AuthorizationHeaderMalformed" and region):
-        where = f" It is in {region}." if region else ""
-        return WrongRegion(
-            f"the bucket is in another region.{where}",
-            **about,
-            region=region,
-            advice=f"Use --region {region or 'with its name'}.",
-        )
-    if code == "AuthorizationHeaderMalformed":
-        return BadCredentials(f"S3 could not read the signature ({said}).", **about, advice="Check --region.")
-    if code == "NoSuchBucket":
-        return BucketMissing("the bucket does not exist.", **about, advice="Check its name, account and endpoint.")
-    if code == "RequestTimeTooSkewed":
-        return ClockSkew(
-            "this machine's clock is too far from S3's.", **about, advice="Set the clock (ntpdate, chrony), then again."
-        )
-    if code in ARCHIVED:
-        return Archived("the object is archived and must be restored before it can be read.", **about)
-    if code in CONFLICT or (status == 409 and not code):
-        return Conflict(f"another write to this key was under way ({said})", **about)
-    if code == "PreconditionFailed" or status == 412:
-        return PreconditionFailed(f"a condition did not hold ({condition or said})", **about, condition=condition)
-    if code in MISSING or (status == 404 and code not in DENIED):
-        return NotFound("it does not exist", **about)
-    if code in DENIED or status in (401, 403):
-        return AccessDenied(
-            f"access denied ({said}).", **about, advice="cartage plan lists the IAM actions that are needed."
-        )
-    return Rejected(f"S3 refuses it ({said})", **about)
+    """The error that this answer is. `status` is the HTTP status, `code` S3's own word or empty (HEAD answers have no
+    body), `retry_after`, `condition` and `region` what headers or body say of them.
+
+    The error's `code` is S3's, or the status where S3 gave none."""
+    kind = _kind(operation, status, code, region)
+    form = _FORMS[kind]
+    values = {
+        "said": message.strip().rstrip(".") or code or f"status {status}",
+        "condition": condition or message or "S3 does not say which",
+        "region": f": {region}" if region else "",
+        "use_region": f"Use --region {region}." if region else "Name its region with --region.",
+    }
+    about: dict[str, Any] = {
+        "operation": operation,
+        "ref": ref,
+        "code": code or str(status),
+        "request_id": request_id,
+        "advice": form.advice.format_map(values),
+    }
+    if kind is _Kind.THROTTLED:
+        about["retry_after_s"] = _seconds(retry_after)
+    elif kind is _Kind.CONDITION:
+        about["condition"] = condition
+    elif kind is _Kind.REGION:
+        about["region"] = region
+    return form.error(form.sentence.format_map(values), **about)
 
 
-_KNOWN_AT_5XX = (
-    THROTTLED
-    | EXPIRED
-    | BAD_CREDENTIALS
-    | WRONG_PLACE
-    | ARCHIVED
-    | CONFLICT
-    | MISSING
-    | DENIED
-    | {"NoSuchBucket", "RequestTimeTooSkewed", "PreconditionFailed", "NotImplemented", "AuthorizationHeaderMalformed"}
-)
+def is_expired(error: StoreError) -> bool:
+    """Whether fresh credentials may mend it."""
+    return isinstance(error, BadCredentials) and error.code in EXPIRED
+
+
+def lacks_reason(error: StoreError) -> bool:
+    """Whether this is a bare 400 or 403, as a HEAD gets for expired or wrong credentials, a skewed clock, a wrong
+    region and a missing permission alike: a GET of the same thing tells which."""
+    return error.operation in ("HeadObject", "HeadBucket") and error.code in ("400", "403")
+
+
+def _kind(operation: str, status: int, code: str, region: str) -> _Kind:
+    if code == "AuthorizationHeaderMalformed" or (not code and status == 400 and region):
+        return _Kind.REGION if region else _Kind.SIGNATURE
+    known = _KIND_OF_CODE.get(code)
+    if known is not None:
+        return _Kind.BUCKET if known is _Kind.MISSING and operation == "HeadBucket" else known
+    if status == 404 and operation == "HeadBucket":
+        return _Kind.BUCKET
+    if status == 503 and not code:
+        # S3's own SlowDown has a body, unless it answers a HEAD. Anyone on the way may have said this one, before or
+        # after the request was carried out.
+        return _Kind.THROTTLED if operation in READS else _Kind.UNKNOWN
+    if status == 409 and not code:
+        return _Kind.CONFLICT
+    if status in _KIND_OF_STATUS:
+        return _KIND_OF_STATUS[status]
+    if 400 <= status < 500:
+        return _Kind.REJECTED
+    return _Kind.UNKNOWN  # 5xx of any other kind, and an error inside a 200 that no one has heard of
 
 
 def _seconds(text: str) -> float | None:
+    """Retry-After in seconds; its other form, a date, is left aside: our own delay is as good."""
     try:
-        return max(0.0, float(text)) if text else None
+        value = float(text)
     except ValueError:
-        return None  # a date: our own delay is as good
+        return None
+    return value if 0 <= value < float("inf") else None

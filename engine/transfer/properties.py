@@ -8,13 +8,24 @@ always sent, and an upload is given what HEAD and GetObjectTagging say of the so
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, TypeVar
 
-from engine.errors import AccessDenied, NotFound
+from engine.errors import AccessDenied, NotFound, Rejected
 from engine.model import ListedObject, ObjectHead, ObjectRef, Properties
-from engine.plan.route import Route
+from engine.plan.route import Keep, Route
 from engine.store import HeadObject, ObjectStore
 
+Value = TypeVar("Value")
 Tags = tuple[tuple[str, str], ...]
+
+CONTENT_HEADERS = (
+    "content_type",
+    "content_encoding",
+    "content_disposition",
+    "content_language",
+    "cache_control",
+    "expires",
+)
 
 
 async def copy_directives(
@@ -22,18 +33,23 @@ async def copy_directives(
 ) -> tuple[Properties | None, Tags | None]:
     """What a CopyObject is to replace: (headers and metadata, tags), None for what S3 copies by itself.
 
-    Costs a HEAD only where the route changes headers or metadata, or preserves what CopyObject drops."""
+    Costs a HEAD only where the route changes headers or metadata, preserves what CopyObject drops, or has to look for
+    what it must not lose. Raises `Rejected` (code `PropertyRefused`) for an object that carries what may not go."""
     if route.plain_properties:
         return None, None
     tags: Tags | None = None
     if route.set_tags is not None:
         tags = route.set_tags
-    elif route.properties.tags == "drop":
+    elif route.properties.tags is Keep.DROP:
         tags = ()
-    if not route.rewrites_headers:
+    if not route.rewrites_headers and route.properties.tags is not Keep.FAIL:
         return None, tags
     head = await store.head_object(HeadObject(ref))
-    return adjusted(route, source, head.properties), tags
+    if route.properties.tags is Keep.FAIL and await _has_tags(store, ref, head):
+        raise _refused(ref, "tags")
+    if not route.rewrites_headers:
+        return None, tags
+    return adjusted(route, source, ref, head.properties), tags
 
 
 async def read_properties(
@@ -42,15 +58,15 @@ async def read_properties(
     """Everything that an upload of this source has to be created with.
 
     Raises `AccessDenied` (code `TagsDenied`) where the tags may not be read: absent is not the same as none."""
-    properties = adjusted(route, source, head.properties)
+    properties = adjusted(route, source, ref, head.properties)
     if route.set_tags is not None:
         return replace(properties, tags=route.set_tags)
-    if route.properties.tags == "drop" or head.tag_count == 0:
+    if route.properties.tags is Keep.DROP or head.tag_count == 0:
         return replace(properties, tags=())
     try:
-        return replace(properties, tags=await store.get_tags(ref))
+        tags = await store.get_tags(ref)
     except NotFound:
-        return replace(properties, tags=())
+        tags = ()
     except AccessDenied as error:
         raise AccessDenied(
             "the tags of this object may not be read, so that a copy by parts would lose them.",
@@ -60,30 +76,56 @@ async def read_properties(
             request_id=error.request_id,
             advice='Allow s3:GetObjectTagging, or leave tags out with properties = { tags = "drop" } on the route.',
         ) from error
+    if tags and route.properties.tags is Keep.FAIL:
+        raise _refused(ref, "tags")
+    return replace(properties, tags=tags)
 
 
-def adjusted(route: Route, source: ListedObject, properties: Properties) -> Properties:
-    """The source's properties as the route wants them on the target. Tags are not looked at here."""
+def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Properties) -> Properties:
+    """The source's properties as the route wants them on the target. Tags are not looked at here.
+
+    Raises `Rejected` where the source carries what the route says it must not lose unseen."""
     rules = route.properties
-    if rules.content_headers == "drop":
-        properties = replace(
-            properties,
-            content_type="",
-            content_encoding="",
-            content_disposition="",
-            content_language="",
-            cache_control="",
-            expires="",
-        )
-    if rules.metadata == "drop":
-        properties = replace(properties, metadata=())
-    if route.set_metadata:
-        merged = dict(properties.metadata) | dict(route.set_metadata)
-        properties = replace(properties, metadata=tuple(sorted(merged.items())))
+    carried = {
+        "content_headers": any(getattr(properties, name) for name in CONTENT_HEADERS[1:]),
+        "metadata": bool(properties.metadata),
+        "website_redirect": bool(properties.website_redirect),
+        "encryption": properties.encryption is not None and properties.encryption.algorithm != "AES256",
+        "lock": properties.lock is not None,
+    }
+    for name, there in carried.items():
+        if there and getattr(rules, name) is Keep.FAIL:
+            raise _refused(ref, name)
+    if rules.content_headers is Keep.DROP:
+        nothing: dict[str, Any] = dict.fromkeys(CONTENT_HEADERS, "")
+        properties = replace(properties, **nothing)
+    metadata = {} if rules.metadata is Keep.DROP else dict(properties.metadata)
+    given: dict[str, Any] = dict(route.set_headers)
     return replace(
-        properties,
+        replace(properties, **given),
+        metadata=tuple(sorted((metadata | dict(route.set_metadata)).items())),
         storage_class=route.storage_class_for(source),
-        website_redirect=properties.website_redirect if rules.website_redirect == "preserve" else "",
-        encryption=properties.encryption if rules.encryption == "preserve" else None,
-        lock=properties.lock if rules.lock == "preserve" else None,
+        website_redirect=_chosen(rules.website_redirect, properties.website_redirect, route.set_redirect, ""),
+        encryption=_chosen(rules.encryption, properties.encryption, route.set_encryption, None),
+        lock=_chosen(rules.lock, properties.lock, route.set_lock, None),
+    )
+
+
+def _chosen(keep: Keep, there: Value, given: Value, nothing: Value) -> Value:
+    if keep is Keep.PRESERVE:
+        return there
+    return given if keep is Keep.SET else nothing
+
+
+async def _has_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> bool:
+    return head.tag_count > 0 if head.tag_count is not None else bool(await store.get_tags(ref))
+
+
+def _refused(ref: ObjectRef, name: str) -> Rejected:
+    return Rejected(
+        f"the source carries {name.replace('_', ' ')}, and the route says that none may be lost.",
+        operation="CopyObject",
+        ref=str(ref),
+        code="PropertyRefused",
+        advice=f'Say what is to become of it with properties = {{ {name} = "preserve" }} or "drop" on the route.',
     )
