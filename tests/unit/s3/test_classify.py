@@ -1,0 +1,160 @@
+"""What each of S3's answers means to a caller."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import (
+    AccessDenied,
+    Ambiguous,
+    Archived,
+    BadCredentials,
+    BucketMissing,
+    ClockSkew,
+    Conflict,
+    NotFound,
+    PreconditionFailed,
+    Rejected,
+    Scope,
+    StoreError,
+    Throttled,
+    Unsupported,
+    WrongRegion,
+)
+from engine.s3.classify import classify, is_expired, lacks_reason
+
+BY_CODE = [
+    (503, "SlowDown", Throttled),
+    (503, "ServiceUnavailable", Throttled),
+    (503, "RequestLimitExceeded", Throttled),
+    (400, "ThrottlingException", Throttled),
+    (400, "KMS.ThrottlingException", Throttled),
+    (429, "TooManyRequests", Throttled),
+    (500, "InternalError", Ambiguous),
+    (400, "RequestTimeout", Ambiguous),
+    (400, "ExpiredToken", BadCredentials),
+    (400, "TokenRefreshRequired", BadCredentials),
+    (403, "InvalidAccessKeyId", BadCredentials),
+    (403, "SignatureDoesNotMatch", BadCredentials),
+    (404, "NoSuchBucket", BucketMissing),
+    (301, "PermanentRedirect", WrongRegion),
+    (307, "TemporaryRedirect", WrongRegion),
+    (403, "RequestTimeTooSkewed", ClockSkew),
+    (412, "PreconditionFailed", PreconditionFailed),
+    (409, "ConditionalRequestConflict", Conflict),
+    (409, "OperationAborted", Conflict),
+    (403, "InvalidObjectState", Archived),
+    (403, "ObjectNotInActiveTierError", Archived),
+    (404, "NoSuchKey", NotFound),
+    (404, "NoSuchUpload", NotFound),
+    (403, "AccessDenied", AccessDenied),
+    (403, "AllAccessDisabled", AccessDenied),
+    (501, "NotImplemented", Unsupported),
+    (400, "InvalidRequest", Rejected),
+    (400, "EntityTooLarge", Rejected),
+    (400, "InvalidPart", Rejected),
+    (405, "MethodNotAllowed", Rejected),
+    (409, "BucketNotEmpty", Rejected),
+    (507, "XMinioStorageFull", Rejected),
+]
+
+BY_STATUS = [
+    ("CopyObject", 500, Ambiguous),
+    ("CopyObject", 502, Ambiguous),
+    ("CopyObject", 504, Ambiguous),
+    ("CopyObject", 599, Ambiguous),
+    ("CopyObject", 0, Ambiguous),
+    ("CopyObject", 501, Unsupported),
+    ("CopyObject", 429, Throttled),
+    ("CopyObject", 301, WrongRegion),
+    ("CopyObject", 307, WrongRegion),
+    ("CopyObject", 403, AccessDenied),
+    ("CopyObject", 404, NotFound),
+    ("CopyObject", 409, Conflict),
+    ("CopyObject", 412, PreconditionFailed),
+    ("CopyObject", 400, Rejected),
+    ("HeadObject", 416, Rejected),
+    ("HeadBucket", 404, BucketMissing),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "expected"), BY_CODE)
+def test_each_code_has_its_error(status: int, code: str, expected: type[StoreError]) -> None:
+    error = classify("CopyObject", "s3://b/k", status, code, "why", request_id="R1")
+    assert type(error) is expected
+    assert (error.code, error.operation, error.ref, error.request_id) == (code, "CopyObject", "s3://b/k", "R1")
+
+
+@pytest.mark.parametrize(("status", "code", "expected"), [row for row in BY_CODE if row[2] is not Rejected])
+def test_an_error_inside_a_200_is_the_same_error(status: int, code: str, expected: type[StoreError]) -> None:
+    assert type(classify("CopyObject", "", 200, code)) is expected
+    assert type(classify("CopyObject", "", 500, code)) is expected  # what botocore makes of such a 200
+
+
+@pytest.mark.parametrize(("operation", "status", "expected"), BY_STATUS)
+def test_without_a_code_the_status_decides(operation: str, status: int, expected: type[StoreError]) -> None:
+    error = classify(operation, "s3://b/k", status, "")
+    assert type(error) is expected
+    assert error.code == str(status)
+
+
+def test_an_unheard_of_error_inside_a_200_leaves_the_outcome_open() -> None:
+    assert type(classify("CopyObject", "", 200, "Novelty")) is Ambiguous
+
+
+def test_a_bare_503_is_throttling_for_a_read_and_an_open_outcome_for_a_write() -> None:
+    assert type(classify("HeadObject", "", 503, "")) is Throttled
+    assert type(classify("CopyObject", "", 503, "")) is Ambiguous
+    assert type(classify("CopyObject", "", 503, "SlowDown")) is Throttled
+
+
+def test_a_malformed_authorization_header_with_a_region_means_the_wrong_region() -> None:
+    error = classify("ListObjectsV2", "s3://b/", 400, "AuthorizationHeaderMalformed", region="eu-west-1")
+    assert isinstance(error, WrongRegion)
+    assert error.region == "eu-west-1"
+    assert "--region eu-west-1" in error.advice
+    assert type(classify("ListObjectsV2", "", 400, "AuthorizationHeaderMalformed")) is BadCredentials
+
+
+def test_a_bare_400_with_a_region_in_its_header_means_the_wrong_region() -> None:
+    error = classify("HeadBucket", "s3://b/", 400, "", region="eu-west-1")
+    assert isinstance(error, WrongRegion)
+
+
+def test_throttling_carries_the_servers_own_wish() -> None:
+    for text, expected in (("3", 3.0), ("0.5", 0.5), ("", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None)):
+        error = classify("CopyObject", "", 503, "SlowDown", retry_after=text)
+        assert isinstance(error, Throttled)
+        assert error.retry_after_s == expected
+
+
+def test_a_failed_condition_carries_the_header_that_failed() -> None:
+    error = classify("CopyObject", "", 412, "PreconditionFailed", condition="x-amz-copy-source-If-Match")
+    assert isinstance(error, PreconditionFailed)
+    assert error.condition == "x-amz-copy-source-If-Match"
+
+
+def test_only_expired_credentials_may_be_mended_by_a_refresh() -> None:
+    assert is_expired(classify("CopyObject", "", 400, "ExpiredToken"))
+    assert not is_expired(classify("CopyObject", "", 403, "InvalidAccessKeyId"))
+    assert not is_expired(classify("CopyObject", "", 403, "AccessDenied"))
+
+
+def test_a_bare_refusal_of_a_head_has_no_reason_yet() -> None:
+    assert lacks_reason(classify("HeadObject", "", 400, ""))
+    assert lacks_reason(classify("HeadBucket", "", 403, ""))
+    assert not lacks_reason(classify("HeadObject", "", 404, ""))
+    assert not lacks_reason(classify("HeadObject", "", 403, "AccessDenied"))
+    assert not lacks_reason(classify("CopyObject", "", 403, ""))
+
+
+@pytest.mark.parametrize(("status", "code", "expected"), BY_CODE)
+def test_what_stops_a_run_says_what_to_do(status: int, code: str, expected: type[StoreError]) -> None:
+    error = classify("ListObjectsV2", "", status, code)
+    assert error.message
+    assert "{" not in error.message + error.advice
+    assert error.advice or error.scope is not Scope.RUN
+
+
+def test_braces_in_a_servers_message_are_left_alone() -> None:
+    assert "{said} {0}" in classify("CopyObject", "", 400, "InvalidRequest", "{said} {0}").message
