@@ -3,7 +3,8 @@
 No one server is S3 (tests/contract holds what each departs in). `start_moto`, `start_localstack`, `start_rgw` and
 `start_sandbox_endpoint` are context managers that yield an `Endpoint` once it answers and raise `ServerFailed`,
 with the end of its log, when it does not. Several test runs may start theirs at once: ports are chosen free, and
-each server has a folder of its own under the real folder (`CARTAGE_REAL_DIR`, else `.real` in the repository).
+each server has a folder of its own in `CARTAGE_RUN_DIR`, else in `run` under the real folder (`CARTAGE_REAL_DIR`, else
+`.real` in the repository).
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def start_sandbox_endpoint(settings: Any = None) -> Iterator[Endpoint]:
 @contextlib.contextmanager
 def _folder(name: str) -> Iterator[Path]:
     """A new folder for one server's files, gone again afterwards."""
-    parent = real_dir() / "run"
+    parent = Path(os.environ.get("CARTAGE_RUN_DIR") or real_dir() / "run")
     parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
     try:
