@@ -10,14 +10,30 @@ from urllib.parse import urlencode
 from engine.model import Checksum, Encryption, ObjectHead, ObjectLock, Properties
 from engine.store import LifecycleRule
 
-CHECKSUM_ALGORITHMS = {
-    "CRC64NVME": "ChecksumCRC64NVME",
-    "CRC32": "ChecksumCRC32",
-    "CRC32C": "ChecksumCRC32C",
-    "SHA1": "ChecksumSHA1",
-    "SHA256": "ChecksumSHA256",
-}
-"""S3's algorithms and the fields in which the service model carries their values."""
+CHECKSUM_ALGORITHMS = (
+    "CRC64NVME",
+    "CRC32",
+    "CRC32C",
+    "SHA1",
+    "SHA256",
+    "SHA512",
+    "MD5",
+    "XXHASH64",
+    "XXHASH3",
+    "XXHASH128",
+)
+"""S3's algorithms, those first that every full object has. The later ones are not in the pinned service model, which
+drops them from answers."""
+
+
+def checksum_field(algorithm: str) -> str:
+    """The field of the service model that carries an algorithm's value."""
+    return f"Checksum{algorithm}"
+
+
+def bare_etag(answer: Mapping[str, Any]) -> str:
+    """An answer's ETag without its quotes; empty where there is none (Ceph RGW leaves out one or the other)."""
+    return str(answer.get("ETag") or "").strip('"')
 
 
 def moment(value: Any) -> str:
@@ -31,8 +47,8 @@ def moment(value: Any) -> str:
 def checksums_of(answer: Mapping[str, Any]) -> tuple[Checksum, ...]:
     """Every checksum in an answer. A value that ends in "-N" is composite, whatever the server calls it."""
     found = []
-    for algorithm, name in CHECKSUM_ALGORITHMS.items():
-        value = answer.get(name)
+    for algorithm in CHECKSUM_ALGORITHMS:
+        value = answer.get(checksum_field(algorithm))
         if value:
             kind = str(answer.get("ChecksumType") or ("COMPOSITE" if "-" in value else "FULL_OBJECT"))
             found.append(Checksum(algorithm, kind, value))
@@ -49,7 +65,7 @@ def head_of(answer: Mapping[str, Any]) -> ObjectHead:
     tag_count = headers.get("x-amz-tagging-count", answer.get("TagCount"))
     return ObjectHead(
         int(whole) if ranged else length,
-        str(answer.get("ETag", "")).strip('"'),
+        bare_etag(answer),
         moment(answer.get("LastModified")),
         _properties(answer, headers),
         checksums_of(answer),

@@ -1,17 +1,117 @@
-"""The one seam where botocore's and the network's errors become the engine's."""
+"""The one seam where what botocore, aiohttp and the network raise becomes the engine's errors.
+
+What matters most is whether the request can have been carried out: never where no connection was made, perhaps
+wherever one was.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
 from typing import Any
 
-from engine.errors import Ambiguous, StoreError, Unavailable
-from engine.s3.classify import classify
-from engine.s3.session import credentials_error, unreachable
+from engine.errors import Ambiguous, BadCredentials, Rejected, StoreError, Unavailable, Unreachable
+from engine.s3.classify import EXPIRED, classify
+
+NAME_NOT_FOUND = "NameNotFound"
+"""`Unreachable.code` where the endpoint's name does not resolve: the only kind that time may mend."""
+TLS_REFUSED = "TLSRefused"
+NO_ETAG = "NoETag"
+
+
+def translate(operation: str, ref: str, endpoint: str, error: Exception) -> StoreError | None:
+    """The engine's error for what a call through aiobotocore raised; None where it is none of theirs (a mistake in
+    our own code, which must not be dressed up). Cancellation is no `Exception` and never comes here."""
+    import aiohttp
+    from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
+
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, boto.ClientError):
+        return _from_answer(operation, ref, error)
+    about: dict[str, str] = {"operation": operation, "ref": ref, "code": type(error).__name__}
+    if isinstance(error, boto.SSLError):
+        return unreachable(endpoint, f"its TLS certificate is refused ({_inner(error)})", operation, TLS_REFUSED)
+    if isinstance(error, (boto.ConnectTimeoutError, boto.ProxyConnectionError)):
+        return Unavailable(f"no connection could be made ({error})", **about)
+    if isinstance(error, boto.EndpointConnectionError):
+        return _from_connection(endpoint, about, _inner(error))
+    if isinstance(error, boto.HTTPClientError) and isinstance(_inner(error), (aiohttp.InvalidURL, UnicodeError)):
+        return unreachable(endpoint, "it is not a URL that can be used", operation, "InvalidEndpoint")
+    if isinstance(error, ResponseParserError):
+        return Ambiguous("the answer cannot be read", **about | {"code": "UnreadableAnswer"})
+    if isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError, boto.ChecksumError)):
+        return Ambiguous(f"the connection ended before the answer was complete ({error})", **about)
+    if isinstance(error, boto.BotoCoreError):
+        return credentials_error(error) if _about_credentials(error) else Rejected(f"not sent: {error}", **about)
+    if isinstance(error, (aiohttp.ClientError, OSError, TimeoutError, EOFError)):
+        return Ambiguous(f"the connection broke ({error or type(error).__name__})", **about)
+    return None
+
+
+def no_credentials() -> BadCredentials:
+    """The error for a machine without any credentials."""
+    return BadCredentials(
+        "no credentials were found",
+        operation="Sign",
+        code="NoCredentials",
+        advice="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile "
+        "(aws configure makes one).",
+    )
+
+
+def expired_credentials(why: str) -> BadCredentials:
+    """The error for credentials that have expired and that no refresh brought to life."""
+    return BadCredentials(
+        f"the credentials have expired ({why})",
+        operation="Sign",
+        code="ExpiredToken",
+        advice="Sign in again (aws sso login, or a new MFA or role session) and run the same command: it goes on from "
+        "there.",
+    )
+
+
+def credentials_error(error: Exception) -> StoreError:
+    """What botocore said while it looked for credentials or refreshed them, as the engine says it."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+        return no_credentials()
+    if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
+        return BadCredentials(
+            "the SSO session has ended",
+            operation="Sign",
+            code="ExpiredToken",
+            advice="Sign in again with aws sso login (and your --profile), then run the same command: it goes on from "
+            "there.",
+        )
+    code = type(error).__name__
+    if isinstance(error, boto.ClientError):  # of STS or SSO, whose role or session it was
+        said = error.response.get("Error", {})
+        code = str(said.get("Code", "")) or code
+        if code in EXPIRED:
+            return expired_credentials(str(said.get("Message", code)))
+    return BadCredentials(
+        f"the credentials cannot be had ({error})",
+        operation="Sign",
+        code=code,
+        advice="Check the profile in your AWS configuration: aws sts get-caller-identity must work.",
+    )
+
+
+def unreachable(endpoint: str, why: str, operation: str = "Connect", code: str = "Unreachable") -> Unreachable:
+    """The error for an endpoint that cannot be used at all."""
+    advice = "Check the endpoint, the region and the network."
+    if code == TLS_REFUSED:
+        advice = (
+            "Check that the endpoint's name is the one in its certificate and that this machine's clock is right; for "
+            "an authority of your own, name its certificates with AWS_CA_BUNDLE."
+        )
+    return Unreachable(f"{endpoint} cannot be used: {why}", operation=operation, code=code, advice=advice)
 
 
 def no_etag(operation: str, ref: str, what: str = "ETag") -> Ambiguous:
+    """The error for a success that does not carry what a success carries."""
     return Ambiguous(
         f"S3 answered success without an {what}: whether it happened is not known",
         operation=operation,
@@ -20,62 +120,59 @@ def no_etag(operation: str, ref: str, what: str = "ETag") -> Ambiguous:
     )
 
 
-def cut_short(operation: str, ref: str) -> Ambiguous:
-    return Ambiguous("the answer was cut short", operation=operation, ref=ref, code="CutShort")
-
-
-@asynccontextmanager
-async def translated(operation: str, ref: str, endpoint: str) -> AsyncIterator[None]:
-    """The one seam where botocore's and the network's errors become the engine's."""
-    from botocore import exceptions as boto
-
-    try:
-        yield
-    except StoreError:
-        raise
-    except boto.ClientError as error:
-        raise _from_client_error(operation, ref, error) from error
-    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.TokenRetrievalError, boto.SSOError) as error:
-        raise credentials_error(error) from error
-    except boto.SSLError as error:
-        raise unreachable(endpoint, f"its TLS certificate is refused ({error})") from error
-    except boto.ConnectTimeoutError as error:
-        raise Unavailable("no connection in time", operation=operation, ref=ref, code="ConnectTimeout") from error
-    except boto.EndpointConnectionError as error:
-        raise Unavailable(f"no connection ({error})", operation=operation, ref=ref, code="NoConnection") from error
-    except (boto.ReadTimeoutError, boto.ConnectionClosedError, boto.HTTPClientError) as error:
-        raise Ambiguous(
-            f"the connection ended before the answer ({type(error).__name__})",
-            operation=operation,
-            ref=ref,
-            code=type(error).__name__,
-        ) from error
-    except boto.BotoCoreError as error:
-        if isinstance(error, boto.ResponseParserError):
-            raise Ambiguous(
-                "the answer cannot be read", operation=operation, ref=ref, code="UnreadableAnswer"
-            ) from error
-        raise credentials_error(error) from error
-    except (OSError, TimeoutError) as error:
-        raise Ambiguous(
-            f"the connection broke ({error})", operation=operation, ref=ref, code=type(error).__name__
-        ) from error
-
-
-def _from_client_error(operation: str, ref: str, error: Any) -> StoreError:
+def _from_answer(operation: str, ref: str, error: Any) -> StoreError:
+    if error.operation_name != operation:
+        return credentials_error(error)  # botocore asked STS or SSO for fresh credentials on the way
     said = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
     headers = metadata.get("HTTPHeaders", {})
-    status = int(metadata.get("HTTPStatusCode", 0))
-    code = str(said.get("Code", ""))
+    code = str(said.get("Code") or "")
     return classify(
         operation,
         ref,
-        status,
-        "" if code.isdigit() else code,
-        str(said.get("Message", "")),
-        request_id=str(metadata.get("RequestId", "")),
+        int(metadata.get("HTTPStatusCode") or 0),
+        "" if code.isdigit() else code,  # botocore puts the status there where the answer had no body
+        str(said.get("Message") or ""),
+        request_id=str(metadata.get("RequestId") or headers.get("x-amz-request-id") or ""),
         retry_after=str(headers.get("retry-after", "")),
-        condition=str(said.get("Condition", "")),
-        region=str(headers.get("x-amz-bucket-region") or said.get("Region", "")),
+        condition=str(said.get("Condition") or ""),
+        region=str(headers.get("x-amz-bucket-region") or said.get("Region") or ""),
+    )
+
+
+def _from_connection(endpoint: str, about: dict[str, str], inner: BaseException | None) -> StoreError:
+    """aiobotocore raises the same error for a connection that was never made and for one that broke."""
+    import aiohttp
+
+    if isinstance(getattr(inner, "os_error", inner), socket.gaierror):
+        return unreachable(endpoint, "its name is not found", about["operation"], NAME_NOT_FOUND)
+    if isinstance(inner, aiohttp.ClientConnectorError):
+        return Unavailable(f"no connection could be made ({inner})", **about | {"code": "NoConnection"})
+    return Ambiguous(f"the connection broke ({inner})", **about | {"code": "ConnectionBroken"})
+
+
+def _inner(error: Any) -> BaseException | None:
+    found = error.kwargs.get("error")
+    return found if isinstance(found, BaseException) else None
+
+
+def _about_credentials(error: Exception) -> bool:
+    from botocore import exceptions as boto
+
+    return isinstance(
+        error,
+        (
+            boto.NoCredentialsError,
+            boto.PartialCredentialsError,
+            boto.CredentialRetrievalError,
+            boto.MetadataRetrievalError,
+            boto.SSOError,
+            boto.TokenRetrievalError,
+            boto.InfiniteLoopConfigError,
+            boto.InvalidConfigError,
+            boto.ConfigParseError,
+            boto.ConfigNotFound,
+            boto.ProfileNotFound,
+            boto.UnknownCredentialError,
+        ),
     )

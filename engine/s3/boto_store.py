@@ -1,12 +1,17 @@
-"""`BotoStore`: every S3 action through aioboto3: the plane of the rare calls, or all of it with `--store boto`."""
+"""`BotoStore`: every S3 action through aioboto3: the plane of the rare calls, or all of it with `--store boto`.
+
+Success is what S3 must have said for it: a copy, a part or a finished upload without an ETag is an open outcome
+(`Ambiguous`, code `NoETag`). Keys go out and come back byte for byte.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_plus
 
-from engine.errors import AccessDenied, ObjectError
+from engine.errors import Ambiguous, ListingBroken, NotFound, ObjectError, RunError, StoreError
 from engine.model import (
     ABSENT,
     CopyResult,
@@ -19,7 +24,8 @@ from engine.model import (
     UploadRef,
 )
 from engine.s3.answers import (
-    CHECKSUM_ALGORITHMS,
+    bare_etag,
+    checksum_field,
     checksums_of,
     head_of,
     lifecycle_of,
@@ -27,7 +33,8 @@ from engine.s3.answers import (
     property_arguments,
     tag_text,
 )
-from engine.s3.boto_errors import cut_short, no_etag, translated
+from engine.s3.boto_errors import no_etag, translate
+from engine.s3.classify import lacks_reason
 from engine.s3.session import Session
 from engine.store import (
     Body,
@@ -42,6 +49,7 @@ from engine.store import (
     DeleteReport,
     GetRange,
     HeadObject,
+    LifecycleRule,
     ListPage,
     ListUploads,
     PutObject,
@@ -63,9 +71,18 @@ class BotoStore:
             self._common["ExpectedBucketOwner"] = connection.expected_bucket_owner
 
     async def _call(self, operation: str, method: str, ref: str, **arguments: Any) -> dict[str, Any]:
-        async with translated(operation, ref, self._session.endpoint):
-            client = await self._session.client()
+        session = self._session
+        try:
+            client = await session.client(await session.bucket_region(arguments["Bucket"]))
             answer: dict[str, Any] = await getattr(client, method)(**arguments, **self._common)
+            if "Body" in answer:
+                async with answer["Body"] as stream:
+                    answer["Body"] = await stream.read()
+        except Exception as error:
+            known = translate(operation, ref, session.endpoint, error)
+            if known is None or known is error:
+                raise
+            raise known from error
         return answer
 
     # --- listing ------------------------------------------------------------------------------------------
@@ -85,23 +102,28 @@ class BotoStore:
         ):
             if value:
                 arguments[name] = value
+        # Whether an archived object can be read. Who does not know the header leaves it.
+        arguments["OptionalObjectAttributes"] = ["RestoreStatus"]
         ref = f"s3://{request.bucket}/{request.prefix}"
         answer = await self._call("ListObjectsV2", "list_objects_v2", ref, **arguments)
-        decode = unquote_plus if answer.get("EncodingType") == "url" else str
+        encoded = answer.get("EncodingType") == "url"
         objects = [
             ListedObject(
-                decode(item["Key"]),
+                _listed_key(item["Key"], encoded, ref),
                 int(item["Size"]),
-                item.get("ETag", "").strip('"'),
+                bare_etag(item),
                 moment(item.get("LastModified")),
-                item.get("StorageClass", "STANDARD"),
+                item.get("StorageClass") or "STANDARD",
                 _listed_checksum(item),
                 bool(item.get("RestoreStatus", {}).get("RestoreExpiryDate")),
             )
             for item in answer.get("Contents", ())
         ]
-        prefixes = tuple(decode(item["Prefix"]) for item in answer.get("CommonPrefixes", ()))
-        return Page(objects, answer.get("NextContinuationToken") if answer.get("IsTruncated") else None, prefixes)
+        prefixes = tuple(_listed_key(item["Prefix"], encoded, ref) for item in answer.get("CommonPrefixes", ()))
+        truncated = bool(answer.get("IsTruncated"))
+        if truncated and not answer.get("NextContinuationToken"):
+            raise _broken(ref, "it says that there is more, and not how to go on")
+        return Page(objects, answer["NextContinuationToken"] if truncated else None, prefixes)
 
     # --- one object ---------------------------------------------------------------------------------------
 
@@ -111,7 +133,23 @@ class BotoStore:
             arguments["PartNumber"] = request.part_number
         if request.checksums:
             arguments["ChecksumMode"] = "ENABLED"
-        return head_of(await self._call("HeadObject", "head_object", str(request.ref), **arguments))
+        try:
+            answer = await self._call("HeadObject", "head_object", str(request.ref), **arguments)
+        except ObjectError as error:
+            if lacks_reason(error):
+                await self._ask_reason(request.ref)
+            raise
+        return head_of(answer)
+
+    async def _ask_reason(self, ref: ObjectRef) -> None:
+        """The answer to a HEAD has no body, so that expired credentials look like a bad request. A GET of one byte is
+        refused in words: raises what reaches further than this object."""
+        try:
+            await self._call("GetObject", "get_object", str(ref), **_named(ref), Range="bytes=0-0")
+        except RunError:
+            raise
+        except StoreError:
+            return
 
     async def copy_object(self, request: CopyObject) -> CopyResult:
         arguments = _named(request.target) | {
@@ -146,15 +184,12 @@ class BotoStore:
             arguments["Range"] = f"bytes={request.first}-{'' if request.last is None else request.last}"
         if request.if_match:
             arguments["IfMatch"] = f'"{request.if_match}"'
-        async with translated("GetObject", str(request.ref), self._session.endpoint):
-            client = await self._session.client()
-            answer = await client.get_object(**arguments, **self._common)
-            async with answer["Body"] as stream:
-                data = await stream.read()
-        if len(data) != int(answer["ContentLength"]):
-            raise cut_short("GetObject", str(request.ref))
+        answer = await self._call("GetObject", "get_object", str(request.ref), **arguments)
+        data: bytes = answer["Body"]
+        if len(data) != int(answer.get("ContentLength", len(data))):
+            raise Ambiguous("the answer was cut short", operation="GetObject", ref=str(request.ref), code="CutShort")
         whole = str(answer.get("ContentRange", "")).rpartition("/")[2]
-        return Body(data, answer.get("ETag", "").strip('"'), int(whole) if whole.isdigit() else len(data))
+        return Body(data, bare_etag(answer), int(whole) if whole.isdigit() else len(data))
 
     async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
         answer = await self._call("GetObjectTagging", "get_object_tagging", str(request), **_named(request))
@@ -193,7 +228,7 @@ class BotoStore:
         ref = str(request.upload.target)
         answer = await self._call("UploadPartCopy", "upload_part_copy", ref, **arguments)
         part = answer.get("CopyPartResult") or {}
-        etag = str(part.get("ETag", "")).strip('"')
+        etag = bare_etag(part)
         if not etag:
             raise no_etag("UploadPartCopy", ref)
         return UploadedPart(request.number, etag, -1, checksums_of(part))
@@ -202,7 +237,7 @@ class BotoStore:
         arguments = _upload(request.upload) | {"PartNumber": request.number, "Body": request.body}
         ref = str(request.upload.target)
         answer = await self._call("UploadPart", "upload_part", ref, **arguments)
-        etag = str(answer.get("ETag", "")).strip('"')
+        etag = bare_etag(answer)
         if not etag:
             raise no_etag("UploadPart", ref)
         return UploadedPart(request.number, etag, len(request.body), checksums_of(answer))
@@ -212,15 +247,15 @@ class BotoStore:
         for part in request.parts:
             values: dict[str, Any] = {"PartNumber": part.number, "ETag": f'"{part.etag}"'}
             if request.checksum is not None:
-                values |= {CHECKSUM_ALGORITHMS[item.algorithm]: item.value for item in part.checksums}
+                values |= {checksum_field(item.algorithm): item.value for item in part.checksums}
             parts.append(values)
         arguments = _upload(request.upload) | {"MultipartUpload": {"Parts": parts}}
         arguments |= _condition(request.target_condition)
         if request.checksum is not None:
-            arguments[CHECKSUM_ALGORITHMS[request.checksum.algorithm]] = request.checksum.value
+            arguments[checksum_field(request.checksum.algorithm)] = request.checksum.value
             arguments["ChecksumType"] = request.checksum.type
-            if request.size is not None:
-                arguments["MpuObjectSize"] = str(request.size)
+        if request.size is not None:
+            arguments["MpuObjectSize"] = str(request.size)
         ref = str(request.upload.target)
         answer = await self._call("CompleteMultipartUpload", "complete_multipart_upload", ref, **arguments)
         return _result("CompleteMultipartUpload", request.upload.target, answer, answer)
@@ -236,8 +271,8 @@ class BotoStore:
                 "ListParts", "list_parts", str(request.target), **_upload(request), PartNumberMarker=marker
             )
             for item in answer.get("Parts", ()):
-                etag = str(item.get("ETag", "")).strip('"')
-                parts.append(UploadedPart(int(item["PartNumber"]), etag, int(item["Size"]), checksums_of(item)))
+                number, size = int(item["PartNumber"]), int(item["Size"])
+                parts.append(UploadedPart(number, bare_etag(item), size, checksums_of(item)))
             following = int(answer.get("NextPartNumberMarker") or 0)
             if not answer.get("IsTruncated") or following <= marker:
                 return parts
@@ -246,21 +281,22 @@ class BotoStore:
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
         found: list[UploadInfo] = []
         markers: dict[str, Any] = {}
+        ref = f"s3://{request.bucket}/{request.prefix}"
         while True:
             answer = await self._call(
                 "ListMultipartUploads",
                 "list_multipart_uploads",
-                f"s3://{request.bucket}/{request.prefix}",
+                ref,
                 Bucket=request.bucket,
                 Prefix=request.prefix,
                 EncodingType="url",
                 **markers,
             )
-            decode = unquote_plus if answer.get("EncodingType") == "url" else str
+            encoded = answer.get("EncodingType") == "url"
             for item in answer.get("Uploads", ()):
                 found.append(
                     UploadInfo(
-                        decode(item["Key"]),
+                        _listed_key(item["Key"], encoded, ref),
                         item["UploadId"],
                         moment(item.get("Initiated")),
                         str(item.get("Owner", {}).get("ID", "")),
@@ -268,7 +304,7 @@ class BotoStore:
                     )
                 )
             following = {
-                "KeyMarker": decode(answer.get("NextKeyMarker", "")),
+                "KeyMarker": _listed_key(answer.get("NextKeyMarker", ""), encoded, ref),
                 "UploadIdMarker": answer.get("NextUploadIdMarker", ""),
             }
             if not answer.get("IsTruncated") or following == markers:
@@ -307,39 +343,43 @@ class BotoStore:
 
     async def bucket_facts(self, request: str) -> BucketFacts:
         ref = f"s3://{request}/"
-        head = await self._call("HeadBucket", "head_bucket", ref, Bucket=request)
+        try:
+            head = await self._call("HeadBucket", "head_bucket", ref, Bucket=request)
+        except ObjectError as error:
+            if lacks_reason(error):  # a listing is refused in words, and is what every command needs
+                await self._call("ListObjectsV2", "list_objects_v2", ref, Bucket=request, MaxKeys=1)
+            raise
         headers = _headers(head)
         versioning: str | None = None
-        lifecycle = None
-        owner = ""
-        try:
+        lifecycle: tuple[LifecycleRule, ...] | None = None
+        with suppress(ObjectError):
             answer = await self._call("GetBucketVersioning", "get_bucket_versioning", ref, Bucket=request)
             versioning = str(answer.get("Status", ""))
-        except ObjectError:
-            versioning = None
         try:
             answer = await self._call(
                 "GetBucketLifecycleConfiguration", "get_bucket_lifecycle_configuration", ref, Bucket=request
             )
             lifecycle = lifecycle_of(answer.get("Rules", ()))
-        except AccessDenied:
-            lifecycle = None
-        except ObjectError:
+        except NotFound:
             lifecycle = ()  # NoSuchLifecycleConfiguration
-        try:
-            answer = await self._call("GetBucketAcl", "get_bucket_acl", ref, Bucket=request)
-            owner = str(answer.get("Owner", {}).get("ID", ""))
         except ObjectError:
-            owner = ""
+            lifecycle = None
         return BucketFacts(
             request,
-            str(head.get("BucketRegion") or headers.get("x-amz-bucket-region", "")),
-            owner,
+            str(head.get("BucketRegion") or headers.get("x-amz-bucket-region") or self._session.region),
+            await self._owner(request, ref),
             versioning,
             lifecycle,
             headers.get("date", ""),
             headers.get("server", ""),
         )
+
+    async def _owner(self, bucket: str, ref: str) -> str:
+        """The canonical id of the bucket's owner; empty where it may not be known."""
+        with suppress(ObjectError):
+            answer = await self._call("GetBucketAcl", "get_bucket_acl", ref, Bucket=bucket)
+            return str(answer.get("Owner", {}).get("ID", ""))
+        return ""
 
 
 def _named(ref: ObjectRef) -> dict[str, Any]:
@@ -361,6 +401,21 @@ def _condition(condition: str | None) -> dict[str, str]:
     return {"IfNoneMatch": "*"} if condition == ABSENT else {"IfMatch": f'"{condition}"'}
 
 
+def _listed_key(text: str, encoded: bool, ref: str) -> str:
+    """A key of a listing. botocore decodes only where it asked for the encoding itself; form encoding, in which a
+    space is "+" (API reference, EncodingType)."""
+    if not encoded:
+        return text
+    try:
+        return unquote_plus(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise _broken(ref, f"a key is not UTF-8 ({text})") from error
+
+
+def _broken(ref: str, why: str) -> ListingBroken:
+    return ListingBroken(f"the listing cannot be used: {why}", operation="ListObjectsV2", ref=ref, code="ListingBroken")
+
+
 def _listed_checksum(item: Mapping[str, Any]) -> str:
     algorithms = item.get("ChecksumAlgorithm") or ()
     if not algorithms:
@@ -376,7 +431,7 @@ def _headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _result(operation: str, ref: ObjectRef, answer: Mapping[str, Any], result: Mapping[str, Any]) -> CopyResult:
     """A success is a parsed result with an ETag; anything less is an unknown outcome."""
-    etag = str(result.get("ETag", "")).strip('"')
+    etag = bare_etag(result)
     if not etag:
         raise no_etag(operation, str(ref))
     return CopyResult(

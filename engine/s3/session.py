@@ -1,10 +1,12 @@
 """One aioboto3 session a run: credentials of every kind and their refresh, regions, endpoints; clients made lazily.
 
 boto is imported inside functions alone: it costs 0.3 s and 40 MB, which a run that needs none of it should not pay.
+Requests are always signed for one place and never follow a redirect: the bucket's region is found out first.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,13 +14,28 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from engine.errors import BadCredentials, StoreError, Unreachable, UsageError
+from engine.errors import UsageError
 from engine.plan.document import Connection
+from engine.s3.boto_errors import credentials_error, expired_credentials, no_credentials, translate, unreachable
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 300
 """A large CopyObject or Complete may take minutes before its answer begins (API reference: S3 sends white space to
 keep the connection alive); a time-out is an unknown outcome, so it must not come early."""
+IDENTITY_TIMEOUT_S = 10
+"""STS is asked for information alone, and an endpoint of one's own may not have it."""
+
+DEFAULT_REGION = "us-east-1"
+DOMAINS = {
+    "cn-": "amazonaws.com.cn",
+    "us-iso-": "c2s.ic.gov",
+    "us-isob-": "sc2s.sgov.gov",
+    "eu-isoe-": "cloud.adc-e.uk",
+    "us-isof-": "csp.hci.ic.gov",
+    "eusc-": "amazonaws.eu",
+}
+"""Where the regions of AWS's partitions are, by their beginning (botocore's partitions.json); all others are under
+amazonaws.com."""
 
 
 class Credentials(NamedTuple):
@@ -33,11 +50,23 @@ class Credentials(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who the credentials belong to, or why that is not known."""
+    """Who the credentials belong to; both empty where that is not known, and `problem` says why."""
 
     account: str
     arn: str
     problem: str = ""
+
+
+class Address(NamedTuple):
+    """Where a bucket's requests go, as botocore resolves it (custom endpoints, path and virtual-hosted style, access
+    points, dual-stack, FIPS).
+
+    `origin` is "https://host:port" without a path, `path` what comes before the key, encoded and with its slash at
+    the end ("/bucket/" in path style, "/" in virtual-hosted style), `region` what requests are signed for."""
+
+    origin: str
+    path: str
+    region: str
 
 
 class Session:
@@ -48,7 +77,10 @@ class Session:
         self._max_connections = max_connections
         self._stack = AsyncExitStack()
         self._clients: dict[str, Any] = {}
+        self._regions: dict[str, str] = {}
         self._session: Any = None
+        self._opening = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -67,7 +99,7 @@ class Session:
         """The aioboto3 session. Raises `UsageError` for a profile that does not exist."""
         if self._session is None:
             import aioboto3
-            from botocore.exceptions import ProfileNotFound
+            from botocore.exceptions import BotoCoreError, ProfileNotFound
 
             try:
                 self._session = aioboto3.Session(
@@ -75,53 +107,64 @@ class Session:
                 )
             except ProfileNotFound as error:
                 raise UsageError(f"{error}.", advice="aws configure list-profiles shows those there are.") from error
+            except BotoCoreError as error:
+                raise UsageError(f"the AWS configuration cannot be read: {error}.") from error
         return self._session
 
     @property
     def region(self) -> str:
-        """The region that requests are signed for; us-east-1 where nothing says one."""
+        """The region that requests are signed for unless a bucket is elsewhere; us-east-1 where nothing says one."""
         named = self.connection.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        return named or self.boto.region_name or "us-east-1"
+        return named or self.boto.region_name or DEFAULT_REGION
 
     @property
     def endpoint(self) -> str:
         """The endpoint's URL: a flag's or the plan's, the environment's, the profile's, or AWS's own of the region."""
-        if self.connection.endpoint_url:
-            return self.connection.endpoint_url.rstrip("/")
-        ignore = os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
-        named = "" if ignore else os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        if not named and not ignore and (self.connection.profile or _has_config()):
-            named = self._profile_endpoint()
-        suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
-        return named.rstrip("/") or f"https://s3.{self.region}.{suffix}"
-
-    def _profile_endpoint(self) -> str:
-        core = self.boto._session
-        profile = core.get_scoped_config()
-        services = core.full_config.get("services", {}).get(profile.get("services", ""), {})
-        return str(services.get("s3", {}).get("endpoint_url", "") or profile.get("endpoint_url", ""))
+        return self._named_endpoint() or f"https://s3.{self.region}.{_domain(self.region)}"
 
     @property
     def is_aws(self) -> bool:
         """Whether the endpoint is AWS's own."""
         host = urlsplit(self.endpoint).hostname or ""
-        return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return host.endswith((".amazonaws.com", *(f".{domain}" for domain in DOMAINS.values())))
 
     @property
     def ca_bundle(self) -> str:
-        """A file of certificates to trust instead of the system's, or empty."""
-        return (
-            self.connection.ca_bundle
-            or os.environ.get("AWS_CA_BUNDLE", "")
-            or (str(self.boto._session.get_config_variable("ca_bundle") or "") if _has_config() else "")
-        )
+        """A file of certificates to trust instead of certifi's, or empty."""
+        named = self.connection.ca_bundle or os.environ.get("AWS_CA_BUNDLE", "")
+        if not named and _has_config(self.connection):
+            named = str(self.boto._session.get_config_variable("ca_bundle") or "")
+        return named or os.environ.get("REQUESTS_CA_BUNDLE", "")
 
     @property
     def path_style(self) -> bool:
-        """Whether the bucket goes into the path: by the plan, else for every endpoint but AWS's own."""
-        if self.connection.addressing_style != "auto":
-            return self.connection.addressing_style == "path"
-        return not self.is_aws
+        """Whether the bucket goes into the path: by the plan or the profile, else for every endpoint but AWS's own."""
+        style = self.connection.addressing_style
+        if style == "auto" and _has_config(self.connection):
+            style = str((self._profile().get("s3") or {}).get("addressing_style", "auto"))
+        return style == "path" if style in ("path", "virtual") else not self.is_aws
+
+    def _named_endpoint(self) -> str:
+        """The endpoint that someone named, by botocore's rules of precedence; empty for AWS's own."""
+        if self.connection.endpoint_url:
+            return self.connection.endpoint_url.rstrip("/")
+        if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+            return ""
+        named = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        if not named and _has_config(self.connection):
+            profile = self._profile()
+            services = self.boto._session.full_config.get("services", {}).get(profile.get("services", ""), {})
+            named = (services.get("s3") or {}).get("endpoint_url", "") or profile.get("endpoint_url", "")
+        return str(named).rstrip("/")
+
+    def _profile(self) -> dict[str, Any]:
+        from botocore.exceptions import ProfileNotFound
+
+        try:
+            scoped: dict[str, Any] = self.boto._session.get_scoped_config()
+        except ProfileNotFound as error:  # one that AWS_PROFILE names
+            raise UsageError(f"{error}.", advice="aws configure list-profiles shows those there are.") from error
+        return scoped
 
     # --- credentials --------------------------------------------------------------------------------------
 
@@ -132,122 +175,178 @@ class Session:
         environment = os.environ
         if not self.connection.profile and environment.get("AWS_ACCESS_KEY_ID"):
             secret = environment.get("AWS_SECRET_ACCESS_KEY", "")
+            token = environment.get("AWS_SESSION_TOKEN") or environment.get("AWS_SECURITY_TOKEN") or ""
             if secret:
-                return Credentials(environment["AWS_ACCESS_KEY_ID"], secret, environment.get("AWS_SESSION_TOKEN", ""))
-        from botocore.exceptions import BotoCoreError
+                return Credentials(environment["AWS_ACCESS_KEY_ID"], secret, token)
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             found = await self.boto.get_credentials()
             if found is None:
                 raise no_credentials()
             frozen = await found.get_frozen_credentials()
-        except BotoCoreError as error:
+        except (BotoCoreError, ClientError, EOFError) as error:  # EOFError: an MFA code was asked of no terminal
             raise credentials_error(error) from error
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
 
+    async def refresh(self, stale: Credentials | None = None) -> None:
+        """Look for credentials anew after S3 said that they have expired: from the profile's files, SSO, or role.
+
+        Many callers may come at once: only the first looks. `stale` are those that S3 refused, where the caller knows.
+        Raises `BadCredentials` where nothing newer is to be had."""
+        before = stale or await self.credentials()
+        async with self._refreshing:
+            if stale is not None and await self.credentials() != stale:
+                return  # another caller has been here
+            # Clients in use keep what they were made with, and stay open until the session ends.
+            self._session = None
+            self._clients = {}
+            if await self.credentials() == before:
+                raise expired_credentials("looking for newer ones found the same again")
+
     async def identity(self) -> Identity:
         """Who the credentials belong to (STS GetCallerIdentity), or why that cannot be said."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
+        own = not self.is_aws and not os.environ.get("AWS_ENDPOINT_URL_STS")
         try:
             async with self.boto.client(
                 "sts",
                 region_name=self.region,
-                endpoint_url=None if self.is_aws else self.endpoint,
-                config=self._config(),
+                endpoint_url=self.endpoint if own else None,  # an S3 of one's own that has STS has it there
+                verify=self.ca_bundle or None,
+                config=self._config(IDENTITY_TIMEOUT_S),
             ) as client:
                 answer = await client.get_caller_identity()
-            return Identity(answer["Account"], answer["Arn"])
-        except (BotoCoreError, ClientError) as error:
-            return Identity("", "", str(error))
+            return Identity(str(answer.get("Account", "")), str(answer.get("Arn", "")))
+        except Exception as error:
+            problem = translate("GetCallerIdentity", "", self.endpoint, error)
+            if problem is None:
+                raise
+            return Identity("", "", problem.message)
 
-    # --- clients ------------------------------------------------------------------------------------------
+    # --- regions and clients ------------------------------------------------------------------------------
 
-    async def client(self) -> Any:
-        """The S3 client, made at its first use."""
-        client = self._clients.get(self.region)
-        if client is None:
+    async def bucket_region(self, bucket: str) -> str:
+        """The region that a bucket's requests are signed for: on AWS its own, asked for once (HeadBucket says it even
+        in a refusal), elsewhere the configured one."""
+        known = self._regions.get(bucket)
+        if known is not None:
+            return known
+        found = self.region
+        if self.is_aws and not bucket.startswith("arn:"):
+            found = await self._ask_region(bucket) or found
+        return self._regions.setdefault(bucket, found)
+
+    async def _ask_region(self, bucket: str) -> str:
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = await (await self.client()).head_bucket(Bucket=bucket)
+        except ClientError as error:
+            answer = error.response
+        except Exception as error:
+            raise translate("HeadBucket", f"s3://{bucket}/", self.endpoint, error) or error from error
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        return str(answer.get("BucketRegion") or headers.get("x-amz-bucket-region", ""))
+
+    async def address(self, bucket: str) -> Address:
+        """Where this bucket's requests go. Costs no request but what `bucket_region` costs."""
+        region = await self.bucket_region(bucket)
+        client = await self.client(region)
+        # A URL made for a key of one letter shows what comes before every key; nothing is sent.
+        url = urlsplit(await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
+        return Address(f"{url.scheme}://{url.netloc}", url.path.removesuffix("k"), region)
+
+    async def client(self, region: str = "") -> Any:
+        """The S3 client of a region (the session's own unless named), made at its first use: that takes 50 ms and
+        more, and each has a pool of connections of its own."""
+        region = region or self.region
+        client = self._clients.get(region)
+        if client is not None:
+            return client
+        async with self._opening:
+            client = self._clients.get(region)
+            if client is None:
+                await self.credentials()  # says it in words where there are none
+                client = self._clients[region] = await self._open(region)
+        return client
+
+    async def _open(self, region: str) -> Any:
+        try:
             client = await self._stack.enter_async_context(
                 self.boto.client(
                     "s3",
-                    region_name=self.region,
-                    endpoint_url=None if self._leave_endpoint_to_boto() else self.endpoint,
+                    region_name=region,
+                    endpoint_url=self._named_endpoint() or None,
                     verify=self.ca_bundle or None,
-                    config=self._config(),
+                    config=self._config(READ_TIMEOUT_S),
                 )
             )
-            self._clients[self.region] = client
+        except ValueError as error:  # botocore: "Invalid endpoint: …"
+            raise unreachable(self.endpoint, str(error)) from error
+        # botocore would ask for the region and sign anew after a 301 or a bare 400, at every object.
+        client.meta.events.register_last("before-parameter-build.s3", _no_redirect)
         return client
 
-    def _leave_endpoint_to_boto(self) -> bool:
-        return self.is_aws and not self.connection.endpoint_url
-
-    def _config(self) -> Any:
+    def _config(self, read_timeout_s: int) -> Any:
         from aiobotocore.config import AioConfig
-        from aiobotocore.httpsession import AIOHTTPSession
-
-        class CheckedSession(AIOHTTPSession):  # type: ignore[misc]
-            """The pinned aiobotocore leaves the host name unchecked: a trusted certificate for another name was
-            accepted (fixed upstream in 3.9). botocore's context verifies the chain; this adds the name."""
-
-            def _get_ssl_context(self) -> Any:
-                context = super()._get_ssl_context()
-                context.check_hostname = True
-                return context
 
         return AioConfig(
-            http_session_cls=CheckedSession,
+            http_session_cls=_http_session(),
             retries={"total_max_attempts": 1, "mode": "standard"},
             max_pool_connections=self._max_connections,
             connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
+            read_timeout=read_timeout_s,
             parameter_validation=False,
-            signature_version="s3v4",
+            signature_version="s3v4" if read_timeout_s == READ_TIMEOUT_S else "v4",
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            s3={"addressing_style": "path" if self.path_style else "auto"},
+            s3={
+                "addressing_style": "path" if self.path_style else "virtual",
+                "us_east_1_regional_endpoint": "regional",  # s3.amazonaws.com is every region's, and redirects
+            },
         )
 
 
-def no_credentials() -> BadCredentials:
-    """The error for a machine without any credentials."""
-    return BadCredentials(
-        "no credentials were found.",
-        operation="Sign",
-        code="NoCredentials",
-        advice="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile "
-        "(aws configure makes one).",
-    )
+def _http_session() -> Any:
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    class CheckedSession(AIOHTTPSession):  # type: ignore[misc]
+        """The pinned aiobotocore leaves the host name unchecked: a trusted certificate for another name was accepted
+        (fixed upstream in 3.9). botocore's context verifies the chain; this adds the name. And it lets aiohttp follow
+        redirects, to wherever the answer says."""
+
+        def _get_ssl_context(self) -> Any:
+            context = super()._get_ssl_context()
+            context.check_hostname = True
+            return context
+
+        async def _get_session(self, proxy_url: str | None) -> Any:
+            return _Direct(await super()._get_session(proxy_url))
+
+    return CheckedSession
 
 
-def credentials_error(error: Exception) -> StoreError:
-    """What botocore said while it looked for credentials, as the engine says it."""
-    name = type(error).__name__
-    if name in ("NoCredentialsError", "PartialCredentialsError"):
-        return no_credentials()
-    if "SSO" in name or "Token" in name or "SSO" in str(error):
-        return BadCredentials(
-            "the SSO session has ended.",
-            operation="Sign",
-            code="ExpiredToken",
-            advice="Sign in again with: aws sso login (and your --profile).",
-        )
-    return BadCredentials(
-        f"the credentials cannot be had ({error}).", operation="Sign", code=name, advice="cartage check says more."
-    )
+class _Direct:
+    """An aiohttp session that hands a redirect back as the answer that it is."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        return self._session.request(*args, **kwargs, allow_redirects=False)
 
 
-def unreachable(endpoint: str, why: str) -> Unreachable:
-    """The error for an endpoint that cannot be used at all."""
-    return Unreachable(
-        f"{endpoint} cannot be used: {why}.",
-        operation="Connect",
-        code="Unreachable",
-        advice="Check the endpoint, the region and the network; for a private authority set AWS_CA_BUNDLE.",
-    )
+def _no_redirect(context: dict[str, Any], **_: Any) -> None:
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
-def _has_config() -> bool:
+def _domain(region: str) -> str:
+    return next((domain for start, domain in DOMAINS.items() if region.startswith(start)), "amazonaws.com")
+
+
+def _has_config(connection: Connection) -> bool:
     """Whether there is an AWS configuration file at all: without one boto need not be asked."""
     named = os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")
-    return bool(os.environ.get("AWS_PROFILE")) or Path(named).expanduser().exists()
+    return bool(connection.profile or os.environ.get("AWS_PROFILE")) or Path(named).expanduser().is_file()
