@@ -60,17 +60,6 @@ def no_credentials() -> BadCredentials:
     )
 
 
-def expired_credentials(why: str) -> BadCredentials:
-    """The error for credentials that have expired and that no refresh brought to life."""
-    return BadCredentials(
-        f"the credentials have expired ({why})",
-        operation="Sign",
-        code="ExpiredToken",
-        advice="Sign in again (aws sso login, or a new MFA or role session) and run the same command: it goes on from "
-        "there.",
-    )
-
-
 def credentials_error(error: Exception) -> StoreError:
     """What botocore said while it looked for credentials or refreshed them, as the engine says it."""
     from botocore import exceptions as boto
@@ -90,7 +79,7 @@ def credentials_error(error: Exception) -> StoreError:
         said = error.response.get("Error", {})
         code = str(said.get("Code", "")) or code
         if code in EXPIRED:
-            return expired_credentials(str(said.get("Message", code)))
+            return classify("Sign", "", 400, code, str(said.get("Message", "")))
     return BadCredentials(
         f"the credentials cannot be had ({error})",
         operation="Sign",

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from engine.errors import UsageError
 from engine.plan.document import Connection
-from engine.s3.boto_errors import credentials_error, expired_credentials, no_credentials, translate, unreachable
+from engine.s3.boto_errors import credentials_error, no_credentials, translate, unreachable
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 300
@@ -80,7 +80,6 @@ class Session:
         self._regions: dict[str, str] = {}
         self._session: Any = None
         self._opening = asyncio.Lock()
-        self._refreshing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -189,20 +188,14 @@ class Session:
             raise credentials_error(error) from error
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
 
-    async def refresh(self, stale: Credentials | None = None) -> None:
-        """Look for credentials anew after S3 said that they have expired: from the profile's files, SSO, or role.
+    async def refresh(self) -> None:
+        """Look for credentials anew, after S3 said that those used have expired: in the profile's files, at SSO or STS.
 
-        Many callers may come at once: only the first looks. `stale` are those that S3 refused, where the caller knows.
-        Raises `BadCredentials` where nothing newer is to be had."""
-        before = stale or await self.credentials()
-        async with self._refreshing:
-            if stale is not None and await self.credentials() != stale:
-                return  # another caller has been here
-            # Clients in use keep what they were made with, and stay open until the session ends.
-            self._session = None
-            self._clients = {}
-            if await self.credentials() == before:
-                raise expired_credentials("looking for newer ones found the same again")
+        Raises `BadCredentials` where there are none to be had. That they are newer only the next request can tell."""
+        # Clients in use keep what they were made with, and stay open until the session ends.
+        self._session = None
+        self._clients = {}
+        await self.credentials()
 
     async def identity(self) -> Identity:
         """Who the credentials belong to (STS GetCallerIdentity), or why that cannot be said."""

@@ -15,11 +15,15 @@ from typing import TypeVar
 
 import anyio
 
-from engine.errors import Ambiguous, BadCredentials, Conflict, StoreError, Throttled, Unavailable, Unreachable
+from engine.errors import Ambiguous, Conflict, StoreError, Throttled, Unavailable, Unreachable
+from engine.s3.boto_errors import NAME_NOT_FOUND
+from engine.s3.classify import is_expired
 from engine.store import ObjectStore, StoreDecorator
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
+Observer = Callable[[str, StoreError, float], None]
+"""Told of each retry: the operation, why, and after how many seconds it is sent again."""
 
 HARMLESS_TWICE = frozenset(
     {
@@ -39,44 +43,67 @@ HARMLESS_TWICE = frozenset(
 """Reads, and writes that give the same when carried out twice. Copies, Complete, Create, Put and deletes are not here:
 after an unknown outcome the caller looks at what is there."""
 
-EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
-
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`attempts` bounds what is tried after unknown outcomes and 409; what S3 did not carry out is tried until
-    `give_up_after_s` has passed since the first attempt."""
+    """How patient a run is.
+
+    `attempts` bounds what is tried after unknown outcomes and after 409. While S3 is out of reach it is tried for
+    `give_up_after_s`, but only for `first_answer_s` where it has never answered (a mistyped endpoint). While S3
+    answers that it wants fewer requests, for `throttled_give_up_after_s`."""
 
     base_s: float = 0.1
     cap_s: float = 20.0
-    attempts: int = 8
+    attempts: int = 10
     give_up_after_s: float = 300.0
+    first_answer_s: float = 15.0
+    throttled_give_up_after_s: float = 3600.0
 
 
 def next_delay_s(
-    policy: RetryPolicy, operation: str, attempt: int, elapsed_s: float, error: StoreError, jitter: random.Random
+    policy: RetryPolicy,
+    operation: str,
+    attempt: int,
+    elapsed_s: float,
+    error: StoreError,
+    jitter: random.Random,
+    *,
+    answered: bool = True,
 ) -> float | None:
-    """How long to wait before attempt `attempt + 1` (`attempt` counts from 1), or None: give up and raise."""
-    if isinstance(error, (Throttled, Unavailable)):
-        if elapsed_s >= policy.give_up_after_s:
-            return None
-    elif isinstance(error, Ambiguous):
-        if operation not in HARMLESS_TWICE or attempt >= policy.attempts or elapsed_s >= policy.give_up_after_s:
-            return None
-    elif isinstance(error, Conflict):
-        if operation != "CopyObject" or attempt >= policy.attempts:
-            return None
+    """How long to wait before attempt `attempt + 1` (`attempt` counts from 1), or None: give up and raise.
+
+    `elapsed_s` is how long it has gone on like this (see `same_trouble`); `answered`: the endpoint has answered before.
+    """
+    if isinstance(error, Throttled):
+        patience_s = policy.throttled_give_up_after_s
+    elif isinstance(error, Unavailable) or _name_not_found(error):
+        patience_s = policy.give_up_after_s if answered else min(policy.first_answer_s, policy.give_up_after_s)
+    elif attempt < policy.attempts and (
+        (isinstance(error, Ambiguous) and operation in HARMLESS_TWICE)
+        or (isinstance(error, Conflict) and operation == "CopyObject")
+    ):
+        patience_s = policy.give_up_after_s
     else:
         return None
-    asked = error.retry_after_s if isinstance(error, Throttled) else None
-    delay = jitter.uniform(0, min(policy.cap_s, policy.base_s * 2.0 ** min(attempt, 16)))
-    return max(delay, min(asked, policy.cap_s)) if asked is not None else delay
+    if elapsed_s >= patience_s:
+        return None
+    delay_s = jitter.uniform(0, min(policy.cap_s, policy.base_s * 2.0 ** min(attempt, 16)))
+    if isinstance(error, Throttled) and error.retry_after_s is not None:
+        return min(error.retry_after_s, policy.give_up_after_s) + delay_s  # jitter on top: all were told the same
+    return delay_s
+
+
+def same_trouble(one: StoreError, other: StoreError) -> bool:
+    """Whether patience with the one is used up by the other: S3 asking for less is no outage, nor the reverse."""
+    return isinstance(one, Throttled) == isinstance(other, Throttled)
 
 
 class RetryingStore(StoreDecorator):
-    """Sends again what may be sent again. `refresh` fetches fresh credentials; clock and sleep can be given.
+    """Sends again what may be sent again.
 
-    `requests` counts every attempt, `throttled` those that were answered SlowDown."""
+    `refresh` looks for fresh credentials once S3 says that those used have expired: once for all who wait for it.
+    `observe` is told of each retry. Clock, sleep and randomness can be given. `requests` counts every attempt,
+    `throttled` those that S3 answered with a wish for fewer, `retried` what was sent again."""
 
     def __init__(
         self,
@@ -84,6 +111,7 @@ class RetryingStore(StoreDecorator):
         policy: RetryPolicy,
         *,
         refresh: Callable[[], Awaitable[None]] | None = None,
+        observe: Observer | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
@@ -91,56 +119,104 @@ class RetryingStore(StoreDecorator):
         super().__init__(inner)
         self._policy = policy
         self._refresh = refresh
+        self._observe = observe
         self._sleep = sleep
         self._clock = clock
         self._jitter = jitter or random.Random()
+        self._answered = False
+        self._credentials_generation = 0
+        self._refreshing: anyio.Lock | None = None
         self.requests = 0
         self.throttled = 0
+        self.retried = 0
 
     async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
         self.requests += 1
+        generation = self._credentials_generation
         try:
-            return await method(request)
+            answer = await method(request)
         except StoreError as error:
-            return await self._again(operation, method, request, error)
+            return await self._again(operation, method, request, error, generation)
+        self._answered = True
+        return answer
 
     async def _again(
-        self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request, error: StoreError
+        self,
+        operation: str,
+        method: Callable[[Request], Awaitable[Answer]],
+        request: Request,
+        error: StoreError,
+        generation: int,
     ) -> Answer:
         """Everything after a first attempt that failed."""
-        began = self._clock()
-        refreshed = False
+        since = self._clock()
         attempt = 1
+        renewed = False
         while True:
-            if isinstance(error, BadCredentials):
-                # Once: credentials that are refused when fresh will be refused again.
-                if refreshed or self._refresh is None or error.code not in EXPIRED_CODES:
-                    raise error
-                await self._refresh()
-                refreshed = True
+            delay_s = 0.0
+            if is_expired(error):
+                if renewed or self._refresh is None:
+                    raise error  # refused when fresh: it would be refused again
+                await self._renew(self._refresh, generation)
+                renewed = True
             else:
-                elapsed_s = self._clock() - began
-                self.throttled += isinstance(error, Throttled)
-                delay_s = next_delay_s(self._policy, operation, attempt, elapsed_s, error, self._jitter)
-                if delay_s is None:
-                    if isinstance(error, Unavailable):
-                        raise _out_of_reach(error, elapsed_s) from error
-                    raise error
-                await self._sleep(delay_s)
+                renewed = False
+                delay_s = self._delay_s(operation, attempt, since, error)
                 attempt += 1
+            self.retried += 1
+            if self._observe is not None:
+                self._observe(operation, error, delay_s)
+            await self._sleep(delay_s)
             self.requests += 1
+            generation = self._credentials_generation
             try:
-                return await method(request)
+                answer = await method(request)
             except StoreError as again:
+                if not same_trouble(error, again):
+                    since = self._clock()
                 error = again
+            else:
+                self._answered = True
+                return answer
+
+    def _delay_s(self, operation: str, attempt: int, since: float, error: StoreError) -> float:
+        """How long to wait, or the error to end with."""
+        out_of_reach = isinstance(error, Unavailable) or _name_not_found(error)
+        if isinstance(error, Throttled):
+            self.throttled += 1
+        if not out_of_reach and error.operation != "Sign":
+            self._answered = True
+        elapsed_s = self._clock() - since
+        delay_s = next_delay_s(
+            self._policy, operation, attempt, elapsed_s, error, self._jitter, answered=self._answered
+        )
+        if delay_s is not None:
+            return delay_s
+        if isinstance(error, Unavailable):
+            raise _out_of_reach(error, elapsed_s) from error
+        raise error
+
+    async def _renew(self, refresh: Callable[[], Awaitable[None]], generation: int) -> None:
+        """Fresh credentials for everyone whose request was signed with those of `generation`."""
+        if self._refreshing is None:
+            self._refreshing = anyio.Lock()
+        async with self._refreshing:
+            if self._credentials_generation == generation:
+                await refresh()
+                self._credentials_generation += 1
+
+
+def _name_not_found(error: StoreError) -> bool:
+    return isinstance(error, Unreachable) and error.code == NAME_NOT_FOUND
 
 
 def _out_of_reach(error: Unavailable, elapsed_s: float) -> Unreachable:
     return Unreachable(
-        f"S3 has been out of reach for {elapsed_s:.0f} s ({error.message}).",
+        f"S3 has been out of reach for {elapsed_s:.0f} s: {error.message}",
         operation=error.operation,
         ref=error.ref,
         code=error.code,
-        advice="Check the network and the endpoint, then run again: it goes on from there. --give-up-after sets how "
-        "long to wait.",
+        request_id=error.request_id,
+        advice="Check the network and the endpoint, then run the same command: it goes on from there. "
+        "--give-up-after says how long to wait.",
     )

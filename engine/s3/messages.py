@@ -1,0 +1,347 @@
+"""The engine's requests as S3's HTTP requests: method, path, query, headers, body. Pure; nothing is signed here.
+
+Header names are lower-case and sorted, queries encoded and sorted, keys encoded byte for byte: what the signer takes.
+Host, date, body hash of an empty body, token and the connection's fixed headers are the signer's to add.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import quote_plus
+
+from engine.errors import Rejected
+from engine.model import ABSENT, Encryption, ObjectLock, ObjectRef, Properties, UploadRef
+from engine.s3.request_xml import complete_xml, delete_xml, tagging_xml
+from engine.s3.signing import encode_key, encode_query, encode_value
+from engine.store import (
+    CompleteUpload,
+    CopyObject,
+    CopyPart,
+    CreateUpload,
+    DeleteObject,
+    DeleteObjects,
+    GetRange,
+    HeadObject,
+    ListPage,
+    ListUploads,
+    PutObject,
+    PutTags,
+    UploadPart,
+)
+
+READ_TIMEOUT_S = 60.0
+COPY_TIMEOUT_S = 300.0
+"""How long a connection may be silent. S3 may take minutes over a copy or a Complete."""
+XML_LIMIT_BYTES = 32 << 20
+"""The longest answer that is read into memory: 1,000 keys of 1,024 bytes, each byte as %XX, are 4 MiB."""
+BODY_LIMIT_BYTES = 1 << 30
+"""The longest body of a GetObject that does not say how much it wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What all requests of one S3 action have in common. `harmless`: it may be sent twice, whatever became of the
+    first; `bodiless`: its answer has headers only."""
+
+    name: str
+    method: str
+    harmless: bool = False
+    bodiless: bool = False
+    timeout_s: float = READ_TIMEOUT_S
+
+
+class Call(NamedTuple):
+    """One HTTP request to a bucket. `path` is the encoded key, "/" kept; `limit_bytes` bounds the answer."""
+
+    operation: Operation
+    bucket: str
+    path: str
+    query: str
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+    ref: ObjectRef
+    body: bytes = b""
+    limit_bytes: int = XML_LIMIT_BYTES
+
+
+LIST = Operation("ListObjectsV2", "GET", harmless=True)
+HEAD = Operation("HeadObject", "HEAD", harmless=True, bodiless=True)
+COPY = Operation("CopyObject", "PUT", timeout_s=COPY_TIMEOUT_S)
+COPY_PART = Operation("UploadPartCopy", "PUT", harmless=True, timeout_s=COPY_TIMEOUT_S)
+GET = Operation("GetObject", "GET", harmless=True)
+PUT = Operation("PutObject", "PUT", timeout_s=COPY_TIMEOUT_S)
+CREATE = Operation("CreateMultipartUpload", "POST")
+UPLOAD_PART = Operation("UploadPart", "PUT", harmless=True, timeout_s=COPY_TIMEOUT_S)
+COMPLETE = Operation("CompleteMultipartUpload", "POST", timeout_s=COPY_TIMEOUT_S)
+ABORT = Operation("AbortMultipartUpload", "DELETE", harmless=True)
+LIST_PARTS = Operation("ListParts", "GET", harmless=True)
+LIST_UPLOADS = Operation("ListMultipartUploads", "GET", harmless=True)
+GET_TAGS = Operation("GetObjectTagging", "GET", harmless=True)
+PUT_TAGS = Operation("PutObjectTagging", "PUT", harmless=True)
+DELETE = Operation("DeleteObject", "DELETE")
+DELETE_MANY = Operation("DeleteObjects", "POST")
+
+_IS_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch  # RFC 9110, 5.6.2: token
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
+_COPY_PLAIN = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-storage-class")
+_COPY_ABSENT = ("if-none-match", *_COPY_PLAIN)
+_PART_RANGE = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-copy-source-range")
+
+
+def list_page(request: ListPage) -> Call:
+    query = f"encoding-type=url&list-type=2&max-keys={request.max_keys}"
+    if request.token:
+        query = f"continuation-token={encode_value(request.token)}&{query}"
+    if request.delimiter:
+        # "delimiter" sorts between "continuation-token" and "encoding-type".
+        head, mark, tail = query.partition("encoding-type=")
+        query = f"{head}delimiter={encode_value(request.delimiter)}&{mark}{tail}"
+    if request.prefix:
+        query = f"{query}&prefix={encode_value(request.prefix)}"
+    if request.start_after:
+        query = f"{query}&start-after={encode_value(request.start_after)}"
+    ref = ObjectRef(request.bucket, request.prefix)
+    return Call(LIST, request.bucket, "", query, ("x-amz-optional-object-attributes",), ("RestoreStatus",), ref)
+
+
+def head_object(request: HeadObject) -> Call:
+    query = f"partNumber={request.part_number}" if request.part_number is not None else ""
+    names, values = (("x-amz-checksum-mode",), ("ENABLED",)) if request.checksums else ((), ())
+    ref = request.ref
+    return Call(HEAD, ref.bucket, encode_key(ref.key), query, names, values, ref)
+
+
+def copy_object(request: CopyObject) -> Call:
+    """The most frequent call: its two usual forms are built without a dictionary."""
+    target, etag, condition = request.target, request.source_etag, request.target_condition
+    source = f"{request.source.bucket}/{encode_key(request.source.key)}"
+    path = encode_key(target.key)
+    if etag and request.properties is None and request.replace_tags is None and not request.checksum_algorithm:
+        if condition == ABSENT:
+            values: tuple[str, ...] = ("*", source, f'"{etag}"', request.storage_class)
+            return Call(COPY, target.bucket, path, "", _COPY_ABSENT, values, target)
+        if condition is None:
+            return Call(
+                COPY, target.bucket, path, "", _COPY_PLAIN, (source, f'"{etag}"', request.storage_class), target
+            )
+    headers: dict[str, str] = {}
+    if request.properties is not None:
+        headers = _property_headers("CopyObject", target, request.properties)
+        headers.pop("x-amz-tagging", None)
+        headers["x-amz-metadata-directive"] = "REPLACE"
+    if request.replace_tags is not None:
+        headers["x-amz-tagging-directive"] = "REPLACE"
+        headers["x-amz-tagging"] = _tag_text(request.replace_tags)
+    if etag:
+        headers["x-amz-copy-source-if-match"] = f'"{etag}"'
+    if request.checksum_algorithm:
+        headers["x-amz-checksum-algorithm"] = request.checksum_algorithm
+    headers |= {"x-amz-copy-source": source, "x-amz-storage-class": request.storage_class}
+    return _call(COPY, target, "", headers | _condition(condition))
+
+
+def copy_part(request: CopyPart) -> Call:
+    target = request.upload.target
+    source = f"{request.source.bucket}/{encode_key(request.source.key)}"
+    query = _part_query(request.upload, request.number)
+    if request.source_etag and request.first is not None:
+        values = (source, f'"{request.source_etag}"', f"bytes={request.first}-{request.last}")
+        return Call(COPY_PART, target.bucket, encode_key(target.key), query, _PART_RANGE, values, target)
+    headers = {"x-amz-copy-source": source}
+    if request.source_etag:
+        headers["x-amz-copy-source-if-match"] = f'"{request.source_etag}"'
+    if request.first is not None:
+        headers["x-amz-copy-source-range"] = f"bytes={request.first}-{request.last}"
+    return _call(COPY_PART, target, query, headers)
+
+
+def get_range(request: GetRange) -> Call:
+    headers: dict[str, str] = {}
+    limit = BODY_LIMIT_BYTES
+    if request.first is not None:
+        headers["range"] = f"bytes={request.first}-{'' if request.last is None else request.last}"
+        if request.last is not None:
+            limit = request.last - request.first + 1
+    if request.if_match:
+        headers["if-match"] = f'"{request.if_match}"'
+    # An error's XML must fit, however short the range.
+    return _call(GET, request.ref, "", headers)._replace(limit_bytes=max(limit, 1 << 20))
+
+
+def put_object(request: PutObject, checksum: str = "") -> Call:
+    """`checksum` is the body's, base64, by the request's algorithm."""
+    headers = _property_headers("PutObject", request.ref, request.properties) | _condition(request.target_condition)
+    if request.checksum_algorithm:
+        headers["x-amz-sdk-checksum-algorithm"] = request.checksum_algorithm
+        headers[f"x-amz-checksum-{request.checksum_algorithm.lower()}"] = checksum
+    return _with_body(_call(PUT, request.ref, "", headers), request.body)
+
+
+# --- uploads ----------------------------------------------------------------------------------------------
+
+
+def create_upload(request: CreateUpload) -> Call:
+    headers = _property_headers("CreateMultipartUpload", request.target, request.properties)
+    headers["x-amz-storage-class"] = request.properties.storage_class
+    if request.checksum_algorithm:
+        headers["x-amz-checksum-algorithm"] = request.checksum_algorithm
+    if request.checksum_type:
+        headers["x-amz-checksum-type"] = request.checksum_type
+    return _call(CREATE, request.target, "uploads", headers)
+
+
+def upload_part(request: UploadPart) -> Call:
+    query = _part_query(request.upload, request.number)
+    return _with_body(_call(UPLOAD_PART, request.upload.target, query, {}), request.body)
+
+
+def complete_upload(request: CompleteUpload) -> Call:
+    headers = _condition(request.target_condition) | {"content-type": "application/xml"}
+    if request.checksum is not None:
+        headers[f"x-amz-checksum-{request.checksum.algorithm.lower()}"] = request.checksum.value
+        headers["x-amz-checksum-type"] = request.checksum.type
+        if request.size is not None:
+            headers["x-amz-mp-object-size"] = str(request.size)
+    body = complete_xml(request.parts, with_checksums=request.checksum is not None)
+    return _with_body(_call(COMPLETE, request.upload.target, _upload_query(request.upload), headers), body)
+
+
+def abort_upload(request: UploadRef) -> Call:
+    return _call(ABORT, request.target, _upload_query(request), {})
+
+
+def list_parts(request: UploadRef, marker: int) -> Call:
+    query = f"part-number-marker={marker}&{_upload_query(request)}"
+    return _call(LIST_PARTS, request.target, query, {})
+
+
+def list_uploads(request: ListUploads, key_marker: str = "", upload_id_marker: str = "") -> Call:
+    pairs = {"prefix": request.prefix, "key-marker": key_marker, "upload-id-marker": upload_id_marker}
+    query = encode_query(
+        [("encoding-type", "url"), *((name, value) for name, value in pairs.items() if value), ("uploads", "")]
+    )
+    return Call(LIST_UPLOADS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
+
+
+def get_tags(ref: ObjectRef) -> Call:
+    return _call(GET_TAGS, ref, "tagging", {})
+
+
+def put_tags(request: PutTags) -> Call:
+    body = tagging_xml(request.tags)
+    headers = {"content-md5": _md5(body), "content-type": "application/xml"}
+    return _with_body(_call(PUT_TAGS, request.ref, "tagging", headers), body)
+
+
+# --- deleting ---------------------------------------------------------------------------------------------
+
+
+def delete_object(request: DeleteObject) -> Call:
+    headers = {"if-match": f'"{request.if_match}"'} if request.if_match else {}
+    return _call(DELETE, request.ref, "", headers)
+
+
+def delete_objects(request: DeleteObjects) -> Call:
+    """Raises `Rejected` for more than 1,000 keys, and for a key with a character that XML cannot carry (a server
+    would read another key): such keys go by `delete_object`."""
+    ref = ObjectRef(request.bucket, "")
+    if not 0 < len(request.keys) <= 1000:
+        raise Rejected("a batch has 1 to 1,000 keys", operation=DELETE_MANY.name, ref=str(ref), code="BatchSize")
+    body = delete_xml(request.bucket, request.keys)
+    headers = {"content-md5": _md5(body), "content-type": "application/xml"}
+    return _with_body(_call(DELETE_MANY, ref, "delete", headers), body)
+
+
+# --- their parts ------------------------------------------------------------------------------------------
+
+
+def _call(operation: Operation, ref: ObjectRef, query: str, headers: Mapping[str, str]) -> Call:
+    names = tuple(sorted(headers))
+    values = tuple([headers[name] for name in names])
+    return Call(operation, ref.bucket, encode_key(ref.key), query, names, values, ref)
+
+
+def _with_body(call: Call, body: bytes) -> Call:
+    headers = dict(zip(call.names, call.values, strict=True))
+    headers["x-amz-content-sha256"] = hashlib.sha256(body).hexdigest()
+    names = tuple(sorted(headers))
+    return call._replace(names=names, values=tuple([headers[name] for name in names]), body=body)
+
+
+def _condition(condition: str | None) -> dict[str, str]:
+    if condition is None:
+        return {}
+    return {"if-none-match": "*"} if condition == ABSENT else {"if-match": f'"{condition}"'}
+
+
+def _upload_query(upload: UploadRef) -> str:
+    return f"uploadId={encode_value(upload.upload_id)}"
+
+
+def _part_query(upload: UploadRef, number: int) -> str:
+    return f"partNumber={number}&uploadId={encode_value(upload.upload_id)}"
+
+
+def _md5(body: bytes) -> str:
+    # What S3 asks for as Content-MD5 guards a body on its way; it protects no secret.
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+
+
+def _tag_text(tags: tuple[tuple[str, str], ...]) -> str:
+    return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in tags)
+
+
+def _property_headers(operation: str, ref: ObjectRef, properties: Properties) -> dict[str, str]:
+    """Everything that an object carries besides its bytes. STANDARD and absent values need no header.
+
+    Raises `Rejected` for a value with a control character: it would break out of its header."""
+    headers = {
+        "content-type": properties.content_type,
+        "content-encoding": properties.content_encoding,
+        "content-disposition": properties.content_disposition,
+        "content-language": properties.content_language,
+        "cache-control": properties.cache_control,
+        "expires": properties.expires,
+        "x-amz-tagging": _tag_text(properties.tags or ()),
+        "x-amz-website-redirect-location": properties.website_redirect,
+        "x-amz-storage-class": "" if properties.storage_class == "STANDARD" else properties.storage_class,
+        **_encryption_headers(properties.encryption),
+        **_lock_headers(properties.lock),
+    }
+    headers = {name: value for name, value in headers.items() if value}
+    # An empty value of metadata is a value.
+    headers |= {f"x-amz-meta-{name.lower()}": value for name, value in properties.metadata}
+    for name, value in headers.items():
+        if not _IS_NAME(name) or _CONTROL(value):
+            raise Rejected(
+                f"{name!r} cannot be sent: no header can carry such a name, or a control character in its value",
+                operation=operation,
+                ref=str(ref),
+                code="BadHeader",
+            )
+    return headers
+
+
+def _encryption_headers(encryption: Encryption | None) -> dict[str, str]:
+    if encryption is None:
+        return {}
+    return {
+        "x-amz-server-side-encryption": encryption.algorithm,
+        "x-amz-server-side-encryption-aws-kms-key-id": encryption.kms_key_id,
+        "x-amz-server-side-encryption-bucket-key-enabled": "true" if encryption.bucket_key else "",
+    }
+
+
+def _lock_headers(lock: ObjectLock | None) -> dict[str, str]:
+    if lock is None:
+        return {}
+    return {
+        "x-amz-object-lock-mode": lock.mode,
+        "x-amz-object-lock-retain-until-date": lock.retain_until,
+        "x-amz-object-lock-legal-hold": "ON" if lock.legal_hold else "",
+    }

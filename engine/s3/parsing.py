@@ -1,0 +1,336 @@
+"""S3's HTTP answers as the engine's values. Pure.
+
+A success is an answer that says what was done: a copy without an ETag, a page that is cut short or cannot be read is
+never one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+from engine.errors import Ambiguous, StoreError
+from engine.model import (
+    Checksum,
+    CopyResult,
+    Encryption,
+    ObjectHead,
+    ObjectLock,
+    Properties,
+    UploadedPart,
+)
+from engine.s3 import xml
+from engine.s3.classify import classify
+from engine.s3.messages import Call
+from engine.store import Body, DeleteFailure, DeleteReport, LifecycleRule
+
+CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256")
+_MONTHS = {
+    name: f"{number:02d}"
+    for number, name in enumerate(
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1
+    )
+}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Answer(NamedTuple):
+    """One HTTP answer. Header names are lower-case. `whole` is false for a body that only the connection's end
+    ended, so that nothing says that it is complete."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+    whole: bool = True
+
+    def header(self, name: bytes) -> str:
+        """A header's value, or empty text. Bytes that are no UTF-8 come through as they are."""
+        value = self.headers.get(name)
+        return value.decode("utf-8", "surrogateescape") if value is not None else ""
+
+
+# --- errors -----------------------------------------------------------------------------------------------
+
+
+def error_of(call: Call, answer: Answer, region: str) -> StoreError:
+    """What an answer with an error status, or with an error inside, says. `region` is the one signed for."""
+    try:
+        root, fields = xml.read_flat(answer.body)
+        if root == "ErrorResponse":  # IAM's and STS's way, which some gateways use
+            fields = next((child.fields() for child in xml.read(xml.decode(answer.body)).all("Error")), {})
+    except xml.NotXml:
+        fields = {}
+    code = fields.get("Code", "")
+    elsewhere = answer.header(b"x-amz-bucket-region") or fields.get("Region", "")
+    if elsewhere == region:
+        elsewhere = ""
+    if not code and (answer.status in _REDIRECTS or (answer.status == 400 and elsewhere)):
+        code = "PermanentRedirect"  # a HEAD has no body: the header alone says it
+    return classify(
+        call.operation.name,
+        str(call.ref),
+        answer.status,
+        "" if code.isdigit() else code,
+        fields.get("Message", ""),
+        request_id=answer.header(b"x-amz-request-id") or fields.get("RequestId", ""),
+        retry_after=answer.header(b"retry-after"),
+        condition=fields.get("Condition", ""),
+        region=elsewhere,
+    )
+
+
+def no_etag(call: Call, what: str = "ETag") -> Ambiguous:
+    return Ambiguous(
+        f"S3 answered success without an {what}: whether it happened is not known",
+        operation=call.operation.name,
+        ref=str(call.ref),
+        code=f"No{what}",
+    )
+
+
+def unreadable(call: Call, why: object) -> Ambiguous:
+    return Ambiguous(
+        f"the answer cannot be read ({why})", operation=call.operation.name, ref=str(call.ref), code="UnreadableAnswer"
+    )
+
+
+def cut_short(call: Call) -> Ambiguous:
+    return Ambiguous("the answer was cut short", operation=call.operation.name, ref=str(call.ref), code="CutShort")
+
+
+def read_document(call: Call, answer: Answer, region: str, root: str) -> xml.Document:
+    """A successful answer's document. Raises what an `<Error>` in it means, `Ambiguous` for any other root."""
+    try:
+        document = xml.read(xml.decode(answer.body))
+    except xml.NotXml as error:
+        raise unreadable(call, error) from error
+    if document.name == "Error":
+        raise error_of(call, answer, region)
+    if document.name != root:
+        raise unreadable(call, f"<{document.name}> where <{root}> was due")
+    return document
+
+
+# --- writes -----------------------------------------------------------------------------------------------
+
+
+def copy_result(call: Call, answer: Answer, region: str, root: str = "CopyObjectResult") -> CopyResult:
+    """The answer to CopyObject or CompleteMultipartUpload. Raises `Ambiguous` where it has no ETag."""
+    fields = _result(call, answer, region, root)
+    headers = answer.headers
+    return CopyResult(
+        fields["ETag"],
+        moment(fields.get("LastModified", "")),
+        checksums(fields) if len(fields) > 2 else (),
+        answer.header(b"x-amz-version-id") if b"x-amz-version-id" in headers else "",
+        answer.header(b"x-amz-server-side-encryption") if b"x-amz-server-side-encryption" in headers else "",
+    )
+
+
+def copied_part(call: Call, answer: Answer, region: str, number: int) -> UploadedPart:
+    fields = _result(call, answer, region, "CopyPartResult")
+    return UploadedPart(number, fields["ETag"], -1, checksums(fields))
+
+
+def _result(call: Call, answer: Answer, region: str, root: str) -> dict[str, str]:
+    """The fields of a result, its ETag bare and not empty."""
+    if not answer.body.strip():
+        raise no_etag(call)
+    try:
+        name, fields = xml.read_flat(answer.body)
+    except xml.NotXml as error:
+        raise unreadable(call, error) from error
+    if name == "Error":
+        raise error_of(call, answer, region)
+    if name != root:
+        raise unreadable(call, f"<{name}> where <{root}> was due")
+    etag = fields.get("ETag", "").strip().strip('"')
+    if not etag:
+        raise no_etag(call)
+    fields["ETag"] = etag
+    return fields
+
+
+def put_result(call: Call, answer: Answer) -> CopyResult:
+    """The answer to PutObject: in headers alone."""
+    etag = bare(answer.header(b"etag"))
+    if not etag:
+        raise no_etag(call)
+    return CopyResult(
+        etag,
+        "",
+        header_checksums(answer),
+        answer.header(b"x-amz-version-id"),
+        answer.header(b"x-amz-server-side-encryption"),
+    )
+
+
+def uploaded_part(call: Call, answer: Answer, number: int) -> UploadedPart:
+    return UploadedPart(number, put_result(call, answer).etag, len(call.body), header_checksums(answer))
+
+
+def listed_parts(document: xml.Document) -> list[UploadedPart]:
+    parts = []
+    for item in document.all("Part"):
+        fields = item.fields()
+        parts.append(
+            UploadedPart(int(fields["PartNumber"]), bare(fields["ETag"]), int(fields["Size"]), checksums(fields))
+        )
+    return parts
+
+
+def delete_report(call: Call, answer: Answer, region: str) -> DeleteReport:
+    document = read_document(call, answer, region, "DeleteResult")
+    deleted = [item.fields() for item in document.all("Deleted")]
+    failed = [item.fields() for item in document.all("Error")]
+    return DeleteReport(
+        tuple(fields["Key"] for fields in deleted if fields.get("Key")),
+        tuple(
+            DeleteFailure(fields.get("Key", ""), fields.get("Code", ""), fields.get("Message", "")) for fields in failed
+        ),
+        any(fields.get("DeleteMarker") == "true" for fields in deleted),
+    )
+
+
+# --- reads ------------------------------------------------------------------------------------------------
+
+
+def body_of(call: Call, answer: Answer) -> Body:
+    if not answer.whole:
+        raise cut_short(call)
+    whole = answer.header(b"content-range").rpartition("/")[2]
+    return Body(answer.body, bare(answer.header(b"etag")), int(whole) if whole.isdigit() else len(answer.body))
+
+
+def object_head(call: Call, answer: Answer) -> ObjectHead:
+    """HEAD's answer. With a part number, Content-Length is the part's and Content-Range carries the whole."""
+    header = answer.header
+    length_text = header(b"content-length")
+    if not length_text.isdigit():
+        raise unreadable(call, "it has no length")
+    length = int(length_text)
+    whole = header(b"content-range").rpartition("/")[2]
+    ranged = whole.isdigit()
+    parts_count = header(b"x-amz-mp-parts-count")
+    tag_count = header(b"x-amz-tagging-count")
+    return ObjectHead(
+        int(whole) if ranged else length,
+        bare(header(b"etag")),
+        http_moment(header(b"last-modified")),
+        _properties(answer),
+        header_checksums(answer),
+        int(parts_count) if parts_count.isdigit() and int(parts_count) else None,
+        length if ranged or parts_count else None,
+        header(b"x-amz-version-id"),
+        int(tag_count) if tag_count.isdigit() else None,
+        header(b"x-amz-archive-status"),
+        'ongoing-request="false"' in header(b"x-amz-restore"),
+        header(b"date"),
+    )
+
+
+def _properties(answer: Answer) -> Properties:
+    header = answer.header
+    algorithm = header(b"x-amz-server-side-encryption")
+    lock = ObjectLock(
+        header(b"x-amz-object-lock-mode"),
+        moment(header(b"x-amz-object-lock-retain-until-date")),
+        header(b"x-amz-object-lock-legal-hold") == "ON",
+    )
+    metadata = sorted(
+        (name[11:].decode("utf-8", "surrogateescape"), answer.header(name))
+        for name in answer.headers
+        if name.startswith(b"x-amz-meta-")
+    )
+    return Properties(
+        content_type=header(b"content-type"),
+        content_encoding=header(b"content-encoding"),
+        content_disposition=header(b"content-disposition"),
+        content_language=header(b"content-language"),
+        cache_control=header(b"cache-control"),
+        expires=header(b"expires"),
+        metadata=tuple(metadata),
+        storage_class=header(b"x-amz-storage-class") or "STANDARD",
+        website_redirect=header(b"x-amz-website-redirect-location"),
+        encryption=Encryption(
+            algorithm,
+            header(b"x-amz-server-side-encryption-aws-kms-key-id"),
+            header(b"x-amz-server-side-encryption-bucket-key-enabled") == "true",
+        )
+        if algorithm
+        else None,
+        lock=lock if lock != ObjectLock() else None,
+    )
+
+
+def lifecycle_rules(document: xml.Document) -> tuple[LifecycleRule, ...]:
+    """The enabled rules that expire current objects."""
+    found = []
+    for rule in document.all("Rule"):
+        expiration = next((item.fields() for item in rule.all("Expiration")), {})
+        days, date = expiration.get("Days", ""), expiration.get("Date", "")
+        if rule.text("Status") != "Enabled" or not (days or date):
+            continue
+        chosen = next(rule.all("Filter"), None)
+        both = next(chosen.all("And"), None) if chosen is not None else None
+        prefixes = [part.text("Prefix") for part in (chosen, both, rule) if part is not None]
+        narrower = any(
+            next(part.all(name), None) is not None
+            for part in (chosen, both)
+            if part is not None
+            for name in ("Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan")
+        )
+        prefix = next((prefix for prefix in prefixes if prefix), "")
+        found.append(LifecycleRule(rule.text("ID"), prefix, int(days) if days else None, moment(date), narrower))
+    return tuple(found)
+
+
+# --- their parts ------------------------------------------------------------------------------------------
+
+
+def bare(etag: str) -> str:
+    """An ETag without its quotes."""
+    return etag.strip().strip('"')
+
+
+def moment(text: str) -> str:
+    """A time of S3's as listings have it, "2026-01-31T10:00:00.000Z", also from servers that write it otherwise."""
+    if not text or (len(text) == 24 and text.endswith("Z")):
+        return text
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def http_moment(text: str) -> str:
+    """An HTTP date ("Sat, 31 Jan 2026 10:00:00 GMT") as listings have times."""
+    month = _MONTHS.get(text[8:11])
+    if month is not None and len(text) == 29 and text.endswith(" GMT"):
+        return f"{text[12:16]}-{month}-{text[5:7]}T{text[17:25]}.000Z"
+    try:
+        return moment(parsedate_to_datetime(text).isoformat()) if text else ""
+    except ValueError:
+        return text
+
+
+def checksums(fields: Mapping[str, str]) -> tuple[Checksum, ...]:
+    """The checksums among a result's fields. A value that ends in "-N" is composite, whatever the server says."""
+    return _checksums(((name, fields.get(f"Checksum{name}", "")) for name in CHECKSUMS), fields.get("ChecksumType", ""))
+
+
+def header_checksums(answer: Answer) -> tuple[Checksum, ...]:
+    pairs = ((name, answer.header(b"x-amz-checksum-" + name.lower().encode())) for name in CHECKSUMS)
+    return _checksums(pairs, answer.header(b"x-amz-checksum-type"))
+
+
+def _checksums(pairs: Iterable[tuple[str, str]], kind: str) -> tuple[Checksum, ...]:
+    return tuple(
+        Checksum(name, kind or ("COMPOSITE" if "-" in value else "FULL_OBJECT"), value)
+        for name, value in pairs
+        if value
+    )

@@ -1,0 +1,60 @@
+"""The XML bodies of requests. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from engine.errors import Rejected
+from engine.model import UploadedPart
+
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
+"""Whatever is outside XML 1.0's production Char cannot be written in a document, not even as a reference."""
+_TO_ESCAPE = re.compile('[&<>"\t\n\r\x7f-\x9f\u2028]')
+
+
+def escape(text: str) -> str:
+    """Text inside an element. White space that a parser may normalise goes as a reference."""
+    return _TO_ESCAPE.sub(lambda match: f"&#{ord(match[0])};", text)
+
+
+def fits_xml(text: str) -> bool:
+    """Whether an XML document can carry this text."""
+    return _NOT_IN_XML(text) is None
+
+
+def delete_xml(bucket: str, keys: Iterable[tuple[str, str | None]]) -> bytes:
+    """The body of DeleteObjects. Raises `Rejected` for a key that XML cannot carry."""
+    lines = []
+    for key, etag in keys:
+        if not fits_xml(key):
+            raise Rejected(
+                "the key has a character that XML cannot carry: it has to be deleted by itself",
+                operation="DeleteObjects",
+                ref=f"s3://{bucket}/{key}",
+                code="KeyNotInXml",
+            )
+        condition = "" if etag is None else f"<ETag>&quot;{escape(etag)}&quot;</ETag>"
+        lines.append(f"<Object><Key>{escape(key)}</Key>{condition}</Object>")
+    return f'<Delete xmlns="{_NAMESPACE}">{"".join(lines)}</Delete>'.encode()
+
+
+def complete_xml(parts: Iterable[UploadedPart], *, with_checksums: bool) -> bytes:
+    """The body of CompleteMultipartUpload."""
+    lines = []
+    for part in parts:
+        checksums = "".join(
+            f"<Checksum{item.algorithm}>{escape(item.value)}</Checksum{item.algorithm}>"
+            for item in (part.checksums if with_checksums else ())
+        )
+        lines.append(
+            f"<Part>{checksums}<ETag>&quot;{escape(part.etag)}&quot;</ETag><PartNumber>{part.number}</PartNumber></Part>"
+        )
+    return f'<CompleteMultipartUpload xmlns="{_NAMESPACE}">{"".join(lines)}</CompleteMultipartUpload>'.encode()
+
+
+def tagging_xml(tags: Iterable[tuple[str, str]]) -> bytes:
+    """The body of PutObjectTagging."""
+    lines = "".join(f"<Tag><Key>{escape(key)}</Key><Value>{escape(value)}</Value></Tag>" for key, value in tags)
+    return f'<Tagging xmlns="{_NAMESPACE}"><TagSet>{lines}</TagSet></Tagging>'.encode()
