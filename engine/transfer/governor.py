@@ -1,0 +1,371 @@
+"""How fast to send: a calculator that finds the highest rate S3 answers without SlowDown, and stays just under it.
+
+It does no I/O and reads no clock: the time is passed in, as seconds of one monotonic clock. One governor serves one
+endpoint, bucket and direction, because S3 counts reads and writes apart. S3's own limit is not written here: it differs
+between servers, and on S3 it moves ("Amazon S3 automatically scales ... configure your application to gradually
+increase the request rate", AWS re:Post Knowledge Center, "503 Slow Down errors ... within the supported request rate").
+
+Four parts, each with its source:
+
+- **Ramp.** From a small start the rate rises by a constant slope until the first SlowDown or until the sender itself is
+  the limit. TCP's slow start (RFC 5681) doubles each round trip; here that is too coarse: answers take about 0.1 s, a
+  doubling rate would be at two to three times the limit when the first 503 arrives, and thousands of requests with it.
+  On a constant slope the number of requests refused is about the same small number at any limit.
+- **Estimate.** The limit is measured, not guessed: what S3 accepted, per second, of the requests *sent* between the
+  first one it refused and the moment we slowed down. This is BBR's delivery rate (draft-ietf-ccwg-bbr) restricted to a
+  time when the server was surely saturated: a token bucket first gives away its burst, so that all that was accepted
+  earlier says nothing of its rate. A throttled request sent before the cut belongs to the same congestion.
+- **Probing.** After a congestion the rate follows CUBIC (RFC 9438): quickly back to the measured limit, flat around
+  it, then ever faster, so that a limit that was confirmed is hardly exceeded and one that doubled is found in about
+  ten seconds. It grows only while pacing is what holds the sender back (RFC 7661: an unused rate proves nothing).
+- **Window.** A server that queues instead of refusing never says SlowDown. When even the fastest answer of a round
+  takes twice as long as it once did and more in flight brings no more answers, what is in flight is bound by Little's
+  law to twice what that rate needs (BBR's cwnd_gain of 2). The fastest answer, because large objects are slow for
+  reasons of their own; and if the smaller window does not make answers faster, it was no queue, and it is lifted.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import NamedTuple
+
+START_RPS = 1000.0
+"""Where the ramp begins: one request a millisecond, the finest that a timer of an event loop paces."""
+
+RAMP_RPS_PER_S = 27_000.0
+"""The ramp's slope. With answers after 0.1 s it adds 270 requests in flight each round trip. Steeper costs more refused
+requests, flatter costs time; both sides are measured in tests/unit/transfer/test_governor.py."""
+
+RAMP_ROUND_S = 0.1
+"""Where even the fastest answer takes longer than this, feedback is later, and the slope flatter in proportion."""
+
+UNHEARD = 256
+"""Requests in flight at most until the first one is answered: nothing is known of the server before."""
+
+CATCH_UP_S = 0.005
+"""Send slots missed by less than this may be used late; older ones are gone, so that no stall ends in a burst."""
+
+TICKS_PER_S = 250.0
+RING = 512
+"""Recent requests are counted by the time they were sent, in ticks of 4 ms, for the last two seconds."""
+MASK = RING - 1
+
+LEAST_MEASURE_S = 0.032
+MEASURE_S = 0.06
+MEASURE_REQUESTS = 64
+"""How long a congestion is watched before the cut, where its 503 came back faster than that: the longer time, or the
+shorter one if so many requests were sent in it. Less would measure nothing; where 503s take a round trip to arrive,
+this has passed already."""
+
+GRACE_S = 0.02
+"""A request refused that was sent less than this after a cut met the same empty bucket."""
+
+ENOUGH = 16
+"""Answers that make a measurement; below, the rate is cut by a tenth without one."""
+
+DEEPEST_CUT = 8.0
+"""One congestion divides the rate by no more than this: a blip in which everything is refused measures nothing."""
+
+CUBIC = 0.002
+CUT = 0.01
+"""The probing curve, relative to the limit L, u seconds after a congestion: L * (1 + CUBIC * (u - PLATEAU_S) ** 3). It
+starts CUT below the limit and reaches twice the limit after 9.6 s. A bucket of a tenth of a second is drained after
+5.5 s, at a tenth over the limit: 503s are then about one in a thousand."""
+PLATEAU_S: float = (CUT / CUBIC) ** (1 / 3)
+
+LONGEST_STEP_S = 0.05
+SHORTEST_ROUND_S = 0.02
+FLAT_ROUNDS = 3
+LEAST_RPS = 1.0
+LEAST_WINDOW = 4
+FORGET_S = 30.0
+"""The fastest answer is that of the last 30 to 60 s (BBR keeps ten): the work can change."""
+
+
+class GovernorStatistics(NamedTuple):
+    """A snapshot. `rate_rps` is what is being paced, `limit_rps` S3's limit as measured (None: never met), `window`
+    how many may be in flight, `congestions` how often the rate was cut, `latency_s` the smoothed time to an answer."""
+
+    rate_rps: float
+    limit_rps: float | None
+    in_flight: int
+    window: int
+    sent: int
+    answered: int
+    throttled: int
+    congestions: int
+    latency_s: float
+
+
+class Governor:
+    """When the next request may be sent, learnt from how the earlier ones were answered.
+
+    Ask `next_send_s`; when it gives a time that has come, send and call `on_sent`; later, once for each request sent,
+    `on_answer` or `on_lost`. `max_rps` and `concurrency` are upper bounds; without them only the server is.
+    """
+
+    __slots__ = (
+        "_advanced_s", "_answered", "_before", "_best_rps", "_cap", "_clock_s", "_congestions", "_cut_s",
+        "_drained_s", "_fastest_old_s", "_fastest_s", "_flat", "_forget_s", "_in_flight", "_interval_s",
+        "_last_rps", "_latency_s", "_limit", "_max_rps", "_measuring", "_narrowed", "_next_s", "_ok",
+        "_paced", "_rate", "_refusal_s", "_refused", "_round_answers", "_round_fastest_s", "_round_s",
+        "_sends", "_sent", "_settling", "_since_s", "_throttled", "_tick", "_window",
+    )  # fmt: skip
+
+    def __init__(self, *, max_rps: float | None = None, concurrency: int | None = None) -> None:
+        if max_rps is not None and max_rps <= 0:
+            raise ValueError("max_rps must be above 0")
+        if concurrency is not None and concurrency < 1:
+            raise ValueError("concurrency must be at least 1")
+        self._max_rps = inf if max_rps is None else max_rps
+        self._cap = 1 << 30 if concurrency is None else concurrency
+        self._set_rate(START_RPS)
+        self._limit: float | None = None
+        self._next_s = -inf
+        self._window = min(self._cap, UNHEARD)
+        self._in_flight = self._sent = self._answered = self._throttled = self._congestions = 0
+        # What was sent lately, by tick of sending.
+        self._tick = -1
+        self._advanced_s = 0.0
+        self._sends = [0] * RING
+        self._ok = [0] * RING
+        self._refused = [0] * RING
+        self._paced = False  # pacing held the sender back since the last tick
+        self._clock_s = 0.0  # time spent paced since the last congestion: the u of the probing curve
+        # The congestion at hand.
+        self._measuring = self._settling = False
+        self._drained_s = 0.0  # when the first request that it refused was sent
+        self._since_s = -inf  # the cut of the congestion before
+        self._cut_s = -inf
+        self._before = 0.0  # the rate before the cut
+        # Rounds: from one moment until a request sent after it is answered.
+        self._latency_s = self._refusal_s = 0.0
+        self._fastest_s = self._fastest_old_s = inf
+        self._forget_s = inf
+        self._round_s = inf
+        self._round_fastest_s = inf
+        self._round_answers = 0
+        self._best_rps = self._last_rps = 0.0
+        self._flat = 0
+        self._narrowed = 0.0  # the fastest answer when the window was narrowed; 0: it is not
+
+    # --- what the sender calls ------------------------------------------------------------------------------
+
+    def next_send_s(self, now: float) -> float:
+        """When the next request may go: `now`, a later time, or infinity (an answer has to come first)."""
+        if self._in_flight >= self._window:
+            return inf
+        slot = self._next_s
+        if slot <= now:
+            return now
+        self._paced = True
+        return slot
+
+    def on_sent(self, now: float) -> None:
+        """A request goes out now, in the next slot."""
+        tick = int(now * TICKS_PER_S)
+        if tick != self._tick:
+            self._advance(now, tick)
+        earliest = now - CATCH_UP_S
+        slot = self._next_s
+        self._next_s = (slot if slot > earliest else earliest) + self._interval_s
+        self._in_flight += 1
+        self._sent += 1
+        self._sends[tick & MASK] += 1
+
+    def on_answer(self, now: float, sent_at: float, throttled: bool) -> None:
+        """The request sent at `sent_at` was answered: by SlowDown (`throttled`) or by anything else S3 says of it."""
+        self._in_flight -= 1
+        tick = int(sent_at * TICKS_PER_S)
+        recent = self._tick - tick < RING
+        if throttled:
+            self._throttled += 1
+            if recent:
+                self._refused[tick & MASK] += 1
+            self._on_refused(now, sent_at)
+            return
+        self._answered += 1
+        if recent:
+            self._ok[tick & MASK] += 1
+        latency = now - sent_at
+        self._latency_s += (latency - self._latency_s) * 0.05
+        if latency < self._round_fastest_s:
+            self._round_fastest_s = latency
+        self._round_answers += 1
+        if sent_at >= self._round_s and now - self._round_s >= SHORTEST_ROUND_S:
+            self._end_round(now)
+
+    def on_lost(self) -> None:
+        """The request was never answered (connection lost, cancelled): it says nothing of the limit."""
+        self._in_flight -= 1
+
+    def give_back(self) -> None:
+        """The request was not sent after all: its slot goes to the next."""
+        self._in_flight -= 1
+        self._sent -= 1
+        self._next_s -= self._interval_s
+
+    def statistics(self) -> GovernorStatistics:
+        return GovernorStatistics(
+            rate_rps=self._rate,
+            limit_rps=self._limit,
+            in_flight=self._in_flight,
+            window=self._window,
+            sent=self._sent,
+            answered=self._answered,
+            throttled=self._throttled,
+            congestions=self._congestions,
+            latency_s=self._latency_s,
+        )
+
+    # --- time passes ----------------------------------------------------------------------------------------
+
+    def _set_rate(self, rate: float) -> None:
+        self._rate = rate = min(self._max_rps, max(LEAST_RPS, rate))
+        self._interval_s = 1.0 / rate
+
+    def _advance(self, now: float, tick: int) -> None:
+        """A new tick: forget what left the ring, then follow a congestion, or grow if pacing was the limit."""
+        if self._tick < 0:
+            self._tick = tick
+            self._advanced_s = now
+            self._round_s = now
+            self._forget_s = now + FORGET_S
+        for old in range(self._tick + 1, min(tick, self._tick + RING) + 1):
+            self._sends[old & MASK] = self._ok[old & MASK] = self._refused[old & MASK] = 0
+        step_s = min(now - self._advanced_s, LONGEST_STEP_S + self._interval_s)
+        self._tick = tick
+        self._advanced_s = now
+        if self._measuring or self._settling:
+            self._follow(now)
+        elif self._paced:
+            self._grow(step_s)
+        self._paced = False
+
+    def _grow(self, step_s: float) -> None:
+        if self._limit is None:
+            fastest = self._fastest()
+            late = RAMP_ROUND_S / fastest if RAMP_ROUND_S < fastest < inf else 1.0
+            self._set_rate(self._rate + RAMP_RPS_PER_S * step_s * late)
+        else:
+            self._clock_s += step_s
+            self._set_rate(self._limit * (1.0 + CUBIC * (self._clock_s - PLATEAU_S) ** 3))
+
+    # --- congestion -----------------------------------------------------------------------------------------
+
+    def _on_refused(self, now: float, sent_at: float) -> None:
+        self._refusal_s += (now - sent_at - self._refusal_s) * 0.1
+        if sent_at >= self._cut_s + GRACE_S:
+            if not self._measuring:
+                self._measuring = True
+                self._settling = False
+                self._since_s = self._cut_s + GRACE_S
+                self._drained_s = sent_at
+            elif sent_at < self._drained_s:
+                self._drained_s = sent_at
+            self._follow(now)
+        elif self._settling and self._since_s <= sent_at < self._drained_s:
+            self._drained_s = sent_at
+
+    def _follow(self, now: float) -> None:
+        """Cut once enough was sent under congestion; then set the rate by what was accepted, as answers come."""
+        if self._measuring:
+            watched_s = now - self._drained_s
+            if watched_s >= MEASURE_S or (
+                watched_s >= LEAST_MEASURE_S and self._sent_since_drained() >= MEASURE_REQUESTS
+            ):
+                self._cut(now)
+            return
+        sent, ok, refused, duration_s = self._cohort()
+        if ok + refused >= ENOUGH:
+            # Those not yet answered will fare like the others; unless refusals come back first: then they do not wait
+            # for one.
+            quick = self._refusal_s < 0.5 * self._latency_s
+            accepted_rps = (sent - refused if quick else sent * (ok + 1) / (ok + refused + 1)) / duration_s
+            self._limit = min(self._before, max(self._before / DEEPEST_CUT, accepted_rps))
+        if self._limit is not None:
+            self._set_rate(self._limit * (1.0 - CUT))
+        if ok + refused >= sent or now - self._cut_s > max(0.25, 2.0 * self._latency_s):
+            self._settling = False
+
+    def _cut(self, now: float) -> None:
+        self._congestions += 1
+        self._before = self._rate
+        self._cut_s = now
+        self._clock_s = 0.0
+        # Until the measurement is in. On the ramp the limit was passed a while ago, by an unknown distance.
+        near = self._limit is not None and self._rate < 1.5 * self._limit
+        self._limit = self._rate * 0.9 if near else min(0.9 * self._rate, max(0.5 * self._rate, 0.85 * self._last_rps))
+        self._set_rate(self._limit)
+        self._next_s = max(self._next_s, now)
+        self._measuring = False
+        self._settling = True
+
+    def _sent_since_drained(self) -> int:
+        first = max(int(self._drained_s * TICKS_PER_S), self._tick - MASK)
+        return sum(self._sends[tick & MASK] for tick in range(first, self._tick + 1))
+
+    def _cohort(self) -> tuple[int, int, int, float]:
+        """Sent, accepted and refused of what was sent under congestion, before the cut; and how long that was."""
+        first = int(self._drained_s * TICKS_PER_S) + 1
+        last = int(self._cut_s * TICKS_PER_S) - 1
+        if last < first:
+            first, last = first - 1, last + 1
+        first = max(first, self._tick - MASK)
+        ticks = [tick & MASK for tick in range(first, last + 1)]
+        sent = sum([self._sends[tick] for tick in ticks])
+        ok = sum([self._ok[tick] for tick in ticks])
+        refused = sum([self._refused[tick] for tick in ticks])
+        return sent, ok, refused, max(1, len(ticks)) / TICKS_PER_S
+
+    # --- rounds ---------------------------------------------------------------------------------------------
+
+    def _fastest(self) -> float:
+        return min(self._fastest_s, self._fastest_old_s)
+
+    def _end_round(self, now: float) -> None:
+        """Once a round trip: has the server begun to queue, or stopped to?"""
+        round_fastest = self._round_fastest_s
+        self._last_rps = answers_rps = self._round_answers / (now - self._round_s)
+        self._round_s = now
+        self._round_fastest_s = inf
+        self._round_answers = 0
+        if now >= self._forget_s:
+            self._fastest_old_s = self._fastest_s
+            self._fastest_s = inf
+            self._forget_s = now + FORGET_S
+        self._fastest_s = min(self._fastest_s, round_fastest)
+        if self._narrowed:
+            self._watch_narrow_window(round_fastest, answers_rps)
+            return
+        self._window = self._cap
+        queued = round_fastest > 2.0 * self._fastest() + 0.005
+        if queued and answers_rps < 1.1 * self._best_rps:
+            self._flat += 1
+            if self._flat >= FLAT_ROUNDS:
+                self._narrowed = round_fastest
+                self._flat = 0
+                self._narrow(max(answers_rps, 0.9 * self._best_rps))
+                self._set_rate(min(self._rate, 1.25 * answers_rps))
+            return
+        self._flat = 0
+        self._best_rps = answers_rps if not queued else max(self._best_rps, answers_rps)
+
+    def _narrow(self, answers_rps: float) -> None:
+        self._window = min(self._cap, max(LEAST_WINDOW, int(2.0 * answers_rps * self._fastest()) + 1))
+
+    def _watch_narrow_window(self, round_fastest: float, answers_rps: float) -> None:
+        self._flat += 1
+        if round_fastest <= 1.5 * self._fastest():
+            self._window = min(self._cap, int(self._window * 1.25) + 1)
+            if self._window >= self._cap:
+                self._narrowed = 0.0
+                self._flat = 0
+        elif self._flat == 2 * FLAT_ROUNDS and round_fastest > 0.7 * self._narrowed:
+            # Fewer in flight, and as slow as before: the work is slow, not the server.
+            self._fastest_s, self._fastest_old_s = round_fastest, inf
+            self._window = self._cap
+            self._narrowed = 0.0
+            self._flat = 0
+        elif round_fastest > 2.0 * self._fastest() and self._flat > 2 * FLAT_ROUNDS:
+            self._narrow(answers_rps)
