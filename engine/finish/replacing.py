@@ -1,0 +1,175 @@
+"""One small object rewritten in place, and put back: the manifest and the references both write this way.
+
+What was there is kept before anything is written, with a mark of what is written over it. Putting it back asks for
+that mark: a file that someone changed since is theirs, and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from engine.errors import (
+    AccessDenied,
+    Ambiguous,
+    Conflict,
+    EngineError,
+    NotFound,
+    ObjectError,
+    PreconditionFailed,
+    StoreError,
+    Unsupported,
+)
+from engine.model import ObjectHead, ObjectRef, Properties
+from engine.store import Body, GetRange, HeadObject, ObjectStore, PutObject
+
+
+class Kept(Protocol):
+    """What the ledger gives back: a name ("s3://bucket/key" or a local path), the mark that was kept with it, and
+    the bytes that were there before. Further fields are not looked at."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def etag(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Keeper(Protocol):
+    """The part of the ledger that this floor writes to. `keep` returns once the bytes are safe on disk; `kept` gives
+    everything kept under `kind`, oldest first."""
+
+    async def keep(self, kind: str, name: str, etag: str, body: bytes, /) -> None: ...
+    async def kept(self, kind: str, /) -> Iterable[Kept]: ...
+
+
+class Restored(StrEnum):
+    """What putting one file back came to."""
+
+    BACK = "put back"
+    ALREADY = "already as it was"
+    CHANGED = "changed since, left alone"
+    GONE = "no longer there, left alone"
+
+
+class RestoredFile(NamedTuple):
+    name: str
+    result: Restored
+
+
+class ReplaceRefused(EngineError):
+    """A file was not written: it changed since it was read, or something that it carries would be lost."""
+
+
+def mark_of(body: bytes) -> str:
+    """What is kept to know our own writing again: independent of S3's encryption, unlike an ETag."""
+    return "sha256:" + hashlib.sha256(body).hexdigest()
+
+
+def ref_of(name: str) -> ObjectRef | None:
+    """The object that "s3://bucket/key" names; None for a local path."""
+    if not name.startswith("s3://"):
+        return None
+    bucket, _, key = name[5:].partition("/")
+    return ObjectRef(bucket, key)
+
+
+async def read_whole(store: ObjectStore, ref: ObjectRef, *, limit_bytes: int) -> tuple[ObjectHead, Body | None]:
+    """HEAD, then the whole object pinned to it; no body where the object is larger than `limit_bytes`."""
+    head = await store.head_object(HeadObject(ref))
+    if head.size > limit_bytes:
+        return head, None
+    return head, await store.get_range(GetRange(ref, if_match=head.etag))
+
+
+async def replace_object(
+    store: ObjectStore, keeper: Keeper, kind: str, ref: ObjectRef, *, etag: str, before: bytes, after: bytes
+) -> str:
+    """Write `after` over the object if it still bears `etag`, with everything else that it carries; returns the new
+    ETag. `before` is kept first.
+
+    Raises ReplaceRefused where it changed since, where its tags cannot be read and would be lost, or where the
+    server cannot write conditionally."""
+    properties = await _carried(store, ref, etag)
+    await keeper.keep(kind, str(ref), mark_of(after), before)
+    return await _write(store, ref, etag, after, properties)
+
+
+async def restore_object(store: ObjectStore, ref: ObjectRef, *, mark: str, before: bytes) -> Restored:
+    """Put `before` back if the object is still what bears `mark`."""
+    try:
+        body = await store.get_range(GetRange(ref))
+    except NotFound:
+        return Restored.GONE
+    if body.data == before:
+        return Restored.ALREADY
+    if mark_of(body.data) != mark:
+        return Restored.CHANGED
+    try:
+        await _write(store, ref, body.etag, before, await _carried(store, ref, body.etag))
+    except _ChangedSince:
+        return Restored.CHANGED
+    return Restored.BACK
+
+
+class _ChangedSince(ReplaceRefused):
+    pass
+
+
+def _changed(ref: ObjectRef) -> _ChangedSince:
+    return _ChangedSince(
+        f"{ref} changed since it was read; nothing was written to it", advice="Run the command again to see it anew."
+    )
+
+
+async def _carried(store: ObjectStore, ref: ObjectRef, etag: str) -> Properties:
+    """What a PutObject has to send again, since it inherits nothing from what it replaces."""
+    try:
+        head = await store.head_object(HeadObject(ref))
+    except NotFound:
+        raise _changed(ref) from None
+    if head.etag != etag:
+        raise _changed(ref)
+    properties = head.properties
+    if properties.tags is None and head.tag_count != 0:
+        # No count means none, or no permission to see them: only asking tells (API reference, HeadObject).
+        try:
+            tags = await store.get_tags(ref)
+        except Unsupported:
+            tags = ()
+        except AccessDenied:
+            raise ReplaceRefused(
+                f"{ref} was not written: its tags cannot be read, and writing it would lose them",
+                advice="Allow s3:GetObjectTagging on it, or change the file by hand.",
+            ) from None
+        properties = replace(properties, tags=tags)
+    return properties
+
+
+async def _write(store: ObjectStore, ref: ObjectRef, etag: str, body: bytes, properties: Properties) -> str:
+    try:
+        result = await store.put_object(PutObject(ref, body, properties, target_condition=etag))
+        if result.etag:
+            return result.etag
+        failure: StoreError = Ambiguous("the answer had no ETag", operation="PutObject", ref=str(ref))
+    except (Ambiguous, PreconditionFailed, Conflict) as error:
+        failure = error
+    except Unsupported:
+        raise ReplaceRefused(
+            f"{ref} was not written: this server cannot write only if nothing changed (If-Match on PutObject)",
+            advice="Change the file by hand.",
+        ) from None
+    # The outcome is not known, or the refusal may be of our own lost success: the object itself tells.
+    try:
+        now = await store.get_range(GetRange(ref))
+    except ObjectError:
+        raise failure from None
+    if now.data == body:
+        return now.etag
+    if isinstance(failure, Ambiguous):
+        raise failure
+    raise _changed(ref)
