@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.plan import crc
+from engine import crc
 
 ALGORITHMS = [crc.CRC64NVME, crc.CRC32, crc.CRC32C]
 
