@@ -11,22 +11,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.api import MigrationResult as MigrationResult
-    from engine.api import StopSignal as StopSignal
-    from engine.api import migrate as migrate
-    from engine.api import verify as verify
-    from engine.assembly import Options as Options
+    from engine.api.assembly import Options as Options
+    from engine.api.opening import StopSignal as StopSignal
+    from engine.api.running import MigrationResult as MigrationResult
+    from engine.api.running import migrate as migrate
+    from engine.api.verifying import verify as verify
     from engine.errors import EngineError as EngineError
     from engine.plan.document import Plan as Plan
 
 _HOMES = {
     "EngineError": "engine.errors",
-    "MigrationResult": "engine.api",
-    "Options": "engine.assembly",
+    "MigrationResult": "engine.api.running",
+    "Options": "engine.api.assembly",
     "Plan": "engine.plan.document",
-    "StopSignal": "engine.api",
-    "migrate": "engine.api",
-    "verify": "engine.api",
+    "StopSignal": "engine.api.opening",
+    "migrate": "engine.api.running",
+    "verify": "engine.api.verifying",
 }
 
 __all__ = ["EngineError", "MigrationResult", "Options", "Plan", "StopSignal", "migrate", "verify"]

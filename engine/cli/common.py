@@ -14,8 +14,8 @@ from typing import Any, NoReturn, TypeVar
 import anyio
 import click
 
-from engine.api import StopSignal
-from engine.assembly import Options, StoreKind
+from engine.api.assembly import Options, StoreKind
+from engine.api.opening import StopSignal
 from engine.errors import EngineError, StoreError
 from engine.events import Event, ignore
 from engine.report.bar import ProgressBar

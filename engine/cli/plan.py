@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from engine import api
+from engine.api import running
 from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
 from engine.plan.document import Plan
 from engine.report.plan import plan_text, plan_values
@@ -27,6 +27,6 @@ def plan_command(invocation: Invocation, file: Path, max_rps: float) -> None:
     expected against what is found, requests, cost, time floor and the IAM actions needed."""
     plan = Plan.load(file)
     teller = Teller(invocation, "plan")
-    result = run(invocation, "plan", lambda options, _: api.look(plan, options), teller=teller)
+    result = run(invocation, "plan", lambda options, _: running.look(plan, options), teller=teller)
     invocation.say(plan_text(plan, result, max_rps))
     teller.summary("plan", DONE, plan_values(plan, result, max_rps))

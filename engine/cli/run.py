@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from engine import api
+from engine.api import running
 from engine.cli.common import ASIDE, DONE, Invocation, Teller, copy_flags, interrupted, run, shared_flags
 from engine.plan.document import Plan
 from engine.report.plan import plan_text
@@ -54,11 +54,11 @@ def cp_command(
 def carry_out(invocation: Invocation, command: str, plan: Plan, *, yes: bool) -> None:
     """Ask if a person is there to be asked, migrate, say what came of it."""
     if not yes and sys.stdin.isatty() and not invocation.json:
-        survey = run(invocation, command, lambda options, _: api.look(plan, options))
+        survey = run(invocation, command, lambda options, _: running.look(plan, options))
         click.echo(plan_text(plan, survey, 3500.0))
         click.confirm("\nCopy?", abort=True)
     teller = Teller(invocation, command)
-    result = run(invocation, command, lambda options, stop: api.migrate(plan, options, stop=stop), teller=teller)
+    result = run(invocation, command, lambda options, stop: running.migrate(plan, options, stop=stop), teller=teller)
     values: dict[str, Any] = result_values(result)
     invocation.say(result_text(plan, result))
     if result.stopped:

@@ -7,7 +7,8 @@ from pathlib import Path
 import anyio
 import click
 
-from engine import api
+from engine.api import ledgers
+from engine.api.opening import ledger_path
 from engine.cli.common import DONE, Invocation, Teller, fail, shared_flags
 from engine.errors import EngineError, UsageError
 from engine.plan.document import Plan
@@ -25,7 +26,7 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool) -> N
     teller = Teller(invocation, "status")
     try:
         path = _ledger(file, invocation)
-        status = anyio.run(api.status, path)
+        status = anyio.run(ledgers.status, path)
         values = status_values(status)
         if failed:
             values["objects"] = anyio.run(_list_aside, invocation, path)
@@ -39,7 +40,7 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool) -> N
 
 async def _list_aside(invocation: Invocation, path: Path) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
-    async for records in api.objects_aside(path):
+    async for records in ledgers.objects_aside(path):
         for record in records:
             invocation.say(aside_line(record))
             if invocation.json:
@@ -59,7 +60,7 @@ def _ledger(file: Path | None, invocation: Invocation) -> Path:
     if invocation.options.ledger is not None:
         return invocation.options.ledger
     if file is not None:
-        return api.ledger_path(Plan.load(file), invocation.options)
+        return ledger_path(Plan.load(file), invocation.options)
     here = sorted(Path().glob("*.ledger"))
     if len(here) == 1:
         return here[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from engine import api
+from engine.api import verifying
 from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, interrupted, run, shared_flags
 from engine.plan.document import Plan
 from engine.report.run import verification_text, verification_values
@@ -21,7 +21,7 @@ def verify_command(invocation: Invocation, file: Path) -> None:
     that S3's own figures give."""
     plan = Plan.load(file)
     teller = Teller(invocation, "verify", asides=False)
-    report = run(invocation, "verify", lambda options, stop: api.verify(plan, options, stop=stop), teller=teller)
+    report = run(invocation, "verify", lambda options, stop: verifying.verify(plan, options, stop=stop), teller=teller)
     values = verification_values(report)
     if report.stopped:
         interrupted(teller, "verify", values)

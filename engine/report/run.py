@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from engine.api import MigrationResult, Status
+from engine.api.ledgers import Status
+from engine.api.running import MigrationResult
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, SETTLED, State
 from engine.plan.record import ObjectRecord, Tally

@@ -1,0 +1,54 @@
+"""What is asked of a ledger alone, without S3: `status`, the objects set aside, and `accept`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.api.assembly import Options, now_ms
+from engine.api.opening import ledger_path, stored_binding
+from engine.ledger import Acceptance, Binding, Ledger, LedgerReader, Snapshot
+from engine.plan.document import Plan
+from engine.plan.lifecycle import ASIDE
+from engine.plan.record import ObjectRecord, Tally, UploadRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A ledger at this moment, read alone and without a lock."""
+
+    ledger: Path
+    binding: Binding
+    tallies: list[Tally]
+    snapshots: list[Snapshot]
+    uploads: list[UploadRecord]
+    acceptances: list[Acceptance]
+
+
+async def status(path: Path) -> Status:
+    """What a ledger says now. Raises `LedgerMissing`, `LedgerCorrupt`."""
+    async with await LedgerReader.open_to_read(path) as reader:
+        return Status(
+            path,
+            await reader.binding(),
+            await reader.tallies(),
+            await reader.snapshots(),
+            await reader.open_uploads(),
+            await reader.acceptances(),
+        )
+
+
+async def objects_aside(path: Path) -> AsyncIterator[list[ObjectRecord]]:
+    """Every object that is not done, with the reason, in batches."""
+    async with await LedgerReader.open_to_read(path) as reader:
+        async for records in reader.records(states=ASIDE):
+            yield records
+
+
+async def accept(plan: Plan, options: Options, name: str, found: str, because: str) -> None:
+    """Keep that a named difference was accepted, for exactly this figure, with date and reason."""
+    async with await Ledger.open(
+        ledger_path(plan, options), await stored_binding(plan, options), now_ms=now_ms, create=False
+    ) as ledger:
+        await ledger.accept(name, found, because)

@@ -1,0 +1,76 @@
+"""What every call begins with: the ledger that belongs to a plan, one error out of many, and the way to stop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from engine.api.assembly import OpenStore, Options, now_ms
+from engine.errors import EngineError
+from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
+from engine.plan.document import Plan
+
+
+class StopSignal:
+    """Ends a run gently: what is in flight is finished and committed, nothing new is begun. May be asked for at any
+    time, also before the run listens."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._listeners: list[Callable[[], None]] = []
+
+    def request(self) -> None:
+        self.requested = True
+        for listener in self._listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+        if self.requested:
+            listener()
+
+
+def ledger_path(plan: Plan, options: Options) -> Path:
+    """`<plan name>.ledger` beside the plan, unless the options name another."""
+    return options.ledger or plan.folder / f"{plan.name}.ledger"
+
+
+async def open_ledger(plan: Plan, path: Path, opened: OpenStore, *, create: bool = True) -> Ledger:
+    buckets = [(bucket, "") for bucket in plan.buckets]
+    binding = Binding(plan.name, opened.endpoint, route_bindings(plan), tuple(buckets))
+    return await Ledger.open(path, binding, now_ms=now_ms, create=create)
+
+
+def route_bindings(plan: Plan) -> tuple[RouteBinding, ...]:
+    return tuple(RouteBinding(*item) for item in plan.binding_routes)
+
+
+async def stored_binding(plan: Plan, options: Options) -> Binding:
+    """The binding that the plan's ledger has, with the plan's routes: for commands that do not go to S3."""
+    async with await LedgerReader.open_to_read(ledger_path(plan, options)) as reader:
+        bound = await reader.binding()
+    return Binding(plan.name, bound.endpoint, route_bindings(plan), bound.buckets)
+
+
+@asynccontextmanager
+async def one_error() -> AsyncIterator[None]:
+    """Task groups raise groups of errors; the caller gets the one that stopped the run."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        first = _first_error(group)
+        if first is None:
+            raise
+        raise first from None
+
+
+def _first_error(group: BaseExceptionGroup[BaseException]) -> EngineError | None:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            found = _first_error(error)
+            if found is not None:
+                return found
+        elif isinstance(error, EngineError):
+            return error
+    return None
