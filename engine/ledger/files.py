@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import IO
 
-from engine.errors import LedgerError, LedgerLocked
+from engine.errors import LedgerCorrupt, LedgerError, LedgerLocked
+from engine.ledger.schema import APPLICATION_ID
+
+SQLITE_HEADER = b"SQLite format 3\0"
+APPLICATION_AT = 68
+"""Where the application's id is in a database's first page, four bytes (sqlite.org/fileformat2.html)."""
 
 NETWORK_TYPES = frozenset(
     {
@@ -29,6 +35,8 @@ NETWORK_TYPES = frozenset(
 )
 """SQLite's locks and WAL need shared memory between processes, which these do not give (sqlite.org/wal.html)."""
 
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
 NETWORK_PREFIXES = ("fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.mount-s3")
 
 
@@ -39,7 +47,7 @@ def network_type(path: str, mounts: str) -> str:
         fields = line.split()
         if len(fields) < 3:
             continue
-        point = fields[1].encode().decode("unicode_escape")
+        point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), fields[1])  # proc(5): space, tab, newline, backslash
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, best_type = point, fields[2]
@@ -67,10 +75,53 @@ def make_private(path: Path) -> None:
         if os.name == "posix":
             path.chmod(0o600)
     except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> LedgerError:
+    """The error for a place where a ledger cannot be written."""
+    return LedgerError(
+        f"the ledger {path} cannot be written: {error.strerror or error}.",
+        advice="Choose a folder that you may write to, with room, with --ledger.",
+    )
+
+
+def beside(path: Path, ending: str) -> Path:
+    """A file of the same name with more at its end."""
+    return path.with_name(path.name + ending)
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise `LedgerCorrupt` for a file that is no ledger, before anything about it is changed."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError as error:
         raise LedgerError(
-            f"the ledger {path} cannot be written: {error.strerror or error}.",
-            advice="Choose a folder that you may write to with --ledger.",
+            f"the ledger {path} cannot be read: {error.strerror or error}.", advice="Name another with --ledger."
         ) from error
+    if not header:
+        raise LedgerCorrupt(
+            f"the ledger {path} is empty: it was cut short, or another program made it.",
+            advice="Move it away with its -wal and -shm files, or put a backup in its place: what is copied is found.",
+        )
+    application = header[APPLICATION_AT : APPLICATION_AT + 4]
+    if not header.startswith(SQLITE_HEADER) or application != APPLICATION_ID.to_bytes(4, "big"):
+        raise LedgerCorrupt(
+            f"{path} is not a ledger of Cartage, or its beginning is damaged; it is left as it is.",
+            advice="Name another with --ledger.",
+        )
+
+
+def sync_folder(path: Path) -> None:
+    """Make the file's name in its folder as durable as the file."""
+    if os.name != "posix":
+        return
+    folder = os.open(path.absolute().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 class FileLock:
@@ -78,7 +129,7 @@ class FileLock:
 
     def __init__(self, ledger: Path) -> None:
         self._ledger = ledger
-        self._path = ledger.with_name(ledger.name + ".lock")
+        self._path = beside(ledger, ".lock")
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
@@ -91,7 +142,15 @@ class FileLock:
                 advice="Choose a folder that you may write to with --ledger.",
             ) from error
         file = os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
-        if not _lock(file):
+        try:
+            taken = _lock(file)
+        except OSError as error:
+            file.close()
+            raise LedgerError(
+                f"the ledger's lock {self._path} cannot be taken here: {error.strerror or error}.",
+                advice="Name a place on a local disk with --ledger.",
+            ) from error
+        if not taken:
             holder = file.read(200).strip() or "another process"
             file.close()
             raise LedgerLocked(

@@ -10,12 +10,12 @@ from typing import Any
 
 import anyio.to_thread
 
-from engine.errors import LedgerCorrupt, LedgerError, LedgerMismatch, LedgerMissing
+from engine.errors import LedgerMissing
 from engine.ledger import rows
-from engine.ledger.binding import Binding, differences
-from engine.ledger.files import FileLock, make_private, refuse_network
+from engine.ledger.binding import Binding
+from engine.ledger.files import FileLock, refuse_network
+from engine.ledger.opening import connect, prepare
 from engine.ledger.reader import LedgerReader, connect_to_read
-from engine.ledger.schema import migrate
 from engine.ledger.writer import Writer, translated
 from engine.model import UploadedPart
 from engine.plan.record import Decision, Outcome, UploadRecord
@@ -60,26 +60,20 @@ class Ledger(LedgerReader):
         lock = FileLock(path)
         lock.acquire()
         try:
-            make_private(path)
-            try:
-                connection = _connect(path)
-                try:
-                    route_ids, fresh = _prepare(path, connection, binding)
-                finally:
-                    connection.close()
-            except sqlite3.Error as error:
-                raise translated(path, error) from error
-            writer = Writer(path, lambda: _connect(path))
-            return cls(path, connect_to_read(path), writer, lock, now_ms, route_ids, fresh=fresh)
-        except BaseException:
+            route_ids, fresh = prepare(path, binding)
+            reading = connect_to_read(path)
+            return cls(path, reading, Writer(path, connect(path)), lock, now_ms, route_ids, fresh=fresh)
+        except BaseException as error:
             lock.release()
+            if isinstance(error, sqlite3.Error):
+                raise translated(path, error) from error
             raise
 
     async def close(self) -> None:
         """Commit what was queued, close the file, give the lock back."""
         with anyio.CancelScope(shield=True):
-            await self._writer.close()
             await super().close()
+            await self._writer.close()  # last: then SQLite puts all of the -wal into the file and removes it
             self._lock.release()
 
     # --- objects ------------------------------------------------------------------------------------------
@@ -219,54 +213,3 @@ class Ledger(LedgerReader):
             connection.execute(sql, parameters)
 
         await self._writer.do(command, durable=True)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
-
-
-def _prepare(path: Path, connection: sqlite3.Connection, binding: Binding) -> tuple[dict[str, int], bool]:
-    """Check the file, bring it up to date, bind it or compare the binding; gives the routes' ids and whether the
-    ledger holds no object yet."""
-    trouble = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if trouble != "ok":
-        raise LedgerCorrupt(
-            f"the ledger {path} is damaged ({trouble}); nothing in it is trusted.",
-            advice="Put a backup in its place, or move it away: a run with a new ledger finds what was copied.",
-        )
-    try:
-        migrate(connection)
-    except ValueError as error:
-        raise LedgerCorrupt(
-            f"{path} cannot be used as a ledger: {error}.", advice="Name another with --ledger."
-        ) from error
-    row = connection.execute("SELECT value FROM meta WHERE key = 'binding'").fetchone()
-    if row is None:
-        _bind(connection, binding)
-    else:
-        different = differences(Binding.from_text(row[0]), binding)
-        if different:
-            raise LedgerMismatch(
-                "\n".join([f"the ledger {path} is bound to something else:", *(f"  - {line}" for line in different)]),
-                advice="Go back to what it is bound to, or start a new ledger with --ledger: what is copied is found.",
-            )
-    route_ids = dict(connection.execute("SELECT name, id FROM routes").fetchall())
-    if not route_ids:
-        raise LedgerError(f"the ledger {path} has no routes")
-    fresh = connection.execute("SELECT 1 FROM objects LIMIT 1").fetchone() is None
-    return route_ids, fresh
-
-
-def _bind(connection: sqlite3.Connection, binding: Binding) -> None:
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("INSERT INTO meta (key, value) VALUES ('binding', ?)", (binding.text,))
-    connection.executemany(
-        "INSERT INTO routes (name, source, target, digest) VALUES (?, ?, ?, ?)",
-        [(item.name, item.source, item.target, item.digest) for item in binding.routes],
-    )
-    connection.execute("COMMIT")

@@ -16,8 +16,9 @@ import anyio.to_thread
 
 from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.binding import Binding
-from engine.ledger.schema import APPLICATION_ID, MIGRATIONS
-from engine.ledger.writer import translated
+from engine.ledger.files import beside, refuse_foreign
+from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
+from engine.ledger.writer import MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord
@@ -60,29 +61,55 @@ class Kept(NamedTuple):
 
 _RECORD = """SELECT r.name, o.key, o.size, o.source_etag, o.source_modified, o.storage_class, o.source_checksum,
 o.state, o.held, o.target_etag, o.checksum, o.proof, o.compared, o.found, o.method, o.attempts, o.code, o.message,
-o.decided_ms, o.copied_ms, o.size_ms, o.digest_ms, o.bytes_ms, o.xxh3 FROM objects o JOIN routes r ON r.id = o.route"""
+o.decided_ms, o.copied_ms, o.size_ms, o.digest_ms, o.bytes_ms, o.xxh3, o.properties
+FROM objects o JOIN routes r ON r.id = o.route"""
 _UPLOAD = """SELECT r.name, u.key, u.bucket, u.target_key, u.upload_id, u.source_etag, u.source_size, u.layout,
 u.checksum_algorithm, u.intent_ms FROM uploads u JOIN routes r ON r.id = u.route WHERE u.ended = ''"""
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A read-only connection to an existing ledger. Raises `LedgerMissing` or `LedgerCorrupt`."""
+    """A read-only connection to an existing ledger. Raises `LedgerMissing`, `LedgerCorrupt` or `LedgerError`."""
     if not path.exists():
         raise LedgerMissing(
             f"there is no ledger at {path}.", advice="Run the plan first, or name the ledger with --ledger."
         )
+    refuse_foreign(path)
     try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=30
-        )
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection, version = _open_to_read(path)
     except sqlite3.Error as error:
         raise translated(path, error) from error
-    if application != APPLICATION_ID or not 1 <= version <= len(MIGRATIONS):
+    if version > len(MIGRATIONS):
         connection.close()
-        raise LedgerCorrupt(f"{path} is not a ledger that this Cartage can read.", advice="Name another with --ledger.")
+        raise LedgerCorrupt(
+            f"{path} cannot be read: {newer(version)}.",
+            advice="Read it with the Cartage that wrote it, or a newer one.",
+        )
+    if version < 1:
+        connection.close()
+        raise LedgerCorrupt(f"the ledger {path} is damaged (no format); nothing in it is trusted.", advice=MOVE_AWAY)
+    for older in range(version, len(MIGRATIONS)):
+        connection.execute(OLDER_VIEWS[older])
     return connection
+
+
+def _open_to_read(path: Path) -> tuple[sqlite3.Connection, int]:
+    """The connection and the format's number. In a folder that may not be written to SQLite cannot share a ledger with
+    a writer; where there is no -wal there is none, and the file is read as one that does not change."""
+    ways = ["mode=ro"] if beside(path, "-wal").exists() else ["mode=ro", "mode=ro&immutable=1"]
+    for way in ways:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{way}", uri=True, isolation_level=None, check_same_thread=False, timeout=30
+        )
+        try:
+            return connection, int(connection.execute("PRAGMA user_version").fetchone()[0])
+        except sqlite3.OperationalError:
+            connection.close()
+            if way == ways[-1]:
+                raise
+        except BaseException:
+            connection.close()
+            raise
+    raise AssertionError("one of the ways was the last")
 
 
 class LedgerReader:

@@ -36,7 +36,7 @@ ON CONFLICT (route, key) DO UPDATE SET
     held = excluded.held, target_etag = excluded.target_etag, checksum = '', proof = excluded.proof,
     compared = excluded.compared, found = excluded.found, method = '', attempts = attempts + excluded.attempts,
     code = excluded.code, message = excluded.message, decided_ms = excluded.decided_ms,
-    copied_ms = excluded.copied_ms, size_ms = 0, digest_ms = 0, bytes_ms = 0, xxh3 = ''"""
+    copied_ms = excluded.copied_ms, size_ms = 0, digest_ms = 0, bytes_ms = 0, xxh3 = '', properties = ''"""
 
 _REACHED = """CASE WHEN ?2 <> 'verified' OR ?5 < {level} THEN CASE WHEN ?2 = 'verified' OR ?2 = 'deleting'
     OR ?2 = 'deleted' THEN {column} ELSE 0 END WHEN {column} > 0 AND target_etag = ?3 THEN {column} ELSE ?10 END"""
@@ -50,6 +50,7 @@ _CONCLUDE = f"""UPDATE objects SET
     digest_ms = {_REACHED.format(level=int(Proof.DIGEST), column="digest_ms")},
     bytes_ms = {_REACHED.format(level=int(Proof.BYTES), column="bytes_ms")},
     xxh3 = CASE WHEN ?11 = '' AND target_etag = ?3 THEN xxh3 ELSE ?11 END,
+    properties = CASE WHEN ?13 = '' AND target_etag = ?3 THEN properties ELSE ?13 END,
     target_etag = ?3
 WHERE route = ?12 AND key = ?1"""
 
@@ -112,6 +113,7 @@ def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outc
             at_ms,
             item.xxh3,
             route,
+            item.properties,
         )
         for item in outcomes
     ]

@@ -50,7 +50,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, etag TEXT NOT NULL, body BLOB NOT NULL,
             written_etag TEXT NOT NULL DEFAULT '', kept_ms INTEGER NOT NULL) STRICT""",
     ),
+    # What `verify --properties` found of each object: "" never looked at, "agree", or the differences.
+    ("ALTER TABLE objects ADD COLUMN properties TEXT NOT NULL DEFAULT ''",),
 )
+
+OLDER_VIEWS: dict[int, str] = {
+    1: "CREATE TEMP VIEW objects AS SELECT *, '' AS properties FROM main.objects",
+}
+"""How a reader, which may not migrate, sees the tables of an older format as those of the newest."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -64,7 +71,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         if application != 0 or version != 0 or tables:
             raise ValueError("it is a database, and not a ledger of Cartage")
     if version > len(MIGRATIONS):
-        raise ValueError(f"it was written by a newer Cartage (format {version}, this one knows {len(MIGRATIONS)})")
+        raise ValueError(newer(version))
     for number in range(version, len(MIGRATIONS)):
         connection.execute("BEGIN IMMEDIATE")
         for statement in MIGRATIONS[number]:
@@ -72,3 +79,8 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {number + 1}")
         connection.execute("COMMIT")
+
+
+def newer(version: int) -> str:
+    """Why a ledger of this format is refused."""
+    return f"it was written by a newer Cartage (format {version}, this one knows {len(MIGRATIONS)})"

@@ -20,29 +20,42 @@ Command = Callable[[sqlite3.Connection], Result]
 
 COMMANDS_WAITING = 64
 
+MOVE_AWAY = (
+    "Move it away with its -wal and -shm files. With a backup in its place, or none, run the same command again: what "
+    "is copied is found."
+)
+
 
 def translated(path: Path, error: sqlite3.Error) -> LedgerError:
     """What went wrong with the file, in a sentence, with what to do."""
     text = str(error)
-    if "full" in text:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what extends it (sqlite.org/rescode.html)
+    if code == sqlite3.SQLITE_FULL:
         return LedgerError(
             f"the disk under the ledger {path} is full. What was committed is safe; nothing was begun after it.",
             advice="Make room and run the same command again: it goes on from there.",
         )
-    if "readonly" in text or "read-only" in text or "unable to open" in text:
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return LedgerError(
-            f"the ledger {path} cannot be written ({text}).",
-            advice="Check the folder's permissions, or name another place with --ledger.",
+            f"the ledger {path} cannot be opened or written ({text}).",
+            advice="Check the permissions of the file and its folder, or name another place with --ledger.",
         )
-    if "disk I/O" in text:
+    if code == sqlite3.SQLITE_IOERR:
         return LedgerError(
             f"the disk under the ledger {path} fails ({text}). What was committed before is safe.",
             advice="Check the disk and its space, then run the same command again.",
         )
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        return LedgerCorrupt(
-            f"the ledger {path} is damaged ({text}); nothing in it is trusted.",
-            advice="Put a backup in its place, or move it away: a run with a new ledger finds what was copied.",
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return LedgerCorrupt(f"the ledger {path} is damaged ({text}); nothing in it is trusted.", advice=MOVE_AWAY)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LedgerError(
+            f"another program holds the ledger {path} ({text}).",
+            advice="Close it (a SQLite shell, a backup) and run the same command again.",
+        )
+    if text.startswith(("no such table", "no such column")):
+        return LedgerError(
+            f"the ledger {path} was written by an older Cartage ({text}).",
+            advice="A run of its plan brings it up to date.",
         )
     return LedgerError(f"the ledger {path} refused a command: {text}.")
 
@@ -50,9 +63,9 @@ def translated(path: Path, error: sqlite3.Error) -> LedgerError:
 class Writer:
     """Runs commands in order. A command's awaiter is released only after its commit."""
 
-    def __init__(self, path: Path, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
-        self._connect = connect
+        self._connection = connection
         self._queue: queue.Queue[tuple[Command[Any], bool, Future[Any]] | None] = queue.Queue()
         self._slots = anyio.Semaphore(COMMANDS_WAITING)
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
@@ -74,7 +87,7 @@ class Writer:
             await anyio.to_thread.run_sync(self._thread.join)
 
     def _run(self) -> None:
-        connection = self._connect()
+        connection = self._connection
         full = False
         while (item := self._queue.get()) is not None:
             command, durable, done = item

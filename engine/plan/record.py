@@ -53,6 +53,7 @@ class Outcome(NamedTuple):
 
     `compared` says in a few words what the proof rests on ("etag", "etag of parts", "CRC64NVME", "size: …").
     `checksum` is a `model.Checksum` as text, where S3 gave one for the target. `requests` counts what it cost.
+    `properties` is "agree" or what of them differs, where both sides' were compared.
     """
 
     key: str
@@ -66,12 +67,14 @@ class Outcome(NamedTuple):
     code: str = ""
     message: str = ""
     xxh3: str = ""
+    properties: str = ""
 
 
 class ObjectRecord(NamedTuple):
     """A whole row, for status, export, receipt and cleanup. Times are epoch milliseconds, 0 where not reached:
     `size_ms`, `digest_ms` and `bytes_ms` when a verification first reached that proof for the target as it is. `xxh3`
-    is the xxh3-128 of the bytes, in hex, once both sides were read."""
+    is the xxh3-128 of the bytes, in hex, once both sides were read; `properties` as in `Outcome`, empty where they were
+    never compared."""
 
     route: str
     key: str
@@ -97,6 +100,7 @@ class ObjectRecord(NamedTuple):
     digest_ms: int
     bytes_ms: int
     xxh3: str = ""
+    properties: str = ""
 
     def proven_ms(self, proof: Proof) -> int:
         """When a verification first found the object at `proof` or better; 0 where none has."""

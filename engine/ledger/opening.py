@@ -1,0 +1,123 @@
+"""A ledger's file made, checked, brought up to date and bound, before anyone writes to it.
+
+A new ledger is made whole under another name and then renamed: a file at the ledger's own place is never half made,
+and an empty one there is one that was cut short.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from engine.errors import LedgerCorrupt, LedgerError, LedgerMismatch
+from engine.ledger.binding import Binding, differences
+from engine.ledger.files import beside, make_private, refuse_foreign, sync_folder, unwritable
+from engine.ledger.schema import migrate
+from engine.ledger.writer import MOVE_AWAY
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that writes. Commits outlive this process; those that are asked to (`Writer.do`) a power cut."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves data in the drive's cache
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(path: Path, binding: Binding) -> tuple[dict[str, int], bool]:
+    """Make the ledger, or check it, bring it up to date and compare what it is bound to. Gives the routes' ids and
+    whether it holds no object yet. The caller holds the lock.
+
+    Raises `LedgerMismatch` with every difference, `LedgerCorrupt`, `LedgerError`, `sqlite3.Error`."""
+    if not path.exists():
+        _create(path, binding)
+    refuse_foreign(path)
+    make_private(path)
+    with closing(connect(path)) as connection:
+        _check(path, connection)
+        _upgrade(path, connection)
+        _compare(path, connection, binding)
+        route_ids = dict(connection.execute("SELECT name, id FROM routes").fetchall())
+        fresh = connection.execute("SELECT 1 FROM objects LIMIT 1").fetchone() is None
+        return route_ids, fresh
+
+
+def _create(path: Path, binding: Binding) -> None:
+    stray = beside(path, "-wal")
+    if stray.exists() and stray.stat().st_size:
+        raise LedgerError(
+            f"{stray} is there, and the ledger {path} that it belongs to is not.",
+            advice="Put the two together again, or move the one away too: what is copied is found.",
+        )
+    new = beside(path, ".new")
+    try:
+        for leftover in (stray, new, beside(new, "-journal")):
+            leftover.unlink(missing_ok=True)
+        make_private(new)
+        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            migrate(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            _bind(connection, binding)
+            connection.execute("COMMIT")
+        new.replace(path)
+        sync_folder(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    trouble = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if trouble != "ok":
+        raise LedgerCorrupt(f"the ledger {path} is damaged ({trouble}); nothing in it is trusted.", advice=MOVE_AWAY)
+
+
+def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
+    try:
+        migrate(connection)
+    except ValueError as error:
+        raise LedgerCorrupt(
+            f"{path} cannot be used as a ledger: {error}.", advice="Name another with --ledger."
+        ) from error
+
+
+def _compare(path: Path, connection: sqlite3.Connection, binding: Binding) -> None:
+    row = connection.execute("SELECT value FROM meta WHERE key = 'binding'").fetchone()
+    if row is None:
+        raise LedgerCorrupt(f"the ledger {path} has no binding: it is not one that Cartage finished.", advice=MOVE_AWAY)
+    different = differences(Binding.from_text(row[0]), binding)
+    if not different:
+        return
+    if not _holds_nothing(connection):
+        raise LedgerMismatch(
+            "\n".join([f"the ledger {path} is bound to something else:", *(f"  - {line}" for line in different)]),
+            advice="Go back to what it is bound to, or start a new ledger with --ledger: what is copied is found.",
+        )
+    connection.execute("BEGIN IMMEDIATE")
+    for name in ("notes", "tallies", "routes", "meta"):
+        connection.execute(f"DELETE FROM {name}")
+    _bind(connection, binding)
+    connection.execute("COMMIT")
+
+
+def _holds_nothing(connection: sqlite3.Connection) -> bool:
+    """Nothing was decided, begun, accepted or kept: after a plan that was looked at and then mended, say."""
+    return all(
+        connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() is None
+        for name in ("objects", "uploads", "acceptances", "keeps")
+    )
+
+
+def _bind(connection: sqlite3.Connection, binding: Binding) -> None:
+    connection.execute("INSERT INTO meta (key, value) VALUES ('binding', ?)", (binding.text,))
+    connection.executemany(
+        "INSERT INTO routes (name, source, target, digest) VALUES (?, ?, ?, ?)",
+        [(item.name, item.source, item.target, item.digest) for item in binding.routes],
+    )
