@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -12,13 +12,15 @@ from typing import Literal
 from engine.errors import UsageError
 from engine.events import Listener, ignore
 from engine.plan.document import Connection
-from engine.s3.boto_store import BotoStore
 from engine.s3.session import Session
 from engine.store import ObjectStore
 from engine.transfer.pipeline import Gauges
 from engine.transfer.retrying import RetryingStore, RetryPolicy
 
 StoreKind = Literal["wire", "boto"]
+
+SPARE_CONNECTIONS = 64
+"""For listings and looks beside the copies, so that they never wait in line for one."""
 
 CONCURRENCY: dict[StoreKind, int] = {"wire": 1024, "boto": 128}
 """Copies under way at once unless told otherwise. The wire: at 9,000 requests a second of 100 ms each, 900 are in
@@ -69,14 +71,31 @@ class OpenStore:
 @asynccontextmanager
 async def open_store(connection: Connection, options: Options) -> AsyncIterator[OpenStore]:
     """Open the store that the options ask for. Raises `UsageError` and what credentials raise."""
-    async with Session(options.connection(connection), max_connections=options.workers) as session:
-        store: ObjectStore = BotoStore(session)
-        retrying = RetryingStore(store, RetryPolicy(give_up_after_s=options.give_up_after_s))
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(
+            Session(options.connection(connection), max_connections=options.workers)
+        )
+        store, refresh = await _plane(stack, session, options)
+        retrying = RetryingStore(store, RetryPolicy(give_up_after_s=options.give_up_after_s), refresh=refresh)
 
         def gauges() -> Gauges:
             return Gauges(retrying.requests, retrying.throttled)
 
         yield OpenStore(retrying, session, session.endpoint, gauges)
+
+
+async def _plane(
+    stack: AsyncExitStack, session: Session, options: Options
+) -> tuple[ObjectStore, Callable[[], Awaitable[None]]]:
+    """The store that the options name, and what looks for fresh credentials for it. Only one is loaded."""
+    if options.store == "boto":
+        from engine.s3.boto_store import BotoStore
+
+        return BotoStore(session), session.refresh
+    from engine.s3.wire_store import WireStore
+
+    wire = await stack.enter_async_context(WireStore(session, max_connections=options.workers + SPARE_CONNECTIONS))
+    return wire, wire.refresh
 
 
 def now_ms() -> int:

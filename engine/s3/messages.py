@@ -85,6 +85,10 @@ GET_TAGS = Operation("GetObjectTagging", "GET", harmless=True)
 PUT_TAGS = Operation("PutObjectTagging", "PUT", harmless=True)
 DELETE = Operation("DeleteObject", "DELETE")
 DELETE_MANY = Operation("DeleteObjects", "POST")
+HEAD_BUCKET = Operation("HeadBucket", "HEAD", harmless=True, bodiless=True)
+GET_VERSIONING = Operation("GetBucketVersioning", "GET", harmless=True)
+GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", harmless=True)
+GET_ACL = Operation("GetBucketAcl", "GET", harmless=True)
 
 _IS_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch  # RFC 9110, 5.6.2: token
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
@@ -255,6 +259,15 @@ def delete_objects(request: DeleteObjects) -> Call:
     body = delete_xml(request.bucket, request.keys)
     headers = {"content-md5": _md5(body), "content-type": "application/xml"}
     return _with_body(_call(DELETE_MANY, ref, "delete", headers), body)
+
+
+# --- the bucket -------------------------------------------------------------------------------------------
+
+
+def of_bucket(operation: Operation, bucket: str) -> Call:
+    """HeadBucket, or the reading of one of a bucket's settings."""
+    query = {GET_VERSIONING: "versioning", GET_LIFECYCLE: "lifecycle", GET_ACL: "acl"}.get(operation, "")
+    return _call(operation, ObjectRef(bucket, ""), query, {})
 
 
 # --- their parts ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
+from urllib.parse import unquote_plus
 
 from engine.errors import Ambiguous, StoreError
 from engine.model import (
@@ -20,6 +21,7 @@ from engine.model import (
     ObjectLock,
     Properties,
     UploadedPart,
+    UploadInfo,
 )
 from engine.s3 import xml
 from engine.s3.classify import classify
@@ -101,14 +103,15 @@ def cut_short(call: Call) -> Ambiguous:
 
 
 def read_document(call: Call, answer: Answer, region: str, root: str) -> xml.Document:
-    """A successful answer's document. Raises what an `<Error>` in it means, `Ambiguous` for any other root."""
+    """A successful answer's document. Raises what an `<Error>` in it means, `Ambiguous` for any root but `root` (empty:
+    any will do)."""
     try:
         document = xml.read(xml.decode(answer.body))
     except xml.NotXml as error:
         raise unreadable(call, error) from error
     if document.name == "Error":
         raise error_of(call, answer, region)
-    if document.name != root:
+    if root and document.name != root:
         raise unreadable(call, f"<{document.name}> where <{root}> was due")
     return document
 
@@ -179,6 +182,27 @@ def listed_parts(document: xml.Document) -> list[UploadedPart]:
             UploadedPart(int(fields["PartNumber"]), bare(fields["ETag"]), int(fields["Size"]), checksums(fields))
         )
     return parts
+
+
+def listed_uploads(document: xml.Document, *, encoded: bool) -> list[UploadInfo]:
+    """The lines of ListMultipartUploads; `encoded`: keys as encoding-type=url has them."""
+    found = []
+    for item in document.all("Upload"):
+        fields = item.fields()
+        owner, initiator = (next((part.text("ID") for part in item.all(name)), "") for name in ("Owner", "Initiator"))
+        key = key_text(fields["Key"], encoded=encoded)
+        found.append(UploadInfo(key, fields["UploadId"], moment(fields.get("Initiated", "")), owner, initiator))
+    return found
+
+
+def key_text(text: str, *, encoded: bool) -> str:
+    """A key of a listing: form encoding, in which a space is "+", where the answer says so. Raises UnicodeDecodeError
+    for one that is no UTF-8."""
+    return unquote_plus(text, errors="strict") if encoded else text
+
+
+def tag_set(document: xml.Document) -> tuple[tuple[str, str], ...]:
+    return tuple((tag.text("Key"), tag.text("Value")) for tags in document.all("TagSet") for tag in tags.all("Tag"))
 
 
 def delete_report(call: Call, answer: Answer, region: str) -> DeleteReport:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from engine.errors import UsageError
 from engine.plan.document import Connection
@@ -36,6 +37,9 @@ DOMAINS = {
 }
 """Where the regions of AWS's partitions are, by their beginning (botocore's partitions.json); all others are under
 amazonaws.com."""
+
+
+_PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").fullmatch
 
 
 class Credentials(NamedTuple):
@@ -244,6 +248,10 @@ class Session:
     async def address(self, bucket: str) -> Address:
         """Where this bucket's requests go. Costs no request but what `bucket_region` costs."""
         region = await self.bucket_region(bucket)
+        named = urlsplit(self._named_endpoint())
+        if self.path_style and named.scheme in ("http", "https") and named.hostname and _PLAIN_BUCKET(bucket):
+            # All that botocore would make of it: a test holds the two together.
+            return Address(f"{named.scheme}://{_without_default_port(named)}", f"{named.path}/{bucket}/", region)
         client = await self.client(region)
         # A URL made for a key of one letter shows what comes before every key; nothing is sent.
         url = urlsplit(await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
@@ -333,6 +341,11 @@ class _Direct:
 
 def _no_redirect(context: dict[str, Any], **_: Any) -> None:
     context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _without_default_port(url: SplitResult) -> str:
+    default = {"http": 80, "https": 443}[url.scheme]
+    return url.netloc.removesuffix(f":{default}") if url.port == default else url.netloc
 
 
 def _domain(region: str) -> str:
