@@ -14,6 +14,7 @@ from engine.events import Listener, ignore
 from engine.plan.document import Connection
 from engine.s3.session import Session
 from engine.store import ObjectStore
+from engine.transfer.pacing import PacedStore
 from engine.transfer.pipeline import Gauges
 from engine.transfer.retrying import RetryingStore, RetryPolicy
 
@@ -76,10 +77,12 @@ async def open_store(connection: Connection, options: Options) -> AsyncIterator[
             Session(options.connection(connection), max_connections=options.workers)
         )
         store, refresh = await _plane(stack, session, options)
-        retrying = RetryingStore(store, RetryPolicy(give_up_after_s=options.give_up_after_s), refresh=refresh)
+        paced = PacedStore(store, max_rps=options.max_rps, concurrency=options.concurrency)
+        retrying = RetryingStore(paced, RetryPolicy(give_up_after_s=options.give_up_after_s), refresh=refresh)
 
         def gauges() -> Gauges:
-            return Gauges(retrying.requests, retrying.throttled)
+            pace = paced.statistics()
+            return Gauges(retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight)
 
         yield OpenStore(retrying, session, session.endpoint, gauges)
 

@@ -1,0 +1,216 @@
+"""Requests paced by a governor: one for each bucket and direction of the endpoint that the store speaks to.
+
+It sits below the retry layer, so that every attempt is paced and every SlowDown is heard, also one inside a 200. A
+request that may go at once costs two synchronous calls. The others wait in one queue for each governor, first come
+first served, which a single timer serves: an event loop's timer fires once a millisecond at best, and whatever slots
+have come by then are used together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from math import inf
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from engine.errors import Ambiguous, StoreError, Throttled, Unavailable
+from engine.store import ObjectStore, StoreDecorator
+from engine.transfer.governor import Governor, GovernorStatistics
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+Clock = Callable[[], float]
+
+
+class Timer(Protocol):
+    """What `call_later` gives: an alarm that can be called off."""
+
+    def cancel(self) -> None: ...
+
+
+CallLater = Callable[[float, Callable[[], None]], Timer]
+
+READS = frozenset(
+    {
+        "ListObjectsV2",
+        "HeadObject",
+        "GetObject",
+        "GetObjectTagging",
+        "ListParts",
+        "ListMultipartUploads",
+        "GetBucketLocation",
+    }
+)
+"""S3 counts GET and HEAD apart from COPY, PUT, POST and DELETE ("Best practices design patterns: optimizing Amazon S3
+performance")."""
+
+BUCKET_OF: dict[str, Callable[[Any], str]] = {
+    "ListObjectsV2": attrgetter("bucket"),
+    "ListMultipartUploads": attrgetter("bucket"),
+    "DeleteObjects": attrgetter("bucket"),
+    "HeadObject": attrgetter("ref.bucket"),
+    "GetObject": attrgetter("ref.bucket"),
+    "PutObject": attrgetter("ref.bucket"),
+    "PutObjectTagging": attrgetter("ref.bucket"),
+    "DeleteObject": attrgetter("ref.bucket"),
+    "GetObjectTagging": attrgetter("bucket"),
+    "CopyObject": attrgetter("target.bucket"),
+    "CreateMultipartUpload": attrgetter("target.bucket"),
+    "AbortMultipartUpload": attrgetter("target.bucket"),
+    "ListParts": attrgetter("target.bucket"),
+    "UploadPartCopy": attrgetter("upload.target.bucket"),
+    "UploadPart": attrgetter("upload.target.bucket"),
+    "CompleteMultipartUpload": attrgetter("upload.target.bucket"),
+    "GetBucketLocation": str,
+}
+
+
+class PacingStatistics(NamedTuple):
+    """A snapshot over all governors. `rate_rps` is what writes are paced at, or reads where nothing was written yet."""
+
+    rate_rps: float
+    in_flight: int
+    waiting: int
+
+
+class Lane:
+    """One governor and those who wait for it. All of it runs on the event loop, and none of it waits.
+
+    `try_send`, or `wait` where that gives None; then exactly one of `answered` and `lost` for each request sent."""
+
+    def __init__(self, governor: Governor, clock: Clock, call_later: CallLater | None = None) -> None:
+        self._governor = governor
+        self._clock = clock
+        self._call_later = call_later
+        self._waiting: deque[asyncio.Future[float]] = deque()
+        self._timer: Timer | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def statistics(self) -> GovernorStatistics:
+        return self._governor.statistics()
+
+    def try_send(self) -> float | None:
+        """The time of sending, if the request may go now; None where it has to wait."""
+        if self._waiting:
+            return None
+        now = self._clock()
+        if self._governor.next_send_s(now) > now:
+            return None
+        self._governor.on_sent(now)
+        return now
+
+    async def wait(self) -> float:
+        """Wait for a slot; gives the time of sending. Cancelled, it leaves no trace: a slot that had come already goes
+        to the next in line."""
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        if self._timer is None:
+            self._serve()
+        try:
+            return await future
+        except BaseException:
+            if future.done() and not future.cancelled():
+                self._governor.give_back()
+            else:
+                with suppress(ValueError):  # _serve may have left it out already
+                    self._waiting.remove(future)
+            self._serve()
+            raise
+
+    def answered(self, sent_at: float, throttled: bool) -> None:
+        self._governor.on_answer(self._clock(), sent_at, throttled)
+        if self._waiting and self._timer is None:
+            self._serve()
+
+    def lost(self) -> None:
+        self._governor.on_lost()
+        if self._waiting and self._timer is None:
+            self._serve()
+
+    def _serve(self) -> None:
+        """Let go whoever may, and set the one timer for the next."""
+        governor, waiting = self._governor, self._waiting
+        now = self._clock()
+        while waiting:
+            if waiting[0].done():
+                waiting.popleft()  # cancelled while it waited, and not removed yet
+                continue
+            slot = governor.next_send_s(now)
+            if slot > now:
+                if self._timer is None and slot < inf:  # infinity: an answer has to come first, and will call
+                    call_later = self._call_later or asyncio.get_running_loop().call_later
+                    self._timer = call_later(slot - now, self._on_timer)
+                return
+            governor.on_sent(now)
+            waiting.popleft().set_result(now)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._serve()
+
+
+class PacedStore(StoreDecorator):
+    """Sends each request when its governor lets it. `max_rps` and `concurrency` bound each governor from above."""
+
+    def __init__(
+        self,
+        inner: ObjectStore,
+        *,
+        max_rps: float | None = None,
+        concurrency: int | None = None,
+        clock: Clock = time.monotonic,
+        call_later: CallLater | None = None,
+    ) -> None:
+        super().__init__(inner)
+        self._max_rps = max_rps
+        self._concurrency = concurrency
+        self._clock = clock
+        self._call_later = call_later
+        self._reads: dict[str, Lane] = {}
+        self._writes: dict[str, Lane] = {}
+
+    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+        lanes = self._reads if operation in READS else self._writes
+        bucket = BUCKET_OF[operation](request)
+        lane = lanes.get(bucket)
+        if lane is None:
+            lane = lanes[bucket] = self._new_lane()
+        sent_at = lane.try_send()
+        if sent_at is None:
+            sent_at = await lane.wait()
+        try:
+            answer = await method(request)
+        except (Ambiguous, Unavailable):
+            lane.lost()  # nothing is known of what S3 thought of it
+            raise
+        except StoreError as error:
+            lane.answered(sent_at, isinstance(error, Throttled))
+            raise
+        except BaseException:
+            lane.lost()
+            raise
+        lane.answered(sent_at, False)
+        return answer
+
+    def _new_lane(self) -> Lane:
+        governor = Governor(max_rps=self._max_rps, concurrency=self._concurrency)
+        return Lane(governor, self._clock, self._call_later)
+
+    def statistics(self) -> PacingStatistics:
+        writes = [lane.statistics() for lane in self._writes.values()]
+        reads = [lane.statistics() for lane in self._reads.values()]
+        return PacingStatistics(
+            sum(item.rate_rps for item in writes or reads),
+            sum(item.in_flight for item in [*writes, *reads]),
+            sum(lane.waiting for lane in [*self._writes.values(), *self._reads.values()]),
+        )
