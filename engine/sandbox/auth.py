@@ -1,0 +1,181 @@
+"""Who signed a request, and whether: SigV4 recomputed by botocore's own signer, and the refusals S3 has for it.
+
+`Verifier.check` raises S3Error; what it returns is the chain that the chunks of a signed streaming body go on from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from engine.sandbox.addressing import Target
+from engine.sandbox.clock import iso_text
+from engine.sandbox.refusals import S3Error
+
+SKEW_S = 15 * 60
+STREAMING = "STREAMING-"
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256\s+Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})"
+).fullmatch
+_DATE = "%Y%m%dT%H%M%SZ"
+_EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+_HEX_SHA256 = re.compile(r"[0-9a-f]{64}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One access key. `expires` is in the sandbox's time (0: never)."""
+
+    access_key: str
+    secret_key: str
+    token: str = ""
+    expires: float = 0.0
+
+
+class Chain(NamedTuple):
+    """What signs the chunks of a streaming body: the day's key, the scope, and the request's own signature."""
+
+    signing_key: bytes
+    timestamp: str
+    scope: str
+    seed_signature: str
+
+    def next_signature(self, previous: str, chunk: bytes) -> str:
+        text = "\n".join(
+            [
+                "AWS4-HMAC-SHA256-PAYLOAD",
+                self.timestamp,
+                self.scope,
+                previous,
+                _EMPTY_SHA256,
+                hashlib.sha256(chunk).hexdigest(),
+            ]
+        )
+        return hmac.new(self.signing_key, text.encode(), hashlib.sha256).hexdigest()
+
+
+class _Signer(S3SigV4Auth):  # type: ignore[misc]
+    """botocore's signer, which signs the headers that the request says it signed."""
+
+    def headers_to_sign(self, request: Any) -> Any:
+        return request.headers
+
+
+class Verifier:
+    """Knows the keys, and checks a request against the one that it names."""
+
+    def __init__(self, region: str, keys: tuple[Key, ...]) -> None:
+        self._region = region
+        self.keys = {key.access_key: key for key in keys}
+
+    def check(self, method: str, target: Target, headers: dict[str, str], body: bytes, now: float) -> Chain:
+        """Raise S3Error unless the request was signed with a known key, for this region, about now."""
+        authorization = headers.get("authorization", "")
+        if not authorization:
+            raise S3Error("AccessDenied")
+        found = _AUTHORIZATION(authorization)
+        if found is None:
+            raise S3Error("AuthorizationHeaderMalformed")
+        credential, signed_headers, signature = found.groups()
+        access_key, day = self._read_credential(credential)
+        timestamp = _check_date(headers, day, now)
+        key = self._find_key(access_key, headers, now)
+        payload = headers.get("x-amz-content-sha256")
+        if payload is None:
+            raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+        names = signed_headers.split(";")
+        _check_coverage(names, headers)
+        signer = _Signer(Credentials(key.access_key, key.secret_key, key.token or None), "s3", self._region)
+        request = AWSRequest(
+            method=method,
+            url="http://sandbox" + target.path,
+            params=target.pairs,
+            headers={name: headers[name] for name in names if name in headers},
+        )
+        request.context["timestamp"] = timestamp
+        to_sign = signer.string_to_sign(request, signer.canonical_request(request))
+        if not hmac.compare_digest(signer.signature(to_sign, request), signature):
+            raise S3Error("SignatureDoesNotMatch", details=(("AWSAccessKeyId", access_key), ("StringToSign", to_sign)))
+        if _HEX_SHA256(payload):
+            computed = hashlib.sha256(body).hexdigest()
+            if computed != payload:
+                details = (("ClientComputedContentSHA256", payload), ("S3ComputedContentSHA256", computed))
+                raise S3Error("XAmzContentSHA256Mismatch", details=details)
+        elif payload != "UNSIGNED-PAYLOAD" and not payload.startswith(STREAMING):
+            raise S3Error("InvalidArgument", "x-amz-content-sha256 must be a hash, UNSIGNED-PAYLOAD or STREAMING-…")
+        return Chain(_signing_key(key.secret_key, day, self._region), timestamp, self._scope(day), signature)
+
+    def _scope(self, day: str) -> str:
+        return f"{day}/{self._region}/s3/aws4_request"
+
+    def _read_credential(self, credential: str) -> tuple[str, str]:
+        """Access key and day of AKID/day/region/s3/aws4_request."""
+        pieces = credential.split("/")
+        if len(pieces) != 5 or pieces[3:] != ["s3", "aws4_request"]:
+            raise S3Error("AuthorizationHeaderMalformed")
+        access_key, day, region = pieces[:3]
+        if region != self._region:
+            raise S3Error(
+                "AuthorizationHeaderMalformed",
+                f"The authorization header is malformed; the region '{region}' is wrong; expecting '{self._region}'",
+                details=(("Region", self._region),),
+                headers=(("x-amz-bucket-region", self._region),),
+            )
+        return access_key, day
+
+    def _find_key(self, access_key: str, headers: dict[str, str], now: float) -> Key:
+        key = self.keys.get(access_key)
+        if key is None:
+            raise S3Error("InvalidAccessKeyId", details=(("AWSAccessKeyId", access_key),))
+        if headers.get("x-amz-security-token", "") != key.token:
+            raise S3Error("InvalidToken")
+        if key.expires and now >= key.expires:
+            raise S3Error("ExpiredToken")
+        return key
+
+
+def _check_date(headers: dict[str, str], day: str, now: float) -> str:
+    timestamp = headers.get("x-amz-date", "")
+    try:
+        sent = datetime.strptime(timestamp, _DATE).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header") from None
+    if abs(sent - now) > SKEW_S:
+        raise S3Error(
+            "RequestTimeTooSkewed",
+            details=(
+                ("RequestTime", timestamp),
+                ("ServerTime", iso_text(int(now))),
+                ("MaxAllowedSkewMilliseconds", str(SKEW_S * 1000)),
+            ),
+        )
+    if not timestamp.startswith(day):
+        raise S3Error("AuthorizationHeaderMalformed", "The day of the credential is not the day of the request.")
+    return timestamp
+
+
+def _check_coverage(names: list[str], headers: dict[str, str]) -> None:
+    """S3 takes no header of its own that was not signed, nor a request whose host was not."""
+    if "host" not in names:
+        raise S3Error("AccessDenied", "There were headers present in the request which were not signed: host")
+    if missing := [name for name in headers if name.startswith("x-amz-") and name not in names]:
+        raise S3Error(
+            "AccessDenied",
+            "There were headers present in the request which were not signed",
+            details=(("HeadersNotSigned", ", ".join(missing)),),
+        )
+
+
+def _signing_key(secret_key: str, day: str, region: str) -> bytes:
+    running = f"AWS4{secret_key}".encode()
+    for text in (day, region, "s3", "aws4_request"):
+        running = hmac.new(running, text.encode(), hashlib.sha256).digest()
+    return running

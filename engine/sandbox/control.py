@@ -1,0 +1,234 @@
+"""What the sandbox's parent may ask of it beside S3: scenes, counts, faults, time. A listener and a secret of its own.
+
+Each command is a function of its arguments (JSON) that gives JSON; `COMMANDS` names them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import json
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from engine.sandbox import bodies
+from engine.sandbox.connection import Connection, Received
+from engine.sandbox.exchange import Request
+from engine.sandbox.faults import FaultRule, Kind
+from engine.sandbox.records import Bucket
+from engine.sandbox.reference import fill, fill_reference
+from engine.sandbox.refusals import S3Error
+from engine.sandbox.rules import handle
+from engine.sandbox.server import Front
+
+SECRET_HEADER = "x-cartage-secret"
+PATH = b"/_cartage/"
+
+Arguments = dict[str, Any]
+
+
+class Control:
+    """The handler of the control listener. `refuse` stops the S3 listener for a while; `quit` ends the process."""
+
+    body_limit = 64 << 20
+    wants_heads = False
+
+    def __init__(
+        self, front: Front, secret: str, refuse: Callable[[float], None], quit_now: Callable[[], None]
+    ) -> None:
+        self._front = front
+        self._secret = secret
+        self._refuse = refuse
+        self._quit = quit_now
+        self.connections: set[Connection] = set()
+
+    def take_head(self, connection: Connection, received: Received) -> bool:
+        return True
+
+    def take(self, connection: Connection, received: Received) -> None:
+        status, body = self._answer(received)
+        text = json.dumps(body).encode()
+        head = f"HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+        connection.finish(head.encode() + text)
+
+    def _answer(self, received: Received) -> tuple[int, Any]:
+        if not hmac.compare_digest(received.headers.get(SECRET_HEADER, "").encode(), self._secret.encode()):
+            return 403, {"error": "not for you"}
+        name = received.target.removeprefix(PATH).decode("ascii", "replace")
+        command = COMMANDS.get(name)
+        if command is None or received.method != "POST":
+            return 404, {"error": f"no such command: {name}"}
+        try:
+            return 200, command(self, json.loads(received.body or b"{}"))
+        except S3Error as error:
+            return 400, {"error": str(error)}
+        except Exception as error:  # goes to the caller, who raises it
+            traceback.print_exc()
+            return 500, {"error": f"{type(error).__name__}: {error}"}
+
+    # --- scenes ---
+
+    def reference(self, arguments: Arguments) -> Any:
+        return fill_reference(self._front.account, **arguments)
+
+    def fill(self, arguments: Arguments) -> Any:
+        return fill(self._front.account, **arguments) or {}
+
+    def bucket(self, arguments: Arguments) -> Any:
+        """Make a bucket, or set what one is: versioning ("Enabled"), lifecycle (XML), legacy_checksums, ownership."""
+        account = self._front.account
+        name = arguments["name"]
+        held = account.buckets.get(name)
+        if held is None:
+            held = account.buckets[name] = Bucket(name, account.region, account.clock.now())
+        for setting in ("versioning", "legacy_checksums", "ownership", "region"):
+            if setting in arguments:
+                setattr(held, setting, arguments[setting])
+        if "lifecycle" in arguments:
+            held.lifecycle = arguments["lifecycle"].encode()
+        return {}
+
+    def put(self, arguments: Arguments) -> Any:
+        """Write an object: `text`, `base64` or `size` virtual-looking bytes, with `headers`. Works on an existing one
+        too: that is how a source changes behind a run's back."""
+        if "base64" in arguments:
+            body = base64.b64decode(arguments["base64"])
+        elif "text" in arguments:
+            body = arguments["text"].encode()
+        else:
+            seed = arguments.get("seed", self._front.account.next_number())
+            body = bodies.read_all(bodies.Stream(seed, arguments["size"]))
+        headers = {name.lower(): value for name, value in arguments.get("headers", {}).items()}
+        headers["content-length"] = str(len(body))
+        reply = self._obey("PutObject", "PUT", arguments["bucket"], arguments["key"], headers, body)
+        return {"etag": dict(reply.headers).get("ETag", "").strip('"')}
+
+    def delete(self, arguments: Arguments) -> Any:
+        self._obey("DeleteObject", "DELETE", arguments["bucket"], arguments["key"], {}, b"")
+        return {}
+
+    def damage(self, arguments: Arguments) -> Any:
+        """Give an object other bytes of the same length, and leave everything that S3 says about it as it was: what
+        only reading the bytes can find."""
+        stored = self._front.account.buckets[arguments["bucket"]].objects.get(arguments["key"])
+        if stored is None:
+            raise S3Error("NoSuchKey")
+        stored.content = bodies.Stream(-self._front.account.next_number(), stored.size)
+        return {}
+
+    def _obey(self, operation: str, method: str, bucket: str, key: str, headers: dict[str, str], body: bytes) -> Any:
+        return handle(self._front.account, Request(operation, method, bucket, key, {}, headers, body))
+
+    # --- what there is ---
+
+    def dump(self, arguments: Arguments) -> Any:
+        """Keys with ETag and size under a prefix, in order."""
+        objects = self._front.account.buckets[arguments["bucket"]].objects
+        prefix = arguments.get("prefix", "")
+        found = []
+        for key in objects.from_key(prefix, inclusive=True):
+            if not key.startswith(prefix):
+                break
+            stored = objects.get(key)
+            if stored is not None:
+                found.append([key, stored.etag, stored.size])
+        return {"objects": found}
+
+    def uploads(self, arguments: Arguments) -> Any:
+        """Uploads under way, in every bucket or in one."""
+        return {
+            "uploads": [
+                {"bucket": bucket.name, "key": upload.key, "id": upload.upload_id, "parts": sorted(upload.parts)}
+                for bucket in self._front.account.buckets.values()
+                if arguments.get("bucket", bucket.name) == bucket.name
+                for upload in bucket.uploads.values()
+            ]
+        }
+
+    def stats(self, arguments: Arguments) -> Any:
+        front = self._front
+        return front.statistics.as_json() | {
+            "connections": len(front.connections),
+            "faults": front.schedule.totals(),
+        }
+
+    def writes(self, arguments: Arguments) -> Any:
+        """Keys written more than once (the setting count_writes)."""
+        return {"repeated": self._front.statistics.repeated_writes()}
+
+    def fault_log(self, arguments: Arguments) -> Any:
+        return {"log": self._front.schedule.log}
+
+    def reset_stats(self, arguments: Arguments) -> Any:
+        self._front.statistics.reset()
+        return {}
+
+    # --- manners, faults, time ---
+
+    def settings(self, arguments: Arguments) -> Any:
+        """Change settings from now on; the counts of faults begin anew."""
+        self._front.apply(self._front.settings.changed(arguments))
+        return self._front.settings.as_json() | {"secret_key": ""}
+
+    def storm(self, arguments: Arguments) -> Any:
+        """SlowDown for `seconds` from now, with `probability`; the rules there were stay, and begin anew."""
+        front = self._front
+        rule = FaultRule(
+            kind=arguments.get("kind", Kind.STATUS_503),
+            operation=arguments.get("operation", "*"),
+            probability=arguments.get("probability", 0.9),
+            to_s=arguments["seconds"],
+        )
+        front.apply(replace(front.settings, faults=(rule, *front.settings.faults)))
+        return {}
+
+    def refuse_connections(self, arguments: Arguments) -> Any:
+        """Close the listener and every connection; listen again after `seconds`."""
+        self._refuse(float(arguments["seconds"]))
+        return {}
+
+    def advance_clock(self, arguments: Arguments) -> Any:
+        front = self._front
+        offset_s = front.settings.clock_offset_s + arguments["seconds"]
+        front.settings = replace(front.settings, clock_offset_s=offset_s)
+        front.account.clock.offset_s = offset_s
+        return {"now": time.time() + offset_s}
+
+    def credentials(self, arguments: Arguments) -> Any:
+        """A further key: with `token` and `lifetime_s` a temporary one."""
+        token = arguments.get("token", "")
+        access_key, secret_key, expires = self._front.add_key(float(arguments.get("lifetime_s", 0)), token)
+        return {"access_key": access_key, "secret_key": secret_key, "session_token": token, "expires": expires}
+
+    def quit(self, arguments: Arguments) -> Any:
+        asyncio.get_running_loop().call_soon(self._quit)
+        return {}
+
+
+COMMANDS: dict[str, Callable[[Control, Arguments], Any]] = {
+    function.__name__: function
+    for function in (
+        Control.reference,
+        Control.fill,
+        Control.bucket,
+        Control.put,
+        Control.delete,
+        Control.damage,
+        Control.dump,
+        Control.uploads,
+        Control.stats,
+        Control.writes,
+        Control.fault_log,
+        Control.reset_stats,
+        Control.settings,
+        Control.storm,
+        Control.refuse_connections,
+        Control.advance_clock,
+        Control.credentials,
+        Control.quit,
+    )
+}

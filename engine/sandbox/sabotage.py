@@ -1,0 +1,223 @@
+"""Faults carried out: what a struck request does to the objects, what it is answered, and how the bytes are spoiled."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Callable
+
+from engine.sandbox import bodies, wording
+from engine.sandbox.addressing import copy_source_of
+from engine.sandbox.connection import Connection
+from engine.sandbox.exchange import Headers, Reply, Request
+from engine.sandbox.faults import FaultRule, Kind, Subject
+from engine.sandbox.records import Account
+from engine.sandbox.refusals import S3Error
+
+Obey = Callable[[Request], Reply]
+
+OTHER_REGION = "eu-central-1"
+_XML: Headers = (("Content-Type", "application/xml"),)
+_ENTRY = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
+_KEY = re.compile(rb"<Key>.*?</Key>", re.DOTALL)
+_NEXT_TOKEN = re.compile(rb"<NextContinuationToken>.*?</NextContinuationToken>", re.DOTALL)
+_DETAILS = ("partNumber", "continuation-token", "start-after", "part-number-marker", "key-marker", "prefix")
+
+_WIRE = frozenset(
+    {
+        Kind.RESET_SERVED,
+        Kind.HANG,
+        Kind.CUT_STATUS,
+        Kind.CUT_HEADERS,
+        Kind.CUT_CHUNK,
+        Kind.CUT_BODY,
+        Kind.SLOW_BYTES,
+        Kind.WRONG_LENGTH,
+        Kind.CLOSE,
+        Kind.CLOSE_IDLE,
+    }
+)
+_CODES = {
+    Kind.STATUS_500: "InternalError",
+    Kind.STATUS_503: "SlowDown",
+    Kind.STATUS_409: "ConditionalRequestConflict",
+    Kind.STATUS_412: "PreconditionFailed",
+    Kind.STATUS_404: "NoSuchKey",
+    Kind.STATUS_403: "AccessDenied",
+    Kind.EXPIRED_TOKEN: "ExpiredToken",
+    Kind.REDIRECT_301: "PermanentRedirect",
+    Kind.REDIRECT_307: "TemporaryRedirect",
+}
+
+
+def subject_of(operation: str, bucket: str, key: str, query: dict[str, str]) -> Subject:
+    """What a request is about, for the schedule."""
+    return Subject(operation, bucket, key, "&".join(query[name] for name in _DETAILS if name in query) if query else "")
+
+
+def spoils_the_wire(rule: FaultRule) -> bool:
+    """Whether the fault is in how the answer is sent, not in what it says."""
+    return rule.kind in _WIRE
+
+
+def carry_out(rule: FaultRule, request: Request, account: Account, obey: Obey, request_id: str) -> Reply:
+    """Carry a struck request out, or not, and give the answer that the fault wants. `obey` is the honest way."""
+    kind = Kind(rule.kind)
+    if kind in _WIRE:
+        return obey(request)
+    if kind in _CODES or kind in (Kind.EMPTY_503, Kind.ERROR_IN_200, Kind.EMPTY_200, Kind.HTML_200):
+        if rule.served:
+            obey(request)
+        return _answer(rule, kind, request, request_id)
+    if kind == Kind.UPLOAD_VANISHED:
+        _vanish(account, request)
+    elif kind == Kind.SOURCE_CHANGED:
+        _overwrite(account, obey, *copy_source_of(request.headers))
+    elif kind == Kind.TARGET_APPEARS:
+        _overwrite(account, obey, request.bucket, request.key)
+    reply = obey(request)
+    if kind == Kind.TARGET_REPLACED:
+        _overwrite(account, obey, request.bucket, request.key)
+    elif kind.startswith("page-") and isinstance(reply.body, bytes):
+        token = request.query.get("continuation-token", "")
+        return reply._replace(body=spoil_page(kind, reply.body, token))
+    return reply
+
+
+def _answer(rule: FaultRule, kind: Kind, request: Request, request_id: str) -> Reply:
+    if kind == Kind.EMPTY_503:
+        return Reply(503)
+    if kind == Kind.EMPTY_200:
+        return Reply(200, _XML)
+    if kind == Kind.HTML_200:
+        return Reply(200, (("Content-Type", "text/html"),), b"<html><body><h1>It works!</h1></body></html>")
+    if kind == Kind.ERROR_IN_200:
+        return Reply(200, _XML, wording.error_body(S3Error(rule.code or "InternalError"), request_id))
+    code = _CODES[kind]
+    if kind == Kind.STATUS_412:
+        error = S3Error(code, details=(("Condition", rule.code),) if rule.code else ())
+    elif kind in (Kind.REDIRECT_301, Kind.REDIRECT_307):
+        host = f"{request.bucket}.s3.{OTHER_REGION}.amazonaws.com"
+        error = S3Error(
+            code,
+            details=(("Endpoint", host), ("Bucket", request.bucket)),
+            headers=(("x-amz-bucket-region", OTHER_REGION), ("Location", f"https://{host}/")),
+        )
+    elif kind == Kind.STATUS_404:
+        error = S3Error(code, details=(("Key", request.key),))
+    else:
+        error = S3Error(rule.code or code) if kind in (Kind.STATUS_503, Kind.STATUS_500) else S3Error(code)
+    return wording.error_reply(error, request_id)
+
+
+# --- what happens to the objects ---
+
+
+def _overwrite(account: Account, obey: Obey, bucket: str, key: str) -> None:
+    """Somebody else writes to the key: other bytes, of the same length where that is small."""
+    held = account.buckets.get(bucket)
+    if held is None or not key:
+        return
+    before = held.objects.get(key)
+    number = account.next_number()
+    size = before.size if before is not None and 0 < before.size <= bodies.CELL_BYTES else 48
+    body = bodies.read_all(bodies.Stream(-number, size))
+    obey(Request("PutObject", "PUT", bucket, key, {}, {"content-length": str(len(body))}, body))
+
+
+def _vanish(account: Account, request: Request) -> None:
+    held = account.buckets.get(request.bucket)
+    if held is not None:
+        held.uploads.pop(request.query.get("uploadId", ""), None)
+
+
+# --- what a page says ---
+
+
+def spoil_page(kind: Kind, body: bytes, token: str) -> bytes:
+    """A page of a listing, spoiled. A page with too few entries for it stays as it is."""
+    if kind == Kind.PAGE_REPEATS:
+        said = b"<NextContinuationToken>" + token.encode() + b"</NextContinuationToken>"
+        return _NEXT_TOKEN.sub(lambda _: said, body) if token else body
+    entries = list(_ENTRY.finditer(body))
+    if not entries:
+        return body
+    middle = entries[len(entries) // 2]
+    before, entry, after = body[: middle.start()], middle.group(), body[middle.end() :]
+    if kind == Kind.PAGE_DUPLICATE:
+        return before + entry + entry + after
+    if kind == Kind.PAGE_MISSING:
+        return before + after
+    if kind == Kind.PAGE_KEYLESS:
+        return before + _KEY.sub(b"", entry) + after
+    first = entries[0]  # out of order: the middle one leads
+    if len(entries) < 2:
+        return body
+    return body[: first.start()] + entry + body[first.start() : middle.start()] + after
+
+
+# --- how it is sent ---
+
+
+def spoil(
+    connection: Connection, rule: FaultRule, reply: Reply, method: str, request_id: str, second: int, seed: int
+) -> None:
+    """Send an answer as the fault wants. The place of a cut depends on the seed and the request's id."""
+    kind = Kind(rule.kind)
+    if kind == Kind.RESET_SERVED:
+        connection.abort()
+        return
+    status, headers, content, _ = reply
+    bodiless = method == "HEAD" or status in wording.BODILESS
+    body = b"" if bodiless else bodies.read_all(bodies.cut(content, 0, min(bodies.size_of(content), bodies.CELL_BYTES)))
+    length = None if bodiless else bodies.size_of(content)
+    place = random.Random(f"{seed}/{request_id}")
+
+    def head(length: int | None, tail: str = "") -> bytes:
+        return wording.head_of(status, headers, request_id, second, length, tail)
+
+    if kind == Kind.HANG:
+        if rule.delay_ms:
+            whole = head(length) + (b"" if bodiless else bodies.read_all(content))
+            asyncio.get_running_loop().call_later(rule.delay_ms / 1000, connection.finish, whole)
+    elif kind == Kind.SLOW_BYTES:
+        _drip(connection, head(length) + (b"" if bodiless else bodies.read_all(content)), rule.delay_ms / 1000)
+    elif kind == Kind.CLOSE:
+        connection.finish(head(length, "Connection: close\r\n") + bodies.read_all(content), close=True)
+    elif kind == Kind.CLOSE_IDLE:
+        connection.finish(head(length) + (b"" if bodiless else bodies.read_all(content)), close=True)
+    elif kind == Kind.WRONG_LENGTH:
+        connection.write(head(None if length is None else length + place.randint(1, 64)) + body)
+        connection.end()
+    elif kind == Kind.CUT_CHUNK:
+        framed = wording.chunk(body) if body else b""
+        connection.write(head(None, "Transfer-Encoding: chunked\r\n") + framed[: place.randint(0, len(framed))])
+        connection.end()
+    else:
+        connection.write(_cut(kind, head(length), body, place))
+        connection.end()
+
+
+def _cut(kind: Kind, head: bytes, body: bytes, place: random.Random) -> bytes:
+    line = head.index(b"\r\n")
+    if kind == Kind.CUT_STATUS:
+        return head[: place.randint(1, line)]
+    if kind == Kind.CUT_HEADERS:
+        return head[: place.randint(line, len(head) - 1)]
+    return head + body[: place.randint(0, len(body) - 1)] if body else head[:-1]
+
+
+def _drip(connection: Connection, data: bytes, delay_s: float, pieces: int = 8) -> None:
+    """Send in so many pieces, with a delay before each but the first."""
+    size = max(1, -(-len(data) // pieces))
+    loop = asyncio.get_running_loop()
+
+    def go_on(position: int) -> None:
+        if position + size >= len(data):
+            connection.finish(data[position:])
+            return
+        connection.write(data[position : position + size])
+        loop.call_later(delay_s, go_on, position + size)
+
+    go_on(0)

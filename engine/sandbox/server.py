@@ -1,0 +1,263 @@
+"""The front: from a request's bytes to the rules and back, with signatures, manners and faults between.
+
+The order is S3's: the address is read, the signature checked, the rate limit asked; then the call takes its time, is
+carried out, moves its bytes, and is answered. What was begun is carried out also when the client has gone: a copy
+in flight lands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+import time
+import traceback
+from typing import Any
+
+from engine.sandbox import bodies, sabotage, wording
+from engine.sandbox.addressing import split_target
+from engine.sandbox.clock import Clock
+from engine.sandbox.connection import Connection, Received
+from engine.sandbox.exchange import Reply, Request
+from engine.sandbox.faults import FaultRule, Kind, Schedule, Subject
+from engine.sandbox.manners import MIB, READS, Bandwidth, Latency, RateLimit
+from engine.sandbox.payload import is_framed, take_off_framing
+from engine.sandbox.records import Account
+from engine.sandbox.refusals import S3Error
+from engine.sandbox.routing import operation_of
+from engine.sandbox.rules import handle
+from engine.sandbox.settings import SandboxSettings
+from engine.sandbox.statistics import Statistics
+
+LOOPBACK = "127.0.0.1"
+SMALL_BODY_BYTES = 1 << 18
+"""Up to here an answer is sent in one write."""
+
+
+class Front:
+    """One account served over HTTP. `settings` are replaced by `apply`."""
+
+    wants_heads = False
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self.settings = settings
+        self.account = Account(settings.region, Clock(settings.clock_offset_s))
+        self.statistics = Statistics(settings.count_writes)
+        self.connections: set[Connection] = set()
+        self.access_key = settings.access_key or "AKIA" + secrets.token_hex(8).upper()
+        self.secret_key = settings.secret_key or secrets.token_urlsafe(30)
+        self._number = 0
+        self._verifier: Any = None
+        self.apply(settings)
+
+    def apply(self, settings: SandboxSettings) -> None:
+        """Take other settings from the next request on; faults begin anew."""
+        self.settings = settings
+        self.body_limit = settings.body_limit_mib * MIB
+        self.account.clock.offset_s = settings.clock_offset_s
+        self._latency = Latency(settings)
+        self._limit = RateLimit(settings)
+        self._bandwidth = Bandwidth(settings.bandwidth_mib_s * MIB, settings.part_slots)
+        self._has_limit = not self._limit.is_none
+        self._has_latency = not self._latency.is_none
+        self.statistics.counts_writes = settings.count_writes
+        self.schedule = Schedule(settings.faults, settings.seed)
+        self._faults_since = time.monotonic()
+        self.wants_heads = any(rule.kind == Kind.RESET_BEFORE for rule in settings.faults)
+        if not settings.check_signatures:
+            self._verifier = None
+        elif self._verifier is None:
+            self._verifier = self._make_verifier()
+
+    def _make_verifier(self) -> Any:
+        from engine.sandbox.auth import Key, Verifier  # botocore is slow to import, and not always needed
+
+        settings = self.settings
+        expires = self.account.clock.now() + settings.credentials_last_s if settings.credentials_last_s else 0.0
+        return Verifier(settings.region, (Key(self.access_key, self.secret_key, settings.session_token, expires),))
+
+    def add_key(self, lifetime_s: float, token: str) -> tuple[str, str, float]:
+        """A further key that is known from now on, and when it expires (0: never)."""
+        from engine.sandbox.auth import Key
+
+        expires = time.time() + self.account.clock.offset_s + lifetime_s if lifetime_s else 0.0
+        access_key, secret_key = "ASIA" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30)
+        if self._verifier is not None:
+            self._verifier.keys[access_key] = Key(access_key, secret_key, token, expires)
+        return access_key, secret_key, expires
+
+    # --- a request comes in ---
+
+    def take_head(self, connection: Connection, received: Received) -> bool:
+        """Only the faults that strike before a body was read are asked for here."""
+        try:
+            target = split_target(received.target, received.headers.get("host", ""))
+        except S3Error:
+            return True
+        operation = operation_of(received.method, target.bucket, target.key, target.query, received.headers)
+        subject = sabotage.subject_of(operation, target.bucket, target.key, target.query)
+        if self._strike(subject, before=True) is None:
+            return True
+        self.statistics.count(operation, "reset")
+        connection.abort()
+        return False
+
+    def take(self, connection: Connection, received: Received) -> None:
+        """Answer a request, now or when it has taken its time."""
+        self._number = number = self._number + 1
+        statistics = self.statistics
+        statistics.begin()
+        method, raw_target, headers, body, _ = received
+        operation = "Unreadable"
+        try:
+            target = split_target(raw_target, headers.get("host", ""))
+            bucket, key, query, _, _ = target
+            operation = operation_of(method, bucket, key, query, headers)
+            chain = None
+            if self._verifier is not None:
+                now = time.time() + self.account.clock.offset_s
+                chain = self._verifier.check(method, target, headers, body, now)
+            if body and is_framed(headers):
+                headers, body = take_off_framing(headers, body, chain)
+        except S3Error as error:
+            self._answer(connection, number, operation, method, self._refusal(error, number))
+            return
+        request = Request(operation, method, bucket, key, query, headers, body)
+        rule = None
+        if self.schedule.rules:
+            rule = self._strike(sabotage.subject_of(operation, bucket, key, query), before=False)
+            if rule is not None and rule.kind == Kind.RESET_UNSERVED:
+                self._drop(connection, operation)
+                return
+        if self._has_limit and not self._limit.admit(bucket, key, method not in READS, time.monotonic()):
+            self._answer(connection, number, operation, method, self._refusal(S3Error("SlowDown"), number))
+            return
+        if self._has_latency:
+            delay_s = self._latency.next_s(operation)
+            asyncio.get_running_loop().call_later(delay_s, self._carry_out, connection, number, request, rule)
+        else:
+            self._carry_out(connection, number, request, rule)
+
+    def _strike(self, subject: Subject, *, before: bool) -> FaultRule | None:
+        elapsed_s = time.monotonic() - self._faults_since
+        return self.schedule.strike(subject, elapsed_s, before=before)
+
+    def _refusal(self, error: S3Error, number: int) -> Reply:
+        return wording.error_reply(error, wording.request_id_of(number))
+
+    # --- it is carried out ---
+
+    def _carry_out(self, connection: Connection, number: int, request: Request, rule: FaultRule | None) -> None:
+        if rule is None:
+            reply = self._obey(request, number)
+        else:
+            reply = sabotage.carry_out(
+                rule, request, self.account, lambda asked: self._obey(asked, number), wording.request_id_of(number)
+            )
+        if reply.moved_bytes and self.settings.bandwidth_mib_s:
+            upload_id = request.query.get("uploadId", "")
+            delay_s = self._bandwidth.delay_s(reply.moved_bytes, upload_id, time.monotonic())
+            self._hold(connection, number, request, reply, rule, delay_s)
+            return
+        self._answer(connection, number, request.operation, request.method, reply, rule)
+
+    def _obey(self, request: Request, number: int) -> Reply:
+        try:
+            reply: Reply = handle(self.account, request)
+        except S3Error as error:
+            return self._refusal(error, number)
+        except Exception:  # a mistake in the rules is an answer too; whoever runs the sandbox reads the traceback
+            traceback.print_exc()
+            self.statistics.mistakes += 1
+            return self._refusal(S3Error("InternalError", "The sandbox itself failed; see its log."), number)
+        if self.statistics.counts_writes:
+            self.statistics.count_write(request)
+        if request.operation in ("CompleteMultipartUpload", "AbortMultipartUpload"):
+            self._bandwidth.forget(request.query.get("uploadId", ""))
+        return reply
+
+    def _hold(
+        self,
+        connection: Connection,
+        number: int,
+        request: Request,
+        reply: Reply,
+        rule: FaultRule | None,
+        delay_s: float,
+    ) -> None:
+        """Answer after the bytes have moved, with white space until then where that is asked for."""
+        loop = asyncio.get_running_loop()
+        every_s = self.settings.whitespace_s
+        if not every_s or delay_s <= every_s or reply.status != 200 or rule is not None:
+            loop.call_later(delay_s, self._answer, connection, number, request.operation, request.method, reply, rule)
+            return
+        request_id = wording.request_id_of(number)
+        tail = "Transfer-Encoding: chunked\r\n"
+        now = self.account.clock.now()
+        connection.write(wording.head_of(200, reply.headers, request_id, now, None, tail))
+        body = bodies.read_all(reply.body)
+        if not self.settings.whitespace_leads:
+            connection.write(wording.chunk(wording.DECLARATION))
+            body = body.removeprefix(wording.DECLARATION)
+        ends_s = loop.time() + delay_s
+
+        def go_on() -> None:
+            left_s = ends_s - loop.time()
+            if left_s > 0:
+                connection.write(wording.chunk(b" "))
+                loop.call_later(min(every_s, left_s), go_on)
+                return
+            self.statistics.end(request.operation, "200")
+            connection.finish(wording.chunk(body) + wording.LAST_CHUNK)
+
+        loop.call_later(every_s, go_on)
+
+    # --- it is answered ---
+
+    def _drop(self, connection: Connection, operation: str) -> None:
+        self.statistics.end(operation, "reset")
+        connection.abort()
+
+    def _answer(
+        self,
+        connection: Connection,
+        number: int,
+        operation: str,
+        method: str,
+        reply: Reply,
+        rule: FaultRule | None = None,
+    ) -> None:
+        status, headers, body, _ = reply
+        self.statistics.end(operation, str(status))
+        if not connection.is_open:
+            return
+        request_id = wording.request_id_of(number)
+        now = self.account.clock.now()
+        if rule is not None and sabotage.spoils_the_wire(rule):
+            self._spoil(connection, rule, reply, method, request_id, now)
+            return
+        if method == "HEAD" or status in wording.BODILESS:
+            tail = "Transfer-Encoding: chunked\r\n" if status >= 400 else ""
+            connection.finish(wording.head_of(status, headers, request_id, now, None, tail))
+            return
+        if isinstance(body, bytes):
+            connection.finish(wording.head_of(status, headers, request_id, now, len(body)) + body)
+            return
+        connection.write(wording.head_of(status, headers, request_id, now, bodies.size_of(body)))
+        connection.finish_with(bodies.read(body))
+
+    def _spoil(
+        self, connection: Connection, rule: FaultRule, reply: Reply, method: str, request_id: str, now: int
+    ) -> None:
+        sabotage.spoil(connection, rule, reply, method, request_id, now, self.settings.seed)
+
+
+async def listen(front: Front, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
+    """Listen on loopback, and nowhere else. Port 0 chooses a free one."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: Connection(front), LOOPBACK, port, ssl=tls, backlog=4096)
+
+
+def port_of(server: asyncio.Server) -> int:
+    found: int = server.sockets[0].getsockname()[1]
+    return found
