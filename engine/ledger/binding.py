@@ -40,13 +40,17 @@ class Binding:
 
     @classmethod
     def from_text(cls, text: str) -> Binding:
-        values = json.loads(text)
-        return cls(
-            values["plan"],
-            values["endpoint"],
-            tuple(RouteBinding(*item) for item in values["routes"]),
-            tuple((name, owner) for name, owner in values["buckets"]),
-        )
+        """Raises `ValueError` for anything that `text` never gave."""
+        try:
+            values = json.loads(text)
+            return cls(
+                values["plan"],
+                values["endpoint"],
+                tuple(RouteBinding(*item) for item in values["routes"]),
+                tuple((name, owner) for name, owner in values["buckets"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a binding: {error}") from error
 
 
 def differences(bound: Binding, wanted: Binding) -> list[str]:

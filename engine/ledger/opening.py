@@ -15,6 +15,7 @@ from engine.ledger.binding import Binding, differences
 from engine.ledger.files import beside, make_private, refuse_foreign, sync_folder, unwritable
 from engine.ledger.schema import migrate
 from engine.ledger.writer import MOVE_AWAY
+from engine.plan.lifecycle import State
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -43,6 +44,7 @@ def prepare(path: Path, binding: Binding) -> tuple[dict[str, int], bool]:
     with closing(connect(path)) as connection:
         _check(path, connection)
         _upgrade(path, connection)
+        _check_totals(path, connection)
         _compare(path, connection, binding)
         route_ids = dict(connection.execute("SELECT name, id FROM routes").fetchall())
         fresh = connection.execute("SELECT 1 FROM objects LIMIT 1").fetchone() is None
@@ -79,6 +81,35 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
         raise LedgerCorrupt(f"the ledger {path} is damaged ({trouble}); nothing in it is trusted.", advice=MOVE_AWAY)
 
 
+_TOTALS = "SELECT route, {objects}, {bytes}, {proof}, {found}, {states} FROM {table} GROUP BY route ORDER BY route"
+_OF_ROWS = _TOTALS.format(
+    table="objects",
+    objects="count(*)",
+    bytes="sum(size)",
+    proof="sum(proof)",
+    found="sum(found)",
+    states=", ".join(f"sum(state = '{state.value}')" for state in State),
+)
+_OF_TALLIES = _TOTALS.format(
+    table="(SELECT * FROM tallies WHERE objects <> 0)",
+    objects="sum(objects)",
+    bytes="sum(bytes)",
+    proof="sum(proof * objects)",
+    found="sum(found * objects)",
+    states=", ".join(f"sum(CASE WHEN state = '{state.value}' THEN objects ELSE 0 END)" for state in State),
+)
+
+
+def _check_totals(path: Path, connection: sqlite3.Connection) -> None:
+    """The tallies are kept with every change: rows that do not add up to them were changed by something else."""
+    rows, tallies = (connection.execute(sql).fetchall() for sql in (_OF_ROWS, _OF_TALLIES))
+    if rows != tallies or any(row[1] != sum(row[5:]) for row in rows):
+        raise LedgerCorrupt(
+            f"the ledger {path} is damaged (its rows do not add up to its totals); nothing in it is trusted.",
+            advice=MOVE_AWAY,
+        )
+
+
 def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
     try:
         migrate(connection)
@@ -92,7 +123,13 @@ def _compare(path: Path, connection: sqlite3.Connection, binding: Binding) -> No
     row = connection.execute("SELECT value FROM meta WHERE key = 'binding'").fetchone()
     if row is None:
         raise LedgerCorrupt(f"the ledger {path} has no binding: it is not one that Cartage finished.", advice=MOVE_AWAY)
-    different = differences(Binding.from_text(row[0]), binding)
+    try:
+        bound = Binding.from_text(row[0])
+    except ValueError as error:
+        raise LedgerCorrupt(
+            f"the ledger {path} is damaged (its binding cannot be read); nothing in it is trusted.", advice=MOVE_AWAY
+        ) from error
+    different = differences(bound, binding)
     if not different:
         return
     if not _holds_nothing(connection):

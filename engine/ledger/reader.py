@@ -47,6 +47,17 @@ class Acceptance(NamedTuple):
     accepted_ms: int
 
 
+class Held(NamedTuple):
+    """What is known of one route's proven objects: how many there are, how many of those have no date, when the last
+    was proven, and how many were proven after the moment that was asked about."""
+
+    route: str
+    objects: int
+    undated: int
+    last_ms: int
+    later: int
+
+
 class Kept(NamedTuple):
     """Content that was replaced, kept so that it can be put back. `written_etag` is what took its place."""
 
@@ -150,8 +161,9 @@ class LedgerReader:
         """What the ledger is bound to."""
         rows = await self._rows("SELECT value FROM meta WHERE key = 'binding'")
         if not rows:
-            raise LedgerCorrupt(f"the ledger {self.path} has no binding: it was never finished.")
-        return Binding.from_text(rows[0][0])
+            raise LedgerCorrupt(f"the ledger {self.path} has no binding: it was never finished.", advice=MOVE_AWAY)
+        with _translating(self.path):
+            return Binding.from_text(rows[0][0])
 
     async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
         """What the join needs, in the order of the keys' UTF-8 bytes; `after` exclusive, `upto` inclusive."""
@@ -164,9 +176,10 @@ class LedgerReader:
             if bound is not None:
                 sql += f" AND key {operator} ?"
                 parameters.append(bound)
-        rows = await self._rows(f"{sql} ORDER BY key LIMIT ?", (*parameters, limit))
-        states, proofs = _STATES, _PROOFS
-        return [Entry(k, size, etag, states[s], held, ours, proofs[p]) for k, size, etag, s, held, ours, p in rows]
+        sql = f"{sql} ORDER BY key LIMIT ?"
+        return await self._read(
+            lambda connection: [_entry(row) for row in connection.execute(sql, (*parameters, limit))]
+        )
 
     async def records(
         self, route: str | None = None, states: Collection[State] | None = None
@@ -182,24 +195,31 @@ class LedgerReader:
             while True:
                 bound = "" if after is None else " AND o.key > ?"
                 parameters = (route_id, *values, *(() if after is None else (after,)), RECORDS_A_READ)
-                rows = await self._rows(
-                    f"{_RECORD} WHERE o.route = ?{chosen}{bound} ORDER BY o.key LIMIT ?", parameters
-                )
-                if rows:
-                    yield [_record(row) for row in rows]
-                if len(rows) < RECORDS_A_READ:
+                sql = f"{_RECORD} WHERE o.route = ?{chosen}{bound} ORDER BY o.key LIMIT ?"
+                records = await self._read(_reading_records(sql, parameters))
+                if records:
+                    yield records
+                if len(records) < RECORDS_A_READ:
                     break
-                after = rows[-1][1]
+                after = records[-1].key
 
     async def tallies(self) -> list[Tally]:
         """Objects and bytes by route, state, proof and whether they were found. Costs the same for any count."""
-        rows = await self._rows(
+        sql = (
             "SELECT r.name, t.state, t.proof, t.found, t.objects, t.bytes FROM tallies t "
             "JOIN routes r ON r.id = t.route WHERE t.objects > 0 ORDER BY t.route, t.state, t.proof, t.found"
         )
-        return [
-            Tally(name, State(state), Proof(p), bool(f), objects, size) for name, state, p, f, objects, size in rows
-        ]
+        return await self._read(lambda connection: [_tally(row) for row in connection.execute(sql)])
+
+    async def held(self, proof: Proof, since_ms: int) -> list[Held]:
+        """Of each route's verified objects at `proof` or better: since when they are (docs/ledger.md)."""
+        column = {Proof.SIZE: "size_ms", Proof.DIGEST: "digest_ms", Proof.BYTES: "bytes_ms"}.get(proof, "copied_ms")
+        rows = await self._rows(
+            f"SELECT r.name, count(*), sum(o.{column} = 0), max(o.{column}), sum(o.{column} > ?) FROM objects o "
+            "JOIN routes r ON r.id = o.route WHERE o.state = 'verified' AND o.proof >= ? GROUP BY o.route",
+            (since_ms, int(proof)),
+        )
+        return [Held(*row) for row in rows]
 
     async def snapshots(self) -> list[Snapshot]:
         rows = await self._rows("SELECT name, opened_ms, closed_ms, objects, bytes FROM routes ORDER BY id")
@@ -244,6 +264,20 @@ _STATES = {state.value: state for state in State}
 _PROOFS = {int(proof): proof for proof in Proof}
 
 
+def _entry(row: tuple[Any, ...]) -> Entry:
+    key, size, source_etag, state, held, target_etag, proof = row
+    return Entry(key, size, source_etag, _STATES[state], held, target_etag, _PROOFS[proof])
+
+
+def _tally(row: tuple[Any, ...]) -> Tally:
+    route, state, proof, found, objects, size_bytes = row
+    return Tally(route, _STATES[state], _PROOFS[proof], bool(found), objects, size_bytes)
+
+
+def _reading_records(sql: str, parameters: tuple[Any, ...]) -> Callable[[sqlite3.Connection], list[ObjectRecord]]:
+    return lambda connection: [_record(row) for row in connection.execute(sql, parameters)]
+
+
 def _record(row: tuple[Any, ...]) -> ObjectRecord:
     values = list(row)
     values[7], values[11], values[13] = _STATES[row[7]], _PROOFS[row[11]], bool(row[13])
@@ -256,3 +290,8 @@ def _translating(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translated(path, error) from error
+    except (KeyError, ValueError) as error:  # a state or proof that there is not
+        raise LedgerCorrupt(
+            f"the ledger {path} is damaged ({error} is no value of its column); nothing in it is trusted.",
+            advice=MOVE_AWAY,
+        ) from error

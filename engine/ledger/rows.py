@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from engine.errors import LedgerError
 from engine.model import Proof
-from engine.plan.lifecycle import FIRST, TRANSITIONS, State
+from engine.plan.lifecycle import ASIDE, FIRST, TRANSITIONS, State
 from engine.plan.record import Decision, Outcome
 
 TallyKey = tuple[str, int, int]
@@ -129,7 +129,7 @@ def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outc
 
 
 def forget(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:
-    """Remove rows of objects that vanished before anything of them was written."""
+    """Remove rows of objects that vanished before anything of them was written. Raises `LedgerError` for any other."""
     _leave(connection, route, ((key, None) for key in keys), new=False)
     connection.executemany("DELETE FROM objects WHERE route = ? AND key = ?", [(route, key) for key in keys])
 
@@ -137,19 +137,28 @@ def forget(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> N
 def _leave(
     connection: sqlite3.Connection, route: int, steps: Iterable[tuple[str, State | None]], *, new: bool
 ) -> list[tuple[int, int]]:
-    """Check each step against the table and take the rows out of their tallies; gives (size, found) of each row."""
+    """Check each step against the table and take the rows out of their tallies; gives (size, found) of each row. A key
+    comes once in a batch: what the second step follows would not be in the table yet."""
     gone: Counter[TallyKey] = Counter()
     gone_bytes: Counter[TallyKey] = Counter()
     before: list[tuple[int, int]] = []
-    select = "SELECT state, proof, found, size FROM objects WHERE route = ? AND key = ?"
+    seen: set[str] = set()
+    select = "SELECT state, proof, found, size, target_etag FROM objects WHERE route = ? AND key = ?"
     execute = connection.execute
     for key, after in steps:
+        if key in seen:
+            raise LedgerError(f"{key!r} comes twice in one batch")
+        seen.add(key)
         row = execute(select, (route, key)).fetchone()
         if row is None:
-            if not new or (after is not None and after not in FIRST):
+            if not new:
                 raise LedgerError(f"an outcome for {key!r} came before any decision about it")
+            if after not in FIRST:
+                raise LedgerError(f"{key!r} cannot begin as {after.value if after else 'nothing'}")
             continue
-        state, proof, found, size = row
+        state, proof, found, size, target_etag = row
+        if after is None and (State(state) not in ASIDE or target_etag):
+            raise LedgerError(f"{key!r} is {state}, and what was written of it is not forgotten")
         if after is not None and after not in TRANSITIONS[State(state)]:
             raise LedgerError(f"{key!r} cannot go from {state} to {after.value}")
         tally = (state, proof, found)

@@ -1,0 +1,136 @@
+"""What a ledger is bound to, and that each way of being something else is refused in a sentence of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import LedgerMismatch
+from engine.ledger import Binding, Ledger, RouteBinding
+from engine.ledger.binding import differences
+from tests.unit.ledger.scene import BINDING, MODEL, RAW, Clock, decision, opened, query
+
+
+def changed(**values: Any) -> Binding:
+    return dataclasses.replace(BINDING, **values)
+
+
+def route(of: RouteBinding, **values: str) -> RouteBinding:
+    return dataclasses.replace(of, **values)
+
+
+OWNED = changed(buckets=(("bucket", "111122223333"),))
+
+DIFFERENCES = [
+    (BINDING, changed(plan_name="other"), ["it belongs to the plan 'moving', not 'other'"]),
+    (
+        BINDING,
+        changed(endpoint="http://127.0.0.1:9000"),
+        ["it was made on https://s3.us-east-2.amazonaws.com, and this is http://127.0.0.1:9000"],
+    ),
+    (
+        OWNED,
+        changed(buckets=(("bucket", "444455556666"),)),
+        ["the bucket bucket belonged to 111122223333, and belongs to 444455556666 now"],
+    ),
+    (
+        BINDING,
+        changed(routes=(route(RAW, source="s3://bucket/other/"), MODEL)),
+        ['the source of "raw" was s3://bucket/data/raw/, and is s3://bucket/other/ now'],
+    ),
+    (
+        BINDING,
+        changed(routes=(route(RAW, target="s3://bucket/other/"), MODEL)),
+        ['the target of "raw" was s3://bucket/project/data/raw/, and is s3://bucket/other/ now'],
+    ),
+    (BINDING, changed(routes=(route(RAW, digest="rules-9"), MODEL)), ['the filters of "raw" have changed']),
+    (BINDING, changed(routes=(RAW,)), ['the route "model" is in the ledger and not in the plan']),
+    (
+        BINDING,
+        changed(routes=(RAW, MODEL, RouteBinding("more", "s3://a/b/", "s3://a/c/", ""))),
+        ['the route "more" is in the plan and not in the ledger'],
+    ),
+    (
+        BINDING,
+        changed(plan_name="other", routes=(route(RAW, source="s3://x/", target="s3://y/", digest=""),)),
+        [
+            "it belongs to the plan 'moving', not 'other'",
+            'the filters of "raw" have changed',
+            'the route "model" is in the ledger and not in the plan',
+            'the source of "raw" was s3://bucket/data/raw/, and is s3://x/ now',
+            'the target of "raw" was s3://bucket/project/data/raw/, and is s3://y/ now',
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("bound", "wanted", "lines"), DIFFERENCES, ids=range(len(DIFFERENCES)))
+def test_each_difference_has_its_sentence(bound: Binding, wanted: Binding, lines: list[str]) -> None:
+    assert differences(bound, wanted) == lines
+
+
+def test_the_same_is_no_difference_and_an_owner_that_is_not_known_is_none_either() -> None:
+    assert differences(BINDING, BINDING) == []
+    assert differences(OWNED, BINDING) == []
+    assert differences(BINDING, OWNED) == []
+    assert differences(BINDING, changed(routes=(MODEL, RAW))) == []
+
+
+def test_a_binding_comes_back_from_its_text_as_it_was() -> None:
+    odd = changed(plan_name='"quoted" \n ü', routes=(route(RAW, source="s3://bucket/a\tb/"),))
+    for binding in (BINDING, OWNED, odd):
+        assert Binding.from_text(binding.text) == binding
+
+
+async def test_a_ledger_that_holds_something_refuses_another_binding_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        await ledger.decide("raw", [decision("a")])
+    for bound, wanted, lines in DIFFERENCES:
+        if bound is not BINDING:
+            continue
+        with pytest.raises(LedgerMismatch) as refused:
+            await Ledger.open(path, wanted, now_ms=Clock())
+        assert refused.value.message.split("\n") == [
+            f"the ledger {path} is bound to something else:",
+            *(f"  - {line}" for line in lines),
+        ]
+        assert "or start a new ledger with --ledger" in refused.value.advice
+    async with opened(path) as ledger:
+        assert await ledger.binding() == BINDING
+        assert [entry.key for entry in await ledger.entries("raw", None, None, 10)] == ["a"]
+
+
+async def test_a_ledger_that_holds_nothing_yet_is_bound_anew(tmp_path: Path) -> None:
+    """After a plan that was looked at, found to name the wrong bucket, and mended."""
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        await ledger.set_note("survey", {"raw": 0})
+        await ledger.open_snapshot("raw")
+    mended = changed(
+        endpoint="http://127.0.0.1:9000", routes=(route(RAW, source="s3://right/data/"),), buckets=(("right", ""),)
+    )
+    async with opened(path, mended) as ledger:
+        assert await ledger.binding() == mended
+        assert await ledger.note("survey") is None
+        assert [(item.route, item.opened_ms) for item in await ledger.snapshots()] == [("raw", 0)]
+    assert query(path, "SELECT name, source FROM routes") == [("raw", "s3://right/data/")]
+
+
+@pytest.mark.parametrize("what", ["upload", "acceptance", "kept"])
+async def test_what_a_person_or_an_upload_left_binds_as_much_as_objects_do(tmp_path: Path, what: str) -> None:
+    from tests.unit.ledger.scene import upload
+
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        if what == "upload":
+            await ledger.intend_upload(upload("a"))
+        elif what == "acceptance":
+            await ledger.accept("raw.objects", "3", "two a card")
+        else:
+            await ledger.keep("manifest", "s3://bucket/m.json", "e", b"{}")
+    with pytest.raises(LedgerMismatch):
+        await Ledger.open(path, changed(plan_name="other"), now_ms=Clock())
