@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.api.assembly import OpenStore, Options, now_ms
 from engine.errors import EngineError
+from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
 from engine.plan.document import Plan
 
@@ -36,10 +37,20 @@ def ledger_path(plan: Plan, options: Options) -> Path:
     return options.ledger or plan.folder / f"{plan.name}.ledger"
 
 
-async def open_ledger(plan: Plan, path: Path, opened: OpenStore, *, create: bool = True) -> Ledger:
+async def open_ledger(
+    plan: Plan, path: Path, opened: OpenStore, *, create: bool = True, clock: Callable[[], int] = now_ms
+) -> Ledger:
+    """Open the plan's ledger for writing; `clock` is what its rows are dated by."""
     buckets = [(bucket, "") for bucket in plan.buckets]
     binding = Binding(plan.name, opened.endpoint, route_bindings(plan), tuple(buckets))
-    return await Ledger.open(path, binding, now_ms=now_ms, create=create)
+    return await Ledger.open(path, binding, now_ms=clock, create=create)
+
+
+async def server_clock(plan: Plan, opened: OpenStore) -> Callable[[], int]:
+    """The clock that proof is dated by: the server's, so that a machine's clock set wrong neither shortens nor
+    lengthens a hold. This machine's where the server sends no date (the gate then stays closed)."""
+    facts = await opened.store.bucket_facts(plan.routes[0].target.bucket)
+    return dating_clock(facts.date) or now_ms
 
 
 def route_bindings(plan: Plan) -> tuple[RouteBinding, ...]:

@@ -1,0 +1,150 @@
+"""The audit before a delete: both sides listed again and joined with the ledger. It writes no proof and trusts none.
+
+An error while listing is a finding that closes the gate, and never the end of a listing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import anyio
+
+from engine.errors import ListingBroken, RunError, StoreError
+from engine.events import Listener, Progress
+from engine.plan.join import Joined
+from engine.plan.lifecycle import State
+from engine.plan.record import Entry
+from engine.plan.route import Route
+from engine.proof.judge import Kind, judge
+from engine.store import ObjectStore
+from engine.transfer.listing import KeyRange, RangeJoin
+
+EXAMPLES_KEPT = 10
+
+
+class Verdict(StrEnum):
+    """What the audit says of one key."""
+
+    AGREES = "agrees"
+    GONE = "gone"  # the source is not there any more; the target stands
+    ARRIVED = "arrived"  # in the source, and not in the ledger
+    CHANGED = "changed"  # the source is no longer what was copied
+    MISSING = "missing"  # the target is not there
+    DAMAGED = "damaged"  # the target is not what was proven
+    UNDONE = "undone"  # not copied, or set aside
+
+
+BAD = (Verdict.ARRIVED, Verdict.CHANGED, Verdict.MISSING, Verdict.DAMAGED)
+"""What closes the gate by the audit's own word; what is undone is counted from the ledger."""
+
+_VERDICTS = {
+    Kind.OK: Verdict.AGREES,
+    Kind.SOURCE_GONE: Verdict.GONE,
+    Kind.NEW: Verdict.ARRIVED,
+    Kind.DRIFTED: Verdict.CHANGED,
+    Kind.MISSING: Verdict.MISSING,
+    Kind.DAMAGED: Verdict.DAMAGED,
+    Kind.SIZE: Verdict.DAMAGED,
+    Kind.DIGEST: Verdict.DAMAGED,
+    Kind.PENDING: Verdict.UNDONE,
+}
+
+
+def audit_row(row: Joined) -> Verdict | None:
+    """What is to be said of one joined key; None where it is no concern of a delete (an extra target, or a source
+    that is gone by our own delete)."""
+    if row.entry is not None and row.entry.state is State.DELETED and row.source is None:
+        return None
+    finding = judge(row)
+    return None if finding is None else _VERDICTS.get(finding.kind)
+
+
+@dataclass(slots=True)
+class RouteAudit:
+    """One route: how many of each verdict, the first examples of what is bad, and the listing's error, if any."""
+
+    route: str
+    counts: dict[Verdict, int] = field(default_factory=dict)
+    examples: list[tuple[Verdict, str]] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def bad(self) -> int:
+        return sum(self.counts.get(verdict, 0) for verdict in BAD)
+
+    @property
+    def looked_at(self) -> int:
+        return sum(self.counts.values())
+
+    def add(self, verdict: Verdict, key: str) -> None:
+        self.counts[verdict] = self.counts.get(verdict, 0) + 1
+        if verdict in BAD and len(self.examples) < EXAMPLES_KEPT:
+            self.examples.append((verdict, key))
+
+
+ReadRoute = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
+"""`(route, after, upto, limit)` → ledger rows in key order."""
+
+
+async def audit(
+    store: ObjectStore, routes: Sequence[Route], entries: ReadRoute, listener: Listener
+) -> list[RouteAudit]:
+    """Look at both sides of every route now.
+
+    Raises what leaves nothing to judge (bad credentials, no bucket); a listing that fails is in its route's `error`."""
+    found = [RouteAudit(route.name) for route in routes]
+    async with anyio.create_task_group() as group:
+        for route, report in zip(routes, found, strict=True):
+            group.start_soon(_audit_route, store, route, report, entries, listener, found)
+    listener(_progress(found, done=True))
+    return found
+
+
+async def _audit_route(
+    store: ObjectStore,
+    route: Route,
+    report: RouteAudit,
+    entries: ReadRoute,
+    listener: Listener,
+    every: list[RouteAudit],
+) -> None:
+    async def read(after: str | None, upto: str | None, limit: int) -> list[Entry]:
+        return await entries(route.name, after, upto, limit)
+
+    try:
+        async with anyio.create_task_group() as group:
+            join = RangeJoin(group, store, route.source, route.target, read, KeyRange())
+            while (rows := await join.next_rows()) is not None:
+                for row in rows:
+                    if not route.selects_all and _passes_by(route, row):
+                        continue
+                    if (verdict := audit_row(row)) is not None:
+                        report.add(verdict, row.key)
+                listener(_progress(every, done=False))
+    except* StoreError as errors:
+        first = _first(errors)
+        if isinstance(first, RunError) and not isinstance(first, ListingBroken):
+            raise
+        report.error = str(first)
+
+
+def _passes_by(route: Route, row: Joined) -> bool:
+    """Whether the route's filters leave this source alone. One that was taken once is looked at whatever it is now."""
+    if row.source is None or (row.entry is not None and row.entry.state is not State.DELETED):
+        return False
+    return not route.selects(row.source)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _progress(every: list[RouteAudit], *, done: bool) -> Progress:
+    seen = sum(report.looked_at for report in every)
+    bad = sum(report.bad for report in every)
+    return Progress(seen, 0, done, seen, 0, 0, 0, bad, 0, 0, 0.0, 0)

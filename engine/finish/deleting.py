@@ -1,0 +1,211 @@
+"""Deleting exactly the objects that were named, each only while it bears the ETag it was named with.
+
+S3 confirms each key inside a 200; what it does not confirm is looked at again and never assumed. Nothing here reads
+or writes a ledger: intent is committed by the caller before, what came of it after.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import anyio
+
+from engine.errors import (
+    AccessDenied,
+    AttemptError,
+    Conflict,
+    NotFound,
+    ObjectError,
+    PreconditionFailed,
+    Rejected,
+    Unsupported,
+)
+from engine.finish.looking import Looker, There
+from engine.model import ObjectRef
+from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore
+
+KEYS_A_BATCH = 1_000
+SINGLES_AT_ONCE = 32
+PASSES = 8
+"""How often the keys that S3 left open are sent again before they are left for the next run."""
+BASE_S, CAP_S = 0.2, 20.0
+
+
+class Condition(StrEnum):
+    """How this server can be asked to delete only what was proven."""
+
+    BATCH = "batch"  # DeleteObjects with an ETag a key
+    SINGLE = "single"  # DeleteObject with If-Match; batches ignore their ETags here
+    NONE = "none"  # not at all: only where the user said so, and looked at just before
+
+
+class Item(NamedTuple):
+    """One object to be deleted, and the ETag that it must still bear."""
+
+    key: str
+    etag: str
+
+
+class Fate(StrEnum):
+    """What became of one item."""
+
+    GONE = "gone"  # S3 confirmed it, or it is not there
+    CHANGED = "changed"  # it bears another ETag now, and stays
+    DENIED = "denied"  # S3 will not let us
+    LEFT = "left"  # S3 did not do it, for another reason; it is there, unchanged
+
+
+class End(NamedTuple):
+    """An item's fate with S3's code and words."""
+
+    fate: Fate
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(slots=True)
+class Markers:
+    """Whether a delete only added a marker, as S3 says it: then the bucket keeps versions."""
+
+    seen: bool = False
+
+
+class Deleter:
+    """Deletes items of one bucket at a time through `store`. `sleep` and `jitter` can be given."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        condition: Condition,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        jitter: random.Random | None = None,
+    ) -> None:
+        self._store = store
+        self._condition = condition
+        self._looker = Looker(store)
+        self._sleep = sleep
+        self._jitter = jitter or random.Random()
+        self._singles = anyio.CapacityLimiter(SINGLES_AT_ONCE)
+        self.markers = Markers()
+
+    async def delete(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
+        """Delete up to 1,000 items, in key order; gives every one's end.
+
+        Raises errors of scope `run`; then nothing is known of the items."""
+        ends: dict[str, End] = {}
+        left = list(items)
+        if self._condition is Condition.NONE:
+            left = await self._still_there(bucket, left, ends)
+        for attempt in range(1, PASSES + 1):
+            told = await self._send(bucket, left)
+            ends.update(told)
+            unsure = [item for item in left if item.key not in told]
+            left = await self._still_there(bucket, unsure, ends) if unsure else []
+            if not left:
+                break
+            await self._sleep(self._jitter.uniform(0, min(CAP_S, BASE_S * 2**attempt)))
+        for item in left:
+            ends[item.key] = End(Fate.LEFT, "NotConfirmed", "S3 did not confirm the delete, and the object is there")
+        return ends
+
+    async def _send(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
+        """One attempt at each item. What is not in the answer has to be looked at."""
+        if self._condition is Condition.SINGLE:
+            batch, single = [], list(items)
+        else:
+            batch = [item for item in items if fits_xml(item.key)]
+            single = [item for item in items if not fits_xml(item.key)]
+        told = await self._send_batch(bucket, batch) if batch else {}
+        if single:
+            told |= await self._send_each(bucket, single)
+        return told
+
+    async def _send_batch(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
+        keys = tuple((item.key, self._etag(item)) for item in items)
+        try:
+            report = await self._store.delete_objects(DeleteObjects(bucket, keys))
+        except AttemptError:
+            return {}  # carried out or not: the keys themselves tell
+        except AccessDenied as error:
+            return {item.key: End(Fate.DENIED, error.code, error.message) for item in items}
+        except (Rejected, Unsupported):
+            return await self._send_each(bucket, items)  # MalformedXML over one key must not keep 999 others
+        self.markers.seen = self.markers.seen or report.delete_markers
+        asked = {item.key for item in items}
+        told = {key: End(Fate.GONE) for key in report.deleted if key in asked}
+        for failure in report.failed:
+            if failure.key in asked and (end := _denied(failure)) is not None:
+                told[failure.key] = end
+            else:
+                told.pop(failure.key, None)  # said twice, or in other words: the key itself tells
+        return told
+
+    async def _send_each(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
+        told: dict[str, End] = {}
+
+        async def send(item: Item) -> None:
+            async with self._singles:
+                end = await self._send_single(bucket, item)
+            if end is not None:
+                told[item.key] = end
+
+        async with anyio.create_task_group() as group:
+            for item in items:
+                group.start_soon(send, item)
+        return told
+
+    async def _send_single(self, bucket: str, item: Item) -> End | None:
+        try:
+            await self._store.delete_object(DeleteObject(ObjectRef(bucket, item.key), self._etag(item)))
+        except (PreconditionFailed, NotFound, Conflict, AttemptError):
+            return None
+        except AccessDenied as error:
+            return End(Fate.DENIED, error.code, error.message)
+        except ObjectError as error:
+            return End(Fate.LEFT, error.code, error.message)
+        return End(Fate.GONE)
+
+    def _etag(self, item: Item) -> str | None:
+        return None if self._condition is Condition.NONE else item.etag
+
+    async def _still_there(self, bucket: str, items: list[Item], ends: dict[str, End]) -> list[Item]:
+        """Look at items; settles those that are gone or changed, gives those that are there as they were. What may not
+        be looked at is left."""
+        seen = await self._looker.look(bucket, [item.key for item in items])
+        left = []
+        for item in items:
+            if (error := seen.unseen.get(item.key)) is not None:
+                ends[item.key] = End(Fate.LEFT, error.code, error.message)
+                continue
+            end = judge_there(item, seen.there.get(item.key))
+            if end is None:
+                left.append(item)
+            else:
+                ends[item.key] = end
+        return left
+
+
+def judge_there(item: Item, there: There | None) -> End | None:
+    """What a look at the key settles; None where the object is there as it was named."""
+    if there is None:
+        return End(Fate.GONE)
+    if there.etag != item.etag:
+        return End(Fate.CHANGED, "SourceChanged", f"it bears ETag {there.etag} now, and was named with {item.etag}")
+    return None
+
+
+def _denied(failure: DeleteFailure) -> End | None:
+    """A refusal that sending again does not change."""
+    if failure.code in ("AccessDenied", "AllAccessDisabled", "MethodNotAllowed"):
+        return End(Fate.DENIED, failure.code, failure.message)
+    return None
+
+
+def fits_xml(key: str) -> bool:
+    """Whether DeleteObjects can carry this key: XML 1.0 has no control characters, and turns "\\r" into "\\n"."""
+    return not any(char < " " or "\ud800" <= char <= "\udfff" or char in "\ufffe\uffff" for char in key)

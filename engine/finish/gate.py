@@ -1,0 +1,247 @@
+"""The gate before a source is deleted. Pure: frozen facts in, one reason a line out, each open or closed.
+
+A reason that a user may accept names what to accept and the figure that it is accepted for; another figure closes the
+gate again. Missing or changed targets, changed sources and unproven objects can not be accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.finish.audit import RouteAudit, Verdict
+from engine.finish.holding import Hold
+from engine.finish.probes import ProbeResult
+from engine.model import Location, Proof
+from engine.plan.estimate import Difference
+from engine.plan.lifecycle import State
+from engine.plan.record import Tally
+from engine.plan.sizes import duration_text, size_text
+from engine.store import BucketFacts, LifecycleRule
+
+REFERENCES = "references"
+LIFECYCLE = "lifecycle"
+DELETE_MARKERS = "delete-markers"
+UNKNOWN = "unknown"
+
+Accepted = Collection[tuple[str, str]]
+"""(name, figure) of what was accepted."""
+
+
+class Reason(NamedTuple):
+    """One line of the gate. `accept` and `found` say what `cartage accept` would open it with, where that may be."""
+
+    name: str
+    open: bool
+    sentence: str
+    accept: str = ""
+    found: str = ""
+
+
+class ReferencesLeft(NamedTuple):
+    """How many places still name an old path; `error` where that could not be found out."""
+
+    remaining: int
+    where: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the gate judges. `open_snapshots` are the routes whose listing never reached its end;
+    `references` None: the plan names nowhere to look; `sources` and `targets` are the buckets on either side, `under`
+    the routes' targets."""
+
+    routes: tuple[str, ...]
+    open_snapshots: tuple[str, ...]
+    tallies: tuple[Tally, ...]
+    minimum: Proof
+    hold: Hold
+    audits: tuple[RouteAudit, ...]
+    expectations: tuple[Difference, ...]
+    probes: tuple[ProbeResult, ...]
+    references: ReferencesLeft | None
+    sources: tuple[BucketFacts, ...]
+    targets: tuple[BucketFacts, ...]
+    under: tuple[Location, ...]
+    accepted: frozenset[tuple[str, str]] = frozenset()
+
+
+def judge(facts: Facts) -> list[Reason]:
+    """Every reason, in the order in which they are shown."""
+    reasons = [_snapshots(facts), _proven(facts), _hold(facts.hold)]
+    reasons.append(_audit(facts.audits))
+    reasons += [_expectation(item, facts.accepted) for item in facts.expectations]
+    reasons += [Reason("probe", item.ok, item.sentence) for item in facts.probes]
+    reasons.append(_references(facts.references, facts.accepted))
+    reasons += [_lifecycle(item, facts.under, facts.accepted) for item in facts.targets]
+    reasons += [_versioning(item, facts.accepted) for item in facts.sources]
+    return reasons
+
+
+def closed(reasons: Iterable[Reason]) -> list[Reason]:
+    """Those that keep the gate closed."""
+    return [reason for reason in reasons if not reason.open]
+
+
+def _snapshots(facts: Facts) -> Reason:
+    if facts.open_snapshots:
+        names = ", ".join(facts.open_snapshots)
+        return Reason("snapshot", False, f"the listing of {names} never reached its end: run the plan again")
+    return Reason("snapshot", True, f"{_count(len(facts.routes), 'listing')} reached the end")
+
+
+def _proven(facts: Facts) -> Reason:
+    """Every object verified at the minimum, copied and found ones alike; what is gone already was proven then."""
+    proven = gone = size_bytes = low = 0
+    states: dict[State, int] = {}
+    for tally in facts.tallies:
+        if tally.state is State.DELETED:
+            gone += tally.objects
+        elif tally.state not in (State.VERIFIED, State.DELETING):
+            states[tally.state] = states.get(tally.state, 0) + tally.objects
+        elif tally.proof < facts.minimum:
+            low += tally.objects
+        else:
+            proven += tally.objects
+            size_bytes += tally.bytes
+    level = facts.minimum.name.lower()
+    already = f"; {_count(gone, 'source')} deleted before" if gone else ""
+    if not states and not low:
+        said = f"{_count(proven, 'object')} ({size_text(size_bytes)}) verified by {level} or better{already}"
+        return Reason("proof", True, said)
+    wrong = [f"{count:,} {state.value}" for state, count in sorted(states.items())]
+    if low:
+        wrong.append(f"{low:,} verified by less than {level}")
+    advice = "run and verify the plan again" if states else "verify again, with --deep where S3 has nothing to compare"
+    return Reason("proof", False, f"{', '.join(wrong)}; {proven:,} verified by {level} or better{already}: {advice}")
+
+
+def _hold(hold: Hold) -> Reason:
+    asked = duration_text(hold.hold_s)
+    if hold.undated:
+        said = f"{_count(hold.undated, 'object')} bear no date of their proof: verify the plan again"
+        return Reason("hold", False, said)
+    if hold.passed:
+        return Reason("hold", True, f"{asked} have passed for each of {_count(hold.objects, 'object')}")
+    if hold.now_ms is None:
+        return Reason("hold", False, f"the server sends no date, so that nobody can say whether {asked} have passed")
+    return Reason(
+        "hold",
+        False,
+        f"{hold.waiting:,} of {_count(hold.objects, 'object')} were proven less than {asked} ago; the last is free in "
+        f"{duration_text(hold.remaining_s)}, by the server's clock",
+    )
+
+
+def _audit(audits: Sequence[RouteAudit]) -> Reason:
+    errors = [f"{item.route}: {item.error}" for item in audits if item.error]
+    if errors:
+        return Reason("audit", False, f"a listing failed, so that nothing is known of the rest: {'; '.join(errors)}")
+    total: dict[Verdict, int] = {}
+    for item in audits:
+        for verdict, count in item.counts.items():
+            total[verdict] = total.get(verdict, 0) + count
+    wrong = [
+        f"{_count(total[verdict], noun)} {said}"
+        for verdict, noun, said in (
+            (Verdict.CHANGED, "source", "changed since the copy"),
+            (Verdict.ARRIVED, "object", "arrived in the source since (the next run takes it along)"),
+            (Verdict.MISSING, "target", "missing"),
+            (Verdict.DAMAGED, "target", "no longer what was proven"),
+        )
+        if total.get(verdict)
+    ]
+    agreeing, gone = total.get(Verdict.AGREES, 0), total.get(Verdict.GONE, 0)
+    if not wrong:
+        already = f"; {_count(gone, 'source')} gone already, the target in place" if gone else ""
+        return Reason("audit", True, f"{_count(agreeing, 'object')} unchanged on both sides just now{already}")
+    first = next((f"{item.route}: {key!r}" for item in audits for _, key in item.examples), "")
+    return Reason("audit", False, f"{', '.join(wrong)}; first {first}: run and verify the plan again")
+
+
+def _expectation(item: Difference, accepted: Accepted) -> Reason:
+    show = size_text if item.what.endswith(".size") else "{:,}".format
+    wanted = show(item.expected)
+    if item.found is None:
+        return Reason("expected", False, f"{item.what}: {wanted} expected, and not listed to its end")
+    if item.agrees:
+        return Reason("expected", True, f"{item.what}: {show(item.found)}, as expected")
+    said = f"{item.what}: {show(item.found)} found, {wanted} expected"
+    return _acceptable("expected", said, item.what, str(item.found), accepted)
+
+
+def _references(left: ReferencesLeft | None, accepted: Accepted) -> Reason:
+    if left is None:
+        return Reason("references", True, "the plan names nowhere to look for old paths")
+    if left.error:
+        return Reason("references", False, f"it is not known what still names the old paths: {left.error}")
+    if not left.remaining:
+        return Reason("references", True, "nothing that was looked through names the old paths")
+    where = f", first {left.where}" if left.where else ""
+    said = f"{_count(left.remaining, 'place')} still name the old paths{where}"
+    return _acceptable("references", said, REFERENCES, str(left.remaining), accepted)
+
+
+def expiring(rules: Iterable[LifecycleRule], under: Iterable[Location]) -> list[LifecycleRule]:
+    """The rules that would expire something under one of the locations, as far as prefixes tell."""
+    places = list(under)
+    return [
+        rule for rule in rules if any(_overlap(rule.prefix, place.key, exact=not place.is_prefix) for place in places)
+    ]
+
+
+def _overlap(prefix: str, key: str, *, exact: bool) -> bool:
+    return key.startswith(prefix) or (not exact and prefix.startswith(key))
+
+
+def _lifecycle(bucket: BucketFacts, under: Sequence[Location], accepted: Accepted) -> Reason:
+    name = f"{LIFECYCLE}.{bucket.bucket}"
+    if bucket.lifecycle is None:
+        said = f"the lifecycle rules of {bucket.bucket} may not be read (s3:GetLifecycleConfiguration)"
+        return _acceptable("lifecycle", said, name, UNKNOWN, accepted)
+    here = [place for place in under if place.bucket == bucket.bucket]
+    rules = expiring(bucket.lifecycle, here)
+    if not rules:
+        return Reason("lifecycle", True, f"no lifecycle rule of {bucket.bucket} expires a target")
+    said = f"lifecycle rules of {bucket.bucket} expire targets: {'; '.join(map(_rule_text, rules))}"
+    figure = ",".join(sorted(_rule_figure(rule) for rule in rules))
+    return _acceptable("lifecycle", said, name, figure, accepted)
+
+
+def _rule_text(rule: LifecycleRule) -> str:
+    when = f"after {rule.days} days" if rule.days is not None else f"on {rule.date[:10] or 'a date'}"
+    tagged = ", for some objects" if rule.filtered else ""
+    return f'"{rule.rule_id or "unnamed"}" (everything under "{rule.prefix}" {when}{tagged})'
+
+
+def _rule_figure(rule: LifecycleRule) -> str:
+    return f"{rule.rule_id or 'unnamed'}:{rule.days if rule.days is not None else rule.date[:10]}"
+
+
+def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:
+    name = f"{DELETE_MARKERS}.{bucket.bucket}"
+    if bucket.versioning == "":
+        return Reason("versioning", True, f"{bucket.bucket} keeps no versions: what is deleted is gone for good")
+    if bucket.versioning is None:
+        said = (
+            f"whether {bucket.bucket} keeps versions may not be read (s3:GetBucketVersioning); if it does, a delete "
+            "only adds a delete marker: the data and its cost stay"
+        )
+        return _acceptable("versioning", said, name, UNKNOWN, accepted)
+    said = (
+        f"{bucket.bucket} keeps versions ({bucket.versioning}): a delete only adds a delete marker; the objects "
+        "disappear from listings, and the data and its cost stay until the old versions are removed"
+    )
+    return _acceptable("versioning", said, name, bucket.versioning, accepted)
+
+
+def _acceptable(kind: str, said: str, name: str, figure: str, accepted: Accepted) -> Reason:
+    if (name, figure) in accepted:
+        return Reason(kind, True, f"{said} (accepted)", name, figure)
+    return Reason(kind, False, said, name, figure)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

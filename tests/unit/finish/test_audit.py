@@ -1,0 +1,185 @@
+"""The audit: both sides looked at again, the hold by the server's clock, and what closes the gate in the world."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Ambiguous, BadCredentials
+from engine.finish.audit import Verdict, audit
+from engine.finish.gate import closed
+from engine.finish.holding import dating_clock, hold_of, proven_before_ms, server_ms
+from engine.ledger.reader import Held
+from engine.plan.document import Plan
+from tests.unit.finish.scene import DAY_S, PLAN, Scene, scene
+
+SOURCE = "s3://bucket/data/raw/"
+TARGET = "s3://bucket/project/data/raw/"
+
+
+async def verdicts(s: Scene) -> dict[str, int]:
+    (report,) = await audit(s.store, s.plan.routes, s.ledger.entries, s.heard.append)
+    return {verdict.value: count for verdict, count in report.counts.items()}
+
+
+async def test_a_week_without_mishap_opens_the_gate(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        assert await s.closed() == ["hold"]
+        s.store.now_s += DAY_S - 2
+        assert await s.closed() == ["hold"]
+        s.store.now_s += 2
+        assert await s.closed() == []
+
+
+async def test_a_source_that_changed_closes_it(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        s.store.put(SOURCE + "00001.png", b"changed")
+        assert await verdicts(s) == {"agrees": 2, "changed": 1}
+        assert await s.closed(hold_s=0) == ["audit"]
+
+
+async def test_a_new_arrival_closes_it(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        s.store.put(SOURCE + "late.png")
+        assert await verdicts(s) == {"agrees": 3, "arrived": 1}
+        assert await s.closed(hold_s=0) == ["audit"]
+
+
+async def test_a_target_missing_or_changed_closes_it_and_an_extra_one_does_not(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        s.store.put(TARGET + "extra.png")
+        assert await s.closed(hold_s=0) == []
+        s.store.remove(TARGET + "00000.png")
+        s.store.put(TARGET + "00001.png", b"another")
+        assert await verdicts(s) == {"missing": 1, "damaged": 1, "agrees": 1}
+        assert await s.closed(hold_s=0) == ["audit"]
+
+
+async def test_a_source_that_someone_deleted_is_told_and_closes_nothing(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        s.store.remove(SOURCE + "00000.png")
+        assert await verdicts(s) == {"gone": 1, "agrees": 2}
+        assert await s.closed(hold_s=0) == []
+
+
+async def test_a_listing_that_fails_on_page_30_closes_it(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=90) as s:
+        await s.migrate()
+        s.store.page_keys = 2
+        pages = 0
+
+        def fail_late(operation: str, request: object) -> None:
+            nonlocal pages
+            if operation == "ListObjectsV2" and getattr(request, "prefix", "") == "data/raw/":
+                pages += 1
+                if pages == 30:
+                    raise Ambiguous("reset by peer", operation="ListObjectsV2", ref=SOURCE)
+
+        s.store.before = fail_late
+        reasons = closed(await s.reasons(hold_s=0))
+        assert [reason.name for reason in reasons] == ["audit"]
+        assert "reset by peer" in reasons[0].sentence
+
+
+async def test_bad_credentials_are_no_finding(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        s.store.fail["ListObjectsV2", "data/raw/"] = [BadCredentials("expired", operation="ListObjectsV2")]
+        with pytest.raises(BaseExceptionGroup) as caught:
+            await verdicts(s)
+        assert caught.group_contains(BadCredentials)
+
+
+async def test_it_writes_nothing_into_the_ledger(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        before = await s.records()
+        s.store.put(SOURCE + "00001.png", b"changed")
+        s.store.remove(TARGET + "00000.png")
+        await verdicts(s)
+        assert await s.records() == before
+
+
+async def test_filters_leave_others_alone_but_not_what_was_taken_once(tmp_path: Path) -> None:
+    plan = PLAN + 'exclude = ["*.tmp"]\nmax_size = "1 kB"\n'
+    async with scene(tmp_path, plan=plan) as s:
+        await s.migrate()
+        s.store.put(SOURCE + "scratch.tmp")
+        assert await verdicts(s) == {"agrees": 3}
+        s.store.put(SOURCE + "00001.png", b"x" * 2_000)  # too large for the route now
+        assert await verdicts(s) == {"agrees": 2, "changed": 1}
+
+
+async def test_a_new_object_under_the_key_of_a_deleted_one_is_an_arrival(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        await s.delete()
+        assert await verdicts(s) == {}
+        s.store.put(SOURCE + "00001.png", b"new")
+        assert await verdicts(s) == {Verdict.ARRIVED.value: 1}
+
+
+async def test_verifying_again_does_not_restart_the_hold_and_a_change_does(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        s.store.now_s += DAY_S + 2
+        records = await s.records()
+        from engine.plan.lifecycle import State
+        from engine.plan.record import Outcome
+
+        def again(key: str, etag: str) -> Outcome:
+            return Outcome(key, State.VERIFIED, etag, proof=records[key].proof, compared="etag")
+
+        await s.ledger.conclude("raw", [again(key, record.target_etag) for key, record in records.items()])
+        assert await s.closed() == []
+        await s.ledger.conclude("raw", [again("00001.png", "another-etag")])
+        assert "hold" in await s.closed()
+
+
+# --- the server's clock ---------------------------------------------------------------------------------------------
+
+
+def test_proof_is_dated_by_the_server_and_never_too_early() -> None:
+    elapsed_s = 0.0
+    clock = dating_clock(formatdate(1_900_000_000, usegmt=True), lambda: elapsed_s)
+    assert clock is not None
+    assert clock() == 1_900_000_001_000  # the header cut up to a second off
+    elapsed_s = 12.5
+    assert clock() == 1_900_000_013_500
+    assert dating_clock("") is None
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "Wed, 99 Nov 2026 10:00:00 GMT"])
+def test_what_is_no_date_is_no_clock(text: str) -> None:
+    assert server_ms(text) is None
+
+
+def test_a_local_clock_set_forward_has_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that judges a hold is handed in: the ledger's dates and the server's."""
+    monkeypatch.setattr("time.time", lambda: 4_000_000_000.0)
+    monkeypatch.setattr("time.time_ns", lambda: 4_000_000_000 * 10**9)
+    held = [Held("raw", 3, 0, 1_900_000_000_000, 3)]
+    hold = hold_of(held, DAY_S, server_ms(formatdate(1_900_000_100, usegmt=True)))
+    assert not hold.passed
+    assert hold.remaining_s == DAY_S - 100
+
+
+def test_without_a_clock_nothing_was_proven_before() -> None:
+    assert proven_before_ms(None, 0) < 0
+    assert proven_before_ms(1_000_000, 10) == 990_000
+
+
+def test_a_plan_with_two_routes_waits_for_the_later_one() -> None:
+    hold = hold_of([Held("a", 1, 0, 1_000, 0), Held("b", 2, 0, 90_000, 1)], 60, 100_000)
+    assert (hold.objects, hold.waiting, hold.remaining_s, hold.passed) == (3, 1, 50, False)
+
+
+def test_the_plan_of_these_tests_is_one_that_a_user_could_write() -> None:
+    assert Plan.parse(PLAN).routes[0].target.key == "project/data/raw/"

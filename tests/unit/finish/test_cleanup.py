@@ -1,0 +1,234 @@
+"""Deleting the proven sources: exactly those, only while they are what was proven, and safe to break off anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from engine.errors import AccessDenied, Ambiguous, Unreachable
+from engine.finish.deleting import Condition, Deleter, Fate, Item, fits_xml
+from engine.plan.lifecycle import State
+from tests.fake_store import FakeStore
+from tests.unit.finish.scene import DAY_S, no_sleep, scene
+
+SOURCE = "s3://bucket/data/raw/"
+TARGET = "s3://bucket/project/data/raw/"
+
+
+async def test_exactly_the_ledgers_keys_go_and_every_target_stays(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=2_500) as s:
+        s.store.put("s3://bucket/data/raw2/neighbour.png")
+        await s.migrate()
+        s.store.put(SOURCE + "zz-arrived-later.png")
+        report = await s.delete()
+        assert (report.deleted, report.stayed) == (2_500, 0)
+        assert s.store.keys(SOURCE) == ["zz-arrived-later.png"]
+        assert s.store.keys("s3://bucket/data/raw2/") == ["neighbour.png"]
+        assert len(s.store.keys(TARGET)) == 2_500
+        assert set((await s.states()).values()) == {"deleted"}
+        batches = [request for name, request in s.store.requests if name == "DeleteObjects"]
+        assert [len(batch.keys) for batch in batches] == [1_000, 1_000, 500]
+        assert all(etag for batch in batches for _, etag in batch.keys)
+
+
+async def test_a_source_replaced_after_the_audit_survives_and_is_drifted(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+
+        def replace_it(operation: str, request: Any) -> None:
+            if operation == "DeleteObjects":
+                s.store.put(SOURCE + "00001.png", b"written in the last moment")
+
+        s.store.before = replace_it
+        report = await s.delete()
+        assert s.store.keys(SOURCE) == ["00001.png"]
+        assert report.kept == {"drifted": 1}
+        assert (await s.states())["00001.png"] == "drifted"
+
+
+@pytest.mark.parametrize("condition", [Condition.BATCH, Condition.SINGLE, Condition.NONE])
+async def test_a_source_whose_target_is_gone_or_changed_just_before_stays(tmp_path: Path, condition: Condition) -> None:
+    async with scene(tmp_path, objects=20) as s:
+        await s.migrate()
+        s.store.remove(TARGET + "00003.png")
+        s.store.put(TARGET + "00007.png", b"someone's own")
+        report = await s.delete(condition)
+        assert s.store.keys(SOURCE) == ["00003.png", "00007.png"]
+        assert report.kept == {"damaged": 2}
+        states = await s.states()
+        assert {states["00003.png"], states["00007.png"]} == {"damaged"}
+
+
+async def test_what_s3_does_not_confirm_is_looked_at_and_not_assumed(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=20) as s:
+        await s.migrate()
+        s.store.silent = lambda key: key.endswith("00004.png")  # carried out, and not said
+        report = await s.delete()
+        assert report.deleted == 20
+        assert ("HeadObject", "data/raw/00004.png") in [
+            (name, request.ref.key) for name, request in s.store.requests if name == "HeadObject"
+        ]
+
+
+async def test_an_answer_that_was_lost_is_settled_by_looking(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=20) as s:
+        await s.migrate()
+        s.store.fail["DeleteObjects", ""] = [Ambiguous("reset", operation="DeleteObjects")]
+        report = await s.delete()
+        assert report.deleted == 20
+        assert s.store.keys(SOURCE) == []
+
+
+async def test_access_denied_on_half_of_the_keys_leaves_those_verified_and_told(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=10) as s:
+        await s.migrate()
+        s.store.denied = lambda key: int(key[-9:-4]) % 2 == 0
+        report = await s.delete()
+        assert (report.deleted, report.kept) == (5, {"denied": 5})
+        records = await s.records()
+        stayed = [record for record in records.values() if record.state is State.VERIFIED]
+        assert len(stayed) == len(s.store.keys(SOURCE)) == 5
+        assert {record.code for record in stayed} == {"AccessDenied"}
+        assert all(record.digest_ms for record in stayed)
+
+
+async def test_a_target_that_may_not_be_looked_at_keeps_its_source(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=3) as s:
+        await s.migrate()
+        s.store.fail["HeadObject", "project/data/raw/00001.png"] = [
+            AccessDenied("no", operation="HeadObject", code="AccessDenied")
+        ]
+        report = await s.delete()
+        assert report.kept == {"unseen": 1}
+        assert s.store.keys(SOURCE) == ["00001.png"]
+
+
+@pytest.mark.parametrize("killed_at", ["before", "after"])
+async def test_killed_between_intent_and_outcome_it_goes_on(tmp_path: Path, killed_at: str) -> None:
+    """The process is gone at the delete: before S3 saw it, or after S3 had carried it out."""
+
+    class Killed(BaseException):
+        pass
+
+    async with scene(tmp_path, objects=20) as s:
+        await s.migrate()
+        proven = {key: record.digest_ms for key, record in (await s.records()).items()}
+
+        def kill(operation: str, request: Any) -> None:
+            if operation == "DeleteObjects":
+                if killed_at == "after":
+                    for key, _ in request.keys:
+                        s.store.objects.pop(("bucket", key))
+                raise Killed
+
+        s.store.before = kill
+        with pytest.raises(BaseExceptionGroup):
+            await s.delete()
+        assert set((await s.states()).values()) == {"deleting"}
+
+        s.store.before = lambda operation, request: None
+        s.store.now_s += 10 * DAY_S
+        await s.settle()
+        assert set((await s.states()).values()) == {"verified" if killed_at == "before" else "deleted"}
+        if killed_at == "before":
+            assert {key: record.digest_ms for key, record in (await s.records()).items()} == proven
+        await s.delete()
+        assert s.store.keys(SOURCE) == []
+        assert len(s.store.keys(TARGET)) == 20
+        assert set((await s.states()).values()) == {"deleted"}
+
+
+async def test_a_row_left_deleting_whose_source_changed_is_drifted_and_stays(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=12) as s:
+        await s.migrate()
+        s.store.fail["DeleteObjects", ""] = [Unreachable("the network is gone", operation="DeleteObjects")]
+        with pytest.raises(BaseExceptionGroup):
+            await s.delete()
+        s.store.put(SOURCE + "00005.png", b"new")
+        s.store.remove(SOURCE + "00006.png")
+        await s.settle()
+        states = await s.states()
+        assert (states["00005.png"], states["00006.png"], states["00007.png"]) == ("drifted", "deleted", "verified")
+
+
+async def test_a_bucket_made_versioned_in_between_stops_it(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=9_000) as s:
+        await s.migrate()
+        s.store.versioning = "Enabled"
+        report = await s.delete()
+        assert report.markers and report.stopped
+        assert report.deleted < 9_000
+        assert len(s.store.keys(SOURCE)) == 9_000 - report.deleted
+
+
+async def test_accepted_markers_do_not_stop_it(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=3_000) as s:
+        await s.migrate()
+        s.store.versioning = "Enabled"
+        assert (await s.delete(markers_accepted=True)).deleted == 3_000
+
+
+async def test_asked_to_stop_it_ends_between_batches_and_goes_on_later(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=9_000) as s:
+        await s.migrate()
+        from engine.finish.cleanup import Cleanup
+        from engine.model import Proof
+
+        cleanup = Cleanup(s.store, s.ledger, s.deleter(), s.heard.append, minimum=Proof.DIGEST, markers_accepted=False)
+        s.store.before = lambda operation, request: cleanup.stop() if operation == "DeleteObjects" else None
+        report = await cleanup.go(s.plan.routes)
+        assert 0 < report.deleted < 9_000
+        assert set((await s.states()).values()) == {"deleted", "verified"}
+        assert (await s.delete()).deleted == 9_000 - report.deleted
+
+
+async def test_without_conditions_a_source_is_looked_at_just_before() -> None:
+    store = FakeStore()
+    kept = store.put("s3://b/a", b"as it was")
+    store.put("s3://b/b", b"as it was too")
+    store.put("s3://b/b", b"another")
+    ends = await Deleter(store, Condition.NONE, sleep=no_sleep).delete(
+        "b", [Item("a", kept), Item("b", "0" * 32), Item("c", "1" * 32)]
+    )
+    assert [ends[key].fate for key in "abc"] == [Fate.GONE, Fate.CHANGED, Fate.GONE]
+    assert store.keys("s3://b/") == ["b"]
+
+
+async def test_keys_that_xml_cannot_carry_go_one_by_one() -> None:
+    store = FakeStore()
+    keys = ["a\x01b", "line\r\nend", "plain", "emoji 🐦", "￿"]
+    items = [Item(key, store.put(f"s3://b/{key}", key.encode())) for key in sorted(keys)]
+    ends = await Deleter(store, Condition.BATCH, sleep=no_sleep).delete("b", items)
+    assert {end.fate for end in ends.values()} == {Fate.GONE}
+    assert store.keys("s3://b/") == []
+    batches = [[key for key, _ in r.keys] for name, r in store.requests if name == "DeleteObjects"]
+    assert batches == [["emoji 🐦", "plain"]] or batches == [["plain", "emoji 🐦"]]
+    assert all(fits_xml(key) for batch in batches for key in batch)
+
+
+async def test_a_key_that_s3_never_settles_is_left_after_some_passes() -> None:
+    store = FakeStore()
+    etag = store.put("s3://b/a")
+    busy = [Ambiguous("500", operation="DeleteObjects") for _ in range(100)]
+    store.fail["DeleteObjects", ""] = busy  # type: ignore[assignment]
+    with anyio.fail_after(5):
+        ends = await Deleter(store, Condition.BATCH, sleep=no_sleep).delete("b", [Item("a", etag)])
+    assert ends["a"].fate is Fate.LEFT
+    assert store.keys("s3://b/") == ["a"]
+
+
+async def test_targets_far_apart_cost_heads_and_not_a_listing_of_everything(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=0) as s:
+        for number in range(20):
+            s.store.put(f"{SOURCE}{number * 1000:06}.png")
+        await s.migrate()
+        for number in range(20_000):
+            s.store.put(f"{TARGET}{number:06}-other.txt")
+        s.store.requests.clear()
+        report = await s.delete()
+        assert report.deleted == 20
+        assert s.store.count("ListObjectsV2") <= 3
+        assert s.store.count("HeadObject") <= 20
