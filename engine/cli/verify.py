@@ -9,19 +9,44 @@ import click
 from engine.api import verifying
 from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, interrupted, run, shared_flags
 from engine.plan.document import Plan
-from engine.report.run import verification_text, verification_values
+from engine.proof.depth import parse_depth
+from engine.report.verification import verification_text, verification_values
 
 
-@click.command("verify", short_help="Compare both sides and the ledger; exit 4 where anything differs.")
+class _BareDeep(click.Command):
+    """Lets `--deep` stand alone: click would take the word after it for its value, which is the plan's file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["--deep=all" if item == "--deep" else item for item in args])
+
+
+@click.command("verify", short_help="Compare both sides and the ledger; exit 4 where anything differs.", cls=_BareDeep)
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--deep",
+    metavar="[=WHAT]",
+    help="Read the bytes of both sides too: =all (also without a value), =below-digest, =sample:500 or =sample:5%.",
+)
+@click.option(
+    "--properties", is_flag=True, help="Compare headers, metadata, tags and the like as well: a HEAD on each side."
+)
 @shared_flags
-def verify_command(invocation: Invocation, file: Path) -> None:
+def verify_command(invocation: Invocation, file: Path, deep: str | None, properties: bool) -> None:
     """List source and target of every route in FILE again and compare them with the ledger: what is missing,
     damaged, of another size or digest, changed since, or extra. Every copy that agrees becomes verified, at the proof
-    that S3's own figures give."""
+    that S3's own figures give; --deep raises it to the bytes' own.
+
+    A deep verification that was interrupted goes on where it was: what was read and did not change is not read again.
+    """
+    depth = parse_depth(deep) if deep is not None else None
     plan = Plan.load(file)
     teller = Teller(invocation, "verify", asides=False)
-    report = run(invocation, "verify", lambda options, stop: verifying.verify(plan, options, stop=stop), teller=teller)
+    report = run(
+        invocation,
+        "verify",
+        lambda options, stop: verifying.verify(plan, options, depth=depth, properties=properties, stop=stop),
+        teller=teller,
+    )
     values = verification_values(report)
     if report.stopped:
         interrupted(teller, "verify", values)

@@ -93,6 +93,8 @@ def _fresh(
     if target is None:
         return _copy(row, source, held="")
     ours = _is_ours(target, entry)
+    if ours and entry is not None and entry.state is State.DAMAGED:
+        return _copy(row, source, held=target.etag, ours=target.etag)  # its ETag alone does not say that it is whole
     if bears(source, target) and policy is not Overwrite.ALWAYS:
         return _found(row, source, target, found=not ours)
     if ours:

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     SIZE = "size"  # the sizes differ
     DIGEST = "digest"  # digests of like form differ
     DRIFTED = "drifted"  # the source changed after it was copied
+    UNREAD = "unread"  # its bytes or its properties were to be read and could not be
+    PROPERTIES = "properties"  # the bytes agree, and the target lacks what the route gives it
     PENDING = "pending"  # not copied yet, or set aside
     NEW = "new"  # in the source, and not in the ledger
     EXTRA = "extra"  # in the target alone; a difference only for routes marked exact
@@ -70,6 +72,9 @@ def judge(row: Joined) -> Finding | None:
     if target.etag != entry.target_etag:
         message = f"the target bears ETag {target.etag}, and was written with {entry.target_etag}"
         return _off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", message)
+    if entry.state is State.DAMAGED:
+        # Perhaps its bytes were read and differ, which no listing shows: only a new copy ends that.
+        return Finding(Kind.DAMAGED, row.key, "it was found damaged before; the next run copies it again")
     if source is None:
         return Finding(Kind.SOURCE_GONE, row.key, "the source is gone; the target stands")
     return _agreed(row.key, source, target, entry)

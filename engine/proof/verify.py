@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 
-from engine.errors import NotFound
+from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress
 from engine.ledger import Ledger
 from engine.model import ObjectHead, ObjectRef, Proof
 from engine.plan.integrity import MD5_ENCRYPTIONS, Agreement, compare_checksums, compare_etags
 from engine.plan.join import Joined
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import SETTLED, State
 from engine.plan.record import Entry, Outcome
 from engine.plan.route import Route
+from engine.proof.depth import Depth, Sampling
+from engine.proof.digest import ByteReader
+from engine.proof.fingerprint import Fingerprint, digest_of_etag
 from engine.proof.judge import Finding, Kind, Look, judge, verified
+from engine.proof.properties import AGREE, compare_properties
+from engine.proof.reading import DeepReading
 from engine.store import HeadObject, ObjectStore
-from engine.transfer.listing import KeyRange, RangeJoin
+from engine.transfer.ranges import RouteJoin
 
 HEADS_AT_ONCE = 64
 DIFFERENCES_KEPT = 1_000
 """How many differences a report carries; every one of them is in the ledger and in the events."""
+
+ENTRIES_A_READ = 5_000
 
 AGREEING = frozenset({Kind.OK, Kind.SOURCE_GONE})
 
@@ -49,6 +56,8 @@ class RouteVerification:
     by_proof: dict[Proof, int] = field(default_factory=dict)
     by_kind: dict[Kind, int] = field(default_factory=dict)
     snapshot_closed: bool = True
+    source_tree: Fingerprint = field(default_factory=Fingerprint)
+    target_tree: Fingerprint = field(default_factory=Fingerprint)
 
     @property
     def differing(self) -> int:
@@ -63,6 +72,9 @@ class Verification:
     routes: list[RouteVerification] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     stopped: bool = False
+    objects_read: int = 0
+    bytes_read: int = 0
+    properties_compared: int = 0
 
     @property
     def differing(self) -> int:
@@ -74,14 +86,27 @@ class Verification:
 
 
 class Verifier:
-    """Verifies routes against the ledger."""
+    """Verifies routes against the ledger. `depth` asks for bytes to be read as well, `properties` for a HEAD an
+    object that says whether the target carries what the route gives it."""
 
-    def __init__(self, store: ObjectStore, ledger: Ledger, listener: Listener) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        ledger: Ledger,
+        listener: Listener,
+        *,
+        depth: Depth | None = None,
+        properties: bool = False,
+    ) -> None:
         self._store = store
         self._ledger = ledger
         self._listener = listener
         self._heads = anyio.CapacityLimiter(HEADS_AT_ONCE)
         self._md5: dict[str, bool] = {}
+        self._md5_asked: dict[str, anyio.Lock] = {}
+        self._depth = depth
+        self._deep: DeepReading | None = None
+        self._properties = properties
         self._seen = 0
         self._seen_bytes = 0
         self.report = Verification()
@@ -89,24 +114,44 @@ class Verifier:
     def stop(self) -> None:
         """Stop after the pages at hand; what was found is kept."""
         self.report.stopped = True
+        if self._deep is not None:
+            self._deep.stopping = True
 
     async def verify(self, routes: Sequence[Route]) -> Verification:
         """List both sides again and compare. Raises what the listings raise: then nothing is concluded of the rest."""
+        if self._depth is not None:
+            depth = await self._settled(self._depth, routes)
+            self._deep = DeepReading(ByteReader(self._store), depth, self._ledger.conclude)
+            self._deep.stopping = self.report.stopped
         closed = {item.route for item in await self._ledger.snapshots() if item.closed_ms}
         async with anyio.create_task_group() as group:
             for route in routes:
                 report = RouteVerification(route.name, route.exact, snapshot_closed=route.name in closed)
                 self.report.routes.append(report)
                 group.start_soon(self._verify_route, route, report)
+        if self._deep is not None:
+            self.report.objects_read, self.report.bytes_read = self._deep.objects_read, self._deep.bytes_read
         self._listener(self._progress(done=True))
         return self.report
+
+    async def _settled(self, depth: Depth, routes: Sequence[Route]) -> Depth:
+        """A sample of so many objects is so many places, once it is known how many keys there are."""
+        if not depth.count:
+            return depth
+        sampling = Sampling(depth.count)
+        for route in routes:
+            after: str | None = None
+            while entries := await self._ledger.entries(route.name, after, None, ENTRIES_A_READ):
+                sampling.add(route.name, [entry.key for entry in entries if entry.state in SETTLED])
+                after = entries[-1].key
+        return replace(depth, places=sampling.places)
 
     async def _verify_route(self, route: Route, report: RouteVerification) -> None:
         async def read(after: str | None, upto: str | None, limit: int) -> list[Entry]:
             return await self._ledger.entries(route.name, after, upto, limit)
 
         async with anyio.create_task_group() as group:
-            join = RangeJoin(group, self._store, route.source, route.target, read, KeyRange())
+            join = RouteJoin(group, self._store, route.source, route.target, read)
             while not self.report.stopped and (rows := await join.next_rows()) is not None:
                 if not route.selects_all:
                     rows = [row for row in rows if row.source is None or route.selects(row.source)]
@@ -122,6 +167,10 @@ class Verifier:
                     finding = findings[at]
                     assert finding is not None
                     group.start_soon(self._look_closer, route, rows[at], finding, findings, at)
+        if self._deep is not None:
+            await self._deep.look(route, rows, findings)
+        if self._properties:
+            await self._look_at_properties(route, rows, findings)
         outcomes: list[Outcome] = []
         for row, finding in zip(rows, findings, strict=True):
             if finding is None:
@@ -139,15 +188,9 @@ class Verifier:
         """Ask S3 what the listings cannot tell, and put the finding that then stands in its place."""
         assert row.source is not None and row.target is not None and finding.outcome is not None
         etag = row.target.etag
-        if finding.look is Look.ENCRYPTION:
-            known = self._md5.get(route.name)
-            if known is None:
-                head = await self._head(ObjectRef(route.target.bucket, row.target.key))
-                known = head is not None and _md5(head)
-                self._md5[route.name] = known
-            if known:
-                findings[at] = finding._replace(outcome=verified(row.key, etag, Proof.DIGEST, "etag"))
-                return
+        if finding.look is Look.ENCRYPTION and await self._etags_are_md5(route, row.target.key):
+            findings[at] = finding._replace(outcome=verified(row.key, etag, Proof.DIGEST, "etag"))
+            return
         source = await self._head(ObjectRef(route.source.bucket, row.source.key))
         target = await self._head(ObjectRef(route.target.bucket, row.target.key))
         if source is None or target is None or source.etag != row.source.etag or target.etag != etag:
@@ -164,6 +207,43 @@ class Verifier:
             outcome = Outcome(row.key, State.DAMAGED, etag, requests=0, code="DigestDiffers", message=message)
             findings[at] = Finding(Kind.DIGEST, row.key, message, outcome)
 
+    async def _etags_are_md5(self, route: Route, key: str) -> bool:
+        """Whether the target is encrypted in a way that leaves plain ETags MD5s: one HEAD a route."""
+        async with self._md5_asked.setdefault(route.name, anyio.Lock()):
+            known = self._md5.get(route.name)
+            if known is None:
+                head = await self._head(ObjectRef(route.target.bucket, key))
+                if head is None:
+                    return False
+                known = self._md5[route.name] = _md5(head)
+            return known
+
+    async def _look_at_properties(self, route: Route, rows: list[Joined], findings: list[Finding | None]) -> None:
+        async def one(at: int, row: Joined, finding: Finding) -> None:
+            assert row.source is not None and row.target is not None and finding.outcome is not None
+            source, target = (
+                ObjectRef(route.source.bucket, row.source.key),
+                ObjectRef(route.target.bucket, row.target.key),
+            )
+            async with self._heads:
+                try:
+                    found = await compare_properties(self._store, route, row.source, source, target)
+                except (ObjectError, AttemptError) as error:
+                    message = f"its properties could not be read: {error}"
+                    findings[at] = finding._replace(kind=Kind.UNREAD, message=message)
+                    return
+            self.report.properties_compared += 1
+            outcome = finding.outcome._replace(properties=found)
+            if found == AGREE:
+                findings[at] = finding._replace(outcome=outcome)
+            else:
+                findings[at] = Finding(Kind.PROPERTIES, row.key, found, outcome)
+
+        async with anyio.create_task_group() as group:
+            for at, (row, finding) in enumerate(zip(rows, findings, strict=True)):
+                if finding is not None and finding.kind is Kind.OK and finding.outcome is not None:
+                    group.start_soon(one, at, row, finding)
+
     async def _head(self, ref: ObjectRef) -> ObjectHead | None:
         async with self._heads:
             try:
@@ -173,6 +253,7 @@ class Verifier:
 
     def _count(self, route: Route, report: RouteVerification, row: Joined, finding: Finding) -> None:
         kind = finding.kind
+        _add_to_trees(report, row, finding)
         report.by_kind[kind] = report.by_kind.get(kind, 0) + 1
         size = row.source.size if row.source is not None else 0
         if row.source is not None:
@@ -180,11 +261,11 @@ class Verifier:
             report.bytes += size
             self._seen += 1
             self._seen_bytes += size
-        if kind is Kind.OK and finding.outcome is not None:
+        if kind in (Kind.OK, Kind.PROPERTIES) and finding.outcome is not None:
             report.verified += 1
             proof = finding.outcome.proof
             report.by_proof[proof] = report.by_proof.get(proof, 0) + 1
-        elif kind not in AGREEING and (kind is not Kind.EXTRA or route.exact):
+        if kind not in AGREEING and (kind is not Kind.EXTRA or route.exact):
             self._listener(ObjectAside(route.name, finding.key, kind.value, kind.name, finding.message))
             if len(self.report.differences) < DIFFERENCES_KEPT:
                 self.report.differences.append(Difference(route.name, finding.key, kind, finding.message))
@@ -205,6 +286,22 @@ class Verifier:
             rate_rps=0.0,
             in_flight=0,
         )
+
+
+def _add_to_trees(report: RouteVerification, row: Joined, finding: Finding) -> None:
+    """Add a key to each side's fingerprint. A digest counts only where both sides have one of like form: two ETags that
+    cannot be compared would make two figures differ that are of one content."""
+    source, target = row.source, row.target
+    one = digest_of_etag(source.etag) if source is not None else ""
+    other = digest_of_etag(target.etag) if target is not None else ""
+    # Two that agree by other proof, and differ here, are encrypted by KMS: no MD5s, for all their form.
+    agreed = finding.kind in (Kind.OK, Kind.PROPERTIES, Kind.UNREAD)
+    if source is not None and target is not None and one != other and (agreed or not one or not other):
+        one = other = ""
+    if source is not None:
+        report.source_tree.add(row.key, source.size, one)
+    if target is not None and (finding.kind is not Kind.EXTRA or report.exact):
+        report.target_tree.add(row.key, target.size, other)
 
 
 def _md5(head: ObjectHead) -> bool:

@@ -11,7 +11,6 @@ from engine.api.running import MigrationResult
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, SETTLED, State
 from engine.plan.record import ObjectRecord, Tally
-from engine.proof.verify import AGREEING, Verification
 from engine.report.text import count_text, plural, safe, size_text, table
 
 SHOWN = 10
@@ -93,57 +92,6 @@ def aside_line(record: ObjectRecord) -> str:
     """One object that is not done."""
     key = safe(record.key) or "(the one key)"
     return f"{record.state.value}  {record.route}  {key}  {record.code}: {safe(record.message)}"
-
-
-def verification_text(plan: Plan, report: Verification) -> str:
-    """After a verification: per route what agrees, at which proof, and what does not."""
-    rows = []
-    for route in report.routes:
-        proofs = {proof.name.lower(): count for proof, count in sorted(route.by_proof.items(), reverse=True)}
-        rows.append(
-            [
-                route.route,
-                count_text(route.objects),
-                size_text(route.bytes),
-                count_text(route.verified),
-                ", ".join(f"{count_text(count)} {name}" for name, count in proofs.items()) or "–",
-                count_text(route.differing),
-                count_text(sum(count for kind, count in route.by_kind.items() if kind.value == "extra")),
-            ]
-        )
-    header = ["route", "objects", "size", "verified", "at proof", "different", "extra"]
-    lines = [table(header, rows)]
-    for route in report.routes:
-        if not route.snapshot_closed:
-            lines.append(f"{route.route}: its listing never reached its end; run the plan again before trusting this")
-    for item in report.differences[:SHOWN]:
-        lines.append(f"{item.kind.value}: {item.route}: {safe(item.key) or '(the one key)'}: {safe(item.message)}")
-    if report.differing > SHOWN:
-        lines.append(f"… and {count_text(report.differing - SHOWN)} more: cartage status --failed, or --json for all")
-    lines.append("")
-    lines.append(
-        f"{plan.name}: everything agrees" if report.agrees else f"{plan.name}: {plural(report.differing, 'difference')}"
-    )
-    return "\n".join(lines)
-
-
-def verification_values(report: Verification) -> dict[str, Any]:
-    """The summary of a verification."""
-    return {
-        "agrees": report.agrees,
-        "differing": report.differing,
-        "routes": {
-            route.route: {
-                "objects": route.objects,
-                "bytes": route.bytes,
-                "verified": route.verified,
-                "proof": {proof.name.lower(): count for proof, count in route.by_proof.items()},
-                "kinds": {kind.value: count for kind, count in route.by_kind.items() if kind not in AGREEING},
-                "snapshot_closed": route.snapshot_closed,
-            }
-            for route in report.routes
-        },
-    }
 
 
 def status_text(status: Status) -> str:

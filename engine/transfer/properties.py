@@ -61,24 +61,33 @@ async def read_properties(
     properties = adjusted(route, source, ref, head.properties)
     if route.set_tags is not None:
         return replace(properties, tags=route.set_tags)
-    if route.properties.tags is Keep.DROP or head.tag_count == 0:
+    if route.properties.tags is Keep.DROP:
         return replace(properties, tags=())
+    tags = await read_tags(store, ref, head)
+    if tags and route.properties.tags is Keep.FAIL:
+        raise _refused(ref, "tags")
+    return replace(properties, tags=tags)
+
+
+async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tags:
+    """The tags of an object, for nothing where HEAD says that there are none.
+
+    Raises `AccessDenied` (code `TagsDenied`) where they may not be read: absent is not the same as none."""
+    if head.tag_count == 0:
+        return ()
     try:
-        tags = await store.get_tags(ref)
+        return await store.get_tags(ref)
     except NotFound:
-        tags = ()
+        return ()
     except AccessDenied as error:
         raise AccessDenied(
-            "the tags of this object may not be read, so that a copy by parts would lose them.",
+            "the tags of this object may not be read, so that they would be lost unseen.",
             operation="GetObjectTagging",
             ref=str(ref),
             code="TagsDenied",
             request_id=error.request_id,
             advice='Allow s3:GetObjectTagging, or leave tags out with properties = { tags = "drop" } on the route.',
         ) from error
-    if tags and route.properties.tags is Keep.FAIL:
-        raise _refused(ref, "tags")
-    return replace(properties, tags=tags)
 
 
 def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Properties) -> Properties:
@@ -118,7 +127,7 @@ def _chosen(keep: Keep, there: Value, given: Value, nothing: Value) -> Value:
 
 
 async def _has_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> bool:
-    return head.tag_count > 0 if head.tag_count is not None else bool(await store.get_tags(ref))
+    return head.tag_count > 0 if head.tag_count is not None else bool(await read_tags(store, ref, head))
 
 
 def _refused(ref: ObjectRef, name: str) -> Rejected:

@@ -1,0 +1,185 @@
+"""Byte proof: both sides of an object read by ranges, in parallel and in bounded memory, and hashed in order.
+
+Ranges of one object are asked for ahead and fed to one streaming xxh3-128 in the order of its bytes. What is in memory
+is bounded over all objects by one budget of bytes. Every range is pinned to the ETag that the listing gave, so that a
+figure is never of two contents.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import anyio
+import xxhash
+
+from engine.errors import EngineError, IntegrityError
+from engine.model import MIB, ListedObject, ObjectRef
+from engine.store import GetRange, HeadObject, ObjectStore
+
+RANGE_BYTES = 16 * MIB
+"""Large enough that a request's latency is small beside its transfer, small enough for many at once."""
+
+MEMORY_BYTES = 256 * MIB
+"""What all ranges together, asked for or not hashed yet, may hold."""
+
+READS_AT_ONCE = 128
+
+HASHES: dict[str, Any] = {"XXHASH128": xxhash.xxh3_128, "XXHASH3": xxhash.xxh3_64}
+"""S3's own checksums that reading can confirm: their names, and the same functions here."""
+
+
+class ByteBudget:
+    """So many bytes may be held; who wants more waits, in the order of asking."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self.total_bytes = total_bytes
+        self._free = total_bytes
+        self._waiting: deque[tuple[int, anyio.Event]] = deque()
+
+    @property
+    def held_bytes(self) -> int:
+        return self.total_bytes - self._free
+
+    async def take(self, size: int) -> None:
+        """Hold `size` bytes, at most all of the budget."""
+        if not self._waiting and size <= self._free:
+            self._free -= size
+            return
+        place = (size, anyio.Event())
+        self._waiting.append(place)
+        try:
+            await place[1].wait()
+        except BaseException:
+            if place[1].is_set():
+                self.give(size)
+            else:
+                self._waiting.remove(place)
+                self._hand_out()
+            raise
+
+    def give(self, size: int) -> None:
+        self._free += size
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            size, event = self._waiting.popleft()
+            self._free -= size
+            event.set()
+
+
+class Read(NamedTuple):
+    """One side, read to its end. `of_s3` is the digest by S3's own algorithm, as S3 spells it; empty if not asked."""
+
+    xxh3: str
+    of_s3: str = ""
+
+
+@dataclass(slots=True)
+class _Side:
+    """One side under way: ranges that came early wait in `early` until it is their turn."""
+
+    hashers: list[Any]
+    window: anyio.Semaphore
+    early: dict[int, bytes] = field(default_factory=dict)
+    turn: int = 0
+    held: int = 0
+    error: EngineError | None = None
+
+
+class ByteReader:
+    """Reads and hashes objects. One instance for all, since it holds the memory's bound."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        *,
+        range_bytes: int = RANGE_BYTES,
+        memory_bytes: int = MEMORY_BYTES,
+        reads_at_once: int = READS_AT_ONCE,
+    ) -> None:
+        self._store = store
+        self._range_bytes = min(range_bytes, memory_bytes)
+        # Half of the memory for one side: one large object alone can use all of it.
+        self._ahead = max(1, memory_bytes // self._range_bytes // 2)
+        self._reads = anyio.CapacityLimiter(reads_at_once)
+        self.budget = ByteBudget(memory_bytes)
+        self.bytes_read = 0
+
+    async def read(self, ref: ObjectRef, etag: str, size: int, s3_algorithm: str = "") -> Read:
+        """Read all of an object that must bear `etag` and have `size` bytes.
+
+        Raises `PreconditionFailed`, `NotFound`, … as the store, and `IntegrityError` where the server gives other
+        bytes than it was asked for."""
+        hashers = [xxhash.xxh3_128(), *([HASHES[s3_algorithm]()] if s3_algorithm else [])]
+        side = _Side(hashers, anyio.Semaphore(self._ahead))
+        try:
+            async with anyio.create_task_group() as group:
+                for number, (first, last) in enumerate(self._ranges(size)):
+                    await side.window.acquire()
+                    length = last - first + 1
+                    await self.budget.take(length)
+                    side.held += length
+                    group.start_soon(self._fetch, side, group.cancel_scope, ref, etag, size, number, first, last)
+        finally:
+            self.budget.give(side.held)
+        if side.error is not None:
+            raise side.error
+        of_s3 = base64.b64encode(hashers[1].digest()).decode() if s3_algorithm else ""
+        return Read(hashers[0].hexdigest(), of_s3)
+
+    async def checksum_of_s3(self, ref: ObjectRef, listed: ListedObject) -> tuple[str, str]:
+        """(algorithm, value) of a checksum of S3's own that reading can confirm; empty where it keeps none.
+
+        Costs a HEAD only where the listing says that there is one."""
+        algorithm, _, kind = listed.checksum.partition(":")
+        if algorithm not in HASHES or kind not in ("FULL_OBJECT", ""):
+            return "", ""
+        head = await self._store.head_object(HeadObject(ref, checksums=True))
+        found = next((item.value for item in head.checksums if item.algorithm == algorithm), "")
+        return (algorithm, found) if found and "-" not in found else ("", "")
+
+    def _ranges(self, size: int) -> Iterator[tuple[int, int]]:
+        if size == 0:
+            yield 0, -1
+        for first in range(0, size, self._range_bytes):
+            yield first, min(first + self._range_bytes, size) - 1
+
+    async def _fetch(
+        self,
+        side: _Side,
+        scope: anyio.CancelScope,
+        ref: ObjectRef,
+        etag: str,
+        size: int,
+        number: int,
+        first: int,
+        last: int,
+    ) -> None:
+        whole = first == 0 and last == size - 1  # S3 has no range of an empty object
+        request = GetRange(ref, None if whole else first, None if whole else last, etag or None)
+        try:
+            async with self._reads:
+                body = await self._store.get_range(request)
+            if len(body.data) != last - first + 1 or (etag and body.etag != etag):
+                raise IntegrityError(
+                    f"{ref}: the server gave {len(body.data)} bytes of ETag {body.etag} where bytes {first} to {last} "
+                    f"of ETag {etag} were asked for"
+                )
+        except EngineError as error:
+            side.error = side.error or error
+            scope.cancel()
+            return
+        self.bytes_read += len(body.data)
+        side.early[number] = body.data
+        while (data := side.early.pop(side.turn, None)) is not None:
+            for hasher in side.hashers:
+                hasher.update(data)
+            side.turn += 1
+            side.held -= len(data)
+            self.budget.give(len(data))
+            side.window.release()

@@ -1,0 +1,106 @@
+"""`verify --properties`: does the target carry what the route's contract gives it? A HEAD a side, tags where it must.
+
+Compared is what the contract decides: a property that is dropped to the bucket's default (encryption, lock) is the
+bucket's business and not looked at.
+"""
+
+from __future__ import annotations
+
+from engine.errors import Rejected
+from engine.model import Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
+from engine.plan.route import Keep, Route
+from engine.store import HeadObject, ObjectStore
+from engine.transfer.properties import CONTENT_HEADERS, adjusted, read_tags
+
+AGREE = "agree"
+"""What the ledger keeps of an object whose properties are as they should be."""
+
+
+async def compare_properties(
+    store: ObjectStore, route: Route, source: ListedObject, source_ref: ObjectRef, target_ref: ObjectRef
+) -> str:
+    """`AGREE`, or what differs in a few words each. Raises what the store raises."""
+    source_head = await store.head_object(HeadObject(source_ref))
+    target_head = await store.head_object(HeadObject(target_ref))
+    try:
+        wanted = adjusted(route, source, source_ref, source_head.properties)
+    except Rejected as error:
+        return error.message
+    found = differences(route, wanted, target_head.properties)
+    found += await _tag_differences(store, route, source_ref, source_head, target_ref, target_head)
+    return "; ".join(found) or AGREE
+
+
+def differences(route: Route, wanted: Properties, there: Properties) -> list[str]:
+    """What of `there` is not as `wanted`, tags aside. Pure."""
+    found = [
+        _said(name, getattr(wanted, name), getattr(there, name))
+        for name in (*CONTENT_HEADERS, "storage_class", "website_redirect")
+        # A content type that no one set is S3's to choose.
+        if getattr(wanted, name) != getattr(there, name) and (name != "content_type" or wanted.content_type)
+    ]
+    found += _pair_differences("metadata", wanted.metadata, there.metadata)
+    rules = route.properties
+    if rules.encryption in (Keep.PRESERVE, Keep.SET) and not _same_encryption(wanted.encryption, there.encryption):
+        found.append(_said("encryption", _encryption(wanted.encryption), _encryption(there.encryption)))
+    if rules.lock in (Keep.PRESERVE, Keep.SET) and not _same_lock(wanted.lock, there.lock):
+        found.append(_said("lock", _lock(wanted.lock), _lock(there.lock)))
+    return found
+
+
+async def _tag_differences(
+    store: ObjectStore,
+    route: Route,
+    source_ref: ObjectRef,
+    source_head: ObjectHead,
+    target_ref: ObjectRef,
+    target_head: ObjectHead,
+) -> list[str]:
+    if route.set_tags is not None:
+        wanted = route.set_tags
+    elif route.properties.tags is Keep.DROP:
+        wanted = ()
+    else:
+        wanted = await read_tags(store, source_ref, source_head)
+    there = await read_tags(store, target_ref, target_head)
+    return _pair_differences("tags", tuple(sorted(wanted)), tuple(sorted(there)))
+
+
+def _pair_differences(name: str, wanted: tuple[tuple[str, str], ...], there: tuple[tuple[str, str], ...]) -> list[str]:
+    expected, found = dict(wanted), dict(there)
+    return [
+        _said(f"{name}.{key}", expected.get(key, ""), found.get(key, ""))
+        for key in sorted(expected.keys() | found.keys())
+        if expected.get(key) != found.get(key)
+    ]
+
+
+def _same_encryption(wanted: Encryption | None, there: Encryption | None) -> bool:
+    if wanted is None or there is None:
+        return wanted is there
+    # S3 answers with the key's ARN, whatever form it was given in.
+    same_key = not wanted.kms_key_id or there.kms_key_id.endswith(wanted.kms_key_id.rpartition("/")[2])
+    return wanted.algorithm == there.algorithm and wanted.bucket_key == there.bucket_key and same_key
+
+
+def _same_lock(wanted: ObjectLock | None, there: ObjectLock | None) -> bool:
+    one, other = wanted or ObjectLock(), there or ObjectLock()
+    # To the second: what was written without a fraction comes back with one.
+    return (one.mode, one.retain_until[:19], one.legal_hold) == (other.mode, other.retain_until[:19], other.legal_hold)
+
+
+def _encryption(value: Encryption | None) -> str:
+    if value is None:
+        return ""
+    key = f" {value.kms_key_id}" if value.kms_key_id else ""
+    return f"{value.algorithm}{key}{' with a bucket key' if value.bucket_key else ''}"
+
+
+def _lock(value: ObjectLock | None) -> str:
+    if value is None:
+        return ""
+    return f"{value.mode} {value.retain_until}{' with a legal hold' if value.legal_hold else ''}".strip()
+
+
+def _said(name: str, wanted: str, there: str) -> str:
+    return f"{name} is {there!r}, wanted {wanted!r}" if there else f"{name} is missing, wanted {wanted!r}"

@@ -1,0 +1,146 @@
+"""Deep verification of one page of the join: the bytes of both sides, and what the reading says of each object."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+
+from engine.errors import AttemptError, IntegrityError, NotFound, ObjectError, PreconditionFailed
+from engine.model import MIB, ObjectRef, Proof
+from engine.plan.join import Joined
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome
+from engine.plan.route import Route
+from engine.proof.depth import Depth
+from engine.proof.digest import ByteReader, Read
+from engine.proof.judge import Finding, Kind, verified
+
+COMPARED = "xxh3-128 of the bytes"
+COMMIT_BYTES = 512 * MIB
+"""What was read since the last commit may have to be read again after a crash."""
+
+Commit = Callable[[str, Sequence[Outcome]], Awaitable[None]]
+
+
+class DeepReading:
+    """Reads what `depth` takes of the objects that the listings already agree on. Objects of one page are read at
+    once, as far as the reader's memory allows; each is committed soon after it was read, not at the page's end."""
+
+    def __init__(self, reader: ByteReader, depth: Depth, commit: Commit, objects_at_once: int = 64) -> None:
+        self._reader = reader
+        self._depth = depth
+        self._commit = commit
+        self._objects = anyio.CapacityLimiter(objects_at_once)
+        self.stopping = False
+        self.objects_read = 0
+
+    @property
+    def bytes_read(self) -> int:
+        return self._reader.bytes_read
+
+    async def look(self, route: Route, rows: Sequence[Joined], findings: list[Finding | None]) -> None:
+        """Read the page's objects, and put what then stands in the findings' place."""
+        chosen = [at for at, row in enumerate(rows) if self._wants(route, row, findings[at])]
+        if not chosen:
+            return
+        unsaved: list[Outcome] = []
+        unsaved_bytes = 0
+
+        async def one(at: int) -> None:
+            nonlocal unsaved, unsaved_bytes
+            row = rows[at]
+            assert row.source is not None
+            async with self._objects:
+                if self.stopping:
+                    return
+                finding = await self._compare(route, row, findings[at])
+            findings[at] = finding
+            if finding.outcome is None:
+                return
+            unsaved.append(finding.outcome)
+            unsaved_bytes += row.source.size
+            if unsaved_bytes >= COMMIT_BYTES:
+                batch, unsaved, unsaved_bytes = unsaved, [], 0
+                await self._commit(route.name, batch)
+
+        async with anyio.create_task_group() as group:
+            for at in chosen:
+                group.start_soon(one, at)
+
+    def _wants(self, route: Route, row: Joined, finding: Finding | None) -> bool:
+        if finding is None or finding.kind is not Kind.OK or finding.outcome is None or row.source is None:
+            return False
+        return row.target is not None and self._depth.takes(route.name, row.key, finding.outcome.proof)
+
+    async def _compare(self, route: Route, row: Joined, finding: Finding | None) -> Finding:
+        """Read both sides of one object."""
+        source, target = row.source, row.target
+        assert finding is not None and source is not None and target is not None
+        source_ref, target_ref = ObjectRef(route.source.bucket, source.key), ObjectRef(route.target.bucket, target.key)
+        reader = self._reader
+        try:
+            source_algorithm, source_value = await reader.checksum_of_s3(source_ref, source)
+            target_algorithm, target_value = await reader.checksum_of_s3(target_ref, target)
+        except (ObjectError, AttemptError) as error:
+            return _unread(finding, f"neither side was read: {error}")
+        sides: list[Read | Exception | None] = [None, None]
+
+        async def read(number: int, *arguments: Any) -> None:
+            try:
+                sides[number] = await reader.read(*arguments)
+            except (ObjectError, AttemptError, IntegrityError) as error:
+                sides[number] = error
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, 0, source_ref, source.etag, source.size, source_algorithm)
+            group.start_soon(read, 1, target_ref, target.etag, target.size, target_algorithm)
+        of_source, of_target = sides
+        if isinstance(of_source, Exception):
+            return _not_read(row, finding, "source", of_source)
+        if isinstance(of_target, Exception):
+            return _not_read(row, finding, "target", of_target)
+        assert of_source is not None and of_target is not None
+        self.objects_read += 1
+        if of_source.xxh3 != of_target.xxh3:
+            return _damaged(
+                row, f"the bytes differ: xxh3-128 {of_source.xxh3} in the source, {of_target.xxh3} in the target"
+            )
+        confirmed = ""
+        for name, algorithm, value, ours in (
+            ("source", source_algorithm, source_value, of_source.of_s3),
+            ("target", target_algorithm, target_value, of_target.of_s3),
+        ):
+            if value and value != ours:
+                return _damaged(row, f"the {name}'s bytes give {algorithm} {ours}, and S3 keeps {value} for them")
+            if value:
+                confirmed = f", as S3's own {algorithm}"
+        return finding._replace(
+            outcome=verified(row.key, target.etag, Proof.BYTES, COMPARED + confirmed)._replace(xxh3=of_source.xxh3)
+        )
+
+
+def _not_read(row: Joined, finding: Finding, side: str, error: Exception) -> Finding:
+    """One side could not be read to its end: it changed since it was listed, or nothing is known."""
+    assert row.target is not None
+    if not isinstance(error, (PreconditionFailed, NotFound)):
+        return _unread(finding, f"the {side} could not be read: {error}")
+    if side == "source":
+        message = "the source changed since it was listed, a moment ago"
+        outcome = Outcome(row.key, State.DRIFTED, row.target.etag, requests=0, code="SourceChanged", message=message)
+        return Finding(Kind.DRIFTED, row.key, message, outcome)
+    message = "the target changed since it was listed, a moment ago"
+    outcome = Outcome(row.key, State.DAMAGED, row.target.etag, requests=0, code="TargetChanged", message=message)
+    return Finding(Kind.DAMAGED, row.key, message, outcome)
+
+
+def _damaged(row: Joined, message: str) -> Finding:
+    assert row.target is not None
+    outcome = Outcome(row.key, State.DAMAGED, row.target.etag, requests=0, code="BytesDiffer", message=message)
+    return Finding(Kind.DIGEST, row.key, message, outcome)
+
+
+def _unread(finding: Finding, message: str) -> Finding:
+    """What was to be read and could not be: a difference, while what the listings prove stands."""
+    return finding._replace(kind=Kind.UNREAD, message=message)

@@ -1,0 +1,78 @@
+"""What a verification looks like, as text for people and as values for `--json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.plan.document import Plan
+from engine.proof.verify import AGREEING, RouteVerification, Verification
+from engine.report.text import count_text, plural, safe, size_text, table
+
+SHOWN = 10
+
+
+def verification_text(plan: Plan, report: Verification) -> str:
+    """After a verification: per route what agrees, at which proof, and what does not."""
+    rows = []
+    for route in report.routes:
+        proofs = {proof.name.lower(): count for proof, count in sorted(route.by_proof.items(), reverse=True)}
+        rows.append(
+            [
+                route.route,
+                count_text(route.objects),
+                size_text(route.bytes),
+                count_text(route.verified),
+                ", ".join(f"{count_text(count)} {name}" for name, count in proofs.items()) or "–",
+                count_text(route.differing),
+                count_text(sum(count for kind, count in route.by_kind.items() if kind.value == "extra")),
+            ]
+        )
+    header = ["route", "objects", "size", "verified", "at proof", "different", "extra"]
+    lines = [table(header, rows)]
+    for route in report.routes:
+        if not route.snapshot_closed:
+            lines.append(f"{route.route}: its listing never reached its end; run the plan again before trusting this")
+    for route in report.routes:
+        lines += _trees(route)
+    if report.objects_read:
+        lines.append(f"read {plural(report.objects_read, 'object')}, {size_text(report.bytes_read)} of both sides")
+    for item in report.differences[:SHOWN]:
+        lines.append(f"{item.kind.value}: {item.route}: {safe(item.key) or '(the one key)'}: {safe(item.message)}")
+    if report.differing > SHOWN:
+        lines.append(f"… and {count_text(report.differing - SHOWN)} more: cartage status --failed, or --json for all")
+    lines.append("")
+    lines.append(
+        f"{plan.name}: everything agrees" if report.agrees else f"{plan.name}: {plural(report.differing, 'difference')}"
+    )
+    return "\n".join(lines)
+
+
+def _trees(route: RouteVerification) -> list[str]:
+    """Both sides' fingerprints: one line where they are equal."""
+    source, target = route.source_tree.line, route.target_tree.line
+    if source == target:
+        return [f"{safe(route.route)}: both sides {source}"]
+    return [f"{safe(route.route)}: source {source}", f"{' ' * len(safe(route.route))}  target {target}"]
+
+
+def verification_values(report: Verification) -> dict[str, Any]:
+    """The summary of a verification."""
+    return {
+        "agrees": report.agrees,
+        "differing": report.differing,
+        "objects_read": report.objects_read,
+        "bytes_read": report.bytes_read,
+        "properties_compared": report.properties_compared,
+        "routes": {
+            route.route: {
+                "objects": route.objects,
+                "bytes": route.bytes,
+                "verified": route.verified,
+                "proof": {proof.name.lower(): count for proof, count in route.by_proof.items()},
+                "kinds": {kind.value: count for kind, count in route.by_kind.items() if kind not in AGREEING},
+                "snapshot_closed": route.snapshot_closed,
+                "fingerprints": {"source": route.source_tree.line, "target": route.target_tree.line},
+            }
+            for route in report.routes
+        },
+    }

@@ -1,0 +1,71 @@
+"""One figure for a tree: the same in any order and any number of shares, another for any change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
+from tests.unit.proof.scene import Scene
+
+MEMBERS = st.lists(
+    st.tuples(st.text(max_size=8), st.integers(0, 99), st.sampled_from(["", "a" * 32, "b" * 32])),
+    max_size=12,
+    unique_by=lambda member: member[0],
+)
+
+
+def of(members: list[tuple[str, int, str]]) -> Fingerprint:
+    tree = Fingerprint()
+    for member in members:
+        tree.add(*member)
+    return tree
+
+
+@given(MEMBERS, st.randoms(), st.integers(0, 12))
+def test_neither_order_nor_shares_matter(members: list[tuple[str, int, str]], chance, cut: int) -> None:
+    whole = of(members)
+    chance.shuffle(members)
+    one, other = of(members[:cut]), of(members[cut:])
+    one.merge(other)
+    assert one == whole and one.line == whole.line
+
+
+@given(MEMBERS.filter(bool), st.integers(0, 3))
+def test_any_change_of_one_member_changes_the_figure(members: list[tuple[str, int, str]], how: int) -> None:
+    key, size, digest = members[0]
+    changed = [(key + "x", size, digest), (key, size + 1, digest), (key, size, "c" * 32)]
+    other = members[1:] + changed[how : how + 1]
+    assert of(other).figure != of(members).figure
+
+
+def test_members_cannot_run_into_each_other() -> None:
+    assert of([("ab", 1, "")]).figure != of([("a", 1, ""), ("b", 1, "")]).figure
+    assert of([("k 1", 1, "")]).figure != of([("k", 11, "")]).figure
+
+
+def test_the_line_says_what_the_figure_is_over() -> None:
+    tree = of([("a", 1, "a" * 32), ("b", 2, "")])
+    assert tree.line.endswith(" objects=2 bytes=3 by=key+size+md5:1") and len(tree.line.split()[0]) == 32
+    assert of([("a", 1, "")]).line.endswith("by=key+size")
+    read = Fingerprint(Basis.BYTES)
+    read.add("a", 1, "d" * 32)
+    assert read.line.endswith("by=key+size+xxh3-128:1")
+    assert digest_of_etag("A" * 32) == "a" * 32 and digest_of_etag("a" * 32 + "-2") == ""
+
+
+async def test_a_verification_gives_both_sides_figures_and_they_are_equal_where_all_agrees(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    for number in range(5):
+        scene.copied(f"k{number}", b"x" * number)
+    scene.copied("parts", b"parts", etag="a" * 32 + "-3")
+    route = (await scene.verify()).routes[0]
+    assert route.source_tree == route.target_tree
+    assert route.source_tree.line.endswith("objects=6 bytes=15 by=key+size+md5:5")
+    scene.store.put("bucket", "dst/extra", b"not of this route")
+    assert (await scene.verify()).routes[0].target_tree == route.target_tree
+    scene.store.put("bucket", "dst/k1", b"y")
+    changed = (await scene.verify()).routes[0]
+    assert changed.source_tree == route.source_tree and changed.target_tree.figure != route.target_tree.figure
