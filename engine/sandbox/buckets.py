@@ -1,0 +1,253 @@
+"""Buckets and their settings, and the uploads under way in one."""
+
+from __future__ import annotations
+
+import re
+
+from engine.model import Encryption
+from engine.sandbox.checksums import check_body
+from engine.sandbox.clock import iso_text
+from engine.sandbox.exchange import Reply, Request
+from engine.sandbox.keeping import bucket_of
+from engine.sandbox.markup import XML_HEADERS, element, escape, read_document, url_encoded, xml_reply
+from engine.sandbox.properties import checked_tags, kms_arn
+from engine.sandbox.records import AES256, Account, Bucket, Upload
+from engine.sandbox.refusals import S3Error
+from engine.sandbox.writing import access_policy, read_tags, tag_set
+
+MOST_UPLOADS = 1000
+_OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").fullmatch
+_ADDRESS = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+").fullmatch
+
+
+def list_buckets(account: Account, request: Request) -> Reply:
+    prefix = request.query.get("prefix", "")
+    rows = [
+        f"<Bucket>{element('Name', name)}<CreationDate>{iso_text(bucket.created)}</CreationDate>"
+        f"<BucketRegion>{bucket.region}</BucketRegion></Bucket>"
+        for name, bucket in sorted(account.buckets.items())
+        if name.startswith(prefix)
+    ]
+    owner = element("ID", account.owner_id) + element("DisplayName", account.owner_name)
+    return xml_reply("ListAllMyBucketsResult", f"<Owner>{owner}</Owner><Buckets>{''.join(rows)}</Buckets>")
+
+
+def create_bucket(account: Account, request: Request) -> Reply:
+    name = request.bucket
+    if not _NAME(name) or ".." in name or _ADDRESS(name):
+        raise S3Error("InvalidBucketName", details=(("BucketName", name),))
+    region = account.region
+    if request.body:
+        document = read_document(request.body, "CreateBucketConfiguration")
+        region = document.findtext("LocationConstraint") or account.region
+    if region != account.region:
+        raise S3Error(
+            "IllegalLocationConstraintException",
+            f"The {region} location constraint is incompatible for the region specific endpoint this request was "
+            "sent to.",
+        )
+    ownership = request.headers.get("x-amz-object-ownership", "BucketOwnerEnforced")
+    if ownership not in _OWNERSHIPS:
+        raise S3Error("InvalidArgument", "Invalid x-amz-object-ownership header")
+    if name in account.buckets:
+        if account.region == "us-east-1":  # as ever there
+            return Reply(200, (("Location", f"/{name}"),))
+        raise S3Error("BucketAlreadyOwnedByYou", details=(("BucketName", name),))
+    bucket = account.buckets[name] = Bucket(name, region, account.clock.now())
+    bucket.ownership = ownership
+    return Reply(200, (("Location", f"/{name}"),))
+
+
+def delete_bucket(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    if len(bucket.objects) or bucket.versions:
+        raise S3Error("BucketNotEmpty", details=(("BucketName", bucket.name),))
+    del account.buckets[bucket.name]
+    return Reply(204)
+
+
+def head_bucket(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    lines = (("x-amz-bucket-region", bucket.region), ("x-amz-access-point-alias", "false"))
+    return Reply(200, (*XML_HEADERS, *lines, ("Content-Length", "0")))
+
+
+def get_location(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    return xml_reply("LocationConstraint", "" if bucket.region == "us-east-1" else bucket.region)
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+
+def get_versioning(account: Account, request: Request) -> Reply:
+    """Empty for a bucket that never had versioning."""
+    bucket = bucket_of(account, request.bucket)
+    return xml_reply("VersioningConfiguration", element("Status", bucket.versioning) if bucket.versioning else "")
+
+
+def put_versioning(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    status = read_document(request.body, "VersioningConfiguration").findtext("Status") or ""
+    if status not in ("Enabled", "Suspended"):
+        raise S3Error("MalformedXML")
+    bucket.versioning = status
+    return Reply(200)
+
+
+def get_lifecycle(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    if not bucket.lifecycle:
+        raise S3Error("NoSuchLifecycleConfiguration", details=(("BucketName", bucket.name),))
+    return Reply(200, XML_HEADERS, bucket.lifecycle)
+
+
+def put_lifecycle(account: Account, request: Request) -> Reply:
+    """Kept as it was sent; its rules are not carried out."""
+    bucket = bucket_of(account, request.bucket)
+    check_body(request.headers, request.body)
+    rules = read_document(request.body, "LifecycleConfiguration").findall("Rule")
+    if not rules or any(rule.findtext("Status") not in ("Enabled", "Disabled") for rule in rules):
+        raise S3Error("MalformedXML")
+    bucket.lifecycle = request.body
+    return Reply(200)
+
+
+def delete_lifecycle(account: Account, request: Request) -> Reply:
+    bucket_of(account, request.bucket).lifecycle = b""
+    return Reply(204)
+
+
+def get_encryption(account: Account, request: Request) -> Reply:
+    encryption = bucket_of(account, request.bucket).encryption
+    key = element("KMSMasterKeyID", encryption.kms_key_id) if encryption.kms_key_id else ""
+    return xml_reply(
+        "ServerSideEncryptionConfiguration",
+        f"<Rule><ApplyServerSideEncryptionByDefault>{element('SSEAlgorithm', encryption.algorithm)}{key}"
+        f"</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>{'true' if encryption.bucket_key else 'false'}"
+        "</BucketKeyEnabled></Rule>",
+    )
+
+
+def put_encryption(account: Account, request: Request) -> Reply:
+    """The default of objects written from now on."""
+    bucket = bucket_of(account, request.bucket)
+    rule = read_document(request.body, "ServerSideEncryptionConfiguration").find("Rule")
+    default = rule.find("ApplyServerSideEncryptionByDefault") if rule is not None else None
+    algorithm = default.findtext("SSEAlgorithm") if default is not None else None
+    if rule is None or default is None or algorithm not in ("AES256", "aws:kms", "aws:kms:dsse"):
+        raise S3Error("MalformedXML")
+    bucket_key = (rule.findtext("BucketKeyEnabled") or "").lower() == "true"
+    if algorithm == "AES256":
+        bucket.encryption = AES256
+    else:
+        bucket.encryption = Encryption(
+            algorithm, kms_arn(account, default.findtext("KMSMasterKeyID") or ""), bucket_key
+        )
+    return Reply(200)
+
+
+def delete_encryption(account: Account, request: Request) -> Reply:
+    bucket_of(account, request.bucket).encryption = AES256
+    return Reply(204)
+
+
+def get_ownership(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    return xml_reply("OwnershipControls", f"<Rule>{element('ObjectOwnership', bucket.ownership)}</Rule>")
+
+
+def put_ownership(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    found = read_document(request.body, "OwnershipControls").findtext("Rule/ObjectOwnership") or ""
+    if found not in _OWNERSHIPS:
+        raise S3Error("MalformedXML")
+    bucket.ownership = found
+    return Reply(200)
+
+
+def get_tagging(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    if not bucket.tagging:
+        raise S3Error("NoSuchTagSet", details=(("BucketName", bucket.name),))
+    return xml_reply("Tagging", tag_set(read_tags(bucket.tagging)))
+
+
+def put_tagging(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    check_body(request.headers, request.body)
+    checked_tags(read_tags(request.body), most=50)
+    bucket.tagging = request.body
+    return Reply(204)
+
+
+def delete_tagging(account: Account, request: Request) -> Reply:
+    bucket_of(account, request.bucket).tagging = b""
+    return Reply(204)
+
+
+def get_acl(account: Account, request: Request) -> Reply:
+    bucket_of(account, request.bucket)
+    return xml_reply("AccessControlPolicy", access_policy(account))
+
+
+def get_object_lock(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    raise S3Error("ObjectLockConfigurationNotFoundError", details=(("BucketName", bucket.name),))
+
+
+# --- uploads under way ----------------------------------------------------------------------------------------------
+
+
+def list_uploads(account: Account, request: Request) -> Reply:
+    """By key, then by when they began."""
+    bucket = bucket_of(account, request.bucket)
+    query = request.query
+    prefix, key_marker, id_marker = (query.get(name, "") for name in ("prefix", "key-marker", "upload-id-marker"))
+    text = query.get("max-uploads", str(MOST_UPLOADS))
+    if not text.isascii() or not text.isdigit():
+        raise S3Error("InvalidArgument", "Provided max-uploads not an integer or within integer range")
+    limit = min(int(text), MOST_UPLOADS)
+    encode = url_encoded if query.get("encoding-type") == "url" else escape
+    waiting = sorted(bucket.uploads.values(), key=lambda upload: (upload.key, upload.initiated, upload.upload_id))
+    waiting = [upload for upload in waiting if upload.key.startswith(prefix)]
+    waiting = _after(waiting, key_marker, id_marker)
+    shown = waiting[:limit]
+    more = len(waiting) > limit
+    owner = element("ID", account.owner_id) + element("DisplayName", account.owner_name)
+    rows = [
+        f"<Upload><Key>{encode(upload.key)}</Key>{element('UploadId', upload.upload_id)}<Initiator>{owner}</Initiator>"
+        f"<Owner>{owner}</Owner><StorageClass>{upload.attributes.storage_class}</StorageClass>"
+        f"<Initiated>{iso_text(upload.initiated)}</Initiated>{_algorithm(upload)}</Upload>"
+        for upload in shown
+    ]
+    return xml_reply(
+        "ListMultipartUploadsResult",
+        element("Bucket", bucket.name),
+        f"<KeyMarker>{encode(key_marker)}</KeyMarker>",
+        element("UploadIdMarker", id_marker),
+        f"<NextKeyMarker>{encode(shown[-1].key)}</NextKeyMarker>" if more and shown else "",
+        element("NextUploadIdMarker", shown[-1].upload_id) if more and shown else "",
+        f"<Prefix>{encode(prefix)}</Prefix>",
+        "<EncodingType>url</EncodingType>" if encode is url_encoded else "",
+        f"<MaxUploads>{limit}</MaxUploads><IsTruncated>{'true' if more and shown else 'false'}</IsTruncated>",
+        *rows,
+    )
+
+
+def _after(uploads: list[Upload], key_marker: str, id_marker: str) -> list[Upload]:
+    if not key_marker:
+        return uploads
+    passed = [upload for upload in uploads if upload.key > key_marker]
+    if not id_marker:
+        return passed
+    same = [upload for upload in uploads if upload.key == key_marker]
+    ids = [upload.upload_id for upload in same]
+    return (same[ids.index(id_marker) + 1 :] if id_marker in ids else []) + passed
+
+
+def _algorithm(upload: Upload) -> str:
+    if not upload.algorithm:
+        return ""
+    return element("ChecksumAlgorithm", upload.algorithm) + element("ChecksumType", upload.checksum_type)

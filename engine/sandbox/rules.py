@@ -1,0 +1,69 @@
+"""The rules of S3: what each action does to an account, and what it refuses. No socket, no time to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.sandbox import buckets, copying, deleting, listing, reading, uploads, writing
+from engine.sandbox.exchange import Reply, Request
+from engine.sandbox.records import Account
+from engine.sandbox.refusals import S3Error
+
+Rule = Callable[[Account, Request], Reply]
+
+RULES: dict[str, Rule] = {
+    "ListBuckets": buckets.list_buckets,
+    "CreateBucket": buckets.create_bucket,
+    "DeleteBucket": buckets.delete_bucket,
+    "HeadBucket": buckets.head_bucket,
+    "GetBucketLocation": buckets.get_location,
+    "GetBucketVersioning": buckets.get_versioning,
+    "PutBucketVersioning": buckets.put_versioning,
+    "GetBucketLifecycleConfiguration": buckets.get_lifecycle,
+    "PutBucketLifecycleConfiguration": buckets.put_lifecycle,
+    "DeleteBucketLifecycle": buckets.delete_lifecycle,
+    "GetBucketEncryption": buckets.get_encryption,
+    "PutBucketEncryption": buckets.put_encryption,
+    "DeleteBucketEncryption": buckets.delete_encryption,
+    "GetBucketOwnershipControls": buckets.get_ownership,
+    "PutBucketOwnershipControls": buckets.put_ownership,
+    "GetBucketTagging": buckets.get_tagging,
+    "PutBucketTagging": buckets.put_tagging,
+    "DeleteBucketTagging": buckets.delete_tagging,
+    "GetBucketAcl": buckets.get_acl,
+    "GetObjectLockConfiguration": buckets.get_object_lock,
+    "ListMultipartUploads": buckets.list_uploads,
+    "ListObjectsV2": listing.list_objects_v2,
+    "ListObjects": listing.list_objects,
+    "ListObjectVersions": listing.list_object_versions,
+    "HeadObject": reading.head_object,
+    "GetObject": reading.get_object,
+    "GetObjectAttributes": reading.get_object_attributes,
+    "PutObject": writing.put_object,
+    "GetObjectTagging": writing.get_object_tagging,
+    "PutObjectTagging": writing.put_object_tagging,
+    "DeleteObjectTagging": writing.delete_object_tagging,
+    "GetObjectAcl": writing.get_object_acl,
+    "PutObjectAcl": writing.put_object_acl,
+    "RestoreObject": writing.restore_object,
+    "CopyObject": copying.copy_object,
+    "CreateMultipartUpload": uploads.create_upload,
+    "UploadPart": uploads.upload_part,
+    "UploadPartCopy": uploads.copy_part,
+    "CompleteMultipartUpload": uploads.complete_upload,
+    "AbortMultipartUpload": uploads.abort_upload,
+    "ListParts": uploads.list_parts,
+    "DeleteObject": deleting.delete_object,
+    "DeleteObjects": deleting.delete_objects,
+}
+
+
+def handle(account: Account, request: Request) -> Reply:
+    """Carry out one request, whole or not at all. Raises `S3Error` for what S3 refuses."""
+    rule = RULES.get(request.operation)
+    if rule is None:
+        raise S3Error("NotImplemented")
+    owner = request.headers.get("x-amz-expected-bucket-owner")
+    if owner is not None and owner != account.account_id and request.bucket in account.buckets:
+        raise S3Error("AccessDenied")
+    return rule(account, request)

@@ -1,0 +1,172 @@
+"""Making and changing an object from outside: PutObject, tags, ACLs, RestoreObject."""
+
+from __future__ import annotations
+
+import hashlib
+
+from engine.model import Checksum
+from engine.sandbox import bodies
+from engine.sandbox.checksums import FULL_OBJECT, asked_for, check_body, default_algorithm, header_lines, pending
+from engine.sandbox.checksums import checksum_of as computed
+from engine.sandbox.conditions import check_target
+from engine.sandbox.exchange import Reply, Request
+from engine.sandbox.keeping import bucket_of, changed, exchange, keep, object_of, version_lines
+from engine.sandbox.markup import element, read_document, xml_reply
+from engine.sandbox.properties import (
+    ARCHIVED,
+    attributes_of,
+    checked_tags,
+    encryption_lines,
+    is_archived,
+    restore_text,
+    tags_of,
+    with_changes,
+)
+from engine.sandbox.records import Account, Attributes, Pairs, StoredObject
+from engine.sandbox.refusals import S3Error
+
+PUT_LIMIT_BYTES = 5 << 30
+KEY_LIMIT_BYTES = 1024
+_FOREVER = 1 << 40
+
+
+def check_key(key: str) -> None:
+    """A key has at most 1,024 bytes of UTF-8."""
+    if len(key) > 256 and len(key.encode("utf-8", "surrogateescape")) > KEY_LIMIT_BYTES:
+        raise S3Error("KeyTooLongError", details=(("MaxSizeAllowed", str(KEY_LIMIT_BYTES)),))
+
+
+def etag_of(account: Account, attributes: Attributes, content: bodies.Content) -> str:
+    """MD5 of the bytes; under KMS or a customer's key something that looks like one and is not."""
+    if attributes.encryption.algorithm == "AES256" and not attributes.customer_key_md5:
+        return bodies.md5_of(content)
+    return opaque_etag(account)
+
+
+def opaque_etag(account: Account) -> str:
+    return hashlib.md5(b"opaque %d" % account.next_number(), usedforsecurity=False).hexdigest()
+
+
+def put_object(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    headers, key, body = request.headers, request.key, request.body
+    check_key(key)
+    if len(body) > PUT_LIMIT_BYTES:
+        raise S3Error("EntityTooLarge", details=(("MaxSizeAllowed", str(PUT_LIMIT_BYTES)),))
+    check_target(headers, key, bucket.objects.get(key))
+    algorithm, value = check_body(headers, body)
+    attributes = attributes_of(account, bucket, headers)
+    tags = tags_of(headers)
+    if algorithm:
+        checksum: Checksum | None = Checksum(algorithm, FULL_OBJECT, value)
+    else:
+        checksum = pending(asked_for(headers) or default_algorithm(bucket))
+    stored = StoredObject(
+        body, len(body), etag_of(account, attributes, body), account.clock.now(), attributes, checksum, tags
+    )
+    keep(account, bucket, key, stored)
+    lines = (
+        ("ETag", f'"{stored.etag}"'),
+        *encryption_lines(attributes),
+        *header_lines(computed(stored)),
+        *version_lines(bucket, stored),
+    )
+    return Reply(200, lines)
+
+
+# --- tags -----------------------------------------------------------------------------------------------------------
+
+
+def get_object_tagging(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    stored = object_of(bucket, request.key, request.query.get("versionId"))
+    return xml_reply("Tagging", tag_set(stored.tags), headers=version_lines(bucket, stored))
+
+
+def put_object_tagging(account: Account, request: Request) -> Reply:
+    check_body(request.headers, request.body)
+    tags = checked_tags(read_tags(request.body))
+    return _retag(account, request, tags, 200)
+
+
+def delete_object_tagging(account: Account, request: Request) -> Reply:
+    return _retag(account, request, (), 204)
+
+
+def _retag(account: Account, request: Request, tags: Pairs, status: int) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    stored = object_of(bucket, request.key, request.query.get("versionId"))
+    exchange(bucket, request.key, stored, changed(stored, tags=tags))
+    return Reply(status, version_lines(bucket, stored))
+
+
+def tag_set(tags: Pairs) -> str:
+    rows = [f"<Tag>{element('Key', name)}{element('Value', value)}</Tag>" for name, value in tags]
+    return f"<TagSet>{''.join(rows)}</TagSet>"
+
+
+def read_tags(body: bytes) -> Pairs:
+    """The tags of a Tagging document. Raises MalformedXML."""
+    found = read_document(body, "Tagging").find("TagSet")
+    if found is None:
+        raise S3Error("MalformedXML")
+    return tuple((tag.findtext("Key") or "", tag.findtext("Value") or "") for tag in found.findall("Tag"))
+
+
+# --- access ---------------------------------------------------------------------------------------------------------
+
+
+def access_policy(account: Account) -> str:
+    """The owner, with full control."""
+    owner = f"{element('ID', account.owner_id)}{element('DisplayName', account.owner_name)}"
+    schema = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
+    return (
+        f"<Owner>{owner}</Owner><AccessControlList><Grant><Grantee {schema}>{owner}</Grantee>"
+        "<Permission>FULL_CONTROL</Permission></Grant></AccessControlList>"
+    )
+
+
+def get_object_acl(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    stored = object_of(bucket, request.key, request.query.get("versionId"))
+    return xml_reply("AccessControlPolicy", access_policy(account), headers=version_lines(bucket, stored))
+
+
+def put_object_acl(account: Account, request: Request) -> Reply:
+    """Refused where the bucket's owner owns everything, but for the one ACL that says just that."""
+    bucket = bucket_of(account, request.bucket)
+    stored = object_of(bucket, request.key, request.query.get("versionId"))
+    canned = request.headers.get("x-amz-acl", "")
+    if bucket.ownership == "BucketOwnerEnforced":
+        if canned != "bucket-owner-full-control":
+            raise S3Error("AccessControlListNotSupported")
+        return Reply(200)
+    exchange(bucket, request.key, stored, changed(stored, attributes=with_changes(stored.attributes, acl=canned)))
+    return Reply(200)
+
+
+# --- archives -------------------------------------------------------------------------------------------------------
+
+
+def restore_object(account: Account, request: Request) -> Reply:
+    """202 for a restore begun, 200 for one that is there and now lasts longer, 409 while one is under way."""
+    bucket = bucket_of(account, request.bucket)
+    stored = object_of(bucket, request.key, request.query.get("versionId"))
+    attributes, now = stored.attributes, account.clock.now()
+    days_text = read_document(request.body, "RestoreRequest").findtext("Days")
+    days = int(days_text) if days_text and days_text.isdigit() else 0
+    if 'request="true"' in restore_text(attributes, now):
+        raise S3Error("RestoreAlreadyInProgress")
+    if attributes.storage_class in ARCHIVED:
+        if days < 1:
+            raise S3Error("MalformedXML")
+        until = (now // 86_400 + days + 1) * 86_400  # S3 rounds up to the next midnight in UTC
+    elif attributes.archive_status and is_archived(attributes, now):
+        until = _FOREVER
+    else:
+        raise S3Error("InvalidObjectState", "Restore is not allowed for the object's current storage class")
+    already = attributes.storage_class in ARCHIVED and not is_archived(attributes, now)
+    begins = attributes.restored_from if already else now + account.restore_delay_s
+    renewed = with_changes(attributes, restored_from=begins, restored_until=until)
+    exchange(bucket, request.key, stored, changed(stored, attributes=renewed))
+    return Reply(200 if already else 202, version_lines(bucket, stored))
