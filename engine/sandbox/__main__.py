@@ -19,7 +19,6 @@ from engine.sandbox.settings import settings_from_json
 
 def main() -> None:
     start = json.loads(sys.stdin.buffer.readline())
-    gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # many small objects that live long
     try:
         _runner()(_serve(start))

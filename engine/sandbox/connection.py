@@ -67,6 +67,11 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         return self._transport is not None
 
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the client wishes to send more after the request at hand."""
+        return self._keep_alive
+
     # --- from the transport ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import hmac
 import json
 import time
@@ -73,10 +74,14 @@ class Control:
     # --- scenes ---
 
     def reference(self, arguments: Arguments) -> Any:
-        return fill_reference(self._front.account, **arguments)
+        found = fill_reference(self._front.account, **arguments)
+        gc.freeze()  # what lives to the end need not be looked at again
+        return found
 
     def fill(self, arguments: Arguments) -> Any:
-        return fill(self._front.account, **arguments) or {}
+        found = fill(self._front.account, **arguments)
+        gc.freeze()
+        return found or {}
 
     def bucket(self, arguments: Arguments) -> Any:
         """Make a bucket, or set what one is: versioning ("Enabled"), lifecycle (XML), legacy_checksums, ownership."""

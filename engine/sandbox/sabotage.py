@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
+from xml.sax.saxutils import escape
 
 from engine.sandbox import bodies, wording
 from engine.sandbox.addressing import copy_source_of
@@ -14,6 +16,7 @@ from engine.sandbox.exchange import Headers, Reply, Request
 from engine.sandbox.faults import FaultRule, Kind, Subject
 from engine.sandbox.records import Account
 from engine.sandbox.refusals import S3Error
+from engine.sandbox.rules import handle
 
 Obey = Callable[[Request], Reply]
 
@@ -73,12 +76,13 @@ def carry_out(rule: FaultRule, request: Request, account: Account, obey: Obey, r
     if kind == Kind.UPLOAD_VANISHED:
         _vanish(account, request)
     elif kind == Kind.SOURCE_CHANGED:
-        _overwrite(account, obey, *copy_source_of(request.headers))
+        _overwrite(account, *copy_source_of(request.headers))
     elif kind == Kind.TARGET_APPEARS:
-        _overwrite(account, obey, request.bucket, request.key)
+        _overwrite(account, request.bucket, request.key)
     reply = obey(request)
     if kind == Kind.TARGET_REPLACED:
-        _overwrite(account, obey, request.bucket, request.key)
+        if reply.status == 200:
+            _overwrite(account, request.bucket, request.key)
     elif kind.startswith("page-") and isinstance(reply.body, bytes):
         token = request.query.get("continuation-token", "")
         return reply._replace(body=spoil_page(kind, reply.body, token))
@@ -114,7 +118,7 @@ def _answer(rule: FaultRule, kind: Kind, request: Request, request_id: str) -> R
 # --- what happens to the objects ---
 
 
-def _overwrite(account: Account, obey: Obey, bucket: str, key: str) -> None:
+def _overwrite(account: Account, bucket: str, key: str) -> None:
     """Somebody else writes to the key: other bytes, of the same length where that is small."""
     held = account.buckets.get(bucket)
     if held is None or not key:
@@ -123,7 +127,7 @@ def _overwrite(account: Account, obey: Obey, bucket: str, key: str) -> None:
     number = account.next_number()
     size = before.size if before is not None and 0 < before.size <= bodies.CELL_BYTES else 48
     body = bodies.read_all(bodies.Stream(-number, size))
-    obey(Request("PutObject", "PUT", bucket, key, {}, {"content-length": str(len(body))}, body))
+    handle(account, Request("PutObject", "PUT", bucket, key, {}, {"content-length": str(len(body))}, body))
 
 
 def _vanish(account: Account, request: Request) -> None:
@@ -138,7 +142,7 @@ def _vanish(account: Account, request: Request) -> None:
 def spoil_page(kind: Kind, body: bytes, token: str) -> bytes:
     """A page of a listing, spoiled. A page with too few entries for it stays as it is."""
     if kind == Kind.PAGE_REPEATS:
-        said = b"<NextContinuationToken>" + token.encode() + b"</NextContinuationToken>"
+        said = f"<NextContinuationToken>{escape(token)}</NextContinuationToken>".encode()
         return _NEXT_TOKEN.sub(lambda _: said, body) if token else body
     entries = list(_ENTRY.finditer(body))
     if not entries:
@@ -170,33 +174,38 @@ def spoil(
         return
     status, headers, content, _ = reply
     bodiless = method == "HEAD" or status in wording.BODILESS
-    body = b"" if bodiless else bodies.read_all(bodies.cut(content, 0, min(bodies.size_of(content), bodies.CELL_BYTES)))
-    length = None if bodiless else bodies.size_of(content)
+    if bodiless:
+        content = bodies.EMPTY
+    size = bodies.size_of(content)
+    length = None if bodiless else size
     place = random.Random(f"{seed}/{request_id}")
 
     def head(length: int | None, tail: str = "") -> bytes:
         return wording.head_of(status, headers, request_id, second, length, tail)
 
+    whole = chain((head(length),), bodies.read(content))
     if kind == Kind.HANG:
         if rule.delay_ms:
-            whole = head(length) + (b"" if bodiless else bodies.read_all(content))
-            asyncio.get_running_loop().call_later(rule.delay_ms / 1000, connection.finish, whole)
-    elif kind == Kind.SLOW_BYTES:
-        _drip(connection, head(length) + (b"" if bodiless else bodies.read_all(content)), rule.delay_ms / 1000)
-    elif kind == Kind.CLOSE:
-        connection.finish(head(length, "Connection: close\r\n") + bodies.read_all(content), close=True)
-    elif kind == Kind.CLOSE_IDLE:
-        connection.finish(head(length) + (b"" if bodiless else bodies.read_all(content)), close=True)
-    elif kind == Kind.WRONG_LENGTH:
-        connection.write(head(None if length is None else length + place.randint(1, 64)) + body)
-        connection.end()
+            asyncio.get_running_loop().call_later(rule.delay_ms / 1000, connection.finish_with, whole)
+        return
+    if kind == Kind.SLOW_BYTES:
+        _drip(connection, _eighths(b"".join(whole)) if size <= bodies.CELL_BYTES else whole, rule.delay_ms / 1000)
+        return
+    if kind == Kind.CLOSE:
+        connection.finish_with(chain((head(length, "Connection: close\r\n"),), bodies.read(content)), close=True)
+        return
+    if kind == Kind.CLOSE_IDLE:
+        connection.finish_with(whole, close=True)
+        return
+    first = bodies.read_all(bodies.cut(content, 0, min(size, bodies.CELL_BYTES)))
+    if kind == Kind.WRONG_LENGTH:
+        connection.write(head(None if bodiless else len(first) + place.randint(1, 64)) + first)
     elif kind == Kind.CUT_CHUNK:
-        framed = wording.chunk(body) if body else b""
+        framed = wording.chunk(first) if first else b""
         connection.write(head(None, "Transfer-Encoding: chunked\r\n") + framed[: place.randint(0, len(framed))])
-        connection.end()
     else:
-        connection.write(_cut(kind, head(length), body, place))
-        connection.end()
+        connection.write(_cut(kind, head(length), first, place))
+    connection.end()
 
 
 def _cut(kind: Kind, head: bytes, body: bytes, place: random.Random) -> bytes:
@@ -208,16 +217,21 @@ def _cut(kind: Kind, head: bytes, body: bytes, place: random.Random) -> bytes:
     return head + body[: place.randint(0, len(body) - 1)] if body else head[:-1]
 
 
-def _drip(connection: Connection, data: bytes, delay_s: float, pieces: int = 8) -> None:
-    """Send in so many pieces, with a delay before each but the first."""
-    size = max(1, -(-len(data) // pieces))
+def _eighths(data: bytes) -> Iterator[bytes]:
+    size = max(1, -(-len(data) // 8))
+    return (data[position : position + size] for position in range(0, len(data), size))
+
+
+def _drip(connection: Connection, pieces: Iterator[bytes], delay_s: float) -> None:
+    """Send piece by piece, with a delay before each but the first."""
     loop = asyncio.get_running_loop()
 
-    def go_on(position: int) -> None:
-        if position + size >= len(data):
-            connection.finish(data[position:])
-            return
-        connection.write(data[position : position + size])
-        loop.call_later(delay_s, go_on, position + size)
+    def go_on() -> None:
+        piece = next(pieces, None)
+        if piece is None:
+            connection.finish(b"")
+        elif connection.is_open:
+            connection.write(piece)
+            loop.call_later(delay_s, go_on)
 
-    go_on(0)
+    go_on()

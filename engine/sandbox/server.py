@@ -129,9 +129,11 @@ class Front:
             if rule is not None and rule.kind == Kind.RESET_UNSERVED:
                 self._drop(connection, operation)
                 return
-        if self._has_limit and not self._limit.admit(bucket, key, method not in READS, time.monotonic()):
-            self._answer(connection, number, operation, method, self._refusal(S3Error("SlowDown"), number))
-            return
+        if self._has_limit:
+            about = key or query.get("prefix", "")
+            if not self._limit.admit(bucket, about, method not in READS, time.monotonic()):
+                self._answer(connection, number, operation, method, self._refusal(S3Error("SlowDown"), number))
+                return
         if self._has_latency:
             delay_s = self._latency.next_s(operation)
             asyncio.get_running_loop().call_later(delay_s, self._carry_out, connection, number, request, rule)
@@ -234,22 +236,19 @@ class Front:
         request_id = wording.request_id_of(number)
         now = self.account.clock.now()
         if rule is not None and sabotage.spoils_the_wire(rule):
-            self._spoil(connection, rule, reply, method, request_id, now)
+            sabotage.spoil(connection, rule, reply, method, request_id, now, self.settings.seed)
             return
+        tail = "" if connection.keeps_alive else "Connection: close\r\n"
         if method == "HEAD" or status in wording.BODILESS:
-            tail = "Transfer-Encoding: chunked\r\n" if status >= 400 else ""
+            if status >= 400:
+                tail += "Transfer-Encoding: chunked\r\n"
             connection.finish(wording.head_of(status, headers, request_id, now, None, tail))
             return
         if isinstance(body, bytes):
-            connection.finish(wording.head_of(status, headers, request_id, now, len(body)) + body)
+            connection.finish(wording.head_of(status, headers, request_id, now, len(body), tail) + body)
             return
-        connection.write(wording.head_of(status, headers, request_id, now, bodies.size_of(body)))
+        connection.write(wording.head_of(status, headers, request_id, now, bodies.size_of(body), tail))
         connection.finish_with(bodies.read(body))
-
-    def _spoil(
-        self, connection: Connection, rule: FaultRule, reply: Reply, method: str, request_id: str, now: int
-    ) -> None:
-        sabotage.spoil(connection, rule, reply, method, request_id, now, self.settings.seed)
 
 
 async def listen(front: Front, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
