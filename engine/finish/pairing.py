@@ -1,0 +1,241 @@
+"""Keys that stand without their bucket, and whether the bucket is evident from what stands around them. Pure.
+
+It is where the two are neighbours (`download_file("bucket", "data/raw/x.png")`, a row of a table), or where the key
+is labelled as one (`key`, `prefix`) and the nearest thing that is labelled `bucket`, in the same brackets, block of
+lines or file, can only be that bucket. Anything else is a bare path, and nobody's guess.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import quote
+
+from engine.finish.locating import Form, Mention, Span, Spans, run_from
+from engine.model import Location
+
+NOT_EVIDENT = "a path without its bucket"
+_BEFORE = r"(?:(?<![\w./%{}$@~+\\-])|(?<=:-))(?:\./|/)?"
+_END_OF_NAME = r"(?![\w-]|\.\w|/)"
+_OPENING, _CLOSING = "([{", ")]}"
+_LOOK_BACK = 400
+_LOOK_OUT = 2_000
+_LABEL_OF_KEY = re.compile(
+    r"(?P<label>[\w.-]*(?:key|prefix)[\w.-]*)[\"'`]?\s*(?::\s*[\w\[\]., |]+?\s*=|:=|[:=]|(?<=key)\s|(?<=prefix)\s)\s*"
+    r"[\[(]?\s*(?:[rRbBuU]?\"[^\"\n]{0,200}\"\s*,\s*|[rRbBuU]?'[^'\n]{0,200}'\s*,\s*){0,50}[rRbBuUfF]?[\"'`]?$",
+    re.IGNORECASE,
+)
+_BUCKET = re.compile(
+    r"(?<![\w.-])(?:--[\w-]*bucket[\w-]*[\s=]+|[\w.-]*bucket[\w-]*[\"'`]?\s*(?::\s*[\w\[\]., |]+?\s*=|:=|[:=])\s*)"
+    r"(?P<value>[rRbBuU]?\"[^\"\n]*\"|[rRbBuU]?'[^'\n]*'|[^\s,;#\"')}\]]+)",
+    re.IGNORECASE,
+)
+
+
+class Named(NamedTuple):
+    """Something in a text that is labelled as a bucket; `bucket` None where what it is cannot be read."""
+
+    start: int
+    bucket: str | None
+    span: Span | None
+
+
+class Pairing:
+    """The paths of one text that stand without a bucket, for the sources of a plan.
+
+    `values` is what the text's own names are set to; `code` says that words without quotes are names in it, `rows`
+    that its lines are records, as in CSV."""
+
+    def __init__(
+        self,
+        text: str,
+        sources: Sequence[Location],
+        values: Mapping[str, str | None],
+        *,
+        code: bool = False,
+        rows: bool = False,
+    ) -> None:
+        self._text = text
+        self._sources = sources
+        self._buckets = frozenset(source.bucket for source in sources)
+        self._values = values
+        self._code = code
+        self._rows = rows
+        self._names = [self._named(found) for found in _BUCKET.finditer(text)]
+        self._starts = [item.start for item in self._names]
+        self._pattern = _paths(sources)
+
+    def mentions(self, covered: Sequence[Span]) -> Iterator[Mention]:
+        """Every path that could be under a source, outside the spans that are accounted for. Without a bucket, and
+        with the reason, where it is not evident."""
+        spans = Spans(covered)
+        for found in self._pattern.finditer(self._text):
+            start, key = found.start(), found.start("key")
+            if spans.meet(start, found.end()):
+                continue
+            open_end, end = run_from(self._text, key, start)
+            bucket, bucket_span = ("", None) if key != start else self._evident(start)
+            if bucket:
+                yield Mention(Form.PAIR, start, key, open_end, end, bucket, bucket_span)
+            elif not found.group("above"):
+                yield Mention(Form.BARE, start, key, open_end, end, "", why_not=NOT_EVIDENT)
+
+    def _evident(self, start: int) -> tuple[str, Span | None]:
+        neighbour = self._neighbour(start)
+        if neighbour is not None:
+            return neighbour
+        back = self._text[max(0, start - _LOOK_BACK) : start]
+        if not self._names or _LABEL_OF_KEY.search(back) is None:
+            return "", None
+        for scope, is_file in self._scopes(start):
+            first, last = bisect_left(self._starts, scope[0]), bisect_left(self._starts, scope[1])
+            inside = self._names[first:last]
+            if is_file and self._code:  # parameters that are handed on
+                inside = [item for item in inside if item.bucket is not None]
+            if not inside:
+                continue
+            buckets = {item.bucket for item in inside}
+            only = buckets.pop() if len(buckets) == 1 else None
+            if only is None or only not in self._buckets:
+                return "", None
+            exchangeable = len(inside) == 1 and not is_file and self._keys_inside(scope) == 1
+            return only, inside[0].span if exchangeable else None
+        return "", None
+
+    def _neighbour(self, start: int) -> tuple[str, Span | None] | None:
+        """The bucket that stands right before a path, or in the same row."""
+        line_start = self._text.rfind("\n", 0, start) + 1
+        back_at = max(line_start, start - _LOOK_BACK)
+        found = _BESIDE.search(self._text[back_at:start])
+        if found is not None:
+            name = found.group("quoted") or found.group("word")
+            span = (back_at + found.start("quoted"), back_at + found.end("quoted"))
+            if name in self._buckets:
+                span = span if found.group("quoted") else (back_at + found.start("word"), back_at + found.end("word"))
+                around = _brackets(self._text, start, start) or (line_start, self._line_end(start))
+                return name, span if self._keys_inside(around) == 1 else None
+            value = self._values.get(name.rpartition(".")[2]) if found.group("word") else None
+            if value in self._buckets and value is not None:
+                return value, None
+        if not self._rows:
+            return None
+        row = self._text[line_start : self._line_end(start)]
+        cells = [
+            (cell.group("cell"), (line_start + cell.start("cell"), line_start + cell.end("cell")))
+            for cell in _CELL.finditer(row)
+        ]
+        there = [(cell, span) for cell, span in cells if cell in self._buckets]
+        return there[0] if len(there) == 1 else None
+
+    def _line_end(self, start: int) -> int:
+        end = self._text.find("\n", start)
+        return end if end >= 0 else len(self._text)
+
+    def _scopes(self, start: int) -> Iterator[tuple[Span, bool]]:
+        """The brackets around, from the inside out, then the block of lines, then the whole text."""
+        text = self._text
+        begin, end = start, start
+        for _ in range(6):
+            around = _brackets(text, begin, end)
+            if around is None:
+                break
+            begin, end = around
+            yield around, False
+        line = text.rfind("\n\n", 0, start)
+        stop = text.find("\n\n", start)
+        yield (line + 1 if line >= 0 else 0, stop if stop >= 0 else len(text)), False
+        yield (0, len(text)), True
+
+    def _keys_inside(self, scope: Span) -> int:
+        return sum(1 for _ in self._pattern.finditer(self._text, *scope))
+
+    def _named(self, found: re.Match[str]) -> Named:
+        value = found.group("value")
+        start, end = found.span("value")
+        if value[-1] in "\"'":
+            start, end = start + value.index(value[-1]) + 1, end - 1
+            literal = self._text[start:end]
+            known: str | None = None if re.search(r"[{}$%]", literal) else literal
+            return Named(found.start(), known, (start, end) if known else None)
+        if value in self._buckets and not self._code:
+            return Named(found.start(), value, (start, end))
+        name = value.strip("${}()").rpartition(".")[2]
+        known = self._values.get(name)
+        if known is None and not self._code and "$" not in value:
+            known = value
+        return Named(found.start(), known, None)
+
+
+_BESIDE = re.compile(
+    r"(?:[rRbBuU]?[\"'`](?P<quoted>[^\"'`\n]+)[\"'`]|(?P<word>[A-Za-z0-9_][\w.-]*))\s*[,;|\t]\s*"
+    r"(?:[A-Za-z_]\w*\s*=\s*)?[rRbBuUfF]?[\"'`]?$"
+)
+_CELL = re.compile(r"(?:^|(?<=[,;\t|]))[ \t]*\"?(?P<cell>[^,;\t|\"\r\n]*?)\"?[ \t]*(?=[,;\t|\r]|$)")
+
+
+def _paths(sources: Sequence[Location]) -> re.Pattern[str]:
+    """What a source's key looks like where it begins; "above" is a folder that sources are under."""
+    wanted: dict[str, str] = {}
+    above: dict[str, str] = {}
+    for source in sources:
+        if not source.is_prefix and "/" not in source.key:
+            continue  # a plain word, that stands for anything
+        for text in spellings(source.key):
+            if source.is_prefix:
+                wanted[text] = re.escape(text)
+                bare = text.removesuffix("/").removesuffix("%2F").removesuffix("%2f")
+                wanted.setdefault(bare, _folder(bare))
+            else:
+                wanted[text] = re.escape(text) + r"(?![\w-]|\.\w)"
+        names = source.key.split("/")[:-1]
+        for count in range(1, len(names)):
+            folder = "/".join(names[:count])
+            above[folder] = rf"{re.escape(folder)}/(?=[\"'`\s,;)\]}}*]|$)|{_folder(folder)}"
+    wanted.pop("", None)
+    above = {text: pattern for text, pattern in above.items() if text not in wanted}
+    parts = [pattern for _, pattern in sorted(wanted.items(), key=lambda item: -len(item[0]))] or [r"(?!)"]
+    folders = [pattern for _, pattern in sorted(above.items(), key=lambda item: -len(item[0]))] or [r"(?!)"]
+    return re.compile(rf"{_BEFORE}(?P<key>{'|'.join(parts)}|(?P<above>{'|'.join(folders)}))")
+
+
+def _folder(name: str) -> str:
+    """A folder's name without its slash; a single word only within quotes."""
+    if "/" in name or "%" in name:
+        return re.escape(name) + _END_OF_NAME
+    return rf"(?<=[\"'`]){re.escape(name)}(?=[\"'`])"
+
+
+def spellings(key: str) -> list[str]:
+    """A key as it is, and as URLs encode it, with its slashes or without."""
+    return list(
+        dict.fromkeys([key, quote(key, safe="/"), quote(key, safe=""), quote(key, safe="").replace("%2F", "%2f")])
+    )
+
+
+def _brackets(text: str, begin: int, end: int) -> Span | None:
+    """The brackets around a span, None where there are none near by."""
+    depth, at = 0, begin - 1
+    lowest = max(0, begin - _LOOK_OUT)
+    while at >= lowest:
+        if text[at] in _CLOSING:
+            depth += 1
+        elif text[at] in _OPENING:
+            if depth == 0:
+                break
+            depth -= 1
+        at -= 1
+    if at < lowest:
+        return None
+    depth, to = 0, end
+    highest = min(len(text), end + _LOOK_OUT)
+    while to < highest:
+        if text[to] in _OPENING:
+            depth += 1
+        elif text[to] in _CLOSING:
+            if depth == 0:
+                return at, to + 1
+            depth -= 1
+        to += 1
+    return None

@@ -1,0 +1,340 @@
+"""What in a text still names an old path, and what it has to be now. Pure.
+
+A text, the routes of a plan, and what the ledger says of a key go in; findings come out. A finding is either a change,
+which only exchanges the head of a key (and the bucket's name), or a place that is left alone, with the reason. A path
+is changed only where that very object, or everything under that very folder, was moved by one route.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from engine.finish.filetext import Edit, FileText, View, edited, is_json, parses
+from engine.finish.locating import Form, Mention, Spans, find_named, find_variables, regexes, values_of
+from engine.finish.pairing import Pairing
+from engine.model import Location
+from engine.plan.locations import covers
+from engine.plan.route import Route
+
+CODE = (
+    ".py", ".pyi", ".ipynb", ".js", ".mjs", ".ts", ".r", ".scala", ".java", ".go", ".rb", ".rs", ".kt", ".cs", ".jl"
+)  # fmt: skip
+ROWS = (".csv", ".tsv")
+WRITTEN_SHOWN = 200
+
+_DYNAMIC = re.compile(r"[{$*?<\[]|%[sr(]|%\d*d(?![0-9A-Fa-f])|\.\.\.|…")
+_TRAILING = ".,;:!?"
+_OPENED_BY = {")": "(", "]": "[", "}": "{"}
+_NEEDS_QUOTES = re.compile(r"[\s\"'`<>|\\{}$*?;&()\[\]#%]")
+READINGS = 16
+"""Ends of one key that are tried, the longest first."""
+
+
+class Holding(NamedTuple):
+    """What the ledger knows of a relative key. `exact`: an object of that very key is at the target (False: it is
+    known, and not there; None: not known). `under`: the same of everything that begins with it."""
+
+    exact: bool | None = None
+    under: bool | None = None
+
+
+Lookup = Callable[[str, str], Holding]
+"""(route, relative key) → what the ledger knows of it."""
+
+
+class Finding(NamedTuple):
+    """A place that names an old path. `becomes` is empty where it is left alone, and `why` then says the reason."""
+
+    line: int
+    written: str
+    becomes: str = ""
+    why: str = ""
+
+
+class Examined(NamedTuple):
+    """A text, looked through: what was found, and the text with every change made."""
+
+    findings: tuple[Finding, ...]
+    after: str
+
+
+class _Verdict(NamedTuple):
+    end: int
+    edits: tuple[Edit, ...] = ()
+    why: str = ""
+
+
+class _Reading(NamedTuple):
+    key: str
+    end: int
+    percent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """The routes, and the names that their sources may be known under. `regions` is where each bucket is, as far as
+    that is known; `endpoints` are URLs of servers other than AWS."""
+
+    routes: tuple[Route, ...]
+    endpoints: tuple[str, ...] = ()
+    regions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def buckets(self) -> frozenset[str]:
+        return frozenset(route.source.bucket for route in self.routes)
+
+
+def examine(name: str, file: FileText, moves: Moves, lookup: Lookup) -> Examined:
+    """Look through a whole file. `name` says by its ending what kind of text it is."""
+    raw = file.text
+    if not _worth_a_look(raw, moves):
+        return Examined((), raw)
+    view = View(raw, is_json=is_json(name, raw))
+    text, suffix = view.text, name.lower()
+    code, rows = suffix.endswith(CODE), suffix.endswith(ROWS)
+    values = values_of(text, code=code)
+    mentions = list(find_named(text, regexes(moves.buckets, moves.endpoints)))
+    covered = [(item.start, item.open_end) for item in mentions]
+    spans = Spans(covered)
+    mentions += [
+        item for item in find_variables(text, values, moves.buckets) if not spans.meet(item.start, item.open_end)
+    ]
+    covered = [(item.start, item.open_end) for item in mentions]
+    sources = [route.source for route in moves.routes]
+    mentions += Pairing(text, sources, values, code=code, rows=rows).mentions(covered)
+    starts = [0, *(found.end() for found in re.finditer("\n", raw))]
+    findings: list[Finding] = []
+    edits: dict[tuple[int, int], Edit] = {}
+    for mention in sorted(mentions, key=lambda item: item.start):
+        verdict = judge(mention, text, moves, lookup, rows=rows)
+        if verdict is None:
+            continue
+        made = [view.raw_edit(edit) for edit in verdict.edits]
+        why = verdict.why or _clash(file, made, edits)
+        becomes = "" if why else _becomes(text, mention.start, verdict)
+        line = bisect_right(starts, view.raw_span(mention.start, mention.start)[0])
+        findings.append(Finding(line, text[mention.start : verdict.end][:WRITTEN_SHOWN], becomes, why))
+        if not why:
+            edits |= {(edit.start, edit.end): edit for edit in made}
+    after = edited(raw, list(edits.values()))
+    if view.is_json and not parses(after):
+        left = "the file would no longer be JSON"
+        return Examined(tuple(item if item.why else item._replace(becomes="", why=left) for item in findings), raw)
+    return Examined(tuple(findings), after)
+
+
+def _worth_a_look(text: str, moves: Moves) -> bool:
+    if any(bucket in text for bucket in moves.buckets):
+        return True
+    heads = {source.split("/")[0] for source in (route.source.key for route in moves.routes)}
+    return any(head in text or quote(head) in text for head in heads)
+
+
+def _clash(file: FileText, made: Sequence[Edit], edits: Mapping[tuple[int, int], Edit]) -> str:
+    """Why edits cannot be made beside those that are."""
+    for edit in made:
+        if not edit.new.isascii() and not file.is_utf8:
+            return "the file's encoding is not known, and the new path is not plain ASCII"
+        same = edits.get((edit.start, edit.end))
+        if same is not None and same.new != edit.new:
+            return "what it shares with another path here would have to be two things"
+    return ""
+
+
+def _becomes(text: str, start: int, verdict: _Verdict) -> str:
+    inside = [Edit(edit.start - start, edit.end - start, edit.new) for edit in verdict.edits if edit.start >= start]
+    return edited(text[start : verdict.end], inside)[:WRITTEN_SHOWN]
+
+
+def judge(mention: Mention, text: str, moves: Moves, lookup: Lookup, *, rows: bool = False) -> _Verdict | None:
+    """What is to be done about one mention; None where it names nothing that moves. `rows`: a comma ends a key."""
+    buckets = (mention.bucket,) if mention.bucket else tuple(sorted(moves.buckets))
+    cases = [(reading, bucket) for reading in _readings(mention, text, rows=rows) for bucket in buckets]
+    found = [verdict for case in cases if (verdict := _as_object(mention, text, *case, moves, lookup)) is not None]
+    verdict = found[0] if found else None
+    if verdict is None:
+        found = [verdict for case in cases if (verdict := _as_folder(mention, text, *case, moves, lookup)) is not None]
+        verdict = next((item for item in found if not item.why), found[-1] if found else None)
+    if verdict is not None and mention.why_not:
+        return _Verdict(verdict.end, (), mention.why_not)
+    return verdict
+
+
+def _readings(mention: Mention, text: str, *, rows: bool) -> list[_Reading]:
+    """Every key that a mention may mean, the longest first."""
+    ends = [mention.end] if mention.end > mention.open_end else []
+    at = mention.open_end
+    quoted = mention.start and text[mention.start - 1] in "'\"`" and text[at : at + 1] == text[mention.start - 1]
+    ends.append(at)
+    while at > mention.key and not quoted and len(ends) < READINGS:
+        before = _earlier_end(text, mention.key, at, rows)
+        if before is None:
+            break
+        ends.append(at := before)
+    found: list[_Reading] = []
+    for end in ends:
+        raw = text[mention.key : end]
+        if mention.form in (Form.URL, Form.QUERY):
+            found.append(_Reading(unquote(raw), end, True))
+            if "+" in raw:
+                found.append(_Reading(unquote(raw.replace("+", " ")), end, True))
+            continue
+        found.append(_Reading(raw, end, False))
+        if "%" in raw:
+            found.append(_Reading(unquote(raw), end, True))
+    return found
+
+
+def _earlier_end(text: str, key: int, at: int, rows: bool) -> int | None:
+    """Where a key may end too, before `at`: before punctuation that closes a sentence, before a bracket that was not
+    opened in it, before the comma of a row. Nothing that could be a longer name's middle."""
+    last = text[at - 1]
+    if last in _TRAILING:
+        return at - 1
+    depth = {"(": 0, "[": 0, "{": 0}
+    for place in range(key, at):
+        character = text[place]
+        if character in depth:
+            depth[character] += 1
+        elif character in _OPENED_BY:
+            depth[_OPENED_BY[character]] -= 1
+            if depth[_OPENED_BY[character]] < 0:
+                return place
+        elif rows and character in ",;":
+            return place
+    return None
+
+
+def _as_object(
+    mention: Mention, text: str, reading: _Reading, bucket: str, moves: Moves, lookup: Lookup
+) -> _Verdict | None:
+    """A mention of one object that the ledger knows."""
+    found: list[tuple[Route, bool]] = []
+    for route in _of_bucket(moves, bucket):
+        source = route.source
+        if covers(source, Location(source.bucket, reading.key)):
+            exact = lookup(route.name, route.relative(reading.key)).exact
+            if exact is not None:
+                found.append((route, exact))
+    if not found:
+        return None
+    if len(found) > 1:
+        return _Verdict(reading.end, (), _several(route for route, _ in found))
+    route, moved = found[0]
+    if not moved:
+        return _Verdict(reading.end, (), f'route "{route.name}" has not copied it yet')
+    return _change(mention, text, reading, route, moves)
+
+
+def _as_folder(
+    mention: Mention, text: str, reading: _Reading, bucket: str, moves: Moves, lookup: Lookup
+) -> _Verdict | None:
+    """A mention of a folder, or of what cannot be told from one: a key with a part that is only known later."""
+    static = _static(text[mention.key : reading.end], reading)
+    key, end = static.key, reading.end
+    folder = key if key == "" or key.endswith("/") else key + "/"
+    hits: list[tuple[Route, bool]] = []
+    near: list[Route] = []
+    above: list[Route] = []
+    for route in _of_bucket(moves, bucket):
+        source = route.source
+        if source.is_prefix and folder.startswith(source.key):
+            under = lookup(route.name, route.relative(folder)).under
+            if under is None:
+                near.append(route)
+            else:
+                hits.append((route, under))
+        elif source.key == key:
+            near.append(route)
+        elif source.key.startswith(folder) and (mention.bucket or key):
+            above.append(route)
+    if above and not hits and all(covers(Location(bucket, folder), route.target) for route in above):
+        return None  # what is under it is still under it
+    if above or len(hits) > 1:
+        return _Verdict(end, (), _several([*(route for route, _ in hits), *above]))
+    if hits:
+        route, all_moved = hits[0]
+        if not route.selects_all or route.key_list is not None:
+            return _Verdict(end, (), f'route "{route.name}" takes only a part of what is under it')
+        if not all_moved:
+            return _Verdict(end, (), f'route "{route.name}" has not copied all of it yet')
+        return _change(mention, text, static._replace(end=mention.key + static.end), route, moves, shown=end)
+    if near:
+        return _Verdict(end, (), f'no object of this name was moved by route "{near[0].name}"')
+    return None
+
+
+def _static(raw: str, reading: _Reading) -> _Reading:
+    """The part of a key before anything that is filled in later, down to a whole folder; `end` counts from the key."""
+    dynamic = _DYNAMIC.search(raw)
+    if dynamic is None:
+        return _Reading(reading.key, len(raw), reading.percent)
+    head = raw[: dynamic.start()]
+    cut = head.rfind("/") + 1
+    if reading.percent:
+        cut = max(cut, head.upper().rfind("%2F") + 3 if "%2F" in head.upper() else 0)
+    return _Reading(unquote(head[:cut]) if reading.percent else head[:cut], cut, reading.percent)
+
+
+def _of_bucket(moves: Moves, bucket: str) -> list[Route]:
+    return [route for route in moves.routes if route.source.bucket == bucket]
+
+
+def _several(routes: Iterable[Route]) -> str:
+    places = [f"{route.source} to {route.target}" for route in routes]
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return f"what is under it goes to several places, or a part of it stays: {'; '.join(places[:3])}{more}"
+
+
+def _change(
+    mention: Mention, text: str, reading: _Reading, route: Route, moves: Moves, shown: int | None = None
+) -> _Verdict:
+    """Exchange the head of the key, and the bucket where it is another."""
+    source, target = route.source, route.target
+    end = shown if shown is not None else reading.end
+    if any(covers(other.target, Location(source.bucket, reading.key)) for other in moves.routes):
+        return _Verdict(end, (), "a route writes there too: it may be a new path already")
+    if reading.key == "" and text[mention.key - 1] not in "/=":
+        return _Verdict(end, (), "it names the bucket as a whole")
+    raw = text[mention.key : reading.end]
+    old, new = source.key, target.key
+    if old.endswith("/") and reading.key == old[:-1]:
+        old, new = old[:-1], new.removesuffix("/")
+    length = head_length(raw, old, percent=reading.percent)
+    if reading.percent:
+        new = quote(new, safe="" if "%2f" in raw.lower() else "/~")
+        if "%2f" in raw and "%2F" not in raw:
+            new = new.replace("%2F", "%2f")
+    elif _NEEDS_QUOTES.search(new) and not _NEEDS_QUOTES.search(old):
+        return _Verdict(end, (), f"its new path, {target}, has characters that may need quotes here")
+    edits = [Edit(mention.key, mention.key + length, new)]
+    if target.bucket != source.bucket:
+        if mention.bucket_span is None:
+            return _Verdict(end, (), f"it is in {target.bucket} now, and the bucket stands elsewhere")
+        edits.append(Edit(*mention.bucket_span, target.bucket))
+        if mention.region_span is not None:
+            regions = moves.regions.get(source.bucket), moves.regions.get(target.bucket)
+            if None in regions:
+                return _Verdict(end, (), f"it names a region, and that of {target.bucket} is not known")
+            if regions[0] != regions[1]:
+                edits.append(Edit(*mention.region_span, regions[1] or ""))
+    return _Verdict(end, tuple(edits))
+
+
+def head_length(raw: str, head: str, *, percent: bool) -> int:
+    """How much of `raw` spells `head`, with the text that it begins with known to."""
+    if not percent:
+        return len(head)
+    left, at = len(head.encode()), 0
+    while left > 0:
+        if raw[at] == "%" and re.match(r"%[0-9A-Fa-f]{2}", raw[at : at + 3]):
+            at, left = at + 3, left - 1
+        else:
+            left -= len(raw[at].encode("utf-8", "surrogateescape"))
+            at += 1
+    return at

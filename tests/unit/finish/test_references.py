@@ -1,0 +1,281 @@
+"""Which places in a text name an old path, what they become, and which are left alone with which reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from engine.finish.filetext import read_text
+from engine.finish.references import Examined, Holding, Moves, examine
+from engine.model import Location
+from engine.plan.route import Route
+from engine.plan.selection import Selection
+
+B = "pokemon-card-training-us-east-2"
+P = "project/pokemon-card-recognition/"
+ENCODED = P.replace("/", "%2F")
+MOVED = {
+    "raw": {"card_images/base1-4.png", "card_images/caf\u00e9 1.png", "card_images/a+b.png", "x,y.png", "pending.png"},
+    "processed": {"classification/train/base1-4/0.png"},
+    "teacher": {""},
+}
+ROUTES = (
+    Route("raw", Location(B, "data/raw/"), Location(B, P + "data/raw/")),
+    Route("processed", Location(B, "data/processed/"), Location(B, P + "data/processed/")),
+    Route(
+        "teacher",
+        Location(B, "training-output/dinov3-teacher/model.tar.gz"),
+        Location(B, P + "models/dinov3-teacher/v1.0/model.tar.gz"),
+    ),
+)
+MOVES = Moves(ROUTES, ("http://127.0.0.1:9000",))
+
+
+def lookup(route: str, key: str) -> Holding:
+    keys = MOVED.get(route, set())
+    under = True if any(item.startswith(key) for item in keys) else None
+    return Holding(key != "pending.png" if key in keys else None, under)
+
+
+def look(text: str, name: str = "a.txt", moves: Moves = MOVES) -> Examined:
+    file = read_text(text.encode())
+    assert file is not None
+    return examine(name, file, moves, lookup)
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        (f"s3://{B}/data/raw/", f"s3://{B}/{P}data/raw/"),
+        (f"s3://{B}/data/raw", f"s3://{B}/{P}data/raw"),
+        (f"see s3://{B}/data/raw.", f"see s3://{B}/{P}data/raw."),
+        (f"(s3://{B}/data/raw/card_images/base1-4.png)", f"(s3://{B}/{P}data/raw/card_images/base1-4.png)"),
+        (f"[a](s3://{B}/data/raw/card_images/), b", f"[a](s3://{B}/{P}data/raw/card_images/), b"),
+        (f"**s3://{B}/data/raw/**", f"**s3://{B}/{P}data/raw/**"),
+        (f"s3a://{B}/data/raw/*.png", f"s3a://{B}/{P}data/raw/*.png"),
+        (f"/vsis3/{B}/data/raw/", f"/vsis3/{B}/{P}data/raw/"),
+        (f'f"s3://{B}/data/raw/{{card}}.png"', f'f"s3://{B}/{P}data/raw/{{card}}.png"'),
+        (f"'s3://{B}/data/raw/card_images/%s.png'", f"'s3://{B}/{P}data/raw/card_images/%s.png'"),
+        (f"arn:aws:s3:::{B}/data/raw/*", f"arn:aws:s3:::{B}/{P}data/raw/*"),
+        (f"arn:aws-us-gov:s3:::{B}/data/raw/*", f"arn:aws-us-gov:s3:::{B}/{P}data/raw/*"),
+        (
+            f"https://{B}.s3.us-east-2.amazonaws.com/data/raw/card_images/caf%C3%A9%201.png",
+            f"https://{B}.s3.us-east-2.amazonaws.com/{P}data/raw/card_images/caf%C3%A9%201.png",
+        ),
+        (f"https://{B}.s3.amazonaws.com/data/raw/", f"https://{B}.s3.amazonaws.com/{P}data/raw/"),
+        (f"https://{B}.s3-us-east-2.amazonaws.com/data/raw/", f"https://{B}.s3-us-east-2.amazonaws.com/{P}data/raw/"),
+        (f"{B}.s3.dualstack.us-east-2.amazonaws.com/data/raw/", None),
+        (f"https://{B}.s3-accelerate.amazonaws.com/data/raw/", None),
+        (f"https://{B}.s3-accelerate.dualstack.amazonaws.com/data/raw/", None),
+        (f"https://{B}.s3-fips.dualstack.us-east-2.amazonaws.com/data/raw/", None),
+        (f"http://{B}.s3-website.us-east-2.amazonaws.com/data/raw/", None),
+        (f"http://{B}.s3-website-us-west-2.amazonaws.com/data/raw/", None),
+        (f"https://{B}.s3.cn-north-1.amazonaws.com.cn/data/raw/", None),
+        (f"https://{B}.s3.ap-southeast-1.amazonaws.com/data/raw/", None),
+        (f"https://s3.us-east-2.amazonaws.com/{B}/data/raw/", None),
+        (f"https://s3-us-east-2.amazonaws.com/{B}/data/raw/", None),
+        (f"https://s3.amazonaws.com/{B}/data/raw/", None),
+        (f"https://s3.us-gov-west-1.amazonaws.com/{B}/data/raw/", None),
+        (f"http://127.0.0.1:9000/{B}/data/raw/", None),
+        (f"http://{B}.127.0.0.1:9000/data/raw/", None),
+        (
+            f"https://us-east-2.console.aws.amazon.com/s3/buckets/{B}?region=us-east-2&prefix=data/raw/&x=1",
+            f"https://us-east-2.console.aws.amazon.com/s3/buckets/{B}?region=us-east-2&prefix={P}data/raw/&x=1",
+        ),
+        (f'CopySource="{B}/data/raw/card_images/base1-4.png"', None),
+        (f"s3://{B}/training-output/dinov3-teacher/model.tar.gz", f"s3://{B}/{P}models/dinov3-teacher/v1.0/model.tar.gz"),
+        (f"s3://{B}/data/raw/card_images/caf%C3%A9%201.png", f"s3://{B}/{P}data/raw/card_images/caf%C3%A9%201.png"),
+        (f'"s3://{B}/data/raw/card_images/caf\u00e9 1.png"', f'"s3://{B}/{P}data/raw/card_images/caf\u00e9 1.png"'),
+        (f'"s3://{B}/data/raw/x,y.png"', f'"s3://{B}/{P}data/raw/x,y.png"'),
+        (f"s3://{B}/data/raw/,s3://{B}/data/processed/", f"s3://{B}/{P}data/raw/,s3://{B}/{P}data/processed/"),
+        (
+            f"https://{B}.s3.amazonaws.com/data%2Fraw%2Fcard_images%2F",
+            f"https://{B}.s3.amazonaws.com/{ENCODED}data%2Fraw%2Fcard_images%2F",
+        ),
+    ],
+)  # fmt: skip
+def test_every_way_to_write_a_location_is_understood(before: str, after: str | None) -> None:
+    expected = after if after is not None else before.replace("data/raw/", P + "data/raw/")
+    found = look(before)
+    assert found.after == expected
+    assert all(item.becomes and not item.why for item in found.findings)
+    assert look(expected) == Examined((), expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"s3://{B}/data/raw2/",
+        f"s3://{B}/data/raw-old/x.png",
+        f"s3://{B}/data/raw.bak",
+        f's3://{B}/data/raw,old/x"',
+        f"s3://{B}2/data/raw/",
+        f"s3://my-{B}/data/raw/",
+        f"s3://{B}.old/data/raw/",
+        f"s3://{B}/{P}data/raw/x.png",
+        f"s3://{B}/Data/Raw/",
+        f"s3://{B}//data/raw/",
+        f"s3://{B}",
+        f"s3://{B}/",
+        f"arn:aws:s3:::{B}",
+        f"arn:aws:s3:::{B}/*",
+        f"https://{B}.s3.amazonaws.com.evil.example/data",
+        f"{P}data/raw/x.png",
+        "../data/raw/x.png and /mnt/data/raw/ and mydata/raw/",
+        "data = raw",
+        'PREFIX = "project"\nf"{PREFIX}/data/raw/"',
+    ],
+)
+def test_look_alikes_are_not_even_mentioned(text: str) -> None:
+    assert look(text) == Examined((), text)
+    assert look(text, "a.py") == Examined((), text)
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        (f"s3://{B}/data/", "goes to several places"),
+        (f"aws s3 ls s3://{B}/data", "goes to several places"),
+        (f's3://{B}/data/{{kind}}/x.png"', "goes to several places"),
+        (f"arn:aws:s3:::{B}/data/*", "goes to several places"),
+        (f"arn:aws:s3:::{B}/data/raw*", "goes to several places"),
+        (f"s3://{B}/training-output/", "goes to several places"),
+        (f"s3://{B}/data/raw/none.png", "no object of this name was moved"),
+        (f"s3://{B}/data/raw/pending.png", "has not copied it yet"),
+        (f"https://{B}.s3.amazonaws.com/data/raw/x,y.png?X-Amz-Signature=1", "signed"),
+        (f"https://{B}.s3.amazonaws.com/data/raw/x,y.png?versionId=1", "version"),
+        (f"https://cdn.example/{B}/data/raw/", "a form that is not known"),
+        ("see data/raw/card_images", "a path without its bucket"),
+        ("open('./data/raw/x.png')", "a path without its bucket"),
+        ('f"{ROOT}/data/raw/{card}.png"', "the file does not say which bucket ROOT is"),
+        (f'"s3://{B}/" + "data/raw/"', "a path without its bucket"),
+    ],
+)
+def test_what_is_not_certain_is_reported_and_left(text: str, why: str) -> None:
+    found = look(text)
+    assert found.after == text
+    assert [item.why for item in found.findings if why not in item.why] == []
+    assert found.findings
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("a.py", f's3.get_object(Bucket="{B}", Key="data/raw/x,y.png")'),
+        ("a.py", f's3.get_object(Key="data/raw/x,y.png", Bucket="{B}")'),
+        ("a.py", f'BUCKET = "{B}"\n\n\ndef f():\n    return list_all(Bucket=BUCKET, Prefix="data/raw/")\n'),
+        ("a.py", f'BUCKET: str = "{B}"\nPREFIXES = ["data/raw/", "data/raw/card_images/"]\n'),
+        ("a.py", f'BUCKET = "{B}"\ns3.download_file(BUCKET, "data/raw/x,y.png", "out")'),
+        ("a.py", f's3.download_file("{B}", "data/raw/x,y.png", "out")'),
+        ("a.py", f'BUCKET = "{B}"\nURI = f"s3://{{BUCKET}}/data/raw/{{card}}.png"'),
+        ("a.py", f'ROOT = "s3://{B}"\nURI = f"{{ROOT}}/data/raw/{{card}}.png"'),
+        ("a.sh", f"BUCKET={B}\naws s3 sync s3://$BUCKET/data/raw/ .\naws s3 ls s3://${{BUCKET}}/data/raw/\n"),
+        ("a.sh", f"aws s3api get-object --bucket {B} --key data/raw/x,y.png out"),
+        ("a.json", f'{{"bucket": "{B}", "inputs": {{"prefix": "data/raw/"}}}}'),
+        ("a.json", f'{{"bucket": "{B}",\r\n  "key": "data\\/raw\\/x,y.png"}}'),
+        ("a.yaml", f"s3:\n  bucket: {B}\n  prefix: data/raw/\n"),
+        ("a.toml", f'bucket = "{B}"\nprefix = "data/raw/"\n'),
+        ("a.csv", f"bucket,size,key\n{B},12,data/raw/card_images/base1-4.png\n"),
+        ("a.csv", f'"{B}","data/raw/card_images/caf%C3%A9%201.png",12\r\n'),
+        ("a.md", f"| {B} | data/raw/ |\n"),
+    ],
+)
+def test_a_bucket_and_a_key_that_belong_together(name: str, text: str) -> None:
+    found = look(text, name)
+    new = P.replace("/", "\\/") if "\\/" in text else P
+    old = "data\\/raw" if "\\/" in text else "data/raw"
+    assert found.after == text.replace(old, new + old)
+    assert look(found.after, name) == Examined((), found.after)
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("a.py", 's3.get_object(Bucket="other", Key="data/raw/x,y.png")'),
+        ("a.py", f'A_BUCKET = "{B}"\nB_BUCKET = "other"\nPREFIX = "data/raw/"'),
+        ("a.py", f'BUCKET = os.environ["BUCKET"]  # {B}\nPREFIX = "data/raw/"'),
+        ("a.yaml", f"a:\n  bucket: {B}\n\nb:\n  bucket: other\n\nc:\n  prefix: data/raw/\n"),
+        ("a.py", f'BUCKET = "{B}"\nopen("data/raw/x.png")'),
+    ],
+)
+def test_a_bucket_that_is_not_evident_is_not_guessed(name: str, text: str) -> None:
+    found = look(text, name)
+    assert found.after == text
+    assert [item.why for item in found.findings] == ["a path without its bucket"]
+
+
+def test_another_bucket_takes_the_place_of_the_old_one_where_it_stands() -> None:
+    moves = Moves(
+        (Route("raw", Location(B, "data/raw/"), Location("new", "r/")),), (), {B: "us-east-2", "new": "eu-west-1"}
+    )
+    assert look(f"s3://{B}/data/raw/x", moves=moves).after == f"s3://{B}/data/raw/x"
+    assert look(f"s3://{B}/data/raw/", moves=moves).after == "s3://new/r/"
+    assert (
+        look(f'get(Bucket="{B}", Key="data/raw/x,y.png")', "a.py", moves).after == 'get(Bucket="new", Key="r/x,y.png")'
+    )
+    url = f"https://{B}.s3.us-east-2.amazonaws.com/data/raw/"
+    assert look(url, moves=moves).after == "https://new.s3.eu-west-1.amazonaws.com/r/"
+    two = f'f(Bucket="{B}", Key="data/raw/x,y.png", Other_key="data/raw/")'
+    assert look(two, "a.py", moves).after == two
+    shared = f'BUCKET = "{B}"\n\nPREFIX = "data/raw/"\n'
+    found = look(shared, "a.py", moves)
+    assert found.after == shared and "the bucket stands elsewhere" in found.findings[0].why
+
+
+def test_a_route_that_takes_only_a_part_moves_no_folder() -> None:
+    picky = Route("raw", Location(B, "data/raw/"), Location(B, P), selection=Selection(include=("*.png",)))
+    found = look(f"s3://{B}/data/raw/ s3://{B}/data/raw/x,y.png", moves=Moves((picky,)))
+    assert "only a part" in found.findings[0].why
+    assert found.after == f"s3://{B}/data/raw/ s3://{B}/{P}x,y.png"
+
+
+def test_a_notebook_stays_valid_and_everything_else_in_it_as_it_was() -> None:
+    notebook = json.dumps(
+        {
+            "cells": [
+                {
+                    "cell_type": "code",
+                    "source": [f'bucket = "{B}"\n', 'key = "data/raw/x,y.png"\n', "print('\u00fc \\u00fc')"],
+                    "outputs": [{"text": [f"s3://{B}/data/raw/\n"]}],
+                }
+            ],
+            "nbformat": 4,
+        },
+        indent=1,
+    )
+    found = look(notebook, "a.ipynb")
+    assert json.loads(found.after)["cells"][0]["source"][1] == f'key = "{P}data/raw/x,y.png"\n'
+    assert found.after == notebook.replace("data/raw", P + "data/raw")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + f"a;s3://{B}/data/raw/\r\nb".encode(),
+        b"\xff\xfe" + f"a;s3://{B}/data/raw/\r\nb".encode("utf-16-le"),
+        b"caf\xe9 " + f"s3://{B}/data/raw/\rno end".encode(),
+    ],
+)
+def test_encodings_marks_and_line_ends_stay(body: bytes) -> None:
+    file = read_text(body)
+    assert file is not None
+    found = examine("a.txt", file, MOVES, lookup)
+    after = file.encode(found.after)
+    width = 2 if body.startswith(b"\xff\xfe") else 1
+    assert len(after) == len(body) + len(P) * width
+    assert file.encode(found.after.replace(P, "")) == body
+
+
+def test_bytes_that_are_no_text_are_told_from_text() -> None:
+    assert read_text(b"\x93NUMPY\x01\x00v\x00") is None
+    assert read_text(b"\xff\xfe\x00\xd8") is None
+    assert read_text(b"\x1b[1mbold\x1b[0m") is not None
+
+
+def test_lines_are_counted_in_the_file() -> None:
+    found = look(f"\n\ns3://{B}/data/\r\n\ns3://{B}/data/raw/")
+    assert [(item.line, item.written) for item in found.findings] == [
+        (3, f"s3://{B}/data/"),
+        (5, f"s3://{B}/data/raw/"),
+    ]
