@@ -1,0 +1,174 @@
+"""What is measured: each scenario is data, read by `bench.running`.
+
+`copy-limit` and `mixed` give the server S3's own manners as far as they are public: "at least 3,500
+PUT/COPY/POST/DELETE … requests per second per partitioned prefix" and 503 SlowDown above (Amazon S3 User Guide,
+"Best practices design patterns"); 100 ms for a copy and 200 ms for a page of a listing are what clients report. A
+token bucket stands for the limit: R a second with a burst of R / 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.peers import Job
+
+REFERENCE_OBJECTS = 52_994
+REFERENCE_BYTES = 26_842_595_000
+TEACHER_BYTES = 5_600_000_000
+MIB = 1 << 20
+
+ALL_PEERS = ("cartage", "s5cmd", "rclone", "awscli", "obstore", "aioboto3")
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """What the source prefix holds: `count` objects of `size_bytes`, and one of `large_bytes` beside them."""
+
+    count: int
+    size_bytes: int = REFERENCE_BYTES // REFERENCE_OBJECTS
+    large_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One question to a number of clients.
+
+    `prepare` is a job that Cartage does first, unmeasured (what `again` and `verify` begin from; it also leaves the
+    ledger). `floor_s` is the shortest time that the server's manners allow, None where there is no such time. `target`
+    is what is to be reached, in words that the table shows; `ratio_to_floor` and the rest are checked in numbers."""
+
+    name: str
+    question: str
+    job: Job
+    fill: Fill
+    manners: dict[str, Any] = field(default_factory=dict)
+    prepare: Job | None = None
+    peers: tuple[str, ...] = ALL_PEERS
+    floor_s: float | None = None
+    target: str = ""
+    reached: Callable[[Figures], bool] | None = None
+    runs: int = 3
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Medians of one client in one scenario. `refused` is the share of requests that the server answered 503."""
+
+    wall_s: float
+    processor_s: float
+    peak_mb: float
+    objects: int
+    refused: float
+    floor_s: float | None
+
+    @property
+    def processor_us_per_object(self) -> float:
+        return self.processor_s * 1e6 / max(1, self.objects)
+
+    @property
+    def ratio_to_floor(self) -> float | None:
+        return self.wall_s / self.floor_s if self.floor_s else None
+
+
+def limit_floor_s(requests: int, rate_rps: float) -> float:
+    """The shortest time in which a token bucket of `rate_rps` with a burst of a tenth lets so many requests through."""
+    return (requests - rate_rps / 10) / rate_rps
+
+
+def _limit(rate_rps: float) -> Scenario:
+    floor_s = limit_floor_s(REFERENCE_OBJECTS, rate_rps)
+    return Scenario(
+        f"copy-limit-{rate_rps:.0f}",
+        f"52,994 copies where S3 allows {rate_rps:,.0f} a second and then says SlowDown",
+        "copy",
+        Fill(REFERENCE_OBJECTS),
+        {"latency_ms": 100.0, "latency_spread": 0.4, "list_latency_ms": 200.0, "rate_rps": rate_rps},
+        floor_s=floor_s,
+        target="≤ 1.12 × the floor, under 1 % refused",
+        reached=lambda found: (found.ratio_to_floor or 9) <= 1.12 and found.refused < 0.01,
+        timeout_s=max(240.0, 8 * floor_s),
+    )
+
+
+MIXED_REQUESTS = REFERENCE_OBJECTS + 84 + 2
+"""The teacher model in 84 parts of 64 MiB, Create and Complete."""
+MIXED_FLOOR_S = max(limit_floor_s(MIXED_REQUESTS, 3500.0), TEACHER_BYTES / (64 * 64 * MIB))
+"""The larger of the rate's floor and the large object's own: 1 s for each 64 MiB, at most 64 parts at once."""
+
+SCENARIOS: dict[str, Scenario] = {
+    item.name: item
+    for item in (
+        Scenario(
+            "copy-cpu",
+            "52,994 copies answered at once, over TLS: what an object costs the client's processor",
+            "copy",
+            Fill(REFERENCE_OBJECTS),
+            {"tls": True, "check_signatures": False},
+            target="≤ 60 µs of processor an object",
+            reached=lambda found: found.processor_us_per_object <= 60,
+        ),
+        _limit(900.0),
+        _limit(3500.0),
+        _limit(9000.0),
+        Scenario(
+            "mixed",
+            "the same at 3,500 a second with a 5.6 GB object among them, 1 s for each 64 MiB, 64 parts at once",
+            "copy",
+            Fill(REFERENCE_OBJECTS, large_bytes=TEACHER_BYTES),
+            {
+                "latency_ms": 100.0,
+                "latency_spread": 0.4,
+                "list_latency_ms": 200.0,
+                "rate_rps": 3500.0,
+                "bandwidth_mib_s": 64.0,
+                "part_slots": 64,
+            },
+            peers=("cartage", "rclone", "awscli"),
+            floor_s=MIXED_FLOOR_S,
+            target="≤ 1.15 × the larger floor",
+            reached=lambda found: (found.ratio_to_floor or 9) <= 1.15,
+        ),
+        Scenario(
+            "list",
+            "a million keys at 200 ms a page",
+            "list",
+            Fill(1_000_000, 500_000),
+            {"list_latency_ms": 200.0},
+            target="≤ 12 s, ≤ 8 µs of processor a key",
+            reached=lambda found: found.wall_s <= 12 and found.processor_us_per_object <= 8,
+        ),
+        Scenario(
+            "resume",
+            "the copy again, with everything there already",
+            "again",
+            Fill(REFERENCE_OBJECTS),
+            prepare="copy",
+            peers=("cartage", "s5cmd", "rclone", "awscli"),
+            target="≤ 1.6 s of processor in all",
+            reached=lambda found: found.processor_s <= 1.6,
+        ),
+        Scenario(
+            "verify",
+            "both sides compared again",
+            "verify",
+            Fill(REFERENCE_OBJECTS),
+            prepare="copy",
+            peers=("cartage", "rclone"),
+        ),
+        Scenario(
+            "memory",
+            "two million objects: the client's memory at its peak",
+            "copy",
+            Fill(2_000_000, 500_000),
+            {"check_signatures": False},
+            peers=("cartage", "s5cmd"),
+            target="≤ 120 MB",
+            reached=lambda found: found.peak_mb <= 120,
+            runs=1,
+            timeout_s=1200.0,
+        ),
+    )
+}
