@@ -246,7 +246,9 @@ def _crc_of_stream(algorithm: str, stream: Stream, first: int, last: int) -> int
         index, within = divmod(position, CELL_BYTES)
         stop = min(last - index * CELL_BYTES, CELL_BYTES)
         piece = _crc_of_cell(algorithm, stream, index, within, stop)
-        if stop - within == CELL_BYTES:
+        if not value:  # nothing before it, as in most objects
+            value = piece
+        elif stop - within == CELL_BYTES:
             value = crc.shift_fixed(algorithm, value, CELL_BYTES) ^ piece
         else:
             value = crc.combine(algorithm, value, piece, stop - within)
@@ -262,5 +264,5 @@ def crc_of(algorithm: str, content: Content) -> int:
             piece = _crc_of_stream(algorithm, source, offset, offset + length)
         else:
             piece = crc.crc(algorithm, memoryview(source)[offset : offset + length])
-        value = crc.combine(algorithm, value, piece, length)
+        value = crc.combine(algorithm, value, piece, length) if value else piece
     return value
