@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.sandbox.connection import Connection
 from engine.sandbox.control import Control
-from engine.sandbox.server import LOOPBACK, Front, listen, port_of
+from engine.sandbox.server import LOOPBACK, Door, Front
 from engine.sandbox.settings import settings_from_json
 
 
@@ -45,38 +45,22 @@ async def _serve(start: dict[str, Any]) -> None:
     front = Front(settings)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    listening = await listen(front, settings.port, tls)
-    port = port_of(listening)
-    servers = [listening]
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def listen_again(seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        servers[0] = await listen(front, port, tls)
-
-    def refuse(seconds: float) -> None:
-        servers[0].close()
-        for connection in list(front.connections):
-            connection.abort()
-        task = loop.create_task(listen_again(seconds))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    control = Control(front, start["secret"], refuse, ended.set)
+    door = Door(front, settings.port, tls)
+    await door.open()
+    control = Control(front, start["secret"], door.close_for, ended.set)
     control_server = await loop.create_server(lambda: Connection(control), LOOPBACK, 0)
     await loop.connect_read_pipe(lambda: _UntilEnd(ended), sys.stdin)
-    scheme = "https" if settings.tls else "http"
     said = {
-        "url": f"{scheme}://{LOOPBACK}:{port}",
+        "url": f"{'https' if settings.tls else 'http'}://{LOOPBACK}:{door.port}",
         "access_key": front.access_key,
         "secret_key": front.secret_key,
-        "control_port": port_of(control_server),
+        "control_port": control_server.sockets[0].getsockname()[1],
     }
     print(json.dumps(said), flush=True)
     await ended.wait()
-    for server in (*servers, control_server):
-        server.close()
-    for connection in [*front.connections, *control.connections]:
+    door.close()
+    control_server.close()
+    for connection in list(control.connections):
         connection.end()
 
 

@@ -111,7 +111,7 @@ class Verifier:
                 raise S3Error("XAmzContentSHA256Mismatch", details=details)
         elif payload != "UNSIGNED-PAYLOAD" and not payload.startswith(STREAMING):
             raise S3Error("InvalidArgument", "x-amz-content-sha256 must be a hash, UNSIGNED-PAYLOAD or STREAMING-…")
-        return Chain(_signing_key(key.secret_key, day, self._region), timestamp, self._scope(day), signature)
+        return Chain(signing_key(key.secret_key, day, self._region), timestamp, self._scope(day), signature)
 
     def _scope(self, day: str) -> str:
         return f"{day}/{self._region}/s3/aws4_request"
@@ -174,7 +174,8 @@ def _check_coverage(names: list[str], headers: dict[str, str]) -> None:
         )
 
 
-def _signing_key(secret_key: str, day: str, region: str) -> bytes:
+def signing_key(secret_key: str, day: str, region: str) -> bytes:
+    """The key of one day, region and S3, derived from a secret key."""
     running = f"AWS4{secret_key}".encode()
     for text in (day, region, "s3", "aws4_request"):
         running = hmac.new(running, text.encode(), hashlib.sha256).digest()

@@ -21,7 +21,6 @@ from engine.sandbox.connection import Connection, Received
 from engine.sandbox.exchange import Request
 from engine.sandbox.faults import FaultRule, Kind
 from engine.sandbox.records import Bucket
-from engine.sandbox.reference import fill, fill_reference
 from engine.sandbox.refusals import S3Error
 from engine.sandbox.rules import handle
 from engine.sandbox.server import Front
@@ -74,11 +73,15 @@ class Control:
     # --- scenes ---
 
     def reference(self, arguments: Arguments) -> Any:
+        from engine.sandbox.reference import fill_reference  # most sandboxes are filled by their tests
+
         found = fill_reference(self._front.account, **arguments)
         gc.freeze()  # what lives to the end need not be looked at again
         return found
 
     def fill(self, arguments: Arguments) -> Any:
+        from engine.sandbox.reference import fill
+
         found = fill(self._front.account, **arguments)
         gc.freeze()
         return found or {}
@@ -141,6 +144,17 @@ class Control:
             stored = objects.get(key)
             if stored is not None:
                 found.append([key, stored.etag, stored.size])
+        return {"objects": found}
+
+    def count(self, arguments: Arguments) -> Any:
+        """How many objects lie under a prefix."""
+        objects = self._front.account.buckets[arguments["bucket"]].objects
+        prefix = arguments.get("prefix", "")
+        found = 0
+        for key in objects.from_key(prefix, inclusive=True):
+            if not key.startswith(prefix):
+                break
+            found += 1
         return {"objects": found}
 
     def uploads(self, arguments: Arguments) -> Any:
@@ -224,6 +238,7 @@ COMMANDS: dict[str, Callable[[Control, Arguments], Any]] = {
         Control.delete,
         Control.damage,
         Control.dump,
+        Control.count,
         Control.uploads,
         Control.stats,
         Control.writes,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,13 @@ class Sandbox:
 
     url: str
     access_key: str
-    secret_key: str
-    session_token: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False)
     region: str
     pid: int
     ca_bundle: str | None
     control_port: int
-    control_secret: str
+    control_secret: str = field(repr=False)
 
     @property
     def port(self) -> int:

@@ -251,12 +251,40 @@ class Front:
         connection.finish_with(bodies.read(body))
 
 
-async def listen(front: Front, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
-    """Listen on loopback, and nowhere else. Port 0 chooses a free one."""
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: Connection(front), LOOPBACK, port, ssl=tls, backlog=4096)
+class Door:
+    """The listener of a front: on loopback and nowhere else. Port 0 chooses a free one, which then stays."""
 
+    def __init__(self, front: Front, port: int, tls: ssl.SSLContext | None) -> None:
+        self._front = front
+        self.port = port
+        self._tls = tls
+        self._server: asyncio.Server | None = None
+        self._opening: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
-def port_of(server: asyncio.Server) -> int:
-    found: int = server.sockets[0].getsockname()[1]
-    return found
+    async def open(self) -> None:
+        """Listen; OSError where the port is taken."""
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(self._front), LOOPBACK, self.port, ssl=self._tls, backlog=4096
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        """Refuse who comes, and reset who is here."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self._front.connections):
+            connection.abort()
+
+    def close_for(self, seconds: float) -> None:
+        """Close, and open again after so long; another call counts anew."""
+        self.close()
+        if self._opening is not None:
+            self._opening.cancel()
+        self._opening = asyncio.get_running_loop().call_later(seconds, self._open_again)
+
+    def _open_again(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.open())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
