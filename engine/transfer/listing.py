@@ -9,16 +9,17 @@ import anyio
 from anyio.abc import TaskGroup
 
 from engine.errors import EngineError, ListingBroken
-from engine.model import ListedObject, Location
+from engine.model import ListedObject, Location, Page
 from engine.plan.join import Join, Joined, Side
 from engine.plan.record import Entry
 from engine.store import ListPage, ObjectStore
 
-PAGES_AHEAD = 2
-"""Pages that a listing may run ahead of the join: enough to hide a page's latency, little enough to stay flat."""
+PAGES_AHEAD = 1
+"""Finished pages that may wait for the join, beside the one that is under way: a page's latency is hidden, and memory
+stays flat."""
 
-ENTRIES_A_READ = 2000
-"""Ledger rows read at once: about two pages."""
+ENTRIES_A_READ = 1000
+"""Ledger rows read at once: about a page."""
 
 Feed = tuple[list[ListedObject], bool]
 ReadEntries = Callable[[str | None, str | None, int], Awaitable[list[Entry]]]
@@ -34,8 +35,11 @@ class KeyRange:
     upto: str | None = None
 
 
-async def pages_of(store: ObjectStore, location: Location, keys: KeyRange) -> AsyncIterator[Feed]:
-    """The pages of `keys` under `location`, each with whether it is the last.
+async def pages_of(
+    store: ObjectStore, location: Location, keys: KeyRange, first: Page | None = None
+) -> AsyncIterator[Feed]:
+    """The pages of `keys` under `location`, each with whether it is the last. `first` is a first page that was read
+    already.
 
     A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token."""
     if not location.is_prefix:
@@ -45,7 +49,10 @@ async def pages_of(store: ObjectStore, location: Location, keys: KeyRange) -> As
     start_after = location.key + keys.after if keys.after is not None else ""
     token: str | None = None
     while True:
-        page = await store.list_page(ListPage(location.bucket, location.key, start_after, token))
+        if first is None:
+            page = await store.list_page(ListPage(location.bucket, location.key, start_after, token))
+        else:
+            page, first = first, None
         if page.next_token is not None and page.next_token == token:
             raise ListingBroken(
                 f"the listing of {location} repeats its continuation token",
@@ -55,32 +62,43 @@ async def pages_of(store: ObjectStore, location: Location, keys: KeyRange) -> As
                 advice="The server would be listed for ever; nothing was concluded from it.",
             )
         token = page.next_token
-        last = token is None
-        upto = keys.upto
-        if upto is not None and page.objects and page.objects[-1].key > location.key + upto:
-            last = True  # the join drops what lies beyond
+        last = token is None or _goes_beyond(page, location, keys)  # the join drops what lies beyond
         yield page.objects, last
-        if last:
+        if last or _goes_beyond(page, location, keys):  # the range may have shrunk meanwhile
             return
 
 
+def _goes_beyond(page: Page, location: Location, keys: KeyRange) -> bool:
+    return keys.upto is not None and bool(page.objects) and page.objects[-1].key > location.key + keys.upto
+
+
 class PageReader:
-    """`pages_of` in a task of its own, at most `ahead` pages before whoever receives them.
+    """`pages_of` in a task of its own, at most `ahead` finished pages before whoever receives them.
 
     An error of the listing reaches the receiver as itself, after the pages before it. The task ends with the listing,
-    or with `group`."""
+    or with `group`. `newest` is the newest page that has objects, received or not; `ended`: no other will come."""
 
     def __init__(
-        self, group: TaskGroup, store: ObjectStore, location: Location, keys: KeyRange, ahead: int = PAGES_AHEAD
+        self,
+        group: TaskGroup,
+        store: ObjectStore,
+        location: Location,
+        keys: KeyRange,
+        ahead: int = PAGES_AHEAD,
+        first: Page | None = None,
     ) -> None:
         self._send, self._receive = anyio.create_memory_object_stream[Feed](ahead)
         self._error: EngineError | None = None
-        group.start_soon(self._fetch, store, location, keys)
+        self.newest: list[ListedObject] = first.objects if first is not None else []
+        self.ended = False
+        group.start_soon(self._fetch, store, location, keys, first)
 
-    async def _fetch(self, store: ObjectStore, location: Location, keys: KeyRange) -> None:
+    async def _fetch(self, store: ObjectStore, location: Location, keys: KeyRange, first: Page | None) -> None:
         with self._send:
             try:
-                async for page in pages_of(store, location, keys):
+                async for page in pages_of(store, location, keys, first):
+                    self.newest = page[0] or self.newest
+                    self.ended = page[1]
                     await self._send.send(page)
             except EngineError as error:
                 self._error = error
@@ -104,24 +122,26 @@ class PageReader:
 class RangeJoin:
     """Everything known of each key of one range, in batches of about a page.
 
-    `read_entries` None stands for an empty ledger. An error while listing is raised and is never the listing's end.
-    """
+    `target` None stands for an empty target, `read_entries` None for an empty ledger. An error while listing is raised
+    and is never the listing's end."""
 
     def __init__(
         self,
         group: TaskGroup,
         store: ObjectStore,
         source: Location,
-        target: Location,
+        target: Location | None,
         read_entries: ReadEntries | None,
         keys: KeyRange,
         source_pages: PageReader | None = None,
     ) -> None:
-        self.join = Join(source.key, target.key, after=keys.after, upto=keys.upto)
+        self.join = Join(source.key, target.key if target is not None else "", after=keys.after, upto=keys.upto)
         self.keys = keys
-        self._sources = source_pages or PageReader(group, store, source, keys)
-        self._targets = PageReader(group, store, target, keys)
+        self.sources = source_pages or PageReader(group, store, source, keys)
+        self._targets = PageReader(group, store, target, keys) if target is not None else None
         self._read_entries = read_entries
+        if target is None:
+            self.join.feed(Side.TARGET, [], last=True)
         if read_entries is None:
             self.join.feed(Side.LEDGER, [], last=True)
 
@@ -143,11 +163,20 @@ class RangeJoin:
                 after if after is not None else self.keys.after, self.join.upto, ENTRIES_A_READ
             )
             self.join.feed(Side.LEDGER, entries, last=len(entries) < ENTRIES_A_READ)
-        elif side is not None:
-            objects, last = await (self._sources if side is Side.SOURCE else self._targets).receive()
+        elif side is Side.SOURCE:
+            objects, last = await self.sources.receive()
             self.join.feed(side, objects, last=last)
+        elif side is Side.TARGET and self._targets is not None:
+            objects, last = await self._targets.receive()
+            self.join.feed(side, objects, last=last)
+
+    def hand_over(self, after: str) -> None:
+        """Leave everything after `after` to another range. What was decided is not affected: `Join.shrink`."""
+        self.join.shrink(after)
+        self.keys.upto = after
 
     def close(self) -> None:
         """Stop reading ahead."""
-        self._sources.close()
-        self._targets.close()
+        self.sources.close()
+        if self._targets is not None:
+            self._targets.close()

@@ -26,7 +26,8 @@ from engine.plan.record import Entry, Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.store import ObjectStore
 from engine.transfer.copying import Copier
-from engine.transfer.listing import KeyRange, RangeJoin, ReadEntries
+from engine.transfer.listing import ReadEntries
+from engine.transfer.ranges import RouteJoin
 from engine.transfer.recorder import Recorder
 from engine.transfer.task import CopyTask
 from engine.transfer.uploading import Interrupted, Uploader
@@ -134,7 +135,7 @@ class Run:
         objects = size_bytes = 0
         async with anyio.create_task_group() as group:
             reader = None if fresh else self._entry_reader(route)
-            join = RangeJoin(group, self._store, route.source, route.target, reader, KeyRange())
+            join = RouteJoin(group, self._store, route.source, route.target, reader)
             while not self.stopped and (rows := await join.next_rows()) is not None:
                 counted, counted_bytes = await self._decide_page(route, rows)
                 objects += counted

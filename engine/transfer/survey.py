@@ -16,7 +16,7 @@ from engine.plan.parts import MAX_COPY_BYTES, fast_layout
 from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.store import ListPage, ObjectStore
-from engine.transfer.listing import KeyRange, RangeJoin
+from engine.transfer.ranges import RouteJoin
 from engine.transfer.task import Method, method_for
 
 EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
@@ -99,7 +99,7 @@ async def _survey_route(
             return await known(route.name, after, upto, limit)
 
     async with anyio.create_task_group() as group:
-        join = RangeJoin(group, store, route.source, route.target, read, KeyRange())
+        join = RouteJoin(group, store, route.source, route.target, read)
         while (rows := await join.next_rows()) is not None:
             for row in rows:
                 _count(route, report, row)

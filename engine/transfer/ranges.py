@@ -1,0 +1,186 @@
+"""One route's three-way join, read by as many key ranges at once as it takes to keep its receiver busy.
+
+It begins with a single range. Whenever the receiver has to wait, the widest range is cut: list pages are asked for at a
+few guessed keys (`engine.plan.ranges`); where one finds keys, that page is the first of a new range, which takes over
+the rest of the old one, source and target alike. So a thousand keys cost no extra call, a million are read by many
+ranges within a second, and a run whose copies are slower than its listing stays with few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+
+from engine.model import Location, Page
+from engine.plan.join import Joined
+from engine.plan.locations import MAX_KEY_BYTES, key_bytes
+from engine.plan.ranges import breadth, split_points, widened
+from engine.store import ListPage, ObjectStore
+from engine.transfer.listing import KeyRange, PageReader, RangeJoin, ReadEntries
+
+MOST_RANGES = 32
+"""Ranges at once. At 200 ms a page, 32 of them read what one core can join; each holds four pages at most, a page of a
+thousand objects is half a megabyte."""
+
+GUESSES = 8
+"""Pages asked for to cut one range."""
+
+SAMPLE_EVERY = 24
+"""Every so many keys of a page tell which characters keys are made of."""
+
+
+@dataclass(slots=True, eq=False)
+class _Range:
+    """One range under way. No key of the source lies between `source_upto` and the range's end."""
+
+    join: RangeJoin
+    source_upto: str | None
+    cutting: bool = False
+
+
+class RouteJoin:
+    """Everything known of each key under two locations, in batches of about a page; each batch is in key order, and
+    holds no key of another.
+
+    `target` None stands for an empty target, `read_entries` None for an empty ledger. `source_pages` takes the place of
+    the source's listing, which is then one range. Errors of the listings end `group`."""
+
+    def __init__(
+        self,
+        group: TaskGroup,
+        store: ObjectStore,
+        source: Location,
+        target: Location | None,
+        read_entries: ReadEntries | None,
+        *,
+        source_pages: PageReader | None = None,
+        most_ranges: int = MOST_RANGES,
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._target = target
+        self._read_entries = read_entries
+        self._most = most_ranges if source.is_prefix and source_pages is None else 1
+        self._send, self._receive = anyio.create_memory_object_stream[list[Joined]](1)
+        self._tasks = anyio.create_task_group()
+        self._ranges: list[_Range] = []
+        self._probing = 0
+        self._alphabet = ""
+        self._closed = False
+        group.start_soon(self._run, source_pages)
+
+    async def next_rows(self) -> list[Joined] | None:
+        """The next batch, of whichever range has one; None when every range has ended, or after `close`. May be awaited
+        by several at once."""
+        try:
+            return self._receive.receive_nowait()
+        except anyio.WouldBlock:
+            self._cut_widest()
+        except anyio.EndOfStream:
+            return None
+        try:
+            return await self._receive.receive()
+        except anyio.EndOfStream:
+            return None
+
+    def close(self) -> None:
+        """Stop reading; batches that wait are dropped."""
+        self._closed = True
+        self._tasks.cancel_scope.cancel()
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    async def _run(self, source_pages: PageReader | None) -> None:
+        """Read all ranges to their end. After an error nobody may take the stream's end for the listing's: it is
+        closed only where every range has ended."""
+        if self._closed:
+            self._send.close()
+            return
+        async with self._tasks:
+            self._begin(KeyRange(), None, source_pages)
+        self._send.close()
+
+    def _begin(self, keys: KeyRange, source_upto: str | None, pages: PageReader | None = None) -> None:
+        join = RangeJoin(self._tasks, self._store, self._source, self._target, self._read_entries, keys, pages)
+        item = _Range(join, source_upto)
+        self._ranges.append(item)
+        self._tasks.start_soon(self._drive, item)
+
+    async def _drive(self, item: _Range) -> None:
+        while (rows := await item.join.next_rows()) is not None:
+            await self._send.send(rows)
+        self._ranges.remove(item)
+
+    # --- cutting --------------------------------------------------------------------------------------------
+
+    def _cut_widest(self) -> None:
+        """The receiver waits: cut the range that has most of the key space before it."""
+        room = self._most - len(self._ranges) - self._probing
+        if room <= 0:
+            return
+        cut = len(self._source.key)
+        able = [item for item in self._ranges if item.join.sources.newest and not self._settled(item)]
+        able.sort(key=lambda item: breadth(item.join.sources.newest[-1].key[cut:], item.source_upto), reverse=True)
+        guesses = min(room, GUESSES)
+        for item in able:
+            page = item.join.sources.newest
+            self._alphabet = widened(self._alphabet, [listed.key[cut:] for listed in page[::SAMPLE_EVERY]])
+            first, last = page[0].key[cut:], page[-1].key[cut:]
+            points = [
+                point
+                for point in split_points(first, last, item.source_upto, self._alphabet, guesses)
+                if key_bytes(self._source.key + point) <= MAX_KEY_BYTES
+            ]
+            if points:
+                item.cutting = True
+                self._probing += len(points)
+                self._tasks.start_soon(self._probe, item, points)
+                return
+
+    def _settled(self, item: _Range) -> bool:
+        """Being cut already, or with no page of the source to come."""
+        return item.cutting or item.join.sources.ended
+
+    async def _probe(self, item: _Range, points: list[str]) -> None:
+        """Ask for a page at each point, and cut where keys were found."""
+        pages: dict[str, Page] = {}
+
+        async def ask(point: str) -> None:
+            source = self._source
+            pages[point] = await self._store.list_page(ListPage(source.bucket, source.key, source.key + point))
+
+        try:
+            async with anyio.create_task_group() as group:
+                for point in points:
+                    group.start_soon(ask, point)
+        finally:
+            item.cutting = False
+            self._probing -= len(points)
+        self._cut(item, points, pages)
+
+    def _cut(self, item: _Range, points: list[str], pages: dict[str, Page]) -> None:
+        """Hand the parts of `item` that begin at `points` over to ranges of their own. All at once: nothing may be
+        read in between."""
+        cut, reader = len(self._source.key), item.join.sources
+        if item not in self._ranges or reader.ended:
+            return  # it came to its end meanwhile, and covered all of it
+        frontier = reader.newest[-1].key[cut:]
+        upto = item.join.keys.upto
+        new: list[tuple[str, Page]] = []
+        for point in reversed(points):
+            page = pages[point]
+            first = page.objects[0].key[cut:] if page.objects else None
+            if first is None or (upto is not None and first > upto):
+                if item.source_upto is None or point < item.source_upto:
+                    item.source_upto = point  # nothing lies beyond
+            elif point > frontier and (not new or first <= new[-1][0]):  # else no key lies before the next point
+                new.append((point, page))
+        source_upto = item.source_upto
+        for point, page in new:
+            keys = KeyRange(point, upto)
+            reader = PageReader(self._tasks, self._store, self._source, keys, 0, page)
+            self._begin(keys, source_upto, reader)
+            item.join.hand_over(point)
+            upto = source_upto = item.source_upto = point

@@ -1,0 +1,207 @@
+"""Where ranges are cut, and that cutting them changes nothing of what is read."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from engine.model import Location, Proof
+from engine.plan.join import Joined
+from engine.plan.lifecycle import State
+from engine.plan.ranges import breadth, head_end, split_points, spread, successor, widened
+from engine.plan.record import Entry
+from engine.transfer.ranges import MOST_RANGES, RouteJoin
+from tests.unit.transfer.fake_store import FakeStore
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=6)
+NARROW = st.text("ab/\U0010ffff", max_size=6)
+SOURCE, TARGET = Location("bkt", "old/"), Location("bkt", "new/é/")
+
+
+@given(TEXT | NARROW, TEXT | NARROW, st.none() | TEXT | NARROW, TEXT, st.integers(0, 9))
+@example("a", "a", "a\x00", "a\x00b", 4)
+@example("\ud7ff", "\ud7ff", None, "", 4)
+def test_points_lie_strictly_inside_in_order_and_are_text(
+    first: str, last: str, upto: str | None, alphabet: str, count: int
+) -> None:
+    first, last = sorted([first, last])
+    if upto is not None and upto < last:
+        last, upto = upto, last
+        first = min(first, last)
+    points = split_points(first, last, upto, "".join(sorted(set(alphabet))), count)
+    assert len(points) <= count
+    assert points == sorted(set(points))
+    for point in points:
+        assert point > last
+        assert upto is None or point < upto
+        assert len(point) <= len(last)
+        point.encode()  # no surrogates
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=5), TEXT, st.data())
+def test_the_end_of_a_head_is_above_all_that_begins_so_and_below_all_else(
+    key: str, other: str, data: st.DataObject
+) -> None:
+    position = data.draw(st.integers(0, len(key) - 1))
+    end = head_end(key, position)
+    begins_so = key[: position + 1] + other
+    if end is None:
+        assert key[position] == "\U0010ffff"
+        return
+    assert begins_so < end
+    if other > begins_so and not other.startswith(key[: position + 1]):
+        assert other >= end
+
+
+def test_the_next_character_skips_what_no_key_can_hold() -> None:
+    assert successor("\ud7ff") == "\ue000"
+    assert successor("a") == "b"
+    assert successor("\U0010ffff") is None
+
+
+def test_a_range_that_parts_earlier_is_the_wider_one() -> None:
+    assert breadth("img_1", None) > breadth("img_1", "imh") > breadth("img_1", "img_9") > breadth("img_1", "img_2")
+
+
+def test_a_counter_is_cut_at_each_of_its_digits() -> None:
+    points = split_points("img_000000", "img_000999", None, "0123456789gim_", 12)
+    assert {"img_1", "img_01"} <= set(points)
+    # Once it is known that all begin with img_, the first digit is what is cut.
+    assert {"img_3", "img_6"} <= set(split_points("img_100000", "img_100999", "img`", "0123456789gim_", 12))
+
+
+def test_what_looks_like_one_more_page_is_not_cut() -> None:
+    assert split_points("k0", "k6", "k:", "0123456789k", 8) == []
+    assert split_points("a", "b", "c", "abc", 8) == []
+
+
+@given(st.lists(st.integers(), max_size=40), st.integers(0, 12))
+def test_spread_takes_some_of_them_in_order(items: list[int], count: int) -> None:
+    some = spread(items, count)
+    assert len(some) == min(count, len(items))
+    positions = iter(items)
+    assert all(any(item == other for other in positions) for item in some)
+
+
+def test_an_alphabet_stays_small() -> None:
+    assert widened("b", ["cab"]) == "abc"
+    assert len(widened("", ["".join(chr(0x4E00 + n) for n in range(5_000))])) == 256
+
+
+async def read_all(store: FakeStore, entries: dict[str, Entry], most: int) -> tuple[list[Joined], RouteJoin]:
+    async def read_entries(after: str | None, upto: str | None, limit: int) -> list[Entry]:
+        keys = [key for key in sorted(entries) if (after is None or key > after) and (upto is None or key <= upto)]
+        return [entries[key] for key in keys[:limit]]
+
+    rows: list[Joined] = []
+    async with anyio.create_task_group() as group:
+        join = RouteJoin(group, store, SOURCE, TARGET, read_entries, most_ranges=most)
+        while (batch := await join.next_rows()) is not None:
+            assert [row.key for row in batch] == sorted(row.key for row in batch)
+            rows += batch
+    return rows, join
+
+
+def entry(key: str) -> Entry:
+    return Entry(key, 1, "e", State.COPIED, "", "e", Proof.SIZE)
+
+
+KEYS = st.sets(TEXT | NARROW | st.integers(0, 300).map("img_{:04d}.jpg".format), max_size=60)
+
+
+@settings(max_examples=60, deadline=None)
+@given(KEYS, KEYS, KEYS, st.integers(1, 7), st.sampled_from([1, 3, MOST_RANGES]), st.integers(0, 3))
+def test_however_it_is_cut_every_key_comes_once_with_all_that_is_known_of_it(
+    sources: set[str], targets: set[str], entries: set[str], page_keys: int, most: int, patience: int
+) -> None:
+    store = FakeStore()
+    store.page_keys = page_keys
+    for bucket, key in [("bkt", "old"), ("bkt", "old0"), ("bkt", "new/é"), ("bkt", "new/ê")]:
+        store.put(bucket, key)  # neighbours that belong to neither side
+    for key in sources:
+        store.put("bkt", SOURCE.key + key)
+    for key in targets:
+        store.put("bkt", TARGET.key + key)
+    turn = 0
+
+    async def gate(operation: str, request: object) -> None:
+        # Answers come back in all kinds of order.
+        nonlocal turn
+        turn += 1
+        for _ in range(turn * 7919 % (patience + 1) * 3):
+            await anyio.lowlevel.checkpoint()
+
+    store.gate = gate
+    rows, _ = anyio.run(read_all, store, {key: entry(key) for key in entries}, most)
+    assert sorted(row.key for row in rows) == sorted(sources | targets | entries)
+    assert {row.key for row in rows if row.source} == sources
+    assert {row.key for row in rows if row.target} == targets
+    assert {row.key for row in rows if row.entry} == entries
+
+
+@pytest.mark.parametrize("keys", [0, 1, 10])
+def test_what_fits_on_one_page_costs_one_request_a_side(keys: int) -> None:
+    store = FakeStore()
+    store.page_keys = 10
+    for number in range(keys):
+        store.put("bkt", f"old/img_{number:04d}.jpg")
+    anyio.run(read_all, store, {}, MOST_RANGES)
+    assert len(store.made("ListObjectsV2")) == 2
+
+
+SHAPES = {
+    "counter": "images/img_{:06d}.jpg",
+    "dated": "{0:03d}/shard={0:06d}/part-00000.parquet",
+    "greek": "εικόνα/{:06d}",
+    "control": "\x01\x02{:06d}\x7f",
+}
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, "hashes"])
+def test_many_pages_are_read_by_many_ranges_at_hardly_any_extra_cost(shape: str) -> None:
+    """400 pages take 400 times one latency in a row. In units of that latency:"""
+    store = FakeStore()
+    store.page_keys = 25
+    for number in range(10_000):
+        key = f"{number * 2654435761 % 2**32:08x}" if shape == "hashes" else SHAPES[shape].format(number)
+        store.put("bkt", f"old/{key}")
+    waits = 0
+    waiting: list[anyio.Event] = []
+
+    async def gate(operation: str, request: object) -> None:
+        event = anyio.Event()
+        waiting.append(event)
+        await event.wait()
+
+    async def read() -> list[Joined]:
+        nonlocal waits
+        rows: list[Joined] = []
+
+        async def answer_in_rounds() -> None:
+            nonlocal waits
+            while True:
+                for _ in range(30):  # everyone who can go on has gone on
+                    await anyio.lowlevel.checkpoint()
+                waits += 1
+                batch = waiting[:]
+                waiting.clear()
+                for event in batch:
+                    event.set()
+
+        async with anyio.create_task_group() as clock:
+            clock.start_soon(answer_in_rounds)
+            async with anyio.create_task_group() as group:
+                join = RouteJoin(group, store, SOURCE, None, None)
+                while (batch := await join.next_rows()) is not None:
+                    rows += batch
+            clock.cancel_scope.cancel()
+        return rows
+
+    store.gate = gate
+    rows = anyio.run(read)
+    assert len(rows) == 10_000
+    assert waits <= 60, (waits, len(store.calls))
+    assert len(store.calls) <= 2 * 400, (waits, len(store.calls))
