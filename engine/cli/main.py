@@ -17,6 +17,9 @@ VERBS: dict[str, str] = {
     "status": "status",
     "verify": "verify",
     "accept": "accept",
+    "export": "export",
+    "fingerprint": "fingerprint",
+    "cleanup": "cleanup",
     "sandbox": "sandbox",
 }
 """Each command and the module of `engine.cli` that holds it, imported only when it is used."""

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import anyio
@@ -37,8 +38,10 @@ def conceal(text: str, environment: Mapping[str, str]) -> str:
     return "".join(char if char == "\n" or char.isprintable() else " " for char in text).strip()
 
 
-async def run_command(argv: Sequence[str], added: Mapping[str, str], *, limit_s: float) -> CommandEnd:
-    """Run `argv` with `added` in its environment and nothing on its standard input.
+async def run_command(
+    argv: Sequence[str], added: Mapping[str, str], *, limit_s: float, folder: Path | None = None
+) -> CommandEnd:
+    """Run `argv` in `folder` with `added` in its environment and nothing on its standard input.
 
     At the limit, or when cancelled, the command and what it started are killed."""
     environment = {**os.environ, **added}
@@ -50,6 +53,7 @@ async def run_command(argv: Sequence[str], added: Mapping[str, str], *, limit_s:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
+            cwd=folder,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:

@@ -27,6 +27,7 @@ from engine.errors import (
 from engine.finish.looking import Looker, There
 from engine.model import ObjectRef
 from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore
+from engine.transfer.honours import Honours
 
 KEYS_A_BATCH = 1_000
 SINGLES_AT_ONCE = 32
@@ -41,6 +42,22 @@ class Condition(StrEnum):
     BATCH = "batch"  # DeleteObjects with an ETag a key
     SINGLE = "single"  # DeleteObject with If-Match; batches ignore their ETags here
     NONE = "none"  # not at all: only where the user said so, and looked at just before
+
+
+def condition_for(honours: Honours, *, unconditional: bool) -> Condition | None:
+    """How to delete on a server that honours so much; None where it must not be done. What could not be tried counts
+    as not honoured."""
+    if honours.delete_batch_conditional:
+        return Condition.BATCH
+    if honours.delete_conditional:
+        return Condition.SINGLE
+    return Condition.NONE if unconditional else None
+
+
+NO_CONDITION = (
+    "this server cannot delete an object only if it is what was proven (If-Match), or would not let it be tried: a "
+    "source replaced in the last moment would be lost. --unconditional deletes all the same, after a look at each"
+)
 
 
 class Item(NamedTuple):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.finish.audit import RouteAudit, Verdict
+from engine.finish.deleting import NO_CONDITION, Condition, condition_for
 from engine.finish.holding import Hold
 from engine.finish.probes import ProbeResult
 from engine.model import Location, Proof
@@ -19,6 +20,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, size_text
 from engine.store import BucketFacts, LifecycleRule
+from engine.transfer.honours import Honours
 
 REFERENCES = "references"
 LIFECYCLE = "lifecycle"
@@ -235,6 +237,18 @@ def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:
         "disappear from listings, and the data and its cost stay until the old versions are removed"
     )
     return _acceptable("versioning", said, name, bucket.versioning, accepted)
+
+
+def conditional(honours: Honours | None, *, unconditional: bool) -> Reason:
+    """Whether the server can delete only what was proven, as far as it is known (None: not tried yet)."""
+    if honours is None:
+        return Reason("condition", True, "whether the server deletes by ETag is tried out before anything is deleted")
+    condition = condition_for(honours, unconditional=unconditional)
+    if condition is None:
+        return Reason("condition", False, NO_CONDITION)
+    if condition is Condition.NONE:
+        return Reason("condition", True, "this server cannot delete by ETag: each source is looked at just before")
+    return Reason("condition", True, "the server deletes an object only while it bears the ETag that was proven")
 
 
 def _acceptable(kind: str, said: str, name: str, figure: str, accepted: Accepted) -> Reason:

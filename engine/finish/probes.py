@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import anyio.to_thread
@@ -17,6 +18,7 @@ from engine.errors import AttemptError, NotFound, ObjectError
 from engine.finish.commands import CommandEnd, run_command
 from engine.finish.npy import PREAMBLE_BYTES, NotNpy, NpyHeader, header_length, parse_header, same_dtype
 from engine.model import MIB, Location, ObjectRef
+from engine.plan import document
 from engine.store import Body, GetRange, HeadObject, ListPage, ObjectStore
 
 FIRST_READ_BYTES = 4096
@@ -72,7 +74,7 @@ class MinObjectsProbe:
 
 @dataclass(frozen=True, slots=True)
 class CommandProbe:
-    """The user's own program, run without a shell, ok when it ends with 0.
+    """The user's own program, run without a shell in `folder` (None: the working folder), ok when it ends with 0.
 
     Its environment is this process's with CARTAGE_TARGET ("s3://bucket/prefix/"), CARTAGE_BUCKET and CARTAGE_PREFIX,
     and `environment`, which may add CARTAGE_ENDPOINT_URL, CARTAGE_REGION and the like."""
@@ -81,9 +83,29 @@ class CommandProbe:
     location: Location
     limit_s: float = DEFAULT_COMMAND_LIMIT_S
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    folder: Path | None = None
 
 
 Probe = NpyProbe | JsonProbe | ExistsProbe | MinObjectsProbe | CommandProbe
+
+
+def probe_of(wanted: document.Probe, folder: Path, environment: tuple[tuple[str, str], ...] = ()) -> Probe:
+    """A plan's probe as it is asked. `folder` is the plan's, where its commands are started with `environment`."""
+    match wanted:
+        case document.NpyProbe():
+            return NpyProbe(ObjectRef(wanted.at.bucket, wanted.at.key), wanted.shape, wanted.dtype or None)
+        case document.JsonProbe():
+            return JsonProbe(ObjectRef(wanted.at.bucket, wanted.at.key), wanted.items)
+        case document.ExistsProbe():
+            if wanted.at.is_prefix:
+                return MinObjectsProbe(wanted.at, 1)
+            return ExistsProbe(ObjectRef(wanted.at.bucket, wanted.at.key))
+        case document.MinObjectsProbe():
+            return MinObjectsProbe(wanted.under, wanted.objects)
+        case document.CommandProbe():
+            argv = (wanted.command, *wanted.args)
+            at = wanted.at or Location("", "")
+            return CommandProbe(argv, at, float(wanted.timeout_s), environment, folder)
 
 
 def name_of(probe: Probe) -> str:
@@ -225,7 +247,7 @@ async def _command(probe: CommandProbe, name: str, *, allowed: bool) -> ProbeRes
         "CARTAGE_PREFIX": probe.location.key,
         **dict(probe.environment),
     }
-    end = await run_command(probe.argv, added, limit_s=probe.limit_s)
+    end = await run_command(probe.argv, added, limit_s=probe.limit_s, folder=probe.folder)
     return ProbeResult(name, end.code == 0, _found(end), _told(end, probe))
 
 

@@ -1,0 +1,199 @@
+"""`cleanup` and `revert`: what ends a migration, or takes it back. Both show, and only show, unless told to delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.api.assembly import OpenStore, Options, open_store
+from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, server_clock
+from engine.errors import GateClosed
+from engine.events import RunStarted
+from engine.finish.audit import audit
+from engine.finish.cleanup import Cleaned, Cleanup, settle
+from engine.finish.deleting import NO_CONDITION, Deleter, Fate, condition_for
+from engine.finish.gate import DELETE_MARKERS, UNKNOWN, Facts, Reason, ReferencesLeft, closed, conditional, judge
+from engine.finish.holding import hold_of, proven_before_ms, server_ms
+from engine.finish.probes import ProbeResult, probe_of, run_probe
+from engine.ledger import Ledger
+from engine.model import Location
+from engine.plan.document import CommandProbe, Plan
+from engine.plan.estimate import expectation_report
+from engine.plan.lifecycle import State
+from engine.plan.record import Tally
+from engine.store import BucketFacts
+from engine.transfer.honours import Honours, try_out
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a user said beforehand. `allow_commands` lets the plan's own commands run as probes."""
+
+    allow_commands: bool = False
+    unconditional: bool = False
+    delete_markers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupResult:
+    """The gate, what stands to be deleted, and what a deletion came to (None: nothing was deleted). `settled` says
+    what became of deletes that an earlier run left open."""
+
+    ledger: Path
+    reasons: list[Reason]
+    objects: int
+    bytes: int
+    settled: dict[Fate, int] = field(default_factory=dict)
+    cleaned: Cleaned | None = None
+
+    @property
+    def open(self) -> bool:
+        return not closed(self.reasons)
+
+
+class CleanupRefused(GateClosed):
+    """The gate is closed; `result` holds every reason, the open ones too."""
+
+    def __init__(self, result: CleanupResult) -> None:
+        super().__init__([reason.sentence for reason in closed(result.reasons)])
+        self.result = result
+
+
+async def cleanup(
+    plan: Plan,
+    options: Options | None = None,
+    *,
+    consent: Consent | None = None,
+    delete: bool = False,
+    stop: StopSignal | None = None,
+) -> CleanupResult:
+    """Judge the gate; with `delete`, and where it is open, delete the proven sources. Safe to repeat, and to kill at
+    any moment.
+
+    Raises `CleanupRefused` where a deletion was asked for and the gate is closed, `LedgerError`, and `StoreError` of
+    scope `run`."""
+    options, consent = options or Options(), consent or Consent()
+    async with one_error(), open_store(plan.connection, options) as opened:
+        path = ledger_path(plan, options)
+        clock = await server_clock(plan, opened)
+        async with await open_ledger(plan, path, opened, create=False, clock=clock) as ledger:
+            options.listener(RunStarted("cleanup", plan.name, str(path), opened.endpoint, True))
+            settled = await settle(opened.store, ledger, plan.routes)
+            facts = await gather(plan, opened, ledger, options, consent)
+            force = consent.unconditional or plan.cleanup.unconditional
+            going = [tally for tally in facts.tallies if _goes(tally, plan)]
+            result = CleanupResult(
+                path,
+                [*judge(facts), conditional(await noted_honours(opened, ledger), unconditional=force)],
+                sum(tally.objects for tally in going),
+                sum(tally.bytes for tally in going),
+                settled,
+            )
+            if not delete:
+                return result
+            if not result.open:
+                raise CleanupRefused(result)
+            condition = condition_for(await honours_of(opened, ledger, plan.routes[0].target), unconditional=force)
+            if condition is None:
+                result.reasons[-1] = Reason("condition", False, NO_CONDITION)
+                raise CleanupRefused(result)
+            for reason in result.reasons:
+                if consent.delete_markers and reason.name == "versioning" and reason.accept:
+                    await ledger.accept(reason.accept, reason.found, "--accept-delete-markers")
+            deletion = Cleanup(
+                opened.store,
+                ledger,
+                Deleter(opened.store, condition),
+                options.listener,
+                minimum=plan.cleanup.proof,
+                markers_accepted=any(item.versioning != "" for item in facts.sources),
+            )
+            if stop is not None:
+                stop.listen(deletion.stop)
+            cleaned = await deletion.go(plan.routes)
+            return CleanupResult(path, result.reasons, result.objects, result.bytes, settled, cleaned)
+
+
+def _goes(tally: Tally, plan: Plan) -> bool:
+    return tally.state is State.VERIFIED and tally.proof >= plan.cleanup.proof
+
+
+async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options, consent: Consent) -> Facts:
+    """Look at the world and the ledger for everything that the gate judges. The server's clock is read last, so that
+    what takes long does not date it too late."""
+    store = opened.store
+    audits = await audit(store, plan.routes, ledger.entries, options.listener)
+    probes = await _probes(plan, opened, options, consent)
+    references = await _references(plan, opened, ledger)
+    facts = {bucket: await store.bucket_facts(bucket) for bucket in plan.buckets}
+    sources = tuple(facts[name] for name in dict.fromkeys(route.source.bucket for route in plan.routes))
+    targets = tuple(facts[name] for name in dict.fromkeys(route.target.bucket for route in plan.routes))
+    now_ms = server_ms(targets[-1].date)
+    cleanup, tallies = plan.cleanup, await ledger.tallies()
+    held = await ledger.held(cleanup.proof, proven_before_ms(now_ms, cleanup.hold_s))
+    snapshots = await ledger.snapshots()
+    accepted = {(item.name, item.found) for item in await ledger.acceptances()}
+    if consent.delete_markers:
+        accepted |= {_markers(item) for item in sources}
+    return Facts(
+        routes=tuple(route.name for route in plan.routes),
+        open_snapshots=tuple(item.route for item in snapshots if not item.closed_ms),
+        tallies=tuple(tallies),
+        minimum=cleanup.proof,
+        hold=hold_of(held, cleanup.hold_s, now_ms),
+        audits=tuple(audits),
+        expectations=expectation_report(
+            plan, {item.route: _found(item.route, tallies) for item in snapshots if item.closed_ms}
+        ),
+        probes=probes,
+        references=references,
+        sources=sources,
+        targets=targets,
+        under=tuple(route.target for route in plan.routes),
+        accepted=frozenset(accepted),
+    )
+
+
+def _found(route: str, tallies: list[Tally]) -> tuple[int, int]:
+    """Everything that a route ever took, also what is deleted by now."""
+    mine = [tally for tally in tallies if tally.route == route]
+    return sum(tally.objects for tally in mine), sum(tally.bytes for tally in mine)
+
+
+def _markers(bucket: BucketFacts) -> tuple[str, str]:
+    return f"{DELETE_MARKERS}.{bucket.bucket}", UNKNOWN if bucket.versioning is None else bucket.versioning
+
+
+async def _probes(plan: Plan, opened: OpenStore, options: Options, consent: Consent) -> tuple[ProbeResult, ...]:
+    environment = [("CARTAGE_ENDPOINT_URL", opened.endpoint), ("CARTAGE_REGION", opened.session.region)]
+    results = []
+    for wanted in plan.probes:
+        probe = probe_of(wanted, plan.folder, tuple(environment))
+        result = await run_probe(opened.store, probe, allow_commands=consent.allow_commands)
+        sentence = f"{wanted.name}: {result.sentence}" if isinstance(wanted, CommandProbe) else result.sentence
+        results.append(result._replace(name=wanted.name, sentence=sentence))
+    return tuple(results)
+
+
+async def _references(plan: Plan, opened: OpenStore, ledger: Ledger) -> ReferencesLeft | None:
+    """What the references scan still finds; None where the plan names nowhere to look."""
+    if not plan.references.locations and not plan.references.folders:
+        return None
+    return ReferencesLeft(0, error="nothing can look for them yet")
+
+
+async def noted_honours(opened: OpenStore, ledger: Ledger) -> Honours | None:
+    """What is known of the server without asking it: AWS, or noted in the ledger."""
+    if opened.session.is_aws:
+        return Honours.aws()
+    known = Honours.from_note(await ledger.note("honours"))
+    return None if known is None or known.delete_batch_conditional is None else known
+
+
+async def honours_of(opened: OpenStore, ledger: Ledger, where: Location) -> Honours:
+    """What the server honours: known, or tried out now on an object of our own."""
+    known = await noted_honours(opened, ledger)
+    if known is None:
+        known = await try_out(opened.store, where)
+        await ledger.set_note("honours", known.as_note())
+    return known

@@ -1,0 +1,30 @@
+"""Typing a name before anything is deleted: on a terminal, or by `--confirm`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from engine.cli.common import Invocation
+from engine.errors import UsageError
+
+
+def is_asked(invocation: Invocation, confirm: str | None) -> bool:
+    """Whether a person is there to be asked, and has to be."""
+    return confirm is None and sys.stdin.isatty() and not invocation.json
+
+
+def require(name: str, given: str | None, what: str) -> None:
+    """Raise `UsageError` unless `name` was given by `--confirm`."""
+    if given is None:
+        raise UsageError(
+            f"{what} is deleted only when its name is typed.", advice=f"On a terminal, or with --confirm {name!r}."
+        )
+    if given != name:
+        raise UsageError(f"--confirm says {given!r}, and this is {name!r}: nothing was deleted.")
+
+
+def ask(name: str, what: str) -> str:
+    """Have the name typed."""
+    return str(click.prompt(f"\nTo delete {what}, type {name}", prompt_suffix=": ", default="", show_default=False))

@@ -1,0 +1,87 @@
+"""What `cartage cleanup` and `cartage revert` show: the gate, a reason a line, and what a deletion came to."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from engine.api.finishing import CleanupResult
+from engine.finish.cleanup import Cleaned
+from engine.finish.deleting import Fate
+from engine.finish.gate import Reason, closed
+from engine.report.text import count_text, plural, safe, size_text
+
+
+def gate_text(file: str, result: CleanupResult) -> str:
+    """Every reason on a line of its own, open or closed, and how to accept those that can be."""
+    width = max(len(reason.name) for reason in result.reasons)
+    lines = [_settled_text(result.settled)] if result.settled else []
+    for reason in result.reasons:
+        lines.append(f"{'open  ' if reason.open else 'CLOSED'}  {reason.name.ljust(width)}  {safe(reason.sentence)}")
+        if not reason.open and reason.accept:
+            lines.append(f"{' ' * (width + 10)}{accept_command(file, reason)}")
+    shut = len(closed(result.reasons))
+    what = f"{plural(result.objects, 'source')} ({size_text(result.bytes)})"
+    lines.append("")
+    if shut:
+        lines.append(f"the gate is closed by {plural(shut, 'reason')}; nothing is deleted")
+    elif not result.objects:
+        lines.append("the gate is open, and there is nothing to delete")
+    elif result.cleaned is None:
+        lines.append(f"the gate is open for {what}; to delete them: cartage cleanup {shlex.quote(file)} --delete")
+    return "\n".join(lines).rstrip()
+
+
+def accept_command(file: str, reason: Reason) -> str:
+    """What to type to accept this reason, for its figure."""
+    words = ["cartage", "accept", file, reason.accept, "--found", reason.found]
+    return f'{safe(shlex.join(words))} --because "…"'
+
+
+def _settled_text(settled: dict[Fate, int]) -> str:
+    said = {
+        Fate.GONE: "gone",
+        Fate.LEFT: "still there, unchanged",
+        Fate.CHANGED: "changed since",
+        Fate.DENIED: "not to be looked at",
+    }
+    parts = [f"{count_text(count)} {said[fate]}" for fate, count in settled.items()]
+    return f"deletes that an earlier run left open: {', '.join(parts)}\n"
+
+
+def cleaned_text(cleaned: Cleaned, noun: str = "source") -> str:
+    """What was deleted, and what stays and why."""
+    lines = [f"{plural(cleaned.deleted, noun)} deleted, {size_text(cleaned.deleted_bytes)}"]
+    for event in cleaned.first_kept:
+        lines.append(f"{event.state}: {event.route}: {safe(event.key) or '(the one key)'}: {safe(event.message)}")
+    if cleaned.stayed:
+        kinds = ", ".join(f"{count_text(count)} {state}" for state, count in cleaned.kept.items())
+        lines.append(f"{plural(cleaned.stayed, noun)} stay: {kinds}. run and verify the plan again, then this")
+    if cleaned.markers:
+        lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
+        if cleaned.stopped:
+            lines.append("stopped, since that was not accepted: see cartage cleanup without --delete")
+    return "\n".join(lines)
+
+
+def gate_values(result: CleanupResult) -> dict[str, Any]:
+    """The summary of a cleanup."""
+    values: dict[str, Any] = {
+        "ledger": str(result.ledger),
+        "open": result.open,
+        "reasons": [reason._asdict() for reason in result.reasons],
+        "objects": result.objects,
+        "bytes": result.bytes,
+        "settled": {fate.value: count for fate, count in result.settled.items()},
+    }
+    return values | (cleaned_values(result.cleaned) if result.cleaned is not None else {})
+
+
+def cleaned_values(cleaned: Cleaned) -> dict[str, Any]:
+    """What a deletion came to."""
+    return {
+        "deleted": cleaned.deleted,
+        "deleted_bytes": cleaned.deleted_bytes,
+        "kept": cleaned.kept,
+        "delete_markers": cleaned.markers,
+    }
