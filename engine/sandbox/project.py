@@ -14,6 +14,7 @@ TEACHER_KEY = "training-output/dinov3-teacher/model.tar.gz"
 _JSON = "application/json"
 _PYTHON = "text/x-python"
 _MARKDOWN = "text/markdown"
+_NOTEBOOK = "application/x-ipynb+json"
 
 
 class Holding(NamedTuple):
@@ -38,8 +39,8 @@ def holdings(bucket: str, region: str) -> list[Holding]:
         Holding("pipelines/build_reference.py", _build(bucket).encode(), _PYTHON),
         Holding("pipelines/calibrate_hailo.py", _calibrate(bucket).encode(), _PYTHON),
         Holding("pipelines/policy.json", _policy(bucket), _JSON),
-        Holding("experiments/2025-03-teacher/train.ipynb", _notebook(bucket, "raw"), "application/x-ipynb+json"),
-        Holding("experiments/2025-04-distillation/eval.ipynb", _notebook(bucket, "processed"), "application/x-ipynb+json"),
+        Holding("experiments/2025-03-teacher/train.ipynb", _notebook(bucket, "raw"), _NOTEBOOK),
+        Holding("experiments/2025-04-distillation/eval.ipynb", _notebook(bucket, "processed"), _NOTEBOOK),
         Holding("experiments/2025-04-distillation/params.json", b'{"lr": 0.0003, "epochs": 40, "batch": 256}\n', _JSON),
         Holding("analytics/accuracy.json", b'{"top1": 0.9713, "top5": 0.9958, "cards": 17592}\n', _JSON),
         Holding("profiling/hailo8l.json", b'{"fps": 96.4, "latency_ms": 10.4, "power_w": 2.1}\n', _JSON),
