@@ -25,7 +25,7 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool) -> N
     """Read the ledger of the plan in FILE (or --ledger) alone: no request is made, and a run may be going on."""
     teller = Teller(invocation, "status")
     try:
-        path = _ledger(file, invocation)
+        path = ledger_of(file, invocation)
         status = anyio.run(ledgers.status, path)
         values = status_values(status)
         if failed:
@@ -56,7 +56,8 @@ async def _list_aside(invocation: Invocation, path: Path) -> list[dict[str, str]
     return found
 
 
-def _ledger(file: Path | None, invocation: Invocation) -> Path:
+def ledger_of(file: Path | None, invocation: Invocation) -> Path:
+    """The ledger that a command without S3 is about: --ledger, the plan's, or the only one here."""
     if invocation.options.ledger is not None:
         return invocation.options.ledger
     if file is not None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.api.fingerprinting import fingerprint, of_location
+from engine.errors import UsageError
+from engine.events import ignore
+from engine.model import Encryption, Location, Properties
 from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
 from tests.unit.proof.scene import Scene
 
@@ -69,3 +74,30 @@ async def test_a_verification_gives_both_sides_figures_and_they_are_equal_where_
     scene.store.put("bucket", "dst/k1", b"y")
     changed = (await scene.verify()).routes[0]
     assert changed.source_tree == route.source_tree and changed.target_tree.figure != route.target_tree.figure
+
+
+@pytest.mark.parametrize("basis", list(Basis))
+async def test_a_local_folder_has_the_line_of_the_same_tree_in_s3(tmp_path: Path, basis: Basis) -> None:
+    scene = Scene(tmp_path)
+    folder = tmp_path / "tree"
+    for key, data in {"a": b"1", "deep/er/b \u00e9": b"22", "empty": b""}.items():
+        scene.store.put("bucket", f"p/{key}", data)
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(data)
+    (folder / "link").symlink_to(folder / "a")
+    in_s3 = await of_location(scene.store, Location("bucket", "p/"), basis, ignore)
+    assert await fingerprint(folder, basis) == in_s3.line
+    assert scene.store.calls["head"] == (1 if basis is Basis.ETAG else 0)
+    assert scene.store.calls["get"] == (3 if basis is Basis.BYTES else 0)
+
+
+async def test_etags_under_kms_are_no_digests_and_the_line_says_so(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.store.put("bucket", "p/a", b"1", properties=Properties(encryption=Encryption("aws:kms")))
+    tree = await of_location(scene.store, Location("bucket", "p/"), Basis.ETAG, ignore)
+    assert tree.line.endswith("objects=1 bytes=1 by=key+size")
+
+
+async def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder"):
+        await fingerprint(str(tmp_path / "no"))

@@ -1,0 +1,113 @@
+"""`fingerprint`: one figure for a tree, in S3 or in a local folder, so that two can be compared by two short lines."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import xxhash
+
+from engine.api.assembly import Options, open_store
+from engine.api.opening import one_error
+from engine.errors import UsageError
+from engine.events import Listener, Progress
+from engine.model import MIB, ListedObject, Location, ObjectRef
+from engine.plan.document import Connection
+from engine.plan.integrity import MD5_ENCRYPTIONS
+from engine.plan.locations import parse_location
+from engine.proof.digest import ByteReader
+from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
+from engine.store import HeadObject, ObjectStore
+from engine.transfer.listing import KeyRange, pages_of
+
+
+async def fingerprint(where: str | Location | Path, basis: Basis = Basis.ETAG, options: Options | None = None) -> str:
+    """The line of the tree at `where`: "s3://bucket/prefix/", one exact key, or a local folder.
+
+    `Basis.ETAG` costs a listing, and one HEAD to know whether ETags are MD5s there; `Basis.BYTES` reads everything.
+    Raises `UsageError` for a folder that is not there, and what listings raise."""
+    options = options or Options()
+    place = _place_of(where)
+    if isinstance(place, Path):
+        return (await anyio.to_thread.run_sync(_of_folder, place, basis)).line
+    async with one_error(), open_store(Connection(), options) as opened:
+        return (await of_location(opened.store, place, basis, options.listener)).line
+
+
+def _place_of(where: str | Location | Path) -> Location | Path:
+    if not isinstance(where, str):
+        return where
+    return parse_location(where) if where.startswith("s3://") else Path(where)
+
+
+async def of_location(store: ObjectStore, location: Location, basis: Basis, listener: Listener) -> Fingerprint:
+    """The fingerprint of everything that a listing gives."""
+    tree = Fingerprint(basis)
+    reader = ByteReader(store)
+    known_md5: bool | None = None
+    async for objects, _ in pages_of(store, location, KeyRange()):
+        digests: dict[str, str] = {}
+        if basis is Basis.BYTES:
+            digests = await _read_page(reader, location, objects)
+        elif basis is Basis.ETAG:
+            digests = {item.key: digest_of_etag(item.etag) for item in objects}
+            if known_md5 is None and any(digests.values()):
+                first = next(key for key, digest in digests.items() if digest)
+                head = await store.head_object(HeadObject(ObjectRef(location.bucket, first)))
+                encryption = head.properties.encryption
+                known_md5 = (encryption.algorithm if encryption else "") in MD5_ENCRYPTIONS
+            if known_md5 is False:
+                digests = {}
+        for item in objects:
+            tree.add(item.key[len(location.key) :], item.size, digests.get(item.key, ""))
+        listener(_progress(tree))
+    return tree
+
+
+async def _read_page(reader: ByteReader, location: Location, objects: list[ListedObject]) -> dict[str, str]:
+    digests: dict[str, str] = {}
+
+    async def one(item: ListedObject) -> None:
+        digests[item.key] = (await reader.read(ObjectRef(location.bucket, item.key), item.etag, item.size)).xxh3
+
+    async with anyio.create_task_group() as group:
+        for item in objects:
+            group.start_soon(one, item)
+    return digests
+
+
+def _of_folder(folder: Path, basis: Basis) -> Fingerprint:
+    """Files alone, by their path with slashes; links are not followed."""
+    if not folder.is_dir():
+        raise UsageError(
+            f"there is no folder {folder}", advice="A location in S3 begins with s3://, as s3://bucket/prefix/."
+        )
+    make: dict[Basis, Callable[[], Any]] = {Basis.ETAG: hashlib.md5, Basis.BYTES: xxhash.xxh3_128}
+    tree = Fingerprint(basis)
+    for path, size in _files(folder):
+        digest = ""
+        if basis in make:
+            hasher = make[basis]()
+            with path.open("rb") as file:
+                while data := file.read(MIB):
+                    hasher.update(data)
+            digest = hasher.hexdigest()
+        tree.add(path.relative_to(folder).as_posix(), size, digest)
+    return tree
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, int]]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if path.is_file() and not path.is_symlink():
+                yield path, path.stat().st_size
+
+
+def _progress(tree: Fingerprint) -> Progress:
+    return Progress(tree.objects, tree.bytes, False, tree.objects, tree.bytes, 0, 0, 0, 0, 0, 0.0, 0)

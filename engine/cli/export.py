@@ -1,0 +1,90 @@
+"""`cartage export FILE`: the ledger as CSV, NDJSON or a checksum list."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import anyio
+import click
+
+from engine.api import exporting
+from engine.cli.common import DONE, Invocation, Teller, fail, shared_flags
+from engine.cli.status import ledger_of
+from engine.errors import EngineError, UsageError
+from engine.report.export import FORMATS
+from engine.report.text import plural
+
+
+@click.command("export", short_help="The ledger as CSV, NDJSON or a list for xxh128sum -c.")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="csv", show_default=True)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file (mode 0600, replaced as a whole) instead of stdout.",
+)
+@shared_flags
+def export_command(invocation: Invocation, file: Path | None, form: str, output: Path | None) -> None:
+    """Write every object in the ledger of the plan in FILE (or --ledger) with its state and proof. No request is made,
+    and a run may be going on. `checksums` has the objects whose bytes were read by verify --deep, under their target
+    keys."""
+    teller = Teller(invocation, "export")
+    try:
+        if invocation.json and output is None:
+            raise UsageError("--json and the export itself cannot both be on stdout.", advice="Add --output FILE.")
+        written, left_out = anyio.run(_write, ledger_of(file, invocation), form, output)
+    except EngineError as error:
+        fail(error, "export", teller)
+        return
+    if left_out and not invocation.quiet:
+        click.echo(
+            f"left out: {plural(left_out, 'object')} whose bytes were not read (cartage verify --deep)", err=True
+        )
+    values = {"format": form, "objects": written, "left_out": left_out, "output": str(output) if output else ""}
+    teller.summary("export", DONE, values)
+
+
+async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int]:
+    """How many objects were written, and how many this format leaves out."""
+    head, line_of = FORMATS[form]
+    written = left_out = 0
+    with _private_file(output) if output is not None else _stdout() as file:
+        file.write(head)
+        async for batch in exporting.export(ledger):
+            lines = [line for row in batch if (line := line_of(row))]
+            file.write("".join(lines))
+            written += len(lines)
+            left_out += len(batch) - len(lines)
+    return written, left_out
+
+
+@contextmanager
+def _stdout() -> Iterator[TextIO]:
+    # Line ends and characters exactly as written, whatever the terminal's own are.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+@contextmanager
+def _private_file(path: Path) -> Iterator[TextIO]:
+    """A file that only its owner may read, there as a whole or not at all."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,35 @@
+"""`cartage fingerprint LOCATION`: one short line that is equal for equal trees."""
+
+from __future__ import annotations
+
+import click
+
+from engine.api import fingerprinting
+from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
+from engine.proof.fingerprint import Basis
+
+
+@click.command("fingerprint", short_help="One line for a tree, to compare two on two machines.")
+@click.argument("location")
+@click.option(
+    "--by",
+    type=click.Choice([basis.value for basis in Basis]),
+    default=Basis.ETAG.value,
+    show_default=True,
+    help="What counts besides key and size: nothing, ETags that are MD5s, or all bytes, read.",
+)
+@shared_flags
+def fingerprint_command(invocation: Invocation, location: str, by: str) -> None:
+    """Print one line for everything under LOCATION (s3://bucket/prefix/, one exact key, or a local folder): a figure
+    that does not depend on order, the number of objects and bytes, and what the figure is over. Two trees are the same
+    if their two lines are."""
+    teller = Teller(invocation, "fingerprint")
+    line = run(
+        invocation,
+        "fingerprint",
+        lambda options, _: fingerprinting.fingerprint(location, Basis(by), options),
+        teller=teller,
+    )
+    if not invocation.json:
+        click.echo(line)
+    teller.summary("fingerprint", DONE, {"location": location, "fingerprint": line})
