@@ -140,6 +140,7 @@ class RangeJoin:
         self.sources = source_pages or PageReader(group, store, source, keys)
         self._targets = PageReader(group, store, target, keys) if target is not None else None
         self._read_entries = read_entries
+        self.reads_ledger = False
         if target is None:
             self.join.feed(Side.TARGET, [], last=True)
         if read_entries is None:
@@ -159,9 +160,11 @@ class RangeJoin:
     async def _feed(self, side: Side | None) -> None:
         if side is Side.LEDGER and self._read_entries is not None:
             after = self.join.frontier(Side.LEDGER)
+            self.reads_ledger = True
             entries = await self._read_entries(
                 after if after is not None else self.keys.after, self.join.upto, ENTRIES_A_READ
             )
+            self.reads_ledger = False
             self.join.feed(Side.LEDGER, entries, last=len(entries) < ENTRIES_A_READ)
         elif side is Side.SOURCE:
             objects, last = await self.sources.receive()

@@ -8,12 +8,14 @@ ranges within a second, and a run whose copies are slower than its listing stays
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
 
-from engine.model import Location, Page
+from engine.model import ListedObject, Location, Page
 from engine.plan.join import Joined
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
 from engine.plan.ranges import breadth, split_points, widened
@@ -27,6 +29,12 @@ thousand objects is half a megabyte."""
 GUESSES = 8
 """Pages asked for to cut one range."""
 
+PATIENCE_S = 0.003
+"""How long the receiver waits before it wants more ranges: less than a list page takes anywhere but on loopback."""
+
+BUSY_S = 0.0015
+"""A timer that comes later than this says that the event loop has enough to do."""
+
 SAMPLE_EVERY = 24
 """Every so many keys of a page tell which characters keys are made of."""
 
@@ -38,6 +46,7 @@ class _Range:
     join: RangeJoin
     source_upto: str | None
     cutting: bool = False
+    uncut: list[ListedObject] | None = None  # its newest page when nothing to cut was seen
 
 
 class RouteJoin:
@@ -57,17 +66,21 @@ class RouteJoin:
         *,
         source_pages: PageReader | None = None,
         most_ranges: int = MOST_RANGES,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._store = store
         self._source = source
         self._target = target
         self._read_entries = read_entries
+        self._patience_s = patience_s
         self._most = most_ranges if source.is_prefix and source_pages is None else 1
         self._send, self._receive = anyio.create_memory_object_stream[list[Joined]](1)
         self._tasks = anyio.create_task_group()
         self._ranges: list[_Range] = []
         self._probing = 0
         self._alphabet = ""
+        self._waiting = 0
+        self._since_s = self._due_s = 0.0
         self._closed = False
         group.start_soon(self._run, source_pages)
 
@@ -77,13 +90,16 @@ class RouteJoin:
         try:
             return self._receive.receive_nowait()
         except anyio.WouldBlock:
-            self._cut_widest()
+            pass
         except anyio.EndOfStream:
             return None
+        self._wait_patiently()
         try:
             return await self._receive.receive()
         except anyio.EndOfStream:
             return None
+        finally:
+            self._waiting -= 1
 
     def close(self) -> None:
         """Stop reading; batches that wait are dropped."""
@@ -115,8 +131,31 @@ class RouteJoin:
 
     # --- cutting --------------------------------------------------------------------------------------------
 
+    def _wait_patiently(self) -> None:
+        """The receiver waits: want more ranges if it still does after a while."""
+        self._waiting += 1
+        self._since_s = time.monotonic()
+        if self._due_s == 0.0:
+            self._set_alarm(self._since_s)
+
+    def _set_alarm(self, now: float) -> None:
+        self._due_s = now + self._patience_s
+        asyncio.get_running_loop().call_later(self._patience_s, self._on_alarm)
+
+    def _on_alarm(self) -> None:
+        now = time.monotonic()
+        busy = now > self._due_s + BUSY_S  # the event loop: more pages at once would only wait in line
+        self._due_s = 0.0
+        if not self._waiting or self._closed:
+            return
+        if busy or now < self._since_s + 0.9 * self._patience_s or any(item.join.reads_ledger for item in self._ranges):
+            self._set_alarm(now)
+        else:
+            self._cut_widest()
+            self._set_alarm(now)
+
     def _cut_widest(self) -> None:
-        """The receiver waits: cut the range that has most of the key space before it."""
+        """Cut the range that has most of the key space before it."""
         room = self._most - len(self._ranges) - self._probing
         if room <= 0:
             return
@@ -138,10 +177,11 @@ class RouteJoin:
                 self._probing += len(points)
                 self._tasks.start_soon(self._probe, item, points)
                 return
+            item.uncut = page
 
     def _settled(self, item: _Range) -> bool:
-        """Being cut already, or with no page of the source to come."""
-        return item.cutting or item.join.sources.ended
+        """Being cut already, with no page of the source to come, or with nothing to cut since its newest."""
+        return item.cutting or item.join.sources.ended or item.uncut is item.join.sources.newest
 
     async def _probe(self, item: _Range, points: list[str]) -> None:
         """Ask for a page at each point, and cut where keys were found."""
