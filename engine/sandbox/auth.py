@@ -1,6 +1,6 @@
 """Who signed a request, and whether: SigV4 recomputed by botocore's own signer, and the refusals S3 has for it.
 
-`Verifier.check` raises S3Error; what it returns is the chain that the chunks of a signed streaming body go on from.
+`Verifier.check` raises S3Error; for a streaming body it returns the chain that the signatures of its chunks go on from.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Verifier:
         self._region = region
         self.keys = {key.access_key: key for key in keys}
 
-    def check(self, method: str, target: Target, headers: dict[str, str], body: bytes, now: float) -> Chain:
+    def check(self, method: str, target: Target, headers: dict[str, str], body: bytes, now: float) -> Chain | None:
         """Raise S3Error unless the request was signed with a known key, for this region, about now."""
         authorization = headers.get("authorization", "")
         if not authorization:
@@ -109,7 +109,10 @@ class Verifier:
             if computed != payload:
                 details = (("ClientComputedContentSHA256", payload), ("S3ComputedContentSHA256", computed))
                 raise S3Error("XAmzContentSHA256Mismatch", details=details)
-        elif payload != "UNSIGNED-PAYLOAD" and not payload.startswith(STREAMING):
+            return None
+        if payload == "UNSIGNED-PAYLOAD":
+            return None
+        if not payload.startswith(STREAMING):
             raise S3Error("InvalidArgument", "x-amz-content-sha256 must be a hash, UNSIGNED-PAYLOAD or STREAMING-…")
         return Chain(signing_key(key.secret_key, day, self._region), timestamp, self._scope(day), signature)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -89,6 +90,9 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._refuse(405)
+        except httptools.HttpParserCallbackError:  # a mistake of ours: whoever runs the sandbox reads the traceback
+            traceback.print_exc()
+            self.abort()
         except httptools.HttpParserError:
             self._refuse(400)
 

@@ -100,6 +100,11 @@ class Control:
             held.lifecycle = arguments["lifecycle"].encode()
         return {}
 
+    def account(self, arguments: Arguments) -> Any:
+        """Set how long a restore from the archive takes (`restore_delay_s`)."""
+        self._front.account.restore_delay_s = int(arguments["restore_delay_s"])
+        return {}
+
     def put(self, arguments: Arguments) -> Any:
         """Write an object: `text`, `base64` or `size` virtual-looking bytes, with `headers`. Works on an existing one
         too: that is how a source changes behind a run's back."""
@@ -234,6 +239,7 @@ COMMANDS: dict[str, Callable[[Control, Arguments], Any]] = {
         Control.reference,
         Control.fill,
         Control.bucket,
+        Control.account,
         Control.put,
         Control.delete,
         Control.damage,

@@ -47,6 +47,8 @@ class Kind(StrEnum):
     PAGE_KEYLESS = "page-keyless"  # one entry without a key
     PAGE_UNORDERED = "page-unordered"
     PAGE_REPEATS = "page-repeats"  # the token of the next page is that of this one
+    DELETE_ERROR = "delete-error"  # of DeleteObjects' keys one is not deleted: its own error (`code`) inside the 200
+    DELETE_KEYLESS = "delete-keyless"  # … and the error does not name its key
     SOURCE_CHANGED = "source-changed"  # the source has new content just before it is carried out
     TARGET_APPEARS = "target-appears"  # somebody else's object is at the key just before it is carried out
     TARGET_REPLACED = "target-replaced"  # … just after

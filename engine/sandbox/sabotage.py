@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ OTHER_REGION = "eu-central-1"
 _XML: Headers = (("Content-Type", "application/xml"),)
 _ENTRY = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
 _KEY = re.compile(rb"<Key>.*?</Key>", re.DOTALL)
+_DELETED = re.compile(rb"<Deleted>.*?</Deleted>", re.DOTALL)
 _NEXT_TOKEN = re.compile(rb"<NextContinuationToken>.*?</NextContinuationToken>", re.DOTALL)
 _DETAILS = ("partNumber", "continuation-token", "start-after", "part-number-marker", "key-marker", "prefix")
 
@@ -73,6 +75,8 @@ def carry_out(rule: FaultRule, request: Request, account: Account, obey: Obey, r
         if rule.served:
             obey(request)
         return _answer(rule, kind, request, request_id)
+    if kind in (Kind.DELETE_ERROR, Kind.DELETE_KEYLESS):
+        return _spare_one(kind, rule.code or "InternalError", request, account, obey)
     if kind == Kind.UPLOAD_VANISHED:
         _vanish(account, request)
     elif kind == Kind.SOURCE_CHANGED:
@@ -134,6 +138,27 @@ def _vanish(account: Account, request: Request) -> None:
     held = account.buckets.get(request.bucket)
     if held is not None:
         held.uploads.pop(request.query.get("uploadId", ""), None)
+
+
+def _spare_one(kind: Kind, code: str, request: Request, account: Account, obey: Obey) -> Reply:
+    """Carry out a DeleteObjects but for one of its keys. In a bucket with versions it is carried out whole."""
+    held = account.buckets.get(request.bucket)
+    keys = _KEY.findall(request.body)
+    if request.operation != "DeleteObjects" or held is None or held.versioning or not keys:
+        return obey(request)
+    spared = keys[len(keys) // 2]
+    key = html.unescape(spared[len(b"<Key>") : -len(b"</Key>")].decode("utf-8", "replace"))
+    kept = held.objects.get(key)
+    reply = obey(request)
+    if reply.status != 200 or not isinstance(reply.body, bytes):
+        return reply
+    if kept is not None:
+        held.objects.put(key, kept)
+    said = f"<Code>{code}</Code><Message>{escape(S3Error(code).message)}</Message>".encode()
+    entry = b"<Error>" + (spared if kind == Kind.DELETE_ERROR else b"") + said + b"</Error>"
+    left = [found for found in _DELETED.findall(reply.body) if html.unescape(found.decode()).find(f"<Key>{key}<") < 0]
+    rest = _DELETED.sub(b"", reply.body)
+    return reply._replace(body=rest.replace(b"</DeleteResult>", b"".join(left) + entry + b"</DeleteResult>"))
 
 
 # --- what a page says ---

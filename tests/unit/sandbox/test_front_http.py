@@ -6,8 +6,13 @@ import asyncio
 import contextlib
 import hashlib
 import http.client
+import os
+import re
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -250,6 +255,46 @@ def test_a_bucket_in_the_host_name_is_found(sandbox: Sandbox) -> None:
         assert connection.getresponse().read() == b"here"
 
 
+def test_requests_sent_ahead_are_answered_in_order(sandbox: Sandbox) -> None:
+    heads = b""
+    for number in range(8):
+        request = signed(sandbox, "PUT", f"/{BUCKET}/ahead/{number}", b"%d" % number)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+        host = f"Host: 127.0.0.1:{sandbox.port}\r\nContent-Length: 1\r\n"
+        heads += f"PUT /{BUCKET}/ahead/{number} HTTP/1.1\r\n{host}{lines}\r\n{number}".encode()
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=10) as sock:
+        sock.sendall(heads)
+        received = b""
+        while received.count(b"\r\n\r\n") < 8:
+            received += sock.recv(65536)
+    expected = [hashlib.md5(b"%d" % number).hexdigest() for number in range(8)]
+    assert [etag.decode() for etag in re.findall(rb'(?i)etag: "(\w+)"', received)] == expected
+
+
+def test_a_large_body_is_sent_piece_by_piece_and_whole(sandbox: Sandbox) -> None:
+    sandbox.control("fill", {"bucket": BUCKET, "prefix": "large/", "count": 1, "size": 24 << 20})
+    (key, _, size), *_ = sandbox.control("dump", {"bucket": BUCKET, "prefix": "large/"})["objects"]
+    got = send(sandbox, signed(sandbox, "GET", f"/{BUCKET}/{key}"))
+    assert len(got.body) == size == 24 << 20
+
+
+@pytest.mark.parametrize("leads", [False, True])
+def test_a_slow_copy_sends_white_space_until_it_is_done(sandbox: Sandbox, leads: bool) -> None:
+    client = client_of(sandbox)
+    source = {"Bucket": BUCKET, "Key": "slow-source"}
+    etag = client.put_object(**source, Body=b"x" * 50_000)["ETag"]
+    changed = {"bandwidth_mib_s": 1.0, "whitespace_s": 0.01, "whitespace_leads": leads}
+    sandbox.control("settings", changed)
+    try:
+        headers = {"x-amz-copy-source": f"/{BUCKET}/slow-source"}
+        answer = send(sandbox, signed(sandbox, "PUT", f"/{BUCKET}/slow-copy", **headers))
+    finally:
+        sandbox.control("settings", {"bandwidth_mib_s": 0, "whitespace_s": 0})
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert re.search(rb"^ +<\?xml" if leads else rb"^<\?xml[^>]*>\n +<CopyObjectResult", answer.body)
+    assert etag.strip('"').encode() in answer.body
+
+
 def test_a_head_that_is_refused_has_no_body(sandbox: Sandbox) -> None:
     answer = send(sandbox, signed(sandbox, "HEAD", f"/{BUCKET}/nothing"))
     assert (answer.status, answer.body) == (404, b"")
@@ -369,6 +414,20 @@ def test_an_upload_vanishes(sandbox: Sandbox, faulty: Any) -> None:
     assert sandbox.control("uploads")["uploads"] == []
 
 
+@pytest.mark.parametrize(("kind", "named"), [("delete-error", "batch/<2>&"), ("delete-keyless", None)])
+def test_one_key_of_a_batch_is_not_deleted(sandbox: Sandbox, faulty: Any, kind: str, named: str | None) -> None:
+    client = client_of(sandbox)
+    keys = ["batch/1", "batch/<2>&", "batch/3"]
+    for key in keys:
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    faulty(FaultRule(kind, "DeleteObjects", first=1, code="SlowDown"))
+    answer = client.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": key} for key in keys]})
+    assert [found["Key"] for found in answer["Deleted"]] == ["batch/1", "batch/3"]
+    assert [(found["Code"], found.get("Key")) for found in answer["Errors"]] == [("SlowDown", named)]
+    left = sandbox.control("dump", {"bucket": BUCKET, "prefix": "batch/"})["objects"]
+    assert [key for key, _, _ in left] == ["batch/<2>&"]
+
+
 def test_a_storm_can_be_begun_from_outside(sandbox: Sandbox, faulty: Any) -> None:
     sandbox.control("storm", {"seconds": 3600, "probability": 1.0})
     answer = send(sandbox, signed(sandbox, "GET", f"/{BUCKET}?list-type=2"))
@@ -427,6 +486,22 @@ def test_connections_are_refused_for_a_while_and_the_process_ends_with_its_paren
         assert other.control("stats")["connections"] == 0
         pid = other.pid
     assert not psutil.pid_exists(pid)
+
+
+def test_it_ends_when_its_parent_is_killed() -> None:
+    program = (
+        "from engine.sandbox import start_sandbox\nimport sys\n"
+        "with start_sandbox() as sandbox:\n    print(sandbox.port, flush=True)\n    sys.stdin.read()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert parent.stdin is not None and parent.stdout is not None
+    with socket.create_connection(("127.0.0.1", int(parent.stdout.readline())), timeout=10) as held:
+        os.kill(parent.pid, signal.SIGKILL)
+        with contextlib.suppress(ConnectionResetError):
+            assert held.recv(1) == b""
+    parent.wait(10)
+    parent.stdin.close()
+    parent.stdout.close()
 
 
 async def test_a_door_opens_again_at_the_same_port() -> None:
