@@ -65,6 +65,7 @@ class Pairing:
         self._rows = rows
         self._names = [self._named(found) for found in _BUCKET.finditer(text)]
         self._starts = [item.start for item in self._names]
+        self._bound = {found.group("name"): found.group("bucket") for found in _BOUND.finditer(text)}
         self._pattern = _paths(sources)
 
     def mentions(self, covered: Sequence[Span]) -> Iterator[Mention]:
@@ -119,6 +120,9 @@ class Pairing:
             value = self._values.get(name.rpartition(".")[2]) if found.group("word") else None
             if value in self._buckets and value is not None:
                 return value, None
+        method = _METHOD.search(self._text[back_at:start])
+        if method is not None and self._bound.get(method.group("name"), "") in self._buckets:
+            return self._bound[method.group("name")], None
         if not self._rows:
             return None
         row = self._text[line_start : self._line_end(start)]
@@ -172,6 +176,9 @@ _BESIDE = re.compile(
     r"(?:[rRbBuU]?[\"'`](?P<quoted>[^\"'`\n]+)[\"'`]|(?P<word>[A-Za-z0-9_][\w.-]*))\s*[,;|\t]\s*"
     r"(?:[A-Za-z_]\w*\s*=\s*)?[rRbBuUfF]?[\"'`]?$"
 )
+_BOUND = re.compile(r"\b(?P<name>\w+)\s*=\s*[^\n]*\bBucket\(\s*[\"'](?P<bucket>[^\"'\n]+)[\"']\s*\)\s*$", re.MULTILINE)
+"""`name = boto3.resource("s3").Bucket("bucket")`, whose methods take keys."""
+_METHOD = re.compile(r"\b(?P<name>\w+)\.\w+\(\s*(?:[A-Za-z_]\w*\s*=\s*)?[rRbBuUfF]?[\"']$")
 _CELL = re.compile(r"(?:^|(?<=[,;\t|]))[ \t]*\"?(?P<cell>[^,;\t|\"\r\n]*?)\"?[ \t]*(?=[,;\t|\r]|$)")
 
 

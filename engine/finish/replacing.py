@@ -43,7 +43,7 @@ class Keeper(Protocol):
     """The part of the ledger that this floor writes to. `keep` returns once the bytes are safe on disk; `kept` gives
     everything kept under `kind`, oldest first."""
 
-    async def keep(self, kind: str, name: str, etag: str, body: bytes, /) -> None: ...
+    async def keep(self, kind: str, name: str, etag: str, body: bytes, /) -> object: ...
     async def kept(self, kind: str, /) -> Iterable[Kept]: ...
 
 
@@ -54,6 +54,7 @@ class Restored(StrEnum):
     ALREADY = "already as it was"
     CHANGED = "changed since, left alone"
     GONE = "no longer there, left alone"
+    REFUSED = "cannot be read or written, left alone"
 
 
 class RestoredFile(NamedTuple):

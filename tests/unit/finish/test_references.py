@@ -170,6 +170,7 @@ def test_what_is_not_certain_is_reported_and_left(text: str, why: str) -> None:
         ("a.py", f's3.download_file("{B}", "data/raw/x,y.png", "out")'),
         ("a.py", f'BUCKET = "{B}"\nURI = f"s3://{{BUCKET}}/data/raw/{{card}}.png"'),
         ("a.py", f'ROOT = "s3://{B}"\nURI = f"{{ROOT}}/data/raw/{{card}}.png"'),
+        ("a.py", f's3 = boto3.resource("s3").Bucket("{B}")\ns3.download_file("data/raw/x,y.png", "out")'),
         ("a.sh", f"BUCKET={B}\naws s3 sync s3://$BUCKET/data/raw/ .\naws s3 ls s3://${{BUCKET}}/data/raw/\n"),
         ("a.sh", f"aws s3api get-object --bucket {B} --key data/raw/x,y.png out"),
         ("a.json", f'{{"bucket": "{B}", "inputs": {{"prefix": "data/raw/"}}}}'),
@@ -194,6 +195,7 @@ def test_a_bucket_and_a_key_that_belong_together(name: str, text: str) -> None:
     [
         ("a.py", 's3.get_object(Bucket="other", Key="data/raw/x,y.png")'),
         ("a.py", f'A_BUCKET = "{B}"\nB_BUCKET = "other"\nPREFIX = "data/raw/"'),
+        ("a.py", f's3 = Bucket("{B}")\nhdfs.open("data/raw/x,y.png", "out")'),
         ("a.py", f'BUCKET = os.environ["BUCKET"]  # {B}\nPREFIX = "data/raw/"'),
         ("a.yaml", f"a:\n  bucket: {B}\n\nb:\n  bucket: other\n\nc:\n  prefix: data/raw/\n"),
         ("a.py", f'BUCKET = "{B}"\nopen("data/raw/x.png")'),

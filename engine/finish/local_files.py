@@ -1,0 +1,131 @@
+"""Local files that a plan names: walked without following links, and replaced whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.finish.replacing import ReplaceRefused, Restored, mark_of
+
+NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
+"""What a version control keeps for itself."""
+
+
+class LocalFile(NamedTuple):
+    """`name` begins as the plan writes the folder, `relative` is the path below it."""
+
+    name: str
+    relative: str
+    path: Path
+    size: int
+
+
+class Skipped(NamedTuple):
+    """A place that was not looked at, with the reason."""
+
+    name: str
+    why: str
+
+
+def walk(name: str, root: Path) -> Iterator[LocalFile | Skipped]:
+    """Every file at `root` in order, which the plan calls `name`. Links inside it are not followed."""
+    if root.is_file():
+        yield LocalFile(name, root.name, root, root.stat().st_size)
+        return
+    if not root.is_dir():
+        yield Skipped(name, "there is no such file or folder")
+        return
+    inside = root.resolve()
+    errors: list[OSError] = []
+    for parent, folders, files in os.walk(root, onerror=errors.append):
+        folders[:] = sorted(folder for folder in folders if folder not in NOT_ENTERED)
+        for folder in [item for item in folders if Path(parent, item).is_symlink()]:
+            yield from _link(name, root, inside, Path(parent, folder))
+        for file in sorted(files):
+            path = Path(parent, file)
+            if path.is_symlink():
+                yield from _link(name, root, inside, path)
+            elif stat.S_ISREG(path.lstat().st_mode):
+                relative = path.relative_to(root).as_posix()
+                yield LocalFile(f"{name.rstrip('/')}/{relative}", relative, path, path.lstat().st_size)
+    yield from (Skipped(str(error.filename), error.strerror or "cannot be read") for error in errors)
+
+
+def _link(name: str, root: Path, inside: Path, path: Path) -> Iterator[Skipped]:
+    """A link to a place inside is met there; one that leads out is said, and not followed."""
+    if not path.resolve().is_relative_to(inside):
+        yield Skipped(f"{name.rstrip('/')}/{path.relative_to(root).as_posix()}", "a link that leads out of the folder")
+
+
+def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
+    """Put `after` in the place of a file that still holds `before`: a new file beside it, synced and renamed, with its
+    mode. Raises `ReplaceRefused` where it changed or cannot be written; then it is as it was."""
+    try:
+        if path.is_symlink() or path.read_bytes() != before:
+            raise ReplaceRefused(
+                f"{name} changed since it was read; nothing was written to it",
+                advice="Run the command again to see it anew.",
+            )
+        mode = stat.S_IMODE(path.stat().st_mode)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(after)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(mode)
+            Path(temporary).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ReplaceRefused(
+            f"{name} was not written: {error.strerror or error}",
+            advice="Check the file's and its folder's permissions.",
+        ) from error
+
+
+def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored:
+    """Put `before` back if the file is still what bears `mark`."""
+    if not path.is_file() or path.is_symlink():
+        return Restored.GONE
+    now = path.read_bytes()
+    if now == before:
+        return Restored.ALREADY
+    if mark_of(now) != mark:
+        return Restored.CHANGED
+    replace_file(path, name, before=now, after=before)
+    return Restored.BACK
+
+
+def write_new(path: Path, body: bytes) -> None:
+    """Write a whole file at once, with mode 0600; an older one of that name is replaced. Raises OSError."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,167 @@
+"""Old paths in files, brought up to date: only shown, written, or put back.
+
+Everything that is written was read in the same scan and is still the same when it is written; what was there is kept in
+the ledger first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import anyio.to_thread
+
+from engine.errors import ObjectError
+from engine.finish.holdings import Holdings
+from engine.finish.local_files import replace_file, restore_file
+from engine.finish.replacing import (
+    Kept,
+    ReplaceRefused,
+    Restored,
+    RestoredFile,
+    mark_of,
+    ref_of,
+    replace_object,
+    restore_object,
+)
+from engine.finish.scanning import FileFound, Inside, Scan, Scanner
+from engine.ledger import Ledger, LedgerReader
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome
+from engine.store import ObjectStore
+
+KIND = "references"
+SHOWN = "references shown"
+"""The note of which files were shown, and as what, when a scan was last only shown."""
+FIRST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """How many places still name an old path, and the first of them as "file:line what"."""
+
+    count: int
+    first: tuple[str, ...] = ()
+
+
+class Refusal(NamedTuple):
+    """A file that was not written, with the reason."""
+
+    name: str
+    why: str
+
+
+@dataclass(slots=True)
+class Rewriting:
+    """What an apply came to. `renewed` are the objects of routes whose proof has to be made anew."""
+
+    written: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
+
+
+async def remaining(store: ObjectStore, ledger: LedgerReader, plan: Plan) -> Remaining:
+    """What the references scan of a plan still finds, for the gate. Raises errors of scope `run`."""
+    scan = await Scanner(store, ledger, plan).look()
+    lines = [f"{file.name}:{item.line} {item.written}" for file in scan.files for item in file.findings[:FIRST]]
+    lines += [f"{item.name}: {item.why}" for item in scan.unread]
+    return Remaining(scan.places, tuple(lines[:FIRST]))
+
+
+async def note_shown(ledger: Ledger, scan: Scan) -> None:
+    """Remember what was shown, so that an apply writes nothing that was not."""
+    await ledger.set_note(SHOWN, {file.name: file.mark for file in scan.files if file.changes})
+
+
+async def apply(store: ObjectStore, ledger: Ledger, plan: Plan, scan: Scan) -> Rewriting:
+    """Write every change of a scan. A file that cannot be written is refused with its reason; the others go on."""
+    done = Rewriting()
+    shown: Mapping[str, str] | None = await ledger.note(SHOWN)
+    for file in scan.files:
+        if not file.changes:
+            continue
+        try:
+            _refuse_unseen(file, shown)
+            await _write(store, ledger, plan, file)
+        except (ReplaceRefused, ObjectError) as error:
+            done.refused.append(Refusal(file.name, error.message))
+            continue
+        done.written.append(file.name)
+        if file.inside is not None:
+            done.renewed.append(file.name)
+    await ledger.set_note(SHOWN, None)
+    return done
+
+
+def _refuse_unseen(file: FileFound, shown: Mapping[str, str] | None) -> None:
+    if shown is not None and shown.get(file.name) != file.mark:
+        what = "changed since its diff was shown" if file.name in shown else "was not in the diff that was shown"
+        raise ReplaceRefused(f"{file.name} {what}; nothing was written to it")
+
+
+async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound) -> None:
+    ref = ref_of(file.name)
+    if ref is not None:
+        if file.inside is not None:
+            await _renew(ledger, file.inside)
+        await replace_object(store, ledger, KIND, ref, etag=file.etag, before=file.before, after=file.after)
+        return
+    path = plan.local_path(file.name)
+    await ledger.keep(KIND, file.name, mark_of(file.after), file.before)
+    await anyio.to_thread.run_sync(lambda: replace_file(path, file.name, before=file.before, after=file.after))
+
+
+async def _renew(ledger: Ledger, inside: Inside) -> None:
+    """The source of a copy is about to change: the next run copies it again, and a verification proves it again."""
+    row = await Holdings(ledger).entry(inside.route.name, inside.relative)
+    if row is None or row.state is State.DRIFTED:
+        return
+    message = "its references were rewritten: the next run copies it again"
+    outcome = Outcome(row.key, State.DRIFTED, row.target_etag, requests=0, code="Rewritten", message=message)
+    await ledger.conclude_durably(inside.route.name, [outcome])
+
+
+async def undo(store: ObjectStore, ledger: Ledger, plan: Plan, kind: str = KIND) -> list[RestoredFile]:
+    """Put back what was there before the first change, file by file, as far as nobody else changed it since."""
+    results: list[RestoredFile] = []
+    for name, kept in _by_name(await ledger.kept(kind)).items():
+        result = Restored.ALREADY
+        for item in kept:
+            now = await _restore(store, plan, item)
+            if now is Restored.BACK or result is not Restored.BACK:
+                result = now
+            if now not in (Restored.BACK, Restored.ALREADY):
+                break
+        if result is Restored.BACK:
+            await _renew_named(ledger, plan, name)
+        results.append(RestoredFile(name, result))
+    return results
+
+
+def _by_name(kept: Iterable[Kept]) -> dict[str, list[Kept]]:
+    """What was kept of each file, newest first."""
+    found: dict[str, list[Kept]] = {}
+    for item in kept:
+        found.setdefault(item.name, []).insert(0, item)
+    return found
+
+
+async def _restore(store: ObjectStore, plan: Plan, item: Kept) -> Restored:
+    ref = ref_of(item.name)
+    try:
+        if ref is not None:
+            return await restore_object(store, ref, mark=item.etag, before=item.body)
+        path = plan.local_path(item.name)
+        return await anyio.to_thread.run_sync(lambda: restore_file(path, item.name, mark=item.etag, before=item.body))
+    except (ReplaceRefused, ObjectError):
+        return Restored.REFUSED
+
+
+async def _renew_named(ledger: Ledger, plan: Plan, name: str) -> None:
+    """A source that was put back has changed again."""
+    ref = ref_of(name)
+    for route in plan.routes if ref is not None else ():
+        if ref is not None and ref.bucket == route.source.bucket and ref.key.startswith(route.source.key):
+            await _renew(ledger, Inside(route, route.relative(ref.key), source=True))

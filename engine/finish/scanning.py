@@ -1,0 +1,254 @@
+"""The files that a plan names for its references, read and looked through: S3 and local folders alike."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from engine.errors import NotFound, RunError, StoreError
+from engine.finish.filetext import read_text
+from engine.finish.holdings import Holdings
+from engine.finish.local_files import Skipped, walk
+from engine.finish.references import Finding, Moves, examine
+from engine.finish.replacing import mark_of
+from engine.ledger import LedgerReader
+from engine.model import MIB, ListedObject, Location, ObjectRef
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.locations import covers
+from engine.plan.route import Route
+from engine.plan.selection import Selection
+from engine.store import GetRange, ObjectStore
+from engine.transfer.listing import KeyRange, pages_of
+
+Item = TypeVar("Item")
+
+LONGEST_BYTES = 16 * MIB
+"""A longer file is not read: it is reported, and never touched."""
+READS_AT_ONCE = 8
+OWN_ENDINGS = (
+    ".ledger", ".ledger-wal", ".ledger-shm", ".ledger.lock", ".receipt.json", ".receipt.md"
+)  # fmt: skip
+"""What Cartage writes itself: it names old paths because it must."""
+
+
+class Inside(NamedTuple):
+    """A file is itself an object that a route moves: `source` says that it is on that side."""
+
+    route: Route
+    relative: str
+    source: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileFound:
+    """A file that names old paths. `name` is "s3://bucket/key" or a local path as the plan writes it; `etag` is S3's.
+
+    `before` and `after` are the whole file where it can be changed, else both empty; `held_back` is why it is not,
+    although its text could be."""
+
+    name: str
+    findings: tuple[Finding, ...]
+    before: bytes = b""
+    after: bytes = b""
+    etag: str = ""
+    inside: Inside | None = None
+    held_back: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether an apply writes it."""
+        return self.after != self.before and not self.held_back
+
+    @property
+    def mark(self) -> str:
+        return mark_of(self.before)
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a scan found. `unread` could not be looked into; `binary` counts files that are no text and name nothing."""
+
+    files: list[FileFound] = field(default_factory=list)
+    unread: list[Skipped] = field(default_factory=list)
+    looked: int = 0
+    binary: int = 0
+
+    @property
+    def places(self) -> int:
+        """Places that name an old path; a file that could not be looked into counts as one."""
+        return sum(len(file.findings) for file in self.files) + len(self.unread)
+
+
+class Scanner:
+    """Looks through everything that the plan's `[references]` name."""
+
+    def __init__(self, store: ObjectStore, ledger: LedgerReader, plan: Plan, *, include_moved: bool = False) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._plan = plan
+        self._include_moved = include_moved
+        self._holdings = Holdings(ledger)
+        self._chosen = Selection(exclude=plan.references.exclude)
+        self._own = {Path(plan.source).name, ledger.path.name} - {""}
+        self._seen_inside: set[str] = set()
+        self._moves = Moves(plan.routes)
+        self.scan = Scan()
+
+    async def look(self) -> Scan:
+        """Read and examine every file. Raises errors of scope `run`, and what listings raise."""
+        self._moves = await self._known_moves()
+        for location in _outermost(self._plan.references.locations):
+            await self._look_in_s3(location)
+        for folder in dict.fromkeys(self._plan.references.folders):
+            await self._look_on_disk(folder)
+        self.scan.files.sort(key=lambda file: file.name)
+        return self.scan
+
+    async def _known_moves(self) -> Moves:
+        plan = self._plan
+        endpoints = {plan.connection.endpoint_url, (await self._ledger.binding()).endpoint} - {""}
+        regions: dict[str, str] = {}
+        if any(route.source.bucket != route.target.bucket for route in plan.routes):
+            regions = {bucket: (await self._store.bucket_facts(bucket)).region for bucket in plan.buckets}
+        known = {bucket: region for bucket, region in regions.items() if region}
+        return Moves(plan.routes, tuple(sorted(endpoints)), known)
+
+    # --- S3 -----------------------------------------------------------------------------------------------
+
+    async def _look_in_s3(self, location: Location) -> None:
+        found = False
+        async for objects, _ in pages_of(self._store, location, KeyRange()):
+            found = found or bool(objects)
+            wanted = [item for item in objects if item.size and not self._left_out(item.key, location)]
+            results: list[FileFound | None] = [None] * len(wanted)
+            limiter = anyio.CapacityLimiter(READS_AT_ONCE)
+            async with anyio.create_task_group() as group:
+                for at, item in enumerate(wanted):
+                    group.start_soon(self._look_at_object, location.bucket, item, limiter, results, at)
+            self.scan.files += [file for file in results if file is not None]
+        if not found:
+            self.scan.unread.append(Skipped(str(location), "there is nothing there"))
+
+    def _left_out(self, key: str, location: Location) -> bool:
+        relative = key[len(location.key) :] if location.is_prefix else ""
+        return self._is_left_out(relative or key.rpartition("/")[2])
+
+    def _is_left_out(self, relative: str) -> bool:
+        name = relative.rpartition("/")[2]
+        own = name in self._own or name.endswith(OWN_ENDINGS)
+        return own or not self._chosen.takes_key(relative) or not self._chosen.takes_key(name)
+
+    async def _look_at_object(
+        self,
+        bucket: str,
+        item: ListedObject,
+        limiter: anyio.CapacityLimiter,
+        results: list[FileFound | None],
+        at: int,
+    ) -> None:
+        async with limiter:
+            ref = ObjectRef(bucket, item.key)
+            inside, held_back = await self._inside(ref)
+            if inside is not None and not inside.source and not held_back:
+                # A copy that was changed would differ from its source for ever: the source is changed instead.
+                ref = ObjectRef(inside.route.source.bucket, inside.route.source_key(inside.relative))
+                inside = inside._replace(source=True)
+            if inside is not None and self._include_moved:
+                if str(ref) in self._seen_inside:
+                    return
+                self._seen_inside.add(str(ref))
+            self.scan.looked += 1
+            if item.size > LONGEST_BYTES:
+                self.scan.unread.append(Skipped(str(ref), f"longer than {LONGEST_BYTES // MIB} MiB"))
+                return
+            try:
+                body = await self._store.get_range(GetRange(ref))
+            except RunError:
+                raise
+            except NotFound:
+                return  # gone since it was listed
+            except StoreError as error:
+                self.scan.unread.append(Skipped(str(ref), f"{error.message} [{error.code}]"))
+                return
+            results[at] = await self._examined(str(ref), body.data, body.etag, inside, held_back)
+
+    async def _inside(self, ref: ObjectRef) -> tuple[Inside | None, str]:
+        """Whether an object is one that a route moves, and why it is left alone then; empty where it is not left."""
+        place = Location(ref.bucket, ref.key)
+        for route in self._plan.routes:
+            for location, is_source in ((route.source, True), (route.target, False)):
+                if not covers(location, place):
+                    continue
+                relative = ref.key[len(location.key) :]
+                row = await self._holdings.entry(route.name, relative)
+                if row is None:
+                    continue
+                side = "moved" if is_source else "a copy made"
+                why = f'it is itself {side} by route "{route.name}": --include-moved changes it too'
+                if row.state in (State.DELETING, State.DELETED):
+                    why = f'it is itself {side} by route "{route.name}", and its source is deleted: change it by hand'
+                elif self._include_moved:
+                    why = ""
+                return Inside(route, relative, is_source), why
+        return None, ""
+
+    # --- disk ---------------------------------------------------------------------------------------------
+
+    async def _look_on_disk(self, folder: str) -> None:
+        async for file in _in_thread(walk(folder, self._plan.local_path(folder))):
+            if isinstance(file, Skipped):
+                self.scan.unread.append(file)
+                continue
+            if self._is_left_out(file.relative):
+                continue
+            self.scan.looked += 1
+            if not file.name.isprintable() or file.size > LONGEST_BYTES:
+                why = (
+                    f"longer than {LONGEST_BYTES // MIB} MiB" if file.size > LONGEST_BYTES else "a name that is no text"
+                )
+                self.scan.unread.append(Skipped(file.name.encode("utf-8", "backslashreplace").decode(), why))
+                continue
+            try:
+                body = await anyio.to_thread.run_sync(file.path.read_bytes)
+            except OSError as error:
+                self.scan.unread.append(Skipped(file.name, error.strerror or "cannot be read"))
+                continue
+            found = await self._examined(file.name, body, "", None, "")
+            if found is not None:
+                self.scan.files.append(found)
+
+    async def _examined(
+        self, name: str, body: bytes, etag: str, inside: Inside | None, held_back: str
+    ) -> FileFound | None:
+        text = read_text(body)
+        if text is None:
+            needles = [f"{route.source.bucket}/{route.source.key}" for route in self._moves.routes]
+            named = [needle for needle in needles if needle.encode() in body]
+            self.scan.binary += not named
+            why = "the file is not text, and is not touched"
+            return FileFound(name, tuple(Finding(0, item, "", why) for item in named)) if named else None
+        result = await self._holdings.answering(functools.partial(examine, name, text, self._moves))
+        if not result.findings:
+            return None
+        if result.after == text.text:
+            return FileFound(name, result.findings, inside=inside, held_back=held_back)
+        after = text.encode(result.after)
+        return FileFound(name, result.findings, body, after, etag, inside, held_back)
+
+
+def _outermost(locations: Sequence[Location]) -> list[Location]:
+    """Each once, without those that another covers."""
+    once = list(dict.fromkeys(locations))
+    return [one for one in once if not any(other != one and covers(other, one) for other in once)]
+
+
+async def _in_thread(items: Iterator[Item]) -> AsyncIterator[Item]:
+    while (item := await anyio.to_thread.run_sync(next, items, None)) is not None:
+        yield item
