@@ -90,11 +90,7 @@ def copy_object(account: Account, request: Request) -> Reply:
     check_key(key)
     name, source_key, source, source_version = source_of(account, headers)
     if source.size > COPY_LIMIT_BYTES:
-        raise S3Error(
-            "InvalidRequest",
-            "The specified copy source is larger than the maximum allowable size for a copy source: "
-            f"{COPY_LIMIT_BYTES}",
-        )
+        raise copy_too_large()
     if name == request.bucket and source_key == key:
         _check_self_copy(bucket, source, headers)
     check_target(headers, key, bucket.objects.get(key))
@@ -127,6 +123,14 @@ def copy_object(account: Account, request: Request) -> Reply:
         elements(stored.checksum),
         headers=lines,
         moved_bytes=stored.size,
+    )
+
+
+def copy_too_large() -> S3Error:
+    """One request copies 5 GiB at most."""
+    return S3Error(
+        "InvalidRequest",
+        f"The specified copy source is larger than the maximum allowable size for a copy source: {COPY_LIMIT_BYTES}",
     )
 
 

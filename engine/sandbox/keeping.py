@@ -6,11 +6,14 @@ replaced.
 
 from __future__ import annotations
 
+import re
+
 from engine.model import Checksum
 from engine.sandbox.records import Account, Attributes, Bucket, Pairs, StoredObject
 from engine.sandbox.refusals import S3Error
 
 NULL = "null"
+_VERSION_ID = re.compile(r"[0-9a-f]{32}").fullmatch
 
 
 def bucket_of(account: Account, name: str) -> Bucket:
@@ -36,6 +39,8 @@ def object_of(bucket: Bucket, key: str, version_id: str | None = None) -> Stored
             marker = (("x-amz-delete-marker", "true"), ("x-amz-version-id", history[0].version_id)) if history else ()
             raise S3Error("NoSuchKey", details=(("Key", key),), headers=marker)
         return found
+    if version_id != NULL and not _VERSION_ID(version_id):
+        raise S3Error("InvalidArgument", "Invalid version id specified", details=(("ArgumentName", "versionId"),))
     found = version_of(bucket, key, version_id)
     if found is None:
         raise S3Error("NoSuchVersion", details=(("Key", key), ("VersionId", version_id)))

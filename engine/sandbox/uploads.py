@@ -27,7 +27,7 @@ from engine.sandbox.checksums import (
 )
 from engine.sandbox.clock import iso_text
 from engine.sandbox.conditions import check_target
-from engine.sandbox.copying import source_of
+from engine.sandbox.copying import COPY_LIMIT_BYTES, copy_too_large, source_of
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.keeping import bucket_of, keep, version_lines
 from engine.sandbox.markup import element, read_document, xml_reply
@@ -106,6 +106,8 @@ def copy_part(account: Account, request: Request) -> Reply:
     _check_upload_key(headers, upload)
     source = source_of(account, headers)
     first, last = _source_range(headers.get("x-amz-copy-source-range"), source.stored.size)
+    if last - first > COPY_LIMIT_BYTES:
+        raise copy_too_large()
     assert source.stored.content is not None
     piece = _keep_part(account, upload, number, bodies.cut(source.stored.content, first, last))
     name = f"Checksum{upload.algorithm}"
