@@ -67,7 +67,8 @@ class Writer:
         self._path = path
         self._connection = connection
         self._queue: queue.Queue[tuple[Command[Any], bool, Future[Any]] | None] = queue.Queue()
-        self._slots = anyio.Semaphore(COMMANDS_WAITING)
+        self._slots = anyio.Semaphore(COMMANDS_WAITING, fast_acquire=True)
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -76,12 +77,15 @@ class Writer:
 
         Raises `LedgerError`; then nothing of the command is in the file."""
         async with self._slots:
+            if self._closed:
+                raise LedgerError(f"the ledger {self._path} is closed")
             done: Future[Result] = Future()
             self._queue.put_nowait((command, durable, done))
             return await asyncio.wrap_future(done)
 
     async def close(self) -> None:
-        """Finish what was queued and close the file."""
+        """Finish what was queued and close the file. What comes later is refused."""
+        self._closed = True
         self._queue.put_nowait(None)
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._thread.join)

@@ -47,7 +47,9 @@ def outcome(key: str, state: State = COPIED, proof: Proof = Proof.NONE, **more: 
 
 
 def upload(key: str, intent_ms: int = 1_000) -> UploadRecord:
-    return UploadRecord("raw", key, "bucket", f"project/{key}", "", f"etag-{key}", 10, "8388608", "CRC64NVME", intent_ms)
+    return UploadRecord(
+        "raw", key, "bucket", f"project/{key}", "", f"etag-{key}", 10, "8388608", "CRC64NVME", intent_ms
+    )
 
 
 def query(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -64,7 +66,8 @@ def change(path: Path, *statements: str) -> None:
         connection.commit()
 
 
-RECOUNT = """SELECT r.name, o.state, o.proof, o.found, count(*), sum(o.size) FROM objects o JOIN routes r ON r.id = o.route
+RECOUNT = """SELECT r.name, o.state, o.proof, o.found, count(*), sum(o.size)
+FROM objects o JOIN routes r ON r.id = o.route
 GROUP BY o.route, o.state, o.proof, o.found ORDER BY o.route, o.state, o.proof, o.found"""
 TALLIES = """SELECT r.name, t.state, t.proof, t.found, t.objects, t.bytes FROM tallies t JOIN routes r ON r.id = t.route
 WHERE t.objects <> 0 OR t.bytes <> 0 ORDER BY t.route, t.state, t.proof, t.found"""

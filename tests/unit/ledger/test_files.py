@@ -358,7 +358,9 @@ async def test_a_lost_binding_is_damage(tmp_path: Path) -> None:
         await Ledger.open(path, BINDING, now_ms=Clock())
 
 
-@pytest.mark.parametrize("content", [b"name = 'a plan, named by mistake'\n", b"\x00" * 5000, b"SQLite format 3\0" * 300])
+@pytest.mark.parametrize(
+    "content", [b"name = 'a plan, named by mistake'\n", b"\x00" * 5000, b"SQLite format 3\0" * 300]
+)
 async def test_a_file_that_is_no_ledger_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "plan.toml"
     path.write_bytes(content)

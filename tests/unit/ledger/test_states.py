@@ -1,0 +1,99 @@
+"""The ledger takes every step that the table of states has, and no other."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from engine.errors import LedgerError
+from engine.ledger import Ledger
+from engine.plan.lifecycle import ASIDE, FIRST, TRANSITIONS, State
+from tests.unit.ledger.scene import assert_tallies_agree, decision, opened, outcome
+
+
+def way_to(goal: State) -> list[State]:
+    """The shortest way from nothing to a state."""
+    ways: deque[list[State]] = deque([state] for state in sorted(FIRST))
+    while ways:
+        way = ways.popleft()
+        if way[-1] is goal:
+            return way
+        ways.extend([*way, after] for after in sorted(TRANSITIONS[way[-1]]) if after not in way)
+    raise AssertionError(goal)
+
+
+async def bring(ledger: Ledger, key: str, goal: State) -> None:
+    first, *rest = way_to(goal)
+    await ledger.decide("raw", [decision(key, first)])
+    for state in rest:
+        await ledger.conclude("raw", [outcome(key, state)])
+
+
+@pytest.mark.parametrize("before", State)
+async def test_an_outcome_follows_only_what_the_table_says(tmp_path: Path, before: State) -> None:
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        for after in State:
+            key = after.value
+            await bring(ledger, key, before)
+            if after in TRANSITIONS[before]:
+                await ledger.conclude("raw", [outcome(key, after)])
+            else:
+                with pytest.raises(LedgerError, match=f"'{key}' cannot go from {before} to {after}"):
+                    await ledger.conclude("raw", [outcome(key, after)])
+                with pytest.raises(LedgerError, match=f"'{key}' cannot go from {before} to {after}"):
+                    await ledger.decide("raw", [decision(key, after)])
+        states = {entry.key: entry.state for entry in await ledger.entries("raw", None, None, 100)}
+    assert states == {after.value: after if after in TRANSITIONS[before] else before for after in State}
+    assert_tallies_agree(path)
+
+
+async def test_a_row_begins_only_as_the_table_says(tmp_path: Path) -> None:
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        for state in State:
+            if state in FIRST:
+                await ledger.decide("raw", [decision(state.value, state)])
+            else:
+                with pytest.raises(LedgerError, match=f"cannot begin as {state}"):
+                    await ledger.decide("raw", [decision(state.value, state)])
+        with pytest.raises(LedgerError, match="before any decision"):
+            await ledger.conclude("raw", [outcome("never decided")])
+        assert {entry.key for entry in await ledger.entries("raw", None, None, 100)} == FIRST
+    assert_tallies_agree(path)
+
+
+async def test_only_what_nothing_was_written_of_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        for state in State:
+            await bring(ledger, state.value, state)
+            if state in ASIDE:
+                await ledger.conclude("raw", [outcome(state.value, state, target_etag="")])
+        for state in State:
+            if state in ASIDE:
+                await ledger.forget("raw", [state.value])
+            else:
+                with pytest.raises(LedgerError, match="is not forgotten"):
+                    await ledger.forget("raw", [state.value])
+        await bring(ledger, "written", State.FAILED)
+        with pytest.raises(LedgerError, match="is not forgotten"):
+            await ledger.forget("raw", ["written"])
+        left = {entry.key for entry in await ledger.entries("raw", None, None, 100)}
+    assert left == {state.value for state in set(State) - ASIDE} | {"written"}
+    assert_tallies_agree(path)
+
+
+async def test_an_upload_makes_a_planned_object_copying_and_no_other(tmp_path: Path) -> None:
+    from tests.unit.ledger.scene import upload
+
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        for state in State:
+            await bring(ledger, state.value, state)
+            await ledger.intend_upload(upload(state.value))
+        states = {entry.key: entry.state for entry in await ledger.entries("raw", None, None, 100)}
+    assert states == {state.value: state if state is not State.PLANNED else State.COPYING for state in State}
+    assert_tallies_agree(path)
