@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from engine.sandbox import FaultRule, SandboxSettings
 from engine.sandbox.connection import Connection
+from engine.sandbox.control import COMMANDS
 from engine.sandbox.exchange import Reply
 from engine.sandbox.faults import Kind, Schedule, Subject, draw
 from engine.sandbox.sabotage import spoil, spoil_page, spoils_the_wire, subject_of
@@ -185,3 +187,13 @@ def test_every_fault_of_the_wire_ends_the_connection_as_it_says() -> None:
     assert b"\r\nConnection: close\r\n" in sent(Kind.CLOSE).sent
     assert b"Connection" not in sent(Kind.CLOSE_IDLE).sent
     assert sent(Kind.CLOSE_IDLE).sent.endswith(b"x" * 100)
+
+
+def test_every_kind_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    assert [kind for kind in Kind if f"`{kind}`" not in page] == []
+
+
+def test_every_control_command_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"`{name}`" not in page] == []
