@@ -142,7 +142,7 @@ tmpfs /tmp tmpfs rw 0 0
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/home/me/project", ""),
+        ("/users/me/project", ""),
         ("/srv/data", "nfs4"),
         ("/srv/data/project", "nfs4"),
         ("/srv/database", ""),
