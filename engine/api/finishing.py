@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.api.assembly import OpenStore, Options, open_store
 from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, server_clock
-from engine.errors import GateClosed
+from engine.errors import GateClosed, RunError, StoreError
 from engine.events import RunStarted
 from engine.finish.audit import audit
 from engine.finish.cleanup import Cleaned, Cleanup, settle
@@ -15,6 +15,7 @@ from engine.finish.deleting import NO_CONDITION, Deleter, Fate, condition_for
 from engine.finish.gate import DELETE_MARKERS, UNKNOWN, Facts, Reason, ReferencesLeft, closed, conditional, judge
 from engine.finish.holding import hold_of, proven_before_ms, server_ms
 from engine.finish.probes import ProbeResult, probe_of, run_probe
+from engine.finish.rewriting import remaining
 from engine.ledger import Ledger
 from engine.model import Location
 from engine.plan.document import CommandProbe, Plan
@@ -179,7 +180,13 @@ async def _references(plan: Plan, opened: OpenStore, ledger: Ledger) -> Referenc
     """What the references scan still finds; None where the plan names nowhere to look."""
     if not plan.references.locations and not plan.references.folders:
         return None
-    return ReferencesLeft(0, error="nothing can look for them yet")
+    try:
+        found = await remaining(opened.store, ledger, plan)
+    except RunError:
+        raise
+    except StoreError as error:
+        return ReferencesLeft(0, error=str(error))
+    return ReferencesLeft(found.count, found.first[0] if found.first else "")
 
 
 async def noted_honours(opened: OpenStore, ledger: Ledger) -> Honours | None:
