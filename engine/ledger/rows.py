@@ -1,15 +1,16 @@
 """The statements that change object rows, each batch in one transaction with the tallies that it changes.
 
-Decisions have a quick way, for what nearly every batch is (rows new to the ledger), checked by the number of rows that
-it touched; everything else goes a careful way that reads each row first. Either refuses a step that the table of
-states (`engine.plan.lifecycle`) does not know.
+What nearly every batch is (rows new to the ledger; planned objects that were copied) has a quick way, checked by the
+number of rows that it meets; everything else goes a careful way that reads each row first. Either refuses a step that
+the table of states (`engine.plan.lifecycle`) does not know.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from engine.errors import LedgerError
 from engine.model import Proof
@@ -53,6 +54,12 @@ _CONCLUDE = f"""UPDATE objects SET
     properties = CASE WHEN ?13 = '' AND target_etag = ?3 THEN properties ELSE ?13 END,
     target_etag = ?3
 WHERE route = ?12 AND key = ?1"""
+
+_COPIED = """UPDATE objects SET state = 'copied', target_etag = ?, checksum = ?, proof = ?, compared = ?, method = ?,
+code = ?, message = ?, copied_ms = ?, found = ? WHERE route = ? AND key = ?"""
+"""What `_CONCLUDE` comes to over a planned row, whose checksum, method, times and xxh3 are empty."""
+
+KEYS_A_QUERY = 512
 
 
 def decide(connection: sqlite3.Connection, route: int, decisions: Sequence[Decision], at_ms: int) -> None:
@@ -99,6 +106,8 @@ def decide(connection: sqlite3.Connection, route: int, decisions: Sequence[Decis
 
 def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outcome], at_ms: int) -> None:
     """Write outcomes over rows that exist. Raises `LedgerError` as `decide`, and for a key that was never decided."""
+    if _conclude_copies(connection, route, outcomes, at_ms):
+        return
     rows = [
         (
             item.key,
@@ -128,6 +137,65 @@ def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outc
     _tally(connection, route, added, added_bytes)
 
 
+def _conclude_copies(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outcome], at_ms: int) -> bool:
+    """The quick way of `conclude`; False where some outcome is no copy of a planned object, and nothing was written."""
+    keys_of: dict[TallyKey, list[str]] = {}
+    for item in outcomes:
+        if item.state is not State.COPIED or item.xxh3 or item.properties:
+            return False
+        tally = (State.COPIED.value, int(item.proof), int(item.method == "found"))
+        keys_of.setdefault(tally, []).append(item.key)
+    objects: Counter[TallyKey] = Counter()
+    size_bytes: Counter[TallyKey] = Counter()
+    what = (
+        "SELECT proof, found, count(*), sum(size) FROM objects WHERE route = ? AND state = 'planned' AND found = 0 "
+        "AND copied_ms = 0 AND checksum = '' AND xxh3 = '' AND properties = ''"
+    )
+    for tally, keys in keys_of.items():
+        met = 0
+        for proof, found, count, size in _of_keys(connection, route, keys, what, " GROUP BY proof, found"):
+            met += count
+            objects[tally] += count
+            size_bytes[tally] += size
+            objects[State.PLANNED.value, proof, found] -= count
+            size_bytes[State.PLANNED.value, proof, found] -= size
+        if met != len(keys):
+            return False
+    connection.executemany(
+        _COPIED,
+        [
+            (
+                item.target_etag,
+                item.checksum,
+                int(item.proof),
+                item.compared,
+                item.method,
+                item.code,
+                item.message,
+                at_ms,
+                int(item.method == "found"),
+                route,
+                item.key,
+            )
+            for item in outcomes
+        ],
+    )
+    _tally(connection, route, objects, size_bytes)
+    return True
+
+
+def _of_keys(
+    connection: sqlite3.Connection, route: int, keys: Sequence[str], what: str, after: str = ""
+) -> Iterator[tuple[Any, ...]]:
+    """`what` of the rows that these keys have, many keys at a time."""
+    for first in range(0, len(keys), KEYS_A_QUERY):
+        some = keys[first : first + KEYS_A_QUERY]
+        # Few different statements, so that SQLite need not compile them anew: a key may be named more than once.
+        marks = 16 if len(some) <= 16 else 128 if len(some) <= 128 else KEYS_A_QUERY
+        named = [*some, *(some[-1:] * (marks - len(some)))]
+        yield from connection.execute(f"{what} AND key IN ({','.join('?' * marks)}){after}", (route, *named))
+
+
 def forget(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:
     """Remove rows of objects that vanished before anything of them was written. Raises `LedgerError` for any other."""
     _leave(connection, route, ((key, None) for key in keys), new=False)
@@ -142,21 +210,22 @@ def _leave(
     gone: Counter[TallyKey] = Counter()
     gone_bytes: Counter[TallyKey] = Counter()
     before: list[tuple[int, int]] = []
+    asked = list(steps)
+    what = "SELECT key, state, proof, found, size, target_etag FROM objects WHERE route = ?"
+    known = {row[0]: row for row in _of_keys(connection, route, [key for key, _ in asked], what)}
     seen: set[str] = set()
-    select = "SELECT state, proof, found, size, target_etag FROM objects WHERE route = ? AND key = ?"
-    execute = connection.execute
-    for key, after in steps:
+    for key, after in asked:
         if key in seen:
             raise LedgerError(f"{key!r} comes twice in one batch")
         seen.add(key)
-        row = execute(select, (route, key)).fetchone()
+        row = known.get(key)
         if row is None:
             if not new:
                 raise LedgerError(f"an outcome for {key!r} came before any decision about it")
             if after not in FIRST:
                 raise LedgerError(f"{key!r} cannot begin as {after.value if after else 'nothing'}")
             continue
-        state, proof, found, size, target_etag = row
+        _, state, proof, found, size, target_etag = row
         if after is None and (State(state) not in ASIDE or target_etag):
             raise LedgerError(f"{key!r} is {state}, and what was written of it is not forgotten")
         if after is not None and after not in TRANSITIONS[State(state)]:
