@@ -189,7 +189,7 @@ def _of_keys(
 ) -> Iterator[tuple[Any, ...]]:
     """`what` of the rows that these keys have, many keys at a time."""
     for first in range(0, len(keys), KEYS_A_QUERY):
-        some = keys[first : first + KEYS_A_QUERY]
+        some = list(keys[first : first + KEYS_A_QUERY])
         # Few different statements, so that SQLite need not compile them anew: a key may be named more than once.
         marks = 16 if len(some) <= 16 else 128 if len(some) <= 128 else KEYS_A_QUERY
         named = [*some, *(some[-1:] * (marks - len(some)))]
