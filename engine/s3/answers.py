@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from engine.model import Checksum, Encryption, ObjectHead, ObjectLock, Properties
 from engine.store import LifecycleRule
@@ -131,8 +131,9 @@ def property_arguments(properties: Properties) -> dict[str, Any]:
 
 
 def tag_text(tags: Iterable[tuple[str, str]]) -> str:
-    """Tags as the x-amz-tagging header has them: a query string."""
-    return urlencode(list(tags))
+    """Tags as the x-amz-tagging header has them: a query string, a space as %20, which every server reads (Ceph RGW
+    takes a "+" for a plus)."""
+    return urlencode(list(tags), quote_via=quote, safe="")
 
 
 def lifecycle_of(rules: Iterable[Mapping[str, Any]]) -> tuple[LifecycleRule, ...]:

@@ -35,6 +35,8 @@ from engine.s3.answers import (
 )
 from engine.s3.boto_errors import no_etag, translate
 from engine.s3.classify import lacks_reason
+from engine.s3.parsing import upload_key
+from engine.s3.request_xml import check_batch
 from engine.s3.session import Session
 from engine.store import (
     Body,
@@ -296,7 +298,7 @@ class BotoStore:
             for item in answer.get("Uploads", ()):
                 found.append(
                     UploadInfo(
-                        _listed_key(item["Key"], encoded, ref),
+                        upload_key(item["Key"], request.prefix, encoded=encoded),
                         item["UploadId"],
                         moment(item.get("Initiated")),
                         str(item.get("Owner", {}).get("ID", "")),
@@ -304,7 +306,7 @@ class BotoStore:
                     )
                 )
             following = {
-                "KeyMarker": _listed_key(answer.get("NextKeyMarker", ""), encoded, ref),
+                "KeyMarker": upload_key(answer.get("NextKeyMarker", ""), request.prefix, encoded=encoded),
                 "UploadIdMarker": answer.get("NextUploadIdMarker", ""),
             }
             if not answer.get("IsTruncated") or following == markers:
@@ -320,7 +322,9 @@ class BotoStore:
         await self._call("DeleteObject", "delete_object", str(request.ref), **arguments)
 
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
-        """Keys with characters that XML cannot carry must go by `delete_object`: S3 would read other keys."""
+        """Raises `Rejected` for more than 1,000 keys, and for a key with a character that XML cannot carry (S3 would
+        read another key): such keys go by `delete_object`."""
+        check_batch(request.bucket, request.keys)
         objects = [{"Key": key} if etag is None else {"Key": key, "ETag": f'"{etag}"'} for key, etag in request.keys]
         answer = await self._call(
             "DeleteObjects",

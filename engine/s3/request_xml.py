@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from engine.errors import Rejected
 from engine.model import UploadedPart
@@ -24,10 +24,13 @@ def fits_xml(text: str) -> bool:
     return _NOT_IN_XML(text) is None
 
 
-def delete_xml(bucket: str, keys: Iterable[tuple[str, str | None]]) -> bytes:
-    """The body of DeleteObjects. Raises `Rejected` for a key that XML cannot carry."""
-    lines = []
-    for key, etag in keys:
+def check_batch(bucket: str, keys: Sequence[tuple[str, str | None]]) -> None:
+    """Raises `Rejected` for what DeleteObjects cannot ask: no key, more than 1,000, or one that XML cannot carry."""
+    if not 0 < len(keys) <= 1000:
+        raise Rejected(
+            "a batch has 1 to 1,000 keys", operation="DeleteObjects", ref=f"s3://{bucket}/", code="BatchSize"
+        )
+    for key, _ in keys:
         if not fits_xml(key):
             raise Rejected(
                 "the key has a character that XML cannot carry: it has to be deleted by itself",
@@ -35,6 +38,13 @@ def delete_xml(bucket: str, keys: Iterable[tuple[str, str | None]]) -> bytes:
                 ref=f"s3://{bucket}/{key}",
                 code="KeyNotInXml",
             )
+
+
+def delete_xml(bucket: str, keys: Sequence[tuple[str, str | None]]) -> bytes:
+    """The body of DeleteObjects. Raises as `check_batch` does."""
+    check_batch(bucket, keys)
+    lines = []
+    for key, etag in keys:
         condition = "" if etag is None else f"<ETag>&quot;{escape(etag)}&quot;</ETag>"
         lines.append(f"<Object><Key>{escape(key)}</Key>{condition}</Object>")
     return f'<Delete xmlns="{_NAMESPACE}">{"".join(lines)}</Delete>'.encode()

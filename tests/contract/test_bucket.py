@@ -1,0 +1,89 @@
+"""The bucket, and what stops a run: no bucket, wrong credentials, another region, a wrong clock."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from engine.model import ObjectRef
+from engine.s3 import places
+from engine.s3.signing import Signer
+from engine.store import CopyObject, GetRange, HeadObject, ListPage, ObjectStore
+from tests.contract.ground import Contract, outcome, refusal
+
+NO_BUCKET = "contract-no-such-bucket-5b1c9a"
+
+
+async def test_what_is_known_of_a_bucket(contract: Contract) -> None:
+    facts = await contract.store.bucket_facts(contract.ground.bucket)
+    assert facts.bucket == contract.ground.bucket
+    assert facts.date.endswith("GMT")
+    if contract.ground.endpoint is not None:
+        contract.holds("a bucket's region", facts.region, contract.ground.endpoint.region)
+        contract.holds("the owner of a bucket is known", bool(facts.owner_id), True)
+        contract.holds("a bucket's versioning", facts.versioning, "")
+        contract.holds("a bucket's lifecycle", facts.lifecycle, ())
+
+
+async def test_a_bucket_that_is_not_there(contract: Contract) -> None:
+    store, ref = contract.store, ObjectRef(NO_BUCKET, "key")
+    promised = "BucketMissing NoSuchBucket run"
+    assert await refusal(store.list_page(ListPage(NO_BUCKET))) == promised
+    assert await refusal(store.get_range(GetRange(ref))) == promised
+    assert await outcome(store.bucket_facts(NO_BUCKET)) == "BucketMissing"
+    source = await refusal(store.copy_object(CopyObject(ref, contract.ref("target"))))
+    contract.holds("CopyObject from a missing bucket", source, promised)
+
+
+Ask = Callable[[ObjectStore], Awaitable[object]]
+
+
+async def refusals(contract: Contract, store: ObjectStore) -> list[str]:
+    """What a listing, a HEAD and a copy are refused with."""
+    ref = contract.ref("one")
+    return [
+        await outcome(store.list_page(ListPage(contract.ground.bucket, contract.prefix))),
+        await outcome(store.head_object(HeadObject(ref))),
+        await outcome(store.copy_object(CopyObject(ref, contract.ref("two")))),
+    ]
+
+
+async def test_a_wrong_secret_stops_the_run(contract: Contract) -> None:
+    await contract.put("one")
+    store = await contract.open_store(AWS_SECRET_ACCESS_KEY="not the secret")
+    contract.holds("a wrong secret", await refusals(contract, store), ["BadCredentials"] * 3)
+
+
+async def test_an_unknown_access_key_stops_the_run(contract: Contract) -> None:
+    await contract.put("one")
+    store = await contract.open_store(AWS_ACCESS_KEY_ID="AKIAIOSFODNN7EXAMPLE")
+    contract.holds("an unknown access key", await refusals(contract, store), ["BadCredentials"] * 3)
+
+
+async def test_another_region_stops_the_run(contract: Contract) -> None:
+    await contract.put("one")
+    if contract.ground.endpoint is None:
+        return  # the region of a named bucket is asked for, whatever the environment says
+    store = await contract.open_store(AWS_REGION="eu-central-1", AWS_DEFAULT_REGION="eu-central-1")
+    contract.holds("another region", await refusals(contract, store), ["WrongRegion"] * 3)
+
+
+async def test_a_wrong_clock_stops_the_run(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
+    await contract.put("one")
+    an_hour_ago = functools.partial(Signer, clock=lambda: time.time() - 3600)
+    monkeypatch.setattr(places, "Signer", an_hour_ago)
+    import botocore.auth
+
+    now = botocore.auth.get_current_datetime
+
+    def late(*args: Any, **more: Any) -> Any:
+        return now(*args, **more) - timedelta(hours=1)
+
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", late)
+    store = await contract.open_store()
+    contract.holds("a clock an hour late", await refusals(contract, store), ["ClockSkew"] * 3)
