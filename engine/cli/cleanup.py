@@ -51,7 +51,7 @@ def cleanup_command(
             _end(invocation, file, first, teller, shown=True)
     if delete:
         try:
-            require(plan.name, confirm, "a plan's sources")
+            require(plan.name, confirm)
         except UsageError as error:
             fail(error, "cleanup", teller)
     _end(invocation, file, _run(invocation, plan, consent, teller, delete=delete), teller, shown=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import click
@@ -15,11 +16,12 @@ def is_asked(invocation: Invocation, confirm: str | None) -> bool:
     return confirm is None and sys.stdin.isatty() and not invocation.json
 
 
-def require(name: str, given: str | None, what: str) -> None:
+def require(name: str, given: str | None) -> None:
     """Raise `UsageError` unless `name` was given by `--confirm`."""
     if given is None:
         raise UsageError(
-            f"{what} is deleted only when its name is typed.", advice=f"On a terminal, or with --confirm {name!r}."
+            f"nothing is deleted before {name!r} is typed.",
+            advice=f"Type it on a terminal, or give it with --confirm {shlex.quote(name)}.",
         )
     if given != name:
         raise UsageError(f"--confirm says {given!r}, and this is {name!r}: nothing was deleted.")

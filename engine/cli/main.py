@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 import click
 
@@ -19,7 +20,9 @@ VERBS: dict[str, str] = {
     "accept": "accept",
     "export": "export",
     "fingerprint": "fingerprint",
+    "rewrite": "rewrite",
     "cleanup": "cleanup",
+    "revert": "revert",
     "sandbox": "sandbox",
 }
 """Each command and the module of `engine.cli` that holds it, imported only when it is used."""
@@ -47,17 +50,29 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point. Ends with the documented exit codes; no traceback reaches a user."""
-    from engine.errors import EngineError
-
+    command = next((argument for argument in sys.argv[1:] if argument in VERBS), "")
     try:
-        cli(standalone_mode=True)
-    except EngineError as error:
-        from engine.cli.common import fail
+        raise SystemExit(cli.main(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        _summarise(command, error.exit_code, {"error": "Usage", "message": error.format_message(), "advice": ""})
+        raise SystemExit(error.exit_code) from None
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        _summarise(command, 130, {"interrupted": True})
+        raise SystemExit(130) from None
+    except Exception as error:
+        from engine.cli.common import end
 
-        fail(error, sys.argv[1] if len(sys.argv) > 1 else "")
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(1) from None
+        end(error, command, as_json="--json" in sys.argv)
+
+
+def _summarise(command: str, exit_code: int, values: dict[str, Any]) -> None:
+    """The summary line of a command that never began."""
+    if "--json" in sys.argv:
+        from engine.report.ndjson import NdjsonWriter
+
+        NdjsonWriter(sys.stdout).summary(command, exit_code, values)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.proof.judge import Kind, judge
 from engine.store import ObjectStore
-from engine.transfer.listing import KeyRange, RangeJoin
+from engine.transfer.ranges import RouteJoin
 
 EXAMPLES_KEPT = 10
 
@@ -115,7 +115,7 @@ async def _audit_route(
 
     try:
         async with anyio.create_task_group() as group:
-            join = RangeJoin(group, store, route.source, route.target, read, KeyRange())
+            join = RouteJoin(group, store, route.source, route.target, read)
             while (rows := await join.next_rows()) is not None:
                 for row in rows:
                     if not route.selects_all and _passes_by(route, row):

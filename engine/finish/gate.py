@@ -125,6 +125,8 @@ def _hold(hold: Hold) -> Reason:
     if hold.undated:
         said = f"{_count(hold.undated, 'object')} bear no date of their proof: verify the plan again"
         return Reason("hold", False, said)
+    if not hold.objects:
+        return Reason("hold", True, "no proven object is left to wait for")
     if hold.passed:
         return Reason("hold", True, f"{asked} have passed for each of {_count(hold.objects, 'object')}")
     if hold.now_ms is None:

@@ -1,0 +1,91 @@
+"""`revert`: take a migration back. Before cleanup its copies are removed; after it, a plan leads the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.api.assembly import Options, open_store
+from engine.api.finishing import Consent, honours_of
+from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger
+from engine.errors import GateClosed, UsageError
+from engine.events import RunStarted
+from engine.finish.cleanup import settle
+from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
+from engine.finish.revert import Outlook, Revert, Reverted, outlook
+from engine.finish.way_back import way_back
+from engine.plan.document import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class RevertResult:
+    """What a revert would do, by the ledger; what it did (None: nothing); the plan that leads back, where sources are
+    gone already; and what a delete means in a bucket that keeps versions."""
+
+    ledger: Path
+    outlook: Outlook
+    reverted: Reverted | None = None
+    way_back: Path | None = None
+    versioned: tuple[str, ...] = ()
+
+
+async def revert(
+    plan: Plan,
+    options: Options | None = None,
+    *,
+    consent: Consent | None = None,
+    delete: bool = False,
+    stop: StopSignal | None = None,
+) -> RevertResult:
+    """Say what stands to be removed; with `delete`, remove the copies that the run made. Once a source is deleted,
+    nothing is removed and a plan for the way back is written instead.
+
+    Raises `GateClosed` where a deletion was asked for and the server cannot delete by ETag, or its bucket keeps
+    versions and that was not accepted."""
+    options, consent = options or Options(), consent or Consent()
+    async with one_error(), open_store(plan.connection, options) as opened:
+        path = ledger_path(plan, options)
+        async with await open_ledger(plan, path, opened, create=False) as ledger:
+            options.listener(RunStarted("revert", plan.name, str(path), opened.endpoint, True))
+            await settle(opened.store, ledger, plan.routes)
+            found = await outlook(ledger)
+            if found.cleaned_up:
+                return RevertResult(path, found, way_back=_write_way_back(plan, path))
+            targets = dict.fromkeys(route.target.bucket for route in plan.routes)
+            facts = [await opened.store.bucket_facts(bucket) for bucket in targets]
+            versioned = tuple(item.bucket for item in facts if item.versioning)
+            result = RevertResult(path, found, versioned=versioned)
+            if not delete:
+                return result
+            if versioned and not consent.delete_markers:
+                raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
+            force = consent.unconditional or plan.cleanup.unconditional
+            condition = condition_for(await honours_of(opened, ledger, plan.routes[0].target), unconditional=force)
+            if condition is None:
+                raise GateClosed([NO_CONDITION])
+            total = found.removable + found.unsettled
+            work = Revert(opened.store, ledger, Deleter(opened.store, condition), options.listener, total)
+            if stop is not None:
+                stop.listen(work.stop)
+            return RevertResult(path, found, await work.go(plan.routes), versioned=versioned)
+
+
+MARKERS = (
+    "{} keeps versions: a delete only adds a delete marker, and the data and its cost stay; "
+    "--accept-delete-markers deletes all the same"
+)
+
+
+def _write_way_back(plan: Plan, ledger: Path) -> Path:
+    """Write the plan that leads back, beside the ledger. One that says the same already is left.
+
+    Raises `UsageError` where another file is in its place."""
+    text = way_back(plan)
+    path = ledger.with_name(f"{plan.name}-back.toml")
+    try:
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise UsageError(f"{path} is there already and says something else.", advice="Move it away.")
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+    return path

@@ -1,0 +1,70 @@
+"""`cartage revert FILE`: take a migration back; with --delete, remove the copies that it made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.api import reverting
+from engine.api.finishing import Consent
+from engine.api.reverting import RevertResult
+from engine.cli.common import ASIDE, DONE, Invocation, Teller, fail, interrupted, run, shared_flags
+from engine.cli.confirming import ask, is_asked, require
+from engine.errors import UsageError
+from engine.plan.document import Plan
+from engine.report.reverting import revert_text, revert_values
+
+
+@click.command("revert", short_help="Take a migration back: --delete removes the copies that it made.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--delete", is_flag=True, help="Remove the copies, once the plan's name is typed.")
+@click.option("--confirm", metavar="NAME", help="The plan's name, in place of typing it.")
+@click.option("--accept-delete-markers", is_flag=True, help="Delete in a bucket that keeps versions.")
+@click.option("--unconditional", is_flag=True, help="Also on a server that cannot delete by ETag.")
+@shared_flags
+def revert_command(
+    invocation: Invocation,
+    file: Path,
+    delete: bool,
+    confirm: str | None,
+    accept_delete_markers: bool,
+    unconditional: bool,
+) -> None:
+    """Show which copies the plan in FILE made. With --delete they are removed, each only if its source is still there
+    as it was copied and the copy is as it was written; what was found in place or overwritten stays, and is listed.
+    Unfinished uploads are aborted. Once cleanup has deleted a source, nothing is removed: a plan for the way back is
+    written, to be run like any other."""
+    plan = Plan.load(file)
+    consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
+    teller = Teller(invocation, "revert", asides=False)
+    if delete and is_asked(invocation, confirm):
+        first = _run(invocation, plan, consent, teller, delete=False)
+        click.echo(revert_text(str(file), first))
+        found = first.outlook
+        if first.way_back is not None or not (found.removable or found.unsettled or found.uploads):
+            teller.summary("revert", DONE, revert_values(first))
+            return
+        confirm = ask(plan.name, f"{found.removable:,} copies")
+    if delete:
+        try:
+            require(plan.name, confirm)
+        except UsageError as error:
+            fail(error, "revert", teller)
+    result = _run(invocation, plan, consent, teller, delete=delete)
+    invocation.say(revert_text(str(file), result))
+    values = revert_values(result)
+    if result.reverted is not None and result.reverted.stopped:
+        interrupted(teller, "revert", values)
+    code = ASIDE if result.reverted is not None and result.reverted.stayed else DONE
+    teller.summary("revert", code, values)
+    raise SystemExit(code)
+
+
+def _run(invocation: Invocation, plan: Plan, consent: Consent, teller: Teller, *, delete: bool) -> RevertResult:
+    return run(
+        invocation,
+        "revert",
+        lambda options, stop: reverting.revert(plan, options, consent=consent, delete=delete, stop=stop),
+        teller=teller,
+    )

@@ -1,0 +1,242 @@
+"""Taking a migration back before its sources are gone: the copies it made are removed, and nothing else.
+
+A copy goes only if its source is there with the pinned ETag, looked at just before, and while the target bears the
+ETag that we wrote. The intent is committed as `planned`: a run that follows copies again what is gone, and finds what
+is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from engine.errors import NotFound, ObjectError
+from engine.events import Listener, ObjectAside, Progress
+from engine.finish.deleting import KEYS_A_BATCH, Deleter, Fate, Item
+from engine.finish.looking import Looker, Seen
+from engine.ledger import Ledger, LedgerReader
+from engine.model import ObjectRef, UploadRef
+from engine.plan.integrity import Agreement, compare_etags
+from engine.plan.lifecycle import IN_FLIGHT, LEAVING, SETTLED, State
+from engine.plan.record import Decision, ObjectRecord, UploadRecord
+from engine.plan.route import Route
+from engine.store import ObjectStore
+from engine.transfer.orphans import Orphans
+
+LEFT_SHOWN = 10
+
+
+class Part(StrEnum):
+    """What a revert does about one object."""
+
+    REMOVE = "remove"  # a copy that we made
+    LOOK = "look"  # a copy whose outcome was never committed: the target tells whether it landed
+    FOUND = "found"  # it was in place before us
+    OVERWRITTEN = "overwritten"  # the target held something else before, which no one can bring back
+    CHANGED = "changed"  # source or target is no longer what was copied
+    NOTHING = "nothing"  # nothing of it was written
+    GONE = "gone"  # its source was deleted by cleanup: the way back is a plan of its own
+
+
+def part_of(record: ObjectRecord) -> Part:
+    """What the ledger alone says of one object."""
+    if record.state in LEAVING:
+        return Part.GONE
+    if record.state in SETTLED:
+        if record.found:
+            return Part.FOUND
+        return Part.OVERWRITTEN if record.held else Part.REMOVE
+    if record.state in IN_FLIGHT:
+        if record.held:
+            return Part.OVERWRITTEN
+        return Part.REMOVE if record.target_etag else Part.LOOK
+    return Part.CHANGED if record.target_etag else Part.NOTHING
+
+
+LISTED = (Part.FOUND, Part.OVERWRITTEN, Part.CHANGED)
+"""What is left and said."""
+
+
+@dataclass(slots=True)
+class Outlook:
+    """What a revert would do, by the ledger alone. `left` holds the first of those that stay."""
+
+    objects: dict[Part, int] = field(default_factory=dict)
+    bytes: dict[Part, int] = field(default_factory=dict)
+    left: list[ObjectAside] = field(default_factory=list)
+    uploads: list[UploadRecord] = field(default_factory=list)
+
+    @property
+    def cleaned_up(self) -> bool:
+        """Whether sources are gone already, so that only a plan leads back."""
+        return self.objects.get(Part.GONE, 0) > 0
+
+    @property
+    def removable(self) -> int:
+        return self.objects.get(Part.REMOVE, 0)
+
+    @property
+    def unsettled(self) -> int:
+        """Objects that were decided, and of which no outcome is known: perhaps nothing of them was written."""
+        return self.objects.get(Part.LOOK, 0)
+
+
+_SAID = {
+    Part.FOUND: "it was in place before the run, and stays",
+    Part.OVERWRITTEN: "the target held something else before, and stays as it is now",
+    Part.CHANGED: "source or target is no longer what was copied; the target stays",
+}
+
+
+async def outlook(ledger: LedgerReader) -> Outlook:
+    """Read the whole ledger once."""
+    found = Outlook(uploads=await ledger.open_uploads())
+    async for records in ledger.records():
+        for record in records:
+            part = part_of(record)
+            found.objects[part] = found.objects.get(part, 0) + 1
+            found.bytes[part] = found.bytes.get(part, 0) + record.size
+            if part in LISTED and len(found.left) < LEFT_SHOWN:
+                found.left.append(ObjectAside(record.route, record.key, part.value, record.code, _SAID[part]))
+    return found
+
+
+@dataclass(slots=True)
+class Reverted:
+    """What a revert came to. `kept` counts the copies that stay, by why."""
+
+    removed: int = 0
+    removed_bytes: int = 0
+    aborted: int = 0
+    kept: dict[str, int] = field(default_factory=dict)
+    first_kept: list[ObjectAside] = field(default_factory=list)
+    markers: bool = False
+    stopped: bool = False
+
+    @property
+    def stayed(self) -> int:
+        return sum(self.kept.values())
+
+
+class Revert:
+    """Removes the copies that the ledger says are ours."""
+
+    def __init__(self, store: ObjectStore, ledger: Ledger, deleter: Deleter, listener: Listener, total: int) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._deleter = deleter
+        self._listener = listener
+        self._looker = Looker(store)
+        self._total = total
+        self.report = Reverted()
+
+    def stop(self) -> None:
+        """Begin no further batch; the one under way is finished and committed."""
+        self.report.stopped = True
+
+    async def go(self, routes: Sequence[Route]) -> Reverted:
+        """Abort unfinished uploads, then remove copies batch by batch. Raises errors of scope `run`."""
+        await self._abort_uploads()
+        for route in routes:
+            await self._ledger.open_snapshot(route.name)  # what the targets hold is no longer what was listed
+            async for records in self._ledger.records(route.name, SETTLED | IN_FLIGHT):
+                ours = [record for record in records if part_of(record) in (Part.REMOVE, Part.LOOK)]
+                for at in range(0, len(ours), KEYS_A_BATCH):
+                    if self.report.stopped:
+                        return self.report
+                    await self._remove(route, ours[at : at + KEYS_A_BATCH])
+                    self._tell()
+        return self.report
+
+    async def _abort_uploads(self) -> None:
+        orphans = Orphans(self._store, self._listener)
+        for record in await self._ledger.open_uploads():
+            target = ObjectRef(record.bucket, record.target_key)
+            if record.upload_id:
+                try:
+                    await self._store.abort_upload(UploadRef(target, record.upload_id))
+                except NotFound:
+                    pass  # completed or aborted already: the target tells, like any other
+                except ObjectError as error:
+                    orphans.report(target, record.upload_id, str(error))
+                    continue
+            else:
+                await orphans.look_for(target, record)
+            await self._ledger.finish_upload(record.route, record.key, "aborted")
+            self.report.aborted += 1
+
+    async def _remove(self, route: Route, records: list[ObjectRecord]) -> None:
+        sources = await self._looker.look(route.source.bucket, [route.source_key(record.key) for record in records])
+        safe = [record for record in records if self._source_stands(route, record, sources)]
+        unsure = [route.target_key(record.key) for record in safe if not record.target_etag]
+        targets = await self._looker.look(route.target.bucket, unsure)
+        going = [ours for record in safe if (ours := self._ours(route, record, targets)) is not None]
+        if not going:
+            return
+        await self._ledger.decide(route.name, [_decision(record, record.target_etag) for record in going])
+        items = [Item(route.target_key(record.key), record.target_etag) for record in going]
+        ends = await self._deleter.delete(route.target.bucket, items)
+        gone = []
+        for record, item in zip(going, items, strict=True):
+            end = ends[item.key]
+            if end.fate is Fate.GONE:
+                self.report.removed += 1
+                self.report.removed_bytes += record.size
+                gone.append(_decision(record, ""))
+            else:
+                self._keep(route, record, end.fate.value, end.code, end.message)
+        if gone:
+            await self._ledger.decide(route.name, gone)
+        self.report.markers = self.report.markers or self._deleter.markers.seen
+
+    def _source_stands(self, route: Route, record: ObjectRecord, seen: Seen) -> bool:
+        key = route.source_key(record.key)
+        if (error := seen.unseen.get(key)) is not None:
+            self._keep(route, record, "unseen", error.code, f"its source cannot be looked at: {error.message}")
+            return False
+        there = seen.there.get(key)
+        if there is not None and there.etag == record.source_etag:
+            return True
+        what = "is not there any more" if there is None else f"bears ETag {there.etag} now"
+        self._keep(route, record, "source", "SourceGone" if there is None else "SourceChanged", f"the source {what}")
+        return False
+
+    def _ours(self, route: Route, record: ObjectRecord, seen: Seen) -> ObjectRecord | None:
+        """The record with the ETag that its copy bears; None where there is no copy, or none that is surely ours."""
+        if record.target_etag:
+            return record
+        key = route.target_key(record.key)
+        there = seen.there.get(key)
+        alike = there is not None and there.size == record.size
+        if there is not None and alike and compare_etags(record.source_etag, there.etag) is Agreement.EQUAL:
+            return record._replace(target_etag=there.etag)
+        if there is not None or key in seen.unseen:
+            self._keep(route, record, "unsure", "", "a copy of it was under way, and what is there may be another's")
+        return None
+
+    def _keep(self, route: Route, record: ObjectRecord, why: str, code: str, message: str) -> None:
+        event = ObjectAside(route.name, record.key, why, code, message)
+        self.report.kept[why] = self.report.kept.get(why, 0) + 1
+        if len(self.report.first_kept) < LEFT_SHOWN:
+            self.report.first_kept.append(event)
+        self._listener(event)
+
+    def _tell(self) -> None:
+        report = self.report
+        done = report.removed + report.stayed
+        self._listener(Progress(self._total, 0, True, done, report.removed_bytes, 0, 0, report.stayed, 0, 0, 0.0, 0))
+
+
+def _decision(record: ObjectRecord, target_etag: str) -> Decision:
+    """`planned`, as if nothing had been written; `target_etag` names the copy that is about to go."""
+    return Decision(
+        record.key,
+        record.size,
+        record.source_etag,
+        record.source_modified,
+        record.storage_class,
+        record.source_checksum,
+        State.PLANNED,
+        target_etag=target_etag,
+    )

@@ -1,0 +1,82 @@
+"""The plan that leads back after a cleanup: the same routes, turned round. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from engine.model import Location
+from engine.plan.document import Connection, Plan
+from engine.plan.route import PropertyRules, Route
+from engine.plan.sizes import duration_text
+
+
+def way_back(plan: Plan) -> str:
+    """The text of a plan that copies everything from its targets to where it came from. It is run like any other."""
+    lines = [
+        f"# The way back of {_comment(plan.name)}: every route turned round. cartage plan shows what it would do.",
+        "# It copies whatever lies under its sources today; say with exclude what is not to go back.",
+        "",
+        f"name = {_text(plan.name + '-back')}",
+        *_connection(plan.connection),
+    ]
+    for route in plan.routes:
+        lines += ["", *_route(route)]
+    cleanup = plan.cleanup
+    lines += ["", "[cleanup]", f"hold = {_text(duration_text(cleanup.hold_s))}"]
+    lines.append(f"proof = {_text(cleanup.proof.name.lower())}")
+    if cleanup.unconditional:
+        lines.append("unconditional = true")
+    return "\n".join(lines) + "\n"
+
+
+def _connection(connection: Connection) -> list[str]:
+    said = [
+        f"{name} = {_text(str(value))}"
+        for name in (
+            "region",
+            "endpoint_url",
+            "profile",
+            "request_payer",
+            "addressing_style",
+            "ca_bundle",
+            "expected_bucket_owner",
+        )
+        if (value := getattr(connection, name)) != getattr(Connection(), name)
+    ]
+    return ["", "[connection]", *said] if said else []
+
+
+def _route(route: Route) -> list[str]:
+    lines = []
+    selection = route.selection
+    if selection.since or selection.until or route.key_list is not None:
+        lines.append("# The route took its objects by time or from a list, which cannot be turned round.")
+    if route.properties != PropertyRules() or route.set_tags is not None or route.set_metadata or route.set_headers:
+        lines.append("# The route changed properties on the way; they go back as they are now.")
+    lines += [
+        "[[routes]]",
+        f"name = {_text(route.name)}",
+        f"from = {_text(_address(route.target))}",
+        f"to = {_text(_address(route.source))}",
+    ]
+    for name, patterns in (("include", selection.include), ("exclude", selection.exclude)):
+        if patterns:
+            lines.append(f"{name} = [{', '.join(map(_text, patterns))}]")
+    if selection.min_bytes:
+        lines.append(f"min_size = {selection.min_bytes}")
+    if selection.max_bytes is not None:
+        lines.append(f"max_size = {selection.max_bytes}")
+    return lines
+
+
+def _address(location: Location) -> str:
+    return f"s3://{location.bucket}/{location.key}"
+
+
+def _text(value: str) -> str:
+    """A TOML string: JSON's escapes are all TOML's too, and only DEL has to be escaped besides."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _comment(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())

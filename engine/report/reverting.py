@@ -1,0 +1,82 @@
+"""What `cartage revert` shows."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from engine.api.reverting import MARKERS, RevertResult
+from engine.finish.revert import LISTED, Outlook, Part, Reverted
+from engine.report.text import count_text, plural, safe, size_text
+
+
+def revert_text(file: str, result: RevertResult) -> str:
+    """What a revert would do, or did."""
+    found = result.outlook
+    if result.way_back is not None:
+        gone = plural(found.objects[Part.GONE], "source")
+        return (
+            f"{gone} deleted already, so nothing is removed. The way back is a plan like any other:\n"
+            f"  cartage plan {shlex.quote(str(result.way_back))}"
+        )
+    if result.reverted is not None:
+        return "\n".join([*_left(found), *_reverted(result.reverted)])
+    size = found.bytes.get(Part.REMOVE, 0)
+    lines = [f"{plural(found.removable, 'copy').replace('copys', 'copies')} of this ledger, {size_text(size)}"]
+    if found.unsettled:
+        lines.append(f"{plural(found.unsettled, 'object')} planned and not known to be copied: each is looked at")
+    if found.uploads:
+        lines.append(f"{plural(len(found.uploads), 'unfinished upload')} to be aborted")
+    lines += _left(found)
+    lines += [MARKERS.format(bucket) for bucket in result.versioned]
+    if found.removable or found.unsettled or found.uploads:
+        lines.append(f"to remove them: cartage revert {shlex.quote(file)} --delete")
+    return "\n".join(lines)
+
+
+def _left(found: Outlook) -> list[str]:
+    lines = []
+    for part in LISTED:
+        if count := found.objects.get(part, 0):
+            lines.append(f"{plural(count, 'target')} stay, {part.value}")
+    lines += [
+        f"  {item.state}: {item.route}: {safe(item.key) or '(the one key)'}: {item.message}" for item in found.left
+    ]
+    return lines
+
+
+def _reverted(done: Reverted) -> list[str]:
+    copies = plural(done.removed, "copy").replace("copys", "copies")
+    lines = [f"{copies} removed, {size_text(done.removed_bytes)}"]
+    if done.aborted:
+        lines.append(f"{plural(done.aborted, 'unfinished upload')} aborted")
+    for item in done.first_kept:
+        lines.append(f"{item.state}: {item.route}: {safe(item.key) or '(the one key)'}: {safe(item.message)}")
+    if done.stayed:
+        kinds = ", ".join(f"{count_text(count)} {why}" for why, count in done.kept.items())
+        lines.append(f"{count_text(done.stayed)} stay: {kinds}")
+    if done.markers:
+        lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
+    return lines
+
+
+def revert_values(result: RevertResult) -> dict[str, Any]:
+    """The summary of a revert."""
+    found, done = result.outlook, result.reverted
+    values: dict[str, Any] = {
+        "ledger": str(result.ledger),
+        "removable": found.removable,
+        "objects": {part.value: count for part, count in found.objects.items()},
+        "unsettled": found.unsettled,
+        "open_uploads": len(found.uploads),
+        "way_back": None if result.way_back is None else str(result.way_back),
+    }
+    if done is not None:
+        values |= {
+            "removed": done.removed,
+            "removed_bytes": done.removed_bytes,
+            "aborted_uploads": done.aborted,
+            "kept": done.kept,
+            "delete_markers": done.markers,
+        }
+    return values

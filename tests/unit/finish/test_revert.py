@@ -1,0 +1,207 @@
+"""Going back: our copies go and nothing else does, at any moment; after cleanup a plan leads back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import NotFound
+from engine.finish.deleting import Condition
+from engine.finish.revert import Outlook, Part, Revert, Reverted, outlook, part_of
+from engine.finish.way_back import way_back
+from engine.model import ObjectRef, Properties
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.record import Decision, Outcome, UploadRecord
+from engine.store import CreateUpload
+from tests.unit.finish.scene import Scene, scene
+
+SOURCE = "s3://bucket/data/raw/"
+TARGET = "s3://bucket/project/data/raw/"
+
+
+async def revert(s: Scene, condition: Condition = Condition.BATCH) -> Reverted:
+    return await Revert(s.store, s.ledger, s.deleter(condition), s.heard.append, 0).go(s.plan.routes)
+
+
+def listed(s: Scene, key: str) -> Decision:
+    there = s.store.objects["bucket", f"data/raw/{key}"]
+    return Decision(key, len(there.body), there.etag, there.modified, "STANDARD", "", State.PLANNED)
+
+
+async def test_the_copies_go_and_the_sources_stay(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=1_200) as s:
+        s.store.put(TARGET + "someone-elses.png")
+        await s.migrate()
+        report = await revert(s)
+        assert (report.removed, report.stayed) == (1_200, 0)
+        assert s.store.keys(TARGET) == ["someone-elses.png"]
+        assert len(s.store.keys(SOURCE)) == 1_200
+        assert set((await s.states()).values()) == {"planned"}
+        assert [item.closed_ms for item in await s.ledger.snapshots()] == [0]
+
+
+async def test_a_copy_whose_source_is_gone_or_changed_stays(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        s.store.remove(SOURCE + "00000.png")
+        s.store.put(SOURCE + "00001.png", b"changed")
+        report = await revert(s)
+        assert (report.removed, report.kept) == (1, {"source": 2})
+        assert s.store.keys(TARGET) == ["00000.png", "00001.png"]
+
+
+async def test_a_copy_that_someone_overwrote_stays(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        s.store.put(TARGET + "00001.png", b"better")
+        report = await revert(s)
+        assert (report.removed, report.kept) == (2, {"changed": 1})
+        assert s.store.keys(TARGET) == ["00001.png"]
+
+
+async def test_found_and_overwritten_targets_are_left_and_listed(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        found, over = listed(s, "00000.png"), listed(s, "00001.png")
+        for key in ("00000.png", "00001.png"):
+            s.store.put(TARGET + key, s.store.objects["bucket", f"data/raw/{key}"].body)
+        await s.ledger.decide(
+            "raw",
+            [
+                found._replace(state=State.COPIED, target_etag=found.source_etag, found=True, held=found.source_etag),
+                over._replace(held="what-was-there"),
+            ],
+        )
+        await s.ledger.conclude("raw", [Outcome("00001.png", State.COPIED, over.source_etag, method="copy")])
+        said = await outlook(s.ledger)
+        assert said.objects == {Part.FOUND: 1, Part.OVERWRITTEN: 1}
+        assert [item.key for item in said.left] == ["00000.png", "00001.png"]
+        assert (await revert(s)).removed == 0
+        assert s.store.keys(TARGET) == ["00000.png", "00001.png"]
+
+
+@pytest.mark.parametrize(("landed", "there"), [(b"image 0", []), (b"another", ["00000.png"]), (None, [])])
+async def test_a_copy_whose_outcome_was_lost_is_told_by_the_target(
+    tmp_path: Path, landed: bytes | None, there: list[str]
+) -> None:
+    async with scene(tmp_path, objects=1) as s:
+        await s.ledger.decide("raw", [listed(s, "00000.png")])
+        if landed is not None:
+            s.store.put(TARGET + "00000.png", landed)
+        report = await revert(s)
+        assert s.store.keys(TARGET) == there
+        assert report.kept == ({"unsure": 1} if there else {})
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+async def test_killed_in_the_middle_it_goes_on(tmp_path: Path, carried_out: bool) -> None:
+    class Killed(BaseException):
+        pass
+
+    async with scene(tmp_path, objects=20) as s:
+        await s.migrate()
+
+        def kill(operation: str, request: Any) -> None:
+            if operation == "DeleteObjects":
+                for key, _ in request.keys if carried_out else ():
+                    s.store.objects.pop(("bucket", key))
+                raise Killed
+
+        s.store.before = kill
+        with pytest.raises(Killed):
+            await revert(s)
+        s.store.before = lambda operation, request: None
+        await revert(s)
+        assert s.store.keys(TARGET) == []
+        assert len(s.store.keys(SOURCE)) == 20
+
+
+async def test_unfinished_uploads_are_aborted_and_a_vanished_one_is_no_trouble(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=2) as s:
+        for key in ("00000.png", "00001.png"):
+            await s.ledger.decide("raw", [listed(s, key)])
+            target = ObjectRef("bucket", f"project/data/raw/{key}")
+            upload = await s.store.create_upload(CreateUpload(target, Properties()))
+            intent = UploadRecord("raw", key, "bucket", target.key, "", "e", 7, "5", "", 1)
+            await s.ledger.intend_upload(intent)
+            await s.ledger.set_upload_id("raw", key, upload.upload_id)
+        s.store.fail["AbortMultipartUpload", "project/data/raw/00001.png"] = [
+            NotFound("gone", operation="AbortMultipartUpload", code="NoSuchUpload")
+        ]
+        report = await revert(s)
+        assert report.aborted == 2
+        assert len(s.store.uploads) == 1  # the one that was said to be gone
+        assert await s.ledger.open_uploads() == []
+
+
+async def test_once_a_source_is_deleted_only_a_plan_leads_back(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        assert not (await outlook(s.ledger)).cleaned_up
+        await s.delete()
+        found: Outlook = await outlook(s.ledger)
+        assert found.cleaned_up
+        assert found.objects == {Part.GONE: 3}
+
+
+async def test_every_state_has_its_part(tmp_path: Path) -> None:
+    async with scene(tmp_path) as s:
+        await s.migrate()
+        record = (await s.records())["00000.png"]
+    parts = {state: part_of(record._replace(state=state)) for state in State}
+    assert parts == {
+        State.PLANNED: Part.REMOVE,
+        State.COPYING: Part.REMOVE,
+        State.COPIED: Part.REMOVE,
+        State.VERIFIED: Part.REMOVE,
+        State.DELETING: Part.GONE,
+        State.DELETED: Part.GONE,
+        State.FAILED: Part.CHANGED,
+        State.DRIFTED: Part.CHANGED,
+        State.CONFLICT: Part.CHANGED,
+        State.ARCHIVED: Part.CHANGED,
+        State.DAMAGED: Part.CHANGED,
+    }
+    assert part_of(record._replace(state=State.FAILED, target_etag="")) is Part.NOTHING
+
+
+def test_the_way_back_is_a_plan_whose_routes_are_turned_round() -> None:
+    plan = Plan.parse(
+        """
+name = "moving it"
+[connection]
+region = "us-east-2"
+endpoint_url = "https://s3.example.com"
+[[routes]]
+name = "raw"
+from = "s3://one/data/raw/"
+to = "s3://two/project/ra w\\u007f/"
+exclude = ["*.tmp", "a[!b]*"]
+max_size = "1 GB"
+since = 2026-01-01
+[[routes]]
+name = "model"
+from = "s3://one/model.tar.gz"
+to = "s3://two/models/1.0"
+storage_class = "GLACIER_IR"
+[cleanup]
+hold = "36h"
+proof = "bytes"
+unconditional = true
+"""
+    )
+    text = way_back(plan)
+    back = Plan.parse(text)
+    assert back.name == "moving it-back"
+    assert [(route.source, route.target) for route in back.routes] == [
+        (route.target, route.source) for route in plan.routes
+    ]
+    assert back.routes[0].selection.exclude == ("*.tmp", "a[!b]*")
+    assert back.routes[0].selection.max_bytes == 10**9
+    assert "cannot be turned round" in text
+    assert back.connection == plan.connection
+    assert back.cleanup == plan.cleanup
+    again = Plan.parse(way_back(back))
+    assert [route.source for route in again.routes] == [route.source for route in plan.routes]
