@@ -78,6 +78,18 @@ class Notice(Event):
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceFound(Event):
+    """A place in a file names an old path: `becomes` is what it is changed to, empty where `why` it is left alone."""
+
+    event: ClassVar[str] = "reference"
+    file: str
+    line: int
+    written: str
+    becomes: str
+    why: str
+
+
 Listener = Callable[[Event], None]
 
 

@@ -1,0 +1,73 @@
+"""`rewrite`: what still names an old path; written and put back on request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from engine.api.assembly import Options, open_store
+from engine.api.opening import ledger_path, one_error, open_ledger
+from engine.errors import UsageError
+from engine.events import ReferenceFound, RunStarted
+from engine.finish import rewriting
+from engine.finish.replacing import RestoredFile
+from engine.finish.rewriting import Rewriting
+from engine.finish.scanning import Scan, Scanner
+from engine.plan.document import Plan
+
+
+class Act(StrEnum):
+    """What is to be done: nothing is written to any file by SHOW."""
+
+    SHOW = "show"
+    APPLY = "apply"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteResult:
+    """`scan` is what was found before anything was written, None for an undo."""
+
+    ledger: Path
+    scan: Scan | None = None
+    done: Rewriting | None = None
+    restored: list[RestoredFile] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """Places that name an old path after this."""
+        if self.scan is None:
+            return 0
+        written = set(self.done.written) if self.done is not None else set()
+        changed = sum(not item.why for file in self.scan.files if file.name in written for item in file.findings)
+        return self.scan.places - changed
+
+
+async def rewrite(
+    plan: Plan, options: Options | None = None, *, act: Act = Act.SHOW, include_moved: bool = False
+) -> RewriteResult:
+    """Look through what the plan's `[references]` name; with APPLY write what changes, with UNDO put all of it back.
+
+    Raises `UsageError` where the plan names nowhere to look, `LedgerError`, and `StoreError` of scope `run`."""
+    options = options or Options()
+    if not plan.references.locations and not plan.references.folders and act is not Act.UNDO:
+        raise UsageError(
+            "the plan names nowhere to look for old paths.",
+            advice='Add [references] with scan = ["pipelines/", "./notebooks/"] to the plan.',
+        )
+    async with one_error(), open_store(plan.connection, options) as opened:
+        path = ledger_path(plan, options)
+        async with await open_ledger(plan, path, opened, create=False) as ledger:
+            options.listener(RunStarted("rewrite", plan.name, str(path), opened.endpoint, True))
+            if act is Act.UNDO:
+                return RewriteResult(path, restored=await rewriting.undo(opened.store, ledger, plan))
+            scan = await Scanner(opened.store, ledger, plan, include_moved=include_moved).look()
+            for file in scan.files:
+                for item in file.findings:
+                    why = item.why or file.held_back
+                    options.listener(ReferenceFound(file.name, item.line, item.written, item.becomes, why))
+            if act is Act.SHOW:
+                await rewriting.note_shown(ledger, scan)
+                return RewriteResult(path, scan)
+            return RewriteResult(path, scan, await rewriting.apply(opened.store, ledger, plan, scan))

@@ -1,0 +1,53 @@
+"""`cartage rewrite FILE`: everything that still names an old path, shown, changed on request, and put back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.api import rewriting
+from engine.api.rewriting import Act
+from engine.cli.common import ASIDE, DONE, Invocation, Teller, fail, run, shared_flags
+from engine.errors import UsageError
+from engine.finish.replacing import Restored
+from engine.plan.document import Plan
+from engine.report.rewriting import rewrite_text, rewrite_values
+
+
+def chosen_act(apply: bool, undo: bool) -> Act:
+    """Raises `UsageError` for both at once."""
+    if apply and undo:
+        raise UsageError("--apply and --undo are two different things: give one of them.")
+    return Act.APPLY if apply else Act.UNDO if undo else Act.SHOW
+
+
+@click.command("rewrite", short_help="What still names the old paths; --apply changes it, --undo puts it back.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--apply", is_flag=True, help="Write the changes, each file only if nobody changed it since.")
+@click.option("--undo", is_flag=True, help="Put back what was there before.")
+@click.option(
+    "--include-moved", is_flag=True, help="Also in files that are moved themselves; they are then copied again."
+)
+@shared_flags
+def rewrite_command(invocation: Invocation, file: Path, apply: bool, undo: bool, include_moved: bool) -> None:
+    """Look through the files that [references] of the plan in FILE names, in S3 and on disk, for everything that names
+    a path that was moved, and show what it becomes. Only paths that the ledger knows to be at their target are
+    changed; what is not certain is listed with its line and left alone."""
+    plan = Plan.load(file)
+    teller = Teller(invocation, "rewrite")
+    try:
+        act = chosen_act(apply, undo)
+    except UsageError as error:
+        fail(error, "rewrite", teller)
+    result = run(
+        invocation,
+        "rewrite",
+        lambda options, _: rewriting.rewrite(plan, options, act=act, include_moved=include_moved),
+        teller=teller,
+    )
+    invocation.say(rewrite_text(result, str(file)))
+    kept_out = any(item.result not in (Restored.BACK, Restored.ALREADY) for item in result.restored)
+    code = ASIDE if kept_out or (result.done is not None and result.done.refused) else DONE
+    teller.summary("rewrite", code, rewrite_values(result))
+    raise SystemExit(code)

@@ -1,0 +1,92 @@
+"""What a references scan found and what became of it, as text for people and as values for `--json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.api.rewriting import RewriteResult
+from engine.finish.filetext import read_text
+from engine.finish.scanning import FileFound
+from engine.report.diff import unified_diff
+from engine.report.text import count_text, plural, safe
+
+SHOWN_A_FILE = 20
+
+
+def rewrite_text(result: RewriteResult, plan_file: str) -> str:
+    """The diff, then what is left alone and why, then what was done or is to be done."""
+    scan = result.scan
+    if scan is None:
+        lines = [f"{item.result.value}: {safe(item.name)}" for item in result.restored]
+        return "\n".join(lines or ["nothing was rewritten yet: there is nothing to put back"])
+    lines = [diff for file in scan.files if file.changes and (diff := file_diff(file))]
+    for file in scan.files:
+        lines += _left(file)
+    lines += [f"{safe(item.name)}: not looked into: {safe(item.why)}" for item in scan.unread]
+    changing = [file for file in scan.files if file.changes]
+    places = sum(not item.why for file in changing for item in file.findings)
+    lines.append("")
+    looked = f"looked through {plural(scan.looked, 'file')}, {count_text(scan.binary)} of them binary"
+    if result.done is None:
+        lines.append(f"{looked}: {plural(places, 'place')} in {plural(len(changing), 'file')} would be rewritten")
+        if changing:
+            lines.append(f"nothing was written; next: cartage rewrite {plan_file} --apply")
+    else:
+        lines += [f"not written: {safe(item.why)}" for item in result.done.refused]
+        lines.append(f"{looked}: {plural(len(result.done.written), 'file')} written")
+        if result.done.renewed:
+            lines.append(
+                f"{plural(len(result.done.renewed), 'moved object')} changed at the source: "
+                "run and verify the plan again, its proof is made anew"
+            )
+        if result.done.written:
+            lines.append(f"to put everything back: cartage rewrite {plan_file} --undo")
+    left = result.left if result.done is not None else scan.places - places
+    if left:
+        lines.append(
+            f"{plural(left, 'place')} {'names' if left == 1 else 'name'} old paths and {'is' if left == 1 else 'are'} "
+            f'left to you: change them, or cartage accept {plan_file} references --found {left} --because "…"'
+        )
+    return "\n".join(lines)
+
+
+def file_diff(file: FileFound) -> str:
+    """The change of one file."""
+    before, after = read_text(file.before), read_text(file.after)
+    if before is None or after is None:
+        return ""
+    return unified_diff(file.name, before.text, after.text)
+
+
+def _left(file: FileFound) -> list[str]:
+    left = [item for item in file.findings if item.why or file.held_back]
+    lines = [
+        f"{safe(file.name)}:{item.line}: {safe(item.written)}: left alone: {safe(item.why or file.held_back)}"
+        for item in left[:SHOWN_A_FILE]
+    ]
+    if len(left) > SHOWN_A_FILE:
+        lines.append(f"{safe(file.name)}: and {count_text(len(left) - SHOWN_A_FILE)} more places; --json has them all")
+    return lines
+
+
+def rewrite_values(result: RewriteResult) -> dict[str, Any]:
+    """The summary of a rewrite; the places themselves are events."""
+    scan, done = result.scan, result.done
+    values: dict[str, Any] = {"ledger": str(result.ledger)}
+    if scan is None:
+        return values | {"restored": [{"name": item.name, "result": item.result.value} for item in result.restored]}
+    values |= {
+        "looked": scan.looked,
+        "binary": scan.binary,
+        "places": scan.places,
+        "would_write": [file.name for file in scan.files if file.changes],
+        "unread": [{"name": item.name, "why": item.why} for item in scan.unread],
+    }
+    if done is not None:
+        values |= {
+            "written": done.written,
+            "refused": [{"name": item.name, "why": item.why} for item in done.refused],
+            "renewed": done.renewed,
+            "left": result.left,
+        }
+    return values
