@@ -300,20 +300,22 @@ def _listed_parts(upload: Upload, document: ElementTree.Element) -> list[int]:
         numbers.append(int(text))
     if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise S3Error("InvalidPartOrder", details=(("UploadId", upload.upload_id),))
-    for position, (number, item) in enumerate(zip(numbers, items, strict=True)):
+    for number, item in zip(numbers, items, strict=True):
         etag = (item.findtext("ETag") or "").strip().strip('"')
         piece = upload.parts.get(number)
         if piece is None or piece.etag != etag:
             raise _invalid_part(upload, number, etag)
         _check_part_checksum(upload, number, piece, item)
-        if piece.size < SMALLEST_PART_BYTES and position < len(items) - 1:
+    for number in numbers[:-1]:
+        piece = upload.parts[number]
+        if piece.size < SMALLEST_PART_BYTES:
             raise S3Error(
                 "EntityTooSmall",
                 details=(
                     ("ProposedSize", str(piece.size)),
                     ("MinSizeAllowed", str(SMALLEST_PART_BYTES)),
                     ("PartNumber", str(number)),
-                    ("ETag", etag),
+                    ("ETag", piece.etag),
                 ),
             )
     return numbers
