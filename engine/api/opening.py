@@ -21,6 +21,11 @@ class StopSignal:
         self.requested = False
         self._listeners: list[Callable[[], None]] = []
 
+    @property
+    def heard(self) -> bool:
+        """Whether anyone listens: a request would end something gently."""
+        return bool(self._listeners)
+
     def request(self) -> None:
         self.requested = True
         for listener in self._listeners:

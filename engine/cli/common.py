@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ import click
 
 from engine.api.assembly import Options, StoreKind
 from engine.api.opening import StopSignal
+from engine.cli.ending import error_values, explain
 from engine.errors import EngineError, StoreError
 from engine.events import Event, ignore
 from engine.report.bar import ProgressBar
@@ -86,7 +88,13 @@ def shared_flags(command: Command) -> Command:
         if store is not None:
             options = replace(options, store=store)
         draw = sys.stderr.isatty() and not as_json if progress is None else progress
-        return command(invocation=Invocation(options, as_json, quiet, draw and not quiet), **rest)
+        invocation = Invocation(options, as_json, quiet, draw and not quiet)
+        try:
+            return command(invocation=invocation, **rest)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            end(error, str(click.get_current_context().info_name), as_json=as_json)
 
     return with_flags
 
@@ -149,9 +157,10 @@ def run(
     *,
     teller: Teller | None = None,
 ) -> Result:
-    """Run `work` on an event loop, with two Ctrl-C: the first ends gently, the second at once.
+    """Run `work` on an event loop, with two Ctrl-C: the first ends gently, the second at once. Work that does not
+    listen to `StopSignal` has nothing to end gently, and ends at the first.
 
-    Ends the process with the documented exit code where the engine raises."""
+    What the work raises comes out as it is, for `shared_flags` to end the process with."""
     teller = teller or Teller(invocation, command)
     stop = StopSignal()
     options = replace(invocation.options, listener=teller.listener)
@@ -162,69 +171,67 @@ def run(
             group.start_soon(_watch_signals, stop, group.cancel_scope, invocation)
             results.append(await work(options, stop))
             group.cancel_scope.cancel()
-        return results  # empty where the second Ctrl-C cancelled the work
+        return results  # empty where a signal cancelled the work
 
     try:
         results = anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
-        if results:
-            return results[0]
-        _say_interrupted(teller, command)
-        raise SystemExit(INTERRUPTED)
-    except EngineError as error:
-        teller.close()
-        fail(error, command, teller)
-    except BaseExceptionGroup as group:
-        teller.close()
-        found = next((item for item in _flat(group) if isinstance(item, EngineError)), None)
-        if found is None:
-            raise
-        fail(found, command, teller)
     except KeyboardInterrupt:
-        _say_interrupted(teller, command)
-        raise SystemExit(INTERRUPTED) from None
+        results = []
     finally:
         teller.close()
+    if results:
+        return results[0]
+    click.echo("interrupted: run the same command again to resume", err=True)
+    teller.summary(command, INTERRUPTED, {"interrupted": True})
+    raise SystemExit(INTERRUPTED)
 
 
 def fail(error: EngineError, command: str, teller: Teller | None = None) -> NoReturn:
     """Say what went wrong and what to do, and end with the error's exit code."""
-    click.echo(f"cartage {command}: {_sentence(error)}", err=True)
-    if error.advice:
-        click.echo(f"  {error.advice}", err=True)
     if teller is not None:
-        code = getattr(error, "code", "") or type(error).__name__
-        teller.summary(command, error.exit_code, {"error": code, "message": error.message, "advice": error.advice})
+        teller.close()
+    click.echo(f"cartage {command}: {_sentence(error)}" if command else f"cartage: {_sentence(error)}", err=True)
+    if error.advice:
+        click.echo(f"  {safe(error.advice)}", err=True)
+    if teller is not None:
+        teller.summary(command, error.exit_code, error_values(error))
     raise SystemExit(error.exit_code)
+
+
+def end(error: BaseException, command: str, *, as_json: bool) -> NoReturn:
+    """`fail` for whatever was raised."""
+    known = explain(error)
+    if known is None:
+        leave_pipe()
+    options = Options()
+    fail(known, command, Teller(Invocation(options, as_json, quiet=True, progress=False), command))
+
+
+def leave_pipe() -> NoReturn:
+    """End after the reader of stdout has gone: nobody is left to be told."""
+    # Else the interpreter would flush what is left, and complain (Python's notes on SIGPIPE).
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(FATAL)
 
 
 def _sentence(error: EngineError) -> str:
     if not isinstance(error, StoreError):
         return "\n".join(safe(line) for line in error.message.split("\n"))
-    request = f" (request id {error.request_id})" if error.request_id else ""
+    request = f" (request id {safe(error.request_id)})" if error.request_id else ""
     return safe(str(error)) + request
 
 
-def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
-
-
 async def _watch_signals(stop: StopSignal, scope: anyio.CancelScope, invocation: Invocation) -> None:
+    if os.name == "nt":  # pragma: no cover
+        return  # asyncio has no signals there: Ctrl-C cancels the work
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
-            if stop.requested:
+            if stop.requested or not stop.heard:
                 scope.cancel()
                 return
             stop.request()
             if not invocation.quiet and not invocation.json:
                 click.echo("\nstopping: finishing what is in flight (again to leave at once)", err=True)
-
-
-def _say_interrupted(teller: Teller, command: str) -> None:
-    click.echo("interrupted: run the same command again to resume", err=True)
-    teller.summary(command, INTERRUPTED, {"interrupted": True})
 
 
 def _has_uvloop() -> bool:
