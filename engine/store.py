@@ -8,9 +8,9 @@ are decorators (`StoreDecorator`), put on in `engine.api` alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from engine.model import (
     Checksum,
@@ -216,7 +216,9 @@ class ObjectStore(Protocol):
 
 
 class StoreDecorator(ABC):
-    """An `ObjectStore` around another: a subclass says in `_call` what happens around every request."""
+    """An `ObjectStore` around another: a subclass says in `_call` what happens around every request.
+
+    The methods are plain functions that give `_call`'s coroutine: one coroutine a layer and request is enough."""
 
     def __init__(self, inner: ObjectStore) -> None:
         self._inner = inner
@@ -225,53 +227,53 @@ class StoreDecorator(ABC):
     async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
         """Carry out `method(request)`; `operation` is the S3 action's name."""
 
-    async def list_page(self, request: ListPage) -> Page:
-        return await self._call("ListObjectsV2", self._inner.list_page, request)
+    def list_page(self, request: ListPage) -> Coroutine[Any, Any, Page]:
+        return self._call("ListObjectsV2", self._inner.list_page, request)
 
-    async def head_object(self, request: HeadObject) -> ObjectHead:
-        return await self._call("HeadObject", self._inner.head_object, request)
+    def head_object(self, request: HeadObject) -> Coroutine[Any, Any, ObjectHead]:
+        return self._call("HeadObject", self._inner.head_object, request)
 
-    async def copy_object(self, request: CopyObject) -> CopyResult:
-        return await self._call("CopyObject", self._inner.copy_object, request)
+    def copy_object(self, request: CopyObject) -> Coroutine[Any, Any, CopyResult]:
+        return self._call("CopyObject", self._inner.copy_object, request)
 
-    async def create_upload(self, request: CreateUpload) -> UploadRef:
-        return await self._call("CreateMultipartUpload", self._inner.create_upload, request)
+    def create_upload(self, request: CreateUpload) -> Coroutine[Any, Any, UploadRef]:
+        return self._call("CreateMultipartUpload", self._inner.create_upload, request)
 
-    async def copy_part(self, request: CopyPart) -> UploadedPart:
-        return await self._call("UploadPartCopy", self._inner.copy_part, request)
+    def copy_part(self, request: CopyPart) -> Coroutine[Any, Any, UploadedPart]:
+        return self._call("UploadPartCopy", self._inner.copy_part, request)
 
-    async def upload_part(self, request: UploadPart) -> UploadedPart:
-        return await self._call("UploadPart", self._inner.upload_part, request)
+    def upload_part(self, request: UploadPart) -> Coroutine[Any, Any, UploadedPart]:
+        return self._call("UploadPart", self._inner.upload_part, request)
 
-    async def complete_upload(self, request: CompleteUpload) -> CopyResult:
-        return await self._call("CompleteMultipartUpload", self._inner.complete_upload, request)
+    def complete_upload(self, request: CompleteUpload) -> Coroutine[Any, Any, CopyResult]:
+        return self._call("CompleteMultipartUpload", self._inner.complete_upload, request)
 
-    async def abort_upload(self, request: UploadRef) -> None:
-        return await self._call("AbortMultipartUpload", self._inner.abort_upload, request)
+    def abort_upload(self, request: UploadRef) -> Coroutine[Any, Any, None]:
+        return self._call("AbortMultipartUpload", self._inner.abort_upload, request)
 
-    async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
-        return await self._call("ListParts", self._inner.list_parts, request)
+    def list_parts(self, request: UploadRef) -> Coroutine[Any, Any, list[UploadedPart]]:
+        return self._call("ListParts", self._inner.list_parts, request)
 
-    async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
-        return await self._call("ListMultipartUploads", self._inner.list_uploads, request)
+    def list_uploads(self, request: ListUploads) -> Coroutine[Any, Any, list[UploadInfo]]:
+        return self._call("ListMultipartUploads", self._inner.list_uploads, request)
 
-    async def get_range(self, request: GetRange) -> Body:
-        return await self._call("GetObject", self._inner.get_range, request)
+    def get_range(self, request: GetRange) -> Coroutine[Any, Any, Body]:
+        return self._call("GetObject", self._inner.get_range, request)
 
-    async def put_object(self, request: PutObject) -> CopyResult:
-        return await self._call("PutObject", self._inner.put_object, request)
+    def put_object(self, request: PutObject) -> Coroutine[Any, Any, CopyResult]:
+        return self._call("PutObject", self._inner.put_object, request)
 
-    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
-        return await self._call("GetObjectTagging", self._inner.get_tags, request)
+    def get_tags(self, request: ObjectRef) -> Coroutine[Any, Any, tuple[tuple[str, str], ...]]:
+        return self._call("GetObjectTagging", self._inner.get_tags, request)
 
-    async def put_tags(self, request: PutTags) -> None:
-        return await self._call("PutObjectTagging", self._inner.put_tags, request)
+    def put_tags(self, request: PutTags) -> Coroutine[Any, Any, None]:
+        return self._call("PutObjectTagging", self._inner.put_tags, request)
 
-    async def delete_object(self, request: DeleteObject) -> None:
-        return await self._call("DeleteObject", self._inner.delete_object, request)
+    def delete_object(self, request: DeleteObject) -> Coroutine[Any, Any, None]:
+        return self._call("DeleteObject", self._inner.delete_object, request)
 
-    async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
-        return await self._call("DeleteObjects", self._inner.delete_objects, request)
+    def delete_objects(self, request: DeleteObjects) -> Coroutine[Any, Any, DeleteReport]:
+        return self._call("DeleteObjects", self._inner.delete_objects, request)
 
-    async def bucket_facts(self, request: str) -> BucketFacts:
-        return await self._call("GetBucketLocation", self._inner.bucket_facts, request)
+    def bucket_facts(self, request: str) -> Coroutine[Any, Any, BucketFacts]:
+        return self._call("GetBucketLocation", self._inner.bucket_facts, request)

@@ -90,6 +90,8 @@ class Route:
     line: int = field(default=0, compare=False)
     selects_all: bool = field(init=False, repr=False, compare=False)
     maps_any_key: bool = field(init=False, repr=False, compare=False)
+    plain_properties: bool = field(init=False, repr=False, compare=False)
+    """Whether one CopyObject does right by every property, but the storage class, with nothing asked of it."""
     _cut: int = field(init=False, repr=False, compare=False)
     _grows_bytes: int = field(init=False, repr=False, compare=False)
     _source_key: str = field(init=False, repr=False, compare=False)
@@ -100,6 +102,8 @@ class Route:
         grows = key_bytes(self.target.key) - key_bytes(self.source.key)
         object.__setattr__(self, "selects_all", self.selection.is_everything)
         object.__setattr__(self, "maps_any_key", grows <= 0 or not self.source.is_prefix)
+        plain = self.set_tags is None and self.properties.tags is Keep.PRESERVE and not self.rewrites_headers
+        object.__setattr__(self, "plain_properties", plain)
         object.__setattr__(self, "_cut", len(self.source.key))
         object.__setattr__(self, "_grows_bytes", grows)
         object.__setattr__(self, "_source_key", self.source.key)
@@ -159,8 +163,3 @@ class Route:
             or rules.website_redirect is not Keep.DROP
             or rules.lock is not Keep.DROP
         )
-
-    @property
-    def plain_properties(self) -> bool:
-        """Whether one CopyObject does right by every property, but the storage class, with nothing asked of it."""
-        return self.set_tags is None and self.properties.tags is Keep.PRESERVE and not self.rewrites_headers

@@ -98,7 +98,19 @@ class Copier:
             if head is None or head.etag != task.source.etag:
                 return drifted(task, head.etag if head else "", requests=requests)
             checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
-        request = await self._request(task, checksums)
+        properties, tags = None, None
+        if not task.route.plain_properties:
+            properties, tags = await copy_directives(self._store, task.route, task.source, task.source_ref)
+        request = CopyObject(
+            task.source_ref,
+            task.target_ref,
+            task.source.etag or None,
+            task.target_condition if self._settings.conditional_writes else None,
+            task.route.storage_class_for(task.source),
+            checksums[0].algorithm if checksums else "",
+            properties,
+            tags,
+        )
         for attempt in range(ATTEMPTS):
             try:
                 result = await self._store.copy_object(request)
@@ -127,22 +139,6 @@ class Copier:
                 raise
             return await self._judge(task, method, result, checksums, requests + 2 * attempt)
         return conflicting(task, "", "the target came and went while it was being copied", requests=requests)
-
-    async def _request(self, task: CopyTask, checksums: Sequence[Checksum]) -> CopyObject:
-        ref = task.source_ref
-        properties, tags = None, None
-        if not task.route.plain_properties:
-            properties, tags = await copy_directives(self._store, task.route, task.source, ref)
-        return CopyObject(
-            ref,
-            task.target_ref,
-            task.source.etag or None,
-            task.target_condition if self._settings.conditional_writes else None,
-            task.route.storage_class_for(task.source),
-            checksums[0].algorithm if checksums else "",
-            properties,
-            tags,
-        )
 
     async def _judge(
         self, task: CopyTask, method: Method, result: CopyResult, checksums: Sequence[Checksum], requests: int

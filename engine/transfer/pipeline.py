@@ -22,6 +22,7 @@ from engine.model import Overwrite
 from engine.plan.decide import Action, Choice, decide
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
+from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.record import Entry, Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.store import ObjectStore
@@ -275,6 +276,9 @@ class Run:
 def _refuse_unmappable(route: Route, rows: list[Joined]) -> None:
     """A target key that S3 could not hold stops the run loudly, before anything of its page is decided."""
     if route.maps_any_key:
+        return
+    longest = max((len(row.key) for row in rows), default=0)
+    if len(route.target.key) + longest <= MAX_KEY_BYTES // 4:  # a character is four bytes at most
         return
     problems = [
         f'route "{route.name}": {problem}'

@@ -46,6 +46,8 @@ class Method(StrEnum):
 def method_for(source: ListedObject) -> Method:
     """Choose by size, form of ETag and what the listing says of checksums (docs/design.md, "How one object is
     copied")."""
+    if "-" not in source.etag and source.size <= MAX_COPY_BYTES:
+        return Method.COPY
     full_object = source.checksum.endswith(":FULL_OBJECT")
     multipart = parts_of(source.etag) > 0
     if source.size > MAX_COPY_BYTES:

@@ -6,6 +6,7 @@ the next one comes from, so that neither lane starves: while both hold work, par
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, NamedTuple, TypeVar
@@ -36,7 +37,8 @@ class WorkQueue(Generic[Job]):
         self._parts: deque[PartJob] = deque()
         self._objects_running = 0
         self._parts_running = 0
-        self._idle: deque[anyio.Event] = deque()
+        # Futures rather than events: an idle worker waits once for each object.
+        self._idle: deque[asyncio.Future[None]] = deque()
         self._room: deque[anyio.Event] = deque()
         self._closed = False
         self.stopping = False
@@ -94,16 +96,16 @@ class WorkQueue(Generic[Job]):
                 return job
             if self._closed and not self._objects_running:
                 return None  # while an object runs it may still become an upload, whose parts want every worker
-            event = anyio.Event()
-            self._idle.append(event)
+            woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(woken)
             try:
-                await event.wait()
+                await woken
             except BaseException:
                 # Cancelled after it was woken: the next one takes the job it was woken for.
-                if event.is_set():
+                if woken.done() and not woken.cancelled():
                     self._wake(1)
-                else:
-                    self._idle.remove(event)
+                elif woken in self._idle:
+                    self._idle.remove(woken)
                 raise
 
     def part_done(self) -> None:
@@ -115,5 +117,8 @@ class WorkQueue(Generic[Job]):
             self._wake(len(self._idle))
 
     def _wake(self, count: int) -> None:
-        for _ in range(min(count, len(self._idle))):
-            self._idle.popleft().set()
+        while count > 0 and self._idle:
+            woken = self._idle.popleft()
+            if not woken.done():  # else cancelled while it waited
+                woken.set_result(None)
+                count -= 1
