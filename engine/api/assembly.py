@@ -39,7 +39,7 @@ class Options:
     endpoint_url: str | None = None
     region: str | None = None
     profile: str | None = None
-    store: StoreKind = "boto"
+    store: StoreKind = "wire"
     concurrency: int | None = None
     max_rps: float | None = None
     give_up_after_s: float = 300.0

@@ -14,8 +14,10 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from typing import NamedTuple
 
 import pytest
+import pytest_asyncio
 
 from engine.plan.document import Connection
 from engine.plan.locations import parse_location
@@ -35,6 +37,13 @@ SERVERS = [
     *(["named"] if NAMED else []),
 ]
 PLANES = ["wire", "boto"]
+
+
+class Opened(NamedTuple):
+    """The stores that all tests of one server share."""
+
+    stack: AsyncExitStack
+    stores: dict[str, ObjectStore]
 
 
 @pytest.fixture(scope="session", params=SERVERS)
@@ -61,21 +70,43 @@ def _named_ground() -> Iterator[Ground]:
             client.delete_object(Bucket=where.bucket, Key=item["Key"])
 
 
-@pytest.fixture(params=PLANES)
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def opened(ground: Ground) -> AsyncIterator[Opened]:
+    """The stores of one server, opened at first use: making a botocore client takes as long as twenty tests."""
+    async with AsyncExitStack() as stack:
+        yield Opened(stack, {})
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=PLANES)
 async def contract(
-    request: pytest.FixtureRequest, ground: Ground, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, ground: Ground, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Contract]:
+    plane: str = request.param
+    for name, value in ground.env().items():
+        monkeypatch.setenv(name, value)
+    if plane not in opened.stores:
+        opened.stores[plane] = await open_plane(opened.stack, plane)
     async with AsyncExitStack() as stack:
 
         async def open_store(**environment: str) -> ObjectStore:
-            """A store with this much of the environment otherwise."""
-            for name, value in (ground.env() | environment).items():
+            """A store of its own, with this much of the environment otherwise."""
+            for name, value in environment.items():
                 monkeypatch.setenv(name, value)
-            session = await stack.enter_async_context(Session(Connection()))
-            if request.param == "boto":
-                return BotoStore(session)
-            return await stack.enter_async_context(WireStore(session))
+            return await open_plane(stack, plane)
 
-        store = await open_store()
         prefix = f"{ground.folder}{uuid.uuid4().hex[:8]}/"
-        yield Contract(store, request.param, ground, prefix, open_store)
+        yield Contract(opened.stores[plane], plane, ground, prefix, open_store)
+
+
+async def open_plane(stack: AsyncExitStack, plane: str) -> ObjectStore:
+    session = await stack.enter_async_context(Session(Connection()))
+    if plane == "boto":
+        return BotoStore(session)
+    return await stack.enter_async_context(WireStore(session))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Stores belong to one event loop.
+    for item in items:
+        if "contract" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

@@ -24,6 +24,7 @@ ETAG = hashlib.md5(BODY).hexdigest()
 HALVES = [BODY[:PART], BODY[PART:]]
 PART_ETAGS = [hashlib.md5(half).hexdigest() for half in HALVES]
 WHOLE_ETAG = hashlib.md5(b"".join(bytes.fromhex(etag) for etag in PART_ETAGS)).hexdigest() + "-2"
+CRC = crc.to_base64("CRC64NVME", crc.crc("CRC64NVME", BODY))
 NOT_FOUND = "NotFound NoSuchUpload object"
 
 
@@ -208,11 +209,10 @@ async def test_complete_leaves_a_target_that_is_there(contract: Contract) -> Non
 
 async def test_a_checksum_of_the_whole_is_demanded_and_kept(contract: Contract) -> None:
     store, source = contract.store, await contract.put("source", BODY)
-    value = crc.to_base64("CRC64NVME", crc.crc("CRC64NVME", BODY))
     for good in (False, True):
         upload = await begin(contract, f"target {good}", checksum_algorithm="CRC64NVME", checksum_type="FULL_OBJECT")
         parts = tuple(await copy_both(contract, upload, source))
-        checksum = Checksum("CRC64NVME", "FULL_OBJECT", value if good else crc.to_base64("CRC64NVME", 5))
+        checksum = Checksum("CRC64NVME", "FULL_OBJECT", CRC if good else crc.to_base64("CRC64NVME", 5))
         observed = await outcome(
             store.complete_upload(CompleteUpload(upload, parts, size=len(BODY), checksum=checksum))
         )
@@ -226,9 +226,8 @@ async def test_a_checksum_of_the_whole_is_demanded_and_kept(contract: Contract) 
 
 async def test_complete_refuses_another_size_than_it_was_told(contract: Contract) -> None:
     store, source = contract.store, await contract.put("source", BODY)
-    value = crc.to_base64("CRC64NVME", crc.crc("CRC64NVME", BODY))
     upload = await begin(contract, "target", checksum_algorithm="CRC64NVME", checksum_type="FULL_OBJECT")
     parts = tuple(await copy_both(contract, upload, source))
-    checksum = Checksum("CRC64NVME", "FULL_OBJECT", value)
+    checksum = Checksum("CRC64NVME", "FULL_OBJECT", CRC)
     observed = await outcome(store.complete_upload(CompleteUpload(upload, parts, size=5, checksum=checksum)))
     contract.holds("Complete with another MpuObjectSize", observed, "Rejected")
