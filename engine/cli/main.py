@@ -20,9 +20,12 @@ VERBS: dict[str, str] = {
     "accept": "accept",
     "export": "export",
     "fingerprint": "fingerprint",
+    "manifest": "manifest",
     "rewrite": "rewrite",
     "cleanup": "cleanup",
     "revert": "revert",
+    "ls": "ls",
+    "delete": "delete",
     "sandbox": "sandbox",
 }
 """Each command and the module of `engine.cli` that holds it, imported only when it is used."""
