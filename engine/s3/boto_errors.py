@@ -38,6 +38,8 @@ def translate(operation: str, ref: str, endpoint: str, error: Exception) -> Stor
         return _from_connection(endpoint, about, _inner(error))
     if isinstance(error, boto.HTTPClientError) and isinstance(_inner(error), (aiohttp.InvalidURL, UnicodeError)):
         return unreachable(endpoint, "it is not a URL that can be used", operation, "InvalidEndpoint")
+    if isinstance(error, boto.EndpointProviderError):
+        return unreachable(endpoint, "it is not a URL that can be used", operation, "InvalidEndpoint")
     if isinstance(error, ResponseParserError):
         return Ambiguous("the answer cannot be read", **about | {"code": "UnreadableAnswer"})
     if isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError, boto.ChecksumError)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -74,7 +75,8 @@ class Address(NamedTuple):
 
 
 class Session:
-    """Opened with `async with`. `connection` is the plan's, with the flags over it."""
+    """Opened with `async with`, which raises `UsageError` for an endpoint that is no URL. `connection` is the plan's,
+    with the flags over it."""
 
     def __init__(self, connection: Connection, *, max_connections: int = 128) -> None:
         self.connection = connection
@@ -86,6 +88,11 @@ class Session:
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
+        named = self._named_endpoint()
+        if named and not _is_url(named):
+            raise UsageError(
+                f"the endpoint {named!r} is not a URL.", advice="Give it as https://host, or http://host:port."
+            )
         await self._stack.__aenter__()
         return self
 
@@ -252,9 +259,15 @@ class Session:
         if self.path_style and named.scheme in ("http", "https") and named.hostname and _PLAIN_BUCKET(bucket):
             # All that botocore would make of it: a test holds the two together.
             return Address(f"{named.scheme}://{_without_default_port(named)}", f"{named.path}/{bucket}/", region)
-        client = await self.client(region)
-        # A URL made for a key of one letter shows what comes before every key; nothing is sent.
-        url = urlsplit(await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
+        try:
+            client = await self.client(region)
+            # A URL made for a key of one letter shows what comes before every key; nothing is sent.
+            url = urlsplit(await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
+        except Exception as error:
+            known = translate("Connect", f"s3://{bucket}/", self.endpoint, error)
+            if known is None or known is error:
+                raise
+            raise known from error
         return Address(f"{url.scheme}://{url.netloc}", url.path.removesuffix("k"), region)
 
     async def client(self, region: str = "") -> Any:
@@ -356,3 +369,13 @@ def _has_config(connection: Connection) -> bool:
     """Whether there is an AWS configuration file at all: without one boto need not be asked."""
     named = os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")
     return bool(connection.profile or os.environ.get("AWS_PROFILE")) or Path(named).expanduser().is_file()
+
+
+def _is_url(text: str) -> bool:
+    """Whether an endpoint can be asked at all."""
+    try:
+        url = urlsplit(text)
+        port_is_one = url.port is None or url.port > 0
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.hostname) and port_is_one and not re.search(r"\s", text)

@@ -57,6 +57,23 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """CopyObject's success, of an empty object."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> bytes:
+        return (
+            b'<?xml version="1.0" encoding="UTF-8"?>\n'
+            b'<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            b"<LastModified>2026-01-31T10:00:00.000Z</LastModified>"
+            b"<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag></CopyObjectResult>"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A request, as far as an answer depends on it."""
 
@@ -69,7 +86,7 @@ class Asked:
         return self.query.get("prefix", "")
 
 
-Answer = Refusal | Listing
+Answer = Refusal | Listing | Copied
 
 
 class Canned:
@@ -80,8 +97,13 @@ class Canned:
         self.asked: list[Asked] = []
 
     @property
+    def copies(self) -> list[Asked]:
+        return [item for item in self.asked if item.method == "PUT"]
+
+    @property
     def writes(self) -> list[Asked]:
-        return [item for item in self.asked if item.method in ("PUT", "POST", "DELETE")]
+        """What would change a bucket; a POST to "/" only asks STS who one is."""
+        return [item for item in self.asked if item.method in ("PUT", "POST", "DELETE") and item.path != "/"]
 
 
 @contextmanager
