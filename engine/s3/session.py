@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType

@@ -198,7 +198,7 @@ def test_objects_that_may_not_be_read_are_set_aside_and_the_others_are_copied(te
     assert "failed: raw: b: " in ended.err
     assert "not done: 1 failed" in ended.out
     assert told.summary["aside"] == {"failed": 1}
-    assert [line for line in told.lines if line["event"] == "object"][0]["key"] == "b"
+    assert next(line for line in told.lines if line["event"] == "object")["key"] == "b"
     assert listed.out.startswith("failed  raw  b  AccessDenied: ")
 
 
