@@ -90,6 +90,32 @@ class ReferenceFound(Event):
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectListed(Event):
+    """One object of `cartage ls`. `key` is whole; `modified` as S3 says it."""
+
+    event: ClassVar[str] = "listed"
+    key: str
+    size: int
+    etag: str
+    modified: str
+    storage_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixSummed(Event):
+    """Everything under one first-level prefix of `cartage ls` and `cartage delete`, empty for what lies directly there.
+    Without `--summarize` only the prefix is known, and the figures are None. `classes` are objects by storage class."""
+
+    event: ClassVar[str] = "prefix"
+    prefix: str
+    objects: int | None = None
+    bytes: int | None = None
+    classes: dict[str, int] | None = None
+    oldest: str = ""
+    newest: str = ""
+
+
 Listener = Callable[[Event], None]
 
 

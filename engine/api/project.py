@@ -1,0 +1,175 @@
+"""`ls` and `delete`: a whole project looked at, and deleted cleanly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.api.assembly import OpenStore, Options, now_ms, open_store
+from engine.api.finishing import Consent
+from engine.api.opening import StopSignal, one_error
+from engine.errors import GateClosed, UsageError
+from engine.events import Listener, RunStarted
+from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
+from engine.finish.deletion_list import DeletionList, Row
+from engine.finish.holding import dating_clock, server_ms
+from engine.finish.project import Summary, list_level, list_objects, summarize
+from engine.finish.project_deletion import OPEN, Deletion, ProjectDeletion, summary_of, take_snapshot
+from engine.model import Location
+from engine.plan.document import Connection
+from engine.plan.sizes import duration_text
+from engine.store import BucketFacts
+from engine.transfer.honours import Honours, try_out
+
+
+async def ls(
+    location: Location, options: Options | None = None, *, tell: Listener, recursive: bool = False, sums: bool = False
+) -> Summary | None:
+    """Tell what lies under a location: its first level, or (`recursive`) every object. With `sums` the figures by
+    first-level prefix are given; alone they are read by many ranges at once, and no object is told.
+
+    Raises what the listing raises."""
+    options = options or Options()
+    async with one_error(), open_store(Connection(), options) as opened:
+        if sums and not recursive:
+            return await summarize(opened.store, location, options.listener)
+        if recursive:
+            summary = Summary(len(location.key))
+            await list_objects(opened.store, location, tell, summary)
+            return summary
+        if not await list_level(opened.store, location, tell) and not location.is_prefix:
+            raise _no_such_key(location)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """A snapshot, and what a deletion of it came to (None: nothing was deleted). `summary` is of what the snapshot
+    still holds, `deleted_before` what earlier runs deleted of it. `closed` says why nothing may be deleted now."""
+
+    path: Path
+    summary: Summary
+    taken_ms: int
+    fresh: bool
+    deleted_before: int
+    closed: list[str] = field(default_factory=list)
+    deletion: Deletion | None = None
+
+
+def list_path(location: Location, options: Options) -> Path:
+    """Where the snapshot of a deletion is kept: in the working folder, named after the location."""
+    if options.ledger is not None:
+        return options.ledger
+    digest = hashlib.sha256(str(location).encode()).hexdigest()[:8]
+    words = "".join(char if char.isalnum() and char.isascii() else "-" for char in f"{location.bucket}-{location.key}")
+    return Path(f"delete-{words.strip('-')[:60]}-{digest}.deletion")
+
+
+async def delete(
+    location: Location,
+    options: Options | None = None,
+    *,
+    consent: Consent | None = None,
+    hold_s: int = 0,
+    again: bool = False,
+    confirmed: bool = False,
+    stop: StopSignal | None = None,
+) -> DeleteResult:
+    """Take a snapshot of everything under the location, or take up the one there is (`again` takes a new one); with
+    `confirmed`, and the hold over, delete exactly its keys. Safe to repeat, and to kill at any moment.
+
+    Raises `GateClosed` where a deletion was asked for and may not be done."""
+    options, consent = options or Options(), consent or Consent()
+    async with one_error(), open_store(Connection(), options) as opened:
+        facts = await opened.store.bucket_facts(location.bucket)
+        path = list_path(location, options)
+        async with await DeletionList.open(path, str(location), opened.endpoint) as listed:
+            options.listener(RunStarted("delete", str(location), str(path), opened.endpoint, not again))
+            result = await _snapshot(opened, location, listed, facts, options, again=again, confirmed=confirmed)
+            result.closed.extend(_closed(result, facts, hold_s, consent))
+            if not confirmed or not result.summary.total.objects:
+                return result
+            if result.closed:
+                raise GateClosed(result.closed)
+            honours = await _honours(opened, listed, location)
+            condition = condition_for(honours, unconditional=consent.unconditional)
+            if condition is None:
+                raise GateClosed([NO_CONDITION])
+            work = ProjectDeletion(
+                opened.store,
+                listed,
+                Deleter(opened.store, condition),
+                options.listener,
+                markers_accepted=consent.delete_markers,
+            )
+            if stop is not None:
+                stop.listen(work.stop)
+            result.closed.clear()
+            done = await work.go(location)
+            return DeleteResult(path, result.summary, result.taken_ms, result.fresh, result.deleted_before, [], done)
+
+
+async def _snapshot(
+    opened: OpenStore,
+    location: Location,
+    listed: DeletionList,
+    facts: BucketFacts,
+    options: Options,
+    *,
+    again: bool,
+    confirmed: bool,
+) -> DeleteResult:
+    """The snapshot that there is, or a new one. One that was deleted to its end is not followed by another unseen:
+    what was confirmed is that one, and what arrived since is not in it."""
+    taken_ms = await listed.taken_ms()
+    counts = await listed.counts()
+    finished = not any(count.state in OPEN for count in counts)
+    if taken_ms is not None and not again and (not finished or (confirmed and counts)):
+        before = sum(count.objects for count in counts if count.state is Row.DELETED)
+        return DeleteResult(listed.path, await summary_of(listed, location), taken_ms, False, before)
+    clock = dating_clock(facts.date) or now_ms
+    taken_ms = clock()
+    summary = await take_snapshot(opened.store, location, listed, taken_ms, options.listener)
+    if not summary.total.objects and not location.is_prefix:
+        raise _no_such_key(location)
+    return DeleteResult(listed.path, summary, taken_ms, True, 0)
+
+
+def _no_such_key(location: Location) -> UsageError:
+    return UsageError(
+        f"there is no object with exactly the key {location}.", advice="A trailing slash means everything under it."
+    )
+
+
+def _closed(result: DeleteResult, facts: BucketFacts, hold_s: int, consent: Consent) -> list[str]:
+    """Why the snapshot may not be deleted now, a sentence each."""
+    reasons = []
+    if hold_s:
+        now = server_ms(facts.date)
+        if now is None:
+            reasons.append("the server sends no date, so that nobody can say whether the hold has passed")
+        elif (left_s := -(-(result.taken_ms + hold_s * 1000 - now) // 1000)) > 0:
+            reasons.append(
+                f"the hold of {duration_text(hold_s)} ends in {duration_text(left_s)}, by the server's clock"
+            )
+    if facts.versioning != "" and not consent.delete_markers:
+        what = "may keep versions (it may not be asked)" if facts.versioning is None else "keeps versions"
+        reasons.append(
+            f"{facts.bucket} {what}: a delete only adds a delete marker, and the data and its cost stay; "
+            "--accept-delete-markers deletes all the same"
+        )
+    return reasons
+
+
+async def _honours(opened: OpenStore, listed: DeletionList, location: Location) -> Honours:
+    """What the server honours, tried out once and noted in the list."""
+    if opened.session.is_aws:
+        return Honours.aws()
+    noted = await listed.note("honours")
+    known = Honours.from_note(json.loads(noted)) if noted else None
+    if known is None:
+        known = await try_out(opened.store, Location(location.bucket, ""))
+        await listed.set_note("honours", json.dumps(known.as_note()))
+    return known

@@ -1,0 +1,219 @@
+"""`DeletionList`: the snapshot of a listing, kept in a small file of its own, of which exactly these keys are deleted.
+
+It is private, locked and written as the ledger is. A row's state is what is known of its object: `listed`, `deleting`
+(the delete was committed, its answer was not), `deleted`, `changed` (it bears another ETag now, and stays), `kept`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import anyio
+
+from engine.errors import LedgerCorrupt, LedgerMismatch
+from engine.ledger.files import FileLock, make_private, refuse_network
+from engine.ledger.writer import Writer, translated
+from engine.model import ListedObject
+
+APPLICATION_ID = 0x43415244  # "CARD"
+VERSION = 1
+ROWS_A_READ = 1_000
+
+_SCHEMA = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
+    """CREATE TABLE objects (
+        key TEXT PRIMARY KEY, size INTEGER NOT NULL, etag TEXT NOT NULL, modified TEXT NOT NULL,
+        storage_class TEXT NOT NULL, state TEXT NOT NULL) WITHOUT ROWID, STRICT""",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+
+class Row(StrEnum):
+    """What is known of one object of the list."""
+
+    LISTED = "listed"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    CHANGED = "changed"
+    KEPT = "kept"
+
+
+class Count(NamedTuple):
+    """Objects and bytes in one state."""
+
+    state: Row
+    objects: int
+    bytes: int
+
+
+class DeletionList:
+    """Open for one process at a time. `begin` and `close_snapshot` frame a listing; what lies between is not used."""
+
+    def __init__(self, path: Path, writer: Writer, lock: FileLock) -> None:
+        self.path = path
+        self._writer = writer
+        self._lock = lock
+
+    @classmethod
+    async def open(cls, path: Path, location: str, endpoint: str) -> DeletionList:
+        """Open or make it. Raises `LedgerLocked`, `LedgerMismatch` where it is another location's or endpoint's,
+        `LedgerCorrupt`, `LedgerError`."""
+        return await anyio.to_thread.run_sync(cls._open, path, location, endpoint)
+
+    @classmethod
+    def _open(cls, path: Path, location: str, endpoint: str) -> DeletionList:
+        refuse_network(path)
+        lock = FileLock(path)
+        lock.acquire()
+        try:
+            make_private(path)
+            try:
+                connection = _connect(path)
+                try:
+                    _prepare(path, connection, {"location": location, "endpoint": endpoint})
+                except BaseException:
+                    connection.close()
+                    raise
+            except sqlite3.Error as error:
+                raise translated(path, error) from error
+            return cls(path, Writer(path, connection), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._writer.close()
+            self._lock.release()
+
+    # --- the snapshot ---------------------------------------------------------------------------------------
+
+    async def taken_ms(self) -> int | None:
+        """When the snapshot was taken, by the server's clock; None while there is none that is whole."""
+        value = await self.note("taken_ms")
+        return int(value) if value else None
+
+    async def begin(self) -> None:
+        """Forget what was listed before."""
+
+        def command(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM meta WHERE key = 'taken_ms'")
+            connection.execute("DELETE FROM objects")
+
+        await self._writer.do(command, durable=True)
+
+    async def add(self, objects: Iterable[ListedObject]) -> None:
+        """Keep a page of the listing."""
+        rows = [(o.key, o.size, o.etag, o.modified, o.storage_class, Row.LISTED.value) for o in objects]
+
+        def command(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+        await self._writer.do(command)
+
+    async def close_snapshot(self, taken_ms: int) -> None:
+        """The listing reached its end."""
+        await self.set_note("taken_ms", str(taken_ms))
+
+    # --- deleting -------------------------------------------------------------------------------------------
+
+    async def rows(self, after: str | None, states: Sequence[Row]) -> list[ListedObject]:
+        """The next objects in these states, in key order."""
+        marks = ", ".join("?" * len(states))
+        return await self._writer.do(
+            lambda connection: [
+                ListedObject(*row)
+                for row in connection.execute(
+                    "SELECT key, size, etag, modified, storage_class FROM objects "
+                    f"WHERE (? IS NULL OR key > ?) AND state IN ({marks}) ORDER BY key LIMIT ?",
+                    (after, after, *(state.value for state in states), ROWS_A_READ),
+                )
+            ]
+        )
+
+    async def set_states(self, states: Iterable[tuple[str, Row]]) -> None:
+        """Commit what is known of these keys, to survive a power cut."""
+        rows = [(state.value, key) for key, state in states]
+
+        def command(connection: sqlite3.Connection) -> None:
+            connection.executemany("UPDATE objects SET state = ? WHERE key = ?", rows)
+
+        await self._writer.do(command, durable=True)
+
+    async def unknown(self, keys: Sequence[str]) -> list[str]:
+        """Those of the keys that the snapshot does not hold."""
+
+        def command(connection: sqlite3.Connection) -> list[str]:
+            find = "SELECT 1 FROM objects WHERE key = ?"
+            return [key for key in keys if connection.execute(find, (key,)).fetchone() is None]
+
+        return await self._writer.do(command)
+
+    async def counts(self) -> list[Count]:
+        """How many objects are in each state."""
+        return await self._writer.do(
+            lambda connection: [
+                Count(Row(state), objects, size)
+                for state, objects, size in connection.execute(
+                    "SELECT state, count(*), sum(size) FROM objects GROUP BY state ORDER BY state"
+                )
+            ]
+        )
+
+    # --- notes ----------------------------------------------------------------------------------------------
+
+    async def note(self, key: str) -> str:
+        """A text kept under `key`; empty where there is none."""
+
+        def command(connection: sqlite3.Connection) -> str:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            return str(row[0]) if row else ""
+
+        return await self._writer.do(command)
+
+    async def set_note(self, key: str, value: str) -> None:
+        """Keep a text under `key`."""
+
+        def command(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+        await self._writer.do(command, durable=True)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA fullfsync = ON")
+    return connection
+
+
+def _prepare(path: Path, connection: sqlite3.Connection, wanted: dict[str, Any]) -> None:
+    """Make the tables in an empty file, or hold the file to what is wanted."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", list(wanted.items()))
+        connection.execute("COMMIT")
+        return
+    if application != APPLICATION_ID or connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        raise LedgerCorrupt(f"{path} is not a list of objects to be deleted.", advice="Name another with --ledger.")
+    bound = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    different = [f"{name} {bound.get(name)}, not {value}" for name, value in wanted.items() if bound.get(name) != value]
+    if different:
+        raise LedgerMismatch(
+            f"{path} is of another deletion: {'; '.join(different)}.", advice="Name another with --ledger."
+        )

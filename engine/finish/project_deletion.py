@@ -1,0 +1,158 @@
+"""Deleting a whole project: exactly the keys of a snapshot, each only while it bears the ETag that was listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from engine.errors import ObjectError
+from engine.events import Listener, Notice, ObjectAside, Progress
+from engine.finish.deleting import Deleter, End, Fate, Item
+from engine.finish.deletion_list import DeletionList, Row
+from engine.finish.project import Summary
+from engine.model import ListedObject, Location
+from engine.store import ListUploads, ObjectStore
+from engine.transfer.ranges import RouteJoin
+
+BATCHES_AT_ONCE = 4
+SHOWN = 10
+
+_ROWS = {Fate.GONE: Row.DELETED, Fate.CHANGED: Row.CHANGED, Fate.DENIED: Row.KEPT, Fate.LEFT: Row.KEPT}
+OPEN = (Row.LISTED, Row.DELETING, Row.KEPT)
+"""What a deletion takes up: also what an earlier one was denied, or left without an answer."""
+
+
+async def take_snapshot(
+    store: ObjectStore, location: Location, into: DeletionList, taken_ms: int, listener: Listener
+) -> Summary:
+    """List everything under the location into the list. Raises what the listing raises: then there is no snapshot."""
+    await into.begin()
+    summary = Summary(len(location.key))
+    async with anyio.create_task_group() as group:
+        join = RouteJoin(group, store, location, None, None)
+        while (rows := await join.next_rows()) is not None:
+            objects = [row.source for row in rows if row.source is not None]
+            summary.add(objects)
+            await into.add(objects)
+            listener(_progress(summary.total.objects, summary.total.objects, 0))
+    await into.close_snapshot(taken_ms)
+    return summary
+
+
+async def summary_of(listed: DeletionList, location: Location) -> Summary:
+    """The snapshot's figures, without what is deleted already."""
+    summary = Summary(len(location.key))
+    after: str | None = None
+    while rows := await listed.rows(after, OPEN):
+        summary.add(rows)
+        after = rows[-1].key
+    return summary
+
+
+@dataclass(slots=True)
+class Deletion:
+    """What a deletion came to. `arrived` is what lies under the location and is not in the snapshot."""
+
+    deleted: int = 0
+    deleted_bytes: int = 0
+    kept: dict[str, int] = field(default_factory=dict)
+    first_kept: list[ObjectAside] = field(default_factory=list)
+    arrived: int = 0
+    first_arrived: list[str] = field(default_factory=list)
+    uploads: int = 0
+    markers: bool = False
+    stopped: bool = False
+
+    @property
+    def stayed(self) -> int:
+        return sum(self.kept.values())
+
+
+class ProjectDeletion:
+    """Deletes what the list still holds."""
+
+    def __init__(
+        self, store: ObjectStore, listed: DeletionList, deleter: Deleter, listener: Listener, *, markers_accepted: bool
+    ) -> None:
+        self._store = store
+        self._listed = listed
+        self._deleter = deleter
+        self._listener = listener
+        self._markers_accepted = markers_accepted
+        self._total = 0
+        self.report = Deletion()
+
+    def stop(self) -> None:
+        """Begin no further batch; those under way are finished and committed."""
+        self.report.stopped = True
+
+    async def go(self, location: Location) -> Deletion:
+        """Delete, then look at what is left. Raises errors of scope `run`; what was confirmed before is committed."""
+        self._total = sum(count.objects for count in await self._listed.counts() if count.state in OPEN)
+        send, receive = anyio.create_memory_object_stream[list[ListedObject]](1)
+        async with anyio.create_task_group() as group, send:
+            for _ in range(BATCHES_AT_ONCE):
+                group.start_soon(self._work, location, receive.clone())
+            receive.close()
+            after: str | None = None
+            while not self.report.stopped and (rows := await self._listed.rows(after, OPEN)):
+                await send.send(rows)
+                after = rows[-1].key
+            send.close()
+        if not self.report.stopped:
+            await self._look_at_the_rest(location)
+        return self.report
+
+    async def _work(self, location: Location, batches: MemoryObjectReceiveStream[list[ListedObject]]) -> None:
+        async with batches:
+            async for rows in batches:
+                if not self.report.stopped:
+                    await self._delete(location, rows)
+
+    async def _delete(self, location: Location, rows: list[ListedObject]) -> None:
+        await self._listed.set_states((row.key, Row.DELETING) for row in rows)
+        ends = await self._deleter.delete(location.bucket, [Item(row.key, row.etag) for row in rows])
+        await self._listed.set_states((row.key, _ROWS[ends[row.key].fate]) for row in rows)
+        for row in rows:
+            self._count(row, ends[row.key])
+        if self._deleter.markers.seen:
+            self.report.markers = True
+            if not self._markers_accepted:
+                self.report.stopped = True  # the bucket became versioned meanwhile
+        done = self.report.deleted + self.report.stayed
+        self._listener(_progress(self._total, done, self.report.stayed))
+
+    def _count(self, row: ListedObject, end: End) -> None:
+        report = self.report
+        if end.fate is Fate.GONE:
+            report.deleted += 1
+            report.deleted_bytes += row.size
+            return
+        why = end.fate.value
+        event = ObjectAside("", row.key, why, end.code, end.message)
+        report.kept[why] = report.kept.get(why, 0) + 1
+        if len(report.first_kept) < SHOWN:
+            report.first_kept.append(event)
+        self._listener(event)
+
+    async def _look_at_the_rest(self, location: Location) -> None:
+        """What arrived after the snapshot, and unfinished uploads: left, and said."""
+        async with anyio.create_task_group() as group:
+            join = RouteJoin(group, self._store, location, None, None)
+            while (rows := await join.next_rows()) is not None:
+                keys = [row.source.key for row in rows if row.source is not None]
+                arrived = await self._listed.unknown(keys)
+                self.report.arrived += len(arrived)
+                self.report.first_arrived += arrived[: SHOWN - len(self.report.first_arrived)]
+        try:
+            uploads = await self._store.list_uploads(ListUploads(location.bucket, location.key))
+        except ObjectError as error:
+            self._listener(Notice("UploadsNotListed", f"whether unfinished uploads are left is not known: {error}"))
+            return
+        self.report.uploads = sum(location.is_prefix or item.key == location.key for item in uploads)
+
+
+def _progress(total: int, done: int, aside: int) -> Progress:
+    return Progress(total, 0, True, done, 0, 0, 0, aside, 0, 0, 0.0, 0)

@@ -1,0 +1,148 @@
+"""What `cartage ls` and `cartage delete` show."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.api.project import DeleteResult
+from engine.events import Event, ObjectListed, PrefixSummed
+from engine.finish.project import OTHERS, Figures, Summary
+from engine.finish.project_deletion import Deletion
+from engine.report.text import count_text, plural, safe, size_text, table
+
+PREFIXES_SHOWN = 200
+
+
+def listed_line(event: Event) -> str:
+    """One object or prefix of a listing, as `aws s3 ls` has it."""
+    if isinstance(event, ObjectListed):
+        return f"{_moment(event.modified)}  {event.size:>15,}  {safe(event.key)}"
+    assert isinstance(event, PrefixSummed)
+    return f"{'':19}  {'PRE':>15}  {safe(event.prefix)}"
+
+
+def summary_text(summary: Summary) -> str:
+    """A table by first-level prefix, and the total."""
+    events = summary.events()
+    rows = [
+        [
+            _prefix_text(event.prefix),
+            count_text(event.objects or 0),
+            size_text(event.bytes or 0),
+            _moment(event.oldest),
+            _moment(event.newest),
+            _classes(event.classes or {}),
+        ]
+        for event in events[:PREFIXES_SHOWN]
+    ]
+    total = summary.total
+    rows.append(["total", *_figures(total)])
+    text = table(["", "objects", "size", "oldest", "newest", "classes"], rows)
+    if len(events) > PREFIXES_SHOWN:
+        text += f"\n({count_text(len(events) - PREFIXES_SHOWN)} more prefixes are in the total; --json has them)"
+    return text
+
+
+def _figures(total: Figures) -> list[str]:
+    return [
+        count_text(total.objects),
+        size_text(total.bytes),
+        _moment(total.oldest),
+        _moment(total.newest),
+        _classes(total.classes),
+    ]
+
+
+def _prefix_text(prefix: str) -> str:
+    if prefix == OTHERS:
+        return "(all others)"
+    return safe(prefix) or "(directly there)"
+
+
+def _moment(text: str) -> str:
+    return safe(text[:19].replace("T", " "))
+
+
+def _classes(classes: dict[str, int]) -> str:
+    if len(classes) <= 1:
+        return "".join(safe(name) for name in classes)
+    return ", ".join(f"{safe(name)} {count_text(count)}" for name, count in sorted(classes.items()))
+
+
+def summary_values(summary: Summary) -> dict[str, Any]:
+    """The total, for a summary line."""
+    total = summary.total
+    return {
+        "objects": total.objects,
+        "bytes": total.bytes,
+        "classes": dict(sorted(total.classes.items())),
+        "oldest": total.oldest,
+        "newest": total.newest,
+        "prefixes": len(summary.prefixes),
+    }
+
+
+def delete_text(location: str, result: DeleteResult) -> str:
+    """The snapshot, and what stands to be done about it or was done."""
+    taken = datetime.fromtimestamp(result.taken_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    total = result.summary.total
+    lines = [f"{safe(location)}, as listed at {taken} ({safe(str(result.path))})"]
+    if not result.fresh:
+        before = f", {plural(result.deleted_before, 'object')} of it deleted before" if result.deleted_before else ""
+        lines[0] += f"; an earlier snapshot{before}; --again takes a new one"
+    if not total.objects and result.deleted_before:
+        return lines[0]
+    if not total.objects:
+        return f"{lines[0]}: there is nothing under it"
+    lines += ["", summary_text(result.summary), ""]
+    lines += result.closed
+    if result.deletion is not None:
+        lines += _deletion(result.deletion)
+    elif not result.closed:
+        what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
+        confirm = f"cartage delete {shlex.quote(location)} --confirm {shlex.quote(location)}"
+        lines.append(f"nothing is deleted yet; to delete exactly these {what}: {safe(confirm)}")
+    return "\n".join(lines)
+
+
+def _deletion(done: Deletion) -> list[str]:
+    lines = [f"{plural(done.deleted, 'object')} deleted, {size_text(done.deleted_bytes)}"]
+    lines += [f"{item.state}: {safe(item.key)}: {safe(item.message)}" for item in done.first_kept]
+    if done.stayed:
+        kinds = ", ".join(f"{count_text(count)} {why}" for why, count in done.kept.items())
+        lines.append(f"{plural(done.stayed, 'object')} of the snapshot left in place: {kinds}")
+    if done.arrived:
+        first = ", ".join(safe(key) for key in done.first_arrived[:3])
+        lines.append(f"{plural(done.arrived, 'object')} arrived after the snapshot, and left: {first}")
+    if done.uploads:
+        lines.append(f"{plural(done.uploads, 'unfinished upload')} are left there, and cost storage")
+    if done.markers:
+        lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
+        if done.stopped:
+            lines.append("stopped, since that was not accepted: --accept-delete-markers goes on")
+    return lines
+
+
+def delete_values(result: DeleteResult) -> dict[str, Any]:
+    """The summary of a deletion."""
+    done = result.deletion
+    values: dict[str, Any] = {
+        "list": str(result.path),
+        "snapshot": summary_values(result.summary),
+        "taken_ms": result.taken_ms,
+        "fresh": result.fresh,
+        "closed": result.closed,
+        "deleted_before": result.deleted_before,
+    }
+    if done is not None:
+        values |= {
+            "deleted": done.deleted,
+            "deleted_bytes": done.deleted_bytes,
+            "kept": done.kept,
+            "arrived": done.arrived,
+            "unfinished_uploads": done.uploads,
+            "delete_markers": done.markers,
+        }
+    return values
