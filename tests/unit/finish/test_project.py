@@ -1,0 +1,261 @@
+"""A whole project: counted by prefix in flat memory, and deleted as its snapshot says, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import Ambiguous, LedgerCorrupt, LedgerLocked, LedgerMismatch, Unreachable
+from engine.events import ObjectListed, PrefixSummed
+from engine.finish import project
+from engine.finish.deleting import Condition, Deleter
+from engine.finish.deletion_list import DeletionList, Row
+from engine.finish.project import Summary, first_level, list_level, list_objects, summarize
+from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
+from engine.model import Location
+from tests.fake_store import FakeStore
+from tests.unit.finish.scene import no_sleep
+
+HERE = Location("b", "proj/")
+
+
+def filled(objects: int = 30) -> FakeStore:
+    store = FakeStore()
+    for number in range(objects):
+        store.put(f"s3://b/proj/raw/{number:05}.png", b"x" * 10)
+        store.now_s += 1
+    store.put("s3://b/proj/models/a/best.pt", b"y" * 100, storage_class="GLACIER_IR")
+    store.put("s3://b/proj/README.md", b"hello")
+    store.put("s3://b/project2/beside.txt", b"no")
+    return store
+
+
+def ignore(event: object) -> None:
+    assert event is not None
+
+
+class Doomed:
+    """A snapshot in a folder, and what is done about it."""
+
+    def __init__(self, store: FakeStore, folder: Path) -> None:
+        self.store = store
+        self.path = folder / "proj.deletion"
+        self.heard: list[object] = []
+
+    async def open(self, location: Location = HERE, endpoint: str = "https://s3") -> DeletionList:
+        return await DeletionList.open(self.path, str(location), endpoint)
+
+    async def snapshot(self) -> Summary:
+        async with await self.open() as listed:
+            return await take_snapshot(self.store, HERE, listed, 1_000, self.heard.append)
+
+    async def delete(self, *, markers_accepted: bool = False, condition: Condition = Condition.BATCH) -> Deletion:
+        async with await self.open() as listed:
+            deleter = Deleter(self.store, condition, sleep=no_sleep)
+            work = ProjectDeletion(self.store, listed, deleter, self.heard.append, markers_accepted=markers_accepted)
+            return await work.go(HERE)
+
+    async def states(self) -> dict[Row, int]:
+        async with await self.open() as listed:
+            return {count.state: count.objects for count in await listed.counts()}
+
+
+@pytest.fixture
+def doomed(tmp_path: Path) -> Doomed:
+    return Doomed(filled(), tmp_path)
+
+
+# --- looking --------------------------------------------------------------------------------------------------------
+
+
+async def test_figures_by_first_level_prefix() -> None:
+    store = filled()
+    store.page_keys = 7
+    found = await summarize(store, HERE, ignore)
+    assert (found.total.objects, found.total.bytes) == (32, 405)
+    assert found.total.classes == {"STANDARD": 31, "GLACIER_IR": 1}
+    assert {event.prefix: (event.objects, event.bytes) for event in found.events()} == {
+        "": (1, 5),
+        "models/": (1, 100),
+        "raw/": (30, 300),
+    }
+    raw = found.prefixes["raw/"]
+    assert raw.oldest < raw.newest
+    assert raw.oldest == store.objects["b", "proj/raw/00000.png"].modified
+    assert raw.newest == store.objects["b", "proj/raw/00029.png"].modified
+
+
+async def test_more_prefixes_than_memory_wants_go_into_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project, "PREFIXES_KEPT", 3)
+    store = FakeStore()
+    for number in range(10):
+        store.put(f"s3://b/proj/{number}/a.txt", b"1")
+    found = await summarize(store, HERE, ignore)
+    assert len(found.prefixes) == 4
+    assert sum(figures.objects for figures in found.prefixes.values()) == found.total.objects == 10
+    assert found.events()[-1].prefix == "…"
+
+
+async def test_one_level_and_every_object() -> None:
+    store = filled(objects=2)
+    store.page_keys = 2
+    told: list[Any] = []
+    assert await list_level(store, HERE, told.append) == 3
+    assert sorted(item.key if isinstance(item, ObjectListed) else item.prefix for item in told) == [
+        "models/",
+        "proj/README.md",
+        "raw/",
+    ]
+    assert all(item.objects is None for item in told if isinstance(item, PrefixSummed))
+    told.clear()
+    summary = Summary(len(HERE.key))
+    await list_objects(store, HERE, told.append, summary)
+    assert [item.key for item in told] == sorted(item.key for item in told)
+    assert summary.total.objects == len(told) == 4
+
+
+async def test_one_exact_key_is_that_key_alone() -> None:
+    store = filled(objects=1)
+    store.put("s3://b/proj/README.md.bak")
+    told: list[Any] = []
+    assert await list_level(store, Location("b", "proj/README.md"), told.append) == 1
+    assert [item.key for item in told] == ["proj/README.md"]
+    assert await list_level(store, Location("b", "proj/READ"), told.append) == 0
+
+
+@pytest.mark.parametrize(("key", "prefix"), [("proj/a", ""), ("proj/a/b/c", "a/"), ("proj//x", "/"), ("proj/", "")])
+def test_first_level(key: str, prefix: str) -> None:
+    assert first_level(key, len("proj/")) == prefix
+
+
+# --- deleting -------------------------------------------------------------------------------------------------------
+
+
+async def test_exactly_the_snapshot_goes_and_what_arrived_later_is_left_and_said(doomed: Doomed) -> None:
+    assert (await doomed.snapshot()).total.objects == 32
+    doomed.store.put("s3://b/proj/raw/late.png")
+    doomed.store.put("s3://b/proj/new/later.txt")
+    report = await doomed.delete()
+    assert (report.deleted, report.stayed, report.arrived) == (32, 0, 2)
+    assert report.first_arrived == ["proj/new/later.txt", "proj/raw/late.png"]
+    assert doomed.store.keys("s3://b/proj/") == ["new/later.txt", "raw/late.png"]
+    assert doomed.store.keys("s3://b/project2/") == ["beside.txt"]
+    assert all(etag for name, r in doomed.store.requests if name == "DeleteObjects" for _, etag in r.keys)
+
+
+async def test_an_object_replaced_since_the_snapshot_stays(doomed: Doomed) -> None:
+    await doomed.snapshot()
+    doomed.store.put("s3://b/proj/README.md", b"rewritten")
+    report = await doomed.delete()
+    assert (report.deleted, report.kept, report.arrived) == (31, {"changed": 1}, 0)
+    assert doomed.store.keys("s3://b/proj/") == ["README.md"]
+    assert (await doomed.delete()).deleted == 0  # not taken up again: it is another object now
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+async def test_killed_in_the_middle_it_goes_on(doomed: Doomed, carried_out: bool) -> None:
+    class Killed(BaseException):
+        pass
+
+    await doomed.snapshot()
+
+    def kill(operation: str, request: Any) -> None:
+        if operation == "DeleteObjects":
+            for key, _ in request.keys if carried_out else ():
+                doomed.store.objects.pop(("b", key))
+            raise Killed
+
+    doomed.store.before = kill
+    with pytest.raises(BaseExceptionGroup):
+        await doomed.delete()
+    assert await doomed.states() == {Row.DELETING: 32}
+    doomed.store.before = lambda operation, request: None
+    assert (await doomed.delete()).stayed == 0
+    assert doomed.store.keys("s3://b/proj/") == []
+    assert await doomed.states() == {Row.DELETED: 32}
+
+
+async def test_a_listing_that_fails_leaves_no_snapshot(doomed: Doomed) -> None:
+    doomed.store.page_keys = 3
+    doomed.store.fail["ListObjectsV2", "proj/"] = []
+    pages = 0
+
+    def fail_late(operation: str, request: Any) -> None:
+        nonlocal pages
+        pages += operation == "ListObjectsV2"
+        if pages == 4:
+            raise Ambiguous("reset", operation="ListObjectsV2")
+
+    doomed.store.before = fail_late
+    with pytest.raises(BaseExceptionGroup):
+        await doomed.snapshot()
+    async with await doomed.open() as listed:
+        assert await listed.taken_ms() is None
+
+
+async def test_a_new_snapshot_forgets_the_old_one(doomed: Doomed) -> None:
+    await doomed.snapshot()
+    doomed.store.remove("s3://b/proj/README.md")
+    assert (await doomed.snapshot()).total.objects == 31
+    async with await doomed.open() as listed:
+        assert (await summary_of(listed, HERE)).total.objects == 31
+
+
+async def test_denied_keys_stay_and_are_taken_up_by_the_next_run(doomed: Doomed) -> None:
+    await doomed.snapshot()
+    doomed.store.denied = lambda key: "raw/" in key
+    report = await doomed.delete()
+    assert (report.deleted, report.kept) == (2, {"denied": 30})
+    doomed.store.denied = lambda key: False
+    assert (await doomed.delete()).deleted == 30
+
+
+async def test_a_bucket_that_keeps_versions_stops_it_unless_accepted(doomed: Doomed) -> None:
+    await doomed.snapshot()
+    doomed.store.versioning = "Enabled"
+    report = await doomed.delete()
+    assert report.markers and report.stopped
+    assert not (await doomed.delete(markers_accepted=True)).stopped
+
+
+async def test_out_of_reach_it_stops_and_keeps_what_it_knows(doomed: Doomed) -> None:
+    await doomed.snapshot()
+    doomed.store.fail["DeleteObjects", ""] = [Unreachable("no network", operation="DeleteObjects")]
+    with pytest.raises(BaseExceptionGroup):
+        await doomed.delete()
+    assert (await doomed.delete()).deleted == 32
+
+
+async def test_the_list_is_private_locked_and_of_one_location(doomed: Doomed) -> None:
+    async with await doomed.open():
+        assert stat.S_IMODE(doomed.path.stat().st_mode) == 0o600
+        with pytest.raises(LedgerLocked):
+            await doomed.open()
+    with pytest.raises(LedgerMismatch, match="of another deletion"):
+        await doomed.open(Location("b", "other/"))
+    with pytest.raises(LedgerMismatch):
+        await doomed.open(endpoint="https://elsewhere")
+
+
+async def test_a_file_that_is_no_list_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    with pytest.raises(LedgerCorrupt):
+        await DeletionList.open(path, "s3://b/proj/", "https://s3")
+
+
+async def test_keys_of_every_kind_come_back_as_they_were(tmp_path: Path) -> None:
+    store = FakeStore()
+    keys = ["proj/a b", "proj/a\x01b", "proj/é", "proj/🐦", "proj/%41", "proj//x", "proj/..", "proj/-"]
+    for key in keys:
+        store.put(f"s3://b/{key}", key.encode())
+    doomed = Doomed(store, tmp_path)
+    await doomed.snapshot()
+    assert (await doomed.delete()).deleted == len(keys)
+    assert store.keys("s3://b/") == []
