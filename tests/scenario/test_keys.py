@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sysconfig
 import unicodedata
@@ -42,6 +43,13 @@ WITHOUT: dict[str, dict[str, str]] = {
 }
 """What a server is not asked, and why."""
 
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
+WITHOUT_PARTS = {
+    "rgw": "multipart loses the tags given at Create, and UploadPartCopy of a key with a percent sign aborts radosgw",
+}
+"""Servers on which nothing is copied by parts here, and why."""
+
 
 class Stage:
     """One bucket on one server with every key that it takes, and `cartage` on a plan over it."""
@@ -69,16 +77,28 @@ class Stage:
         number = KEYS.index(item)
         return b"" if number % 5 == 0 else f"{item.name} {number}".encode()
 
+    def by_parts(self, item: TortureKey) -> bool:
+        """One in three is uploaded by parts, so that its copy is by parts too; but no key that XML cannot carry, since
+        the answer to CreateMultipartUpload names it."""
+        suits = self.body(item) != b"" and not NOT_IN_XML.search(item.key)
+        return KEYS.index(item) % 3 == 1 and suits and self.endpoint.name not in WITHOUT_PARTS
+
     def fill(self) -> None:
         for item in self.keys:
-            self.client.put_object(
-                Bucket=self.bucket,
-                Key=SOURCE + item.key,
-                Body=self.body(item),
-                ContentType="text/x-torture",
-                CacheControl="max-age=5",
-                Metadata={"name": item.name},
-                Tagging="suite=torture&name=" + item.name.replace(" ", "%20"),
+            place = {"Bucket": self.bucket, "Key": SOURCE + item.key}
+            properties = {
+                "ContentType": "text/x-torture",
+                "CacheControl": "max-age=5",
+                "Metadata": {"name": item.name},
+                "Tagging": "suite=torture&name=" + item.name.replace(" ", "%20"),
+            }
+            if not self.by_parts(item):
+                self.client.put_object(Body=self.body(item), **place, **properties)
+                continue
+            upload = {"UploadId": self.client.create_multipart_upload(**place, **properties)["UploadId"], **place}
+            etag = self.client.upload_part(Body=self.body(item), PartNumber=1, **upload)["ETag"]
+            self.client.complete_multipart_upload(
+                MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]}, **upload
             )
 
     def cartage(self, *arguments: str, code: int = 0) -> str:
@@ -135,8 +155,11 @@ def test_every_key_arrives_is_verified_exported_and_deleted(
     assert verified["agrees"] and route["proof"] == {"bytes": len(expected)}
     assert verified["properties_compared"] == verified["objects_read"] == len(expected)
     assert route["fingerprints"]["source"] == route["fingerprints"]["target"]
-    line = stage.cartage("fingerprint", f"s3://{stage.bucket}/{TARGET}", "--store", store).strip()
-    assert line == route["fingerprints"]["target"]
+    lines = {
+        stage.cartage("fingerprint", f"s3://{stage.bucket}/{prefix}", "--by", "bytes", "--store", store)
+        for prefix in (SOURCE, TARGET)
+    }
+    assert len(lines) == 1
 
     _check_exports(stage, expected)
     if "cleanup" not in WITHOUT.get(endpoint.name, {}):
