@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -187,14 +188,20 @@ async def test_when_cancelled_a_command_goes_with_all_that_it_started(tmp_path: 
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
         "path.with_suffix('.new').write_text(str(child.pid)); path.with_suffix('.new').rename(path); child.wait()"
     )
-    with anyio.fail_after(30):
-        async with anyio.create_task_group() as group:
-            group.start_soon(partial(run_command, [sys.executable, "-c", code, str(pid_file)], {}, limit_s=600))
-            while not pid_file.exists():
-                await anyio.sleep(0.01)
-            group.cancel_scope.cancel()
-        while _runs(int(pid_file.read_text())):
-            await anyio.sleep(0.01)
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(run_command, [sys.executable, "-c", code, str(pid_file)], {}, limit_s=600))
+        await wait_until(pid_file.exists)
+        group.cancel_scope.cancel()
+    pid = int(pid_file.read_text())
+    await wait_until(lambda: not _runs(pid))
+
+
+async def wait_until(happened: Callable[[], bool]) -> None:
+    for _ in range(3_000):
+        if happened():
+            return
+        await anyio.sleep(0.01)
+    raise AssertionError("it did not happen within 30 s")
 
 
 def _runs(pid: int) -> bool:
