@@ -95,7 +95,7 @@ class UploadPart(NamedTuple):
 
 class CompleteUpload(NamedTuple):
     """CompleteMultipartUpload. `size` is sent as MpuObjectSize where it is given, `checksum` as the expected
-    full-object checksum."""
+    full-object checksum; one without a value only says that the parts' own are sent (COMPOSITE)."""
 
     upload: UploadRef
     parts: tuple[UploadedPart, ...]

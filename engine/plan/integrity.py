@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from engine.model import Checksum, Proof, UploadedPart
+from engine.crc import CRC64NVME, PARAMETERS, combine, from_base64, to_base64
+from engine.model import Checksum, Encryption, ObjectHead, Proof, UploadedPart
 
 _PLAIN = re.compile(r"[0-9a-fA-F]{32}\Z")
 _MULTIPART = re.compile(r"[0-9a-fA-F]{32}-([1-9][0-9]{0,4})\Z")
@@ -123,6 +124,58 @@ def evidence_of_copy(
     if etags is Agreement.DIFFERENT:
         return etags, Evidence(Proof.NONE, "etag")
     return Agreement.UNKNOWN, Evidence(Proof.NONE, "etags of different forms, no common checksum")
+
+
+def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str) -> tuple[Agreement, Evidence]:
+    """What a HEAD of each side proves, checksums included; `before` says why the copy's own answer did not.
+
+    UNKNOWN carries `Proof.SIZE`: nothing of the two is comparable, and their lengths are equal."""
+    if source.size != target.size:
+        return Agreement.DIFFERENT, Evidence(Proof.NONE, "size")
+    agreement, which = compare_checksums(source.checksums, target.checksums)
+    if agreement is not Agreement.UNKNOWN:
+        return agreement, Evidence(Proof.DIGEST if agreement is Agreement.EQUAL else Proof.NONE, which)
+    if is_md5(source.properties.encryption) and is_md5(target.properties.encryption):
+        etags = compare_etags(source.etag, target.etag)
+        if etags is Agreement.EQUAL:
+            return etags, Evidence(Proof.DIGEST, "etag of parts" if parts_of(source.etag) else "etag")
+        if etags is Agreement.DIFFERENT:
+            return etags, Evidence(Proof.NONE, "etag")
+    return Agreement.UNKNOWN, Evidence(Proof.SIZE, f"size: {before}")
+
+
+def is_md5(encryption: Encryption | None) -> bool:
+    """Whether an object with this encryption has a plain ETag that is its MD5."""
+    return (encryption.algorithm if encryption else "") in MD5_ENCRYPTIONS
+
+
+def combined_checksum(wanted: Checksum, parts: Sequence[UploadedPart]) -> Checksum | None:
+    """The full-object checksum by `wanted`'s algorithm, from those that S3 gave each part; None where one is missing.
+
+    Parts in any order, each with its size."""
+    if wanted.algorithm not in PARAMETERS or not parts:
+        return None
+    whole: int | None = None
+    for part in sorted(parts):
+        value = next((item.value for item in part.checksums if item.algorithm == wanted.algorithm), "")
+        if not value or part.size < 0:
+            return None
+        try:
+            number = from_base64(wanted.algorithm, value)
+        except ValueError:
+            return None
+        whole = number if whole is None else combine(wanted.algorithm, whole, number, part.size)
+    assert whole is not None
+    return Checksum(wanted.algorithm, "FULL_OBJECT", to_base64(wanted.algorithm, whole))
+
+
+def checksum_to_ask(checksums: Sequence[Checksum]) -> Checksum | None:
+    """What an upload is to be created with, so that its target has a checksum like the source's: one of the whole
+    object where the source has one that S3 can give an upload, else one of the parts, with no value to send ahead."""
+    whole = [item for item in checksums if item.type == "FULL_OBJECT" and item.algorithm in PARAMETERS]
+    if whole:
+        return min(whole, key=lambda item: item.algorithm != CRC64NVME)
+    return next((item._replace(value="") for item in checksums if item.type == "COMPOSITE"), None)
 
 
 def checksum_from_text(text: str) -> Checksum | None:

@@ -254,7 +254,8 @@ class BotoStore:
         arguments = _upload(request.upload) | {"MultipartUpload": {"Parts": parts}}
         arguments |= _condition(request.target_condition)
         if request.checksum is not None:
-            arguments[checksum_field(request.checksum.algorithm)] = request.checksum.value
+            if request.checksum.value:
+                arguments[checksum_field(request.checksum.algorithm)] = request.checksum.value
             arguments["ChecksumType"] = request.checksum.type
         if request.size is not None:
             arguments["MpuObjectSize"] = str(request.size)

@@ -206,7 +206,8 @@ def upload_part(request: UploadPart) -> Call:
 def complete_upload(request: CompleteUpload) -> Call:
     headers = _condition(request.target_condition) | {"content-type": "application/xml"}
     if request.checksum is not None:
-        headers[f"x-amz-checksum-{request.checksum.algorithm.lower()}"] = request.checksum.value
+        if request.checksum.value:
+            headers[f"x-amz-checksum-{request.checksum.algorithm.lower()}"] = request.checksum.value
         headers["x-amz-checksum-type"] = request.checksum.type
         if request.size is not None:
             headers["x-amz-mp-object-size"] = str(request.size)
