@@ -23,7 +23,14 @@ from engine.errors import (
     PreconditionFailed,
 )
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Proof, UploadedPart, UploadRef
-from engine.plan.integrity import Agreement, evidence_of_copy, predicted_etag
+from engine.plan.integrity import (
+    Agreement,
+    checksum_to_ask,
+    combined_checksum,
+    evidence_of_copy,
+    evidence_of_heads,
+    predicted_etag,
+)
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange, fast_layout
 from engine.plan.record import Outcome, UploadRecord
@@ -99,14 +106,14 @@ class Uploader:
             if task.upload is not None:
                 await self.discard(task.upload)
             return drifted(task, head.etag if head else "")
-        checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
-        checksum = next((item for item in checksums if item.algorithm == "CRC64NVME"), None)
-        if method is Method.OWN_PARTS or (not checksum and "-" in task.source.etag):
+        checksum = checksum_to_ask(head.checksums)
+        whole = checksum is not None and checksum.value != ""
+        layouts: list[Layout] = []
+        asked = 0
+        if method is Method.OWN_PARTS or (not whole and "-" in task.source.etag):
             layouts, asked = await own_layouts(self._store, task.source_ref, head)
-        else:
-            layouts, asked = [fast_layout(task.source.size)], 0
-        if not layouts:
-            layouts = [fast_layout(task.source.size)]
+        method = Method.OWN_PARTS if layouts else Method.FAST_PARTS
+        layouts = layouts or [fast_layout(task.source.size)]
         requests = 1 + asked
         upload = task.upload
         last: EngineError | None = None
@@ -117,12 +124,13 @@ class Uploader:
             except _Again as again:
                 upload, last = None, again.error
                 continue
-            if outcome.state is State.COPIED and outcome.proof is Proof.NONE and turn + 1 < len(layouts):
+            if outcome.state is State.COPIED and outcome.proof < Proof.DIGEST and turn + 1 < len(layouts):
                 # The guess at the source's layout was wrong: the next one lays out again, over our own copy.
                 upload, task = None, task._replace(target_condition=outcome.target_etag)
                 requests += outcome.requests
                 continue
-            return outcome._replace(requests=outcome.requests + requests)
+            how = method.value if outcome.method else ""
+            return outcome._replace(method=how, requests=outcome.requests + requests)
         return Outcome(
             task.key,
             State.FAILED,
@@ -147,7 +155,7 @@ class Uploader:
                 await self._carry(task, ref, layout, progress)
             if progress.error is not None:
                 raise progress.error
-            outcome = await self._complete(task, ref, progress, checksum)
+            outcome = await self._complete(task, head, ref, progress, checksum)
         except _Again:
             await self._abort(task.route.name, task.key, ref)
             raise
@@ -182,7 +190,7 @@ class Uploader:
     ) -> tuple[UploadRef, Layout, dict[int, UploadedPart]]:
         """Take an earlier upload up again, or begin one: intent, Create, id."""
         if upload is not None:
-            taken_up = await self._take_up(task, upload)
+            taken_up = await self._take_up(task, upload, checksum.algorithm if checksum else "")
             if taken_up is not None:
                 return taken_up
         properties = await read_properties(self._store, task.route, task.source, task.source_ref, head)
@@ -218,14 +226,15 @@ class Uploader:
         return ref, layout, {}
 
     async def _take_up(
-        self, task: CopyTask, upload: UploadRecord
+        self, task: CopyTask, upload: UploadRecord, algorithm: str
     ) -> tuple[UploadRef, Layout, dict[int, UploadedPart]] | None:
         """The parts that an earlier run left, or None where that upload is of no use any more."""
         if not upload.upload_id:
             await self._orphans.look_for(task.target_ref, upload)
             return None
         ref = UploadRef(task.target_ref, upload.upload_id)
-        if upload.source_etag != task.source.etag or upload.source_size != task.source.size:
+        same_source = upload.source_etag == task.source.etag and upload.source_size == task.source.size
+        if not same_source or upload.checksum_algorithm != algorithm:
             await self._abort(task.route.name, task.key, ref)
             return None
         try:
@@ -290,7 +299,7 @@ class Uploader:
         return run
 
     async def _complete(
-        self, task: CopyTask, ref: UploadRef, progress: _Progress, checksum: Checksum | None
+        self, task: CopyTask, head: ObjectHead, ref: UploadRef, progress: _Progress, checksum: Checksum | None
     ) -> Outcome:
         parts = tuple(sorted(progress.done.values()))
         predicted = predicted_etag(parts)
@@ -309,14 +318,17 @@ class Uploader:
         except (Ambiguous, NotFound, PreconditionFailed) as error:
             target = await self._target(task)
             if target is None or target.size != task.source.size or not predicted or target.etag != predicted:
-                return await self._unsettled(task, ref, error, target, request)
+                settled = await self._unsettled(task, ref, error, target, request)
+                if isinstance(settled, Outcome):
+                    return settled
+                return await self._judge(task, head, settled, progress, checksum)
             encryption = target.properties.encryption
             result = CopyResult(
                 target.etag,
                 checksums=target.checksums,
                 encryption=encryption.algorithm if encryption else "",
             )
-        return self._judge(task, result, progress, checksum)
+        return await self._judge(task, head, result, progress, checksum)
 
     async def _unsettled(
         self,
@@ -325,8 +337,9 @@ class Uploader:
         error: EngineError,
         target: ObjectHead | None,
         request: CompleteUpload,
-    ) -> Outcome:
-        """Complete gave no answer, and the target does not bear what we would have written."""
+    ) -> Outcome | CopyResult:
+        """Complete gave no answer, and the target does not bear what we would have written: sent again where that is
+        safe."""
         if isinstance(error, PreconditionFailed):
             if target is None:
                 raise _Again(error) from error
@@ -338,20 +351,32 @@ class Uploader:
             await self._store.list_parts(ref)
         except NotFound as gone:
             raise _Again(gone) from error
-        result = await self._store.complete_upload(request)
-        return self._judge(task, result, _Progress({}, 0, anyio.Event()), request.checksum)
+        return await self._store.complete_upload(request)
 
-    def _judge(self, task: CopyTask, result: CopyResult, progress: _Progress, checksum: Checksum | None) -> Outcome:
+    async def _judge(
+        self, task: CopyTask, head: ObjectHead, result: CopyResult, progress: _Progress, checksum: Checksum | None
+    ) -> Outcome:
+        """The upload is complete: what do its answers prove, those of its parts included?"""
+        checksums = result.checksums
+        if checksum is not None and checksum.value and all(item.algorithm != checksum.algorithm for item in checksums):
+            combined = combined_checksum(checksum, list(progress.done.values()))
+            checksums = (*checksums, combined) if combined is not None else checksums
         agreement, evidence = evidence_of_copy(
             source_etag=task.source.etag,
             target_etag=result.etag,
             target_encryption=result.encryption,
-            source_checksums=[checksum] if checksum else (),
-            target_checksums=result.checksums,
+            source_checksums=head.checksums,
+            target_checksums=checksums,
         )
-        ours = next((str(item) for item in result.checksums if item.type == "FULL_OBJECT"), "")
-        method = Method.OWN_PARTS if agreement is Agreement.EQUAL and not ours else Method.FAST_PARTS
-        if agreement is Agreement.DIFFERENT and checksum is not None:
+        if agreement is not Agreement.EQUAL:
+            progress.requests += 1
+            target = await self._target(task)
+            if target is not None and target.etag == result.etag:
+                agreement, evidence = evidence_of_heads(head, target, evidence.compared)
+                checksums = target.checksums or checksums
+        ours = next((str(item) for item in checksums if item.type == "FULL_OBJECT"), "")
+        method = Method.OWN_PARTS  # or FAST_PARTS: whoever chose the layout says so
+        if agreement is Agreement.DIFFERENT:
             return Outcome(
                 task.key,
                 State.FAILED,
