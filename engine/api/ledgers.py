@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.assembly import Options, now_ms
 from engine.api.opening import ledger_path, stored_binding
+from engine.finish.receipt import ACCEPTED_BY
 from engine.ledger import Acceptance, Binding, Ledger, LedgerReader, Snapshot
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE
@@ -52,3 +55,12 @@ async def accept(plan: Plan, options: Options, name: str, found: str, because: s
         ledger_path(plan, options), await stored_binding(plan, options), now_ms=now_ms, create=False
     ) as ledger:
         await ledger.accept(name, found, because)
+        await ledger.set_note(f"{ACCEPTED_BY}{name} {found}", _user())
+
+
+def _user() -> str:
+    """Who is at this machine, as far as it says; empty where it does not."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError, ImportError):
+        return ""

@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "rewrite": "rewrite",
     "cleanup": "cleanup",
     "revert": "revert",
+    "receipt": "receipt",
     "ls": "ls",
     "delete": "delete",
     "sandbox": "sandbox",

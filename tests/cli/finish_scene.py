@@ -93,6 +93,12 @@ exclude = ["*.bak"]
         assert result.exit_code == code, (result.exit_code, result.output, result.exception)
         return result
 
+    def cartage_at(self, *arguments: str) -> str:
+        """What a command says that takes no plan."""
+        result = CliRunner().invoke(cli, list(arguments), env=self.endpoint.env())
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
     def summary(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         """The last line of a command's `--json`."""
         lines = self.cartage(*arguments, "--json", code=code).stdout.splitlines()

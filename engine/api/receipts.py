@@ -1,0 +1,112 @@
+"""`receipt`: a document of what was done and proven, and whether one still holds."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from engine.api.assembly import Options, now_ms, open_store
+from engine.api.opening import ledger_path, one_error, open_ledger
+from engine.errors import UsageError
+from engine.events import RunStarted
+from engine.finish.holding import server_ms
+from engine.finish.receipt import (
+    ACCEPTED_BY,
+    ledger_differences,
+    read_receipt,
+    receipt_values,
+    refuse_unfinished,
+    sum_up,
+    target_differences,
+    time_text,
+)
+from engine.ledger import LedgerReader
+from engine.plan.document import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptCheck:
+    """What no longer agrees with a receipt, a sentence each; empty where it holds."""
+
+    receipt: dict[str, Any]
+    differences: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        return not self.differences
+
+
+async def make(plan: Plan, options: Options | None = None) -> dict[str, Any]:
+    """The receipt of what the plan's ledger holds, as JSON values.
+
+    Raises `ReceiptRefused` where something is not listed to its end or not verified, `LedgerError`, `StoreError`."""
+    options = options or Options()
+    try:
+        text = await anyio.to_thread.run_sync(Path(plan.source).read_bytes)
+    except OSError as error:
+        raise UsageError(f"the plan's file cannot be read: {error.strerror or error}") from error
+    async with one_error(), open_store(plan.connection, options) as opened:
+        path = ledger_path(plan, options)
+        async with await open_ledger(plan, path, opened, create=False) as ledger:
+            options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))
+            snapshots = await ledger.snapshots()
+            sums = await sum_up(ledger)
+            refuse_unfinished(sums, snapshots)
+            server = server_ms((await opened.store.bucket_facts(plan.routes[0].target.bucket)).date)
+            return receipt_values(
+                plan,
+                text.decode("utf-8", "surrogateescape"),
+                sums,
+                snapshots,
+                await _accepted(ledger),
+                endpoint=opened.endpoint,
+                version=importlib.metadata.version("cartage"),
+                at_ms=server if server is not None else now_ms(),
+                clock="server" if server is not None else "this machine",
+            )
+
+
+async def _accepted(ledger: LedgerReader) -> list[dict[str, str]]:
+    found = []
+    for item in await ledger.acceptances():
+        by = await ledger.note(f"{ACCEPTED_BY}{item.name} {item.found}")
+        found.append(
+            {
+                "what": item.name,
+                "found": item.found,
+                "because": item.because,
+                "by": by if isinstance(by, str) else "",
+                "at": time_text(item.accepted_ms),
+            }
+        )
+    return found
+
+
+async def check(file: Path, plan: Plan, options: Options | None = None) -> ReceiptCheck:
+    """Whether a receipt still holds: its own seal, the plan, the ledger to its last row, and every target listed again.
+
+    Raises `UsageError` where there is no receipt to read."""
+    options = options or Options()
+    try:
+        body = await anyio.to_thread.run_sync(file.read_bytes)
+    except OSError as error:
+        raise UsageError(f"the receipt {file} cannot be read: {error.strerror or error}") from error
+    try:
+        receipt = read_receipt(body)
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        return ReceiptCheck({}, [f"the receipt {file} is not to be trusted: {why}"])
+    async with one_error(), open_store(plan.connection, options) as opened:
+        path = ledger_path(plan, options)
+        async with await open_ledger(plan, path, opened, create=False) as ledger:
+            options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))
+            found = ledger_differences(receipt, plan, await sum_up(ledger, receipt["ledger"]["columns"]))
+            known = {route["name"]: route for route in receipt["routes"]}
+            for route in plan.routes:
+                if route.name in known:
+                    found += await target_differences(opened.store, ledger, route, known[route.name])
+            return ReceiptCheck(receipt, found)

@@ -1,0 +1,67 @@
+"""`cartage receipt FILE`: a document of what was done and proven; with --check, whether one still holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from engine.api import receipts
+from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, fail, run, shared_flags
+from engine.errors import UsageError
+from engine.finish.local_files import write_new
+from engine.plan.document import Plan
+from engine.report.receipt import receipt_markdown
+from engine.report.text import count_text, safe, size_text
+
+
+@click.command("receipt", short_help="A document of what was done and proven; --check tells whether one holds.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where; else beside the plan."
+)
+@click.option(
+    "--check",
+    "checked",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="RECEIPT",
+    help="A receipt (JSON) to hold against plan, ledger and targets; exit 4 where anything differs.",
+)
+@shared_flags
+def receipt_command(invocation: Invocation, file: Path, output: Path | None, checked: Path | None) -> None:
+    """Write <plan name>.receipt.json and .md for the plan in FILE: figures, proof and fingerprints per route, who
+    accepted what, times, and digests of plan and ledger. Refused (exit 5) until every listing reached its end and
+    every object is verified."""
+    plan = Plan.load(file)
+    teller = Teller(invocation, "receipt")
+    if checked is not None:
+        _check(invocation, teller, plan, checked)
+        return
+    values = run(invocation, "receipt", lambda options, _: receipts.make(plan, options), teller=teller)
+    folder = output if output is not None else plan.folder
+    paths = [folder / f"{plan.name}.receipt.json", folder / f"{plan.name}.receipt.md"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_new(paths[0], (json.dumps(values, indent=2, ensure_ascii=True) + "\n").encode())
+        write_new(paths[1], receipt_markdown(values).encode())
+    except OSError as error:
+        message = f"the receipt cannot be written to {folder}: {error.strerror or error}"
+        fail(UsageError(message, advice="Choose a folder with --output."), "receipt", teller)
+    total = values["total"]
+    invocation.say(f"{values['stage']}: {count_text(total['objects'])} objects, {size_text(total['bytes'])}")
+    for path in paths:
+        invocation.say(f"written: {safe(str(path))}")
+    invocation.say(f"ledger: sha256 {values['ledger']['sha256']}")
+    teller.summary("receipt", DONE, {"files": [str(path) for path in paths], "receipt": values})
+
+
+def _check(invocation: Invocation, teller: Teller, plan: Plan, checked: Path) -> None:
+    result = run(invocation, "receipt", lambda options, _: receipts.check(checked, plan, options), teller=teller)
+    code = DONE if result.holds else DIFFERENT
+    for line in result.differences:
+        invocation.say(safe(line))
+    if result.holds:
+        invocation.say(f"{safe(str(checked))} holds: plan, ledger and every target are what it says")
+    teller.summary("receipt", code, {"holds": result.holds, "differences": result.differences})
+    raise SystemExit(code)

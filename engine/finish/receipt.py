@@ -1,0 +1,303 @@
+"""The receipt of a migration: what was copied, how far it is proven, who accepted what, and a digest of the ledger.
+
+Everything in it is summed up from the ledger in one pass, row by row: figures and fingerprints are those of both sides
+as they were last verified, also after the sources are gone. A later change of the ledger, of the receipt itself or of
+the targets is found by `differences`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from engine.errors import EngineError
+from engine.ledger import LedgerReader, Snapshot
+from engine.model import ListedObject, Proof
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.record import ObjectRecord
+from engine.plan.route import Route
+from engine.proof.fingerprint import Fingerprint, digest_of_etag
+from engine.store import ObjectStore
+from engine.transfer.listing import KeyRange, pages_of
+
+FORMAT = "cartage-receipt/1"
+ACCEPTED_BY = "accepted by "
+"""Notes of who accepted what: this, the name, a space, the figure."""
+NAMED = 10
+"""Keys that a difference names; the rest are counted."""
+
+_USERINFO = re.compile(r"://[^/@\s\"']+@")
+
+
+class ReceiptRefused(EngineError):
+    """There is nothing to certify yet."""
+
+    exit_code = 5
+
+
+@dataclass(slots=True)
+class RouteSums:
+    """One route of the ledger, summed up."""
+
+    name: str
+    objects: int = 0
+    bytes: int = 0
+    states: Counter[State] = field(default_factory=Counter)
+    proofs: Counter[Proof] = field(default_factory=Counter)
+    found: int = 0
+    source_tree: Fingerprint = field(default_factory=Fingerprint)
+    target_tree: Fingerprint = field(default_factory=Fingerprint)
+    copied_ms: tuple[int, int] = (0, 0)
+    proven_ms: tuple[int, int] = (0, 0)
+
+    def add(self, row: ObjectRecord) -> None:
+        """Add one row."""
+        self.objects += 1
+        self.bytes += row.size
+        self.states[row.state] += 1
+        self.proofs[row.proof] += 1
+        self.found += row.found
+        digest = comparable_digest(row)
+        self.source_tree.add(row.key, row.size, digest)
+        self.target_tree.add(row.key, row.size, digest)
+        self.copied_ms = _widened(self.copied_ms, row.copied_ms)
+        self.proven_ms = _widened(self.proven_ms, row.proven_ms(row.proof))
+
+
+class Sums(NamedTuple):
+    """A whole ledger, summed up; `digest` is over `columns` of every row in order, and what stands around them."""
+
+    routes: dict[str, RouteSums]
+    digest: str
+    columns: tuple[str, ...]
+    rows: int
+
+
+def comparable_digest(row: ObjectRecord) -> str:
+    """What an object counts with in both fingerprints besides key and size: its MD5, where both sides have it."""
+    source = digest_of_etag(row.source_etag)
+    return source if source == digest_of_etag(row.target_etag) else ""
+
+
+def _widened(span: tuple[int, int], at_ms: int) -> tuple[int, int]:
+    if at_ms <= 0:
+        return span
+    return (min(span[0] or at_ms, at_ms), max(span[1], at_ms))
+
+
+async def sum_up(ledger: LedgerReader, columns: Sequence[str] = ObjectRecord._fields) -> Sums:
+    """Read every row once. Memory does not grow with their number."""
+    digest = hashlib.sha256()
+
+    def take(*values: object) -> None:
+        digest.update(json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+
+    snapshots = await ledger.snapshots()
+    take("binding", (await ledger.binding()).text)
+    for snapshot in snapshots:
+        take("route", *snapshot)
+    routes = {snapshot.route: RouteSums(snapshot.route) for snapshot in snapshots}
+    places = [ObjectRecord._fields.index(name) for name in columns]
+    rows = 0
+    async for records in ledger.records():
+        rows += len(records)
+        for row in records:
+            take(*(row[place] for place in places))
+            routes[row.route].add(row)
+    for acceptance in await ledger.acceptances():
+        take("accepted", *acceptance)
+    return Sums(routes, digest.hexdigest(), tuple(columns), rows)
+
+
+def refuse_unfinished(sums: Sums, snapshots: Sequence[Snapshot]) -> None:
+    """Raise `ReceiptRefused` with every reason why there is nothing to certify yet."""
+    reasons = [
+        f"{item.route}: its listing never reached its end; run the plan again"
+        for item in snapshots
+        if not item.closed_ms
+    ]
+    for route in sums.routes.values():
+        wrong = [
+            f"{count:,} {state.value}"
+            for state, count in sorted(route.states.items())
+            if state not in (State.VERIFIED, State.DELETED)
+        ]
+        if wrong:
+            what = "run cleanup again" if route.states[State.DELETING] else "run and verify the plan"
+            reasons.append(f"{route.name}: {', '.join(wrong)}; {what}")
+    if not sums.rows and not reasons:
+        reasons.append("the ledger holds no object yet; run and verify the plan")
+    if reasons:
+        raise ReceiptRefused("\n".join(["there is no receipt yet:", *(f"  - {reason}" for reason in reasons)]))
+
+
+def time_text(at_ms: int) -> str:
+    """ISO 8601 in UTC; empty for 0, which means never."""
+    if at_ms <= 0:
+        return ""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def receipt_values(
+    plan: Plan,
+    plan_text: str,
+    sums: Sums,
+    snapshots: Sequence[Snapshot],
+    acceptances: Sequence[Mapping[str, str]],
+    *,
+    endpoint: str,
+    version: str,
+    at_ms: int,
+    clock: str,
+) -> dict[str, Any]:
+    """The receipt as JSON values, sealed. `clock` says whose `at_ms` is."""
+    gone = sum(route.states[State.DELETED] for route in sums.routes.values())
+    stage = "verified" if not gone else "cleaned up" if gone == sums.rows else "partly cleaned up"
+    closed = {item.route: item.closed_ms for item in snapshots}
+    values: dict[str, Any] = {
+        "receipt": FORMAT,
+        "stage": stage,
+        "cartage": version,
+        "made": {"at": time_text(at_ms), "clock": clock},
+        "plan": {
+            "name": plan.name,
+            "digest": plan.digest,
+            "sha256": hashlib.sha256(plan_text.encode("utf-8", "surrogateescape")).hexdigest(),
+            "text": without_userinfo(plan_text),
+        },
+        "endpoint": without_userinfo(endpoint),
+        "buckets": list(plan.buckets),
+        "routes": [_route_values(route, sums.routes[route.name], closed.get(route.name, 0)) for route in plan.routes],
+        "total": {
+            "objects": sums.rows,
+            "bytes": sum(route.bytes for route in sums.routes.values()),
+            "sources_deleted": gone,
+        },
+        "accepted": [dict(item) for item in acceptances],
+        "ledger": {"sha256": sums.digest, "rows": sums.rows, "columns": list(sums.columns)},
+    }
+    return values | {"seal": seal_of(values)}
+
+
+def _route_values(route: Route, sums: RouteSums, closed_ms: int) -> dict[str, Any]:
+    return {
+        "name": route.name,
+        "source": str(route.source),
+        "target": str(route.target),
+        "objects": sums.objects,
+        "bytes": sums.bytes,
+        "found_in_place": sums.found,
+        "states": {state.value: count for state, count in sorted(sums.states.items())},
+        "proof": {proof.name.lower(): count for proof, count in sorted(sums.proofs.items())},
+        "fingerprints": {"source": sums.source_tree.line, "target": sums.target_tree.line},
+        "times": {
+            "listed": time_text(closed_ms),
+            "first_copied": time_text(sums.copied_ms[0]),
+            "last_copied": time_text(sums.copied_ms[1]),
+            "first_proven": time_text(sums.proven_ms[0]),
+            "last_proven": time_text(sums.proven_ms[1]),
+        },
+    }
+
+
+def without_userinfo(text: str) -> str:
+    """No name and password of a URL reaches a receipt."""
+    return _USERINFO.sub("://", text)
+
+
+def seal_of(values: Mapping[str, Any]) -> str:
+    """SHA-256 of everything in the receipt but the seal itself."""
+    rest = {key: value for key, value in values.items() if key != "seal"}
+    text = json.dumps(rest, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_receipt(body: bytes) -> dict[str, Any]:
+    """A receipt from its file. Raises ValueError where it is none, or was changed since it was sealed."""
+    values = json.loads(body)
+    if not isinstance(values, dict) or values.get("receipt") != FORMAT:
+        raise ValueError("it is not a receipt of this Cartage")
+    if values.get("seal") != seal_of(values):
+        raise ValueError("it was changed after it was made: its seal does not hold")
+    try:
+        columns = [values["plan"]["digest"], values["ledger"]["sha256"], *values["ledger"]["columns"]]
+        figures = [(route["name"], route["objects"], route["bytes"]) for route in values["routes"]]
+        trees = [route["fingerprints"]["target"] for route in values["routes"]]
+    except (KeyError, TypeError):
+        raise ValueError("a part of it is missing") from None
+    texts = [*columns, *trees, *(name for name, _, _ in figures)]
+    numbers = [number for _, *both in figures for number in both]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise ValueError("a part of it is something else than it should be")
+    if not set(columns[2:]) <= set(ObjectRecord._fields):
+        raise ValueError("it was made by a newer Cartage")
+    return values
+
+
+def ledger_differences(receipt: Mapping[str, Any], plan: Plan, sums: Sums) -> list[str]:
+    """How the plan and the ledger are no longer what the receipt says."""
+    found = []
+    if receipt["plan"]["digest"] != plan.digest:
+        found.append("the plan means something else now")
+    known = {route["name"]: route for route in receipt["routes"]}
+    for name, route in sums.routes.items():
+        was = known.get(name)
+        if was is None:
+            found.append(f"route {name} is in the ledger and not in the receipt")
+        elif (was["objects"], was["bytes"]) != (route.objects, route.bytes):
+            found.append(
+                f"route {name}: the ledger has {route.objects:,} objects of {route.bytes:,} bytes, "
+                f"the receipt {was['objects']:,} of {was['bytes']:,}"
+            )
+        elif was["fingerprints"]["target"] != route.target_tree.line:
+            found.append(f"route {name}: the ledger's fingerprint of the target is another")
+    if receipt["ledger"]["sha256"] != sums.digest:
+        found.append("the ledger changed since: its digest is another")
+    return found
+
+
+async def target_differences(
+    store: ObjectStore, ledger: LedgerReader, route: Route, was: Mapping[str, Any]
+) -> list[str]:
+    """How a route's target, listed again, is no longer what the receipt says. What stands there besides is not looked
+    at. Raises what listings raise."""
+    tree = Fingerprint()
+    wrong: Counter[str] = Counter()
+    named: list[str] = []
+
+    def tell(what: str, key: str) -> None:
+        wrong[what] += 1
+        if len(named) < NAMED:
+            named.append(f"route {route.name}: {route.target_key(key)}: {what}")
+
+    listed = _flat(pages_of(store, route.target, KeyRange()))
+    there = await anext(listed, None)
+    async for rows in ledger.records(route.name):
+        for row in rows:
+            while there is not None and there.key < route.target_key(row.key):
+                there = await anext(listed, None)
+            if there is None or there.key != route.target_key(row.key):
+                tell("it is not there any more", row.key)
+                continue
+            if (there.size, there.etag) != (row.size, row.target_etag):
+                tell("it is not what was proven", row.key)
+            tree.add(row.key, there.size, digest_of_etag(there.etag) if comparable_digest(row) else "")
+    rest = sum(wrong.values()) - len(named)
+    if rest:
+        named.append(f"route {route.name}: and {rest:,} more")
+    if not wrong and tree.line != was["fingerprints"]["target"]:
+        named.append(f"route {route.name}: the target's fingerprint is {tree.line}")
+    return named
+
+
+async def _flat(pages: AsyncIterator[tuple[list[ListedObject], bool]]) -> AsyncIterator[ListedObject]:
+    async for objects, _ in pages:
+        for item in objects:
+            yield item

@@ -1,0 +1,96 @@
+"""A receipt as Markdown, other people's keys and reasons made harmless in it. Pure."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.report.text import count_text, safe, size_text
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+.!|~$-])")
+
+
+def escaped(text: object) -> str:
+    """Text that Markdown and HTML show as it is: no markup, no tag, no control character, on one line."""
+    return _MARKUP.sub(r"\\\1", html.escape(safe(str(text)), quote=True).replace("://", ":&#47;&#47;"))
+
+
+def receipt_markdown(receipt: Mapping[str, Any]) -> str:
+    """The whole document."""
+    plan, ledger, total, made = receipt["plan"], receipt["ledger"], receipt["total"], receipt["made"]
+    lines = [
+        f"# Receipt: {escaped(plan['name'])}",
+        "",
+        f"**{escaped(receipt['stage'])}**: {count_text(total['objects'])} objects, {count_text(total['bytes'])} bytes "
+        f"({size_text(total['bytes'])}); {count_text(total['sources_deleted'])} sources deleted.",
+        "",
+        f"Made {escaped(made['at'])} by the clock of {escaped(made['clock'])}, "
+        f"by Cartage {escaped(receipt['cartage'])}, on {escaped(receipt['endpoint'])}.",
+        "",
+        "## Routes",
+        "",
+    ]
+    rows = [
+        [
+            escaped(route["name"]),
+            escaped(route["source"]),
+            escaped(route["target"]),
+            count_text(route["objects"]),
+            count_text(route["bytes"]),
+            escaped(_counts(route["proof"])),
+            escaped(_counts(route["states"])),
+        ]
+        for route in receipt["routes"]
+    ]
+    lines += _table(["route", "source", "target", "objects", "bytes", "proof", "state"], rows)
+    lines += ["", "## Fingerprints", ""]
+    for route in receipt["routes"]:
+        source, target = route["fingerprints"]["source"], route["fingerprints"]["target"]
+        lines.append(f"- {escaped(route['name'])}")
+        if source == target:
+            lines.append(f"    - both sides: {escaped(source)}")
+        else:
+            lines += [f"    - source: {escaped(source)}", f"    - target: {escaped(target)}"]
+    lines += ["", "## Times", ""]
+    names = ["listed", "first_copied", "last_copied", "first_proven", "last_proven"]
+    times = [
+        [escaped(route["name"]), *(escaped(route["times"][name]) or "–" for name in names)]
+        for route in receipt["routes"]
+    ]
+    lines += _table(["route", *(name.replace("_", " ") for name in names)], times)
+    lines += ["", "## Accepted differences", ""]
+    if receipt["accepted"]:
+        accepted = [
+            [escaped(item[name]) for name in ("what", "found", "because", "by", "at")] for item in receipt["accepted"]
+        ]
+        lines += _table(["what", "found", "because", "by", "at"], accepted)
+    else:
+        lines.append("None.")
+    lines += [
+        "",
+        "## Digests",
+        "",
+        f"- plan: {escaped(plan['digest'])}",
+        f"- the plan's file (SHA-256): {escaped(plan['sha256'])}",
+        f"- ledger (SHA-256, {count_text(ledger['rows'])} rows): {escaped(ledger['sha256'])}",
+        f"- this receipt's JSON: {escaped(receipt['seal'])}",
+        "",
+        "The same in full, with the plan's text, is in the JSON file beside this one; "
+        "`cartage receipt PLAN --check FILE` tells whether it still holds.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count_text(count)} {name}" for name, count in counts.items())
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(header)} |",
+        f"|{'---|' * len(header)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]

@@ -1,0 +1,147 @@
+"""`cartage receipt` as a user meets it: refused, made, and held against ledger and bucket."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.finish.receipt import seal_of
+from tests.cli.finish_scene import IMAGES, PREFIX, Scene
+from tests.servers import Endpoint
+
+
+@pytest.fixture
+def scene(sandbox: Endpoint, tmp_path: Path) -> Scene:
+    return Scene(sandbox, tmp_path).moved()
+
+
+def made(scene: Scene) -> dict[str, Any]:
+    scene.cartage("receipt")
+    found: dict[str, Any] = json.loads((scene.folder / "cards.receipt.json").read_bytes())
+    return found
+
+
+def check(scene: Scene, code: int = 0) -> list[str]:
+    values = scene.summary("receipt", "--check", str(scene.folder / "cards.receipt.json"), code=code)
+    assert values["holds"] is (code == 0)
+    found: list[str] = values["differences"]
+    return found
+
+
+def test_it_says_what_was_done_and_holds_until_something_changes(scene: Scene) -> None:
+    scene.cartage("accept", "raw.objects", "--found", "5", "--because", "as | agreed <b>*")
+    receipt = made(scene)
+    raw, reference = receipt["routes"]
+    assert (raw["objects"], raw["bytes"]) == (len(IMAGES), sum(map(len, IMAGES.values())))
+    assert raw["proof"] == {"digest": 5} and raw["states"] == {"verified": 5}
+    assert raw["fingerprints"]["source"] == raw["fingerprints"]["target"]
+    assert raw["fingerprints"]["source"] != reference["fingerprints"]["source"]
+    line = scene.cartage_at("fingerprint", f"s3://{scene.bucket}/{PREFIX}data/raw/")
+    assert raw["fingerprints"]["target"] in line
+    assert receipt["stage"] == "verified" and receipt["made"]["clock"] == "server"
+    assert receipt["accepted"][0]["because"] == "as | agreed <b>*" and "@" in receipt["accepted"][0]["by"]
+    assert receipt["plan"]["text"] == scene.plan.read_text()
+
+    for name in ("cards.receipt.json", "cards.receipt.md"):
+        assert stat.S_IMODE((scene.folder / name).stat().st_mode) == 0o600
+    text = (scene.folder / "cards.receipt.md").read_text()
+    assert "as \\| agreed &lt;b&gt;\\*" in text and "<b>" not in text
+    assert receipt["ledger"]["sha256"] in text and receipt["seal"] in text
+
+    assert check(scene) == []
+    scene.cartage("verify")  # proving again what is proven changes nothing
+    assert check(scene) == []
+    assert made(scene)["ledger"] == receipt["ledger"]
+
+
+def test_what_changed_since_is_named(scene: Scene) -> None:
+    made(scene)
+    scene.put(f"{PREFIX}data/raw/card_images/base1-1.png", b"other")
+    scene.s3.delete_object(Bucket=scene.bucket, Key=f"{PREFIX}data/raw/card_images/base1-2.png")
+    scene.put(f"{PREFIX}data/raw/later.png", b"not ours, and not looked at")
+    assert check(scene, code=4) == [
+        f"route raw: {PREFIX}data/raw/card_images/base1-1.png: it is not what was proven",
+        f"route raw: {PREFIX}data/raw/card_images/base1-2.png: it is not there any more",
+    ]
+
+
+def test_a_ledger_that_was_changed_is_seen(scene: Scene) -> None:
+    made(scene)
+    with sqlite3.connect(scene.folder / "cards.ledger") as connection:
+        connection.execute("UPDATE objects SET compared = 'nothing' WHERE key LIKE '%base1-3.png'")
+    assert check(scene, code=4) == ["the ledger changed since: its digest is another"]
+
+
+def test_a_plan_that_means_something_else_is_seen(scene: Scene) -> None:
+    made(scene)
+    scene.plan.write_text(scene.plan.read_text() + '[cleanup]\nhold = "1h"\n')
+    assert check(scene, code=4) == ["the plan means something else now"]
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[]", "\x00", '{"receipt": "cartage-receipt/1"}'])
+def test_what_is_no_receipt_is_not_trusted(scene: Scene, body: str) -> None:
+    (scene.folder / "cards.receipt.json").write_text(body)
+    assert "is not to be trusted" in check(scene, code=4)[0]
+
+
+def test_a_receipt_that_was_touched_is_not_trusted(scene: Scene) -> None:
+    receipt = made(scene)
+    receipt["routes"][0]["objects"] += 1
+    path = scene.folder / "cards.receipt.json"
+    path.write_text(json.dumps(receipt))
+    assert "its seal does not hold" in check(scene, code=4)[0]
+    path.write_text(json.dumps(receipt | {"seal": seal_of(receipt)}))
+    assert "route raw: the ledger has 5 objects" in check(scene, code=4)[0]
+
+
+@pytest.mark.parametrize("change", [{"routes": [{}]}, {"routes": None}, {"ledger": {"sha256": 1, "columns": []}}])
+def test_one_that_lacks_something_is_not_trusted(scene: Scene, change: dict[str, Any]) -> None:
+    receipt = made(scene) | change
+    (scene.folder / "cards.receipt.json").write_text(json.dumps(receipt | {"seal": seal_of(receipt)}))
+    assert "a part of it is" in check(scene, code=4)[0]
+
+
+def test_nothing_is_certified_before_it_is_verified(sandbox: Endpoint, tmp_path: Path) -> None:
+    scene = Scene(sandbox, tmp_path)
+    scene.cartage("plan")
+    assert "its listing never reached its end" in scene.cartage("receipt", code=5).output
+    scene.cartage("run", "--yes")
+    assert "raw: 5 copied; run and verify the plan" in scene.cartage("receipt", code=5).output
+    assert list(tmp_path.glob("*.receipt.*")) == []
+
+
+def test_after_the_cleanup_it_says_so_and_both_fingerprints_stay(scene: Scene) -> None:
+    before = made(scene)
+    scene.plan.write_text(scene.plan.read_text().partition("[references]")[0] + '[cleanup]\nhold = "0s"\n')
+    scene.cartage("cleanup", "--delete", "--confirm", "cards")
+    assert check(scene, code=4)
+    receipt = made(scene)
+    assert receipt["stage"] == "cleaned up" and receipt["total"]["sources_deleted"] == 6
+    assert [route["fingerprints"] for route in receipt["routes"]] == [
+        route["fingerprints"] for route in before["routes"]
+    ]
+    assert check(scene) == []
+
+
+def test_no_credential_is_in_it(scene: Scene) -> None:
+    scene.plan.write_text(scene.plan.read_text() + "# https://user:geheim@example.com/\n")
+    made(scene)
+    text = (scene.folder / "cards.receipt.json").read_text() + (scene.folder / "cards.receipt.md").read_text()
+    for secret in (scene.endpoint.secret_key, scene.endpoint.access_key, "geheim"):
+        assert secret not in text
+
+
+def test_it_is_written_where_asked(scene: Scene) -> None:
+    folder = scene.folder / "audit" / "2025"
+    files = scene.summary("receipt", "--output", str(folder))["files"]
+    assert sorted(path.name for path in folder.iterdir()) == ["cards.receipt.json", "cards.receipt.md"]
+    assert [Path(file).parent for file in files] == [folder, folder]
+    assert re.fullmatch(r"[0-9a-f]{64}", json.loads(Path(files[0]).read_bytes())["seal"])
+    (scene.folder / "file").write_text("")
+    assert "cannot be written" in scene.cartage("receipt", "--output", str(scene.folder / "file" / "x"), code=2).output
