@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.model import GIB, MIB
 from engine.plan.integrity import multipart_etag
 from engine.plan.parts import (
     MAX_OBJECT_BYTES,
+    MAX_PART_BYTES,
     MAX_PARTS,
+    MIN_PART_BYTES,
     Layout,
     fast_layout,
     guessed_layout,
     sized_layout,
     uniform_layout,
 )
+
+TIB = 1 << 40
 
 
 def assert_tiles(layout: Layout) -> None:
@@ -31,11 +35,32 @@ def assert_tiles(layout: Layout) -> None:
     assert number == layout.count
 
 
-@given(st.integers(1, 200 * GIB))
-def test_fast_parts_tile_the_object(size: int) -> None:
+# As many small objects as large ones, up to the largest, and those at the limits' edges.
+SIZES = st.one_of(
+    st.integers(1, 200 * GIB),
+    st.integers(1, MAX_OBJECT_BYTES),
+    st.builds(
+        lambda limit, off: min(max(1, limit + off), MAX_OBJECT_BYTES),
+        st.sampled_from([5 * MIB, 64 * MIB, 5 * GIB, 64 * MIB * MAX_PARTS, 5 * TIB, MAX_OBJECT_BYTES]),
+        st.integers(-2, 2),
+    ),
+)
+
+
+def test_the_largest_object_has_48_8_tib() -> None:
+    assert MAX_OBJECT_BYTES == MAX_PARTS * MAX_PART_BYTES
+    assert 48.8 < MAX_OBJECT_BYTES / TIB < 48.9
+
+
+@settings(max_examples=60)
+@given(SIZES)
+def test_fast_parts_tile_the_object_within_every_limit_of_s3(size: int) -> None:
     layout = fast_layout(size)
     assert_tiles(layout)
     assert layout.problem == ""
+    assert 1 <= layout.count <= MAX_PARTS
+    assert layout.part_bytes <= MAX_PART_BYTES
+    assert all(part.size >= MIN_PART_BYTES for part in list(layout)[:-1])
 
 
 @pytest.mark.parametrize("size", [1, 5 * MIB, 64 * MIB, 64 * MIB + 1, 5 * GIB, MAX_OBJECT_BYTES - 1, MAX_OBJECT_BYTES])
@@ -51,7 +76,8 @@ def test_more_than_the_largest_object_has_no_layout() -> None:
         fast_layout(MAX_OBJECT_BYTES + 1)
 
 
-@given(st.integers(1, 10**12), st.integers(1, 6 * GIB))
+@settings(max_examples=60)
+@given(SIZES, st.integers(MIN_PART_BYTES, MAX_PART_BYTES))
 def test_the_source_s_own_uniform_layout_is_found_again(size: int, part_bytes: int) -> None:
     count = -(-size // part_bytes)
     if count > MAX_PARTS:

@@ -99,4 +99,4 @@ async def test_the_command_writes_a_private_file_as_a_whole_or_not_at_all(tmp_pa
     refused = export("--output", str(tmp_path / "no" / "folder"))
     assert refused.returncode == 2 and "cannot be written" in refused.stderr
     assert export("--json").returncode == 2
-    assert list(tmp_path.glob(".*")) == []  # noqa: ASYNC240
+    assert list(tmp_path.glob(".*")) == []
