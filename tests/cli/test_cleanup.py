@@ -1,0 +1,371 @@
+"""`cartage cleanup`, `revert`, `ls`, `delete` as a user calls them, on the sandbox: shown, refused, typed, killed."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
+from tests.cli.commands import Ended, Terminal, assert_said_well
+from tests.servers import Endpoint
+
+DAY_S = 86_400
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    with start_sandbox(SandboxSettings()) as sandbox:
+        yield sandbox
+
+
+class Project:
+    """A bucket of its own on the sandbox, with objects to be moved from old/ to new/, and a plan for it."""
+
+    def __init__(self, server: Sandbox, terminal: Terminal, name: str, objects: int = 25) -> None:
+        self.server, self.terminal, self.bucket = server, terminal, name
+        self.passed_s = 0.0
+        server.control("settings", {"faults": [], "check_signatures": True, "latency_ms": 0})
+        server.control("fill", {"bucket": name, "prefix": "old/", "count": objects, "size": 100})
+        endpoint = Endpoint("sandbox", server.url, server.access_key, server.secret_key, server.region)
+        terminal.on(endpoint)
+        self.plan = terminal.folder / "moving.toml"
+        self.write_plan()
+
+    def write_plan(self, hold: str = "24h", more: str = "") -> None:
+        self.plan.write_text(
+            f'name = "moving"\nbucket = "{self.bucket}"\nprefix = ""\n'
+            f'[[routes]]\nname = "all"\nfrom = "/old/"\nto = "/new/"\n{more}\n[cleanup]\nhold = "{hold}"\n'
+        )
+
+    def migrate(self) -> Project:
+        assert self.call("run", "--yes", "-q").code == 0
+        assert self.call("verify", "-q").code == 0
+        return self
+
+    def call(self, verb: str, *flags: str) -> Ended:
+        return self.terminal.call(verb, self.plan, *flags)
+
+    def delete(self, *flags: str) -> Ended:
+        return self.call("cleanup", "--delete", "--confirm", "moving", *flags)
+
+    def count(self, prefix: str) -> int:
+        return int(self.server.control("count", {"bucket": self.bucket, "prefix": prefix})["objects"])
+
+    def dump(self, prefix: str) -> dict[str, str]:
+        found = self.server.control("dump", {"bucket": self.bucket, "prefix": prefix})["objects"]
+        return {key[len(prefix) :]: etag for key, etag, _ in found}
+
+    def put(self, key: str, text: str) -> None:
+        self.server.control("put", {"bucket": self.bucket, "key": key, "text": text})
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the server's clock alone. A signature of today is then out of date, which this is not about."""
+        self.server.control("settings", {"check_signatures": False})
+        self.server.control("advance_clock", {"seconds": seconds})
+        self.passed_s += seconds
+
+    def fault(self, **rule: object) -> None:
+        self.server.control("settings", {"faults": [asdict(FaultRule(**rule))]})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def project(server: Sandbox, terminal: Terminal, request: pytest.FixtureRequest) -> Iterator[Project]:
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:50].strip("-")
+    project = Project(server, terminal, name)
+    yield project
+    server.control("advance_clock", {"seconds": -project.passed_s})
+
+
+def closed(ended: Ended) -> list[str]:
+    return [line.split()[1] for line in ended.out.splitlines() if line.startswith("CLOSED")]
+
+
+def test_the_gate_from_closed_to_open_to_empty(project: Project) -> None:
+    assert project.call("run", "--yes", "-q").code == 0
+    ended = project.call("cleanup")
+    assert (ended.code, closed(ended)) == (5, ["proof"])
+    assert project.call("verify", "-q").code == 0
+    ended = project.call("cleanup")
+    assert (ended.code, closed(ended)) == (5, ["hold"])
+    ended = project.delete()
+    assert (ended.code, closed(ended), project.count("old/")) == (5, ["hold"], 25)
+    targets = project.dump("new/")
+
+    project.pass_time(DAY_S + 2)
+    ended = project.call("cleanup")
+    assert (ended.code, closed(ended), project.count("old/")) == (0, [], 25)
+    assert "to delete them: cartage cleanup" in ended.out
+    ended = project.delete("--json")
+    assert (ended.code, ended.summary["deleted"]) == (0, 25)
+    assert [reason["open"] for reason in ended.summary["reasons"]] == [True] * len(ended.summary["reasons"])
+    assert project.count("old/") == 0
+    assert project.dump("new/") == targets
+    ended = project.call("cleanup")
+    assert (ended.code, "there is nothing to delete" in ended.out) == (0, True)
+
+
+@pytest.mark.parametrize("given", [[], ["--confirm", "other"]])
+def test_nothing_goes_before_the_name_is_given(project: Project, given: list[str]) -> None:
+    project.write_plan(hold="0s")
+    project.migrate()
+    ended = project.call("cleanup", "--delete", *given)
+    assert (ended.code, project.count("old/")) == (2, 25)
+    assert_said_well(ended, "cleanup") if not given else None
+
+
+def test_a_late_arrival_and_a_changed_source_are_refused_until_run_and_verified(project: Project) -> None:
+    project.write_plan(hold="0s")
+    project.migrate()
+    project.put("old/late.txt", "late")
+    project.put("old/00000003.bin", "changed")
+    ended = project.delete()
+    assert (ended.code, closed(ended), project.count("old/")) == (5, ["audit"], 26)
+    assert "1 source changed since the copy, 1 object arrived" in ended.out
+    project.migrate()
+    assert project.delete().code == 0
+    assert project.count("old/") == 0
+    assert len(project.dump("new/")) == 26
+
+
+def test_a_difference_from_what_was_expected_is_accepted_by_its_figure(project: Project) -> None:
+    project.write_plan(hold="0s", more="expect = { objects = 24 }")
+    project.migrate()
+    ended = project.call("cleanup")
+    assert (ended.code, closed(ended)) == (5, ["expected"])
+    said = next(line.strip() for line in ended.out.splitlines() if "cartage accept" in line)
+    words = said.split()
+    assert words[3:6] == ["all.objects", "--found", "25"]
+    project.terminal.call("accept", project.plan, "all.objects", "--found", "24", "--because", "a guess")
+    assert closed(project.call("cleanup")) == ["expected"]
+    project.terminal.call("accept", project.plan, *words[3:6], "--because", "counted again")
+    assert project.delete().code == 0
+
+
+def test_probes_are_asked_and_a_command_only_where_it_is_allowed(project: Project) -> None:
+    project.write_plan(
+        hold="0s",
+        more='[[probes]]\nmin_objects = 26\nunder = "/new/"\n[[probes]]\ncommand = "true"\n',
+    )
+    project.migrate()
+    assert closed(project.call("cleanup")) == ["probe", "probe"]
+    assert closed(project.call("cleanup", "--allow-commands")) == ["probe"]
+    project.put("new/one-more.txt", "x")
+    assert project.call("cleanup", "--allow-commands").code == 0
+
+
+def test_a_lifecycle_rule_that_expires_the_targets(project: Project) -> None:
+    project.write_plan(hold="0s")
+    project.migrate()
+    rule = (
+        "<LifecycleConfiguration><Rule><ID>tidy</ID><Filter><Prefix>new/</Prefix></Filter><Status>Enabled</Status>"
+        "<Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"
+    )
+    project.server.control("bucket", {"name": project.bucket, "lifecycle": rule})
+    ended = project.call("cleanup")
+    assert (ended.code, closed(ended)) == (5, ["lifecycle"])
+    name = f"lifecycle.{project.bucket}"
+    project.terminal.call("accept", project.plan, name, "--found", "tidy:30", "--because", "it is scratch")
+    assert project.call("cleanup").code == 0
+
+
+def test_a_bucket_that_keeps_versions_says_what_a_delete_marker_means(project: Project) -> None:
+    project.write_plan(hold="0s")
+    project.migrate()
+    project.server.control("bucket", {"name": project.bucket, "versioning": "Enabled"})
+    ended = project.delete()
+    assert (ended.code, closed(ended), project.count("old/")) == (5, ["versioning"], 25)
+    assert "only adds a delete marker" in ended.out
+    ended = project.delete("--accept-delete-markers")
+    assert (ended.code, project.count("old/")) == (0, 0)
+    assert "the data and its cost stay" in ended.out
+    with closing(sqlite3.connect(project.terminal.folder / "moving.ledger")) as ledger:
+        ((name, because),) = ledger.execute("SELECT name, because FROM acceptances").fetchall()
+    assert (name, because) == (f"delete-markers.{project.bucket}", "--accept-delete-markers")
+
+
+def test_a_listing_that_fails_closes_the_gate(project: Project) -> None:
+    project.write_plan(hold="0s")
+    project.migrate()
+    project.fault(kind="403", operation="ListObjectsV2", probability=1.0)
+    ended = project.delete()
+    assert (ended.code, closed(ended), project.count("old/")) == (5, ["audit"], 25)
+
+
+def test_a_denied_delete_is_reported_and_stays(project: Project) -> None:
+    project.write_plan(hold="0s")
+    project.migrate()
+    project.fault(kind="delete-error", operation="DeleteObjects", probability=1.0, code="AccessDenied")
+    ended = project.delete("--json")
+    assert (ended.code, ended.summary["deleted"], ended.summary["kept"]) == (3, 24, {"denied": 1})
+    assert project.count("old/") == 1
+    project.fault(kind="delete-error", operation="DeleteObjects", nth=1_000_000)
+    assert project.delete().code == 0
+    assert project.count("old/") == 0
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "503",
+        "500",
+        "reset-unserved",
+        "reset-served",
+        "cut-body",
+        "200-empty",
+        "200-html",
+        "200-error",
+        "delete-keyless",
+    ],
+)
+def test_whatever_s3_answers_to_a_delete_what_is_gone_is_known(project: Project, kind: str) -> None:
+    project.write_plan(hold="0s")
+    project.migrate()
+    targets = project.dump("new/")
+    project.fault(kind=kind, operation="DeleteObjects", first=3)
+    ended = project.delete("--json")
+    assert (ended.code, project.count("old/")) == (0, 0), ended.err
+    assert ended.summary["deleted"] == 25
+    assert project.dump("new/") == targets
+
+
+def test_killed_at_any_moment_and_run_again_nothing_is_lost(
+    server: Sandbox, terminal: Terminal, tmp_path: Path
+) -> None:
+    project = Project(server, terminal, "killed", objects=3_200)
+    project.write_plan(hold="0s")
+    project.migrate()
+    targets = project.dump("new/")
+    assert len(targets) == 3_200
+    server.control("settings", {"latency_ms": 60})
+    ledger = terminal.folder / "moving.ledger"
+    for at_least in (1, 2_000):
+        with terminal.start("cleanup", project.plan, "--delete", "--confirm", "moving", "-q") as process:
+            wait_until(lambda: leaving(ledger) >= at_least or process.poll() is not None)  # noqa: B023
+            process.kill()
+        assert project.dump("new/") == targets
+    server.control("settings", {"latency_ms": 0})
+    ended = project.delete("--json")
+    assert ended.code == 0, ended.err
+    assert project.count("old/") == 0
+    assert project.dump("new/") == targets
+    assert states(ledger) == {"deleted": 3_200}
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def states(ledger: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as connection:
+        return dict(connection.execute("SELECT state, count(*) FROM objects GROUP BY state").fetchall())
+
+
+def leaving(ledger: Path) -> int:
+    found = states(ledger)
+    return found.get("deleting", 0) + found.get("deleted", 0)
+
+
+# --- going back -----------------------------------------------------------------------------------------------------
+
+
+def test_revert_shows_and_then_removes_the_copies_it_made(project: Project) -> None:
+    project.put("new/someone-elses.txt", "theirs")
+    project.migrate()
+    ended = project.call("revert")
+    assert (ended.code, project.count("new/")) == (0, 26)
+    assert "25 copies of this ledger" in ended.out
+    assert project.call("revert", "--delete").code == 2
+    ended = project.call("revert", "--delete", "--confirm", "moving", "--json")
+    assert (ended.code, ended.summary["removed"]) == (0, 25)
+    assert list(project.dump("new/")) == ["someone-elses.txt"]
+    assert project.count("old/") == 25
+    project.migrate()
+    assert project.count("new/") == 26
+
+
+def test_after_cleanup_revert_writes_a_plan_that_leads_back(project: Project) -> None:
+    project.write_plan(hold="0s")
+    before = project.dump("old/")
+    project.migrate()
+    assert project.delete().code == 0
+    ended = project.call("revert", "--delete", "--confirm", "moving")
+    assert (ended.code, project.count("new/")) == (0, 25)
+    back = project.terminal.folder / "moving-back.toml"
+    assert str(back) in ended.out
+    assert project.terminal.call("run", back, "--yes", "-q").code == 0
+    assert project.dump("old/") == before
+
+
+# --- the whole project ----------------------------------------------------------------------------------------------
+
+
+def test_ls_counts_by_prefix(project: Project) -> None:
+    project.put("old/sub/a.txt", "12345")
+    here = f"s3://{project.bucket}/"
+    ended = project.terminal.call("ls", here, "--summarize")
+    assert ended.code == 0
+    assert ended.out.splitlines()[1].split()[:4] == ["old/", "26", "2.5", "kB"]
+    lines = [json.loads(line) for line in project.terminal.call("ls", f"{here}old/", "-s", "--json").out.splitlines()]
+    prefixes = {line["prefix"]: line["objects"] for line in lines if line["event"] == "prefix"}
+    assert prefixes == {"": 25, "sub/": 1}
+    assert lines[-1]["bytes"] == 2_505
+    level = project.terminal.call("ls", f"{here}old/").out.splitlines()
+    assert len(level) == 26 and level[0].split() == ["PRE", "sub/"]
+    everything = project.terminal.call("ls", f"{here}old/", "--recursive").out.splitlines()
+    assert len(everything) == 26 and everything[-1].endswith("old/sub/a.txt")
+    assert_said_well(project.terminal.call("ls", f"{here}old"), "ls")
+
+
+def test_delete_shows_a_snapshot_and_deletes_exactly_that(project: Project) -> None:
+    here = f"s3://{project.bucket}/old/"
+    ended = project.terminal.call("delete", here)
+    assert (ended.code, project.count("old/")) == (0, 25)
+    assert "(directly there)" in ended.out and "nothing is deleted yet" in ended.out
+    project.put("old/late.txt", "late")
+    assert project.terminal.call("delete", here, "--confirm", f"s3://{project.bucket}/").code == 2
+    ended = project.terminal.call("delete", here, "--confirm", here, "--json")
+    assert (ended.code, ended.summary["deleted"], ended.summary["arrived"]) == (0, 25, 1)
+    assert list(project.dump("old/")) == ["late.txt"]
+    # Given again, it does not take what was never shown.
+    ended = project.terminal.call("delete", here, "--confirm", here)
+    assert (ended.code, list(project.dump("old/"))) == (0, ["late.txt"])
+    assert project.terminal.call("delete", here, "--again", "--confirm", here).code == 0
+    assert project.count("old/") == 0
+
+
+def test_delete_has_a_hold_of_its_own_by_the_servers_clock(project: Project) -> None:
+    here = f"s3://{project.bucket}/old/"
+    assert project.terminal.call("delete", here, "--hold", "2h").code == 5
+    ended = project.terminal.call("delete", here, "--hold", "2h", "--confirm", here)
+    assert (ended.code, project.count("old/")) == (5, 25)
+    project.pass_time(7_202)
+    assert project.terminal.call("delete", here, "--hold", "2h", "--confirm", here).code == 0
+    assert project.count("old/") == 0
+
+
+def test_delete_killed_and_run_again_goes_on(server: Sandbox, terminal: Terminal) -> None:
+    project = Project(server, terminal, "deletion-killed", objects=6_500)
+    here = f"s3://{project.bucket}/old/"
+    assert terminal.call("delete", here).code == 0
+    server.control("settings", {"latency_ms": 60})
+    with terminal.start("delete", here, "--confirm", here, "-q") as process:
+        wait_until(lambda: project.count("old/") < 6_000 or process.poll() is not None)
+        process.kill()
+    assert project.count("old/") > 0
+    server.control("settings", {"latency_ms": 0})
+    project.put("old/late.txt", "late")
+    ended = terminal.call("delete", here, "--confirm", here, "--json")
+    assert ended.code == 0
+    assert list(project.dump("old/")) == ["late.txt"]
