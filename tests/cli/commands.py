@@ -67,6 +67,7 @@ class Terminal:
         self.folder = folder
         self._patch = patch
         self._capture = capture
+        self._assumes = False
         for name in list(os.environ):
             if name.startswith("AWS_") or name.upper().endswith("_PROXY"):
                 patch.delenv(name)
@@ -78,7 +79,8 @@ class Terminal:
             self._patch.setenv(name, value)
 
     def at(self, url: str, *, token: str = TOKEN) -> None:
-        """Credentials, and an endpoint."""
+        """Credentials, and a canned endpoint: one that does not honour what a run tries out, but is not asked to."""
+        self._assumes = True
         self.set(
             AWS_ENDPOINT_URL_S3=url,
             AWS_ACCESS_KEY_ID="AKIAIOSFODNN7EXAMPLE",
@@ -88,22 +90,27 @@ class Terminal:
         )
 
     def on(self, endpoint: Endpoint) -> None:
+        self._assumes = False
         self.set(**endpoint.env())
 
     def call(self, *arguments: str | Path) -> Ended:
         """Run a command here."""
         self._capture.readouterr()
-        self._patch.setattr(sys, "argv", ["cartage", *map(str, arguments)])
+        self._patch.setattr(sys, "argv", ["cartage", *self._line(arguments)])
         with pytest.raises(SystemExit) as ended:
             cli_main.main()
         out, err = self._capture.readouterr()
         return Ended(int(ended.value.code or 0), out, err)
 
+    def _line(self, arguments: tuple[str | Path, ...]) -> list[str]:
+        assume = ["--assume", "aws"] if self._assumes and arguments[0] in ("run", "cp") else []
+        return [*map(str, arguments), *assume]
+
     @contextmanager
     def start(self, *arguments: str | Path, **more: Any) -> Iterator[subprocess.Popen[str]]:
         """Run a command in a process of its own, which is gone at the end."""
         process = subprocess.Popen(
-            [*MODULE, *map(str, arguments)],
+            [*MODULE, *self._line(arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,0 +1,191 @@
+"""How a command is stopped: Ctrl-C once and twice, SIGTERM, a reader of the pipe that leaves; and what is left then."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.cli.canned import Asked, Canned, Copied, Listing, answering
+from tests.cli.commands import Terminal, write_plan
+
+KEYS = tuple(f"old/{number:03}" for number in range(40))
+WAIT_S = 30
+
+
+class Held:
+    """A server that holds every copy (or listing of the source) until it is let go, and says when the first has come.
+    What was copied is in its listing of the target."""
+
+    def __init__(self, hold: str = "PUT") -> None:
+        self._hold = hold
+        self.come = threading.Event()
+        self.go = threading.Event()
+        self.copied: set[str] = set()
+
+    def __call__(self, asked: Asked) -> Listing | Copied:
+        if asked.method == self._hold or (self._hold == "LIST" and asked.prefix == "old/"):
+            self.come.set()
+            self.go.wait(WAIT_S)
+        if asked.method == "PUT":
+            self.copied.add(asked.path.removeprefix("/bucket/"))
+            return Copied()
+        return Listing(KEYS if asked.prefix == "old/" else tuple(sorted(self.copied)))
+
+
+@pytest.fixture
+def plan(terminal: Terminal) -> Path:
+    return write_plan(terminal.folder)
+
+
+def read_until(stream: object, text: str) -> str:
+    """Read lines of a process up to one that holds `text`."""
+    seen = ""
+    for line in stream:  # type: ignore[attr-defined]
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"never said {text!r}: {seen}")
+
+
+def resumes(terminal: Terminal, plan: Path, server: Canned) -> dict[str, object]:
+    """The next run completes, on the ledger that the one before left."""
+    ended = terminal.call("run", plan, "--json")
+    assert ended.code == 0, ended.err
+    assert ended.summary["complete"] is True
+    assert ended.summary["resumed"] is True
+    return ended.summary
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_finishes_what_is_in_flight_and_commits_it(
+    terminal: Terminal, plan: Path, number: signal.Signals
+) -> None:
+    held = Held()
+    with answering(held) as server:
+        terminal.at(server.url)
+        with terminal.start("run", plan, "--concurrency", "4") as process:
+            assert held.come.wait(WAIT_S)
+            process.send_signal(number)
+            read_until(process.stderr, "stopping: finishing what is in flight (again to leave at once)")
+            held.go.set()
+            out, err = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 130
+        assert "run the same command again to resume" in err
+        assert "Traceback" not in err + out
+        copied = len(server.copies)
+        assert 0 < copied <= 4
+        status = terminal.call("status", plan, "--json").summary
+        assert status["settled"] == copied
+        summary = resumes(terminal, plan, server)
+        assert summary["copied"] == len(KEYS) - copied
+        assert len(server.copies) == len(KEYS)
+
+
+def test_a_second_signal_leaves_at_once_and_nothing_is_lost(terminal: Terminal, plan: Path) -> None:
+    held = Held()
+    with answering(held) as server:
+        terminal.at(server.url)
+        with terminal.start("run", plan, "--json", "--concurrency", "4") as process:
+            assert held.come.wait(WAIT_S)
+            process.send_signal(signal.SIGINT)
+            wait_until_asked(process, held)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=WAIT_S)
+            held.go.set()
+        assert process.returncode == 130
+        assert "Traceback" not in err
+        assert json.loads(out.splitlines()[-1]) == {
+            "event": "summary",
+            "command": "run",
+            "exit_code": 130,
+            "interrupted": True,
+        }
+        resumes(terminal, plan, server)
+        assert {asked.path for asked in server.copies} == {
+            f"/bucket/new/raw/{key.removeprefix('old/')}" for key in KEYS
+        }
+
+
+def wait_until_asked(process: subprocess.Popen[str], held: Held) -> None:
+    """Until the first signal has surely been taken: a few lines of progress are written after it."""
+    assert process.stdout is not None
+    for _ in range(3):
+        assert json.loads(process.stdout.readline())["event"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_has_nothing_to_end_gently_ends_at_the_first_signal(
+    terminal: Terminal, plan: Path, number: signal.Signals
+) -> None:
+    held = Held("LIST")
+    with answering(held) as server:
+        terminal.at(server.url)
+        with terminal.start("plan", plan, "--json") as process:
+            assert held.come.wait(WAIT_S)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=WAIT_S)
+            held.go.set()
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert json.loads(out.splitlines()[-1])["interrupted"] is True
+    assert server.writes == []
+
+
+def test_a_verification_that_is_stopped_says_so(terminal: Terminal, plan: Path) -> None:
+    free, held = Held(), Held("LIST")
+    free.go.set()
+    held.copied = free.copied
+    answer = free
+    with answering(lambda asked: answer(asked)) as server:
+        terminal.at(server.url)
+        assert terminal.call("run", plan).code == 0
+        answer = held
+        with terminal.start("verify", plan) as process:
+            assert held.come.wait(WAIT_S)
+            process.send_signal(signal.SIGINT)
+            read_until(process.stderr, "stopping")
+            held.go.set()
+            out, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130
+    assert "run the same command again" in err
+    assert "Traceback" not in err + out
+
+
+def test_a_reader_that_leaves_ends_the_run_quietly(terminal: Terminal, plan: Path) -> None:
+    held = Held()
+    with answering(held) as server:
+        terminal.at(server.url)
+        with terminal.start("run", plan, "--json", "--concurrency", "4") as process:
+            assert process.stdout is not None and process.stderr is not None
+            assert held.come.wait(WAIT_S)
+            process.stdout.readline()
+            process.stdout.close()
+            held.go.set()
+            err = process.stderr.read()
+            process.wait(WAIT_S)
+            process.stdout = None
+        assert process.returncode == 1
+        assert err == ""
+        resumes(terminal, plan, server)
+
+
+def test_a_killed_run_is_taken_up(terminal: Terminal, plan: Path) -> None:
+    held = Held()
+    with answering(held) as server:
+        terminal.at(server.url)
+        with terminal.start("run", plan, "--concurrency", "4") as process:
+            assert held.come.wait(WAIT_S)
+            process.kill()
+            process.communicate(timeout=WAIT_S)
+            held.go.set()
+        assert process.returncode == -signal.SIGKILL
+        status = terminal.call("status", plan)
+        assert status.code == 0
+        assert "40" in status.out
+        resumes(terminal, plan, server)

@@ -1,0 +1,171 @@
+"""Ledgers at the command line: of another plan or endpoint, locked, damaged, missing, and on a disk that is full."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cli.canned import Asked, Copied, Listing, answering
+from tests.cli.commands import Terminal, assert_no_traceback, assert_said_well, write_plan
+
+
+def serving(asked: Asked) -> Listing | Copied:
+    if asked.method == "PUT":
+        return Copied()
+    return Listing(("old/a", "old/b")) if asked.prefix == "old/" else Listing()
+
+
+@pytest.fixture
+def plan(terminal: Terminal) -> Path:
+    """A plan that was run: two objects in its ledger."""
+    plan = write_plan(terminal.folder)
+    with answering(serving) as server:
+        terminal.at("http://127.0.0.1:1")
+        terminal.set(AWS_ENDPOINT_URL_S3=server.url)
+        assert terminal.call("run", plan).code == 0
+    return plan
+
+
+def rows(ledger: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(ledger)) as connection:
+        return connection.execute("SELECT key, state FROM objects ORDER BY key").fetchall()
+
+
+def test_another_endpoint_is_refused_with_the_difference(terminal: Terminal, plan: Path) -> None:
+    before = rows(plan.with_suffix(".ledger"))
+    with answering(serving) as server:
+        terminal.at(server.url)
+        for verb in ("plan", "run", "verify"):
+            ended = terminal.call(verb, plan)
+            told = terminal.call(verb, plan, "--json")
+            assert_said_well(ended, verb)
+            assert (ended.code, told.code) == (1, 1)
+            assert "is bound to something else:\n  - it was made on http://127.0.0.1:" in ended.err
+            assert f"and this is {server.url}" in ended.err
+            assert told.summary["error"] == "LedgerMismatch"
+        assert server.writes == []
+    assert rows(plan.with_suffix(".ledger")) == before == [("a", "copied"), ("b", "copied")]
+
+
+def test_another_plan_is_refused_with_every_difference(terminal: Terminal, plan: Path) -> None:
+    other = write_plan(terminal.folder, name="other", source="/elsewhere/")
+    with answering(serving) as server:
+        terminal.at(server.url)
+        ended = terminal.call("run", other, "--ledger", plan.with_suffix(".ledger"))
+    assert_said_well(ended, "run")
+    assert ended.code == 1
+    assert "it belongs to the plan 'moving', not 'other'" in ended.err
+    assert 'the source of "raw" was s3://bucket/old/, and is s3://bucket/elsewhere/ now' in ended.err
+
+
+def test_a_ledger_that_is_none_or_damaged_is_refused_by_every_verb(terminal: Terminal, plan: Path) -> None:
+    ledger = plan.with_suffix(".ledger")
+    whole = ledger.read_bytes()
+    damaged = {
+        "cut short": whole[: len(whole) // 2],
+        "empty": b"",
+        "overwritten": whole[:100] + b"\xa5" * (len(whole) - 100),
+        "another file": b"# a letter\n" * 50,
+    }
+    with answering(serving) as server:
+        terminal.at(server.url)
+        for what, content in damaged.items():
+            ledger.write_bytes(content)
+            for verb in ("plan", "run", "verify", "status"):
+                ended = terminal.call(verb, plan)
+                assert ended.code == 1, what
+                assert_said_well(ended, verb)
+                assert terminal.call(verb, plan, "--json").summary["error"] == "LedgerCorrupt", what
+            assert ledger.read_bytes() == content
+        assert server.writes == []
+
+
+def test_a_missing_ledger(terminal: Terminal) -> None:
+    plan = write_plan(terminal.folder)
+    with answering(serving) as server:
+        terminal.at(server.url)
+        for arguments in (["status", plan], ["verify", plan]):
+            ended = terminal.call(*arguments)
+            assert_said_well(ended, str(arguments[0]))
+            assert ended.code == 1
+            assert "there is no ledger at" in ended.err
+    nothing = terminal.call("status")
+    assert_said_well(nothing, "status")
+    assert nothing.code == 2
+    assert "there is no ledger here" in nothing.err
+
+
+def test_a_ledger_in_a_folder_that_is_not_there(terminal: Terminal) -> None:
+    plan = write_plan(terminal.folder)
+    with answering(serving) as server:
+        terminal.at(server.url)
+        ended = terminal.call("run", plan, "--ledger", "no/such/folder/x.ledger")
+    assert_said_well(ended, "run")
+    assert ended.code == 1
+    assert "No such file or directory" in ended.err
+
+
+def test_a_second_run_is_refused_with_the_process_id_of_the_first(terminal: Terminal, plan: Path) -> None:
+    from engine.ledger.files import FileLock
+
+    lock = FileLock(plan.with_suffix(".ledger"))
+    lock.acquire()
+    try:
+        with answering(serving) as server:
+            terminal.at(server.url)
+            ended = terminal.call("run", plan)
+        assert_said_well(ended, "run")
+        assert ended.code == 1
+        assert "another run is at work" in ended.err and "pid " in ended.err
+        assert terminal.call("status", plan).code == 0
+    finally:
+        lock.release()
+
+
+def test_a_full_disk_under_the_ledger_stops_the_run_and_the_next_one_goes_on(terminal: Terminal) -> None:
+    """Enforced by the operating system: the process may not write files of more than 300 kB."""
+    keys = [f"old/{page}/{number:03}-{'long' * 100}" for page in range(3) for number in range(200)]
+
+    def answer(asked: Asked) -> Listing | Copied:
+        if asked.method == "PUT":
+            return Copied()
+        if asked.prefix != "old/":
+            return Listing()
+        page = int(asked.query.get("continuation-token", "0"))
+        return Listing(tuple(keys[page * 200 : page * 200 + 200]), str(page + 1) if page < 2 else "")
+
+    plan = write_plan(terminal.folder)
+    with answering(answer) as server:
+        terminal.at(server.url)
+        limit = 300_000
+        with terminal.start(
+            "run",
+            plan,
+            "--json",
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        ) as process:
+            out, err = process.communicate(timeout=60)
+        summary = json.loads(out.splitlines()[-1])
+        assert process.returncode == 1, err
+        assert "Traceback" not in err
+        assert "the disk under the ledger" in err and "run the same command again" in err
+        assert (summary["event"], summary["exit_code"]) == ("summary", 1)
+        ledger = plan.with_suffix(".ledger")
+        kept = terminal.folder / "kept.ledger"
+        shutil.copy(ledger, kept)
+        before = len(server.copies)
+        decided = terminal.call("status", plan, "--json").summary
+        assert decided["routes"] == {} or decided["routes"]["raw"]["objects"] < len(keys)
+        again = terminal.call("run", plan, "--json")
+        assert again.code == 0
+        assert again.summary["complete"] is True
+        # What was copied and not committed is copied again, since this server's target listing stays empty.
+        assert len(server.copies) <= before + len(keys)
+        assert len(rows(ledger)) == len(keys)
+        assert_no_traceback(again)

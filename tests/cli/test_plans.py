@@ -1,0 +1,168 @@
+"""Plans and flags that are refused: every mistake at once, exit 2, and nothing is asked of S3."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.canned import Listing, answering
+from tests.cli.commands import Terminal, assert_no_traceback, assert_said_well, write_plan
+
+TEN_MISTAKES = """
+name = "Has Spaces/and a slash"
+bucket = "bucket"
+colour = "red"
+
+[connection]
+endpoint_url = "not a url"
+
+[[routes]]
+name = "inside"
+from = "/data/"
+to = "/data/new/"
+
+[[routes]]
+name = "self"
+from = "/same/"
+to = "/same/"
+
+[[routes]]
+name = "twice"
+from = "/a/"
+to = "/x/"
+
+[[routes]]
+name = "twice"
+from = "/b/"
+to = "/x/"
+
+[[routes]]
+name = "half"
+from = "/c/"
+
+[[routes]]
+name = "mixed"
+from = "/d/"
+to = "/one-key"
+
+[[routes]]
+name = "policy"
+from = "/e/"
+to = "/f/"
+overwrite = "sometimes"
+expect = { objects = -1, size = "many" }
+
+[[expect]]
+routes = ["nobody"]
+objects = 1
+
+[cleanup]
+hold = "soon"
+proof = "faith"
+"""
+
+SAYS = [
+    "colour", "endpoint", "inside", "self", "twice", "half", "mixed", "overwrite", "objects", "many", "nobody", "soon",
+    "proof",
+]  # fmt: skip
+
+
+def test_a_plan_with_many_mistakes_has_all_of_them_listed_with_their_lines(terminal: Terminal) -> None:
+    plan = terminal.folder / "plan.toml"
+    plan.write_text(TEN_MISTAKES)
+    with answering(Listing()) as server:
+        terminal.at(server.url)
+        for verb in ("plan", "run", "verify"):
+            ended = terminal.call(verb, plan)
+            told = terminal.call(verb, plan, "--json")
+            assert (ended.code, told.code) == (2, 2)
+            assert ended.err.startswith(f"cartage {verb}: The plan has ")
+            assert_no_traceback(ended)
+            problems = told.summary["problems"]
+            assert len(problems) >= 10
+            assert [text for text in SAYS if not any(text in problem for problem in problems)] == []
+            assert [problem for problem in problems if f"  - {problem}" not in ended.err] == []
+            assert sum("line " in problem for problem in problems) >= 10
+    assert server.asked == []
+    assert sorted(item.name for item in terminal.folder.iterdir()) == ["plan.toml"]
+
+
+@pytest.mark.parametrize("text", ["", "name = ", "[[routes]]\nname = 'x'\n", "\x00", "name = 'x'\nname = 'y'\n", "[["])
+def test_a_file_that_is_no_plan(terminal: Terminal, text: str) -> None:
+    plan = terminal.folder / "plan.toml"
+    plan.write_text(text)
+    ended = terminal.call("plan", plan)
+    assert_no_traceback(ended)
+    assert ended.code == 2
+    assert ended.err.startswith("cartage plan: ")
+
+
+def test_a_plan_that_is_not_there_or_not_text(terminal: Terminal) -> None:
+    missing = terminal.call("run", "nowhere.toml")
+    assert missing.code == 2
+    assert "nowhere.toml" in missing.err
+    (terminal.folder / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    binary = terminal.call("run", "binary.toml")
+    assert binary.code == 2
+    folder = terminal.call("run", ".")
+    assert folder.code == 2
+    for ended in (missing, binary, folder):
+        assert_no_traceback(ended)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["run"],
+        ["run", "plan.toml", "--no-such-flag"],
+        ["run", "plan.toml", "--concurrency", "0"],
+        ["run", "plan.toml", "--max-rps", "fast"],
+        ["plan", "plan.toml", "--store", "other"],
+        ["cp", "s3://bucket/a/"],
+    ],
+)
+def test_flags_that_make_no_sense_are_usage_errors(terminal: Terminal, arguments: list[str]) -> None:
+    write_plan(terminal.folder, name="plan")
+    ended = terminal.call(*arguments)
+    told = terminal.call(*arguments, "--json")
+    assert (ended.code, told.code) == (2, 2)
+    assert_no_traceback(ended)
+    assert "Usage: cartage" in ended.err
+    assert told.summary["error"] == "Usage"
+    assert told.summary["message"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["cp", "bucket/a", "s3://bucket/b"],
+        ["cp", "s3://bucket/a/", "s3://bucket/one-key"],
+        ["cp", "s3://bucket/a/", "s3://bucket/a/"],
+        ["cp", "s3://bucket/a/", "s3://bucket/a/b/"],
+        ["check", "bucket"],
+        ["check", "s3://"],
+    ],
+)
+def test_locations_that_make_no_sense_are_refused(terminal: Terminal, arguments: list[str]) -> None:
+    with answering(Listing()) as server:
+        terminal.at(server.url)
+        ended = terminal.call(*arguments)
+        told = terminal.call(*arguments, "--json")
+    assert (ended.code, told.code) == (2, 2)
+    assert ended.err.startswith(f"cartage {arguments[0]}: ")
+    assert told.summary["message"]
+    assert_no_traceback(ended)
+    assert server.asked == []
+
+
+def test_init_writes_a_plan_that_is_accepted_and_never_over_another_file(terminal: Terminal) -> None:
+    made = terminal.call("init")
+    assert made.code == 0
+    again = terminal.call("init")
+    assert_said_well(again, "init")
+    assert again.code == 2
+    nowhere = terminal.call("init", "no/such/folder/plan.toml")
+    assert nowhere.code == 2
+    with answering(Listing()) as server:
+        terminal.at(server.url)
+        assert terminal.call("plan", "plan.toml").code == 0
