@@ -2,9 +2,9 @@
 
 Half of what a listing costs is reading XML, so the form that S3 itself sends is matched by one expression. That is
 safe because it is checked to be all there is: each `<Contents>` of the page follows the one before without a gap and
-matches to its end, no value has a reference in it (but the ETag's &quot;), and what is around them is parsed
-strictly. A page of any other form goes to the parser whole, which costs three times as much and reads the same: a
-property test holds the two together.
+matches to its end, no value has a reference in it (but the ETag's &quot;) nor a character that XML does not have, and
+what is around them is parsed strictly. A page of any other form goes to the parser whole, which costs three times as
+much and reads the same: a property test holds the two together.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from engine.s3.messages import Call
 from engine.s3.parsing import Answer, bare, moment, read_document
 
 _ITEMS = re.compile(
-    r"<Contents><Key>([^<>&]*)</Key><LastModified>([^<>&]*)</LastModified>"
-    r'<ETag>(?:&quot;|")?([^<>&"]*)(?:&quot;|")?</ETag>'
-    r"((?:<Checksum(?:Algorithm|Type)>[^<>&]*</Checksum(?:Algorithm|Type)>)*)"
-    r"<Size>([0-9]+)</Size>(?:<StorageClass>([^<>&]*)</StorageClass>)?"
-    r"(<RestoreStatus>(?:<\w+>[^<>&]*</\w+>)*</RestoreStatus>)?</Contents>"
+    r"<Contents><Key>([^<>&\x00-\x1f]*)</Key><LastModified>([^<>&\x00-\x1f]*)</LastModified>"
+    r'<ETag>(?:&quot;|")?([^<>&"\x00-\x1f]*)(?:&quot;|")?</ETag>'
+    r"((?:<ChecksumAlgorithm>[^<>&\x00-\x1f]*</ChecksumAlgorithm>|<ChecksumType>[^<>&\x00-\x1f]*</ChecksumType>)*)"
+    r"<Size>([0-9]+)</Size>(?:<StorageClass>([^<>&\x00-\x1f]*)</StorageClass>)?"
+    r"(<RestoreStatus>(?:<IsRestoreInProgress>[^<>&\x00-\x1f]*</IsRestoreInProgress>"
+    r"|<RestoreExpiryDate>[^<>&\x00-\x1f]*</RestoreExpiryDate>)*</RestoreStatus>)?</Contents>"
 ).findall
 _ALGORITHM = re.compile(r"<ChecksumAlgorithm>([^<]*)<").findall
 _TYPE = re.compile(r"<ChecksumType>([^<]*)<").findall
@@ -42,10 +43,15 @@ def page_of(call: Call, answer: Answer, region: str) -> Page:
     except UnicodeDecodeError:
         text = ""  # read_document says so
     first, last = text.find("<Contents>"), text.rfind("</Contents>")
-    if 0 <= first < last and "<!" not in text:
+    if 0 <= first < last and "<!" not in text and "\ufffe" not in text and "\uffff" not in text:
         last += len("</Contents>")
         rows = _ITEMS(text, first, last)
-        if rows and text.count(_GAPLESS, first, last) == text.count("<Contents>", first, last) - 1 == len(rows) - 1:
+        # Every beginning and every end belongs to a match, and between two of them there is nothing.
+        if (
+            rows
+            and text.count("<Contents>") == text.count("</Contents>") == len(rows)
+            and text.count(_GAPLESS) == len(rows) - 1
+        ):
             around = Answer(answer.status, answer.headers, (text[:first] + text[last:]).encode())
         else:
             rows = []

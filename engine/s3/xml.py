@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 _LEAF = re.compile(r"<(\w+)>([^<>&]*)</\1>").findall
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]").search
+"""What the parser refuses (XML 1.0, production Char), and the carriage return, which it reads as a line feed."""
 _FLAT = re.compile(
-    r'\s*(?:<\?xml [^<>]*\?>\s*)?<(\w+)(?:\s+xmlns="[^"<>&]*")?\s*>((?:\s*<(\w+)>[^<>&]*</\3>)*)\s*</\1>\s*'
+    r'\s*(?:<\?xml version="1\.0"(?: encoding="(?:UTF|utf)-8")?(?: standalone="(?:yes|no)")?\?>\s*)?'
+    r'<(\w+)(?:\s+xmlns="[^"<>&]*")?\s*>((?:\s*<(\w+)>[^<>&]*</\3>)*)\s*</\1>\s*'
 ).fullmatch
 
 
@@ -78,7 +81,7 @@ def read_flat(body: bytes) -> tuple[str, dict[str, str]]:
     third of a parser's cost; whatever is not of that form goes to the parser."""
     text = decode(body)
     match = _FLAT(text.replace("&quot;", '"') if "&" in text else text)
-    if match is not None:
+    if match is not None and not _NOT_IN_XML(text):
         return match[1], dict(_LEAF(match[2]))
     document = read(text)
     return document.name, document.fields()
