@@ -9,12 +9,14 @@ from typing import Any
 
 from engine.report.text import count_text, safe, size_text
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+.!|~$-])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]#|~$])")
+_LINK = re.compile(r"(?i)(https?|ftp)://|(www)\.")
 
 
 def escaped(text: object) -> str:
-    """Text that Markdown and HTML show as it is: no markup, no tag, no control character, on one line."""
-    return _MARKUP.sub(r"\\\1", html.escape(safe(str(text)), quote=True).replace("://", ":&#47;&#47;"))
+    """Text that Markdown and HTML show as it is: no markup, no tag, no link, no control character, on one line."""
+    shown = _MARKUP.sub(r"\\\1", html.escape(safe(str(text)), quote=False))
+    return _LINK.sub(lambda found: f"{found[1]}&#58;//" if found[1] else f"{found[2]}&#46;", shown)
 
 
 def receipt_markdown(receipt: Mapping[str, Any]) -> str:

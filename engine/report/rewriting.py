@@ -25,7 +25,8 @@ def rewrite_text(result: RewriteResult, plan_file: str) -> str:
     lines += [f"{safe(item.name)}: not looked into: {safe(item.why)}" for item in scan.unread]
     changing = [file for file in scan.files if file.changes]
     places = sum(not item.why for file in changing for item in file.findings)
-    lines.append("")
+    if lines:
+        lines.append("")
     looked = f"looked through {plural(scan.looked, 'file')}, {count_text(scan.binary)} of them binary"
     if result.done is None:
         lines.append(f"{looked}: {plural(places, 'place')} in {plural(len(changing), 'file')} would be rewritten")

@@ -1,0 +1,250 @@
+"""Bad luck while a file is replaced: someone else writes, an answer is lost, a server cannot do it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from engine.api.assembly import Options, now_ms, open_store
+from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
+from engine.finish import rewriting
+from engine.finish.local_files import replace_file, restore_file, walk
+from engine.finish.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
+from engine.finish.scanning import Scanner
+from engine.ledger import Binding, Ledger, RouteBinding
+from engine.model import ABSENT, ObjectRef, Properties
+from engine.plan.document import Connection, Plan
+from engine.plan.lifecycle import State
+from engine.plan.record import Decision
+from engine.store import DeleteObject, GetRange, ObjectStore, PutObject, StoreDecorator
+from tests.servers import Endpoint
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+BEFORE, AFTER, THEIRS = b"before", b"after", b"theirs"
+
+
+class Meddling(StoreDecorator):
+    """Does something else, once, right before or after an operation."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        super().__init__(inner)
+        self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.after: dict[str, Exception] = {}
+
+    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+        if operation in self.before:
+            await self.before.pop(operation)()
+        answer = await method(request)
+        if operation in self.after:
+            raise self.after.pop(operation)
+        return answer
+
+
+@pytest.fixture
+async def store(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Meddling]:
+    for name, value in sandbox.env().items():
+        monkeypatch.setenv(name, value)
+    async with open_store(Connection(), Options(give_up_after_s=0)) as opened:
+        yield Meddling(opened.store)
+
+
+@pytest.fixture
+def ref(sandbox: Endpoint) -> ObjectRef:
+    client = sandbox.client()
+    place = {"LocationConstraint": sandbox.region}
+    bucket = f"replacing-{now_ms()}"
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    return ObjectRef(bucket, "docs/read me.md")
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path, ref: ObjectRef) -> AsyncIterator[Ledger]:
+    plan = plan_of(tmp_path, ref.bucket)
+    routes = tuple(RouteBinding(*item) for item in plan.binding_routes)
+    async with await Ledger.open(tmp_path / "p.ledger", Binding("p", "e", routes), now_ms=now_ms) as opened:
+        yield opened
+
+
+def plan_of(folder: Path, bucket: str) -> Plan:
+    return Plan.parse(
+        f'name = "p"\nbucket = "{bucket}"\nprefix = "new/"\n[[routes]]\nname = "r"\nfrom = "/old/"\nto = "old/"\n'
+        '[references]\nscan = ["/docs/", "./local/"]\n',
+        source=str(folder / "p.toml"),
+    )
+
+
+async def put(store: ObjectStore, ref: ObjectRef, body: bytes, **more: Any) -> str:
+    return (await store.put_object(PutObject(ref, body, **more))).etag
+
+
+async def body_of(store: ObjectStore, ref: ObjectRef) -> bytes:
+    return (await store.get_range(GetRange(ref))).data
+
+
+async def test_someone_else_who_writes_in_between_wins(store: Meddling, ledger: Ledger, ref: ObjectRef) -> None:
+    etag = await put(store, ref, BEFORE)
+
+    async def theirs() -> None:
+        await put(store, ref, THEIRS)
+
+    for moment in ("HeadObject", "PutObject"):
+        await put(store, ref, BEFORE)
+        store.before[moment] = theirs
+        with pytest.raises(ReplaceRefused, match="changed since it was read"):
+            await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
+        assert await body_of(store, ref) == THEIRS
+        assert await restore_object(store, ref, mark=mark_of(AFTER), before=BEFORE) is Restored.CHANGED
+
+
+async def test_a_lost_answer_of_our_own_success_is_a_success(store: Meddling, ledger: Ledger, ref: ObjectRef) -> None:
+    etag = await put(store, ref, BEFORE)
+    store.after["PutObject"] = Ambiguous("lost", operation="PutObject")
+    new = await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
+    assert await body_of(store, ref) == AFTER and new
+    assert await restore_object(store, ref, mark=mark_of(AFTER), before=BEFORE) is Restored.BACK
+    assert await restore_object(store, ref, mark=mark_of(AFTER), before=BEFORE) is Restored.ALREADY
+    await store.delete_object(DeleteObject(ref))
+    assert await restore_object(store, ref, mark=mark_of(AFTER), before=BEFORE) is Restored.GONE
+
+
+async def test_what_was_not_carried_out_is_not_taken_for_it(store: Meddling, ledger: Ledger, ref: ObjectRef) -> None:
+    etag = await put(store, ref, BEFORE)
+
+    async def fail() -> None:
+        raise Ambiguous("reset", operation="PutObject")
+
+    store.before["PutObject"] = fail
+    with pytest.raises(Ambiguous):
+        await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
+    assert await body_of(store, ref) == BEFORE
+    assert [item.body for item in await ledger.kept("k")] == [BEFORE]
+
+
+@pytest.mark.parametrize(
+    "operation, error, why",
+    [
+        ("GetObjectTagging", AccessDenied("no", operation="GetObjectTagging"), "its tags cannot be read"),
+        ("PutObject", Unsupported("no", operation="PutObject"), "cannot write only if nothing changed"),
+    ],
+)
+async def test_what_would_lose_something_is_refused(
+    store: Meddling, ledger: Ledger, ref: ObjectRef, operation: str, error: StoreError, why: str
+) -> None:
+    etag = await put(store, ref, BEFORE, properties=Properties(tags=(("a", "b"),)))
+
+    async def fail() -> None:
+        raise error
+
+    store.before[operation] = fail
+    with pytest.raises(ReplaceRefused, match=why):
+        await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
+    assert await body_of(store, ref) == BEFORE
+
+
+async def test_everything_else_that_it_carries_is_written_again(
+    store: Meddling, ledger: Ledger, ref: ObjectRef
+) -> None:
+    carried = Properties("text/markdown", cache_control="no-cache", metadata=(("by", "us"),), tags=(("a", "b"),))
+    etag = await put(store, ref, BEFORE, properties=carried)
+    await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
+    from engine.store import HeadObject
+
+    head = await store.head_object(HeadObject(ref))
+    assert (head.properties.content_type, head.properties.cache_control) == ("text/markdown", "no-cache")
+    assert head.properties.metadata == (("by", "us"),) and await store.get_tags(ref) == (("a", "b"),)
+
+
+async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back(
+    store: Meddling, ledger: Ledger, ref: ObjectRef, tmp_path: Path
+) -> None:
+    plan = plan_of(tmp_path, ref.bucket)
+    await ledger.decide("r", [Decision("a", 1, "e", "", "STANDARD", "", State.COPIED, target_etag="e", found=True)])
+    text = f"s3://{ref.bucket}/old/a".encode()
+    other = ObjectRef(ref.bucket, "docs/z.md")
+    local = tmp_path / "local" / "a.md"
+    local.parent.mkdir()
+    local.write_bytes(text)
+    for place in (ref, other):
+        await put(store, place, text)
+    scan = await Scanner(store, ledger, plan).look()
+    assert [file.name for file in scan.files] == ["./local/a.md", str(ref), str(other)]
+    await put(store, ref, THEIRS)
+    local.write_bytes(THEIRS)
+    done = await rewriting.apply(store, ledger, plan, scan)
+    assert done.written == [str(other)]
+    assert all("changed since it was read" in item.why for item in done.refused) and len(done.refused) == 2
+    assert (await body_of(store, ref), local.read_bytes()) == (THEIRS, THEIRS)
+
+    await put(store, ref, text)
+    scan = await Scanner(store, ledger, plan).look()
+
+    class Killed(BaseException):
+        pass
+
+    async def die() -> None:
+        raise Killed
+
+    store.before["PutObject"] = die
+    with pytest.raises(Killed):
+        await rewriting.apply(store, ledger, plan, scan)
+    assert await body_of(store, ref) == text
+    results = {item.name: item.result for item in await rewriting.undo(store, ledger, plan)}
+    assert results == {
+        "./local/a.md": Restored.CHANGED,
+        str(ref): Restored.ALREADY,
+        str(other): Restored.BACK,
+    }
+    left = await rewriting.remaining(store, ledger, plan)
+    assert left.count == 2 and left.first[0] == f"{ref}:1 s3://{ref.bucket}/old/a"
+
+
+async def test_a_new_object_takes_nobodys_place(store: Meddling, ref: ObjectRef) -> None:
+    from engine.finish.manifest import _create
+
+    async def theirs() -> None:
+        await put(store, ref, THEIRS, target_condition=ABSENT)
+
+    store.before["PutObject"] = theirs
+    with pytest.raises(ReplaceRefused, match="appeared meanwhile"):
+        await _create(store, ref, AFTER)
+    assert await body_of(store, ref) == THEIRS
+
+
+def test_a_local_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_bytes(BEFORE)
+    path.chmod(0o755)
+    replace_file(path, "./a.py", before=BEFORE, after=AFTER)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (AFTER, 0o755)
+    with pytest.raises(ReplaceRefused, match="changed since"):
+        replace_file(path, "./a.py", before=BEFORE, after=THEIRS)
+    assert restore_file(path, "./a.py", mark=mark_of(AFTER), before=BEFORE) is Restored.BACK
+    assert restore_file(path, "./a.py", mark=mark_of(AFTER), before=BEFORE) is Restored.ALREADY
+    path.write_bytes(THEIRS)
+    assert restore_file(path, "./a.py", mark=mark_of(AFTER), before=BEFORE) is Restored.CHANGED
+    path.unlink()
+    assert restore_file(path, "./a.py", mark=mark_of(AFTER), before=BEFORE) is Restored.GONE
+    outside = tmp_path / "outside"
+    outside.write_bytes(AFTER)
+    path.symlink_to(outside)
+    assert restore_file(path, "./a.py", mark=mark_of(AFTER), before=BEFORE) is Restored.GONE
+    with pytest.raises(ReplaceRefused):
+        replace_file(path, "./a.py", before=AFTER, after=BEFORE)
+    assert outside.read_bytes() == AFTER and sorted(item.name for item in tmp_path.iterdir()) == ["a.py", "outside"]
+
+
+def test_a_walk_stays_inside(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside / "sub", outside):
+        folder.mkdir(parents=True)
+        (folder / "a.md").write_text("x")
+    (inside / "to-out").symlink_to(outside)
+    (inside / "to-sub").symlink_to(inside / "sub")
+    (inside / "loop").symlink_to(inside)
+    found = list(walk("./in/", inside))
+    assert [item.name for item in found] == ["./in/to-out", "./in/sub/a.md"]
+    assert [item.name for item in walk("./in/sub/a.md", inside / "sub" / "a.md")] == ["./in/sub/a.md"]
