@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.api.assembly import OpenStore, Options, open_store
-from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, server_clock
+from engine.api.assembly import OpenStore, Options
+from engine.api.ledgers import keep_acceptance
+from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, open_plan, server_clock
 from engine.errors import GateClosed, RunError, StoreError
 from engine.events import RunStarted
 from engine.finish.audit import audit
@@ -74,7 +75,7 @@ async def cleanup(
     Raises `CleanupRefused` where a deletion was asked for and the gate is closed, `LedgerError`, and `StoreError` of
     scope `run`."""
     options, consent = options or Options(), consent or Consent()
-    async with one_error(), open_store(plan.connection, options) as opened:
+    async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
         clock = await server_clock(plan, opened)
         async with await open_ledger(plan, path, opened, create=False, clock=clock) as ledger:
@@ -100,7 +101,7 @@ async def cleanup(
                 raise CleanupRefused(result)
             for reason in result.reasons:
                 if consent.delete_markers and reason.name == "versioning" and reason.accept:
-                    await ledger.accept(reason.accept, reason.found, "--accept-delete-markers")
+                    await keep_acceptance(ledger, reason.accept, reason.found, "--accept-delete-markers")
             deletion = Cleanup(
                 opened.store,
                 ledger,

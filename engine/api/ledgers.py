@@ -10,6 +10,8 @@ from pathlib import Path
 
 from engine.api.assembly import Options, now_ms
 from engine.api.opening import ledger_path, stored_binding
+from engine.errors import UsageError
+from engine.finish.gate import acceptable
 from engine.finish.receipt import ACCEPTED_BY
 from engine.ledger import Acceptance, Binding, Ledger, LedgerReader, Snapshot
 from engine.plan.document import Plan
@@ -50,12 +52,26 @@ async def objects_aside(path: Path) -> AsyncIterator[list[ObjectRecord]]:
 
 
 async def accept(plan: Plan, options: Options, name: str, found: str, because: str) -> None:
-    """Keep that a named difference was accepted, for exactly this figure, with date and reason."""
+    """Keep that a named difference was accepted, for exactly this figure, with date and reason.
+
+    Raises `UsageError` for a name that nothing in the plan has."""
+    known = acceptable(plan)
+    if name not in known:
+        raise UsageError(f"{name!r} is nothing that can be accepted.", advice=f"What can be: {', '.join(known)}.")
+    if not because.strip():
+        raise UsageError(
+            "a reason is needed.", advice='Say it with --because "…": it is kept, and shown in the receipt.'
+        )
     async with await Ledger.open(
         ledger_path(plan, options), await stored_binding(plan, options), now_ms=now_ms, create=False
     ) as ledger:
-        await ledger.accept(name, found, because)
-        await ledger.set_note(f"{ACCEPTED_BY}{name} {found}", _user())
+        await keep_acceptance(ledger, name, found, because)
+
+
+async def keep_acceptance(ledger: Ledger, name: str, found: str, because: str) -> None:
+    """Keep what was accepted, and by whom."""
+    await ledger.accept(name, found, because)
+    await ledger.set_note(f"{ACCEPTED_BY}{name} {found}", _user())
 
 
 def _user() -> str:

@@ -15,6 +15,7 @@ from engine.finish.deleting import NO_CONDITION, Condition, condition_for
 from engine.finish.holding import Hold
 from engine.finish.probes import ProbeResult
 from engine.model import Location, Proof
+from engine.plan.document import Plan
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
@@ -80,6 +81,18 @@ def judge(facts: Facts) -> list[Reason]:
     reasons += [_lifecycle(item, facts.under, facts.accepted) for item in facts.targets]
     reasons += [_versioning(item, facts.accepted) for item in facts.sources]
     return reasons
+
+
+def acceptable(plan: Plan) -> tuple[str, ...]:
+    """The names of everything in a plan that can be accepted."""
+    names = []
+    for item in plan.expectations:
+        names += [f"{item.name}.objects"] if item.objects is not None else []
+        names += [f"{item.name}.size"] if item.size_bytes is not None else []
+    names.append(REFERENCES)
+    names += dict.fromkeys(f"{LIFECYCLE}.{route.target.bucket}" for route in plan.routes)
+    names += dict.fromkeys(f"{DELETE_MARKERS}.{route.source.bucket}" for route in plan.routes)
+    return tuple(names)
 
 
 def closed(reasons: Iterable[Reason]) -> list[Reason]:

@@ -47,8 +47,8 @@ class Looker:
             await self._head_each(bucket, keys, seen)
             return seen
         await self._list(bucket, keys, seen)
-        # What a listing does not show is asked for by its key before it counts as gone: LocalStack 4.9 leaves out keys
-        # with characters beyond ASCII after a StartAfter that has such, too.
+        # What a listing does not show is asked for by its key before it counts as gone: LocalStack 4.9 compares
+        # StartAfter with encoded keys, and so leaves out those with characters beyond ASCII.
         await self._head_each(bucket, [key for key in keys if key not in seen.there], seen)
         return seen
 

@@ -150,6 +150,15 @@ def test_a_difference_from_what_was_expected_is_accepted_by_its_figure(project: 
     assert project.delete().code == 0
 
 
+@pytest.mark.parametrize(("what", "because"), [("al.objects", "a typo"), ("all.objects", " ")])
+def test_an_acceptance_of_nothing_or_for_no_reason_is_refused(project: Project, what: str, because: str) -> None:
+    project.write_plan(more="expect = { objects = 24 }")
+    project.migrate()
+    ended = project.terminal.call("accept", project.plan, what, "--found", "25", "--because", because)
+    assert ended.code == 2
+    assert_said_well(ended, "accept")
+
+
 def test_probes_are_asked_and_a_command_only_where_it_is_allowed(project: Project) -> None:
     project.write_plan(
         hold="0s",
