@@ -40,7 +40,7 @@ async def update(
             if not apply:
                 await finish.note_shown(ledger, draft)
             elif draft.changes:
-                await finish.write(opened.store, ledger, draft)
+                await finish.write(opened.store, ledger, draft, conditional=options.conditional_writes)
             return ManifestResult(path, draft, apply and draft.changes)
 
 
@@ -51,4 +51,5 @@ async def put_back(plan: Plan, options: Options | None = None) -> ManifestResult
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("manifest", plan.name, str(path), opened.endpoint, True))
-            return ManifestResult(path, restored=await finish.undo(opened.store, ledger))
+            restored = await finish.undo(opened.store, ledger, conditional=options.conditional_writes)
+            return ManifestResult(path, restored=restored)

@@ -51,6 +51,7 @@ async def rewrite(
 
     Raises `UsageError` where the plan names nowhere to look, `LedgerError`, and `StoreError` of scope `run`."""
     options = options or Options()
+    conditional = options.conditional_writes
     if not plan.references.locations and not plan.references.folders and act is not Act.UNDO:
         raise UsageError(
             "the plan names nowhere to look for old paths.",
@@ -61,7 +62,8 @@ async def rewrite(
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("rewrite", plan.name, str(path), opened.endpoint, True))
             if act is Act.UNDO:
-                return RewriteResult(path, restored=await rewriting.undo(opened.store, ledger, plan))
+                restored = await rewriting.undo(opened.store, ledger, plan, conditional=conditional)
+                return RewriteResult(path, restored=restored)
             scan = await Scanner(opened.store, ledger, plan, include_moved=include_moved).look()
             for file in scan.files:
                 for item in file.findings:
@@ -70,4 +72,5 @@ async def rewrite(
             if act is Act.SHOW:
                 await rewriting.note_shown(ledger, scan)
                 return RewriteResult(path, scan)
-            return RewriteResult(path, scan, await rewriting.apply(opened.store, ledger, plan, scan))
+            done = await rewriting.apply(opened.store, ledger, plan, scan, conditional=conditional)
+            return RewriteResult(path, scan, done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -22,12 +23,18 @@ from engine.report.text import safe
 @click.option("--apply", is_flag=True, help="Write it, only if nobody changed it since.")
 @click.option("--undo", is_flag=True, help="Put back what was there before.")
 @click.option("--create", is_flag=True, help="Make a new one where there is none.")
+@click.option(
+    "--no-conditional-writes", "unconditional", is_flag=True, help="For servers that cannot write by ETag (If-Match)."
+)
 @shared_flags
-def manifest_command(invocation: Invocation, file: Path, apply: bool, undo: bool, create: bool) -> None:
+def manifest_command(
+    invocation: Invocation, file: Path, apply: bool, undo: bool, create: bool, unconditional: bool
+) -> None:
     """Show what [manifest] of the plan in FILE changes in the JSON object that it names: path, size, number of files
     and description of each data set, from what the ledger holds, and the values that are set. Everything else in it
     stays as it is, to the last character."""
     plan = Plan.load(file)
+    invocation = replace(invocation, options=replace(invocation.options, conditional_writes=not unconditional))
     teller = Teller(invocation, "manifest")
     if undo and (apply or create):
         fail(UsageError("--undo stands alone: it puts back what was there."), "manifest", teller)

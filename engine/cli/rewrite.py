@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -29,12 +30,18 @@ def chosen_act(apply: bool, undo: bool) -> Act:
 @click.option(
     "--include-moved", is_flag=True, help="Also in files that are moved themselves; they are then copied again."
 )
+@click.option(
+    "--no-conditional-writes", "unconditional", is_flag=True, help="For servers that cannot write by ETag (If-Match)."
+)
 @shared_flags
-def rewrite_command(invocation: Invocation, file: Path, apply: bool, undo: bool, include_moved: bool) -> None:
+def rewrite_command(
+    invocation: Invocation, file: Path, apply: bool, undo: bool, include_moved: bool, unconditional: bool
+) -> None:
     """Look through the files that [references] of the plan in FILE names, in S3 and on disk, for everything that names
     a path that was moved, and show what it becomes. Only paths that the ledger knows to be at their target are
     changed; what is not certain is listed with its line and left alone."""
     plan = Plan.load(file)
+    invocation = replace(invocation, options=replace(invocation.options, conditional_writes=not unconditional))
     teller = Teller(invocation, "rewrite")
     try:
         act = chosen_act(apply, undo)

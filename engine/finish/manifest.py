@@ -18,6 +18,7 @@ from engine.errors import (
     NotFound,
     ObjectError,
     PreconditionFailed,
+    Unsupported,
     UsageError,
 )
 from engine.finish.filetext import FileText, read_text
@@ -201,7 +202,7 @@ async def note_shown(ledger: Ledger, what: Draft) -> None:
     await ledger.set_note(SHOWN, [str(what.ref), mark_of(what.before)])
 
 
-async def write(store: ObjectStore, ledger: Ledger, what: Draft) -> None:
+async def write(store: ObjectStore, ledger: Ledger, what: Draft, *, conditional: bool = True) -> None:
     """Write a draft, what was there kept first. Raises `ReplaceRefused` where it changed since it was read, or since
     its diff was shown."""
     shown = await ledger.note(SHOWN)
@@ -211,17 +212,26 @@ async def write(store: ObjectStore, ledger: Ledger, what: Draft) -> None:
             advice="Run the command without --apply to see it anew.",
         )
     if what.etag:
-        await replace_object(store, ledger, KIND, what.ref, etag=what.etag, before=what.before, after=what.after)
+        await replace_object(
+            store,
+            ledger,
+            KIND,
+            what.ref,
+            etag=what.etag,
+            before=what.before,
+            after=what.after,
+            conditional=conditional,
+        )
     else:
         await ledger.keep(CREATED, str(what.ref), mark_of(what.after), b"")
-        await _create(store, what.ref, what.after)
+        await _create(store, what.ref, what.after, conditional)
     await ledger.set_note(SHOWN, None)
 
 
-async def _create(store: ObjectStore, ref: ObjectRef, body: bytes) -> None:
+async def _create(store: ObjectStore, ref: ObjectRef, body: bytes, conditional: bool = True) -> None:
     properties = Properties(content_type="application/json")
     try:
-        await store.put_object(PutObject(ref, body, properties, target_condition=ABSENT))
+        await store.put_object(PutObject(ref, body, properties, target_condition=ABSENT if conditional else None))
     except (Ambiguous, PreconditionFailed, Conflict) as error:
         try:
             now: Body | None = await store.get_range(GetRange(ref))
@@ -233,7 +243,7 @@ async def _create(store: ObjectStore, ref: ObjectRef, body: bytes) -> None:
             raise ReplaceRefused(f"{ref} appeared meanwhile; nothing was written to it") from None
 
 
-async def undo(store: ObjectStore, ledger: Ledger) -> list[RestoredFile]:
+async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) -> list[RestoredFile]:
     """Put back what was there before the first write, as far as nobody else changed it since."""
     created = {item.name: item for item in await ledger.kept(CREATED)}
     kept = list(reversed(await ledger.kept(KIND)))
@@ -245,19 +255,19 @@ async def undo(store: ObjectStore, ledger: Ledger) -> list[RestoredFile]:
         for item in kept:
             if item.name != name:
                 continue
-            now = await restore_object(store, ref, mark=item.etag, before=item.body)
+            now = await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
             if now is Restored.BACK or result is not Restored.BACK:
                 result = now
             if now not in (Restored.BACK, Restored.ALREADY):
                 break
         else:
             if name in created:
-                result = await _remove(store, ref, created[name].etag)
+                result = await _remove(store, ref, created[name].etag, conditional)
         results.append(RestoredFile(name, result))
     return results
 
 
-async def _remove(store: ObjectStore, ref: ObjectRef, mark: str) -> Restored:
+async def _remove(store: ObjectStore, ref: ObjectRef, mark: str, conditional: bool) -> Restored:
     """Delete a manifest that we made, if it is still what we wrote."""
     try:
         body = await store.get_range(GetRange(ref))
@@ -266,7 +276,9 @@ async def _remove(store: ObjectStore, ref: ObjectRef, mark: str) -> Restored:
     if mark_of(body.data) != mark:
         return Restored.CHANGED
     try:
-        await store.delete_object(DeleteObject(ref, if_match=body.etag))
+        await store.delete_object(DeleteObject(ref, if_match=body.etag if conditional else None))
     except PreconditionFailed:
         return Restored.CHANGED
+    except Unsupported:
+        return Restored.REFUSED
     return Restored.BACK

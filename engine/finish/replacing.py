@@ -88,19 +88,29 @@ async def read_whole(store: ObjectStore, ref: ObjectRef, *, limit_bytes: int) ->
 
 
 async def replace_object(
-    store: ObjectStore, keeper: Keeper, kind: str, ref: ObjectRef, *, etag: str, before: bytes, after: bytes
+    store: ObjectStore,
+    keeper: Keeper,
+    kind: str,
+    ref: ObjectRef,
+    *,
+    etag: str,
+    before: bytes,
+    after: bytes,
+    conditional: bool = True,
 ) -> str:
     """Write `after` over the object if it still bears `etag`, with everything else that it carries; returns the new
-    ETag. `before` is kept first.
+    ETag. `before` is kept first. Not `conditional`: its ETag is only looked at right before.
 
     Raises ReplaceRefused where it changed since, where its tags cannot be read and would be lost, or where the
     server cannot write conditionally."""
     properties = await _carried(store, ref, etag)
     await keeper.keep(kind, str(ref), mark_of(after), before)
-    return await _write(store, ref, etag, after, properties)
+    return await _write(store, ref, etag, after, properties, conditional)
 
 
-async def restore_object(store: ObjectStore, ref: ObjectRef, *, mark: str, before: bytes) -> Restored:
+async def restore_object(
+    store: ObjectStore, ref: ObjectRef, *, mark: str, before: bytes, conditional: bool = True
+) -> Restored:
     """Put `before` back if the object is still what bears `mark`."""
     try:
         body = await store.get_range(GetRange(ref))
@@ -111,18 +121,18 @@ async def restore_object(store: ObjectStore, ref: ObjectRef, *, mark: str, befor
     if mark_of(body.data) != mark:
         return Restored.CHANGED
     try:
-        await _write(store, ref, body.etag, before, await _carried(store, ref, body.etag))
-    except _ChangedSince:
+        await _write(store, ref, body.etag, before, await _carried(store, ref, body.etag), conditional)
+    except ChangedSince:
         return Restored.CHANGED
     return Restored.BACK
 
 
-class _ChangedSince(ReplaceRefused):
-    pass
+class ChangedSince(ReplaceRefused):
+    """Someone else wrote it meanwhile."""
 
 
-def _changed(ref: ObjectRef) -> _ChangedSince:
-    return _ChangedSince(
+def _changed(ref: ObjectRef) -> ChangedSince:
+    return ChangedSince(
         f"{ref} changed since it was read; nothing was written to it", advice="Run the command again to see it anew."
     )
 
@@ -151,19 +161,19 @@ async def _carried(store: ObjectStore, ref: ObjectRef, etag: str) -> Properties:
     return properties
 
 
-async def _write(store: ObjectStore, ref: ObjectRef, etag: str, body: bytes, properties: Properties) -> str:
+async def _write(
+    store: ObjectStore, ref: ObjectRef, etag: str, body: bytes, properties: Properties, conditional: bool
+) -> str:
     try:
-        result = await store.put_object(PutObject(ref, body, properties, target_condition=etag))
+        condition = etag if conditional else None
+        result = await store.put_object(PutObject(ref, body, properties, target_condition=condition))
         if result.etag:
             return result.etag
         failure: StoreError = Ambiguous("the answer had no ETag", operation="PutObject", ref=str(ref))
     except (Ambiguous, PreconditionFailed, Conflict) as error:
         failure = error
     except Unsupported:
-        raise ReplaceRefused(
-            f"{ref} was not written: this server cannot write only if nothing changed (If-Match on PutObject)",
-            advice="Change the file by hand.",
-        ) from None
+        raise _unconditional(ref) from None
     # The outcome is not known, or the refusal may be of our own lost success: the object itself tells.
     try:
         now = await store.get_range(GetRange(ref))
@@ -173,4 +183,13 @@ async def _write(store: ObjectStore, ref: ObjectRef, etag: str, body: bytes, pro
         return now.etag
     if isinstance(failure, Ambiguous):
         raise failure
+    if now.etag == etag and isinstance(failure, PreconditionFailed):
+        raise _unconditional(ref)  # refused although it is what it was: Ceph's gateway compares with the quotes
     raise _changed(ref)
+
+
+def _unconditional(ref: ObjectRef) -> ReplaceRefused:
+    return ReplaceRefused(
+        f"{ref} was not written: this server cannot write only if nothing changed (If-Match on PutObject)",
+        advice="Make sure that nobody else writes to it, and add --no-conditional-writes.",
+    )

@@ -75,7 +75,7 @@ async def note_shown(ledger: Ledger, scan: Scan) -> None:
     await ledger.set_note(SHOWN, {file.name: file.mark for file in scan.files if file.changes})
 
 
-async def apply(store: ObjectStore, ledger: Ledger, plan: Plan, scan: Scan) -> Rewriting:
+async def apply(store: ObjectStore, ledger: Ledger, plan: Plan, scan: Scan, *, conditional: bool = True) -> Rewriting:
     """Write every change of a scan. A file that cannot be written is refused with its reason; the others go on."""
     done = Rewriting()
     shown: Mapping[str, str] | None = await ledger.note(SHOWN)
@@ -84,9 +84,9 @@ async def apply(store: ObjectStore, ledger: Ledger, plan: Plan, scan: Scan) -> R
             continue
         try:
             _refuse_unseen(file, shown)
-            await _write(store, ledger, plan, file)
+            await _write(store, ledger, plan, file, conditional)
         except (ReplaceRefused, ObjectError) as error:
-            done.refused.append(Refusal(file.name, error.message))
+            done.refused.append(Refusal(file.name, f"{error.message}. {error.advice}".removesuffix(". ")))
             continue
         done.written.append(file.name)
         if file.inside is not None:
@@ -101,12 +101,21 @@ def _refuse_unseen(file: FileFound, shown: Mapping[str, str] | None) -> None:
         raise ReplaceRefused(f"{file.name} {what}; nothing was written to it")
 
 
-async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound) -> None:
+async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound, conditional: bool) -> None:
     ref = ref_of(file.name)
     if ref is not None:
         if file.inside is not None:
             await _renew(ledger, file.inside)
-        await replace_object(store, ledger, KIND, ref, etag=file.etag, before=file.before, after=file.after)
+        await replace_object(
+            store,
+            ledger,
+            KIND,
+            ref,
+            etag=file.etag,
+            before=file.before,
+            after=file.after,
+            conditional=conditional,
+        )
         return
     path = plan.local_path(file.name)
     await ledger.keep(KIND, file.name, mark_of(file.after), file.before)
@@ -123,13 +132,13 @@ async def _renew(ledger: Ledger, inside: Inside) -> None:
     await ledger.conclude_durably(inside.route.name, [outcome])
 
 
-async def undo(store: ObjectStore, ledger: Ledger, plan: Plan, kind: str = KIND) -> list[RestoredFile]:
+async def undo(store: ObjectStore, ledger: Ledger, plan: Plan, *, conditional: bool = True) -> list[RestoredFile]:
     """Put back what was there before the first change, file by file, as far as nobody else changed it since."""
     results: list[RestoredFile] = []
-    for name, kept in _by_name(await ledger.kept(kind)).items():
+    for name, kept in _by_name(await ledger.kept(KIND)).items():
         result = Restored.ALREADY
         for item in kept:
-            now = await _restore(store, plan, item)
+            now = await _restore(store, plan, item, conditional)
             if now is Restored.BACK or result is not Restored.BACK:
                 result = now
             if now not in (Restored.BACK, Restored.ALREADY):
@@ -148,11 +157,11 @@ def _by_name(kept: Iterable[Kept]) -> dict[str, list[Kept]]:
     return found
 
 
-async def _restore(store: ObjectStore, plan: Plan, item: Kept) -> Restored:
+async def _restore(store: ObjectStore, plan: Plan, item: Kept, conditional: bool) -> Restored:
     ref = ref_of(item.name)
     try:
         if ref is not None:
-            return await restore_object(store, ref, mark=item.etag, before=item.body)
+            return await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
         path = plan.local_path(item.name)
         return await anyio.to_thread.run_sync(lambda: restore_file(path, item.name, mark=item.etag, before=item.body))
     except (ReplaceRefused, ObjectError):

@@ -106,7 +106,8 @@ def test_probes_manifest_and_references_are_part_of_the_finish() -> None:
     }
     under = "arn:aws:s3:::pokemon-card-training-us-east-2/project/pokemon-card-recognition/"
     assert written == {
-        f"{under}{name}" for name in ("pipelines/*", "experiments/*", "README.md", "metadata/project_manifest.json")
+        f"{under}{name}"
+        for name in ("pipelines/*", "experiments/*", "metadata/*", "README.md", "metadata/project_manifest.json")
     }
 
 
