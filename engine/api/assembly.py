@@ -33,7 +33,8 @@ class Options:
     """How a command talks to S3 and to its caller. None leaves the plan's or the AWS environment's own value.
 
     `ledger` None is `<plan name>.ledger` beside the plan (for one without a file: in the working folder).
-    `give_up_after_s` is how long S3 may be unreachable before the run stops."""
+    `give_up_after_s` is how long S3 may be unreachable before the run stops; `assume` "aws" takes a server for one that
+    honours all that AWS does, without trying it."""
 
     ledger: Path | None = None
     endpoint_url: str | None = None
@@ -44,6 +45,7 @@ class Options:
     max_rps: float | None = None
     give_up_after_s: float = 300.0
     conditional_writes: bool = True
+    assume: Literal["", "aws"] = ""
     listener: Listener = ignore
 
     def connection(self, base: Connection) -> Connection:

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import anyio
 
-from engine.api.assembly import OpenStore, Options, now_ms, open_store
-from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger
-from engine.events import RunStarted
+from engine.api.assembly import OpenStore, Options, now_ms
+from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, open_plan
+from engine.events import Notice, RunStarted
 from engine.ledger import Acceptance, Ledger, Snapshot
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.record import Tally
-from engine.transfer.copying import Copier, CopySettings
+from engine.transfer.copying import Copier
+from engine.transfer.guard import TargetGuard
+from engine.transfer.honours import Honours, try_out
+from engine.transfer.key_lists import refuse_missing
 from engine.transfer.orphans import Orphans
 from engine.transfer.pipeline import QUEUE_BOUND, Counters, Run
 from engine.transfer.survey import RouteSurvey, survey
@@ -55,12 +58,13 @@ class MigrationResult:
 
 @dataclass(frozen=True, slots=True)
 class SurveyResult:
-    """What a plan would do, per route, and what the ledger says already."""
+    """What a plan would do, per route, and what the ledger says already. `honours` None: not known."""
 
     routes: list[RouteSurvey]
     ledger: Path
     has_ledger: bool
     acceptances: list[Acceptance] = field(default_factory=list)
+    honours: Honours | None = None
 
 
 async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSignal | None = None) -> MigrationResult:
@@ -68,14 +72,19 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
 
     Raises `PlanError`, `LedgerError`, and `StoreError` of scope `run`; whatever was done before is committed."""
     options = options or Options()
-    async with one_error(), open_store(plan.connection, options) as opened:
+    async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened) as ledger:
             options.listener(RunStarted("run", plan.name, str(path), opened.endpoint, not ledger.fresh))
-            run = _assemble_run(plan, options, opened, ledger)
+            honours = await known_honours(options, opened, ledger) or await find_honours(plan, opened, ledger)
+            for sentence in honours.sentences():
+                options.listener(Notice("NotHonoured", sentence))
+            run = _assemble_run(plan, options, opened, ledger, honours)
             if stop is not None:
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
+            if not run.stopped:
+                await refuse_missing(opened.store, ledger.knows)
             gauges = opened.gauges()
             return MigrationResult(
                 path,
@@ -89,38 +98,44 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             )
 
 
-async def look(plan: Plan, options: Options | None = None) -> SurveyResult:
-    """What the plan would do. Writes nothing to S3, and remembers what was found in the ledger's notes if there is
-    a ledger, or in a new one."""
+async def look(plan: Plan, options: Options | None = None, *, probe: bool = False) -> SurveyResult:
+    """What the plan would do. Writes nothing to S3 unless `probe` asks to try what the server honours, and remembers
+    what was found in the ledger's notes if there is a ledger, or in a new one."""
     options = options or Options()
-    async with one_error(), open_store(plan.connection, options) as opened:
+    async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened) as ledger:
             entries = None if ledger.fresh else ledger.entries
             routes = await survey(opened.store, plan.routes, entries, options.listener)
+            await refuse_missing(opened.store, ledger.knows)
             await ledger.set_note(
                 "survey", {item.route: {"objects": item.objects, "bytes": item.bytes} for item in routes}
             )
-            return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances())
+            honours = await known_honours(options, opened, ledger)
+            if honours is None and probe:
+                honours = await find_honours(plan, opened, ledger)
+            return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances(), honours)
 
 
-def _assemble_run(plan: Plan, options: Options, opened: OpenStore, ledger: Ledger) -> Run:
+async def known_honours(options: Options, opened: OpenStore, ledger: Ledger) -> Honours | None:
+    """What is known of the server without trying it: it is AWS, it is to be taken for AWS, or an earlier run tried."""
+    if options.assume == "aws" or opened.session.is_aws:
+        return Honours.aws()
+    return Honours.from_note(await ledger.note("honours"))
+
+
+async def find_honours(plan: Plan, opened: OpenStore, ledger: Ledger) -> Honours:
+    """Try what the server honours, on an object of our own under the first target, and note it."""
+    honours = await try_out(opened.store, plan.routes[0].target)
+    await ledger.set_note("honours", honours.as_note())
+    return honours
+
+
+def _assemble_run(plan: Plan, options: Options, opened: OpenStore, ledger: Ledger, honours: Honours) -> Run:
     queue: WorkQueue[CopyTask] = WorkQueue(QUEUE_BOUND)
-    uploader = Uploader(
-        opened.store,
-        ledger,
-        queue,
-        Orphans(opened.store, options.listener),
-        now_ms,
-        conditional_writes=options.conditional_writes,
-    )
-    copier = Copier(
-        opened.store,
-        uploader,
-        CopySettings(options.conditional_writes),
-        anyio.sleep,
-        random.Random(),
-    )
+    guard = TargetGuard(options.listener, on=options.conditional_writes and not honours.target_unsupported)
+    uploader = Uploader(opened.store, ledger, queue, Orphans(opened.store, options.listener), now_ms, guard)
+    copier = Copier(opened.store, uploader, guard, anyio.sleep, random.Random())
     return Run(
         opened.store,
         ledger,
@@ -131,6 +146,7 @@ def _assemble_run(plan: Plan, options: Options, opened: OpenStore, ledger: Ledge
         concurrency=options.workers,
         listener=options.listener,
         gauges=opened.gauges,
+        relist=honours.source_pinned is False,
     )
 
 

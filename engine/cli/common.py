@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import anyio
 import click
@@ -110,6 +110,11 @@ def copy_flags(command: Command) -> Command:
         is_flag=True,
         help="Leave out If-Match and If-None-Match on the target, for servers that answer 501 to them.",
     )
+    @click.option(
+        "--assume",
+        type=click.Choice(["aws"]),
+        help="Take the server for one that honours all that AWS does, without trying it.",
+    )
     @functools.wraps(command)
     def with_flags(
         *,
@@ -117,6 +122,7 @@ def copy_flags(command: Command) -> Command:
         concurrency: int | None,
         max_rps: float | None,
         no_conditional_writes: bool,
+        assume: Literal["aws"] | None,
         **rest: Any,
     ) -> Any:
         options = replace(
@@ -124,6 +130,7 @@ def copy_flags(command: Command) -> Command:
             concurrency=concurrency,
             max_rps=max_rps,
             conditional_writes=not no_conditional_writes,
+            assume=assume or "",
         )
         return command(invocation=replace(invocation, options=options), **rest)
 

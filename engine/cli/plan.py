@@ -21,12 +21,17 @@ from engine.report.plan import plan_text, plan_values
     show_default=True,
     help="Requests a second that the time floor is reckoned with.",
 )
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Also try which of S3's conditions the server honours, on a small object of our own under the first target.",
+)
 @shared_flags
-def plan_command(invocation: Invocation, file: Path, max_rps: float) -> None:
+def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool) -> None:
     """List source and target of every route in FILE and show, per route and in total, what a run would do, what is
     expected against what is found, requests, cost, time floor and the IAM actions needed."""
     plan = Plan.load(file)
     teller = Teller(invocation, "plan")
-    result = run(invocation, "plan", lambda options, _: running.look(plan, options), teller=teller)
+    result = run(invocation, "plan", lambda options, _: running.look(plan, options, probe=probe), teller=teller)
     invocation.say(plan_text(plan, result, max_rps))
     teller.summary("plan", DONE, plan_values(plan, result, max_rps))

@@ -52,7 +52,7 @@ _CONCLUDE = f"""UPDATE objects SET
     bytes_ms = {_REACHED.format(level=int(Proof.BYTES), column="bytes_ms")},
     xxh3 = CASE WHEN ?11 = '' AND target_etag = ?3 THEN xxh3 ELSE ?11 END,
     properties = CASE WHEN ?13 = '' AND target_etag = ?3 THEN properties ELSE ?13 END,
-    target_etag = ?3
+    target_etag = CASE WHEN ?3 = '' AND ?2 IN ('failed', 'drifted', 'conflict', 'archived') THEN target_etag ELSE ?3 END
 WHERE route = ?12 AND key = ?1"""
 
 _COPIED = """UPDATE objects SET state = 'copied', target_etag = ?, checksum = ?, proof = ?, compared = ?, method = ?,

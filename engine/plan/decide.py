@@ -16,7 +16,7 @@ from engine.model import ABSENT, ListedObject, Overwrite, Proof
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
-from engine.plan.record import Decision, Entry
+from engine.plan.record import Decision, Entry, Outcome
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes that must be restored before a copy. GLACIER_IR needs none; Intelligent-Tiering's archive tiers show only
@@ -28,6 +28,7 @@ class Action(StrEnum):
 
     COPY = "copy"
     INSPECT = "inspect"  # the target has the same size and no comparable ETag: HEAD both before anything else
+    CLAIM = "claim"  # it appeared while our copy was under way, with other content by its ETag: HEAD both, then copy
     RECORD = "record"  # nothing to do but to remember it
     FORGET = "forget"  # it vanished from the source before anything of it was written
 
@@ -118,8 +119,27 @@ def _in_flight(
         return _found(row, source, target, found=False)  # our own copy, whose answer was lost
     if target.size == source.size:
         # It appeared since the decision and cannot be told apart from ours: copied again, guarded by what is seen.
-        return _copy(row, source, held=target.etag, ours=entry.target_etag)
+        # Two plain ETags that differ tell them apart if both are MD5s, which a listing does not say.
+        differs = compare_etags(source.etag, target.etag) is Agreement.DIFFERENT
+        action = Action.CLAIM if differs and not _is_ours(target, entry) else Action.COPY
+        return _copy(row, source, held=target.etag, ours=entry.target_etag, action=action)
     return _fresh(row, source, target, entry, policy)
+
+
+def drift(row: Joined) -> Outcome | None:
+    """For a listing of the source alone, after the copies, on a server that pins no source: what changed meanwhile."""
+    source, entry = row.source, row.entry
+    if source is None or entry is None or entry.state not in SETTLED or _unchanged(source, entry):
+        return None
+    return Outcome(
+        row.key,
+        State.DRIFTED,
+        entry.target_etag,
+        requests=0,
+        code="SourceChanged",
+        message=f"the source was listed with ETag {entry.source_etag} and bears {source.etag} after the copies, and "
+        "this server does not refuse to copy what changed; the next run plans it again",
+    )
 
 
 def _vanished(key: str, target: ListedObject | None, entry: Entry | None) -> Choice | None:

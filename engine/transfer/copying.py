@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from engine.errors import (
     Ambiguous,
@@ -19,6 +18,7 @@ from engine.errors import (
     ObjectError,
     PreconditionFailed,
     Rejected,
+    Unsupported,
 )
 from engine.model import (
     ABSENT,
@@ -32,13 +32,15 @@ from engine.plan.integrity import (
     MD5_ENCRYPTIONS,
     Agreement,
     Evidence,
-    compare_checksums,
     compare_etags,
     evidence_of_copy,
+    evidence_of_heads,
+    is_md5,
 )
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.store import CopyObject, HeadObject, ObjectStore
+from engine.transfer.guard import TargetGuard
 from engine.transfer.properties import copy_directives
 from engine.transfer.task import CopyTask, Method, conflicting, drifted, failed, method_for
 from engine.transfer.uploading import Uploader
@@ -50,13 +52,6 @@ TOO_LARGE = frozenset({"EntityTooLarge", "InvalidRequest"})
 """What S3 answers to a CopyObject of a source over 5 GiB: the size was not what the listing said."""
 
 
-@dataclass(frozen=True, slots=True)
-class CopySettings:
-    """`conditional_writes` False leaves out If-Match and If-None-Match, for servers that answer 501 to them."""
-
-    conditional_writes: bool = True
-
-
 class Copier:
     """Copies single objects through `store`; multipart copies through `uploader`."""
 
@@ -64,13 +59,13 @@ class Copier:
         self,
         store: ObjectStore,
         uploader: Uploader,
-        settings: CopySettings,
+        guard: TargetGuard,
         sleep: Callable[[float], Awaitable[None]],
         jitter: random.Random,
     ) -> None:
         self._store = store
         self._uploader = uploader
-        self._settings = settings
+        self._guard = guard
         self._sleep = sleep
         self._jitter = jitter
 
@@ -79,6 +74,8 @@ class Copier:
         try:
             if task.inspect:
                 return await self._inspect(task)
+            if task.claim and (foreign := await self._foreign(task)) is not None:
+                return foreign
             method = method_for(task.source)
             if task.upload is not None or method in (Method.OWN_PARTS, Method.FAST_PARTS):
                 return await self._uploader.upload(task, method)
@@ -105,7 +102,7 @@ class Copier:
             task.source_ref,
             task.target_ref,
             task.source.etag or None,
-            task.target_condition if self._settings.conditional_writes else None,
+            self._guard.condition(task.target_condition),
             task.route.storage_class_for(task.source),
             checksums[0].algorithm if checksums else "",
             properties,
@@ -124,6 +121,12 @@ class Copier:
                     return failed(task, error, requests=requests + 2 * attempt)
                 request = request._replace(target_condition=settled)
                 await self._sleep(self._jitter.uniform(0, min(20.0, 0.2 * 2**attempt)))
+                continue
+            except Unsupported:
+                if request.target_condition is None:
+                    raise
+                self._guard.give_up()
+                request = request._replace(target_condition=None)
                 continue
             except NotFound:
                 # Of the source, or (If-Match) of a target that is gone: then it is ours to make.
@@ -189,16 +192,8 @@ class Copier:
         target = await self._head(task.target_ref, checksums=True)
         if source is None or target is None or source.etag != task.source.etag or target.etag != target_etag:
             return Agreement.UNKNOWN, before, ()
-        agreement, which = compare_checksums(source.checksums, target.checksums)
-        if agreement is Agreement.EQUAL:
-            return agreement, Evidence(Proof.DIGEST, which), target.checksums
-        if agreement is Agreement.DIFFERENT:
-            return agreement, Evidence(Proof.NONE, which), target.checksums
-        if compare_etags(source.etag, target.etag) is Agreement.DIFFERENT and _both_md5(source, target):
-            return Agreement.DIFFERENT, Evidence(Proof.NONE, "etag"), target.checksums
-        if source.size == target.size:
-            return Agreement.UNKNOWN, Evidence(Proof.SIZE, f"size: {before.compared}"), target.checksums
-        return Agreement.DIFFERENT, Evidence(Proof.NONE, "size"), target.checksums
+        agreement, evidence = evidence_of_heads(source, target, before.compared)
+        return agreement, evidence, target.checksums
 
     async def _after_412(self, task: CopyTask, error: PreconditionFailed) -> Outcome:
         """412 has three meanings: the source changed, the target is there, or our own success was lost."""
@@ -225,9 +220,24 @@ class Copier:
             return None
         if target.etag == condition:
             return condition
-        if target.size == task.source.size:
+        if target.size == task.source.size and not await self._differs(task, target):
             return target.etag  # perhaps ours, and nothing to tell it by: copied again over exactly this one
         return conflicting(task, target.etag, "the target was written by someone else while a copy's outcome was open")
+
+    async def _differs(self, task: CopyTask, target: ObjectHead) -> bool:
+        """Whether a target of the same size certainly holds other bytes: both ETags are MD5s, and differ."""
+        if compare_etags(task.source.etag, target.etag) is not Agreement.DIFFERENT:
+            return False
+        source = await self._head(task.source_ref)
+        return source is not None and source.etag == task.source.etag and _both_md5(source, target)
+
+    async def _foreign(self, task: CopyTask) -> Outcome | None:
+        """A target that appeared while an earlier run's copy was under way: a conflict where it is certainly not
+        ours, None where it may be, and is copied again over exactly what was seen."""
+        target = await self._head(task.target_ref)
+        if target is not None and target.etag == task.target_condition and await self._differs(task, target):
+            return conflicting(task, target.etag, "the target was written by someone else while a copy was under way")
+        return None
 
     def _already_there(self, task: CopyTask, target: ObjectHead) -> Outcome:
         encryption = target.properties.encryption
@@ -245,11 +255,18 @@ class Copier:
 
     async def _inspect(self, task: CopyTask) -> Outcome:
         """The target was there before us, as long as the source, with an ETag that cannot be compared."""
-        agreement, evidence, checksums = await self._compare_heads(
-            task, task.target_condition, Evidence(Proof.NONE, "etags of different forms, no common checksum")
-        )
+        source = await self._head(task.source_ref, checksums=True)
+        target = await self._head(task.target_ref, checksums=True)
+        if source is None or source.etag != task.source.etag:
+            return drifted(task, source.etag if source else "", requests=2)
+        if target is None:
+            return await self.copy(task._replace(inspect=False, target_condition=ABSENT))
+        if target.etag != task.target_condition:
+            return conflicting(task, target.etag, "the target was written by someone else since it was listed")
+        nothing = "etags of different forms, no common checksum"
+        agreement, evidence = evidence_of_heads(source, target, nothing)
         if agreement is Agreement.EQUAL:
-            checksum = next((str(item) for item in checksums if item.type == "FULL_OBJECT"), "")
+            checksum = next((str(item) for item in target.checksums if item.type == "FULL_OBJECT"), "")
             return Outcome(
                 task.key,
                 State.COPIED,
@@ -282,5 +299,4 @@ def _bears(task: CopyTask, target: ObjectHead) -> bool:
 
 
 def _both_md5(source: ObjectHead, target: ObjectHead) -> bool:
-    encryptions = (source.properties.encryption, target.properties.encryption)
-    return all((item.algorithm if item else "") in MD5_ENCRYPTIONS for item in encryptions)
+    return is_md5(source.properties.encryption) and is_md5(target.properties.encryption)

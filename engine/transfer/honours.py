@@ -21,18 +21,21 @@ NAME = ".cartage-probe-"
 
 @dataclass(frozen=True, slots=True)
 class Honours:
-    """True: tried, and the server does what S3 does. False: tried, and it does not. None: could not be tried."""
+    """True: tried, and the server does what S3 does. False: tried, and it does not. None: could not be tried.
+
+    `target_unsupported`: the condition on a copy's target is not ignored but answered by 501."""
 
     source_pinned: bool | None = None
     target_guarded: bool | None = None
     delete_conditional: bool | None = None
     delete_batch_conditional: bool | None = None
     checksums: bool | None = None
+    target_unsupported: bool | None = None
 
     @classmethod
     def aws(cls) -> Honours:
         """What AWS's general-purpose buckets do (API reference, conditional requests)."""
-        return cls(True, True, True, True, True)
+        return cls(True, True, True, True, True, False)
 
     @classmethod
     def from_note(cls, note: Any) -> Honours | None:
@@ -47,12 +50,13 @@ class Honours:
         lines = []
         if self.source_pinned is False:
             lines.append(
-                "the server ignores copy-source-if-match: a source that changes during its copy is found by "
-                "verification alone"
+                "the server ignores copy-source-if-match: a source that changes before its copy is found by listing "
+                "the sources again after the copies"
             )
         if self.target_guarded is False:
+            does = "refuses (501)" if self.target_unsupported else "ignores"
             lines.append(
-                "the server ignores If-None-Match on a copy: a target that appears between look and copy is overwritten"
+                f"the server {does} If-None-Match on a copy: a target that appears between look and copy is overwritten"
             )
         if self.delete_conditional is False or self.delete_batch_conditional is False:
             lines.append("the server cannot delete by ETag: cleanup refuses unless it is told --unconditional")
@@ -75,10 +79,10 @@ async def try_out(store: ObjectStore, where: Location) -> Honours:
     try:
         pinned = await _refused(lambda: store.copy_object(CopyObject(one, two, WRONG_ETAG)))
         copied = await store.copy_object(CopyObject(one, two, etag, checksum_algorithm="CRC64NVME"))
-        guarded = await _refused(lambda: store.copy_object(CopyObject(one, two, etag, ABSENT)))
+        guarded, unsupported = await _guarded(store, CopyObject(one, two, etag, ABSENT))
         single = await _refused(lambda: store.delete_object(DeleteObject(two, WRONG_ETAG)))
         batch = await _batch_refused(store, one)
-        return Honours(pinned, guarded, single, batch, bool(copied.checksums))
+        return Honours(pinned, guarded, single, batch, bool(copied.checksums), unsupported)
     except ObjectError:
         return Honours()
     finally:
@@ -97,6 +101,19 @@ async def _refused(attempt: Callable[[], Awaitable[object]]) -> bool | None:
     except (ObjectError, AttemptError):
         return None
     return False
+
+
+async def _guarded(store: ObjectStore, copy: CopyObject) -> tuple[bool | None, bool | None]:
+    """Whether a copy over a target that must be absent was refused, and whether by 501, which is no condition."""
+    try:
+        await store.copy_object(copy)
+    except PreconditionFailed:
+        return True, False
+    except Unsupported:
+        return False, True
+    except (ObjectError, AttemptError):
+        return None, None
+    return False, False
 
 
 async def _batch_refused(store: ObjectStore, ref: ObjectRef) -> bool | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from engine.errors import EngineError, NotFound
+from engine.errors import AttemptError, EngineError, NotFound, ObjectError
 from engine.events import Listener, Notice
 from engine.model import ObjectRef, UploadInfo, UploadRef
 from engine.plan.record import UploadRecord
@@ -29,7 +29,16 @@ class Orphans:
     async def look_for(self, target: ObjectRef, intent: UploadRecord) -> None:
         """Find the upload that `intent` may have created. Leaves the ledger's record to the caller's next intent."""
         since = datetime.fromtimestamp(intent.intent_ms / 1000).astimezone() - CLOCK_SLACK
-        uploads = await self._store.list_uploads(ListUploads(target.bucket, target.key))
+        try:
+            uploads = await self._store.list_uploads(ListUploads(target.bucket, target.key))
+        except (ObjectError, AttemptError) as error:
+            self._listener(
+                Notice(
+                    "OrphanUnknown",
+                    f"an upload whose id was lost may be left at {target}, and cannot be looked for: {error}",
+                )
+            )
+            return
         found = [item for item in uploads if item.key == target.key and _began(item) >= since]
         if len(found) == 1:
             ref = UploadRef(target, found[0].upload_id)

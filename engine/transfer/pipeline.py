@@ -19,7 +19,7 @@ from engine.errors import PlanError
 from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
 from engine.model import Overwrite
-from engine.plan.decide import Action, Choice, decide
+from engine.plan.decide import Action, Choice, decide, drift
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.locations import MAX_KEY_BYTES
@@ -68,7 +68,9 @@ class Counters:
 
 
 class Run:
-    """One invocation on a ledger: `await run.go()`. `stop()` ends it gently, cancellation at once; both are safe."""
+    """One invocation on a ledger: `await run.go()`. `stop()` ends it gently, cancellation at once; both are safe.
+
+    `relist`: the server ignores copy-source-if-match, so that the sources are listed again after the copies."""
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class Run:
         concurrency: int,
         listener: Listener,
         gauges: Callable[[], Gauges],
+        relist: bool = False,
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -92,8 +95,10 @@ class Run:
         self._concurrency = concurrency
         self._listener = listener
         self._gauges = gauges
+        self._relist = relist
         self._recorder = Recorder(ledger.conclude)
         self._uploads: dict[tuple[str, str], UploadRecord] = {}
+        self._listing = anyio.CancelScope()
         self.counters = Counters()
         self.stopped = False
 
@@ -101,6 +106,7 @@ class Run:
         """Begin nothing new, finish what is in flight, commit it."""
         self.stopped = True
         self._queue.abandon()
+        self._listing.cancel()
 
     async def go(self, *, fresh: bool) -> None:
         """Run to the end. `fresh`: the ledger is known to be empty, so that it need not be read.
@@ -115,12 +121,16 @@ class Run:
                 async with anyio.create_task_group() as work:
                     for _ in range(self._concurrency):
                         work.start_soon(self._work)
-                    async with anyio.create_task_group() as producers:
-                        for route in self._routes:
-                            producers.start_soon(self._produce, route, fresh)
+                    with self._listing:
+                        async with anyio.create_task_group() as producers:
+                            for route in self._routes:
+                                producers.start_soon(self._produce, route, fresh)
                     self._queue.close()
                 if not self.stopped:
                     await self._settle_leftover_uploads()
+                if not self.stopped and self._relist:
+                    await self._recorder.finish()
+                    await self._find_drift()
             finally:
                 # Whatever stopped the run, outcomes already known are committed: nothing known is thrown away.
                 with anyio.CancelScope(shield=True), anyio.move_on_after(30):
@@ -177,7 +187,9 @@ class Run:
             return None
         key = choice.decision.key
         upload = self._uploads.pop((route.name, key), None) if self._uploads else None
-        return CopyTask(route, key, choice.source, choice.target_condition, choice.action is Action.INSPECT, upload)
+        action = choice.action
+        inspect, claim = action is Action.INSPECT, action is Action.CLAIM
+        return CopyTask(route, key, choice.source, choice.target_condition, inspect, upload, claim)
 
     def _count_page(
         self, route: Route, listed: int, listed_bytes: int, kept: list[Choice], tasks: list[CopyTask]
@@ -204,6 +216,19 @@ class Run:
         """Uploads of earlier runs that no task took up: their object is done, or is no longer to be copied."""
         for record in list(self._uploads.values()):
             await self._uploader.discard(record)
+
+    async def _find_drift(self) -> None:
+        """The server does not pin sources: list them once more, and see what changed while it was copied."""
+        for route in self._routes:
+            async with anyio.create_task_group() as group:
+                join = RouteJoin(group, self._store, route.source, None, self._entry_reader(route))
+                while not self.stopped and (rows := await join.next_rows()) is not None:
+                    outcomes = [outcome for row in rows if (outcome := drift(row)) is not None]
+                    for item in outcomes:
+                        self._set_aside(route, item.key, item.state, item.code, item.message)
+                    if outcomes:
+                        await self._ledger.conclude(route.name, outcomes)
+                join.close()
 
     # --- working --------------------------------------------------------------------------------------------
 

@@ -55,11 +55,13 @@ class Recorder:
         await self._commit()
 
     async def _commit(self) -> None:
-        async with self._committing:
-            self._ready = anyio.Event()
-            batches, self._pending = self._pending, {}
-            self._count = 0
-            self._room.set()
-            self._room = anyio.Event()
-            for route, outcomes in batches.items():
-                await self._conclude(route, outcomes)
+        # Shielded: what was taken out of the pending ones is committed, whoever is cancelled meanwhile.
+        with anyio.CancelScope(shield=True):
+            async with self._committing:
+                self._ready = anyio.Event()
+                batches, self._pending = self._pending, {}
+                self._count = 0
+                self._room.set()
+                self._room = anyio.Event()
+                for route, outcomes in batches.items():
+                    await self._conclude(route, outcomes)

@@ -16,7 +16,8 @@ from engine.plan.route import Route
 
 class CopyTask(NamedTuple):
     """What a worker needs to copy one object. `target_condition` is `ABSENT` or the ETag that the target must still
-    bear; `held` what it held when that was decided (empty: nothing). `inspect` asks for a look at both sides first."""
+    bear. `inspect` asks for a look at both sides first; `claim` for a look at a target that appeared while an earlier
+    run's copy was under way, and may be it."""
 
     route: Route
     key: str
@@ -24,6 +25,7 @@ class CopyTask(NamedTuple):
     target_condition: str
     inspect: bool = False
     upload: UploadRecord | None = None
+    claim: bool = False
 
     @property
     def source_ref(self) -> ObjectRef:

@@ -9,20 +9,19 @@ carries parts too while it waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
 
 from engine.errors import (
     Ambiguous,
-    Conflict,
     EngineError,
     NotFound,
     ObjectError,
     PreconditionFailed,
 )
-from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Proof, UploadedPart, UploadRef
+from engine.model import ABSENT, MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Proof, UploadedPart, UploadRef
 from engine.plan.integrity import (
     Agreement,
     checksum_to_ask,
@@ -34,11 +33,13 @@ from engine.plan.integrity import (
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange, fast_layout
 from engine.plan.record import Outcome, UploadRecord
-from engine.store import CompleteUpload, CopyPart, CreateUpload, HeadObject, ObjectStore
+from engine.store import CopyPart, CreateUpload, HeadObject, ObjectStore
+from engine.transfer.completing import Again, Looked, as_answer, complete, look
+from engine.transfer.guard import TargetGuard
 from engine.transfer.layouts import own_layouts
 from engine.transfer.orphans import Orphans
 from engine.transfer.properties import read_properties
-from engine.transfer.task import CopyTask, Method, conflicting, drifted, failed
+from engine.transfer.task import CopyTask, Method, drifted, failed
 from engine.transfer.work import PartJob, WorkQueue
 
 ABORT_GRACE_S = 20.0
@@ -55,17 +56,11 @@ class UploadJournal(Protocol):
     async def set_upload_id(self, route: str, key: str, upload_id: str) -> None: ...
     async def record_parts(self, route: str, key: str, parts: Sequence[UploadedPart]) -> None: ...
     async def finish_upload(self, route: str, key: str, how: str) -> None: ...
+    async def parts(self, route: str, key: str) -> list[UploadedPart]: ...
 
 
 class Interrupted(Exception):
     """The run is stopping: this upload keeps what it has for the next run, and its task has no outcome."""
-
-
-class _Again(Exception):
-    """Begin this upload anew; `layouts_from` says with which of the possible layouts."""
-
-    def __init__(self, error: EngineError | None = None) -> None:
-        self.error = error
 
 
 @dataclass(slots=True)
@@ -77,6 +72,8 @@ class _Progress:
     finished: anyio.Event
     error: BaseException | None = None
     requests: int = 0
+    unrecorded: list[UploadedPart] = field(default_factory=list)
+    recording: bool = False
 
 
 class Uploader:
@@ -89,15 +86,14 @@ class Uploader:
         queue: WorkQueue[CopyTask],
         orphans: Orphans,
         now_ms: Callable[[], int],
-        *,
-        conditional_writes: bool = True,
+        guard: TargetGuard,
     ) -> None:
         self._store = store
         self._journal = journal
         self._queue = queue
         self._orphans = orphans
         self._now_ms = now_ms
-        self._conditional_writes = conditional_writes
+        self._guard = guard
 
     async def upload(self, task: CopyTask, method: Method) -> Outcome:
         """Copy one object by parts. Raises as `Copier.copy`; `ObjectError` only after the upload was aborted."""
@@ -116,13 +112,17 @@ class Uploader:
         layouts = layouts or [fast_layout(task.source.size)]
         requests = 1 + asked
         upload = task.upload
+        if upload is not None and (done := await self._completed_before(task, head, upload, checksum)) is not None:
+            return done
         last: EngineError | None = None
         for turn in range(RESTARTS):
             layout = layouts[min(turn, len(layouts) - 1)]
             try:
                 outcome = await self._once(task, head, layout, checksum, upload)
-            except _Again as again:
+            except Again as again:
                 upload, last = None, again.error
+                if again.condition:
+                    task = task._replace(target_condition=again.condition)
                 continue
             if outcome.state is State.COPIED and outcome.proof < Proof.DIGEST and turn + 1 < len(layouts):
                 # The guess at the source's layout was wrong: the next one lays out again, over our own copy.
@@ -155,8 +155,13 @@ class Uploader:
                 await self._carry(task, ref, layout, progress)
             if progress.error is not None:
                 raise progress.error
-            outcome = await self._complete(task, head, ref, progress, checksum)
-        except _Again:
+            progress.requests += 2  # Create, or the look at its parts; and Complete
+            result = await complete(self._store, self._guard, task, ref, list(progress.done.values()), checksum)
+            if isinstance(result, CopyResult):
+                outcome = await self._judge(task, head, result, progress, checksum)
+            else:
+                outcome = result
+        except Again:
             await self._abort(task.route.name, task.key, ref)
             raise
         except PreconditionFailed as error:
@@ -169,12 +174,12 @@ class Uploader:
         except NotFound as error:
             await self._abort(task.route.name, task.key, ref)
             if error.code == "NoSuchUpload":
-                raise _Again(error) from error
+                raise Again(error) from error
             return drifted(task, "", requests=progress.requests)
         except ObjectError:
             await self._abort(task.route.name, task.key, ref)
             raise
-        if outcome.state is State.COPIED:
+        if outcome.state is State.COPIED and not isinstance(result, Looked):
             await self._journal.finish_upload(task.route.name, task.key, "completed")
         else:
             await self._abort(task.route.name, task.key, ref)
@@ -218,12 +223,27 @@ class Uploader:
             )
         except Ambiguous as error:
             await self._orphans.look_for(task.target_ref, record)
-            raise _Again(error) from error
+            raise Again(error) from error
         except ObjectError:
             await self._journal.finish_upload(task.route.name, task.key, "refused")
             raise
         await self._journal.set_upload_id(task.route.name, task.key, ref.upload_id)
         return ref, layout, {}
+
+    async def _completed_before(
+        self, task: CopyTask, head: ObjectHead, upload: UploadRecord, checksum: Checksum | None
+    ) -> Outcome | None:
+        """What an earlier run completed without being told: the target bears the ETag of the parts that it recorded."""
+        if not upload.upload_id or upload.source_etag != task.source.etag or task.target_condition == ABSENT:
+            return None
+        parts = await self._journal.parts(task.route.name, task.key)
+        predicted = predicted_etag(parts)
+        target = await look(self._store, task) if predicted else None
+        if target is None or target.etag != predicted or target.size != task.source.size:
+            return None
+        await self.discard(upload)
+        progress = _Progress({part.number: part for part in parts}, 0, anyio.Event(), requests=3)
+        return await self._judge(task, head, as_answer(target), progress, checksum)
 
     async def _take_up(
         self, task: CopyTask, upload: UploadRecord, algorithm: str
@@ -287,7 +307,8 @@ class Uploader:
                     )
                     done = done._replace(size=part.size)
                     progress.done[part.number] = done
-                    await self._journal.record_parts(task.route.name, task.key, [done])
+                    progress.unrecorded.append(done)
+                    await self._record(task, progress)
             except EngineError as error:
                 progress.error = progress.error or error
             finally:
@@ -298,60 +319,17 @@ class Uploader:
 
         return run
 
-    async def _complete(
-        self, task: CopyTask, head: ObjectHead, ref: UploadRef, progress: _Progress, checksum: Checksum | None
-    ) -> Outcome:
-        parts = tuple(sorted(progress.done.values()))
-        predicted = predicted_etag(parts)
-        progress.requests += 2
-        request = CompleteUpload(
-            ref,
-            parts,
-            task.target_condition if self._conditional_writes else None,
-            task.source.size,
-            checksum,
-        )
+    async def _record(self, task: CopyTask, progress: _Progress) -> None:
+        """Commit the parts that are done; those that end meanwhile go with the next batch, of whoever is at it."""
+        if progress.recording:
+            return
+        progress.recording = True
         try:
-            result = await self._store.complete_upload(request)
-        except Conflict as error:
-            raise _Again(error) from error
-        except (Ambiguous, NotFound, PreconditionFailed) as error:
-            target = await self._target(task)
-            if target is None or target.size != task.source.size or not predicted or target.etag != predicted:
-                settled = await self._unsettled(task, ref, error, target, request)
-                if isinstance(settled, Outcome):
-                    return settled
-                return await self._judge(task, head, settled, progress, checksum)
-            encryption = target.properties.encryption
-            result = CopyResult(
-                target.etag,
-                checksums=target.checksums,
-                encryption=encryption.algorithm if encryption else "",
-            )
-        return await self._judge(task, head, result, progress, checksum)
-
-    async def _unsettled(
-        self,
-        task: CopyTask,
-        ref: UploadRef,
-        error: EngineError,
-        target: ObjectHead | None,
-        request: CompleteUpload,
-    ) -> Outcome | CopyResult:
-        """Complete gave no answer, and the target does not bear what we would have written: sent again where that is
-        safe."""
-        if isinstance(error, PreconditionFailed):
-            if target is None:
-                raise _Again(error) from error
-            return conflicting(task, target.etag, "the target was written by someone else during the upload")
-        if isinstance(error, NotFound):
-            raise _Again(error) from error
-        # Ambiguous: the upload tells. While its parts are there, Complete has not happened and may be sent again.
-        try:
-            await self._store.list_parts(ref)
-        except NotFound as gone:
-            raise _Again(gone) from error
-        return await self._store.complete_upload(request)
+            while progress.unrecorded:
+                parts, progress.unrecorded = progress.unrecorded, []
+                await self._journal.record_parts(task.route.name, task.key, parts)
+        finally:
+            progress.recording = False
 
     async def _judge(
         self, task: CopyTask, head: ObjectHead, result: CopyResult, progress: _Progress, checksum: Checksum | None
@@ -370,7 +348,7 @@ class Uploader:
         )
         if agreement is not Agreement.EQUAL:
             progress.requests += 1
-            target = await self._target(task)
+            target = await look(self._store, task)
             if target is not None and target.etag == result.etag:
                 agreement, evidence = evidence_of_heads(head, target, evidence.compared)
                 checksums = target.checksums or checksums
@@ -423,11 +401,5 @@ class Uploader:
     async def _head(self, task: CopyTask) -> ObjectHead | None:
         try:
             return await self._store.head_object(HeadObject(task.source_ref, checksums=True))
-        except NotFound:
-            return None
-
-    async def _target(self, task: CopyTask) -> ObjectHead | None:
-        try:
-            return await self._store.head_object(HeadObject(task.target_ref, checksums=True))
         except NotFound:
             return None

@@ -24,11 +24,11 @@ def way_to(goal: State) -> list[State]:
     raise AssertionError(goal)
 
 
-async def bring(ledger: Ledger, key: str, goal: State) -> None:
+async def bring(ledger: Ledger, key: str, goal: State, **more: object) -> None:
     first, *rest = way_to(goal)
     await ledger.decide("raw", [decision(key, first)])
     for state in rest:
-        await ledger.conclude("raw", [outcome(key, state)])
+        await ledger.conclude("raw", [outcome(key, state, **more)])
 
 
 @pytest.mark.parametrize("before", State)
@@ -69,9 +69,8 @@ async def test_only_what_nothing_was_written_of_is_forgotten(tmp_path: Path) -> 
     path = tmp_path / "moving.ledger"
     async with opened(path) as ledger:
         for state in State:
-            await bring(ledger, state.value, state)
-            if state in ASIDE:
-                await ledger.conclude("raw", [outcome(state.value, state, target_etag="")])
+            nothing_written = {"target_etag": ""} if state in ASIDE else {}
+            await bring(ledger, state.value, state, **nothing_written)
         for state in State:
             if state in ASIDE:
                 await ledger.forget("raw", [state.value])
@@ -84,6 +83,15 @@ async def test_only_what_nothing_was_written_of_is_forgotten(tmp_path: Path) -> 
         left = {entry.key for entry in await ledger.entries("raw", None, None, 100)}
     assert left == {state.value for state in set(State) - ASIDE} | {"written"}
     assert_tallies_agree(path)
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.DRIFTED, State.CONFLICT, State.ARCHIVED])
+async def test_what_was_written_before_a_failure_stays_known_as_ours(tmp_path: Path, state: State) -> None:
+    async with opened(tmp_path / "ours.ledger") as ledger:
+        await ledger.decide("raw", [decision("k", State.PLANNED, target_etag="ours")])
+        await ledger.conclude("raw", [outcome("k", state, target_etag="")])
+        [entry] = await ledger.entries("raw", None, None, 10)
+    assert entry.target_etag == "ours"
 
 
 async def test_an_upload_makes_a_planned_object_copying_and_no_other(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""CompleteMultipartUpload, whose answer can get lost: what became of the upload is settled by looking.
+
+NoSuchUpload may mean "completed already", 412 may be our own lost success, and an answer that never came may be either;
+the target tells, by the ETag that S3 makes of the parts. Complete is sent again only while the upload is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.errors import Ambiguous, Conflict, EngineError, NotFound, PreconditionFailed, Unsupported
+from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, UploadedPart, UploadRef
+from engine.plan.integrity import is_md5, predicted_etag
+from engine.plan.record import Outcome
+from engine.store import CompleteUpload, HeadObject, ObjectStore
+from engine.transfer.guard import TargetGuard
+from engine.transfer.task import CopyTask, conflicting
+
+COMPLETIONS = 3
+"""How often Complete is sent while its outcome stays unknown, each time after a look at target and upload."""
+
+
+class Again(Exception):
+    """Begin this upload anew; with `condition` on the target, where it is not that of the task any more."""
+
+    def __init__(self, error: EngineError, condition: str = "") -> None:
+        self.error = error
+        self.condition = condition
+
+
+async def complete(
+    store: ObjectStore,
+    guard: TargetGuard,
+    task: CopyTask,
+    ref: UploadRef,
+    done: Sequence[UploadedPart],
+    checksum: Checksum | None,
+) -> CopyResult | Outcome:
+    """Complete the upload: what S3 says of the object, or an outcome where the target is someone else's.
+
+    Raises `Again` where the upload has to be begun anew, and `Ambiguous` where nothing settles it."""
+    parts = tuple(sorted(done))
+    predicted = predicted_etag(parts)
+    request = CompleteUpload(ref, parts, guard.condition(task.target_condition), task.source.size, checksum)
+    unknown: Ambiguous | None = None
+    for _ in range(COMPLETIONS):
+        try:
+            return await store.complete_upload(request)
+        except Conflict as error:
+            raise Again(error) from error  # an upload has to be started anew after 409 (API reference)
+        except Unsupported:
+            if request.target_condition is None:
+                raise
+            guard.give_up()
+            request = request._replace(target_condition=None)
+        except (Ambiguous, NotFound, PreconditionFailed) as error:
+            target = await look(store, task)
+            if target is not None and target.size == task.source.size and target.etag == predicted:
+                return as_answer(target)
+            if isinstance(error, PreconditionFailed):
+                if target is None:
+                    raise Again(error, ABSENT) from error
+                return conflicting(task, target.etag, "the target was written by someone else during the upload")
+            if isinstance(error, NotFound):
+                raise Again(error, _perhaps_ours(task, target)) from error  # the upload, or an If-Match without target
+            try:
+                await store.list_parts(ref)
+            except NotFound as gone:
+                raise Again(gone, _perhaps_ours(task, await look(store, task))) from error
+            unknown = error
+    assert unknown is not None
+    raise unknown
+
+
+async def look(store: ObjectStore, task: CopyTask) -> ObjectHead | None:
+    """The target, with its checksums; None where there is none."""
+    try:
+        return await store.head_object(HeadObject(task.target_ref, checksums=True))
+    except NotFound:
+        return None
+
+
+class Looked(CopyResult):
+    """What a look at the target says, in place of Complete's own answer. Whether it was this upload that wrote it, or
+    an earlier one of the same parts, cannot be told: the upload may still be there."""
+
+    __slots__ = ()
+
+
+def as_answer(target: ObjectHead) -> Looked:
+    """What HEAD says of the target, as Complete would have said it."""
+    encryption = target.properties.encryption
+    return Looked(
+        target.etag, checksums=target.checksums, encryption=encryption.algorithm if encryption is not None else ""
+    )
+
+
+def _perhaps_ours(task: CopyTask, target: ObjectHead | None) -> str:
+    """The upload is gone, and what is at the target may be its object, under an encryption of whose ETags nothing can
+    be predicted: it is copied again over exactly that. Empty where nothing speaks for it."""
+    if target is None:
+        return ABSENT
+    if target.size != task.source.size or is_md5(target.properties.encryption):
+        return ""
+    return target.etag

@@ -1,0 +1,148 @@
+"""A run on the fake store: a plan of one route, a ledger in memory's place, and what came of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from engine.events import Event
+from engine.ledger import Binding, Ledger, RouteBinding
+from engine.model import ABSENT, ListedObject, Location, Overwrite
+from engine.plan.record import ObjectRecord, UploadRecord
+from engine.plan.route import Route
+from engine.transfer.copying import Copier
+from engine.transfer.guard import TargetGuard
+from engine.transfer.orphans import Orphans
+from engine.transfer.pipeline import QUEUE_BOUND, Gauges, Run
+from engine.transfer.task import CopyTask
+from engine.transfer.uploading import Uploader
+from engine.transfer.work import WorkQueue
+from tests.unit.transfer.fake_store import MODIFIED, FakeStore, Held
+
+NOW_MS = 1_767_323_000_000  # before MODIFIED
+ROUTE = Route("r", Location("bkt", "old/"), Location("bkt", "new/"))
+
+
+class Journal:
+    """What the uploader remembers, in order, without a ledger."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[str, Any]] = []
+        self.known: list[Any] = []
+
+    async def intend_upload(self, upload: UploadRecord) -> None:
+        self.log.append(("intend", upload))
+
+    async def set_upload_id(self, route: str, key: str, upload_id: str) -> None:
+        self.log.append(("id", upload_id))
+
+    async def record_parts(self, route: str, key: str, parts: Any) -> None:
+        self.log.append(("parts", [part.number for part in parts]))
+
+    async def finish_upload(self, route: str, key: str, how: str) -> None:
+        self.log.append(("finish", how))
+
+    async def parts(self, route: str, key: str) -> list[Any]:
+        return self.known
+
+    @property
+    def ends(self) -> list[str]:
+        return [value for name, value in self.log if name == "finish"]
+
+
+class Bench:
+    """A copier and all it needs, for one object at a time."""
+
+    def __init__(self, store: FakeStore | None = None) -> None:
+        self.store = store or FakeStore()
+        self.journal = Journal()
+        self.events: list[Event] = []
+        self.slept: list[float] = []
+        self.queue: WorkQueue[CopyTask] = WorkQueue(100)
+        self.guard = TargetGuard(self.events.append)
+        self.uploader = Uploader(
+            self.store,
+            self.journal,
+            self.queue,
+            Orphans(self.store, self.events.append),
+            lambda: NOW_MS,
+            self.guard,
+        )
+        self.copier = Copier(self.store, self.uploader, self.guard, self._sleep, random.Random(1))
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def task(self, key: str = "k", *, condition: str = ABSENT, route: Route = ROUTE, **more: Any) -> CopyTask:
+        """A task for the source as it is now."""
+        return CopyTask(route, key, listed(self.store, route, key), condition, **more)
+
+
+def listed(store: FakeStore, route: Route, key: str) -> ListedObject:
+    held = store.get(route.source.bucket, route.source.key + key)
+    assert held is not None
+    checksum = f"{held.checksums[0].algorithm}:{held.checksums[0].type}" if held.checksums else ""
+    return ListedObject(route.source.key + key, held.size, held.etag, MODIFIED, held.properties.storage_class, checksum)
+
+
+def target(store: FakeStore, key: str = "k") -> Held | None:
+    return store.get("bkt", f"new/{key}")
+
+
+async def open_ledger(path: Path, *routes: Route) -> Ledger:
+    bound = tuple(RouteBinding(route.name, str(route.source), str(route.target), "") for route in routes)
+    return await Ledger.open(path, Binding("plan", "http://fake", bound), now_ms=lambda: NOW_MS)
+
+
+def assemble(
+    store: FakeStore,
+    ledger: Any,
+    *routes: Route,
+    workers: int = 8,
+    relist: bool = False,
+    listener: Callable[[Event], None] = lambda event: None,
+) -> Run:
+    queue: WorkQueue[CopyTask] = WorkQueue(QUEUE_BOUND)
+    guard = TargetGuard(listener)
+
+    async def sleep(seconds: float) -> None:
+        return None
+
+    uploader = Uploader(store, ledger, queue, Orphans(store, listener), lambda: NOW_MS, guard)
+    copier = Copier(store, uploader, guard, sleep, random.Random(1))
+    return Run(
+        store,
+        ledger,
+        routes,
+        copier,
+        uploader,
+        queue,
+        concurrency=workers,
+        listener=listener,
+        gauges=Gauges,
+        relist=relist,
+    )
+
+
+async def run_once(
+    store: FakeStore,
+    path: Path,
+    *,
+    route: Route = ROUTE,
+    before: Callable[[Run], Awaitable[None]] | None = None,
+    **more: Any,
+) -> tuple[Run, dict[str, ObjectRecord]]:
+    """One whole run on the ledger at `path`, and the rows after it."""
+    async with await open_ledger(path, route) as ledger:
+        run = assemble(store, ledger, route, **more)
+        if before is not None:
+            await before(run)
+        await run.go(fresh=ledger.fresh)
+        rows = {record.key: record async for batch in ledger.records() for record in batch}
+    return run, rows
+
+
+def with_policy(policy: Overwrite) -> Route:
+    return Route("r", Location("bkt", "old/"), Location("bkt", "new/"), policy)

@@ -1,0 +1,327 @@
+"""One CopyObject and every way in which it can end: 412 with its three meanings, lost answers, 409, 501, 404."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.errors import (
+    AccessDenied,
+    Ambiguous,
+    Archived,
+    BadCredentials,
+    PreconditionFailed,
+    Rejected,
+    Throttled,
+    Unsupported,
+)
+from engine.events import Notice
+from engine.model import ABSENT, Overwrite, Proof, Properties
+from engine.plan.lifecycle import State
+from tests.unit.transfer.fake_store import KMS, FakeStore, conflict, crc64, md5
+from tests.unit.transfer.scene import Bench, target, with_policy
+
+LOST = Ambiguous("the connection broke", operation="CopyObject", code="ConnectionLost")
+NO_ETAG = Ambiguous("200 without an ETag", operation="CopyObject", code="NoETag")
+
+
+def bench(**source: object) -> Bench:
+    store = FakeStore()
+    store.put("bkt", "old/k", **source)  # type: ignore[arg-type]
+    return Bench(store)
+
+
+async def test_a_plain_object_costs_one_request_and_is_proven_by_its_etag() -> None:
+    scene = bench()
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.proof, outcome.compared, outcome.requests) == (
+        State.COPIED,
+        Proof.DIGEST,
+        "etag",
+        1,
+    )
+    [(operation, request)] = scene.store.calls
+    assert operation == "CopyObject"
+    assert (request.source_etag, request.target_condition) == (scene.task().source.etag, ABSENT)
+
+
+# --- 412 ----------------------------------------------------------------------------------------------------
+
+
+async def test_412_because_the_source_changed_is_drift_with_both_etags() -> None:
+    scene = bench()
+    task = scene.task()
+    scene.store.put("bkt", "old/k", etag=md5("new"))
+    outcome = await scene.copier.copy(task)
+    assert (outcome.state, outcome.code) == (State.DRIFTED, "SourceChanged")
+    assert task.source.etag in outcome.message
+    assert md5("new") in outcome.message
+    assert target(scene.store) is None
+
+
+async def test_412_because_the_source_is_gone_is_drift_too() -> None:
+    scene = bench()
+    task = scene.task()
+    del scene.store.objects["bkt"]["old/k"]
+    assert (await scene.copier.copy(task)).code == "SourceGone"
+
+
+async def test_412_because_someone_elses_target_appeared_is_a_conflict_and_it_stays() -> None:
+    scene = bench()
+    foreign = scene.store.put("bkt", "new/k", 99, etag=md5("foreign"))
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.code) == (State.CONFLICT, "TargetAppeared")
+    assert target(scene.store) is foreign
+
+
+async def test_412_because_our_own_success_was_lost_is_done() -> None:
+    """The answer is lost, the look finds nothing yet, and the copy sent again meets the first one."""
+    scene = bench()
+    task = scene.task()
+    landed: list[None] = []
+
+    def land_late() -> None:
+        scene.store._copy(scene.store.made("CopyObject")[0])
+        landed.append(None)
+
+    scene.store.plan("CopyObject", ("before", LOST), ("before", land_late))
+    outcome = await scene.copier.copy(task)
+    assert landed
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
+    assert len(scene.store.made("CopyObject")) == 2
+
+
+async def test_412_while_everything_is_as_it_should_be_is_left_to_the_next_run() -> None:
+    scene = bench()
+    scene.store.plan("CopyObject", ("before", PreconditionFailed("?", operation="CopyObject")))
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.FAILED
+    assert len(scene.store.made("CopyObject")) == 1
+
+
+# --- unknown outcomes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [LOST, NO_ETAG])
+async def test_a_copy_that_landed_without_an_answer_is_not_sent_again(error: Ambiguous) -> None:
+    scene = bench()
+    scene.store.plan("CopyObject", ("after", error))
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.target_etag) == (State.COPIED, scene.task().source.etag)
+    assert len(scene.store.made("CopyObject")) == 1
+
+
+async def test_a_copy_that_never_arrived_is_sent_again_under_the_same_condition() -> None:
+    scene = bench()
+    scene.store.plan("CopyObject", ("before", LOST), ("before", LOST))
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.COPIED
+    assert [request.target_condition for request in scene.store.made("CopyObject")] == [ABSENT] * 3
+    assert len(scene.slept) == 2
+
+
+async def test_an_outcome_that_stays_unknown_fails_after_five_looks() -> None:
+    scene = bench()
+    scene.store.plan("CopyObject", *[("before", LOST)] * 9)
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.code) == (State.FAILED, "ConnectionLost")
+    assert len(scene.store.made("CopyObject")) == 5
+
+
+async def test_a_replacement_whose_answer_was_lost_keeps_its_condition() -> None:
+    scene = bench()
+    ours = scene.store.put("bkt", "new/k", etag=md5("before"))
+    scene.store.plan("CopyObject", ("before", LOST))
+    outcome = await scene.copier.copy(scene.task(condition=ours.etag))
+    assert outcome.state is State.COPIED
+    assert [request.target_condition for request in scene.store.made("CopyObject")] == [ours.etag] * 2
+
+
+async def test_what_cannot_be_told_apart_from_ours_is_copied_again_over_exactly_that() -> None:
+    scene = bench()
+
+    def encrypted_and_lost() -> None:
+        scene.store.put("bkt", "new/k", etag=md5("under a key"), properties=Properties(encryption=KMS))
+        raise LOST
+
+    scene.store.plan("CopyObject", ("before", encrypted_and_lost))
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.COPIED
+    assert [request.target_condition for request in scene.store.made("CopyObject")] == [ABSENT, md5("under a key")]
+
+
+async def test_what_is_certainly_someone_elses_is_a_conflict_also_at_the_same_size() -> None:
+    scene = bench()
+
+    def overtaken() -> None:
+        scene.store.put("bkt", "new/k", etag=md5("foreign"))
+        raise LOST
+
+    scene.store.plan("CopyObject", ("before", overtaken))
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.CONFLICT
+    assert target(scene.store).etag == md5("foreign")  # type: ignore[union-attr]
+
+
+async def test_409_is_looked_at_and_sent_again() -> None:
+    scene = bench()
+    scene.store.plan("CopyObject", ("before", conflict("CopyObject")))
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.COPIED
+    assert len(scene.store.made("HeadObject")) == 1
+
+
+# --- other ends ---------------------------------------------------------------------------------------------
+
+
+async def test_a_target_that_vanished_before_its_replacement_is_made_anew() -> None:
+    scene = bench()
+    outcome = await scene.copier.copy(scene.task(condition=md5("gone")))
+    assert outcome.state is State.COPIED
+    assert scene.store.made("CopyObject")[-1].target_condition == ABSENT
+
+
+async def test_501_to_a_condition_goes_on_without_and_says_so_once() -> None:
+    scene = bench()
+    scene.store.put("bkt", "old/l")
+    refusal = Unsupported("no conditions here", operation="CopyObject", code="NotImplemented")
+    scene.store.plan("CopyObject", ("before", refusal))
+    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert (await scene.copier.copy(scene.task("l"))).state is State.COPIED
+    assert [request.target_condition for request in scene.store.made("CopyObject")] == [ABSENT, None, None]
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["TargetUnguarded"]
+
+
+async def test_an_archived_source_is_set_aside() -> None:
+    scene = bench()
+    scene.store.plan(
+        "CopyObject", ("before", Archived("restore it", operation="CopyObject", code="InvalidObjectState"))
+    )
+    assert (await scene.copier.copy(scene.task())).state is State.ARCHIVED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AccessDenied("no", operation="CopyObject", code="AccessDenied"),
+        Rejected("no", operation="CopyObject", code="InvalidArgument"),
+        Throttled("for an hour", operation="CopyObject"),
+    ],
+)
+async def test_what_concerns_one_object_is_a_value(error: Exception) -> None:
+    scene = bench()
+    scene.store.plan("CopyObject", ("before", error))
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.code) == (State.FAILED, error.code)  # type: ignore[attr-defined]
+
+
+async def test_what_concerns_all_is_raised() -> None:
+    scene = bench()
+    scene.store.plan("CopyObject", ("before", BadCredentials("expired", operation="CopyObject")))
+    with pytest.raises(BadCredentials):
+        await scene.copier.copy(scene.task())
+
+
+async def test_a_source_that_grew_over_the_limit_has_drifted() -> None:
+    scene = bench()
+    task = scene.task()
+    scene.store.honours_source = False
+    scene.store.put("bkt", "old/k", 6 << 30, etag=md5("large"))
+    assert (await scene.copier.copy(task)).state is State.DRIFTED
+
+
+# --- proof --------------------------------------------------------------------------------------------------
+
+
+async def test_an_etag_that_is_no_md5_is_no_mismatch() -> None:
+    scene = bench(properties=Properties(encryption=KMS))
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.SIZE)
+    assert "aws:kms" in outcome.compared
+
+
+async def test_a_copy_that_S3_says_is_different_fails_and_remembers_what_it_wrote() -> None:
+    scene = bench()
+
+    def corrupt() -> None:
+        held = scene.store.objects["bkt"]["old/k"]
+        scene.store.objects["bkt"]["old/k"] = replace(held, etag=md5("rot"))
+
+    task = scene.task()
+    scene.store.honours_source = False
+    scene.store.plan("CopyObject", ("before", corrupt))
+
+    async def heal(operation: str, request: object) -> None:
+        if operation == "HeadObject":
+            held = scene.store.objects["bkt"]["old/k"]
+            scene.store.objects["bkt"]["old/k"] = replace(held, etag=task.source.etag)
+
+    scene.store.gate = heal
+    outcome = await scene.copier.copy(task)
+    assert (outcome.state, outcome.code, outcome.target_etag) == (State.FAILED, "DigestMismatch", md5("rot"))
+
+
+async def test_a_multipart_source_with_a_checksum_is_proven_by_it_in_one_copy() -> None:
+    store = FakeStore()
+    store.put_parts("bkt", "old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
+    scene = Bench(store)
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "CRC64NVME full object")
+    assert outcome.checksum == str(crc64("k"))
+
+
+# --- targets that were there --------------------------------------------------------------------------------
+
+
+async def test_a_look_that_finds_equal_checksums_finds_the_object_in_place() -> None:
+    store = FakeStore()
+    store.put_parts("bkt", "old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
+    there = store.put("bkt", "new/k", 9 << 20, checksums=(crc64("k"),))
+    scene = Bench(store)
+    outcome = await scene.copier.copy(scene.task(condition=there.etag, inspect=True))
+    assert (outcome.state, outcome.method, outcome.proof) == (State.COPIED, "found", Proof.DIGEST)
+    assert store.made("CopyObject") == []
+
+
+@pytest.mark.parametrize("policy", list(Overwrite))
+async def test_a_look_that_finds_other_bytes_obeys_the_policy(policy: Overwrite) -> None:
+    store = FakeStore()
+    store.put_parts("bkt", "old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
+    there = store.put("bkt", "new/k", 9 << 20, checksums=(crc64("other"),))
+    scene = Bench(store)
+    outcome = await scene.copier.copy(scene.task(condition=there.etag, inspect=True, route=with_policy(policy)))
+    if policy is Overwrite.NEVER:
+        assert outcome.state is State.CONFLICT
+        assert target(store) is there
+    else:
+        assert outcome.state is State.COPIED
+        assert store.made("CopyObject")[0].target_condition == there.etag
+
+
+async def test_a_look_at_a_target_that_vanished_copies() -> None:
+    scene = bench()
+    outcome = await scene.copier.copy(scene.task(condition=md5("gone"), inspect=True))
+    assert (outcome.state, scene.store.made("CopyObject")[0].target_condition) == (State.COPIED, ABSENT)
+
+
+async def test_a_look_at_a_source_that_changed_is_drift() -> None:
+    scene = bench()
+    there = scene.store.put("bkt", "new/k")
+    task = scene.task(condition=there.etag, inspect=True)
+    scene.store.put("bkt", "old/k", etag=md5("new"))
+    assert (await scene.copier.copy(task)).state is State.DRIFTED
+
+
+async def test_what_appeared_while_our_copy_was_under_way_is_claimed_only_if_it_may_be_ours() -> None:
+    scene = bench()
+    foreign = scene.store.put("bkt", "new/k", etag=md5("foreign"))
+    outcome = await scene.copier.copy(scene.task(condition=foreign.etag, claim=True))
+    assert outcome.state is State.CONFLICT
+    assert target(scene.store) is foreign
+
+    scene = bench()
+    ours = scene.store.put("bkt", "new/k", etag=md5("under a key"), properties=Properties(encryption=KMS))
+    outcome = await scene.copier.copy(scene.task(condition=ours.etag, claim=True))
+    assert outcome.state is State.COPIED
+    assert scene.store.made("CopyObject")[0].target_condition == ours.etag

@@ -1,0 +1,356 @@
+"""A whole run on the fake store and a real ledger: resumed, stopped, cancelled, broken; drift, conflict and damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from engine.errors import AccessDenied, Ambiguous, BadCredentials, EngineError, LedgerError, ListingBroken
+from engine.events import Event, ObjectAside, Progress, SnapshotClosed
+from engine.model import MIB, Location, Overwrite, Page, Proof
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome
+from engine.plan.route import Route
+from engine.store import ListPage
+from engine.transfer.pipeline import Run
+from tests.unit.transfer.fake_store import FakeStore, md5
+from tests.unit.transfer.scene import ROUTE, assemble, open_ledger, run_once, target, with_policy
+
+
+def store_of(count: int = 25, page_keys: int = 10) -> FakeStore:
+    store = FakeStore()
+    store.page_keys = page_keys
+    for number in range(count):
+        store.put("bkt", f"old/{number:04d}")
+    return store
+
+
+def states(rows: dict[str, object]) -> set[State]:
+    return {row.state for row in rows.values()}  # type: ignore[attr-defined]
+
+
+def first_error(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+async def test_every_object_is_copied_once_and_a_second_run_copies_nothing(tmp_path: Path) -> None:
+    store = store_of()
+    events: list[Event] = []
+    run, rows = await run_once(store, tmp_path / "l", listener=events.append)
+    assert (run.counters.copied, run.counters.listed, len(rows)) == (25, 25, 25)
+    assert states(rows) == {State.COPIED}
+    assert {row.proof for row in rows.values()} == {Proof.DIGEST}
+    assert events[-2:] == [SnapshotClosed("r", 25, 250), run.progress()]
+    again, rows = await run_once(store, tmp_path / "l")
+    assert (again.counters.copied, again.counters.found) == (0, 0)
+    assert len(store.made("CopyObject")) == 25
+
+
+async def test_targets_that_are_there_already_are_found_and_not_copied(tmp_path: Path) -> None:
+    store = store_of(5)
+    for number in range(3):
+        store.put("bkt", f"new/{number:04d}", etag=md5(f"bkt/old/{number:04d}"))
+    run, rows = await run_once(store, tmp_path / "l")
+    assert (run.counters.copied, run.counters.found) == (2, 3)
+    assert [rows[f"{number:04d}"].found for number in range(5)] == [True] * 3 + [False] * 2
+
+
+async def test_an_empty_route_closes_its_snapshot(tmp_path: Path) -> None:
+    async with await open_ledger(tmp_path / "l", ROUTE) as ledger:
+        await assemble(FakeStore(), ledger, ROUTE).go(fresh=True)
+        [snapshot] = await ledger.snapshots()
+    assert snapshot.closed_ms > 0
+
+
+async def test_two_routes_run_side_by_side(tmp_path: Path) -> None:
+    store = store_of(12)
+    store.put("bkt", "models/one.tar.gz", 77)
+    one = Route("one", Location("bkt", "models/one.tar.gz"), Location("bkt", "kept/v1.tgz"))
+    async with await open_ledger(tmp_path / "l", ROUTE, one) as ledger:
+        run = assemble(store, ledger, ROUTE, one)
+        await run.go(fresh=True)
+        assert all(item.closed_ms for item in await ledger.snapshots())
+    assert run.counters.copied == 13
+    assert store.get("bkt", "kept/v1.tgz").size == 77  # type: ignore[union-attr]
+
+
+# --- drift, conflict, damage --------------------------------------------------------------------------------
+
+
+async def test_a_source_that_changed_after_its_copy_replaces_what_we_wrote_and_nothing_else(tmp_path: Path) -> None:
+    store = store_of(2)
+    await run_once(store, tmp_path / "l")
+    for number in range(2):
+        store.put("bkt", f"old/{number:04d}", etag=md5(f"new {number}"))
+    foreign = store.put("bkt", "new/0001", etag=md5("foreign"))
+    _, rows = await run_once(store, tmp_path / "l")
+    assert (rows["0000"].state, rows["0001"].state) == (State.COPIED, State.CONFLICT)
+    assert target(store, "0000").etag == md5("new 0")  # type: ignore[union-attr]
+    assert target(store, "0001") is foreign
+
+
+async def test_a_replacement_that_failed_still_knows_which_target_is_ours(tmp_path: Path) -> None:
+    store = store_of(1)
+    await run_once(store, tmp_path / "l")
+    ours = target(store, "0000")
+    store.put("bkt", "old/0000", etag=md5("new"))
+    store.plan("CopyObject", ("before", AccessDenied("not today", operation="CopyObject", code="AccessDenied")))
+    _, rows = await run_once(store, tmp_path / "l")
+    assert rows["0000"].state is State.FAILED
+    assert target(store, "0000") is ours
+    _, rows = await run_once(store, tmp_path / "l")
+    assert rows["0000"].state is State.COPIED
+    assert target(store, "0000").etag == md5("new")  # type: ignore[union-attr]
+
+
+async def test_a_source_that_changes_between_listing_and_copy_drifts_and_is_planned_again(tmp_path: Path) -> None:
+    store = store_of(1)
+    store.plan("CopyObject", ("before", lambda: store.put("bkt", "old/0000", etag=md5("new"))))
+    run, rows = await run_once(store, tmp_path / "l")
+    assert (rows["0000"].state, run.counters.aside) == (State.DRIFTED, 1)
+    assert md5("bkt/old/0000") in rows["0000"].message
+    assert md5("new") in rows["0000"].message
+    _, rows = await run_once(store, tmp_path / "l")
+    assert rows["0000"].state is State.COPIED
+
+
+async def test_a_copy_whose_target_vanished_or_was_found_damaged_is_made_again(tmp_path: Path) -> None:
+    store = store_of(2)
+    await run_once(store, tmp_path / "l")
+    del store.objects["bkt"]["new/0000"]
+    async with await open_ledger(tmp_path / "l", ROUTE) as ledger:
+        damaged = Outcome("0001", State.DAMAGED, code="Missing", message="gone")
+        await ledger.conclude("r", [damaged])
+    del store.objects["bkt"]["new/0001"]
+    run, rows = await run_once(store, tmp_path / "l")
+    assert run.counters.copied == 2
+    assert states(rows) == {State.COPIED}
+
+
+@pytest.mark.parametrize("policy", list(Overwrite))
+async def test_foreign_targets_are_treated_as_the_policy_says(tmp_path: Path, policy: Overwrite) -> None:
+    store = store_of(3)
+    store.put("bkt", "new/0000", 99)
+    store.put("bkt", "new/0001", etag=md5("bkt/old/0001"))  # equal
+    run, rows = await run_once(store, tmp_path / "l", route=with_policy(policy))
+    if policy is Overwrite.NEVER:
+        assert rows["0000"].state is State.CONFLICT
+        assert target(store, "0000").size == 99  # type: ignore[union-attr]
+    else:
+        assert rows["0000"].state is State.COPIED
+        assert target(store, "0000").size == 10  # type: ignore[union-attr]
+    assert rows["0001"].state is State.COPIED
+    copied = {request.source.key for request in store.made("CopyObject")}
+    assert ("old/0001" in copied) == (policy is Overwrite.ALWAYS)
+    assert run.counters.aside == (1 if policy is Overwrite.NEVER else 0)
+
+
+async def test_on_a_server_that_pins_no_source_drift_is_found_by_listing_again(tmp_path: Path) -> None:
+    store = store_of(3)
+    store.honours_source = False
+    store.plan("CopyObject", ("before", lambda: store.put("bkt", "old/0001", etag=md5("new"))), ("ok", None))
+    run, rows = await run_once(store, tmp_path / "l", relist=True, workers=1)
+    assert rows["0001"].state is State.DRIFTED
+    assert md5("new") in rows["0001"].message
+    assert run.counters.aside == 1
+    _, rows = await run_once(store, tmp_path / "l", relist=True)
+    assert states(rows) == {State.COPIED}
+    assert target(store, "0001").etag == md5("new")  # type: ignore[union-attr]
+
+
+# --- crashes ------------------------------------------------------------------------------------------------
+
+
+async def test_a_killed_run_is_taken_up_by_looking_at_the_targets(tmp_path: Path) -> None:
+    """As if killed between the commit of a page's decisions and the commit of any outcome."""
+    store = store_of(20)
+
+    async def forgetful(run: Run) -> None:
+        async def conclude(route: str, outcomes: object) -> None:
+            return None
+
+        run._recorder._conclude = conclude  # type: ignore[assignment]
+
+    await run_once(store, tmp_path / "l", before=forgetful)
+    del store.objects["bkt"]["new/0003"]
+    run, rows = await run_once(store, tmp_path / "l")
+    assert states(rows) == {State.COPIED}
+    assert (run.counters.found, run.counters.copied) == (19, 1)
+    assert len(store.made("CopyObject")) == 21
+
+
+async def test_an_upload_in_the_middle_is_taken_up_by_the_next_run(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.put_parts("bkt", "old/large", [8 * MIB] * 5)
+    store.plan(
+        "UploadPartCopy", ("ok", None), ("ok", None), ("before", BadCredentials("expired", operation="UploadPartCopy"))
+    )
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run_once(store, tmp_path / "l", workers=1)
+    assert isinstance(first_error(caught.value), BadCredentials)
+    assert len(store.uploads) == 1
+    store.calls.clear()
+    _, rows = await run_once(store, tmp_path / "l")
+    assert rows["large"].state is State.COPIED
+    assert len(store.made("UploadPartCopy")) == 3
+    assert store.made("CreateMultipartUpload") == []
+
+
+async def test_an_upload_of_an_object_that_is_not_wanted_any_more_is_aborted(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.put_parts("bkt", "old/large", [8 * MIB] * 3)
+    store.plan("UploadPartCopy", ("before", BadCredentials("expired", operation="UploadPartCopy")))
+    with pytest.raises(BaseExceptionGroup):
+        await run_once(store, tmp_path / "l")
+    del store.objects["bkt"]["old/large"]
+    _, rows = await run_once(store, tmp_path / "l")
+    assert store.uploads == {}
+    assert rows["large"].state is State.DRIFTED
+
+
+# --- ends ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_gentle_stop_finishes_what_is_in_flight_commits_it_and_begins_nothing_new(tmp_path: Path) -> None:
+    store = store_of(40)
+    running: list[Run] = []
+
+    async def stop_at_the_fifth(operation: str, request: object) -> None:
+        if operation == "CopyObject" and len(store.made("CopyObject")) == 5:
+            running[0].stop()
+        await anyio.lowlevel.checkpoint()
+
+    async def keep(run: Run) -> None:
+        running.append(run)
+
+    store.gate = stop_at_the_fifth
+    run, rows = await run_once(store, tmp_path / "l", before=keep, workers=3)
+    copies = len(store.made("CopyObject"))
+    assert run.stopped
+    assert 5 <= copies <= 8
+    assert sum(row.state is State.COPIED for row in rows.values()) == copies == run.counters.copied
+    store.gate = None
+    _, rows = await run_once(store, tmp_path / "l")
+    assert states(rows) == {State.COPIED}
+    assert len(store.made("CopyObject")) == 40
+
+
+async def test_a_stop_does_not_wait_for_a_listing_that_hangs(tmp_path: Path) -> None:
+    store = store_of(40)
+    running: list[Run] = []
+
+    async def hang(operation: str, request: object) -> None:
+        if operation == "ListObjectsV2" and getattr(request, "token", None):
+            running[0].stop()
+            await anyio.sleep_forever()
+
+    async def keep(run: Run) -> None:
+        running.append(run)
+
+    store.gate = hang
+    with anyio.fail_after(10):
+        run, _ = await run_once(store, tmp_path / "l", before=keep)
+    assert run.stopped
+    async with await open_ledger(tmp_path / "l", ROUTE) as ledger:
+        assert [item.closed_ms for item in await ledger.snapshots()] == [0]
+
+
+async def test_a_stop_before_the_beginning_does_nothing(tmp_path: Path) -> None:
+    async def stop(run: Run) -> None:
+        run.stop()
+
+    store = store_of()
+    await run_once(store, tmp_path / "l", before=stop)
+    assert store.made("CopyObject") == []
+
+
+async def test_cancellation_leaves_at_once_and_what_is_known_is_committed(tmp_path: Path) -> None:
+    store = store_of(30)
+    async with await open_ledger(tmp_path / "l", ROUTE) as ledger:
+        run = assemble(store, ledger, ROUTE, workers=4)
+        async with anyio.create_task_group() as group:
+
+            async def cancel_at_the_tenth(operation: str, request: object) -> None:
+                if operation == "CopyObject" and len(store.made("CopyObject")) > 10:
+                    group.cancel_scope.cancel()
+                    await anyio.sleep_forever()
+
+            store.gate = cancel_at_the_tenth
+            group.start_soon(lambda: run.go(fresh=True))
+        rows = {record.key: record async for batch in ledger.records() for record in batch}
+    assert sum(row.state is State.COPIED for row in rows.values()) == run.counters.copied == 10
+    store.gate = None
+    _, rows = await run_once(store, tmp_path / "l")
+    assert states(rows) == {State.COPIED}
+
+
+async def test_a_ledger_that_cannot_be_written_stops_the_run_and_says_why(tmp_path: Path) -> None:
+    store = store_of(60)
+
+    async def full_disk(run: Run) -> None:
+        async def conclude(route: str, outcomes: object) -> None:
+            raise LedgerError("the disk is full")
+
+        run._recorder._conclude = conclude  # type: ignore[assignment]
+
+    async def slow(operation: str, request: object) -> None:
+        if operation == "CopyObject" and len(store.made("CopyObject")) > 20:
+            await anyio.sleep_forever()  # so that only the recorder's error can end it
+
+    store.gate = slow
+    with anyio.fail_after(10), pytest.raises(BaseExceptionGroup) as caught:
+        await run_once(store, tmp_path / "l", before=full_disk)
+    assert isinstance(first_error(caught.value), LedgerError)
+
+
+async def test_an_error_of_the_listing_is_never_its_end(tmp_path: Path) -> None:
+    store = store_of(40)
+
+    async def break_off(operation: str, request: object) -> None:
+        if operation == "ListObjectsV2" and getattr(request, "token", None) == "old/0019":
+            raise Ambiguous("cut short", operation="ListObjectsV2")
+
+    store.gate = break_off
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run_once(store, tmp_path / "l")
+    assert isinstance(first_error(caught.value), EngineError)
+    async with await open_ledger(tmp_path / "l", ROUTE) as ledger:
+        assert [item.closed_ms for item in await ledger.snapshots()] == [0]
+    store.gate = None
+    _, rows = await run_once(store, tmp_path / "l")
+    assert len(rows) == 40
+
+
+async def test_a_listing_whose_keys_do_not_rise_stops_the_run(tmp_path: Path) -> None:
+    class Unordered(FakeStore):
+        def _list(self, request: ListPage) -> Page:
+            page = super()._list(request)
+            return page._replace(objects=page.objects[::-1])
+
+    store = Unordered()
+    store.put("bkt", "old/a")
+    store.put("bkt", "old/b")
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run_once(store, tmp_path / "l")
+    assert isinstance(first_error(caught.value), ListingBroken)
+
+
+# --- telling ------------------------------------------------------------------------------------------------
+
+
+async def test_objects_set_aside_are_told_one_by_one_and_counted(tmp_path: Path) -> None:
+    store = store_of(3)
+    store.put("bkt", "new/0001", 99)
+    events: list[Event] = []
+    run, _ = await run_once(store, tmp_path / "l", listener=events.append)
+    [aside] = [event for event in events if isinstance(event, ObjectAside)]
+    assert (aside.key, aside.state, aside.code) == ("0001", "conflict", "TargetDiffers")
+    assert run.counters.first_asides == [aside]
+    last = events[-1]
+    assert isinstance(last, Progress)
+    assert (last.listed, last.done, last.aside, last.listing_done) == (3, 3, 1, True)

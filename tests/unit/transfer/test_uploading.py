@@ -1,0 +1,391 @@
+"""One upload's whole life: begun, carried, completed, taken up again; kept or aborted, and never left unnamed."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from engine.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    NotFound,
+    Rejected,
+    Unsupported,
+)
+from engine.events import Notice
+from engine.model import ABSENT, MIB, ObjectRef, Proof, Properties
+from engine.plan.lifecycle import State
+from engine.plan.record import UploadRecord
+from engine.store import CopyPart, CreateUpload
+from engine.transfer.task import Method, method_for
+from engine.transfer.uploading import Interrupted
+from tests.unit.transfer.fake_store import KMS, FakeStore, conflict, md5
+from tests.unit.transfer.scene import NOW_MS, Bench, target
+
+PARTS = [8 * MIB, 8 * MIB, 8 * MIB, 3 * MIB]
+COMPLETE = "CompleteMultipartUpload"
+LOST = Ambiguous("the connection broke", operation=COMPLETE, code="ConnectionLost")
+GONE = NotFound("no such upload", operation=COMPLETE, code="NoSuchUpload")
+
+
+def bench(**more: object) -> Bench:
+    store = FakeStore()
+    store.put_parts("bkt", "old/k", PARTS, **more)  # type: ignore[arg-type]
+    return Bench(store)
+
+
+def left_behind(scene: Bench, numbers: list[int], *, source_etag: str = "", checksum: str = "") -> UploadRecord:
+    """An upload of an earlier run, with these parts in place, as the ledger knows it."""
+    ref = scene.store._create(CreateUpload(ObjectRef("bkt", "new/k"), Properties()))
+    source = scene.task().source
+    for number in numbers:
+        first = (number - 1) * 8 * MIB
+        last = first + PARTS[number - 1] - 1
+        scene.store._copy_part(CopyPart(ref, number, ObjectRef("bkt", "old/k"), source.etag, first, last))
+    scene.journal.known = sorted(scene.store.uploads[ref.upload_id].parts.values())
+    etag = source_etag or source.etag
+    return UploadRecord("r", "k", "bkt", "new/k", ref.upload_id, etag, source.size, str(8 * MIB), checksum, NOW_MS)
+
+
+async def test_a_multipart_source_is_laid_out_as_it_was_and_its_etag_comes_out_equal() -> None:
+    scene = bench(properties=Properties(content_type="x/y", metadata=(("a", "b"),), tags=(("t", "1"),)))
+    source = scene.task().source
+    assert method_for(source) is Method.OWN_PARTS
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "etag of parts")
+    held = target(scene.store)
+    assert held is not None
+    assert (held.etag, held.size) == (source.etag, source.size)
+    assert held.properties == scene.store.get("bkt", "old/k").properties  # type: ignore[union-attr]
+    assert [name for name, _ in scene.journal.log if name != "parts"] == ["intend", "id", "finish"]
+    assert sorted(number for name, value in scene.journal.log if name == "parts" for number in value) == [1, 2, 3, 4]
+    assert scene.journal.ends == ["completed"]
+    assert all(part.source_etag == source.etag for part in scene.store.made("UploadPartCopy"))
+
+
+async def test_intent_is_committed_before_create_and_the_id_before_the_first_part() -> None:
+    scene = bench()
+
+    async def check(operation: str, request: object) -> None:
+        known = [name for name, _ in scene.journal.log]
+        if operation == "CreateMultipartUpload":
+            assert known == ["intend"]
+        if operation == "UploadPartCopy":
+            assert known[:2] == ["intend", "id"]
+
+    scene.store.gate = check
+    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+
+
+# --- taken up again -----------------------------------------------------------------------------------------
+
+
+async def test_only_the_missing_parts_are_copied_by_the_next_run() -> None:
+    scene = bench()
+    record = left_behind(scene, [1, 3])
+    outcome = await scene.copier.copy(scene.task(upload=record))
+    assert outcome.state is State.COPIED
+    assert sorted(part.number for part in scene.store.made("UploadPartCopy")) == [2, 4]
+    assert scene.store.made("CreateMultipartUpload") == []
+    assert scene.store.uploads == {}
+
+
+async def test_a_part_of_the_wrong_size_is_copied_again() -> None:
+    scene = bench()
+    record = left_behind(scene, [1, 2])
+    parts = scene.store.uploads[record.upload_id].parts
+    parts[2] = parts[2]._replace(size=5)
+    assert (await scene.copier.copy(scene.task(upload=record))).proof is Proof.DIGEST
+    assert sorted(part.number for part in scene.store.made("UploadPartCopy")) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("unlike", [{"source_etag": md5("older")}, {"checksum": "CRC64NVME"}])
+async def test_an_upload_of_another_source_or_with_another_checksum_is_aborted_and_begun_anew(
+    unlike: dict[str, str],
+) -> None:
+    scene = bench()
+    record = left_behind(scene, [1, 2], **unlike)
+    assert (await scene.copier.copy(scene.task(upload=record))).state is State.COPIED
+    assert scene.journal.ends == ["aborted", "completed"]
+    assert len(scene.store.made("UploadPartCopy")) == 4
+    assert scene.store.uploads == {}
+
+
+async def test_an_upload_that_vanished_is_begun_anew() -> None:
+    scene = bench()
+    record = left_behind(scene, [1])
+    scene.store.uploads.clear()
+    assert (await scene.copier.copy(scene.task(upload=record))).state is State.COPIED
+    assert scene.journal.ends == ["vanished", "completed"]
+
+
+async def test_an_upload_that_an_earlier_run_completed_without_being_told_is_done() -> None:
+    scene = bench()
+    record = left_behind(scene, [1, 2, 3, 4])
+    there = scene.store.put_parts("bkt", "new/k", PARTS)
+    scene.store.objects["bkt"]["new/k"] = there.__class__(there.size, scene.task().source.etag, parts=there.parts)
+    scene.store.uploads.clear()
+    outcome = await scene.copier.copy(scene.task(upload=record, condition=scene.task().source.etag))
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
+    assert scene.store.made("UploadPartCopy") == []
+    assert scene.journal.ends == ["aborted"]
+
+
+# --- Complete -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [LOST, GONE, Ambiguous("200 without an ETag", operation=COMPLETE, code="NoETag")])
+async def test_a_complete_that_landed_is_found_by_the_etag_that_its_parts_predict(error: Exception) -> None:
+    scene = bench()
+    scene.store.plan(COMPLETE, ("after", error))
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
+    assert len(scene.store.made(COMPLETE)) == 1
+    assert scene.journal.ends == ["completed"]
+
+
+async def test_a_complete_that_never_arrived_is_sent_again_while_its_parts_are_there() -> None:
+    scene = bench()
+    scene.store.plan(COMPLETE, ("before", LOST), ("before", LOST))
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.COPIED
+    assert len(scene.store.made(COMPLETE)) == 3
+    assert len(scene.store.made("UploadPartCopy")) == 4
+
+
+async def test_a_complete_that_stays_unknown_keeps_the_upload_for_the_next_run() -> None:
+    scene = bench()
+    scene.store.plan(COMPLETE, *[("before", LOST)] * 9)
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.FAILED
+    assert len(scene.store.uploads) == 1
+    assert scene.journal.ends == []
+
+
+async def test_409_on_complete_begins_the_upload_anew() -> None:
+    scene = bench()
+    scene.store.plan(COMPLETE, ("before", conflict(COMPLETE)))
+    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert len(scene.store.made("CreateMultipartUpload")) == 2
+    assert scene.journal.ends == ["aborted", "completed"]
+    assert scene.store.uploads == {}
+
+
+async def test_409_without_end_fails_and_leaves_no_upload() -> None:
+    scene = bench()
+    scene.store.plan(COMPLETE, *[("before", conflict(COMPLETE))] * 9)
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.code) == (State.FAILED, "ConditionalRequestConflict")
+    assert scene.store.uploads == {}
+
+
+async def test_412_on_complete_is_a_conflict_and_the_upload_is_aborted() -> None:
+    scene = bench()
+    scene.store.plan("UploadPartCopy", ("after", lambda: scene.store.put("bkt", "new/k", etag=md5("foreign"))))
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.CONFLICT
+    assert target(scene.store).etag == md5("foreign")  # type: ignore[union-attr]
+    assert scene.store.uploads == {}
+    assert scene.journal.ends == ["aborted"]
+
+
+async def test_a_target_that_vanished_before_its_replacement_was_complete_is_made_anew() -> None:
+    scene = bench()
+    outcome = await scene.copier.copy(scene.task(condition=md5("gone")))
+    assert outcome.state is State.COPIED
+    assert scene.store.made(COMPLETE)[-1].target_condition == ABSENT
+
+
+async def test_no_such_upload_with_an_unpredictable_etag_is_copied_again_over_exactly_that() -> None:
+    scene = bench()
+
+    def completed_under_a_key() -> None:
+        scene.store.put("bkt", "new/k", sum(PARTS), etag=md5("?") + "-4", properties=Properties(encryption=KMS))
+        scene.store.uploads.clear()
+        raise GONE
+
+    scene.store.plan(COMPLETE, ("before", completed_under_a_key))
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.COPIED
+    assert scene.store.made(COMPLETE)[-1].target_condition == md5("?") + "-4"
+
+
+async def test_501_to_the_condition_on_complete_goes_on_without() -> None:
+    scene = bench()
+    scene.store.plan(COMPLETE, ("before", Unsupported("no", operation=COMPLETE, code="NotImplemented")))
+    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert [request.target_condition for request in scene.store.made(COMPLETE)] == [ABSENT, None]
+
+
+# --- kept or aborted ----------------------------------------------------------------------------------------
+
+
+async def test_a_source_that_drifts_in_the_middle_aborts_the_upload() -> None:
+    scene = bench()
+    task = scene.task()
+    scene.store.plan("UploadPartCopy", ("after", lambda: scene.store.put("bkt", "old/k", etag=md5("new"))))
+    outcome = await scene.copier.copy(task)
+    assert (outcome.state, outcome.code) == (State.DRIFTED, "SourceChanged")
+    assert scene.store.uploads == {}
+    assert scene.journal.ends == ["aborted"]
+    assert target(scene.store) is None
+
+
+async def test_a_source_that_drifted_before_aborts_what_an_earlier_run_left() -> None:
+    scene = bench()
+    record = left_behind(scene, [1])
+    task = scene.task(upload=record)
+    scene.store.put("bkt", "old/k", etag=md5("new"))
+    assert (await scene.copier.copy(task)).state is State.DRIFTED
+    assert scene.store.uploads == {}
+    assert scene.journal.ends == ["aborted"]
+
+
+async def test_a_failure_of_the_object_aborts_the_upload() -> None:
+    scene = bench()
+    scene.store.plan("UploadPartCopy", ("before", Rejected("no", operation="UploadPartCopy", code="InvalidRequest")))
+    outcome = await scene.copier.copy(scene.task())
+    assert (outcome.state, outcome.code) == (State.FAILED, "InvalidRequest")
+    assert scene.store.uploads == {}
+
+
+async def test_an_error_that_stops_the_run_keeps_the_upload() -> None:
+    scene = bench()
+    scene.store.plan("UploadPartCopy", ("ok", None), ("before", BadCredentials("expired", operation="UploadPartCopy")))
+    with pytest.raises(BadCredentials):
+        await scene.copier.copy(scene.task())
+    [upload] = scene.store.uploads.values()
+    assert sorted(upload.parts) == [1]  # and no part was begun after the error
+    assert scene.journal.ends == []
+
+
+async def test_a_gentle_stop_keeps_the_upload_without_an_outcome() -> None:
+    scene = bench()
+    scene.store.plan("UploadPartCopy", ("after", scene.queue.abandon))
+    with pytest.raises(Interrupted):
+        await scene.copier.copy(scene.task())
+    [upload] = scene.store.uploads.values()
+    assert sorted(upload.parts) == [1]
+    assert scene.journal.ends == []
+
+
+async def test_cancellation_keeps_the_upload_and_leaves_at_once() -> None:
+    scene = bench()
+    reached = anyio.Event()
+
+    async def hang(operation: str, request: object) -> None:
+        if operation == "UploadPartCopy":
+            reached.set()
+            await anyio.sleep_forever()
+
+    scene.store.gate = hang
+    async with anyio.create_task_group() as group:
+        group.start_soon(scene.copier.copy, scene.task())
+        await reached.wait()
+        group.cancel_scope.cancel()
+    assert len(scene.store.uploads) == 1
+    assert scene.journal.ends == []
+
+
+async def test_an_abort_that_has_begun_is_not_cut_short_by_cancellation() -> None:
+    scene = bench()
+    scene.store.plan("UploadPartCopy", ("before", Rejected("no", operation="UploadPartCopy", code="InvalidRequest")))
+    async with anyio.create_task_group() as group:
+
+        async def cancel_in_the_middle(operation: str, request: object) -> None:
+            if operation == "AbortMultipartUpload":
+                group.cancel_scope.cancel()
+                await anyio.lowlevel.checkpoint()
+
+        scene.store.gate = cancel_in_the_middle
+        group.start_soon(scene.copier.copy, scene.task())
+    assert scene.store.uploads == {}
+    assert scene.journal.ends == ["aborted"]
+
+
+async def test_an_abort_that_fails_is_named_and_left_to_the_next_run() -> None:
+    scene = bench()
+    scene.store.plan("UploadPartCopy", ("before", Rejected("no", operation="UploadPartCopy", code="InvalidRequest")))
+    scene.store.plan("AbortMultipartUpload", ("before", AccessDenied("no", operation="AbortMultipartUpload")))
+    assert (await scene.copier.copy(scene.task())).state is State.FAILED
+    [notice] = [event for event in scene.events if isinstance(event, Notice)]
+    assert notice.code == "OrphanedUpload"
+    assert "upload-1" in notice.message
+    assert scene.journal.ends == []
+
+
+# --- lost ids -----------------------------------------------------------------------------------------------
+
+
+async def test_an_upload_whose_id_was_lost_is_found_and_aborted() -> None:
+    scene = bench()
+    scene.store.plan("CreateMultipartUpload", ("after", Ambiguous("lost", operation="CreateMultipartUpload")))
+    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert len(scene.store.made("CreateMultipartUpload")) == 2
+    assert scene.store.uploads == {}
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanAborted"]
+
+
+@pytest.mark.parametrize("why", ["two of them", "it has a part", "it is older"])
+async def test_an_upload_that_may_be_someone_elses_is_named_and_left(why: str) -> None:
+    scene = bench()
+    intent = left_behind(scene, [1] if why == "it has a part" else [])._replace(upload_id="")
+    if why == "two of them":
+        left_behind(scene, [])
+    if why == "it is older":
+        intent = intent._replace(intent_ms=NOW_MS + 365 * 86_400_000)
+    before = set(scene.store.uploads)
+    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert set(scene.store.uploads) == before
+    notices = [event for event in scene.events if isinstance(event, Notice)]
+    assert len(notices) == {"two of them": 2, "it has a part": 1, "it is older": 0}[why]
+
+
+async def test_where_uploads_may_not_be_listed_the_object_is_copied_and_the_doubt_is_said() -> None:
+    scene = bench()
+    intent = left_behind(scene, [])._replace(upload_id="")
+    scene.store.plan("ListMultipartUploads", ("before", AccessDenied("no", operation="ListMultipartUploads")))
+    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanUnknown"]
+
+
+async def test_discarding_ends_an_upload_with_or_without_an_id() -> None:
+    scene = bench()
+    await scene.uploader.discard(left_behind(scene, [1]))
+    await scene.uploader.discard(left_behind(scene, [])._replace(upload_id=""))
+    assert scene.store.uploads == {}
+    assert scene.journal.ends == ["aborted", "aborted"]
+
+
+# --- parts in the ledger ------------------------------------------------------------------------------------
+
+
+async def test_parts_that_end_together_are_committed_together() -> None:
+    scene = bench()
+    committing = anyio.Event()
+    batches: list[list[int]] = []
+
+    async def slow_commit(route: str, key: str, parts: list[object]) -> None:
+        batches.append([part.number for part in parts])  # type: ignore[attr-defined]
+        if len(batches) == 1:
+            await committing.wait()
+
+    scene.journal.record_parts = slow_commit  # type: ignore[assignment,method-assign]
+
+    async def worker() -> None:
+        for _ in range(2):
+            if isinstance(job := await scene.queue.take(), tuple):
+                raise AssertionError("no objects here")
+            assert job is not None
+            await job()
+            scene.queue.part_done()
+        committing.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker)
+        outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is State.COPIED
+    assert sorted(number for batch in batches for number in batch) == [1, 2, 3, 4]
+    assert len(batches) < 4
