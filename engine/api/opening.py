@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from engine.api.assembly import OpenStore, Options, now_ms
+from engine.api.assembly import OpenStore, Options, now_ms, open_store
 from engine.errors import EngineError
 from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
 from engine.plan.document import Plan
+from engine.transfer.key_lists import with_key_lists
 
 
 class StopSignal:
@@ -67,6 +69,13 @@ async def stored_binding(plan: Plan, options: Options) -> Binding:
     async with await LedgerReader.open_to_read(ledger_path(plan, options)) as reader:
         bound = await reader.binding()
     return Binding(plan.name, bound.endpoint, route_bindings(plan), bound.buckets)
+
+
+@asynccontextmanager
+async def open_plan(plan: Plan, options: Options) -> AsyncIterator[OpenStore]:
+    """A store for the plan's own connection; where a route has a list of keys, that stands for its source's listing."""
+    async with open_store(plan.connection, options) as opened, with_key_lists(opened.store, plan) as store:
+        yield replace(opened, store=store)
 
 
 @asynccontextmanager

@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio.to_thread
 
-from engine.api.assembly import Options, now_ms, open_store
-from engine.api.opening import ledger_path, one_error, open_ledger
+from engine.api.assembly import Options, now_ms
+from engine.api.opening import ledger_path, one_error, open_ledger, open_plan
 from engine.errors import UsageError
 from engine.events import RunStarted
 from engine.finish.holding import server_ms
@@ -49,7 +49,7 @@ async def make(plan: Plan, options: Options | None = None) -> dict[str, Any]:
         text = await anyio.to_thread.run_sync(Path(plan.source).read_bytes)
     except OSError as error:
         raise UsageError(f"the plan's file cannot be read: {error.strerror or error}") from error
-    async with one_error(), open_store(plan.connection, options) as opened:
+    async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))
@@ -100,7 +100,7 @@ async def check(file: Path, plan: Plan, options: Options | None = None) -> Recei
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         return ReceiptCheck({}, [f"the receipt {file} is not to be trusted: {why}"])
-    async with one_error(), open_store(plan.connection, options) as opened:
+    async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))

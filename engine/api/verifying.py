@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.api.assembly import Options, open_store
-from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, server_clock
+from engine.api.assembly import Options
+from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, open_plan, server_clock
 from engine.events import RunStarted
 from engine.plan.document import Plan
 from engine.proof.depth import Depth
@@ -23,7 +23,7 @@ async def verify(
 
     Raises as `migrate`, and `LedgerMissing` where the plan was never run."""
     options = options or Options()
-    async with one_error(), open_store(plan.connection, options) as opened:
+    async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
         clock = await server_clock(plan, opened)
         async with await open_ledger(plan, path, opened, create=False, clock=clock) as ledger:

@@ -203,6 +203,13 @@ class LedgerReader:
                     break
                 after = records[-1].key
 
+    async def knows(self, route: str, key: str) -> bool:
+        """Whether there is a row of this key."""
+        rows = await self._rows(
+            "SELECT 1 FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?) AND key = ?", (route, key)
+        )
+        return bool(rows)
+
     async def tallies(self) -> list[Tally]:
         """Objects and bytes by route, state, proof and whether they were found. Costs the same for any count."""
         sql = (
