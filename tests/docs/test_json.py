@@ -122,7 +122,8 @@ def test_every_summary_has_the_fields_that_the_page_names_and_no_other(played: P
     assert sorted(described) == sorted(ended)
     found = {command: set(end.summary) - KNOWN_EVERYWHERE for command, end in ended.items()}
     found["receipt"] |= set(checked.summary) - KNOWN_EVERYWHERE
-    found["rewrite"] |= {"written"}
+    for flag in ("--apply", "--undo"):
+        found["rewrite"] |= set(call("rewrite", plan, flag).summary) - KNOWN_EVERYWHERE
     assert found == described
     kinds = {item.event: item for item in events()}
     for end in [*ended.values(), checked]:
