@@ -118,7 +118,7 @@ async def _audit_route(
             join = RouteJoin(group, store, route.source, route.target, read)
             while (rows := await join.next_rows()) is not None:
                 for row in rows:
-                    if not route.selects_all and _passes_by(route, row):
+                    if _passes_by(route, row):
                         continue
                     if (verdict := audit_row(row)) is not None:
                         report.add(verdict, row.key)
@@ -131,10 +131,11 @@ async def _audit_route(
 
 
 def _passes_by(route: Route, row: Joined) -> bool:
-    """Whether the route's filters leave this source alone. One that was taken once is looked at whatever it is now."""
+    """Whether the route leaves this source alone, by its filters or because its list of keys does not name it. One
+    that was taken once is looked at whatever it is now."""
     if row.source is None or (row.entry is not None and row.entry.state is not State.DELETED):
         return False
-    return not route.selects(row.source)
+    return route.key_list is not None or not route.selects(row.source)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

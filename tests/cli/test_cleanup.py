@@ -136,6 +136,14 @@ def test_a_late_arrival_and_a_changed_source_are_refused_until_run_and_verified(
     assert len(project.dump("new/")) == 26
 
 
+def test_a_machine_whose_clock_is_behind_does_not_shorten_the_hold(project: Project) -> None:
+    project.pass_time(2 * DAY_S)  # by this machine's clock every proof would be two days old at once
+    project.migrate()
+    assert closed(project.call("cleanup")) == ["hold"]
+    project.pass_time(DAY_S + 2)
+    assert project.call("cleanup").code == 0
+
+
 def test_a_difference_from_what_was_expected_is_accepted_by_its_figure(project: Project) -> None:
     project.write_plan(hold="0s", more="expect = { objects = 24 }")
     project.migrate()

@@ -82,6 +82,23 @@ async def test_an_answer_that_was_lost_is_settled_by_looking(tmp_path: Path) -> 
         assert s.store.keys(SOURCE) == []
 
 
+async def test_two_users_at_once_with_a_ledger_each_lose_nothing(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    async with scene(tmp_path / "one", objects=1_500) as one, scene(tmp_path / "two", objects=1_500) as two:
+        two.store = one.store
+        await one.migrate()
+        await two.migrate()
+        one.store.put(SOURCE + "00700.png", b"replaced")
+        async with anyio.create_task_group() as group:
+            group.start_soon(one.delete)
+            group.start_soon(two.delete)
+        assert one.store.keys(SOURCE) == ["00700.png"]
+        assert len(one.store.keys(TARGET)) == 1_500
+        for user in (one, two):
+            assert set((await user.states()).values()) == {"deleted", "drifted"}
+
+
 async def test_access_denied_on_half_of_the_keys_leaves_those_verified_and_told(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=10) as s:
         await s.migrate()
