@@ -22,7 +22,9 @@ from engine.report.text import plural
 
 @click.command("export", short_help="The ledger as CSV, NDJSON or a list for xxh128sum -c.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="csv", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="csv", show_default=True, help="What is written."
+)
 @click.option(
     "--output",
     "-o",

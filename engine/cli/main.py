@@ -31,6 +31,29 @@ VERBS: dict[str, str] = {
 }
 """Each command and the module of `engine.cli` that holds it, imported only when it is used."""
 
+SUMMARIES: dict[str, str] = {
+    "demo": "Run the whole job on an embedded S3: plan, copy, kill, resume, verify.",
+    "check": "Who am I, which endpoint, does the bucket answer, what may I do.",
+    "init": "Write a commented plan to start from.",
+    "cp": "Copy one location to another, without a plan file.",
+    "plan": "Show what a run would do and cost. Writes nothing to S3.",
+    "run": "Copy what the plan says; resumes if there is a ledger.",
+    "status": "What the ledger says, at once; --failed lists what is not done.",
+    "verify": "Compare both sides and the ledger; exit 4 where anything differs.",
+    "accept": "Accept a named difference, with a reason that is kept.",
+    "export": "The ledger as CSV, NDJSON or a list for xxh128sum -c.",
+    "fingerprint": "One line for a tree, to compare two on two machines.",
+    "manifest": "The project's manifest from the ledger's figures; --apply writes it.",
+    "rewrite": "What still names the old paths; --apply changes it, --undo puts it back.",
+    "cleanup": "What keeps the sources from being deleted; --delete deletes what is proven.",
+    "revert": "Take a migration back: --delete removes the copies that it made.",
+    "receipt": "A document of what was done and proven; --check tells whether one holds.",
+    "ls": "What lies under a location; --summarize counts it by first-level prefix.",
+    "delete": "Delete a whole project: exactly what a snapshot of its listing holds.",
+    "sandbox": "Start the embedded S3 on loopback and print what to export.",
+}
+"""Each command's short help once more, so that `cartage --help` imports none of them; a test holds the two together."""
+
 
 class Verbs(click.Group):
     """Commands in the order in which a user meets them, loaded when called."""
@@ -44,6 +67,10 @@ class Verbs(click.Group):
         command = getattr(importlib.import_module(f"engine.cli.{VERBS[cmd_name]}"), f"{cmd_name}_command")
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, SUMMARIES.get(verb, "")) for verb in VERBS])
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from engine.api import running
-from engine.cli.common import ASIDE, DONE, Invocation, Teller, copy_flags, interrupted, run, shared_flags
+from engine.cli.common import ASIDE, DONE, FATAL, Invocation, Teller, copy_flags, interrupted, run, shared_flags
 from engine.plan.document import Plan
 from engine.report.plan import plan_text
 from engine.report.run import result_text, result_values
@@ -31,7 +31,13 @@ def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
 @click.argument("target")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only keys that match; may be given again.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="No keys that match; wins over --include.")
-@click.option("--overwrite", type=click.Choice(["never", "if-different", "always"]), default="never", show_default=True)
+@click.option(
+    "--overwrite",
+    type=click.Choice(["never", "if-different", "always"]),
+    default="never",
+    show_default=True,
+    help="What may happen to a target that holds something else.",
+)
 @click.option("--storage-class", default="", metavar="CLASS", help="The targets' storage class.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @shared_flags
@@ -56,7 +62,9 @@ def carry_out(invocation: Invocation, command: str, plan: Plan, *, yes: bool) ->
     if not yes and sys.stdin.isatty() and not invocation.json:
         survey = run(invocation, command, lambda options, _: running.look(plan, options))
         click.echo(plan_text(plan, survey, 3500.0))
-        click.confirm("\nCopy?", abort=True)
+        if not click.confirm("\nCopy?"):
+            click.echo("nothing was copied", err=True)
+            raise SystemExit(FATAL)
     teller = Teller(invocation, command)
     result = run(invocation, command, lambda options, stop: running.migrate(plan, options, stop=stop), teller=teller)
     values: dict[str, Any] = result_values(result)

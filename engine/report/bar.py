@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TextIO
 
-from tqdm import tqdm
-
 from engine.events import Event, Notice, ObjectAside, Progress
 from engine.report.text import safe, size_text
 
@@ -20,8 +18,10 @@ class ProgressBar:
         self._say = say
         self._show_asides = say and asides
         self._asides = 0
-        self._bar: tqdm[Any] | None = None
+        self._bar: Any = None
         if draw:
+            from tqdm import tqdm  # only where a bar is drawn: `status` has none
+
             self._bar = tqdm(
                 total=0,
                 unit=" objects",
