@@ -156,6 +156,10 @@ class Connector:
                     raise ConnectFailed(
                         f"the name {self._where[0]!r} is not found ({error.strerror})", code="NameNotFound", final=True
                     ) from error
+            except UnicodeError as error:  # what no name can be: a label of 64 characters and more, or an empty one
+                raise ConnectFailed(
+                    f"the name {self._where[0]!r} is not found ({error})", code="NameNotFound", final=True
+                ) from error
             finally:
                 if self._resolving is not None and self._resolving.done():
                     self._resolving = None

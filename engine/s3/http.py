@@ -67,6 +67,7 @@ class HttpConnection(asyncio.Protocol):
         self._timeout_s = 0.0
         self._resume: asyncio.Future[None] | None = None
         self._paused = False
+        self._sending = False
         self.requests = 0
         self.active_at = loop.time()
 
@@ -103,6 +104,7 @@ class HttpConnection(asyncio.Protocol):
     async def send_body(self, body: bytes) -> None:
         """Write the rest of a request, a piece at a time, as fast as the connection takes it."""
         view = memoryview(body)
+        self._sending = True  # until all is sent: an answer before that leaves the connection of no more use
         for start in range(0, len(view), _WRITE_AT_ONCE_BYTES):
             if self._paused:
                 self._resume = self._loop.create_future()
@@ -111,6 +113,7 @@ class HttpConnection(asyncio.Protocol):
                 return  # the answer, or the end, came first: the future says which
             self.active_at = self._loop.time()
             self._send(view[start : start + _WRITE_AT_ONCE_BYTES])
+        self._sending = False
 
     def abort(self, why: str = "it was given up", code: str = "Aborted") -> None:
         """Close at once; a request under way fails with `ConnectionBroken`."""
@@ -197,7 +200,7 @@ class HttpConnection(asyncio.Protocol):
         if self._bodiless:
             self._in_message = False
             self._parser = httptools.HttpResponseParser(self)  # the old one waits for a body
-        if self._keep and not unexpected and not self._paused and self.open:
+        if self._keep and not unexpected and not self._sending and not self._paused and self.open:
             self._owner.released(self)
         else:
             self._close()

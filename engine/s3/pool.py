@@ -88,7 +88,7 @@ class Pool:
 
     def released(self, connection: HttpConnection) -> None:
         """Free: the next in line gets it."""
-        if connection.requests == 1:
+        if connection.requests == 1:  # its first answer, with which TLS 1.3 has sent its tickets
             self._opener.keep_session(connection)
         while self._waiting:
             future = self._waiting.popleft()
@@ -98,6 +98,8 @@ class Pool:
         self._idle[connection] = None
 
     def lost(self, connection: HttpConnection) -> None:
+        if connection.requests == 1:
+            self._opener.keep_session(connection)  # of a server that closes after each answer
         self._connections.discard(connection)
         self._idle.pop(connection, None)
         if self._waiting:
@@ -113,7 +115,7 @@ class Pool:
         while len(self._openings) < room:
             self._openings.add(self._loop.create_task(self._open()))
         if self._timer is None:
-            self._timer = self._loop.call_later(SWEEP_S, self._sweep)
+            self._timer = self._loop.call_later(SWEEP_S, self.sweep)
 
     async def _open(self) -> None:
         connection: HttpConnection | None = None
@@ -148,7 +150,8 @@ class Pool:
 
     # --- once a second ------------------------------------------------------------------------------------
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Give up silent connections and close idle ones. Calls itself again in a second while there are any."""
         now = self._loop.time()
         for connection in [item for item in self._connections if item.expired(now)]:
             connection.abort("no answer came for too long", "Timeout")
@@ -161,7 +164,7 @@ class Pool:
             connection.abort()
         self._timer = None
         if self._connections or self._openings or self._waiting:
-            self._timer = self._loop.call_later(SWEEP_S, self._sweep)
+            self._timer = self._loop.call_later(SWEEP_S, self.sweep)
             if self._waiting:
                 self._grow()
 

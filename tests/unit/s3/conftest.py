@@ -1,0 +1,45 @@
+"""The wire and what it stands on, at whatever server a test names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from engine.plan.document import Connection
+from engine.s3.boto_store import BotoStore
+from engine.s3.session import Session
+from engine.s3.wire_store import WireStore
+from engine.store import ObjectStore
+
+OpenStore = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that mean nothing, and nothing of the machine's own."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "AWS_CA_BUNDLE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+
+
+@pytest.fixture
+async def open_store() -> AsyncIterator[OpenStore]:
+    """`await open_store(url, plane="wire", **more)`: a store, closed at the test's end."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(url: str, plane: str = "wire", session: Session | None = None, **more: Any) -> ObjectStore:
+            session = session or Session(Connection(endpoint_url=url))
+            await stack.enter_async_context(session)
+            if plane == "boto":
+                return BotoStore(session)
+            return await stack.enter_async_context(WireStore(session, **more))
+
+        yield open_one

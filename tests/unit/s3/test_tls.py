@@ -1,0 +1,115 @@
+"""Neither plane speaks to a server that has not proven its name."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Unreachable, UsageError
+from engine.s3.tls import make_context
+from engine.store import ListPage
+from tests.unit.s3.certificates import Issued, issue
+from tests.unit.s3.conftest import OpenStore
+from tests.unit.s3.fakes import EMPTY_PAGE, Exchange, http, serving
+
+
+async def serve_page(exchange: Exchange) -> None:
+    await exchange.answer(http(EMPTY_PAGE))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture(scope="module")
+def authority(folder: Path) -> Issued:
+    return issue(folder, "The tests' authority", authority=True)
+
+
+@pytest.mark.parametrize("plane", ["wire", "boto"])
+async def test_a_right_certificate_is_accepted_through_the_bundle(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, folder: Path, authority: Issued, plane: str
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))
+    async with serving(serve_page, issue(folder, "localhost", authority).context()) as server:
+        store = await open_store(server.url("localhost"), plane)
+        assert (await store.list_page(ListPage("bucket"))).objects == []
+
+
+@pytest.mark.parametrize("plane", ["wire", "boto"])
+@pytest.mark.parametrize("wrong", ["another name", "expired", "not yet", "self-signed", "unknown authority"])
+async def test_a_wrong_certificate_is_refused(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, folder: Path, authority: Issued, plane: str, wrong: str
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))
+    issued = {
+        "another name": lambda: issue(folder, "s3.example.com", authority),
+        "expired": lambda: issue(folder, "localhost", authority, days=(-30, -1)),
+        "not yet": lambda: issue(folder, "localhost", authority, days=(1, 30)),
+        "self-signed": lambda: issue(folder, "localhost"),
+        "unknown authority": lambda: issue(folder, "localhost", issue(folder, "Another authority", authority=True)),
+    }[wrong]()
+    async with serving(serve_page, issued.context()) as server:
+        store = await open_store(server.url("localhost"), plane)
+        with pytest.raises(Unreachable) as raised:
+            await store.list_page(ListPage("bucket"))
+        assert (raised.value.code, "certificate" in str(raised.value)) == ("TLSRefused", True)
+        assert "AWS_CA_BUNDLE" in raised.value.advice
+        assert server.seen == []  # not a byte of a request, and so no signature either
+
+
+@pytest.mark.parametrize("plane", ["wire", "boto"])
+async def test_without_the_bundle_the_tests_authority_is_unknown(
+    open_store: OpenStore, folder: Path, authority: Issued, plane: str
+) -> None:
+    async with serving(serve_page, issue(folder, "localhost", authority).context()) as server:
+        store = await open_store(server.url("localhost"), plane)
+        with pytest.raises(Unreachable):
+            await store.list_page(ListPage("bucket"))
+        assert server.seen == []
+
+
+async def test_plain_http_where_tls_is_due_is_refused(open_store: OpenStore) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    store = await open_store(f"https://localhost:{server.sockets[0].getsockname()[1]}")
+    with pytest.raises(Unreachable, match="TLS cannot be agreed on"):
+        await store.list_page(ListPage("bucket"))
+    server.close()
+
+
+async def test_a_later_connection_takes_up_the_session_of_an_earlier_one(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, folder: Path, authority: Issued
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(EMPTY_PAGE, "Connection: close"))
+
+    async with serving(script, issue(folder, "localhost", authority).context()) as server:
+        store = await open_store(server.url("localhost"))
+        for _ in range(3):
+            await store.list_page(ListPage("bucket"))
+        statistics = store.statistics()
+    assert (statistics.opened, statistics.resumed) == (3, 2)
+
+
+def test_a_bundle_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("nothing")
+    for bundle in (str(tmp_path / "missing.pem"), str(tmp_path / "empty.pem")):
+        with pytest.raises(UsageError, match="bundle of certificates"):
+            make_context(bundle)
+
+
+def test_names_are_always_checked() -> None:
+    context = make_context()
+    assert context.check_hostname
+    assert context.verify_mode.name == "CERT_REQUIRED"
+    assert context.minimum_version.name == "TLSv1_2"

@@ -1,0 +1,411 @@
+"""The wire against a server that plays a script: what became of a request decides what is raised."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import replace
+
+import pytest
+
+from engine.errors import (
+    AccessDenied,
+    Ambiguous,
+    NotFound,
+    PreconditionFailed,
+    Rejected,
+    StoreError,
+    Throttled,
+    Unavailable,
+    Unreachable,
+    WrongRegion,
+)
+from engine.model import ObjectRef, Properties, UploadRef
+from engine.plan.document import Connection
+from engine.s3 import messages, places
+from engine.s3.session import Credentials, Session
+from engine.store import (
+    CopyObject,
+    CopyPart,
+    DeleteObject,
+    DeleteObjects,
+    GetRange,
+    HeadObject,
+    ListPage,
+    ListUploads,
+    PutObject,
+)
+from tests.unit.s3.conftest import OpenStore
+from tests.unit.s3.fakes import COPIED, EMPTY_PAGE, ETAG, Exchange, chunked, http, serving, until
+
+LIST = ListPage("bucket")
+COPY = CopyObject(ObjectRef("bucket", "a b"), ObjectRef("bucket", "c+d"), ETAG)
+PART = CopyPart(UploadRef(ObjectRef("bucket", "k"), "id"), 1, ObjectRef("bucket", "s"), ETAG, None, None)
+
+
+def error_xml(code: str, message: str = "said so") -> bytes:
+    return f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>R1</RequestId></Error>".encode()
+
+
+async def serve_page(exchange: Exchange) -> None:
+    await exchange.answer(http(EMPTY_PAGE))
+
+
+# --- answers ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [http(COPIED), chunked(COPIED), chunked(b"\n   \n\n" + COPIED, 3), http(COPIED, "Connection: close")],
+    ids=["length", "chunked", "white space first", "close"],
+)
+async def test_a_copy_is_told_by_its_etag(open_store: OpenStore, data: bytes) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(data)
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        for _ in range(2):
+            assert (await store.copy_object(COPY)).etag == ETAG
+        assert server.seen[0].line == "PUT /bucket/c%2Bd HTTP/1.1"
+        assert server.seen[0].header("x-amz-copy-source") == "bucket/a%20b"
+        assert server.seen[0].header("content-length") == "0"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (http(error_xml("SlowDown")), Throttled),
+        (chunked(b"\n \n" + error_xml("InternalError")), Ambiguous),
+        (http(error_xml("AccessDenied")), AccessDenied),
+        (http(error_xml("SlowDown"), status="503 Slow Down"), Throttled),
+        (http(error_xml("NoSuchKey"), status="404 Not Found"), NotFound),
+        (http(b"", status="503 Service Unavailable"), Ambiguous),
+        (http(b"<html>busy</html>", status="502 Bad Gateway"), Ambiguous),
+        (http(b"<html>all is well</html>"), Ambiguous),
+        (http(b""), Ambiguous),
+        (http(COPIED.replace(ETAG.encode(), b"")), Ambiguous),
+        (http(COPIED[:-20]), Ambiguous),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + COPIED, Ambiguous),
+        (chunked(COPIED)[:-5], Ambiguous),
+        (b"not HTTP at all\r\n\r\n", Ambiguous),
+    ],
+)
+async def test_what_is_no_success_is_raised(open_store: OpenStore, data: bytes, expected: type[StoreError]) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(data)
+        await exchange.close()
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(expected):
+            await store.copy_object(COPY)
+        assert len(server.seen) == 1  # a copy is never sent again by the wire
+
+
+async def test_a_412_carries_the_condition_that_failed(open_store: OpenStore) -> None:
+    body = b"<Error><Code>PreconditionFailed</Code><Condition>x-amz-copy-source-If-Match</Condition></Error>"
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(body, "x-amz-request-id: R7", status="412 Precondition Failed"))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(PreconditionFailed) as raised:
+            await store.copy_object(COPY)
+    assert (raised.value.condition, raised.value.request_id) == ("x-amz-copy-source-If-Match", "R7")
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent"])
+async def test_no_redirect_is_followed(open_store: OpenStore, status: str) -> None:
+    async with serving(serve_page) as other:
+
+        async def script(exchange: Exchange) -> None:
+            where = f"Location: {other.url()}/bucket/"
+            await exchange.answer(http(b"", where, "x-amz-bucket-region: eu-west-1", status=status))
+
+        async with serving(script) as server:
+            store = await open_store(server.url())
+            for call in (store.list_page(LIST), store.copy_object(COPY), store.head_object(HeadObject(COPY.source))):
+                with pytest.raises(WrongRegion) as raised:
+                    await call
+                assert raised.value.region == "eu-west-1"
+        assert other.seen == []
+
+
+async def test_a_head_without_a_reason_asks_for_one(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        if exchange.line.startswith("HEAD"):
+            await exchange.answer(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 243\r\n\r\n")
+        else:
+            await exchange.answer(http(error_xml("RequestTimeTooSkewed"), status="403 Forbidden"))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(StoreError, match="clock"):
+            await store.head_object(HeadObject(ObjectRef("bucket", "k")))
+
+
+async def test_a_range_that_the_server_leaves_aside_is_cut_here(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(b"0123456789", 'ETag: "e"'))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        assert await store.get_range(GetRange(ObjectRef("bucket", "k"), 2, 4)) == (b"234", "e", 10)
+
+
+async def test_a_body_that_only_the_end_ends_is_cut_short(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(b"HTTP/1.1 200 OK\r\nETag: x\r\n\r\nhalf")
+        await exchange.close()
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(Ambiguous, match="cut short"):
+            await store.get_range(GetRange(ObjectRef("bucket", "k")))
+
+
+async def test_uploads_are_listed_page_after_page(open_store: OpenStore) -> None:
+    def page(key: str, following: str) -> bytes:
+        more = f"<IsTruncated>true</IsTruncated><NextKeyMarker>{following}</NextKeyMarker>" if following else ""
+        return (
+            f"<ListMultipartUploadsResult><EncodingType>url</EncodingType>{more}<Upload><Key>{key}</Key>"
+            "<UploadId>u</UploadId><Initiated>2026-01-31T10:00:00.000Z</Initiated></Upload></ListMultipartUploadsResult>"
+        ).encode()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(page("b", "") if "key-marker=a%20b" in exchange.line else page("a+b", "a+b")))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        assert [item.key for item in await store.list_uploads(ListUploads("bucket"))] == ["a b", "b"]
+
+
+# --- connections ------------------------------------------------------------------------------------------
+
+
+async def test_one_connection_serves_request_after_request(open_store: OpenStore) -> None:
+    async with serving(serve_page) as server:
+        store = await open_store(server.url())
+        for _ in range(5):
+            await store.list_page(LIST)
+        assert {exchange.connection for exchange in server.seen} == {1}
+        assert store.statistics() == (1, 1, 0)
+
+
+async def test_a_connection_that_was_closed_while_idle_is_no_ones_error(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(COPIED))
+        await exchange.close()
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        for number in (1, 2, 3):
+            assert (await store.copy_object(COPY)).etag == ETAG
+            await until(lambda: store.statistics().connections == 0)
+            assert server.seen[-1].connection == number
+
+
+@pytest.mark.parametrize("harmless", [True, False])
+async def test_a_request_that_meets_the_servers_close_goes_again_where_that_does_no_harm(
+    open_store: OpenStore, harmless: bool
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        if exchange.connection == 1 and len(server.seen) > 1:
+            exchange.hang_up()  # not a byte of an answer
+        else:
+            await exchange.answer(http(EMPTY_PAGE if exchange.line.startswith("GET") else COPIED))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        await store.list_page(LIST)
+        if harmless:
+            await store.list_page(LIST)
+            assert [exchange.connection for exchange in server.seen] == [1, 1, 2]
+        else:
+            with pytest.raises(Ambiguous):
+                await store.copy_object(COPY)
+            assert [exchange.connection for exchange in server.seen] == [1, 1]
+
+
+async def test_a_new_connection_that_closes_at_once_is_no_stale_one(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        exchange.hang_up()
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(Ambiguous):
+            await store.list_page(LIST)
+        assert len(server.seen) == 1
+
+
+async def test_a_refused_connection_means_that_nothing_was_sent(open_store: OpenStore) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        store = await open_store(f"http://127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(Unavailable, match="no connection could be made"):
+            await store.copy_object(COPY)
+
+
+async def test_a_name_that_is_not_found_is_said(open_store: OpenStore) -> None:
+    for host in ("s3.nowhere.invalid", "a" * 70 + ".example", "exa..mple"):
+        store = await open_store(f"http://{host}")
+        with pytest.raises(Unreachable) as raised:
+            await store.list_page(LIST)
+        assert (raised.value.code, host in str(raised.value)) == ("NameNotFound", True)
+
+
+async def test_a_silent_server_is_given_up(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.s3.pool.SWEEP_S", 0.001)
+    monkeypatch.setattr(messages, "COPY", replace(messages.COPY, timeout_s=0))
+    silent = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await silent.wait()
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(Ambiguous, match="too long") as raised:
+            await store.copy_object(COPY._replace(checksum_algorithm="CRC32"))
+        assert raised.value.code == "Timeout"
+        silent.set()
+
+
+async def test_cancelling_closes_the_connection_and_nothing_else(open_store: OpenStore) -> None:
+    gate = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.line.startswith("PUT"):
+            await gate.wait()
+        else:
+            await exchange.answer(http(EMPTY_PAGE))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        copying = asyncio.ensure_future(store.copy_object(COPY))
+        await until(lambda: len(server.seen) == 1)
+        await store.list_page(LIST)
+        copying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await copying
+        assert store.statistics().connections == 1
+        await store.list_page(LIST)
+        gate.set()
+    assert [exchange.connection for exchange in server.seen] == [1, 2, 2]
+
+
+async def test_many_requests_share_few_connections(open_store: OpenStore) -> None:
+    async with serving(serve_page) as server:
+        store = await open_store(server.url(), max_connections=3)
+        await asyncio.gather(*[store.list_page(LIST) for _ in range(50)])
+        assert len({exchange.connection for exchange in server.seen}) == 3
+
+
+async def test_a_large_body_arrives_whole(open_store: OpenStore) -> None:
+    body = bytes(range(256)) * 20_000
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(b"", f'ETag: "{len(exchange.body)}"'))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        result = await store.put_object(PutObject(ObjectRef("bucket", "k"), body))
+        assert (result.etag, server.seen[0].body == body) == (str(len(body)), True)
+
+
+async def test_a_header_that_cannot_be_sent_is_refused_and_costs_no_connection(open_store: OpenStore) -> None:
+    async with serving(serve_page) as server:
+        store = await open_store(server.url())
+        bad = CopyObject(COPY.source, COPY.target, ETAG, storage_class="A\r\nx-amz-acl: public-read")
+        with pytest.raises(Rejected, match="not sent"):
+            await store.copy_object(bad)
+        with pytest.raises(Rejected):
+            await store.put_object(PutObject(ObjectRef("bucket", "k"), b"", Properties(metadata=(("a b", "c"),))))
+        await store.list_page(LIST)
+        assert [exchange.connection for exchange in server.seen] == [1]
+
+
+# --- credentials and settings -----------------------------------------------------------------------------
+
+
+class Changing(Session):
+    """A session whose credentials are those that the test says."""
+
+    def __init__(self, url: str, *, expired: bool = False) -> None:
+        super().__init__(Connection(endpoint_url=url, request_payer="requester", expected_bucket_owner="123456789012"))
+        self.current = Credentials("FIRST", "s")
+        self.asked = 0
+        self.refreshed = 0
+
+    async def credentials(self) -> Credentials:
+        self.asked += 1
+        return self.current
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+        self.current = Credentials("REFRESHED", "s", "token")
+
+
+def access_key(exchange: Exchange) -> str:
+    return exchange.header("authorization").partition("Credential=")[2].partition("/")[0]
+
+
+async def test_credentials_are_renewed_while_a_request_is_in_flight(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.line.startswith("PUT"):
+            await gate.wait()
+            await exchange.answer(http(COPIED))
+        else:
+            await exchange.answer(http(EMPTY_PAGE))
+
+    async with serving(script) as server:
+        session = Changing(server.url())
+        store = await open_store(server.url(), session=session)
+        copying = asyncio.ensure_future(store.copy_object(COPY))
+        await until(lambda: len(server.seen) == 1)
+        session.current = Credentials("SECOND", "s", "token")
+        monkeypatch.setattr(places, "CREDENTIALS_AGE_S", -1.0)
+        await store.list_page(LIST)  # nothing waits for the renewal
+        await until(lambda: session.asked == 2)
+        monkeypatch.setattr(places, "CREDENTIALS_AGE_S", 60.0)
+        await store.list_page(LIST)
+        gate.set()
+        assert (await copying).etag == ETAG
+        assert (access_key(server.seen[0]), access_key(server.seen[-1])) == ("FIRST", "SECOND")
+        assert server.seen[-1].header("x-amz-security-token") == "token"
+
+
+async def test_refreshed_credentials_are_used_from_then_on(open_store: OpenStore) -> None:
+    async with serving(serve_page) as server:
+        session = Changing(server.url())
+        store = await open_store(server.url(), session=session)
+        await store.list_page(LIST)
+        await store.refresh()
+        await store.list_page(LIST)
+        assert (session.refreshed, [access_key(exchange) for exchange in server.seen]) == (1, ["FIRST", "REFRESHED"])
+
+
+async def test_settings_go_with_every_request_and_are_signed(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        if exchange.line.startswith("GET"):
+            await exchange.answer(http(EMPTY_PAGE))
+        elif exchange.line.startswith("POST"):
+            await exchange.answer(http(b"<DeleteResult/>"))
+        else:
+            await exchange.answer(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with serving(script) as server:
+        store = await open_store(server.url(), session=Changing(server.url()))
+        await store.list_page(LIST)
+        await store.delete_object(DeleteObject(ObjectRef("bucket", "k")))
+        await store.delete_objects(DeleteObjects("bucket", (("k", None),)))
+        for exchange in server.seen:
+            assert exchange.header("x-amz-request-payer") == "requester"
+            assert exchange.header("x-amz-expected-bucket-owner") == "123456789012"
+            signed = exchange.header("authorization").partition("SignedHeaders=")[2].partition(",")[0].split(";")
+            assert {"x-amz-request-payer", "x-amz-expected-bucket-owner"} < set(signed)
