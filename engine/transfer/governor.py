@@ -5,7 +5,7 @@ endpoint, bucket and direction, because S3 counts reads and writes apart. S3's o
 between servers, and on S3 it moves ("Amazon S3 automatically scales ... configure your application to gradually
 increase the request rate", AWS re:Post Knowledge Center, "503 Slow Down errors ... within the supported request rate").
 
-Four parts, each with its source:
+Five parts, each with its source:
 
 - **Ramp.** From a small start the rate rises by a constant slope until the first SlowDown or until the sender itself is
   the limit. TCP's slow start (RFC 5681) doubles each round trip; here that is too coarse: answers take about 0.1 s, a
@@ -18,16 +18,19 @@ Four parts, each with its source:
 - **Probing.** After a congestion the rate follows CUBIC (RFC 9438): quickly back to the measured limit, flat around
   it, then ever faster, so that a limit that was confirmed is hardly exceeded and one that doubled is found in about
   ten seconds. It grows only while pacing is what holds the sender back (RFC 7661: an unused rate proves nothing).
-- **Window.** A server that queues instead of refusing never says SlowDown. When even the fastest answer of a round
-  takes twice as long as it once did and more in flight brings no more answers, what is in flight is bound by Little's
-  law to twice what that rate needs (BBR's cwnd_gain of 2). The fastest answer, because large objects are slow for
-  reasons of their own; and if the smaller window does not make answers faster, it was no queue, and it is lifted.
+- **Doubt.** Some refusals have nothing to do with the rate (a host of S3 that restarts, a fault). Cutting on each would
+  choke the run, as random loss chokes TCP. A refusal is doubted where the rate was cut a moment ago to what S3 was
+  seen to accept, or where such refusals are known: then it counts only with others, as a share of what was sent.
+- **Window.** A server that queues instead of refusing never says SlowDown: `engine.transfer.window` bounds what is in
+  flight there.
 """
 
 from __future__ import annotations
 
 from math import inf
 from typing import NamedTuple
+
+from engine.transfer.window import Window
 
 START_RPS = 1000.0
 """Where the ramp begins: one request a millisecond, the finest that a timer of an event loop paces."""
@@ -60,8 +63,28 @@ this has passed already."""
 GRACE_S = 0.02
 """A request refused that was sent less than this after a cut met the same empty bucket."""
 
+CALM_S = 1.0
+"""For so long after a cut the rate is below what S3 was seen to accept: what is refused then is doubted, and its share
+is remembered as what this server refuses at any rate."""
+
+PROOF_ANSWERS = 256
+PROOF_S = 1.0
+"""A doubted congestion is decided after so many answers, or so long."""
+
+PROOF_REFUSED = 3
+PROOF_SHARE = 0.1
+PROOF_ABOVE_STRAY = 0.02
+"""It is real if at least so many, and this share of the answers, were refusals; where a share is known that is refused
+at any rate, if it is twice that and two in a hundred more."""
+
+LEAST_STRAY = 0.001
+MOST_STRAY = 0.1
+
 ENOUGH = 16
 """Answers that make a measurement; below, the rate is cut by a tenth without one."""
+
+UNUSED = 0.4
+"""Below this part of the rate, what was sent is not what pacing let through."""
 
 DEEPEST_CUT = 8.0
 """One congestion divides the rate by no more than this: a blip in which everything is refused measures nothing."""
@@ -75,11 +98,7 @@ PLATEAU_S: float = (CUT / CUBIC) ** (1 / 3)
 
 LONGEST_STEP_S = 0.05
 SHORTEST_ROUND_S = 0.02
-FLAT_ROUNDS = 3
 LEAST_RPS = 1.0
-LEAST_WINDOW = 4
-FORGET_S = 30.0
-"""The fastest answer is that of the last 30 to 60 s (BBR keeps ten): the work can change."""
 
 
 class GovernorStatistics(NamedTuple):
@@ -105,11 +124,12 @@ class Governor:
     """
 
     __slots__ = (
-        "_advanced_s", "_answered", "_before", "_best_rps", "_cap", "_clock_s", "_congestions", "_cut_s",
-        "_drained_s", "_fastest_old_s", "_fastest_s", "_flat", "_forget_s", "_in_flight", "_interval_s",
-        "_last_rps", "_latency_s", "_limit", "_max_rps", "_measuring", "_narrowed", "_next_s", "_ok",
-        "_paced", "_rate", "_refusal_s", "_refused", "_round_answers", "_round_fastest_s", "_round_s",
-        "_sends", "_sent", "_settling", "_since_s", "_throttled", "_tick", "_window",
+        "_advanced_s", "_answered", "_before", "_calm_from_s", "_calm_ok", "_calm_refused", "_calm_until_s",
+        "_cap", "_clock_s", "_congestions", "_cut_s", "_cut_share", "_doubted", "_drained_s", "_in_flight",
+        "_interval_s", "_latency_s", "_limit", "_limit_before", "_max_rps", "_measuring", "_next_s", "_ok",
+        "_paced", "_queue", "_rate", "_rate_met", "_refusal_s", "_refused", "_round_answers",
+        "_round_fastest_s", "_round_s", "_sends", "_sent", "_settling", "_since_s", "_stray", "_suspected",
+        "_throttled", "_tick", "_window",
     )  # fmt: skip
 
     def __init__(self, *, max_rps: float | None = None, concurrency: int | None = None) -> None:
@@ -137,17 +157,19 @@ class Governor:
         self._drained_s = 0.0  # when the first request that it refused was sent
         self._since_s = -inf  # the cut of the congestion before
         self._cut_s = -inf
-        self._before = 0.0  # the rate before the cut
+        self._before = self._rate_met = 0.0  # the rate before the cut
+        self._limit_before: float | None = None
+        self._cut_share = 0.0  # how much of what it met was refused
+        self._doubted = False
+        self._stray = self._suspected = 0.0  # the share that is refused at any rate
+        self._calm_from_s = self._calm_until_s = inf
+        self._calm_ok = self._calm_refused = 0
         # Rounds: from one moment until a request sent after it is answered.
         self._latency_s = self._refusal_s = 0.0
-        self._fastest_s = self._fastest_old_s = inf
-        self._forget_s = inf
         self._round_s = inf
         self._round_fastest_s = inf
         self._round_answers = 0
-        self._best_rps = self._last_rps = 0.0
-        self._flat = 0
-        self._narrowed = 0.0  # the fastest answer when the window was narrowed; 0: it is not
+        self._queue = Window(self._cap)
 
     # --- what the sender calls ------------------------------------------------------------------------------
 
@@ -182,17 +204,21 @@ class Governor:
             self._throttled += 1
             if recent:
                 self._refused[tick & MASK] += 1
+            if self._calm_from_s <= sent_at < self._calm_until_s:
+                self._calm_refused += 1
             self._on_refused(now, sent_at)
             return
         self._answered += 1
         if recent:
             self._ok[tick & MASK] += 1
+        if self._calm_from_s <= sent_at < self._calm_until_s:
+            self._calm_ok += 1
         latency = now - sent_at
         self._latency_s += (latency - self._latency_s) * 0.05
         if latency < self._round_fastest_s:
             self._round_fastest_s = latency
         self._round_answers += 1
-        if sent_at >= self._round_s and now - self._round_s >= SHORTEST_ROUND_S:
+        if sent_at >= self._round_s and now - self._round_s >= SHORTEST_ROUND_S and self._round_answers >= ENOUGH:
             self._end_round(now)
 
     def on_lost(self) -> None:
@@ -230,21 +256,22 @@ class Governor:
             self._tick = tick
             self._advanced_s = now
             self._round_s = now
-            self._forget_s = now + FORGET_S
         for old in range(self._tick + 1, min(tick, self._tick + RING) + 1):
             self._sends[old & MASK] = self._ok[old & MASK] = self._refused[old & MASK] = 0
         step_s = min(now - self._advanced_s, LONGEST_STEP_S + self._interval_s)
         self._tick = tick
         self._advanced_s = now
+        if now > self._calm_until_s + 2.0 * self._latency_s:
+            self._end_calm(now)
         if self._measuring or self._settling:
             self._follow(now)
-        elif self._paced:
+        if self._paced and not self._settling and (self._doubted or not self._measuring):
             self._grow(step_s)
         self._paced = False
 
     def _grow(self, step_s: float) -> None:
         if self._limit is None:
-            fastest = self._fastest()
+            fastest = self._queue.fastest_s
             late = RAMP_ROUND_S / fastest if RAMP_ROUND_S < fastest < inf else 1.0
             self._set_rate(self._rate + RAMP_RPS_PER_S * step_s * late)
         else:
@@ -259,6 +286,7 @@ class Governor:
             if not self._measuring:
                 self._measuring = True
                 self._settling = False
+                self._doubted = sent_at >= self._calm_from_s or self._stray >= LEAST_STRAY
                 self._since_s = self._cut_s + GRACE_S
                 self._drained_s = sent_at
             elif sent_at < self._drained_s:
@@ -271,31 +299,85 @@ class Governor:
         """Cut once enough was sent under congestion; then set the rate by what was accepted, as answers come."""
         if self._measuring:
             watched_s = now - self._drained_s
+            if self._doubted:
+                self._decide_doubt(now, watched_s)
+                return
             if watched_s >= MEASURE_S or (
                 watched_s >= LEAST_MEASURE_S and self._sent_since_drained() >= MEASURE_REQUESTS
             ):
                 self._cut(now)
             return
         sent, ok, refused, duration_s = self._cohort()
+        self._cut_share = refused / max(ENOUGH, ok + refused)
         if ok + refused >= ENOUGH:
             # Those not yet answered will fare like the others; unless refusals come back first: then they do not wait
             # for one.
             quick = self._refusal_s < 0.5 * self._latency_s
-            accepted_rps = (sent - refused if quick else sent * (ok + 1) / (ok + refused + 1)) / duration_s
+            share = (sent - refused) / max(1, sent) if quick else (ok + 1) / (ok + refused + 1)
+            sent_rps = sent / duration_s
+            if sent_rps < UNUSED * self._rate_met:
+                sent_rps = self._rate_met  # the sender had less to send: what was accepted is no bound
+            accepted_rps = sent_rps * share / (1.0 - self._stray)
             self._limit = min(self._before, max(self._before / DEEPEST_CUT, accepted_rps))
         if self._limit is not None:
             self._set_rate(self._limit * (1.0 - CUT))
         if ok + refused >= sent or now - self._cut_s > max(0.25, 2.0 * self._latency_s):
             self._settling = False
 
+    def _decide_doubt(self, now: float, watched_s: float) -> None:
+        """Is a refusal that was not to be expected one of many, or a stray one?"""
+        first = max(int(self._drained_s * TICKS_PER_S), self._tick - MASK)
+        ticks = [tick & MASK for tick in range(first, self._tick + 1)]
+        refused = sum([self._refused[tick] for tick in ticks]) - 1  # without the one that raised the question
+        answers = refused + sum([self._ok[tick] for tick in ticks])
+        if answers < PROOF_ANSWERS and watched_s < max(PROOF_S, 3.0 * self._latency_s):
+            return
+        share = 2.0 * self._stray + PROOF_ABOVE_STRAY if self._stray >= LEAST_STRAY else PROOF_SHARE
+        self._doubted = False
+        if refused >= PROOF_REFUSED and refused >= share * answers:
+            self._cut(now)
+        else:
+            self._measuring = False
+
+    def _end_calm(self, now: float) -> None:
+        """What share was refused although the rate was low enough? The limit may have been measured too high: then one
+        more cut ends it. A share that a further cut leaves as it is has another cause, and the cuts are taken back."""
+        answers = self._calm_ok + self._calm_refused
+        telling = answers >= ENOUGH and self._calm_refused >= PROOF_REFUSED
+        share = min(MOST_STRAY, self._calm_refused / answers) if telling else 0.0
+        began_s, self._calm_from_s, self._calm_until_s = self._calm_from_s, inf, inf
+        if share < LEAST_STRAY:
+            self._stray = self._suspected = 0.0
+        elif share <= 2.0 * self._stray + PROOF_ABOVE_STRAY and self._stray:
+            self._take_back()
+        elif self._suspected and share >= 0.5 * self._suspected:
+            self._stray, self._suspected = min(share, self._suspected), 0.0
+            self._take_back()
+        else:
+            self._suspected = share
+            before, limit_before = self._before, self._limit_before
+            self._drained_s = began_s
+            self._cut(now)
+            self._before, self._limit_before = before, limit_before
+
+    def _take_back(self) -> None:
+        if self._cut_share <= 2.0 * self._stray + PROOF_ABOVE_STRAY:
+            self._limit = self._limit_before
+            self._clock_s = PLATEAU_S
+            self._set_rate(max(self._rate, self._before))
+
     def _cut(self, now: float) -> None:
         self._congestions += 1
-        self._before = self._rate
+        self._limit_before = self._limit
+        self._calm_from_s, self._calm_until_s = now + GRACE_S, now + GRACE_S + CALM_S
+        self._calm_ok = self._calm_refused = 0
+        self._before = self._rate_met = self._rate
         self._cut_s = now
         self._clock_s = 0.0
         # Until the measurement is in. On the ramp the limit was passed a while ago, by an unknown distance.
         near = self._limit is not None and self._rate < 1.5 * self._limit
-        self._limit = self._rate * 0.9 if near else min(0.9 * self._rate, max(0.5 * self._rate, 0.85 * self._last_rps))
+        guess = 0.9 if near else min(0.9, max(0.5, 0.85 * self._queue.last_rps / self._rate))
+        self._limit = guess * self._rate
         self._set_rate(self._limit)
         self._next_s = max(self._next_s, now)
         self._measuring = False
@@ -320,52 +402,12 @@ class Governor:
 
     # --- rounds ---------------------------------------------------------------------------------------------
 
-    def _fastest(self) -> float:
-        return min(self._fastest_s, self._fastest_old_s)
-
     def _end_round(self, now: float) -> None:
-        """Once a round trip: has the server begun to queue, or stopped to?"""
-        round_fastest = self._round_fastest_s
-        self._last_rps = answers_rps = self._round_answers / (now - self._round_s)
+        """Once a round trip: how fast were answers, and how many?"""
+        answers_rps = self._round_answers / (now - self._round_s)
+        self._window, slower_rps = self._queue.on_round(now, self._round_fastest_s, answers_rps)
+        if slower_rps:
+            self._set_rate(min(self._rate, slower_rps))
         self._round_s = now
         self._round_fastest_s = inf
         self._round_answers = 0
-        if now >= self._forget_s:
-            self._fastest_old_s = self._fastest_s
-            self._fastest_s = inf
-            self._forget_s = now + FORGET_S
-        self._fastest_s = min(self._fastest_s, round_fastest)
-        if self._narrowed:
-            self._watch_narrow_window(round_fastest, answers_rps)
-            return
-        self._window = self._cap
-        queued = round_fastest > 2.0 * self._fastest() + 0.005
-        if queued and answers_rps < 1.1 * self._best_rps:
-            self._flat += 1
-            if self._flat >= FLAT_ROUNDS:
-                self._narrowed = round_fastest
-                self._flat = 0
-                self._narrow(max(answers_rps, 0.9 * self._best_rps))
-                self._set_rate(min(self._rate, 1.25 * answers_rps))
-            return
-        self._flat = 0
-        self._best_rps = answers_rps if not queued else max(self._best_rps, answers_rps)
-
-    def _narrow(self, answers_rps: float) -> None:
-        self._window = min(self._cap, max(LEAST_WINDOW, int(2.0 * answers_rps * self._fastest()) + 1))
-
-    def _watch_narrow_window(self, round_fastest: float, answers_rps: float) -> None:
-        self._flat += 1
-        if round_fastest <= 1.5 * self._fastest():
-            self._window = min(self._cap, int(self._window * 1.25) + 1)
-            if self._window >= self._cap:
-                self._narrowed = 0.0
-                self._flat = 0
-        elif self._flat == 2 * FLAT_ROUNDS and round_fastest > 0.7 * self._narrowed:
-            # Fewer in flight, and as slow as before: the work is slow, not the server.
-            self._fastest_s, self._fastest_old_s = round_fastest, inf
-            self._window = self._cap
-            self._narrowed = 0.0
-            self._flat = 0
-        elif round_fastest > 2.0 * self._fastest() and self._flat > 2 * FLAT_ROUNDS:
-            self._narrow(answers_rps)

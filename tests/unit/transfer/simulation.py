@@ -85,6 +85,37 @@ class Endless:
 
 
 @dataclass
+class Uneven:
+    """Answers everything. Latency is log-normal, as on real networks, and `slowness(now)` times that."""
+
+    median_s: float = 0.03
+    sigma: float = 0.4
+    slowness: Callable[[float], float] = lambda now: 1.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def arrive(self, now: float) -> tuple[float, bool]:
+        return self.median_s * self._random.lognormvariate(0, self.sigma) * self.slowness(now), False
+
+
+@dataclass
+class Stray:
+    """Refuses a fixed share of what comes, however much that is."""
+
+    share: float = 0.02
+    latency: Latency = field(default_factory=Latency)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def arrive(self, now: float) -> tuple[float, bool]:
+        return self.latency.draw(), self._random.random() < self.share
+
+
+@dataclass
 class FewAtOnce:
     """Works on `places` requests at once and refuses the rest, at once (RGW's rgw_max_concurrent_requests)."""
 

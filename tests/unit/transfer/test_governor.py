@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from engine.transfer.governor import Governor
-from tests.unit.transfer.simulation import Endless, FewAtOnce, Latency, Queueing, Result, TokenBucket, simulate
+from tests.unit.transfer.simulation import (
+    Endless,
+    FewAtOnce,
+    Latency,
+    Queueing,
+    Result,
+    Stray,
+    TokenBucket,
+    Uneven,
+    simulate,
+)
 
 REFERENCE = 52_994
 """The objects of the reference migration."""
@@ -77,6 +87,35 @@ def test_work_that_is_slow_for_its_own_reasons_is_not_taken_for_a_queue() -> Non
 
     result = simulate(Governor(), Slower(Latency(0.05)), 10**9, until_s=20.0, workers=256)
     assert max(count for time, count in result.in_flight if time >= 15.0) == 256
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_machine_that_stalls_does_not_leave_the_window_narrow(seed: int) -> None:
+    """Answers that are late because this machine is busy look like a queue; a narrow window must not outlive that."""
+    server = Uneven(slowness=lambda now: 8.0 if 2.0 <= now < 3.0 or 6.0 <= now < 6.5 else 1.0, seed=seed)
+    result = simulate(Governor(), server, 10**9, until_s=14.0, workers=256, client_rps=5_000)
+    assert result.done_rps(4.5, 6.0) >= 0.85 * 5_000
+    assert result.done_rps(9.0, 14.0) >= 0.85 * 5_000
+
+
+@pytest.mark.parametrize("client_rps", [300, 5_000])
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.05])
+def test_refusals_that_have_nothing_to_do_with_the_rate_do_not_choke_it(share: float, client_rps: int) -> None:
+    result = simulate(Governor(), Stray(share), 10**9, until_s=25.0, workers=1_024, client_rps=client_rps)
+    assert result.sent_rps(5.0, 25.0) >= 0.7 * client_rps
+
+
+def test_stray_refusals_do_not_hide_a_limit() -> None:
+    class Both(TokenBucket):
+        stray = Stray(0.01)
+
+        def arrive(self, now: float) -> tuple[float, bool]:
+            latency, refused = super().arrive(now)
+            return latency, refused or self.stray.arrive(now)[1]
+
+    result = simulate(Governor(), Both(lambda _: 3_500), 10**9, until_s=20.0)
+    assert result.done_rps(2.0, 20.0) >= 0.85 * 3_500
+    assert refused(result) < 0.04
 
 
 def test_without_a_limit_the_workers_are_the_only_bound() -> None:

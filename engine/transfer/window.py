@@ -1,0 +1,104 @@
+"""How many requests may be in flight at a server that queues instead of refusing. Pure: time is passed in.
+
+Such a server never says SlowDown. When even the fastest answer of a round takes twice as long as it once did and more
+in flight brings no more answers, what is in flight is bound by Little's law to twice what that rate needs (BBR's
+cwnd_gain of 2, draft-ietf-ccwg-bbr). The fastest answer, because large objects are slow for reasons of their own.
+
+If the smaller window does not make answers faster, or brings fewer of them, it was no queue, and it is lifted: what a
+queue gives does not depend on how many wait in it.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import NamedTuple
+
+FLAT_ROUNDS = 3
+FEWER_ROUNDS = 2
+FEWER = 0.8
+"""Fewer answers than this part of those before, for so many rounds, and it was no queue."""
+
+LEAST_WINDOW = 32
+FORGET_S = 30.0
+"""The fastest answer is that of the last 30 to 60 s (BBR keeps ten): the work can change."""
+
+
+class Verdict(NamedTuple):
+    """`window` is how many may be in flight, `slower_rps` a rate not to be exceeded for now (0: none)."""
+
+    window: int
+    slower_rps: float = 0.0
+
+
+class Window:
+    """Told of each round (a round trip: its fastest answer in seconds, its answers a second), gives the window."""
+
+    __slots__ = (
+        "_best_rps", "_cap", "_fastest_old_s", "_fastest_s", "_fewer", "_flat", "_forget_s", "_narrowed_rps",
+        "_narrowed_s", "_window", "last_rps",
+    )  # fmt: skip
+
+    def __init__(self, cap: int) -> None:
+        self._cap = self._window = cap
+        self._fastest_s = self._fastest_old_s = inf
+        self._forget_s = -inf
+        self._best_rps = 0.0
+        self._flat = self._fewer = 0
+        self._narrowed_s = 0.0  # the fastest answer when the window was narrowed; 0: it is not
+        self._narrowed_rps = 0.0  # and how many answers there were a second
+        self.last_rps = 0.0
+
+    @property
+    def fastest_s(self) -> float:
+        """The fastest answer that is remembered; infinity before the first."""
+        return min(self._fastest_s, self._fastest_old_s)
+
+    def on_round(self, now: float, fastest_s: float, answers_rps: float) -> Verdict:
+        """A round has ended: has the server begun to queue, or stopped to?"""
+        self.last_rps = answers_rps
+        if now >= self._forget_s:
+            self._fastest_old_s = self._fastest_s
+            self._fastest_s = inf
+            self._forget_s = now + FORGET_S
+        self._fastest_s = min(self._fastest_s, fastest_s)
+        if self._narrowed_s:
+            self._watch(fastest_s, answers_rps)
+            return Verdict(self._window)
+        queued = fastest_s > 2.0 * self.fastest_s + 0.005
+        if not queued or answers_rps >= 1.1 * self._best_rps:
+            self._flat = 0
+            self._best_rps = answers_rps if not queued else max(self._best_rps, answers_rps)
+            return Verdict(self._window)
+        self._flat += 1
+        if self._flat < FLAT_ROUNDS:
+            return Verdict(self._window)
+        self._narrowed_s, self._narrowed_rps = fastest_s, answers_rps
+        self._flat = self._fewer = 0
+        self._narrow(max(answers_rps, 0.9 * self._best_rps))
+        return Verdict(self._window, 1.25 * answers_rps)
+
+    def _watch(self, fastest_s: float, answers_rps: float) -> None:
+        """What has the narrow window brought?"""
+        self._flat += 1
+        self._fewer = self._fewer + 1 if answers_rps < FEWER * self._narrowed_rps else 0
+        if self._fewer >= FEWER_ROUNDS:
+            self._widen(fastest_s)  # fewer answers: nothing had been waiting in a queue
+        elif fastest_s <= 1.5 * self.fastest_s:
+            self._window = min(self._cap, int(self._window * 1.25) + 1)
+            if self._window >= self._cap:
+                self._narrowed_s = 0.0
+                self._flat = 0
+        elif self._flat >= 2 * FLAT_ROUNDS and fastest_s > 0.7 * self._narrowed_s:
+            self._widen(fastest_s)  # as slow as before: the work is slow, not the server
+        elif fastest_s > 2.0 * self.fastest_s and self._flat > 2 * FLAT_ROUNDS:
+            self._narrow(answers_rps)
+
+    def _narrow(self, answers_rps: float) -> None:
+        self._window = min(self._cap, max(LEAST_WINDOW, int(2.0 * answers_rps * self.fastest_s) + 1))
+
+    def _widen(self, fastest_s: float) -> None:
+        """It was no queue: what is fast is learnt anew."""
+        self._fastest_s, self._fastest_old_s = fastest_s, inf
+        self._window = self._cap
+        self._narrowed_s = self._best_rps = 0.0
+        self._flat = 0
