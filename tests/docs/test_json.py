@@ -95,6 +95,25 @@ def played(terminal: Terminal) -> Iterator[Played]:
         yield Played(terminal, plan)
 
 
+def deletions(played: Played) -> dict[str, Ended]:
+    """What deletes, deleting."""
+    small = played.plan.with_name("small.toml")
+    small.write_text(
+        f'name = "small"\nbucket = "{BUCKET}"\n[[routes]]\nname = "all"\nfrom = "/copy/"\nto = "/again/"\n'
+        '[cleanup]\nhold = "0s"\n'
+    )
+    played.call("run", small)
+    reverted = played.call("revert", small, "--delete", "--confirm", "small")
+    for command in ("run", "verify"):
+        played.call(command, small)
+    again = f"s3://{BUCKET}/again/"
+    return {
+        "revert": reverted,
+        "cleanup": played.call("cleanup", small, "--delete", "--confirm", "small"),
+        "delete": played.call("delete", again, "--confirm", again),
+    }
+
+
 def test_every_summary_has_the_fields_that_the_page_names_and_no_other(played: Played) -> None:
     call, plan, under = played.call, played.plan, f"s3://{BUCKET}/"
     ended = {
@@ -124,6 +143,8 @@ def test_every_summary_has_the_fields_that_the_page_names_and_no_other(played: P
     found["receipt"] |= set(checked.summary) - KNOWN_EVERYWHERE
     for flag in ("--apply", "--undo"):
         found["rewrite"] |= set(call("rewrite", plan, flag).summary) - KNOWN_EVERYWHERE
+    for command, end in deletions(played).items():
+        found[command] |= set(end.summary) - KNOWN_EVERYWHERE
     assert found == described
     kinds = {item.event: item for item in events()}
     for end in [*ended.values(), checked]:
