@@ -2,7 +2,8 @@
 
 Stores: the wire and aioboto3. Servers: the sandbox and moto; LocalStack and Ceph's gateway where CARTAGE_REAL=1; and
 whatever CARTAGE_CONTRACT_BUCKET names ("s3://bucket/prefix/", with the AWS environment as it is: everything under a new
-folder there, and removed again).
+folder there, and removed again). That one is held to all that S3 promises, unless CARTAGE_CONTRACT_SERVER says whose
+departures it has ("rgw").
 
 A test asks `contract.holds(behaviour, observed, promised)`: observed must be what S3 promises, or exactly what
 tests/contract/departures.py says that this server does instead.
@@ -29,6 +30,7 @@ from tests.contract.ground import Contract, Ground
 from tests.servers import Endpoint
 
 NAMED = os.environ.get("CARTAGE_CONTRACT_BUCKET", "")
+NAMED_KIND = os.environ.get("CARTAGE_CONTRACT_SERVER", "named")
 SERVERS = [
     "sandbox",
     "moto",
@@ -64,7 +66,10 @@ def _named_ground() -> Iterator[Ground]:
     where = parse_location(NAMED)
     folder = f"{where.key}cartage-contract-{uuid.uuid4().hex[:12]}/"
     client = boto3.client("s3")
-    yield Ground("named", where.bucket, folder, None, client)
+    yield Ground(NAMED_KIND, where.bucket, folder, None, client)
+    for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=where.bucket, Prefix=folder):
+        for item in page.get("Uploads", ()):
+            client.abort_multipart_upload(Bucket=where.bucket, Key=item["Key"], UploadId=item["UploadId"])
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=where.bucket, Prefix=folder):
         for item in page.get("Contents", ()):
             client.delete_object(Bucket=where.bucket, Key=item["Key"])
