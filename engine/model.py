@@ -118,10 +118,33 @@ class ObjectLock:
     legal_hold: bool = False
 
 
+class Grant(NamedTuple):
+    """One permission of an ACL; `grantee` as S3's headers write it: `id="…"` or `uri="…"`."""
+
+    permission: str
+    grantee: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """Who may read an object beside its owner: a canned ACL by its name, or grants."""
+
+    canned: str = ""
+    grants: tuple[Grant, ...] = ()
+
+    @property
+    def is_private(self) -> bool:
+        """What every new object has: its owner alone."""
+        return self.canned in ("", "private") and not self.grants
+
+    def __str__(self) -> str:
+        return self.canned or ", ".join(f"{grant.permission} {grant.grantee}" for grant in self.grants) or "private"
+
+
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """Everything that an object carries besides its bytes. Empty text means absent; `tags` is None where they
-    were not read. `expires` is the header's own text."""
+    """Everything that an object carries besides its bytes. Empty text means absent; `tags` and `acl` are None where
+    they were not read (HEAD tells neither). `expires` is the header's own text."""
 
     content_type: str = ""
     content_encoding: str = ""
@@ -135,6 +158,7 @@ class Properties:
     website_redirect: str = ""
     encryption: Encryption | None = None
     lock: ObjectLock | None = None
+    acl: Acl | None = None
 
 
 @dataclass(frozen=True, slots=True)

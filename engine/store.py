@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from engine.model import (
+    Acl,
     Checksum,
     CopyResult,
     ObjectHead,
@@ -52,7 +53,8 @@ class CopyObject(NamedTuple):
 
     `source_etag` pins the source (x-amz-copy-source-if-match); `target_condition` guards the target (`ABSENT`, an
     ETag, or None for no condition). `properties` None copies the source's headers, metadata and tags as they are;
-    otherwise they replace them. `storage_class` is always sent (S3 would fall back to STANDARD).
+    otherwise they replace them, or, with `keep_headers`, only add encryption, redirect, lock and ACL to what is copied.
+    `storage_class` is always sent (S3 would fall back to STANDARD).
     """
 
     source: ObjectRef
@@ -63,6 +65,7 @@ class CopyObject(NamedTuple):
     checksum_algorithm: str = ""
     properties: Properties | None = None
     replace_tags: tuple[tuple[str, str], ...] | None = None
+    keep_headers: bool = False
 
 
 class CreateUpload(NamedTuple):
@@ -210,6 +213,7 @@ class ObjectStore(Protocol):
     async def put_object(self, request: PutObject) -> CopyResult: ...
     async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]: ...
     async def put_tags(self, request: PutTags) -> None: ...
+    async def get_acl(self, request: ObjectRef) -> Acl: ...
     async def delete_object(self, request: DeleteObject) -> None: ...
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport: ...
     async def bucket_facts(self, request: str) -> BucketFacts: ...
@@ -268,6 +272,9 @@ class StoreDecorator(ABC):
 
     def put_tags(self, request: PutTags) -> Coroutine[Any, Any, None]:
         return self._call("PutObjectTagging", self._inner.put_tags, request)
+
+    def get_acl(self, request: ObjectRef) -> Coroutine[Any, Any, Acl]:
+        return self._call("GetObjectAcl", self._inner.get_acl, request)
 
     def delete_object(self, request: DeleteObject) -> Coroutine[Any, Any, None]:
         return self._call("DeleteObject", self._inner.delete_object, request)

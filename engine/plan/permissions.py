@@ -102,6 +102,10 @@ def _running(route: Route) -> list[Permission]:
         source.append("s3:GetObjectTagging")
     if rules.tags in (Keep.PRESERVE, Keep.SET):
         target.append("s3:PutObjectTagging")
+    if rules.acl in (Keep.PRESERVE, Keep.FAIL):
+        source.append("s3:GetObjectAcl")
+    if rules.acl in (Keep.PRESERVE, Keep.SET):
+        target.append("s3:PutObjectAcl")
     if rules.lock is Keep.PRESERVE:
         source += ["s3:GetObjectRetention", "s3:GetObjectLegalHold"]
     if rules.lock in (Keep.PRESERVE, Keep.SET):

@@ -121,6 +121,7 @@ def read_route(around: Surroundings, data: dict[str, Any], path: Path) -> tuple[
         set_encryption=carried.encryption,
         set_lock=carried.lock,
         set_redirect=carried.redirect,
+        set_acl=carried.acl,
         properties=carried.rules,
         line=problems.line_of(path),
     )
@@ -228,6 +229,7 @@ class _Carried:
         self.encryption: Encryption | None = None
         self.lock: ObjectLock | None = None
         self.redirect = ""
+        self.acl = ""
         asked = problems.read(schema.PropertiesTable, table.properties, path)
         assert asked is not None
         self._read_tables(asked)
@@ -239,6 +241,7 @@ class _Carried:
             encryption=self._keep(asked.encryption, Keep.DROP),
             website_redirect=self._keep(asked.website_redirect, Keep.DROP),
             lock=self._keep(asked.lock, Keep.DROP),
+            acl=self._keep(asked.acl, Keep.DROP),
         )
 
     def _read_tables(self, asked: schema.PropertiesTable) -> None:
@@ -261,11 +264,9 @@ class _Carried:
         redirect = self._table(schema.RedirectTable, asked.website_redirect, "website_redirect")
         if redirect is not None:
             self.redirect = redirect.location
-        if asked.acl is not None and asked.acl != Keep.DROP:
-            self._problems.add(
-                (*self._path, "acl"),
-                'ACLs are not copied: the copy is private to its owner; write acl = "drop" or nothing',
-            )
+        acl = self._table(schema.AclTable, asked.acl, "acl")
+        if acl is not None:
+            self.acl = acl.canned
 
     def _table(self, model: type[schema.Model], value: Any, name: str) -> schema.Model | None:
         if value == Keep.SET:

@@ -68,8 +68,8 @@ class Route:
     `overwrite` says what may happen to a target that holds something we did not write; `exact` that anything else
     under the target counts as a difference. `storage_class` is given to every copy where it is not empty.
     `set_tags` (None: not set) replaces the object's tags, `set_metadata` is laid over its user metadata,
-    `set_headers` (fields of `model.Properties`) over its content headers; `set_encryption`, `set_lock` and
-    `set_redirect` go with `Keep.SET` of their property. `line` is the plan's line, 0 where there is none.
+    `set_headers` (fields of `model.Properties`) over its content headers; `set_encryption`, `set_lock`, `set_redirect`
+    and `set_acl` (a canned one) go with `Keep.SET` of their property. `line` is the plan's line, 0 where there is none.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Route:
     set_encryption: Encryption | None = None
     set_lock: ObjectLock | None = None
     set_redirect: str = ""
+    set_acl: str = ""
     properties: PropertyRules = field(default_factory=PropertyRules)
     line: int = field(default=0, compare=False)
     selects_all: bool = field(init=False, repr=False, compare=False)
@@ -102,8 +103,7 @@ class Route:
         grows = key_bytes(self.target.key) - key_bytes(self.source.key)
         object.__setattr__(self, "selects_all", self.selection.is_everything)
         object.__setattr__(self, "maps_any_key", grows <= 0 or not self.source.is_prefix)
-        plain = self.set_tags is None and self.properties.tags is Keep.PRESERVE and not self.rewrites_headers
-        object.__setattr__(self, "plain_properties", plain)
+        object.__setattr__(self, "plain_properties", self._is_plain())
         object.__setattr__(self, "_cut", len(self.source.key))
         object.__setattr__(self, "_grows_bytes", grows)
         object.__setattr__(self, "_source_key", self.source.key)
@@ -152,14 +152,26 @@ class Route:
 
     @property
     def rewrites_headers(self) -> bool:
-        """Whether one CopyObject has to replace headers and metadata, which needs a HEAD of the source: where the
-        route changes one of them, or wants what CopyObject drops, or has to look for what it must not lose."""
+        """Whether one CopyObject has to replace headers and metadata, which needs a HEAD of the source."""
+        rules = self.properties
+        changed = bool({rules.content_headers, rules.metadata} & {Keep.SET, Keep.DROP})
+        return changed or bool(self.set_metadata or self.set_headers)
+
+    @property
+    def looks_at_source(self) -> bool:
+        """Whether a HEAD of the source is needed: where headers are replaced, where the route preserves what CopyObject
+        drops, or has to look for what must not be lost. What the route itself says needs none."""
+        rules = self.properties
+        extras = {rules.encryption, rules.website_redirect, rules.lock}
+        refused = Keep.FAIL in (rules.content_headers, rules.metadata)
+        return self.rewrites_headers or refused or bool(extras & {Keep.PRESERVE, Keep.FAIL})
+
+    def _is_plain(self) -> bool:
         rules = self.properties
         return (
-            rules.content_headers is not Keep.PRESERVE
-            or rules.metadata is not Keep.PRESERVE
-            or bool(self.set_metadata or self.set_headers)
-            or rules.encryption is not Keep.DROP
-            or rules.website_redirect is not Keep.DROP
-            or rules.lock is not Keep.DROP
+            self.set_tags is None
+            and rules.tags is Keep.PRESERVE
+            and not self.looks_at_source
+            and {rules.encryption, rules.website_redirect, rules.lock, rules.acl} == {Keep.DROP}
+            and rules.storage_class is not Keep.FAIL
         )

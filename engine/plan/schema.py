@@ -149,6 +149,18 @@ class RedirectTable(Table):
     location: Name
 
 
+class AclTable(Table):
+    canned: Literal[
+        "private",
+        "public-read",
+        "public-read-write",
+        "authenticated-read",
+        "aws-exec-read",
+        "bucket-owner-read",
+        "bucket-owner-full-control",
+    ]
+
+
 class RouteTable(Table):
     name: Name
     from_: str = Field(alias="from")

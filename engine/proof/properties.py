@@ -7,10 +7,13 @@ bucket's business and not looked at.
 from __future__ import annotations
 
 from engine.errors import Rejected
-from engine.model import Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
+from engine.model import Acl, Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.route import Keep, Route
 from engine.store import HeadObject, ObjectStore
-from engine.transfer.properties import CONTENT_HEADERS, adjusted, read_tags
+from engine.transfer.properties import CONTENT_HEADERS, adjusted, chosen_acl, read_tags, source_properties
+
+TOLD = ("private", "public-read", "public-read-write", "authenticated-read")
+"""Canned ACLs that an object's grants tell."""
 
 AGREE = "agree"
 """What the ledger keeps of an object whose properties are as they should be."""
@@ -23,10 +26,12 @@ async def compare_properties(
     source_head = await store.head_object(HeadObject(source_ref))
     target_head = await store.head_object(HeadObject(target_ref))
     try:
-        wanted = adjusted(route, source, source_ref, source_head.properties)
+        wanted = adjusted(route, source, source_ref, source_properties(source_head))
+        acl = await chosen_acl(store, route, source_ref)
     except Rejected as error:
         return error.message
     found = differences(route, wanted, target_head.properties)
+    found += await _acl_differences(store, route, acl, target_ref)
     found += await _tag_differences(store, route, source_ref, source_head, target_ref, target_head)
     return "; ".join(found) or AGREE
 
@@ -46,6 +51,15 @@ def differences(route: Route, wanted: Properties, there: Properties) -> list[str
     if rules.lock in (Keep.PRESERVE, Keep.SET) and not _same_lock(wanted.lock, there.lock):
         found.append(_said("lock", _lock(wanted.lock), _lock(there.lock)))
     return found
+
+
+async def _acl_differences(store: ObjectStore, route: Route, wanted: Acl | None, target_ref: ObjectRef) -> list[str]:
+    """What a canned ACL gives the bucket's owner cannot be told from the grants, and is not compared."""
+    if route.properties.acl is Keep.DROP or (wanted is not None and wanted.canned not in ("", *TOLD)):
+        return []
+    there = await store.get_acl(target_ref)
+    one, other = str(wanted or Acl()), str(there)
+    return [] if one == other else [_said("acl", one, other)]
 
 
 async def _tag_differences(

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from engine.model import Checksum, Encryption, ObjectHead, ObjectLock, Properties
+from engine.s3.acl import acl_arguments
 from engine.store import LifecycleRule
 
 CHECKSUM_ALGORITHMS = (
@@ -117,6 +118,7 @@ def property_arguments(properties: Properties) -> dict[str, Any]:
         "Tagging": tag_text(properties.tags or ()),
         "WebsiteRedirectLocation": properties.website_redirect,
         "StorageClass": properties.storage_class if properties.storage_class != "STANDARD" else "",
+        **acl_arguments(properties.acl),
     }
     if encryption is not None:
         arguments["ServerSideEncryption"] = encryption.algorithm

@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from engine.errors import Ambiguous, ListingBroken, NotFound, ObjectError, RunError, StoreError
 from engine.model import (
     ABSENT,
+    Acl,
     CopyResult,
     ListedObject,
     ObjectHead,
@@ -23,6 +24,7 @@ from engine.model import (
     UploadInfo,
     UploadRef,
 )
+from engine.s3.acl import acl_of
 from engine.s3.answers import (
     bare_etag,
     checksum_field,
@@ -35,6 +37,7 @@ from engine.s3.answers import (
 )
 from engine.s3.boto_errors import no_etag, translate
 from engine.s3.classify import lacks_reason
+from engine.s3.listing_xml import check_count
 from engine.s3.parsing import upload_key
 from engine.s3.request_xml import check_batch
 from engine.s3.session import Session
@@ -122,6 +125,7 @@ class BotoStore:
             for item in answer.get("Contents", ())
         ]
         prefixes = tuple(_listed_key(item["Prefix"], encoded, ref) for item in answer.get("CommonPrefixes", ()))
+        check_count("ListObjectsV2", ref, str(answer.get("KeyCount", "")), len(objects) + len(prefixes))
         truncated = bool(answer.get("IsTruncated"))
         if truncated and not answer.get("NextContinuationToken"):
             raise _broken(ref, "it says that there is more, and not how to go on")
@@ -164,7 +168,9 @@ class BotoStore:
         if request.checksum_algorithm:
             arguments["ChecksumAlgorithm"] = request.checksum_algorithm
         if request.properties is not None:
-            arguments |= property_arguments(request.properties) | {"MetadataDirective": "REPLACE"}
+            arguments |= property_arguments(request.properties)
+            if not request.keep_headers:
+                arguments["MetadataDirective"] = "REPLACE"
             arguments["StorageClass"] = request.storage_class
             arguments.pop("Tagging", None)
         if request.replace_tags is not None:
@@ -196,6 +202,14 @@ class BotoStore:
     async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
         answer = await self._call("GetObjectTagging", "get_object_tagging", str(request), **_named(request))
         return tuple((item["Key"], item["Value"]) for item in answer.get("TagSet", ()))
+
+    async def get_acl(self, request: ObjectRef) -> Acl:
+        answer = await self._call("GetObjectAcl", "get_object_acl", str(request), **_named(request))
+        grants = [(item.get("Permission", ""), item.get("Grantee", {})) for item in answer.get("Grants", ())]
+        return acl_of(
+            str(answer.get("Owner", {}).get("ID", "")),
+            [(permission, who.get("ID", ""), who.get("URI", "")) for permission, who in grants],
+        )
 
     async def put_tags(self, request: PutTags) -> None:
         tags = {"TagSet": [{"Key": key, "Value": value} for key, value in request.tags]}

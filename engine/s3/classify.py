@@ -33,6 +33,7 @@ READS = frozenset(
         "HeadObject",
         "GetObject",
         "GetObjectTagging",
+        "GetObjectAcl",
         "ListParts",
         "ListMultipartUploads",
         "HeadBucket",

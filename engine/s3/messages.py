@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from engine.errors import Rejected
 from engine.model import ABSENT, Encryption, ObjectLock, ObjectRef, Properties, UploadRef
+from engine.s3.acl import acl_headers
 from engine.s3.request_xml import complete_xml, delete_xml, tagging_xml
 from engine.s3.signing import encode_key, encode_query, encode_value
 from engine.store import (
@@ -80,6 +81,7 @@ COMPLETE = Operation("CompleteMultipartUpload", "POST", timeout_s=COPY_TIMEOUT_S
 ABORT = Operation("AbortMultipartUpload", "DELETE", harmless=True)
 LIST_PARTS = Operation("ListParts", "GET", harmless=True)
 LIST_UPLOADS = Operation("ListMultipartUploads", "GET", harmless=True)
+GET_OBJECT_ACL = Operation("GetObjectAcl", "GET", harmless=True)
 GET_TAGS = Operation("GetObjectTagging", "GET", harmless=True)
 PUT_TAGS = Operation("PutObjectTagging", "PUT", harmless=True)
 DELETE = Operation("DeleteObject", "DELETE")
@@ -136,7 +138,8 @@ def copy_object(request: CopyObject) -> Call:
     if request.properties is not None:
         headers = _property_headers("CopyObject", target, request.properties)
         headers.pop("x-amz-tagging", None)
-        headers["x-amz-metadata-directive"] = "REPLACE"
+        if not request.keep_headers:
+            headers["x-amz-metadata-directive"] = "REPLACE"
     if request.replace_tags is not None:
         headers["x-amz-tagging-directive"] = "REPLACE"
         headers["x-amz-tagging"] = _tag_text(request.replace_tags)
@@ -232,6 +235,10 @@ def list_uploads(request: ListUploads, key_marker: str = "", upload_id_marker: s
     return Call(LIST_UPLOADS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
 
 
+def get_acl(ref: ObjectRef) -> Call:
+    return _call(GET_OBJECT_ACL, ref, "acl", {})
+
+
 def get_tags(ref: ObjectRef) -> Call:
     return _call(GET_TAGS, ref, "tagging", {})
 
@@ -324,6 +331,7 @@ def _property_headers(operation: str, ref: ObjectRef, properties: Properties) ->
         "x-amz-storage-class": "" if properties.storage_class == "STANDARD" else properties.storage_class,
         **_encryption_headers(properties.encryption),
         **_lock_headers(properties.lock),
+        **acl_headers(properties.acl),
     }
     headers = {name: value for name, value in headers.items() if value}
     # An empty value of metadata is a value.

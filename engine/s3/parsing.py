@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 
 from engine.errors import Ambiguous, StoreError
 from engine.model import (
+    Acl,
     Checksum,
     CopyResult,
     Encryption,
@@ -24,6 +25,7 @@ from engine.model import (
     UploadInfo,
 )
 from engine.s3 import xml
+from engine.s3.acl import acl_of
 from engine.s3.classify import classify
 from engine.s3.messages import Call
 from engine.store import Body, DeleteFailure, DeleteReport, LifecycleRule
@@ -203,6 +205,18 @@ def upload_key(text: str, prefix: str, *, encoded: bool) -> str:
     decoded = unquote_plus(text)
     likely, other = (decoded, text) if encoded else (text, decoded)
     return other if other.startswith(prefix) and not likely.startswith(prefix) else likely
+
+
+def acl(document: xml.Document) -> Acl:
+    """The answer to GetObjectAcl."""
+    owner = next((item.text("ID") for item in document.all("Owner")), "")
+    grants = [
+        (grant.text("Permission"), who.text("ID"), who.text("URI"))
+        for grants in document.all("AccessControlList")
+        for grant in grants.all("Grant")
+        for who in grant.all("Grantee")
+    ]
+    return acl_of(owner, grants)
 
 
 def tag_set(document: xml.Document) -> tuple[tuple[str, str], ...]:

@@ -24,7 +24,7 @@ from engine.errors import (
     StoreError,
     Unavailable,
 )
-from engine.model import CopyResult, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
+from engine.model import Acl, CopyResult, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
 from engine.s3 import messages, parsing, xml
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
 from engine.s3.classify import lacks_reason
@@ -201,6 +201,9 @@ class WireStore:
         if not answer.body.strip():  # Ceph RGW, for an object without tags
             return ()
         return parsing.tag_set(parsing.read_document(call, answer, self._region(call), "Tagging"))
+
+    async def get_acl(self, request: ObjectRef) -> Acl:
+        return parsing.acl(await self._document(messages.get_acl(request), ""))
 
     async def put_tags(self, request: PutTags) -> None:
         await self._ask(messages.put_tags(request))

@@ -116,20 +116,34 @@ def read_tags(body: bytes) -> Pairs:
 # --- access ---------------------------------------------------------------------------------------------------------
 
 
-def access_policy(account: Account) -> str:
-    """The owner, with full control."""
+_GROUPS = "http://acs.amazonaws.com/groups/global/"
+_CANNED = {
+    "public-read": [("AllUsers", "READ")],
+    "public-read-write": [("AllUsers", "READ"), ("AllUsers", "WRITE")],
+    "authenticated-read": [("AuthenticatedUsers", "READ")],
+}
+
+
+def access_policy(account: Account, canned: str = "") -> str:
+    """The owner, with full control, and whom a canned ACL names."""
+    group = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Group"'
+    others = "".join(
+        f"<Grant><Grantee {group}>{element('URI', _GROUPS + name)}</Grantee>{element('Permission', what)}</Grant>"
+        for name, what in _CANNED.get(canned, [])
+    )
     owner = f"{element('ID', account.owner_id)}{element('DisplayName', account.owner_name)}"
     schema = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
     return (
         f"<Owner>{owner}</Owner><AccessControlList><Grant><Grantee {schema}>{owner}</Grantee>"
-        "<Permission>FULL_CONTROL</Permission></Grant></AccessControlList>"
+        f"<Permission>FULL_CONTROL</Permission></Grant>{others}</AccessControlList>"
     )
 
 
 def get_object_acl(account: Account, request: Request) -> Reply:
     bucket = bucket_of(account, request.bucket)
     stored = object_of(bucket, request.key, request.query.get("versionId"))
-    return xml_reply("AccessControlPolicy", access_policy(account), headers=version_lines(bucket, stored))
+    policy = access_policy(account, stored.attributes.acl)
+    return xml_reply("AccessControlPolicy", policy, headers=version_lines(bucket, stored))
 
 
 def put_object_acl(account: Account, request: Request) -> Reply:

@@ -41,7 +41,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.store import CopyObject, HeadObject, ObjectStore
 from engine.transfer.guard import TargetGuard
-from engine.transfer.properties import copy_directives
+from engine.transfer.properties import NOTHING, copy_directives
 from engine.transfer.task import CopyTask, Method, conflicting, drifted, failed, method_for
 from engine.transfer.uploading import Uploader
 
@@ -95,9 +95,9 @@ class Copier:
             if head is None or head.etag != task.source.etag:
                 return drifted(task, head.etag if head else "", requests=requests)
             checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
-        properties, tags = None, None
+        told = NOTHING
         if not task.route.plain_properties:
-            properties, tags = await copy_directives(self._store, task.route, task.source, task.source_ref)
+            told = await copy_directives(self._store, task.route, task.source, task.source_ref)
         request = CopyObject(
             task.source_ref,
             task.target_ref,
@@ -105,8 +105,9 @@ class Copier:
             self._guard.condition(task.target_condition),
             task.route.storage_class_for(task.source),
             checksums[0].algorithm if checksums else "",
-            properties,
-            tags,
+            told.properties,
+            told.tags,
+            told.keep_headers,
         )
         for attempt in range(ATTEMPTS):
             try:

@@ -8,10 +8,12 @@ always sent, and an upload is given what HEAD and GetObjectTagging say of the so
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, TypeVar
 
 from engine.errors import AccessDenied, NotFound, Rejected
-from engine.model import ListedObject, ObjectHead, ObjectRef, Properties
+from engine.model import Acl, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.route import Keep, Route
 from engine.store import HeadObject, ObjectStore
 
@@ -28,28 +30,46 @@ CONTENT_HEADERS = (
 )
 
 
-async def copy_directives(
-    store: ObjectStore, route: Route, source: ListedObject, ref: ObjectRef
-) -> tuple[Properties | None, Tags | None]:
-    """What a CopyObject is to replace: (headers and metadata, tags), None for what S3 copies by itself.
+class Directives(NamedTuple):
+    """What a CopyObject is to be told: headers and metadata that replace the source's (or, with `keep_headers`, only
+    what is added to them), and tags that replace its tags; None for what S3 copies by itself."""
 
-    Costs a HEAD only where the route changes headers or metadata, preserves what CopyObject drops, or has to look for
-    what it must not lose. Raises `Rejected` (code `PropertyRefused`) for an object that carries what may not go."""
+    properties: Properties | None = None
+    tags: Tags | None = None
+    keep_headers: bool = False
+
+
+NOTHING = Directives()
+
+
+async def copy_directives(store: ObjectStore, route: Route, source: ListedObject, ref: ObjectRef) -> Directives:
+    """What a CopyObject of this source is to be told.
+
+    Costs a HEAD only where `Route.looks_at_source`, and a GetObjectAcl only where the route keeps ACLs. Raises
+    `Rejected` (code `PropertyRefused`) for an object that carries what may not go."""
     if route.plain_properties:
-        return None, None
+        return NOTHING
+    rules = route.properties
+    _refuse_storage_class(route, source, ref)
     tags: Tags | None = None
     if route.set_tags is not None:
         tags = route.set_tags
-    elif route.properties.tags is Keep.DROP:
+    elif rules.tags is Keep.DROP:
         tags = ()
-    if not route.rewrites_headers and route.properties.tags is not Keep.FAIL:
-        return None, tags
-    head = await store.head_object(HeadObject(ref))
-    if route.properties.tags is Keep.FAIL and await _has_tags(store, ref, head):
-        raise _refused(ref, "tags")
-    if not route.rewrites_headers:
-        return None, tags
-    return adjusted(route, source, ref, head.properties), tags
+    there = Properties()
+    if route.looks_at_source or rules.tags is Keep.FAIL:
+        head = await store.head_object(HeadObject(ref))
+        there = source_properties(head)
+        if rules.tags is Keep.FAIL and await _has_tags(store, ref, head):
+            raise _refused(ref, "tags")
+    acl = await chosen_acl(store, route, ref)
+    wanted = replace(adjusted(route, source, ref, there), acl=acl)
+    if route.rewrites_headers:
+        return Directives(wanted, tags)
+    added = Properties(
+        encryption=wanted.encryption, website_redirect=wanted.website_redirect, lock=wanted.lock, acl=acl
+    )
+    return Directives(None, tags) if added == Properties() else Directives(added, tags, keep_headers=True)
 
 
 async def read_properties(
@@ -58,7 +78,9 @@ async def read_properties(
     """Everything that an upload of this source has to be created with.
 
     Raises `AccessDenied` (code `TagsDenied`) where the tags may not be read: absent is not the same as none."""
-    properties = adjusted(route, source, ref, head.properties)
+    _refuse_storage_class(route, source, ref)
+    acl = await chosen_acl(store, route, ref)
+    properties = replace(adjusted(route, source, ref, source_properties(head)), acl=acl)
     if route.set_tags is not None:
         return replace(properties, tags=route.set_tags)
     if route.properties.tags is Keep.DROP:
@@ -90,6 +112,46 @@ async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tag
         ) from error
 
 
+async def chosen_acl(store: ObjectStore, route: Route, ref: ObjectRef) -> Acl | None:
+    """The ACL that the copy is to have; None for what every new object has. Raises `Rejected` where the source has
+    another and none may be lost, `AccessDenied` (code `AclDenied`) where it may not be read."""
+    keep = route.properties.acl
+    if keep is Keep.DROP:
+        return None
+    if keep is Keep.SET:
+        return Acl(route.set_acl)
+    try:
+        acl = await store.get_acl(ref)
+    except AccessDenied as error:
+        raise AccessDenied(
+            "the ACL of this object may not be read, so that it would be lost unseen.",
+            operation="GetObjectAcl",
+            ref=str(ref),
+            code="AclDenied",
+            request_id=error.request_id,
+            advice='Allow s3:GetObjectAcl, or leave ACLs out with properties = { acl = "drop" } on the route.',
+        ) from error
+    if acl.is_private:
+        return None
+    if keep is Keep.FAIL:
+        raise _refused(ref, "acl")
+    return acl
+
+
+def source_properties(head: ObjectHead) -> Properties:
+    """What the source carries that a copy can carry: a retention that has ended by the server's clock cannot be set."""
+    lock = head.properties.lock
+    if lock is None or not lock.retain_until:
+        return head.properties
+    try:
+        now = parsedate_to_datetime(head.date).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except ValueError:
+        return head.properties
+    if lock.retain_until[:19] > now:
+        return head.properties
+    return replace(head.properties, lock=ObjectLock(legal_hold=True) if lock.legal_hold else None)
+
+
 def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Properties) -> Properties:
     """The source's properties as the route wants them on the target. Tags are not looked at here.
 
@@ -118,6 +180,11 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
         encryption=_chosen(rules.encryption, properties.encryption, route.set_encryption, None),
         lock=_chosen(rules.lock, properties.lock, route.set_lock, None),
     )
+
+
+def _refuse_storage_class(route: Route, source: ListedObject, ref: ObjectRef) -> None:
+    if route.properties.storage_class is Keep.FAIL and source.storage_class not in ("", "STANDARD"):
+        raise _refused(ref, "storage_class")
 
 
 def _chosen(keep: Keep, there: Value, given: Value, nothing: Value) -> Value:

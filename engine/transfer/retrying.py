@@ -31,6 +31,7 @@ HARMLESS_TWICE = frozenset(
         "HeadObject",
         "GetObject",
         "GetObjectTagging",
+        "GetObjectAcl",
         "ListParts",
         "ListMultipartUploads",
         "GetBucketLocation",

@@ -176,7 +176,7 @@ def test_single_brackets_around_routes_are_explained() -> None:
         ('properties = { tags = "set" }', '"set" needs a value: give the route tags = …'),
         ('tags = { a = "1" }\nproperties = { tags = "drop" }', '"drop" contradicts the tags that the route sets'),
         ('properties = { lock = "set" }', '"set" needs values: write a table of them in its place'),
-        ('properties = { acl = "preserve" }', "ACLs are not copied: the copy is private to its owner"),
+        ('properties = { acl = "set" }', '"set" needs values'),
         ('properties = { encryption = { algorithm = "AES256", kms_key_id = "k" } }', "AES256 has no KMS key"),
         ('properties = { content_headers = { content_typ = "a" } }', 'unknown key "content_typ" in content_headers'),
         ('keys = "a.txt"\ninventory = "b.json"', "a route has one list: keys or inventory, not both"),

@@ -119,12 +119,20 @@ def test_only_what_copyobject_does_not_do_by_itself_needs_a_look_at_the_source()
     for changed in (
         replace(ROUTE, set_metadata=(("a", "b"),)),
         replace(ROUTE, properties=PropertyRules(content_headers=Keep.DROP)),
-        replace(ROUTE, properties=PropertyRules(encryption=Keep.PRESERVE)),
-        replace(ROUTE, properties=PropertyRules(website_redirect=Keep.FAIL)),
-        replace(ROUTE, properties=PropertyRules(lock=Keep.PRESERVE)),
     ):
-        assert changed.rewrites_headers
-        assert not changed.plain_properties
+        assert (changed.rewrites_headers, changed.looks_at_source, changed.plain_properties) == (True, True, False)
+    for kept in (
+        PropertyRules(encryption=Keep.PRESERVE),
+        PropertyRules(website_redirect=Keep.FAIL),
+        PropertyRules(lock=Keep.PRESERVE),
+        PropertyRules(metadata=Keep.FAIL),
+    ):
+        route = replace(ROUTE, properties=kept)
+        assert (route.rewrites_headers, route.looks_at_source, route.plain_properties) == (False, True, False)
+    # What the route says by itself needs no look at the source.
+    for said in (PropertyRules(encryption=Keep.SET), PropertyRules(lock=Keep.SET), PropertyRules(acl=Keep.SET)):
+        route = replace(ROUTE, properties=said)
+        assert (route.looks_at_source, route.plain_properties) == (False, False)
 
 
 @pytest.mark.parametrize(
