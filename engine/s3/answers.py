@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from engine.model import Checksum, Encryption, ObjectHead, ObjectLock, Properties
+from engine.model import ABSENT, Checksum, Encryption, ObjectHead, ObjectLock, Properties
 from engine.s3.acl import acl_arguments
 from engine.store import LifecycleRule
 
@@ -160,3 +160,22 @@ def lifecycle_of(rules: Iterable[Mapping[str, Any]]) -> tuple[LifecycleRule, ...
             )
         )
     return tuple(found)
+
+
+def condition_arguments(condition: str | None) -> dict[str, str]:
+    if condition is None:
+        return {}
+    return {"IfNoneMatch": "*"} if condition == ABSENT else {"IfMatch": f'"{condition}"'}
+
+
+def listed_checksum(item: Mapping[str, Any]) -> str:
+    algorithms = item.get("ChecksumAlgorithm") or ()
+    if not algorithms:
+        return ""
+    chosen = "CRC64NVME" if "CRC64NVME" in algorithms else algorithms[0]
+    return f"{chosen}:{item.get('ChecksumType', '')}"
+
+
+def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return headers

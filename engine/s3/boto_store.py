@@ -13,7 +13,6 @@ from urllib.parse import unquote_plus
 
 from engine.errors import Ambiguous, ListingBroken, NotFound, ObjectError, RunError, StoreError
 from engine.model import (
-    ABSENT,
     Acl,
     CopyResult,
     ListedObject,
@@ -29,8 +28,11 @@ from engine.s3.answers import (
     bare_etag,
     checksum_field,
     checksums_of,
+    condition_arguments,
     head_of,
+    headers_of,
     lifecycle_of,
+    listed_checksum,
     moment,
     property_arguments,
     tag_text,
@@ -119,7 +121,7 @@ class BotoStore:
                 bare_etag(item),
                 moment(item.get("LastModified")),
                 item.get("StorageClass") or "STANDARD",
-                _listed_checksum(item),
+                listed_checksum(item),
                 bool(item.get("RestoreStatus", {}).get("RestoreExpiryDate")),
             )
             for item in answer.get("Contents", ())
@@ -164,7 +166,7 @@ class BotoStore:
         }
         if request.source_etag:
             arguments["CopySourceIfMatch"] = f'"{request.source_etag}"'
-        arguments |= _condition(request.target_condition)
+        arguments |= condition_arguments(request.target_condition)
         if request.checksum_algorithm:
             arguments["ChecksumAlgorithm"] = request.checksum_algorithm
         if request.properties is not None:
@@ -180,7 +182,7 @@ class BotoStore:
 
     async def put_object(self, request: PutObject) -> CopyResult:
         arguments = _named(request.ref) | {"Body": request.body} | property_arguments(request.properties)
-        arguments |= _condition(request.target_condition)
+        arguments |= condition_arguments(request.target_condition)
         if request.checksum_algorithm:
             arguments["ChecksumAlgorithm"] = request.checksum_algorithm
         answer = await self._call("PutObject", "put_object", str(request.ref), **arguments)
@@ -266,7 +268,7 @@ class BotoStore:
                 values |= {checksum_field(item.algorithm): item.value for item in part.checksums}
             parts.append(values)
         arguments = _upload(request.upload) | {"MultipartUpload": {"Parts": parts}}
-        arguments |= _condition(request.target_condition)
+        arguments |= condition_arguments(request.target_condition)
         if request.checksum is not None:
             if request.checksum.value:
                 arguments[checksum_field(request.checksum.algorithm)] = request.checksum.value
@@ -368,7 +370,7 @@ class BotoStore:
             if lacks_reason(error):  # a listing is refused in words, and is what every command needs
                 await self._call("ListObjectsV2", "list_objects_v2", ref, Bucket=request, MaxKeys=1)
             raise
-        headers = _headers(head)
+        headers = headers_of(head)
         versioning: str | None = None
         lifecycle: tuple[LifecycleRule, ...] | None = None
         with suppress(ObjectError):
@@ -414,12 +416,6 @@ def _copy_source(ref: ObjectRef) -> dict[str, str]:
     return {"Bucket": ref.bucket, "Key": ref.key}
 
 
-def _condition(condition: str | None) -> dict[str, str]:
-    if condition is None:
-        return {}
-    return {"IfNoneMatch": "*"} if condition == ABSENT else {"IfMatch": f'"{condition}"'}
-
-
 def _listed_key(text: str, encoded: bool, ref: str) -> str:
     """A key of a listing. botocore decodes only where it asked for the encoding itself; form encoding, in which a
     space is "+" (API reference, EncodingType)."""
@@ -433,19 +429,6 @@ def _listed_key(text: str, encoded: bool, ref: str) -> str:
 
 def _broken(ref: str, why: str) -> ListingBroken:
     return ListingBroken(f"the listing cannot be used: {why}", operation="ListObjectsV2", ref=ref, code="ListingBroken")
-
-
-def _listed_checksum(item: Mapping[str, Any]) -> str:
-    algorithms = item.get("ChecksumAlgorithm") or ()
-    if not algorithms:
-        return ""
-    chosen = "CRC64NVME" if "CRC64NVME" in algorithms else algorithms[0]
-    return f"{chosen}:{item.get('ChecksumType', '')}"
-
-
-def _headers(answer: Mapping[str, Any]) -> Mapping[str, str]:
-    headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return headers
 
 
 def _result(operation: str, ref: ObjectRef, answer: Mapping[str, Any], result: Mapping[str, Any]) -> CopyResult:

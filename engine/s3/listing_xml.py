@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from engine.errors import ListingBroken
+from engine.errors import Ambiguous, ListingBroken
 from engine.model import ListedObject, Page
 from engine.s3 import xml
 from engine.s3.messages import Call
@@ -65,10 +65,23 @@ def page_of(call: Call, answer: Answer, region: str) -> Page:
         raise _broken(call, "KeyNotUtf8", "a key in it is not UTF-8") from error
     except (KeyError, ValueError) as error:
         raise _broken(call, "LineIncomplete", f"a line of it lacks what it must carry ({error})") from error
+    check_count(call.operation.name, str(call.ref), fields.get("KeyCount", ""), len(objects) + len(prefixes))
     token = fields.get("NextContinuationToken", "") if fields.get("IsTruncated") == "true" else None
     if token == "":
         raise _broken(call, "NoToken", "it says that there is more, but not how to go on")
     return Page(objects, token, prefixes)
+
+
+def check_count(operation: str, ref: str, said: str, found: int) -> None:
+    """Raises `Ambiguous` for a page that holds fewer keys than it says (KeyCount): who believed it would take the rest
+    for gone. Fewer said than found is a server that does not count prefixes, and no loss."""
+    if said.isascii() and said.isdigit() and int(said[:9]) > found:
+        raise Ambiguous(
+            f"a page says that it holds {said[:9]} keys, and holds {found}",
+            operation=operation,
+            ref=ref,
+            code="KeysMissing",
+        )
 
 
 def _from_rows(rows: list[tuple[str, ...]], decode: Callable[[str], str]) -> list[ListedObject]:

@@ -29,6 +29,8 @@ DEPARTURES: dict[str, dict[str, Departure]] = {
     },
     "sandbox": {
         "tags with & < > are refused": Departure("done", "any character is taken"),
+        "an ACL can be put": Departure("Rejected", "its buckets take no ACLs, as new ones on AWS"),
+        "an ACL can be given to a copy": Departure("Rejected", "its buckets take no ACLs, as new ones on AWS"),
     },
     "moto": {
         "a wrong secret": Departure(["done"] * 3, NO_SIGNATURES),
