@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.model import ABSENT, ListedObject, Overwrite, Proof
-from engine.plan.decide import Action, decide
+from engine.plan.decide import Action, decide, drift
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State, may_follow
 from engine.plan.record import Entry
@@ -106,6 +106,20 @@ def test_an_intent_whose_target_cannot_be_told_apart_is_copied_over_exactly_that
     assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, B)
 
 
+def test_an_intent_whose_target_has_another_plain_etag_is_looked_at_before_it_is_claimed() -> None:
+    choice = decide(Joined("k", source(), target(B), entry(State.PLANNED)), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.CLAIM, B)
+
+
+def test_after_the_copies_a_source_that_is_not_what_was_copied_has_drifted() -> None:
+    assert drift(Joined("k", source(), None, entry(State.COPIED, target_etag=A))) is None
+    assert drift(Joined("k", source(B), None, entry(State.FAILED))) is None
+    assert drift(Joined("k", None, None, entry(State.COPIED, target_etag=A))) is None
+    found = drift(Joined("k", source(B), None, entry(State.COPIED, target_etag=A)))
+    assert found is not None and (found.state, found.target_etag) == (State.DRIFTED, A)
+    assert A in found.message and B in found.message
+
+
 def test_an_intent_to_replace_ours_survives_a_crash() -> None:
     before = entry(State.PLANNED, etag=B, held=A, target_etag=A)
     choice = decide(Joined("k", source(B), target(A), before), NEVER)
@@ -175,7 +189,7 @@ def test_every_decision_is_a_legal_step_and_no_write_is_unguarded(policy: Overwr
                     continue
                 before = known.state if known else None
                 assert may_follow(before, choice.decision.state), (src, dst, known, choice)
-                if choice.action is Action.COPY:
+                if choice.action in (Action.COPY, Action.CLAIM):
                     assert choice.target_condition == (dst.etag if dst else ABSENT)
                     foreign = dst is not None and not (known and known.target_etag == dst.etag)
                     if foreign and policy is NEVER:

@@ -1,0 +1,81 @@
+"""What a server honours is tried on objects of our own that are removed again, and said in sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import AccessDenied, BadCredentials, Unsupported
+from engine.model import Location
+from engine.transfer.honours import NAME, Honours, try_out
+from tests.unit.transfer.fake_store import FakeStore
+
+WHERE = Location("bkt", "new/")
+
+
+async def test_a_server_that_does_what_S3_does_loses_nothing() -> None:
+    store = FakeStore()
+    store.checksum_on_copy = True
+    honours = await try_out(store, WHERE)
+    assert honours == Honours.aws()
+    assert honours.sentences() == []
+    assert store.objects["bkt"] == {}
+    assert all(request.ref.key.startswith(f"new/{NAME}") for request in store.made("PutObject"))
+
+
+@pytest.mark.parametrize(
+    ("ignored", "field", "word"),
+    [
+        ("honours_source", "source_pinned", "copy-source-if-match"),
+        ("honours_target", "target_guarded", "ignores If-None-Match"),
+        ("honours_delete", "delete_conditional", "delete by ETag"),
+        ("checksum_on_copy", "checksums", "no checksum"),
+    ],
+)
+async def test_a_condition_that_is_ignored_is_found_out(ignored: str, field: str, word: str) -> None:
+    store = FakeStore()
+    store.checksum_on_copy = True
+    setattr(store, ignored, False)
+    honours = await try_out(store, WHERE)
+    assert getattr(honours, field) is False
+    assert any(word in sentence for sentence in honours.sentences())
+    assert store.objects["bkt"] == {}
+
+
+async def test_501_to_a_condition_is_told_from_ignoring_it() -> None:
+    store = FakeStore()
+    refusal = Unsupported("no", operation="CopyObject", code="NotImplemented")
+    store.plan("CopyObject", ("ok", None), ("ok", None), ("before", refusal))
+    honours = await try_out(store, WHERE)
+    assert (honours.target_guarded, honours.target_unsupported) == (False, True)
+    assert any("501" in sentence for sentence in honours.sentences())
+
+
+async def test_where_nothing_may_be_written_nothing_is_claimed() -> None:
+    store = FakeStore()
+    store.plan("PutObject", ("before", AccessDenied("no", operation="PutObject")))
+    assert await try_out(store, WHERE) == Honours()
+    assert Honours().sentences() == []
+
+
+async def test_what_stops_a_run_is_raised() -> None:
+    store = FakeStore()
+    store.plan("PutObject", ("before", BadCredentials("expired", operation="PutObject")))
+    with pytest.raises(BadCredentials):
+        await try_out(store, WHERE)
+
+
+async def test_beside_one_exact_target_the_trial_is_in_its_folder() -> None:
+    store = FakeStore()
+    await try_out(store, Location("bkt", "models/v1/model.tar.gz"))
+    assert all(request.ref.key.startswith(f"models/v1/{NAME}") for request in store.made("PutObject"))
+
+
+@pytest.mark.parametrize("honours", [Honours.aws(), Honours(), Honours(False, False, None, True, False, True)])
+def test_a_note_is_read_back_as_it_was(honours: Honours) -> None:
+    assert Honours.from_note(honours.as_note()) == honours
+
+
+def test_a_note_of_an_older_ledger_can_be_read() -> None:
+    older = {key: value for key, value in Honours.aws().as_note().items() if key != "target_unsupported"}
+    assert Honours.from_note(older) == Honours(True, True, True, True, True)
+    assert Honours.from_note(None) is None

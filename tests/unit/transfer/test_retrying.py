@@ -1,0 +1,164 @@
+"""The one retry layer: what is sent again, how long it waits, and when it gives up."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from engine.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    Conflict,
+    StoreError,
+    Throttled,
+    Unavailable,
+    Unreachable,
+)
+from engine.model import ObjectRef
+from engine.store import CopyObject, HeadObject
+from engine.transfer.retrying import HARMLESS_TWICE, RetryingStore, RetryPolicy, next_delay_s
+from tests.unit.transfer.fake_store import FakeStore
+
+POLICY = RetryPolicy()
+COPY = CopyObject(ObjectRef("bkt", "a"), ObjectRef("bkt", "b"))
+HEAD = HeadObject(ObjectRef("bkt", "a"))
+
+
+class Time:
+    """A clock that sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def retrying(store: FakeStore, time: Time, **more: Any) -> RetryingStore:
+    store.put("bkt", "a")
+    return RetryingStore(
+        store, more.pop("policy", POLICY), sleep=time.sleep, clock=time.clock, jitter=random.Random(1), **more
+    )
+
+
+def failing(error: StoreError, times: int) -> list[tuple[str, Exception]]:
+    return [("before", error)] * times
+
+
+async def test_throttling_is_waited_out_and_counted() -> None:
+    store, time = FakeStore(), Time()
+    store.plan("CopyObject", *failing(Throttled("slow down", operation="CopyObject"), 5))
+    inner = retrying(store, time)
+    await inner.copy_object(COPY)
+    assert (inner.requests, inner.throttled, inner.retried) == (6, 5, 5)
+    assert len(time.slept) == 5
+
+
+async def test_a_copy_with_an_unknown_outcome_is_never_sent_again_by_this_layer() -> None:
+    store, time = FakeStore(), Time()
+    store.plan("CopyObject", *failing(Ambiguous("reset", operation="CopyObject"), 1))
+    with pytest.raises(Ambiguous):
+        await retrying(store, time).copy_object(COPY)
+    assert len(store.made("CopyObject")) == 1
+
+
+async def test_a_read_with_an_unknown_outcome_is_sent_again() -> None:
+    store, time = FakeStore(), Time()
+    store.plan("HeadObject", *failing(Ambiguous("reset", operation="HeadObject"), 3))
+    assert (await retrying(store, time).head_object(HEAD)).size == 10
+    assert len(store.made("HeadObject")) == 4
+
+
+@pytest.mark.parametrize("error", [AccessDenied("no", operation="X"), BadCredentials("no", operation="X")])
+async def test_a_clear_no_is_not_asked_again(error: StoreError) -> None:
+    store, time = FakeStore(), Time()
+    store.plan("HeadObject", *failing(error, 1))
+    with pytest.raises(type(error)):
+        await retrying(store, time).head_object(HEAD)
+    assert time.slept == []
+
+
+async def test_an_outage_is_waited_out_for_as_long_as_the_policy_says_once_S3_has_answered() -> None:
+    store, time = FakeStore(), Time()
+    inner = retrying(store, time)
+    await inner.head_object(HEAD)
+    store.plan("HeadObject", *failing(Unavailable("refused", operation="HeadObject"), 10_000))
+    with pytest.raises(Unreachable, match="out of reach"):
+        await inner.head_object(HEAD)
+    assert POLICY.give_up_after_s <= time.now <= POLICY.give_up_after_s + POLICY.cap_s
+
+
+async def test_an_endpoint_that_never_answered_is_given_up_soon() -> None:
+    store, time = FakeStore(), Time()
+    store.plan("HeadObject", *failing(Unavailable("refused", operation="HeadObject"), 10_000))
+    with pytest.raises(Unreachable):
+        await retrying(store, time).head_object(HEAD)
+    assert time.now <= POLICY.first_answer_s + POLICY.cap_s
+
+
+async def test_expired_credentials_are_refreshed_once_for_all_who_met_them() -> None:
+    store, time = FakeStore(), Time()
+    refreshed: list[None] = []
+    expired = BadCredentials("expired", operation="HeadObject", code="ExpiredToken")
+
+    async def refresh() -> None:
+        await anyio.lowlevel.checkpoint()
+        refreshed.append(None)
+
+    inner = retrying(store, time, refresh=refresh)
+    store.plan("HeadObject", *failing(expired, 3))
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(inner.head_object, HEAD)
+    assert refreshed == [None]
+    assert len(store.made("HeadObject")) == 6
+
+
+async def test_credentials_that_are_refused_when_fresh_end_it() -> None:
+    store, time = FakeStore(), Time()
+
+    async def refresh() -> None:
+        return None
+
+    store.plan("HeadObject", *failing(BadCredentials("expired", operation="HeadObject", code="ExpiredToken"), 9))
+    with pytest.raises(BadCredentials):
+        await retrying(store, time, refresh=refresh).head_object(HEAD)
+    assert len(store.made("HeadObject")) == 2
+
+
+def test_the_delay_is_full_jitter_under_a_growing_cap() -> None:
+    error = Throttled("slow down", operation="CopyObject")
+    jitter = random.Random(2)
+    for attempt in range(1, 30):
+        delays = [next_delay_s(POLICY, "CopyObject", attempt, 0.0, error, jitter) for _ in range(200)]
+        cap = min(POLICY.cap_s, POLICY.base_s * 2.0**attempt)
+        assert all(delay is not None and 0 <= delay <= cap for delay in delays)
+        assert max(delay or 0 for delay in delays) > 0.9 * cap
+
+
+def test_a_servers_own_wish_is_kept_to() -> None:
+    error = Throttled("slow down", operation="CopyObject", retry_after_s=7.0)
+    delay = next_delay_s(POLICY, "CopyObject", 1, 0.0, error, random.Random(1))
+    assert delay is not None and delay >= 7.0
+
+
+@pytest.mark.parametrize("operation", ["CopyObject", "CompleteMultipartUpload", "CreateMultipartUpload", "PutObject"])
+def test_no_write_is_among_what_may_be_done_twice(operation: str) -> None:
+    assert operation not in HARMLESS_TWICE
+
+
+def test_409_on_a_copy_is_sent_again_and_on_complete_is_not() -> None:
+    error = Conflict("409", operation="X", code="ConditionalRequestConflict")
+    assert next_delay_s(POLICY, "CopyObject", 1, 0.0, error, random.Random(1)) is not None
+    assert next_delay_s(POLICY, "CompleteMultipartUpload", 1, 0.0, error, random.Random(1)) is None
+    assert next_delay_s(POLICY, "CopyObject", POLICY.attempts, 0.0, error, random.Random(1)) is None

@@ -1,0 +1,163 @@
+"""The one queue: bounded, fair between objects and parts, and exact when workers are cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.lowlevel
+
+from engine.transfer.work import WorkQueue
+
+
+def part(log: list[str], name: str) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        log.append(name)
+
+    return run
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_objects_come_in_order_and_the_end_comes_after_the_last() -> None:
+    queue: WorkQueue[str] = WorkQueue(10)
+    await queue.put(["a", "b"])
+    queue.close()
+    assert [await queue.take(), await queue.take()] == ["a", "b"]
+    queue.object_done()
+    queue.object_done()
+    assert await queue.take() is None
+
+
+async def test_a_second_batch_waits_for_room() -> None:
+    queue: WorkQueue[int] = WorkQueue(2)
+    done: list[str] = []
+
+    async def produce() -> None:
+        for name in ("first", "second"):
+            await queue.put([1, 2])
+            done.append(name)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(produce)
+        await settle()
+        assert done == ["first"]
+        await queue.take()
+        await settle()
+        assert done == ["first", "second"]
+    assert queue.statistics().objects_waiting == 3
+
+
+async def test_while_both_wait_parts_get_half_of_the_workers() -> None:
+    queue: WorkQueue[str] = WorkQueue(100)
+    log: list[str] = []
+    await queue.put([f"object {number}" for number in range(20)])
+    queue.put_parts([part(log, f"part {number}") for number in range(20)])
+    for _ in range(10):
+        await queue.take()
+    statistics = queue.statistics()
+    assert (statistics.objects_running, statistics.parts_running) == (5, 5)
+
+
+async def test_parts_use_every_worker_where_no_object_waits() -> None:
+    queue: WorkQueue[str] = WorkQueue(100)
+    queue.put_parts([part([], str(number)) for number in range(8)])
+    for _ in range(8):
+        await queue.take()
+    assert queue.statistics().parts_running == 8
+
+
+async def test_objects_use_every_worker_where_no_part_waits() -> None:
+    queue: WorkQueue[int] = WorkQueue(100)
+    await queue.put(range(8))
+    for _ in range(8):
+        await queue.take()
+    assert queue.statistics().objects_running == 8
+
+
+async def test_workers_stay_while_an_object_may_still_become_parts() -> None:
+    queue: WorkQueue[str] = WorkQueue(10)
+    log: list[str] = []
+    await queue.put(["large"])
+    queue.close()
+    assert await queue.take() == "large"
+    ended: list[object] = []
+
+    async def second_worker() -> None:
+        while (job := await queue.take()) is not None:
+            assert not isinstance(job, str)
+            await job()
+            queue.part_done()
+        ended.append(None)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(second_worker)
+        await settle()
+        assert ended == []
+        queue.put_parts([part(log, "1"), part(log, "2")])
+        await settle()
+        assert log == ["1", "2"]
+        queue.object_done()
+    assert ended == [None]
+
+
+async def test_abandoning_forgets_objects_and_lets_parts_see_that_it_stops() -> None:
+    queue: WorkQueue[str] = WorkQueue(1)
+    log: list[str] = []
+    await queue.put(["a"])
+    async with anyio.create_task_group() as group:
+        group.start_soon(queue.put, ["b"])
+        await settle()
+        queue.put_parts([part(log, "1")])
+        queue.abandon()
+    assert queue.stopping
+    assert queue.statistics()[:2] == (0, 1)
+    job = await queue.take()
+    assert job is not None and not isinstance(job, str)
+    queue.part_done()
+    assert await queue.take() is None
+
+
+async def test_a_worker_cancelled_as_it_was_woken_leaves_the_job_to_the_next() -> None:
+    queue: WorkQueue[str] = WorkQueue(10)
+    taken: list[object] = []
+    scopes = [anyio.CancelScope(), anyio.CancelScope()]
+
+    async def worker(scope: anyio.CancelScope) -> None:
+        with scope:
+            taken.append(await queue.take())
+
+    async with anyio.create_task_group() as group:
+        for scope in scopes:
+            group.start_soon(worker, scope)
+        await settle()
+        await queue.put(["only"])  # wakes the first
+        scopes[0].cancel()
+        await settle()
+        assert taken == ["only"]
+        queue.object_done()
+        queue.close()
+    assert taken == ["only", None]
+
+
+async def test_a_worker_cancelled_while_it_waits_is_not_woken_later() -> None:
+    queue: WorkQueue[str] = WorkQueue(10)
+    taken: list[object] = []
+    scope = anyio.CancelScope()
+
+    async def worker(scope: anyio.CancelScope) -> None:
+        with scope:
+            taken.append(await queue.take())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker, scope)
+        await settle()
+        scope.cancel()
+        await settle()
+        group.start_soon(worker, anyio.CancelScope())
+        await settle()
+        await queue.put(["only"])
+    assert taken == ["only"]
