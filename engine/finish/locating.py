@@ -53,6 +53,9 @@ SIGNED = "it is a signed URL, whose signature holds for the old path alone: make
 VERSIONED = "it names one version of the old object, which the new one does not have"
 UNKNOWN_FORM = "it names the bucket in a form that is not known"
 
+LONGEST_KEY = 4096
+"""Characters of a key that are looked at: 1,024 bytes, all of them URL-encoded, and some to spare."""
+
 _STOPS = re.compile(r"[\s\"'`<>|\\^\x00-\x1f\x7f]|[,;](?=(?:s3[an]?://|https?://|arn:))")
 _NOT_BUCKET = r"(?![A-Za-z0-9_-]|\.[A-Za-z0-9])"
 _HOST = (
@@ -141,13 +144,14 @@ def _mention(text: str, form: Form, found: re.Match[str]) -> Mention:
 def run_from(text: str, at: int, start: int) -> Span:
     """Where a key that begins at `at` may end: before the first blank or quote, and before the quote that closes the
     one that stands right before `start`."""
-    stop = _STOPS.search(text, at)
-    open_end = stop.start() if stop else len(text)
+    farthest = min(len(text), at + LONGEST_KEY)
+    stop = _STOPS.search(text, at, farthest)
+    open_end = stop.start() if stop else farthest
     quote = text[start - 1] if start else ""
     if quote not in ("'", '"', "`"):
         return open_end, open_end
-    line_end = text.find("\n", at)
-    closing = text.find(quote, at, line_end if line_end >= 0 else len(text))
+    line_end = text.find("\n", at, farthest)
+    closing = text.find(quote, at, line_end if line_end >= 0 else farthest)
     return open_end, max(closing, open_end) if closing >= 0 else open_end
 
 

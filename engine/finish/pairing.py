@@ -7,8 +7,9 @@ lines or file, can only be that bucket. Anything else is a bare path, and nobody
 
 from __future__ import annotations
 
+import itertools
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
@@ -19,9 +20,10 @@ from engine.model import Location
 NOT_EVIDENT = "a path without its bucket"
 _BEFORE = r"(?:(?<![\w./%{}$@~+\\-])|(?<=:-))(?:\./|/)?"
 _END_OF_NAME = r"(?![\w-]|\.\w|/)"
-_OPENING, _CLOSING = "([{", ")]}"
+_BRACKET = re.compile(r"[()\[\]{}]")
 _LOOK_BACK = 400
-_LOOK_OUT = 2_000
+LEVELS = 8
+"""Brackets around a path that are looked through for the bucket's name."""
 _LABEL_OF_KEY = re.compile(
     r"(?P<label>[\w.-]*(?:key|prefix)[\w.-]*)[\"'`]?\s*(?::\s*[\w\[\]., |]+?\s*=|:=|[:=]|(?<=key)\s|(?<=prefix)\s)\s*"
     r"[\[(]?\s*(?:[rRbBuU]?\"[^\"\n]{0,200}\"\s*,\s*|[rRbBuU]?'[^'\n]{0,200}'\s*,\s*){0,50}[rRbBuUfF]?[\"'`]?$",
@@ -65,14 +67,18 @@ class Pairing:
         self._rows = rows
         self._names = [self._named(found) for found in _BUCKET.finditer(text)]
         self._starts = [item.start for item in self._names]
-        self._bound = {found.group("name"): found.group("bucket") for found in _BOUND.finditer(text)}
-        self._pattern = _paths(sources)
+        self._bound = _bound(text)
+        self._brackets = Brackets(text)
+        self._blocks = [0, *(found.end() for found in re.finditer(r"\n[ \t\r]*\n", text))]
+        self._lines = [0, *(found.end() for found in re.finditer("\n", text))]
+        self._paths = list(_paths(sources).finditer(text))
+        self._path_starts = [found.start() for found in self._paths]
 
     def mentions(self, covered: Sequence[Span]) -> Iterator[Mention]:
         """Every path that could be under a source, outside the spans that are accounted for. Without a bucket, and
         with the reason, where it is not evident."""
         spans = Spans(covered)
-        for found in self._pattern.finditer(self._text):
+        for found in self._paths:
             start, key = found.start(), found.start("key")
             if spans.meet(start, found.end()):
                 continue
@@ -107,7 +113,7 @@ class Pairing:
 
     def _neighbour(self, start: int) -> tuple[str, Span | None] | None:
         """The bucket that stands right before a path, or in the same row."""
-        line_start = self._text.rfind("\n", 0, start) + 1
+        line_start = self._lines[bisect_right(self._lines, start) - 1]
         back_at = max(line_start, start - _LOOK_BACK)
         found = _BESIDE.search(self._text[back_at:start])
         if found is not None:
@@ -115,7 +121,7 @@ class Pairing:
             span = (back_at + found.start("quoted"), back_at + found.end("quoted"))
             if name in self._buckets:
                 span = span if found.group("quoted") else (back_at + found.start("word"), back_at + found.end("word"))
-                around = _brackets(self._text, start, start) or (line_start, self._line_end(start))
+                around = next(self._brackets.around(start), (line_start, self._line_end(start)))
                 return name, span if self._keys_inside(around) == 1 else None
             value = self._values.get(name.rpartition(".")[2]) if found.group("word") else None
             if value in self._buckets and value is not None:
@@ -134,26 +140,19 @@ class Pairing:
         return there[0] if len(there) == 1 else None
 
     def _line_end(self, start: int) -> int:
-        end = self._text.find("\n", start)
-        return end if end >= 0 else len(self._text)
+        line = bisect_right(self._lines, start)
+        return self._lines[line] - 1 if line < len(self._lines) else len(self._text)
 
     def _scopes(self, start: int) -> Iterator[tuple[Span, bool]]:
         """The brackets around, from the inside out, then the block of lines, then the whole text."""
-        text = self._text
-        begin, end = start, start
-        for _ in range(6):
-            around = _brackets(text, begin, end)
-            if around is None:
-                break
-            begin, end = around
+        for around in itertools.islice(self._brackets.around(start), LEVELS):
             yield around, False
-        line = text.rfind("\n\n", 0, start)
-        stop = text.find("\n\n", start)
-        yield (line + 1 if line >= 0 else 0, stop if stop >= 0 else len(text)), False
-        yield (0, len(text)), True
+        block, length = bisect_right(self._blocks, start), len(self._text)
+        yield (self._blocks[block - 1], self._blocks[block] if block < len(self._blocks) else length), False
+        yield (0, length), True
 
     def _keys_inside(self, scope: Span) -> int:
-        return sum(1 for _ in self._pattern.finditer(self._text, *scope))
+        return bisect_left(self._path_starts, scope[1]) - bisect_left(self._path_starts, scope[0])
 
     def _named(self, found: re.Match[str]) -> Named:
         value = found.group("value")
@@ -176,10 +175,20 @@ _BESIDE = re.compile(
     r"(?:[rRbBuU]?[\"'`](?P<quoted>[^\"'`\n]+)[\"'`]|(?P<word>[A-Za-z0-9_][\w.-]*))\s*[,;|\t]\s*"
     r"(?:[A-Za-z_]\w*\s*=\s*)?[rRbBuUfF]?[\"'`]?$"
 )
-_BOUND = re.compile(r"\b(?P<name>\w+)\s*=\s*[^\n]*\bBucket\(\s*[\"'](?P<bucket>[^\"'\n]+)[\"']\s*\)\s*$", re.MULTILINE)
-"""`name = boto3.resource("s3").Bucket("bucket")`, whose methods take keys."""
+_BUCKET_OBJECT = re.compile(r"\bBucket\(\s*[\"'](?P<bucket>[^\"'\n]+)[\"']\s*\)[ \t\r]*$", re.MULTILINE)
+_NAMED_BY = re.compile(r"\b(?P<name>\w+)[ \t]*=[^=\n]*$")
 _METHOD = re.compile(r"\b(?P<name>\w+)\.\w+\(\s*(?:[A-Za-z_]\w*\s*=\s*)?[rRbBuUfF]?[\"']$")
 _CELL = re.compile(r"(?:^|(?<=[,;\t|]))[ \t]*\"?(?P<cell>[^,;\t|\"\r\n]*?)\"?[ \t]*(?=[,;\t|\r]|$)")
+
+
+def _bound(text: str) -> dict[str, str]:
+    """What `name = boto3.resource("s3").Bucket("bucket")` binds, whose methods take keys."""
+    found: dict[str, str] = {}
+    for call in _BUCKET_OBJECT.finditer(text):
+        name = _NAMED_BY.search(text[max(0, call.start() - _LOOK_BACK) : call.start()])
+        if name is not None:
+            found[name.group("name")] = call.group("bucket")
+    return found
 
 
 def _paths(sources: Sequence[Location]) -> re.Pattern[str]:
@@ -221,28 +230,31 @@ def spellings(key: str) -> list[str]:
     )
 
 
-def _brackets(text: str, begin: int, end: int) -> Span | None:
-    """The brackets around a span, None where there are none near by."""
-    depth, at = 0, begin - 1
-    lowest = max(0, begin - _LOOK_OUT)
-    while at >= lowest:
-        if text[at] in _CLOSING:
-            depth += 1
-        elif text[at] in _OPENING:
-            if depth == 0:
-                break
-            depth -= 1
-        at -= 1
-    if at < lowest:
-        return None
-    depth, to = 0, end
-    highest = min(len(text), end + _LOOK_OUT)
-    while to < highest:
-        if text[to] in _OPENING:
-            depth += 1
-        elif text[to] in _CLOSING:
-            if depth == 0:
-                return at, to + 1
-            depth -= 1
-        to += 1
-    return None
+class Brackets:
+    """Every pair of brackets in a text, of whatever kind; what has no partner is left out."""
+
+    def __init__(self, text: str) -> None:
+        opened: list[int] = []
+        pairs: list[Span] = []
+        for found in _BRACKET.finditer(text):
+            if found.group() in "([{":
+                opened.append(found.start())
+            elif opened:
+                pairs.append((opened.pop(), found.end()))
+        self._pairs = sorted(pairs)
+        self._starts = [start for start, _ in self._pairs]
+        self._around = [-1] * len(pairs)
+        inside: list[int] = []
+        for number, (start, _) in enumerate(self._pairs):
+            while inside and self._pairs[inside[-1]][1] <= start:
+                inside.pop()
+            self._around[number] = inside[-1] if inside else -1
+            inside.append(number)
+
+    def around(self, at: int) -> Iterator[Span]:
+        """The pairs that a place is in, from the inside out."""
+        number = bisect_left(self._starts, at) - 1
+        while number >= 0:
+            if self._pairs[number][1] > at:
+                yield self._pairs[number]
+            number = self._around[number]
