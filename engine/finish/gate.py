@@ -197,7 +197,8 @@ def _references(left: ReferencesLeft | None, accepted: Accepted) -> Reason:
     if not left.remaining:
         return Reason("references", True, "nothing that was looked through names the old paths")
     where = f", first {left.where}" if left.where else ""
-    said = f"{_count(left.remaining, 'place')} still name the old paths{where}"
+    still = "still names the old paths, or" if left.remaining == 1 else "still name the old paths, or"
+    said = f"{_count(left.remaining, 'place')} {still} could not be looked into{where}"
     return _acceptable("references", said, REFERENCES, str(left.remaining), accepted)
 
 
