@@ -1,0 +1,203 @@
+"""The documentation is true: its commands run and print what it shows, its Python runs, its links lead somewhere, and
+every verb, exit code and environment variable is in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import engine.errors
+from engine.cli import common
+from engine.cli.ending import TRACEBACK
+from engine.cli.main import VERBS
+from engine.errors import EngineError
+from engine.sandbox import SandboxSettings, start_sandbox
+from tests.docs.pages import DOCS, REPOSITORY, anchors, blocks, links, pages, sections, table_rows
+from tests.servers import Endpoint
+
+PLAYED = ["README.md", "docs/tutorial.md", "docs/guides.md", "docs/json.md"]
+"""Pages whose console sessions are run, top to bottom, in an empty folder with a sandbox."""
+
+GIVEN = ("cartage sandbox",)
+"""Commands that the test has done already: the sandbox is running, its variables are set."""
+
+SCALE = re.compile(r"<!-- sandbox: scale=([\d.]+) -->")
+SHOWN = "<!-- shown -->"
+"""Before a session whose figures are those of the whole migration: it is run, and its output not compared."""
+
+FILE = re.compile(r"<!-- file: ([\w.]+) -->")
+ENDS = re.compile(r"\s+# ends with (\d+)$")
+
+
+# --- sessions -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def stage(text: str, folder: Path) -> Iterator[dict[str, str]]:
+    """A sandbox with the reference migration, and the environment in which `cartage` finds it."""
+    scale = float(found[1]) if (found := SCALE.search(text)) else 0.001
+    with start_sandbox(SandboxSettings()) as sandbox:
+        sandbox.control("reference", {"scale": scale})
+        endpoint = Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region)
+        environment = endpoint.clean_env()
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        environment["HOME"] = str(folder)
+        yield environment
+
+
+def run(command: str | list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command] if isinstance(command, str) else command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def commands(session: str) -> Iterator[tuple[str, int, list[str]]]:
+    """Each command of a session, the exit code that the page gives it, and the lines that it shows."""
+    for part in re.split(r"^\$ ", session, flags=re.MULTILINE)[1:]:
+        line, _, output = part.partition("\n")
+        code = int(found[1]) if (found := ENDS.search(line)) else 0
+        yield ENDS.sub("", line), code, [shown for shown in output.splitlines() if shown.strip() not in ("", "…")]
+
+
+VARYING = [
+    (re.compile(r"http://127\.0\.0\.1:\d+"), "URL"),
+    (re.compile(r"\b[0-9a-f]{16,}\b"), "HEX"),
+    (re.compile(r"[+-]\d+ s from"), "N s from"),
+    (re.compile(r"\s+"), " "),
+]
+
+
+def plain(line: str) -> str:
+    for pattern, word in VARYING:
+        line = pattern.sub(word, line)
+    return line.strip()
+
+
+def assert_shows(expected: list[str], output: str, where: str) -> None:
+    """Each expected line is there, in order; "…" stands for anything within a line."""
+    actual = iter([plain(line) for line in output.splitlines()])
+    for line in expected:
+        pattern = re.compile(".*".join(re.escape(part.strip()) for part in plain(line).split("…")).replace(r".*", ".*"))
+        assert any(re.fullmatch(rf"\s*{pattern.pattern}\s*", shown) or pattern.fullmatch(shown) for shown in actual), (
+            f"{where}: the page shows\n  {line}\nand the command printed\n{output}"
+        )
+
+
+@pytest.mark.parametrize("page", PLAYED)
+def test_the_sessions_of_a_page_run_and_print_what_it_shows(page: str, tmp_path: Path) -> None:
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    ran = 0
+    with stage(text, tmp_path) as environment:
+        if page == "README.md":
+            (tmp_path / "pokemon.toml").write_bytes((REPOSITORY / "examples" / "pokemon.toml").read_bytes())
+        for block in blocks(text):
+            before = text.splitlines()[block.line - 2] if block.line > 1 else ""
+            where = f"{page}:{block.line}"
+            if found := FILE.search(before):
+                (tmp_path / found[1]).write_text(block.text, encoding="utf-8")
+            elif block.language == "python":
+                ended = run([sys.executable, "-c", block.text], tmp_path, environment)
+                assert ended.returncode == 0, f"{where}: {ended.stdout}"
+                ran += 1
+            elif block.language == "console":
+                for command, code, expected in commands(block.text):
+                    if command.startswith(GIVEN):
+                        continue
+                    ended = run(command, tmp_path, environment)
+                    assert ended.returncode == code, f"{where}: {command}\nended with {ended.returncode}: {ended.stdout}"
+                    assert "Traceback" not in ended.stdout
+                    if SHOWN not in before:
+                        assert_shows(expected, ended.stdout, f"{where}: {command}")
+                    ran += 1
+    assert ran, f"{page} has nothing to run"
+
+
+def test_every_page_with_a_session_is_played_or_shows_only_the_sandbox() -> None:
+    others = [page for page in pages() if page.relative_to(REPOSITORY).as_posix() not in PLAYED]
+    unplayed = [
+        f"{page.name}:{block.line}: {command}"
+        for page in others
+        for block in blocks(page.read_text(encoding="utf-8"))
+        if block.language == "console"
+        for command, _, _ in commands(block.text)
+        if not command.startswith(GIVEN)
+    ]
+    assert unplayed == []
+
+
+def test_the_readmes_two_commands_are_those_that_set_up_and_test() -> None:
+    first_screen = "\n".join((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()[:70])
+    assert "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/cartage demo" in first_screen
+    assert re.search(r"^\.venv/bin/pytest\b", first_screen, flags=re.MULTILINE)
+    (python,) = [block for block in blocks(first_screen) if block.language == "python"]
+    assert len([line for line in python.text.splitlines() if line.strip()]) <= 6
+
+
+# --- links --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in links(page.read_text(encoding="utf-8")):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_is_in_the_readmes_index() -> None:
+    linked = {link.partition("#")[0] for link in links((REPOSITORY / "README.md").read_text(encoding="utf-8"))}
+    assert [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in linked] == []
+
+
+# --- nothing is left out ------------------------------------------------------------------------------------
+
+
+def everything() -> str:
+    return "\n".join(page.read_text(encoding="utf-8") for page in pages())
+
+
+def test_every_verb_is_documented_and_in_the_table_of_exit_codes() -> None:
+    text = everything()
+    assert [verb for verb in VERBS if f"cartage {verb}" not in text] == []
+    codes = (DOCS / "exit-codes.md").read_text(encoding="utf-8")
+    body = dict(sections(codes, 2))["Which command ends with which"]
+    listed = [verb for row in table_rows(body) for verb in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(listed) == sorted(VERBS)
+
+
+def test_every_exit_code_is_documented() -> None:
+    codes = {value for name, value in vars(common).items() if name.isupper() and isinstance(value, int)}
+    classes = [item for item in vars(engine.errors).values() if isinstance(item, type) and issubclass(item, EngineError)]
+    codes |= {item.exit_code for item in classes}
+    text = (DOCS / "exit-codes.md").read_text(encoding="utf-8").split("## ")[0]
+    assert {int(row[0]) for row in table_rows(text)} == codes
+
+
+def test_no_command_is_named_that_there_is_not() -> None:
+    named = set(re.findall(r"`?cartage ([a-z]+)\b", everything()))
+    prose = {"is", "has", "finishes", "follows", "copies", "itself", "moves", "refuses", "that"}
+    assert named - set(VERBS) - prose == set()
+
+
+def test_the_variable_for_a_traceback_is_documented() -> None:
+    assert f"`{TRACEBACK}=1`" in everything()
