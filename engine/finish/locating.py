@@ -66,8 +66,9 @@ _SIGNATURE = re.compile(r"[?&](?:X-Amz-Signature|Signature|AWSAccessKeyId)=", re
 _VERSION = re.compile(r"[?&]versionId=", re.IGNORECASE)
 _NAME = r"[A-Za-z_][A-Za-z0-9_.]*"
 _VARIABLE = re.compile(
-    r"(?P<scheme>s3[an]?://)?"
-    rf"(?:\$?\{{\{{?\s*(?P<braced>{_NAME})\s*\}}?\}}|\$\(?(?P<dollar>[A-Za-z_][A-Za-z0-9_]*)\)?|%\((?P<percent>{_NAME})\)s)/"
+    r"(?:(?P<scheme>s3[an]?://)|(?<![/}\w.]))"
+    rf"(?:\$?\{{\{{?\s*(?P<braced>{_NAME})\s*\}}?\}}|\$\(?(?P<dollar>[A-Za-z_][A-Za-z0-9_]*)\)?|%\((?P<percent>{_NAME})\)s"
+    r"|(?P<other>\$?\{[^{}\n]{0,80}\}|%s|(?<=://)<[^<>\n]{1,80}>))/"
 )
 _ASSIGNED = re.compile(
     rf"(?<![\w.])(?P<name>{_NAME})[\"']?\s*(?::\s*[\w\[\]., |]+?\s*=|[:=])\s*"
@@ -185,15 +186,15 @@ def find_variables(text: str, values: Mapping[str, str | None], buckets: frozens
 
     Without a bucket where the file does not say what the variable holds; none where it says something else."""
     for found in _VARIABLE.finditer(text):
-        name = (found.group("braced") or found.group("dollar") or found.group("percent")).rpartition(".")[2]
-        known = values.get(name)
+        name = (found.group("braced") or found.group("dollar") or found.group("percent") or "").rpartition(".")[2]
+        known = values.get(name) if name else None
         bucket = ""
         if known is not None:
             bucket = known.removeprefix("s3://").rstrip("/") if not found.group("scheme") else known
             if bucket not in buckets:
                 continue
         open_end, end = run_from(text, found.end(), found.start())
-        why_not = "" if bucket else f"the file does not say which bucket {name} is"
+        why_not = "" if bucket else f"the file does not say which bucket {name or 'this'} is"
         yield Mention(Form.VARIABLE, found.start(), found.end(), open_end, end, bucket, why_not=why_not)
 
 

@@ -29,6 +29,8 @@ _LABEL_OF_KEY = re.compile(
     r"[\[(]?\s*(?:[rRbBuU]?\"[^\"\n]{0,200}\"\s*,\s*|[rRbBuU]?'[^'\n]{0,200}'\s*,\s*){0,50}[rRbBuUfF]?[\"'`]?$",
     re.IGNORECASE,
 )
+_NOT_IN_S3 = re.compile(r"local|disk|file|dir|folder|cache|te?mp|mount|redis|table|primary|url", re.IGNORECASE)
+"""Keys and prefixes of other things."""
 _BUCKET = re.compile(
     r"(?<![\w.-])(?:--[\w-]*bucket[\w-]*[\s=]+|[\w.-]*bucket[\w-]*[\"'`]?\s*(?::\s*[\w\[\]., |]+?\s*=|:=|[:=])\s*)"
     r"(?P<value>[rRbBuU]?\"[^\"\n]*\"|[rRbBuU]?'[^'\n]*'|[^\s,;#\"')}\]]+)",
@@ -69,6 +71,9 @@ class Pairing:
         self._starts = [item.start for item in self._names]
         self._bound = _bound(text)
         self._brackets = Brackets(text)
+        first = text.find("\n")
+        header = text[: first if first >= 0 else len(text)] if rows else ""
+        self._header = [cell.group("cell").lower() for cell in _CELL.finditer(header)]
         self._blocks = [0, *(found.end() for found in re.finditer(r"\n[ \t\r]*\n", text))]
         self._lines = [0, *(found.end() for found in re.finditer("\n", text))]
         self._paths = list(_paths(sources).finditer(text))
@@ -94,7 +99,8 @@ class Pairing:
         if neighbour is not None:
             return neighbour
         back = self._text[max(0, start - _LOOK_BACK) : start]
-        if not self._names or _LABEL_OF_KEY.search(back) is None:
+        label = _LABEL_OF_KEY.search(back) if self._names else None
+        if label is None or _NOT_IN_S3.search(label.group("label")):
             return "", None
         for scope, is_file in self._scopes(start):
             first, last = bisect_left(self._starts, scope[0]), bisect_left(self._starts, scope[1])
@@ -114,7 +120,7 @@ class Pairing:
     def _neighbour(self, start: int) -> tuple[str, Span | None] | None:
         """The bucket that stands right before a path, or in the same row."""
         line_start = self._lines[bisect_right(self._lines, start) - 1]
-        back_at = max(line_start, start - _LOOK_BACK)
+        back_at = max(line_start if self._rows else 0, start - _LOOK_BACK)
         found = _BESIDE.search(self._text[back_at:start])
         if found is not None:
             name = found.group("quoted") or found.group("word")
@@ -129,15 +135,18 @@ class Pairing:
         method = _METHOD.search(self._text[back_at:start])
         if method is not None and self._bound.get(method.group("name"), "") in self._buckets:
             return self._bound[method.group("name")], None
-        if not self._rows:
+        return self._same_row(line_start, start) if self._rows else None
+
+    def _same_row(self, line_start: int, start: int) -> tuple[str, Span | None] | None:
+        """The bucket of a row whose header says which cell is the bucket's and which the key's."""
+        cells = list(_CELL.finditer(self._text, line_start, self._line_end(start)))
+        at = sum(1 for cell in cells if cell.end() <= start)
+        there = [number for number, cell in enumerate(cells) if cell.group("cell") in self._buckets]
+        if len(there) != 1 or max(at, there[0]) >= len(self._header):
             return None
-        row = self._text[line_start : self._line_end(start)]
-        cells = [
-            (cell.group("cell"), (line_start + cell.start("cell"), line_start + cell.end("cell")))
-            for cell in _CELL.finditer(row)
-        ]
-        there = [(cell, span) for cell, span in cells if cell in self._buckets]
-        return there[0] if len(there) == 1 else None
+        if "bucket" not in self._header[there[0]] or not _KEY_COLUMN.search(self._header[at]):
+            return None
+        return cells[there[0]].group("cell"), cells[there[0]].span("cell")
 
     def _line_end(self, start: int) -> int:
         line = bisect_right(self._lines, start)
@@ -147,9 +156,38 @@ class Pairing:
         """The brackets around, from the inside out, then the block of lines, then the whole text."""
         for around in itertools.islice(self._brackets.around(start), LEVELS):
             yield around, False
-        block, length = bisect_right(self._blocks, start), len(self._text)
-        yield (self._blocks[block - 1], self._blocks[block] if block < len(self._blocks) else length), False
+        at, length = bisect_right(self._blocks, start), len(self._text)
+        block = (self._blocks[at - 1], self._blocks[at] if at < len(self._blocks) else length)
+        if not self._code and not self._rows:
+            yield self._siblings(start, block), False
+        yield block, False
         yield (0, length), True
+
+    def _siblings(self, start: int, block: Span) -> Span:
+        """The lines of a block that belong to the same table of YAML, TOML or INI: indented alike, one item of a list,
+        one section."""
+        here = bisect_right(self._lines, start) - 1
+        own, is_item = self._indent(here)
+        first = last = here
+        while not is_item and first > 0 and self._lines[first - 1] >= block[0]:
+            indent, is_head = self._indent(first - 1)
+            if indent < own:
+                break
+            first -= 1
+            if is_head and indent == own:
+                break
+        while last + 1 < len(self._lines) and self._lines[last + 1] < block[1]:
+            indent, is_head = self._indent(last + 1)
+            if indent < own or (is_head and indent == own):
+                break
+            last += 1
+        return self._lines[first], self._lines[last + 1] if last + 1 < len(self._lines) else len(self._text)
+
+    def _indent(self, line: int) -> tuple[int, bool]:
+        """How far a line is indented, the dash of a list counted, and whether it begins an item or a section."""
+        found = _INDENT.match(self._text, self._lines[line])
+        assert found is not None
+        return -1 if found.group("section") else len(found.group("space")), bool(found.group("dash"))
 
     def _keys_inside(self, scope: Span) -> int:
         return bisect_left(self._path_starts, scope[1]) - bisect_left(self._path_starts, scope[0])
@@ -177,8 +215,10 @@ _BESIDE = re.compile(
 )
 _BUCKET_OBJECT = re.compile(r"\bBucket\(\s*[\"'](?P<bucket>[^\"'\n]+)[\"']\s*\)[ \t\r]*$", re.MULTILINE)
 _NAMED_BY = re.compile(r"\b(?P<name>\w+)[ \t]*=[^=\n]*$")
+_INDENT = re.compile(r"(?P<space>[ \t]*(?P<dash>-[ \t]+)?)(?P<section>\[[^\]\n]*\]{1,2}[ \t\r]*$)?", re.MULTILINE)
 _METHOD = re.compile(r"\b(?P<name>\w+)\.\w+\(\s*(?:[A-Za-z_]\w*\s*=\s*)?[rRbBuUfF]?[\"']$")
-_CELL = re.compile(r"(?:^|(?<=[,;\t|]))[ \t]*\"?(?P<cell>[^,;\t|\"\r\n]*?)\"?[ \t]*(?=[,;\t|\r]|$)")
+_CELL = re.compile(r"(?:^|(?<=[,;\t|]))[ ]*\"?(?P<cell>[^,;\t|\"\r\n]*?)\"?[ ]*(?=[,;\t|\r]|$)", re.MULTILINE)
+_KEY_COLUMN = re.compile(r"key|prefix|object|path")
 
 
 def _bound(text: str) -> dict[str, str]:
