@@ -89,6 +89,8 @@ class Pairing:
                 continue
             open_end, end = run_from(self._text, key, start)
             bucket, bucket_span = ("", None) if key != start else self._evident(start)
+            if bucket and bucket not in self._buckets:
+                continue  # the same path in another bucket
             if bucket:
                 yield Mention(Form.PAIR, start, key, open_end, end, bucket, bucket_span)
             elif not found.group("above"):
@@ -102,7 +104,8 @@ class Pairing:
         label = _LABEL_OF_KEY.search(back) if self._names else None
         if label is None or _NOT_IN_S3.search(label.group("label")):
             return "", None
-        for scope, is_file in self._scopes(start):
+        for scope, is_wide in self._scopes(start):
+            is_file = is_wide and scope == (0, len(self._text))
             first, last = bisect_left(self._starts, scope[0]), bisect_left(self._starts, scope[1])
             inside = self._names[first:last]
             if is_file and self._code:  # parameters that are handed on
@@ -111,7 +114,7 @@ class Pairing:
                 continue
             buckets = {item.bucket for item in inside}
             only = buckets.pop() if len(buckets) == 1 else None
-            if only is None or only not in self._buckets:
+            if only is None or (is_wide and only not in self._buckets):
                 return "", None
             exchangeable = len(inside) == 1 and not is_file and self._keys_inside(scope) == 1
             return only, inside[0].span if exchangeable else None
@@ -153,14 +156,15 @@ class Pairing:
         return self._lines[line] - 1 if line < len(self._lines) else len(self._text)
 
     def _scopes(self, start: int) -> Iterator[tuple[Span, bool]]:
-        """The brackets around, from the inside out, then the block of lines, then the whole text."""
+        """The brackets around, from the inside out, and the lines of one table; then, wide, the block of lines and the
+        whole text."""
         for around in itertools.islice(self._brackets.around(start), LEVELS):
             yield around, False
         at, length = bisect_right(self._blocks, start), len(self._text)
         block = (self._blocks[at - 1], self._blocks[at] if at < len(self._blocks) else length)
         if not self._code and not self._rows:
             yield self._siblings(start, block), False
-        yield block, False
+        yield block, True
         yield (0, length), True
 
     def _siblings(self, start: int, block: Span) -> Span:

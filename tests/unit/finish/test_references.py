@@ -202,12 +202,9 @@ def test_a_bucket_and_a_key_that_belong_together(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     "name, text",
     [
-        ("a.py", 's3.get_object(Bucket="other", Key="data/raw/x,y.png")'),
         ("a.py", f'A_BUCKET = "{B}"\nB_BUCKET = "other"\nPREFIX = "data/raw/"'),
         ("a.py", f's3 = Bucket("{B}")\nhdfs.open("data/raw/x,y.png", "out")'),
         ("a.py", f'BUCKET = os.environ["BUCKET"]  # {B}\nPREFIX = "data/raw/"'),
-        ("a.yaml", f"jobs:\n  - bucket: {B}\n  - bucket: other\n    prefix: data/raw/\n"),
-        ("a.toml", f'[a]\nbucket = "{B}"\n[b]\nbucket = "other"\nprefix = "data/raw/"\n'),
         ("a.csv", f"{B},other,data/raw/card_images/base1-4.png\n"),
         ("a.csv", f"from_bucket,key\n{B},\nother,data/raw/card_images/base1-4.png\n"),
         ("a.py", f'BUCKET = "{B}"\nLOCAL_PREFIX = "data/raw/"'),
@@ -220,6 +217,19 @@ def test_a_bucket_that_is_not_evident_is_not_guessed(name: str, text: str) -> No
     found = look(text, name)
     assert found.after == text
     assert [item.why for item in found.findings] == ["a path without its bucket"]
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("a.py", f's3.get_object(Bucket="other", Key="data/raw/x,y.png")  # {B}'),
+        ("a.yaml", f"jobs:\n  - bucket: {B}\n  - bucket: other\n    prefix: data/raw/\n"),
+        ("a.toml", f'[a]\nbucket = "{B}"\n[b]\nbucket = "other"\nprefix = "data/raw/"\n'),
+        ("a.json", f'[{{"bucket": "{B}"}}, {{"bucket": "other", "key": "data/raw/x,y.png"}}]'),
+    ],
+)
+def test_the_same_path_in_another_bucket_is_no_old_path(name: str, text: str) -> None:
+    assert look(text, name) == Examined((), text)
 
 
 def test_another_bucket_takes_the_place_of_the_old_one_where_it_stands() -> None:
