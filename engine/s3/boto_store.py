@@ -35,11 +35,13 @@ from engine.s3.answers import (
     listed_checksum,
     moment,
     property_arguments,
+    region_of,
     tag_text,
 )
 from engine.s3.boto_errors import no_etag, translate
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import check_count
+from engine.s3.messages import body_checksum
 from engine.s3.parsing import upload_key
 from engine.s3.request_xml import check_batch
 from engine.s3.session import Session
@@ -183,8 +185,9 @@ class BotoStore:
     async def put_object(self, request: PutObject) -> CopyResult:
         arguments = _named(request.ref) | {"Body": request.body} | property_arguments(request.properties)
         arguments |= condition_arguments(request.target_condition)
-        if request.checksum_algorithm:
+        if request.checksum_algorithm:  # botocore computes CRC64NVME with an optional package alone
             arguments["ChecksumAlgorithm"] = request.checksum_algorithm
+            arguments[checksum_field(request.checksum_algorithm)] = body_checksum(request)
         answer = await self._call("PutObject", "put_object", str(request.ref), **arguments)
         return _result("PutObject", request.ref, answer, answer)
 
@@ -367,9 +370,11 @@ class BotoStore:
         try:
             head = await self._call("HeadBucket", "head_bucket", ref, Bucket=request)
         except ObjectError as error:
-            if lacks_reason(error):  # a listing is refused in words, and is what every command needs
-                await self._call("ListObjectsV2", "list_objects_v2", ref, Bucket=request, MaxKeys=1)
-            raise
+            if not lacks_reason(error):
+                raise
+            # HEAD needs s3:ListBucket on the whole bucket. This needs less, is refused in words, and has the clock.
+            head = await self._call("GetBucketLocation", "get_bucket_location", ref, Bucket=request)
+            head["BucketRegion"] = region_of(str(head.get("LocationConstraint") or ""))
         headers = headers_of(head)
         versioning: str | None = None
         lifecycle: tuple[LifecycleRule, ...] | None = None

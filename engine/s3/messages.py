@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from engine import crc
 from engine.errors import Rejected
 from engine.model import ABSENT, Encryption, ObjectLock, ObjectRef, Properties, UploadRef
 from engine.s3.acl import acl_headers
@@ -87,10 +88,12 @@ PUT_TAGS = Operation("PutObjectTagging", "PUT", harmless=True)
 DELETE = Operation("DeleteObject", "DELETE")
 DELETE_MANY = Operation("DeleteObjects", "POST")
 HEAD_BUCKET = Operation("HeadBucket", "HEAD", harmless=True, bodiless=True)
+GET_LOCATION = Operation("GetBucketLocation", "GET", harmless=True)
 GET_VERSIONING = Operation("GetBucketVersioning", "GET", harmless=True)
 GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", harmless=True)
 GET_ACL = Operation("GetBucketAcl", "GET", harmless=True)
 
+_SETTINGS = {GET_LOCATION: "location", GET_VERSIONING: "versioning", GET_LIFECYCLE: "lifecycle", GET_ACL: "acl"}
 _IS_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch  # RFC 9110, 5.6.2: token
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _COPY_PLAIN = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-storage-class")
@@ -179,13 +182,27 @@ def get_range(request: GetRange) -> Call:
     return _call(GET, request.ref, "", headers)._replace(limit_bytes=max(limit, 1 << 20))
 
 
-def put_object(request: PutObject, checksum: str = "") -> Call:
-    """`checksum` is the body's, base64, by the request's algorithm."""
+def put_object(request: PutObject) -> Call:
     headers = _property_headers("PutObject", request.ref, request.properties) | _condition(request.target_condition)
     if request.checksum_algorithm:
         headers["x-amz-sdk-checksum-algorithm"] = request.checksum_algorithm
-        headers[f"x-amz-checksum-{request.checksum_algorithm.lower()}"] = checksum
+        headers[f"x-amz-checksum-{request.checksum_algorithm.lower()}"] = body_checksum(request)
     return _with_body(_call(PUT, request.ref, "", headers), request.body)
+
+
+def body_checksum(request: PutObject) -> str:
+    """The body's checksum, base64. Raises `Rejected` for an algorithm that cannot be computed here."""
+    algorithm = request.checksum_algorithm
+    if algorithm in crc.PARAMETERS:
+        return crc.to_base64(algorithm, crc.crc(algorithm, request.body))
+    if algorithm in ("SHA1", "SHA256"):
+        return base64.b64encode(hashlib.new(algorithm, request.body, usedforsecurity=False).digest()).decode()
+    raise Rejected(
+        f"the checksum {algorithm} cannot be computed here",
+        operation=PUT.name,
+        ref=str(request.ref),
+        code="UnknownChecksum",
+    )
 
 
 # --- uploads ----------------------------------------------------------------------------------------------
@@ -271,8 +288,7 @@ def delete_objects(request: DeleteObjects) -> Call:
 
 def of_bucket(operation: Operation, bucket: str) -> Call:
     """HeadBucket, or the reading of one of a bucket's settings."""
-    query = {GET_VERSIONING: "versioning", GET_LIFECYCLE: "lifecycle", GET_ACL: "acl"}.get(operation, "")
-    return _call(operation, ObjectRef(bucket, ""), query, {})
+    return _call(operation, ObjectRef(bucket, ""), _SETTINGS.get(operation, ""), {})
 
 
 # --- their parts ------------------------------------------------------------------------------------------

@@ -85,6 +85,11 @@ class Places:
             self._renewing = self._loop.create_task(self._renew())
         return self._places.get(bucket)
 
+    def region(self, bucket: str) -> str:
+        """The region that a bucket's requests are signed for; empty before the first."""
+        place = self._places.get(bucket)
+        return place.region if place is not None else ""
+
     async def find(self, bucket: str) -> Place:
         """A bucket's place. Raises `BadCredentials`, `UsageError` (proxy, certificates) and what finding the bucket's
         region raises."""

@@ -22,11 +22,6 @@ NO_SIGNATURES = "it does not check signatures"
 IGNORED = "the condition is ignored"
 
 DEPARTURES: dict[str, dict[str, Departure]] = {
-    "boto": {
-        "CRC64NVME can be sent": Departure(
-            "Rejected", "botocore computes it with awscrt alone, which we do not ask for"
-        ),
-    },
     "sandbox": {
         "tags with & < > are refused": Departure("done", "any character is taken"),
         "an ACL can be put": Departure("Rejected", "its buckets take no ACLs, as new ones on AWS"),
