@@ -7,7 +7,8 @@ are raised. An unknown outcome is settled by looking at the target.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from engine.errors import (
     Ambiguous,
@@ -79,14 +80,27 @@ class Copier:
             method = method_for(task.source)
             if task.upload is not None or method in (Method.OWN_PARTS, Method.FAST_PARTS):
                 return await self._uploader.upload(task, method)
+            if method is Method.COPY and task.route.plain_properties:
+                return await self._copy_plain(task)
             return await self._copy_whole(task, method)
         except Archived as error:
             return Outcome(task.key, State.ARCHIVED, code=error.code, message=error.message)
         except (ObjectError, AttemptError) as error:
             return failed(task, error)  # an attempt that the retry layer has given up; an upload is kept
 
+    def _copy_plain(self, task: CopyTask) -> Coroutine[Any, Any, Outcome]:
+        """What nearly every object is: one CopyObject with nothing to find out first."""
+        request = CopyObject(
+            task.source_ref,
+            task.target_ref,
+            task.source.etag or None,
+            self._guard.condition(task.target_condition),
+            task.route.storage_class_for(task.source),
+        )
+        return self._send(task, Method.COPY, request, (), 1)
+
     async def _copy_whole(self, task: CopyTask, method: Method) -> Outcome:
-        """One CopyObject, sent again only after a look at the target."""
+        """One CopyObject, after what it takes to know its checksums and properties."""
         checksums: Sequence[Checksum] = ()
         requests = 1
         if method is Method.COPY_CHECKED:
@@ -109,6 +123,12 @@ class Copier:
             told.tags,
             told.keep_headers,
         )
+        return await self._send(task, method, request, checksums, requests)
+
+    async def _send(
+        self, task: CopyTask, method: Method, request: CopyObject, checksums: Sequence[Checksum], requests: int
+    ) -> Outcome:
+        """One CopyObject, sent again only after a look at the target."""
         for attempt in range(ATTEMPTS):
             try:
                 result = await self._store.copy_object(request)
@@ -141,6 +161,16 @@ class Copier:
                     if head is not None and head.etag != task.source.etag:
                         return drifted(task, head.etag)
                 raise
+            if (
+                method is Method.COPY
+                and result.etag == task.source.etag
+                and result.encryption in MD5_ENCRYPTIONS
+                and "-" not in result.etag
+            ):
+                # What nearly every object meets, without a call.
+                checksum = str(result.checksums[0]) if result.checksums else ""
+                count = requests + 2 * attempt
+                return Outcome(task.key, State.COPIED, result.etag, checksum, Proof.DIGEST, "etag", "copy", count)
             return await self._judge(task, method, result, checksums, requests + 2 * attempt)
         return conflicting(task, "", "the target came and went while it was being copied", requests=requests)
 
@@ -149,15 +179,6 @@ class Copier:
     ) -> Outcome:
         """The copy succeeded: what does the answer prove?"""
         source = task.source
-        if (
-            method is Method.COPY
-            and result.etag == source.etag
-            and result.encryption in MD5_ENCRYPTIONS
-            and "-" not in source.etag
-        ):
-            # What nearly every object meets, without a call.
-            checksum = str(result.checksums[0]) if result.checksums else ""
-            return Outcome(task.key, State.COPIED, result.etag, checksum, Proof.DIGEST, "etag", method.value, requests)
         agreement, evidence = evidence_of_copy(
             source_etag=source.etag,
             target_etag=result.etag,

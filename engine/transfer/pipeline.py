@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 import anyio
@@ -302,7 +303,7 @@ def _refuse_unmappable(route: Route, rows: list[Joined]) -> None:
     """A target key that S3 could not hold stops the run loudly, before anything of its page is decided."""
     if route.maps_any_key:
         return
-    longest = max((len(row.key) for row in rows), default=0)
+    longest = max(map(len, map(itemgetter(0), rows)), default=0)
     if len(route.target.key) + longest <= MAX_KEY_BYTES // 4:  # a character is four bytes at most
         return
     problems = [
