@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from engine.cli.main import cli
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint
@@ -78,9 +80,8 @@ class Project:
 
 
 @pytest.fixture
-def project(server: Sandbox, terminal: Terminal, request: pytest.FixtureRequest) -> Iterator[Project]:
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:50].strip("-")
-    project = Project(server, terminal, name)
+def project(server: Sandbox, terminal: Terminal) -> Iterator[Project]:
+    project = Project(server, terminal, f"b-{uuid.uuid4().hex[:16]}")
     yield project
     server.control("advance_clock", {"seconds": -project.passed_s})
 
@@ -120,6 +121,27 @@ def test_nothing_goes_before_the_name_is_given(project: Project, given: list[str
     ended = project.call("cleanup", "--delete", *given)
     assert (ended.code, project.count("old/")) == (2, 25)
     assert_said_well(ended, "cleanup") if not given else None
+
+
+@pytest.mark.parametrize(("verb", "typed", "code"), [
+    ("cleanup", "moving", 0), ("cleanup", "movin", 2), ("cleanup", "", 2),
+    ("revert", "moving", 0), ("revert", "no", 2),
+    ("delete", "LOCATION", 0), ("delete", "yes", 2),
+])  # fmt: skip
+def test_on_a_terminal_the_name_is_typed_after_everything_was_shown(
+    project: Project, monkeypatch: pytest.MonkeyPatch, verb: str, typed: str, code: int
+) -> None:
+    project.write_plan(hold="0s")
+    project.migrate()
+    here = f"s3://{project.bucket}/old/"
+    monkeypatch.setattr(f"engine.cli.{verb}.is_asked", lambda invocation, confirm: confirm is None)
+    words = [verb, here] if verb == "delete" else [verb, str(project.plan), "--delete"]
+    ended = CliRunner().invoke(cli, words, input=f"{here if typed == 'LOCATION' else typed}\n")
+    assert ended.exit_code == code, ended.output
+    gone = "new/" if verb == "revert" else "old/"
+    assert project.count(gone) == (0 if code == 0 else 25)
+    shown = {"cleanup": "the gate is open for 25 sources", "revert": "25 copies of this ledger", "delete": "25 objects"}
+    assert ended.output.index(shown[verb]) < ended.output.index("type ")
 
 
 def test_a_late_arrival_and_a_changed_source_are_refused_until_run_and_verified(project: Project) -> None:
