@@ -1,0 +1,56 @@
+"""What the ledger answers about a key or a folder, held against a plain look at all of its rows."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.finish import holdings
+from engine.finish.holdings import THERE, Holdings, just_before
+from engine.finish.references import Holding
+from engine.ledger import Binding, Ledger, RouteBinding
+from engine.plan.lifecycle import State
+from engine.plan.record import Decision
+
+KEYS = st.text(st.sampled_from("ab/.\u00e9\ue000\ud7ff\U0001f600"), max_size=5)
+ROWS = st.dictionaries(KEYS, st.sampled_from([State.COPIED, State.COPIED, State.PLANNED, State.CONFLICT]), max_size=12)
+BINDING = Binding("p", "e", (RouteBinding("r", "s3://a/", "s3://b/", ""),))
+
+
+def expected(rows: dict[str, State], key: str) -> Holding:
+    under = [state in THERE for name, state in rows.items() if name.startswith(key)]
+    return Holding(rows[key] in THERE if key in rows else None, all(under) if under else None)
+
+
+async def ask(rows: dict[str, State], keys: list[str]) -> list[Holding]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with await Ledger.open(Path(folder) / "p.ledger", BINDING, now_ms=lambda: 1) as ledger:
+            decisions = [
+                Decision(key, 1, "e", "", "STANDARD", "", state, target_etag="e", found=state is State.COPIED)
+                for key, state in sorted(rows.items())
+            ]
+            await ledger.decide("r", decisions)
+            return await Holdings(ledger).answering(lambda lookup: [lookup("r", key) for key in keys])
+
+
+@given(ROWS, st.lists(KEYS, min_size=1, max_size=6), st.integers(1, 4))
+@settings(max_examples=25, deadline=None)
+async def test_it_is_what_all_rows_say(rows: dict[str, State], keys: list[str], rows_a_read: int) -> None:
+    before = holdings.ROWS_A_READ
+    holdings.ROWS_A_READ = rows_a_read
+    try:
+        asked = [*keys, *rows]
+        assert await ask(rows, asked) == [expected(rows, key) for key in asked]
+    finally:
+        holdings.ROWS_A_READ = before
+
+
+@given(KEYS, KEYS)
+def test_nothing_that_may_be_asked_for_stands_between(key: str, other: str) -> None:
+    before = just_before(key)
+    if before is not None:
+        assert before.encode() < key.encode()
+        assert not before.encode() < other.encode() < key.encode()
