@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from engine.errors import AccessDenied, Ambiguous, Unreachable
+from engine.finish.cleanup import Cleanup
 from engine.finish.deleting import Condition, Deleter, Fate, Item, fits_xml
+from engine.model import Proof
 from engine.plan.lifecycle import State
+from engine.store import DeleteFailure, DeleteObjects, DeleteReport
 from tests.fake_store import FakeStore
 from tests.unit.finish.scene import DAY_S, no_sleep, scene
 
@@ -191,9 +195,6 @@ async def test_accepted_markers_do_not_stop_it(tmp_path: Path) -> None:
 async def test_asked_to_stop_it_ends_between_batches_and_goes_on_later(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=9_000) as s:
         await s.migrate()
-        from engine.finish.cleanup import Cleanup
-        from engine.model import Proof
-
         cleanup = Cleanup(s.store, s.ledger, s.deleter(), s.heard.append, minimum=Proof.DIGEST, markers_accepted=False)
         s.store.before = lambda operation, request: cleanup.stop() if operation == "DeleteObjects" else None
         report = await cleanup.go(s.plan.routes)
@@ -235,6 +236,45 @@ async def test_a_key_that_s3_never_settles_is_left_after_some_passes() -> None:
         ends = await Deleter(store, Condition.BATCH, sleep=no_sleep).delete("b", [Item("a", etag)])
     assert ends["a"].fate is Fate.LEFT
     assert store.keys("s3://b/") == ["a"]
+
+
+async def test_throttling_inside_the_answer_is_waited_for_and_fewer_batches_are_sent_at_once() -> None:
+    store = FakeStore()
+    items = [Item(key, store.put(f"s3://b/{key}")) for key in (f"{number:04}" for number in range(120))]
+    delete_objects, waits = store.delete_objects, []
+    running = refused = 0
+    most: list[int] = []
+
+    async def throttling(request: DeleteObjects) -> DeleteReport:
+        nonlocal running, refused
+        running += 1
+        most.append(running)
+        try:
+            await anyio.lowlevel.checkpoint()
+            if refused == 5:
+                return await delete_objects(request)
+            refused += 1
+            report = await delete_objects(DeleteObjects(request.bucket, request.keys[::2]))
+            slow = [DeleteFailure(key, "SlowDown", "Reduce your request rate") for key, _ in request.keys[1::2]]
+            return report._replace(failed=tuple(slow))
+        finally:
+            running -= 1
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    store.delete_objects = throttling  # type: ignore[method-assign]
+    deleter = Deleter(store, Condition.BATCH, sleep=wait)
+
+    async def delete(batch: list[Item]) -> None:
+        assert {end.fate for end in (await deleter.delete("b", batch)).values()} == {Fate.GONE}
+
+    async with anyio.create_task_group() as group:
+        for at in range(0, 120, 20):
+            group.start_soon(delete, items[at : at + 20])
+    assert store.keys("s3://b/") == []
+    assert len(waits) == 5
+    assert max(most) > 1 and most[-1] == 1
 
 
 async def test_targets_far_apart_cost_heads_and_not_a_listing_of_everything(tmp_path: Path) -> None:
