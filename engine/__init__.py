@@ -3,6 +3,7 @@
 plan = engine.Plan.load("plan.toml")
 result = await engine.migrate(plan)
 report = await engine.verify(plan)
+gate = await engine.cleanup(plan)
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.api.assembly import Options as Options
+    from engine.api.finishing import CleanupResult as CleanupResult
+    from engine.api.finishing import Consent as Consent
+    from engine.api.finishing import cleanup as cleanup
     from engine.api.opening import StopSignal as StopSignal
+    from engine.api.reverting import revert as revert
     from engine.api.running import MigrationResult as MigrationResult
     from engine.api.running import migrate as migrate
     from engine.api.verifying import verify as verify
@@ -20,16 +25,32 @@ if TYPE_CHECKING:
     from engine.plan.document import Plan as Plan
 
 _HOMES = {
+    "CleanupResult": "engine.api.finishing",
+    "Consent": "engine.api.finishing",
     "EngineError": "engine.errors",
     "MigrationResult": "engine.api.running",
     "Options": "engine.api.assembly",
     "Plan": "engine.plan.document",
     "StopSignal": "engine.api.opening",
+    "cleanup": "engine.api.finishing",
     "migrate": "engine.api.running",
+    "revert": "engine.api.reverting",
     "verify": "engine.api.verifying",
 }
 
-__all__ = ["EngineError", "MigrationResult", "Options", "Plan", "StopSignal", "migrate", "verify"]
+__all__ = [
+    "CleanupResult",
+    "Consent",
+    "EngineError",
+    "MigrationResult",
+    "Options",
+    "Plan",
+    "StopSignal",
+    "cleanup",
+    "migrate",
+    "revert",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
