@@ -35,6 +35,7 @@ from engine.store import (
     ListUploads,
     PutObject,
 )
+from engine.transfer.retrying import RetryingStore, RetryPolicy
 from tests.unit.s3.conftest import OpenStore
 from tests.unit.s3.fakes import COPIED, EMPTY_PAGE, ETAG, Exchange, chunked, http, serving, until
 
@@ -388,6 +389,22 @@ async def test_refreshed_credentials_are_used_from_then_on(open_store: OpenStore
         await store.refresh()
         await store.list_page(LIST)
         assert (session.refreshed, [access_key(exchange) for exchange in server.seen]) == (1, ["FIRST", "REFRESHED"])
+
+
+async def test_an_expired_token_is_replaced_once_for_all_who_used_it(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        if access_key(exchange) == "FIRST":
+            await exchange.answer(http(error_xml("ExpiredToken"), status="400 Bad Request"))
+        else:
+            await exchange.answer(http(COPIED))
+
+    async with serving(script) as server:
+        session = Changing(server.url())
+        wire = await open_store(server.url(), session=session)
+        store = RetryingStore(wire, RetryPolicy(), refresh=wire.refresh)
+        results = await asyncio.gather(*[store.copy_object(COPY) for _ in range(10)])
+        assert {result.etag for result in results} == {ETAG}
+        assert session.refreshed == 1
 
 
 async def test_settings_go_with_every_request_and_are_signed(open_store: OpenStore) -> None:
