@@ -139,7 +139,7 @@ class Control:
     # --- what there is ---
 
     def dump(self, arguments: Arguments) -> Any:
-        """Keys with ETag and size under a prefix, in order."""
+        """Keys with ETag and size under a prefix, in order; with `contents` also the MD5 of what they really hold."""
         objects = self._front.account.buckets[arguments["bucket"]].objects
         prefix = arguments.get("prefix", "")
         found = []
@@ -148,7 +148,10 @@ class Control:
                 break
             stored = objects.get(key)
             if stored is not None:
-                found.append([key, stored.etag, stored.size])
+                line: list[Any] = [key, stored.etag, stored.size]
+                if arguments.get("contents") and stored.content is not None:
+                    line.append(bodies.md5_of(stored.content))
+                found.append(line)
         return {"objects": found}
 
     def count(self, arguments: Arguments) -> Any:
@@ -181,8 +184,10 @@ class Control:
         }
 
     def writes(self, arguments: Arguments) -> Any:
-        """Keys written more than once (the setting count_writes)."""
-        return {"repeated": self._front.statistics.repeated_writes()}
+        """Keys written more than once (the setting count_writes); of one bucket where one is named."""
+        begins = f"{arguments['bucket']}/" if "bucket" in arguments else ""
+        repeated = self._front.statistics.repeated_writes()
+        return {"repeated": {name: count for name, count in repeated.items() if name.startswith(begins)}}
 
     def fault_log(self, arguments: Arguments) -> Any:
         return {"log": self._front.schedule.log}

@@ -1,0 +1,142 @@
+"""The reference migration's shape, reduced, in a bucket of its own: what every fault and every kill is tried on.
+
+216 of its images, its reference database and its 5.6 GB model as they are, two objects cut by another tool, and keys
+that break things. Made by the sandbox's own hand, not the engine's.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import uuid
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.api.assembly import Options, StoreKind
+from engine.plan.document import Plan
+from engine.sandbox.launch import Sandbox
+
+PREFIX = "project/pokemon-card-recognition/"
+SCALE = 0.004
+SPECIAL_KEYS = (
+    "a b+c%20d",
+    "100%",
+    "x?versionId=null",
+    "a//b/../c",
+    "/lead",
+    "🃏/ピカチュウ.png",
+    "line\nbreak",
+    "control\x01\x1f",
+    "<Key>&amp;</Key>",
+    "=HYPERLINK(1)",
+    "é" * 480,
+    "",
+)
+
+ROUTES = {
+    "calibration": ("data/calibration/", "models/efficientnet-hailo/calibration/"),
+    "raw": ("data/raw/", "data/raw/"),
+    "processed": ("data/processed/", "data/processed/"),
+    "reference": ("data/reference/", "data/reference/"),
+    "teacher": ("training-output/dinov3-teacher/model.tar.gz", "models/dinov3-teacher/v1.0/model.tar.gz"),
+    "odd": ("odd/", "odd/"),
+}
+
+
+class Stored(NamedTuple):
+    """One object as the sandbox holds it. `content` is the MD5 of its bytes, whatever its ETag says."""
+
+    etag: str
+    size: int
+    content: str
+
+
+Held = dict[str, Stored]
+
+
+@dataclass
+class Scene:
+    """One bucket, its plan and its ledger. `before` is what the bucket held at first."""
+
+    sandbox: Sandbox
+    folder: Path
+    scale: float = SCALE
+    legacy: bool = False
+    bucket: str = field(default_factory=lambda: f"cards-{uuid.uuid4().hex[:10]}")
+
+    def __post_init__(self) -> None:
+        self.sandbox.control("reference", {"bucket": self.bucket, "scale": self.scale, "legacy_checksums": self.legacy})
+        self.sandbox.control("bucket", {"name": self.bucket, "legacy_checksums": self.legacy})
+        for number, key in enumerate(SPECIAL_KEYS):
+            self.sandbox.control("put", {"bucket": self.bucket, "key": f"odd/{key}", "text": f"odd {number}"})
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.plan_path = self.folder / "moving.toml"
+        lines = ['name = "moving"', f'bucket = "{self.bucket}"', f'prefix = "{PREFIX}"', ""]
+        for name, (source, target) in ROUTES.items():
+            lines += ["[[routes]]", f'name = "{name}"', f'from = "/{source}"', f'to = "{target}"', ""]
+        lines += ["[cleanup]", 'hold = "0s"', 'proof = "size"', ""]
+        self.plan_path.write_text("\n".join(lines))
+        self.ledger = self.folder / "moving.ledger"
+        self.before = self.held()
+        self.wanted = self.mapped(self.before)
+
+    @property
+    def plan(self) -> Plan:
+        return Plan.load(self.plan_path)
+
+    def options(self, *, store: StoreKind = "wire", **more: Any) -> Options:
+        return Options(endpoint_url=self.sandbox.url, region=self.sandbox.region, store=store, **more)
+
+    def env(self) -> dict[str, str]:
+        """The environment for a command of its own: this endpoint, and nothing of the machine's."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return inherited | credentials(self.sandbox)
+
+    def held(self) -> Held:
+        """Everything in the bucket now."""
+        found = self.sandbox.control("dump", {"bucket": self.bucket, "contents": True})["objects"]
+        return {key: Stored(*rest) for key, *rest in found}
+
+    def mapped(self, held: Held) -> dict[str, str]:
+        """Target key of each source key, by the routes' own rule written down a second time."""
+        found = {}
+        for source, target in ROUTES.values():
+            for key in held:
+                if key == source or (source.endswith("/") and key.startswith(source)):
+                    found[key] = PREFIX + target + key[len(source) :]
+        return found
+
+    def uploads(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.sandbox.control("uploads", {"bucket": self.bucket})["uploads"]
+        return found
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The ledger's rows by source key, read past the engine."""
+        with closing(sqlite3.connect(self.ledger)) as connection:
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute(
+                "SELECT routes.name AS route_name, objects.* FROM objects JOIN routes ON routes.id = objects.route"
+            ).fetchall()
+        return {ROUTES[row["route_name"]][0] + row["key"]: dict(row) for row in rows}
+
+    def calm(self) -> None:
+        """Faults off."""
+        self.sandbox.control("settings", {"faults": []})
+
+    def repeated_writes(self) -> dict[str, int]:
+        found = self.sandbox.control("writes", {"bucket": self.bucket})["repeated"]
+        return {name.removeprefix(f"{self.bucket}/"): count for name, count in found.items()}
+
+
+def credentials(sandbox: Sandbox) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL_S3": sandbox.url,
+        "AWS_ACCESS_KEY_ID": sandbox.access_key,
+        "AWS_SECRET_ACCESS_KEY": sandbox.secret_key,
+        "AWS_REGION": sandbox.region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
