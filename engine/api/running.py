@@ -12,12 +12,13 @@ from engine.api.assembly import OpenStore, Options, now_ms
 from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, open_plan
 from engine.events import Notice, RunStarted
 from engine.ledger import Acceptance, Ledger, Snapshot
+from engine.model import ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.record import Tally
 from engine.transfer.copying import Copier
 from engine.transfer.guard import TargetGuard
-from engine.transfer.honours import Honours, try_out
+from engine.transfer.honours import Honours, probe_at, remove_probe, try_out
 from engine.transfer.key_lists import refuse_missing
 from engine.transfer.orphans import Orphans
 from engine.transfer.pipeline import QUEUE_BOUND, Counters, Run
@@ -25,6 +26,9 @@ from engine.transfer.survey import RouteSurvey, survey
 from engine.transfer.task import CopyTask
 from engine.transfer.uploading import Uploader
 from engine.transfer.work import WorkQueue
+
+PROBE = "probe"
+"""The ledger's note of an object of our own that may be there still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened) as ledger:
             options.listener(RunStarted("run", plan.name, str(path), opened.endpoint, not ledger.fresh))
+            await _remove_leftover_probe(opened, ledger)
             honours = await known_honours(options, opened, ledger) or await find_honours(plan, opened, ledger)
             for sentence in honours.sentences():
                 options.listener(Notice("NotHonoured", sentence))
@@ -126,9 +131,19 @@ async def known_honours(options: Options, opened: OpenStore, ledger: Ledger) -> 
 
 async def find_honours(plan: Plan, opened: OpenStore, ledger: Ledger) -> Honours:
     """Try what the server honours, on an object of our own under the first target, and note it."""
-    honours = await try_out(opened.store, plan.routes[0].target)
+    where = plan.routes[0].target
+    probe = probe_at(where)
+    await ledger.set_note(PROBE, list(probe))  # before it is made, so that the next run finds what a crash leaves
+    honours = await try_out(opened.store, where, probe)
     await ledger.set_note("honours", honours.as_note())
+    await _remove_leftover_probe(opened, ledger)
     return honours
+
+
+async def _remove_leftover_probe(opened: OpenStore, ledger: Ledger) -> None:
+    left = await ledger.note(PROBE)
+    if left and await remove_probe(opened.store, ObjectRef(*left)):
+        await ledger.set_note(PROBE, None)
 
 
 def _assemble_run(plan: Plan, options: Options, opened: OpenStore, ledger: Ledger, honours: Honours) -> Run:

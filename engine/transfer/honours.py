@@ -18,6 +18,9 @@ from engine.store import CopyObject, DeleteObject, DeleteObjects, HeadObject, Ob
 WRONG_ETAG = "0" * 32
 NAME = ".cartage-probe-"
 
+REMOVALS = 5
+"""How often the removal of an object of our own is tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class Honours:
@@ -65,13 +68,19 @@ class Honours:
         return lines
 
 
-async def try_out(store: ObjectStore, where: Location) -> Honours:
-    """Try each condition on an object of our own under `where`, and remove it. Writes up to three small objects.
+def probe_at(where: Location) -> ObjectRef:
+    """A new name for an object of our own under `where`."""
+    folder = where.key if where.is_prefix else where.key.rpartition("/")[0] + "/"
+    return ObjectRef(where.bucket, folder.lstrip("/") + NAME + secrets.token_hex(8))
+
+
+async def try_out(store: ObjectStore, where: Location, probe: ObjectRef | None = None) -> Honours:
+    """Try each condition on an object of our own under `where`, and remove it. Writes up to three small objects;
+    whoever wants to find them after a crash chooses the name of the first (`probe_at`, `remove_probe`).
 
     Raises errors of scope `run`; what may not be tried (AccessDenied) is None."""
-    folder = where.key if where.is_prefix else where.key.rpartition("/")[0] + "/"
-    name = folder.lstrip("/") + NAME + secrets.token_hex(8)
-    one, two = ObjectRef(where.bucket, name), ObjectRef(where.bucket, name + "-copy")
+    one = probe or probe_at(where)
+    two = _beside(one)
     try:
         etag = (await store.put_object(PutObject(one, b"cartage"))).etag
     except ObjectError:
@@ -86,8 +95,7 @@ async def try_out(store: ObjectStore, where: Location) -> Honours:
     except ObjectError:
         return Honours()
     finally:
-        for ref in (one, two):
-            await _remove(store, ref)
+        await remove_probe(store, one)
 
 
 async def _refused(attempt: Callable[[], Awaitable[object]]) -> bool | None:
@@ -131,8 +139,24 @@ async def _batch_refused(store: ObjectStore, ref: ObjectRef) -> bool | None:
     return True
 
 
-async def _remove(store: ObjectStore, ref: ObjectRef) -> None:
-    try:
-        await store.delete_object(DeleteObject(ref))
-    except EngineError:
-        return  # seven bytes under a name that says whose they are
+def _beside(probe: ObjectRef) -> ObjectRef:
+    return ObjectRef(probe.bucket, probe.key + "-copy")
+
+
+async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
+    """Remove what `try_out` made; whether S3 has confirmed it. No one else's object bears these names."""
+    return all([await _remove(store, ref) for ref in (probe, _beside(probe))])
+
+
+async def _remove(store: ObjectStore, ref: ObjectRef) -> bool:
+    for _ in range(REMOVALS):
+        try:
+            await store.delete_object(DeleteObject(ref))
+            return True
+        except NotFound:
+            return True
+        except (ObjectError, AttemptError):
+            continue
+        except EngineError:
+            return False
+    return False  # seven bytes under a name that says whose they are

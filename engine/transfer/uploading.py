@@ -162,7 +162,7 @@ class Uploader:
             else:
                 outcome = result
         except Again:
-            await self._abort(task.route.name, task.key, ref)
+            await self._abort(task.route.name, task.key, ref, must=True)
             raise
         except PreconditionFailed as error:
             # On a part: the source changed. (Complete settles its own 412.)
@@ -179,7 +179,9 @@ class Uploader:
         except ObjectError:
             await self._abort(task.route.name, task.key, ref)
             raise
-        if outcome.state is State.COPIED and not isinstance(result, Looked):
+        if outcome.state is State.COPIED and isinstance(result, Looked):
+            await self._abort(task.route.name, task.key, ref, how="completed")
+        elif outcome.state is State.COPIED:
             await self._journal.finish_upload(task.route.name, task.key, "completed")
         else:
             await self._abort(task.route.name, task.key, ref)
@@ -255,7 +257,7 @@ class Uploader:
         ref = UploadRef(task.target_ref, upload.upload_id)
         same_source = upload.source_etag == task.source.etag and upload.source_size == task.source.size
         if not same_source or upload.checksum_algorithm != algorithm:
-            await self._abort(task.route.name, task.key, ref)
+            await self._abort(task.route.name, task.key, ref, must=True)
             return None
         try:
             parts = await self._store.list_parts(ref)
@@ -386,20 +388,37 @@ class Uploader:
             await self._orphans.look_for(target, upload)
             await self._journal.finish_upload(upload.route, upload.key, "aborted")
 
-    async def _abort(self, route: str, key: str, ref: UploadRef) -> None:
-        """Abort, shielded from cancellation: an upload nobody knows of is billed for ever."""
+    async def _abort(self, route: str, key: str, ref: UploadRef, *, how: str = "aborted", must: bool = False) -> None:
+        """Abort, shielded from cancellation: an upload nobody knows of is billed for ever. One that cannot be aborted
+        stays in the ledger for the next run; `must` raises then, so that no other takes its place there. `how` is what
+        the ledger says of its end."""
+        problem: EngineError | None = _too_slow(ref)
         with anyio.CancelScope(shield=True), anyio.move_on_after(ABORT_GRACE_S):
             try:
                 await self._store.abort_upload(ref)
+                problem = None
             except NotFound:
-                pass  # completed or aborted already
+                problem = None  # completed or aborted already
             except EngineError as error:
-                self._orphans.report(ref.target, ref.upload_id, str(error))
-                return  # stays in the ledger as open: the next run tries again
-            await self._journal.finish_upload(route, key, "aborted")
+                problem = error
+            if problem is None:
+                await self._journal.finish_upload(route, key, how)
+        if problem is not None:
+            self._orphans.report(ref.target, ref.upload_id, str(problem))
+            if must:
+                raise problem
 
     async def _head(self, task: CopyTask) -> ObjectHead | None:
         try:
             return await self._store.head_object(HeadObject(task.source_ref, checksums=True))
         except NotFound:
             return None
+
+
+def _too_slow(ref: UploadRef) -> Ambiguous:
+    return Ambiguous(
+        f"it was not aborted within {ABORT_GRACE_S:.0f} s",
+        operation="AbortMultipartUpload",
+        ref=str(ref.target),
+        code="AbortTooSlow",
+    )
