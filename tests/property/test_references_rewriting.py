@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.finish.filetext import Edit, View, edited, read_text
+from engine.finish.local_files import replace_file, restore_file
 from engine.finish.references import Holding, Moves, examine
+from engine.finish.replacing import Restored, mark_of
 from engine.model import Location
 from engine.plan.route import Route
 
@@ -167,3 +171,21 @@ def test_a_view_of_json_shows_what_strings_mean(value: object, plain: bool) -> N
             start = view.text.index(text)
             edit = view.raw_edit(Edit(start, start + len(text), 'new "/'))
             assert edited(raw, [edit]) != raw or text == 'new "/'
+
+
+@given(TEXTS, NAMES, st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
+@settings(max_examples=60, deadline=None)
+def test_what_was_written_can_be_taken_back_to_the_byte(text: str, name: str, codec: str) -> None:
+    before = text.encode(codec)
+    file = read_text(before)
+    if file is None:
+        return
+    after = file.encode(examine(name, file, MOVES, all_there).after)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(before)
+        replace_file(path, name, before=before, after=after)
+        assert path.read_bytes() == after
+        restored = restore_file(path, name, mark=mark_of(after), before=before)
+        assert restored is (Restored.BACK if after != before else Restored.ALREADY)
+        assert path.read_bytes() == before
