@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from engine.api import running
 from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
 from engine.plan.document import Plan
+from engine.plan.permissions import COMMANDS, policy
 from engine.report.plan import plan_text, plan_values
 
 
@@ -26,12 +28,23 @@ from engine.report.plan import plan_text, plan_values
     is_flag=True,
     help="Also try which of S3's conditions the server honours, on a small object of our own under the first target.",
 )
+@click.option(
+    "--policy",
+    "policy_of",
+    type=click.Choice(COMMANDS),
+    help="Print the smallest IAM policy of a command instead, without asking S3.",
+)
 @shared_flags
-def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool) -> None:
+def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool, policy_of: str | None) -> None:
     """List source and target of every route in FILE and show, per route and in total, what a run would do, what is
     expected against what is found, requests, cost, time floor and the IAM actions needed."""
     plan = Plan.load(file)
     teller = Teller(invocation, "plan")
+    if policy_of is not None:
+        document = policy(plan, policy_of)
+        invocation.say(json.dumps(document, indent=2))
+        teller.summary("plan", DONE, {"policy": document})
+        return
     result = run(invocation, "plan", lambda options, _: running.look(plan, options, probe=probe), teller=teller)
     invocation.say(plan_text(plan, result, max_rps))
     teller.summary("plan", DONE, plan_values(plan, result, max_rps))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from engine.errors import UsageError
 from engine.model import Location
 from engine.plan.document import Plan, Probe
-from engine.plan.route import Keep, Route
+from engine.plan.route import Keep, PropertyRules, Route
 
 COMMANDS = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
 """What a policy can be asked for. "rewrite" includes the manifest, "cleanup" the probes."""
@@ -41,6 +41,12 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
             found += _running(route)
         elif command in ("verify", "cleanup", "revert"):
             found += _on(route.source, "s3:GetObject") + _on(route.target, "s3:GetObject")
+        if command == "verify":  # --properties
+            for side in (route.source, route.target):
+                found += _on(side, *_reading_properties(route.properties))
+        if command in ("verify", "cleanup", "revert", "rewrite"):
+            # For the server's clock: HeadBucket would need to list the whole bucket.
+            found += _bucket(route.source, "s3:GetBucketLocation") + _bucket(route.target, "s3:GetBucketLocation")
         if command == "cleanup":
             # A conditional delete needs s3:GetObject as well; it is there already.
             found += _on(route.source, "s3:DeleteObject")
@@ -48,6 +54,7 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
             found += _bucket(route.target, "s3:GetLifecycleConfiguration")
         if command == "revert":
             found += _on(route.target, "s3:DeleteObject", "s3:AbortMultipartUpload")
+            found += _bucket(route.target, "s3:GetBucketVersioning")
     if command in ("cleanup", "rewrite"):
         found += _reading_references(plan)
     if command == "cleanup":
@@ -119,6 +126,13 @@ def _running(route: Route) -> list[Permission]:
     )
 
 
+def _reading_properties(rules: PropertyRules) -> list[str]:
+    """What tells whether the target took what the route says of it; headers and metadata come with s3:GetObject."""
+    names = ["s3:GetObjectTagging"] if rules.tags is not Keep.DROP else []
+    names += ["s3:GetObjectAcl"] if rules.acl is not Keep.DROP else []
+    return names + (["s3:GetObjectRetention", "s3:GetObjectLegalHold"] if rules.lock is not Keep.DROP else [])
+
+
 def _probing(probe: Probe) -> list[Permission]:
     at = getattr(probe, "under", None) or getattr(probe, "at", None)
     if at is None:
@@ -139,8 +153,8 @@ def _rewriting(plan: Plan) -> list[Permission]:
     if plan.manifest is not None:
         places.append(plan.manifest.object)
         found += _on(plan.manifest.object, "s3:GetObject")
-    for location in places:
-        found += _on(location, "s3:PutObject")
+    for location in places:  # with the tags that it had
+        found += _on(location, "s3:PutObject", "s3:GetObjectTagging", "s3:PutObjectTagging")
     return found
 
 

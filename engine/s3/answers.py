@@ -179,3 +179,8 @@ def listed_checksum(item: Mapping[str, Any]) -> str:
 def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
     headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return headers
+
+
+def region_of(location: str) -> str:
+    """The region that GetBucketLocation means: it has two names for older ones (API reference)."""
+    return {"": "us-east-1", "EU": "eu-west-1"}.get(location, location)

@@ -119,7 +119,7 @@ def test_the_sessions_of_a_page_run_and_print_what_it_shows(page: str, tmp_path:
                     if command.startswith(GIVEN):
                         continue
                     ended = run(command, tmp_path, environment)
-                    assert ended.returncode == code, f"{where}: {command}\nended with {ended.returncode}: {ended.stdout}"
+                    assert ended.returncode == code, f"{where}: {command}: {ended.returncode}\n{ended.stdout}"
                     assert "Traceback" not in ended.stdout
                     if SHOWN not in before:
                         assert_shows(expected, ended.stdout, f"{where}: {command}")
@@ -187,8 +187,9 @@ def test_every_verb_is_documented_and_in_the_table_of_exit_codes() -> None:
 
 def test_every_exit_code_is_documented() -> None:
     codes = {value for name, value in vars(common).items() if name.isupper() and isinstance(value, int)}
-    classes = [item for item in vars(engine.errors).values() if isinstance(item, type) and issubclass(item, EngineError)]
-    codes |= {item.exit_code for item in classes}
+    for item in vars(engine.errors).values():
+        if isinstance(item, type) and issubclass(item, EngineError):
+            codes.add(item.exit_code)
     text = (DOCS / "exit-codes.md").read_text(encoding="utf-8").split("## ")[0]
     assert {int(row[0]) for row in table_rows(text)} == codes
 

@@ -1,0 +1,202 @@
+"""docs/iam.md: the policies are those that the program prints, each command works under its own on a server that
+enforces it, and none allows more than the command asks for.
+
+To renew the page's policies: CARTAGE_RENEW=1 pytest tests/docs/test_iam.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.plan.document import Plan
+from engine.plan.permissions import COMMANDS, actions, policy
+from engine.sandbox import SandboxSettings, start_sandbox
+from tests.cli.commands import Terminal
+from tests.docs.pages import DOCS, blocks
+from tests.docs.policing import Need, Police, allows, like, needs, policed
+from tests.servers import Endpoint
+
+PAGE = DOCS / "iam.md"
+BUCKET = "pokemon-card-training-us-east-2"
+
+SOMETIMES = {
+    "run": {
+        "s3:PutObjectTagging": "for objects that have tags",
+        "s3:ListMultipartUploadParts": "to go on with an upload that was interrupted",
+        "s3:AbortMultipartUpload": "to end an upload whose source has changed",
+        "s3:ListBucketMultipartUploads": "to find an upload whose id was lost",
+        "s3:GetBucketLocation": "on AWS, where no region is named",
+    },
+    "rewrite": {
+        "s3:PutObjectTagging": "for files that have tags",
+        "s3:GetBucketLocation": "to know a virtual-hosted URL of the bucket",
+        "s3:ListBucket": "to look through a prefix",
+    },
+    "revert": {"s3:AbortMultipartUpload": "for uploads that were not finished"},
+    "verify": {"s3:GetObject": "with --deep, --properties, and for what the listing cannot tell"},
+}
+"""What a command asks for only now and then, and so perhaps not in this test."""
+
+
+# --- the page -----------------------------------------------------------------------------------------------
+
+
+def page_plan(folder: Path) -> Plan:
+    (text,) = [block.text for block in blocks(PAGE.read_text(encoding="utf-8")) if block.language == "toml"]
+    path = folder / "plan.toml"
+    path.write_text(text, encoding="utf-8")
+    return Plan.load(path)
+
+
+def test_the_pages_policies_are_those_that_the_program_prints(tmp_path: Path) -> None:
+    plan, text = page_plan(tmp_path), PAGE.read_text(encoding="utf-8")
+    for command in COMMANDS:
+        made = f"<!-- made by tests/docs/test_iam.py: {command} -->\n```json\n"
+        assert made in text, f"the page has no policy for {command}"
+        wanted = json.dumps(policy(plan, command), indent=2)
+        head, _, rest = text.partition(made)
+        shown, _, tail = rest.partition("\n```")
+        if os.environ.get("CARTAGE_RENEW") == "1":
+            text = f"{head}{made}{wanted}\n```{tail}"
+        else:
+            assert shown == wanted, f"{command}: renew the page with CARTAGE_RENEW=1"
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def test_the_policies_are_printed_without_asking_s3(terminal: Terminal) -> None:
+    plan = page_plan(terminal.folder)
+    for command in COMMANDS:
+        ended = terminal.call("plan", "plan.toml", "--policy", command)
+        assert (ended.code, json.loads(ended.out)) == (0, policy(plan, command))
+    assert sorted(path.name for path in terminal.folder.iterdir()) == ["plan.toml"]
+
+
+# --- enforced -----------------------------------------------------------------------------------------------
+
+PLAN = f"""name = "moving"
+bucket = "{BUCKET}"
+prefix = "project/pokemon-card-recognition/"
+[[routes]]
+name = "raw"
+from = "/data/raw/"
+to = "data/raw/"
+[[routes]]
+name = "teacher"
+from = "/training-output/dinov3-teacher/model.tar.gz"
+to = "models/dinov3-teacher/v1.0/model.tar.gz"
+[[probes]]
+exists = "models/dinov3-teacher/v1.0/model.tar.gz"
+[cleanup]
+hold = "0s"
+"""
+MANIFEST = """
+[manifest]
+object = "metadata/project_manifest.json"
+datasets = [{ at = "project.data.raw", route = "raw", description = "images" }]
+[references]
+scan = ["pipelines/", "README.md"]
+"""
+
+
+@pytest.fixture
+def police(terminal: Terminal) -> Iterator[Police]:
+    """The reference migration, small, behind a server that enforces a policy."""
+    with start_sandbox(SandboxSettings()) as sandbox, policed(sandbox.url) as police:
+        sandbox.control("reference", {"scale": 0.001})
+        terminal.on(Endpoint("sandbox", police.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        (terminal.folder / "moving.toml").write_text(PLAN)
+        yield police
+
+
+def call(terminal: Terminal, police: Police, command: str, *arguments: str, code: int = 0) -> None:
+    """Run a command under its own policy."""
+    plan = Plan.load(terminal.folder / "moving.toml")
+    police.enforce(policy(plan, command))
+    ended = terminal.call(*arguments)
+    assert ended.code == code, f"{arguments}: {ended.err}{ended.out}\ndenied: {sorted(police.denied)}"
+    police.seen.setdefault(command, set()).update(police.used)
+
+
+def test_each_command_works_under_its_own_policy_and_none_allows_more_than_it_uses(
+    terminal: Terminal, police: Police
+) -> None:
+    def run(command: str, *arguments: str, code: int = 0) -> None:
+        call(terminal, police, command, *arguments, code=code)
+
+    assume = ("--assume", "aws")
+    run("plan", "plan", "moving.toml")
+    run("list", "ls", f"s3://{BUCKET}/data/raw/", "--recursive")
+    run("list", "fingerprint", f"s3://{BUCKET}/data/raw/", "--by", "size")
+    run("verify", "fingerprint", f"s3://{BUCKET}/data/raw/")
+    run("run", "run", "moving.toml", *assume)
+    run("verify", "verify", "moving.toml", "--deep=sample:2", "--properties")
+    run("verify", "receipt", "moving.toml")
+    run("revert", "revert", "moving.toml", "--delete", "--confirm", "moving")
+    run("run", "run", "moving.toml", *assume)
+    run("verify", "verify", "moving.toml")
+    run("cleanup", "cleanup", "moving.toml", "--delete", "--confirm", "moving")
+    plan = Plan.load(terminal.folder / "moving.toml")
+    (terminal.folder / "moving.toml").write_text(PLAN + MANIFEST)
+    run("rewrite", "manifest", "moving.toml", "--apply")
+    run("rewrite", "rewrite", "moving.toml", "--apply")
+    for command in COMMANDS:
+        granted = set(actions(Plan.load(terminal.folder / "moving.toml") if command == "rewrite" else plan, command))
+        assert granted - police.seen[command] - set(SOMETIMES.get(command, {})) == set(), command
+
+
+def test_a_policy_of_another_prefix_is_not_enough(terminal: Terminal, police: Police) -> None:
+    other = Plan.of(f"s3://{BUCKET}/data/processed/", f"s3://{BUCKET}/elsewhere/")
+    police.enforce(policy(other, "run"))
+    ended = terminal.call("run", "moving.toml", "--assume", "aws")
+    assert ended.code == 1
+    assert "access denied" in ended.err
+    assert police.used == set()
+
+
+# --- the enforcing itself -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        ("arn:aws:s3:::b/a/*", "arn:aws:s3:::b/a/x/y", True),
+        ("arn:aws:s3:::b/a/*", "arn:aws:s3:::b/ax", False),
+        ("arn:aws:s3:::b/a/*", "arn:aws:s3:::b/a/", True),
+        ("b/[1]*", "b/[1]x", True),
+        ("b/[1]*", "b/1x", False),
+        ("b/${*}*", "b/*x", True),
+        ("b/${*}*", "b/xx", False),
+    ],
+)
+def test_patterns_mean_what_iam_means_by_them(pattern: str, text: str, matches: bool) -> None:
+    assert like(pattern, text) is matches
+
+
+def test_what_is_needed_and_allowed_is_told_from_the_request() -> None:
+    copy: dict[str, str] = {"x-amz-copy-source": "/one/a/k%20ey"}
+    assert needs("PUT", "/two/b/k%20ey", copy, b"") == [
+        Need("s3:PutObject", "arn:aws:s3:::two/b/k ey"),
+        Need("s3:GetObject", "arn:aws:s3:::one/a/k ey"),
+    ]
+    assert needs("GET", "/one?list-type=2&prefix=a%2F", {}, b"") == [Need("s3:ListBucket", "arn:aws:s3:::one", "a/")]
+    assert needs("HEAD", "/one", {}, b"") == [Need("s3:ListBucket", "arn:aws:s3:::one", None)]
+    deleting = needs("DELETE", "/one/k", {"if-match": "e"}, b"")
+    assert [need.action for need in deleting] == ["s3:DeleteObject", "s3:GetObject"]
+    listing: dict[str, Any] = policy(Plan.of("s3://one/a/", "s3://one/b/"), "plan")
+    assert allows(listing, Need("s3:ListBucket", "arn:aws:s3:::one", "a/"))
+    assert not allows(listing, Need("s3:ListBucket", "arn:aws:s3:::one", "c/"))
+    assert not allows(listing, Need("s3:ListBucket", "arn:aws:s3:::one", None))
+    assert not allows(listing, Need("s3:GetObject", "arn:aws:s3:::one/a/x"))
+
+
+def test_every_action_on_the_page_is_one_of_a_policy(tmp_path: Path) -> None:
+    plan = page_plan(tmp_path)
+    known = {name for command in COMMANDS for name in actions(plan, command)}
+    assert set(re.findall(r"s3:[A-Z]\w+", PAGE.read_text(encoding="utf-8"))) <= known
