@@ -14,25 +14,29 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.plan.route import Route
 from engine.proof.depth import Depth
-from engine.proof.digest import ByteReader, Read
+from engine.proof.digest import ByteBudget, ByteReader, Read
 from engine.proof.judge import Finding, Kind, verified
 
 COMPARED = "xxh3-128 of the bytes"
-COMMIT_BYTES = 512 * MIB
+COMMIT_BYTES = 64 * MIB
 """What was read since the last commit may have to be read again after a crash."""
+
+OBJECTS_AT_ONCE = 256
 
 Commit = Callable[[str, Sequence[Outcome]], Awaitable[None]]
 
 
 class DeepReading:
-    """Reads what `depth` takes of the objects that the listings already agree on. Objects of one page are read at
-    once, as far as the reader's memory allows; each is committed soon after it was read, not at the page's end."""
+    """Reads what `depth` takes of the objects that the listings already agree on. Small ones are read many at once,
+    large ones one or two, so that each is done, and committed, as soon as it can be."""
 
-    def __init__(self, reader: ByteReader, depth: Depth, commit: Commit, objects_at_once: int = 64) -> None:
+    def __init__(self, reader: ByteReader, depth: Depth, commit: Commit) -> None:
         self._reader = reader
         self._depth = depth
         self._commit = commit
-        self._objects = anyio.CapacityLimiter(objects_at_once)
+        self._objects = anyio.CapacityLimiter(OBJECTS_AT_ONCE)
+        # Twice what can be in memory: the next object begins while the one before comes to its end.
+        self._begun = ByteBudget(2 * reader.budget.total_bytes)
         self.stopping = False
         self.objects_read = 0
 
@@ -52,10 +56,15 @@ class DeepReading:
             nonlocal unsaved, unsaved_bytes
             row = rows[at]
             assert row.source is not None
-            async with self._objects:
-                if self.stopping:
-                    return
-                finding = await self._compare(route, row, findings[at])
+            claim = min(2 * row.source.size, self._reader.budget.total_bytes)
+            await self._begun.take(claim)
+            try:
+                async with self._objects:
+                    if self.stopping:
+                        return
+                    finding = await self._compare(route, row, findings[at])
+            finally:
+                self._begun.give(claim)
             findings[at] = finding
             if finding.outcome is None:
                 return

@@ -1,0 +1,123 @@
+"""`cartage verify --deep` as a user calls it: damage that no listing shows is found, named, and mended by a run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xxhash
+
+from engine.sandbox import Sandbox, SandboxSettings, start_sandbox
+from tests.servers import Endpoint
+
+CARTAGE = Path(sysconfig.get_path("scripts")) / "cartage"
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with start_sandbox(SandboxSettings()) as found:
+        yield found
+
+
+class Scene:
+    """Two routes of a few objects, copied; and `cartage` on their plan."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path, name: str, *, size: int = 40, count: int = 6) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        self.bucket = name
+        self.env = Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region).clean_env()
+        sandbox.control("fill", {"bucket": name, "prefix": "a/", "count": count, "size": size})
+        self.plan = folder / "plan.toml"
+        self.plan.write_text(
+            f'name = "deep"\nbucket = "{name}"\n[[routes]]\nname = "a"\nfrom = "/a/"\nto = "/copy/"\n', encoding="utf-8"
+        )
+        self.call("run", "--yes")
+
+    def command(self, verb: str, *flags: str) -> list[str]:
+        return [str(CARTAGE), verb, str(self.plan), "--json", *flags]
+
+    def call(self, verb: str, *flags: str, code: int = 0) -> dict[str, Any]:
+        done = subprocess.run(
+            self.command(verb, *flags), env=self.env, cwd=self.folder, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+        return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_damage_that_no_listing_shows_is_found_and_mended(sandbox: Sandbox, tmp_path: Path) -> None:
+    scene = Scene(sandbox, tmp_path, "deep-damage")
+    sandbox.control("damage", {"bucket": scene.bucket, "key": "copy/00000003.bin"})
+    assert scene.call("verify")["agrees"]  # every ETag is as it was
+    found = scene.call("verify", "--deep", code=4)
+    assert found["differing"] == 1 and found["routes"]["a"]["kinds"] == {"digest": 1}
+    assert found["routes"]["a"]["proof"] == {"bytes": 5}
+    listed = scene.call("verify", code=4)
+    assert listed["routes"]["a"]["kinds"] == {"damaged": 1}  # known, and not forgotten
+    assert scene.call("run", "--yes")["copied"] == 1
+    mended = scene.call("verify", "--deep")
+    assert mended["agrees"] and mended["objects_read"] == 1
+    assert mended["routes"]["a"]["proof"] == {"bytes": 6}
+
+
+def test_the_figures_are_those_of_the_bytes(sandbox: Sandbox, tmp_path: Path) -> None:
+    scene = Scene(sandbox, tmp_path, "deep-figures", size=100_000, count=2)
+    scene.call("verify", "--deep")
+    done = subprocess.run(
+        [str(CARTAGE), "export", str(scene.plan), "--format", "checksums"], capture_output=True, text=True, check=True
+    )
+    endpoint = Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region)
+    client = endpoint.client()
+    for line in done.stdout.splitlines():
+        figure, key = line.split("  ", 1)
+        body = client.get_object(Bucket=scene.bucket, Key=key)["Body"].read()
+        assert figure == xxhash.xxh3_128_hexdigest(body)
+
+
+def test_a_deep_verification_that_is_killed_goes_on_where_it_was(sandbox: Sandbox, tmp_path: Path) -> None:
+    scene = Scene(sandbox, tmp_path, "deep-killed", size=80 * MIB, count=12)
+    sandbox.control("reset_stats")
+    process = subprocess.Popen(
+        scene.command("verify", "--deep"),
+        env=scene.env,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while _read_so_far(scene) == 0:
+            assert process.poll() is None and time.monotonic() < deadline
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+    before = _read_so_far(scene)
+    assert 0 < before < 12
+    rest = scene.call("verify", "--deep")
+    assert rest["agrees"] and rest["objects_read"] == 12 - before
+    assert rest["routes"]["a"]["proof"] == {"bytes": 12}
+
+
+def _read_so_far(scene: Scene) -> int:
+    """What the ledger holds as read. By SQLite itself: a command takes longer than the reading."""
+    with closing(sqlite3.connect(f"file:{scene.folder / 'deep.ledger'}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM objects WHERE proof = 3").fetchone()[0])
+
+
+@pytest.mark.parametrize(
+    ("flags", "code"), [(["--deep=most"], 2), (["--deep=sample:0"], 2), (["--deep=2"], 2), (["--deep=50%"], 0)]
+)
+def test_depths_are_read_or_refused(sandbox: Sandbox, tmp_path: Path, flags: list[str], code: int) -> None:
+    scene = Scene(sandbox, tmp_path, f"deep-flags-{abs(hash(flags[0])) % 1000}")
+    scene.call("verify", *flags, code=code)
