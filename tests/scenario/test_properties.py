@@ -224,3 +224,35 @@ async def test_a_retention_that_has_ended_cannot_be_set_again_and_is_left(scene:
         assert (await verify(plan, scene.options, properties=True)).agrees
     finally:
         scene.sandbox.control("advance_clock", {"seconds": -120})
+
+
+@pytest.mark.parametrize("store", ["wire", "boto"])
+@pytest.mark.parametrize(
+    "server_name",
+    ["moto", pytest.param("localstack", marks=pytest.mark.real), pytest.param("rgw", marks=pytest.mark.real)],
+)
+async def test_acls_are_kept_on_servers_that_no_one_here_wrote(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server_name: str, store: Any
+) -> None:
+    endpoint: Endpoint = request.getfixturevalue(server_name)
+    for name, value in endpoint.env().items():
+        monkeypatch.setenv(name, value)
+    client, bucket = endpoint.client(), f"acls-{uuid.uuid4().hex[:8]}"
+    client.create_bucket(Bucket=bucket, **({} if server_name == "rgw" else {"ObjectOwnership": "ObjectWriter"}))
+    if server_name != "rgw":
+        client.delete_public_access_block(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key="src/public", Body=b"x", ACL="public-read")
+    client.put_object(Bucket=bucket, Key="src/private", Body=b"x")
+    plan = Plan.of(f"s3://{bucket}/src/", f"s3://{bucket}/dst/", name="p", properties={"acl": "preserve"})
+    options = Options(ledger=tmp_path / "p.ledger", endpoint_url=endpoint.url, store=store)
+    assert (await migrate(plan, options)).copied == 2
+    assert (await verify(plan, options, properties=True)).agrees
+    groups = {
+        key: [grant["Permission"] for grant in grants if grant["Grantee"]["Type"] == "Group"]
+        for key in ("public", "private")
+        for grants in [client.get_object_acl(Bucket=bucket, Key=f"dst/{key}")["Grants"]]
+    }
+    assert groups == {"public": ["READ"], "private": []}
+    client.put_object_acl(Bucket=bucket, Key="dst/public", ACL="private")
+    lost = await verify(plan, options, properties=True)
+    assert [item.message for item in lost.differences] == ["acl is 'private', wanted 'public-read'"]

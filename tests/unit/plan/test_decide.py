@@ -143,6 +143,14 @@ def test_what_was_set_aside_is_decided_anew_by_the_next_run(state: State) -> Non
     assert choice is not None and choice.action is Action.COPY
 
 
+def test_a_target_that_was_found_damaged_is_copied_anew_although_its_etag_says_nothing_of_it() -> None:
+    """Its bytes were read and differ: the ETag is what it was."""
+    choice = decide(Joined("k", source(), target(), entry(State.DAMAGED, target_etag=A)), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, A)
+    foreign = decide(Joined("k", source(), target(), entry(State.DAMAGED, target_etag=B)), NEVER)
+    assert foreign is not None and foreign.decision.state is State.COPIED  # someone put the right one there
+
+
 def test_a_source_that_cleanup_is_deleting_is_left_to_cleanup() -> None:
     assert decide(Joined("k", source(), target(), entry(State.DELETING, target_etag=A)), NEVER) is None
 
