@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection
-from contextlib import closing
 from pathlib import Path
 
 from engine.model import Proof
-from tests.faults.scene import PREFIX, Held, Scene
+from tests.faults.scene import PREFIX, Held, Scene, snapshot
 
 
 def ledger_is_whole(path: Path) -> None:
     """SQLite finds nothing, and nobody else may read it."""
-    with closing(sqlite3.connect(path)) as connection:
+    with snapshot(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     for file in path.parent.glob(path.name + "*"):

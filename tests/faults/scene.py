@@ -7,9 +7,12 @@ that break things. Made by the sandbox's own hand, not the engine's.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
 import uuid
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,7 +117,7 @@ class Scene:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """The ledger's rows by source key, read past the engine."""
-        with closing(sqlite3.connect(self.ledger)) as connection:
+        with snapshot(self.ledger) as connection:
             connection.row_factory = sqlite3.Row
             rows = connection.execute(
                 "SELECT routes.name AS route_name, objects.* FROM objects JOIN routes ON routes.id = objects.route"
@@ -128,6 +131,19 @@ class Scene:
     def repeated_writes(self) -> dict[str, int]:
         found = self.sandbox.control("writes", {"bucket": self.bucket})["repeated"]
         return {name.removeprefix(f"{self.bucket}/"): count for name, count in found.items()}
+
+
+@contextmanager
+def snapshot(ledger: Path) -> Iterator[sqlite3.Connection]:
+    """A copy of a ledger as a kill left it: whoever opens the file itself puts its -wal in order."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / ledger.name
+        for ending in ("", "-wal"):
+            source = ledger.with_name(ledger.name + ending)
+            if source.exists():
+                shutil.copy(source, copy.with_name(copy.name + ending))
+        with closing(sqlite3.connect(copy)) as connection:
+            yield connection
 
 
 def credentials(sandbox: Sandbox) -> dict[str, str]:
