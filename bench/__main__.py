@@ -59,7 +59,7 @@ def main(
         PEERS[name].install()
     found = []
     for scenario in [SCENARIOS[name] for name in names] or SCENARIOS.values():
-        found.append(measure(scenario, chosen, runs or scenario.runs, lambda line: click.echo(line, err=True)))
+        found.append(measure(scenario, chosen, runs, lambda line: click.echo(line, err=True)))
     values = results.as_values(found)
     click.echo(results.table(values))
     if save:

@@ -65,16 +65,18 @@ class ScenarioResult:
     clients: list[ClientResult]
 
 
-def measure(scenario: Scenario, clients: Sequence[str], runs: int, say: Say) -> ScenarioResult:
-    """All clients in one scenario, taking turns, so that a machine that slows down slows all of them."""
+def measure(scenario: Scenario, clients: Sequence[str], runs: int | None, say: Say) -> ScenarioResult:
+    """All clients in one scenario, taking turns, so that a machine that slows down slows all of them. `runs` None: as
+    often as the scenario says."""
+    most = runs or max(scenario.runs, scenario.peer_runs)
     peers = [PEERS[name] for name in scenario.peers if name in clients]
     found = {peer.name: ClientResult(peer.name, peer.version, peer.settings, peer.does_less) for peer in peers}
     for peer in peers:
         _attempt(scenario, peer, Fill(WARM_UP_OBJECTS, scenario.fill.size_bytes), {})
-    for number in range(runs):
+    for number in range(most):
         for peer in peers:
             result = found[peer.name]
-            if result.failure:
+            if result.failure or number >= (runs or (scenario.runs if peer is CARTAGE else scenario.peer_runs)):
                 continue
             try:
                 attempt = _attempt(scenario, peer, scenario.fill, scenario.manners)
