@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from engine.cli.ending import TRACEBACK
 from engine.cli.main import VERBS
 from engine.errors import EngineError
 from engine.sandbox import SandboxSettings, start_sandbox
+from tests.cli.commands import Terminal
 from tests.docs.pages import DOCS, REPOSITORY, anchors, blocks, links, pages, sections, table_rows
 from tests.servers import Endpoint
 
@@ -40,7 +42,7 @@ ENDS = re.compile(r"\s+# ends with (\d+)$")
 
 
 @contextmanager
-def stage(text: str, folder: Path) -> Iterator[dict[str, str]]:
+def stage(text: str, terminal: Terminal) -> Iterator[dict[str, str]]:
     """A sandbox with the reference migration, and the environment in which `cartage` finds it."""
     scale = float(found[1]) if (found := SCALE.search(text)) else 0.001
     with start_sandbox(SandboxSettings()) as sandbox:
@@ -48,13 +50,22 @@ def stage(text: str, folder: Path) -> Iterator[dict[str, str]]:
         endpoint = Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region)
         environment = endpoint.clean_env()
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        environment["HOME"] = str(folder)
+        terminal.on(endpoint)
         yield environment
 
 
-def run(command: str | list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def play(command: str, terminal: Terminal, environment: dict[str, str]) -> tuple[int, str]:
+    """Run a line of a session: in this process where it is a plain call of `cartage`, else in a shell."""
+    if command.startswith("cartage ") and not re.search(r"[|<>&;$`]", command):
+        ended = terminal.call(*shlex.split(command)[1:])
+        return ended.code, ended.out + ended.err
+    done = run(["bash", "-c", command], terminal.folder, environment)
+    return done.returncode, done.stdout
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["bash", "-c", command] if isinstance(command, str) else command,
+        command,
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -99,30 +110,31 @@ def assert_shows(expected: list[str], output: str, where: str) -> None:
 
 
 @pytest.mark.parametrize("page", PLAYED)
-def test_the_sessions_of_a_page_run_and_print_what_it_shows(page: str, tmp_path: Path) -> None:
+def test_the_sessions_of_a_page_run_and_print_what_it_shows(page: str, terminal: Terminal) -> None:
     text = (REPOSITORY / page).read_text(encoding="utf-8")
+    folder = terminal.folder
     ran = 0
-    with stage(text, tmp_path) as environment:
+    with stage(text, terminal) as environment:
         if page == "README.md":
-            (tmp_path / "pokemon.toml").write_bytes((REPOSITORY / "examples" / "pokemon.toml").read_bytes())
+            (folder / "pokemon.toml").write_bytes((REPOSITORY / "examples" / "pokemon.toml").read_bytes())
         for block in blocks(text):
             before = text.splitlines()[block.line - 2] if block.line > 1 else ""
             where = f"{page}:{block.line}"
             if found := FILE.search(before):
-                (tmp_path / found[1]).write_text(block.text, encoding="utf-8")
+                (folder / found[1]).write_text(block.text, encoding="utf-8")
             elif block.language == "python":
-                ended = run([sys.executable, "-c", block.text], tmp_path, environment)
+                ended = run([sys.executable, "-c", block.text], folder, environment)
                 assert ended.returncode == 0, f"{where}: {ended.stdout}"
                 ran += 1
             elif block.language == "console":
                 for command, code, expected in commands(block.text):
                     if command.startswith(GIVEN):
                         continue
-                    ended = run(command, tmp_path, environment)
-                    assert ended.returncode == code, f"{where}: {command}: {ended.returncode}\n{ended.stdout}"
-                    assert "Traceback" not in ended.stdout
+                    ended_with, output = play(command, terminal, environment)
+                    assert ended_with == code, f"{where}: {command}: {ended_with}\n{output}"
+                    assert "Traceback" not in output
                     if SHOWN not in before:
-                        assert_shows(expected, ended.stdout, f"{where}: {command}")
+                        assert_shows(expected, output, f"{where}: {command}")
                     ran += 1
     assert ran, f"{page} has nothing to run"
 
