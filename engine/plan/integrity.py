@@ -144,6 +144,15 @@ def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str) -> tu
     return Agreement.UNKNOWN, Evidence(Proof.SIZE, f"size: {before}")
 
 
+def why_not_comparable(source: ObjectHead, target: ObjectHead) -> str:
+    """Why the two sides' ETags say nothing of each other, where no checksum does either."""
+    for head in (source, target):
+        if not is_md5(head.properties.encryption) and head.properties.encryption is not None:
+            return f"etags are no MD5s under {head.properties.encryption.algorithm}, no common checksum"
+    both_parts = parts_of(source.etag) and parts_of(target.etag)
+    return f"etags of different {'layouts' if both_parts else 'forms'}, no common checksum"
+
+
 def is_md5(encryption: Encryption | None) -> bool:
     """Whether an object with this encryption has a plain ETag that is its MD5."""
     return (encryption.algorithm if encryption else "") in MD5_ENCRYPTIONS

@@ -44,16 +44,18 @@ class DeepReading:
     def bytes_read(self) -> int:
         return self._reader.bytes_read
 
-    async def look(self, route: Route, rows: Sequence[Joined], findings: list[Finding | None]) -> None:
-        """Read the page's objects, and put what then stands in the findings' place."""
+    async def look(self, route: Route, rows: Sequence[Joined], findings: list[Finding | None]) -> int:
+        """Read the page's objects, and put what then stands in the findings' place. Gives the bytes of one side that
+        were read."""
         chosen = [at for at, row in enumerate(rows) if self._wants(route, row, findings[at])]
         if not chosen:
-            return
+            return 0
+        read_bytes = 0
         unsaved: list[Outcome] = []
         unsaved_bytes = 0
 
         async def one(at: int) -> None:
-            nonlocal unsaved, unsaved_bytes
+            nonlocal unsaved, unsaved_bytes, read_bytes
             row = rows[at]
             assert row.source is not None
             claim = min(2 * row.source.size, self._reader.budget.total_bytes)
@@ -62,6 +64,7 @@ class DeepReading:
                 async with self._objects:
                     if self.stopping:
                         return
+                    read_bytes += row.source.size
                     finding = await self._compare(route, row, findings[at])
             finally:
                 self._begun.give(claim)
@@ -77,6 +80,7 @@ class DeepReading:
         async with anyio.create_task_group() as group:
             for at in chosen:
                 group.start_soon(one, at)
+        return read_bytes
 
     def _wants(self, route: Route, row: Joined, finding: Finding | None) -> bool:
         if finding is None or finding.kind is not Kind.OK or finding.outcome is None or row.source is None:

@@ -11,7 +11,7 @@ from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress
 from engine.ledger import Ledger
 from engine.model import ObjectHead, ObjectRef, Proof
-from engine.plan.integrity import MD5_ENCRYPTIONS, Agreement, compare_checksums, compare_etags
+from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
 from engine.plan.join import Joined
 from engine.plan.lifecycle import SETTLED, State
 from engine.plan.record import Entry, Outcome
@@ -30,6 +30,7 @@ DIFFERENCES_KEPT = 1_000
 """How many differences a report carries; every one of them is in the ledger and in the events."""
 
 ENTRIES_A_READ = 5_000
+PROGRESS_EVERY_S = 0.25
 
 AGREEING = frozenset({Kind.OK, Kind.SOURCE_GONE})
 
@@ -106,9 +107,12 @@ class Verifier:
         self._md5_asked: dict[str, anyio.Lock] = {}
         self._depth = depth
         self._deep: DeepReading | None = None
+        self._read_counted = 0
         self._properties = properties
         self._seen = 0
         self._seen_bytes = 0
+        self._done = 0
+        self._done_bytes = 0
         self.report = Verification()
 
     def stop(self) -> None:
@@ -124,15 +128,24 @@ class Verifier:
             self._deep = DeepReading(ByteReader(self._store), depth, self._ledger.conclude)
             self._deep.stopping = self.report.stopped
         closed = {item.route for item in await self._ledger.snapshots() if item.closed_ms}
-        async with anyio.create_task_group() as group:
-            for route in routes:
-                report = RouteVerification(route.name, route.exact, snapshot_closed=route.name in closed)
-                self.report.routes.append(report)
-                group.start_soon(self._verify_route, route, report)
+        async with anyio.create_task_group() as telling:
+            telling.start_soon(self._tell)
+            async with anyio.create_task_group() as group:
+                for route in routes:
+                    report = RouteVerification(route.name, route.exact, snapshot_closed=route.name in closed)
+                    self.report.routes.append(report)
+                    group.start_soon(self._verify_route, route, report)
+            telling.cancel_scope.cancel()
         if self._deep is not None:
             self.report.objects_read, self.report.bytes_read = self._deep.objects_read, self._deep.bytes_read
         self._listener(self._progress(done=True))
         return self.report
+
+    async def _tell(self) -> None:
+        """Reading takes minutes a page: say how far it is in between."""
+        while self._deep is not None:
+            await anyio.sleep(PROGRESS_EVERY_S)
+            self._listener(self._progress(done=False))
 
     async def _settled(self, depth: Depth, routes: Sequence[Route]) -> Depth:
         """A sample of so many objects is so many places, once it is known how many keys there are."""
@@ -159,6 +172,9 @@ class Verifier:
             join.close()
 
     async def _verify_page(self, route: Route, report: RouteVerification, rows: list[Joined]) -> None:
+        sources = [row.source for row in rows if row.source is not None]
+        self._seen += len(sources)
+        self._seen_bytes += sum(source.size for source in sources)
         findings: list[Finding | None] = [judge(row) for row in rows]
         looks = [at for at, finding in enumerate(findings) if finding is not None and finding.look is not Look.NOTHING]
         if looks:
@@ -168,7 +184,7 @@ class Verifier:
                     assert finding is not None
                     group.start_soon(self._look_closer, route, rows[at], finding, findings, at)
         if self._deep is not None:
-            await self._deep.look(route, rows, findings)
+            self._read_counted += await self._deep.look(route, rows, findings)
         if self._properties:
             await self._look_at_properties(route, rows, findings)
         outcomes: list[Outcome] = []
@@ -195,17 +211,14 @@ class Verifier:
         target = await self._head(ObjectRef(route.target.bucket, row.target.key))
         if source is None or target is None or source.etag != row.source.etag or target.etag != etag:
             return  # changed under our eyes: the size stands, and the next verification sees the change
-        agreement, which = compare_checksums(source.checksums, target.checksums)
-        both_md5 = _md5(source) and _md5(target)
-        if agreement is Agreement.UNKNOWN and both_md5:
-            agreement, which = compare_etags(source.etag, target.etag), "etag"
-        if agreement is Agreement.EQUAL:
-            checksum = next((str(item) for item in target.checksums if item.type == "FULL_OBJECT"), "")
-            findings[at] = finding._replace(outcome=verified(row.key, etag, Proof.DIGEST, which, checksum))
-        elif agreement is Agreement.DIFFERENT:
-            message = f"the two sides differ by {which}"
+        agreement, evidence = evidence_of_heads(source, target, why_not_comparable(source, target))
+        if agreement is Agreement.DIFFERENT:
+            message = f"the two sides differ by {evidence.compared}"
             outcome = Outcome(row.key, State.DAMAGED, etag, requests=0, code="DigestDiffers", message=message)
             findings[at] = Finding(Kind.DIGEST, row.key, message, outcome)
+            return
+        checksum = next((str(item) for item in target.checksums if item.type == "FULL_OBJECT"), "")
+        findings[at] = finding._replace(outcome=verified(row.key, etag, evidence.proof, evidence.compared, checksum))
 
     async def _etags_are_md5(self, route: Route, key: str) -> bool:
         """Whether the target is encrypted in a way that leaves plain ETags MD5s: one HEAD a route."""
@@ -215,7 +228,7 @@ class Verifier:
                 head = await self._head(ObjectRef(route.target.bucket, key))
                 if head is None:
                     return False
-                known = self._md5[route.name] = _md5(head)
+                known = self._md5[route.name] = is_md5(head.properties.encryption)
             return known
 
     async def _look_at_properties(self, route: Route, rows: list[Joined], findings: list[Finding | None]) -> None:
@@ -259,8 +272,8 @@ class Verifier:
         if row.source is not None:
             report.objects += 1
             report.bytes += size
-            self._seen += 1
-            self._seen_bytes += size
+            self._done += 1
+            self._done_bytes += size
         if kind in (Kind.OK, Kind.PROPERTIES) and finding.outcome is not None:
             report.verified += 1
             proof = finding.outcome.proof
@@ -270,14 +283,19 @@ class Verifier:
             if len(self.report.differences) < DIFFERENCES_KEPT:
                 self.report.differences.append(Difference(route.name, finding.key, kind, finding.message))
 
+    @property
+    def _reading_bytes(self) -> int:
+        """What was read of objects whose page is not done yet; of both sides, and so half."""
+        return max(0, self._deep.bytes_read // 2 - self._read_counted) if self._deep is not None else 0
+
     def _progress(self, *, done: bool) -> Progress:
         verified_count = sum(route.verified for route in self.report.routes)
         return Progress(
             listed=self._seen,
             listed_bytes=self._seen_bytes,
             listing_done=done,
-            done=self._seen,
-            done_bytes=self._seen_bytes,
+            done=self._done,
+            done_bytes=self._done_bytes + self._reading_bytes,
             copied=0,
             found=verified_count,
             aside=self.report.differing,
@@ -302,8 +320,3 @@ def _add_to_trees(report: RouteVerification, row: Joined, finding: Finding) -> N
         report.source_tree.add(row.key, source.size, one)
     if target is not None and (finding.kind is not Kind.EXTRA or report.exact):
         report.target_tree.add(row.key, target.size, other)
-
-
-def _md5(head: ObjectHead) -> bool:
-    encryption = head.properties.encryption
-    return (encryption.algorithm if encryption else "") in MD5_ENCRYPTIONS
