@@ -38,7 +38,7 @@ class Scenario:
     `runs` is how often Cartage is measured, `peer_runs` how often each other client: once where the time is the
     server's own and minutes long. `prepare` is a job that Cartage does first, unmeasured (what `again` and `verify`
     begin from; it also leaves the ledger). `floor_s` is the shortest time that the server's manners allow, None where
-    there is no such time. `target` is what is to be reached, in words that the table shows, and `reached` in numbers."""
+    there is no such time. `target` says what is to be reached in words, `reached` in numbers."""
 
     name: str
     question: str
