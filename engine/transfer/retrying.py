@@ -45,6 +45,11 @@ HARMLESS_TWICE = frozenset(
 after an unknown outcome the caller looks at what is there."""
 
 
+FRESH_S = 10.0
+"""How old credentials are that were refused when fresh. A request may wait its turn for longer than they last, so that
+being refused once more says nothing by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How patient a run is.
@@ -126,6 +131,7 @@ class RetryingStore(StoreDecorator):
         self._jitter = jitter or random.Random()
         self._answered = False
         self._credentials_generation = 0
+        self._renewed_at = 0.0
         self._refreshing: anyio.Lock | None = None
         self.requests = 0
         self.throttled = 0
@@ -156,7 +162,8 @@ class RetryingStore(StoreDecorator):
         while True:
             delay_s = 0.0
             if is_expired(error):
-                if renewed or self._refresh is None:
+                fresh = generation == self._credentials_generation and self._clock() - self._renewed_at < FRESH_S
+                if self._refresh is None or (renewed and fresh):
                     raise error  # refused when fresh: it would be refused again
                 await self._renew(self._refresh, generation)
                 renewed = True
@@ -205,6 +212,7 @@ class RetryingStore(StoreDecorator):
             if self._credentials_generation == generation:
                 await refresh()
                 self._credentials_generation += 1
+                self._renewed_at = self._clock()
 
 
 def _name_not_found(error: StoreError) -> bool:

@@ -136,6 +136,22 @@ async def test_credentials_that_are_refused_when_fresh_end_it() -> None:
     assert len(store.made("HeadObject")) == 2
 
 
+async def test_credentials_that_expire_again_while_a_request_waits_its_turn_are_renewed_again() -> None:
+    store, time = FakeStore(), Time()
+    renewals: list[float] = []
+
+    async def refresh() -> None:
+        renewals.append(time.now)
+
+    def too_late() -> None:
+        time.now += 60.0
+        raise BadCredentials("expired", operation="HeadObject", code="ExpiredToken")
+
+    store.plan("HeadObject", *[("before", too_late)] * 3)
+    await retrying(store, time, refresh=refresh).head_object(HEAD)
+    assert renewals == [60.0, 120.0, 180.0]
+
+
 def test_the_delay_is_full_jitter_under_a_growing_cap() -> None:
     error = Throttled("slow down", operation="CopyObject")
     jitter = random.Random(2)
