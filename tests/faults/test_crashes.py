@@ -17,7 +17,9 @@ from tests.faults.conftest import Record
 from tests.faults.crashes import Counts, Trial, counted, crash, seeds
 from tests.faults.scene import credentials
 
-KILLS = {"": 8, "ci": 50, "full": 300}[os.environ.get("CARTAGE_TRUST", "")]
+KILLS = int(
+    os.environ.get("CARTAGE_TRUST_KILLS") or {"": 8, "ci": 50, "full": 300}[os.environ.get("CARTAGE_TRUST", "")]
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
