@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from engine.plan.locations import parse_location
 from engine.proof.digest import ByteReader
 from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
 from engine.store import HeadObject, ObjectStore
-from engine.transfer.listing import KeyRange, pages_of
+from engine.transfer.ranges import RouteJoin
 
 
 async def fingerprint(where: str | Location | Path, basis: Basis = Basis.ETAG, options: Options | None = None) -> str:
@@ -50,7 +50,7 @@ async def of_location(store: ObjectStore, location: Location, basis: Basis, list
     tree = Fingerprint(basis)
     reader = ByteReader(store)
     known_md5: bool | None = None
-    async for objects, _ in pages_of(store, location, KeyRange()):
+    async for objects in _pages(store, location):
         digests: dict[str, str] = {}
         if basis is Basis.BYTES:
             digests = await _read_page(reader, location, objects)
@@ -67,6 +67,14 @@ async def of_location(store: ObjectStore, location: Location, basis: Basis, list
             tree.add(item.key[len(location.key) :], item.size, digests.get(item.key, ""))
         listener(_progress(tree))
     return tree
+
+
+async def _pages(store: ObjectStore, location: Location) -> AsyncIterator[list[ListedObject]]:
+    """What is listed, a page at a time, by as many ranges of keys as it takes: the order does not matter here."""
+    async with anyio.create_task_group() as group:
+        join = RouteJoin(group, store, location, None, None)
+        while (rows := await join.next_rows()) is not None:
+            yield [row.source for row in rows if row.source is not None]
 
 
 async def _read_page(reader: ByteReader, location: Location, objects: list[ListedObject]) -> dict[str, str]:

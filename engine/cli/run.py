@@ -10,6 +10,7 @@ import click
 
 from engine.api import running
 from engine.cli.common import ASIDE, DONE, FATAL, Invocation, Teller, copy_flags, interrupted, run, shared_flags
+from engine.errors import UsageError
 from engine.plan.document import Plan
 from engine.report.plan import plan_text
 from engine.report.run import result_text, result_values
@@ -38,7 +39,17 @@ def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
     show_default=True,
     help="What may happen to a target that holds something else.",
 )
+@click.option("--since", default="", metavar="TIME", help="Only what was modified at this time or later.")
+@click.option("--until", default="", metavar="TIME", help="Only what was modified before this time.")
+@click.option("--min-size", default="", metavar="SIZE", help="Only objects of at least this size, such as 5MB.")
+@click.option("--max-size", default="", metavar="SIZE", help="Only objects of at most this size.")
+@click.option("--keys", default="", metavar="FILE", help="A list of keys in place of a listing; local or in S3.")
+@click.option("--inventory", default="", metavar="MANIFEST", help="An S3 Inventory in place of a listing.")
 @click.option("--storage-class", default="", metavar="CLASS", help="The targets' storage class.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of the targets, in place of the sources'."
+)
+@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Metadata laid over the sources' own.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @shared_flags
 @copy_flags
@@ -48,13 +59,34 @@ def cp_command(
     target: str,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
-    overwrite: str,
-    storage_class: str,
+    tags: tuple[str, ...],
+    metadata: tuple[str, ...],
     yes: bool,
+    **rules: str,
 ) -> None:
     """Copy SOURCE to TARGET, both s3://bucket/prefix/ (everything under it) or both s3://bucket/key (that one)."""
-    plan = Plan.of(source, target, include=include, exclude=exclude, overwrite=overwrite, storage_class=storage_class)
+    given: dict[str, Any] = {name: value for name, value in rules.items() if value}
+    plan = Plan.of(
+        source,
+        target,
+        include=include,
+        exclude=exclude,
+        tags=_pairs("--tag", tags) if tags else None,
+        metadata=_pairs("--metadata", metadata),
+        **given,
+    )
     carry_out(invocation, "cp", plan, yes=yes)
+
+
+def _pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
+    """KEY=VALUE texts as a table. Raises `UsageError` for one without "="."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise UsageError(f'{flag} takes KEY=VALUE, and not "{text}"')
+        pairs[name] = value
+    return pairs
 
 
 def carry_out(invocation: Invocation, command: str, plan: Plan, *, yes: bool) -> None:

@@ -45,11 +45,13 @@ def moment(value: Any) -> str:
     return str(value or "")
 
 
-def checksums_of(answer: Mapping[str, Any]) -> tuple[Checksum, ...]:
-    """Every checksum in an answer. A value that ends in "-N" is composite, whatever the server calls it."""
+def checksums_of(answer: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> tuple[Checksum, ...]:
+    """Every checksum in an answer, or in its `headers`, where the service model does not know the algorithm. A value
+    that ends in "-N" is composite, whatever the server calls it."""
+    headers = headers or {}
     found = []
     for algorithm in CHECKSUM_ALGORITHMS:
-        value = answer.get(checksum_field(algorithm))
+        value = answer.get(checksum_field(algorithm)) or headers.get(f"x-amz-checksum-{algorithm.lower()}")
         if value:
             kind = str(answer.get("ChecksumType") or ("COMPOSITE" if "-" in value else "FULL_OBJECT"))
             found.append(Checksum(algorithm, kind, value))
@@ -69,7 +71,7 @@ def head_of(answer: Mapping[str, Any]) -> ObjectHead:
         bare_etag(answer),
         moment(answer.get("LastModified")),
         _properties(answer, headers),
-        checksums_of(answer),
+        checksums_of(answer, headers),
         int(parts_count) if parts_count else None,
         length if ranged or parts_count else None,
         str(answer.get("VersionId", "")),

@@ -30,7 +30,7 @@ from engine.s3.classify import classify
 from engine.s3.messages import Call
 from engine.store import Body, DeleteFailure, DeleteReport, LifecycleRule
 
-CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256")
+CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _MONTHS = {
     name: f"{number:02d}"
     for number, name in enumerate(
