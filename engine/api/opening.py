@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from engine.api.assembly import OpenStore, Options, now_ms, open_store
-from engine.errors import EngineError
+from engine.errors import EngineError, ObjectError
 from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
 from engine.plan.document import Plan
@@ -48,9 +48,17 @@ async def open_ledger(
     plan: Plan, path: Path, opened: OpenStore, *, create: bool = True, clock: Callable[[], int] = now_ms
 ) -> Ledger:
     """Open the plan's ledger for writing; `clock` is what its rows are dated by."""
-    buckets = [(bucket, "") for bucket in plan.buckets]
+    buckets = [(bucket, await _owner(opened, bucket)) for bucket in plan.buckets]
     binding = Binding(plan.name, opened.endpoint, route_bindings(plan), tuple(buckets))
     return await Ledger.open(path, binding, now_ms=clock, create=create)
+
+
+async def _owner(opened: OpenStore, bucket: str) -> str:
+    """The bucket owner's canonical id; empty where it may not be known. A bucket that is not there is found out here,
+    before anything is made for it."""
+    with suppress(ObjectError):
+        return (await opened.store.bucket_facts(bucket)).owner_id
+    return ""
 
 
 async def server_clock(plan: Plan, opened: OpenStore) -> Callable[[], int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,12 @@ class Binding:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a binding: {error}") from error
+
+
+def learned(bound: Binding, wanted: Binding) -> Binding:
+    """What is bound, with the owners that have become known since."""
+    owners = dict(wanted.buckets)
+    return replace(bound, buckets=tuple((name, owner or owners.get(name, "")) for name, owner in bound.buckets))
 
 
 def differences(bound: Binding, wanted: Binding) -> list[str]:

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from engine.errors import LedgerCorrupt, LedgerError, LedgerMismatch
-from engine.ledger.binding import Binding, differences
+from engine.ledger.binding import Binding, differences, learned
 from engine.ledger.files import beside, make_private, refuse_foreign, sync_folder, unwritable
 from engine.ledger.schema import migrate
 from engine.ledger.writer import MOVE_AWAY
@@ -131,6 +131,8 @@ def _compare(path: Path, connection: sqlite3.Connection, binding: Binding) -> No
         ) from error
     different = differences(bound, binding)
     if not different:
+        if (more := learned(bound, binding)) != bound:
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'binding'", (more.text,))
         return
     if not _holds_nothing(connection):
         raise LedgerMismatch(

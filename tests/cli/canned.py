@@ -74,6 +74,22 @@ class Copied:
 
 
 @dataclass(frozen=True, slots=True)
+class Owned:
+    """GetBucketAcl's answer."""
+
+    owner: str
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> bytes:
+        return (
+            '<AccessControlPolicy xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"<Owner><ID>{self.owner}</ID></Owner><AccessControlList/></AccessControlPolicy>"
+        ).encode()
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A request, as far as an answer depends on it."""
 
@@ -82,11 +98,16 @@ class Asked:
     query: dict[str, str]
 
     @property
+    def key(self) -> str:
+        """The object that it is about; empty for the bucket itself."""
+        return self.path.strip("/").partition("/")[2]
+
+    @property
     def prefix(self) -> str:
         return self.query.get("prefix", "")
 
 
-Answer = Refusal | Listing | Copied
+Answer = Refusal | Listing | Copied | Owned
 
 
 class Canned:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.canned import Asked, Copied, Listing, answering
+from tests.cli.canned import Asked, Copied, Listing, Owned, answering
 from tests.cli.commands import Terminal, assert_no_traceback, assert_said_well, write_plan
 
 
@@ -51,6 +51,21 @@ def test_another_endpoint_is_refused_with_the_difference(terminal: Terminal, pla
             assert told.summary["error"] == "LedgerMismatch"
         assert server.writes == []
     assert rows(plan.with_suffix(".ledger")) == before == [("a", "copied"), ("b", "copied")]
+
+
+def test_a_bucket_that_belongs_to_someone_else_now_is_refused(terminal: Terminal) -> None:
+    owner = "a" * 64
+    plan = write_plan(terminal.folder)
+    with answering(lambda asked: Owned(owner) if "acl" in asked.query else serving(asked)) as server:
+        terminal.at(server.url)
+        assert terminal.call("run", plan).code == 0
+        owner, copies = "b" * 64, len(server.copies)
+        for verb in ("plan", "run", "verify"):
+            ended = terminal.call(verb, plan)
+            assert_said_well(ended, verb)
+            assert ended.code == 1
+            assert f"the bucket bucket belonged to {'a' * 64}, and belongs to {'b' * 64} now" in ended.err
+        assert len(server.copies) == copies
 
 
 def test_another_plan_is_refused_with_every_difference(terminal: Terminal, plan: Path) -> None:

@@ -184,7 +184,7 @@ def test_objects_that_may_not_be_read_are_set_aside_and_the_others_are_copied(te
     def answer(asked: Asked) -> Refusal | Listing | Copied:
         if asked.method == "PUT":
             return Refusal(403, "AccessDenied", "Access Denied") if asked.path.endswith("b") else Copied()
-        if asked.method == "HEAD":
+        if asked.method == "HEAD" and asked.key:
             return Refusal(404, "NoSuchKey")
         return Listing(("old/a", "old/b", "old/c")) if asked.prefix == "old/" else Listing()
 
@@ -208,7 +208,7 @@ NASTY_LISTED = "red%1B%5B31m%0A%0D%C3%BC%E2%80%AE%00end"
 
 def test_a_key_that_would_write_on_the_terminal_is_shown_as_text(terminal: Terminal) -> None:
     def answer(asked: Asked) -> Refusal | Listing:
-        if asked.method in ("PUT", "HEAD"):
+        if asked.key:
             return Refusal(403, "AccessDenied", "Access Denied")
         return Listing((f"old/{NASTY_LISTED}",)) if asked.prefix == "old/" else Listing()
 

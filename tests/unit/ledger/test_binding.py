@@ -104,6 +104,18 @@ async def test_a_ledger_that_holds_something_refuses_another_binding_and_stays_a
         assert [entry.key for entry in await ledger.entries("raw", None, None, 10)] == ["a"]
 
 
+async def test_an_owner_that_becomes_known_is_kept_and_binds_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        await ledger.decide("raw", [decision("a")])
+    async with opened(path, OWNED) as ledger:
+        assert await ledger.binding() == OWNED
+    async with opened(path) as ledger:  # someone who may not ask
+        assert await ledger.binding() == OWNED
+    with pytest.raises(LedgerMismatch, match="belonged to 111122223333, and belongs to 444455556666 now"):
+        await Ledger.open(path, changed(buckets=(("bucket", "444455556666"),)), now_ms=Clock())
+
+
 async def test_a_ledger_that_holds_nothing_yet_is_bound_anew(tmp_path: Path) -> None:
     """After a plan that was looked at, found to name the wrong bucket, and mended."""
     path = tmp_path / "moving.ledger"
