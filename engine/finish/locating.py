@@ -70,8 +70,10 @@ _VARIABLE = re.compile(
     rf"(?:\$?\{{\{{?\s*(?P<braced>{_NAME})\s*\}}?\}}|\$\(?(?P<dollar>[A-Za-z_][A-Za-z0-9_]*)\)?|%\((?P<percent>{_NAME})\)s"
     r"|(?P<other>\$?\{[^{}\n]{0,80}\}|%s|(?<=://)<[^<>\n]{1,80}>))/"
 )
+SET_TO = r"\s{0,40}(?::[ ]{0,9}[\w\[\].,|][\w\[\]., |]{0,80}?\s{0,9}=|:=|[:=])\s{0,40}"
+"""What stands between a name and its value: `=`, `:`, or a type and `=`. Bounded, so that no text costs its square."""
 _ASSIGNED = re.compile(
-    rf"(?<![\w.])(?P<name>{_NAME})[\"']?\s*(?::\s*[\w\[\]., |]+?\s*=|[:=])\s*"
+    rf"(?<![\w.])(?P<name>{_NAME})[\"']?{SET_TO}"
     r"(?P<value>[rRbBuUfF]?\"[^\"\n]*\"|[rRbBuUfF]?'[^'\n]*'|[^\s,;#\"')}\]]+)"
 )
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from engine.finish.locating import Form, Mention, Span, Spans, run_from
+from engine.finish.locating import SET_TO, Form, Mention, Span, Spans, run_from
 from engine.model import Location
 
 NOT_EVIDENT = "a path without its bucket"
@@ -25,14 +25,14 @@ _LOOK_BACK = 400
 LEVELS = 8
 """Brackets around a path that are looked through for the bucket's name."""
 _LABEL_OF_KEY = re.compile(
-    r"(?P<label>[\w.-]*(?:key|prefix)[\w.-]*)[\"'`]?\s*(?::\s*[\w\[\]., |]+?\s*=|:=|[:=]|(?<=key)\s|(?<=prefix)\s)\s*"
-    r"[\[(]?\s*(?:[rRbBuU]?\"[^\"\n]{0,200}\"\s*,\s*|[rRbBuU]?'[^'\n]{0,200}'\s*,\s*){0,50}[rRbBuUfF]?[\"'`]?$",
+    rf"(?P<label>[\w.-]{{0,60}}(?:key|prefix)[\w.-]{{0,60}})[\"'`]?(?:{SET_TO}|(?<=key)\s{{1,9}}|(?<=prefix)\s{{1,9}})"
+    r"[\[(]?\s{0,40}(?:[rRbBuU]?\"[^\"\n]{0,200}\"\s*,\s*|[rRbBuU]?'[^'\n]{0,200}'\s*,\s*){0,50}[rRbBuUfF]?[\"'`]?$",
     re.IGNORECASE,
 )
 _NOT_IN_S3 = re.compile(r"local|disk|file|dir|folder|cache|te?mp|mount|redis|table|primary|url", re.IGNORECASE)
 """Keys and prefixes of other things."""
 _BUCKET = re.compile(
-    r"(?<![\w.-])(?:--[\w-]*bucket[\w-]*[\s=]+|[\w.-]*bucket[\w-]*[\"'`]?\s*(?::\s*[\w\[\]., |]+?\s*=|:=|[:=])\s*)"
+    rf"(?<![\w.-])(?:--[\w-]{{0,60}}bucket[\w-]{{0,60}}[\s=]{{1,9}}|[\w.-]{{0,60}}bucket[\w-]{{0,60}}[\"'`]?{SET_TO})"
     r"(?P<value>[rRbBuU]?\"[^\"\n]*\"|[rRbBuU]?'[^'\n]*'|[^\s,;#\"')}\]]+)",
     re.IGNORECASE,
 )

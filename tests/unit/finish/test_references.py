@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -306,3 +307,23 @@ def test_lines_are_counted_in_the_file() -> None:
         (3, f"s3://{B}/data/"),
         (5, f"s3://{B}/data/raw/"),
     ]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        "bucket: " + " " * 50_000 + "x key: " + " " * 50_000,
+        "QUJDbucket" * 20_000 + " ",
+        "=" * 50_000 + " ",
+        "a:" * 50_000 + " ",
+        "${a" * 20_000 + " ",
+        "{([" * 20_000 + " ",
+        "key = " * 20_000,
+        "bucket = key, " * 10_000,
+    ],
+)
+def test_no_text_takes_the_square_of_its_length(noise: str) -> None:
+    began = time.process_time()
+    found = look(noise + f"s3://{B}/data/raw/", "a.py")
+    assert len(found.findings) == 1
+    assert time.process_time() - began < 20  # a square would be minutes
