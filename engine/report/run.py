@@ -9,7 +9,7 @@ from typing import Any
 from engine.api.ledgers import Status
 from engine.api.running import MigrationResult
 from engine.plan.document import Plan
-from engine.plan.lifecycle import ASIDE, IN_FLIGHT, SETTLED, State
+from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
 from engine.plan.record import ObjectRecord, Tally
 from engine.report.text import count_text, plural, safe, size_text, table
 
@@ -104,11 +104,17 @@ def status_text(status: Status) -> str:
         lines.append(f"listing not at its end: {', '.join(open_routes)}; run the plan again to go on")
     if status.uploads:
         lines.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
+    if in_flight := sum(_sum(status.tallies, IN_FLIGHT).values()):
+        lines.append(f"{plural(in_flight, 'object')} planned, and not known to be done")
     aside = _sum(status.tallies, ASIDE)
     if aside:
         lines.append(aside_sentence(aside))
-    if not open_routes and not aside and not _sum(status.tallies, IN_FLIGHT):
-        lines.append("every object is in place")
+    gone = _sum(status.tallies, LEAVING)
+    if State.DELETING in gone:
+        lines.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")
+    if not open_routes and not aside and not in_flight:
+        sources = f"; {plural(gone[State.DELETED], 'source')} deleted" if State.DELETED in gone else ""
+        lines.append(f"every object is in place{sources}")
     return "\n".join(lines)
 
 

@@ -184,3 +184,23 @@ def test_a_full_disk_under_the_ledger_stops_the_run_and_the_next_one_goes_on(ter
         assert len(server.copies) <= before + len(keys)
         assert len(rows(ledger)) == len(keys)
         assert_no_traceback(again)
+
+
+def test_status_says_what_is_under_way_and_what_was_deleted(terminal: Terminal, plan: Path) -> None:
+    ledger = plan.with_suffix(".ledger")
+    assert terminal.call("status", plan).out.endswith("\n\nevery object is in place\n")
+    for state, says in (
+        ("planned", "1 object planned, and not known to be done"),
+        ("deleting", "1 delete not confirmed: run the cleanup again"),
+        ("deleted", "every object is in place; 1 source deleted"),
+        ("failed", "not done: 1 failed."),
+    ):
+        with closing(sqlite3.connect(ledger)) as connection:
+            connection.execute("UPDATE objects SET state = ? WHERE key = 'a'", (state,))
+            connection.execute("DELETE FROM tallies")
+            connection.execute(
+                "INSERT INTO tallies SELECT route, state, proof, found, count(*), sum(size) FROM objects "
+                "GROUP BY route, state, proof, found"
+            )
+            connection.commit()
+        assert says in terminal.call("status", plan).out
