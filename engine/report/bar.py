@@ -57,9 +57,11 @@ class ProgressBar:
         self._bar.total = progress.listed
         self._bar.n = progress.done
         growing = "" if progress.listing_done else ", still listing"
+        flight = f", {progress.in_flight:,} in flight" if progress.in_flight else ""
         throttled = f", {progress.throttled:,} × SlowDown" if progress.throttled else ""
         self._bar.set_postfix_str(
-            f"{size_text(progress.done_bytes)} of {size_text(progress.listed_bytes)}{growing}{throttled}", refresh=False
+            f"{size_text(progress.done_bytes)} of {size_text(progress.listed_bytes)}{growing}{flight}{throttled}",
+            refresh=False,
         )
         self._bar.refresh()
 
