@@ -146,40 +146,47 @@ class Cleanup:
                 self._tell()
 
     async def _delete_batch(self, route: Route, records: list[ObjectRecord]) -> None:
-        going = await self._targets_stand(route, records)
-        if not going:
-            return
-        await self._ledger.conclude_durably(route.name, [after_look(record, State.DELETING) for record in going])
-        items = [Item(route.source_key(record.key), record.source_etag) for record in going]
-        ends = await self._deleter.delete(route.source.bucket, items)
-        outcomes = [self._outcome(route, record, ends[item.key]) for record, item in zip(going, items, strict=True)]
+        await self._ledger.conclude_durably(route.name, [after_look(record, State.DELETING) for record in records])
+        items = [Item(route.source_key(record.key), record.source_etag) for record in records]
+        record_of = {item.key: record for item, record in zip(items, records, strict=True)}
+        barred: dict[str, Outcome] = {}
+
+        async def check(some: Sequence[Item]) -> frozenset[str]:
+            found = await self._without_target(route, [record_of[item.key] for item in some])
+            barred.update(found)
+            return frozenset(item.key for item in some if record_of[item.key].key not in found)
+
+        ends = await self._deleter.delete(route.source.bucket, items, check)
+        outcomes = [
+            barred[record.key] if record.key in barred else self._outcome(route, record, ends[item.key])
+            for record, item in zip(records, items, strict=True)
+        ]
         await self._ledger.conclude_durably(route.name, outcomes)
         if self._deleter.markers.seen:
             self.report.markers = True
             if not self._markers_accepted:
                 self.report.stopped = True  # the bucket became versioned after the gate was passed
 
-    async def _targets_stand(self, route: Route, records: list[ObjectRecord]) -> list[ObjectRecord]:
-        """The objects whose target is there as it was proven, looked at now. The others are recorded, and stay."""
+    async def _without_target(self, route: Route, records: list[ObjectRecord]) -> dict[str, Outcome]:
+        """The objects whose target is not there as it was proven, looked at now, and what is to be recorded of them."""
         seen = await self._looker.look(route.target.bucket, [route.target_key(record.key) for record in records])
-        going, lost = [], []
+        lost: dict[str, Outcome] = {}
         for record in records:
             key = route.target_key(record.key)
             if (error := seen.unseen.get(key)) is not None:
-                self._keep(route, record, "unseen", error.code, f"its target cannot be looked at: {error.message}")
+                message = f"its target cannot be looked at: {error.message}"
+                self._keep(route, record, "unseen", error.code, message)
+                lost[record.key] = after_look(record, State.VERIFIED, error.code, message)
                 continue
             target = seen.there.get(key)
             if target is not None and (target.etag, target.size) == (record.target_etag, record.size):
-                going.append(record)
                 continue
             code = "TargetMissing" if target is None else "TargetChanged"
             what = "is not there any more" if target is None else f"bears ETag {target.etag} now"
             message = f"the target {what}; the source stays"
-            lost.append(after_look(record, State.DAMAGED, code, message))
+            lost[record.key] = after_look(record, State.DAMAGED, code, message)
             self._keep(route, record, State.DAMAGED.value, code, message)
-        if lost:
-            await self._ledger.conclude_durably(route.name, lost)
-        return going
+        return lost
 
     def _outcome(self, route: Route, record: ObjectRecord, end: End) -> Outcome:
         if end.fate is Fate.GONE:

@@ -47,6 +47,7 @@ class Condition(StrEnum):
     """How this server can be asked to delete only what was proven."""
 
     BATCH = "batch"  # DeleteObjects with an ETag a key
+    BATCH_ALONE = "batch alone"  # the same, while DeleteObject ignores If-Match: what a batch cannot carry stays
     SINGLE = "single"  # DeleteObject with If-Match; batches ignore their ETags here
     NONE = "none"  # not at all: only where the user said so, and looked at just before
 
@@ -55,7 +56,7 @@ def condition_for(honours: Honours, *, unconditional: bool) -> Condition | None:
     """How to delete on a server that honours so much; None where it must not be done. What could not be tried counts
     as not honoured."""
     if honours.delete_batch_conditional:
-        return Condition.BATCH
+        return Condition.BATCH if honours.delete_conditional else Condition.BATCH_ALONE
     if honours.delete_conditional:
         return Condition.SINGLE
     return Condition.NONE if unconditional else None
@@ -64,6 +65,12 @@ def condition_for(honours: Honours, *, unconditional: bool) -> Condition | None:
 NO_CONDITION = (
     "this server cannot delete an object only if it is what was proven (If-Match), or would not let it be tried: a "
     "source replaced in the last moment would be lost. --unconditional deletes all the same, after a look at each"
+)
+
+
+NOT_ALONE = (
+    "this server deletes by ETag in batches alone, and this key does not go in one: deleted by itself, what replaced "
+    "it in the last moment would be lost"
 )
 
 
@@ -81,6 +88,7 @@ class Fate(StrEnum):
     CHANGED = "changed"  # it bears another ETag now, and stays
     DENIED = "denied"  # S3 will not let us
     LEFT = "left"  # S3 did not do it, for another reason; it is there, unchanged
+    BARRED = "barred"  # whoever asked for it said just before that it may not go
 
 
 class End(NamedTuple):
@@ -89,6 +97,10 @@ class End(NamedTuple):
     fate: Fate
     code: str = ""
     message: str = ""
+
+
+Check = Callable[[Sequence[Item]], Awaitable[frozenset[str]]]
+"""Asked just before items are sent, each time: the keys of those that may go."""
 
 
 @dataclass(slots=True)
@@ -118,23 +130,28 @@ class Deleter:
         self._batches = anyio.CapacityLimiter(BATCHES_AT_ONCE)
         self.markers = Markers()
 
-    async def delete(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
-        """Delete up to 1,000 items, in key order; gives every one's end.
+    async def delete(self, bucket: str, items: Sequence[Item], check: Check | None = None) -> dict[str, End]:
+        """Delete up to 1,000 items, in key order; gives every one's end. Nothing is waited for between a look (and
+        `check`, where there is one) and what is sent upon it.
 
         Raises errors of scope `run`; then nothing is known of the items."""
         ends: dict[str, End] = {}
         left = list(items)
-        if self._condition is Condition.NONE:
-            left = await self._still_there(bucket, left, ends)
         for attempt in range(1, PASSES + 1):
-            told = await self._send(bucket, left)
+            async with self._batches:
+                if attempt > 1 or self._condition is Condition.NONE:
+                    left = await self._still_there(bucket, left, ends)
+                if check is not None and left:
+                    may_go = await check(left)
+                    ends.update((item.key, End(Fate.BARRED)) for item in left if item.key not in may_go)
+                    left = [item for item in left if item.key in may_go]
+                told = await self._send(bucket, left) if left else {}
             ends.update(told)
-            unsure = [item for item in left if item.key not in told]
-            left = await self._still_there(bucket, unsure, ends) if unsure else []
+            left = [item for item in left if item.key not in told]
             if not left:
-                break
+                return ends
             await self._sleep(self._jitter.uniform(0, min(CAP_S, BASE_S * 2**attempt)))
-        for item in left:
+        for item in await self._still_there(bucket, left, ends):
             ends[item.key] = End(Fate.LEFT, "NotConfirmed", "S3 did not confirm the delete, and the object is there")
         return ends
 
@@ -153,8 +170,7 @@ class Deleter:
     async def _send_batch(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
         keys = tuple((item.key, self._etag(item)) for item in items)
         try:
-            async with self._batches:
-                report = await self._store.delete_objects(DeleteObjects(bucket, keys))
+            report = await self._store.delete_objects(DeleteObjects(bucket, keys))
         except AttemptError:
             return {}  # carried out or not: the keys themselves tell
         except AccessDenied as error:
@@ -174,6 +190,8 @@ class Deleter:
         return told
 
     async def _send_each(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
+        if self._condition is Condition.BATCH_ALONE:
+            return {item.key: End(Fate.LEFT, "NotConditional", NOT_ALONE) for item in items}
         told: dict[str, End] = {}
 
         async def send(item: Item) -> None:

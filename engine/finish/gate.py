@@ -264,7 +264,10 @@ def conditional(honours: Honours | None, *, unconditional: bool) -> Reason:
         return Reason("condition", False, NO_CONDITION)
     if condition is Condition.NONE:
         return Reason("condition", True, "this server cannot delete by ETag: each source is looked at just before")
-    return Reason("condition", True, "the server deletes an object only while it bears the ETag that was proven")
+    said = "the server deletes an object only while it bears the ETag that was proven"
+    if condition is Condition.BATCH_ALONE:
+        said += ", in batches: a key that does not go in one (with a control character) stays"
+    return Reason("condition", True, said)
 
 
 def _acceptable(kind: str, said: str, name: str, figure: str, accepted: Accepted) -> Reason:

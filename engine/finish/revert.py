@@ -176,7 +176,15 @@ class Revert:
             return
         await self._ledger.decide(route.name, [_decision(record, record.target_etag) for record in going])
         items = [Item(route.target_key(record.key), record.target_etag) for record in going]
-        ends = await self._deleter.delete(route.target.bucket, items)
+        record_of = {item.key: record for item, record in zip(items, going, strict=True)}
+
+        async def check(some: Sequence[Item]) -> frozenset[str]:
+            records = [record_of[item.key] for item in some]
+            seen = await self._looker.look(route.source.bucket, [route.source_key(record.key) for record in records])
+            stand = [self._source_stands(route, record, seen) for record in records]
+            return frozenset(item.key for item, stands in zip(some, stand, strict=True) if stands)
+
+        ends = await self._deleter.delete(route.target.bucket, items, check)
         gone = []
         for record, item in zip(going, items, strict=True):
             end = ends[item.key]
@@ -184,7 +192,7 @@ class Revert:
                 self.report.removed += 1
                 self.report.removed_bytes += record.size
                 gone.append(_decision(record, ""))
-            else:
+            elif end.fate is not Fate.BARRED:
                 self._keep(route, record, end.fate.value, end.code, end.message)
         if gone:
             await self._ledger.decide(route.name, gone)

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import anyio
+
 from engine.errors import AttemptError, EngineError, NotFound, ObjectError, PreconditionFailed, Unsupported
 from engine.model import ABSENT, Location, ObjectRef
 from engine.store import CopyObject, DeleteObject, DeleteObjects, HeadObject, ObjectStore, PutObject
@@ -149,13 +151,15 @@ async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
 
 
 async def _remove(store: ObjectStore, ref: ObjectRef) -> bool:
-    for _ in range(REMOVALS):
+    for attempt in range(REMOVALS):
         try:
             await store.delete_object(DeleteObject(ref))
             return True
         except NotFound:
             return True
-        except (ObjectError, AttemptError):
+        except AttemptError:
+            await anyio.sleep(0.1 * 2**attempt)  # the retry layer sends no delete again that carries no ETag
+        except ObjectError:
             continue
         except EngineError:
             return False

@@ -18,7 +18,7 @@ import anyio
 from engine.errors import Ambiguous, Conflict, StoreError, Throttled, Unavailable, Unreachable
 from engine.s3.boto_errors import NAME_NOT_FOUND
 from engine.s3.classify import is_expired
-from engine.store import ObjectStore, StoreDecorator
+from engine.store import DeleteObject, DeleteObjects, ObjectStore, StoreDecorator
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -50,13 +50,19 @@ FRESH_S = 10.0
 being refused once more says nothing by itself."""
 
 
+RESTS_ON_A_LOOK = frozenset({"DeleteObject", "DeleteObjects"})
+"""What was looked at before a delete must not grow old while it waits here: it goes back to the caller soon, who looks
+again. One that carries no ETag goes back at once: then the look is all that protects the object."""
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How patient a run is.
 
     `attempts` bounds what is tried after unknown outcomes and after 409. While S3 is out of reach it is tried for
     `give_up_after_s`, but only for `first_answer_s` where it has never answered (a mistyped endpoint). While S3
-    answers that it wants fewer requests, for `throttled_give_up_after_s`."""
+    answers that it wants fewer requests, for `throttled_give_up_after_s`. A delete never waits longer than
+    `delete_give_up_after_s`."""
 
     base_s: float = 0.1
     cap_s: float = 20.0
@@ -64,6 +70,7 @@ class RetryPolicy:
     give_up_after_s: float = 300.0
     first_answer_s: float = 15.0
     throttled_give_up_after_s: float = 3600.0
+    delete_give_up_after_s: float = 10.0
 
 
 def next_delay_s(
@@ -91,10 +98,12 @@ def next_delay_s(
         patience_s = policy.give_up_after_s
     else:
         return None
+    if operation in RESTS_ON_A_LOOK:
+        patience_s = min(patience_s, policy.delete_give_up_after_s)
     if elapsed_s >= patience_s:
         return None
     delay_s = jitter.uniform(0, min(policy.cap_s, policy.base_s * 2.0 ** min(attempt, 16)))
-    if isinstance(error, Throttled) and error.retry_after_s is not None:
+    if isinstance(error, Throttled) and error.retry_after_s is not None and operation not in RESTS_ON_A_LOOK:
         return min(error.retry_after_s, policy.give_up_after_s) + delay_s  # jitter on top: all were told the same
     return delay_s
 
@@ -143,6 +152,8 @@ class RetryingStore(StoreDecorator):
         try:
             answer = await method(request)
         except StoreError as error:
+            if _is_unconditional_delete(request) and not is_expired(error):
+                raise
             return await self._again(operation, method, request, error, generation)
         self._answered = True
         return answer
@@ -200,7 +211,7 @@ class RetryingStore(StoreDecorator):
         )
         if delay_s is not None:
             return delay_s
-        if isinstance(error, Unavailable):
+        if isinstance(error, Unavailable) and operation not in RESTS_ON_A_LOOK:
             raise _out_of_reach(error, elapsed_s) from error
         raise error
 
@@ -213,6 +224,12 @@ class RetryingStore(StoreDecorator):
                 await refresh()
                 self._credentials_generation += 1
                 self._renewed_at = self._clock()
+
+
+def _is_unconditional_delete(request: object) -> bool:
+    if isinstance(request, DeleteObject):
+        return request.if_match is None
+    return isinstance(request, DeleteObjects) and any(etag is None for _, etag in request.keys)
 
 
 def _name_not_found(error: StoreError) -> bool:

@@ -9,12 +9,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from engine.errors import AccessDenied, Ambiguous, Unreachable
+from engine.errors import AccessDenied, Ambiguous, Throttled, Unreachable
 from engine.finish.cleanup import Cleanup
-from engine.finish.deleting import Condition, Deleter, Fate, Item, fits_xml
+from engine.finish.deleting import Condition, Deleter, Fate, Item, condition_for, fits_xml
 from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.store import DeleteFailure, DeleteObjects, DeleteReport
+from engine.transfer.honours import Honours
 from tests.fake_store import FakeStore
 from tests.unit.finish.scene import DAY_S, no_sleep, scene
 
@@ -225,6 +226,45 @@ async def test_keys_that_xml_cannot_carry_go_one_by_one() -> None:
     batches = [[key for key, _ in r.keys] for name, r in store.requests if name == "DeleteObjects"]
     assert batches == [["emoji 🐦", "plain"]] or batches == [["plain", "emoji 🐦"]]
     assert all(fits_xml(key) for batch in batches for key in batch)
+
+
+async def test_a_key_that_no_batch_carries_stays_where_a_delete_by_itself_ignores_its_condition() -> None:
+    store = FakeStore()
+    items = [Item("a\x01b", store.put("s3://b/a\x01b")), Item("plain", store.put("s3://b/plain"))]
+    store.put("s3://b/a\x01b", b"written in the last moment")
+    assert condition_for(Honours(True, True, False, True), unconditional=False) is Condition.BATCH_ALONE
+    ends = await Deleter(store, Condition.BATCH_ALONE, sleep=no_sleep).delete("b", items)
+    assert [ends[item.key].fate for item in items] == [Fate.LEFT, Fate.GONE]
+    assert (store.keys("s3://b/"), store.count("DeleteObject")) == (["a\x01b"], 0)
+
+
+async def test_a_target_that_goes_while_s3_asks_for_patience_keeps_its_source(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=20) as s:
+        await s.migrate()
+        s.store.fail["DeleteObjects", ""] = [Throttled("slow down", operation="DeleteObjects")]
+
+        async def meanwhile(seconds: float) -> None:
+            if f"{TARGET}00007.png".removeprefix("s3://bucket/") in {key for _, key in s.store.objects}:
+                s.store.remove(TARGET + "00007.png")
+
+        deleter = Deleter(s.store, Condition.BATCH, sleep=meanwhile)
+        s.deleter = lambda condition: deleter  # type: ignore[method-assign, assignment]
+        report = await s.delete()
+        assert s.store.keys(SOURCE) == ["00007.png"]
+        assert (report.deleted, report.kept) == (19, {"damaged": 1})
+        assert (await s.states())["00007.png"] == "damaged"
+
+
+async def test_without_conditions_nothing_is_waited_for_between_the_look_and_the_delete() -> None:
+    store = FakeStore()
+    etag = store.put("s3://b/a", b"as it was")
+    store.fail["DeleteObjects", ""] = [Throttled("slow down", operation="DeleteObjects")]
+
+    async def replaced_meanwhile(seconds: float) -> None:
+        store.put("s3://b/a", b"another")
+
+    ends = await Deleter(store, Condition.NONE, sleep=replaced_meanwhile).delete("b", [Item("a", etag)])
+    assert (ends["a"].fate, store.keys("s3://b/")) == (Fate.CHANGED, ["a"])
 
 
 async def test_a_key_that_s3_never_settles_is_left_after_some_passes() -> None:

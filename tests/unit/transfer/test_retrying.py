@@ -20,7 +20,7 @@ from engine.errors import (
     Unreachable,
 )
 from engine.model import ObjectRef
-from engine.store import CopyObject, HeadObject
+from engine.store import CopyObject, DeleteObject, HeadObject
 from engine.transfer.retrying import HARMLESS_TWICE, RetryingStore, RetryPolicy, next_delay_s
 from tests.unit.transfer.fake_store import FakeStore
 
@@ -70,6 +70,23 @@ async def test_a_copy_with_an_unknown_outcome_is_never_sent_again_by_this_layer(
     with pytest.raises(Ambiguous):
         await retrying(store, time).copy_object(COPY)
     assert len(store.made("CopyObject")) == 1
+
+
+async def test_a_delete_that_waits_goes_back_soon_so_that_its_object_is_looked_at_again() -> None:
+    store, time = FakeStore(), Time()
+    store.plan("DeleteObject", *failing(Throttled("slow down", operation="DeleteObject", retry_after_s=600.0), 1_000))
+    with pytest.raises(Throttled):
+        await retrying(store, time).delete_object(DeleteObject(ObjectRef("bkt", "a"), "e" * 32))
+    assert POLICY.delete_give_up_after_s <= time.now <= POLICY.delete_give_up_after_s + POLICY.cap_s
+
+
+@pytest.mark.parametrize("error", [Throttled("slow down", operation="x"), Unavailable("no", operation="x")])
+async def test_a_delete_that_carries_no_etag_is_never_sent_again_by_this_layer(error: StoreError) -> None:
+    store, time = FakeStore(), Time()
+    store.plan("DeleteObject", *failing(error, 1))
+    with pytest.raises(type(error)):
+        await retrying(store, time).delete_object(DeleteObject(ObjectRef("bkt", "a")))
+    assert (time.slept, "a" in store.objects["bkt"]) == ([], True)
 
 
 async def test_a_read_with_an_unknown_outcome_is_sent_again() -> None:
