@@ -75,7 +75,7 @@ async def cleanup(
     Raises `CleanupRefused` where a deletion was asked for and the gate is closed, `LedgerError`, and `StoreError` of
     scope `run`."""
     options, consent = options or Options(), consent or Consent()
-    async with one_error(), open_plan(plan, options) as opened:
+    async with one_error(), open_plan(plan, options, now=True) as opened:
         path = ledger_path(plan, options)
         clock = await server_clock(plan, opened)
         async with await open_ledger(plan, path, opened, create=False, clock=clock) as ledger:

@@ -80,9 +80,11 @@ async def stored_binding(plan: Plan, options: Options) -> Binding:
 
 
 @asynccontextmanager
-async def open_plan(plan: Plan, options: Options) -> AsyncIterator[OpenStore]:
-    """A store for the plan's own connection; where a route has a list of keys, that stands for its source's listing."""
-    async with open_store(plan.connection, options) as opened, with_key_lists(opened.store, plan) as store:
+async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> AsyncIterator[OpenStore]:
+    """A store for the plan's own connection; where a route has a list of keys, that stands for its source's listing.
+
+    `now`: but not an inventory, which says what its source held when it was written."""
+    async with open_store(plan.connection, options) as opened, with_key_lists(opened.store, plan, now=now) as store:
         yield replace(opened, store=store)
 
 

@@ -23,7 +23,7 @@ async def verify(
 
     Raises as `migrate`, and `LedgerMissing` where the plan was never run."""
     options = options or Options()
-    async with one_error(), open_plan(plan, options) as opened:
+    async with one_error(), open_plan(plan, options, now=True) as opened:
         path = ledger_path(plan, options)
         clock = await server_clock(plan, opened)
         async with await open_ledger(plan, path, opened, create=False, clock=clock) as ledger:

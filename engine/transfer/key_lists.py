@@ -195,8 +195,11 @@ class KeyListStore(StoreDecorator):
 
 
 @asynccontextmanager
-async def with_key_lists(store: ObjectStore, plan: Plan) -> AsyncIterator[ObjectStore]:
-    """`store`, or one around it where a route of the plan has a list. Reading begins with the first page."""
+async def with_key_lists(store: ObjectStore, plan: Plan, *, now: bool = False) -> AsyncIterator[ObjectStore]:
+    """`store`, or one around it where a route of the plan has a list. Reading begins with the first page.
+
+    `now`: wanted is what stands there now. An inventory tells what stood there once, and does not answer then; the
+    keys of a list are looked at one by one whenever it is asked."""
     routes = [route for route in plan.routes if route.key_list is not None]
     if not routes:
         yield store
@@ -206,7 +209,9 @@ async def with_key_lists(store: ObjectStore, plan: Plan) -> AsyncIterator[Object
             raise PlanError([f'route "{route.name}": another route copies the same source by a list of its keys'])
     with tempfile.TemporaryDirectory(prefix="cartage-keys-") as folder:
         lists = {
-            (route.source.bucket, route.source.key): ListedSource(store, plan, route, Path(folder)) for route in routes
+            (route.source.bucket, route.source.key): ListedSource(store, plan, route, Path(folder))
+            for route in routes
+            if route.key_list is not None and not (now and route.key_list.kind == "inventory")
         }
         try:
             yield KeyListStore(store, lists)

@@ -13,10 +13,12 @@ from urllib.parse import quote_plus
 import pytest
 
 from engine.api.assembly import Options
+from engine.api.finishing import cleanup
 from engine.api.running import look, migrate
 from engine.api.verifying import verify
 from engine.errors import PlanError, UsageError
 from engine.plan.document import Plan
+from engine.proof.judge import Kind
 from tests.servers import Endpoint
 
 KEYS = ["a", "b b", "c+c", "d%2Fd", "ピカ", "e\u0301", "z/z"]
@@ -141,3 +143,25 @@ async def test_an_object_that_changed_since_its_inventory_is_drifted_not_copied(
 async def test_a_list_that_is_not_there_says_so(scene: Scene) -> None:
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         await migrate(scene.plan(keys=str(scene.folder / "no.txt")), scene.options)
+
+
+async def test_a_source_that_changed_after_its_inventory_is_not_called_verified_nor_unchanged(scene: Scene) -> None:
+    data = scene.inventory([key for key in KEYS if key != "b b"])
+    (scene.folder / "manifest.json").write_text(scene.manifest(data))
+    (scene.folder / "1.csv.gz").write_bytes(data)
+    plan = scene.plan(inventory=str(scene.folder / "manifest.json"))
+    assert (await migrate(plan, scene.options)).complete
+    assert (await verify(plan, scene.options)).agrees
+    scene.client.put_object(Bucket=scene.bucket, Key="src/a", Body=b"changed")
+    gate = {reason.name: reason for reason in (await cleanup(plan, scene.options)).reasons}
+    assert (gate["audit"].open, gate["audit"].sentence[:31]) == (False, "1 source changed since the copy")
+    report = await verify(plan, scene.options)
+    assert [(item.key, item.kind) for item in report.differences] == [("a", Kind.DRIFTED)]
+
+
+async def test_a_source_that_grew_out_of_the_routes_filter_is_not_called_verified(scene: Scene) -> None:
+    plan = scene.plan(max_size=5)
+    assert (await migrate(plan, scene.options)).complete
+    scene.client.put_object(Bucket=scene.bucket, Key="src/a", Body=b"longer than the route takes")
+    report = await verify(plan, scene.options)
+    assert [(item.key, item.kind) for item in report.differences] == [("a", Kind.DRIFTED)]
