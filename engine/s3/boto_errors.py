@@ -111,6 +111,20 @@ def no_etag(operation: str, ref: str, what: str = "ETag") -> Ambiguous:
     )
 
 
+def confirmed(operation: str, ref: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer as it is. Raises `Ambiguous` for a delete or an abort that anything but 204 answers: S3 says it by
+    204 alone (API reference, DeleteObject, AbortMultipartUpload), and a 200 may hold an error."""
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 204)
+    if operation in ("DeleteObject", "AbortMultipartUpload") and status != 204:
+        raise Ambiguous(
+            f"S3 answered {status} where 204 was due: whether it happened is not known",
+            operation=operation,
+            ref=ref,
+            code="NotConfirmed",
+        )
+    return answer
+
+
 def _from_answer(operation: str, ref: str, error: Any) -> StoreError:
     if error.operation_name != operation:
         return credentials_error(error)  # botocore asked STS or SSO for fresh credentials on the way

@@ -38,7 +38,7 @@ from engine.s3.answers import (
     region_of,
     tag_text,
 )
-from engine.s3.boto_errors import no_etag, translate
+from engine.s3.boto_errors import confirmed, no_etag, translate
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import check_count
 from engine.s3.messages import body_checksum
@@ -92,7 +92,7 @@ class BotoStore:
             if known is None or known is error:
                 raise
             raise known from error
-        return answer
+        return confirmed(operation, ref, answer)
 
     # --- listing ------------------------------------------------------------------------------------------
 

@@ -136,6 +136,15 @@ class WireStore:
             return answer
         raise parsing.error_of(call, answer, self._places.region(call.bucket))
 
+    async def _confirmed(self, call: Call) -> None:
+        """A delete or an abort. S3 says it by 204 alone (API reference, DeleteObject, AbortMultipartUpload): what comes
+        with a 200 may be an error, and is no confirmation."""
+        answer = await self._ask(call)
+        if answer.status != 204:
+            if answer.body.strip():
+                parsing.read_document(call, answer, self._places.region(call.bucket), "")
+            raise parsing.unreadable(call, f"status {answer.status} where 204 was due")
+
     async def _document(self, call: Call, root: str) -> xml.Document:
         answer = await self._ask(call)
         return parsing.read_document(call, answer, self._places.region(call.bucket), root)
@@ -225,7 +234,7 @@ class WireStore:
         return parsing.copy_result(call, answer, self._places.region(call.bucket), "CompleteMultipartUploadResult")
 
     async def abort_upload(self, request: UploadRef) -> None:
-        await self._ask(messages.abort_upload(request))
+        await self._confirmed(messages.abort_upload(request))
 
     async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
         parts: list[UploadedPart] = []
@@ -262,7 +271,7 @@ class WireStore:
     # --- deleting -----------------------------------------------------------------------------------------
 
     async def delete_object(self, request: DeleteObject) -> None:
-        await self._ask(messages.delete_object(request))
+        await self._confirmed(messages.delete_object(request))
 
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
         call = messages.delete_objects(request)
