@@ -16,7 +16,7 @@ from engine.ledger.binding import Binding
 from engine.ledger.files import FileLock, refuse_network
 from engine.ledger.opening import connect, prepare
 from engine.ledger.reader import LedgerReader, connect_to_read
-from engine.ledger.writer import Writer, translated
+from engine.ledger.writer import DISK_ERRORS, Writer, translated
 from engine.model import UploadedPart
 from engine.plan.record import Decision, Outcome, UploadRecord
 
@@ -65,7 +65,7 @@ class Ledger(LedgerReader):
             return cls(path, reading, Writer(path, connect(path)), lock, now_ms, route_ids, fresh=fresh)
         except BaseException as error:
             lock.release()
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, DISK_ERRORS):
                 raise translated(path, error) from error
             raise
 

@@ -18,7 +18,7 @@ from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.binding import Binding
 from engine.ledger.files import beside, refuse_foreign
 from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
-from engine.ledger.writer import MOVE_AWAY, translated
+from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord
@@ -87,7 +87,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     refuse_foreign(path)
     try:
         connection, version = _open_to_read(path)
-    except sqlite3.Error as error:
+    except DISK_ERRORS as error:
         raise translated(path, error) from error
     if version > len(MIGRATIONS):
         connection.close()
@@ -168,7 +168,7 @@ class LedgerReader:
     async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
         """What the join needs, in the order of the keys' UTF-8 bytes; `after` exclusive, `upto` inclusive."""
         sql = (
-            "SELECT key, size, source_etag, state, held, target_etag, proof FROM objects "
+            "SELECT key, size, source_etag, state, held, target_etag, proof, found FROM objects "
             "WHERE route = (SELECT id FROM routes WHERE name = ?)"
         )
         parameters: list[Any] = [route]
@@ -272,8 +272,8 @@ _PROOFS = {int(proof): proof for proof in Proof}
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    key, size, source_etag, state, held, target_etag, proof = row
-    return Entry(key, size, source_etag, _STATES[state], held, target_etag, _PROOFS[proof])
+    key, size, source_etag, state, held, target_etag, proof, found = row
+    return Entry(key, size, source_etag, _STATES[state], held, target_etag, _PROOFS[proof], found == 1)
 
 
 def _tally(row: tuple[Any, ...]) -> Tally:
@@ -295,7 +295,7 @@ def _record(row: tuple[Any, ...]) -> ObjectRecord:
 def _translating(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except DISK_ERRORS as error:
         raise translated(path, error) from error
     except (KeyError, ValueError) as error:  # a state or proof that there is not
         raise LedgerCorrupt(

@@ -26,9 +26,15 @@ MOVE_AWAY = (
 )
 
 
-def translated(path: Path, error: sqlite3.Error) -> LedgerError:
+DISK_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises; the second where a damaged schema is told in bytes that are no text."""
+
+
+def translated(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> LedgerError:
     """What went wrong with the file, in a sentence, with what to do."""
     text = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return LedgerCorrupt(f"the ledger {path} is damaged ({text}); nothing in it is trusted.", advice=MOVE_AWAY)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what extends it (sqlite.org/rescode.html)
     if code == sqlite3.SQLITE_FULL:
         return LedgerError(
@@ -106,7 +112,7 @@ class Writer:
                 connection.execute("COMMIT")
             except BaseException as error:
                 _roll_back(connection)
-                done.set_exception(translated(self._path, error) if isinstance(error, sqlite3.Error) else error)
+                done.set_exception(translated(self._path, error) if isinstance(error, DISK_ERRORS) else error)
             else:
                 done.set_result(result)
         connection.close()

@@ -58,11 +58,13 @@ def test_what_s3_refuses_is_said_with_what_to_do(terminal: Terminal, refusal: st
     arguments: list[str | Path] = [verb, "s3://bucket/old/" if verb == "check" else plan]
     with answering(answer) as server:
         terminal.at(server.url)
-        ended = terminal.call(*arguments)
-        told = terminal.call(*arguments, "--json")
+        ended = terminal.call(*arguments, "--store", "wire")
+        told = terminal.call(*arguments, "--store", "boto", "--json")
     assert_said_well(ended, verb)
+    assert_said_well(told, verb)
     assert (ended.code, told.code) == (1, 1)
-    assert says in ended.err and advises in ended.err
+    for err in (ended.err, told.err):
+        assert says in err and advises in err
     assert told.summary["command"] == verb
     assert told.summary["error"] and told.summary["message"] and told.summary["advice"]
     assert server.writes == []
