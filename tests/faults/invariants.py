@@ -26,8 +26,8 @@ def claims(scene: Scene, *, foreign: Collection[str] = ()) -> None:
 
     `foreign` are target keys that the test itself has written to since the last verification."""
     ledger_is_whole(scene.ledger)
-    now = scene.held()
-    for key, row in scene.rows().items():
+    now, rows = scene.held(), scene.rows()
+    for key, row in rows.items():
         target_key = scene.wanted.get(key)
         if target_key is None:
             continue
@@ -46,8 +46,8 @@ def claims(scene: Scene, *, foreign: Collection[str] = ()) -> None:
                 assert target.content == now.get(key, scene.before[key]).content, f"{key!r}: a digest that lies"
     for key in scene.wanted:
         if key not in now:
-            row = scene.rows()[key]
-            assert row["state"] in ("deleted", "deleting"), f"{key!r} is gone, and the ledger has it {row['state']}"
+            state = rows[key]["state"]
+            assert state in ("deleted", "deleting"), f"{key!r} is gone, and the ledger has it {state}"
 
 
 def ended(scene: Scene, *, aside: Collection[str] = (), deleted: bool = False) -> None:
