@@ -24,7 +24,7 @@ def test_the_total_grows_while_the_listing_goes_on() -> None:
     assert "10/1,000 objects" in drawn
     assert "10 kB of 1 MB, still listing" in drawn
     assert "20,000/53,000 objects" in drawn
-    assert "20 MB of 53 MB, 3 × SlowDown" in drawn
+    assert "20 MB of 53 MB, 4 in flight, 3 × SlowDown" in drawn
 
 
 def test_nothing_is_drawn_unless_asked_for_and_notices_are_said_all_the_same() -> None:
