@@ -20,10 +20,10 @@ from engine.errors import EngineError, IntegrityError
 from engine.model import MIB, ListedObject, ObjectRef
 from engine.store import GetRange, HeadObject, ObjectStore
 
-RANGE_BYTES = 16 * MIB
+RANGE_BYTES = 8 * MIB
 """Large enough that a request's latency is small beside its transfer, small enough for many at once."""
 
-MEMORY_BYTES = 256 * MIB
+MEMORY_BYTES = 64 * MIB
 """What all ranges together, asked for or not hashed yet, may hold."""
 
 READS_AT_ONCE = 128
