@@ -1,0 +1,112 @@
+"""The smallest policies of docs/iam.md on a server that no one here wrote: a second user of Ceph's gateway, who may do
+what a bucket policy made of them says, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.plan.document import Plan
+from engine.plan.permissions import policy
+from tests.cli.commands import Ended, Terminal
+from tests.cli.conftest import terminal
+from tests.servers import Endpoint
+
+__all__ = ["terminal"]
+
+BUCKET = "iam-test"
+KEY, SECRET = "IAMTESTKEY0000000001", "iamtestsecret0000000000000000000000000001"
+EXISTS = 17
+PLAN = f"""name = "moving"
+bucket = "{BUCKET}"
+[[routes]]
+name = "raw"
+from = "/data/raw/"
+to = "/project/raw/"
+[cleanup]
+hold = "0s"
+"""
+
+
+class Restricted:
+    """The other user's terminal, and the owner's hand on the bucket's policy."""
+
+    def __init__(self, terminal: Terminal, owner: Any) -> None:
+        self._terminal = terminal
+        self._owner = owner
+        (terminal.folder / "moving.toml").write_text(PLAN)
+
+    def call(self, command: str, *arguments: str) -> Ended:
+        """Run a command under its own policy."""
+        made = policy(Plan.load(self._terminal.folder / "moving.toml"), command)
+        for statement in made["Statement"]:
+            statement["Principal"] = {"AWS": ["arn:aws:iam:::user/other"]}
+            if "s3:DeleteObject" in statement["Action"]:
+                statement["Resource"].append(f"arn:aws:s3:::{BUCKET}")  # the gateway asks for a batch's bucket as well
+        self._owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(made))
+        return self._terminal.call(*arguments)
+
+
+@pytest.fixture
+def restricted(rgw: Endpoint, terminal: Terminal) -> Iterator[Restricted]:
+    assert rgw.folder is not None
+    create_user(rgw.folder)
+    owner = rgw.client()
+    owner.create_bucket(Bucket=BUCKET)
+    for number in range(5):
+        owner.put_object(Bucket=BUCKET, Key=f"data/raw/{number}", Body=bytes([number]) * 100)
+    owner.put_object(Bucket=BUCKET, Key="data/secret/x", Body=b"not for the other")
+    terminal.on(replace(rgw, access_key=KEY, secret_key=SECRET))
+    yield Restricted(terminal, owner)
+    for item in owner.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        owner.delete_object(Bucket=BUCKET, Key=item["Key"])
+    owner.delete_bucket(Bucket=BUCKET)
+
+
+def create_user(folder: Path) -> None:
+    environment = os.environ | {"CEPH_ARGS": "--no-mon-config", "CEPH_CONF": str(folder / "ceph.conf")}
+    identity = ["--uid=other", "--display-name=other", f"--access-key={KEY}", f"--secret-key={SECRET}"]
+    done = subprocess.run(
+        ["radosgw-admin", "-n", "client.rgw", "user", "create", *identity],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode in (0, EXISTS), done.stderr
+
+
+def test_each_command_works_under_its_own_policy_on_cephs_gateway(restricted: Restricted) -> None:
+    assume = ("--assume", "aws")
+    for command, arguments in (
+        ("list", ("ls", f"s3://{BUCKET}/data/raw/", "--recursive")),
+        ("plan", ("plan", "moving.toml")),
+        ("run", ("run", "moving.toml", *assume)),
+        ("verify", ("verify", "moving.toml", "--deep")),
+        ("verify", ("receipt", "moving.toml")),
+        ("revert", ("revert", "moving.toml", "--delete", "--confirm", "moving", "--unconditional")),
+        ("run", ("run", "moving.toml", *assume)),
+        ("verify", ("verify", "moving.toml")),
+        ("cleanup", ("cleanup", "moving.toml", "--delete", "--confirm", "moving", "--unconditional")),
+    ):
+        ended = restricted.call(command, *arguments)
+        assert ended.code == 0, f"{arguments}: {ended.err}{ended.out}"
+
+
+def test_what_is_not_in_the_policy_is_refused_on_cephs_gateway(restricted: Restricted) -> None:
+    for command, arguments in (
+        ("plan", ("ls", f"s3://{BUCKET}/data/secret/", "--recursive")),
+        ("plan", ("run", "moving.toml", "--assume", "aws")),
+        ("run", ("ls", f"s3://{BUCKET}/", "--recursive")),
+    ):
+        ended = restricted.call(command, *arguments)
+        assert ended.code in (1, 3), f"{arguments}: {ended.out}"
+        assert "access denied" in ended.err, ended.err
