@@ -80,8 +80,9 @@ def bears(source: ListedObject, target: ListedObject) -> bool:
 
 def _fresh(
     row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry | None, policy: Overwrite
-) -> Choice:
-    """Decide as for the first time; `entry` only tells which target is ours."""
+) -> Choice | None:
+    """Decide as for the first time; `entry` only tells which target we wrote. One whose source was deleted since may be
+    all that is left of it, and is replaced by something else only where the policy says so."""
     if is_archived(source) and not (target is not None and bears(source, target)):
         return _aside(
             row,
@@ -93,12 +94,15 @@ def _fresh(
         )
     if target is None:
         return _copy(row, source, held="")
-    ours = _is_ours(target, entry)
-    if ours and entry is not None and entry.state is State.DAMAGED:
-        return _copy(row, source, held=target.etag, ours=target.etag)  # its ETag alone does not say that it is whole
+    wrote = _is_ours(target, entry) and entry is not None and not entry.found
+    if _is_ours(target, entry) and entry is not None and entry.state is State.DAMAGED:
+        # Its ETag alone does not say that it is whole. What was in place before us stays, and the row says damaged.
+        if wrote:
+            return _copy(row, source, held=target.etag, ours=target.etag)
+        return None if policy is Overwrite.NEVER else _copy(row, source, held=target.etag)
     if bears(source, target) and policy is not Overwrite.ALWAYS:
-        return _found(row, source, target, found=not ours)
-    if ours:
+        return _found(row, source, target, found=not wrote)
+    if wrote and entry is not None and entry.state is not State.DELETED:
         return _copy(row, source, held=target.etag, ours=target.etag)
     if policy is Overwrite.ALWAYS:
         return _copy(row, source, held=target.etag)
@@ -111,7 +115,7 @@ def _fresh(
 
 def _in_flight(
     row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry, policy: Overwrite
-) -> Choice:
+) -> Choice | None:
     """An intent was committed and its outcome was not: the target tells which of the two happened."""
     if target is None or target.etag == entry.held:
         return _fresh(row, source, target, entry, policy)  # nothing has landed since the decision
@@ -155,6 +159,7 @@ def _vanished(key: str, target: ListedObject | None, entry: Entry | None) -> Cho
         State.DRIFTED,
         held=target.etag if target else "",
         target_etag=entry.target_etag,
+        found=entry.found,
         code="SourceGone",
         message="the source was listed once and is gone now",
     )
@@ -200,17 +205,27 @@ def _conflict(row: Joined, source: ListedObject, target: ListedObject) -> Choice
         if target.size != source.size
         else f"other content (ETag {target.etag}, the source has {source.etag})"
     )
+    whose = "which this ledger did not write"
+    if row.entry is not None and row.entry.state is State.DELETED and _is_ours(target, row.entry):
+        whose = "proven before its source was deleted, and perhaps all that is left of it"
     return _aside(
         row,
         source,
         State.CONFLICT,
         held=target.etag,
         code="TargetDiffers",
-        message=f"the target holds {what}, which this ledger did not write, and overwrite is never",
+        message=f"the target holds {what}, {whose}, and overwrite is never",
     )
 
 
 def _aside(row: Joined, source: ListedObject, state: State, *, held: str, code: str, message: str) -> Choice:
-    ours = row.entry.target_etag if row.entry is not None else ""
-    decision = _decision(row, source, state, held)._replace(target_etag=ours, code=code, message=message)
+    # What is not ours must not become ours by being set aside: a later run would overwrite it, a revert remove it.
+    entry = row.entry
+    known = entry is not None and entry.state is not State.DELETED
+    decision = _decision(row, source, state, held)._replace(
+        target_etag=entry.target_etag if entry is not None and known else "",
+        found=entry.found if entry is not None and known else False,
+        code=code,
+        message=message,
+    )
     return Choice(Action.RECORD, decision, source)

@@ -14,7 +14,8 @@ from engine.plan.lifecycle import State
 
 
 class Entry(NamedTuple):
-    """What the join needs to know of an object that the ledger has met before."""
+    """What the join needs to know of an object that the ledger has met before. `found`: the target was in place before
+    us, so that its ETag is known and it is not ours."""
 
     key: str
     size: int
@@ -23,6 +24,7 @@ class Entry(NamedTuple):
     held: str
     target_etag: str
     proof: Proof
+    found: bool = False
 
 
 class Decision(NamedTuple):

@@ -190,7 +190,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         for route in (item.name for item in BINDING.routes):
             entries = self.do(self.ledger.entries(route, None, None, 100))
-            of_route = {key: row.entry for (name, key), row in self.model.items() if name == route}
+            of_route = {key: (*row.entry, row.found) for (name, key), row in self.model.items() if name == route}
             assert {entry.key: tuple(entry[1:]) for entry in entries} == of_route
             assert [entry.key for entry in entries] == sorted(of_route, key=str.encode)
         open_uploads = self.do(self.ledger.open_uploads())

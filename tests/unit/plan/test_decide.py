@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.model import ABSENT, ListedObject, Overwrite, Proof
-from engine.plan.decide import Action, decide, drift
+from engine.plan.decide import Action, Choice, decide, drift
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State, may_follow
 from engine.plan.record import Entry
@@ -155,9 +155,41 @@ def test_a_source_that_cleanup_is_deleting_is_left_to_cleanup() -> None:
     assert decide(Joined("k", source(), target(), entry(State.DELETING, target_etag=A)), NEVER) is None
 
 
-def test_a_new_object_under_a_deleted_key_is_planned_over_our_own_copy() -> None:
-    choice = decide(Joined("k", source(B), target(A), entry(State.DELETED, target_etag=A)), NEVER)
-    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, A)
+def test_a_new_object_under_a_deleted_key_never_replaces_the_last_copy_of_the_old_one_unasked() -> None:
+    row = Joined("k", source(B), target(A), entry(State.DELETED, target_etag=A))
+    choice = decide(row, NEVER)
+    assert choice is not None and choice.decision.state is State.CONFLICT
+    assert "all that is left of it" in choice.decision.message
+    again = decide(row._replace(entry=as_entry(choice)), NEVER)
+    assert again is not None and again.decision.state is State.CONFLICT
+    asked = decide(row, IF_DIFFERENT)
+    assert asked is not None and (asked.action, asked.target_condition) == (Action.COPY, A)
+    back = decide(row._replace(source=source(A)), NEVER)
+    assert back is not None and (back.decision.state, back.decision.found) == (State.COPIED, False)
+
+
+def as_entry(choice: Choice) -> Entry:
+    """What the ledger holds after a decision."""
+    done = choice.decision
+    return Entry(done.key, done.size, done.source_etag, done.state, done.held, done.target_etag, done.proof, done.found)
+
+
+def test_a_target_that_was_in_place_is_not_replaced_once_its_source_changes() -> None:
+    found = decide(Joined("k", source(A), target(A), None), NEVER)
+    assert found is not None and found.decision.found
+    conflict = decide(Joined("k", source(B), target(A), as_entry(found)), NEVER)
+    assert conflict is not None and conflict.decision.state is State.CONFLICT
+    again = decide(Joined("k", source(C), target(A), as_entry(conflict)), NEVER)
+    assert again is not None and again.decision.state is State.CONFLICT
+    back = decide(Joined("k", source(A), target(A), as_entry(conflict)), NEVER)
+    assert back is not None and (back.decision.state, back.decision.found) == (State.COPIED, True)
+
+
+def test_a_target_that_was_in_place_and_is_damaged_stays_as_it_is_and_damaged() -> None:
+    damaged = entry(State.DAMAGED, target_etag=A)._replace(found=True)
+    assert decide(Joined("k", source(A), target(A), damaged), NEVER) is None
+    asked = decide(Joined("k", source(A), target(A), damaged), IF_DIFFERENT)
+    assert asked is not None and (asked.action, asked.target_condition) == (Action.COPY, A)
 
 
 def test_a_source_that_vanished_before_its_copy_is_drifted_and_later_forgotten() -> None:
