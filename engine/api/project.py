@@ -14,6 +14,7 @@ from engine.errors import GateClosed, UsageError
 from engine.events import Listener, RunStarted
 from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
 from engine.finish.deletion_list import DeletionList, Row
+from engine.finish.gate import versions_text
 from engine.finish.holding import dating_clock, server_ms
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.finish.project_deletion import OPEN, Deletion, ProjectDeletion, summary_of, take_snapshot
@@ -56,6 +57,9 @@ class DeleteResult:
     deleted_before: int
     closed: list[str] = field(default_factory=list)
     deletion: Deletion | None = None
+
+
+ACCEPT_MARKERS = "--accept-delete-markers deletes all the same"
 
 
 def list_path(location: Location, options: Options) -> Path:
@@ -155,11 +159,7 @@ def _closed(result: DeleteResult, facts: BucketFacts, hold_s: int, consent: Cons
                 f"the hold of {duration_text(hold_s)} ends in {duration_text(left_s)}, by the server's clock"
             )
     if facts.versioning != "" and not consent.delete_markers:
-        what = "may keep versions (it may not be asked)" if facts.versioning is None else "keeps versions"
-        reasons.append(
-            f"{facts.bucket} {what}: a delete only adds a delete marker, and the data and its cost stay; "
-            "--accept-delete-markers deletes all the same"
-        )
+        reasons.append(f"{facts.bucket} {versions_text(facts.versioning)}; {ACCEPT_MARKERS}")
     return reasons
 
 

@@ -248,11 +248,23 @@ def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:
             "only adds a delete marker: the data and its cost stay"
         )
         return _acceptable("versioning", said, name, UNKNOWN, accepted)
-    said = (
-        f"{bucket.bucket} keeps versions ({bucket.versioning}): a delete only adds a delete marker; the objects "
-        "disappear from listings, and the data and its cost stay until the old versions are removed"
-    )
+    said = f"{bucket.bucket} {versions_text(bucket.versioning)}"
     return _acceptable("versioning", said, name, bucket.versioning, accepted)
+
+
+def versions_text(versioning: str | None) -> str:
+    """What a delete does in a bucket that keeps versions, or did, or may (None: it may not be asked)."""
+    if versioning is None:
+        return "may keep versions (it may not be asked): then a delete only adds a delete marker, and the data stays"
+    if versioning == "Suspended":
+        return (
+            "has its versioning suspended: what was written since then, or before it was turned on, is gone for good "
+            "once it is deleted; anything else only gets a delete marker, and its data and cost stay"
+        )
+    return (
+        f"keeps versions ({versioning}): a delete only adds a delete marker; the objects disappear from listings, and "
+        "the data and its cost stay until the old versions are removed"
+    )
 
 
 def conditional(honours: Honours | None, *, unconditional: bool) -> Reason:

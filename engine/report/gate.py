@@ -58,7 +58,7 @@ def cleaned_text(cleaned: Cleaned, noun: str = "source") -> str:
         kinds = ", ".join(f"{count_text(count)} {state}" for state, count in cleaned.kept.items())
         lines.append(f"{plural(cleaned.stayed, noun)} stay: {kinds}. run and verify the plan again, then this")
     if cleaned.markers:
-        lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
+        lines.append("delete markers were added: data and cost stay, save of what had no version (suspended)")
         if cleaned.stopped:
             lines.append("stopped, since that was not accepted: see cartage cleanup without --delete")
     return "\n".join(lines)

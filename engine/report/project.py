@@ -119,7 +119,7 @@ def _deletion(done: Deletion) -> list[str]:
     if done.uploads:
         lines.append(f"{plural(done.uploads, 'unfinished upload')} are left there, and cost storage")
     if done.markers:
-        lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
+        lines.append("delete markers were added: data and cost stay, save of what had no version (suspended)")
         if done.stopped:
             lines.append("stopped, since that was not accepted: --accept-delete-markers goes on")
     return lines

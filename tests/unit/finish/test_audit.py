@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from email.utils import formatdate
 from pathlib import Path
 
@@ -183,3 +184,18 @@ def test_a_plan_with_two_routes_waits_for_the_later_one() -> None:
 
 def test_the_plan_of_these_tests_is_one_that_a_user_could_write() -> None:
     assert Plan.parse(PLAN).routes[0].target.key == "project/data/raw/"
+
+
+def test_proof_is_dated_by_a_clock_that_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept_s = 0.0
+    asked = time.clock_gettime
+
+    def clock_gettime(which: int) -> float:
+        return asked(which) + (slept_s if which != time.CLOCK_REALTIME else 0.0)
+
+    monkeypatch.setattr(time, "clock_gettime", clock_gettime)
+    clock = dating_clock(formatdate(1_900_000_000, usegmt=True))
+    assert clock is not None
+    before_ms = clock()
+    slept_s = 36_000.0
+    assert clock() - before_ms >= 36_000_000

@@ -193,3 +193,8 @@ def test_a_versioned_bucket_says_what_a_delete_marker_means() -> None:
     assert shut(replace(versioned, accepted=frozenset({("delete-markers.bucket", "Enabled")}))) == []
     assert only(replace(versioned, accepted=frozenset({("delete-markers.bucket", "Suspended")}))).name == "versioning"
     assert only(replace(OPEN, sources=(replace(BUCKET, versioning=None),))).found == "unknown"
+
+
+def test_a_bucket_with_suspended_versions_is_not_said_to_keep_the_data() -> None:
+    reason = only(replace(OPEN, sources=(replace(BUCKET, versioning="Suspended"),)))
+    assert (reason.name, "gone for good" in reason.sentence) == ("versioning", True)
