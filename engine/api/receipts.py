@@ -16,10 +16,12 @@ from engine.events import RunStarted
 from engine.finish.holding import server_ms
 from engine.finish.receipt import (
     ACCEPTED_BY,
+    Sums,
     ledger_differences,
     read_receipt,
     receipt_values,
     refuse_unfinished,
+    said_otherwise,
     sum_up,
     target_differences,
     time_text,
@@ -45,29 +47,34 @@ async def make(plan: Plan, options: Options | None = None) -> dict[str, Any]:
 
     Raises `ReceiptRefused` where something is not listed to its end or not verified, `LedgerError`, `StoreError`."""
     options = options or Options()
-    try:
-        text = await anyio.to_thread.run_sync(Path(plan.source).read_bytes)
-    except OSError as error:
-        raise UsageError(f"the plan's file cannot be read: {error.strerror or error}") from error
     async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))
-            snapshots = await ledger.snapshots()
             sums = await sum_up(ledger)
-            refuse_unfinished(sums, snapshots)
+            refuse_unfinished(sums, await ledger.snapshots())
             server = server_ms((await opened.store.bucket_facts(plan.routes[0].target.bucket)).date)
-            return receipt_values(
-                plan,
-                text.decode("utf-8", "surrogateescape"),
-                sums,
-                snapshots,
-                await _accepted(ledger),
-                endpoint=opened.endpoint,
-                version=importlib.metadata.version("cartage"),
-                at_ms=server if server is not None else now_ms(),
-                clock="server" if server is not None else "this machine",
-            )
+            return await _values(plan, opened.endpoint, ledger, sums, server)
+
+
+async def _values(plan: Plan, endpoint: str, ledger: LedgerReader, sums: Sums, server: int | None) -> dict[str, Any]:
+    """The receipt that the ledger gives; `server` is the server's clock. Raises `UsageError` where the plan's file
+    cannot be read."""
+    try:
+        text = await anyio.to_thread.run_sync(Path(plan.source).read_bytes)
+    except OSError as error:
+        raise UsageError(f"the plan's file cannot be read: {error.strerror or error}") from error
+    return receipt_values(
+        plan,
+        text.decode("utf-8", "surrogateescape"),
+        sums,
+        await ledger.snapshots(),
+        await _accepted(ledger),
+        endpoint=endpoint,
+        version=importlib.metadata.version("cartage"),
+        at_ms=server if server is not None else now_ms(),
+        clock="server" if server is not None else "this machine",
+    )
 
 
 async def _accepted(ledger: LedgerReader) -> list[dict[str, str]]:
@@ -104,7 +111,9 @@ async def check(file: Path, plan: Plan, options: Options | None = None) -> Recei
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))
-            found = ledger_differences(receipt, plan, await sum_up(ledger, receipt["ledger"]["columns"]))
+            sums = await sum_up(ledger, receipt["ledger"]["columns"])
+            found = ledger_differences(receipt, plan, sums)
+            found += said_otherwise(receipt, await _values(plan, opened.endpoint, ledger, sums, None))
             known = {route["name"]: route for route in receipt["routes"]}
             for route in plan.routes:
                 if route.name in known:

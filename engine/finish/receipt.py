@@ -33,6 +33,9 @@ ACCEPTED_BY = "accepted by "
 NAMED = 10
 """Keys that a difference names; the rest are counted."""
 
+_ALWAYS = frozenset(ObjectRecord._fields) - {"xxh3", "properties"}
+"""The columns that every receipt's digest is over, the oldest included."""
+
 _USERINFO = re.compile(r"://[^/@\s\"']+@")
 
 
@@ -238,6 +241,8 @@ def read_receipt(body: bytes) -> dict[str, Any]:
         raise ValueError("a part of it is something else than it should be")
     if not set(columns[2:]) <= set(ObjectRecord._fields):
         raise ValueError("it was made by a newer Cartage")
+    if not _ALWAYS <= set(columns[2:]):
+        raise ValueError("its digest of the ledger leaves columns out")
     return values
 
 
@@ -260,6 +265,23 @@ def ledger_differences(receipt: Mapping[str, Any], plan: Plan, sums: Sums) -> li
             found.append(f"route {name}: the ledger's fingerprint of the target is another")
     if receipt["ledger"]["sha256"] != sums.digest:
         found.append("the ledger changed since: its digest is another")
+    return found
+
+
+_DERIVED = ("stage", "endpoint", "buckets", "routes", "total", "accepted")
+
+
+def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What a receipt says that the very ledger it is of does not: `now` is the receipt that it gives today. Whoever
+    changes a receipt can seal it anew, so that its seal alone proves nothing.
+
+    Says nothing of a ledger that changed since: its digest does."""
+    if receipt["ledger"]["sha256"] != now["ledger"]["sha256"]:
+        return []
+    found = [f"the receipt's {name} is not what the ledger says" for name in _DERIVED if receipt.get(name) != now[name]]
+    was, plan = receipt["plan"], now["plan"]
+    if was.get("name") != plan["name"] or (was.get("sha256") == plan["sha256"] and was.get("text") != plan["text"]):
+        found.append("the receipt's plan is not the one that it names")
     return found
 
 

@@ -100,6 +100,25 @@ def test_a_receipt_that_was_touched_is_not_trusted(scene: Scene) -> None:
     assert "route raw: the ledger has 5 objects" in check(scene, code=4)[0]
 
 
+def test_a_receipt_that_was_touched_and_sealed_anew_is_held_against_the_ledger(scene: Scene) -> None:
+    receipt = made(scene)
+    path = scene.folder / "cards.receipt.json"
+    for name, changed in (
+        ("routes", [receipt["routes"][0] | {"proof": {"bytes": 5}}, *receipt["routes"][1:]]),
+        ("accepted", [{"what": "references", "found": "0", "because": "agreed", "by": "the boss", "at": ""}]),
+        ("stage", "cleaned up"),
+    ):
+        forged = receipt | {name: changed}
+        path.write_text(json.dumps(forged | {"seal": seal_of(forged)}))
+        assert check(scene, code=4) == [f"the receipt's {name} is not what the ledger says"]
+    forged = receipt | {"plan": receipt["plan"] | {"text": "another"}}
+    path.write_text(json.dumps(forged | {"seal": seal_of(forged)}))
+    assert check(scene, code=4) == ["the receipt's plan is not the one that it names"]
+    forged = receipt | {"ledger": receipt["ledger"] | {"columns": ["key"]}}
+    path.write_text(json.dumps(forged | {"seal": seal_of(forged)}))
+    assert "leaves columns out" in check(scene, code=4)[0]
+
+
 @pytest.mark.parametrize("change", [{"routes": [{}]}, {"routes": None}, {"ledger": {"sha256": 1, "columns": []}}])
 def test_one_that_lacks_something_is_not_trusted(scene: Scene, change: dict[str, Any]) -> None:
     receipt = made(scene) | change
