@@ -241,7 +241,7 @@ def read_receipt(body: bytes) -> dict[str, Any]:
         raise ValueError("a part of it is something else than it should be")
     if not set(columns[2:]) <= set(ObjectRecord._fields):
         raise ValueError("it was made by a newer Cartage")
-    if not _ALWAYS <= set(columns[2:]):
+    if not set(columns[2:]) >= _ALWAYS:
         raise ValueError("its digest of the ledger leaves columns out")
     return values
 
