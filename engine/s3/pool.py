@@ -20,6 +20,12 @@ IDLE_S = 4.0
 """How long an idle connection is kept. Servers close theirs after five seconds at the earliest (hypercorn, Node; S3
 and Ceph later), and a request that meets that moment has an open outcome."""
 SWEEP_S = 1.0
+AT_ONCE_BELOW = 8
+"""So few connections are opened without a second thought."""
+LOOK_S = 0.002
+LATE_S = 0.003
+"""Beyond, requests in line are looked at again after `LOOK_S`: many are served by then. Where that look comes later
+than `LATE_S`, it is this process that is busy, not the server, and another connection would only cost a handshake."""
 
 
 class Opener(Protocol):
@@ -52,6 +58,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[HttpConnection]] = deque()
         self._openings: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
         self._closed = False
         self.opened = 0
 
@@ -76,7 +83,10 @@ class Pool:
         there is none and none can be had."""
         future: asyncio.Future[HttpConnection] = self._loop.create_future()
         self._waiting.append(future)
-        self._grow()
+        if len(self._connections) + len(self._openings) < AT_ONCE_BELOW:
+            self._grow()
+        elif self._look is None:
+            self._look_soon()
         try:
             return await future
         except asyncio.CancelledError:
@@ -106,6 +116,22 @@ class Pool:
             self._grow()
 
     # --- opening ------------------------------------------------------------------------------------------
+
+    def _look_soon(self) -> None:
+        due = self._loop.time() + LOOK_S
+        self._look = self._loop.call_at(due, self._look_again, due)
+
+    def _look_again(self, due: float) -> None:
+        """Who is still in line? Open for them, unless this process is too busy to serve what it has."""
+        self._look = None
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()
+        if not self._waiting or self._closed:
+            return
+        if self._loop.time() - due <= LATE_S:
+            self._grow()
+        if len(self._connections) + len(self._openings) < self._bound:
+            self._look_soon()
 
     def _grow(self) -> None:
         """Open as many as there are requests in line, within the bounds."""
@@ -171,9 +197,10 @@ class Pool:
     async def aclose(self) -> None:
         """Give up whatever is under way."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._look):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._look = None
         openings = list(self._openings)
         for task in openings:
             task.cancel()

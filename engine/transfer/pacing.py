@@ -71,6 +71,11 @@ BUCKET_OF: dict[str, Callable[[Any], str]] = {
 }
 
 
+LEAST_WAIT_S = 0.001
+"""uvloop's timers count whole milliseconds and take half of one for none: at 3,500 a second the loop would go round
+without a rest. What the wait is too long by, the governor lets be used late (CATCH_UP_S)."""
+
+
 class PacingStatistics(NamedTuple):
     """A snapshot over all governors. `rate_rps` is what writes are paced at, or reads where nothing was written yet."""
 
@@ -148,7 +153,7 @@ class Lane:
             if slot > now:
                 if self._timer is None and slot < inf:  # infinity: an answer has to come first, and will call
                     call_later = self._call_later or asyncio.get_running_loop().call_later
-                    self._timer = call_later(slot - now, self._on_timer)
+                    self._timer = call_later(max(slot - now, LEAST_WAIT_S), self._on_timer)
                 return
             governor.on_sent(now)
             waiting.popleft().set_result(now)
