@@ -87,6 +87,13 @@ class Connector:
         self.opened += 1
         return connection
 
+    async def aclose(self) -> None:
+        """Give up a look-up that nobody waits for any more."""
+        if self._resolving is not None:
+            self._resolving.cancel()
+            await asyncio.gather(self._resolving, return_exceptions=True)
+            self._resolving = None
+
     def keep_session(self, connection: HttpConnection) -> None:
         """Remember a connection's TLS session for those to come. Called once a connection has answered."""
         if isinstance(connection, TlsConnection):

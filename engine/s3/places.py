@@ -118,8 +118,9 @@ class Places:
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.gather(self._renewing, return_exceptions=True)
-        for _, pool in self._pools.values():
+        for connector, pool in self._pools.values():
             await pool.aclose()
+            await connector.aclose()
 
     def _make(self, address: Address) -> Place:
         assert self._credentials is not None

@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+import anyio
+
 from engine.errors import (
     Ambiguous,
     NotFound,
@@ -73,7 +75,8 @@ class WireStore:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._places.aclose()
+        with anyio.CancelScope(shield=True):  # what is given up ends at once, and must not be left behind
+            await self._places.aclose()
 
     async def refresh(self) -> None:
         """Fresh credentials for all requests from now on. Raises `BadCredentials`."""

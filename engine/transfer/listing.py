@@ -89,6 +89,7 @@ class PageReader:
     ) -> None:
         self._send, self._receive = anyio.create_memory_object_stream[Feed](ahead)
         self._error: EngineError | None = None
+        self._cancelled = False
         self.newest: list[ListedObject] = first.objects if first is not None else []
         self.ended = False
         group.start_soon(self._fetch, store, location, keys, first)
@@ -104,6 +105,9 @@ class PageReader:
                 self._error = error
             except anyio.BrokenResourceError:
                 return  # the receiver has enough
+            except anyio.get_cancelled_exc_class():
+                self._cancelled = True
+                raise
 
     async def receive(self) -> Feed:
         """The next page and whether it is the last. Raises what the listing raised."""
@@ -112,6 +116,8 @@ class PageReader:
         except anyio.EndOfStream:
             if self._error is not None:
                 raise self._error from None
+            if self._cancelled:
+                await anyio.sleep_forever()  # the receiver is in the same group: its own cancellation is on the way
             raise
 
     def close(self) -> None:
