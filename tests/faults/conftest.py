@@ -20,6 +20,8 @@ from engine.sandbox import SandboxSettings, start_sandbox
 from engine.sandbox.launch import Sandbox
 from tests.faults.scene import credentials
 
+pytest.register_assert_rewrite("tests.faults.invariants", "tests.faults.crashes")  # they say what was not as it should
+
 Record = Callable[..., None]
 
 

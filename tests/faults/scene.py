@@ -61,12 +61,13 @@ Held = dict[str, Stored]
 
 @dataclass
 class Scene:
-    """One bucket, its plan and its ledger. `before` is what the bucket held at first."""
+    """One bucket, its plan and its ledger, `without` some of its routes. `before` is what the bucket held at first."""
 
     sandbox: Sandbox
     folder: Path
     scale: float = SCALE
     legacy: bool = False
+    without: frozenset[str] = frozenset()
     bucket: str = field(default_factory=lambda: f"cards-{uuid.uuid4().hex[:10]}")
 
     def __post_init__(self) -> None:
@@ -77,7 +78,8 @@ class Scene:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.plan_path = self.folder / "moving.toml"
         lines = ['name = "moving"', f'bucket = "{self.bucket}"', f'prefix = "{PREFIX}"', ""]
-        for name, (source, target) in ROUTES.items():
+        self.routes = {name: ends for name, ends in ROUTES.items() if name not in self.without}
+        for name, (source, target) in self.routes.items():
             lines += ["[[routes]]", f'name = "{name}"', f'from = "/{source}"', f'to = "{target}"', ""]
         lines += ["[cleanup]", 'hold = "0s"', 'proof = "size"', ""]
         self.plan_path.write_text("\n".join(lines))
@@ -105,7 +107,7 @@ class Scene:
     def mapped(self, held: Held) -> dict[str, str]:
         """Target key of each source key, by the routes' own rule written down a second time."""
         found = {}
-        for source, target in ROUTES.values():
+        for source, target in self.routes.values():
             for key in held:
                 if key == source or (source.endswith("/") and key.startswith(source)):
                     found[key] = PREFIX + target + key[len(source) :]
