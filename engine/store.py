@@ -30,7 +30,8 @@ Answer = TypeVar("Answer")
 
 
 class ListPage(NamedTuple):
-    """ListObjectsV2, always with encoding-type=url. `start_after` is a full key, exclusive."""
+    """ListObjectsV2, with encoding-type=url. `start_after` is a full key, exclusive. `plain`: without that encoding,
+    for a server that goes on wrongly with it (`transfer.honours`); a page is broken by what XML cannot carry."""
 
     bucket: str
     prefix: str = ""
@@ -38,6 +39,7 @@ class ListPage(NamedTuple):
     token: str | None = None
     max_keys: int = 1000
     delimiter: str = ""
+    plain: bool = False
 
 
 class HeadObject(NamedTuple):

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.api.assembly import OpenStore, Options, now_ms, open_store
-from engine.errors import EngineError, ObjectError
+from engine.errors import EngineError, LedgerError, ObjectError
 from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
 from engine.plan.document import Plan
+from engine.transfer.honours import Honours, as_listed
 from engine.transfer.key_lists import with_key_lists
 
 
@@ -84,8 +85,20 @@ async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> Async
     """A store for the plan's own connection; where a route has a list of keys, that stands for its source's listing.
 
     `now`: but not an inventory, which says what its source held when it was written."""
-    async with open_store(plan.connection, options) as opened, with_key_lists(opened.store, plan, now=now) as store:
-        yield replace(opened, store=store)
+    async with open_store(plan.connection, options) as opened:
+        listing = as_listed(opened.store, await _noted_honours(ledger_path(plan, options)))
+        async with with_key_lists(listing, plan, now=now) as store:
+            yield replace(opened, store=store)
+
+
+async def _noted_honours(ledger: Path) -> Honours | None:
+    """What an earlier run found out of the server; None where there is no ledger, or none that can be read: whoever
+    opens it to write says so."""
+    try:
+        async with await LedgerReader.open_to_read(ledger) as reader:
+            return Honours.from_note(await reader.note("honours"))
+    except LedgerError:
+        return None
 
 
 @asynccontextmanager

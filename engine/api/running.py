@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -18,7 +18,7 @@ from engine.plan.lifecycle import ASIDE, State
 from engine.plan.record import Tally
 from engine.transfer.copying import Copier
 from engine.transfer.guard import TargetGuard
-from engine.transfer.honours import Honours, probe_at, remove_probe, try_out
+from engine.transfer.honours import Honours, as_listed, probe_at, refuse_losing, remove_probe, try_out
 from engine.transfer.key_lists import refuse_missing
 from engine.transfer.orphans import Orphans
 from engine.transfer.pipeline import QUEUE_BOUND, Counters, Run
@@ -84,7 +84,9 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             honours = await known_honours(options, opened, ledger) or await find_honours(plan, opened, ledger)
             for sentence in honours.sentences():
                 options.listener(Notice("NotHonoured", sentence))
-            run = _assemble_run(plan, options, opened, ledger, honours)
+            refuse_losing(honours)
+            listing = replace(opened, store=as_listed(opened.store, honours))
+            run = _assemble_run(plan, options, listing, ledger, honours)
             if stop is not None:
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
@@ -126,7 +128,10 @@ async def known_honours(options: Options, opened: OpenStore, ledger: Ledger) -> 
     """What is known of the server without trying it: it is AWS, it is to be taken for AWS, or an earlier run tried."""
     if options.assume == "aws" or opened.session.is_aws:
         return Honours.aws()
-    return Honours.from_note(await ledger.note("honours"))
+    noted = Honours.from_note(await ledger.note("honours"))
+    if noted is not None and noted.listing_continues is False and not noted.listing_plain:
+        return None  # nothing was done with it: perhaps it is another version by now
+    return noted
 
 
 async def find_honours(plan: Plan, opened: OpenStore, ledger: Ledger) -> Honours:

@@ -101,7 +101,7 @@ class BotoStore:
             "Bucket": request.bucket,
             "MaxKeys": request.max_keys,
             # Asked for by ourselves, so that botocore leaves decoding to us: it decodes only what it encoded.
-            "EncodingType": "url",
+            "EncodingType": "" if request.plain else "url",
         }
         for name, value in (
             ("Prefix", request.prefix),

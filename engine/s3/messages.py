@@ -102,13 +102,13 @@ _PART_RANGE = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-copy-so
 
 
 def list_page(request: ListPage) -> Call:
-    query = f"encoding-type=url&list-type=2&max-keys={request.max_keys}"
+    query = f"list-type=2&max-keys={request.max_keys}"
+    if not request.plain:
+        query = f"encoding-type=url&{query}"
+    if request.delimiter:
+        query = f"delimiter={encode_value(request.delimiter)}&{query}"
     if request.token:
         query = f"continuation-token={encode_value(request.token)}&{query}"
-    if request.delimiter:
-        # "delimiter" sorts between "continuation-token" and "encoding-type".
-        head, mark, tail = query.partition("encoding-type=")
-        query = f"{head}delimiter={encode_value(request.delimiter)}&{mark}{tail}"
     if request.prefix:
         query = f"{query}&prefix={encode_value(request.prefix)}"
     if request.start_after:

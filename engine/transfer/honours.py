@@ -9,16 +9,39 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
-from engine.errors import AttemptError, EngineError, NotFound, ObjectError, PreconditionFailed, Unsupported
-from engine.model import ABSENT, Location, ObjectRef
-from engine.store import CopyObject, DeleteObject, DeleteObjects, HeadObject, ObjectStore, PutObject
+from engine.errors import (
+    AttemptError,
+    EngineError,
+    ListingBroken,
+    NotFound,
+    ObjectError,
+    PreconditionFailed,
+    Unsupported,
+)
+from engine.model import ABSENT, Location, ObjectRef, Page
+from engine.store import (
+    CopyObject,
+    DeleteObject,
+    DeleteObjects,
+    HeadObject,
+    ListPage,
+    ObjectStore,
+    PutObject,
+    StoreDecorator,
+)
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
 
 WRONG_ETAG = "0" * 32
 NAME = ".cartage-probe-"
+
+TRIALS = 3
+"""How often a listing has to lose one of our own objects before it is called one that does."""
 
 REMOVALS = 5
 """How often the removal of an object of our own is tried."""
@@ -28,7 +51,9 @@ REMOVALS = 5
 class Honours:
     """True: tried, and the server does what S3 does. False: tried, and it does not. None: could not be tried.
 
-    `target_unsupported`: the condition on a copy's target is not ignored but answered by 501."""
+    `target_unsupported`: the condition on a copy's target is not ignored but answered by 501. `listing_continues`: a
+    listing goes on where it left off, also among special keys; `listing_plain`: where it does not, it does without
+    encoding-type=url."""
 
     source_pinned: bool | None = None
     target_guarded: bool | None = None
@@ -36,11 +61,13 @@ class Honours:
     delete_batch_conditional: bool | None = None
     checksums: bool | None = None
     target_unsupported: bool | None = None
+    listing_continues: bool | None = None
+    listing_plain: bool | None = None
 
     @classmethod
     def aws(cls) -> Honours:
         """What AWS's general-purpose buckets do (API reference, conditional requests)."""
-        return cls(True, True, True, True, True, False)
+        return cls(True, True, True, True, True, False, True)
 
     @classmethod
     def from_note(cls, note: Any) -> Honours | None:
@@ -65,6 +92,11 @@ class Honours:
             )
         if self.delete_conditional is False or self.delete_batch_conditional is False:
             lines.append("the server cannot delete by ETag: cleanup refuses unless it is told --unconditional")
+        if self.listing_continues is False and self.listing_plain:
+            lines.append(
+                "the server leaves special keys out of the second page of a listing (it compares them encoded): it is "
+                "listed without encoding, and a key that XML cannot carry stops the run"
+            )
         if self.checksums is False:
             lines.append("the server gives no checksum for a copy: proof rests on ETags, or on reading the bytes")
         return lines
@@ -82,7 +114,7 @@ async def try_out(store: ObjectStore, where: Location, probe: ObjectRef | None =
 
     Raises errors of scope `run`; what may not be tried (AccessDenied) is None."""
     one = probe or probe_at(where)
-    two = _beside(one)
+    two, three = _beside(one)
     try:
         etag = (await store.put_object(PutObject(one, b"cartage"))).etag
     except ObjectError:
@@ -91,9 +123,13 @@ async def try_out(store: ObjectStore, where: Location, probe: ObjectRef | None =
         pinned = await _refused(lambda: store.copy_object(CopyObject(one, two, WRONG_ETAG)))
         copied = await store.copy_object(CopyObject(one, two, etag, checksum_algorithm="CRC64NVME"))
         guarded, unsupported = await _guarded(store, CopyObject(one, two, etag, ABSENT))
+        await store.put_object(PutObject(three, b"cartage"))
+        keys = [ref.key for ref in (one, two, three)]
+        continues = await _listing_continues(store, one.bucket, keys)
+        plain = await _listing_continues(PlainListings(store), one.bucket, keys) if continues is False else None
         single = await _refused(lambda: store.delete_object(DeleteObject(two, WRONG_ETAG)))
         batch = await _batch_refused(store, one)
-        return Honours(pinned, guarded, single, batch, bool(copied.checksums), unsupported)
+        return Honours(pinned, guarded, single, batch, bool(copied.checksums), unsupported, continues, plain)
     except ObjectError:
         return Honours()
     finally:
@@ -141,13 +177,71 @@ async def _batch_refused(store: ObjectStore, ref: ObjectRef) -> bool | None:
     return True
 
 
-def _beside(probe: ObjectRef) -> ObjectRef:
-    return ObjectRef(probe.bucket, probe.key + "-copy")
+async def _listing_continues(store: ObjectStore, bucket: str, keys: list[str]) -> bool | None:
+    """Whether our own objects, which one page shows in order, are all met again page by page, and after one of them. A
+    no is asked for anew: one page that came wrong is no server's habit.
+
+    LocalStack 4.9 compares encoded keys with what to go on after: special keys are lost without a word."""
+    for _ in range(TRIALS):
+        answer = await _goes_on(store, ListPage(bucket, keys[0]), keys)
+        if answer is not False:
+            return answer
+    return False
+
+
+async def _goes_on(store: ObjectStore, page: ListPage, keys: list[str]) -> bool | None:
+    try:
+        if [item.key for item in (await store.list_page(page)).objects] != keys:
+            return None
+        met: list[str] = []
+        token: str | None = None
+        for _ in keys:
+            answer = await store.list_page(page._replace(token=token, max_keys=1))
+            met += [item.key for item in answer.objects]
+            token = answer.next_token
+            if token is None:
+                break
+        after = await store.list_page(page._replace(start_after=keys[1]))
+    except (ObjectError, AttemptError, ListingBroken):
+        return None
+    return met == keys and [item.key for item in after.objects] == keys[2:]
+
+
+class PlainListings(StoreDecorator):
+    """A store that lists without encoding-type=url."""
+
+    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+        return await method(request)
+
+    async def list_page(self, request: ListPage) -> Page:
+        return await super().list_page(request._replace(plain=True))
+
+
+def as_listed(store: ObjectStore, honours: Honours | None) -> ObjectStore:
+    """`store`, listing in the way in which this server loses nothing, as far as there is one."""
+    plain = honours is not None and honours.listing_continues is False and honours.listing_plain
+    return PlainListings(store) if plain else store
+
+
+def refuse_losing(honours: Honours) -> None:
+    """Raise `ListingBroken` for a server that loses keys however it is listed."""
+    if honours.listing_continues is False and not honours.listing_plain:
+        raise ListingBroken(
+            "this server leaves keys out of the second page of a listing, as a trial with three objects shows: nothing "
+            "that it lists is known to be all.",
+            operation="ListObjectsV2",
+            code="ListingBroken",
+            advice="Use another server, or a newer version of it.",
+        )
+
+
+def _beside(probe: ObjectRef) -> tuple[ObjectRef, ObjectRef]:
+    return ObjectRef(probe.bucket, probe.key + "-copy"), ObjectRef(probe.bucket, probe.key + "-ü")
 
 
 async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
     """Remove what `try_out` made; whether S3 has confirmed it. No one else's object bears these names."""
-    return all([await _remove(store, ref) for ref in (probe, _beside(probe))])
+    return all([await _remove(store, ref) for ref in (probe, *_beside(probe))])
 
 
 async def _remove(store: ObjectStore, ref: ObjectRef) -> bool:

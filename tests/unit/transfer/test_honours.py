@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
-from engine.errors import AccessDenied, BadCredentials, Unsupported
-from engine.model import Location
-from engine.transfer.honours import NAME, Honours, try_out
+from engine.errors import AccessDenied, BadCredentials, ListingBroken, Unsupported
+from engine.model import Location, Page
+from engine.store import ListPage
+from engine.transfer.honours import NAME, Honours, as_listed, refuse_losing, try_out
 from tests.unit.transfer.fake_store import FakeStore
 
 WHERE = Location("bkt", "new/")
@@ -76,6 +79,57 @@ def test_a_note_is_read_back_as_it_was(honours: Honours) -> None:
 
 
 def test_a_note_of_an_older_ledger_can_be_read() -> None:
-    older = {key: value for key, value in Honours.aws().as_note().items() if key != "target_unsupported"}
+    newer = ("target_unsupported", "listing_continues", "listing_plain")
+    older = {key: value for key, value in Honours.aws().as_note().items() if key not in newer}
     assert Honours.from_note(older) == Honours(True, True, True, True, True)
     assert Honours.from_note(None) is None
+
+
+class Encoded(FakeStore):
+    """Compares encoded keys with what to go on after, as LocalStack 4.9 does; `plain_too`: without encoding as well."""
+
+    plain_too = False
+
+    async def list_page(self, request: ListPage) -> Page:
+        encoded = self.plain_too or not request.plain
+        after = request.token or request.start_after
+        listed = (await super().list_page(request._replace(token=None, start_after="", max_keys=1_000))).objects
+        left = [item for item in listed if not after or (quote(item.key) if encoded else item.key) > after]
+        more = len(left) > request.max_keys
+        return Page(left[: request.max_keys], left[request.max_keys - 1].key if more else None)
+
+
+async def test_a_server_that_loses_special_keys_from_the_second_page_on_is_listed_without_encoding() -> None:
+    store = Encoded()
+    honours = await try_out(store, WHERE)
+    assert (honours.listing_continues, honours.listing_plain) == (False, True)
+    assert any("special keys" in sentence for sentence in honours.sentences())
+    assert store.objects["bkt"] == {}
+    for key in ("new/a", "new/é", "new/z"):
+        store.put("bkt", key)
+    rest = await as_listed(store, honours).list_page(ListPage("bkt", "new/", "new/a"))
+    assert [item.key for item in rest.objects] == ["new/z", "new/é"]
+    assert as_listed(store, Honours.aws()) is store and as_listed(store, None) is store
+
+
+async def test_one_page_that_came_wrong_is_no_verdict() -> None:
+    store = FakeStore()
+    pages, listed = 0, store.list_page
+
+    async def list_page(request: ListPage) -> Page:
+        nonlocal pages
+        pages += 1
+        answer = await listed(request)
+        return answer._replace(next_token=None) if pages == 2 else answer
+
+    store.list_page = list_page  # type: ignore[method-assign]
+    assert (await try_out(store, WHERE)).listing_continues is True
+
+
+async def test_a_server_that_loses_keys_however_it_is_asked_is_refused() -> None:
+    store = Encoded()
+    store.plain_too = True
+    honours = await try_out(store, WHERE)
+    assert (honours.listing_continues, honours.listing_plain) == (False, False)
+    with pytest.raises(ListingBroken, match="leaves keys out"):
+        refuse_losing(honours)
