@@ -49,6 +49,10 @@ FRESH_S = 10.0
 """How old credentials are that were refused when fresh. A request may wait its turn for longer than they last, so that
 being refused once more says nothing by itself."""
 
+RENEWALS = 3
+"""How often credentials are renewed for one request before being refused when fresh is believed: a clock that jumps, or
+a session that ends by chance just then, refuses once."""
+
 
 RESTS_ON_A_LOOK = frozenset({"DeleteObject", "DeleteObjects"})
 """What was looked at before a delete must not grow old while it waits here: it goes back to the caller soon, who looks
@@ -169,17 +173,17 @@ class RetryingStore(StoreDecorator):
         """Everything after a first attempt that failed."""
         since = self._clock()
         attempt = 1
-        renewed = False
+        renewals = 0
         while True:
             delay_s = 0.0
             if is_expired(error):
                 fresh = generation == self._credentials_generation and self._clock() - self._renewed_at < FRESH_S
-                if self._refresh is None or (renewed and fresh):
+                if self._refresh is None or (fresh and renewals >= RENEWALS):
                     raise error  # refused when fresh: it would be refused again
                 await self._renew(self._refresh, generation)
-                renewed = True
+                renewals += 1
             else:
-                renewed = False
+                renewals = 0
                 delay_s = self._delay_s(operation, attempt, since, error)
                 attempt += 1
             self.retried += 1
