@@ -46,7 +46,7 @@ LARGE_BYTES = 6 << 30
 """One object over 5 GiB a run, so that uploads are met too."""
 
 RECOVERED_SHARE, WINDOW_S = 0.9, 3.0
-MOST_RECOVERY_S = 45.0
+MOST_RECOVERY_S = 60.0
 MEMORY_GROWTH_MB, FILES_GROWTH, TASKS_GROWTH = 8.0, 16, 16
 
 STEADY = (

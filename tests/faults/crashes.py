@@ -148,7 +148,9 @@ async def crash(trial: Trial, counts: Counts, sandbox: Sandbox, folder: Path) ->
         "moments": moments,
         "ends": ends,
         "killed": sum(code != 0 for code in ends),
-        "repeated": sum(scene.repeated_writes().values()),
+        "repeated": sum(
+            count - 1 for key, count in scene.repeated_writes().items() if key in set(scene.wanted.values())
+        ),
     }
 
 
