@@ -48,7 +48,7 @@ async def revert(
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("revert", plan.name, str(path), opened.endpoint, True))
             await settle(opened.store, ledger, plan.routes)
-            found = await outlook(ledger)
+            found = await outlook(ledger, options.listener)
             if found.cleaned_up:
                 return RevertResult(path, found, way_back=_write_way_back(plan, path))
             targets = dict.fromkeys(route.target.bucket for route in plan.routes)

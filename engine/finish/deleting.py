@@ -74,6 +74,9 @@ NOT_ALONE = (
 )
 
 
+NO_ETAG = "the server's listing gave it no ETag, so that it cannot be told from an object that took its place"
+
+
 class Item(NamedTuple):
     """One object to be deleted, and the ETag that it must still bear."""
 
@@ -135,8 +138,11 @@ class Deleter:
         `check`, where there is one) and what is sent upon it.
 
         Raises errors of scope `run`; then nothing is known of the items."""
-        ends: dict[str, End] = {}
-        left = list(items)
+        # Without an ETag nothing tells an object from what took its place, neither a condition nor a look.
+        ends = {item.key: End(Fate.LEFT, "NoETag", NO_ETAG) for item in items if not item.etag}
+        left = [item for item in items if item.etag]
+        if not left:
+            return ends
         for attempt in range(1, PASSES + 1):
             async with self._batches:
                 if attempt > 1 or self._condition is Condition.NONE:

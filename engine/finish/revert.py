@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.errors import NotFound, ObjectError
-from engine.events import Listener, ObjectAside, Progress
+from engine.events import Listener, ObjectAside, Progress, ignore
 from engine.finish.deleting import KEYS_A_BATCH, Deleter, Fate, Item
 from engine.finish.looking import Looker, Seen
 from engine.ledger import Ledger, LedgerReader
@@ -89,16 +89,19 @@ _SAID = {
 }
 
 
-async def outlook(ledger: LedgerReader) -> Outlook:
-    """Read the whole ledger once."""
+async def outlook(ledger: LedgerReader, listener: Listener = ignore) -> Outlook:
+    """Read the whole ledger once. `listener` is told of everything that stays, `Outlook.left` holds the first."""
     found = Outlook(uploads=await ledger.open_uploads())
     async for records in ledger.records():
         for record in records:
             part = part_of(record)
             found.objects[part] = found.objects.get(part, 0) + 1
             found.bytes[part] = found.bytes.get(part, 0) + record.size
-            if part in LISTED and len(found.left) < LEFT_SHOWN:
-                found.left.append(ObjectAside(record.route, record.key, part.value, record.code, _SAID[part]))
+            if part in LISTED:
+                stays = ObjectAside(record.route, record.key, part.value, record.code, _SAID[part])
+                listener(stays)
+                if len(found.left) < LEFT_SHOWN:
+                    found.left.append(stays)
     return found
 
 

@@ -96,7 +96,7 @@ class Scanner:
         self._include_moved = include_moved
         self._holdings = Holdings(ledger)
         self._chosen = Selection(exclude=plan.references.exclude)
-        self._own = {Path(plan.source).name, ledger.path.name} - {""}
+        self._own = {Path(plan.source).name, ledger.path.name, f"{plan.name}-back.toml"} - {""}
         self._seen_inside: set[str] = set()
         self._moves = Moves(plan.routes)
         self.scan = Scan()

@@ -50,6 +50,13 @@ def test_shown_applied_and_put_back(scene: Scene) -> None:
     assert {item["result"] for item in scene.summary("rewrite", "--undo")["restored"]} == {"already as it was"}
 
 
+def test_the_plan_of_the_way_back_is_not_looked_at(scene: Scene) -> None:
+    back = scene.folder / "notebooks" / "cards-back.toml"
+    back.write_text(f'to = "s3://{scene.bucket}/data/raw/"\n')
+    assert len(scene.summary("rewrite", "--apply")["written"]) == 3
+    assert back.read_text() == f'to = "s3://{scene.bucket}/data/raw/"\n'
+
+
 def test_what_was_not_shown_is_not_written(scene: Scene) -> None:
     scene.cartage("rewrite")
     scene.put(f"{PREFIX}README.md", f"new: s3://{scene.bucket}/data/raw/".encode())

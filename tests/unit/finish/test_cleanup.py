@@ -238,6 +238,16 @@ async def test_a_key_that_no_batch_carries_stays_where_a_delete_by_itself_ignore
     assert (store.keys("s3://b/"), store.count("DeleteObject")) == (["a\x01b"], 0)
 
 
+@pytest.mark.parametrize("condition", list(Condition))
+async def test_an_object_that_was_listed_without_an_etag_is_never_deleted(condition: Condition) -> None:
+    store = FakeStore()
+    store.put("s3://b/a")
+    for items in ([Item("a", "")], [Item("a", ""), Item("b", store.put("s3://b/b"))]):
+        ends = await Deleter(store, condition, sleep=no_sleep).delete("b", items)
+        assert (ends["a"].fate, ends["a"].code) == (Fate.LEFT, "NoETag")
+    assert "a" in store.keys("s3://b/")
+
+
 async def test_a_target_that_goes_while_s3_asks_for_patience_keeps_its_source(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=20) as s:
         await s.migrate()

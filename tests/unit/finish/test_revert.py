@@ -75,7 +75,9 @@ async def test_found_and_overwritten_targets_are_left_and_listed(tmp_path: Path)
             ],
         )
         await s.ledger.conclude("raw", [Outcome("00001.png", State.COPIED, over.source_etag, method="copy")])
-        said = await outlook(s.ledger)
+        told: list[object] = []
+        said = await outlook(s.ledger, told.append)
+        assert told == said.left
         assert said.objects == {Part.FOUND: 1, Part.OVERWRITTEN: 1}
         assert [item.key for item in said.left] == ["00000.png", "00001.png"]
         assert (await revert(s)).removed == 0
