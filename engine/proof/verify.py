@@ -201,7 +201,14 @@ class Verifier:
     async def _look_closer(
         self, route: Route, row: Joined, finding: Finding, findings: list[Finding | None], at: int
     ) -> None:
-        """Ask S3 what the listings cannot tell, and put the finding that then stands in its place."""
+        """Ask S3 what the listings cannot tell, and put the finding that then stands in its place. What may not be
+        asked keeps the proof that it has, and is told: one object does not end a verification."""
+        try:
+            await self._ask(route, row, finding, findings, at)
+        except (ObjectError, AttemptError) as error:
+            findings[at] = finding._replace(kind=Kind.UNREAD, message=f"S3 would not say what it keeps of it: {error}")
+
+    async def _ask(self, route: Route, row: Joined, finding: Finding, findings: list[Finding | None], at: int) -> None:
         assert row.source is not None and row.target is not None and finding.outcome is not None
         etag = row.target.etag
         if finding.look is Look.ENCRYPTION and await self._etags_are_md5(route, row.target.key):

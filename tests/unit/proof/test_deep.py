@@ -8,11 +8,11 @@ import pytest
 import xxhash
 
 from engine.errors import AccessDenied, UsageError
-from engine.model import Checksum, Proof
+from engine.model import Checksum, ObjectHead, Proof
 from engine.plan.lifecycle import State
 from engine.proof.depth import PLACES, Depth, Sampling, parse_depth, place_of
 from engine.proof.judge import Kind
-from engine.store import GetRange
+from engine.store import GetRange, HeadObject
 from tests.unit.proof.scene import Scene
 
 
@@ -127,3 +127,21 @@ def test_a_share_takes_about_that_share_and_a_sample_exactly_its_count() -> None
     sampling = Sampling(123)
     sampling.add("r", keys)
     assert sum(place_of("r", key) < sampling.places for key in keys) == 123
+
+
+async def test_one_object_that_may_not_be_looked_at_does_not_end_a_verification(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    for key in ("a", "b", "c"):
+        scene.copied(key, key.encode(), proof=Proof.SIZE)
+    head = scene.store.head_object
+
+    async def denied(request: HeadObject) -> ObjectHead:
+        if request.ref.key == "dst/a":
+            raise AccessDenied("no", operation="HeadObject", code="AccessDenied")
+        return await head(request)
+
+    scene.store.head_object = denied  # type: ignore[method-assign]
+    report = await scene.verify()
+    assert {item.kind for item in report.differences} == {Kind.UNREAD}
+    assert len(await scene.records()) == 3 and report.differing < 3
+    assert (await scene.records())["a"].proof is Proof.SIZE
