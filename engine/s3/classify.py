@@ -46,6 +46,9 @@ READS = frozenset(
 )
 """Operations that change nothing, whatever became of them."""
 
+LONGEST_TEXT = 500
+"""Of a server's own words no more goes into errors, and so into ledgers and onto terminals."""
+
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
 """Codes that a refresh of the credentials may mend."""
 
@@ -196,6 +199,10 @@ def classify(
     body), `retry_after`, `condition` and `region` what headers or body say of them.
 
     The error's `code` is S3's, or the status where S3 gave none."""
+    message, code, request_id, condition, region = (
+        text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+        for text in (message, code, request_id, condition, region)
+    )
     kind = _kind(operation, status, code, region)
     form = _FORMS[kind]
     values = {
