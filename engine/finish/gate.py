@@ -235,7 +235,8 @@ def _rule_text(rule: LifecycleRule) -> str:
 
 
 def _rule_figure(rule: LifecycleRule) -> str:
-    return f"{rule.rule_id or 'unnamed'}:{rule.days if rule.days is not None else rule.date[:10]}"
+    when = rule.days if rule.days is not None else rule.date[:10]
+    return f"{rule.rule_id or 'unnamed'}:{when}:{rule.prefix}"
 
 
 def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:

@@ -212,7 +212,7 @@ def test_a_lifecycle_rule_that_expires_the_targets(project: Project) -> None:
     ended = project.call("cleanup")
     assert (ended.code, closed(ended)) == (5, ["lifecycle"])
     name = f"lifecycle.{project.bucket}"
-    project.terminal.call("accept", project.plan, name, "--found", "tidy:30", "--because", "it is scratch")
+    project.terminal.call("accept", project.plan, name, "--found", "tidy:30:new/", "--because", "it is scratch")
     assert project.call("cleanup").code == 0
 
 

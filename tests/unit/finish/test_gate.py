@@ -156,10 +156,12 @@ def test_a_lifecycle_rule_that_expires_the_target() -> None:
     assert reason.sentence == (
         'lifecycle rules of bucket expire targets: "tidy" (everything under "project/" after 30 days)'
     )
-    assert (reason.accept, reason.found) == ("lifecycle.bucket", "tidy:30")
+    assert (reason.accept, reason.found) == ("lifecycle.bucket", "tidy:30:project/")
     assert shut(replace(expires, accepted=frozenset({(reason.accept, reason.found)}))) == []
     sooner = replace(expires, targets=(replace(BUCKET, lifecycle=(LifecycleRule("tidy", "project/", 1),)),))
     assert only(replace(sooner, accepted=frozenset({(reason.accept, reason.found)}))).name == "lifecycle"
+    wider = replace(expires, targets=(replace(BUCKET, lifecycle=(LifecycleRule("tidy", "", 30),)),))
+    assert only(replace(wider, accepted=frozenset({(reason.accept, reason.found)}))).name == "lifecycle"
 
 
 def test_rules_that_may_not_be_read_have_to_be_accepted() -> None:
