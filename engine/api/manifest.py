@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.assembly import Options, open_store
-from engine.api.opening import ledger_path, one_error, open_ledger
+from engine.api.opening import ledger_path, one_error, open_ledger, refuse_unguarded
 from engine.events import RunStarted
 from engine.finish import manifest as finish
 from engine.finish.manifest import Draft
@@ -40,6 +40,7 @@ async def update(
             if not apply:
                 await finish.note_shown(ledger, draft)
             elif draft.changes:
+                await refuse_unguarded(ledger, options)
                 await finish.write(opened.store, ledger, draft, conditional=options.conditional_writes)
             return ManifestResult(path, draft, apply and draft.changes)
 
@@ -51,5 +52,6 @@ async def put_back(plan: Plan, options: Options | None = None) -> ManifestResult
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("manifest", plan.name, str(path), opened.endpoint, True))
+            await refuse_unguarded(ledger, options)
             restored = await finish.undo(opened.store, ledger, conditional=options.conditional_writes)
             return ManifestResult(path, restored=restored)

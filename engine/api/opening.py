@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.api.assembly import OpenStore, Options, now_ms, open_store
-from engine.errors import EngineError, LedgerError, ObjectError
+from engine.errors import EngineError, LedgerError, ObjectError, UsageError
 from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
 from engine.plan.document import Plan
@@ -89,6 +89,17 @@ async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> Async
         listing = as_listed(opened.store, await _noted_honours(ledger_path(plan, options)))
         async with with_key_lists(listing, plan, now=now) as store:
             yield replace(opened, store=store)
+
+
+async def refuse_unguarded(ledger: LedgerReader, options: Options) -> None:
+    """Raise `UsageError` where the server is known to ignore If-Match on a write, and the user did not say that this is
+    all right: what someone else writes between the look and the write would be lost."""
+    noted = Honours.from_note(await ledger.note("honours"))
+    if options.conditional_writes and noted is not None and noted.put_conditional is False:
+        raise UsageError(
+            "this server ignores If-Match on a write: what someone else writes in the last moment would be lost.",
+            advice="Make sure that nobody else writes there, and add --no-conditional-writes.",
+        )
 
 
 async def _noted_honours(ledger: Path) -> Honours | None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from engine.api.assembly import Options, open_store
-from engine.api.opening import ledger_path, one_error, open_ledger
+from engine.api.opening import ledger_path, one_error, open_ledger, refuse_unguarded
 from engine.errors import UsageError
 from engine.events import ReferenceFound, RunStarted
 from engine.finish import rewriting
@@ -60,6 +60,8 @@ async def rewrite(
     async with one_error(), open_store(plan.connection, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
+            if act is not Act.SHOW:
+                await refuse_unguarded(ledger, options)
             options.listener(RunStarted("rewrite", plan.name, str(path), opened.endpoint, True))
             if act is Act.UNDO:
                 restored = await rewriting.undo(opened.store, ledger, plan, conditional=conditional)

@@ -53,7 +53,7 @@ class Honours:
 
     `target_unsupported`: the condition on a copy's target is not ignored but answered by 501. `listing_continues`: a
     listing goes on where it left off, also among special keys; `listing_plain`: where it does not, it does without
-    encoding-type=url."""
+    encoding-type=url. `put_conditional`: a PutObject with the wrong If-Match is refused."""
 
     source_pinned: bool | None = None
     target_guarded: bool | None = None
@@ -63,11 +63,12 @@ class Honours:
     target_unsupported: bool | None = None
     listing_continues: bool | None = None
     listing_plain: bool | None = None
+    put_conditional: bool | None = None
 
     @classmethod
     def aws(cls) -> Honours:
         """What AWS's general-purpose buckets do (API reference, conditional requests)."""
-        return cls(True, True, True, True, True, False, True)
+        return cls(True, True, True, True, True, False, True, None, True)
 
     @classmethod
     def from_note(cls, note: Any) -> Honours | None:
@@ -96,6 +97,11 @@ class Honours:
             lines.append(
                 "the server leaves special keys out of the second page of a listing (it compares them encoded): it is "
                 "listed without encoding, and a key that XML cannot carry stops the run"
+            )
+        if self.put_conditional is False:
+            lines.append(
+                "the server ignores If-Match on a write: rewrite and manifest refuse to write to it unless they are "
+                "told --no-conditional-writes"
             )
         if self.checksums is False:
             lines.append("the server gives no checksum for a copy: proof rests on ETags, or on reading the bytes")
@@ -127,9 +133,10 @@ async def try_out(store: ObjectStore, where: Location, probe: ObjectRef | None =
         keys = [ref.key for ref in (one, two, three)]
         continues = await _listing_continues(store, one.bucket, keys)
         plain = await _listing_continues(PlainListings(store), one.bucket, keys) if continues is False else None
+        written = await _refused(lambda: store.put_object(PutObject(three, b"", target_condition=WRONG_ETAG)))
         single = await _refused(lambda: store.delete_object(DeleteObject(two, WRONG_ETAG)))
         batch = await _batch_refused(store, one)
-        return Honours(pinned, guarded, single, batch, bool(copied.checksums), unsupported, continues, plain)
+        return Honours(pinned, guarded, single, batch, bool(copied.checksums), unsupported, continues, plain, written)
     except ObjectError:
         return Honours()
     finally:

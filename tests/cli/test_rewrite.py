@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
+from engine.transfer.honours import Honours
 from tests.cli.finish_scene import PREFIX, Scene
 from tests.servers import Endpoint
 
@@ -55,6 +57,18 @@ def test_the_plan_of_the_way_back_is_not_looked_at(scene: Scene) -> None:
     back.write_text(f'to = "s3://{scene.bucket}/data/raw/"\n')
     assert len(scene.summary("rewrite", "--apply")["written"]) == 3
     assert back.read_text() == f'to = "s3://{scene.bucket}/data/raw/"\n'
+
+
+def test_a_server_that_is_known_to_ignore_if_match_is_written_to_only_if_asked(scene: Scene) -> None:
+    readme = scene.get(f"{PREFIX}README.md")
+    with sqlite3.connect(scene.folder / "cards.ledger") as connection:
+        note = json.dumps(Honours.aws().as_note() | {"put_conditional": False})
+        connection.execute("INSERT OR REPLACE INTO notes VALUES ('honours', ?, 0)", (note,))
+    for act in ("--apply", "--undo"):
+        assert "ignores If-Match on a write" in scene.cartage("rewrite", act, code=2).output
+    assert "ignores If-Match on a write" in scene.cartage("manifest", "--undo", code=2).output
+    assert scene.get(f"{PREFIX}README.md") == readme
+    assert len(scene.summary("rewrite", "--apply", "--no-conditional-writes")["written"]) == 3
 
 
 def test_what_was_not_shown_is_not_written(scene: Scene) -> None:

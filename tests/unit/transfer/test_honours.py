@@ -79,7 +79,7 @@ def test_a_note_is_read_back_as_it_was(honours: Honours) -> None:
 
 
 def test_a_note_of_an_older_ledger_can_be_read() -> None:
-    newer = ("target_unsupported", "listing_continues", "listing_plain")
+    newer = ("target_unsupported", "listing_continues", "listing_plain", "put_conditional")
     older = {key: value for key, value in Honours.aws().as_note().items() if key not in newer}
     assert Honours.from_note(older) == Honours(True, True, True, True, True)
     assert Honours.from_note(None) is None
@@ -133,3 +133,12 @@ async def test_a_server_that_loses_keys_however_it_is_asked_is_refused() -> None
     assert (honours.listing_continues, honours.listing_plain) == (False, False)
     with pytest.raises(ListingBroken, match="leaves keys out"):
         refuse_losing(honours)
+
+
+async def test_a_server_that_ignores_if_match_on_a_write_is_found_out() -> None:
+    store = FakeStore()
+    assert (await try_out(store, WHERE)).put_conditional is True
+    store.honours_target = False
+    honours = await try_out(store, WHERE)
+    assert honours.put_conditional is False
+    assert any("--no-conditional-writes" in sentence for sentence in honours.sentences())
