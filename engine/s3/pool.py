@@ -20,12 +20,12 @@ IDLE_S = 4.0
 """How long an idle connection is kept. Servers close theirs after five seconds at the earliest (hypercorn, Node; S3
 and Ceph later), and a request that meets that moment has an open outcome."""
 SWEEP_S = 1.0
-AT_ONCE_BELOW = 8
+AT_ONCE_BELOW = 16
 """So few connections are opened without a second thought."""
-LOOK_S = 0.002
-LATE_S = 0.003
-"""Beyond, requests in line are looked at again after `LOOK_S`: many are served by then. Where that look comes later
-than `LATE_S`, it is this process that is busy, not the server, and another connection would only cost a handshake."""
+LOOK_S = 0.01
+"""Beyond, requests in line are looked at again after so long. Where all connections have answered meanwhile, one each
+on average, answers come at once, and it is this process that is busy: one more connection would only cost a handshake.
+"""
 
 
 class Opener(Protocol):
@@ -59,6 +59,8 @@ class Pool:
         self._openings: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._look: asyncio.TimerHandle | None = None
+        self._answers = 0  # since the last look
+        self._failed = False  # an opening, since the last sweep
         self._closed = False
         self.opened = 0
 
@@ -85,7 +87,7 @@ class Pool:
         self._waiting.append(future)
         if len(self._connections) + len(self._openings) < AT_ONCE_BELOW:
             self._grow()
-        elif self._look is None:
+        else:
             self._look_soon()
         try:
             return await future
@@ -98,6 +100,7 @@ class Pool:
 
     def released(self, connection: HttpConnection) -> None:
         """Free: the next in line gets it."""
+        self._answers += 1
         if connection.requests == 1:  # its first answer, with which TLS 1.3 has sent its tickets
             self._opener.keep_session(connection)
         while self._waiting:
@@ -118,17 +121,18 @@ class Pool:
     # --- opening ------------------------------------------------------------------------------------------
 
     def _look_soon(self) -> None:
-        due = self._loop.time() + LOOK_S
-        self._look = self._loop.call_at(due, self._look_again, due)
+        if self._look is None:
+            self._answers = 0
+            self._look = self._loop.call_later(LOOK_S, self.look)
 
-    def _look_again(self, due: float) -> None:
-        """Who is still in line? Open for them, unless this process is too busy to serve what it has."""
+    def look(self) -> None:
+        """Who is still in line? Open for them, unless it is this process that holds them up."""
         self._look = None
         while self._waiting and self._waiting[0].done():
             self._waiting.popleft()
-        if not self._waiting or self._closed:
+        if not self._waiting or self._failed or self._closed:
             return
-        if self._loop.time() - due <= LATE_S:
+        if self._answers < len(self._connections):
             self._grow()
         if len(self._connections) + len(self._openings) < self._bound:
             self._look_soon()
@@ -162,10 +166,11 @@ class Pool:
                 self._connections.add(connection)
                 self.released(connection)
             if self._waiting:
-                self._grow()
+                self._look_soon()
         elif failure is not None and (failure.final or not self._connections):
             self._fail(failure)
-        # Else others answer, and those in line are served by them; the next sweep tries again.
+        else:
+            self._failed = True  # others answer, and those in line are served by them; the next sweep tries again
 
     def _fail(self, failure: ConnectFailed) -> None:
         waiting, self._waiting = self._waiting, deque()
@@ -189,10 +194,11 @@ class Pool:
         for connection in stale:
             connection.abort()
         self._timer = None
+        self._failed = False
         if self._connections or self._openings or self._waiting:
             self._timer = self._loop.call_later(SWEEP_S, self.sweep)
             if self._waiting:
-                self._grow()
+                self._look_soon()
 
     async def aclose(self) -> None:
         """Give up whatever is under way."""
