@@ -59,6 +59,10 @@ BODY_AT_ONCE_BYTES = 256 << 10
 """A body up to this goes out together with its head."""
 
 
+MOST_PAGES, ENDLESS = 1_000, "its list does not end"
+"""Of the parts of an upload (10,000 at most), or of uploads under one key: who says more means harm."""
+
+
 class WireStore:
     """`engine.store.ObjectStore` on connections of our own, at most `max_connections` to each host. Opened with
     `async with`, and used on that event loop alone."""
@@ -242,7 +246,7 @@ class WireStore:
     async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
         parts: list[UploadedPart] = []
         marker = 0
-        while True:
+        for _ in range(MOST_PAGES):
             call = messages.list_parts(request, marker)
             document = await self._document(call, "ListPartsResult")
             try:
@@ -253,11 +257,12 @@ class WireStore:
             if document.text("IsTruncated") != "true" or following <= marker:
                 return parts
             marker = following
+        raise parsing.unreadable(call, ENDLESS)
 
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
         found: list[UploadInfo] = []
         markers = ("", "")
-        while True:
+        for _ in range(MOST_PAGES):
             call = messages.list_uploads(request, *markers)
             document = await self._document(call, "ListMultipartUploadsResult")
             try:
@@ -270,6 +275,7 @@ class WireStore:
             if document.text("IsTruncated") != "true" or following == markers:
                 return found
             markers = following
+        raise parsing.unreadable(call, ENDLESS)
 
     # --- deleting -----------------------------------------------------------------------------------------
 
