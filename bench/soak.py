@@ -158,7 +158,7 @@ async def _one_run(
     say: Callable[[str], None],
 ) -> None:
     # Storms and outages take their time off; what is left is done at the rate that the server allows.
-    lost_s = sum(item.lasts_s for item in troubles) * 1.5
+    lost_s = sum(item.lasts_s for item in troubles) * 2.5
     count = max(500, int((run_s - lost_s) * RATE_RPS * 0.85))
     bucket = f"soak-{number}"
     sandbox.control("fill", {"bucket": bucket, "prefix": "old/data/", "count": count, "size": 100_000})

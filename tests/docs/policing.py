@@ -159,6 +159,12 @@ def policed(upstream: str) -> Iterator[Police]:
             self.answer(response.status, kept, content, length=response.getheader("Content-Length"))
             return None
 
+        def finish(self) -> None:
+            super().finish()
+            if hasattr(local, "connection"):
+                local.connection.close()
+                del local.connection
+
         def answer(self, status: int, headers: list[tuple[str, str]], body: bytes, length: str | None = None) -> None:
             self.send_response_only(status)
             for name, value in headers:

@@ -1,8 +1,7 @@
 """The sandbox that all fault tests share, how much of them runs, and the record of what was tried.
 
-CARTAGE_TRUST says how much: nothing (a sample, for every day), "ci" (what docs/reliability.md says that CI does) or
-"full". CARTAGE_FAULT_SEED replays one seed. CARTAGE_TRUST_RECORD names a file for what was tried, a line a test, from
-which `python -m bench.reliability` makes the table.
+How much is tried: tests/faults/amount.py. CARTAGE_TRUST_RECORD names a file for what was tried, a line a test, from
+which `python -m bench.soak` makes the tables of docs/reliability.md.
 """
 
 from __future__ import annotations

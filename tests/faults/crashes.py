@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import signal
 import sys
@@ -124,7 +123,7 @@ async def counted(sandbox: Sandbox, folder: Path) -> Counts:
 
 async def crash(trial: Trial, counts: Counts, sandbox: Sandbox, folder: Path) -> dict[str, Any]:
     """Carry one trial out; gives what happened. Raises AssertionError where anything is not as it has to be."""
-    scene = Scene(sandbox, folder, legacy=trial.legacy)
+    scene = Scene(sandbox, folder, legacy=trial.legacy, name=f"crash {trial.seed}")
     verb = trial.verb
     await prepared(scene, verb)
     ends, moments = [], []
@@ -190,9 +189,3 @@ def texts(held: Held) -> Held:
     """What a rewrite may change."""
     places = ("pipelines/", "experiments/", "README.md")
     return {key: value for key, value in held.items() if key.startswith(tuple(PREFIX + place for place in places))}
-
-
-def seeds(count: int) -> list[int]:
-    """So many seeds, or the one that CARTAGE_FAULT_SEED names."""
-    named = os.environ.get("CARTAGE_FAULT_SEED")
-    return [int(named)] if named else list(range(1, count + 1))

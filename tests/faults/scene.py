@@ -6,14 +6,14 @@ that break things. Made by the sandbox's own hand, not the engine's.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,16 +61,21 @@ Held = dict[str, Stored]
 
 @dataclass
 class Scene:
-    """One bucket, its plan and its ledger, `without` some of its routes. `before` is what the bucket held at first."""
+    """One bucket, its plan and its ledger, `without` some of its routes. `before` is what the bucket held at first. The
+    bucket is named after `name`, or the folder."""
 
     sandbox: Sandbox
     folder: Path
     scale: float = SCALE
     legacy: bool = False
     without: frozenset[str] = frozenset()
-    bucket: str = field(default_factory=lambda: f"cards-{uuid.uuid4().hex[:10]}")
+    name: str = ""
+    bucket: str = ""
 
     def __post_init__(self) -> None:
+        # Faults are drawn from bucket and key: a seed replays where the bucket has the same name.
+        digest = hashlib.md5((self.name or str(self.folder)).encode(), usedforsecurity=False).hexdigest()
+        self.bucket = f"cards-{digest[:12]}"
         self.sandbox.control("reference", {"bucket": self.bucket, "scale": self.scale, "legacy_checksums": self.legacy})
         self.sandbox.control("bucket", {"name": self.bucket, "legacy_checksums": self.legacy})
         for number, key in enumerate(SPECIAL_KEYS):

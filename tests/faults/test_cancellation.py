@@ -8,7 +8,6 @@ debug mode, and a coroutine that nobody awaited is an error (pyproject.toml).
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +21,11 @@ from engine.api.running import migrate
 from engine.api.verifying import verify
 from engine.sandbox.launch import Sandbox
 from tests.faults import invariants
+from tests.faults.amount import amount
 from tests.faults.conftest import Record
 from tests.faults.scene import Scene
 
-MOMENTS = {"": 12, "ci": 60, "full": 1_000}[os.environ.get("CARTAGE_TRUST", "")]
+MOMENTS = amount(6, 60, 1_000)
 """At how many suspensions, evenly spread over the call's own number of them (all where there are fewer)."""
 
 Call = Callable[[Scene], Awaitable[Any]]

@@ -13,13 +13,12 @@ import pytest
 import pytest_asyncio
 
 from engine.sandbox.launch import Sandbox
+from tests.faults.amount import amount, seeds
 from tests.faults.conftest import Record
-from tests.faults.crashes import Counts, Trial, counted, crash, seeds
+from tests.faults.crashes import Counts, Trial, counted, crash
 from tests.faults.scene import credentials
 
-KILLS = int(
-    os.environ.get("CARTAGE_TRUST_KILLS") or {"": 8, "ci": 50, "full": 300}[os.environ.get("CARTAGE_TRUST", "")]
-)
+KILLS = int(os.environ.get("CARTAGE_TRUST_KILLS") or amount(5, 50, 300))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

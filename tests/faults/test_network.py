@@ -41,7 +41,7 @@ async def written(scene: Scene, count: int) -> None:
 @pytest.fixture
 def slow(signed_in: Sandbox) -> Sandbox:
     """Slow enough for something to happen in the middle."""
-    signed_in.control("settings", {"latency_ms": 40.0})
+    signed_in.control("settings", {"latency_ms": 15.0})
     return signed_in
 
 
@@ -56,11 +56,11 @@ async def test_a_network_that_is_gone_for_a_while_is_waited_for(slow: Sandbox, t
     async with asyncio.TaskGroup() as group:
         running = group.create_task(migrate(scene.plan, scene.options(concurrency=8)))
         await written(scene, 60)
-        await asyncio.to_thread(slow.control, "refuse_connections", {"seconds": 2.0})
+        await asyncio.to_thread(slow.control, "refuse_connections", {"seconds": 1.0})
     assert running.result().complete
     assert (await verify(scene.plan, scene.options())).agrees
     invariants.ended(scene)
-    record("network", "connections refused for 2 s, in the middle", 1, "waited, complete and proven")
+    record("network", "connections refused for a second, in the middle", 1, "waited, complete and proven")
 
 
 async def test_a_network_that_stays_gone_is_given_up_and_gone_on_from(
@@ -69,7 +69,7 @@ async def test_a_network_that_stays_gone_is_given_up_and_gone_on_from(
     scene = Scene(slow, tmp_path)
     running = asyncio.create_task(migrate(scene.plan, scene.options(concurrency=8, give_up_after_s=0.5)))
     await written(scene, 60)
-    await asyncio.to_thread(slow.control, "refuse_connections", {"seconds": 4.0})
+    await asyncio.to_thread(slow.control, "refuse_connections", {"seconds": 2.0})
     with pytest.raises(Unreachable, match="out of reach") as gave_up:
         await running
     assert "--give-up-after" in gave_up.value.advice
@@ -80,12 +80,12 @@ async def test_a_network_that_stays_gone_is_given_up_and_gone_on_from(
     record("network", "connections refused for longer than --give-up-after", 1, "stopped in words; the next run ends")
 
 
-async def test_credentials_that_last_a_second_are_renewed_as_often_as_it_takes(
+async def test_credentials_that_last_half_a_second_are_renewed_as_often_as_it_takes(
     slow: Sandbox, tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(slow, tmp_path)
     counter, script, config = (tmp_path / name for name in ("renewals", "renew.py", "config"))
-    script.write_text(RENEW.format(port=slow.control_port, secret=slow.control_secret, lasts=1.0, count=str(counter)))
+    script.write_text(RENEW.format(port=slow.control_port, secret=slow.control_secret, lasts=0.5, count=str(counter)))
     config.write_text(f"[profile brief]\ncredential_process = {sys.executable} {script}\n")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
@@ -96,14 +96,14 @@ async def test_credentials_that_last_a_second_are_renewed_as_often_as_it_takes(
     renewals = counter.stat().st_size
     assert renewals >= 3
     invariants.ended(scene)
-    record("network", "credentials that last one second", 1, "renewed, complete and proven")
+    record("network", "credentials that last half a second", 1, "renewed, complete and proven")
 
 
 async def test_credentials_that_cannot_be_renewed_end_the_run_in_words(
     slow: Sandbox, tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = Scene(slow, tmp_path)
-    brief = slow.control("credentials", {"token": "t", "lifetime_s": 1.0})
+    brief = slow.control("credentials", {"token": "t", "lifetime_s": 0.5})
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", brief["access_key"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", brief["secret_key"])
     monkeypatch.setenv("AWS_SESSION_TOKEN", "t")

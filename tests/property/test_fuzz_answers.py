@@ -24,9 +24,10 @@ from engine.s3.listing_xml import page_of
 from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.store import CompleteUpload, CopyObject, CopyPart, DeleteObjects, GetRange, HeadObject, ListPage
+from tests.faults.amount import amount
 from tests.unit.s3.fakes import COPIED, ETAG, fake_connection
 
-ROUNDS = {"": 5_000, "ci": 700_000, "full": 5_000_000}[os.environ.get("CARTAGE_TRUST", "")]
+ROUNDS = amount(5_000, 700_000, 5_000_000)
 LIMIT_BYTES = 64 << 10
 SLOWEST_S = 2.0
 

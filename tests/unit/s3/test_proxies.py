@@ -32,8 +32,11 @@ class TinyProxy:
     refusal: bytes = b""
     url: str = ""
     heads: list[str] = field(default_factory=list)
+    tunnels: set[asyncio.Task[None] | None] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tunnels.add(asyncio.current_task())
+        back: asyncio.StreamWriter | None = None
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             self.heads.append(head.decode())
@@ -44,8 +47,12 @@ class TinyProxy:
             there, back = await asyncio.open_connection(host, int(port))
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await asyncio.gather(pump(reader, back), pump(there, writer))
+        except asyncio.CancelledError:
+            pass  # the test is over; asyncio's streams would call a cancelled handler a mistake
         finally:
             writer.close()
+            if back is not None:
+                back.close()
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,8 +68,14 @@ async def proxying(refusal: bytes = b"") -> AsyncIterator[TinyProxy]:
     proxy = TinyProxy(refusal)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.url = f"http://user:p%40ss@127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield proxy
-    server.close()
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for tunnel in proxy.tunnels:
+            if tunnel is not None:
+                tunnel.cancel()
+        await asyncio.gather(*filter(None, proxy.tunnels))
 
 
 async def test_tls_goes_through_a_tunnel_that_is_asked_for(
