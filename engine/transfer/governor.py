@@ -57,8 +57,7 @@ LEAST_MEASURE_S = 0.032
 MEASURE_S = 0.06
 MEASURE_REQUESTS = 64
 """How long a congestion is watched before the cut, where its 503 came back faster than that: the longer time, or the
-shorter one if so many requests were sent in it. Less would measure nothing; where 503s take a round trip to arrive,
-this has passed already."""
+shorter one if so many requests were sent in it. Where 503s take a round trip to arrive, this has passed already."""
 
 GRACE_S = 0.02
 """A request refused that was sent less than this after a cut met the same empty bucket."""
@@ -96,6 +95,20 @@ starts CUT below the limit and reaches twice the limit after 9.6 s. A bucket of 
 5.5 s, at a tenth over the limit: 503s are then about one in a thousand."""
 PLATEAU_S: float = (CUT / CUBIC) ** (1 / 3)
 
+DISPROVEN = 1.2
+"""So far above the limit as measured, and nothing refused: it is no limit any more (a storm has passed). From here the
+rate grows by itself in a second, at any size."""
+
+BACK_BELOW = 0.3
+BACK_TO = 0.9
+BACK_PER_S = 2.0
+BACK_TRIES = 3
+FLOOR = 1 / 32
+"""A limit that fell below this part of what it was, with nothing refused for `CALM_S`, was a storm that has passed: the
+rate grows to twice itself and more in a second, up to `BACK_TO` of what was accepted before. Where S3 refuses on that
+way so many times, the lower limit is the true one. In the storm the rate stays at `FLOOR` of it at first, so that there
+are answers to see its end by; each cut there lowers the floor by a tenth."""
+
 LONGEST_STEP_S = 0.05
 SHORTEST_ROUND_S = 0.02
 LEAST_RPS = 1.0
@@ -125,11 +138,11 @@ class Governor:
 
     __slots__ = (
         "_advanced_s", "_answered", "_before", "_calm_from_s", "_calm_ok", "_calm_refused", "_calm_until_s",
-        "_cap", "_clock_s", "_congestions", "_cut_s", "_cut_share", "_doubted", "_drained_s", "_in_flight",
-        "_interval_s", "_latency_s", "_limit", "_limit_before", "_max_rps", "_measuring", "_next_s", "_ok",
-        "_paced", "_queue", "_rate", "_rate_met", "_refusal_s", "_refused", "_round_answers",
-        "_round_fastest_s", "_round_s", "_sends", "_sent", "_settling", "_since_s", "_stray", "_suspected",
-        "_throttled", "_tick", "_window",
+        "_cap", "_clock_s", "_coming_back", "_congestions", "_cut_s", "_cut_share", "_doubted", "_drained_s",
+        "_floor_rps", "_in_flight", "_interval_s", "_latency_s", "_limit", "_limit_before", "_max_rps",
+        "_measuring", "_next_s", "_ok", "_paced", "_peak_rps", "_queue", "_rate", "_rate_met", "_refusal_s",
+        "_refused", "_round_answers", "_round_fastest_s", "_round_s", "_sends", "_sent", "_settling",
+        "_since_s", "_stray", "_suspected", "_throttled", "_tick", "_tries", "_window",
     )  # fmt: skip
 
     def __init__(self, *, max_rps: float | None = None, concurrency: int | None = None) -> None:
@@ -159,6 +172,10 @@ class Governor:
         self._cut_s = -inf
         self._before = self._rate_met = 0.0  # the rate before the cut
         self._limit_before: float | None = None
+        self._peak_rps = 0.0  # the most that S3 was seen to answer when the rate was cut
+        self._floor_rps = 0.0
+        self._coming_back = False
+        self._tries = 0
         self._cut_share = 0.0  # how much of what it met was refused
         self._doubted = False
         self._stray = self._suspected = 0.0  # the share that is refused at any rate
@@ -276,7 +293,16 @@ class Governor:
             self._set_rate(self._rate + RAMP_RPS_PER_S * step_s * late)
         else:
             self._clock_s += step_s
-            self._set_rate(self._limit * (1.0 + CUBIC * (self._clock_s - PLATEAU_S) ** 3))
+            rate = self._limit * (1.0 + CUBIC * (self._clock_s - PLATEAU_S) ** 3)
+            if self._coming_back:
+                rate = self._rate * (1.0 + BACK_PER_S * step_s)
+                self._coming_back = rate < BACK_TO * self._peak_rps
+                if not self._coming_back:
+                    self._tries, self._floor_rps = 0, FLOOR * self._peak_rps
+                self._limit, self._clock_s = rate, 0.0
+            elif self._rate > DISPROVEN * self._limit:
+                rate = max(rate, self._rate * (1.0 + step_s))
+            self._set_rate(rate)
 
     # --- congestion -----------------------------------------------------------------------------------------
 
@@ -318,7 +344,7 @@ class Governor:
             if sent_rps < UNUSED * self._rate_met:
                 sent_rps = self._rate_met  # the sender had less to send: what was accepted is no bound
             accepted_rps = sent_rps * share / (1.0 - self._stray)
-            self._limit = min(self._before, max(self._before / DEEPEST_CUT, accepted_rps))
+            self._limit = min(self._before, max(self._before / DEEPEST_CUT, accepted_rps, self._floor_rps))
         if self._limit is not None:
             self._set_rate(self._limit * (1.0 - CUT))
         if ok + refused >= sent or now - self._cut_s > max(0.25, 2.0 * self._latency_s):
@@ -348,6 +374,8 @@ class Governor:
         began_s, self._calm_from_s, self._calm_until_s = self._calm_from_s, inf, inf
         if share < LEAST_STRAY:
             self._stray = self._suspected = 0.0
+            fell = self._limit is not None and self._limit < BACK_BELOW * self._peak_rps
+            self._coming_back = fell and self._calm_ok >= PROOF_REFUSED and not self._calm_refused
         elif share <= 2.0 * self._stray + PROOF_ABOVE_STRAY and self._stray:
             self._take_back()
         elif self._suspected and share >= 0.5 * self._suspected:
@@ -368,6 +396,15 @@ class Governor:
 
     def _cut(self, now: float) -> None:
         self._congestions += 1
+        if self._coming_back:
+            self._coming_back = False
+            self._tries += 1
+            if self._tries >= BACK_TRIES:
+                self._peak_rps, self._floor_rps, self._tries = 0.0, 0.0, 0
+        if self._queue.last_rps > self._peak_rps:
+            self._peak_rps, self._floor_rps = self._queue.last_rps, FLOOR * self._queue.last_rps
+        elif self._rate < 1.1 * self._floor_rps:
+            self._floor_rps *= 0.9
         self._limit_before = self._limit
         self._calm_from_s, self._calm_until_s = now + GRACE_S, now + GRACE_S + CALM_S
         self._calm_ok = self._calm_refused = 0

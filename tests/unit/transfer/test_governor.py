@@ -105,6 +105,22 @@ def test_refusals_that_have_nothing_to_do_with_the_rate_do_not_choke_it(share: f
     assert result.sent_rps(5.0, 25.0) >= 0.7 * client_rps
 
 
+@pytest.mark.parametrize("limit", [400, 3_500])
+def test_full_speed_is_back_soon_after_a_storm(limit: int) -> None:
+    """Ten seconds in which nine of ten are refused, whatever their number."""
+    storm = Stray(0.9)
+
+    class Stormy(TokenBucket):
+        def arrive(self, now: float) -> tuple[float, bool]:
+            latency, refused = super().arrive(now)
+            return latency, refused or (5.0 <= now < 15.0 and storm.arrive(now)[1])
+
+    result = simulate(Governor(), Stormy(lambda _: limit), 10**9, until_s=35.0)
+    assert result.done_rps(22.0, 35.0) >= 0.9 * limit
+    late = [time for time in result.refusals if time >= 20.0]
+    assert len(late) < 0.02 * sum(time >= 20.0 for time in result.sends)
+
+
 def test_stray_refusals_do_not_hide_a_limit() -> None:
     class Both(TokenBucket):
         stray = Stray(0.01)
