@@ -19,6 +19,10 @@ class TortureKey:
 
 _LINE_END = {"moto": "its router answers 404 to a path with a line end"}
 
+_NOT_ENCODED = "it loses special keys between pages unless it is listed without encoding, where XML "
+_NOT_IN_XML = {"localstack": _NOT_ENCODED + "cannot carry this one"}
+_CHANGED_BY_XML = {"localstack": _NOT_ENCODED + "turns a carriage return into a line feed"}
+
 KEYS: tuple[TortureKey, ...] = (
     TortureKey("plain", "plain.txt"),
     TortureKey("space", "a b c.txt"),
@@ -46,11 +50,11 @@ KEYS: tuple[TortureKey, ...] = (
     TortureKey("dots outside", "../../x"),
     TortureKey("backslash", "a\\b\\"),
     TortureKey("newline", "line\nbreak", _LINE_END),
-    TortureKey("carriage return", "carriage\rreturn"),
-    TortureKey("both line ends", "both\r\nends\n", _LINE_END),
+    TortureKey("carriage return", "carriage\rreturn", _CHANGED_BY_XML),
+    TortureKey("both line ends", "both\r\nends\n", _LINE_END | _CHANGED_BY_XML),
     TortureKey("tab", "\ttab\t"),
-    TortureKey("control", "control\x01\x1f"),
-    TortureKey("escape", "\x1b[31mred\x1b[0m"),
+    TortureKey("control", "control\x01\x1f", _NOT_IN_XML),
+    TortureKey("escape", "\x1b[31mred\x1b[0m", _NOT_IN_XML),
     TortureKey("delete", "del\x7f"),
     TortureKey("next line", "next\u0085line"),
     TortureKey("line separator", "line\u2028separator"),
@@ -63,7 +67,7 @@ KEYS: tuple[TortureKey, ...] = (
     TortureKey("high plane", "\U0010fffd"),
     TortureKey("below surrogates", "\ud7ff"),
     TortureKey("above surrogates", "\ue000"),
-    TortureKey("noncharacter", "\uffff"),
+    TortureKey("noncharacter", "\uffff", _NOT_IN_XML),
     TortureKey("formula", '=HYPERLINK("x")'),
     TortureKey("minus", "-rf"),
     TortureKey("apostrophe", "'=1"),
