@@ -140,7 +140,8 @@ async def find_honours(plan: Plan, opened: OpenStore, ledger: Ledger) -> Honours
     probe = probe_at(where)
     await ledger.set_note(PROBE, list(probe))  # before it is made, so that the next run finds what a crash leaves
     honours = await try_out(opened.store, where, probe)
-    await ledger.set_note("honours", honours.as_note())
+    if honours != Honours():  # where nothing could be tried, the next run tries again
+        await ledger.set_note("honours", honours.as_note())
     await _remove_leftover_probe(opened, ledger)
     return honours
 

@@ -22,7 +22,7 @@ from engine.errors import (
     PreconditionFailed,
     Unsupported,
 )
-from engine.model import ABSENT, Location, ObjectRef, Page
+from engine.model import ABSENT, CopyResult, Location, ObjectRef, Page
 from engine.store import (
     CopyObject,
     DeleteObject,
@@ -43,8 +43,8 @@ NAME = ".cartage-probe-"
 TRIALS = 3
 """How often a listing has to lose one of our own objects before it is called one that does."""
 
-REMOVALS = 5
-"""How often the removal of an object of our own is tried."""
+ATTEMPTS = 5
+"""How often an object of our own is made, or removed, while its outcome is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +122,14 @@ async def try_out(store: ObjectStore, where: Location, probe: ObjectRef | None =
     one = probe or probe_at(where)
     two, three = _beside(one)
     try:
-        etag = (await store.put_object(PutObject(one, b"cartage"))).etag
-    except ObjectError:
+        etag = (await _made(lambda: store.put_object(PutObject(one, b"cartage")))).etag
+    except (ObjectError, AttemptError):
         return Honours()
     try:
         pinned = await _refused(lambda: store.copy_object(CopyObject(one, two, WRONG_ETAG)))
-        copied = await store.copy_object(CopyObject(one, two, etag, checksum_algorithm="CRC64NVME"))
+        copied = await _made(lambda: store.copy_object(CopyObject(one, two, etag, checksum_algorithm="CRC64NVME")))
         guarded, unsupported = await _guarded(store, CopyObject(one, two, etag, ABSENT))
-        await store.put_object(PutObject(three, b"cartage"))
+        await _made(lambda: store.put_object(PutObject(three, b"cartage")))
         keys = [ref.key for ref in (one, two, three)]
         continues = await _listing_continues(store, one.bucket, keys)
         plain = await _listing_continues(PlainListings(store), one.bucket, keys) if continues is False else None
@@ -137,10 +137,20 @@ async def try_out(store: ObjectStore, where: Location, probe: ObjectRef | None =
         single = await _refused(lambda: store.delete_object(DeleteObject(two, WRONG_ETAG)))
         batch = await _batch_refused(store, one)
         return Honours(pinned, guarded, single, batch, bool(copied.checksums), unsupported, continues, plain, written)
-    except ObjectError:
+    except (ObjectError, AttemptError):
         return Honours()
     finally:
         await remove_probe(store, one)
+
+
+async def _made(attempt: Callable[[], Awaitable[CopyResult]]) -> CopyResult:
+    """An object of our own, made again where it is not known whether it was: nobody else knows its name."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await attempt()
+        except AttemptError:
+            continue
+    return await attempt()
 
 
 async def _refused(attempt: Callable[[], Awaitable[object]]) -> bool | None:
@@ -252,7 +262,7 @@ async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
 
 
 async def _remove(store: ObjectStore, ref: ObjectRef) -> bool:
-    for attempt in range(REMOVALS):
+    for attempt in range(ATTEMPTS):
         try:
             await store.delete_object(DeleteObject(ref))
             return True
