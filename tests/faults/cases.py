@@ -62,7 +62,10 @@ def _cases() -> list[Case]:
     found += [
         Case("500 after it was done", _each("500", served=True)),
         Case("503 without a body after it was done", _each("503-empty", served=True)),
-        Case("SlowDown, 90 % of requests for a while", (FaultRule("503", probability=0.9, to_s=STORM_S),)),
+        Case(
+            "SlowDown, 90 % of requests for a while",
+            _each("503", ("CopyObject", "HeadObject"), 0.9, to_s=STORM_S, key="data/"),
+        ),
         Case("slow-bytes", _each("slow-bytes", delay_ms=3.0)),
         Case("an answer that comes late", _each("hang", delay_ms=300.0)),
         Case("an answer that never comes", _each("hang", COPIES, p=0.03)),
@@ -147,7 +150,7 @@ def together(foreign: bool) -> tuple[FaultRule, ...]:
             continue
         for rule in case.rules:
             if case.name in ALONE or rule.kind.startswith("page-") or rule.kind == "403":
-                rules.append(replace(rule, nth=0, every=0, first=0, probability=0.01, times=2))
+                rules.append(replace(rule, nth=0, every=0, first=0, probability=0.004, times=1))
             elif rule.probability:
                 rules.append(replace(rule, probability=min(0.01, rule.probability / 4)))
             else:

@@ -127,6 +127,7 @@ async def attempted_run(scene: Scene, case: Case) -> MigrationResult | None:
     except StoreError as error:
         listing = error.operation == "ListObjectsV2"
         assert isinstance(error, RunError) or error.scope == "attempt" or listing, error
+        print(f"stopped by {type(error).__name__}: {error}", file=sys.stderr)
         return None
     rows = scene.rows()
     if result.complete:
