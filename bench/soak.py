@@ -345,7 +345,7 @@ def main(minutes: float, kills: int | None, matrix: str | None, save: bool, rend
         return
     if kills or matrix:
         values = reliability.tried(kills=kills, matrix=matrix)
-        if save:
+        if save and not values["failed"]:
             reliability.keep(values)
         raise SystemExit(values["failed"] != 0)
     found = asyncio.run(soak(minutes, lambda line: click.echo(line, err=True)))
