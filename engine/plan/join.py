@@ -45,13 +45,15 @@ _key_of = attrgetter("key")
 
 
 class _Stream:
-    """One side: what was fed and not yet taken. `frontier` is the last key fed, None before the first."""
+    """One side: what was fed and not yet taken. `frontier` is the last key fed, None before the first; every key lies
+    beyond `after`."""
 
-    __slots__ = ("closed", "frontier", "items", "keys", "prefix", "side")
+    __slots__ = ("after", "closed", "frontier", "items", "keys", "prefix", "side")
 
-    def __init__(self, side: Side, prefix: str) -> None:
+    def __init__(self, side: Side, prefix: str, after: str | None) -> None:
         self.side = side
         self.prefix = prefix
+        self.after = after
         self.keys: list[str] = []
         self.items: list[Any] = []
         self.frontier: str | None = None
@@ -68,6 +70,8 @@ class _Stream:
             rises = all(map(lt, keys, islice(keys, 1, None)))
             if not rises or (self.frontier is not None and keys[0] <= self.frontier):
                 raise _broken(self.side, "its keys do not rise")
+            if self.after is not None and keys[0] <= self.after:
+                raise _broken(self.side, "it does not begin after the key that it was asked to begin after")
             self.frontier = keys[-1]
             self.keys += keys
             self.items += items
@@ -92,9 +96,9 @@ class Join:
         self, source_prefix: str, target_prefix: str, *, after: str | None = None, upto: str | None = None
     ) -> None:
         self._streams = {
-            Side.SOURCE: _Stream(Side.SOURCE, source_prefix),
-            Side.TARGET: _Stream(Side.TARGET, target_prefix),
-            Side.LEDGER: _Stream(Side.LEDGER, ""),
+            Side.SOURCE: _Stream(Side.SOURCE, source_prefix, after),
+            Side.TARGET: _Stream(Side.TARGET, target_prefix, after),
+            Side.LEDGER: _Stream(Side.LEDGER, "", after),
         }
         self.after = after
         self.upto = upto
@@ -121,8 +125,9 @@ class Join:
     def feed(self, side: Side, items: Sequence[ListedObject] | Sequence[Entry], *, last: bool) -> None:
         """Hand in the next items of one side, in key order; `last` ends it.
 
-        Items beyond `upto` are left out and end the side. Raises `ListingBroken` where keys do not rise, or are not
-        under the side's prefix."""
+        Items beyond `upto` are left out and end the side. Raises `ListingBroken` where keys do not rise, do not lie
+        beyond `after`, or are not under the side's prefix: a server that ignores where to begin would have each key
+        counted and copied once for every range."""
         stream = self._streams[side]
         if stream.closed:
             raise ValueError(f"the {side} side has ended")
@@ -183,6 +188,6 @@ def _broken(side: Side, why: str) -> ListingBroken:
         f"the {side} listing cannot be joined: {why}",
         operation="ListObjectsV2",
         code="ListingBroken",
-        advice="This server does not list in the order of UTF-8 bytes, as S3's general-purpose buckets do; "
-        "nothing can be compared safely on it.",
+        advice="This server does not list as S3's general-purpose buckets do, in the order of UTF-8 bytes and from the "
+        "key on that it is asked for; nothing can be compared safely on it.",
     )

@@ -206,6 +206,9 @@ class RouteJoin:
         cut, reader = len(self._source.key), item.join.sources
         if item not in self._ranges or reader.ended:
             return  # it came to its end meanwhile, and covered all of it
+        if any(page.objects and page.objects[0].key[cut:] <= point for point, page in pages.items()):
+            self._most = 1  # the server ignores where a listing is to begin: from now on nothing is cut
+            return
         frontier = reader.newest[-1].key[cut:]
         upto = item.join.keys.upto
         new: list[tuple[str, Page]] = []

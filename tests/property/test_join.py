@@ -100,6 +100,12 @@ def test_a_page_that_repeats_the_last_key_stops_the_run() -> None:
         join.feed(Side.SOURCE, [listed("", "b"), listed("", "c")], last=True)
 
 
+def test_a_page_that_begins_before_its_range_stops_the_run() -> None:
+    join = Join("old/", "", after="b")
+    with pytest.raises(ListingBroken, match="does not begin after"):
+        join.feed(Side.SOURCE, [listed("old/", "b"), listed("old/", "c")], last=True)
+
+
 def test_a_key_outside_the_prefix_stops_the_run() -> None:
     with pytest.raises(ListingBroken, match="outside the prefix"):
         Join("data/", "").feed(Side.SOURCE, [listed("", "database")], last=True)

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.model import Location, Proof
+from engine.model import Location, Page, Proof
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.ranges import breadth, head_end, split_points, spread, successor, widened
 from engine.plan.record import Entry
-from engine.transfer.ranges import MOST_RANGES, RouteJoin
+from engine.store import ListPage
+from engine.transfer.ranges import GUESSES, MOST_RANGES, RouteJoin
 from tests.unit.transfer.fake_store import FakeStore
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=6)
@@ -140,6 +141,32 @@ def test_however_it_is_cut_every_key_comes_once_with_all_that_is_known_of_it(
     assert {row.key for row in rows if row.source} == sources
     assert {row.key for row in rows if row.target} == targets
     assert {row.key for row in rows if row.entry} == entries
+
+
+class FromTheBeginning(FakeStore):
+    """Ignores where a listing is to begin."""
+
+    asked = 0
+
+    async def list_page(self, request: ListPage) -> Page:
+        self.asked += bool(request.start_after)
+        return await super().list_page(request._replace(start_after=""))
+
+
+def test_a_server_that_ignores_where_to_begin_is_read_by_one_range_and_each_key_comes_once() -> None:
+    store = FromTheBeginning()
+    store.page_keys = 25
+    for number in range(2_000):
+        store.put("bkt", f"old/img_{number:06d}.jpg")
+
+    async def gate(operation: str, request: object) -> None:
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+
+    store.gate = gate
+    rows, _ = anyio.run(read_all, store, {}, MOST_RANGES)
+    assert [row.key for row in rows] == [f"img_{number:06d}.jpg" for number in range(2_000)]
+    assert 0 < store.asked <= GUESSES
 
 
 @pytest.mark.parametrize("keys", [0, 1, 10])
