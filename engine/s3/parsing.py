@@ -31,6 +31,7 @@ from engine.s3.messages import Call
 from engine.store import Body, DeleteFailure, DeleteReport, LifecycleRule
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
+_CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
 _MONTHS = {
     name: f"{number:02d}"
     for number, name in enumerate(
@@ -362,7 +363,8 @@ def http_moment(text: str) -> str:
 
 def checksums(fields: Mapping[str, str]) -> tuple[Checksum, ...]:
     """The checksums among a result's fields. A value that ends in "-N" is composite, whatever the server says."""
-    return _checksums(((name, fields.get(f"Checksum{name}", "")) for name in CHECKSUMS), fields.get("ChecksumType", ""))
+    pairs = [(name, fields[field]) for field, name in _CHECKSUM_FIELDS if field in fields]
+    return _checksums(pairs, fields.get("ChecksumType", ""))
 
 
 def header_checksums(answer: Answer) -> tuple[Checksum, ...]:
@@ -372,7 +374,9 @@ def header_checksums(answer: Answer) -> tuple[Checksum, ...]:
 
 def _checksums(pairs: Iterable[tuple[str, str]], kind: str) -> tuple[Checksum, ...]:
     return tuple(
-        Checksum(name, kind or ("COMPOSITE" if "-" in value else "FULL_OBJECT"), value)
-        for name, value in pairs
-        if value
+        [
+            Checksum(name, kind or ("COMPOSITE" if "-" in value else "FULL_OBJECT"), value)
+            for name, value in pairs
+            if value
+        ]
     )

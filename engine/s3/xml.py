@@ -11,13 +11,15 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-_LEAF = re.compile(r"<(\w+)>([^<>&]*)</\1>").findall
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]").search
-"""What the parser refuses (XML 1.0, production Char), and the carriage return, which it reads as a line feed."""
+_LEAF = re.compile(r"<(\w+)>([^<]*)<").findall
+"""Of what `_FLAT` has matched, where no tag is without its end."""
 _FLAT = re.compile(
-    r'\s*(?:<\?xml version="1\.0"(?: encoding="(?:UTF|utf)-8")?(?: standalone="(?:yes|no)")?\?>\s*)?'
-    r'<(\w+)(?:\s+xmlns="[^"<>&]*")?\s*>((?:\s*<(\w+)>[^<>&]*</\3>)*)\s*</\1>\s*'
+    r'[ \t\r\n]*(?:<\?xml version="1\.0"(?: encoding="(?:UTF|utf)-8")?(?: standalone="(?:yes|no)")?\?>[ \t\r\n]*)?'
+    r'<(\w+)(?:[ \t\r\n]+xmlns="[^"<>&\x00-\x1f]*")?>((?:[ \t\r\n]*<(\w+)>[^<>&\x00-\x1f]*</\3>)*)[ \t\r\n]*</\1>'
+    r"[ \t\r\n]*"
 ).fullmatch
+"""No value with a control character: the parser refuses most (XML 1.0, production Char), and reads a carriage return as
+a line feed."""
 
 
 class NotXml(ValueError):
@@ -81,7 +83,7 @@ def read_flat(body: bytes) -> tuple[str, dict[str, str]]:
     third of a parser's cost; whatever is not of that form goes to the parser."""
     text = decode(body)
     match = _FLAT(text.replace("&quot;", '"') if "&" in text else text)
-    if match is not None and not _NOT_IN_XML(text):
+    if match is not None and "\ufffe" not in text and "\uffff" not in text:
         return match[1], dict(_LEAF(match[2]))
     document = read(text)
     return document.name, document.fields()
