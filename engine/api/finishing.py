@@ -86,7 +86,7 @@ async def cleanup(
             going = [tally for tally in facts.tallies if _goes(tally, plan)]
             result = CleanupResult(
                 path,
-                [*judge(facts), conditional(await noted_honours(opened, ledger), unconditional=force)],
+                [*judge(facts), conditional(await noted_honours(options, opened, ledger), unconditional=force)],
                 sum(tally.objects for tally in going),
                 sum(tally.bytes for tally in going),
                 settled,
@@ -95,7 +95,9 @@ async def cleanup(
                 return result
             if not result.open:
                 raise CleanupRefused(result)
-            condition = condition_for(await honours_of(opened, ledger, plan.routes[0].target), unconditional=force)
+            condition = condition_for(
+                await honours_of(options, opened, ledger, plan.routes[0].target), unconditional=force
+            )
             if condition is None:
                 result.reasons[-1] = Reason("condition", False, NO_CONDITION)
                 raise CleanupRefused(result)
@@ -190,17 +192,18 @@ async def _references(plan: Plan, opened: OpenStore, ledger: Ledger) -> Referenc
     return ReferencesLeft(found.count, found.first[0] if found.first else "")
 
 
-async def noted_honours(opened: OpenStore, ledger: Ledger) -> Honours | None:
-    """What is known of the server without asking it: AWS, or noted in the ledger."""
-    if opened.session.is_aws:
+async def noted_honours(options: Options, opened: OpenStore, ledger: Ledger) -> Honours | None:
+    """What is known of the server without asking it: it is AWS, to be taken for AWS, or noted in the ledger. What an
+    earlier run was told to assume is not noted: a deletion rests on a trial unless it is told so itself."""
+    if options.assume == "aws" or opened.session.is_aws:
         return Honours.aws()
     known = Honours.from_note(await ledger.note("honours"))
     return None if known is None or known.delete_batch_conditional is None else known
 
 
-async def honours_of(opened: OpenStore, ledger: Ledger, where: Location) -> Honours:
+async def honours_of(options: Options, opened: OpenStore, ledger: Ledger, where: Location) -> Honours:
     """What the server honours: known, or tried out now on an object of our own."""
-    known = await noted_honours(opened, ledger)
+    known = await noted_honours(options, opened, ledger)
     if known is None:
         known = await try_out(opened.store, where)
         await ledger.set_note("honours", known.as_note())

@@ -60,7 +60,9 @@ async def revert(
             if versioned and not consent.delete_markers:
                 raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
             force = consent.unconditional or plan.cleanup.unconditional
-            condition = condition_for(await honours_of(opened, ledger, plan.routes[0].target), unconditional=force)
+            condition = condition_for(
+                await honours_of(options, opened, ledger, plan.routes[0].target), unconditional=force
+            )
             if condition is None:
                 raise GateClosed([NO_CONDITION])
             total = found.removable + found.unsettled

@@ -10,7 +10,7 @@ from engine.api import finishing
 from engine.api.assembly import Options
 from engine.api.finishing import CleanupRefused, CleanupResult, Consent
 from engine.api.opening import StopSignal
-from engine.cli.common import ASIDE, DONE, GATE, Invocation, Teller, fail, interrupted, run, shared_flags
+from engine.cli.common import ASIDE, DONE, GATE, Invocation, Teller, assume_flag, fail, interrupted, run, shared_flags
 from engine.cli.confirming import ask, is_asked, require
 from engine.errors import UsageError
 from engine.plan.document import Plan
@@ -26,6 +26,7 @@ from engine.report.text import plural, size_text
 @click.option("--accept-delete-markers", is_flag=True, help="Delete in a bucket that keeps versions; kept with date.")
 @click.option("--unconditional", is_flag=True, help="Also on a server that cannot delete by ETag.")
 @shared_flags
+@assume_flag
 def cleanup_command(
     invocation: Invocation,
     file: Path,

@@ -100,8 +100,25 @@ def shared_flags(command: Command) -> Command:
     return with_flags
 
 
+def assume_flag(command: Command) -> Command:
+    """`--assume aws`, laid over the invocation's options."""
+
+    @click.option(
+        "--assume",
+        type=click.Choice(["aws"]),
+        help="Take the server for one that honours all that AWS does, without trying it.",
+    )
+    @functools.wraps(command)
+    def with_flag(*, invocation: Invocation, assume: Literal["aws"] | None, **rest: Any) -> Any:
+        options = replace(invocation.options, assume=assume or "")
+        return command(invocation=replace(invocation, options=options), **rest)
+
+    return with_flag
+
+
 def copy_flags(command: Command) -> Command:
-    """`--concurrency --max-rps --no-conditional-writes`, laid over the invocation's options."""
+    """`--concurrency --max-rps --no-conditional-writes --assume`, laid over the invocation's options."""
+    command = assume_flag(command)
 
     @click.option("--concurrency", type=click.IntRange(min=1), help="At most so many requests under way.")
     @click.option("--max-rps", type=click.FloatRange(min=0.1), help="At most so many requests a second.")
@@ -110,11 +127,6 @@ def copy_flags(command: Command) -> Command:
         is_flag=True,
         help="Leave out If-Match and If-None-Match on the target, for servers that answer 501 to them.",
     )
-    @click.option(
-        "--assume",
-        type=click.Choice(["aws"]),
-        help="Take the server for one that honours all that AWS does, without trying it.",
-    )
     @functools.wraps(command)
     def with_flags(
         *,
@@ -122,7 +134,6 @@ def copy_flags(command: Command) -> Command:
         concurrency: int | None,
         max_rps: float | None,
         no_conditional_writes: bool,
-        assume: Literal["aws"] | None,
         **rest: Any,
     ) -> Any:
         options = replace(
@@ -130,7 +141,6 @@ def copy_flags(command: Command) -> Command:
             concurrency=concurrency,
             max_rps=max_rps,
             conditional_writes=not no_conditional_writes,
-            assume=assume or "",
         )
         return command(invocation=replace(invocation, options=options), **rest)
 

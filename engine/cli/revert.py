@@ -9,7 +9,7 @@ import click
 from engine.api import reverting
 from engine.api.finishing import Consent
 from engine.api.reverting import RevertResult
-from engine.cli.common import ASIDE, DONE, Invocation, Teller, fail, interrupted, run, shared_flags
+from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, interrupted, run, shared_flags
 from engine.cli.confirming import ask, is_asked, require
 from engine.errors import UsageError
 from engine.plan.document import Plan
@@ -23,6 +23,7 @@ from engine.report.reverting import revert_text, revert_values
 @click.option("--accept-delete-markers", is_flag=True, help="Delete in a bucket that keeps versions.")
 @click.option("--unconditional", is_flag=True, help="Also on a server that cannot delete by ETag.")
 @shared_flags
+@assume_flag
 def revert_command(
     invocation: Invocation,
     file: Path,

@@ -90,6 +90,12 @@ def closed(ended: Ended) -> list[str]:
     return [line.split()[1] for line in ended.out.splitlines() if line.startswith("CLOSED")]
 
 
+def test_a_trial_comes_first_unless_the_command_itself_is_told_to_assume(project: Project) -> None:
+    assert project.call("run", "--yes", "-q", "--assume", "aws").code == 0
+    assert "tried out before anything is deleted" in project.call("cleanup").out
+    assert "deletes an object only while it bears the ETag" in project.call("cleanup", "--assume", "aws").out
+
+
 def test_the_gate_from_closed_to_open_to_empty(project: Project) -> None:
     assert project.call("run", "--yes", "-q").code == 0
     ended = project.call("cleanup")
