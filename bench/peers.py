@@ -185,8 +185,7 @@ def _aws(place: Place, job: Job, folder: Path) -> Command | None:
     config.write_text("[default]\ns3 =\n  max_concurrent_requests = 256\n  max_queue_size = 10000\n")
     environment = (("AWS_CONFIG_FILE", str(config)),)
     if job in ("copy", "again"):
-        flags = ("--only-show-errors", "--copy-props", "none")
-        return Command((tool, "s3", "sync", *flags, place.source_url, place.target_url), environment)
+        return Command((tool, "s3", "sync", "--only-show-errors", place.source_url, place.target_url), environment)
     if job == "list":
         return Command((tool, "s3", "ls", "--recursive", "--summarize", place.source_url), environment)
     return None
@@ -230,7 +229,7 @@ PEERS: dict[str, Peer] = {
             "awscli",
             ("awscli",),
             _aws,
-            "s3 sync, max_concurrent_requests = 256, --copy-props none",
+            "s3 sync, max_concurrent_requests = 256",
             "no ledger, no proof",
         ),
         Peer(

@@ -7,7 +7,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,11 @@ def measure(scenario: Scenario, clients: Sequence[str], runs: int | None, say: S
     peers = [PEERS[name] for name in scenario.peers if name in clients]
     found = {peer.name: ClientResult(peer.name, peer.version, peer.settings, peer.does_less) for peer in peers}
     for peer in peers:
-        _attempt(scenario, peer, Fill(WARM_UP_OBJECTS, scenario.fill.size_bytes), {})
+        try:
+            _attempt(scenario, peer, Fill(WARM_UP_OBJECTS, scenario.fill.size_bytes), {})
+        except CommandFailed as error:
+            found[peer.name] = replace(found[peer.name], failure=str(error))
+            say(f"{scenario.name}: {peer.name}: {error}")
     for number in range(most):
         for peer in peers:
             result = found[peer.name]
@@ -81,9 +85,7 @@ def measure(scenario: Scenario, clients: Sequence[str], runs: int | None, say: S
             try:
                 attempt = _attempt(scenario, peer, scenario.fill, scenario.manners)
             except CommandFailed as error:
-                found[peer.name] = ClientResult(
-                    peer.name, result.version, result.settings, result.does_less, failure=str(error)
-                )
+                found[peer.name] = replace(result, attempts=[], failure=str(error))
                 say(f"{scenario.name}: {peer.name}: {error}")
                 continue
             result.attempts.append(attempt)
@@ -121,7 +123,8 @@ def _go(peer: Peer, place: Place, job: Job, folder: Path, *, core: int | None, t
     environment = place.environment() | dict(command.environment)
     usage = run(command.argv, environment, core=core, folder=folder, timeout_s=timeout_s)
     if usage.exit_code != 0:
-        why = f"ended with {usage.exit_code}" if usage.exit_code > 0 else f"did not end within {timeout_s:.0f} s"
+        late = usage.wall_s >= timeout_s
+        why = f"did not end within {timeout_s:.0f} s" if late else f"ended with {usage.exit_code}"
         raise CommandFailed(f"{why}: {usage.output[-300:].strip()}")
     return usage
 

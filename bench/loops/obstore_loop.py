@@ -58,7 +58,8 @@ async def count(store: S3Store, source: str) -> int:
 async def main() -> None:
     job, bucket, source, target = sys.argv[1:5]
     store = open_store(bucket)
-    print(await (count(store, source) if job == "list" else copy_all(store, source, target)))
+    print(await (count(store, source) if job == "list" else copy_all(store, source, target)), flush=True)
+    os._exit(0)  # after a listing its own threads abort the interpreter's end
 
 
 asyncio.run(main())
