@@ -187,7 +187,9 @@ class LifecycleRule:
 @dataclass(frozen=True, slots=True)
 class BucketFacts:
     """What is known of a bucket. `versioning` is "", "Enabled" or "Suspended"; None where it may not be read.
-    `owner_id` is the bucket owner's canonical id, empty where it cannot be known. `date` is the server's clock."""
+    `owner_id` is the bucket owner's canonical id, empty where it cannot be known. `date` is the server's clock.
+    `encryption` is what objects get by default, in words ("aws:kms", key, "bucket key"); None where it may not be
+    read."""
 
     bucket: str
     region: str
@@ -196,6 +198,7 @@ class BucketFacts:
     lifecycle: tuple[LifecycleRule, ...] | None = ()
     date: str = ""
     server: str = ""
+    encryption: str | None = ""
 
 
 class ObjectStore(Protocol):

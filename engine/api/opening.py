@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from engine.errors import EngineError, LedgerError, ObjectError, UsageError
 from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
 from engine.plan.document import Plan
+from engine.store import BucketFacts
 from engine.transfer.honours import Honours, as_listed
 from engine.transfer.key_lists import with_key_lists
 
@@ -46,20 +47,30 @@ def ledger_path(plan: Plan, options: Options) -> Path:
 
 
 async def open_ledger(
-    plan: Plan, path: Path, opened: OpenStore, *, create: bool = True, clock: Callable[[], int] = now_ms
+    plan: Plan,
+    path: Path,
+    opened: OpenStore,
+    *,
+    create: bool = True,
+    clock: Callable[[], int] = now_ms,
+    known: Mapping[str, BucketFacts] | None = None,
 ) -> Ledger:
-    """Open the plan's ledger for writing; `clock` is what its rows are dated by."""
-    buckets = [(bucket, await _owner(opened, bucket)) for bucket in plan.buckets]
+    """Open the plan's ledger for writing; `clock` is what its rows are dated by, `known` what is known of the plan's
+    buckets already."""
+    known = known if known is not None else await known_buckets(plan, opened)
+    buckets = [(bucket, known[bucket].owner_id if bucket in known else "") for bucket in plan.buckets]
     binding = Binding(plan.name, opened.endpoint, route_bindings(plan), tuple(buckets))
     return await Ledger.open(path, binding, now_ms=clock, create=create)
 
 
-async def _owner(opened: OpenStore, bucket: str) -> str:
-    """The bucket owner's canonical id; empty where it may not be known. A bucket that is not there is found out here,
-    before anything is made for it."""
-    with suppress(ObjectError):
-        return (await opened.store.bucket_facts(bucket)).owner_id
-    return ""
+async def known_buckets(plan: Plan, opened: OpenStore) -> dict[str, BucketFacts]:
+    """What is known of the plan's buckets, without those of which nothing may be known. A bucket that is not there is
+    found out here, before anything is made for it."""
+    known = {}
+    for bucket in plan.buckets:
+        with suppress(ObjectError):
+            known[bucket] = await opened.store.bucket_facts(bucket)
+    return known
 
 
 async def server_clock(plan: Plan, opened: OpenStore) -> Callable[[], int]:

@@ -9,13 +9,15 @@ from pathlib import Path
 import anyio
 
 from engine.api.assembly import OpenStore, Options, now_ms
-from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, open_plan
+from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error, open_ledger, open_plan
 from engine.events import Notice, RunStarted
 from engine.ledger import Acceptance, Ledger, Snapshot
 from engine.model import ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.record import Tally
+from engine.transfer.configuration import NOTE as SETTINGS_NOTE
+from engine.transfer.configuration import brought_up_to_date, outdated_before
 from engine.transfer.copying import Copier
 from engine.transfer.guard import TargetGuard
 from engine.transfer.honours import Honours, as_listed, probe_at, refuse_losing, remove_probe, try_out
@@ -78,7 +80,8 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
-        async with await open_ledger(plan, path, opened) as ledger:
+        known = await known_buckets(plan, opened)
+        async with await open_ledger(plan, path, opened, known=known) as ledger:
             options.listener(RunStarted("run", plan.name, str(path), opened.endpoint, not ledger.fresh))
             await _remove_leftover_probe(opened, ledger)
             honours = await known_honours(options, opened, ledger) or await find_honours(plan, opened, ledger)
@@ -86,7 +89,9 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 options.listener(Notice("NotHonoured", sentence))
             refuse_losing(honours)
             listing = replace(opened, store=as_listed(opened.store, honours))
-            run = _assemble_run(plan, options, listing, ledger, honours)
+            settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
+            await ledger.set_note(SETTINGS_NOTE, settings)
+            run = _assemble_run(plan, options, listing, ledger, honours, outdated_before(settings))
             if stop is not None:
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
@@ -152,10 +157,13 @@ async def _remove_leftover_probe(opened: OpenStore, ledger: Ledger) -> None:
         await ledger.set_note(PROBE, None)
 
 
-def _assemble_run(plan: Plan, options: Options, opened: OpenStore, ledger: Ledger, honours: Honours) -> Run:
+def _assemble_run(
+    plan: Plan, options: Options, opened: OpenStore, ledger: Ledger, honours: Honours, outdated: dict[str, int]
+) -> Run:
     queue: WorkQueue[CopyTask] = WorkQueue(QUEUE_BOUND)
     guard = TargetGuard(options.listener, on=options.conditional_writes and not honours.target_unsupported)
-    uploader = Uploader(opened.store, ledger, queue, Orphans(opened.store, options.listener), now_ms, guard)
+    orphans = Orphans(opened.store, options.listener)
+    uploader = Uploader(opened.store, ledger, queue, orphans, now_ms, guard, outdated)
     copier = Copier(opened.store, uploader, guard, anyio.sleep, random.Random())
     return Run(
         opened.store,

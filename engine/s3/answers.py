@@ -183,6 +183,16 @@ def headers_of(answer: Mapping[str, Any]) -> Mapping[str, str]:
     return headers
 
 
+def default_encryption_of(answer: Mapping[str, Any]) -> str:
+    """What objects are encrypted with by default, in words."""
+    for rule in answer.get("ServerSideEncryptionConfiguration", {}).get("Rules", ()):
+        default = rule.get("ApplyServerSideEncryptionByDefault", {})
+        bucket_key = "bucket key" if rule.get("BucketKeyEnabled") else ""
+        words = (default.get("SSEAlgorithm"), default.get("KMSMasterKeyID"), bucket_key)
+        return " ".join(str(word) for word in words if word)
+    return ""
+
+
 def region_of(location: str) -> str:
     """The region that GetBucketLocation means: it has two names for older ones (API reference)."""
     return {"": "us-east-1", "EU": "eu-west-1"}.get(location, location)

@@ -7,11 +7,10 @@ Success is what S3 must have said for it: a copy, a part or a finished upload wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_plus
 
-from engine.errors import Ambiguous, ListingBroken, NotFound, ObjectError, RunError, StoreError
+from engine.errors import Ambiguous, ListingBroken, ObjectError, RunError, StoreError
 from engine.model import (
     Acl,
     CopyResult,
@@ -30,14 +29,12 @@ from engine.s3.answers import (
     checksums_of,
     condition_arguments,
     head_of,
-    headers_of,
-    lifecycle_of,
     listed_checksum,
     moment,
     property_arguments,
-    region_of,
     tag_text,
 )
+from engine.s3.boto_bucket import bucket_facts
 from engine.s3.boto_errors import confirmed, no_etag, translate
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import check_count
@@ -58,7 +55,6 @@ from engine.store import (
     DeleteReport,
     GetRange,
     HeadObject,
-    LifecycleRule,
     ListPage,
     ListUploads,
     PutObject,
@@ -366,46 +362,7 @@ class BotoStore:
     # --- the bucket ---------------------------------------------------------------------------------------
 
     async def bucket_facts(self, request: str) -> BucketFacts:
-        ref = f"s3://{request}/"
-        try:
-            head = await self._call("HeadBucket", "head_bucket", ref, Bucket=request)
-        except ObjectError as error:
-            if not lacks_reason(error):
-                raise
-            # HEAD needs s3:ListBucket on the whole bucket. This needs less, is refused in words, and has the clock.
-            head = await self._call("GetBucketLocation", "get_bucket_location", ref, Bucket=request)
-            head["BucketRegion"] = region_of(str(head.get("LocationConstraint") or ""))
-        headers = headers_of(head)
-        versioning: str | None = None
-        lifecycle: tuple[LifecycleRule, ...] | None = None
-        with suppress(ObjectError):
-            answer = await self._call("GetBucketVersioning", "get_bucket_versioning", ref, Bucket=request)
-            versioning = str(answer.get("Status", ""))
-        try:
-            answer = await self._call(
-                "GetBucketLifecycleConfiguration", "get_bucket_lifecycle_configuration", ref, Bucket=request
-            )
-            lifecycle = lifecycle_of(answer.get("Rules", ()))
-        except NotFound:
-            lifecycle = ()  # NoSuchLifecycleConfiguration
-        except ObjectError:
-            lifecycle = None
-        return BucketFacts(
-            request,
-            str(head.get("BucketRegion") or headers.get("x-amz-bucket-region") or self._session.region),
-            await self._owner(request, ref),
-            versioning,
-            lifecycle,
-            headers.get("date", ""),
-            headers.get("server", ""),
-        )
-
-    async def _owner(self, bucket: str, ref: str) -> str:
-        """The canonical id of the bucket's owner; empty where it may not be known."""
-        with suppress(ObjectError):
-            answer = await self._call("GetBucketAcl", "get_bucket_acl", ref, Bucket=bucket)
-            return str(answer.get("Owner", {}).get("ID", ""))
-        return ""
+        return await bucket_facts(self._call, request, self._session.region)
 
 
 def _named(ref: ObjectRef) -> dict[str, Any]:

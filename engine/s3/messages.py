@@ -91,9 +91,16 @@ HEAD_BUCKET = Operation("HeadBucket", "HEAD", harmless=True, bodiless=True)
 GET_LOCATION = Operation("GetBucketLocation", "GET", harmless=True)
 GET_VERSIONING = Operation("GetBucketVersioning", "GET", harmless=True)
 GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", harmless=True)
+GET_ENCRYPTION = Operation("GetBucketEncryption", "GET", harmless=True)
 GET_ACL = Operation("GetBucketAcl", "GET", harmless=True)
 
-_SETTINGS = {GET_LOCATION: "location", GET_VERSIONING: "versioning", GET_LIFECYCLE: "lifecycle", GET_ACL: "acl"}
+_SETTINGS = {
+    GET_LOCATION: "location",
+    GET_VERSIONING: "versioning",
+    GET_LIFECYCLE: "lifecycle",
+    GET_ENCRYPTION: "encryption",
+    GET_ACL: "acl",
+}
 _IS_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch  # RFC 9110, 5.6.2: token
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _COPY_PLAIN = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-storage-class")

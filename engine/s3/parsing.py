@@ -330,6 +330,15 @@ def lifecycle_rules(document: xml.Document) -> tuple[LifecycleRule, ...]:
     return tuple(found)
 
 
+def default_encryption(document: xml.Document) -> str:
+    """What objects are encrypted with by default, in words."""
+    for rule in document.all("Rule"):
+        for default in rule.all("ApplyServerSideEncryptionByDefault"):
+            bucket_key = "bucket key" if rule.text("BucketKeyEnabled") == "true" else ""
+            return " ".join(filter(None, [default.text("SSEAlgorithm"), default.text("KMSMasterKeyID"), bucket_key]))
+    return ""
+
+
 # --- their parts ------------------------------------------------------------------------------------------
 
 

@@ -312,6 +312,9 @@ class WireStore:
             lifecycle = ()  # NoSuchLifecycleConfiguration
         except ObjectError:
             lifecycle = None
+        encryption: str | None = None
+        with suppress(ObjectError):
+            encryption = parsing.default_encryption(await self._setting(messages.GET_ENCRYPTION, request))
         with suppress(ObjectError):
             acl = await self._setting(messages.GET_ACL, request)
             owner = next((item.text("ID") for item in acl.all("Owner")), "")
@@ -323,6 +326,7 @@ class WireStore:
             lifecycle,
             head.header(b"date"),
             head.header(b"server"),
+            encryption,
         )
 
     async def _setting(self, operation: Operation, bucket: str) -> xml.Document:

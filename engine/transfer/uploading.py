@@ -8,7 +8,7 @@ carries parts too while it waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -77,7 +77,8 @@ class _Progress:
 
 
 class Uploader:
-    """Copies objects by parts. `now_ms` is the clock that intents are dated by."""
+    """Copies objects by parts. `now_ms` is the clock that intents are dated by. An upload that was intended before
+    `outdated_before` of its bucket is begun anew: it keeps a configuration that the bucket has no more."""
 
     def __init__(
         self,
@@ -87,7 +88,9 @@ class Uploader:
         orphans: Orphans,
         now_ms: Callable[[], int],
         guard: TargetGuard,
+        outdated_before: Mapping[str, int] | None = None,
     ) -> None:
+        self._outdated_before = outdated_before or {}
         self._store = store
         self._journal = journal
         self._queue = queue
@@ -256,7 +259,8 @@ class Uploader:
             return None
         ref = UploadRef(task.target_ref, upload.upload_id)
         same_source = upload.source_etag == task.source.etag and upload.source_size == task.source.size
-        if not same_source or upload.checksum_algorithm != algorithm:
+        outdated = upload.intent_ms < self._outdated_before.get(upload.bucket, 0)
+        if not same_source or outdated or upload.checksum_algorithm != algorithm:
             await self._abort(task.route.name, task.key, ref, must=True)
             return None
         try:

@@ -28,6 +28,7 @@ async def test_what_is_known_of_a_bucket(contract: Contract) -> None:
         contract.holds("the owner of a bucket is known", bool(facts.owner_id), True)
         contract.holds("a bucket's versioning", facts.versioning, "")
         contract.holds("a bucket's lifecycle", facts.lifecycle, ())
+        contract.holds("a bucket's encryption", facts.encryption, "AES256")
 
 
 async def test_a_bucket_that_is_not_there(contract: Contract) -> None:

@@ -55,7 +55,7 @@ class Journal:
 class Bench:
     """A copier and all it needs, for one object at a time."""
 
-    def __init__(self, store: FakeStore | None = None) -> None:
+    def __init__(self, store: FakeStore | None = None, outdated_before: dict[str, int] | None = None) -> None:
         self.store = store or FakeStore()
         self.journal = Journal()
         self.events: list[Event] = []
@@ -69,6 +69,7 @@ class Bench:
             Orphans(self.store, self.events.append),
             lambda: NOW_MS,
             self.guard,
+            outdated_before,
         )
         self.copier = Copier(self.store, self.uploader, self.guard, self._sleep, random.Random(1))
 

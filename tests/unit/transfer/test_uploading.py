@@ -113,6 +113,19 @@ async def test_an_upload_of_another_source_or_with_another_checksum_is_aborted_a
     assert scene.store.uploads == {}
 
 
+@pytest.mark.parametrize(("changed_ms", "ends", "copied"), [(1, ["aborted", "completed"], 4), (0, ["completed"], 2)])
+async def test_an_upload_from_before_its_buckets_settings_changed_is_begun_anew(
+    changed_ms: int, ends: list[str], copied: int
+) -> None:
+    store = FakeStore()
+    store.put_parts("bkt", "old/k", PARTS)
+    scene = Bench(store, {"bkt": NOW_MS + changed_ms})
+    record = left_behind(scene, [1, 2])
+    assert (await scene.copier.copy(scene.task(upload=record))).proof is Proof.DIGEST
+    assert (scene.journal.ends, len(scene.store.made("UploadPartCopy"))) == (ends, copied)
+    assert scene.store.uploads == {}
+
+
 async def test_an_upload_that_vanished_is_begun_anew() -> None:
     scene = bench()
     record = left_behind(scene, [1])
