@@ -158,7 +158,7 @@ async def _one_run(
     say: Callable[[str], None],
 ) -> None:
     # Storms and outages take their time off; what is left is done at the rate that the server allows.
-    lost_s = sum(item.lasts_s for item in troubles) * 2.5
+    lost_s = sum(item.lasts_s for item in troubles) * 1.2
     count = max(500, int((run_s - lost_s) * RATE_RPS * 0.85))
     bucket = f"soak-{number}"
     sandbox.control("fill", {"bucket": bucket, "prefix": "old/data/", "count": count, "size": 100_000})
@@ -313,6 +313,8 @@ def judge(found: Soak) -> None:
     slow = [item for item in found.recoveries_s if item >= MOST_RECOVERY_S]
     if slow:
         found.problems.append(f"{len(slow)} times full speed had not returned after {MOST_RECOVERY_S:.0f} s")
+    if not found.outage_s or found.storms < found.runs:
+        found.problems.append("it was over before its storms and its outage came")
     if found.renewals < found.minutes * 60 / CREDENTIALS_S / 4:
         found.problems.append(f"credentials were renewed only {found.renewals} times")
 
