@@ -129,12 +129,18 @@ class Copier:
         self, task: CopyTask, method: Method, request: CopyObject, checksums: Sequence[Checksum], requests: int
     ) -> Outcome:
         """One CopyObject, sent again only after a look at the target."""
+        lost = False
         for attempt in range(ATTEMPTS):
             try:
                 result = await self._store.copy_object(request)
             except PreconditionFailed as error:
-                return await self._after_412(task, error)
+                met = await self._after_412(task, error, perhaps_ours=lost)
+                if isinstance(met, Outcome):
+                    return met
+                request = request._replace(target_condition=met)
+                continue
             except (Ambiguous, Conflict) as error:
+                lost = lost or isinstance(error, Ambiguous)
                 settled = await self._after_unknown(task, request.target_condition)
                 if isinstance(settled, Outcome):
                     return settled
@@ -217,8 +223,11 @@ class Copier:
         agreement, evidence = evidence_of_heads(source, target, before.compared)
         return agreement, evidence, target.checksums
 
-    async def _after_412(self, task: CopyTask, error: PreconditionFailed) -> Outcome:
-        """412 has three meanings: the source changed, the target is there, or our own success was lost."""
+    async def _after_412(self, task: CopyTask, error: PreconditionFailed, *, perhaps_ours: bool) -> Outcome | str:
+        """412 has three meanings: the source changed, the target is there, or our own success was lost.
+
+        `perhaps_ours`: an earlier copy's answer was lost, and it may have landed since it was looked for. A target that
+        cannot be told apart from it gives the ETag over which to copy again."""
         source = await self._head(task.source_ref)
         if source is None or source.etag != task.source.etag:
             return drifted(task, source.etag if source else "", requests=2)
@@ -227,6 +236,8 @@ class Copier:
             return self._already_there(task, target)
         if target is None:
             return failed(task, error, requests=3)
+        if perhaps_ours and target.size == task.source.size and not await self._differs(task, target):
+            return target.etag
         return conflicting(
             task, target.etag, "the target was written by someone else since it was looked at", requests=3
         )

@@ -17,7 +17,7 @@ from engine.errors import (
     Unsupported,
 )
 from engine.events import Notice
-from engine.model import ABSENT, Overwrite, Proof, Properties
+from engine.model import ABSENT, Encryption, Overwrite, Proof, Properties
 from engine.plan.lifecycle import State
 from tests.unit.transfer.fake_store import KMS, FakeStore, conflict, crc64, md5
 from tests.unit.transfer.scene import Bench, target, with_policy
@@ -90,6 +90,22 @@ async def test_412_because_our_own_success_was_lost_is_done() -> None:
     assert landed
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
     assert len(scene.store.made("CopyObject")) == 2
+
+
+@pytest.mark.parametrize(("encryption", "state", "sent"), [(KMS, State.COPIED, 3), (None, State.CONFLICT, 2)])
+async def test_412_after_a_lost_answer_may_be_our_own_copy_that_landed_late_under_a_key(
+    encryption: Encryption | None, state: State, sent: int
+) -> None:
+    scene = bench()
+
+    def land_late() -> None:
+        scene.store.put("bkt", "new/k", etag=md5("other"), properties=Properties(encryption=encryption))
+
+    scene.store.plan("CopyObject", ("before", LOST), ("before", land_late))
+    outcome = await scene.copier.copy(scene.task())
+    assert outcome.state is state
+    conditions = [request.target_condition for request in scene.store.made("CopyObject")]
+    assert conditions == [ABSENT, ABSENT, md5("other")][:sent]
 
 
 async def test_412_while_everything_is_as_it_should_be_is_left_to_the_next_run() -> None:
