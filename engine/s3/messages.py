@@ -236,8 +236,8 @@ def complete_upload(request: CompleteUpload) -> Call:
         if request.checksum.value:
             headers[f"x-amz-checksum-{request.checksum.algorithm.lower()}"] = request.checksum.value
         headers["x-amz-checksum-type"] = request.checksum.type
-        if request.size is not None:
-            headers["x-amz-mp-object-size"] = str(request.size)
+    if request.size is not None:  # S3 refuses an upload that came to another size
+        headers["x-amz-mp-object-size"] = str(request.size)
     body = complete_xml(request.parts, with_checksums=request.checksum is not None)
     return _with_body(_call(COMPLETE, request.upload.target, _upload_query(request.upload), headers), body)
 

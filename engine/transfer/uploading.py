@@ -158,6 +158,8 @@ class Uploader:
                 await self._carry(task, ref, layout, progress)
             if progress.error is not None:
                 raise progress.error
+            if len(progress.done) != layout.count:
+                raise Interrupted  # S3 would complete an upload that lacks its last parts
             progress.requests += 2  # Create, or the look at its parts; and Complete
             result = await complete(self._store, self._guard, task, ref, list(progress.done.values()), checksum)
             if isinstance(result, CopyResult):
@@ -317,6 +319,9 @@ class Uploader:
                     await self._record(task, progress)
             except EngineError as error:
                 progress.error = progress.error or error
+            except BaseException:  # cancelled: the part is missing, and whoever waits for the last must know
+                progress.error = progress.error or Interrupted()
+                raise
             finally:
                 # Also after an error all parts are waited for, so that none lands after the abort.
                 progress.missing -= 1

@@ -177,6 +177,44 @@ async def test_a_complete_that_stays_unknown_keeps_the_upload_for_the_next_run()
     assert scene.journal.ends == []
 
 
+async def test_an_upload_that_lost_parts_to_a_cancellation_is_never_completed() -> None:
+    """Every worker but the one that began it is cancelled first, as may happen in any order."""
+    scene = bench()
+    mine, others = anyio.Event(), anyio.Event()
+    ended = []
+
+    async def hold(operation: str, request: object) -> None:
+        if isinstance(request, CopyPart):
+            await (mine if request.number == 1 else others).wait()
+
+    async def upload() -> None:
+        with pytest.raises(Interrupted):
+            await scene.copier.copy(scene.task())
+        ended.append(True)
+
+    cancelled = anyio.CancelScope()
+
+    async def carry_the_rest() -> None:
+        with cancelled:
+            async with anyio.create_task_group() as workers:
+                while (job := scene.queue.take_part_nowait()) is not None:
+                    workers.start_soon(job)
+
+    scene.store.gate = hold
+    async with anyio.create_task_group() as group:
+        group.start_soon(upload)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(carry_the_rest)
+        await anyio.wait_all_tasks_blocked()
+        cancelled.cancel()
+        await anyio.wait_all_tasks_blocked()
+        mine.set()
+    assert ended
+    assert scene.store.made(COMPLETE) == []
+    assert target(scene.store) is None
+    assert len(scene.store.uploads) == 1
+
+
 async def test_409_on_complete_begins_the_upload_anew() -> None:
     scene = bench()
     scene.store.plan(COMPLETE, ("before", conflict(COMPLETE)))
