@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from engine.errors import NotFound, ObjectError
+from engine.errors import Ambiguous, NotFound, ObjectError
 from engine.s3.answers import default_encryption_of, headers_of, lifecycle_of, region_of
 from engine.s3.classify import lacks_reason
 from engine.store import BucketFacts, LifecycleRule
@@ -39,7 +39,8 @@ async def bucket_facts(call: Callable[..., Awaitable[dict[str, Any]]], bucket: s
         lifecycle = ()  # NoSuchLifecycleConfiguration
     except ObjectError:
         lifecycle = None
-    with suppress(ObjectError):
+    # Ceph RGW 16 lists the bucket instead, which no one can read where a key does not fit into XML.
+    with suppress(ObjectError, Ambiguous):
         answer = await call("GetBucketEncryption", "get_bucket_encryption", ref, Bucket=bucket)
         encryption = default_encryption_of(answer)
     with suppress(ObjectError):

@@ -313,7 +313,8 @@ class WireStore:
         except ObjectError:
             lifecycle = None
         encryption: str | None = None
-        with suppress(ObjectError):
+        # Ceph RGW 16 lists the bucket instead, which no one can read where a key does not fit into XML.
+        with suppress(ObjectError, Ambiguous):
             encryption = parsing.default_encryption(await self._setting(messages.GET_ENCRYPTION, request))
         with suppress(ObjectError):
             acl = await self._setting(messages.GET_ACL, request)

@@ -38,7 +38,14 @@ CAN = {
 """What each server is able to, of what a kind may need. LocalStack gives an MD5 as ETag under KMS, and no server but
 the sandbox can hold an object that is older than S3's default checksums."""
 
-LISTINGS = {"ListObjectsV2", "HeadBucket", "GetBucketVersioning", "GetBucketLifecycleConfiguration", "GetBucketAcl"}
+LISTINGS = {
+    "ListObjectsV2",
+    "HeadBucket",
+    "GetBucketVersioning",
+    "GetBucketLifecycleConfiguration",
+    "GetBucketAcl",
+    "GetBucketEncryption",
+}
 ORDER = (
     "HeadObject",
     "GetObjectTagging",
