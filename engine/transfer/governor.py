@@ -30,6 +30,7 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
+from engine.transfer.recent import MASK, RING, TICKS_PER_S, Recent
 from engine.transfer.window import Window
 
 START_RPS = 1000.0
@@ -47,11 +48,6 @@ UNHEARD = 256
 
 CATCH_UP_S = 0.005
 """Send slots missed by less than this may be used late; older ones are gone, so that no stall ends in a burst."""
-
-TICKS_PER_S = 250.0
-RING = 512
-"""Recent requests are counted by the time they were sent, in ticks of 4 ms, for the last two seconds."""
-MASK = RING - 1
 
 LEAST_MEASURE_S = 0.032
 MEASURE_S = 0.06
@@ -140,9 +136,9 @@ class Governor:
         "_advanced_s", "_answered", "_before", "_calm_from_s", "_calm_ok", "_calm_refused", "_calm_until_s",
         "_cap", "_clock_s", "_coming_back", "_congestions", "_cut_s", "_cut_share", "_doubted", "_drained_s",
         "_floor_rps", "_in_flight", "_interval_s", "_latency_s", "_limit", "_limit_before", "_max_rps",
-        "_measuring", "_next_s", "_ok", "_paced", "_peak_rps", "_queue", "_rate", "_rate_met", "_refusal_s",
-        "_refused", "_round_answers", "_round_fastest_s", "_round_s", "_sends", "_sent", "_settling",
-        "_since_s", "_stray", "_suspected", "_throttled", "_tick", "_tries", "_window",
+        "_measuring", "_next_s", "_paced", "_peak_rps", "_queue", "_rate", "_rate_met", "_recent",
+        "_refusal_s", "_round_answers", "_round_fastest_s", "_round_s", "_sent", "_settling", "_since_s",
+        "_stray", "_suspected", "_throttled", "_tick", "_tries", "_window",
     )  # fmt: skip
 
     def __init__(self, *, max_rps: float | None = None, concurrency: int | None = None) -> None:
@@ -157,12 +153,9 @@ class Governor:
         self._next_s = -inf
         self._window = min(self._cap, UNHEARD)
         self._in_flight = self._sent = self._answered = self._throttled = self._congestions = 0
-        # What was sent lately, by tick of sending.
+        self._recent = Recent()
         self._tick = -1
         self._advanced_s = 0.0
-        self._sends = [0] * RING
-        self._ok = [0] * RING
-        self._refused = [0] * RING
         self._paced = False  # pacing held the sender back since the last tick
         self._clock_s = 0.0  # time spent paced since the last congestion: the u of the probing curve
         # The congestion at hand.
@@ -210,7 +203,7 @@ class Governor:
         self._next_s = (slot if slot > earliest else earliest) + self._interval_s
         self._in_flight += 1
         self._sent += 1
-        self._sends[tick & MASK] += 1
+        self._recent.sent[tick & MASK] += 1
 
     def on_answer(self, now: float, sent_at: float, throttled: bool) -> None:
         """The request sent at `sent_at` was answered: by SlowDown (`throttled`) or by anything else S3 says of it."""
@@ -220,14 +213,14 @@ class Governor:
         if throttled:
             self._throttled += 1
             if recent:
-                self._refused[tick & MASK] += 1
+                self._recent.refused[tick & MASK] += 1
             if self._calm_from_s <= sent_at < self._calm_until_s:
                 self._calm_refused += 1
             self._on_refused(now, sent_at)
             return
         self._answered += 1
         if recent:
-            self._ok[tick & MASK] += 1
+            self._recent.ok[tick & MASK] += 1
         if self._calm_from_s <= sent_at < self._calm_until_s:
             self._calm_ok += 1
         latency = now - sent_at
@@ -273,8 +266,7 @@ class Governor:
             self._tick = tick
             self._advanced_s = now
             self._round_s = now
-        for old in range(self._tick + 1, min(tick, self._tick + RING) + 1):
-            self._sends[old & MASK] = self._ok[old & MASK] = self._refused[old & MASK] = 0
+        self._recent.forget(self._tick, tick)
         step_s = min(now - self._advanced_s, LONGEST_STEP_S + self._interval_s)
         self._tick = tick
         self._advanced_s = now
@@ -352,13 +344,12 @@ class Governor:
 
     def _decide_doubt(self, now: float, watched_s: float) -> None:
         """Is a refusal that was not to be expected one of many, or a stray one?"""
-        first = max(int(self._drained_s * TICKS_PER_S), self._tick - MASK)
-        ticks = [tick & MASK for tick in range(first, self._tick + 1)]
-        refused = sum([self._refused[tick] for tick in ticks]) - 1  # without the one that raised the question
-        answers = refused + sum([self._ok[tick] for tick in ticks])
+        _, ok, refused = self._recent.counted(int(self._drained_s * TICKS_PER_S), self._tick, self._tick)
+        refused -= 1  # without the one that raised the question
+        answers = ok + refused
         if answers < PROOF_ANSWERS and watched_s < max(PROOF_S, 3.0 * self._latency_s):
             return
-        share = 2.0 * self._stray + PROOF_ABOVE_STRAY if self._stray >= LEAST_STRAY else PROOF_SHARE
+        share = self._explained() if self._stray >= LEAST_STRAY else PROOF_SHARE
         self._doubted = False
         if refused >= PROOF_REFUSED and refused >= share * answers:
             self._cut(now)
@@ -376,7 +367,7 @@ class Governor:
             self._stray = self._suspected = 0.0
             fell = self._limit is not None and self._limit < BACK_BELOW * self._peak_rps
             self._coming_back = fell and self._calm_ok >= PROOF_REFUSED and not self._calm_refused
-        elif share <= 2.0 * self._stray + PROOF_ABOVE_STRAY and self._stray:
+        elif self._stray and share <= self._explained():
             self._take_back()
         elif self._suspected and share >= 0.5 * self._suspected:
             self._stray, self._suspected = min(share, self._suspected), 0.0
@@ -388,8 +379,12 @@ class Governor:
             self._cut(now)
             self._before, self._limit_before = before, limit_before
 
+    def _explained(self) -> float:
+        """The largest share of refusals that strays may have brought about."""
+        return 2.0 * self._stray + PROOF_ABOVE_STRAY
+
     def _take_back(self) -> None:
-        if self._cut_share <= 2.0 * self._stray + PROOF_ABOVE_STRAY:
+        if self._cut_share <= self._explained():
             self._limit = self._limit_before
             self._clock_s = PLATEAU_S
             self._set_rate(max(self._rate, self._before))
@@ -421,8 +416,7 @@ class Governor:
         self._settling = True
 
     def _sent_since_drained(self) -> int:
-        first = max(int(self._drained_s * TICKS_PER_S), self._tick - MASK)
-        return sum(self._sends[tick & MASK] for tick in range(first, self._tick + 1))
+        return self._recent.counted(int(self._drained_s * TICKS_PER_S), self._tick, self._tick)[0]
 
     def _cohort(self) -> tuple[int, int, int, float]:
         """Sent, accepted and refused of what was sent under congestion, before the cut; and how long that was."""
@@ -431,11 +425,7 @@ class Governor:
         if last < first:
             first, last = first - 1, last + 1
         first = max(first, self._tick - MASK)
-        ticks = [tick & MASK for tick in range(first, last + 1)]
-        sent = sum([self._sends[tick] for tick in ticks])
-        ok = sum([self._ok[tick] for tick in ticks])
-        refused = sum([self._refused[tick] for tick in ticks])
-        return sent, ok, refused, max(1, len(ticks)) / TICKS_PER_S
+        return *self._recent.counted(first, last, self._tick), max(1, last + 1 - first) / TICKS_PER_S
 
     # --- rounds ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,33 @@
+"""What was sent lately, counted by the time of sending, and how it fared. Pure: ticks are passed in.
+
+Ticks are 4 ms, and the last two seconds of them are remembered, in rings.
+"""
+
+from __future__ import annotations
+
+TICKS_PER_S = 250.0
+RING = 512
+MASK = RING - 1
+
+
+class Recent:
+    """Requests by tick of sending: `sent`, and of these `ok` and `refused`. A tick's place is `tick & MASK`."""
+
+    __slots__ = ("ok", "refused", "sent")
+
+    def __init__(self) -> None:
+        self.sent = [0] * RING
+        self.ok = [0] * RING
+        self.refused = [0] * RING
+
+    def forget(self, last: int, now: int) -> None:
+        """Time went on from tick `last` to `now`: the places between are new."""
+        for tick in range(last + 1, min(now, last + RING) + 1):
+            place = tick & MASK
+            self.sent[place] = self.ok[place] = self.refused[place] = 0
+
+    def counted(self, first: int, last: int, now: int) -> tuple[int, int, int]:
+        """Sent, accepted and refused of what was sent from tick `first` to `last`, as far back as is remembered."""
+        places = [tick & MASK for tick in range(max(first, now - MASK), last + 1)]
+        sent, ok, refused = ([counts[place] for place in places] for counts in (self.sent, self.ok, self.refused))
+        return sum(sent), sum(ok), sum(refused)
