@@ -7,13 +7,13 @@ anything else is believed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from engine.events import Listener, ObjectAside, Progress
-from engine.finish.deleting import KEYS_A_BATCH, Deleter, End, Fate, Item
+from engine.finish.deleting import BATCHES_AT_ONCE, KEYS_A_BATCH, Deleter, End, Fate, Item, Stays
 from engine.finish.looking import Looker, There
 from engine.ledger import Ledger
 from engine.model import Proof
@@ -22,24 +22,13 @@ from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.store import ObjectStore
 
-BATCHES_AT_ONCE = 4
-SHOWN = 10
-
 
 @dataclass(slots=True)
-class Cleaned:
-    """What a deletion came to. `kept` counts what stays, by state or S3's code; `first_kept` the first of them."""
+class Cleaned(Stays):
+    """What a cleanup came to."""
 
     deleted: int = 0
     deleted_bytes: int = 0
-    kept: dict[str, int] = field(default_factory=dict)
-    first_kept: list[ObjectAside] = field(default_factory=list)
-    markers: bool = False
-    stopped: bool = False
-
-    @property
-    def stayed(self) -> int:
-        return sum(self.kept.values())
 
 
 async def settle(store: ObjectStore, ledger: Ledger, routes: Sequence[Route]) -> dict[Fate, int]:
@@ -201,9 +190,7 @@ class Cleanup:
 
     def _keep(self, route: Route, record: ObjectRecord, state: str, code: str, message: str) -> None:
         event = ObjectAside(route.name, record.key, state, code, message)
-        self.report.kept[state] = self.report.kept.get(state, 0) + 1
-        if len(self.report.first_kept) < SHOWN:
-            self.report.first_kept.append(event)
+        self.report.keep(event)
         self._listener(event)
 
     def _tell(self) -> None:

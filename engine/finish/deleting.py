@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from engine.errors import (
     Rejected,
     Unsupported,
 )
+from engine.events import ObjectAside
 from engine.finish.looking import Looker, There
 from engine.model import ObjectRef
 from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore
@@ -37,10 +38,32 @@ SINGLES_AT_ONCE = 32
 PASSES = 8
 """How often the keys that S3 left open are sent again before they are left for the next run."""
 BASE_S, CAP_S = 0.2, 20.0
+STAYS_SHOWN = 10
 
 
 THROTTLED = frozenset({"SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded"})
 """Codes of one key inside a 200, which no retry layer sees."""
+
+
+@dataclass(slots=True)
+class Stays:
+    """What a deletion of any kind left in place. `kept` counts it by why, `first_kept` holds the first of it.
+    `markers`: delete markers were added; `stopped`: it ended before its end."""
+
+    kept: dict[str, int] = field(default_factory=dict)
+    first_kept: list[ObjectAside] = field(default_factory=list)
+    markers: bool = False
+    stopped: bool = False
+
+    @property
+    def stayed(self) -> int:
+        return sum(self.kept.values())
+
+    def keep(self, event: ObjectAside) -> None:
+        """Count one more that stays; the event's `state` says why."""
+        self.kept[event.state] = self.kept.get(event.state, 0) + 1
+        if len(self.first_kept) < STAYS_SHOWN:
+            self.first_kept.append(event)
 
 
 class Condition(StrEnum):

@@ -71,20 +71,7 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
                 f"{name} changed since it was read; nothing was written to it",
                 advice="Run the command again to see it anew.",
             )
-        mode = stat.S_IMODE(path.stat().st_mode)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(after)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(mode)
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
-        _sync_folder(path.parent)
+        _write_whole(path, after, stat.S_IMODE(path.stat().st_mode))
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}",
@@ -107,12 +94,18 @@ def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored
 
 def write_new(path: Path, body: bytes) -> None:
     """Write a whole file at once, with mode 0600; an older one of that name is replaced. Raises OSError."""
+    _write_whole(path, body, 0o600)
+
+
+def _write_whole(path: Path, body: bytes, mode: int) -> None:
+    """Beside the file, then over it in one step: whoever reads has the old bytes or the new, never half of them."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -9,15 +9,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import ObjectError
 from engine.events import Listener, Notice, ObjectAside, Progress
-from engine.finish.deleting import Deleter, End, Fate, Item
+from engine.finish.deleting import BATCHES_AT_ONCE, Deleter, End, Fate, Item, Stays
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary
 from engine.model import ListedObject, Location
 from engine.store import ListUploads, ObjectStore
 from engine.transfer.ranges import RouteJoin
 
-BATCHES_AT_ONCE = 4
-SHOWN = 10
+ARRIVED_SHOWN = 10
 
 _ROWS = {Fate.GONE: Row.DELETED, Fate.CHANGED: Row.CHANGED, Fate.DENIED: Row.KEPT, Fate.LEFT: Row.KEPT}
 OPEN = (Row.LISTED, Row.DELETING, Row.KEPT)
@@ -52,22 +51,14 @@ async def summary_of(listed: DeletionList, location: Location) -> Summary:
 
 
 @dataclass(slots=True)
-class Deletion:
+class Deletion(Stays):
     """What a deletion came to. `arrived` is what lies under the location and is not in the snapshot."""
 
     deleted: int = 0
     deleted_bytes: int = 0
-    kept: dict[str, int] = field(default_factory=dict)
-    first_kept: list[ObjectAside] = field(default_factory=list)
     arrived: int = 0
     first_arrived: list[str] = field(default_factory=list)
     uploads: int = 0
-    markers: bool = False
-    stopped: bool = False
-
-    @property
-    def stayed(self) -> int:
-        return sum(self.kept.values())
 
 
 class ProjectDeletion:
@@ -130,11 +121,8 @@ class ProjectDeletion:
             report.deleted += 1
             report.deleted_bytes += row.size
             return
-        why = end.fate.value
-        event = ObjectAside("", row.key, why, end.code, end.message)
-        report.kept[why] = report.kept.get(why, 0) + 1
-        if len(report.first_kept) < SHOWN:
-            report.first_kept.append(event)
+        event = ObjectAside("", row.key, end.fate.value, end.code, end.message)
+        report.keep(event)
         self._listener(event)
 
     async def _look_at_the_rest(self, location: Location) -> None:
@@ -145,7 +133,7 @@ class ProjectDeletion:
                 keys = [row.source.key for row in rows if row.source is not None]
                 arrived = await self._listed.unknown(keys)
                 self.report.arrived += len(arrived)
-                self.report.first_arrived += arrived[: SHOWN - len(self.report.first_arrived)]
+                self.report.first_arrived += arrived[: ARRIVED_SHOWN - len(self.report.first_arrived)]
         try:
             uploads = await self._store.list_uploads(ListUploads(location.bucket, location.key))
         except ObjectError as error:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from engine.errors import NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress, ignore
-from engine.finish.deleting import KEYS_A_BATCH, Deleter, Fate, Item
+from engine.finish.deleting import KEYS_A_BATCH, Deleter, Fate, Item, Stays
 from engine.finish.looking import Looker, Seen
 from engine.ledger import Ledger, LedgerReader
 from engine.model import ObjectRef, UploadRef
@@ -106,20 +106,12 @@ async def outlook(ledger: LedgerReader, listener: Listener = ignore) -> Outlook:
 
 
 @dataclass(slots=True)
-class Reverted:
-    """What a revert came to. `kept` counts the copies that stay, by why."""
+class Reverted(Stays):
+    """What a revert came to."""
 
     removed: int = 0
     removed_bytes: int = 0
     aborted: int = 0
-    kept: dict[str, int] = field(default_factory=dict)
-    first_kept: list[ObjectAside] = field(default_factory=list)
-    markers: bool = False
-    stopped: bool = False
-
-    @property
-    def stayed(self) -> int:
-        return sum(self.kept.values())
 
 
 class Revert:
@@ -228,9 +220,7 @@ class Revert:
 
     def _keep(self, route: Route, record: ObjectRecord, why: str, code: str, message: str) -> None:
         event = ObjectAside(route.name, record.key, why, code, message)
-        self.report.kept[why] = self.report.kept.get(why, 0) + 1
-        if len(self.report.first_kept) < LEFT_SHOWN:
-            self.report.first_kept.append(event)
+        self.report.keep(event)
         self._listener(event)
 
     def _tell(self) -> None:

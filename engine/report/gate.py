@@ -9,7 +9,7 @@ from engine.api.finishing import CleanupResult
 from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import Fate
 from engine.finish.gate import Reason, closed
-from engine.report.text import count_text, plural, safe, size_text
+from engine.report.text import count_text, counted, plural, safe, size_text
 
 
 def gate_text(file: str, result: CleanupResult) -> str:
@@ -55,8 +55,9 @@ def cleaned_text(cleaned: Cleaned, noun: str = "source") -> str:
     for event in cleaned.first_kept:
         lines.append(f"{event.state}: {event.route}: {safe(event.key) or '(the one key)'}: {safe(event.message)}")
     if cleaned.stayed:
-        kinds = ", ".join(f"{count_text(count)} {state}" for state, count in cleaned.kept.items())
-        lines.append(f"{plural(cleaned.stayed, noun)} stay: {kinds}. run and verify the plan again, then this")
+        lines.append(
+            f"{plural(cleaned.stayed, noun)} stay: {counted(cleaned.kept)}. run and verify the plan again, then this"
+        )
     if cleaned.markers:
         lines.append("delete markers were added: data and cost stay, save of what had no version (suspended)")
         if cleaned.stopped:

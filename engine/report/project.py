@@ -10,7 +10,7 @@ from engine.api.project import DeleteResult
 from engine.events import Event, ObjectListed, PrefixSummed
 from engine.finish.project import OTHERS, Figures, Summary
 from engine.finish.project_deletion import Deletion
-from engine.report.text import count_text, plural, safe, size_text, table
+from engine.report.text import count_text, counted, plural, safe, size_text, table
 
 PREFIXES_SHOWN = 200
 
@@ -111,8 +111,7 @@ def _deletion(done: Deletion) -> list[str]:
     lines = [f"{plural(done.deleted, 'object')} deleted, {size_text(done.deleted_bytes)}"]
     lines += [f"{item.state}: {safe(item.key)}: {safe(item.message)}" for item in done.first_kept]
     if done.stayed:
-        kinds = ", ".join(f"{count_text(count)} {why}" for why, count in done.kept.items())
-        lines.append(f"{plural(done.stayed, 'object')} of the snapshot left in place: {kinds}")
+        lines.append(f"{plural(done.stayed, 'object')} of the snapshot left in place: {counted(done.kept)}")
     if done.arrived:
         first = ", ".join(safe(key) for key in done.first_arrived[:3])
         lines.append(f"{plural(done.arrived, 'object')} arrived after the snapshot, and left: {first}")

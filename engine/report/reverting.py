@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.api.reverting import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
-from engine.report.text import count_text, plural, safe, size_text
+from engine.report.text import count_text, counted, plural, safe, size_text
 
 
 def revert_text(file: str, result: RevertResult) -> str:
@@ -53,8 +53,7 @@ def _reverted(done: Reverted) -> list[str]:
     for item in done.first_kept:
         lines.append(f"{item.state}: {item.route}: {safe(item.key) or '(the one key)'}: {safe(item.message)}")
     if done.stayed:
-        kinds = ", ".join(f"{count_text(count)} {why}" for why, count in done.kept.items())
-        lines.append(f"{count_text(done.stayed)} stay: {kinds}")
+        lines.append(f"{count_text(done.stayed)} stay: {counted(done.kept)}")
     if done.markers:
         lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
     return lines

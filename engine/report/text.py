@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -46,6 +46,11 @@ def plural(count: int, noun: str) -> str:
 
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """ "1,024 verified, 3 drifted": a count before each name."""
+    return ", ".join(f"{count_text(count)} {name}" for name, count in counts.items())
 
 
 def safe(text: str) -> str:
