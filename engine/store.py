@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from engine.errors import NotFound
 from engine.model import (
     Acl,
     Checksum,
@@ -222,6 +223,14 @@ class ObjectStore(Protocol):
     async def delete_object(self, request: DeleteObject) -> None: ...
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport: ...
     async def bucket_facts(self, request: str) -> BucketFacts: ...
+
+
+async def head_or_none(store: ObjectStore, request: HeadObject) -> ObjectHead | None:
+    """What HEAD says, or None where the object does not exist. Raises whatever else the store raises."""
+    try:
+        return await store.head_object(request)
+    except NotFound:
+        return None
 
 
 class StoreDecorator(ABC):

@@ -18,7 +18,7 @@ from engine.errors import UsageError
 from engine.events import Listener, Progress
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Connection
-from engine.plan.integrity import MD5_ENCRYPTIONS
+from engine.plan.integrity import is_md5
 from engine.plan.locations import parse_location
 from engine.proof.digest import ByteReader
 from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
@@ -59,8 +59,7 @@ async def of_location(store: ObjectStore, location: Location, basis: Basis, list
             if known_md5 is None and any(digests.values()):
                 first = next(key for key, digest in digests.items() if digest)
                 head = await store.head_object(HeadObject(ObjectRef(location.bucket, first)))
-                encryption = head.properties.encryption
-                known_md5 = (encryption.algorithm if encryption else "") in MD5_ENCRYPTIONS
+                known_md5 = is_md5(head.properties.encryption)
             if known_md5 is False:
                 digests = {}
         for item in objects:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 import anyio
 
@@ -110,9 +111,7 @@ async def _audit_route(
     listener: Listener,
     every: list[RouteAudit],
 ) -> None:
-    async def read(after: str | None, upto: str | None, limit: int) -> list[Entry]:
-        return await entries(route.name, after, upto, limit)
-
+    read = partial(entries, route.name)
     try:
         async with anyio.create_task_group() as group:
             join = RouteJoin(group, store, route.source, route.target, read)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import anyio
 
-from engine.errors import AttemptError, NotFound, ObjectError
+from engine.errors import AttemptError, ObjectError
 from engine.events import Listener, ObjectAside, Progress
 from engine.ledger import Ledger
 from engine.model import ObjectHead, ObjectRef, Proof
 from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
 from engine.plan.join import Joined
 from engine.plan.lifecycle import SETTLED, State
-from engine.plan.record import Entry, Outcome
+from engine.plan.record import Outcome
 from engine.plan.route import Route
 from engine.proof.depth import Depth, Sampling
 from engine.proof.digest import ByteReader
@@ -22,7 +23,7 @@ from engine.proof.fingerprint import Fingerprint, digest_of_etag
 from engine.proof.judge import Finding, Kind, Look, judge, verified
 from engine.proof.properties import AGREE, compare_properties
 from engine.proof.reading import DeepReading
-from engine.store import HeadObject, ObjectStore
+from engine.store import HeadObject, ObjectStore, head_or_none
 from engine.transfer.ranges import RouteJoin
 
 HEADS_AT_ONCE = 64
@@ -160,9 +161,7 @@ class Verifier:
         return replace(depth, places=sampling.places)
 
     async def _verify_route(self, route: Route, report: RouteVerification) -> None:
-        async def read(after: str | None, upto: str | None, limit: int) -> list[Entry]:
-            return await self._ledger.entries(route.name, after, upto, limit)
-
+        read = partial(self._ledger.entries, route.name)
         async with anyio.create_task_group() as group:
             join = RouteJoin(group, self._store, route.source, route.target, read)
             while not self.report.stopped and (rows := await join.next_rows()) is not None:
@@ -266,10 +265,7 @@ class Verifier:
 
     async def _head(self, ref: ObjectRef) -> ObjectHead | None:
         async with self._heads:
-            try:
-                return await self._store.head_object(HeadObject(ref, checksums=True))
-            except NotFound:
-                return None
+            return await head_or_none(self._store, HeadObject(ref, checksums=True))
 
     def _count(self, route: Route, report: RouteVerification, row: Joined, finding: Finding) -> None:
         kind = finding.kind

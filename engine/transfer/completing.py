@@ -12,7 +12,7 @@ from engine.errors import Ambiguous, Conflict, EngineError, NotFound, Preconditi
 from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, UploadedPart, UploadRef
 from engine.plan.integrity import is_md5, predicted_etag
 from engine.plan.record import Outcome
-from engine.store import CompleteUpload, HeadObject, ObjectStore
+from engine.store import CompleteUpload, HeadObject, ObjectStore, head_or_none
 from engine.transfer.guard import TargetGuard
 from engine.transfer.task import CopyTask, conflicting
 
@@ -74,10 +74,7 @@ async def complete(
 
 async def look(store: ObjectStore, task: CopyTask) -> ObjectHead | None:
     """The target, with its checksums; None where there is none."""
-    try:
-        return await store.head_object(HeadObject(task.target_ref, checksums=True))
-    except NotFound:
-        return None
+    return await head_or_none(store, HeadObject(task.target_ref, checksums=True))
 
 
 class Looked(CopyResult):

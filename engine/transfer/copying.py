@@ -40,7 +40,7 @@ from engine.plan.integrity import (
 )
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
-from engine.store import CopyObject, HeadObject, ObjectStore
+from engine.store import CopyObject, HeadObject, ObjectStore, head_or_none
 from engine.transfer.guard import TargetGuard
 from engine.transfer.properties import NOTHING, copy_directives
 from engine.transfer.task import CopyTask, Method, conflicting, drifted, failed, method_for
@@ -273,9 +273,7 @@ class Copier:
         return None
 
     def _already_there(self, task: CopyTask, target: ObjectHead) -> Outcome:
-        encryption = target.properties.encryption
-        known_md5 = (encryption.algorithm if encryption else "") in MD5_ENCRYPTIONS
-        proven = known_md5 or "-" in target.etag
+        proven = is_md5(target.properties.encryption) or "-" in target.etag
         return Outcome(
             task.key,
             State.COPIED,
@@ -320,10 +318,7 @@ class Copier:
         return conflicting(task, task.target_condition, why, requests=2)
 
     async def _head(self, ref: ObjectRef, *, checksums: bool = False) -> ObjectHead | None:
-        try:
-            return await self._store.head_object(HeadObject(ref, checksums=checksums))
-        except NotFound:
-            return None
+        return await head_or_none(self._store, HeadObject(ref, checksums=checksums))
 
 
 def _bears(task: CopyTask, target: ObjectHead) -> bool:

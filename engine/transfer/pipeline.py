@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -24,11 +25,10 @@ from engine.plan.decide import Action, Choice, decide, drift
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.locations import MAX_KEY_BYTES
-from engine.plan.record import Entry, Outcome, UploadRecord
+from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.store import ObjectStore
 from engine.transfer.copying import Copier
-from engine.transfer.listing import ReadEntries
 from engine.transfer.ranges import RouteJoin
 from engine.transfer.recorder import Recorder
 from engine.transfer.task import CopyTask
@@ -146,7 +146,7 @@ class Run:
         await self._ledger.open_snapshot(route.name)
         objects = size_bytes = 0
         async with anyio.create_task_group() as group:
-            reader = None if fresh else self._entry_reader(route)
+            reader = None if fresh else partial(self._ledger.entries, route.name)
             join = RouteJoin(group, self._store, route.source, route.target, reader)
             while not self.stopped and (rows := await join.next_rows()) is not None:
                 counted, counted_bytes = await self._decide_page(route, rows)
@@ -207,12 +207,6 @@ class Run:
             elif decision.state in ASIDE:
                 self._set_aside(route, decision.key, decision.state, decision.code, decision.message)
 
-    def _entry_reader(self, route: Route) -> ReadEntries:
-        async def read(after: str | None, upto: str | None, limit: int) -> list[Entry]:
-            return await self._ledger.entries(route.name, after, upto, limit)
-
-        return read
-
     async def _settle_leftover_uploads(self) -> None:
         """Uploads of earlier runs that no task took up: their object is done, or is no longer to be copied."""
         for record in list(self._uploads.values()):
@@ -222,7 +216,7 @@ class Run:
         """The server does not pin sources: list them once more, and see what changed while it was copied."""
         for route in self._routes:
             async with anyio.create_task_group() as group:
-                join = RouteJoin(group, self._store, route.source, None, self._entry_reader(route))
+                join = RouteJoin(group, self._store, route.source, None, partial(self._ledger.entries, route.name))
                 while not self.stopped and (rows := await join.next_rows()) is not None:
                     outcomes = [outcome for row in rows if (outcome := drift(row)) is not None]
                     for item in outcomes:

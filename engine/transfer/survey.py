@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 
@@ -91,13 +92,7 @@ async def _survey_route(
     listener: Listener,
     every: list[RouteSurvey],
 ) -> None:
-    read = None
-    if entries_of is not None:
-        known = entries_of
-
-        async def read(after: str | None, upto: str | None, limit: int) -> list[Entry]:
-            return await known(route.name, after, upto, limit)
-
+    read = None if entries_of is None else partial(entries_of, route.name)
     async with anyio.create_task_group() as group:
         join = RouteJoin(group, store, route.source, route.target, read)
         while (rows := await join.next_rows()) is not None:

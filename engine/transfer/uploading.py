@@ -33,7 +33,7 @@ from engine.plan.integrity import (
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange, fast_layout
 from engine.plan.record import Outcome, UploadRecord
-from engine.store import CopyPart, CreateUpload, HeadObject, ObjectStore
+from engine.store import CopyPart, CreateUpload, HeadObject, ObjectStore, head_or_none
 from engine.transfer.completing import Again, Looked, as_answer, complete, look
 from engine.transfer.guard import TargetGuard
 from engine.transfer.layouts import own_layouts
@@ -418,10 +418,7 @@ class Uploader:
                 raise problem
 
     async def _head(self, task: CopyTask) -> ObjectHead | None:
-        try:
-            return await self._store.head_object(HeadObject(task.source_ref, checksums=True))
-        except NotFound:
-            return None
+        return await head_or_none(self._store, HeadObject(task.source_ref, checksums=True))
 
 
 def _too_slow(ref: UploadRef) -> Ambiguous:
