@@ -147,6 +147,8 @@ class PutTags(NamedTuple):
 
 
 class DeleteObject(NamedTuple):
+    """The answer is whether S3 only added a delete marker: then the bucket keeps versions."""
+
     ref: ObjectRef
     if_match: str | None = None
 
@@ -220,7 +222,7 @@ class ObjectStore(Protocol):
     async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]: ...
     async def put_tags(self, request: PutTags) -> None: ...
     async def get_acl(self, request: ObjectRef) -> Acl: ...
-    async def delete_object(self, request: DeleteObject) -> None: ...
+    async def delete_object(self, request: DeleteObject) -> bool: ...
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport: ...
     async def bucket_facts(self, request: str) -> BucketFacts: ...
 
@@ -290,7 +292,7 @@ class StoreDecorator(ABC):
     def get_acl(self, request: ObjectRef) -> Coroutine[Any, Any, Acl]:
         return self._call("GetObjectAcl", self._inner.get_acl, request)
 
-    def delete_object(self, request: DeleteObject) -> Coroutine[Any, Any, None]:
+    def delete_object(self, request: DeleteObject) -> Coroutine[Any, Any, bool]:
         return self._call("DeleteObject", self._inner.delete_object, request)
 
     def delete_objects(self, request: DeleteObjects) -> Coroutine[Any, Any, DeleteReport]:

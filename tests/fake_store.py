@@ -256,7 +256,7 @@ class FakeStore:
             if ref.bucket == request.bucket and ref.key.startswith(request.prefix)
         ]
 
-    async def delete_object(self, request: DeleteObject) -> None:
+    async def delete_object(self, request: DeleteObject) -> bool:
         self._begin("DeleteObject", request, request.ref.key)
         if self.denied(request.ref.key):
             from engine.errors import AccessDenied
@@ -269,6 +269,7 @@ class FakeStore:
             if there.etag != request.if_match:
                 raise PreconditionFailed("it changed", operation="DeleteObject", ref=str(request.ref))
         self.objects.pop(tuple(request.ref), None)
+        return self.versioning == "Enabled"
 
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
         self._begin("DeleteObjects", request, "")

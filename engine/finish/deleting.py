@@ -236,13 +236,14 @@ class Deleter:
 
     async def _send_single(self, bucket: str, item: Item) -> End | None:
         try:
-            await self._store.delete_object(DeleteObject(ObjectRef(bucket, item.key), self._etag(item)))
+            marker = await self._store.delete_object(DeleteObject(ObjectRef(bucket, item.key), self._etag(item)))
         except (PreconditionFailed, NotFound, Conflict, AttemptError):
             return None
         except AccessDenied as error:
             return End(Fate.DENIED, error.code, error.message)
         except ObjectError as error:
             return End(Fate.LEFT, error.code, error.message)
+        self.markers.seen = self.markers.seen or marker
         return End(Fate.GONE)
 
     def _etag(self, item: Item) -> str | None:

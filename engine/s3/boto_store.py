@@ -34,8 +34,9 @@ from engine.s3.answers import (
     property_arguments,
     tag_text,
 )
-from engine.s3.boto_bucket import bucket_facts
+from engine.s3.boto_bucket import BotoBucket
 from engine.s3.boto_errors import confirmed, no_etag, translate
+from engine.s3.bucket import bucket_facts
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import check_count
 from engine.s3.messages import body_checksum
@@ -331,11 +332,12 @@ class BotoStore:
 
     # --- deleting -----------------------------------------------------------------------------------------
 
-    async def delete_object(self, request: DeleteObject) -> None:
+    async def delete_object(self, request: DeleteObject) -> bool:
         arguments: dict[str, Any] = _named(request.ref)
         if request.if_match:
             arguments["IfMatch"] = f'"{request.if_match}"'
-        await self._call("DeleteObject", "delete_object", str(request.ref), **arguments)
+        answer = await self._call("DeleteObject", "delete_object", str(request.ref), **arguments)
+        return bool(answer.get("DeleteMarker"))
 
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
         """Raises `Rejected` for more than 1,000 keys, and for a key with a character that XML cannot carry (S3 would
@@ -362,7 +364,7 @@ class BotoStore:
     # --- the bucket ---------------------------------------------------------------------------------------
 
     async def bucket_facts(self, request: str) -> BucketFacts:
-        return await bucket_facts(self._call, request, self._session.region)
+        return await bucket_facts(BotoBucket(self._call), request, self._session.region)
 
 
 def _named(ref: ObjectRef) -> dict[str, Any]:

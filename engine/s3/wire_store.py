@@ -8,7 +8,6 @@ that the server closed while it was idle, goes out again on another.
 from __future__ import annotations
 
 from asyncio import CancelledError
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +15,6 @@ import anyio
 
 from engine.errors import (
     Ambiguous,
-    NotFound,
     ObjectError,
     Rejected,
     RunError,
@@ -25,16 +23,17 @@ from engine.errors import (
 )
 from engine.model import Acl, CopyResult, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
 from engine.s3 import messages, parsing, xml
-from engine.s3.answers import region_of
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
+from engine.s3.bucket import bucket_facts
 from engine.s3.classify import lacks_reason
 from engine.s3.connecting import ConnectFailed
 from engine.s3.http import ConnectionBroken
 from engine.s3.listing_xml import page_of
-from engine.s3.messages import Call, Operation
+from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.s3.places import Place, Places, Statistics
 from engine.s3.session import Session
+from engine.s3.wire_bucket import WireBucket
 from engine.store import (
     Body,
     BucketFacts,
@@ -47,7 +46,6 @@ from engine.store import (
     DeleteReport,
     GetRange,
     HeadObject,
-    LifecycleRule,
     ListPage,
     ListUploads,
     PutObject,
@@ -143,7 +141,7 @@ class WireStore:
             return answer
         raise parsing.error_of(call, answer, self._places.region(call.bucket))
 
-    async def _confirmed(self, call: Call) -> None:
+    async def _confirmed(self, call: Call) -> Answer:
         """A delete or an abort. S3 says it by 204 alone (API reference, DeleteObject, AbortMultipartUpload): what comes
         with a 200 may be an error, and is no confirmation."""
         answer = await self._ask(call)
@@ -151,6 +149,7 @@ class WireStore:
             if answer.body.strip():
                 parsing.read_document(call, answer, self._places.region(call.bucket), "")
             raise parsing.unreadable(call, f"status {answer.status} where 204 was due")
+        return answer
 
     async def _document(self, call: Call, root: str) -> xml.Document:
         answer = await self._ask(call)
@@ -279,8 +278,9 @@ class WireStore:
 
     # --- deleting -----------------------------------------------------------------------------------------
 
-    async def delete_object(self, request: DeleteObject) -> None:
-        await self._confirmed(messages.delete_object(request))
+    async def delete_object(self, request: DeleteObject) -> bool:
+        answer = await self._confirmed(messages.delete_object(request))
+        return answer.header(b"x-amz-delete-marker") == "true"
 
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
         call = messages.delete_objects(request)
@@ -289,50 +289,11 @@ class WireStore:
     # --- the bucket ---------------------------------------------------------------------------------------
 
     async def bucket_facts(self, request: str) -> BucketFacts:
-        region = ""
-        try:
-            head = await self._ask(messages.of_bucket(messages.HEAD_BUCKET, request))
-        except ObjectError as error:
-            if not lacks_reason(error):
-                raise
-            # HEAD needs s3:ListBucket on the whole bucket. This needs less, is refused in words, and has the clock.
-            call = messages.of_bucket(messages.GET_LOCATION, request)
-            head = await self._ask(call)
-            region = region_of(
-                parsing.read_document(call, head, self._places.region(call.bucket), "").element.text or ""
-            )
-        versioning: str | None = None
-        lifecycle: tuple[LifecycleRule, ...] | None = None
-        owner = ""
-        with suppress(ObjectError):
-            versioning = (await self._setting(messages.GET_VERSIONING, request)).text("Status")
-        try:
-            lifecycle = parsing.lifecycle_rules(await self._setting(messages.GET_LIFECYCLE, request))
-        except NotFound:
-            lifecycle = ()  # NoSuchLifecycleConfiguration
-        except ObjectError:
-            lifecycle = None
-        encryption: str | None = None
-        # Ceph RGW 16 lists the bucket instead, which no one can read where a key does not fit into XML.
-        with suppress(ObjectError, Ambiguous):
-            encryption = parsing.default_encryption(await self._setting(messages.GET_ENCRYPTION, request))
-        with suppress(ObjectError):
-            acl = await self._setting(messages.GET_ACL, request)
-            owner = next((item.text("ID") for item in acl.all("Owner")), "")
-        return BucketFacts(
-            request,
-            region or head.header(b"x-amz-bucket-region") or self._session.region,
-            owner,
-            versioning,
-            lifecycle,
-            head.header(b"date"),
-            head.header(b"server"),
-            encryption,
-        )
+        return await bucket_facts(WireBucket(self._ask, self._any_root), request, self._session.region)
 
-    async def _setting(self, operation: Operation, bucket: str) -> xml.Document:
+    def _any_root(self, call: Call, answer: Answer) -> xml.Document:
         # Servers differ in what they call the root (moto: GetBucketVersioningResponse).
-        return await self._document(messages.of_bucket(operation, bucket), "")
+        return parsing.read_document(call, answer, self._places.region(call.bucket), "")
 
 
 def _not_sent(call: Call, place: Place, failure: ConnectFailed) -> StoreError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 
 import pytest
 
 from engine.errors import Rejected
+from engine.model import ObjectRef
 from engine.store import DeleteObject, DeleteObjects, HeadObject
 from tests.contract.ground import Contract, outcome
 
@@ -36,6 +38,21 @@ async def test_a_delete_by_etag_leaves_what_changed(contract: Contract) -> None:
     observed = await outcome(contract.store.delete_object(DeleteObject(ref, hashlib.md5(b"1").hexdigest())))
     if contract.holds("DeleteObject If-Match of what is there", observed, "done"):
         assert await there(contract, "one") == []
+
+
+async def test_a_delete_in_a_bucket_that_keeps_versions_says_that_it_added_a_marker(contract: Contract) -> None:
+    if contract.ground.endpoint is None:
+        return  # no bucket is made where a user named one
+    bucket, client = f"contract-{uuid.uuid4().hex[:12]}", contract.ground.client
+    client.create_bucket(Bucket=bucket)
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("one", "two"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"1")
+    assert await contract.store.delete_object(DeleteObject(ObjectRef(bucket, "one"))) is True
+    report = await contract.store.delete_objects(DeleteObjects(bucket, (("two", None),)))
+    assert (report.deleted, report.delete_markers) == (("two",), True)
+    ref = await contract.put("not kept")
+    assert await contract.store.delete_object(DeleteObject(ref)) is False
 
 
 async def test_a_batch_takes_what_it_names(contract: Contract) -> None:

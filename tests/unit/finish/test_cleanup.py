@@ -176,11 +176,12 @@ async def test_a_row_left_deleting_whose_source_changed_is_drifted_and_stays(tmp
         assert (states["00005.png"], states["00006.png"], states["00007.png"]) == ("drifted", "deleted", "verified")
 
 
-async def test_a_bucket_made_versioned_in_between_stops_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("condition", [Condition.BATCH, Condition.SINGLE])
+async def test_a_bucket_made_versioned_in_between_stops_it(tmp_path: Path, condition: Condition) -> None:
     async with scene(tmp_path, objects=9_000) as s:
         await s.migrate()
         s.store.versioning = "Enabled"
-        report = await s.delete()
+        report = await s.delete(condition)
         assert report.markers and report.stopped
         assert report.deleted < 9_000
         assert len(s.store.keys(SOURCE)) == 9_000 - report.deleted

@@ -214,10 +214,11 @@ async def test_denied_keys_stay_and_are_taken_up_by_the_next_run(doomed: Doomed)
     assert (await doomed.delete()).deleted == 30
 
 
-async def test_a_bucket_that_keeps_versions_stops_it_unless_accepted(doomed: Doomed) -> None:
+@pytest.mark.parametrize("condition", [Condition.BATCH, Condition.SINGLE])
+async def test_a_bucket_that_keeps_versions_stops_it_unless_accepted(doomed: Doomed, condition: Condition) -> None:
     await doomed.snapshot()
     doomed.store.versioning = "Enabled"
-    report = await doomed.delete()
+    report = await doomed.delete(condition=condition)
     assert report.markers and report.stopped
     assert not (await doomed.delete(markers_accepted=True)).stopped
 

@@ -180,8 +180,8 @@ class FakeStore:
     async def put_tags(self, request: PutTags) -> None:
         raise NotImplementedError
 
-    async def delete_object(self, request: DeleteObject) -> None:
-        await self._do("DeleteObject", request, self._delete)
+    async def delete_object(self, request: DeleteObject) -> bool:
+        return await self._do("DeleteObject", request, self._delete)
 
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
         return await self._do("DeleteObjects", request, self._delete_many)
@@ -323,11 +323,12 @@ class FakeStore:
         self.put(request.ref.bucket, request.ref.key, len(request.body), etag=etag, body=request.body)
         return CopyResult(etag, MODIFIED)
 
-    def _delete(self, request: DeleteObject) -> None:
+    def _delete(self, request: DeleteObject) -> bool:
         held = self.objects[request.ref.bucket].get(request.ref.key)
         if request.if_match is not None and self.honours_delete and held is not None and held.etag != request.if_match:
             raise PreconditionFailed("the object changed", operation="DeleteObject")
         self.objects[request.ref.bucket].pop(request.ref.key, None)
+        return False
 
     def _delete_many(self, request: DeleteObjects) -> DeleteReport:
         deleted, failed = [], []
