@@ -16,6 +16,7 @@ from engine.api.assembly import Options, open_store
 from engine.api.opening import one_error
 from engine.errors import UsageError
 from engine.events import Listener, Progress
+from engine.finish.comparing import listing_all
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Connection
 from engine.plan.integrity import is_md5
@@ -36,7 +37,8 @@ async def fingerprint(where: str | Location | Path, basis: Basis = Basis.ETAG, o
     if isinstance(place, Path):
         return (await anyio.to_thread.run_sync(_of_folder, place, basis)).line
     async with one_error(), open_store(Connection(), options) as opened:
-        return (await of_location(opened.store, place, basis, options.listener)).line
+        store = listing_all(opened.store, None, options.listener, trusted=opened.session.is_aws)
+        return (await of_location(store, place, basis, options.listener)).line
 
 
 def _place_of(where: str | Location | Path) -> Location | Path:

@@ -12,6 +12,7 @@ from engine.errors import GateClosed, RunError, StoreError
 from engine.events import RunStarted
 from engine.finish.audit import audit
 from engine.finish.cleanup import Cleaned, Cleanup, settle
+from engine.finish.comparing import listing_all
 from engine.finish.deleting import NO_CONDITION, Deleter, Fate, condition_for
 from engine.finish.gate import DELETE_MARKERS, UNKNOWN, Facts, Reason, ReferencesLeft, closed, conditional, judge
 from engine.finish.holding import hold_of, proven_before_ms, server_ms
@@ -128,7 +129,7 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
     store = opened.store
     audits = await audit(store, plan.routes, ledger.entries, options.listener)
     probes = await _probes(plan, opened, options, consent)
-    references = await _references(plan, opened, ledger)
+    references = await _references(plan, opened, ledger, options)
     facts = {bucket: await store.bucket_facts(bucket) for bucket in plan.buckets}
     sources = tuple(facts[name] for name in dict.fromkeys(route.source.bucket for route in plan.routes))
     targets = tuple(facts[name] for name in dict.fromkeys(route.target.bucket for route in plan.routes))
@@ -179,12 +180,14 @@ async def _probes(plan: Plan, opened: OpenStore, options: Options, consent: Cons
     return tuple(results)
 
 
-async def _references(plan: Plan, opened: OpenStore, ledger: Ledger) -> ReferencesLeft | None:
+async def _references(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options) -> ReferencesLeft | None:
     """What the references scan still finds; None where the plan names nowhere to look."""
     if not plan.references.locations and not plan.references.folders:
         return None
+    known = Honours.from_note(await ledger.note("honours"))
     try:
-        found = await remaining(opened.store, ledger, plan)
+        store = listing_all(opened.store, known, options.listener, trusted=opened.session.is_aws)
+        found = await remaining(store, ledger, plan)
     except RunError:
         raise
     except StoreError as error:

@@ -12,6 +12,7 @@ from engine.api.finishing import Consent
 from engine.api.opening import StopSignal, one_error
 from engine.errors import GateClosed, UsageError
 from engine.events import Listener, RunStarted
+from engine.finish.comparing import listing_all
 from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.gate import versions_text
@@ -21,7 +22,7 @@ from engine.finish.project_deletion import OPEN, Deletion, ProjectDeletion, summ
 from engine.model import Location
 from engine.plan.document import Connection
 from engine.plan.sizes import duration_text
-from engine.store import BucketFacts
+from engine.store import BucketFacts, ObjectStore
 from engine.transfer.honours import Honours, try_out
 
 
@@ -34,13 +35,14 @@ async def ls(
     Raises what the listing raises."""
     options = options or Options()
     async with one_error(), open_store(Connection(), options) as opened:
+        store = listing_all(opened.store, None, options.listener, trusted=opened.session.is_aws)
         if sums and not recursive:
-            return await summarize(opened.store, location, options.listener)
+            return await summarize(store, location, options.listener)
         if recursive:
             summary = Summary(len(location.key))
-            await list_objects(opened.store, location, tell, summary)
+            await list_objects(store, location, tell, summary)
             return summary
-        if not await list_level(opened.store, location, tell) and not location.is_prefix:
+        if not await list_level(store, location, tell) and not location.is_prefix:
             raise _no_such_key(location)
         return None
 
@@ -91,7 +93,10 @@ async def delete(
         path = list_path(location, options)
         async with await DeletionList.open(path, str(location), opened.endpoint) as listed:
             options.listener(RunStarted("delete", str(location), str(path), opened.endpoint, not again))
-            result = await _snapshot(opened, location, listed, facts, options, again=again, confirmed=confirmed)
+            store = listing_all(
+                opened.store, await _noted_honours(listed), options.listener, trusted=opened.session.is_aws
+            )
+            result = await _snapshot(store, location, listed, facts, options, again=again, confirmed=confirmed)
             result.closed.extend(_closed(result, facts, hold_s, consent))
             if not confirmed or not result.summary.total.objects:
                 return result
@@ -102,7 +107,7 @@ async def delete(
             if condition is None:
                 raise GateClosed([NO_CONDITION])
             work = ProjectDeletion(
-                opened.store,
+                store,
                 listed,
                 Deleter(opened.store, condition),
                 options.listener,
@@ -116,7 +121,7 @@ async def delete(
 
 
 async def _snapshot(
-    opened: OpenStore,
+    store: ObjectStore,
     location: Location,
     listed: DeletionList,
     facts: BucketFacts,
@@ -135,7 +140,7 @@ async def _snapshot(
         return DeleteResult(listed.path, await summary_of(listed, location), taken_ms, False, before)
     clock = dating_clock(facts.date) or now_ms
     taken_ms = clock()
-    summary = await take_snapshot(opened.store, location, listed, taken_ms, options.listener)
+    summary = await take_snapshot(store, location, listed, taken_ms, options.listener)
     if not summary.total.objects and not location.is_prefix:
         raise _no_such_key(location)
     return DeleteResult(listed.path, summary, taken_ms, True, 0)
@@ -167,9 +172,13 @@ async def _honours(opened: OpenStore, listed: DeletionList, location: Location) 
     """What the server honours, tried out once and noted in the list."""
     if opened.session.is_aws:
         return Honours.aws()
-    noted = await listed.note("honours")
-    known = Honours.from_note(json.loads(noted)) if noted else None
+    known = await _noted_honours(listed)
     if known is None:
         known = await try_out(opened.store, Location(location.bucket, ""))
         await listed.set_note("honours", json.dumps(known.as_note()))
     return known
+
+
+async def _noted_honours(listed: DeletionList) -> Honours | None:
+    noted = await listed.note("honours")
+    return Honours.from_note(json.loads(noted)) if noted else None
