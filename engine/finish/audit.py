@@ -14,6 +14,7 @@ import anyio
 
 from engine.errors import ListingBroken, RunError, StoreError
 from engine.events import Listener, Progress
+from engine.plan.decide import is_taken
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Entry
@@ -130,11 +131,10 @@ async def _audit_route(
 
 
 def _passes_by(route: Route, row: Joined) -> bool:
-    """Whether the route leaves this source alone, by its filters or because its list of keys does not name it. One
-    that was taken once is looked at whatever it is now."""
-    if row.source is None or (row.entry is not None and row.entry.state is not State.DELETED):
-        return False
-    return route.key_list is not None or not route.selects(row.source)
+    """Whether the route leaves this source alone, by its filters or because its list of keys does not name it."""
+    if route.key_list is not None and row.source is not None:
+        return row.entry is None or row.entry.state is State.DELETED
+    return not is_taken(route, row)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -17,6 +17,7 @@ from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
 from engine.plan.record import Decision, Entry, Outcome
+from engine.plan.route import Route
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes that must be restored before a copy. GLACIER_IR needs none; Intelligent-Tiering's archive tiers show only
@@ -45,6 +46,14 @@ class Choice(NamedTuple):
 def is_archived(source: ListedObject) -> bool:
     """Whether the listing already says that the object must be restored first."""
     return source.storage_class in ARCHIVE_CLASSES and not source.restored
+
+
+def is_taken(route: Route, row: Joined) -> bool:
+    """Whether this row is any concern of a run. A source that was taken once is, whatever it is now: one that changed
+    and grew out of a filter by time or size would stay drifted for ever."""
+    if row.source is None or (row.entry is not None and row.entry.state is not State.DELETED):
+        return True
+    return route.selects(row.source)
 
 
 def decide(row: Joined, policy: Overwrite) -> Choice | None:

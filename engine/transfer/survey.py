@@ -10,7 +10,7 @@ import anyio
 
 from engine.events import Listener, Progress
 from engine.model import ListedObject, Location
-from engine.plan.decide import Action, decide
+from engine.plan.decide import Action, decide, is_taken
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES, fast_layout
@@ -108,7 +108,7 @@ def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
     if source is None:
         report.extra += row.entry is None
         return
-    if not route.selects_all and not route.selects(source):
+    if not route.selects_all and not is_taken(route, row):
         return
     report.objects += 1
     report.bytes += source.size

@@ -120,6 +120,25 @@ def test_the_gate_from_closed_to_open_to_empty(project: Project) -> None:
     assert (ended.code, "there is nothing to delete" in ended.out) == (0, True)
 
 
+def test_a_source_that_grew_out_of_its_filter_is_taken_along_and_proven_again(project: Project) -> None:
+    project.write_plan(hold="0s", more='max_size = "1 kB"')
+    project.migrate()
+    first = min(project.dump("old/"))
+    project.put(f"old/{first}", "x" * 2_000)
+    project.put("old/never-taken", "x" * 2_000)
+    assert closed(project.call("cleanup")) == ["audit"]
+    assert project.call("verify", "-q").code == 4
+    ended = project.call("cleanup")
+    assert closed(ended) == ["proof"] and "run and verify the plan again" in ended.out
+    route = project.call("plan", "--json").summary["routes"]["all"]
+    assert (route["to_copy"], route["objects"]) == (1, 25)
+    project.migrate()
+    assert project.dump("new/")[first] == project.dump("old/")[first]
+    assert "never-taken" not in project.dump("new/")
+    ended = project.delete()
+    assert (ended.code, list(project.dump("old/"))) == (0, ["never-taken"])
+
+
 @pytest.mark.parametrize("given", [[], ["--confirm", "other"]])
 def test_nothing_goes_before_the_name_is_given(project: Project, given: list[str]) -> None:
     project.write_plan(hold="0s")
