@@ -15,7 +15,7 @@ from engine.finish.filetext import read_text
 from engine.finish.replacing import Restored
 from engine.plan.document import Plan
 from engine.report.diff import unified_diff
-from engine.report.text import safe
+from engine.report.text import safe, shell_word
 
 
 @click.command("manifest", short_help="The project's manifest from the ledger's figures; --apply writes it.")
@@ -73,9 +73,9 @@ def _text(result: ManifestResult, file: Path, create: bool) -> str:
         return f"{name} is up to date"
     more = " --create" if create else ""
     end = (
-        f"written; to put the old one back: cartage manifest {file} --undo"
+        f"written; to put the old one back: cartage manifest {shell_word(str(file))} --undo"
         if result.written
-        else f"nothing was written; next: cartage manifest {file} --apply{more}"
+        else f"nothing was written; next: cartage manifest {shell_word(str(file))} --apply{more}"
     )
     return f"{_diff(result)}\n\n{end}"
 

@@ -212,6 +212,8 @@ def _key_list(around: Surroundings, table: schema.RouteTable, path: Path) -> Key
     if text is None:
         return None
     if not text.startswith("s3://"):
+        if "\0" in text:
+            around.problems.add((*path, kind), "has a NUL in it, which no name of a file can have")
         return KeyList(kind, path=text)
     location = around.location(text, (*path, kind))
     if location is not None and location.is_prefix:

@@ -9,7 +9,7 @@ from engine.api.finishing import CleanupResult
 from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import Fate
 from engine.finish.gate import Reason, closed
-from engine.report.text import count_text, counted, plural, safe, size_text
+from engine.report.text import count_text, counted, plural, safe, shell_word, size_text
 
 
 def gate_text(file: str, result: CleanupResult) -> str:
@@ -28,7 +28,7 @@ def gate_text(file: str, result: CleanupResult) -> str:
     elif not result.objects:
         lines.append("the gate is open, and there is nothing to delete")
     elif result.cleaned is None:
-        lines.append(f"the gate is open for {what}; to delete them: cartage cleanup {shlex.quote(file)} --delete")
+        lines.append(f"the gate is open for {what}; to delete them: cartage cleanup {shell_word(file)} --delete")
     return "\n".join(lines).rstrip()
 
 
@@ -60,8 +60,9 @@ def cleaned_text(cleaned: Cleaned, noun: str = "source") -> str:
         )
     if cleaned.markers:
         lines.append("delete markers were added: data and cost stay, save of what had no version (suspended)")
-        if cleaned.stopped:
-            lines.append("stopped, since that was not accepted: see cartage cleanup without --delete")
+    if cleaned.unaccepted:
+        buckets = ", ".join(cleaned.unaccepted)
+        lines.append(f"stopped, since that was not accepted for {buckets}: see cartage cleanup without --delete")
     return "\n".join(lines)
 
 

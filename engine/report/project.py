@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +9,7 @@ from engine.api.project import DeleteResult
 from engine.events import Event, ObjectListed, PrefixSummed
 from engine.finish.project import OTHERS, Figures, Summary
 from engine.finish.project_deletion import Deletion
-from engine.report.text import count_text, counted, plural, safe, size_text, table
+from engine.report.text import count_text, counted, plural, safe, shell_word, size_text, table
 
 PREFIXES_SHOWN = 200
 
@@ -102,8 +101,8 @@ def delete_text(location: str, result: DeleteResult) -> str:
         lines += _deletion(result.deletion)
     elif not result.closed:
         what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
-        confirm = f"cartage delete {shlex.quote(location)} --confirm {shlex.quote(location)}"
-        lines.append(f"nothing is deleted yet; to delete exactly these {what}: {safe(confirm)}")
+        word = shell_word(location)
+        lines.append(f"nothing is deleted yet; to delete exactly these {what}: cartage delete {word} --confirm {word}")
     return "\n".join(lines)
 
 
@@ -119,8 +118,8 @@ def _deletion(done: Deletion) -> list[str]:
         lines.append(f"{plural(done.uploads, 'unfinished upload')} are left there, and cost storage")
     if done.markers:
         lines.append("delete markers were added: data and cost stay, save of what had no version (suspended)")
-        if done.stopped:
-            lines.append("stopped, since that was not accepted: --accept-delete-markers goes on")
+    if done.unaccepted:
+        lines.append("stopped, since that was not accepted: --accept-delete-markers goes on")
     return lines
 
 

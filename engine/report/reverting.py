@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from engine.api.reverting import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
-from engine.report.text import count_text, counted, plural, safe, size_text
+from engine.report.text import count_text, counted, plural, safe, shell_word, size_text
 
 
 def revert_text(file: str, result: RevertResult) -> str:
@@ -17,7 +16,7 @@ def revert_text(file: str, result: RevertResult) -> str:
         gone = plural(found.objects[Part.GONE], "source")
         return (
             f"{gone} deleted already, so nothing is removed. The way back is a plan like any other:\n"
-            f"  cartage plan {shlex.quote(str(result.way_back))}"
+            f"  cartage plan {shell_word(str(result.way_back))}"
         )
     if result.reverted is not None:
         return "\n".join([*_left(found), *_reverted(result.reverted)])
@@ -30,7 +29,7 @@ def revert_text(file: str, result: RevertResult) -> str:
     lines += _left(found)
     lines += [MARKERS.format(bucket) for bucket in result.versioned]
     if found.removable or found.unsettled or found.uploads:
-        lines.append(f"to remove them: cartage revert {shlex.quote(file)} --delete")
+        lines.append(f"to remove them: cartage revert {shell_word(file)} --delete")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from engine.api.rewriting import RewriteResult
 from engine.finish.filetext import read_text
 from engine.finish.scanning import FileFound
 from engine.report.diff import unified_diff
-from engine.report.text import count_text, plural, safe
+from engine.report.text import count_text, plural, safe, shell_word
 
 SHOWN_A_FILE = 20
 
@@ -22,6 +22,7 @@ def rewrite_text(result: RewriteResult, plan_file: str) -> str:
     lines = [diff for file in scan.files if file.changes and (diff := file_diff(file))]
     for file in scan.files:
         lines += _left(file)
+    plan_file = shell_word(plan_file)
     lines += [f"{safe(item.name)}: not looked into: {safe(item.why)}" for item in scan.unread]
     changing = [file for file in scan.files if file.changes]
     places = sum(not item.why for file in changing for item in file.findings)

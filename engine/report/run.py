@@ -11,7 +11,7 @@ from engine.api.running import MigrationResult
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
 from engine.plan.record import ObjectRecord, Tally
-from engine.report.text import count_text, plural, safe, size_text, table
+from engine.report.text import count_text, plural, safe, shell_word, size_text, table
 
 SHOWN = 10
 
@@ -29,7 +29,8 @@ def result_text(plan: Plan, result: MigrationResult) -> str:
     if result.aside:
         lines += ["", aside_sentence(result.aside)]
     elif not result.stopped:
-        lines += ["", f"every object is in place; next: cartage verify {plan.source or '…'}"]
+        file = shell_word(plan.source) if plan.source else "…"
+        lines += ["", f"every object is in place; next: cartage verify {file}"]
     return "\n".join(lines)
 
 

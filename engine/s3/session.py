@@ -74,8 +74,8 @@ class Address(NamedTuple):
 
 
 class Session:
-    """Opened with `async with`, which raises `UsageError` for an endpoint that is no URL. `connection` is the plan's,
-    with the flags over it."""
+    """Opened with `async with`, which raises `UsageError` for an endpoint that is no URL or holds a password.
+    `connection` is the plan's, with the flags over it."""
 
     def __init__(self, connection: Connection, *, max_connections: int = 128) -> None:
         self.connection = connection
@@ -88,6 +88,11 @@ class Session:
 
     async def __aenter__(self) -> Self:
         named = self._named_endpoint()
+        if named and "@" in named:  # before anything shows or keeps it
+            raise UsageError(
+                "the endpoint has a name or a password in it, which S3 has no use for.",
+                advice="Give it as https://host, or http://host:port; keys go into the environment or a profile.",
+            )
         if named and not _is_url(named):
             raise UsageError(
                 f"the endpoint {named!r} is not a URL.", advice="Give it as https://host, or http://host:port."

@@ -22,7 +22,7 @@ def make_context(ca_bundle: str = "") -> ssl.SSLContext:
             )
         else:
             context = ssl.create_default_context(cafile=_bundled())
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, ssl.SSLError, ValueError) as error:  # ValueError: a NUL in the name
         raise UsageError(
             f"the bundle of certificates {ca_bundle!r} cannot be read ({error}).",
             advice="AWS_CA_BUNDLE (or ca_bundle in the plan) names a PEM file.",

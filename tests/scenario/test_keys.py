@@ -178,6 +178,10 @@ def test_every_key_arrives_is_verified_exported_and_deleted(
     flags = [] if endpoint.name in HONOURS_DELETE else ["--unconditional"]
     stage.cartage("delete", target, "--confirm", target, "--store", store, *flags)
     assert stage.listed(TARGET) == set()
+    # No key became the name of a file, not even "../../x".
+    ours = ("plan.toml", "export.csv", "torture.ledger", f"delete-{stage.bucket}")
+    assert [path for path in tmp_path.rglob("*") if not path.name.startswith(ours)] == []
+    assert not (tmp_path.parent / "x").exists() and not (tmp_path.parents[1] / "x").exists()
 
 
 def _check_exports(stage: Stage, expected: set[str]) -> None:

@@ -180,6 +180,7 @@ def test_single_brackets_around_routes_are_explained() -> None:
         ('properties = { encryption = { algorithm = "AES256", kms_key_id = "k" } }', "AES256 has no KMS key"),
         ('properties = { content_headers = { content_typ = "a" } }', 'unknown key "content_typ" in content_headers'),
         ('keys = "a.txt"\ninventory = "b.json"', "a route has one list: keys or inventory, not both"),
+        ('keys = "./a\\u0000b"', "keys: has a NUL in it, which no name of a file can have"),
         ('keys = "s3://lists/all/"', "is a prefix: name the one object that holds the list"),
         ("expect = {}", "expect: nothing is expected: give objects, size or both"),
         ("expect = { objects = -1 }", "expect.objects: must not be below 0"),

@@ -103,7 +103,7 @@ async def test_a_later_connection_takes_up_the_session_of_an_earlier_one(
 
 def test_a_bundle_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("nothing")
-    for bundle in (str(tmp_path / "missing.pem"), str(tmp_path / "empty.pem")):
+    for bundle in (str(tmp_path / "missing.pem"), str(tmp_path / "empty.pem"), "a\0b"):
         with pytest.raises(UsageError, match="bundle of certificates"):
             make_context(bundle)
 

@@ -1,0 +1,29 @@
+"""Other people's text in what people read, and in what they are told to type."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+import pytest
+
+from engine.report.text import safe, shell_word
+
+NASTY = ["a b", "$(touch x);`x`|x", "'", "it's", '"', "-rf", "*", "~", "", "a\\b", "!x", "ü", "{a,b}", "#x", "$HOME"]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_a_word_of_a_command_is_one_word_to_a_shell(text: str) -> None:
+    assert shlex.split(shell_word(text)) == [text]
+
+
+def test_a_shell_runs_nothing_of_its_words() -> None:
+    line = " ".join(map(shell_word, NASTY))
+    done = subprocess.run(["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\0")[:-1] == NASTY
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\u202egnp.exe", "\x9b31m", "\0"])
+def test_what_would_write_on_the_terminal_is_escaped(text: str) -> None:
+    for shown in (safe(text), shell_word(text)):
+        assert shown.isprintable()
