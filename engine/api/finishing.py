@@ -111,7 +111,7 @@ async def cleanup(
                 Deleter(opened.store, condition),
                 options.listener,
                 minimum=plan.cleanup.proof,
-                markers_accepted=any(item.versioning != "" for item in facts.sources),
+                markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
             )
             if stop is not None:
                 stop.listen(deletion.stop)
@@ -192,7 +192,7 @@ async def _references(plan: Plan, opened: OpenStore, ledger: Ledger, options: Op
         raise
     except StoreError as error:
         return ReferencesLeft(0, error=str(error))
-    return ReferencesLeft(found.count, found.first[0] if found.first else "")
+    return ReferencesLeft(found.count, found.first[0] if found.first else "", figure=found.figure)
 
 
 async def noted_honours(options: Options, opened: OpenStore, ledger: Ledger) -> Honours | None:

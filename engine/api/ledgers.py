@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.api.assembly import Options, now_ms
 from engine.api.opening import ledger_path, stored_binding
 from engine.errors import UsageError
-from engine.finish.gate import acceptable
+from engine.finish.gate import REFERENCES, acceptable
 from engine.finish.receipt import ACCEPTED_BY
 from engine.ledger import Acceptance, Binding, Ledger, LedgerReader, Snapshot
 from engine.plan.document import Plan
@@ -58,6 +58,11 @@ async def accept(plan: Plan, options: Options, name: str, found: str, because: s
     known = acceptable(plan)
     if name not in known:
         raise UsageError(f"{name!r} is nothing that can be accepted.", advice=f"What can be: {', '.join(known)}.")
+    if name == REFERENCES and ":" not in found:
+        raise UsageError(
+            f"{found!r} does not say which references are accepted: others may take their place.",
+            advice="cartage cleanup shows the figure that does, with the number and a digest.",
+        )
     if not because.strip():
         raise UsageError(
             "a reason is needed.", advice='Say it with --because "…": it is kept, and shown in the receipt.'

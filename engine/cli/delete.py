@@ -61,7 +61,7 @@ def delete_command(
     values = delete_values(result)
     invocation.say(delete_text(str(where), result))
     done = result.deletion
-    if done is not None and done.stopped and not done.markers:
+    if done is not None and done.stopped and not done.unaccepted:
         interrupted(teller, "delete", values)
     code = GATE if result.closed else DONE
     if done is not None and (done.stayed or done.stopped):

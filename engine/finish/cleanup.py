@@ -6,7 +6,7 @@ anything else is believed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -71,7 +71,8 @@ def after_look(record: ObjectRecord, state: State, code: str = "", message: str 
 
 
 class Cleanup:
-    """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open."""
+    """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open. `markers_accepted` are
+    the buckets in which it was accepted that a delete only adds a marker."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Cleanup:
         listener: Listener,
         *,
         minimum: Proof,
-        markers_accepted: bool,
+        markers_accepted: Collection[str] = (),
     ) -> None:
         self._ledger = ledger
         self._deleter = deleter
@@ -151,10 +152,7 @@ class Cleanup:
             for record, item in zip(records, items, strict=True)
         ]
         await self._ledger.conclude_durably(route.name, outcomes)
-        if self._deleter.markers.seen:
-            self.report.markers = True
-            if not self._markers_accepted:
-                self.report.stopped = True  # the bucket became versioned after the gate was passed
+        self.report.note_markers(self._deleter.markers_in, self._markers_accepted)
 
     async def _without_target(self, route: Route, records: list[ObjectRecord]) -> dict[str, Outcome]:
         """The objects whose target is not there as it was proven, looked at now, and what is to be recorded of them."""

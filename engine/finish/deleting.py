@@ -7,7 +7,7 @@ or writes a ledger: intent is committed by the caller before, what came of it af
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -48,16 +48,24 @@ THROTTLED = frozenset({"SlowDown", "ServiceUnavailable", "TooManyRequests", "Req
 @dataclass(slots=True)
 class Stays:
     """What a deletion of any kind left in place. `kept` counts it by why, `first_kept` holds the first of it.
-    `markers`: delete markers were added; `stopped`: it ended before its end."""
+    `markers`: delete markers were added; `unaccepted` are the buckets in which nobody had said yes to that; `stopped`:
+    it ended before its end."""
 
     kept: dict[str, int] = field(default_factory=dict)
     first_kept: list[ObjectAside] = field(default_factory=list)
     markers: bool = False
+    unaccepted: tuple[str, ...] = ()
     stopped: bool = False
 
     @property
     def stayed(self) -> int:
         return sum(self.kept.values())
+
+    def note_markers(self, added_in: Collection[str], accepted_in: Collection[str]) -> None:
+        """Delete markers were added in the one buckets: a reason to stop unless that was accepted for each of them."""
+        self.markers = self.markers or bool(added_in)
+        self.unaccepted = tuple(sorted(set(added_in) - set(accepted_in)))
+        self.stopped = self.stopped or bool(self.unaccepted)
 
     def keep(self, event: ObjectAside) -> None:
         """Count one more that stays; the event's `state` says why."""
@@ -129,15 +137,10 @@ Check = Callable[[Sequence[Item]], Awaitable[frozenset[str]]]
 """Asked just before items are sent, each time: the keys of those that may go."""
 
 
-@dataclass(slots=True)
-class Markers:
-    """Whether a delete only added a marker, as S3 says it: then the bucket keeps versions."""
-
-    seen: bool = False
-
-
 class Deleter:
-    """Deletes items of one bucket at a time through `store`. `sleep` and `jitter` can be given."""
+    """Deletes items of one bucket at a time through `store`. `sleep` and `jitter` can be given.
+
+    `markers_in` are the buckets where a delete only added a marker, as S3 says it: they keep versions."""
 
     def __init__(
         self,
@@ -154,7 +157,7 @@ class Deleter:
         self._jitter = jitter or random.Random()
         self._singles = anyio.CapacityLimiter(SINGLES_AT_ONCE)
         self._batches = anyio.CapacityLimiter(BATCHES_AT_ONCE)
-        self.markers = Markers()
+        self.markers_in: set[str] = set()
 
     async def delete(self, bucket: str, items: Sequence[Item], check: Check | None = None) -> dict[str, End]:
         """Delete up to 1,000 items, in key order; gives every one's end. Nothing is waited for between a look (and
@@ -206,7 +209,8 @@ class Deleter:
             return {item.key: End(Fate.DENIED, error.code, error.message) for item in items}
         except (Rejected, Unsupported):
             return await self._send_each(bucket, items)  # MalformedXML over one key must not keep 999 others
-        self.markers.seen = self.markers.seen or report.delete_markers
+        if report.delete_markers:
+            self.markers_in.add(bucket)
         if any(failure.code in THROTTLED for failure in report.failed):
             self._batches.total_tokens = max(1, self._batches.total_tokens - 1)
         asked = {item.key for item in items}
@@ -243,7 +247,8 @@ class Deleter:
             return End(Fate.DENIED, error.code, error.message)
         except ObjectError as error:
             return End(Fate.LEFT, error.code, error.message)
-        self.markers.seen = self.markers.seen or marker
+        if marker:
+            self.markers_in.add(bucket)
         return End(Fate.GONE)
 
     def _etag(self, item: Item) -> str | None:

@@ -43,11 +43,13 @@ class Reason(NamedTuple):
 
 
 class ReferencesLeft(NamedTuple):
-    """How many places still name an old path; `error` where that could not be found out."""
+    """How many places still name an old path; `figure` is the same only for the very same ones, `error` says why it
+    could not be found out."""
 
     remaining: int
     where: str = ""
     error: str = ""
+    figure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def _references(left: ReferencesLeft | None, accepted: Accepted) -> Reason:
     where = f", first {left.where}" if left.where else ""
     still = "still names the old paths, or" if left.remaining == 1 else "still name the old paths, or"
     said = f"{_count(left.remaining, 'place')} {still} could not be looked into{where}"
-    return _acceptable("references", said, REFERENCES, str(left.remaining), accepted)
+    return _acceptable("references", said, REFERENCES, left.figure, accepted)
 
 
 def expiring(rules: Iterable[LifecycleRule], under: Iterable[Location]) -> list[LifecycleRule]:

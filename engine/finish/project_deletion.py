@@ -108,10 +108,8 @@ class ProjectDeletion:
         await self._listed.set_states((row.key, _ROWS[ends[row.key].fate]) for row in rows)
         for row in rows:
             self._count(row, ends[row.key])
-        if self._deleter.markers.seen:
-            self.report.markers = True
-            if not self._markers_accepted:
-                self.report.stopped = True  # the bucket became versioned meanwhile
+        accepted_in = {location.bucket} if self._markers_accepted else ()
+        self.report.note_markers(self._deleter.markers_in, accepted_in)
         done = self.report.deleted + self.report.stayed
         self._listener(_progress(self._total, done, self.report.stayed))
 

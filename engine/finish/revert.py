@@ -191,7 +191,7 @@ class Revert:
                 self._keep(route, record, end.fate.value, end.code, end.message)
         if gone:
             await self._ledger.decide(route.name, gone)
-        self.report.markers = self.report.markers or self._deleter.markers.seen
+        self.report.markers = bool(self._deleter.markers_in)
 
     def _source_stands(self, route: Route, record: ObjectRecord, seen: Seen) -> bool:
         key = route.source_key(record.key)

@@ -40,10 +40,12 @@ FIRST = 5
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """How many places still name an old path, and the first of them as "file:line what"."""
+    """How many places still name an old path, the first of them as "file:line what", and a figure that is the same only
+    for the very same ones (`Scan.figure`)."""
 
     count: int
     first: tuple[str, ...] = ()
+    figure: str = ""
 
 
 class Refusal(NamedTuple):
@@ -67,7 +69,7 @@ async def remaining(store: ObjectStore, ledger: LedgerReader, plan: Plan) -> Rem
     scan = await Scanner(store, ledger, plan).look()
     lines = [f"{file.name}:{item.line} {item.written}" for file in scan.files for item in file.findings[:FIRST]]
     lines += [f"{item.name}: {item.why}" for item in scan.unread]
-    return Remaining(scan.places, tuple(lines[:FIRST]))
+    return Remaining(scan.places, tuple(lines[:FIRST]), scan.figure)
 
 
 async def note_shown(ledger: Ledger, scan: Scan) -> None:

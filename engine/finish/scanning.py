@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,7 @@ Item = TypeVar("Item")
 LONGEST_BYTES = 16 * MIB
 """A longer file is not read: it is reported, and never touched."""
 READS_AT_ONCE = 8
+FIGURE_DIGITS = 12
 OWN_ENDINGS = (
     ".ledger", ".ledger-wal", ".ledger-shm", ".ledger.lock", ".receipt.json", ".receipt.md"
 )  # fmt: skip
@@ -84,6 +87,15 @@ class Scan:
     def places(self) -> int:
         """Places that name an old path; a file that could not be looked into counts as one."""
         return sum(len(file.findings) for file in self.files) + len(self.unread)
+
+    @property
+    def figure(self) -> str:
+        """The number of places and a digest of which they are: what each file names, and what could not be looked into
+        and why. Not at which line: a place that only moved is the same."""
+        named = [("named", file.name, item.written) for file in self.files for item in file.findings]
+        unread = [("unread", item.name, item.why) for item in self.unread]
+        digest = hashlib.sha256(json.dumps(sorted(named + unread)).encode()).hexdigest()
+        return f"{self.places}:{digest[:FIGURE_DIGITS]}"
 
 
 class Scanner:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,6 +154,30 @@ def test_a_place_that_is_not_there_is_said(scene: Scene) -> None:
     scene.plan.write_text(scene.plan.read_text().replace("scan = [", 'scan = ["scripts/", "./missing/", '))
     unread = scene.summary("rewrite")["unread"]
     assert [item["why"] for item in unread] == ["there is nothing there", "there is no such file or folder"]
+
+
+def references(scene: Scene) -> dict[str, Any]:
+    (found,) = [item for item in scene.summary("cleanup", code=5)["reasons"] if item["name"] == "references"]
+    return dict(found)
+
+
+def test_references_are_accepted_as_these_and_not_as_so_many(scene: Scene) -> None:
+    shut = references(scene)
+    count = shut["found"].partition(":")[0]
+    refused = scene.cartage("accept", "references", "--found", count, "--because", "old runs", code=2)
+    assert "which references are accepted" in refused.output
+    scene.cartage("accept", "references", "--found", shut["found"], "--because", "old runs")
+    assert references(scene)["open"] is True
+
+    scene.put(
+        f"{PREFIX}pipelines/a.py",
+        scene.get(f"{PREFIX}pipelines/a.py").replace(b"BUCKET =", b"\n# moved down\nBUCKET ="),
+    )
+    assert references(scene)["open"] is True  # the very same places, two lines further down
+    scene.put(f"{PREFIX}README.md", f"See s3://{scene.bucket}/data/reference/ and data/raw/.\r\n".encode())
+    other = references(scene)
+    assert (other["open"], other["found"].partition(":")[0]) == (False, count)
+    assert other["found"] != shut["found"]
 
 
 def test_a_plan_without_places_and_flags_against_each_other(scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -97,7 +97,9 @@ class Scene:
         """The names of what keeps the gate closed."""
         return [reason.name for reason in await self.reasons(**how) if not reason.open]  # type: ignore[arg-type]
 
-    async def delete(self, condition: Condition = Condition.BATCH, *, markers_accepted: bool = False) -> Cleaned:
+    async def delete(
+        self, condition: Condition = Condition.BATCH, *, markers_accepted: Collection[str] = ()
+    ) -> Cleaned:
         """Delete the proven sources, as after an open gate."""
         cleanup = Cleanup(
             self.store,

@@ -191,13 +191,22 @@ async def test_accepted_markers_do_not_stop_it(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=3_000) as s:
         await s.migrate()
         s.store.versioning = "Enabled"
-        assert (await s.delete(markers_accepted=True)).deleted == 3_000
+        assert (await s.delete(markers_accepted={"bucket"})).deleted == 3_000
+
+
+async def test_markers_accepted_for_another_bucket_stop_it(tmp_path: Path) -> None:
+    async with scene(tmp_path, objects=9_000) as s:
+        await s.migrate()
+        s.store.versioning = "Enabled"
+        report = await s.delete(markers_accepted={"another"})
+        assert (report.markers, report.unaccepted, report.stopped) == (True, ("bucket",), True)
+        assert report.deleted < 9_000
 
 
 async def test_asked_to_stop_it_ends_between_batches_and_goes_on_later(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=9_000) as s:
         await s.migrate()
-        cleanup = Cleanup(s.store, s.ledger, s.deleter(), s.heard.append, minimum=Proof.DIGEST, markers_accepted=False)
+        cleanup = Cleanup(s.store, s.ledger, s.deleter(), s.heard.append, minimum=Proof.DIGEST)
         s.store.before = lambda operation, request: cleanup.stop() if operation == "DeleteObjects" else None
         report = await cleanup.go(s.plan.routes)
         assert 0 < report.deleted < 9_000

@@ -138,13 +138,15 @@ def test_a_probe_that_fails() -> None:
 
 
 def test_references_left() -> None:
-    left = replace(OPEN, references=ReferencesLeft(3, "pipelines/train.py:12"))
+    left = replace(OPEN, references=ReferencesLeft(3, "pipelines/train.py:12", figure="3:0123456789ab"))
     reason = only(left)
     assert (
         reason.sentence == "3 places still name the old paths, or could not be looked into, first pipelines/train.py:12"
     )
-    assert shut(replace(left, accepted=frozenset({("references", "3")}))) == []
-    assert only(replace(left, accepted=frozenset({("references", "2")}))).name == "references"
+    assert shut(replace(left, accepted=frozenset({("references", "3:0123456789ab")}))) == []
+    for other in ("3", "3:ba9876543210", "2:0123456789ab"):
+        reason = only(replace(left, accepted=frozenset({("references", other)})))
+        assert (reason.accept, reason.found) == ("references", "3:0123456789ab")
     assert shut(replace(OPEN, references=None)) == []
     assert only(replace(OPEN, references=ReferencesLeft(0, error="denied"))).accept == ""
 
