@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,9 @@ from engine.finish.replacing import ReplaceRefused, Restored, mark_of
 
 NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
 """What a version control keeps for itself."""
+
+SYSTEMS_OWN = ("security.", "trusted.")
+"""Extended attributes that a new file gets by the system's own rules, and that not everyone may set."""
 
 
 class LocalFile(NamedTuple):
@@ -64,14 +67,16 @@ def _link(name: str, root: Path, inside: Path, path: Path) -> Iterator[Skipped]:
 
 def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
     """Put `after` in the place of a file that still holds `before`: a new file beside it, synced and renamed, with its
-    mode. Raises `ReplaceRefused` where it changed or cannot be written; then it is as it was."""
+    mode, owner, group and extended attributes. Other names of it (hard links) keep the old file.
+
+    Raises `ReplaceRefused` where it changed, cannot be written, or would get another owner; then it is as it was."""
     try:
         if path.is_symlink() or path.read_bytes() != before:
             raise ReplaceRefused(
                 f"{name} changed since it was read; nothing was written to it",
                 advice="Run the command again to see it anew.",
             )
-        _write_whole(path, after, stat.S_IMODE(path.stat().st_mode))
+        _write_whole(path, after, stat.S_IMODE(path.stat().st_mode), lambda new: _dress(new, path, name))
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}",
@@ -97,7 +102,31 @@ def write_new(path: Path, body: bytes) -> None:
     _write_whole(path, body, 0o600)
 
 
-def _write_whole(path: Path, body: bytes, mode: int) -> None:
+def _dress(new: Path, old: Path, name: str) -> None:
+    """Give the file that takes another's place its owner and group, and what else hangs on it: its access control list
+    among others."""
+    if not hasattr(os, "chown"):
+        return
+    was = old.stat()
+    try:
+        os.chown(new, was.st_uid, was.st_gid)
+    except PermissionError:
+        raise ReplaceRefused(
+            f"{name} was not written: it belongs to user {was.st_uid} and group {was.st_gid}, and could not be left to "
+            "them",
+            advice="Run the command as the file's owner.",
+        ) from None
+    if not hasattr(os, "listxattr"):
+        return
+    for attribute in os.listxattr(old):
+        try:
+            os.setxattr(new, attribute, os.getxattr(old, attribute))
+        except OSError:
+            if not attribute.startswith(SYSTEMS_OWN):
+                raise
+
+
+def _write_whole(path: Path, body: bytes, mode: int, dress: Callable[[Path], None] | None = None) -> None:
     """Beside the file, then over it in one step: whoever reads has the old bytes or the new, never half of them."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
     try:
@@ -105,7 +134,9 @@ def _write_whole(path: Path, body: bytes, mode: int) -> None:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
+        if dress is not None:
+            dress(Path(temporary))
+        Path(temporary).chmod(mode)  # last: a change of owner takes set-user-id away
         Path(temporary).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -23,7 +23,7 @@ from engine.errors import (
     StoreError,
     Unsupported,
 )
-from engine.model import ObjectHead, ObjectRef, Properties
+from engine.model import Acl, ObjectHead, ObjectRef, Properties
 from engine.store import Body, GetRange, HeadObject, ObjectStore, PutObject
 
 
@@ -101,8 +101,8 @@ async def replace_object(
     """Write `after` over the object if it still bears `etag`, with everything else that it carries; returns the new
     ETag. `before` is kept first. Not `conditional`: its ETag is only looked at right before.
 
-    Raises ReplaceRefused where it changed since, where its tags cannot be read and would be lost, or where the
-    server cannot write conditionally."""
+    Raises ReplaceRefused where it changed since, where its tags or its ACL cannot be read or written again and would be
+    lost, or where the server cannot write conditionally."""
     properties = await _carried(store, ref, etag)
     await keeper.keep(kind, str(ref), mark_of(after), before)
     return await _write(store, ref, etag, after, properties, conditional)
@@ -158,7 +158,23 @@ async def _carried(store: ObjectStore, ref: ObjectRef, etag: str) -> Properties:
                 advice="Allow s3:GetObjectTagging on it, or change the file by hand.",
             ) from None
         properties = replace(properties, tags=tags)
-    return properties
+    return replace(properties, acl=await _acl(store, ref))
+
+
+async def _acl(store: ObjectStore, ref: ObjectRef) -> Acl | None:
+    """The ACL that it has, which a PutObject sets anew; None for its owner alone."""
+    try:
+        acl = await store.get_acl(ref)
+    except NotFound:
+        raise _changed(ref) from None
+    except AccessDenied:
+        raise ReplaceRefused(
+            f"{ref} was not written: its ACL cannot be read, and writing it would make it private",
+            advice="Allow s3:GetObjectAcl on it, or change the file by hand.",
+        ) from None
+    except Unsupported:
+        return None  # a server without ACLs has none to lose
+    return None if acl.is_private else acl
 
 
 async def _write(
@@ -174,6 +190,14 @@ async def _write(
         failure = error
     except Unsupported:
         raise _unconditional(ref) from None
+    except AccessDenied as error:
+        if properties.acl is None:
+            raise
+        raise ReplaceRefused(
+            f"{ref} was not written: it has an ACL of its own ({properties.acl}), which may not be written again "
+            f"({error.message})",
+            advice="Allow s3:PutObject and s3:PutObjectAcl on it, or change the file by hand.",
+        ) from None
     # The outcome is not known, or the refusal may be of our own lost success: the object itself tells.
     try:
         now = await store.get_range(GetRange(ref))

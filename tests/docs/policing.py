@@ -32,6 +32,7 @@ OF_BUCKET = {
 OF_OBJECT = {
     ("GET", "tagging"): "s3:GetObjectTagging",
     ("PUT", "tagging"): "s3:PutObjectTagging",
+    ("GET", "acl"): "s3:GetObjectAcl",
     ("GET", "retention"): "s3:GetObjectRetention",
     ("GET", "legal-hold"): "s3:GetObjectLegalHold",
     ("GET", "uploadId"): "s3:ListMultipartUploadParts",

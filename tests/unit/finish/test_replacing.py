@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -158,6 +160,51 @@ async def test_everything_else_that_it_carries_is_written_again(
     assert head.properties.metadata == (("by", "us"),) and await store.get_tags(ref) == (("a", "b"),)
 
 
+@pytest.fixture
+def shared(sandbox: Endpoint) -> ObjectRef:
+    """A file in a bucket that takes ACLs, which everybody may read."""
+    client, bucket = sandbox.client(), f"sharing-{now_ms()}"
+    place = {"LocationConstraint": sandbox.region}
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration=place, ObjectOwnership="ObjectWriter")
+    client.put_object(Bucket=bucket, Key="a.md", Body=BEFORE, ACL="public-read")
+    return ObjectRef(bucket, "a.md")
+
+
+async def test_its_acl_is_written_again_and_put_back(store: Meddling, ledger: Ledger, shared: ObjectRef) -> None:
+    etag = hashlib.md5(BEFORE).hexdigest()
+    await replace_object(store, ledger, "k", shared, etag=etag, before=BEFORE, after=AFTER)
+    assert (await body_of(store, shared), str(await store.get_acl(shared))) == (AFTER, "public-read")
+    assert await restore_object(store, shared, mark=mark_of(AFTER), before=BEFORE) is Restored.BACK
+    assert (await body_of(store, shared), str(await store.get_acl(shared))) == (BEFORE, "public-read")
+
+
+@pytest.mark.parametrize(
+    ("operation", "why"),
+    [("GetObjectAcl", "would make it private"), ("PutObject", "an ACL of its own .public-read., which may not")],
+)
+async def test_an_acl_that_would_be_lost_is_a_refusal(
+    store: Meddling, ledger: Ledger, shared: ObjectRef, operation: str, why: str
+) -> None:
+    async def deny() -> None:
+        raise AccessDenied("no", operation=operation)
+
+    store.before[operation] = deny
+    etag = hashlib.md5(BEFORE).hexdigest()
+    with pytest.raises(ReplaceRefused, match=why):
+        await replace_object(store, ledger, "k", shared, etag=etag, before=BEFORE, after=AFTER)
+    assert (await body_of(store, shared), str(await store.get_acl(shared))) == (BEFORE, "public-read")
+
+
+async def test_a_server_without_acls_loses_none(store: Meddling, ledger: Ledger, ref: ObjectRef) -> None:
+    etag = await put(store, ref, BEFORE)
+
+    async def unknown() -> None:
+        raise Unsupported("no", operation="GetObjectAcl")
+
+    store.before["GetObjectAcl"] = unknown
+    assert await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
+
+
 async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back(
     store: Meddling, ledger: Ledger, ref: ObjectRef, tmp_path: Path
 ) -> None:
@@ -235,6 +282,42 @@ def test_a_local_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(ReplaceRefused):
         replace_file(path, "./a.py", before=AFTER, after=BEFORE)
     assert outside.read_bytes() == AFTER and sorted(item.name for item in tmp_path.iterdir()) == ["a.py", "outside"]
+
+
+def test_a_local_file_keeps_its_owner_and_what_hangs_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.py"
+    path.write_bytes(BEFORE)
+    was, given, hung = path.stat(), list[tuple[str, int, int]](), dict[str, bytes]()
+    attributes = {"user.origin": b"theirs", "system.posix_acl_access": b"acl", "security.selinux": b"label"}
+
+    def set_one(at: Path, name: str, value: bytes) -> None:
+        if name.startswith("security."):
+            raise PermissionError(1, "not permitted")
+        hung[name] = value
+
+    monkeypatch.setattr(os, "chown", lambda at, uid, gid: given.append((Path(at).parent.name, uid, gid)))
+    monkeypatch.setattr(os, "listxattr", lambda at: list(attributes), raising=False)
+    monkeypatch.setattr(os, "getxattr", lambda at, name: attributes[name], raising=False)
+    monkeypatch.setattr(os, "setxattr", set_one, raising=False)
+    replace_file(path, "./a.py", before=BEFORE, after=AFTER)
+    assert given == [(tmp_path.name, was.st_uid, was.st_gid)]
+    assert hung == {"user.origin": b"theirs", "system.posix_acl_access": b"acl"}
+
+    def refuse(at: Path, uid: int, gid: int) -> None:
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    with pytest.raises(ReplaceRefused, match="belongs to user"):
+        replace_file(path, "./a.py", before=AFTER, after=THEIRS)
+    assert path.read_bytes() == AFTER and [item.name for item in tmp_path.iterdir()] == ["a.py"]
+
+
+def test_another_name_of_a_local_file_keeps_what_it_held(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.py", tmp_path / "b.py"
+    path.write_bytes(BEFORE)
+    other.hardlink_to(path)
+    replace_file(path, "./a.py", before=BEFORE, after=AFTER)
+    assert (path.read_bytes(), other.read_bytes()) == (AFTER, BEFORE)
 
 
 def test_a_walk_stays_inside(tmp_path: Path) -> None:
