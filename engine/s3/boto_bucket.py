@@ -1,58 +1,47 @@
-"""What aioboto3 can tell of a bucket."""
+"""The questions of a bucket, asked by aioboto3."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
-from engine.errors import Ambiguous, NotFound, ObjectError
 from engine.s3.answers import default_encryption_of, headers_of, lifecycle_of, region_of
-from engine.s3.classify import lacks_reason
-from engine.store import BucketFacts, LifecycleRule
+from engine.s3.bucket import BucketHead
+from engine.store import LifecycleRule
 
 
-async def bucket_facts(call: Callable[..., Awaitable[dict[str, Any]]], bucket: str, region: str) -> BucketFacts:
-    """Ask by `call(operation, method, ref, **arguments)`. `region` where the bucket's is not told. Raises what
-    the first question raises; what may not be read is said so."""
-    ref = f"s3://{bucket}/"
-    try:
-        head = await call("HeadBucket", "head_bucket", ref, Bucket=bucket)
-    except ObjectError as error:
-        if not lacks_reason(error):
-            raise
-        # HEAD needs s3:ListBucket on the whole bucket. This needs less, is refused in words, and has the clock.
-        head = await call("GetBucketLocation", "get_bucket_location", ref, Bucket=bucket)
-        head["BucketRegion"] = region_of(str(head.get("LocationConstraint") or ""))
-    headers = headers_of(head)
-    versioning: str | None = None
-    lifecycle: tuple[LifecycleRule, ...] | None = None
-    encryption: str | None = None
-    owner = ""
-    with suppress(ObjectError):
-        answer = await call("GetBucketVersioning", "get_bucket_versioning", ref, Bucket=bucket)
-        versioning = str(answer.get("Status", ""))
-    try:
-        answer = await call("GetBucketLifecycleConfiguration", "get_bucket_lifecycle_configuration", ref, Bucket=bucket)
-        lifecycle = lifecycle_of(answer.get("Rules", ()))
-    except NotFound:
-        lifecycle = ()  # NoSuchLifecycleConfiguration
-    except ObjectError:
-        lifecycle = None
-    # Ceph RGW 16 lists the bucket instead, which no one can read where a key does not fit into XML.
-    with suppress(ObjectError, Ambiguous):
-        answer = await call("GetBucketEncryption", "get_bucket_encryption", ref, Bucket=bucket)
-        encryption = default_encryption_of(answer)
-    with suppress(ObjectError):
-        answer = await call("GetBucketAcl", "get_bucket_acl", ref, Bucket=bucket)
-        owner = str(answer.get("Owner", {}).get("ID", ""))
-    return BucketFacts(
-        bucket,
-        str(head.get("BucketRegion") or headers.get("x-amz-bucket-region") or region),
-        owner,
-        versioning,
-        lifecycle,
-        headers.get("date", ""),
-        headers.get("server", ""),
-        encryption,
-    )
+class BotoBucket:
+    """Asks by `call(operation, method, ref, **arguments)`."""
+
+    def __init__(self, call: Callable[..., Awaitable[dict[str, Any]]]) -> None:
+        self._call = call
+
+    async def head(self, bucket: str) -> BucketHead:
+        return _head_of(await self._ask("HeadBucket", "head_bucket", bucket))
+
+    async def location(self, bucket: str) -> BucketHead:
+        answer = await self._ask("GetBucketLocation", "get_bucket_location", bucket)
+        return _head_of(answer)._replace(region=region_of(str(answer.get("LocationConstraint") or "")))
+
+    async def versioning(self, bucket: str) -> str:
+        return str((await self._ask("GetBucketVersioning", "get_bucket_versioning", bucket)).get("Status", ""))
+
+    async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]:
+        answer = await self._ask("GetBucketLifecycleConfiguration", "get_bucket_lifecycle_configuration", bucket)
+        return lifecycle_of(answer.get("Rules", ()))
+
+    async def encryption(self, bucket: str) -> str:
+        return default_encryption_of(await self._ask("GetBucketEncryption", "get_bucket_encryption", bucket))
+
+    async def owner(self, bucket: str) -> str:
+        answer = await self._ask("GetBucketAcl", "get_bucket_acl", bucket)
+        return str(answer.get("Owner", {}).get("ID", ""))
+
+    async def _ask(self, operation: str, method: str, bucket: str) -> dict[str, Any]:
+        return await self._call(operation, method, f"s3://{bucket}/", Bucket=bucket)
+
+
+def _head_of(answer: dict[str, Any]) -> BucketHead:
+    headers = headers_of(answer)
+    region = str(answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or "")
+    return BucketHead(region, headers.get("date", ""), headers.get("server", ""))

@@ -1,0 +1,49 @@
+"""The questions of a bucket, asked by the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from engine.s3 import messages, parsing, xml
+from engine.s3.answers import region_of
+from engine.s3.bucket import BucketHead
+from engine.s3.messages import Call, Operation
+from engine.s3.parsing import Answer
+from engine.store import LifecycleRule
+
+
+class WireBucket:
+    """Asks by `ask`, which gives the answer to a request that has succeeded; `read` makes a document of it."""
+
+    def __init__(self, ask: Callable[[Call], Awaitable[Answer]], read: Callable[[Call, Answer], xml.Document]) -> None:
+        self._ask = ask
+        self._read = read
+
+    async def head(self, bucket: str) -> BucketHead:
+        return _head_of(await self._ask(messages.of_bucket(messages.HEAD_BUCKET, bucket)))
+
+    async def location(self, bucket: str) -> BucketHead:
+        call = messages.of_bucket(messages.GET_LOCATION, bucket)
+        answer = await self._ask(call)
+        return _head_of(answer)._replace(region=region_of(self._read(call, answer).element.text or ""))
+
+    async def versioning(self, bucket: str) -> str:
+        return (await self._setting(messages.GET_VERSIONING, bucket)).text("Status")
+
+    async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]:
+        return parsing.lifecycle_rules(await self._setting(messages.GET_LIFECYCLE, bucket))
+
+    async def encryption(self, bucket: str) -> str:
+        return parsing.default_encryption(await self._setting(messages.GET_ENCRYPTION, bucket))
+
+    async def owner(self, bucket: str) -> str:
+        acl = await self._setting(messages.GET_ACL, bucket)
+        return next((item.text("ID") for item in acl.all("Owner")), "")
+
+    async def _setting(self, operation: Operation, bucket: str) -> xml.Document:
+        call = messages.of_bucket(operation, bucket)
+        return self._read(call, await self._ask(call))
+
+
+def _head_of(answer: Answer) -> BucketHead:
+    return BucketHead(answer.header(b"x-amz-bucket-region"), answer.header(b"date"), answer.header(b"server"))
