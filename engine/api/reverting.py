@@ -12,6 +12,7 @@ from engine.errors import GateClosed, UsageError
 from engine.events import RunStarted
 from engine.finish.cleanup import settle
 from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
+from engine.finish.local_files import write_new
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
 from engine.plan.document import Plan
@@ -87,7 +88,7 @@ def _write_way_back(plan: Plan, ledger: Path) -> Path:
     try:
         if path.exists() and path.read_text(encoding="utf-8") != text:
             raise UsageError(f"{path} is there already and says something else.", advice="Move it away.")
-        path.write_text(text, encoding="utf-8")
+        write_new(path, text.encode())
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
     return path
