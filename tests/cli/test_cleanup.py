@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 from click.testing import CliRunner
 
+from engine.api.assembly import Options
+from engine.api.finishing import Consent, cleanup
 from engine.cli.main import cli
+from engine.events import Event, Progress
+from engine.plan.document import Plan
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint
@@ -368,6 +375,7 @@ def test_after_cleanup_revert_writes_a_plan_that_leads_back(project: Project) ->
     assert (ended.code, project.count("new/")) == (0, 25)
     back = project.terminal.folder / "moving-back.toml"
     assert str(back) in ended.out
+    assert stat.S_IMODE(back.stat().st_mode) == 0o600
     assert project.terminal.call("run", back, "--yes", "-q").code == 0
     assert project.dump("old/") == before
 
@@ -390,6 +398,33 @@ def test_ls_counts_by_prefix(project: Project) -> None:
     everything = project.terminal.call("ls", f"{here}old/", "--recursive").out.splitlines()
     assert len(everything) == 26 and everything[-1].endswith("old/sub/a.txt")
     assert_said_well(project.terminal.call("ls", f"{here}old"), "ls")
+
+
+def test_markers_accepted_for_one_bucket_are_not_accepted_for_another(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, kept, late = project.server, project.bucket, f"{project.bucket}-late"
+    server.control("fill", {"bucket": late, "prefix": "old/", "count": 5, "size": 100})
+    server.control("bucket", {"name": kept, "versioning": "Enabled"})
+    second = f'[[routes]]\nname = "late"\nfrom = "s3://{late}/old/"\nto = "/late/"'
+    project.write_plan(hold="0s", more=second)
+    project.migrate()
+    endpoint = Endpoint("sandbox", server.url, server.access_key, server.secret_key, server.region)
+    for name, value in endpoint.env().items():
+        monkeypatch.setenv(name, value)
+    flipped = False
+
+    def flip(event: Event) -> None:  # once the first bucket is empty, the second one keeps versions
+        nonlocal flipped
+        if not flipped and isinstance(event, Progress) and project.count("old/") == 0:
+            server.control("bucket", {"name": late, "versioning": "Enabled"})
+            flipped = True
+
+    told = Consent(delete_markers=True)
+    go = partial(cleanup, Plan.load(project.plan), Options(listener=flip), consent=told, delete=True)
+    result = anyio.run(go)
+    assert result.cleaned is not None and flipped
+    assert (result.cleaned.deleted, result.cleaned.unaccepted, result.cleaned.stopped) == (30, (late,), True)
 
 
 def test_delete_shows_a_snapshot_and_deletes_exactly_that(project: Project) -> None:
