@@ -30,6 +30,7 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
+from engine.transfer.calm import ENOUGH, PROOF_REFUSED, Calm
 from engine.transfer.recent import MASK, RING, TICKS_PER_S, Recent
 from engine.transfer.window import Window
 
@@ -58,25 +59,14 @@ shorter one if so many requests were sent in it. Where 503s take a round trip to
 GRACE_S = 0.02
 """A request refused that was sent less than this after a cut met the same empty bucket."""
 
-CALM_S = 1.0
-"""For so long after a cut the rate is below what S3 was seen to accept: what is refused then is doubted, and its share
-is remembered as what this server refuses at any rate."""
-
 PROOF_ANSWERS = 256
 PROOF_S = 1.0
 """A doubted congestion is decided after so many answers, or so long."""
 
-PROOF_REFUSED = 3
 PROOF_SHARE = 0.1
 PROOF_ABOVE_STRAY = 0.02
-"""It is real if at least so many, and this share of the answers, were refusals; where a share is known that is refused
-at any rate, if it is twice that and two in a hundred more."""
-
-LEAST_STRAY = 0.001
-MOST_STRAY = 0.1
-
-ENOUGH = 16
-"""Answers that make a measurement; below, the rate is cut by a tenth without one."""
+"""It is real if at least `PROOF_REFUSED`, and this share of the answers, were refusals; where a share is known that is
+refused at any rate, if it is twice that and two in a hundred more."""
 
 UNUSED = 0.4
 """Below this part of the rate, what was sent is not what pacing let through."""
@@ -91,16 +81,24 @@ starts CUT below the limit and reaches twice the limit after 9.6 s. A bucket of 
 5.5 s, at a tenth over the limit: 503s are then about one in a thousand."""
 PLATEAU_S: float = (CUT / CUBIC) ** (1 / 3)
 
+HURRY_PER_S = 0.6
+"""Where the limit is not as it was measured, the rate grows by so much of itself a second, without a plateau, until the
+next congestion: that is met slowly, and measures well."""
+
+SURE = 2.0
+"""A cut from more than SURE times the limit as known, as at the end of the ramp, does not measure it: it was watched
+for less than a tenth of a second by a sender that was opening connections, and was seen a half off."""
+
 DISPROVEN = 1.2
-"""So far above the limit as measured, and nothing refused: it is no limit any more (a storm has passed). From here the
-rate grows by itself in a second, at any size."""
+"""So far above the limit as measured, and nothing refused: it is no limit any more (it has doubled, a storm has
+passed)."""
 
 BACK_BELOW = 0.3
 BACK_TO = 0.9
 BACK_PER_S = 2.0
 BACK_TRIES = 3
 FLOOR = 1 / 32
-"""A limit that fell below this part of what it was, with nothing refused for `CALM_S`, was a storm that has passed: the
+"""A limit that fell below this part of what it was, with nothing refused for a second, was a storm that has passed: the
 rate grows to twice itself and more in a second, up to `BACK_TO` of what was accepted before. Where S3 refuses on that
 way so many times, the lower limit is the true one. In the storm the rate stays at `FLOOR` of it at first, so that there
 are answers to see its end by; each cut there lowers the floor by a tenth."""
@@ -133,12 +131,12 @@ class Governor:
     """
 
     __slots__ = (
-        "_advanced_s", "_answered", "_before", "_calm_from_s", "_calm_ok", "_calm_refused", "_calm_until_s",
+        "_advanced_s", "_answered", "_before", "_calm",
         "_cap", "_clock_s", "_coming_back", "_congestions", "_cut_s", "_cut_share", "_doubted", "_drained_s",
         "_floor_rps", "_in_flight", "_interval_s", "_latency_s", "_limit", "_limit_before", "_max_rps",
         "_measuring", "_next_s", "_paced", "_peak_rps", "_queue", "_rate", "_rate_met", "_recent",
         "_refusal_s", "_round_answers", "_round_fastest_s", "_round_s", "_sent", "_settling", "_since_s",
-        "_stray", "_suspected", "_throttled", "_tick", "_tries", "_window",
+        "_stray", "_suspected", "_throttled", "_tick", "_tries", "_unsure", "_window",
     )  # fmt: skip
 
     def __init__(self, *, max_rps: float | None = None, concurrency: int | None = None) -> None:
@@ -154,10 +152,12 @@ class Governor:
         self._window = min(self._cap, UNHEARD)
         self._in_flight = self._sent = self._answered = self._throttled = self._congestions = 0
         self._recent = Recent()
+        self._calm = Calm()
         self._tick = -1
         self._advanced_s = 0.0
         self._paced = False  # pacing held the sender back since the last tick
         self._clock_s = 0.0  # time spent paced since the last congestion: the u of the probing curve
+        self._unsure = False
         # The congestion at hand.
         self._measuring = self._settling = False
         self._drained_s = 0.0  # when the first request that it refused was sent
@@ -172,8 +172,6 @@ class Governor:
         self._cut_share = 0.0  # how much of what it met was refused
         self._doubted = False
         self._stray = self._suspected = 0.0  # the share that is refused at any rate
-        self._calm_from_s = self._calm_until_s = inf
-        self._calm_ok = self._calm_refused = 0
         # Rounds: from one moment until a request sent after it is answered.
         self._latency_s = self._refusal_s = 0.0
         self._round_s = inf
@@ -214,15 +212,15 @@ class Governor:
             self._throttled += 1
             if recent:
                 self._recent.refused[tick & MASK] += 1
-            if self._calm_from_s <= sent_at < self._calm_until_s:
-                self._calm_refused += 1
+            if self._calm.from_s <= sent_at < self._calm.until_s:
+                self._calm.refused += 1
             self._on_refused(now, sent_at)
             return
         self._answered += 1
         if recent:
             self._recent.ok[tick & MASK] += 1
-        if self._calm_from_s <= sent_at < self._calm_until_s:
-            self._calm_ok += 1
+        if self._calm.from_s <= sent_at < self._calm.until_s:
+            self._calm.ok += 1
         latency = now - sent_at
         self._latency_s += (latency - self._latency_s) * 0.05
         if latency < self._round_fastest_s:
@@ -270,7 +268,7 @@ class Governor:
         step_s = min(now - self._advanced_s, LONGEST_STEP_S + self._interval_s)
         self._tick = tick
         self._advanced_s = now
-        if now > self._calm_until_s + 2.0 * self._latency_s:
+        if now > self._calm.until_s + 2.0 * self._latency_s:
             self._end_calm(now)
         if self._measuring or self._settling:
             self._follow(now)
@@ -292,8 +290,8 @@ class Governor:
                 if not self._coming_back:
                     self._tries, self._floor_rps = 0, FLOOR * self._peak_rps
                 self._limit, self._clock_s = rate, 0.0
-            elif self._rate > DISPROVEN * self._limit:
-                rate = max(rate, self._rate * (1.0 + step_s))
+            elif self._unsure or self._rate > DISPROVEN * self._limit:
+                rate = max(rate, self._rate * (1.0 + HURRY_PER_S * step_s))
             self._set_rate(rate)
 
     # --- congestion -----------------------------------------------------------------------------------------
@@ -304,7 +302,7 @@ class Governor:
             if not self._measuring:
                 self._measuring = True
                 self._settling = False
-                self._doubted = sent_at >= self._calm_from_s or self._stray >= LEAST_STRAY
+                self._doubted = sent_at >= self._calm.from_s or self._stray > 0.0
                 self._since_s = self._cut_s + GRACE_S
                 self._drained_s = sent_at
             elif sent_at < self._drained_s:
@@ -349,7 +347,7 @@ class Governor:
         answers = ok + refused
         if answers < PROOF_ANSWERS and watched_s < max(PROOF_S, 3.0 * self._latency_s):
             return
-        share = self._explained() if self._stray >= LEAST_STRAY else PROOF_SHARE
+        share = self._explained() if self._stray else PROOF_SHARE
         self._doubted = False
         if refused >= PROOF_REFUSED and refused >= share * answers:
             self._cut(now)
@@ -359,14 +357,15 @@ class Governor:
     def _end_calm(self, now: float) -> None:
         """What share was refused although the rate was low enough? The limit may have been measured too high: then one
         more cut ends it. A share that a further cut leaves as it is has another cause, and the cuts are taken back."""
-        answers = self._calm_ok + self._calm_refused
-        telling = answers >= ENOUGH and self._calm_refused >= PROOF_REFUSED
-        share = min(MOST_STRAY, self._calm_refused / answers) if telling else 0.0
-        began_s, self._calm_from_s, self._calm_until_s = self._calm_from_s, inf, inf
-        if share < LEAST_STRAY:
+        calm, share = self._calm, self._calm.stray
+        began_s = calm.from_s
+        calm.end()
+        if not share:
             self._stray = self._suspected = 0.0
-            fell = self._limit is not None and self._limit < BACK_BELOW * self._peak_rps
-            self._coming_back = fell and self._calm_ok >= PROOF_REFUSED and not self._calm_refused
+            if self._limit is not None and self._limit < BACK_BELOW * self._peak_rps:
+                self._coming_back = calm.unbroken
+                if not calm.unbroken:
+                    calm.watch(now)
         elif self._stray and share <= self._explained():
             self._take_back()
         elif self._suspected and share >= 0.5 * self._suspected:
@@ -401,13 +400,13 @@ class Governor:
         elif self._rate < 1.1 * self._floor_rps:
             self._floor_rps *= 0.9
         self._limit_before = self._limit
-        self._calm_from_s, self._calm_until_s = now + GRACE_S, now + GRACE_S + CALM_S
-        self._calm_ok = self._calm_refused = 0
+        self._calm.watch(now + GRACE_S)
         self._before = self._rate_met = self._rate
         self._cut_s = now
         self._clock_s = 0.0
         # Until the measurement is in. On the ramp the limit was passed a while ago, by an unknown distance.
-        near = self._limit is not None and self._rate < 1.5 * self._limit
+        near = self._limit is not None and self._rate < SURE * self._limit
+        self._unsure = not near and not self._unsure
         guess = 0.9 if near else min(0.9, max(0.5, 0.85 * self._queue.last_rps / self._rate))
         self._limit = guess * self._rate
         self._set_rate(self._limit)
@@ -419,13 +418,14 @@ class Governor:
         return self._recent.counted(int(self._drained_s * TICKS_PER_S), self._tick, self._tick)[0]
 
     def _cohort(self) -> tuple[int, int, int, float]:
-        """Sent, accepted and refused of what was sent under congestion, before the cut; and how long that was."""
+        """Sent, accepted and refused of what was sent under congestion, before the cut; and how long sending took."""
         first = int(self._drained_s * TICKS_PER_S) + 1
         last = int(self._cut_s * TICKS_PER_S) - 1
         if last < first:
             first, last = first - 1, last + 1
         first = max(first, self._tick - MASK)
-        return *self._recent.counted(first, last, self._tick), max(1, last + 1 - first) / TICKS_PER_S
+        ticks = self._recent.busy(first, last, self._tick)
+        return *self._recent.counted(first, last, self._tick), max(1, ticks) / TICKS_PER_S
 
     # --- rounds ---------------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 TICKS_PER_S = 250.0
 RING = 512
 MASK = RING - 1
+DENSE = 4
+"""Requests a tick: where there are so many on average, a tick without any is one in which the sender stalled."""
 
 
 class Recent:
@@ -31,3 +33,8 @@ class Recent:
         places = [tick & MASK for tick in range(max(first, now - MASK), last + 1)]
         sent, ok, refused = ([counts[place] for place in places] for counts in (self.sent, self.ok, self.refused))
         return sum(sent), sum(ok), sum(refused)
+
+    def busy(self, first: int, last: int, now: int) -> int:
+        """How many ticks from `first` to `last` the sender was at it: not those in which it stalled."""
+        sent = [self.sent[tick & MASK] for tick in range(max(first, now - MASK), last + 1)]
+        return sum(map(bool, sent)) if sum(sent) >= DENSE * len(sent) else len(sent)

@@ -2,7 +2,7 @@
 
 A server answers `arrive(now)` with the latency and whether the request was refused. The sender has as many workers as
 `concurrency`, wakes at most once a millisecond as the real one does, and sends a refused request again after the retry
-layer's jittered delay.
+layer's jittered delay. Both may be on a machine that pauses (`Pauses`).
 """
 
 from __future__ import annotations
@@ -59,6 +59,40 @@ class TokenBucket:
             self._tokens -= 1.0
             return self.latency.draw(), False
         return (self.latency.draw() if self.refusal_s is None else self.refusal_s), True
+
+
+@dataclass
+class Pauses:
+    """When a busy machine does nothing: for 3 to 30 ms at a time, often in the first second (connections are opened,
+    listings read), then now and then. To be asked with times that do not decrease."""
+
+    seed: int
+    begins_s: float = 0.0
+    ends_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def over(self, now: float) -> float:
+        """`now`, or the end of the pause that it falls into."""
+        while now >= self.ends_s:
+            early = self.ends_s < 1.0
+            self.begins_s = self.ends_s + self._random.expovariate(30.0 if early else 4.0)
+            self.ends_s = self.begins_s + self._random.uniform(0.003, 0.03 if early else 0.015)
+        return self.ends_s if now >= self.begins_s else now
+
+
+@dataclass
+class Pausing:
+    """A server on a machine that pauses: what arrives meanwhile is seen afterwards, all at once."""
+
+    inner: Server
+    pauses: Pauses
+
+    def arrive(self, now: float) -> tuple[float, bool]:
+        seen = self.pauses.over(now)
+        latency, refused = self.inner.arrive(seen)
+        return latency + seen - now, refused
 
 
 @dataclass
@@ -161,10 +195,11 @@ def simulate(
     until_s: float = 1e9,
     client_rps: float = 1e9,
     supply: Callable[[float], int] | None = None,
+    pauses: Pauses | None = None,
     seed: int = 7,
 ) -> Result:
-    """Send `requests` requests, or go on until `until_s`. `client_rps` is what the sender itself can do at most, and
-    `supply(now)` how many requests exist by then (all at once where it is None)."""
+    """Send `requests` requests, or go on until `until_s`. `client_rps` is what the sender itself can do at most,
+    `supply(now)` how many requests exist by then (all at once where it is None), `pauses` when it does nothing."""
     jitter = random.Random(seed)
     result = Result()
     answers: list[tuple[float, float, bool]] = []
@@ -179,7 +214,7 @@ def simulate(
             attempt = attempts[answer].pop()
             if not attempts[answer]:
                 del attempts[answer]
-            governor.on_answer(at, sent_at, refused)
+            governor.on_answer(at if pauses is None else now, sent_at, refused)
             if refused:
                 result.throttled += 1
                 result.refusals.append(sent_at)
@@ -213,5 +248,7 @@ def simulate(
         result.in_flight.append((now, len(answers)))
         # The next wake: a whole millisecond, as an event loop's timer.
         now = (round(now / WAKE_S) + 1) * WAKE_S
+        if pauses is not None:
+            now = pauses.over(now)
     result.total_s = result.dones[-1] if result.dones else now
     return result

@@ -9,6 +9,8 @@ from tests.unit.transfer.simulation import (
     Endless,
     FewAtOnce,
     Latency,
+    Pauses,
+    Pausing,
     Queueing,
     Result,
     Stray,
@@ -38,6 +40,18 @@ def test_the_whole_work_takes_hardly_longer_than_the_limit_allows(limit: int, re
     assert result.total_s <= 1.08 * floor_s
     assert refused(result) < 0.01
     assert governor.statistics().limit_rps == pytest.approx(limit, rel=0.05)
+
+
+@pytest.mark.parametrize("limit", [900, 3_500])
+def test_machines_that_pause_do_not_make_the_limit_look_lower(limit: int) -> None:
+    """What was sent within 60 ms reaches a machine that pauses within 30, or 90: the limit measured by it is off, and
+    the rate must not stay where that was."""
+    floor_s = (REFERENCE - limit / 10) / limit
+    for seed in range(4):
+        server = Pausing(TokenBucket(lambda _: limit, refusal_s=0.002), Pauses(seed))
+        result = simulate(Governor(), server, REFERENCE, pauses=Pauses(seed + 100))
+        assert result.total_s <= 1.06 * floor_s
+        assert refused(result) < 0.01
 
 
 @pytest.mark.parametrize("limit", LIMITS)
