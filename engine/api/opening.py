@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
+
 from engine.api.assembly import OpenStore, Options, now_ms, open_store
 from engine.errors import EngineError, LedgerError, ObjectError, UsageError
 from engine.finish.holding import dating_clock
@@ -66,10 +68,15 @@ async def open_ledger(
 async def known_buckets(plan: Plan, opened: OpenStore) -> dict[str, BucketFacts]:
     """What is known of the plan's buckets, without those of which nothing may be known. A bucket that is not there is
     found out here, before anything is made for it."""
-    known = {}
-    for bucket in plan.buckets:
+    known: dict[str, BucketFacts] = {}
+
+    async def ask(bucket: str) -> None:
         with suppress(ObjectError):
             known[bucket] = await opened.store.bucket_facts(bucket)
+
+    async with anyio.create_task_group() as asking:
+        for bucket in plan.buckets:
+            asking.start_soon(ask, bucket)
     return known
 
 
