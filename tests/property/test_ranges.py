@@ -15,7 +15,7 @@ from engine.plan.ranges import breadth, head_end, split_points, spread, successo
 from engine.plan.record import Entry
 from engine.store import ListPage
 from engine.transfer.ranges import GUESSES, MOST_RANGES, RouteJoin
-from tests.unit.transfer.fake_store import FakeStore
+from tests.fake_store import FakeStore
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=6)
 NARROW = st.text("ab/\U0010ffff", max_size=6)
@@ -121,11 +121,11 @@ def test_however_it_is_cut_every_key_comes_once_with_all_that_is_known_of_it(
     store = FakeStore()
     store.page_keys = page_keys
     for bucket, key in [("bkt", "old"), ("bkt", "old0"), ("bkt", "new/é"), ("bkt", "new/ê")]:
-        store.put(bucket, key)  # neighbours that belong to neither side
+        store.put(f"s3://{bucket}/{key}")  # neighbours that belong to neither side
     for key in sources:
-        store.put("bkt", SOURCE.key + key)
+        store.put(f"s3://bkt/{SOURCE.key}{key}")
     for key in targets:
-        store.put("bkt", TARGET.key + key)
+        store.put(f"s3://bkt/{TARGET.key}{key}")
     turn = 0
 
     async def gate(operation: str, request: object) -> None:
@@ -135,7 +135,7 @@ def test_however_it_is_cut_every_key_comes_once_with_all_that_is_known_of_it(
         for _ in range(turn * 7919 % (patience + 1) * 3):
             await anyio.lowlevel.checkpoint()
 
-    store.gate = gate
+    store.before = gate
     rows, _ = anyio.run(read_all, store, {key: entry(key) for key in entries}, most)
     assert sorted(row.key for row in rows) == sorted(sources | targets | entries)
     assert {row.key for row in rows if row.source} == sources
@@ -157,13 +157,13 @@ def test_a_server_that_ignores_where_to_begin_is_read_by_one_range_and_each_key_
     store = FromTheBeginning()
     store.page_keys = 25
     for number in range(2_000):
-        store.put("bkt", f"old/img_{number:06d}.jpg")
+        store.put(f"s3://bkt/old/img_{number:06d}.jpg")
 
     async def gate(operation: str, request: object) -> None:
         for _ in range(20):
             await anyio.lowlevel.checkpoint()
 
-    store.gate = gate
+    store.before = gate
     rows, _ = anyio.run(read_all, store, {}, MOST_RANGES)
     assert [row.key for row in rows] == [f"img_{number:06d}.jpg" for number in range(2_000)]
     assert 0 < store.asked <= GUESSES
@@ -174,7 +174,7 @@ def test_what_fits_on_one_page_costs_one_request_a_side(keys: int) -> None:
     store = FakeStore()
     store.page_keys = 10
     for number in range(keys):
-        store.put("bkt", f"old/img_{number:04d}.jpg")
+        store.put(f"s3://bkt/old/img_{number:04d}.jpg")
     anyio.run(read_all, store, {}, MOST_RANGES)
     assert len(store.made("ListObjectsV2")) == 2
 
@@ -194,7 +194,7 @@ def test_many_pages_are_read_by_many_ranges_at_hardly_any_extra_cost(shape: str)
     store.page_keys = 25
     for number in range(10_000):
         key = f"{number * 2654435761 % 2**32:08x}" if shape == "hashes" else SHAPES[shape].format(number)
-        store.put("bkt", f"old/{key}")
+        store.put(f"s3://bkt/old/{key}")
     waits = 0
     waiting: list[anyio.Event] = []
 
@@ -227,8 +227,8 @@ def test_many_pages_are_read_by_many_ranges_at_hardly_any_extra_cost(shape: str)
             clock.cancel_scope.cancel()
         return rows
 
-    store.gate = gate
+    store.before = gate
     rows = anyio.run(read)
     assert len(rows) == 10_000
-    assert waits <= 60, (waits, len(store.calls))
-    assert len(store.calls) <= 2 * 400, (waits, len(store.calls))
+    assert waits <= 60, (waits, len(store.requests))
+    assert len(store.requests) <= 2 * 400, (waits, len(store.requests))

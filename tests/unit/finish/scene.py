@@ -51,7 +51,7 @@ class Scene:
                 relative = route.relative(key)
                 self.store.objects[route.target.bucket, route.target_key(relative)] = there
                 decisions.append(
-                    Decision(relative, len(there.body), there.etag, there.modified, "STANDARD", "", State.PLANNED)
+                    Decision(relative, there.size, there.etag, there.modified, "STANDARD", "", State.PLANNED)
                 )
                 outcomes.append(Outcome(relative, State.COPIED, there.etag, proof=Proof.SIZE, method="copy"))
             if decisions:

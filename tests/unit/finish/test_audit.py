@@ -92,7 +92,7 @@ async def test_a_listing_that_fails_on_page_30_closes_it(tmp_path: Path) -> None
 async def test_bad_credentials_are_no_finding(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         await s.migrate()
-        s.store.fail["ListObjectsV2", "data/raw/"] = [BadCredentials("expired", operation="ListObjectsV2")]
+        s.store.plan("ListObjectsV2", ("before", BadCredentials("expired", operation="ListObjectsV2")), key="data/raw/")
         with pytest.raises(BaseExceptionGroup) as caught:
             await verdicts(s)
         assert caught.group_contains(BadCredentials)

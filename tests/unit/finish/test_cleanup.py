@@ -81,7 +81,7 @@ async def test_what_s3_does_not_confirm_is_looked_at_and_not_assumed(tmp_path: P
 async def test_an_answer_that_was_lost_is_settled_by_looking(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=20) as s:
         await s.migrate()
-        s.store.fail["DeleteObjects", ""] = [Ambiguous("reset", operation="DeleteObjects")]
+        s.store.plan("DeleteObjects", ("before", Ambiguous("reset", operation="DeleteObjects")))
         report = await s.delete()
         assert report.deleted == 20
         assert s.store.keys(SOURCE) == []
@@ -120,9 +120,11 @@ async def test_access_denied_on_half_of_the_keys_leaves_those_verified_and_told(
 async def test_a_target_that_may_not_be_looked_at_keeps_its_source(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=3) as s:
         await s.migrate()
-        s.store.fail["HeadObject", "project/data/raw/00001.png"] = [
-            AccessDenied("no", operation="HeadObject", code="AccessDenied")
-        ]
+        s.store.plan(
+            "HeadObject",
+            ("before", AccessDenied("no", operation="HeadObject", code="AccessDenied")),
+            key="project/data/raw/00001.png",
+        )
         report = await s.delete()
         assert report.kept == {"unseen": 1}
         assert s.store.keys(SOURCE) == ["00001.png"]
@@ -151,7 +153,7 @@ async def test_killed_between_intent_and_outcome_it_goes_on(tmp_path: Path, kill
             await s.delete()
         assert set((await s.states()).values()) == {"deleting"}
 
-        s.store.before = lambda operation, request: None
+        s.store.before = None
         s.store.now_s += 10 * DAY_S
         await s.settle()
         assert set((await s.states()).values()) == {"verified" if killed_at == "before" else "deleted"}
@@ -166,7 +168,7 @@ async def test_killed_between_intent_and_outcome_it_goes_on(tmp_path: Path, kill
 async def test_a_row_left_deleting_whose_source_changed_is_drifted_and_stays(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=12) as s:
         await s.migrate()
-        s.store.fail["DeleteObjects", ""] = [Unreachable("the network is gone", operation="DeleteObjects")]
+        s.store.plan("DeleteObjects", ("before", Unreachable("the network is gone", operation="DeleteObjects")))
         with pytest.raises(BaseExceptionGroup):
             await s.delete()
         s.store.put(SOURCE + "00005.png", b"new")
@@ -216,7 +218,7 @@ async def test_asked_to_stop_it_ends_between_batches_and_goes_on_later(tmp_path:
 
 async def test_without_conditions_a_source_is_looked_at_just_before() -> None:
     store = FakeStore()
-    kept = store.put("s3://b/a", b"as it was")
+    kept = store.put("s3://b/a", b"as it was").etag
     store.put("s3://b/b", b"as it was too")
     store.put("s3://b/b", b"another")
     ends = await Deleter(store, Condition.NONE, sleep=no_sleep).delete(
@@ -229,7 +231,7 @@ async def test_without_conditions_a_source_is_looked_at_just_before() -> None:
 async def test_keys_that_xml_cannot_carry_go_one_by_one() -> None:
     store = FakeStore()
     keys = ["a\x01b", "line\r\nend", "plain", "emoji 🐦", "￿"]
-    items = [Item(key, store.put(f"s3://b/{key}", key.encode())) for key in sorted(keys)]
+    items = [Item(key, store.put(f"s3://b/{key}", key.encode()).etag) for key in sorted(keys)]
     ends = await Deleter(store, Condition.BATCH, sleep=no_sleep).delete("b", items)
     assert {end.fate for end in ends.values()} == {Fate.GONE}
     assert store.keys("s3://b/") == []
@@ -240,19 +242,19 @@ async def test_keys_that_xml_cannot_carry_go_one_by_one() -> None:
 
 async def test_a_key_that_no_batch_carries_stays_where_a_delete_by_itself_ignores_its_condition() -> None:
     store = FakeStore()
-    items = [Item("a\x01b", store.put("s3://b/a\x01b")), Item("plain", store.put("s3://b/plain"))]
+    items = [Item("a\x01b", store.put("s3://b/a\x01b").etag), Item("plain", store.put("s3://b/plain").etag)]
     store.put("s3://b/a\x01b", b"written in the last moment")
     assert condition_for(Honours(True, True, False, True), unconditional=False) is Condition.BATCH_ALONE
     ends = await Deleter(store, Condition.BATCH_ALONE, sleep=no_sleep).delete("b", items)
     assert [ends[item.key].fate for item in items] == [Fate.LEFT, Fate.GONE]
-    assert (store.keys("s3://b/"), store.count("DeleteObject")) == (["a\x01b"], 0)
+    assert (store.keys("s3://b/"), store.counts["DeleteObject"]) == (["a\x01b"], 0)
 
 
 @pytest.mark.parametrize("condition", list(Condition))
 async def test_an_object_that_was_listed_without_an_etag_is_never_deleted(condition: Condition) -> None:
     store = FakeStore()
     store.put("s3://b/a")
-    for items in ([Item("a", "")], [Item("a", ""), Item("b", store.put("s3://b/b"))]):
+    for items in ([Item("a", "")], [Item("a", ""), Item("b", store.put("s3://b/b").etag)]):
         ends = await Deleter(store, condition, sleep=no_sleep).delete("b", items)
         assert (ends["a"].fate, ends["a"].code) == (Fate.LEFT, "NoETag")
     assert "a" in store.keys("s3://b/")
@@ -261,7 +263,7 @@ async def test_an_object_that_was_listed_without_an_etag_is_never_deleted(condit
 async def test_a_target_that_goes_while_s3_asks_for_patience_keeps_its_source(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=20) as s:
         await s.migrate()
-        s.store.fail["DeleteObjects", ""] = [Throttled("slow down", operation="DeleteObjects")]
+        s.store.plan("DeleteObjects", ("before", Throttled("slow down", operation="DeleteObjects")))
 
         async def meanwhile(seconds: float) -> None:
             if f"{TARGET}00007.png".removeprefix("s3://bucket/") in {key for _, key in s.store.objects}:
@@ -277,8 +279,8 @@ async def test_a_target_that_goes_while_s3_asks_for_patience_keeps_its_source(tm
 
 async def test_without_conditions_nothing_is_waited_for_between_the_look_and_the_delete() -> None:
     store = FakeStore()
-    etag = store.put("s3://b/a", b"as it was")
-    store.fail["DeleteObjects", ""] = [Throttled("slow down", operation="DeleteObjects")]
+    etag = store.put("s3://b/a", b"as it was").etag
+    store.plan("DeleteObjects", ("before", Throttled("slow down", operation="DeleteObjects")))
 
     async def replaced_meanwhile(seconds: float) -> None:
         store.put("s3://b/a", b"another")
@@ -289,9 +291,9 @@ async def test_without_conditions_nothing_is_waited_for_between_the_look_and_the
 
 async def test_a_key_that_s3_never_settles_is_left_after_some_passes() -> None:
     store = FakeStore()
-    etag = store.put("s3://b/a")
+    etag = store.put("s3://b/a").etag
     busy = [Ambiguous("500", operation="DeleteObjects") for _ in range(100)]
-    store.fail["DeleteObjects", ""] = busy  # type: ignore[assignment]
+    store.plan("DeleteObjects", *[("before", error) for error in busy])
     with anyio.fail_after(5):
         ends = await Deleter(store, Condition.BATCH, sleep=no_sleep).delete("b", [Item("a", etag)])
     assert ends["a"].fate is Fate.LEFT
@@ -300,7 +302,7 @@ async def test_a_key_that_s3_never_settles_is_left_after_some_passes() -> None:
 
 async def test_throttling_inside_the_answer_is_waited_for_and_fewer_batches_are_sent_at_once() -> None:
     store = FakeStore()
-    items = [Item(key, store.put(f"s3://b/{key}")) for key in (f"{number:04}" for number in range(120))]
+    items = [Item(key, store.put(f"s3://b/{key}").etag) for key in (f"{number:04}" for number in range(120))]
     delete_objects, waits = store.delete_objects, []
     running = refused = 0
     most: list[int] = []
@@ -347,5 +349,5 @@ async def test_targets_far_apart_cost_heads_and_not_a_listing_of_everything(tmp_
         s.store.requests.clear()
         report = await s.delete()
         assert report.deleted == 20
-        assert s.store.count("ListObjectsV2") <= 3
-        assert s.store.count("HeadObject") <= 20
+        assert s.store.counts["ListObjectsV2"] <= 3
+        assert s.store.counts["HeadObject"] <= 20

@@ -76,7 +76,7 @@ async def test_a_long_header_costs_a_second_request() -> None:
     store = FakeStore()
     store.put(f"s3://{REF.bucket}/{REF.key}", body)
     assert (await ask(store, NpyProbe(REF, (1,)))).ok
-    assert store.count("GetObject") == 2
+    assert store.counts["GetObject"] == 2
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_json_too_large_for_memory_is_not_read(monkeypatch: pytest.MonkeyP
     store = FakeStore()
     store.put("s3://b/index.json", b"[1, 2]")
     result = await ask(store, JsonProbe(ObjectRef("b", "index.json")))
-    assert not result.ok and store.count("GetObject") == 0
+    assert not result.ok and store.counts["GetObject"] == 0
 
 
 async def test_existence_and_a_minimum() -> None:
@@ -129,14 +129,14 @@ async def test_existence_and_a_minimum() -> None:
 async def test_what_could_not_be_found_out_is_not_ok(error: Exception) -> None:
     store = FakeStore()
     store.put("s3://b/a")
-    store.fail["HeadObject", "a"] = [error]  # type: ignore[list-item]
+    store.plan("HeadObject", ("before", error), key="a")
     result = await ask(store, ExistsProbe(ObjectRef("b", "a")))
     assert not result.ok and "could not be found out" in result.sentence
 
 
 async def test_what_stops_every_request_is_raised() -> None:
     store = FakeStore()
-    store.fail["HeadObject", "a"] = [BadCredentials("expired", operation="HeadObject")]
+    store.plan("HeadObject", ("before", BadCredentials("expired", operation="HeadObject")), key="a")
     with pytest.raises(BadCredentials):
         await ask(store, ExistsProbe(ObjectRef("b", "a")))
 

@@ -16,7 +16,7 @@ from engine.finish.deleting import Condition, Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary, first_level, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
-from engine.model import Location
+from engine.model import Location, Properties
 from tests.fake_store import FakeStore
 from tests.unit.finish.scene import no_sleep
 
@@ -28,7 +28,7 @@ def filled(objects: int = 30) -> FakeStore:
     for number in range(objects):
         store.put(f"s3://b/proj/raw/{number:05}.png", b"x" * 10)
         store.now_s += 1
-    store.put("s3://b/proj/models/a/best.pt", b"y" * 100, storage_class="GLACIER_IR")
+    store.put("s3://b/proj/models/a/best.pt", b"y" * 100, properties=Properties(storage_class="GLACIER_IR"))
     store.put("s3://b/proj/README.md", b"hello")
     store.put("s3://b/project2/beside.txt", b"no")
     return store
@@ -173,7 +173,7 @@ async def test_killed_in_the_middle_it_goes_on(doomed: Doomed, carried_out: bool
     with pytest.raises(BaseExceptionGroup):
         await doomed.delete()
     assert await doomed.states() == {Row.DELETING: 32}
-    doomed.store.before = lambda operation, request: None
+    doomed.store.before = None
     assert (await doomed.delete()).stayed == 0
     assert doomed.store.keys("s3://b/proj/") == []
     assert await doomed.states() == {Row.DELETED: 32}
@@ -181,7 +181,6 @@ async def test_killed_in_the_middle_it_goes_on(doomed: Doomed, carried_out: bool
 
 async def test_a_listing_that_fails_leaves_no_snapshot(doomed: Doomed) -> None:
     doomed.store.page_keys = 3
-    doomed.store.fail["ListObjectsV2", "proj/"] = []
     pages = 0
 
     def fail_late(operation: str, request: Any) -> None:
@@ -225,7 +224,7 @@ async def test_a_bucket_that_keeps_versions_stops_it_unless_accepted(doomed: Doo
 
 async def test_out_of_reach_it_stops_and_keeps_what_it_knows(doomed: Doomed) -> None:
     await doomed.snapshot()
-    doomed.store.fail["DeleteObjects", ""] = [Unreachable("no network", operation="DeleteObjects")]
+    doomed.store.plan("DeleteObjects", ("before", Unreachable("no network", operation="DeleteObjects")))
     with pytest.raises(BaseExceptionGroup):
         await doomed.delete()
     assert (await doomed.delete()).deleted == 32

@@ -114,7 +114,7 @@ async def test_killed_in_the_middle_it_goes_on(tmp_path: Path, carried_out: bool
         s.store.before = kill
         with pytest.raises(Killed):
             await revert(s)
-        s.store.before = lambda operation, request: None
+        s.store.before = None
         await revert(s)
         assert s.store.keys(TARGET) == []
         assert len(s.store.keys(SOURCE)) == 20
@@ -129,9 +129,11 @@ async def test_unfinished_uploads_are_aborted_and_a_vanished_one_is_no_trouble(t
             intent = UploadRecord("raw", key, "bucket", target.key, "", "e", 7, "5", "", 1)
             await s.ledger.intend_upload(intent)
             await s.ledger.set_upload_id("raw", key, upload.upload_id)
-        s.store.fail["AbortMultipartUpload", "project/data/raw/00001.png"] = [
-            NotFound("gone", operation="AbortMultipartUpload", code="NoSuchUpload")
-        ]
+        s.store.plan(
+            "AbortMultipartUpload",
+            ("before", NotFound("gone", operation="AbortMultipartUpload", code="NoSuchUpload")),
+            key="project/data/raw/00001.png",
+        )
         report = await revert(s)
         assert report.aborted == 2
         assert len(s.store.uploads) == 1  # the one that was said to be gone

@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from engine.events import Event, ignore
 from engine.ledger import Binding, Ledger, RouteBinding
-from engine.model import Proof
+from engine.model import Proof, Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision, ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.proof.depth import Depth
 from engine.proof.verify import Verification, Verifier
-from tests.unit.proof.memory_store import MODIFIED, MemoryStore
+from engine.store import Body, GetRange
+from tests.fake_store import FakeStore
+
+
+class SlowStore(FakeStore):
+    """Reads take a while, and later ranges answer first, so that order has to be made by whoever reads. Counts the
+    bytes that are read at once."""
+
+    in_flight_bytes = most_bytes = 0
+
+    async def get_range(self, request: GetRange) -> Body:
+        body = await super().get_range(request)
+        self.in_flight_bytes += len(body.data)
+        self.most_bytes = max(self.most_bytes, self.in_flight_bytes)
+        for _ in range(3 if (request.first or 0) % 2 == 0 else 1):
+            await anyio.lowlevel.checkpoint()
+        self.in_flight_bytes -= len(body.data)
+        return body
 
 
 class Scene:
     """`s3://bucket/src/` copied to `s3://bucket/dst/`: `copied` puts both sides into the store and the ledger."""
 
     def __init__(self, folder: Path, **rules: Any) -> None:
-        self.store = MemoryStore()
+        self.store = SlowStore()
         self.plan = Plan.of("s3://bucket/src/", "s3://bucket/dst/", name="r", **rules)
         self.route: Route = self.plan.routes[0]
         self._path = folder / "r.ledger"
@@ -31,12 +51,11 @@ class Scene:
     def copied(self, key: str, data: bytes, *, proof: Proof = Proof.DIGEST, target: bytes | None = None, **both: Any):
         """One object on both sides; `target` is what the target holds instead of the same bytes."""
         etag = both.get("etag", "")
-        self.store.put("bucket", f"src/{key}", data, **both)
-        source = self.store.objects[next(reversed(self.store.objects))]
-        self.store.put(
-            "bucket", f"dst/{key}", data if target is None else target, **{**both, "etag": etag or source.etag}
-        )
-        decision = Decision(key, len(data), source.etag, MODIFIED, "STANDARD", "", State.PLANNED)
+        properties = replace(both.pop("properties", Properties()), tags=both.pop("tags", ()))
+        source = self.store.put(f"s3://bucket/src/{key}", data, properties=properties, **both)
+        both["etag"] = etag or source.etag
+        self.store.put(f"s3://bucket/dst/{key}", data if target is None else target, properties=properties, **both)
+        decision = Decision(key, len(data), source.etag, source.modified, "STANDARD", "", State.PLANNED)
         self._copied.append((decision, Outcome(key, State.COPIED, etag or source.etag, "", proof, "etag", "copy")))
 
     async def ledger(self) -> Ledger:

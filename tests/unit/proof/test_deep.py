@@ -12,7 +12,7 @@ from engine.model import Checksum, ObjectHead, Proof
 from engine.plan.lifecycle import State
 from engine.proof.depth import PLACES, Depth, Sampling, parse_depth, place_of
 from engine.proof.judge import Kind
-from engine.store import GetRange, HeadObject
+from engine.store import HeadObject
 from tests.unit.proof.scene import Scene
 
 
@@ -26,9 +26,9 @@ async def test_equal_bytes_reach_the_highest_proof_and_are_not_read_again(tmp_pa
     record = (await scene.records())["k3"]
     assert (record.proof, record.xxh3) == (Proof.BYTES, xxhash.xxh3_128_hexdigest(b"xxx"))
     assert record.compared == "xxh3-128 of the bytes"
-    scene.store.calls.clear()
+    scene.store.requests.clear()
     again = await scene.verify(Depth())
-    assert again.agrees and again.objects_read == 0 and scene.store.calls["get"] == 0
+    assert again.agrees and again.objects_read == 0 and scene.store.counts["GetObject"] == 0
     assert (await scene.verify()).routes[0].by_proof == {Proof.BYTES: 5}  # a listing keeps what reading proved
 
 
@@ -51,7 +51,7 @@ async def test_only_what_is_below_digest_is_read_where_that_is_asked(tmp_path: P
     scene.copied("size", b"abc", proof=Proof.SIZE, etag="opaque")
     report = await scene.verify(parse_depth("below-digest"))
     assert report.routes[0].by_proof == {Proof.DIGEST: 1, Proof.BYTES: 1}
-    assert scene.store.calls["get"] == 2
+    assert scene.store.counts["GetObject"] == 2
 
 
 async def test_a_sample_is_exact_and_the_same_again(tmp_path: Path) -> None:
@@ -71,19 +71,20 @@ async def test_a_stop_keeps_what_was_read_and_the_next_one_goes_on(tmp_path: Pat
         scene.copied(f"k{number}", b"x" * 10)
     seen = []
 
-    def deny(request: GetRange) -> None:
-        seen.append(request)
+    def deny(operation: str, request: object) -> None:
+        if operation == "GetObject":
+            seen.append(request)
         if len(seen) > 6:
             raise AccessDenied("no", operation="GetObject", code="AccessDenied")
 
-    scene.store.on_get = deny
+    scene.store.before = deny
     report = await scene.verify(Depth())
     assert not report.agrees
     assert {item.kind for item in report.differences} == {Kind.UNREAD}
     read = {key for key, record in (await scene.records()).items() if record.proof is Proof.BYTES}
     assert len(read) == report.objects_read < 6
     assert {record.proof for record in (await scene.records()).values()} == {Proof.BYTES, Proof.DIGEST}
-    scene.store.on_get = None
+    scene.store.before = None
     assert (await scene.verify(Depth())).objects_read == 6 - len(read)
 
 
@@ -95,7 +96,12 @@ async def test_a_side_that_changes_under_the_reading_is_told_apart(
 ) -> None:
     scene = Scene(tmp_path)
     scene.copied("k", b"before")
-    scene.store.on_get = lambda request: scene.store.put("bucket", f"{side}/k", b"after!")
+
+    def change(operation: str, request: object) -> None:
+        if operation == "GetObject":
+            scene.store.put(f"s3://bucket/{side}/k", b"after!")
+
+    scene.store.before = change
     report = await scene.verify(Depth())
     assert [item.kind for item in report.differences] == [kind]
     assert (await scene.records())["k"].state is state
@@ -104,7 +110,7 @@ async def test_a_side_that_changes_under_the_reading_is_told_apart(
 async def test_s3_s_own_xxhash_confirms_ours_or_is_damage(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     ours = Checksum("XXHASH128", "FULL_OBJECT", "mQbTKsEy8Go9n+kQ5Y0A3g==")
-    scene.copied("k", b"abc", checksums=(ours,), listed_checksum="XXHASH128:FULL_OBJECT")
+    scene.copied("k", b"abc", checksums=(ours,))
     report = await scene.verify(Depth())
     assert report.differing == 1 and "S3 keeps mQbTKsEy8Go9n+kQ5Y0A3g==" in report.differences[0].message
 

@@ -14,14 +14,15 @@ from engine.model import Checksum, ListedObject, ObjectRef
 from engine.proof.digest import HASHES, ByteBudget, ByteReader
 from engine.s3 import answers, parsing
 from engine.store import Body, GetRange
-from tests.unit.proof.memory_store import MODIFIED, Held, MemoryStore
+from tests.fake_store import Held
+from tests.unit.proof.scene import SlowStore
 
 REF = ObjectRef("b", "k")
 
 
-def stored(size: int) -> tuple[MemoryStore, Held]:
-    store = MemoryStore()
-    store.put("b", "k", random.Random(size).randbytes(size))
+def stored(size: int) -> tuple[SlowStore, Held]:
+    store = SlowStore()
+    store.put("s3://b/k", random.Random(size).randbytes(size))
     return store, store.objects[REF]
 
 
@@ -30,15 +31,15 @@ async def test_ranges_give_the_hash_of_the_whole(size: int) -> None:
     store, held = stored(size)
     reader = ByteReader(store, range_bytes=100, memory_bytes=600)
     read = await reader.read(REF, held.etag, size)
-    assert read.xxh3 == xxhash.xxh3_128_hexdigest(held.data)
-    assert store.calls["get"] == max(1, -(-size // 100))
+    assert read.xxh3 == xxhash.xxh3_128_hexdigest(held.body)
+    assert store.counts["GetObject"] == max(1, -(-size // 100))
     assert reader.budget.held_bytes == 0
 
 
 async def test_many_objects_at_once_stay_within_the_memory_they_were_given() -> None:
-    store = MemoryStore()
+    store = SlowStore()
     for number in range(20):
-        store.put("b", str(number), bytes([number]) * 950)
+        store.put(f"s3://b/{number}", bytes([number]) * 950)
     reader = ByteReader(store, range_bytes=100, memory_bytes=500)
     found: dict[str, str] = {}
 
@@ -49,7 +50,7 @@ async def test_many_objects_at_once_stay_within_the_memory_they_were_given() -> 
     async with anyio.create_task_group() as group:
         for ref in store.objects:
             group.start_soon(one, ref)
-    assert found == {ref.key: xxhash.xxh3_128_hexdigest(held.data) for ref, held in store.objects.items()}
+    assert found == {ref.key: xxhash.xxh3_128_hexdigest(held.body) for ref, held in store.objects.items()}
     assert 100 < store.most_bytes <= 500
     assert reader.bytes_read == 20 * 950
 
@@ -57,11 +58,11 @@ async def test_many_objects_at_once_stay_within_the_memory_they_were_given() -> 
 async def test_an_object_that_changes_while_it_is_read_gives_no_figure() -> None:
     store, held = stored(1000)
 
-    def change(request: GetRange) -> None:
-        if store.calls["get"] == 4:
-            store.put("b", "k", bytes(1000))
+    def change(operation: str, request: GetRange) -> None:
+        if store.counts["GetObject"] == 4:
+            store.put("s3://b/k", bytes(1000))
 
-    store.on_get = change
+    store.before = change
     reader = ByteReader(store, range_bytes=100, memory_bytes=300)
     with pytest.raises(PreconditionFailed):
         await reader.read(REF, held.etag, 1000)
@@ -71,25 +72,25 @@ async def test_an_object_that_changes_while_it_is_read_gives_no_figure() -> None
 async def test_an_error_ends_the_other_ranges_and_gives_their_memory_back() -> None:
     store, held = stored(5000)
 
-    def fail(request: GetRange) -> None:
+    def fail(operation: str, request: GetRange) -> None:
         if request.first == 300:
             raise Unavailable("no", operation="GetObject")
 
-    store.on_get = fail
+    store.before = fail
     reader = ByteReader(store, range_bytes=100, memory_bytes=1000)
     with pytest.raises(Unavailable):
         await reader.read(REF, held.etag, 5000)
     assert reader.budget.held_bytes == 0
-    assert store.calls["get"] < 50
+    assert store.counts["GetObject"] < 50
 
 
 async def test_a_server_that_ignores_the_range_is_found_out() -> None:
-    class WholeStore(MemoryStore):
+    class WholeStore(SlowStore):
         async def get_range(self, request: GetRange) -> Body:
             return await super().get_range(GetRange(request.ref))
 
     store = WholeStore()
-    store.put("b", "k", bytes(250))
+    store.put("s3://b/k", bytes(250))
     with pytest.raises(IntegrityError, match="250 bytes"):
         await ByteReader(store, range_bytes=100).read(REF, store.objects[REF].etag, 250)
 
@@ -97,12 +98,12 @@ async def test_a_server_that_ignores_the_range_is_found_out() -> None:
 @pytest.mark.parametrize(("algorithm", "function"), [("XXHASH128", xxhash.xxh3_128), ("XXHASH3", xxhash.xxh3_64)])
 async def test_s3_s_own_xxhash_is_asked_for_only_where_the_listing_names_it(algorithm: str, function: object) -> None:
     store, held = stored(1000)
-    ours = base64.b64encode(function(held.data).digest()).decode()  # type: ignore[operator]
+    ours = base64.b64encode(function(held.body).digest()).decode()  # type: ignore[operator]
     held.checksums = (Checksum(algorithm, "FULL_OBJECT", ours),)
     reader = ByteReader(store, range_bytes=300)
-    plain = ListedObject("k", 1000, held.etag, MODIFIED, "STANDARD", "CRC64NVME:FULL_OBJECT")
+    plain = ListedObject("k", 1000, held.etag, held.modified, "STANDARD", "CRC64NVME:FULL_OBJECT")
     assert await reader.checksum_of_s3(REF, plain) == ("", "")
-    assert store.calls["head"] == 0
+    assert store.counts["HeadObject"] == 0
     listed = plain._replace(checksum=f"{algorithm}:FULL_OBJECT")
     assert await reader.checksum_of_s3(REF, listed) == (algorithm, ours)
     assert (await reader.read(REF, held.etag, 1000, algorithm)).of_s3 == ours

@@ -69,9 +69,9 @@ async def test_a_verification_gives_both_sides_figures_and_they_are_equal_where_
     route = (await scene.verify()).routes[0]
     assert route.source_tree == route.target_tree
     assert route.source_tree.line.endswith("objects=6 bytes=15 by=key+size+md5:5")
-    scene.store.put("bucket", "dst/extra", b"not of this route")
+    scene.store.put("s3://bucket/dst/extra", b"not of this route")
     assert (await scene.verify()).routes[0].target_tree == route.target_tree
-    scene.store.put("bucket", "dst/k1", b"y")
+    scene.store.put("s3://bucket/dst/k1", b"y")
     changed = (await scene.verify()).routes[0]
     assert changed.source_tree == route.source_tree and changed.target_tree.figure != route.target_tree.figure
 
@@ -81,19 +81,19 @@ async def test_a_local_folder_has_the_line_of_the_same_tree_in_s3(tmp_path: Path
     scene = Scene(tmp_path)
     folder = tmp_path / "tree"
     for key, data in {"a": b"1", "deep/er/b \u00e9": b"22", "empty": b""}.items():
-        scene.store.put("bucket", f"p/{key}", data)
+        scene.store.put(f"s3://bucket/p/{key}", data)
         (folder / key).parent.mkdir(parents=True, exist_ok=True)
         (folder / key).write_bytes(data)
     (folder / "link").symlink_to(folder / "a")
     in_s3 = await of_location(scene.store, Location("bucket", "p/"), basis, ignore)
     assert await fingerprint(folder, basis) == in_s3.line
-    assert scene.store.calls["head"] == (1 if basis is Basis.ETAG else 0)
-    assert scene.store.calls["get"] == (3 if basis is Basis.BYTES else 0)
+    assert scene.store.counts["HeadObject"] == (1 if basis is Basis.ETAG else 0)
+    assert scene.store.counts["GetObject"] == (3 if basis is Basis.BYTES else 0)
 
 
 async def test_etags_under_kms_are_no_digests_and_the_line_says_so(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
-    scene.store.put("bucket", "p/a", b"1", properties=Properties(encryption=Encryption("aws:kms")))
+    scene.store.put("s3://bucket/p/a", b"1", properties=Properties(encryption=Encryption("aws:kms")))
     tree = await of_location(scene.store, Location("bucket", "p/"), Basis.ETAG, ignore)
     assert tree.line.endswith("objects=1 bytes=1 by=key+size")
 

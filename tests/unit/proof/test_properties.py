@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,11 @@ async def test_properties_that_arrived_agree_and_cost_a_head_a_side(tmp_path: Pa
     scene.copied("k", b"abc", properties=FULL, tags=TAGS)
     scene.copied("plain", b"abc")
     assert (await scene.verify()).properties_compared == 0
-    scene.store.calls.clear()
+    scene.store.requests.clear()
     report = await scene.verify(properties=True)
     assert report.agrees and report.properties_compared == 2
-    assert scene.store.calls == {"list": 2, "head": 4, "tags": 2}  # no tags are asked for where there are none
+    # No tags are asked for where there are none.
+    assert scene.store.counts == {"ListObjectsV2": 2, "HeadObject": 4, "GetObjectTagging": 2}
     assert {record.properties for record in (await scene.records()).values()} == {AGREE}
 
 
@@ -42,8 +44,7 @@ async def test_what_the_target_did_not_take_is_named_and_kept(tmp_path: Path) ->
     scene = Scene(tmp_path)
     scene.copied("k", b"abc", properties=FULL, tags=TAGS)
     target = scene.store.objects[ObjectRef("bucket", "dst/k")]
-    target.properties = Properties(content_type="binary/octet-stream", metadata=(("card", "25"),))
-    target.tags = ()
+    target.properties = Properties(content_type="binary/octet-stream", metadata=(("card", "25"),), tags=())
     report = await scene.verify(properties=True)
     assert [(item.key, item.kind) for item in report.differences] == [("k", Kind.PROPERTIES)]
     record = (await scene.records())["k"]
@@ -56,7 +57,7 @@ async def test_what_the_target_did_not_take_is_named_and_kept(tmp_path: Path) ->
     ):
         assert said in record.properties
     assert "card" not in record.properties
-    target.properties, target.tags = FULL, TAGS
+    target.properties = replace(FULL, tags=TAGS)
     assert (await scene.verify(properties=True)).agrees
     assert (await scene.records())["k"].properties == AGREE
 

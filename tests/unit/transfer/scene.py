@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from engine.errors import Conflict, StoreError
 from engine.events import Event
 from engine.ledger import Binding, Ledger, RouteBinding
-from engine.model import ABSENT, ListedObject, Location, Overwrite
+from engine.model import ABSENT, Checksum, Encryption, ListedObject, Location, Overwrite
 from engine.plan.record import ObjectRecord, UploadRecord
 from engine.plan.route import Route
 from engine.transfer.copying import Copier
@@ -19,9 +22,10 @@ from engine.transfer.pipeline import QUEUE_BOUND, Gauges, Run
 from engine.transfer.task import CopyTask
 from engine.transfer.uploading import Uploader
 from engine.transfer.work import WorkQueue
-from tests.unit.transfer.fake_store import MODIFIED, FakeStore, Held
+from tests.fake_store import FakeStore, Held
 
-NOW_MS = 1_767_323_000_000  # before MODIFIED
+KMS = Encryption("aws:kms", "key-1")
+NOW_MS = 1_767_323_000_000  # 45 s before START_S, when whatever the store holds was modified
 ROUTE = Route("r", Location("bkt", "old/"), Location("bkt", "new/"))
 
 
@@ -81,15 +85,25 @@ class Bench:
         return CopyTask(route, key, listed(self.store, route, key), condition, **more)
 
 
+def conflict(operation: str) -> StoreError:
+    return Conflict("another write was under way", operation=operation, code="ConditionalRequestConflict")
+
+
+def crc64(text: str) -> Checksum:
+    return Checksum("CRC64NVME", "FULL_OBJECT", base64.b64encode(hashlib.sha1(text.encode()).digest()[:8]).decode())
+
+
 def listed(store: FakeStore, route: Route, key: str) -> ListedObject:
-    held = store.get(route.source.bucket, route.source.key + key)
+    held = store.get(f"{route.source}{key}")
     assert held is not None
     checksum = f"{held.checksums[0].algorithm}:{held.checksums[0].type}" if held.checksums else ""
-    return ListedObject(route.source.key + key, held.size, held.etag, MODIFIED, held.properties.storage_class, checksum)
+    return ListedObject(
+        route.source.key + key, held.size, held.etag, held.modified, held.properties.storage_class, checksum
+    )
 
 
 def target(store: FakeStore, key: str = "k") -> Held | None:
-    return store.get("bkt", f"new/{key}")
+    return store.get(f"s3://bkt/new/{key}")
 
 
 async def open_ledger(path: Path, *routes: Route) -> Ledger:

@@ -19,8 +19,8 @@ from engine.errors import (
 from engine.events import Notice
 from engine.model import ABSENT, Encryption, Overwrite, Proof, Properties
 from engine.plan.lifecycle import State
-from tests.unit.transfer.fake_store import KMS, FakeStore, conflict, crc64, md5
-from tests.unit.transfer.scene import Bench, target, with_policy
+from tests.fake_store import FakeStore, md5
+from tests.unit.transfer.scene import KMS, Bench, conflict, crc64, target, with_policy
 
 LOST = Ambiguous("the connection broke", operation="CopyObject", code="ConnectionLost")
 NO_ETAG = Ambiguous("200 without an ETag", operation="CopyObject", code="NoETag")
@@ -28,7 +28,7 @@ NO_ETAG = Ambiguous("200 without an ETag", operation="CopyObject", code="NoETag"
 
 def bench(**source: object) -> Bench:
     store = FakeStore()
-    store.put("bkt", "old/k", **source)  # type: ignore[arg-type]
+    store.put("s3://bkt/old/k", **source)  # type: ignore[arg-type]
     return Bench(store)
 
 
@@ -41,7 +41,7 @@ async def test_a_plain_object_costs_one_request_and_is_proven_by_its_etag() -> N
         "etag",
         1,
     )
-    [(operation, request)] = scene.store.calls
+    [(operation, request)] = scene.store.requests
     assert operation == "CopyObject"
     assert (request.source_etag, request.target_condition) == (scene.task().source.etag, ABSENT)
 
@@ -52,7 +52,7 @@ async def test_a_plain_object_costs_one_request_and_is_proven_by_its_etag() -> N
 async def test_412_because_the_source_changed_is_drift_with_both_etags() -> None:
     scene = bench()
     task = scene.task()
-    scene.store.put("bkt", "old/k", etag=md5("new"))
+    scene.store.put("s3://bkt/old/k", etag=md5("new"))
     outcome = await scene.copier.copy(task)
     assert (outcome.state, outcome.code) == (State.DRIFTED, "SourceChanged")
     assert task.source.etag in outcome.message
@@ -63,13 +63,13 @@ async def test_412_because_the_source_changed_is_drift_with_both_etags() -> None
 async def test_412_because_the_source_is_gone_is_drift_too() -> None:
     scene = bench()
     task = scene.task()
-    del scene.store.objects["bkt"]["old/k"]
+    del scene.store.objects["bkt", "old/k"]
     assert (await scene.copier.copy(task)).code == "SourceGone"
 
 
 async def test_412_because_someone_elses_target_appeared_is_a_conflict_and_it_stays() -> None:
     scene = bench()
-    foreign = scene.store.put("bkt", "new/k", 99, etag=md5("foreign"))
+    foreign = scene.store.put("s3://bkt/new/k", 99, etag=md5("foreign"))
     outcome = await scene.copier.copy(scene.task())
     assert (outcome.state, outcome.code) == (State.CONFLICT, "TargetAppeared")
     assert target(scene.store) is foreign
@@ -99,7 +99,7 @@ async def test_412_after_a_lost_answer_may_be_our_own_copy_that_landed_late_unde
     scene = bench()
 
     def land_late() -> None:
-        scene.store.put("bkt", "new/k", etag=md5("other"), properties=Properties(encryption=encryption))
+        scene.store.put("s3://bkt/new/k", etag=md5("other"), properties=Properties(encryption=encryption))
 
     scene.store.plan("CopyObject", ("before", LOST), ("before", land_late))
     outcome = await scene.copier.copy(scene.task())
@@ -147,7 +147,7 @@ async def test_an_outcome_that_stays_unknown_fails_after_five_looks() -> None:
 
 async def test_a_replacement_whose_answer_was_lost_keeps_its_condition() -> None:
     scene = bench()
-    ours = scene.store.put("bkt", "new/k", etag=md5("before"))
+    ours = scene.store.put("s3://bkt/new/k", etag=md5("before"))
     scene.store.plan("CopyObject", ("before", LOST))
     outcome = await scene.copier.copy(scene.task(condition=ours.etag))
     assert outcome.state is State.COPIED
@@ -158,7 +158,7 @@ async def test_what_cannot_be_told_apart_from_ours_is_copied_again_over_exactly_
     scene = bench()
 
     def encrypted_and_lost() -> None:
-        scene.store.put("bkt", "new/k", etag=md5("under a key"), properties=Properties(encryption=KMS))
+        scene.store.put("s3://bkt/new/k", etag=md5("under a key"), properties=Properties(encryption=KMS))
         raise LOST
 
     scene.store.plan("CopyObject", ("before", encrypted_and_lost))
@@ -171,7 +171,7 @@ async def test_what_is_certainly_someone_elses_is_a_conflict_also_at_the_same_si
     scene = bench()
 
     def overtaken() -> None:
-        scene.store.put("bkt", "new/k", etag=md5("foreign"))
+        scene.store.put("s3://bkt/new/k", etag=md5("foreign"))
         raise LOST
 
     scene.store.plan("CopyObject", ("before", overtaken))
@@ -200,7 +200,7 @@ async def test_a_target_that_vanished_before_its_replacement_is_made_anew() -> N
 
 async def test_501_to_a_condition_goes_on_without_and_says_so_once() -> None:
     scene = bench()
-    scene.store.put("bkt", "old/l")
+    scene.store.put("s3://bkt/old/l")
     refusal = Unsupported("no conditions here", operation="CopyObject", code="NotImplemented")
     scene.store.plan("CopyObject", ("before", refusal))
     assert (await scene.copier.copy(scene.task())).state is State.COPIED
@@ -243,7 +243,7 @@ async def test_a_source_that_grew_over_the_limit_has_drifted() -> None:
     scene = bench()
     task = scene.task()
     scene.store.honours_source = False
-    scene.store.put("bkt", "old/k", 6 << 30, etag=md5("large"))
+    scene.store.put("s3://bkt/old/k", 6 << 30, etag=md5("large"))
     assert (await scene.copier.copy(task)).state is State.DRIFTED
 
 
@@ -261,8 +261,8 @@ async def test_a_copy_that_S3_says_is_different_fails_and_remembers_what_it_wrot
     scene = bench()
 
     def corrupt() -> None:
-        held = scene.store.objects["bkt"]["old/k"]
-        scene.store.objects["bkt"]["old/k"] = replace(held, etag=md5("rot"))
+        held = scene.store.objects["bkt", "old/k"]
+        scene.store.objects["bkt", "old/k"] = replace(held, etag=md5("rot"))
 
     task = scene.task()
     scene.store.honours_source = False
@@ -270,17 +270,17 @@ async def test_a_copy_that_S3_says_is_different_fails_and_remembers_what_it_wrot
 
     async def heal(operation: str, request: object) -> None:
         if operation == "HeadObject":
-            held = scene.store.objects["bkt"]["old/k"]
-            scene.store.objects["bkt"]["old/k"] = replace(held, etag=task.source.etag)
+            held = scene.store.objects["bkt", "old/k"]
+            scene.store.objects["bkt", "old/k"] = replace(held, etag=task.source.etag)
 
-    scene.store.gate = heal
+    scene.store.before = heal
     outcome = await scene.copier.copy(task)
     assert (outcome.state, outcome.code, outcome.target_etag) == (State.FAILED, "DigestMismatch", md5("rot"))
 
 
 async def test_a_multipart_source_with_a_checksum_is_proven_by_it_in_one_copy() -> None:
     store = FakeStore()
-    store.put_parts("bkt", "old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
+    store.put_parts("s3://bkt/old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
     scene = Bench(store)
     outcome = await scene.copier.copy(scene.task())
     assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "CRC64NVME full object")
@@ -292,8 +292,8 @@ async def test_a_multipart_source_with_a_checksum_is_proven_by_it_in_one_copy() 
 
 async def test_a_look_that_finds_equal_checksums_finds_the_object_in_place() -> None:
     store = FakeStore()
-    store.put_parts("bkt", "old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
-    there = store.put("bkt", "new/k", 9 << 20, checksums=(crc64("k"),))
+    store.put_parts("s3://bkt/old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
+    there = store.put("s3://bkt/new/k", 9 << 20, checksums=(crc64("k"),))
     scene = Bench(store)
     outcome = await scene.copier.copy(scene.task(condition=there.etag, inspect=True))
     assert (outcome.state, outcome.method, outcome.proof) == (State.COPIED, "found", Proof.DIGEST)
@@ -303,8 +303,8 @@ async def test_a_look_that_finds_equal_checksums_finds_the_object_in_place() -> 
 @pytest.mark.parametrize("policy", list(Overwrite))
 async def test_a_look_that_finds_other_bytes_obeys_the_policy(policy: Overwrite) -> None:
     store = FakeStore()
-    store.put_parts("bkt", "old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
-    there = store.put("bkt", "new/k", 9 << 20, checksums=(crc64("other"),))
+    store.put_parts("s3://bkt/old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
+    there = store.put("s3://bkt/new/k", 9 << 20, checksums=(crc64("other"),))
     scene = Bench(store)
     outcome = await scene.copier.copy(scene.task(condition=there.etag, inspect=True, route=with_policy(policy)))
     if policy is Overwrite.NEVER:
@@ -323,21 +323,21 @@ async def test_a_look_at_a_target_that_vanished_copies() -> None:
 
 async def test_a_look_at_a_source_that_changed_is_drift() -> None:
     scene = bench()
-    there = scene.store.put("bkt", "new/k")
+    there = scene.store.put("s3://bkt/new/k")
     task = scene.task(condition=there.etag, inspect=True)
-    scene.store.put("bkt", "old/k", etag=md5("new"))
+    scene.store.put("s3://bkt/old/k", etag=md5("new"))
     assert (await scene.copier.copy(task)).state is State.DRIFTED
 
 
 async def test_what_appeared_while_our_copy_was_under_way_is_claimed_only_if_it_may_be_ours() -> None:
     scene = bench()
-    foreign = scene.store.put("bkt", "new/k", etag=md5("foreign"))
+    foreign = scene.store.put("s3://bkt/new/k", etag=md5("foreign"))
     outcome = await scene.copier.copy(scene.task(condition=foreign.etag, claim=True))
     assert outcome.state is State.CONFLICT
     assert target(scene.store) is foreign
 
     scene = bench()
-    ours = scene.store.put("bkt", "new/k", etag=md5("under a key"), properties=Properties(encryption=KMS))
+    ours = scene.store.put("s3://bkt/new/k", etag=md5("under a key"), properties=Properties(encryption=KMS))
     outcome = await scene.copier.copy(scene.task(condition=ours.etag, claim=True))
     assert outcome.state is State.COPIED
     assert scene.store.made("CopyObject")[0].target_condition == ours.etag

@@ -10,7 +10,7 @@ from engine.errors import AccessDenied, BadCredentials, ListingBroken, Unsupport
 from engine.model import Location, Page
 from engine.store import ListPage
 from engine.transfer.honours import NAME, Honours, as_listed, refuse_losing, try_out
-from tests.unit.transfer.fake_store import FakeStore
+from tests.fake_store import FakeStore
 
 WHERE = Location("bkt", "new/")
 
@@ -21,7 +21,7 @@ async def test_a_server_that_does_what_S3_does_loses_nothing() -> None:
     honours = await try_out(store, WHERE)
     assert honours == Honours.aws()
     assert honours.sentences() == []
-    assert store.objects["bkt"] == {}
+    assert store.objects == {}
     assert all(request.ref.key.startswith(f"new/{NAME}") for request in store.made("PutObject"))
 
 
@@ -41,7 +41,7 @@ async def test_a_condition_that_is_ignored_is_found_out(ignored: str, field: str
     honours = await try_out(store, WHERE)
     assert getattr(honours, field) is False
     assert any(word in sentence for sentence in honours.sentences())
-    assert store.objects["bkt"] == {}
+    assert store.objects == {}
 
 
 async def test_501_to_a_condition_is_told_from_ignoring_it() -> None:
@@ -104,9 +104,9 @@ async def test_a_server_that_loses_special_keys_from_the_second_page_on_is_liste
     honours = await try_out(store, WHERE)
     assert (honours.listing_continues, honours.listing_plain) == (False, True)
     assert any("special keys" in sentence for sentence in honours.sentences())
-    assert store.objects["bkt"] == {}
+    assert store.objects == {}
     for key in ("new/a", "new/é", "new/z"):
-        store.put("bkt", key)
+        store.put(f"s3://bkt/{key}")
     rest = await as_listed(store, honours).list_page(ListPage("bkt", "new/", "new/a"))
     assert [item.key for item in rest.objects] == ["new/z", "new/é"]
     assert as_listed(store, Honours.aws()) is store and as_listed(store, None) is store

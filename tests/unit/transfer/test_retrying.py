@@ -22,7 +22,7 @@ from engine.errors import (
 from engine.model import ObjectRef
 from engine.store import CopyObject, DeleteObject, HeadObject
 from engine.transfer.retrying import HARMLESS_TWICE, RENEWALS, RetryingStore, RetryPolicy, next_delay_s
-from tests.unit.transfer.fake_store import FakeStore
+from tests.fake_store import FakeStore
 
 POLICY = RetryPolicy()
 COPY = CopyObject(ObjectRef("bkt", "a"), ObjectRef("bkt", "b"))
@@ -45,7 +45,7 @@ class Time:
 
 
 def retrying(store: FakeStore, time: Time, **more: Any) -> RetryingStore:
-    store.put("bkt", "a")
+    store.put("s3://bkt/a")
     return RetryingStore(
         store, more.pop("policy", POLICY), sleep=time.sleep, clock=time.clock, jitter=random.Random(1), **more
     )
@@ -86,7 +86,7 @@ async def test_a_delete_that_carries_no_etag_is_never_sent_again_by_this_layer(e
     store.plan("DeleteObject", *failing(error, 1))
     with pytest.raises(type(error)):
         await retrying(store, time).delete_object(DeleteObject(ObjectRef("bkt", "a")))
-    assert (time.slept, "a" in store.objects["bkt"]) == ([], True)
+    assert (time.slept, ("bkt", "a") in store.objects) == ([], True)
 
 
 async def test_a_read_with_an_unknown_outcome_is_sent_again() -> None:

@@ -16,7 +16,7 @@ from engine.plan.record import Outcome
 from engine.plan.route import Route
 from engine.store import ListPage
 from engine.transfer.pipeline import Run
-from tests.unit.transfer.fake_store import FakeStore, md5
+from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.scene import ROUTE, assemble, open_ledger, run_once, target, with_policy
 
 
@@ -24,7 +24,7 @@ def store_of(count: int = 25, page_keys: int = 10) -> FakeStore:
     store = FakeStore()
     store.page_keys = page_keys
     for number in range(count):
-        store.put("bkt", f"old/{number:04d}")
+        store.put(f"s3://bkt/old/{number:04d}")
     return store
 
 
@@ -54,7 +54,7 @@ async def test_every_object_is_copied_once_and_a_second_run_copies_nothing(tmp_p
 async def test_targets_that_are_there_already_are_found_and_not_copied(tmp_path: Path) -> None:
     store = store_of(5)
     for number in range(3):
-        store.put("bkt", f"new/{number:04d}", etag=md5(f"bkt/old/{number:04d}"))
+        store.put(f"s3://bkt/new/{number:04d}", etag=md5(f"bkt/old/{number:04d}"))
     run, rows = await run_once(store, tmp_path / "l")
     assert (run.counters.copied, run.counters.found) == (2, 3)
     assert [rows[f"{number:04d}"].found for number in range(5)] == [True] * 3 + [False] * 2
@@ -69,14 +69,14 @@ async def test_an_empty_route_closes_its_snapshot(tmp_path: Path) -> None:
 
 async def test_two_routes_run_side_by_side(tmp_path: Path) -> None:
     store = store_of(12)
-    store.put("bkt", "models/one.tar.gz", 77)
+    store.put("s3://bkt/models/one.tar.gz", 77)
     one = Route("one", Location("bkt", "models/one.tar.gz"), Location("bkt", "kept/v1.tgz"))
     async with await open_ledger(tmp_path / "l", ROUTE, one) as ledger:
         run = assemble(store, ledger, ROUTE, one)
         await run.go(fresh=True)
         assert all(item.closed_ms for item in await ledger.snapshots())
     assert run.counters.copied == 13
-    assert store.get("bkt", "kept/v1.tgz").size == 77  # type: ignore[union-attr]
+    assert store.get("s3://bkt/kept/v1.tgz").size == 77  # type: ignore[union-attr]
 
 
 # --- drift, conflict, damage --------------------------------------------------------------------------------
@@ -86,8 +86,8 @@ async def test_a_source_that_changed_after_its_copy_replaces_what_we_wrote_and_n
     store = store_of(2)
     await run_once(store, tmp_path / "l")
     for number in range(2):
-        store.put("bkt", f"old/{number:04d}", etag=md5(f"new {number}"))
-    foreign = store.put("bkt", "new/0001", etag=md5("foreign"))
+        store.put(f"s3://bkt/old/{number:04d}", etag=md5(f"new {number}"))
+    foreign = store.put("s3://bkt/new/0001", etag=md5("foreign"))
     _, rows = await run_once(store, tmp_path / "l")
     assert (rows["0000"].state, rows["0001"].state) == (State.COPIED, State.CONFLICT)
     assert target(store, "0000").etag == md5("new 0")  # type: ignore[union-attr]
@@ -98,7 +98,7 @@ async def test_a_replacement_that_failed_still_knows_which_target_is_ours(tmp_pa
     store = store_of(1)
     await run_once(store, tmp_path / "l")
     ours = target(store, "0000")
-    store.put("bkt", "old/0000", etag=md5("new"))
+    store.put("s3://bkt/old/0000", etag=md5("new"))
     store.plan("CopyObject", ("before", AccessDenied("not today", operation="CopyObject", code="AccessDenied")))
     _, rows = await run_once(store, tmp_path / "l")
     assert rows["0000"].state is State.FAILED
@@ -110,7 +110,7 @@ async def test_a_replacement_that_failed_still_knows_which_target_is_ours(tmp_pa
 
 async def test_a_source_that_changes_between_listing_and_copy_drifts_and_is_planned_again(tmp_path: Path) -> None:
     store = store_of(1)
-    store.plan("CopyObject", ("before", lambda: store.put("bkt", "old/0000", etag=md5("new"))))
+    store.plan("CopyObject", ("before", lambda: store.put("s3://bkt/old/0000", etag=md5("new"))))
     run, rows = await run_once(store, tmp_path / "l")
     assert (rows["0000"].state, run.counters.aside) == (State.DRIFTED, 1)
     assert md5("bkt/old/0000") in rows["0000"].message
@@ -122,11 +122,11 @@ async def test_a_source_that_changes_between_listing_and_copy_drifts_and_is_plan
 async def test_a_copy_whose_target_vanished_or_was_found_damaged_is_made_again(tmp_path: Path) -> None:
     store = store_of(2)
     await run_once(store, tmp_path / "l")
-    del store.objects["bkt"]["new/0000"]
+    del store.objects["bkt", "new/0000"]
     async with await open_ledger(tmp_path / "l", ROUTE) as ledger:
         damaged = Outcome("0001", State.DAMAGED, code="Missing", message="gone")
         await ledger.conclude("r", [damaged])
-    del store.objects["bkt"]["new/0001"]
+    del store.objects["bkt", "new/0001"]
     run, rows = await run_once(store, tmp_path / "l")
     assert run.counters.copied == 2
     assert states(rows) == {State.COPIED}
@@ -135,8 +135,8 @@ async def test_a_copy_whose_target_vanished_or_was_found_damaged_is_made_again(t
 @pytest.mark.parametrize("policy", list(Overwrite))
 async def test_foreign_targets_are_treated_as_the_policy_says(tmp_path: Path, policy: Overwrite) -> None:
     store = store_of(3)
-    store.put("bkt", "new/0000", 99)
-    store.put("bkt", "new/0001", etag=md5("bkt/old/0001"))  # equal
+    store.put("s3://bkt/new/0000", 99)
+    store.put("s3://bkt/new/0001", etag=md5("bkt/old/0001"))  # equal
     run, rows = await run_once(store, tmp_path / "l", route=with_policy(policy))
     if policy is Overwrite.NEVER:
         assert rows["0000"].state is State.CONFLICT
@@ -153,7 +153,7 @@ async def test_foreign_targets_are_treated_as_the_policy_says(tmp_path: Path, po
 async def test_on_a_server_that_pins_no_source_drift_is_found_by_listing_again(tmp_path: Path) -> None:
     store = store_of(3)
     store.honours_source = False
-    store.plan("CopyObject", ("before", lambda: store.put("bkt", "old/0001", etag=md5("new"))), ("ok", None))
+    store.plan("CopyObject", ("before", lambda: store.put("s3://bkt/old/0001", etag=md5("new"))), ("ok", None))
     run, rows = await run_once(store, tmp_path / "l", relist=True, workers=1)
     assert rows["0001"].state is State.DRIFTED
     assert md5("new") in rows["0001"].message
@@ -177,7 +177,7 @@ async def test_a_killed_run_is_taken_up_by_looking_at_the_targets(tmp_path: Path
         run._recorder._conclude = conclude  # type: ignore[assignment]
 
     await run_once(store, tmp_path / "l", before=forgetful)
-    del store.objects["bkt"]["new/0003"]
+    del store.objects["bkt", "new/0003"]
     run, rows = await run_once(store, tmp_path / "l")
     assert states(rows) == {State.COPIED}
     assert (run.counters.found, run.counters.copied) == (19, 1)
@@ -186,7 +186,7 @@ async def test_a_killed_run_is_taken_up_by_looking_at_the_targets(tmp_path: Path
 
 async def test_an_upload_in_the_middle_is_taken_up_by_the_next_run(tmp_path: Path) -> None:
     store = FakeStore()
-    store.put_parts("bkt", "old/large", [8 * MIB] * 5)
+    store.put_parts("s3://bkt/old/large", [8 * MIB] * 5)
     store.plan(
         "UploadPartCopy", ("ok", None), ("ok", None), ("before", BadCredentials("expired", operation="UploadPartCopy"))
     )
@@ -194,7 +194,7 @@ async def test_an_upload_in_the_middle_is_taken_up_by_the_next_run(tmp_path: Pat
         await run_once(store, tmp_path / "l", workers=1)
     assert isinstance(first_error(caught.value), BadCredentials)
     assert len(store.uploads) == 1
-    store.calls.clear()
+    store.requests.clear()
     _, rows = await run_once(store, tmp_path / "l")
     assert rows["large"].state is State.COPIED
     assert len(store.made("UploadPartCopy")) == 3
@@ -203,11 +203,11 @@ async def test_an_upload_in_the_middle_is_taken_up_by_the_next_run(tmp_path: Pat
 
 async def test_an_upload_of_an_object_that_is_not_wanted_any_more_is_aborted(tmp_path: Path) -> None:
     store = FakeStore()
-    store.put_parts("bkt", "old/large", [8 * MIB] * 3)
+    store.put_parts("s3://bkt/old/large", [8 * MIB] * 3)
     store.plan("UploadPartCopy", ("before", BadCredentials("expired", operation="UploadPartCopy")))
     with pytest.raises(BaseExceptionGroup):
         await run_once(store, tmp_path / "l")
-    del store.objects["bkt"]["old/large"]
+    del store.objects["bkt", "old/large"]
     _, rows = await run_once(store, tmp_path / "l")
     assert store.uploads == {}
     assert rows["large"].state is State.DRIFTED
@@ -228,13 +228,13 @@ async def test_a_gentle_stop_finishes_what_is_in_flight_commits_it_and_begins_no
     async def keep(run: Run) -> None:
         running.append(run)
 
-    store.gate = stop_at_the_fifth
+    store.before = stop_at_the_fifth
     run, rows = await run_once(store, tmp_path / "l", before=keep, workers=3)
     copies = len(store.made("CopyObject"))
     assert run.stopped
     assert 5 <= copies <= 8
     assert sum(row.state is State.COPIED for row in rows.values()) == copies == run.counters.copied
-    store.gate = None
+    store.before = None
     _, rows = await run_once(store, tmp_path / "l")
     assert states(rows) == {State.COPIED}
     assert len(store.made("CopyObject")) == 40
@@ -252,7 +252,7 @@ async def test_a_stop_does_not_wait_for_a_listing_that_hangs(tmp_path: Path) -> 
     async def keep(run: Run) -> None:
         running.append(run)
 
-    store.gate = hang
+    store.before = hang
     with anyio.fail_after(10):
         run, _ = await run_once(store, tmp_path / "l", before=keep)
     assert run.stopped
@@ -280,11 +280,11 @@ async def test_cancellation_leaves_at_once_and_what_is_known_is_committed(tmp_pa
                     group.cancel_scope.cancel()
                     await anyio.sleep_forever()
 
-            store.gate = cancel_at_the_tenth
+            store.before = cancel_at_the_tenth
             group.start_soon(lambda: run.go(fresh=True))
         rows = {record.key: record async for batch in ledger.records() for record in batch}
     assert sum(row.state is State.COPIED for row in rows.values()) == run.counters.copied == 10
-    store.gate = None
+    store.before = None
     _, rows = await run_once(store, tmp_path / "l")
     assert states(rows) == {State.COPIED}
 
@@ -302,7 +302,7 @@ async def test_a_ledger_that_cannot_be_written_stops_the_run_and_says_why(tmp_pa
         if operation == "CopyObject" and len(store.made("CopyObject")) > 20:
             await anyio.sleep_forever()  # so that only the recorder's error can end it
 
-    store.gate = slow
+    store.before = slow
     with anyio.fail_after(10), pytest.raises(BaseExceptionGroup) as caught:
         await run_once(store, tmp_path / "l", before=full_disk)
     assert isinstance(first_error(caught.value), LedgerError)
@@ -315,13 +315,13 @@ async def test_an_error_of_the_listing_is_never_its_end(tmp_path: Path) -> None:
         if operation == "ListObjectsV2" and getattr(request, "token", None) == "old/0019":
             raise Ambiguous("cut short", operation="ListObjectsV2")
 
-    store.gate = break_off
+    store.before = break_off
     with pytest.raises(BaseExceptionGroup) as caught:
         await run_once(store, tmp_path / "l")
     assert isinstance(first_error(caught.value), EngineError)
     async with await open_ledger(tmp_path / "l", ROUTE) as ledger:
         assert [item.closed_ms for item in await ledger.snapshots()] == [0]
-    store.gate = None
+    store.before = None
     _, rows = await run_once(store, tmp_path / "l")
     assert len(rows) == 40
 
@@ -333,8 +333,8 @@ async def test_a_listing_whose_keys_do_not_rise_stops_the_run(tmp_path: Path) ->
             return page._replace(objects=page.objects[::-1])
 
     store = Unordered()
-    store.put("bkt", "old/a")
-    store.put("bkt", "old/b")
+    store.put("s3://bkt/old/a")
+    store.put("s3://bkt/old/b")
     with pytest.raises(BaseExceptionGroup) as caught:
         await run_once(store, tmp_path / "l")
     assert isinstance(first_error(caught.value), ListingBroken)
@@ -345,7 +345,7 @@ async def test_a_listing_whose_keys_do_not_rise_stops_the_run(tmp_path: Path) ->
 
 async def test_objects_set_aside_are_told_one_by_one_and_counted(tmp_path: Path) -> None:
     store = store_of(3)
-    store.put("bkt", "new/0001", 99)
+    store.put("s3://bkt/new/0001", 99)
     events: list[Event] = []
     run, _ = await run_once(store, tmp_path / "l", listener=events.append)
     [aside] = [event for event in events if isinstance(event, ObjectAside)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -21,8 +23,8 @@ from engine.plan.record import UploadRecord
 from engine.store import CopyPart, CreateUpload
 from engine.transfer.task import Method, method_for
 from engine.transfer.uploading import Interrupted
-from tests.unit.transfer.fake_store import KMS, FakeStore, conflict, md5
-from tests.unit.transfer.scene import NOW_MS, Bench, target
+from tests.fake_store import FakeStore, md5
+from tests.unit.transfer.scene import KMS, NOW_MS, Bench, conflict, target
 
 PARTS = [8 * MIB, 8 * MIB, 8 * MIB, 3 * MIB]
 COMPLETE = "CompleteMultipartUpload"
@@ -32,7 +34,7 @@ GONE = NotFound("no such upload", operation=COMPLETE, code="NoSuchUpload")
 
 def bench(**more: object) -> Bench:
     store = FakeStore()
-    store.put_parts("bkt", "old/k", PARTS, **more)  # type: ignore[arg-type]
+    store.put_parts("s3://bkt/old/k", PARTS, **more)  # type: ignore[arg-type]
     return Bench(store)
 
 
@@ -58,7 +60,7 @@ async def test_a_multipart_source_is_laid_out_as_it_was_and_its_etag_comes_out_e
     held = target(scene.store)
     assert held is not None
     assert (held.etag, held.size) == (source.etag, source.size)
-    assert held.properties == scene.store.get("bkt", "old/k").properties  # type: ignore[union-attr]
+    assert held.properties == scene.store.get("s3://bkt/old/k").properties  # type: ignore[union-attr]
     assert [name for name, _ in scene.journal.log if name != "parts"] == ["intend", "id", "finish"]
     assert sorted(number for name, value in scene.journal.log if name == "parts" for number in value) == [1, 2, 3, 4]
     assert scene.journal.ends == ["completed"]
@@ -75,7 +77,7 @@ async def test_intent_is_committed_before_create_and_the_id_before_the_first_par
         if operation == "UploadPartCopy":
             assert known[:2] == ["intend", "id"]
 
-    scene.store.gate = check
+    scene.store.before = check
     assert (await scene.copier.copy(scene.task())).state is State.COPIED
 
 
@@ -118,7 +120,7 @@ async def test_an_upload_from_before_its_buckets_settings_changed_is_begun_anew(
     changed_ms: int, ends: list[str], copied: int
 ) -> None:
     store = FakeStore()
-    store.put_parts("bkt", "old/k", PARTS)
+    store.put_parts("s3://bkt/old/k", PARTS)
     scene = Bench(store, {"bkt": NOW_MS + changed_ms})
     record = left_behind(scene, [1, 2])
     assert (await scene.copier.copy(scene.task(upload=record))).proof is Proof.DIGEST
@@ -137,8 +139,8 @@ async def test_an_upload_that_vanished_is_begun_anew() -> None:
 async def test_an_upload_that_an_earlier_run_completed_without_being_told_is_done() -> None:
     scene = bench()
     record = left_behind(scene, [1, 2, 3, 4])
-    there = scene.store.put_parts("bkt", "new/k", PARTS)
-    scene.store.objects["bkt"]["new/k"] = there.__class__(there.size, scene.task().source.etag, parts=there.parts)
+    there = scene.store.put_parts("s3://bkt/new/k", PARTS)
+    scene.store.objects["bkt", "new/k"] = replace(there, etag=scene.task().source.etag)
     scene.store.uploads.clear()
     outcome = await scene.copier.copy(scene.task(upload=record, condition=scene.task().source.etag))
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
@@ -200,7 +202,7 @@ async def test_an_upload_that_lost_parts_to_a_cancellation_is_never_completed() 
                 while (job := scene.queue.take_part_nowait()) is not None:
                     workers.start_soon(job)
 
-    scene.store.gate = hold
+    scene.store.before = hold
     async with anyio.create_task_group() as group:
         group.start_soon(upload)
         await anyio.wait_all_tasks_blocked()
@@ -234,7 +236,7 @@ async def test_409_without_end_fails_and_leaves_no_upload() -> None:
 
 async def test_412_on_complete_is_a_conflict_and_the_upload_is_aborted() -> None:
     scene = bench()
-    scene.store.plan("UploadPartCopy", ("after", lambda: scene.store.put("bkt", "new/k", etag=md5("foreign"))))
+    scene.store.plan("UploadPartCopy", ("after", lambda: scene.store.put("s3://bkt/new/k", etag=md5("foreign"))))
     outcome = await scene.copier.copy(scene.task())
     assert outcome.state is State.CONFLICT
     assert target(scene.store).etag == md5("foreign")  # type: ignore[union-attr]
@@ -253,7 +255,7 @@ async def test_no_such_upload_with_an_unpredictable_etag_is_copied_again_over_ex
     scene = bench()
 
     def completed_under_a_key() -> None:
-        scene.store.put("bkt", "new/k", sum(PARTS), etag=md5("?") + "-4", properties=Properties(encryption=KMS))
+        scene.store.put("s3://bkt/new/k", sum(PARTS), etag=md5("?") + "-4", properties=Properties(encryption=KMS))
         scene.store.uploads.clear()
         raise GONE
 
@@ -276,7 +278,7 @@ async def test_501_to_the_condition_on_complete_goes_on_without() -> None:
 async def test_a_source_that_drifts_in_the_middle_aborts_the_upload() -> None:
     scene = bench()
     task = scene.task()
-    scene.store.plan("UploadPartCopy", ("after", lambda: scene.store.put("bkt", "old/k", etag=md5("new"))))
+    scene.store.plan("UploadPartCopy", ("after", lambda: scene.store.put("s3://bkt/old/k", etag=md5("new"))))
     outcome = await scene.copier.copy(task)
     assert (outcome.state, outcome.code) == (State.DRIFTED, "SourceChanged")
     assert scene.store.uploads == {}
@@ -288,7 +290,7 @@ async def test_a_source_that_drifted_before_aborts_what_an_earlier_run_left() ->
     scene = bench()
     record = left_behind(scene, [1])
     task = scene.task(upload=record)
-    scene.store.put("bkt", "old/k", etag=md5("new"))
+    scene.store.put("s3://bkt/old/k", etag=md5("new"))
     assert (await scene.copier.copy(task)).state is State.DRIFTED
     assert scene.store.uploads == {}
     assert scene.journal.ends == ["aborted"]
@@ -331,7 +333,7 @@ async def test_cancellation_keeps_the_upload_and_leaves_at_once() -> None:
             reached.set()
             await anyio.sleep_forever()
 
-    scene.store.gate = hang
+    scene.store.before = hang
     async with anyio.create_task_group() as group:
         group.start_soon(scene.copier.copy, scene.task())
         await reached.wait()
@@ -350,7 +352,7 @@ async def test_an_abort_that_has_begun_is_not_cut_short_by_cancellation() -> Non
                 group.cancel_scope.cancel()
                 await anyio.lowlevel.checkpoint()
 
-        scene.store.gate = cancel_in_the_middle
+        scene.store.before = cancel_in_the_middle
         group.start_soon(scene.copier.copy, scene.task())
     assert scene.store.uploads == {}
     assert scene.journal.ends == ["aborted"]

@@ -1,0 +1,419 @@
+"""An `ObjectStore` in memory that keeps S3's rules, and breaks them where a test says so.
+
+It enforces what the engine relies on: conditions on source and target, order of listings, parts and their ETags, the
+limits of CopyObject and of a batch. Objects are bytes, or a size alone where nobody looks at the bytes. What goes wrong
+is planned (`plan`), done by a hook that sees each request (`before`), or a manner of the server (the switches).
+`requests` holds every request in order.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter, defaultdict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Any
+
+from sortedcontainers import SortedDict
+
+from engine.errors import AccessDenied, BucketMissing, NotFound, PreconditionFailed, Rejected
+from engine.model import (
+    ABSENT,
+    Checksum,
+    CopyResult,
+    ListedObject,
+    ObjectHead,
+    ObjectRef,
+    Page,
+    UploadedPart,
+    UploadInfo,
+    UploadRef,
+)
+from engine.plan.integrity import multipart_etag
+from engine.store import (
+    Body,
+    BucketFacts,
+    CompleteUpload,
+    CopyObject,
+    CopyPart,
+    CreateUpload,
+    DeleteFailure,
+    DeleteObject,
+    DeleteObjects,
+    DeleteReport,
+    GetRange,
+    HeadObject,
+    LifecycleRule,
+    ListPage,
+    ListUploads,
+    PutObject,
+    PutTags,
+    UploadPart,
+)
+from tests.fake_store.held import START_S, Held, Open, md5, ref_of
+
+FIVE_GIB = 5 << 30
+
+Step = tuple[str, BaseException | Callable[[], object] | None]
+"""When and what: "before" the effect (the request never arrived), "after" it (the answer was lost), or ("ok", None)."""
+
+
+@dataclass
+class FakeStore:
+    """Buckets come into being with their first object. `now_s` is the server's clock.
+
+    `before` sees each request before it has any effect, and may raise, change the world, or wait (a coroutine is
+    awaited). False in `honours_…`: the server answers 200 whatever the condition says. `denied`: keys that may not be
+    deleted; `silent`: keys whose deletion a batch's answer leaves out."""
+
+    now_s: float = START_S
+    page_keys: int = 1_000
+    sends_date: bool = True
+    honours_source: bool = True
+    honours_target: bool = True
+    honours_delete: bool = True
+    checksum_on_copy: bool = False
+    versioning: str | None = ""
+    lifecycle: tuple[LifecycleRule, ...] | None = ()
+    denied: Callable[[str], bool] = lambda key: False
+    silent: Callable[[str], bool] = lambda key: False
+    before: Callable[[str, Any], Awaitable[None] | object] | None = None
+    objects: SortedDict[tuple[str, str], Held] = field(default_factory=SortedDict)
+    uploads: dict[str, Open] = field(default_factory=dict)
+    requests: list[tuple[str, Any]] = field(default_factory=list)
+    _steps: dict[tuple[str, str], deque[Step]] = field(default_factory=lambda: defaultdict(deque))
+    _ids: int = 0
+
+    # --- what tests do ----------------------------------------------------------------------------------------
+
+    def put(self, location: str, content: bytes | int = 10, *, etag: str = "", **more: Any) -> Held:
+        """Place an object of these bytes, or of so many; its ETag is the MD5 of the bytes, of its name where there are
+        none, unless given."""
+        ref = ref_of(location)
+        if isinstance(content, int):
+            return self._hold(ref, Held(content, etag or md5(f"{ref.bucket}/{ref.key}"), **more))
+        return self._hold(ref, Held(len(content), etag or md5(content), body=content, **more))
+
+    def put_parts(self, location: str, sizes: list[int], **more: Any) -> Held:
+        """Place an object that was uploaded in parts of these sizes."""
+        ref = ref_of(location)
+        parts = tuple((md5(f"{ref.key}#{number}"), size) for number, size in enumerate(sizes, 1))
+        etag = multipart_etag([etag for etag, _ in parts])
+        return self._hold(ref, Held(sum(sizes), etag, parts=parts, **more))
+
+    def get(self, location: str) -> Held | None:
+        return self.objects.get(ref_of(location))
+
+    def remove(self, location: str) -> None:
+        del self.objects[ref_of(location)]
+
+    def keys(self, location: str) -> list[str]:
+        """The keys under a location, after its own."""
+        bucket, prefix = ref_of(location)
+        return [key[len(prefix) :] for name, key in self.objects if name == bucket and key.startswith(prefix)]
+
+    def plan(self, operation: str, *steps: Step, key: str = "") -> None:
+        """What becomes of the next requests of `operation`, or of those for `key` (a listing's is its prefix)."""
+        self._steps[operation, key].extend(steps)
+
+    def made(self, operation: str) -> list[Any]:
+        """Every request of one operation so far."""
+        return [request for name, request in self.requests if name == operation]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many requests of each operation there were."""
+        return Counter(name for name, _ in self.requests)
+
+    # --- how a request is dealt with --------------------------------------------------------------------------
+
+    async def _do(self, operation: str, request: Any, key: str, effect: Callable[[Any], Any]) -> Any:
+        self.requests.append((operation, request))
+        if self.before is not None and inspect.isawaitable(waiting := self.before(operation, request)):
+            await waiting
+        steps = self._steps[operation, key] or self._steps[operation, ""]
+        when, what = steps.popleft() if steps else ("ok", None)
+        if when == "before":
+            _happen(what)
+        answer = effect(request)
+        if when == "after":
+            _happen(what)
+        return answer
+
+    def _hold(self, ref: ObjectRef, held: Held) -> Held:
+        held.modified = self._iso()
+        self.objects[ref] = held
+        return held
+
+    def _iso(self) -> str:
+        return datetime.fromtimestamp(self.now_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+    def _date(self) -> str:
+        return formatdate(int(self.now_s), usegmt=True) if self.sends_date else ""
+
+    # --- the protocol -----------------------------------------------------------------------------------------
+
+    async def list_page(self, request: ListPage) -> Page:
+        return await self._do("ListObjectsV2", request, request.prefix, self._list)
+
+    async def head_object(self, request: HeadObject) -> ObjectHead:
+        return await self._do("HeadObject", request, request.ref.key, self._head)
+
+    async def copy_object(self, request: CopyObject) -> CopyResult:
+        return await self._do("CopyObject", request, request.target.key, self._copy)
+
+    async def put_object(self, request: PutObject) -> CopyResult:
+        return await self._do("PutObject", request, request.ref.key, self._put)
+
+    async def get_range(self, request: GetRange) -> Body:
+        return await self._do("GetObject", request, request.ref.key, self._get)
+
+    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
+        return await self._do("GetObjectTagging", request, request.key, self._get_tags)
+
+    async def put_tags(self, request: PutTags) -> None:
+        await self._do("PutObjectTagging", request, request.ref.key, self._put_tags)
+
+    async def create_upload(self, request: CreateUpload) -> UploadRef:
+        return await self._do("CreateMultipartUpload", request, request.target.key, self._create)
+
+    async def upload_part(self, request: UploadPart) -> UploadedPart:
+        return await self._do("UploadPart", request, request.upload.target.key, self._upload_part)
+
+    async def copy_part(self, request: CopyPart) -> UploadedPart:
+        return await self._do("UploadPartCopy", request, request.upload.target.key, self._copy_part)
+
+    async def complete_upload(self, request: CompleteUpload) -> CopyResult:
+        return await self._do("CompleteMultipartUpload", request, request.upload.target.key, self._complete)
+
+    async def abort_upload(self, request: UploadRef) -> None:
+        await self._do("AbortMultipartUpload", request, request.target.key, self._abort)
+
+    async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
+        return await self._do("ListParts", request, request.target.key, self._list_parts)
+
+    async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
+        return await self._do("ListMultipartUploads", request, request.prefix, self._list_uploads)
+
+    async def delete_object(self, request: DeleteObject) -> bool:
+        return await self._do("DeleteObject", request, request.ref.key, self._delete)
+
+    async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
+        return await self._do("DeleteObjects", request, "", self._delete_many)
+
+    async def bucket_facts(self, request: str) -> BucketFacts:
+        return await self._do("GetBucketLocation", request, "", self._facts)
+
+    # --- objects ----------------------------------------------------------------------------------------------
+
+    def _there(self, operation: str, ref: ObjectRef) -> Held:
+        held = self.objects.get(ref)
+        if held is None:
+            raise NotFound("there is no such key", operation=operation, ref=str(ref), code="NoSuchKey")
+        return held
+
+    def _source(self, operation: str, request: CopyObject | CopyPart) -> Held:
+        held = self._there(operation, request.source)
+        if request.source_etag is not None and self.honours_source and held.etag != request.source_etag:
+            raise PreconditionFailed("the source changed", operation=operation, ref=str(request.source))
+        return held
+
+    def _check_target(self, operation: str, ref: ObjectRef, condition: str | None) -> None:
+        if condition is None or not self.honours_target:
+            return
+        if condition == ABSENT:
+            if ref in self.objects:
+                raise PreconditionFailed("the target is there", operation=operation, ref=str(ref))
+        elif self._there(operation, ref).etag != condition:
+            raise PreconditionFailed("the target changed", operation=operation, ref=str(ref))
+
+    def _list(self, request: ListPage) -> Page:
+        after = request.token or request.start_after
+        limit = min(request.max_keys, self.page_keys)
+        listed: list[ListedObject] = []
+        prefixes: list[str] = []
+        last = ""
+        for bucket, key in self.objects.irange((request.bucket, max(after, request.prefix))):
+            if bucket != request.bucket or not key.startswith(request.prefix):
+                break
+            if after and key <= after:
+                continue
+            cut = key.find(request.delimiter, len(request.prefix)) if request.delimiter else -1
+            if cut >= 0 and prefixes and prefixes[-1] == key[: cut + 1]:
+                last = key
+                continue
+            if len(listed) + len(prefixes) >= limit:
+                return Page(listed, last, tuple(prefixes))
+            last = key
+            if cut >= 0:
+                prefixes.append(key[: cut + 1])
+                continue
+            held = self.objects[bucket, key]
+            checksum = f"{held.checksums[0].algorithm}:{held.checksums[0].type}" if held.checksums else ""
+            storage_class = held.properties.storage_class or "STANDARD"
+            listed.append(ListedObject(key, held.size, held.etag, held.modified, storage_class, checksum))
+        return Page(listed, None, tuple(prefixes))
+
+    def _head(self, request: HeadObject) -> ObjectHead:
+        held = self._there("HeadObject", request.ref)
+        tags = held.properties.tags
+        head = ObjectHead(
+            held.size,
+            held.etag,
+            held.modified,
+            replace(held.properties, tags=None),
+            held.checksums if request.checksums else (),
+            tag_count=len(tags) if tags is not None else None,
+            date=self._date(),
+        )
+        if request.part_number is None:
+            return head
+        size = held.parts[request.part_number - 1][1] if held.parts else held.size
+        return replace(head, parts_count=len(held.parts) or None, part_size=size)
+
+    def _copy(self, request: CopyObject) -> CopyResult:
+        held = self._source("CopyObject", request)
+        self._check_target("CopyObject", request.target, request.target_condition)
+        if held.size > FIVE_GIB:
+            raise Rejected("too large", operation="CopyObject", ref=str(request.target), code="InvalidRequest")
+        properties = replace(request.properties or held.properties, storage_class=request.storage_class)
+        if request.replace_tags is not None:
+            properties = replace(properties, tags=request.replace_tags)
+        etag = held.etag
+        if held.parts:  # copied in one piece, it has the ETag of one piece
+            etag = md5(f"whole of {held.etag}" if held.body is None else held.body)
+        checksums = held.checksums
+        if request.checksum_algorithm and not checksums and self.checksum_on_copy:
+            checksums = (Checksum(request.checksum_algorithm, "FULL_OBJECT", md5(held.etag)),)
+        made = self._hold(request.target, Held(held.size, etag, properties, (), checksums, held.body))
+        encryption = properties.encryption.algorithm if properties.encryption else "AES256"
+        return CopyResult(etag, made.modified, checksums, encryption=encryption)
+
+    def _put(self, request: PutObject) -> CopyResult:
+        self._check_target("PutObject", request.ref, request.target_condition)
+        held = Held(len(request.body), md5(request.body), request.properties, body=request.body)
+        return CopyResult(held.etag, self._hold(request.ref, held).modified)
+
+    def _get(self, request: GetRange) -> Body:
+        held = self._there("GetObject", request.ref)
+        if request.if_match is not None and request.if_match != held.etag:
+            raise PreconditionFailed("it changed", operation="GetObject", ref=str(request.ref))
+        if request.first is not None and request.first >= held.size:
+            raise Rejected("no such range", operation="GetObject", ref=str(request.ref), code="InvalidRange")
+        last = held.size - 1 if request.last is None else min(request.last, held.size - 1)
+        return Body(held.read(request.first or 0, last), held.etag, held.size)
+
+    def _get_tags(self, ref: ObjectRef) -> tuple[tuple[str, str], ...]:
+        return self._there("GetObjectTagging", ref).properties.tags or ()
+
+    def _put_tags(self, request: PutTags) -> None:
+        held = self._there("PutObjectTagging", request.ref)
+        held.properties = replace(held.properties, tags=request.tags)
+
+    # --- uploads ----------------------------------------------------------------------------------------------
+
+    def _create(self, request: CreateUpload) -> UploadRef:
+        self._ids += 1
+        upload_id = f"upload-{self._ids}"
+        self.uploads[upload_id] = Open(request, self._iso())
+        return UploadRef(request.target, upload_id)
+
+    def _open(self, operation: str, upload: UploadRef) -> Open:
+        found = self.uploads.get(upload.upload_id)
+        if found is None:
+            raise NotFound("no such upload", operation=operation, ref=str(upload.target), code="NoSuchUpload")
+        return found
+
+    def _upload_part(self, request: UploadPart) -> UploadedPart:
+        upload = self._open("UploadPart", request.upload)
+        upload.bodies[request.number] = request.body
+        upload.parts[request.number] = UploadedPart(request.number, md5(request.body), len(request.body))
+        return upload.parts[request.number]
+
+    def _copy_part(self, request: CopyPart) -> UploadedPart:
+        upload = self._open("UploadPartCopy", request.upload)
+        held = self._source("UploadPartCopy", request)
+        first = request.first or 0
+        last = held.size - 1 if request.last is None else request.last
+        start, etag = 0, md5(f"{held.etag}:{first}-{last}")
+        for part_etag, size in held.parts:
+            if (start, start + size - 1) == (first, last):
+                etag = part_etag
+            start += size
+        if held.body is not None:
+            upload.bodies[request.number] = held.read(first, last)
+            etag = md5(upload.bodies[request.number])
+        part = UploadedPart(request.number, etag, last - first + 1)
+        upload.parts[request.number] = part
+        return part._replace(size=-1)  # the answer does not say it
+
+    def _complete(self, request: CompleteUpload) -> CopyResult:
+        upload = self._open("CompleteMultipartUpload", request.upload)
+        target = request.upload.target
+        self._check_target("CompleteMultipartUpload", target, request.target_condition)
+        parts = [upload.parts[part.number] for part in request.parts]
+        size = sum(part.size for part in parts)
+        if request.size is not None and request.size != size:
+            raise Rejected("the size differs", operation="CompleteMultipartUpload", code="InvalidRequest")
+        etag = multipart_etag([part.etag for part in parts])
+        bodies = [upload.bodies[part.number] for part in parts if part.number in upload.bodies]
+        body = b"".join(bodies) if len(bodies) == len(parts) else None
+        checksums = (request.checksum,) if request.checksum else ()
+        made = tuple((part.etag, part.size) for part in parts)
+        held = self._hold(target, Held(size, etag, upload.request.properties, made, checksums, body))
+        del self.uploads[request.upload.upload_id]
+        return CopyResult(etag, held.modified, checksums)
+
+    def _abort(self, upload: UploadRef) -> None:
+        self._open("AbortMultipartUpload", upload)
+        del self.uploads[upload.upload_id]
+
+    def _list_parts(self, upload: UploadRef) -> list[UploadedPart]:
+        return sorted(self._open("ListParts", upload).parts.values())
+
+    def _list_uploads(self, request: ListUploads) -> list[UploadInfo]:
+        return [
+            UploadInfo(item.request.target.key, upload_id, item.modified)
+            for upload_id, item in self.uploads.items()
+            if item.request.target.bucket == request.bucket and item.request.target.key.startswith(request.prefix)
+        ]
+
+    # --- deleting, and the bucket -----------------------------------------------------------------------------
+
+    def _delete(self, request: DeleteObject) -> bool:
+        ref, what = request.ref, "DeleteObject"
+        if self.denied(ref.key):
+            raise AccessDenied("not allowed", operation=what, ref=str(ref), code="AccessDenied")
+        if request.if_match is not None and self.honours_delete and self._there(what, ref).etag != request.if_match:
+            raise PreconditionFailed("it changed", operation=what, ref=str(ref), code="PreconditionFailed")
+        self.objects.pop(ref, None)
+        return self.versioning == "Enabled"
+
+    def _delete_many(self, request: DeleteObjects) -> DeleteReport:
+        if not 1 <= len(request.keys) <= 1_000:
+            raise Rejected("not 1 to 1,000 keys", operation="DeleteObjects", ref=request.bucket, code="MalformedXML")
+        deleted: list[str] = []
+        failed: list[DeleteFailure] = []
+        for key, etag in request.keys:
+            try:
+                self._delete(DeleteObject(ObjectRef(request.bucket, key), etag))
+            except (AccessDenied, NotFound, PreconditionFailed) as error:
+                failed.append(DeleteFailure(key, error.code, error.message))
+            else:
+                if not self.silent(key):
+                    deleted.append(key)
+        return DeleteReport(tuple(deleted), tuple(failed), self.versioning == "Enabled")
+
+    def _facts(self, bucket: str) -> BucketFacts:
+        if not any(True for _ in self.objects.irange((bucket, ""), (bucket + "\0", ""))):
+            raise BucketMissing("there is no such bucket", operation="HeadBucket", ref=bucket, code="NoSuchBucket")
+        return BucketFacts(bucket, "us-east-1", "owner", self.versioning, self.lifecycle, self._date())
+
+
+def _happen(what: BaseException | Callable[[], object] | None) -> None:
+    if isinstance(what, BaseException):
+        raise what
+    if what is not None:
+        what()
