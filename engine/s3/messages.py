@@ -38,8 +38,10 @@ from engine.store import (
 READ_TIMEOUT_S = 60.0
 COPY_TIMEOUT_S = 300.0
 """How long a connection may be silent. S3 may take minutes over a copy or a Complete."""
-XML_LIMIT_BYTES = 32 << 20
-"""The longest answer that is read into memory: 1,000 keys of 1,024 bytes, each byte as %XX, are 4 MiB."""
+ANSWER_LIMIT_BYTES = 1 << 20
+"""The longest answer that is read into memory; as many may come at once as there are connections."""
+LIST_LIMIT_BYTES = 8 << 20
+"""The longest answer with a line for each key: 1,000 keys of 1,024 bytes, each byte as &quot;, are 6 MiB."""
 BODY_LIMIT_BYTES = 1 << 30
 """The longest body of a GetObject that does not say how much it wants."""
 
@@ -47,17 +49,18 @@ BODY_LIMIT_BYTES = 1 << 30
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What all requests of one S3 action have in common. `harmless`: it may be sent twice, whatever became of the
-    first; `bodiless`: its answer has headers only."""
+    first; `bodiless`: its answer has headers only; `limit_bytes` bounds it."""
 
     name: str
     method: str
     harmless: bool = False
     bodiless: bool = False
     timeout_s: float = READ_TIMEOUT_S
+    limit_bytes: int = ANSWER_LIMIT_BYTES
 
 
 class Call(NamedTuple):
-    """One HTTP request to a bucket. `path` is the encoded key, "/" kept; `limit_bytes` bounds the answer."""
+    """One HTTP request to a bucket. `path` is the encoded key, "/" kept; `limit_bytes`, if not 0, is its own bound."""
 
     operation: Operation
     bucket: str
@@ -67,10 +70,10 @@ class Call(NamedTuple):
     values: tuple[str, ...]
     ref: ObjectRef
     body: bytes = b""
-    limit_bytes: int = XML_LIMIT_BYTES
+    limit_bytes: int = 0
 
 
-LIST = Operation("ListObjectsV2", "GET", harmless=True)
+LIST = Operation("ListObjectsV2", "GET", harmless=True, limit_bytes=LIST_LIMIT_BYTES)
 HEAD = Operation("HeadObject", "HEAD", harmless=True, bodiless=True)
 COPY = Operation("CopyObject", "PUT", timeout_s=COPY_TIMEOUT_S)
 COPY_PART = Operation("UploadPartCopy", "PUT", harmless=True, timeout_s=COPY_TIMEOUT_S)
@@ -80,17 +83,17 @@ CREATE = Operation("CreateMultipartUpload", "POST")
 UPLOAD_PART = Operation("UploadPart", "PUT", harmless=True, timeout_s=COPY_TIMEOUT_S)
 COMPLETE = Operation("CompleteMultipartUpload", "POST", timeout_s=COPY_TIMEOUT_S)
 ABORT = Operation("AbortMultipartUpload", "DELETE", harmless=True)
-LIST_PARTS = Operation("ListParts", "GET", harmless=True)
-LIST_UPLOADS = Operation("ListMultipartUploads", "GET", harmless=True)
+LIST_PARTS = Operation("ListParts", "GET", harmless=True, limit_bytes=LIST_LIMIT_BYTES)
+LIST_UPLOADS = Operation("ListMultipartUploads", "GET", harmless=True, limit_bytes=LIST_LIMIT_BYTES)
 GET_OBJECT_ACL = Operation("GetObjectAcl", "GET", harmless=True)
 GET_TAGS = Operation("GetObjectTagging", "GET", harmless=True)
 PUT_TAGS = Operation("PutObjectTagging", "PUT", harmless=True)
 DELETE = Operation("DeleteObject", "DELETE")
-DELETE_MANY = Operation("DeleteObjects", "POST")
+DELETE_MANY = Operation("DeleteObjects", "POST", limit_bytes=LIST_LIMIT_BYTES)
 HEAD_BUCKET = Operation("HeadBucket", "HEAD", harmless=True, bodiless=True)
 GET_LOCATION = Operation("GetBucketLocation", "GET", harmless=True)
 GET_VERSIONING = Operation("GetBucketVersioning", "GET", harmless=True)
-GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", harmless=True)
+GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", harmless=True, limit_bytes=LIST_LIMIT_BYTES)
 GET_ENCRYPTION = Operation("GetBucketEncryption", "GET", harmless=True)
 GET_ACL = Operation("GetBucketAcl", "GET", harmless=True)
 

@@ -113,7 +113,7 @@ class WireStore:
             future = connection.exchange(
                 head + body if body and together else head,
                 bodiless=operation.bodiless,
-                limit=call.limit_bytes,
+                limit=call.limit_bytes or operation.limit_bytes,
                 timeout_s=operation.timeout_s,
             )
             try:

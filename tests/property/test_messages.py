@@ -251,3 +251,22 @@ def test_a_head_without_a_length_is_no_head() -> None:
     call = messages.head_object(HeadObject(ObjectRef("b", "k")))
     with pytest.raises(Ambiguous, match="no length"):
         parsing.object_head(call, answer(b""))
+
+
+def test_the_longest_page_of_s3_is_within_the_bounds() -> None:
+    keys = ['"' * 1_019 + f"{number:05}" for number in range(1_000)]
+    when = "2026-01-31T10:00:00.000Z"
+    items = [ListedObject(key, 5 << 40, f"{'e' * 32}-10000", when, "GLACIER_IR") for key in keys]
+    body = page_xml("".join(item_xml(item, quick=False) for item in items), token="t" * 1_024)
+    assert strictly(body).objects == items
+    # With room for what our own page lacks: checksums, owners and restores, some 500 bytes and ten tags a key.
+    assert len(body) * 6 // 5 + 500_000 < messages.LIST_LIMIT_BYTES
+    assert body.count(b"<") + 2 * 10 * len(items) < xml.MOST_TAGS
+
+
+def test_only_answers_with_a_line_for_each_key_may_be_long() -> None:
+    calls = {item.name: item.limit_bytes for item in vars(messages).values() if isinstance(item, messages.Operation)}
+    assert {name for name, limit in calls.items() if limit != messages.ANSWER_LIMIT_BYTES} == {
+        "ListObjectsV2", "ListParts", "ListMultipartUploads", "DeleteObjects", "GetBucketLifecycleConfiguration",
+    }  # fmt: skip
+    assert len(calls) > 15
