@@ -6,6 +6,7 @@ never one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -122,17 +123,32 @@ def read_document(call: Call, answer: Answer, region: str, root: str) -> xml.Doc
 # --- writes -----------------------------------------------------------------------------------------------
 
 
+_COPIED = re.compile(
+    rb'<\?xml version="1\.0" encoding="UTF-8"\?>\s*<CopyObjectResult(?: xmlns="[\w:/.-]*")?>'
+    rb"<LastModified>([\dT:.-]{23}Z)</LastModified><ETag>(?:&quot;|\")([\da-f]{32})(?:&quot;|\")</ETag>"
+    rb"(?:<Checksum([A-Z\d]+)>([\w+/=]+)</Checksum\3>(?:<ChecksumType>FULL_OBJECT</ChecksumType>)?)?"
+    rb"</CopyObjectResult>",
+    re.ASCII,
+).fullmatch
+"""The form in which nearly every copy is answered, at a third of the cost of reading it as any document."""
+
+
 def copy_result(call: Call, answer: Answer, region: str, root: str = "CopyObjectResult") -> CopyResult:
     """The answer to CopyObject or CompleteMultipartUpload. Raises `Ambiguous` where it has no ETag."""
-    fields = _result(call, answer, region, root)
     headers = answer.headers
-    return CopyResult(
-        fields["ETag"],
-        moment(fields.get("LastModified", "")),
-        checksums(fields) if len(fields) > 2 else (),
-        answer.header(b"x-amz-version-id") if b"x-amz-version-id" in headers else "",
-        answer.header(b"x-amz-server-side-encryption") if b"x-amz-server-side-encryption" in headers else "",
-    )
+    version = answer.header(b"x-amz-version-id") if b"x-amz-version-id" in headers else ""
+    encryption = answer.header(b"x-amz-server-side-encryption") if b"x-amz-server-side-encryption" in headers else ""
+    usual = _COPIED(answer.body)
+    if usual is not None and root == "CopyObjectResult":
+        at, etag, name, value = usual.groups()
+        if name is None:
+            return CopyResult(etag.decode(), at.decode(), (), version, encryption)
+        if (algorithm := name.decode()) in CHECKSUMS:
+            checksum = Checksum(algorithm, "FULL_OBJECT", value.decode())
+            return CopyResult(etag.decode(), at.decode(), (checksum,), version, encryption)
+    fields = _result(call, answer, region, root)
+    given = checksums(fields) if len(fields) > 2 else ()
+    return CopyResult(fields["ETag"], moment(fields.get("LastModified", "")), given, version, encryption)
 
 
 def copied_part(call: Call, answer: Answer, region: str, number: int) -> UploadedPart:

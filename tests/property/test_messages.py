@@ -155,6 +155,37 @@ def test_a_flat_answer_that_was_tampered_with_reads_alike_or_not_at_all(value: s
     assert results[0] == results[1]
 
 
+COPIED = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+    "<LastModified>2026-01-31T10:00:00.000Z</LastModified><ETag>&quot;9b2cf535f27731c974343645a3985328&quot;</ETag>"
+    "%s</CopyObjectResult>"
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["", "<Checksum%s>rosUhgp5mIg=</Checksum%s>", "<Checksum%s>qqo=-2</Checksum%s>"]),
+    st.sampled_from(["CRC64NVME", "SHA256", "NEWER9", "Type"]),
+    st.sampled_from(["", "<ChecksumType>FULL_OBJECT</ChecksumType>", "<ChecksumType>COMPOSITE</ChecksumType>"]),
+    st.text(alphabet="<>/&;\"' EeTtag0z\n", max_size=3),
+    st.floats(0, 1),
+)
+def test_the_usual_answer_to_a_copy_reads_as_any_other_document(
+    checksum: str, name: str, kind: str, insertion: str, at: float
+) -> None:
+    """White space before the document keeps it from the short cut for the usual form."""
+    text = COPIED % (checksum.replace("%s", name) + kind)
+    place = int(at * len(text))
+    text = text[:place] + insertion + text[place:]
+    results: list[object] = []
+    for body in (text.encode(), b"\n" + text.encode()):
+        try:
+            results.append(parsing.copy_result(COPY, answer(body), "r"))
+        except StoreError as error:
+            results.append(type(error))
+    assert results[0] == results[1]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_are_a_success_that_was_not_said(body: bytes) -> None:
