@@ -141,7 +141,8 @@ class RangeJoin:
         keys: KeyRange,
         source_pages: PageReader | None = None,
     ) -> None:
-        self.join = Join(source.key, target.key if target is not None else "", after=keys.after, upto=keys.upto)
+        self._target_key = target.key if target is not None else ""
+        self.join = Join(source.key, self._target_key, after=keys.after, upto=keys.upto)
         self.keys = keys
         self.sources = source_pages or PageReader(group, store, source, keys)
         self._targets = PageReader(group, store, target, keys) if target is not None else None
@@ -178,6 +179,13 @@ class RangeJoin:
         elif side is Side.TARGET and self._targets is not None:
             objects, last = await self._targets.receive()
             self.join.feed(side, objects, last=last)
+
+    def target_ends_before(self, key: str) -> bool:
+        """Whether the target's listing has come to its end without a key after `key`: none need be asked for."""
+        targets = self._targets
+        if targets is None:
+            return True
+        return targets.ended and (not targets.newest or targets.newest[-1].key <= self._target_key + key)
 
     def hand_over(self, after: str) -> None:
         """Leave everything after `after` to another range. What was decided is not affected: `Join.shrink`."""

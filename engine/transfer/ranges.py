@@ -115,11 +115,13 @@ class RouteJoin:
             self._send.close()
             return
         async with self._tasks:
-            self._begin(KeyRange(), None, source_pages)
+            self._begin(KeyRange(), None, self._target, source_pages)
         self._send.close()
 
-    def _begin(self, keys: KeyRange, source_upto: str | None, pages: PageReader | None = None) -> None:
-        join = RangeJoin(self._tasks, self._store, self._source, self._target, self._read_entries, keys, pages)
+    def _begin(
+        self, keys: KeyRange, source_upto: str | None, target: Location | None, pages: PageReader | None
+    ) -> None:
+        join = RangeJoin(self._tasks, self._store, self._source, target, self._read_entries, keys, pages)
         item = _Range(join, source_upto)
         self._ranges.append(item)
         self._tasks.start_soon(self._drive, item)
@@ -224,6 +226,7 @@ class RouteJoin:
         for point, page in new:
             keys = KeyRange(point, upto)
             reader = PageReader(self._tasks, self._store, self._source, keys, 0, page)
-            self._begin(keys, source_upto, reader)
+            target = None if item.join.target_ends_before(point) else self._target
+            self._begin(keys, source_upto, target, reader)
             item.join.hand_over(point)
             upto = source_upto = item.source_upto = point

@@ -179,6 +179,23 @@ def test_what_fits_on_one_page_costs_one_request_a_side(keys: int) -> None:
     assert len(store.made("ListObjectsV2")) == 2
 
 
+@pytest.mark.parametrize("there", ["", "img_000000.jpg", "img_000999.jpg", "z"])
+def test_a_target_that_has_come_to_its_end_is_not_asked_for_again_by_each_range(there: str) -> None:
+    store = FakeStore()
+    store.page_keys = 25
+    for number in range(1_000):
+        store.put(f"s3://bkt/old/img_{number:06d}.jpg")
+    if there:
+        store.put(f"s3://bkt/{TARGET.key}{there}")
+    rows, _ = anyio.run(read_all, store, {}, MOST_RANGES)
+    assert {row.key for row in rows if row.target} == ({there} if there else set())
+    of_target = [request for request in store.made("ListObjectsV2") if request.prefix == TARGET.key]
+    ranges = {request.start_after for request in store.made("ListObjectsV2") if request.prefix == SOURCE.key}
+    assert len(ranges) > 2, "it was not cut"
+    if there < "img_000999.jpg":
+        assert len(of_target) == 1
+
+
 SHAPES = {
     "counter": "images/img_{:06d}.jpg",
     "dated": "{0:03d}/shard={0:06d}/part-00000.parquet",
