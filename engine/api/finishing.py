@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.api.accepting import keep_acceptance
 from engine.api.assembly import OpenStore, Options
-from engine.api.ledgers import keep_acceptance
 from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, open_plan, server_clock
 from engine.errors import GateClosed, RunError, StoreError
 from engine.events import RunStarted

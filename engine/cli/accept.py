@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from engine.api import ledgers
+from engine.api import accepting
 from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
 from engine.plan.document import Plan
 
@@ -21,6 +21,6 @@ def accept_command(invocation: Invocation, file: Path, what: str, found: str, be
     """Accept WHAT (such as processed.objects, as `cartage plan` names it) as it was found."""
     plan = Plan.load(file)
     teller = Teller(invocation, "accept")
-    run(invocation, "accept", lambda options, _: ledgers.accept(plan, options, what, found, because), teller=teller)
+    run(invocation, "accept", lambda options, _: accepting.accept(plan, options, what, found, because), teller=teller)
     invocation.say(f"accepted: {what} = {found} ({because})")
     teller.summary("accept", DONE, {"what": what, "found": found, "because": because})

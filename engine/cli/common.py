@@ -191,7 +191,7 @@ def run(
             group.cancel_scope.cancel()
         return results  # empty where a signal cancelled the work
 
-    _calm_collector()
+    gc.freeze()  # what the modules themselves hold is never looked at again
     try:
         results = anyio.run(main, backend_options={"use_uvloop": _has_uvloop()})
     except KeyboardInterrupt:
@@ -251,13 +251,6 @@ async def _watch_signals(stop: StopSignal, scope: anyio.CancelScope, invocation:
             stop.request()
             if not invocation.quiet and not invocation.json:
                 click.echo("\nstopping: finishing what is in flight (again to leave at once)", err=True)
-
-
-def _calm_collector() -> None:
-    """Look for cycles less often: listed objects live long and form none, and looking at them every 700 allocations
-    costs a quarter of a copy's processor time. What the modules themselves hold is never looked at again."""
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def _has_uvloop() -> bool:

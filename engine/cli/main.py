@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from typing import Any
@@ -81,6 +82,7 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point. Ends with the documented exit codes; no traceback reaches a user."""
+    _calm_collector()
     command = next((argument for argument in sys.argv[1:] if argument in VERBS), "")
     try:
         raise SystemExit(cli.main(standalone_mode=False))
@@ -96,6 +98,12 @@ def main() -> None:
         from engine.cli.common import end
 
         end(error, command, as_json="--json" in sys.argv)
+
+
+def _calm_collector() -> None:
+    """Look for cycles less often: listed objects and imported modules live long and form none, and looking at them
+    every 700 allocations costs a quarter of a copy's processor time, and a tenth of the start."""
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _summarise(command: str, exit_code: int, values: dict[str, Any]) -> None:
