@@ -17,7 +17,9 @@ Five parts, each with its source:
   earlier says nothing of its rate. A throttled request sent before the cut belongs to the same congestion.
 - **Probing.** After a congestion the rate follows CUBIC (RFC 9438): quickly back to the measured limit, flat around
   it, then ever faster, so that a limit that was confirmed is hardly exceeded and one that doubled is found in about
-  ten seconds. It grows only while pacing is what holds the sender back (RFC 7661: an unused rate proves nothing).
+  ten seconds. A cut from far above, as at the end of the ramp, measures badly: from there the rate grows at once, until
+  a congestion that it meets slowly. It grows only while pacing is what holds the sender back (RFC 7661: an unused rate
+  proves nothing).
 - **Doubt.** Some refusals have nothing to do with the rate (a host of S3 that restarts, a fault). Cutting on each would
   choke the run, as random loss chokes TCP. A refusal is doubted where the rate was cut a moment ago to what S3 was
   seen to accept, or where such refusals are known: then it counts only with others, as a share of what was sent.
