@@ -426,8 +426,8 @@ class Governor:
         if last < first:
             first, last = first - 1, last + 1
         first = max(first, self._tick - MASK)
-        ticks = self._recent.busy(first, last, self._tick)
-        return *self._recent.counted(first, last, self._tick), max(1, ticks) / TICKS_PER_S
+        ticks = max(1.0, self._recent.lasting(first, last, self._tick))
+        return *self._recent.counted(first, last, self._tick), ticks / TICKS_PER_S
 
     # --- rounds ---------------------------------------------------------------------------------------------
 

@@ -34,7 +34,10 @@ class Recent:
         sent, ok, refused = ([counts[place] for place in places] for counts in (self.sent, self.ok, self.refused))
         return sum(sent), sum(ok), sum(refused)
 
-    def busy(self, first: int, last: int, now: int) -> int:
-        """How many ticks from `first` to `last` the sender was at it: not those in which it stalled."""
+    def lasting(self, first: int, last: int, now: int) -> float:
+        """How many ticks sending took from `first` to `last`. One in which the sender stalled counts a quarter: the
+        server was asked for nothing, and could accept a little more of what came after."""
         sent = [self.sent[tick & MASK] for tick in range(max(first, now - MASK), last + 1)]
-        return sum(map(bool, sent)) if sum(sent) >= DENSE * len(sent) else len(sent)
+        if sum(sent) < DENSE * len(sent):
+            return len(sent)
+        return len(sent) - 0.75 * sent.count(0)
