@@ -204,6 +204,21 @@ class BucketFacts:
     encryption: str | None = ""
 
 
+READS = frozenset(
+    {
+        "ListObjectsV2",
+        "HeadObject",
+        "GetObject",
+        "GetObjectTagging",
+        "GetObjectAcl",
+        "ListParts",
+        "ListMultipartUploads",
+        "GetBucketLocation",
+    }
+)
+"""The calls of a store that change nothing, by the names that errors and decorators have for them."""
+
+
 class ObjectStore(Protocol):
     """All that the engine asks of S3."""
 

@@ -26,25 +26,17 @@ from engine.errors import (
     Unsupported,
     WrongRegion,
 )
+from engine.store import READS
 
-READS = frozenset(
-    {
-        "ListObjectsV2",
-        "HeadObject",
-        "GetObject",
-        "GetObjectTagging",
-        "GetObjectAcl",
-        "ListParts",
-        "ListMultipartUploads",
-        "HeadBucket",
-        "ListBuckets",
-        "GetBucketLocation",
-        "GetBucketVersioning",
-        "GetBucketLifecycleConfiguration",
-        "GetBucketAcl",
-    }
-)
-"""Operations that change nothing, whatever became of them."""
+CHANGES_NOTHING = READS | {
+    "HeadBucket",
+    "ListBuckets",
+    "GetBucketVersioning",
+    "GetBucketLifecycleConfiguration",
+    "GetBucketEncryption",
+    "GetBucketAcl",
+}
+"""S3's operations of which it does not matter what became of them."""
 
 LONGEST_TEXT = 500
 """Of a server's own words no more goes into errors, and so into ledgers and onto terminals."""
@@ -249,7 +241,7 @@ def _kind(operation: str, status: int, code: str, region: str) -> _Kind:
     if status == 503 and not code:
         # S3's own SlowDown has a body, unless it answers a HEAD. Anyone on the way may have said this one, before or
         # after the request was carried out.
-        return _Kind.THROTTLED if operation in READS else _Kind.UNKNOWN
+        return _Kind.THROTTLED if operation in CHANGES_NOTHING else _Kind.UNKNOWN
     if status == 409 and not code:
         return _Kind.CONFLICT
     if status in _KIND_OF_STATUS:

@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from engine.errors import Ambiguous, StoreError, Throttled, Unavailable
-from engine.store import ObjectStore, StoreDecorator
+from engine.store import READS, ObjectStore, StoreDecorator
 from engine.transfer.governor import Governor, GovernorStatistics
 
 Request = TypeVar("Request")
@@ -33,21 +33,6 @@ class Timer(Protocol):
 
 
 CallLater = Callable[[float, Callable[[], None]], Timer]
-
-READS = frozenset(
-    {
-        "ListObjectsV2",
-        "HeadObject",
-        "GetObject",
-        "GetObjectTagging",
-        "GetObjectAcl",
-        "ListParts",
-        "ListMultipartUploads",
-        "GetBucketLocation",
-    }
-)
-"""S3 counts GET and HEAD apart from COPY, PUT, POST and DELETE ("Best practices design patterns: optimizing Amazon S3
-performance")."""
 
 BUCKET_OF: dict[str, Callable[[Any], str]] = {
     "ListObjectsV2": attrgetter("bucket"),
@@ -187,6 +172,8 @@ class PacedStore(StoreDecorator):
         self._writes: dict[str, Lane] = {}
 
     async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+        # S3 counts GET and HEAD apart from COPY, PUT, POST and DELETE ("Best practices design patterns: optimizing
+        # Amazon S3 performance").
         lanes = self._reads if operation in READS else self._writes
         bucket = BUCKET_OF[operation](request)
         lane = lanes.get(bucket)

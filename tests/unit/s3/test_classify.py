@@ -103,7 +103,8 @@ def test_an_unheard_of_error_inside_a_200_leaves_the_outcome_open() -> None:
 
 
 def test_a_bare_503_is_throttling_for_a_read_and_an_open_outcome_for_a_write() -> None:
-    assert type(classify("HeadObject", "", 503, "")) is Throttled
+    for read in ("HeadObject", "GetBucketEncryption", "GetBucketAcl"):
+        assert type(classify(read, "", 503, "")) is Throttled
     assert type(classify("CopyObject", "", 503, "")) is Ambiguous
     assert type(classify("CopyObject", "", 503, "SlowDown")) is Throttled
 
