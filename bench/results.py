@@ -110,7 +110,7 @@ def table(values: dict[str, Any]) -> str:
     """A Markdown table: a line a scenario, a column a client; the cell is what the scenario asks about."""
     clients = list(dict.fromkeys(item["client"] for scenario in values["scenarios"] for item in scenario["clients"]))
     lines = [
-        "| scenario | " + " | ".join(clients) + " | to reach |",
+        "| scenario | " + " | ".join(clients) + " | our aim |",
         "|---|" + "---|" * (len(clients) + 1),
     ]
     for scenario in values["scenarios"]:
