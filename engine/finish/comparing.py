@@ -82,7 +82,7 @@ class ComparedListings(StoreDecorator):
                 self._say(
                     "ListingNotCompared",
                     "whether this server's listings leave keys out could not be found out: they cannot be read without "
-                    "encoding",
+                    "encoding, or not from a key on",
                 )
                 return page
             always = lost if always is None else always & lost
@@ -100,13 +100,15 @@ class ComparedListings(StoreDecorator):
 
     async def _lost(self, request: ListPage, after: str, page: Page) -> frozenset[str] | None:
         """What listings without encoding show, as far as this page reaches, and it does not; None where some key
-        cannot go without."""
+        cannot go without, or where the server ignores from where it is to list."""
         if not all(fits_xml(name) and "\r" not in name for name in _names(page)):  # a raw one is read as "\n"
             return None
         shown = frozenset(_names(page))
         upto = None if page.next_token is None else _end(page, after)
         while True:
             plain = await self._unencoded(request, after)
+            if any(name <= after for name in _names(plain)):
+                return None
             lost = frozenset(name for name in _names(plain) if name not in shown and (upto is None or name <= upto))
             end = _end(plain, after)
             if lost or plain.next_token is None or end == after or (upto is not None and end >= upto):

@@ -42,6 +42,13 @@ class Losing(FakeStore):
             self.objects |= lost
 
 
+class FromTheBeginning(FakeStore):
+    """Goes on after a token alone, whatever key it is to begin after."""
+
+    async def list_page(self, request: ListPage) -> Page:
+        return await super().list_page(request._replace(start_after=""))
+
+
 class Arriving(FakeStore):
     """A key arrives between the two listings of each page."""
 
@@ -134,6 +141,26 @@ async def test_where_it_cannot_be_compared_it_is_said() -> None:
     store.unreadable = True
     listed, heard = compared(filled(store))
     await keys_of(listed)
+    assert [item.code for item in heard] == ["ListingNotCompared"]
+
+
+@pytest.mark.parametrize(
+    ("act", "count"),
+    [
+        (lambda store, tell: list_objects(store, HERE, tell, Summary(len(HERE.key))), len(KEYS)),
+        (lambda store, tell: list_level(store, HERE, tell), len(KEYS) - 1),  # "ü/" is one
+    ],
+)
+async def test_a_server_that_ignores_where_to_begin_is_listed_by_its_tokens(act: Any, count: int) -> None:
+    store, heard = compared(filled(FromTheBeginning()))
+    told: list[Any] = []
+
+    def tell(item: Any) -> None:
+        told.append(item)
+        assert len(told) <= count, "it is listed for ever"
+
+    await act(store, tell)
+    assert len(told) == count
     assert [item.code for item in heard] == ["ListingNotCompared"]
 
 
