@@ -178,13 +178,14 @@ class DeleteReport(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LifecycleRule:
-    """One enabled rule of a bucket that expires current objects. `prefix` is empty for the whole bucket."""
+    """One enabled rule of a bucket that expires current objects. `prefix` is empty for the whole bucket, `only` is
+    what else it asks of an object: tags and sizes ("env=test", "<1024"), in order."""
 
     rule_id: str
     prefix: str
     days: int | None
     date: str = ""
-    filtered: bool = False
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

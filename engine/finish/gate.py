@@ -232,13 +232,13 @@ def _lifecycle(bucket: BucketFacts, under: Sequence[Location], accepted: Accepte
 
 def _rule_text(rule: LifecycleRule) -> str:
     when = f"after {rule.days} days" if rule.days is not None else f"on {rule.date[:10] or 'a date'}"
-    tagged = ", for some objects" if rule.filtered else ""
-    return f'"{rule.rule_id or "unnamed"}" (everything under "{rule.prefix}" {when}{tagged})'
+    what = f"what is {' and '.join(rule.only)}" if rule.only else "everything"
+    return f'"{rule.rule_id or "unnamed"}" ({what} under "{rule.prefix}" {when})'
 
 
 def _rule_figure(rule: LifecycleRule) -> str:
     when = rule.days if rule.days is not None else rule.date[:10]
-    return f"{rule.rule_id or 'unnamed'}:{when}:{rule.prefix}"
+    return ":".join([rule.rule_id or "unnamed", f"{when}:{rule.prefix}", *rule.only])
 
 
 def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:

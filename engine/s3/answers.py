@@ -26,6 +26,9 @@ CHECKSUM_ALGORITHMS = (
 """S3's algorithms, those first that every full object has. The later ones are not in the pinned service model, which
 drops them from answers."""
 
+SIZES = (("ObjectSizeGreaterThan", ">"), ("ObjectSizeLessThan", "<"))
+"""How a lifecycle rule bounds the sizes that it takes, and how `LifecycleRule.only` says it."""
+
 
 def checksum_field(algorithm: str) -> str:
     """The field of the service model that carries an algorithm's value."""
@@ -150,7 +153,9 @@ def lifecycle_of(rules: Iterable[Mapping[str, Any]]) -> tuple[LifecycleRule, ...
         chosen = rule.get("Filter", {})
         both = chosen.get("And", {})
         prefix = str(chosen.get("Prefix") or both.get("Prefix") or rule.get("Prefix") or "")
-        narrower = bool(chosen.get("Tag") or both.get("Tags") or chosen.get("ObjectSizeGreaterThan"))
+        tags = [chosen["Tag"]] if "Tag" in chosen else both.get("Tags", [])
+        only = [f"{tag['Key']}={tag['Value']}" for tag in tags]
+        only += [f"{sign}{part[name]}" for part in (chosen, both) for name, sign in SIZES if name in part]
         days = expiration.get("Days")
         found.append(
             LifecycleRule(
@@ -158,7 +163,7 @@ def lifecycle_of(rules: Iterable[Mapping[str, Any]]) -> tuple[LifecycleRule, ...
                 prefix,
                 int(days) if days is not None else None,
                 moment(expiration.get("Date")),
-                narrower,
+                tuple(sorted(only)),
             )
         )
     return tuple(found)

@@ -27,6 +27,7 @@ from engine.model import (
 )
 from engine.s3 import xml
 from engine.s3.acl import acl_of
+from engine.s3.answers import SIZES
 from engine.s3.classify import classify
 from engine.s3.messages import Call
 from engine.store import Body, DeleteFailure, DeleteReport, LifecycleRule
@@ -334,15 +335,12 @@ def lifecycle_rules(document: xml.Document) -> tuple[LifecycleRule, ...]:
             continue
         chosen = next(rule.all("Filter"), None)
         both = next(chosen.all("And"), None) if chosen is not None else None
-        prefixes = [part.text("Prefix") for part in (chosen, both, rule) if part is not None]
-        narrower = any(
-            next(part.all(name), None) is not None
-            for part in (chosen, both)
-            if part is not None
-            for name in ("Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan")
-        )
-        prefix = next((prefix for prefix in prefixes if prefix), "")
-        found.append(LifecycleRule(rule.text("ID"), prefix, int(days) if days else None, moment(date), narrower))
+        parts = [part for part in (chosen, both) if part is not None]
+        prefix = next((text for part in (*parts, rule) if (text := part.text("Prefix"))), "")
+        only = [f"{tag.text('Key')}={tag.text('Value')}" for part in parts for tag in part.all("Tag")]
+        only += [sign + size for part in parts for name, sign in SIZES if (size := part.text(name))]
+        day = int(days) if days else None
+        found.append(LifecycleRule(rule.text("ID"), prefix, day, moment(date), tuple(sorted(only))))
     return tuple(found)
 
 

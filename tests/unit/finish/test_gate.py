@@ -166,6 +166,19 @@ def test_a_lifecycle_rule_that_expires_the_target() -> None:
     assert only(replace(wider, accepted=frozenset({(reason.accept, reason.found)}))).name == "lifecycle"
 
 
+def test_a_rule_for_some_objects_that_was_accepted_is_another_once_it_takes_others() -> None:
+    def expiring_by(*some: str) -> Facts:
+        rule = LifecycleRule("tidy", "project/", 30, only=some)
+        return replace(OPEN, targets=(replace(BUCKET, lifecycle=(rule,)),))
+
+    reason = only(expiring_by("env=test", "<1024"))
+    assert '"tidy" (what is env=test and <1024 under "project/" after 30 days)' in reason.sentence
+    accepted = frozenset({(reason.accept, reason.found)})
+    assert shut(replace(expiring_by("env=test", "<1024"), accepted=accepted)) == []
+    for other in ((), ("env=test",), ("env=prod", "<1024")):
+        assert only(replace(expiring_by(*other), accepted=accepted)).name == "lifecycle"
+
+
 def test_rules_that_may_not_be_read_have_to_be_accepted() -> None:
     unread = replace(OPEN, targets=(replace(BUCKET, lifecycle=None),))
     assert only(unread).found == "unknown"
