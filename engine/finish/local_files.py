@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -105,25 +106,39 @@ def write_new(path: Path, body: bytes) -> None:
 def _dress(new: Path, old: Path, name: str) -> None:
     """Give the file that takes another's place its owner and group, and what else hangs on it: its access control list
     among others."""
-    if not hasattr(os, "chown"):
-        return
-    was = old.stat()
-    try:
-        os.chown(new, was.st_uid, was.st_gid)
-    except PermissionError:
-        raise ReplaceRefused(
-            f"{name} was not written: it belongs to user {was.st_uid} and group {was.st_gid}, and could not be left to "
-            "them",
-            advice="Run the command as the file's owner.",
-        ) from None
-    if not hasattr(os, "listxattr"):
-        return
-    for attribute in os.listxattr(old):
+    owner = _owner(old)
+    if hasattr(os, "chown") and _owner(new) != owner:
+        try:
+            os.chown(new, *owner)
+        except PermissionError:
+            raise ReplaceRefused(
+                f"{name} was not written: it belongs to user {owner[0]} and group {owner[1]}, and could not be left to "
+                "them",
+                advice="Run the command as the file's owner.",
+            ) from None
+    for attribute in _attributes(old):
         try:
             os.setxattr(new, attribute, os.getxattr(old, attribute))
         except OSError:
             if not attribute.startswith(SYSTEMS_OWN):
                 raise
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_uid, found.st_gid
+
+
+def _attributes(path: Path) -> list[str]:
+    """The names of a file's extended attributes; none where its file system has no such thing."""
+    if not hasattr(os, "listxattr"):
+        return []
+    try:
+        return os.listxattr(path)
+    except OSError as error:
+        if error.errno != errno.ENOTSUP:
+            raise
+        return []
 
 
 def _write_whole(path: Path, body: bytes, mode: int, dress: Callable[[Path], None] | None = None) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +14,7 @@ import pytest
 
 from engine.api.assembly import Options, now_ms, open_store
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
-from engine.finish import rewriting
+from engine.finish import local_files, rewriting
 from engine.finish.local_files import replace_file, restore_file, walk
 from engine.finish.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
 from engine.finish.scanning import Scanner
@@ -287,7 +289,7 @@ def test_a_local_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_local_file_keeps_its_owner_and_what_hangs_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.py"
     path.write_bytes(BEFORE)
-    was, given, hung = path.stat(), list[tuple[str, int, int]](), dict[str, bytes]()
+    given, hung = list[tuple[str, int, int]](), dict[str, bytes]()
     attributes = {"user.origin": b"theirs", "system.posix_acl_access": b"acl", "security.selinux": b"label"}
 
     def set_one(at: Path, name: str, value: bytes) -> None:
@@ -295,21 +297,41 @@ def test_a_local_file_keeps_its_owner_and_what_hangs_on_it(tmp_path: Path, monke
             raise PermissionError(1, "not permitted")
         hung[name] = value
 
+    monkeypatch.setattr(local_files, "_owner", lambda at: (11, 12) if at == path else (21, 22))
     monkeypatch.setattr(os, "chown", lambda at, uid, gid: given.append((Path(at).parent.name, uid, gid)))
     monkeypatch.setattr(os, "listxattr", lambda at: list(attributes), raising=False)
     monkeypatch.setattr(os, "getxattr", lambda at, name: attributes[name], raising=False)
     monkeypatch.setattr(os, "setxattr", set_one, raising=False)
     replace_file(path, "./a.py", before=BEFORE, after=AFTER)
-    assert given == [(tmp_path.name, was.st_uid, was.st_gid)]
+    assert given == [(tmp_path.name, 11, 12)]
     assert hung == {"user.origin": b"theirs", "system.posix_acl_access": b"acl"}
 
     def refuse(at: Path, uid: int, gid: int) -> None:
         raise PermissionError(1, "not permitted")
 
     monkeypatch.setattr(os, "chown", refuse)
-    with pytest.raises(ReplaceRefused, match="belongs to user"):
+    with pytest.raises(ReplaceRefused, match="belongs to user 11 and group 12"):
         replace_file(path, "./a.py", before=AFTER, after=THEIRS)
     assert path.read_bytes() == AFTER and [item.name for item in tmp_path.iterdir()] == ["a.py"]
+
+
+def test_a_file_system_without_owners_or_attributes_has_none_to_lose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.py"
+    path.write_bytes(BEFORE)
+
+    def fail(number: int, *at: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "chown", partial(fail, errno.ENOSYS))
+    monkeypatch.setattr(os, "listxattr", partial(fail, errno.ENOTSUP), raising=False)
+    replace_file(path, "./a.py", before=BEFORE, after=AFTER)
+    assert path.read_bytes() == AFTER
+    monkeypatch.setattr(os, "listxattr", partial(fail, errno.EIO), raising=False)
+    with pytest.raises(ReplaceRefused, match="was not written"):
+        replace_file(path, "./a.py", before=AFTER, after=THEIRS)
+    assert path.read_bytes() == AFTER
 
 
 def test_another_name_of_a_local_file_keeps_what_it_held(tmp_path: Path) -> None:
