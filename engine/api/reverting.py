@@ -67,7 +67,15 @@ async def revert(
             if condition is None:
                 raise GateClosed([NO_CONDITION])
             total = found.removable + found.unsettled
-            work = Revert(opened.store, ledger, Deleter(opened.store, condition), options.listener, total)
+            accepted = {item.bucket for item in facts if consent.delete_markers and item.versioning != ""}
+            work = Revert(
+                opened.store,
+                ledger,
+                Deleter(opened.store, condition),
+                options.listener,
+                total,
+                markers_accepted=accepted,
+            )
             if stop is not None:
                 stop.listen(work.stop)
             return RevertResult(path, found, await work.go(plan.routes), versioned=versioned)

@@ -55,9 +55,10 @@ def revert_command(
     result = _run(invocation, plan, consent, teller, delete=delete)
     invocation.say(revert_text(str(file), result))
     values = revert_values(result)
-    if result.reverted is not None and result.reverted.stopped:
+    done = result.reverted
+    if done is not None and done.stopped and not done.unaccepted:
         interrupted(teller, "revert", values)
-    code = ASIDE if result.reverted is not None and result.reverted.stayed else DONE
+    code = ASIDE if done is not None and (done.stayed or done.stopped) else DONE
     teller.summary("revert", code, values)
     raise SystemExit(code)
 

@@ -7,7 +7,7 @@ is still there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -115,15 +115,26 @@ class Reverted(Stays):
 
 
 class Revert:
-    """Removes the copies that the ledger says are ours."""
+    """Removes the copies that the ledger says are ours. `markers_accepted` are the buckets in which it was accepted
+    that a delete only adds a marker."""
 
-    def __init__(self, store: ObjectStore, ledger: Ledger, deleter: Deleter, listener: Listener, total: int) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        ledger: Ledger,
+        deleter: Deleter,
+        listener: Listener,
+        total: int,
+        *,
+        markers_accepted: Collection[str] = (),
+    ) -> None:
         self._store = store
         self._ledger = ledger
         self._deleter = deleter
         self._listener = listener
         self._looker = Looker(store)
         self._total = total
+        self._markers_accepted = markers_accepted
         self.report = Reverted()
 
     def stop(self) -> None:
@@ -191,7 +202,7 @@ class Revert:
                 self._keep(route, record, end.fate.value, end.code, end.message)
         if gone:
             await self._ledger.decide(route.name, gone)
-        self.report.markers = bool(self._deleter.markers_in)
+        self.report.note_markers(self._deleter.markers_in, self._markers_accepted)
 
     def _source_stands(self, route: Route, record: ObjectRecord, seen: Seen) -> bool:
         key = route.source_key(record.key)

@@ -55,6 +55,8 @@ def _reverted(done: Reverted) -> list[str]:
         lines.append(f"{count_text(done.stayed)} stay: {counted(done.kept)}")
     if done.markers:
         lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
+    if done.unaccepted:
+        lines.append("stopped, since that was not accepted: --accept-delete-markers goes on")
     return lines
 
 

@@ -366,6 +366,18 @@ def test_revert_shows_and_then_removes_the_copies_it_made(project: Project) -> N
     assert project.count("new/") == 26
 
 
+def test_revert_in_a_bucket_that_keeps_versions_has_to_be_told(project: Project) -> None:
+    project.migrate()
+    project.server.control("bucket", {"name": project.bucket, "versioning": "Enabled"})
+    told = ("revert", "--delete", "--confirm", "moving")
+    refused = project.call(*told)
+    assert (refused.code, project.count("new/")) == (5, 25)
+    assert_said_well(refused, "revert")
+    ended = project.call(*told, "--accept-delete-markers")
+    assert (ended.code, project.count("new/")) == (0, 0)
+    assert "delete markers were added" in ended.out and "stopped" not in ended.out
+
+
 def test_after_cleanup_revert_writes_a_plan_that_leads_back(project: Project) -> None:
     project.write_plan(hold="0s")
     before = project.dump("old/")

@@ -22,8 +22,8 @@ SOURCE = "s3://bucket/data/raw/"
 TARGET = "s3://bucket/project/data/raw/"
 
 
-async def revert(s: Scene, condition: Condition = Condition.BATCH) -> Reverted:
-    return await Revert(s.store, s.ledger, s.deleter(condition), s.heard.append, 0).go(s.plan.routes)
+async def revert(s: Scene, condition: Condition = Condition.BATCH, **more: Any) -> Reverted:
+    return await Revert(s.store, s.ledger, s.deleter(condition), s.heard.append, 0, **more).go(s.plan.routes)
 
 
 def listed(s: Scene, key: str) -> Decision:
@@ -41,6 +41,19 @@ async def test_the_copies_go_and_the_sources_stay(tmp_path: Path) -> None:
         assert len(s.store.keys(SOURCE)) == 1_200
         assert set((await s.states()).values()) == {"planned"}
         assert [item.closed_ms for item in await s.ledger.snapshots()] == [0]
+
+
+@pytest.mark.parametrize("condition", [Condition.BATCH, Condition.SINGLE])
+async def test_a_bucket_made_versioned_in_between_stops_it_unless_accepted(
+    tmp_path: Path, condition: Condition
+) -> None:
+    async with scene(tmp_path, objects=2_500) as s:
+        await s.migrate()
+        s.store.versioning = "Enabled"
+        report = await revert(s, condition)
+        assert (report.removed, report.unaccepted, report.stopped) == (1_000, ("bucket",), True)
+        report = await revert(s, condition, markers_accepted={"bucket"})
+        assert (report.removed, report.markers, report.stopped) == (1_500, True, False)
 
 
 async def test_a_copy_whose_source_is_gone_or_changed_stays(tmp_path: Path) -> None:
