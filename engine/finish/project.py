@@ -10,7 +10,7 @@ import anyio
 from engine.events import Listener, ObjectListed, PrefixSummed, Progress
 from engine.model import ListedObject, Location
 from engine.store import ListPage, ObjectStore
-from engine.transfer.listing import KeyRange, pages_of
+from engine.transfer.listing import KeyRange, next_token, pages_of
 from engine.transfer.ranges import RouteJoin
 
 PREFIXES_KEPT = 10_000
@@ -97,20 +97,23 @@ async def list_objects(store: ObjectStore, location: Location, tell: Listener, s
 
 
 async def list_level(store: ObjectStore, location: Location, tell: Listener) -> int:
-    """Tell what lies directly under the location: prefixes and objects, in key order of each page. Gives how many."""
+    """Tell what lies directly under the location: prefixes and objects, in key order of each page. Gives how many.
+
+    Raises `ListingBroken` where a page repeats its token."""
     if not location.is_prefix:
         summary = Summary(len(location.key))
         await list_objects(store, location, tell, summary)
         return summary.total.objects
-    count, token = 0, None
+    count = 0
+    token: str | None = None
     while True:
         page = await store.list_page(ListPage(location.bucket, location.key, token=token, delimiter="/"))
+        token = next_token(page, token, location)
         for prefix in page.common_prefixes:
             tell(PrefixSummed(prefix[len(location.key) :]))
         for item in page.objects:
             tell(_listed(item))
         count += len(page.common_prefixes) + len(page.objects)
-        token = page.next_token
         if token is None:
             return count
 

@@ -53,19 +53,24 @@ async def pages_of(
             page = await store.list_page(ListPage(location.bucket, location.key, start_after, token))
         else:
             page, first = first, None
-        if page.next_token is not None and page.next_token == token:
-            raise ListingBroken(
-                f"the listing of {location} repeats its continuation token",
-                operation="ListObjectsV2",
-                ref=str(location),
-                code="ListingBroken",
-                advice="The server would be listed for ever; nothing was concluded from it.",
-            )
-        token = page.next_token
+        token = next_token(page, token, location)
         last = token is None or _goes_beyond(page, location, keys)  # the join drops what lies beyond
         yield page.objects, last
         if last or _goes_beyond(page, location, keys):  # the range may have shrunk meanwhile
             return
+
+
+def next_token(page: Page, token: str | None, location: Location) -> str | None:
+    """What to go on with after the page that was asked for with `token`. Raises `ListingBroken` for the same again."""
+    if page.next_token is not None and page.next_token == token:
+        raise ListingBroken(
+            f"the listing of {location} repeats its continuation token",
+            operation="ListObjectsV2",
+            ref=str(location),
+            code="ListingBroken",
+            advice="The server would be listed for ever; nothing was concluded from it.",
+        )
+    return page.next_token
 
 
 def _goes_beyond(page: Page, location: Location, keys: KeyRange) -> bool:

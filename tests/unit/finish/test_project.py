@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from engine.errors import Ambiguous, LedgerCorrupt, LedgerLocked, LedgerMismatch, Unreachable
+from engine.errors import Ambiguous, LedgerCorrupt, LedgerLocked, LedgerMismatch, ListingBroken, Unreachable
 from engine.events import ObjectListed, PrefixSummed
 from engine.finish import project
+from engine.finish.comparing import listing_all
 from engine.finish.deleting import Condition, Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary, first_level, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
-from engine.model import Location, Properties
+from engine.model import Location, Page, Properties
+from engine.store import ListPage
 from tests.fake_store import FakeStore
 from tests.unit.finish.scene import no_sleep
 
@@ -116,6 +118,37 @@ async def test_one_level_and_every_object() -> None:
     await list_objects(store, HERE, told.append, summary)
     assert [item.key for item in told] == sorted(item.key for item in told)
     assert summary.total.objects == len(told) == 4
+
+
+class Repeating(FakeStore):
+    """Each page after the first goes on where it was itself asked to."""
+
+    async def list_page(self, request: ListPage) -> Page:
+        page = await super().list_page(request)
+        return page._replace(next_token=request.token) if request.token else page
+
+
+@pytest.mark.parametrize("compared", [False, True])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda store, tell: list_objects(store, HERE, tell, Summary(len(HERE.key))),
+        lambda store, tell: list_level(store, HERE, tell),
+    ],
+)
+async def test_a_server_that_repeats_its_token_is_not_listed_for_ever(act: Any, compared: bool) -> None:
+    store = Repeating()
+    store.page_keys = 2
+    for number in range(6):
+        store.put(f"s3://b/proj/{number}")
+    told: list[Any] = []
+
+    def tell(item: Any) -> None:
+        told.append(item.key)
+        assert len(told) == len(set(told)), "a page was told twice"
+
+    with pytest.raises(ListingBroken, match="repeats its continuation token"):
+        await act(listing_all(store, None, ignore) if compared else store, tell)
 
 
 async def test_one_exact_key_is_that_key_alone() -> None:
