@@ -19,7 +19,8 @@ from engine.finish.commands import CommandEnd, run_command
 from engine.finish.npy import PREAMBLE_BYTES, NotNpy, NpyHeader, header_length, parse_header, same_dtype
 from engine.model import MIB, Location, ObjectRef
 from engine.plan import document
-from engine.store import Body, GetRange, HeadObject, ListPage, ObjectStore
+from engine.store import Body, GetRange, HeadObject, ObjectStore
+from engine.transfer.listing import KeyRange, pages_of
 
 FIRST_READ_BYTES = 4096
 """Nearly every .npy header is 128 bytes; a longer one costs a second request."""
@@ -223,14 +224,13 @@ def judge_json(probe: JsonProbe, data: bytes, name: str) -> ProbeResult:
 
 
 async def _min_objects(store: ObjectStore, probe: MinObjectsProbe, name: str) -> ProbeResult:
-    count, token = 0, None
-    while True:
-        page = await store.list_page(ListPage(probe.location.bucket, probe.location.key, token=token))
-        count += sum(1 for item in page.objects if item.size or not item.key.endswith("/"))
-        token = page.next_token
-        if token is None or count >= probe.count:
+    count, whole = 0, False
+    async for objects, last in pages_of(store, probe.location, KeyRange()):
+        count += sum(1 for item in objects if item.size or not item.key.endswith("/"))
+        whole = last
+        if count >= probe.count:
             break
-    found = f"{count} objects" if token is None else f"at least {count} objects"
+    found = f"{count} objects" if whole else f"at least {count} objects"
     ok = count >= probe.count
     tail = "" if ok else f", fewer than {probe.count:,}"
     return ProbeResult(name, ok, found, f"{probe.location} holds {found}{tail}")

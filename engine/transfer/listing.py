@@ -41,19 +41,25 @@ async def pages_of(
     """The pages of `keys` under `location`, each with whether it is the last. `first` is a first page that was read
     already.
 
-    A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token."""
+    A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token, or
+    begins with what came before it."""
     if not location.is_prefix:
         page = await store.list_page(ListPage(location.bucket, location.key, max_keys=1))
         yield [item for item in page.objects if item.key == location.key], True
         return
     start_after = location.key + keys.after if keys.after is not None else ""
     token: str | None = None
+    newest = ""
     while True:
         if first is None:
             page = await store.list_page(ListPage(location.bucket, location.key, start_after, token))
         else:
             page, first = first, None
         token = next_token(page, token, location)
+        if page.objects:
+            if page.objects[0].key <= newest:
+                raise _broken(location, "begins a page with what came before it")
+            newest = page.objects[-1].key
         last = token is None or _goes_beyond(page, location, keys)  # the join drops what lies beyond
         yield page.objects, last
         if last or _goes_beyond(page, location, keys):  # the range may have shrunk meanwhile
@@ -63,14 +69,18 @@ async def pages_of(
 def next_token(page: Page, token: str | None, location: Location) -> str | None:
     """What to go on with after the page that was asked for with `token`. Raises `ListingBroken` for the same again."""
     if page.next_token is not None and page.next_token == token:
-        raise ListingBroken(
-            f"the listing of {location} repeats its continuation token",
-            operation="ListObjectsV2",
-            ref=str(location),
-            code="ListingBroken",
-            advice="The server would be listed for ever; nothing was concluded from it.",
-        )
+        raise _broken(location, "repeats its continuation token")
     return page.next_token
+
+
+def _broken(location: Location, why: str) -> ListingBroken:
+    return ListingBroken(
+        f"the listing of {location} {why}",
+        operation="ListObjectsV2",
+        ref=str(location),
+        code="ListingBroken",
+        advice="The server would be listed for ever; nothing was concluded from it.",
+    )
 
 
 def _goes_beyond(page: Page, location: Location, keys: KeyRange) -> bool:

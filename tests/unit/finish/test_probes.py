@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engine.errors import AccessDenied, Ambiguous, BadCredentials
+from engine.errors import AccessDenied, Ambiguous, BadCredentials, ListingBroken
 from engine.finish import probes
 from engine.finish.commands import KEPT_OUTPUT_BYTES, conceal, run_command
 from engine.finish.probes import (
@@ -27,8 +27,9 @@ from engine.finish.probes import (
     run_probe,
     run_probes,
 )
-from engine.model import Location, ObjectRef
+from engine.model import Location, ObjectRef, Page
 from engine.plan.document import Plan
+from engine.store import ListPage
 from tests.fake_store import FakeStore
 from tests.unit.finish.test_npy import npy
 
@@ -123,6 +124,23 @@ async def test_existence_and_a_minimum() -> None:
     assert (await ask(store, MinObjectsProbe(Location("b", "images/"), 5))).ok
     result = await ask(store, MinObjectsProbe(Location("b", "images/"), 6))
     assert not result.ok and "holds 5 objects, fewer than 6" in result.sentence
+
+
+class Again(FakeStore):
+    """Gives its first page again and again, and another token each time."""
+
+    async def list_page(self, request: ListPage) -> Page:
+        page = await super().list_page(request._replace(token=None))
+        return page._replace(next_token=f"{request.token or ''}+")
+
+
+async def test_objects_that_are_listed_twice_are_not_counted_twice() -> None:
+    store = Again()
+    store.page_keys = 2
+    for number in range(2):
+        store.put(f"s3://b/images/{number}")
+    with pytest.raises(ListingBroken, match="begins a page with what came before it"):
+        await ask(store, MinObjectsProbe(Location("b", "images/"), 3))
 
 
 @pytest.mark.parametrize("error", [AccessDenied("no", operation="HeadObject"), Ambiguous("reset", operation="Head")])
