@@ -215,6 +215,8 @@ async def _goes_on(store: ObjectStore, page: ListPage, keys: list[str]) -> bool 
         for _ in keys:
             answer = await store.list_page(page._replace(token=token, max_keys=1))
             met += [item.key for item in answer.objects]
+            if answer.next_token is not None and answer.next_token == token:
+                return None  # a listing that is broken, and no habit of losing keys
             token = answer.next_token
             if token is None:
                 break
