@@ -3,13 +3,15 @@
 They are looked for at that exact key and since that time. One that can only be ours is aborted: it is alone at a key
 that this plan writes, it began after our committed intent, and it holds no part, as ours cannot (parts are sent only
 after the id is committed). Anything else is reported by name and left alone.
+
+While nothing is known of the one, no other is begun there: of two, neither could be told from somebody else's.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from engine.errors import AttemptError, EngineError, NotFound, ObjectError
+from engine.errors import EngineError, NotFound, ObjectError
 from engine.events import Listener, Notice
 from engine.model import ObjectRef, UploadInfo, UploadRef
 from engine.plan.record import UploadRecord
@@ -27,17 +29,14 @@ class Orphans:
         self._listener = listener
 
     async def look_for(self, target: ObjectRef, intent: UploadRecord) -> None:
-        """Find the upload that `intent` may have created. Leaves the ledger's record to the caller's next intent."""
+        """Find the upload that `intent` may have created. Leaves the ledger's record to the caller's next intent.
+
+        Raises `AttemptError`, or what stops a run, where that could not be found out: the record has to stay."""
         since = datetime.fromtimestamp(intent.intent_ms / 1000).astimezone() - CLOCK_SLACK
         try:
             uploads = await self._store.list_uploads(ListUploads(target.bucket, target.key))
-        except (ObjectError, AttemptError) as error:
-            self._listener(
-                Notice(
-                    "OrphanUnknown",
-                    f"an upload whose id was lost may be left at {target}, and cannot be looked for: {error}",
-                )
-            )
+        except ObjectError as error:
+            self.unknown(target, error)
             return
         found = [item for item in uploads if item.key == target.key and _began(item) >= since]
         if len(found) == 1:
@@ -49,11 +48,20 @@ class Orphans:
                     return
             except NotFound:
                 return
-            except EngineError as error:
+            except ObjectError as error:
                 self.report(target, found[0].upload_id, str(error))
                 return
         for item in found:
             self.report(target, item.upload_id, "it may be ours, or someone else's")
+
+    def unknown(self, target: ObjectRef, error: EngineError) -> None:
+        """Say that an upload may be left."""
+        self._listener(
+            Notice(
+                "OrphanUnknown",
+                f"an upload whose id was lost may be left at {target}, and cannot be looked for: {error}",
+            )
+        )
 
     def report(self, target: ObjectRef, upload_id: str, why: str) -> None:
         """Name an upload that was left: it costs storage until someone aborts it."""

@@ -16,6 +16,7 @@ import anyio
 
 from engine.errors import (
     Ambiguous,
+    AttemptError,
     EngineError,
     NotFound,
     ObjectError,
@@ -394,7 +395,11 @@ class Uploader:
         if upload.upload_id:
             await self._abort(upload.route, upload.key, UploadRef(target, upload.upload_id))
         else:
-            await self._orphans.look_for(target, upload)
+            try:
+                await self._orphans.look_for(target, upload)
+            except AttemptError as error:
+                self._orphans.unknown(target, error)  # it stays in the ledger: the next run looks again
+                return
             await self._journal.finish_upload(upload.route, upload.key, "aborted")
 
     async def _abort(self, route: str, key: str, ref: UploadRef, *, how: str = "aborted", must: bool = False) -> None:

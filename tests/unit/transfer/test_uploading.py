@@ -404,6 +404,31 @@ async def test_where_uploads_may_not_be_listed_the_object_is_copied_and_the_doub
     assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanUnknown"]
 
 
+@pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts", "AbortMultipartUpload"])
+async def test_no_other_upload_is_begun_while_nothing_is_known_of_one_whose_id_was_lost(operation: str) -> None:
+    """Two of them could not be told from somebody else's, and would be left for ever."""
+    scene = bench()
+    scene.store.plan("CreateMultipartUpload", ("after", Ambiguous("lost", operation="CreateMultipartUpload")))
+    scene.store.plan(operation, ("before", Ambiguous("cut short", operation=operation)))
+    assert (await scene.copier.copy(scene.task())).state is State.FAILED
+    assert len(scene.store.uploads) == 1
+    assert scene.journal.ends == []
+    [intent] = [value for name, value in scene.journal.log if name == "intend"]
+    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert scene.store.uploads == {}
+
+
+async def test_a_lost_upload_that_cannot_be_looked_for_now_is_left_to_the_next_run() -> None:
+    scene = bench()
+    intent = left_behind(scene, [])._replace(upload_id="")
+    scene.store.plan("ListParts", ("before", Ambiguous("cut short", operation="ListParts")))
+    await scene.uploader.discard(intent)
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanUnknown"]
+    assert scene.journal.ends == []
+    await scene.uploader.discard(intent)
+    assert scene.store.uploads == {}
+
+
 async def test_discarding_ends_an_upload_with_or_without_an_id() -> None:
     scene = bench()
     await scene.uploader.discard(left_behind(scene, [1]))
