@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from engine.errors import EngineError, NotFound, ObjectError
+from engine.errors import EngineError, NotFound
 from engine.events import Listener, Notice
 from engine.model import ObjectRef, UploadInfo, UploadRef
 from engine.plan.record import UploadRecord
@@ -31,13 +31,18 @@ class Orphans:
     async def look_for(self, target: ObjectRef, intent: UploadRecord) -> None:
         """Find the upload that `intent` may have created. Leaves the ledger's record to the caller's next intent.
 
-        Raises `AttemptError`, or what stops a run, where that could not be found out: the record has to stay."""
+        Raises what kept that from being found out, once it is told: the record has to stay."""
         since = datetime.fromtimestamp(intent.intent_ms / 1000).astimezone() - CLOCK_SLACK
         try:
             uploads = await self._store.list_uploads(ListUploads(target.bucket, target.key))
-        except ObjectError as error:
-            self.unknown(target, error)
-            return
+        except EngineError as error:
+            self._listener(
+                Notice(
+                    "OrphanUnknown",
+                    f"an upload whose id was lost may be left at {target}, and cannot be looked for: {error}",
+                )
+            )
+            raise
         found = [item for item in uploads if item.key == target.key and _began(item) >= since]
         if len(found) == 1:
             ref = UploadRef(target, found[0].upload_id)
@@ -48,20 +53,11 @@ class Orphans:
                     return
             except NotFound:
                 return
-            except ObjectError as error:
+            except EngineError as error:
                 self.report(target, found[0].upload_id, str(error))
-                return
+                raise
         for item in found:
             self.report(target, item.upload_id, "it may be ours, or someone else's")
-
-    def unknown(self, target: ObjectRef, error: EngineError) -> None:
-        """Say that an upload may be left."""
-        self._listener(
-            Notice(
-                "OrphanUnknown",
-                f"an upload whose id was lost may be left at {target}, and cannot be looked for: {error}",
-            )
-        )
 
     def report(self, target: ObjectRef, upload_id: str, why: str) -> None:
         """Name an upload that was left: it costs storage until someone aborts it."""

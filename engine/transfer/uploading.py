@@ -9,6 +9,7 @@ carries parts too while it waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -258,7 +259,8 @@ class Uploader:
     ) -> tuple[UploadRef, Layout, dict[int, UploadedPart]] | None:
         """The parts that an earlier run left, or None where that upload is of no use any more."""
         if not upload.upload_id:
-            await self._orphans.look_for(task.target_ref, upload)
+            with suppress(ObjectError):  # it may not be looked for at all: what was told has to do
+                await self._orphans.look_for(task.target_ref, upload)
             return None
         ref = UploadRef(task.target_ref, upload.upload_id)
         same_source = upload.source_etag == task.source.etag and upload.source_size == task.source.size
@@ -397,9 +399,10 @@ class Uploader:
         else:
             try:
                 await self._orphans.look_for(target, upload)
-            except AttemptError as error:
-                self._orphans.unknown(target, error)  # it stays in the ledger: the next run looks again
-                return
+            except AttemptError:
+                return  # it stays in the ledger: the next run looks again
+            except ObjectError:
+                pass  # as in `_take_up`
             await self._journal.finish_upload(upload.route, upload.key, "aborted")
 
     async def _abort(self, route: str, key: str, ref: UploadRef, *, how: str = "aborted", must: bool = False) -> None:

@@ -14,6 +14,7 @@ from engine.errors import (
     BadCredentials,
     NotFound,
     Rejected,
+    StoreError,
     Unsupported,
 )
 from engine.events import Notice
@@ -405,11 +406,14 @@ async def test_where_uploads_may_not_be_listed_the_object_is_copied_and_the_doub
 
 
 @pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts", "AbortMultipartUpload"])
-async def test_no_other_upload_is_begun_while_nothing_is_known_of_one_whose_id_was_lost(operation: str) -> None:
+@pytest.mark.parametrize("trouble", [Ambiguous, AccessDenied])
+async def test_no_other_upload_is_begun_while_nothing_is_known_of_one_whose_id_was_lost(
+    operation: str, trouble: type[StoreError]
+) -> None:
     """Two of them could not be told from somebody else's, and would be left for ever."""
     scene = bench()
     scene.store.plan("CreateMultipartUpload", ("after", Ambiguous("lost", operation="CreateMultipartUpload")))
-    scene.store.plan(operation, ("before", Ambiguous("cut short", operation=operation)))
+    scene.store.plan(operation, ("before", trouble("no", operation=operation)))
     assert (await scene.copier.copy(scene.task())).state is State.FAILED
     assert len(scene.store.uploads) == 1
     assert scene.journal.ends == []
@@ -423,7 +427,7 @@ async def test_a_lost_upload_that_cannot_be_looked_for_now_is_left_to_the_next_r
     intent = left_behind(scene, [])._replace(upload_id="")
     scene.store.plan("ListParts", ("before", Ambiguous("cut short", operation="ListParts")))
     await scene.uploader.discard(intent)
-    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanUnknown"]
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanedUpload"]
     assert scene.journal.ends == []
     await scene.uploader.discard(intent)
     assert scene.store.uploads == {}
