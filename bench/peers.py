@@ -139,7 +139,7 @@ to   = "{target}"
 def _cartage(place: Place, job: Job, folder: Path) -> Command | None:
     command = str(Path(sysconfig.get_path("scripts")) / "cartage")
     if job == "list":
-        return Command((command, "ls", "--summarize", "--json", place.source_url))
+        return Command((command, "ls", "--summarize", "--json", "--assume", "aws", place.source_url))
     plan = folder / "bench.toml"
     plan.write_text(PLAN.format(source=place.source_url, target=place.target_url), "utf-8")
     if job == "verify":

@@ -53,6 +53,10 @@ class Options:
         chosen = {"endpoint_url": self.endpoint_url, "region": self.region, "profile": self.profile}
         return replace(base, **{name: value for name, value in chosen.items() if value is not None})
 
+    def trusts(self, session: Session) -> bool:
+        """Whether the server is AWS, or to be taken for it."""
+        return self.assume == "aws" or session.is_aws
+
     @property
     def workers(self) -> int:
         """How many copies may be under way at once. Raises `UsageError` below one."""

@@ -37,7 +37,7 @@ async def fingerprint(where: str | Location | Path, basis: Basis = Basis.ETAG, o
     if isinstance(place, Path):
         return (await anyio.to_thread.run_sync(_of_folder, place, basis)).line
     async with one_error(), open_store(Connection(), options) as opened:
-        store = listing_all(opened.store, None, options.listener, trusted=opened.session.is_aws)
+        store = listing_all(opened.store, None, options.listener, trusted=options.trusts(opened.session))
         return (await of_location(store, place, basis, options.listener)).line
 
 

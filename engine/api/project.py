@@ -35,7 +35,7 @@ async def ls(
     Raises what the listing raises."""
     options = options or Options()
     async with one_error(), open_store(Connection(), options) as opened:
-        store = listing_all(opened.store, None, options.listener, trusted=opened.session.is_aws)
+        store = listing_all(opened.store, None, options.listener, trusted=options.trusts(opened.session))
         if sums and not recursive:
             return await summarize(store, location, options.listener)
         if recursive:

@@ -131,7 +131,7 @@ async def look(plan: Plan, options: Options | None = None, *, probe: bool = Fals
 
 async def known_honours(options: Options, opened: OpenStore, ledger: Ledger) -> Honours | None:
     """What is known of the server without trying it: it is AWS, it is to be taken for AWS, or an earlier run tried."""
-    if options.assume == "aws" or opened.session.is_aws:
+    if options.trusts(opened.session):
         return Honours.aws()
     noted = Honours.from_note(await ledger.note("honours"))
     if noted is not None and noted.listing_continues is False and not noted.listing_plain:

@@ -408,6 +408,7 @@ def test_ls_counts_by_prefix(project: Project) -> None:
     level = project.terminal.call("ls", f"{here}old/").out.splitlines()
     assert len(level) == 26 and level[0].split() == ["PRE", "sub/"]
     everything = project.terminal.call("ls", f"{here}old/", "--recursive").out.splitlines()
+    assert everything == project.terminal.call("ls", f"{here}old/", "--recursive", "--assume", "aws").out.splitlines()
     assert len(everything) == 26 and everything[-1].endswith("old/sub/a.txt")
     assert_said_well(project.terminal.call("ls", f"{here}old"), "ls")
 

@@ -7,11 +7,14 @@ from urllib.parse import quote
 
 import pytest
 
+from engine.api.assembly import Options
 from engine.errors import Ambiguous, ListingBroken
 from engine.events import Notice
 from engine.finish.comparing import ComparedListings, listing_all
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.model import Location, Page
+from engine.plan.document import Connection
+from engine.s3.session import Session
 from engine.store import ListPage, ObjectStore
 from engine.transfer.honours import Honours, PlainListings
 from tests.fake_store import FakeStore
@@ -172,3 +175,10 @@ def test_what_is_known_is_not_asked_again() -> None:
     known = listing_all(store, Honours(listing_continues=False, listing_plain=True), say)
     assert isinstance(known, PlainListings)
     assert isinstance(listing_all(store, Honours(), say), ComparedListings)
+
+
+def test_who_says_that_the_server_is_like_aws_has_it_listed_once() -> None:
+    elsewhere = Session(Connection(endpoint_url="http://127.0.0.1:9"))
+    assert Options(assume="aws").trusts(elsewhere)
+    assert not Options().trusts(elsewhere)
+    assert Options().trusts(Session(Connection(endpoint_url="https://s3.eu-west-1.amazonaws.com")))
