@@ -74,7 +74,7 @@ def _end(invocation: Invocation, file: Path, result: CleanupResult, teller: Tell
         invocation.say(gate_text(str(file), result))
     if cleaned is not None:
         invocation.say(cleaned_text(cleaned))
-        if cleaned.stopped and not cleaned.unaccepted:
+        if cleaned.interrupted:
             interrupted(teller, "cleanup", values)
     code = GATE if not result.open else DONE
     if cleaned is not None and (cleaned.stayed or cleaned.stopped):

@@ -61,7 +61,7 @@ def delete_command(
     values = delete_values(result)
     invocation.say(delete_text(str(where), result))
     done = result.deletion
-    if done is not None and done.stopped and not done.unaccepted:
+    if done is not None and done.interrupted:
         interrupted(teller, "delete", values)
     code = GATE if result.closed else DONE
     if done is not None and (done.stayed or done.stopped):

@@ -56,7 +56,7 @@ def revert_command(
     invocation.say(revert_text(str(file), result))
     values = revert_values(result)
     done = result.reverted
-    if done is not None and done.stopped and not done.unaccepted:
+    if done is not None and done.interrupted:
         interrupted(teller, "revert", values)
     code = ASIDE if done is not None and (done.stayed or done.stopped) else DONE
     teller.summary("revert", code, values)

@@ -61,6 +61,11 @@ class Stays:
     def stayed(self) -> int:
         return sum(self.kept.values())
 
+    @property
+    def interrupted(self) -> bool:
+        """It was asked to stop, and nothing else stopped it."""
+        return self.stopped and not self.unaccepted
+
     def note_markers(self, added_in: Collection[str], accepted_in: Collection[str]) -> None:
         """Delete markers were added in the one buckets: a reason to stop unless that was accepted for each of them."""
         self.markers = self.markers or bool(added_in)
