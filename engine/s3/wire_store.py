@@ -147,12 +147,15 @@ class WireStore:
         answer = await self._ask(call)
         if answer.status != 204:
             if answer.body.strip():
-                parsing.read_document(call, answer, self._places.region(call.bucket), "")
+                self._read(call, answer)
             raise parsing.unreadable(call, f"status {answer.status} where 204 was due")
         return answer
 
     async def _document(self, call: Call, root: str) -> xml.Document:
-        answer = await self._ask(call)
+        return self._read(call, await self._ask(call), root)
+
+    def _read(self, call: Call, answer: Answer, root: str = "") -> xml.Document:
+        """Any root will do unless one is named: servers differ in theirs (moto: GetBucketVersioningResponse)."""
         return parsing.read_document(call, answer, self._places.region(call.bucket), root)
 
     # --- listing ------------------------------------------------------------------------------------------
@@ -209,7 +212,7 @@ class WireStore:
         answer = await self._ask(call)
         if not answer.body.strip():  # Ceph RGW, for an object without tags
             return ()
-        return parsing.tag_set(parsing.read_document(call, answer, self._places.region(call.bucket), "Tagging"))
+        return parsing.tag_set(self._read(call, answer, "Tagging"))
 
     async def get_acl(self, request: ObjectRef) -> Acl:
         return parsing.acl(await self._document(messages.get_acl(request), ""))
@@ -289,11 +292,7 @@ class WireStore:
     # --- the bucket ---------------------------------------------------------------------------------------
 
     async def bucket_facts(self, request: str) -> BucketFacts:
-        return await bucket_facts(WireBucket(self._ask, self._any_root), request, self._session.region)
-
-    def _any_root(self, call: Call, answer: Answer) -> xml.Document:
-        # Servers differ in what they call the root (moto: GetBucketVersioningResponse).
-        return parsing.read_document(call, answer, self._places.region(call.bucket), "")
+        return await bucket_facts(WireBucket(self._ask, self._read), request, self._session.region)
 
 
 def _not_sent(call: Call, place: Place, failure: ConnectFailed) -> StoreError:
