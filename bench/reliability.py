@@ -129,11 +129,13 @@ def soak_text(found: Values) -> str:
         "objects": f"{found['objects']:,} copied, {found['verified']:,} verified, {found['requests']:,} requests",
         "faults met": f"{sum(found['faults'].values()):,}, and {found['throttled']:,} times SlowDown",
         "storms of 10 s at 90 %": f"{found['storms']}",
-        "network gone": f"{found['outage_s']:.0f} s",
+        "network gone": f"{found['outages']} times, {found['outage_s']:.0f} s in all",
         "clock jumps": f"{found['clock_jumps']} of ten minutes",
         "credentials renewed": f"{found['renewals']} times; they last 30 s",
         "seconds until nine tenths of full speed, after each storm and outage": recoveries,
-        "memory, first third → last third, peak": _span(memory, "MB"),
+        "memory, late in the first run → late in the last, peak": _span(memory, "MB"),
+        "memory at rest after each run": ", ".join(f"{rest['memory_mb']:.0f}" for rest in found["rests"]) + " MB",
+        "blocks of live Python objects after each run": ", ".join(f"{rest['blocks']:,}" for rest in found["rests"]),
         "open files": _span(files, ""),
         "asyncio tasks": _span(tasks, ""),
         "problems": "; ".join(found["problems"]) or "none",
@@ -142,5 +144,5 @@ def soak_text(found: Values) -> str:
 
 
 def _span(values: Values, unit: str) -> str:
-    first, last, peak = (f"{values[name]:.0f}" for name in ("first_third", "last_third", "peak"))
+    first, last, peak = (f"{values[name]:.0f}" for name in ("first_run", "last_run", "peak"))
     return f"{first} → {last}, {peak} {unit}".strip()
