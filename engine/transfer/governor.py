@@ -36,8 +36,9 @@ from engine.transfer.calm import ENOUGH, PROOF_REFUSED, Calm
 from engine.transfer.recent import MASK, RING, TICKS_PER_S, Recent
 from engine.transfer.window import Window
 
-START_RPS = 1000.0
-"""Where the ramp begins: one request a millisecond, the finest that a timer of an event loop paces."""
+START_RPS = 2500.0
+"""Where the ramp begins: in the time that a first refusal takes to come back, no more is sent than at any limit that
+the ramp meets later."""
 
 RAMP_RPS_PER_S = 27_000.0
 """The ramp's slope. With answers after 0.1 s it adds 270 requests in flight each round trip. Steeper costs more refused

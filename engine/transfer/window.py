@@ -5,7 +5,8 @@ in flight brings no more answers, what is in flight is bound by Little's law to 
 cwnd_gain of 2, draft-ietf-ccwg-bbr). The fastest answer, because large objects are slow for reasons of their own.
 
 If the smaller window does not make answers faster, or brings fewer of them, it was no queue, and it is lifted: what a
-queue gives does not depend on how many wait in it.
+queue gives does not depend on how many wait in it. Where that cannot be told (the fastest of the few answers of a small
+window is no measure for the fastest of many), a wider window is tried now and then, and kept as long as it brings more.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ FLAT_ROUNDS = 3
 FEWER_ROUNDS = 2
 FEWER = 0.8
 """Fewer answers than this part of those before, for so many rounds, and it was no queue."""
+
+TRIAL_ROUNDS = 8
+TRIAL_STEP = 1.4
+TRIAL_GAIN = 0.5
+"""After so many rounds without a verdict the narrow window is widened by TRIAL_STEP, and where the answers grow by more
+than TRIAL_GAIN of that, once more: they grow by all of it where nothing waits, by nothing in a queue. Where they do so
+twice, it was no queue."""
 
 LEAST_WINDOW = 32
 FORGET_S = 30.0
@@ -34,8 +42,8 @@ class Window:
     """Told of each round (a round trip: its fastest answer in seconds, its answers a second), gives the window."""
 
     __slots__ = (
-        "_best_rps", "_cap", "_fastest_old_s", "_fastest_s", "_fewer", "_flat", "_forget_s", "_narrowed_rps",
-        "_narrowed_s", "_window", "last_rps",
+        "_best_rps", "_cap", "_fastest_old_s", "_fastest_s", "_fewer", "_flat", "_forget_s", "_narrow_to",
+        "_narrowed_rps", "_narrowed_s", "_steady_rps", "_trial_from", "_window", "last_rps",
     )  # fmt: skip
 
     def __init__(self, cap: int) -> None:
@@ -46,6 +54,9 @@ class Window:
         self._flat = self._fewer = 0
         self._narrowed_s = 0.0  # the fastest answer when the window was narrowed; 0: it is not
         self._narrowed_rps = 0.0  # and how many answers there were a second
+        self._narrow_to = 0  # the window when it was narrowed last
+        self._steady_rps = 0.0  # answers a second of the narrow window, smoothed
+        self._trial_from = 0  # the window that a wider one is tried against; 0: none is
         self.last_rps = 0.0
 
     @property
@@ -73,7 +84,8 @@ class Window:
         if self._flat < FLAT_ROUNDS:
             return Verdict(self._window)
         self._narrowed_s, self._narrowed_rps = fastest_s, answers_rps
-        self._flat = self._fewer = 0
+        self._flat = self._fewer = self._trial_from = 0
+        self._steady_rps = answers_rps
         self._narrow(max(answers_rps, 0.9 * self._best_rps))
         return Verdict(self._window, 1.25 * answers_rps)
 
@@ -84,17 +96,37 @@ class Window:
         if self._fewer >= FEWER_ROUNDS:
             self._widen(fastest_s)  # fewer answers: nothing had been waiting in a queue
         elif fastest_s <= 1.5 * self.fastest_s:
-            self._window = min(self._cap, int(self._window * 1.25) + 1)
-            if self._window >= self._cap:
-                self._narrowed_s = 0.0
-                self._flat = 0
+            self._grow()
+        elif self._trial_from:
+            self._try_wider(fastest_s, answers_rps)
         elif self._flat >= 2 * FLAT_ROUNDS and fastest_s > 0.7 * self._narrowed_s:
             self._widen(fastest_s)  # as slow as before: the work is slow, not the server
-        elif fastest_s > 2.0 * self.fastest_s and self._flat > 2 * FLAT_ROUNDS:
-            self._narrow(answers_rps)
+        else:
+            self._steady_rps += 0.25 * (answers_rps - self._steady_rps)
+            if self._flat % TRIAL_ROUNDS == 0 and self._window <= self._narrow_to:
+                self._trial_from = self._window
+                self._window = int(self._window * TRIAL_STEP)
+            elif fastest_s > 2.0 * self.fastest_s and self._flat > 2 * FLAT_ROUNDS:
+                self._narrow(answers_rps)
+
+    def _try_wider(self, fastest_s: float, answers_rps: float) -> None:
+        """Has the wider window brought more answers?"""
+        wider = self._window / self._trial_from
+        if answers_rps < self._steady_rps * (1.0 + TRIAL_GAIN * (wider - 1.0)):
+            self._window, self._trial_from = self._trial_from, 0
+        elif wider <= TRIAL_STEP:
+            self._window = int(self._window * TRIAL_STEP)
+        else:
+            self._widen(fastest_s)
+
+    def _grow(self) -> None:
+        self._window = min(self._cap, int(self._window * 1.25) + 1)
+        if self._window >= self._cap:
+            self._narrowed_s = 0.0
+            self._flat = 0
 
     def _narrow(self, answers_rps: float) -> None:
-        self._window = min(self._cap, max(LEAST_WINDOW, int(2.0 * answers_rps * self.fastest_s) + 1))
+        self._window = self._narrow_to = min(self._cap, max(LEAST_WINDOW, int(2.0 * answers_rps * self.fastest_s) + 1))
 
     def _widen(self, fastest_s: float) -> None:
         """It was no queue: what is fast is learnt anew."""

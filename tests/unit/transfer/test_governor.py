@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 import pytest
 
-from engine.transfer.governor import Governor
+from engine.transfer.governor import START_RPS, Governor
 from tests.unit.transfer.simulation import (
     Endless,
     FewAtOnce,
@@ -47,11 +49,14 @@ def test_machines_that_pause_do_not_make_the_limit_look_lower(limit: int) -> Non
     """What was sent within 60 ms reaches a machine that pauses within 30, or 90: the limit measured by it is off, and
     the rate must not stay where that was."""
     floor_s = (REFERENCE - limit / 10) / limit
+    ratios = []
     for seed in range(4):
         server = Pausing(TokenBucket(lambda _: limit, refusal_s=0.002), Pauses(seed))
         result = simulate(Governor(), server, REFERENCE, pauses=Pauses(seed + 100))
-        assert result.total_s <= 1.06 * floor_s
+        ratios.append(result.total_s / floor_s)
         assert refused(result) < 0.01
+    assert max(ratios) <= 1.08
+    assert fmean(ratios) <= 1.04
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -103,7 +108,7 @@ def test_work_that_is_slow_for_its_own_reasons_is_not_taken_for_a_queue() -> Non
     assert max(count for time, count in result.in_flight if time >= 15.0) == 256
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", range(1, 9))
 def test_a_machine_that_stalls_does_not_leave_the_window_narrow(seed: int) -> None:
     """Answers that are late because this machine is busy look like a queue; a narrow window must not outlive that."""
     server = Uneven(slowness=lambda now: 8.0 if 2.0 <= now < 3.0 or 6.0 <= now < 6.5 else 1.0, seed=seed)
@@ -159,13 +164,16 @@ def test_without_a_limit_the_workers_are_the_only_bound() -> None:
 def test_a_rate_that_is_not_used_does_not_grow() -> None:
     governor = Governor()
     simulate(governor, Endless(), 4_000, supply=lambda now: int(now * 500))
-    assert governor.statistics().rate_rps == pytest.approx(1_000)
+    assert governor.statistics().rate_rps == START_RPS
 
 
 def test_a_server_with_few_places_is_used_and_not_stormed() -> None:
+    """It is found out in the first second; then next to nothing is refused."""
     result = simulate(Governor(), FewAtOnce(4), 1_500)
     assert result.done_rps(5.0, result.total_s) >= 0.6 * 40
-    assert refused(result) < 0.15
+    late = [time for time in result.refusals if time >= 1.0]
+    assert len(late) < 0.04 * sum(time >= 1.0 for time in result.sends)
+    assert result.throttled - len(late) < 400
 
 
 def test_max_rps_is_never_exceeded() -> None:
