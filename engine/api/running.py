@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -16,9 +17,11 @@ from engine.model import ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.record import Tally
+from engine.store import ObjectStore
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date, outdated_before
 from engine.transfer.copying import Copier
+from engine.transfer.first_pages import first_pages
 from engine.transfer.guard import TargetGuard
 from engine.transfer.honours import Honours, as_listed, probe_at, refuse_losing, remove_probe, try_out
 from engine.transfer.key_lists import refuse_missing
@@ -78,7 +81,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
 
     Raises `PlanError`, `LedgerError`, and `StoreError` of scope `run`; whatever was done before is committed."""
     options = options or Options()
-    async with one_error(), open_plan(plan, options) as opened:
+    async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, options, opened) as listed:
         path = ledger_path(plan, options)
         known = await known_buckets(plan, opened)
         async with await open_ledger(plan, path, opened, known=known) as ledger:
@@ -88,10 +91,10 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             for sentence in honours.sentences():
                 options.listener(Notice("NotHonoured", sentence))
             refuse_losing(honours)
-            listing = replace(opened, store=as_listed(opened.store, honours))
+            listed = as_listed(listed, honours)
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
-            run = _assemble_run(plan, options, listing, ledger, honours, outdated_before(settings))
+            run = _assemble_run(plan, options, opened, listed, ledger, honours, outdated_before(settings))
             if stop is not None:
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
@@ -157,8 +160,20 @@ async def _remove_leftover_probe(opened: OpenStore, ledger: Ledger) -> None:
         await ledger.set_note(PROBE, None)
 
 
+def _first_pages(plan: Plan, options: Options, opened: OpenStore) -> AbstractAsyncContextManager[ObjectStore]:
+    """A store that has the listings' first pages on their way, unless the server has to be tried out first: how it is
+    listed depends on that, and the trial leaves objects for a moment."""
+    return first_pages(opened.store, plan.routes if options.trusts(opened.session) else ())
+
+
 def _assemble_run(
-    plan: Plan, options: Options, opened: OpenStore, ledger: Ledger, honours: Honours, outdated: dict[str, int]
+    plan: Plan,
+    options: Options,
+    opened: OpenStore,
+    listed: ObjectStore,
+    ledger: Ledger,
+    honours: Honours,
+    outdated: dict[str, int],
 ) -> Run:
     queue: WorkQueue[CopyTask] = WorkQueue(QUEUE_BOUND)
     guard = TargetGuard(options.listener, on=options.conditional_writes and not honours.target_unsupported)
@@ -166,7 +181,7 @@ def _assemble_run(
     uploader = Uploader(opened.store, ledger, queue, orphans, now_ms, guard, outdated)
     copier = Copier(opened.store, uploader, guard, anyio.sleep, random.Random())
     return Run(
-        opened.store,
+        listed,
         ledger,
         plan.routes,
         copier,
