@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import sys
@@ -104,6 +105,7 @@ def _calm_collector() -> None:
     """Look for cycles less often: listed objects and imported modules live long and form none, and looking at them
     every 700 allocations costs a quarter of a copy's processor time, and a tenth of the start."""
     gc.set_threshold(20_000, 20, 20)
+    atexit.register(gc.freeze)  # nor look through everything once more before the process ends
 
 
 def _summarise(command: str, exit_code: int, values: dict[str, Any]) -> None:
