@@ -28,16 +28,16 @@ class Latency:
         else:
             self._factors = [math.exp(spread * source.gauss(0, 1)) for _ in range(_SAMPLES)]
         self._median_s = settings.latency_ms / 1000
-        listing_ms = settings.latency_ms if settings.list_latency_ms is None else settings.list_latency_ms
-        self._listing_s = listing_ms / 1000
+        self._listing_s = None if settings.list_latency_ms is None else settings.list_latency_ms / 1000
         self._turn = 0
         self.is_none = not (self._median_s or self._listing_s)
 
     def next_s(self, operation: str) -> float:
         """How long the next call of this operation takes."""
-        median_s = self._listing_s if operation.startswith("List") else self._median_s
+        if self._listing_s is not None and operation.startswith("List"):
+            return self._listing_s
         self._turn = (self._turn + 1) % _SAMPLES
-        return median_s * self._factors[self._turn]
+        return self._median_s * self._factors[self._turn]
 
 
 class Bandwidth:

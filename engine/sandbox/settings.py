@@ -19,8 +19,8 @@ class SandboxSettings:
     `credentials_last_s` (0: for ever) says for how long.
 
     Latency is the median of a call; `latency_spread` is the sigma of a log-normal distribution, or where `uniform` is
-    set, the fraction to either side. `list_latency_ms` is for listings (None: as all). `bandwidth_mib_s` is what one
-    copied object or part moves (0: any), `part_slots` how many parts of one upload move at once (0: all).
+    set, the fraction to either side. Listings take `list_latency_ms` exactly (None: as all). `bandwidth_mib_s` is what
+    one copied object or part moves (0: any), `part_slots` how many parts of one upload move at once (0: all).
     `whitespace_s` is how often a slow copy sends white space, after the XML declaration, or before everything where
     `whitespace_leads`.
 
