@@ -12,7 +12,6 @@ from engine.api import running
 from engine.cli.common import ASIDE, DONE, FATAL, Invocation, Teller, copy_flags, interrupted, run, shared_flags
 from engine.errors import UsageError
 from engine.plan.document import Plan
-from engine.report.plan import plan_text
 from engine.report.run import result_text, result_values
 
 
@@ -92,6 +91,8 @@ def _pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
 def carry_out(invocation: Invocation, command: str, plan: Plan, *, yes: bool) -> None:
     """Ask if a person is there to be asked, migrate, say what came of it."""
     if not yes and sys.stdin.isatty() and not invocation.json:
+        from engine.report.plan import plan_text
+
         survey = run(invocation, command, lambda options, _: running.look(plan, options))
         click.echo(plan_text(plan, survey, 3500.0))
         if not click.confirm("\nCopy?"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from engine.errors import UsageError
 
@@ -25,6 +25,10 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
     """The proxy that requests to this endpoint go through, or None.
 
     Raises `UsageError` for a proxy that is not spoken to by plain HTTP."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies, proxy_bypass  # only now: it brings a whole HTTP client
+
     default = 443 if scheme == "https" else 80
     netloc = host if port == default else f"{host}:{port}"
     if proxy_bypass(netloc) or proxy_bypass(host):

@@ -9,8 +9,9 @@ from engine.errors import Rejected
 from engine.model import UploadedPart
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
-"""Whatever is outside XML 1.0's production Char cannot be written in a document, not even as a reference."""
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
+"""Whatever is outside XML 1.0's production Char cannot be written in a document, not even as a reference. (Said by what
+Char has, this takes ten times as long to compile, at every start.)"""
 _TO_ESCAPE = re.compile('[&<>"\t\n\r\x7f-\x9f\u2028]')
 
 
