@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from engine.plan.lines import Path
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-    from pydantic_core import ErrorDetails
-
-Model = TypeVar("Model", bound="BaseModel")
+from engine.plan.tables import Refused, Shape, fields_of, value_of
 
 _OTHER_WORDS = {
     "source": "from",
@@ -31,18 +26,8 @@ _OTHER_WORDS = {
 }
 """Words that other tools have for ours, which no measure of likeness would find."""
 
-_SAID = {
-    "string_type": "must be text",
-    "string_too_short": "must not be empty",
-    "int_type": "must be a whole number",
-    "bool_type": "must be true or false",
-    "list_type": "must be a list",
-    "dict_type": "must be a table",
-    "model_type": "must be a table",
-}
-
-
 _TABLE_LISTS = frozenset({"routes", "expect", "probes"})
+_TWO_BRACKETS = "there can be several: write [[{}]], with two brackets"
 
 
 class Problem(NamedTuple):
@@ -114,50 +99,34 @@ class Problems:
 
     # --- reading a table --------------------------------------------------------------------------------------
 
-    def read(self, model: type[Model], data: Mapping[str, Any], path: Path) -> Model | None:
-        """`data` as a `model`, without the values that are refused, so that the rest can be judged too.
+    def read(self, shape: type[Shape], data: Mapping[str, Any], path: Path) -> Shape | None:
+        """`data` as a `shape`, without the values that are refused, so that the rest can be judged too.
 
         None where something is missing that nothing can be said without."""
-        from pydantic import ValidationError
-
-        kept = dict(data)
-        while True:
+        fields = fields_of(shape)
+        kept: dict[str, Any] = {}
+        for key, value in data.items():
+            field = fields.get(key)
+            if field is None:
+                self._add_unknown(key, fields, path)
+                continue
             try:
-                return model.model_validate(kept)
-            except ValidationError as error:
-                details = error.errors(include_url=False, include_input=False)
-            lacking = False
-            for detail in details:
-                self._report(model, detail, path)
-                lacking = lacking or detail["type"] == "missing"
-                kept.pop(str(detail["loc"][0]), None)
-            if lacking or any(_is_required(model, str(detail["loc"][0])) for detail in details):
-                return None
+                kept[field.name] = value_of(field.type, value)
+            except Refused as refused:
+                for place, text in refused.reasons:
+                    is_list_of_tables = not path and not place and key in _TABLE_LISTS
+                    self.add((*path, key, *place), _TWO_BRACKETS.format(key) if is_list_of_tables else text)
+        for key, field in fields.items():
+            if field.required and key not in data:
+                where = self._where((*path, key))[0]
+                self._found.append(Problem(self.line_of(path), where, f'"{key}" is missing'))
+        if any(field.required and field.name not in kept for field in fields.values()):
+            return None
+        return shape(**kept)
 
-    def _report(self, model: type[Model], detail: ErrorDetails, path: Path) -> None:
-        at: Path = (*path, *detail["loc"])
-        kind = detail["type"]
-        if kind == "extra_forbidden":
-            known = [field.alias or name for name, field in model.model_fields.items()]
-            name = str(at[-1])
-            where = self._where(path)[1]
-            inside = f" in {where[-1]}" if where and isinstance(where[-1], str) else ""
-            self._found.append(
-                Problem(self.line_of(at), self._where(at)[0], f'unknown key "{name}"{inside}{nearest(name, known)}')
-            )
-        elif kind == "missing":
-            self._found.append(Problem(self.line_of(path), self._where(at)[0], f'"{at[-1]}" is missing'))
-        elif kind == "literal_error":
-            self.add(at, f"must be {detail['ctx']['expected'].replace(chr(39), chr(34))}")
-        elif kind in ("greater_than_equal", "greater_than"):
-            self.add(at, "must not be below " + str(detail["ctx"].get("ge", 0)))
-        elif kind == "list_type" and not path and at[0] in _TABLE_LISTS:
-            self.add(at, f"there can be several: write [[{at[0]}]], with two brackets")
-        elif kind == "value_error":
-            self.add(at, str(detail["ctx"]["error"]))
-        else:
-            self.add(at, _SAID.get(kind, detail["msg"].lower()))
-
-
-def _is_required(model: type[BaseModel], key: str) -> bool:
-    return any(field.is_required() and (field.alias or name) == key for name, field in model.model_fields.items())
+    def _add_unknown(self, key: str, known: Iterable[str], path: Path) -> None:
+        at: Path = (*path, key)
+        rest = self._where(path)[1]
+        inside = f" in {rest[-1]}" if rest and isinstance(rest[-1], str) else ""
+        text = f'unknown key "{key}"{inside}{nearest(key, known)}'
+        self._found.append(Problem(self.line_of(at), self._where(at)[0], text))

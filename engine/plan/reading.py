@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
+import msgspec
+
 from engine.errors import PlanError
 from engine.model import Location, Proof
 from engine.plan import schema
@@ -182,7 +184,7 @@ def _read_connection(data: dict[str, Any], problems: Problems) -> Connection:
         problems.add(("connection", "endpoint_url"), f'"{table.endpoint_url}" must begin with http:// or https://')
     if table.expected_bucket_owner and not _OWNER.match(table.expected_bucket_owner):
         problems.add(("connection", "expected_bucket_owner"), "must be an account id of 12 digits")
-    return Connection(**table.model_dump())
+    return Connection(**msgspec.structs.asdict(table))
 
 
 def _check_names(tables: list[dict[str, Any]], problems: Problems) -> None:

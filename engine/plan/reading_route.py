@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from engine.errors import UsageError
 from engine.model import Encryption, Location, ObjectLock, Overwrite
 from engine.plan import schema
@@ -17,6 +19,7 @@ from engine.plan.problems import Problems
 from engine.plan.route import Keep, KeyList, Pairs, PropertyRules, Route
 from engine.plan.selection import Selection
 from engine.plan.sizes import DEFAULT_TOLERANCE, parse_tolerance
+from engine.plan.tables import Shape
 
 STORAGE_CLASSES = (
     "STANDARD",
@@ -249,7 +252,7 @@ class _Carried:
     def _read_tables(self, asked: schema.PropertiesTable) -> None:
         headers = self._table(schema.HeadersTable, asked.content_headers, "content_headers")
         if headers is not None:
-            self.headers = tuple((name, value) for name, value in headers.model_dump().items() if value)
+            self.headers = tuple((name, value) for name, value in msgspec.structs.asdict(headers).items() if value)
             for name, value in self.headers:
                 if not _HEADER_VALUE.match(value):
                     self._problems.add((*self._path, "content_headers", name), "use printable ASCII in a header")
@@ -270,7 +273,7 @@ class _Carried:
         if acl is not None:
             self.acl = acl.canned
 
-    def _table(self, model: type[schema.Model], value: Any, name: str) -> schema.Model | None:
+    def _table(self, model: type[Shape], value: Any, name: str) -> Shape | None:
         if value == Keep.SET:
             self._problems.add((*self._path, name), '"set" needs values: write a table of them in its place')
         return self._problems.read(model, value, (*self._path, name)) if isinstance(value, dict) else None

@@ -1,19 +1,20 @@
-"""The shape of the plan file, table by table. Imported only while a plan is being read, because of pydantic's price.
+"""The shape of the plan file, table by table. Imported only while a plan is being read.
 
-These models check types, names and the single values that can be judged alone; what depends on other places of the
-file is judged in `engine.plan.reading`, which turns them into the engine's own values.
+These tables say names, types and the single values that can be judged alone; `engine.plan.tables` reads by them. What
+depends on other places of the file is judged in `engine.plan.reading`, which turns them into the engine's own values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from msgspec import Meta, field
 
 from engine.plan.selection import problem_of_pattern
 from engine.plan.sizes import parse_duration, parse_moment, parse_size
+from engine.plan.tables import Refused, Table, read_by
 
 
 def _text_or_whole(parse: Callable[[Any], Any], what: str) -> Callable[[object], Any]:
@@ -31,10 +32,19 @@ def _moment(value: object) -> str:
     return parse_moment(value)
 
 
-def _pattern(value: object) -> object:
-    if isinstance(value, str) and (problem := problem_of_pattern(value)):
-        raise ValueError(f'the pattern "{value}" {problem}')
+def _patterns(value: object) -> object:
+    if isinstance(value, list) and (
+        reasons := [((at,), text) for at, item in enumerate(value) if (text := _why(item))]
+    ):
+        raise Refused(*reasons)
     return value
+
+
+def _why(pattern: object) -> str:
+    if not isinstance(pattern, str):
+        return "must be text"
+    problem = problem_of_pattern(pattern)
+    return f'the pattern "{pattern}" {problem}' if problem else ""
 
 
 def _tolerance(value: object) -> object:
@@ -57,29 +67,20 @@ def _payer(value: object) -> object:
     raise ValueError('must be true, false or "requester"')
 
 
-SizeBytes = Annotated[int, BeforeValidator(_text_or_whole(parse_size, 'a size such as "734 MB"'))]
-Seconds = Annotated[int, BeforeValidator(_text_or_whole(parse_duration, 'a duration such as "24h"'))]
-Moment = Annotated[str, BeforeValidator(_moment)]
-Pattern = Annotated[str, BeforeValidator(_pattern)]
-ToleranceText = Annotated[str | int, BeforeValidator(_tolerance)]
-KeepOrTable = Annotated[Any, BeforeValidator(_word_or_table)]
-Payer = Annotated[str, BeforeValidator(_payer)]
-Count = Annotated[int, Field(ge=0)]
-Name = Annotated[str, Field(min_length=1)]
+SizeBytes = Annotated[int, read_by(_text_or_whole(parse_size, 'a size such as "734 MB"'))]
+Seconds = Annotated[int, read_by(_text_or_whole(parse_duration, 'a duration such as "24h"'))]
+Moment = Annotated[str, read_by(_moment)]
+Patterns = Annotated[list[str], read_by(_patterns)]
+ToleranceText = Annotated[str | int, read_by(_tolerance)]
+KeepOrTable = Annotated[Any, read_by(_word_or_table)]
+Payer = Annotated[str, read_by(_payer)]
+Count = Annotated[int, Meta(ge=0)]
+Name = Annotated[str, Meta(min_length=1)]
 Keep = Literal["preserve", "set", "drop", "fail"]
 Tables = list[dict[str, Any]]
 
 
-class Table(BaseModel):
-    """A table of the file: no key but those named here, and no value turned into another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-Model = TypeVar("Model", bound=Table)
-
-
-class PlanTable(Table):
+class PlanTable(Table, frozen=True):
     name: Name | None = None
     bucket: str = ""
     prefix: str = ""
@@ -92,7 +93,7 @@ class PlanTable(Table):
     cleanup: dict[str, Any] = {}
 
 
-class ConnectionTable(Table):
+class ConnectionTable(Table, frozen=True):
     region: str = ""
     endpoint_url: str = ""
     profile: str = ""
@@ -102,18 +103,18 @@ class ConnectionTable(Table):
     expected_bucket_owner: str = ""
 
 
-class ExpectTable(Table):
+class ExpectTable(Table, frozen=True):
     objects: Count | None = None
     size: SizeBytes | None = None
     tolerance: ToleranceText | None = None
 
 
-class TotalTable(ExpectTable):
+class TotalTable(ExpectTable, frozen=True):
     name: Name | None = None
     routes: list[str] | None = None
 
 
-class PropertiesTable(Table):
+class PropertiesTable(Table, frozen=True):
     content_headers: KeepOrTable = None
     metadata: Keep | None = None
     tags: Keep | None = None
@@ -124,7 +125,7 @@ class PropertiesTable(Table):
     acl: KeepOrTable = None
 
 
-class HeadersTable(Table):
+class HeadersTable(Table, frozen=True):
     content_type: str = ""
     content_encoding: str = ""
     content_disposition: str = ""
@@ -133,23 +134,23 @@ class HeadersTable(Table):
     expires: str = ""
 
 
-class EncryptionTable(Table):
+class EncryptionTable(Table, frozen=True):
     algorithm: Literal["AES256", "aws:kms", "aws:kms:dsse"]
     kms_key_id: str = ""
     bucket_key: bool = False
 
 
-class LockTable(Table):
+class LockTable(Table, frozen=True):
     mode: Literal["", "GOVERNANCE", "COMPLIANCE"] = ""
     retain_until: Moment = ""
     legal_hold: bool = False
 
 
-class RedirectTable(Table):
+class RedirectTable(Table, frozen=True):
     location: Name
 
 
-class AclTable(Table):
+class AclTable(Table, frozen=True):
     canned: Literal[
         "private",
         "public-read",
@@ -161,13 +162,13 @@ class AclTable(Table):
     ]
 
 
-class RouteTable(Table):
+class RouteTable(Table, frozen=True):
     name: Name
-    from_: str = Field(alias="from")
+    from_: str = field(name="from")
     to: str
     expect: dict[str, Any] | None = None
-    include: list[Pattern] = []
-    exclude: list[Pattern] = []
+    include: Patterns = []
+    exclude: Patterns = []
     since: Moment = ""
     until: Moment = ""
     min_size: SizeBytes = 0
@@ -182,12 +183,12 @@ class RouteTable(Table):
     inventory: Name | None = None
 
 
-class ProbeTable(Table):
+class ProbeTable(Table, frozen=True):
     name: Name | None = None
     npy: Name | None = None
-    json_: Name | None = Field(default=None, alias="json")
+    json_: Name | None = field(default=None, name="json")
     exists: Name | None = None
-    min_objects: Annotated[int, Field(ge=1)] | None = None
+    min_objects: Annotated[int, Meta(ge=1)] | None = None
     command: Name | None = None
     shape: list[Count] | None = None
     dtype: Name | None = None
@@ -198,25 +199,25 @@ class ProbeTable(Table):
     timeout: Seconds | None = None
 
 
-class DatasetTable(Table):
+class DatasetTable(Table, frozen=True):
     at: Name
     route: Name
     description: str | None = None
     size_in: Literal["GB", "MB"] | None = None
 
 
-class ManifestTable(Table):
+class ManifestTable(Table, frozen=True):
     object: Name
-    set_: dict[str, Any] = Field(default={}, alias="set")
+    set_: dict[str, Any] = field(default={}, name="set")
     datasets: Tables = []
 
 
-class ReferencesTable(Table):
+class ReferencesTable(Table, frozen=True):
     scan: list[Name] = []
-    exclude: list[Pattern] = []
+    exclude: Patterns = []
 
 
-class CleanupTable(Table):
+class CleanupTable(Table, frozen=True):
     hold: Seconds = 86_400
     proof: Literal["size", "digest", "bytes"] = "digest"
     unconditional: bool = False

@@ -77,7 +77,7 @@ BOTO = {"botocore", "boto3", "aioboto3", "aiobotocore", "aiohttp"}
 
 def test_help_loads_nothing_but_click(tmp_path: Path) -> None:
     modules = loaded(tmp_path, "--help")
-    assert not modules & (BOTO | {"anyio", "asyncio", "sqlite3", "pydantic", "tqdm", "ssl"})
+    assert not modules & (BOTO | {"anyio", "asyncio", "sqlite3", "msgspec", "tqdm", "ssl"})
 
 
 def test_status_asks_the_ledger_alone_and_loads_nothing_for_s3(terminal: Terminal) -> None:
@@ -88,6 +88,6 @@ def test_status_asks_the_ledger_alone_and_loads_nothing_for_s3(terminal: Termina
         terminal.at(server.url)
         terminal.call("plan", plan)
     modules = loaded(terminal.folder, "status")
-    assert not modules & (BOTO | {"pydantic", "tqdm", "httptools", "uvloop", "engine.sandbox"})
+    assert not modules & (BOTO | {"msgspec", "tqdm", "httptools", "uvloop", "engine.sandbox"})
     modules = loaded(terminal.folder, "status", str(plan))
     assert not modules & (BOTO | {"tqdm", "httptools", "uvloop", "engine.sandbox"})

@@ -1,0 +1,112 @@
+"""Reads a table of the plan file by its shape: msgspec judges the values, and what it refuses is said in the plan's own
+words. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import FieldInfo
+
+Place = tuple[str | int, ...]
+"""Where inside a value: keys and indices."""
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of the file: no key but those named here, and no value turned into another type."""
+
+
+Shape = TypeVar("Shape", bound=Table)
+
+
+class Refused(ValueError):
+    """A value that its field does not allow: each reason, and where inside the value."""
+
+    def __init__(self, *reasons: tuple[Place, str]) -> None:
+        super().__init__("; ".join(text for _, text in reasons))
+        self.reasons = reasons
+
+
+def read_by(read: Callable[[object], Any]) -> Meta:
+    """For a field's annotation: its value is what `read` makes of it, which raises `ValueError` or `Refused`."""
+    return Meta(extra={"read": read})
+
+
+def fields_of(table: type[Table]) -> Mapping[str, FieldInfo]:
+    """The fields of a table by the keys that they have in the file."""
+    return {item.encode_name: item for item in msgspec.structs.fields(table)}
+
+
+def value_of(kind: Any, value: object) -> Any:
+    """`value` as a field of type `kind` holds it. Raises `Refused`."""
+    if (read := _reader_of(kind)) is not None:
+        try:
+            value = read(value)
+        except Refused:
+            raise
+        except ValueError as error:
+            raise Refused(((), str(error))) from None
+    if (words := _words_of(kind)) and value not in words:
+        *others, last = [f'"{word}"' for word in words]
+        raise Refused(((), f"must be {', '.join(others)} or {last}"))
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError as error:
+        found = tuple(_reasons(msgspec.inspect.type_info(kind), value))
+        raise Refused(*found or (((), str(error).lower()),)) from None
+
+
+def _reader_of(kind: Any) -> Callable[[object], Any] | None:
+    for part in (kind, *get_args(kind)):  # the type itself, or one of a union
+        if get_origin(part) is Annotated:
+            for meta in part.__metadata__:
+                if isinstance(meta, Meta) and meta.extra:
+                    read: Callable[[object], Any] = meta.extra["read"]
+                    return read
+    return None
+
+
+def _words_of(kind: Any) -> tuple[object, ...]:
+    """The words that a field may hold, in the order in which they are written; empty where it is not so."""
+    return next((get_args(part) for part in (kind, *get_args(kind)) if get_origin(part) is Literal), ())
+
+
+def _reasons(kind: msgspec.inspect.Type, value: object) -> Iterator[tuple[Place, str]]:
+    """Why `value` is not of this kind, in the words of someone who writes a plan."""
+    match kind:
+        case msgspec.inspect.Metadata():
+            yield from _reasons(kind.type, value)
+        case msgspec.inspect.UnionType():  # with None, for what need not be given
+            yield from _reasons(next(item for item in kind.types if item != msgspec.inspect.NoneType()), value)
+        case msgspec.inspect.StrType():
+            if not isinstance(value, str):
+                yield (), "must be text"
+            elif len(value) < (kind.min_length or 0):
+                yield (), "must not be empty"
+        case msgspec.inspect.IntType():
+            if isinstance(value, bool) or not isinstance(value, int):
+                yield (), "must be a whole number"
+            elif kind.ge is not None and value < kind.ge:
+                yield (), f"must not be below {kind.ge}"
+        case msgspec.inspect.BoolType():
+            if not isinstance(value, bool):
+                yield (), "must be true or false"
+        case msgspec.inspect.ListType():
+            if not isinstance(value, list):
+                yield (), "must be a list"
+            else:
+                yield from _inside(kind.item_type, enumerate(value))
+        case msgspec.inspect.DictType():
+            if not isinstance(value, dict):
+                yield (), "must be a table"
+            else:
+                yield from _inside(kind.value_type, value.items())
+
+
+def _inside(kind: msgspec.inspect.Type, items: Any) -> Iterator[tuple[Place, str]]:
+    for key, value in items:
+        for place, text in _reasons(kind, value):
+            yield (key, *place), text
