@@ -219,6 +219,10 @@ READS = frozenset(
 )
 """The calls of a store that change nothing, by the names that errors and decorators have for them."""
 
+HARMLESS_TWICE = READS | {"UploadPartCopy", "UploadPart", "AbortMultipartUpload", "PutObjectTagging"}
+"""Reads, and writes that give the same when carried out twice. Copies, Complete, Create, Put and deletes are not here:
+after an unknown outcome the caller looks at what is there."""
+
 
 class ObjectStore(Protocol):
     """All that the engine asks of S3."""

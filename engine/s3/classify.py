@@ -26,7 +26,7 @@ from engine.errors import (
     Unsupported,
     WrongRegion,
 )
-from engine.store import READS
+from engine.store import HARMLESS_TWICE, READS
 
 CHANGES_NOTHING = READS | {
     "HeadBucket",
@@ -37,6 +37,9 @@ CHANGES_NOTHING = READS | {
     "GetBucketAcl",
 }
 """S3's operations of which it does not matter what became of them."""
+
+MAY_BE_REPEATED = HARMLESS_TWICE | CHANGES_NOTHING
+"""What is sent again at once where a connection had been closed before it could be used."""
 
 LONGEST_TEXT = 500
 """Of a server's own words no more goes into errors, and so into ledgers and onto terminals."""

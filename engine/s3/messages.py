@@ -48,12 +48,11 @@ BODY_LIMIT_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What all requests of one S3 action have in common. `harmless`: it may be sent twice, whatever became of the
-    first; `bodiless`: its answer has headers only; `limit_bytes` bounds it."""
+    """What all requests of one S3 action have in common. `bodiless`: its answer has headers only; `limit_bytes` bounds
+    it."""
 
     name: str
     method: str
-    harmless: bool = False
     bodiless: bool = False
     timeout_s: float = READ_TIMEOUT_S
     limit_bytes: int = ANSWER_LIMIT_BYTES
@@ -73,29 +72,29 @@ class Call(NamedTuple):
     limit_bytes: int = 0
 
 
-LIST = Operation("ListObjectsV2", "GET", harmless=True, limit_bytes=LIST_LIMIT_BYTES)
-HEAD = Operation("HeadObject", "HEAD", harmless=True, bodiless=True)
+LIST = Operation("ListObjectsV2", "GET", limit_bytes=LIST_LIMIT_BYTES)
+HEAD = Operation("HeadObject", "HEAD", bodiless=True)
 COPY = Operation("CopyObject", "PUT", timeout_s=COPY_TIMEOUT_S)
-COPY_PART = Operation("UploadPartCopy", "PUT", harmless=True, timeout_s=COPY_TIMEOUT_S)
-GET = Operation("GetObject", "GET", harmless=True)
+COPY_PART = Operation("UploadPartCopy", "PUT", timeout_s=COPY_TIMEOUT_S)
+GET = Operation("GetObject", "GET")
 PUT = Operation("PutObject", "PUT", timeout_s=COPY_TIMEOUT_S)
 CREATE = Operation("CreateMultipartUpload", "POST")
-UPLOAD_PART = Operation("UploadPart", "PUT", harmless=True, timeout_s=COPY_TIMEOUT_S)
+UPLOAD_PART = Operation("UploadPart", "PUT", timeout_s=COPY_TIMEOUT_S)
 COMPLETE = Operation("CompleteMultipartUpload", "POST", timeout_s=COPY_TIMEOUT_S)
-ABORT = Operation("AbortMultipartUpload", "DELETE", harmless=True)
-LIST_PARTS = Operation("ListParts", "GET", harmless=True, limit_bytes=LIST_LIMIT_BYTES)
-LIST_UPLOADS = Operation("ListMultipartUploads", "GET", harmless=True, limit_bytes=LIST_LIMIT_BYTES)
-GET_OBJECT_ACL = Operation("GetObjectAcl", "GET", harmless=True)
-GET_TAGS = Operation("GetObjectTagging", "GET", harmless=True)
-PUT_TAGS = Operation("PutObjectTagging", "PUT", harmless=True)
+ABORT = Operation("AbortMultipartUpload", "DELETE")
+LIST_PARTS = Operation("ListParts", "GET", limit_bytes=LIST_LIMIT_BYTES)
+LIST_UPLOADS = Operation("ListMultipartUploads", "GET", limit_bytes=LIST_LIMIT_BYTES)
+GET_OBJECT_ACL = Operation("GetObjectAcl", "GET")
+GET_TAGS = Operation("GetObjectTagging", "GET")
+PUT_TAGS = Operation("PutObjectTagging", "PUT")
 DELETE = Operation("DeleteObject", "DELETE")
 DELETE_MANY = Operation("DeleteObjects", "POST", limit_bytes=LIST_LIMIT_BYTES)
-HEAD_BUCKET = Operation("HeadBucket", "HEAD", harmless=True, bodiless=True)
-GET_LOCATION = Operation("GetBucketLocation", "GET", harmless=True)
-GET_VERSIONING = Operation("GetBucketVersioning", "GET", harmless=True)
-GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", harmless=True, limit_bytes=LIST_LIMIT_BYTES)
-GET_ENCRYPTION = Operation("GetBucketEncryption", "GET", harmless=True)
-GET_ACL = Operation("GetBucketAcl", "GET", harmless=True)
+HEAD_BUCKET = Operation("HeadBucket", "HEAD", bodiless=True)
+GET_LOCATION = Operation("GetBucketLocation", "GET")
+GET_VERSIONING = Operation("GetBucketVersioning", "GET")
+GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", limit_bytes=LIST_LIMIT_BYTES)
+GET_ENCRYPTION = Operation("GetBucketEncryption", "GET")
+GET_ACL = Operation("GetBucketAcl", "GET")
 
 _SETTINGS = {
     GET_LOCATION: "location",

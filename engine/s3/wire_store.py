@@ -25,7 +25,7 @@ from engine.model import Acl, CopyResult, ObjectHead, ObjectRef, Page, UploadedP
 from engine.s3 import messages, parsing, xml
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
 from engine.s3.bucket import bucket_facts
-from engine.s3.classify import lacks_reason
+from engine.s3.classify import MAY_BE_REPEATED, lacks_reason
 from engine.s3.connecting import ConnectFailed
 from engine.s3.http import ConnectionBroken
 from engine.s3.listing_xml import page_of
@@ -125,7 +125,7 @@ class WireStore:
                 connection.abort()
                 raise
             except ConnectionBroken as broken:
-                if broken.stale and operation.harmless:
+                if broken.stale and operation.name in MAY_BE_REPEATED:
                     continue
                 raise Ambiguous(
                     f"the connection broke: {broken.why}",

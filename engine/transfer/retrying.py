@@ -18,16 +18,12 @@ import anyio
 from engine.errors import Ambiguous, Conflict, StoreError, Throttled, Unavailable, Unreachable
 from engine.s3.boto_errors import NAME_NOT_FOUND
 from engine.s3.classify import is_expired
-from engine.store import READS, DeleteObject, DeleteObjects, ObjectStore, StoreDecorator
+from engine.store import HARMLESS_TWICE, DeleteObject, DeleteObjects, ObjectStore, StoreDecorator
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 Observer = Callable[[str, StoreError, float], None]
 """Told of each retry: the operation, why, and after how many seconds it is sent again."""
-
-HARMLESS_TWICE = READS | {"UploadPartCopy", "UploadPart", "AbortMultipartUpload", "PutObjectTagging"}
-"""Reads, and writes that give the same when carried out twice. Copies, Complete, Create, Put and deletes are not here:
-after an unknown outcome the caller looks at what is there."""
 
 
 FRESH_S = 10.0

@@ -20,8 +20,8 @@ from engine.errors import (
     Unreachable,
 )
 from engine.model import ObjectRef
-from engine.store import CopyObject, DeleteObject, HeadObject
-from engine.transfer.retrying import HARMLESS_TWICE, RENEWALS, RetryingStore, RetryPolicy, next_delay_s
+from engine.store import HARMLESS_TWICE, CopyObject, DeleteObject, HeadObject
+from engine.transfer.retrying import RENEWALS, RetryingStore, RetryPolicy, next_delay_s
 from tests.fake_store import FakeStore
 
 POLICY = RetryPolicy()
