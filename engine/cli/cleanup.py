@@ -77,7 +77,7 @@ def _end(invocation: Invocation, file: Path, result: CleanupResult, teller: Tell
         if cleaned.interrupted:
             interrupted(teller, "cleanup", values)
     code = GATE if not result.open else DONE
-    if cleaned is not None and (cleaned.stayed or cleaned.stopped):
+    if cleaned is not None and not cleaned.is_whole:
         code = ASIDE
     teller.summary("cleanup", code, values)
     raise SystemExit(code)

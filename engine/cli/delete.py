@@ -64,7 +64,7 @@ def delete_command(
     if done is not None and done.interrupted:
         interrupted(teller, "delete", values)
     code = GATE if result.closed else DONE
-    if done is not None and (done.stayed or done.stopped):
+    if done is not None and not done.is_whole:
         code = ASIDE
     teller.summary("delete", code, values)
     raise SystemExit(code)

@@ -58,7 +58,7 @@ def revert_command(
     done = result.reverted
     if done is not None and done.interrupted:
         interrupted(teller, "revert", values)
-    code = ASIDE if done is not None and (done.stayed or done.stopped) else DONE
+    code = ASIDE if done is not None and not done.is_whole else DONE
     teller.summary("revert", code, values)
     raise SystemExit(code)
 

@@ -66,6 +66,11 @@ class Stays:
         """It was asked to stop, and nothing else stopped it."""
         return self.stopped and not self.unaccepted
 
+    @property
+    def is_whole(self) -> bool:
+        """Everything that was to go is gone."""
+        return not self.kept and not self.stopped
+
     def note_markers(self, added_in: Collection[str], accepted_in: Collection[str]) -> None:
         """Delete markers were added in the one buckets: a reason to stop unless that was accepted for each of them."""
         self.markers = self.markers or bool(added_in)

@@ -9,6 +9,7 @@ from engine.api.finishing import CleanupResult
 from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import Fate
 from engine.finish.gate import Reason, closed
+from engine.report.stays import stays_values
 from engine.report.text import count_text, counted, plural, safe, shell_word, size_text
 
 
@@ -81,9 +82,4 @@ def gate_values(result: CleanupResult) -> dict[str, Any]:
 
 def cleaned_values(cleaned: Cleaned) -> dict[str, Any]:
     """What a deletion came to."""
-    return {
-        "deleted": cleaned.deleted,
-        "deleted_bytes": cleaned.deleted_bytes,
-        "kept": cleaned.kept,
-        "delete_markers": cleaned.markers,
-    }
+    return {"deleted": cleaned.deleted, "deleted_bytes": cleaned.deleted_bytes} | stays_values(cleaned)

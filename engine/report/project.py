@@ -9,6 +9,7 @@ from engine.api.project import DeleteResult
 from engine.events import Event, ObjectListed, PrefixSummed
 from engine.finish.project import OTHERS, Figures, Summary
 from engine.finish.project_deletion import Deletion
+from engine.report.stays import stays_values
 from engine.report.text import count_text, counted, plural, safe, shell_word, size_text, table
 
 PREFIXES_SHOWN = 200
@@ -138,9 +139,7 @@ def delete_values(result: DeleteResult) -> dict[str, Any]:
         values |= {
             "deleted": done.deleted,
             "deleted_bytes": done.deleted_bytes,
-            "kept": done.kept,
             "arrived": done.arrived,
             "unfinished_uploads": done.uploads,
-            "delete_markers": done.markers,
-        }
+        } | stays_values(done)
     return values

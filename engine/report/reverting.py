@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.api.reverting import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
+from engine.report.stays import stays_values
 from engine.report.text import count_text, counted, plural, safe, shell_word, size_text
 
 
@@ -76,7 +77,5 @@ def revert_values(result: RevertResult) -> dict[str, Any]:
             "removed": done.removed,
             "removed_bytes": done.removed_bytes,
             "aborted_uploads": done.aborted,
-            "kept": done.kept,
-            "delete_markers": done.markers,
-        }
+        } | stays_values(done)
     return values

@@ -22,6 +22,7 @@ from engine.api.finishing import Consent, cleanup
 from engine.cli.main import cli
 from engine.events import Event, Progress
 from engine.plan.document import Plan
+from engine.report.gate import cleaned_values
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint
@@ -438,6 +439,7 @@ def test_markers_accepted_for_one_bucket_are_not_accepted_for_another(
     result = anyio.run(go)
     assert result.cleaned is not None and flipped
     assert (result.cleaned.deleted, result.cleaned.unaccepted, result.cleaned.stopped) == (30, (late,), True)
+    assert cleaned_values(result.cleaned)["not_accepted"] == [late]
 
 
 def test_delete_shows_a_snapshot_and_deletes_exactly_that(project: Project) -> None:
