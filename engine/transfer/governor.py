@@ -37,8 +37,8 @@ from engine.transfer.recent import MASK, RING, TICKS_PER_S, Recent
 from engine.transfer.window import Window
 
 START_RPS = 2500.0
-"""Where the ramp begins: in the time that a first refusal takes to come back, no more is sent than at any limit that
-the ramp meets later."""
+"""Where the ramp begins. A server that allows less refuses about as many requests, until its first 503 comes back, as
+one whose limit the ramp crosses later."""
 
 RAMP_RPS_PER_S = 27_000.0
 """The ramp's slope. With answers after 0.1 s it adds 270 requests in flight each round trip. Steeper costs more refused
@@ -50,8 +50,9 @@ RAMP_ROUND_S = 0.1
 UNHEARD = 256
 """Requests in flight at most until the first one is answered: nothing is known of the server before."""
 
-CATCH_UP_S = 0.005
-"""Send slots missed by less than this may be used late; older ones are gone, so that no stall ends in a burst."""
+CATCH_UP_S = 0.0075
+"""Send slots missed by less than this may be used late; older ones are gone, so that no stall ends in a burst. (In the
+stall the server's bucket filled up as well; but on the ramp what is made up for is refused.)"""
 
 LEAST_MEASURE_S = 0.032
 MEASURE_S = 0.06

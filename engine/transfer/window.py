@@ -22,9 +22,11 @@ FEWER = 0.8
 TRIAL_ROUNDS = 8
 TRIAL_STEP = 1.4
 TRIAL_GAIN = 0.5
+TRIAL_TAKES = 2
 """After so many rounds without a verdict the narrow window is widened by TRIAL_STEP, and where the answers grow by more
 than TRIAL_GAIN of that, once more: they grow by all of it where nothing waits, by nothing in a queue. Where they do so
-twice, it was no queue."""
+twice, it was no queue. Each step is judged by its second round: in the first, answers are still those of the window
+before."""
 
 LEAST_WINDOW = 32
 FORGET_S = 30.0
@@ -43,7 +45,7 @@ class Window:
 
     __slots__ = (
         "_best_rps", "_cap", "_fastest_old_s", "_fastest_s", "_fewer", "_flat", "_forget_s", "_narrow_to",
-        "_narrowed_rps", "_narrowed_s", "_steady_rps", "_trial_from", "_window", "last_rps",
+        "_narrowed_rps", "_narrowed_s", "_steady_rps", "_trial_from", "_trial_rounds", "_window", "last_rps",
     )  # fmt: skip
 
     def __init__(self, cap: int) -> None:
@@ -56,6 +58,7 @@ class Window:
         self._narrowed_rps = 0.0  # and how many answers there were a second
         self._narrow_to = 0  # the window when it was narrowed last
         self._steady_rps = 0.0  # answers a second of the narrow window, smoothed
+        self._trial_rounds = 0
         self._trial_from = 0  # the window that a wider one is tried against; 0: none is
         self.last_rps = 0.0
 
@@ -105,19 +108,26 @@ class Window:
             self._steady_rps += 0.25 * (answers_rps - self._steady_rps)
             if self._flat % TRIAL_ROUNDS == 0 and self._window <= self._narrow_to:
                 self._trial_from = self._window
-                self._window = int(self._window * TRIAL_STEP)
+                self._step()
             elif fastest_s > 2.0 * self.fastest_s and self._flat > 2 * FLAT_ROUNDS:
                 self._narrow(answers_rps)
 
     def _try_wider(self, fastest_s: float, answers_rps: float) -> None:
         """Has the wider window brought more answers?"""
+        self._trial_rounds += 1
+        if self._trial_rounds < TRIAL_TAKES:
+            return
         wider = self._window / self._trial_from
         if answers_rps < self._steady_rps * (1.0 + TRIAL_GAIN * (wider - 1.0)):
             self._window, self._trial_from = self._trial_from, 0
         elif wider <= TRIAL_STEP:
-            self._window = int(self._window * TRIAL_STEP)
+            self._step()
         else:
             self._widen(fastest_s)
+
+    def _step(self) -> None:
+        self._window = min(self._cap, int(self._window * TRIAL_STEP))
+        self._trial_rounds = 0
 
     def _grow(self) -> None:
         self._window = min(self._cap, int(self._window * 1.25) + 1)

@@ -49,14 +49,16 @@ def test_machines_that_pause_do_not_make_the_limit_look_lower(limit: int) -> Non
     """What was sent within 60 ms reaches a machine that pauses within 30, or 90: the limit measured by it is off, and
     the rate must not stay where that was."""
     floor_s = (REFERENCE - limit / 10) / limit
-    ratios = []
+    ratios, shares = [], []
     for seed in range(4):
         server = Pausing(TokenBucket(lambda _: limit, refusal_s=0.002), Pauses(seed))
         result = simulate(Governor(), server, REFERENCE, pauses=Pauses(seed + 100))
         ratios.append(result.total_s / floor_s)
-        assert refused(result) < 0.01
+        shares.append(refused(result))
     assert max(ratios) <= 1.08
-    assert fmean(ratios) <= 1.04
+    assert fmean(ratios) <= 1.03
+    assert max(shares) < 0.015
+    assert fmean(shares) < 0.01
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -202,7 +204,7 @@ def test_a_stall_of_the_sender_does_not_end_in_a_burst() -> None:
     while governor.next_send_s(now) <= now:
         governor.on_sent(now)
         sent += 1
-    assert sent <= 7
+    assert sent <= 9  # a slot a millisecond
 
 
 def test_what_was_not_sent_gives_its_slot_and_its_place_back() -> None:
