@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
 
+import anyio
+
 from engine.errors import UsageError
 from engine.plan.document import Connection
 from engine.s3.boto_errors import credentials_error, no_credentials, translate, unreachable
@@ -83,6 +85,7 @@ class Session:
         self._stack = AsyncExitStack()
         self._clients: dict[str, Any] = {}
         self._regions: dict[str, str] = {}
+        self._asking: dict[str, anyio.Lock] = {}
         self._session: Any = None
         self._opening = asyncio.Lock()
 
@@ -236,13 +239,16 @@ class Session:
     async def bucket_region(self, bucket: str) -> str:
         """The region that a bucket's requests are signed for: on AWS its own, asked for once (HeadBucket says it even
         in a refusal), elsewhere the configured one."""
-        known = self._regions.get(bucket)
-        if known is not None:
-            return known
-        found = self.region
+        if bucket not in self._regions:
+            async with self._asking.setdefault(bucket, anyio.Lock()):
+                if bucket not in self._regions:
+                    self._regions[bucket] = await self._find_region(bucket)
+        return self._regions[bucket]
+
+    async def _find_region(self, bucket: str) -> str:
         if self.is_aws and not bucket.startswith("arn:"):
-            found = await self._ask_region(bucket) or found
-        return self._regions.setdefault(bucket, found)
+            return await self._ask_region(bucket) or self.region
+        return self.region
 
     async def _ask_region(self, bucket: str) -> str:
         from botocore.exceptions import ClientError

@@ -102,8 +102,22 @@ async def test_only_prefixes_that_s3_lists_are_asked_for_and_each_once_and_not_t
 
 
 async def test_leaving_ends_what_nobody_asked_for() -> None:
-    store = store_of()
-    store.before = lambda name, request: anyio.sleep_forever()
+    store, ended = store_of(), []
+
+    async def hang(name: str, request: object) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append(request)
+
+    store.before = hang
     async with first_pages(store, [ROUTE]):
         await settled()
-    assert store.requests
+        assert ended == []
+    assert ended == [OLD, NEW]
+
+
+async def test_an_error_of_whoever_lists_comes_out_as_itself() -> None:
+    with pytest.raises(OSError, match="disk"):
+        async with first_pages(store_of(), [ROUTE]):
+            raise OSError("disk full")

@@ -1,0 +1,40 @@
+"""How a run begins: its first pages are asked for early, and only where the server is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from engine.api import running
+from engine.plan.route import Route
+from engine.sandbox import SandboxSettings, start_sandbox
+from engine.store import ObjectStore
+from engine.transfer.first_pages import first_pages
+from tests.cli.commands import Terminal, write_plan
+from tests.servers import Endpoint
+
+BUCKET = "starts-here"
+
+
+def test_the_first_pages_are_asked_for_early_unless_the_server_has_to_be_tried_out(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How an unknown server is listed depends on the trial, which leaves objects for a moment."""
+    asked: list[int] = []
+
+    def spy(store: ObjectStore, routes: Sequence[Route]) -> AbstractAsyncContextManager[ObjectStore]:
+        asked.append(len(routes))
+        return first_pages(store, routes)
+
+    monkeypatch.setattr(running, "first_pages", spy)
+    with start_sandbox(SandboxSettings()) as sandbox:
+        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        sandbox.control("fill", {"bucket": BUCKET, "prefix": "old/", "count": 5, "size": 100})
+        plan = write_plan(terminal.folder, BUCKET)
+        known = terminal.call("run", plan, "--yes", "-q", "--assume", "aws", "--ledger", terminal.folder / "known")
+        assert (known.code, asked) == (0, [1])
+        assert sum(sandbox.control("stats")["operations"]["ListObjectsV2"].values()) == 2  # none was asked for twice
+        unknown = terminal.call("run", plan, "--yes", "-q")
+        assert (unknown.code, asked) == (0, [1, 0])
