@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -25,8 +26,8 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
     """The proxy that requests to this endpoint go through, or None.
 
     Raises `UsageError` for a proxy that is not spoken to by plain HTTP."""
-    if not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
+    if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None  # elsewhere the system has settings of its own
     from urllib.request import getproxies, proxy_bypass  # only now: it brings a whole HTTP client
 
     default = 443 if scheme == "https" else 80
