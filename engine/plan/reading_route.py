@@ -273,10 +273,10 @@ class _Carried:
         if acl is not None:
             self.acl = acl.canned
 
-    def _table(self, model: type[Shape], value: Any, name: str) -> Shape | None:
+    def _table(self, shape: type[Shape], value: Any, name: str) -> Shape | None:
         if value == Keep.SET:
             self._problems.add((*self._path, name), '"set" needs values: write a table of them in its place')
-        return self._problems.read(model, value, (*self._path, name)) if isinstance(value, dict) else None
+        return self._problems.read(shape, value, (*self._path, name)) if isinstance(value, dict) else None
 
     def _keep(self, value: Any, default: Keep) -> Keep:
         if value is None:

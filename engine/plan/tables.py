@@ -15,8 +15,9 @@ Place = tuple[str | int, ...]
 """Where inside a value: keys and indices."""
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table of the file: no key but those named here, and no value turned into another type."""
+class Table(msgspec.Struct, frozen=True):
+    """A table of the file. `Problems.read` makes it: of no key but those named here, and turns no value into another
+    type."""
 
 
 Shape = TypeVar("Shape", bound=Table)

@@ -25,7 +25,6 @@ Answer = TypeVar("Answer")
 Observer = Callable[[str, StoreError, float], None]
 """Told of each retry: the operation, why, and after how many seconds it is sent again."""
 
-
 FRESH_S = 10.0
 """How old credentials are that were refused when fresh. A request may wait its turn for longer than they last, so that
 being refused once more says nothing by itself."""

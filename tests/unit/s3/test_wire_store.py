@@ -208,9 +208,9 @@ async def test_a_connection_that_was_closed_while_idle_is_no_ones_error(open_sto
             assert server.seen[-1].connection == number
 
 
-@pytest.mark.parametrize("harmless", [True, False])
+@pytest.mark.parametrize("is_read", [True, False])
 async def test_a_request_that_meets_the_servers_close_goes_again_where_that_does_no_harm(
-    open_store: OpenStore, harmless: bool
+    open_store: OpenStore, is_read: bool
 ) -> None:
     async def script(exchange: Exchange) -> None:
         if exchange.connection == 1 and len(server.seen) > 1:
@@ -221,7 +221,7 @@ async def test_a_request_that_meets_the_servers_close_goes_again_where_that_does
     async with serving(script) as server:
         store = await open_store(server.url())
         await store.list_page(LIST)
-        if harmless:
+        if is_read:
             await store.list_page(LIST)
             assert [exchange.connection for exchange in server.seen] == [1, 1, 2]
         else:
