@@ -77,8 +77,11 @@ def _commit() -> str:
 
 def render() -> None:
     """Write every area's table between its marks on the page."""
-    known: Values = json.loads(RESULTS.read_text("utf-8"))
-    text = PAGE.read_text("utf-8")
+    PAGE.write_text(rendered(PAGE.read_text("utf-8"), json.loads(RESULTS.read_text("utf-8"))), "utf-8")
+
+
+def rendered(text: str, known: Values) -> str:
+    """The page's text with every area's table between its marks."""
     for area, kept in known.items():
         begin, end = BEGIN.format(area), END.format(area)
         if begin not in text:
@@ -89,7 +92,7 @@ def render() -> None:
         tail = rest.split(end, 1)[1]
         stamp = f"Measured {kept['measured']} at commit {kept['commit']}."
         text = f"{head}{begin}\n{stamp}\n\n{body}\n{end}{tail}"
-    PAGE.write_text(text, "utf-8")
+    return text
 
 
 def table(rows: list[Values]) -> str:

@@ -21,11 +21,12 @@ import statistics
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import psutil
@@ -49,7 +50,7 @@ LARGE_BYTES = 6 << 30
 RECOVERED_SHARE, WINDOW_S = 0.9, 3.0
 MOST_RECOVERY_S = 60.0
 BLOCKS_GROWTH, NATIVE_GROWTH_MB, FILES_GROWTH, TASKS_GROWTH = 10_000, 2.0, 16, 16
-"""What the last run may add to what the first came to. A run copies 13,000 objects at least, so that a leak of one
+"""What the last run may add to what the first came to. A run of a minute copies 13,000 objects, so that a leak of one
 block of memory an object is seen, and one of 160 bytes in C."""
 
 MEMORY_GROWTH_MB = 32.0
@@ -89,15 +90,14 @@ class Trouble:
     lasts_s: float = 0.0
 
 
-@dataclass(slots=True)
-class Sample:
+class Sample(NamedTuple):
     """The process at one moment of a run, `at_s` after it began."""
 
-    run: int
+    run: float
     at_s: float
     memory_mb: float
-    files: int
-    tasks: int
+    files: float
+    tasks: float
 
 
 @dataclass(slots=True)
@@ -112,7 +112,8 @@ class Rest:
 
 @dataclass(slots=True)
 class Soak:
-    """Everything that was seen. `recoveries_s`: from a trouble's end to nine tenths of the speed before it."""
+    """Everything that was seen. `recoveries_s`: from a trouble's end to nine tenths of the speed before it; `samples`
+    holds the values of each `Sample` in turn, as numbers and not as objects, which would be counted as a leak."""
 
     minutes: float
     runs: int = 0
@@ -121,15 +122,20 @@ class Soak:
     throttled: int = 0
     verified: int = 0
     storms: int = 0
+    due: dict[str, int] = field(default_factory=dict)
     outages: int = 0
     outage_s: float = 0.0
     clock_jumps: int = 0
     renewals: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     recoveries_s: list[float] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
+    samples: array[float] = field(default_factory=lambda: array("d"))
     rests: list[Rest] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def seen(self) -> list[Sample]:
+        width = len(Sample._fields)
+        return [Sample(*self.samples[at : at + width]) for at in range(0, len(self.samples), width)]
 
 
 def timeline(run_s: float) -> list[Trouble]:
@@ -187,6 +193,8 @@ async def _one_run(
         ledger=folder / f"{bucket}.ledger", endpoint_url=sandbox.url, region=sandbox.region, profile="soak",
         listener=listen,
     )  # fmt: skip
+    for trouble in troubles:
+        found.due[trouble.what] = found.due.get(trouble.what, 0) + 1
     watching = asyncio.create_task(_watch(found, number))
     troubling = asyncio.create_task(_trouble(found, sandbox, troubles, progress, say))
     started = time.monotonic()
@@ -232,7 +240,7 @@ async def _watch(found: Soak, run: int) -> None:
     began = time.monotonic()
     while True:
         memory_mb, at_s = round(process.memory_info().rss / 1e6, 1), round(time.monotonic() - began)
-        found.samples.append(Sample(run, at_s, memory_mb, process.num_fds(), len(asyncio.all_tasks())))
+        found.samples.extend((run, at_s, memory_mb, process.num_fds(), len(asyncio.all_tasks())))
         await asyncio.sleep(1.0)
 
 
@@ -338,15 +346,15 @@ def judge(found: Soak) -> None:
     slow = [item for item in found.recoveries_s if item >= MOST_RECOVERY_S]
     if slow:
         found.problems.append(f"{len(slow)} times full speed had not returned after {MOST_RECOVERY_S:.0f} s")
-    if found.outages < found.runs or found.storms < found.runs:
-        found.problems.append("it was over before its storms and its outage came")
+    if found.due != {"storm": found.storms, "outage": found.outages, "jump": found.clock_jumps}:
+        found.problems.append("a run was over before all its troubles had come")
     if found.renewals < found.minutes * 60 / CREDENTIALS_S / 4:
         found.problems.append(f"credentials were renewed only {found.renewals} times")
 
 
 def _first_and_last(found: Soak, what: str) -> tuple[float, float]:
     """Of the first run and of the last: the median in its last third, when it has met every trouble once."""
-    columns = ([getattr(sample, what) for sample in found.samples if sample.run == run] for run in (0, found.runs - 1))
+    columns = ([getattr(sample, what) for sample in found.seen() if sample.run == run] for run in (0, found.runs - 1))
     was, now = (float(statistics.median(column[2 * len(column) // 3 :])) for column in columns)
     return was, now
 
@@ -354,13 +362,13 @@ def _first_and_last(found: Soak, what: str) -> tuple[float, float]:
 def as_values(found: Soak) -> dict[str, Any]:
     """For the results file: of the samples, what the first and the last run came to, and the most."""
     values = asdict(found)
-    samples = values.pop("samples")
+    samples = found.seen()
     for what in ("memory_mb", "files", "tasks"):
         was, now = _first_and_last(found, what)
-        peak = max(sample[what] for sample in samples)
+        peak = max(getattr(sample, what) for sample in samples)
         values[what] = {"first_run": round(was, 1), "last_run": round(now, 1), "peak": peak}
-    largest = max(found.samples, key=lambda sample: sample.memory_mb)
-    values["memory_mb"]["peak_in"] = f"run {largest.run + 1}, {largest.at_s:.0f} s"
+    largest = max(samples, key=lambda sample: sample.memory_mb)
+    values["memory_mb"]["peak_in"] = f"run {largest.run + 1:.0f}, {largest.at_s:.0f} s"
     values["samples"] = len(samples)
     return values
 
