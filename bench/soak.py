@@ -14,8 +14,6 @@ jumps by ten minutes, and credentials that expire every 30 seconds, which a `cre
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 import os
 import statistics
 import sys
@@ -23,7 +21,7 @@ import tempfile
 import time
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +30,7 @@ import click
 import psutil
 
 from bench import reliability
+from bench.rest import Rest, at_rest
 from engine.api.assembly import Options
 from engine.api.running import migrate
 from engine.api.verifying import verify
@@ -102,16 +101,6 @@ class Sample(NamedTuple):
 
 
 @dataclass(slots=True)
-class Rest:
-    """The process after a run, when nothing is under way: its memory, the blocks that live Python objects have, and
-    what C has in use (0: not known)."""
-
-    memory_mb: float
-    blocks: int
-    native_mb: float
-
-
-@dataclass(slots=True)
 class Soak:
     """Everything that was seen. `recoveries_s`: from a trouble's end to nine tenths of the speed before it; `samples`
     holds the values of each `Sample` in turn, as numbers and not as objects, which would be counted as a leak."""
@@ -160,8 +149,7 @@ async def soak(minutes: float, say: Callable[[str], None]) -> Soak:
             for number in range(runs):
                 await _one_run(found, sandbox, Path(folder), number, timeline(run_s), run_s, say)
         found.renewals = counter.stat().st_size
-        for kind, count in sandbox.control("stats")["faults"].items():
-            found.faults[kind] = found.faults.get(kind, 0) + count
+        _keep_faults(found, sandbox)
         if left := sandbox.control("uploads")["uploads"]:
             found.problems.append(f"{len(left)} uploads are left")
     judge(found)
@@ -215,24 +203,7 @@ async def _one_run(
         found.problems.append(f"run {number + 1} is not complete, nor is it after another")
     if not report.agrees and not (await verify(plan, options)).agrees:
         found.problems.append(f"the verification of run {number + 1} found differences")
-    found.rests.append(_at_rest())
-
-
-def _at_rest() -> Rest:
-    gc.collect()
-    native_mb = 0.0
-    with suppress(AttributeError, OSError):  # glibc has these, others need not
-        libc = ctypes.CDLL(None)
-        libc.malloc_trim(0)
-        libc.mallinfo2.restype = _Mallinfo2
-        native_mb = round(libc.mallinfo2().uordblks / 1e6, 1)
-    return Rest(round(psutil.Process().memory_info().rss / 1e6, 1), sys.getallocatedblocks(), native_mb)
-
-
-class _Mallinfo2(ctypes.Structure):
-    """mallinfo(3): ten sizes, of which `uordblks` is what is in use, in bytes."""
-
-    _fields_ = tuple((name, ctypes.c_size_t) for name in (*"abcdefg", "uordblks", "fordblks", "keepcost"))
+    found.rests.append(at_rest())
 
 
 async def _watch(found: Soak, run: int) -> None:

@@ -5,6 +5,7 @@ words. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -36,8 +37,10 @@ def read_by(read: Callable[[object], Any]) -> Meta:
     return Meta(extra={"read": read})
 
 
+@cache
 def fields_of(table: type[Table]) -> Mapping[str, FieldInfo]:
-    """The fields of a table by the keys that they have in the file."""
+    """The fields of a table by the keys that they have in the file. Kept: a plan may have many routes, and annotations
+    are slow to look up."""
     return {item.encode_name: item for item in msgspec.structs.fields(table)}
 
 

@@ -44,7 +44,7 @@ class Window:
     """Told of each round (a round trip: its fastest answer in seconds, its answers a second), gives the window."""
 
     __slots__ = (
-        "_best_rps", "_cap", "_fastest_old_s", "_fastest_s", "_fewer", "_flat", "_forget_s", "_grown_at", "_narrow_to",
+        "_best_rps", "_cap", "_fastest_old_s", "_fastest_s", "_fewer", "_flat", "_forget_s", "_grown_at",
         "_narrowed_rps", "_narrowed_s", "_steady_rps", "_trial_from", "_trial_rounds", "_window", "last_rps",
     )  # fmt: skip
 
@@ -56,8 +56,7 @@ class Window:
         self._flat = self._fewer = 0
         self._narrowed_s = 0.0  # the fastest answer when the window was narrowed; 0: it is not
         self._narrowed_rps = 0.0  # and how many answers there were a second
-        self._grown_at = 0  # the round in which the narrow window grew last
-        self._narrow_to = 0  # the window when it was narrowed last
+        self._grown_at = 0  # the round in which the narrow window grew last; 0: not since it was narrowed
         self._steady_rps = 0.0  # answers a second of the narrow window, smoothed
         self._trial_rounds = 0
         self._trial_from = 0  # the window that a wider one is tried against; 0: none is
@@ -88,7 +87,7 @@ class Window:
         if self._flat < FLAT_ROUNDS:
             return Verdict(self._window)
         self._narrowed_s, self._narrowed_rps = fastest_s, answers_rps
-        self._flat = self._fewer = self._trial_from = self._grown_at = 0
+        self._flat = self._fewer = self._trial_from = 0
         self._steady_rps = answers_rps
         self._narrow(max(answers_rps, 0.9 * self._best_rps))
         return Verdict(self._window, 1.25 * answers_rps)
@@ -115,7 +114,7 @@ class Window:
 
     def _may_try(self) -> bool:
         """Neither verdict has fallen for a while, and the window has not grown by itself meanwhile."""
-        still = self._window <= self._narrow_to or self._flat - self._grown_at >= TRIAL_ROUNDS
+        still = self._flat - self._grown_at >= TRIAL_ROUNDS
         return still and self._flat % TRIAL_ROUNDS == 0 and self._window < self._cap
 
     def _try_wider(self, fastest_s: float, answers_rps: float) -> None:
@@ -143,7 +142,8 @@ class Window:
             self._flat = 0
 
     def _narrow(self, answers_rps: float) -> None:
-        self._window = self._narrow_to = min(self._cap, max(LEAST_WINDOW, int(2.0 * answers_rps * self.fastest_s) + 1))
+        self._window = min(self._cap, max(LEAST_WINDOW, int(2.0 * answers_rps * self.fastest_s) + 1))
+        self._grown_at = 0
 
     def _widen(self, fastest_s: float) -> None:
         """It was no queue: what is fast is learnt anew."""
