@@ -17,6 +17,7 @@ from engine.api.opening import one_error
 from engine.errors import UsageError
 from engine.events import Listener, Progress
 from engine.finish.comparing import listing_all
+from engine.listing.ranges import RouteJoin
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Connection
 from engine.plan.integrity import is_md5
@@ -24,7 +25,6 @@ from engine.plan.locations import parse_location
 from engine.proof.digest import ByteReader
 from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
 from engine.store import HeadObject, ObjectStore
-from engine.transfer.ranges import RouteJoin
 
 
 async def fingerprint(where: str | Location | Path, basis: Basis = Basis.ETAG, options: Options | None = None) -> str:

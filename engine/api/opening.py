@@ -13,10 +13,10 @@ from engine.api.assembly import OpenStore, Options, now_ms, open_store
 from engine.errors import EngineError, LedgerError, ObjectError, UsageError
 from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
+from engine.listing.key_lists import with_key_lists
 from engine.plan.document import Plan
 from engine.store import BucketFacts
 from engine.transfer.honours import Honours, as_listed
-from engine.transfer.key_lists import with_key_lists
 
 
 class StopSignal:

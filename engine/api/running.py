@@ -13,6 +13,8 @@ from engine.api.assembly import OpenStore, Options, now_ms
 from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error, open_ledger, open_plan
 from engine.events import Notice, RunStarted
 from engine.ledger import Acceptance, Ledger, Snapshot
+from engine.listing.first_pages import first_pages
+from engine.listing.key_lists import refuse_missing
 from engine.model import ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
@@ -21,10 +23,8 @@ from engine.store import ObjectStore
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date, outdated_before
 from engine.transfer.copying import Copier
-from engine.transfer.first_pages import first_pages
 from engine.transfer.guard import TargetGuard
 from engine.transfer.honours import Honours, as_listed, probe_at, refuse_losing, remove_probe, try_out
-from engine.transfer.key_lists import refuse_missing
 from engine.transfer.orphans import Orphans
 from engine.transfer.pipeline import QUEUE_BOUND, Counters, Run
 from engine.transfer.survey import RouteSurvey, survey

@@ -14,6 +14,7 @@ import anyio
 
 from engine.errors import ListingBroken, RunError, StoreError
 from engine.events import Listener, Progress
+from engine.listing.ranges import RouteJoin
 from engine.plan.decide import is_taken
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
@@ -21,7 +22,6 @@ from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.proof.judge import Kind, judge
 from engine.store import ObjectStore
-from engine.transfer.ranges import RouteJoin
 
 EXAMPLES_KEPT = 10
 

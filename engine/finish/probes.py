@@ -17,10 +17,10 @@ import anyio.to_thread
 from engine.errors import AttemptError, NotFound, ObjectError
 from engine.finish.commands import CommandEnd, run_command
 from engine.finish.npy import PREAMBLE_BYTES, NotNpy, NpyHeader, header_length, parse_header, same_dtype
+from engine.listing.pages import KeyRange, pages_of
 from engine.model import MIB, Location, ObjectRef
 from engine.plan import document
 from engine.store import Body, GetRange, HeadObject, ObjectStore
-from engine.transfer.listing import KeyRange, pages_of
 
 FIRST_READ_BYTES = 4096
 """Nearly every .npy header is 128 bytes; a longer one costs a second request."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import anyio
 
 from engine.events import Listener, ObjectListed, PrefixSummed, Progress
+from engine.listing.pages import KeyRange, next_token, pages_of
+from engine.listing.ranges import RouteJoin
 from engine.model import ListedObject, Location
 from engine.store import ListPage, ObjectStore
-from engine.transfer.listing import KeyRange, next_token, pages_of
-from engine.transfer.ranges import RouteJoin
 
 PREFIXES_KEPT = 10_000
 """First-level prefixes with figures of their own; a bucket that has more has the rest in one line."""

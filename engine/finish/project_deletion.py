@@ -12,9 +12,9 @@ from engine.events import Listener, Notice, ObjectAside, Progress
 from engine.finish.deleting import BATCHES_AT_ONCE, Deleter, End, Fate, Item, Stays
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary
+from engine.listing.ranges import RouteJoin
 from engine.model import ListedObject, Location
 from engine.store import ListUploads, ObjectStore
-from engine.transfer.ranges import RouteJoin
 
 ARRIVED_SHOWN = 10
 

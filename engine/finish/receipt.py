@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import EngineError
 from engine.ledger import LedgerReader, Snapshot
+from engine.listing.pages import KeyRange, pages_of
 from engine.model import ListedObject, Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -25,7 +26,6 @@ from engine.plan.record import ObjectRecord
 from engine.plan.route import Route
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
 from engine.store import ObjectStore
-from engine.transfer.listing import KeyRange, pages_of
 
 FORMAT = "cartage-receipt/1"
 ACCEPTED_BY = "accepted by "

@@ -20,6 +20,7 @@ from engine.finish.local_files import Skipped, walk
 from engine.finish.references import Finding, Moves, examine
 from engine.finish.replacing import mark_of
 from engine.ledger import LedgerReader
+from engine.listing.pages import KeyRange, pages_of
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -27,7 +28,6 @@ from engine.plan.locations import covers
 from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.store import GetRange, ObjectStore
-from engine.transfer.listing import KeyRange, pages_of
 
 Item = TypeVar("Item")
 

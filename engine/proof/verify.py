@@ -11,6 +11,7 @@ import anyio
 from engine.errors import AttemptError, ObjectError
 from engine.events import Listener, ObjectAside, Progress
 from engine.ledger import Ledger
+from engine.listing.ranges import RouteJoin
 from engine.model import ObjectHead, ObjectRef, Proof
 from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
 from engine.plan.join import Joined
@@ -24,7 +25,6 @@ from engine.proof.judge import Finding, Kind, Look, judge, verified
 from engine.proof.properties import AGREE, compare_properties
 from engine.proof.reading import DeepReading
 from engine.store import HeadObject, ObjectStore, head_or_none
-from engine.transfer.ranges import RouteJoin
 
 HEADS_AT_ONCE = 64
 DIFFERENCES_KEPT = 1_000

@@ -20,6 +20,7 @@ import anyio
 from engine.errors import PlanError
 from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
+from engine.listing.ranges import RouteJoin
 from engine.model import Overwrite
 from engine.plan.decide import Action, Choice, decide, drift, is_taken
 from engine.plan.join import Joined
@@ -29,7 +30,6 @@ from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.store import ObjectStore
 from engine.transfer.copying import Copier
-from engine.transfer.ranges import RouteJoin
 from engine.transfer.recorder import Recorder
 from engine.transfer.task import CopyTask
 from engine.transfer.uploading import Interrupted, Uploader

@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 
 from engine.events import Listener, Progress
+from engine.listing.ranges import RouteJoin
 from engine.model import ListedObject, Location
 from engine.plan.decide import Action, decide, is_taken
 from engine.plan.join import Joined
@@ -17,7 +18,6 @@ from engine.plan.parts import MAX_COPY_BYTES, fast_layout
 from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.store import ListPage, ObjectStore
-from engine.transfer.ranges import RouteJoin
 from engine.transfer.task import Method, method_for
 
 EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]

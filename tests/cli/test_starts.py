@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from engine.api import running
+from engine.listing.first_pages import first_pages
 from engine.plan.route import Route
 from engine.sandbox import SandboxSettings, start_sandbox
 from engine.store import ObjectStore
-from engine.transfer.first_pages import first_pages
 from tests.cli.commands import Terminal, write_plan
 from tests.servers import Endpoint
 

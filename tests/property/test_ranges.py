@@ -8,13 +8,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from engine.listing.ranges import GUESSES, MOST_RANGES, RouteJoin
 from engine.model import Location, Page, Proof
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.ranges import breadth, head_end, split_points, spread, successor, widened
 from engine.plan.record import Entry
 from engine.store import ListPage
-from engine.transfer.ranges import GUESSES, MOST_RANGES, RouteJoin
 from tests.fake_store import FakeStore
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=6)

@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "model", "events", "crc"),
     ("plan", "store"),
-    ("s3", "ledger"),
+    ("s3", "ledger", "listing"),
     ("transfer",),
     ("proof",),
     ("finish",),

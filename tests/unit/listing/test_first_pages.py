@@ -10,10 +10,10 @@ import anyio.lowlevel
 import pytest
 
 from engine.errors import AccessDenied, Unreachable
+from engine.listing.first_pages import MOST_ROUTES, first_pages
 from engine.model import Location
 from engine.plan.route import KeyList, Route
 from engine.store import CopyObject, HeadObject, ListPage
-from engine.transfer.first_pages import MOST_ROUTES, first_pages
 from tests.fake_store import FakeStore
 from tests.fake_store.held import ref_of
 from tests.unit.transfer.scene import ROUTE

@@ -19,11 +19,11 @@ import anyio
 import anyio.to_thread
 
 from engine.errors import NotFound, PlanError, UsageError
+from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
 from engine.model import MIB, ListedObject, Location, ObjectRef, Page
 from engine.plan.document import Plan
 from engine.plan.route import KeyList, Route
 from engine.store import GetRange, HeadObject, ListPage, ObjectStore, StoreDecorator
-from engine.transfer.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

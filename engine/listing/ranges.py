@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import TaskGroup
 
+from engine.listing.pages import KeyRange, PageReader, RangeJoin, ReadEntries
 from engine.model import ListedObject, Location, Page
 from engine.plan.join import Joined
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
 from engine.plan.ranges import breadth, split_points, widened
 from engine.store import ListPage, ObjectStore
-from engine.transfer.listing import KeyRange, PageReader, RangeJoin, ReadEntries
 
 MOST_RANGES = 32
 """Ranges at once. At 200 ms a page, 32 of them read what one core can join; each holds four pages at most, a page of a

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import PlanError
-from engine.transfer.key_rows import InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
+from engine.listing.key_rows import InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
 
 KEYS = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r\ufeff"), min_size=1))
 COLUMNS = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag, StorageClass"
