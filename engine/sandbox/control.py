@@ -20,10 +20,13 @@ from engine.sandbox import bodies
 from engine.sandbox.connection import Connection, Received
 from engine.sandbox.exchange import Request
 from engine.sandbox.faults import FaultRule, Kind
+from engine.sandbox.judge import Side
 from engine.sandbox.records import Bucket
 from engine.sandbox.refusals import S3Error
+from engine.sandbox.routing import operation_of
 from engine.sandbox.rules import handle
 from engine.sandbox.server import Front
+from engine.sandbox.witness import Witness
 
 SECRET_HEADER = "x-cartage-secret"
 PATH = b"/_cartage/"
@@ -133,8 +136,43 @@ class Control:
         stored.content = bodies.Stream(-self._front.account.next_number(), stored.size)
         return {}
 
+    def ask(self, arguments: Arguments) -> Any:
+        """Any request of S3, as somebody whom no signature binds: `method`, `bucket`, `key`, `query`, `headers`,
+        `text`."""
+        method, bucket, key, query = (arguments.get(name, "") for name in ("method", "bucket", "key", "query"))
+        headers = {name.lower(): value for name, value in arguments.get("headers", {}).items()}
+        body = arguments.get("text", "").encode()
+        operation = operation_of(method, bucket, key, query or {}, headers)
+        reply = handle(self._front.account, Request(operation, method, bucket, key, query or {}, headers, body))
+        return {"status": reply.status, "headers": dict(reply.headers)}
+
     def _obey(self, operation: str, method: str, bucket: str, key: str, headers: dict[str, str], body: bytes) -> Any:
         return handle(self._front.account, Request(operation, method, bucket, key, {}, headers, body))
+
+    # --- the judge ---
+
+    def judge(self, arguments: Arguments) -> Any:
+        """Judge what happens from now on between the two sides of each of `routes`, [[[bucket, prefix], [bucket,
+        prefix]]]; `machines` are names by access key. A judge that was there before is gone."""
+        if self._front.witness is not None:
+            self._front.witness.end_watch()
+        routes = [(Side(*source), Side(*target)) for source, target in arguments["routes"]]
+        self._front.witness = Witness(self._front.account, routes, arguments["machines"])
+        return {}
+
+    def claims(self, arguments: Arguments) -> Any:
+        """Tell the judge of `lines` that a ledger committed (`engine.sandbox.judge.Claim`)."""
+        self._witness().claims(arguments["lines"])
+        return {}
+
+    def verdict(self, arguments: Arguments) -> Any:
+        """What the judge has found, and what was judged."""
+        return self._witness().verdict()
+
+    def _witness(self) -> Witness:
+        if self._front.witness is None:
+            raise S3Error("InvalidRequest", "Nothing is judged")
+        return self._front.witness
 
     # --- what there is ---
 
@@ -248,6 +286,10 @@ COMMANDS: dict[str, Callable[[Control, Arguments], Any]] = {
         Control.put,
         Control.delete,
         Control.damage,
+        Control.ask,
+        Control.judge,
+        Control.claims,
+        Control.verdict,
         Control.dump,
         Control.count,
         Control.uploads,

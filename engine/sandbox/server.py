@@ -28,6 +28,7 @@ from engine.sandbox.routing import operation_of
 from engine.sandbox.rules import handle
 from engine.sandbox.settings import SandboxSettings
 from engine.sandbox.statistics import Statistics
+from engine.sandbox.witness import Witness
 
 LOOPBACK = "127.0.0.1"
 SMALL_BODY_BYTES = 1 << 18
@@ -44,6 +45,7 @@ class Front:
         self.account = Account(settings.region, Clock(settings.clock_offset_s))
         self.statistics = Statistics(settings.count_writes)
         self.connections: set[Connection] = set()
+        self.witness: Witness | None = None
         self.access_key = settings.access_key or "AKIA" + secrets.token_hex(8).upper()
         self.secret_key = settings.secret_key or secrets.token_urlsafe(30)
         self._number = 0
@@ -123,6 +125,8 @@ class Front:
             self._answer(connection, number, operation, method, self._refusal(error, number))
             return
         request = Request(operation, method, bucket, key, query, headers, body)
+        if self.witness is not None:
+            self.witness.arrived(number)
         rule = None
         if self.schedule.rules:
             rule = self._strike(sabotage.subject_of(operation, bucket, key, query), before=False)
@@ -164,6 +168,15 @@ class Front:
         self._answer(connection, number, request.operation, request.method, reply, rule)
 
     def _obey(self, request: Request, number: int) -> Reply:
+        witness = self.witness
+        if witness is None:
+            return self._answered(request, number)
+        witness.begin(request, number)
+        reply = self._answered(request, number)
+        witness.end(request, reply)
+        return reply
+
+    def _answered(self, request: Request, number: int) -> Reply:
         try:
             reply: Reply = handle(self.account, request)
         except S3Error as error:
