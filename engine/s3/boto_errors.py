@@ -9,8 +9,9 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from engine.errors import Ambiguous, BadCredentials, Rejected, StoreError, Unavailable, Unreachable
-from engine.s3.classify import EXPIRED, classify
+from engine.errors import Ambiguous, Rejected, StoreError, Unavailable, Unreachable
+from engine.s3.classify import classify
+from engine.s3.credential_sources import credentials_error
 
 NAME_NOT_FOUND = "NameNotFound"
 """`Unreachable.code` where the endpoint's name does not resolve: the only kind that time may mend."""
@@ -49,45 +50,6 @@ def translate(operation: str, ref: str, endpoint: str, error: Exception) -> Stor
     if isinstance(error, (aiohttp.ClientError, OSError, TimeoutError, EOFError)):
         return Ambiguous(f"the connection broke ({error or type(error).__name__})", **about)
     return None
-
-
-def no_credentials() -> BadCredentials:
-    """The error for a machine without any credentials."""
-    return BadCredentials(
-        "no credentials were found",
-        operation="Sign",
-        code="NoCredentials",
-        advice="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile "
-        "(aws configure makes one).",
-    )
-
-
-def credentials_error(error: Exception) -> StoreError:
-    """What botocore said while it looked for credentials or refreshed them, as the engine says it."""
-    from botocore import exceptions as boto
-
-    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
-        return no_credentials()
-    if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
-        return BadCredentials(
-            "the SSO session has ended",
-            operation="Sign",
-            code="ExpiredToken",
-            advice="Sign in again with aws sso login (and your --profile), then run the same command: it goes on from "
-            "there.",
-        )
-    code = type(error).__name__
-    if isinstance(error, boto.ClientError):  # of STS or SSO, whose role or session it was
-        said = error.response.get("Error", {})
-        code = str(said.get("Code", "")) or code
-        if code in EXPIRED:
-            return classify("Sign", "", 400, code, str(said.get("Message", "")))
-    return BadCredentials(
-        f"the credentials cannot be had ({error})",
-        operation="Sign",
-        code=code,
-        advice="Check the profile in your AWS configuration: aws sts get-caller-identity must work.",
-    )
 
 
 def unreachable(endpoint: str, why: str, operation: str = "Connect", code: str = "Unreachable") -> Unreachable:

@@ -7,6 +7,7 @@ Requests are always signed for one place and never follow a redirect: the bucket
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 from contextlib import AsyncExitStack
@@ -17,9 +18,16 @@ from urllib.parse import SplitResult, urlsplit
 
 import anyio
 
-from engine.errors import UsageError
+from engine.errors import StoreError, UsageError
 from engine.plan.document import Connection
-from engine.s3.boto_errors import credentials_error, no_credentials, translate, unreachable
+from engine.s3.boto_errors import translate, unreachable
+from engine.s3.credential_sources import (
+    bounded,
+    credentials_error,
+    no_credentials,
+    source_of,
+    use_own_prompt,
+)
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 300
@@ -41,6 +49,7 @@ DOMAINS = {
 amazonaws.com."""
 
 
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*").fullmatch
 _PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").fullmatch
 
 
@@ -116,6 +125,10 @@ class Session:
         """The aioboto3 session. Raises `UsageError` for a profile that does not exist."""
         if self._session is None:
             import aioboto3
+
+            # aiobotocore logs what it raises, traceback and all; without a handler Python prints it (logging,
+            # lastResort). Whoever configures logging still gets it.
+            logging.getLogger("aiobotocore").addHandler(logging.NullHandler())
             from botocore.exceptions import BotoCoreError, ProfileNotFound
 
             try:
@@ -125,14 +138,22 @@ class Session:
             except ProfileNotFound as error:
                 raise UsageError(f"{error}.", advice="aws configure list-profiles shows those there are.") from error
             except BotoCoreError as error:
-                raise UsageError(f"the AWS configuration cannot be read: {error}.") from error
+                raise UsageError(
+                    f"the AWS configuration cannot be read: {str(error).rstrip('.')}.",
+                    advice="It is text in UTF-8: [default] or [profile NAME] on a line, and name = value under it.",
+                ) from error
         return self._session
 
     @property
     def region(self) -> str:
         """The region that requests are signed for unless a bucket is elsewhere; us-east-1 where nothing says one."""
         named = self.connection.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        return named or self.boto.region_name or DEFAULT_REGION
+        region = str(named or self.boto.region_name or DEFAULT_REGION)
+        if not _REGION(region):
+            raise UsageError(
+                f"{region!r} is no region's name.", advice="It is one word, as us-east-1, without quotes or comment."
+            )
+        return region
 
     @property
     def endpoint(self) -> str:
@@ -158,7 +179,11 @@ class Session:
         """Whether the bucket goes into the path: by the plan or the profile, else for every endpoint but AWS's own."""
         style = self.connection.addressing_style
         if style == "auto" and _has_config(self.connection):
-            style = str((self._profile().get("s3") or {}).get("addressing_style", "auto"))
+            style = str(_section(self._profile(), "s3").get("addressing_style", "auto"))
+            if style not in ("auto", "path", "virtual"):
+                raise UsageError(
+                    f"the AWS configuration has addressing_style = {style!r}.", advice="It is auto, path or virtual."
+                )
         return style == "path" if style in ("path", "virtual") else not self.is_aws
 
     def _named_endpoint(self) -> str:
@@ -171,7 +196,7 @@ class Session:
         if not named and _has_config(self.connection):
             profile = self._profile()
             services = self.boto._session.full_config.get("services", {}).get(profile.get("services", ""), {})
-            named = (services.get("s3") or {}).get("endpoint_url", "") or profile.get("endpoint_url", "")
+            named = _section(services, "s3").get("endpoint_url", "") or profile.get("endpoint_url", "")
         return str(named).rstrip("/")
 
     def _profile(self) -> dict[str, Any]:
@@ -195,15 +220,19 @@ class Session:
             token = environment.get("AWS_SESSION_TOKEN") or environment.get("AWS_SECURITY_TOKEN") or ""
             if secret:
                 return Credentials(environment["AWS_ACCESS_KEY_ID"], secret, token)
-        from botocore.exceptions import BotoCoreError, ClientError
-
+        boto = self.boto
         try:
-            found = await self.boto.get_credentials()
+            use_own_prompt(boto)
+            found = await bounded(boto.get_credentials())
             if found is None:
                 raise no_credentials()
-            frozen = await found.get_frozen_credentials()
-        except (BotoCoreError, ClientError, EOFError) as error:  # EOFError: an MFA code was asked of no terminal
-            raise credentials_error(error) from error
+            frozen = await bounded(found.get_frozen_credentials())
+            if not (frozen.access_key and frozen.secret_key):
+                raise ValueError("its key or its secret is empty")
+        except StoreError:
+            raise
+        except Exception as error:  # botocore lets through whatever a file, a program or a host made it stumble over
+            raise credentials_error(error, source_of(self._profile(), os.environ)) from error
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
 
     async def refresh(self) -> None:
@@ -373,6 +402,17 @@ def _without_default_port(url: SplitResult) -> str:
 
 def _domain(region: str) -> str:
     return next((domain for start, domain in DOMAINS.items() if region.startswith(start)), "amazonaws.com")
+
+
+def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """The indented lines under `name =`. Raises `UsageError` where they stand on its own line."""
+    found = config.get(name) or {}
+    if not isinstance(found, dict):
+        raise UsageError(
+            f"the AWS configuration has '{name} = {found}' on one line.",
+            advice=f"What belongs to {name} goes under '{name} =', a line each, indented.",
+        )
+    return found
 
 
 def _has_config(connection: Connection) -> bool:
