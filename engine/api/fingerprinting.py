@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,32 +50,40 @@ def _place_of(where: str | Location | Path) -> Location | Path:
 async def of_location(store: ObjectStore, location: Location, basis: Basis, listener: Listener) -> Fingerprint:
     """The fingerprint of everything that a listing gives."""
     tree = Fingerprint(basis)
-    reader = ByteReader(store)
-    known_md5: bool | None = None
-    async for objects in _pages(store, location):
-        digests: dict[str, str] = {}
-        if basis is Basis.BYTES:
-            digests = await _read_page(reader, location, objects)
-        elif basis is Basis.ETAG:
-            digests = {item.key: digest_of_etag(item.etag) for item in objects}
-            if known_md5 is None and any(digests.values()):
-                first = next(key for key, digest in digests.items() if digest)
-                head = await store.head_object(HeadObject(ObjectRef(location.bucket, first)))
-                known_md5 = is_md5(head.properties.encryption)
-            if known_md5 is False:
-                digests = {}
-        for item in objects:
-            tree.add(item.key[len(location.key) :], item.size, digests.get(item.key, ""))
-        listener(_progress(tree))
+    reading = _Reading(store, location, basis)
+    async with anyio.create_task_group() as group:
+        # As many ranges of keys as it takes: the order does not matter here.
+        join = RouteJoin(group, store, location, None, None)
+        while (rows := await join.next_rows()) is not None:
+            objects = [row.source for row in rows if row.source is not None]
+            digests = await reading.digests(objects)
+            for item in objects:
+                tree.add(item.key[len(location.key) :], item.size, digests.get(item.key, ""))
+            listener(_progress(tree))
     return tree
 
 
-async def _pages(store: ObjectStore, location: Location) -> AsyncIterator[list[ListedObject]]:
-    """What is listed, a page at a time, by as many ranges of keys as it takes: the order does not matter here."""
-    async with anyio.create_task_group() as group:
-        join = RouteJoin(group, store, location, None, None)
-        while (rows := await join.next_rows()) is not None:
-            yield [row.source for row in rows if row.source is not None]
+class _Reading:
+    """Finds out what objects count with beside their key and size."""
+
+    def __init__(self, store: ObjectStore, location: Location, basis: Basis) -> None:
+        self._store = store
+        self._location = location
+        self._basis = basis
+        self._reader = ByteReader(store)
+        self._md5: bool | None = None
+
+    async def digests(self, objects: list[ListedObject]) -> dict[str, str]:
+        """The digest of each key that has one. Raises what reading an object raises."""
+        if self._basis is Basis.SIZE:
+            return {}
+        if self._basis is Basis.BYTES:
+            return await _read_page(self._reader, self._location, objects)
+        digests = {item.key: digest for item in objects if (digest := digest_of_etag(item.etag))}
+        if self._md5 is None and digests:
+            head = await self._store.head_object(HeadObject(ObjectRef(self._location.bucket, next(iter(digests)))))
+            self._md5 = is_md5(head.properties.encryption)
+        return digests if self._md5 else {}
 
 
 async def _read_page(reader: ByteReader, location: Location, objects: list[ListedObject]) -> dict[str, str]:
@@ -111,11 +119,16 @@ def _of_folder(folder: Path, basis: Basis) -> Fingerprint:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int]]:
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, onerror=_raise):
         for name in names:
             path = Path(parent, name)
             if path.is_file() and not path.is_symlink():
                 yield path, path.stat().st_size
+
+
+def _raise(error: OSError) -> None:
+    """A folder that may not be read would make a smaller figure, which nobody could tell from a right one."""
+    raise error
 
 
 def _progress(tree: Fingerprint) -> Progress:

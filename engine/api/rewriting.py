@@ -37,13 +37,9 @@ class RewriteResult:
     restored: list[RestoredFile] = field(default_factory=list)
 
     @property
-    def left(self) -> int:
-        """Places that name an old path after this."""
-        if self.scan is None:
-            return 0
-        written = set(self.done.written) if self.done is not None else set()
-        changed = sum(not item.why for file in self.scan.files if file.name in written for item in file.findings)
-        return self.scan.places - changed
+    def left(self) -> Scan:
+        """What names an old path after this."""
+        return (self.scan or Scan()).left_after(self.done.written if self.done is not None else ())
 
 
 async def rewrite(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
 import sys
 from typing import Any
 
@@ -84,6 +85,7 @@ def cli() -> None:
 def main() -> None:
     """The entry point. Ends with the documented exit codes; no traceback reaches a user."""
     _calm_collector()
+    _escape_what_cannot_be_shown()
     command = next((argument for argument in sys.argv[1:] if argument in VERBS), "")
     try:
         raise SystemExit(cli.main(standalone_mode=False))
@@ -106,6 +108,14 @@ def _calm_collector() -> None:
     every 700 allocations costs a quarter of a copy's processor time, and a tenth of the start."""
     gc.set_threshold(20_000, 20, 20)
     atexit.register(gc.freeze)  # nor look through everything once more before the process ends
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """Characters that the terminal's or the pipe's encoding does not have are written as escapes: no key, and no word
+    of ours, ends a command by its letters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _summarise(command: str, exit_code: int, values: dict[str, Any]) -> None:

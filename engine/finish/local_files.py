@@ -42,7 +42,7 @@ def walk(name: str, root: Path) -> Iterator[LocalFile | Skipped]:
         yield LocalFile(name, root.name, root, root.stat().st_size)
         return
     if not root.is_dir():
-        yield Skipped(name, "there is no such file or folder")
+        yield Skipped(name, "neither a file nor a folder" if root.exists() else "there is no such file or folder")
         return
     inside = root.resolve()
     errors: list[OSError] = []

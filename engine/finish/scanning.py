@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -96,6 +96,15 @@ class Scan:
         unread = [("unread", item.name, item.why) for item in self.unread]
         digest = hashlib.sha256(json.dumps(sorted(named + unread)).encode()).hexdigest()
         return f"{self.places}:{digest[:FIGURE_DIGITS]}"
+
+    def left_after(self, written: Collection[str]) -> Scan:
+        """What still names an old path once the changes of the files of these names are made."""
+        files = []
+        for file in self.files:
+            kept = tuple(item for item in file.findings if item.why) if file.name in written else file.findings
+            if kept:
+                files.append(replace(file, findings=kept, before=b"", after=b""))
+        return Scan(files, self.unread, self.looked, self.binary)
 
 
 class Scanner:

@@ -43,13 +43,22 @@ def rewrite_text(result: RewriteResult, plan_file: str) -> str:
             )
         if result.done.written:
             lines.append(f"to put everything back: cartage rewrite {plan_file} --undo")
-    left = result.left if result.done is not None else scan.places - places
-    if left:
+    if result.done is None and changing:
+        left = scan.left_after({file.name for file in changing}).places
+        if left:
+            lines.append(f"{_old_paths(left)} left to you even then")
+    elif result.left.places:
+        # Only what is left now has the figure that the gate will find, and that can be accepted.
+        found = shell_word(result.left.figure)
         lines.append(
-            f"{plural(left, 'place')} {'names' if left == 1 else 'name'} old paths and {'is' if left == 1 else 'are'} "
-            f'left to you: change them, or cartage accept {plan_file} references --found {left} --because "…"'
+            f"{_old_paths(result.left.places)} left to you: change them, or "
+            f'cartage accept {plan_file} references --found {found} --because "…"'
         )
     return "\n".join(lines)
+
+
+def _old_paths(places: int) -> str:
+    return f"{plural(places, 'place')} {'names old paths and is' if places == 1 else 'name old paths and are'}"
 
 
 def file_diff(file: FileFound) -> str:
@@ -89,6 +98,7 @@ def rewrite_values(result: RewriteResult) -> dict[str, Any]:
             "written": done.written,
             "refused": [{"name": item.name, "why": item.why} for item in done.refused],
             "renewed": done.renewed,
-            "left": result.left,
+            "left": result.left.places,
+            "figure": result.left.figure,
         }
     return values

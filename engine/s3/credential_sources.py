@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -103,7 +102,7 @@ def has_terminal() -> bool:
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
-        return sys.stdin is not None and sys.stdin.isatty()
+        return os.isatty(0)
     return True
 
 

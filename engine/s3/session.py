@@ -258,10 +258,9 @@ class Session:
                 answer = await client.get_caller_identity()
             return Identity(str(answer.get("Account", "")), str(answer.get("Arn", "")))
         except Exception as error:
+            # Asked for information alone: nothing that an endpoint of one's own answers here may end a command.
             problem = translate("GetCallerIdentity", "", self.endpoint, error)
-            if problem is None:
-                raise
-            return Identity("", "", problem.message)
+            return Identity("", "", problem.message if problem is not None else "the answer is none of STS's")
 
     # --- regions and clients ------------------------------------------------------------------------------
 

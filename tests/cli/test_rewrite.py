@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
 import stat
 from pathlib import Path
@@ -154,6 +155,9 @@ def test_a_place_that_is_not_there_is_said(scene: Scene) -> None:
     scene.plan.write_text(scene.plan.read_text().replace("scan = [", 'scan = ["scripts/", "./missing/", '))
     unread = scene.summary("rewrite")["unread"]
     assert [item["why"] for item in unread] == ["there is nothing there", "there is no such file or folder"]
+    os.mkfifo(scene.folder / "pipe")
+    scene.plan.write_text(scene.plan.read_text().replace("./missing/", "./pipe"))
+    assert scene.summary("rewrite")["unread"][1]["why"] == "neither a file nor a folder"
 
 
 def references(scene: Scene) -> dict[str, Any]:
@@ -178,6 +182,17 @@ def test_references_are_accepted_as_these_and_not_as_so_many(scene: Scene) -> No
     other = references(scene)
     assert (other["open"], other["found"].partition(":")[0]) == (False, count)
     assert other["found"] != shut["found"]
+
+
+def test_the_command_that_is_advised_opens_the_gate_as_it_stands(scene: Scene) -> None:
+    shown = scene.cartage("rewrite").output
+    assert "1 place names old paths and is left to you even then" in shown and "cartage accept" not in shown
+    done = scene.cartage("rewrite", "--apply").output
+    advised = next(line for line in done.splitlines() if "cartage accept" in line).partition("cartage accept ")[2]
+    plan, *words = shlex.split(advised)
+    assert (Path(plan), words[0]) == (scene.plan, "references")
+    scene.cartage("accept", *words)
+    assert references(scene)["open"] is True
 
 
 def test_a_plan_without_places_and_flags_against_each_other(scene: Scene) -> None:

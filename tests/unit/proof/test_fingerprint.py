@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,21 @@ async def test_etags_under_kms_are_no_digests_and_the_line_says_so(tmp_path: Pat
 async def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
         await fingerprint(str(tmp_path / "no"))
+
+
+async def test_a_folder_inside_that_may_not_be_read_is_an_error_and_no_smaller_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut = tmp_path / "tree" / "shut"
+    shut.mkdir(parents=True)
+    (tmp_path / "tree" / "a").write_bytes(b"1")
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path) == shut:
+            raise PermissionError(errno.EACCES, "Permission denied", str(shut))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(PermissionError, match="shut"):
+        await fingerprint(tmp_path / "tree")
