@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from engine.errors import UsageError
 from engine.events import Listener, ignore
+from engine.listing.sources import Sources
 from engine.plan.document import Connection
 from engine.s3.session import Session
 from engine.store import ObjectStore
@@ -67,12 +68,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """A store ready for use, and what is known around it."""
+    """A store ready for use, and what is known around it; `sources` are those of a plan's routes, where it was opened
+    for one (`opening.open_plan`)."""
 
     store: ObjectStore
     session: Session
     endpoint: str
     gauges: Callable[[], Gauges]
+    sources: Sources = field(default_factory=Sources)
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from engine.api.opening import one_error
 from engine.errors import UsageError
 from engine.events import Listener, Progress
 from engine.finish.comparing import listing_all
+from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Connection
@@ -53,7 +54,7 @@ async def of_location(store: ObjectStore, location: Location, basis: Basis, list
     reading = _Reading(store, location, basis)
     async with anyio.create_task_group() as group:
         # As many ranges of keys as it takes: the order does not matter here.
-        join = RouteJoin(group, store, location, None, None)
+        join = RouteJoin(group, Prefix(store, location), None, None)
         while (rows := await join.next_rows()) is not None:
             objects = [row.source for row in rows if row.source is not None]
             digests = await reading.digests(objects)

@@ -79,7 +79,9 @@ async def cleanup(
     async with one_error(), open_plan(plan, options, now=True) as opened:
         path = ledger_path(plan, options)
         clock = await server_clock(plan, opened)
-        async with await open_ledger(plan, path, opened, create=False, clock=clock) as ledger:
+        async with await open_ledger(
+            plan, path, opened, create=False, clock=clock, listener=options.listener
+        ) as ledger:
             options.listener(RunStarted("cleanup", plan.name, str(path), opened.endpoint, True))
             settled = await settle(opened.store, ledger, plan.routes)
             facts = await gather(plan, opened, ledger, options, consent)
@@ -127,7 +129,7 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
     """Look at the world and the ledger for everything that the gate judges. The server's clock is read last, so that
     what takes long does not date it too late."""
     store = opened.store
-    audits = await audit(store, plan.routes, ledger.entries, options.listener)
+    audits = await audit(store, opened.sources, plan.routes, ledger.entries, options.listener)
     probes = await _probes(plan, opened, options, consent)
     references = await _references(plan, opened, ledger, options)
     facts = {bucket: await store.bucket_facts(bucket) for bucket in plan.buckets}

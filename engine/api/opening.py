@@ -10,10 +10,12 @@ from pathlib import Path
 import anyio
 
 from engine.api.assembly import OpenStore, Options, now_ms, open_store
+from engine.api.lists import bind_lists
 from engine.errors import EngineError, LedgerError, ObjectError, UsageError
+from engine.events import Listener, ignore
 from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
-from engine.listing.key_lists import with_key_lists
+from engine.listing.sources import open_sources
 from engine.plan.document import Plan
 from engine.store import BucketFacts
 from engine.transfer.honours import Honours, as_listed
@@ -56,13 +58,21 @@ async def open_ledger(
     create: bool = True,
     clock: Callable[[], int] = now_ms,
     known: Mapping[str, BucketFacts] | None = None,
+    listener: Listener = ignore,
 ) -> Ledger:
     """Open the plan's ledger for writing; `clock` is what its rows are dated by, `known` what is known of the plan's
-    buckets already."""
+    buckets already. What the routes' lists say is bound as well, where the plan was opened with them."""
     known = known if known is not None else await known_buckets(plan, opened)
     buckets = [(bucket, known[bucket].owner_id if bucket in known else "") for bucket in plan.buckets]
-    binding = Binding(plan.name, opened.endpoint, route_bindings(plan), tuple(buckets))
-    return await Ledger.open(path, binding, now_ms=clock, create=create)
+    lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
+    binding = Binding(plan.name, opened.endpoint, route_bindings(plan), tuple(buckets), lists)
+    ledger = await Ledger.open(path, binding, now_ms=clock, create=create)
+    try:
+        await bind_lists(ledger, opened.sources, lists, listener)
+    except BaseException:
+        await ledger.close()
+        raise
+    return ledger
 
 
 async def known_buckets(plan: Plan, opened: OpenStore) -> dict[str, BucketFacts]:
@@ -95,18 +105,21 @@ async def stored_binding(plan: Plan, options: Options) -> Binding:
     """The binding that the plan's ledger has, with the plan's routes: for commands that do not go to S3."""
     async with await LedgerReader.open_to_read(ledger_path(plan, options)) as reader:
         bound = await reader.binding()
-    return Binding(plan.name, bound.endpoint, route_bindings(plan), bound.buckets)
+    return Binding(plan.name, bound.endpoint, route_bindings(plan), bound.buckets, bound.lists)
+
+
+@asynccontextmanager
+async def open_listing(plan: Plan, options: Options) -> AsyncIterator[OpenStore]:
+    """A store for the plan's own connection, listing in the way in which this server loses nothing, as far as known."""
+    async with open_store(plan.connection, options) as opened:
+        yield replace(opened, store=as_listed(opened.store, await _noted_honours(ledger_path(plan, options))))
 
 
 @asynccontextmanager
 async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> AsyncIterator[OpenStore]:
-    """A store for the plan's own connection; where a route has a list of keys, that stands for its source's listing.
-
-    `now`: but not an inventory, which says what its source held when it was written."""
-    async with open_store(plan.connection, options) as opened:
-        listing = as_listed(opened.store, await _noted_honours(ledger_path(plan, options)))
-        async with with_key_lists(listing, plan, now=now) as store:
-            yield replace(opened, store=store)
+    """`open_listing`, and the sources of the plan's routes: for whoever lists a source. `now`: as in `Sources`."""
+    async with open_listing(plan, options) as opened, open_sources(opened.store, plan, now=now) as sources:
+        yield replace(opened, sources=sources)
 
 
 async def refuse_unguarded(ledger: LedgerReader, options: Options) -> None:

@@ -14,7 +14,6 @@ from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error
 from engine.events import Notice, RunStarted
 from engine.ledger import Acceptance, Ledger, Snapshot
 from engine.listing.first_pages import first_pages
-from engine.listing.key_lists import refuse_missing
 from engine.model import ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
@@ -84,7 +83,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, options, opened) as listed:
         path = ledger_path(plan, options)
         known = await known_buckets(plan, opened)
-        async with await open_ledger(plan, path, opened, known=known) as ledger:
+        async with await open_ledger(plan, path, opened, known=known, listener=options.listener) as ledger:
             options.listener(RunStarted("run", plan.name, str(path), opened.endpoint, not ledger.fresh))
             await _remove_leftover_probe(opened, ledger)
             honours = await known_honours(options, opened, ledger) or await find_honours(plan, opened, ledger)
@@ -99,7 +98,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
             if not run.stopped:
-                await refuse_missing(opened.store, ledger.knows)
+                await opened.sources.refuse_missing(ledger.knows)
             gauges = opened.gauges()
             return MigrationResult(
                 path,
@@ -119,10 +118,10 @@ async def look(plan: Plan, options: Options | None = None, *, probe: bool = Fals
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
-        async with await open_ledger(plan, path, opened) as ledger:
+        async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
             entries = None if ledger.fresh else ledger.entries
-            routes = await survey(opened.store, plan.routes, entries, options.listener)
-            await refuse_missing(opened.store, ledger.knows)
+            routes = await survey(opened.store, opened.sources, plan.routes, entries, options.listener)
+            await opened.sources.refuse_missing(ledger.knows)
             await ledger.set_note(
                 "survey", {item.route: {"objects": item.objects, "bytes": item.bytes} for item in routes}
             )
@@ -182,6 +181,7 @@ def _assemble_run(
     copier = Copier(opened.store, uploader, guard, anyio.sleep, random.Random())
     return Run(
         listed,
+        opened.sources,
         ledger,
         plan.routes,
         copier,

@@ -26,9 +26,13 @@ async def verify(
     async with one_error(), open_plan(plan, options, now=True) as opened:
         path = ledger_path(plan, options)
         clock = await server_clock(plan, opened)
-        async with await open_ledger(plan, path, opened, create=False, clock=clock) as ledger:
+        async with await open_ledger(
+            plan, path, opened, create=False, clock=clock, listener=options.listener
+        ) as ledger:
             options.listener(RunStarted("verify", plan.name, str(path), opened.endpoint, True))
-            verifier = Verifier(opened.store, ledger, options.listener, depth=depth, properties=properties)
+            verifier = Verifier(
+                opened.store, opened.sources, ledger, options.listener, depth=depth, properties=properties
+            )
             if stop is not None:
                 stop.listen(verifier.stop)
             return await verifier.verify(plan.routes)

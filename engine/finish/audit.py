@@ -14,8 +14,8 @@ import anyio
 
 from engine.errors import ListingBroken, RunError, StoreError
 from engine.events import Listener, Progress
-from engine.listing.ranges import RouteJoin
-from engine.plan.decide import is_taken
+from engine.listing.sources import Sources
+from engine.plan.decide import is_audited
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Entry
@@ -91,7 +91,7 @@ ReadRoute = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
 
 
 async def audit(
-    store: ObjectStore, routes: Sequence[Route], entries: ReadRoute, listener: Listener
+    store: ObjectStore, sources: Sources, routes: Sequence[Route], entries: ReadRoute, listener: Listener
 ) -> list[RouteAudit]:
     """Look at both sides of every route now.
 
@@ -99,13 +99,14 @@ async def audit(
     found = [RouteAudit(route.name) for route in routes]
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
-            group.start_soon(_audit_route, store, route, report, entries, listener, found)
+            group.start_soon(_audit_route, store, sources, route, report, entries, listener, found)
     listener(_progress(found, done=True))
     return found
 
 
 async def _audit_route(
     store: ObjectStore,
+    sources: Sources,
     route: Route,
     report: RouteAudit,
     entries: ReadRoute,
@@ -115,10 +116,10 @@ async def _audit_route(
     read = partial(entries, route.name)
     try:
         async with anyio.create_task_group() as group:
-            join = RouteJoin(group, store, route.source, route.target, read)
+            join = sources.join(group, store, route, read)
             while (rows := await join.next_rows()) is not None:
                 for row in rows:
-                    if _passes_by(route, row):
+                    if not is_audited(route, row):
                         continue
                     if (verdict := audit_row(row)) is not None:
                         report.add(verdict, row.key)
@@ -128,13 +129,6 @@ async def _audit_route(
         if isinstance(first, RunError) and not isinstance(first, ListingBroken):
             raise
         report.error = str(first)
-
-
-def _passes_by(route: Route, row: Joined) -> bool:
-    """Whether the route leaves this source alone, by its filters or because its list of keys does not name it."""
-    if route.key_list is not None and row.source is not None:
-        return row.entry is None or row.entry.state is State.DELETED
-    return not is_taken(route, row)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -17,7 +17,8 @@ import anyio.to_thread
 from engine.errors import AttemptError, NotFound, ObjectError
 from engine.finish.commands import CommandEnd, run_command
 from engine.finish.npy import PREAMBLE_BYTES, NotNpy, NpyHeader, header_length, parse_header, same_dtype
-from engine.listing.pages import KeyRange, pages_of
+from engine.listing.lister import KeyRange
+from engine.listing.pages import pages_of
 from engine.model import MIB, Location, ObjectRef
 from engine.plan import document
 from engine.store import Body, GetRange, HeadObject, ObjectStore

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import anyio
 
 from engine.events import Listener, ObjectListed, PrefixSummed, Progress
-from engine.listing.pages import KeyRange, next_token, pages_of
+from engine.listing.lister import KeyRange
+from engine.listing.pages import Prefix, next_token, pages_of
 from engine.listing.ranges import RouteJoin
 from engine.model import ListedObject, Location
 from engine.store import ListPage, ObjectStore
@@ -80,7 +81,7 @@ async def summarize(store: ObjectStore, location: Location, listener: Listener) 
     """List everything under the location, by many ranges at once. Raises what the listing raises."""
     summary = Summary(len(location.key))
     async with anyio.create_task_group() as group:
-        join = RouteJoin(group, store, location, None, None)
+        join = RouteJoin(group, Prefix(store, location), None, None)
         while (rows := await join.next_rows()) is not None:
             summary.add(row.source for row in rows if row.source is not None)
             listener(_progress(summary, done=False))

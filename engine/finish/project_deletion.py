@@ -12,6 +12,7 @@ from engine.events import Listener, Notice, ObjectAside, Progress
 from engine.finish.deleting import BATCHES_AT_ONCE, Deleter, End, Fate, Item, Stays
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary
+from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import ListedObject, Location
 from engine.store import ListUploads, ObjectStore
@@ -30,7 +31,7 @@ async def take_snapshot(
     await into.begin()
     summary = Summary(len(location.key))
     async with anyio.create_task_group() as group:
-        join = RouteJoin(group, store, location, None, None)
+        join = RouteJoin(group, Prefix(store, location), None, None)
         while (rows := await join.next_rows()) is not None:
             objects = [row.source for row in rows if row.source is not None]
             summary.add(objects)
@@ -126,7 +127,7 @@ class ProjectDeletion:
     async def _look_at_the_rest(self, location: Location) -> None:
         """What arrived after the snapshot, and unfinished uploads: left, and said."""
         async with anyio.create_task_group() as group:
-            join = RouteJoin(group, self._store, location, None, None)
+            join = RouteJoin(group, Prefix(self._store, location), None, None)
             while (rows := await join.next_rows()) is not None:
                 keys = [row.source.key for row in rows if row.source is not None]
                 arrived = await self._listed.unknown(keys)

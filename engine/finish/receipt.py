@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 from engine.errors import EngineError
 from engine.ledger import LedgerReader, Snapshot
-from engine.listing.pages import KeyRange, pages_of
+from engine.listing.lister import KeyRange
+from engine.listing.pages import pages_of
 from engine.model import ListedObject, Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State

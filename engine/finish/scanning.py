@@ -20,7 +20,8 @@ from engine.finish.local_files import Skipped, walk
 from engine.finish.references import Finding, Moves, examine
 from engine.finish.replacing import mark_of
 from engine.ledger import LedgerReader
-from engine.listing.pages import KeyRange, pages_of
+from engine.listing.lister import KeyRange
+from engine.listing.pages import pages_of
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State

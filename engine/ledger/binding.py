@@ -18,13 +18,16 @@ class RouteBinding:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Endpoint, buckets with their owners' ids (empty where it cannot be known), and routes. Hold, probes and
-    expectations are not part of it and may change."""
+    """Endpoint, buckets with their owners' ids (empty where it cannot be known), and routes; `lists` are the digests of
+    what the routes' lists of keys said, by route. Hold, probes and expectations are not part of it and may change.
+
+    A ledger that was made before lists were bound has none; nor has what a command wants that reads no list."""
 
     plan_name: str
     endpoint: str
     routes: tuple[RouteBinding, ...]
     buckets: tuple[tuple[str, str], ...] = ()
+    lists: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
@@ -35,6 +38,7 @@ class Binding:
                 "endpoint": self.endpoint,
                 "routes": [[item.name, item.source, item.target, item.digest] for item in self.routes],
                 "buckets": [list(item) for item in self.buckets],
+                **({"lists": dict(self.lists)} if self.lists else {}),
             }
         )
 
@@ -48,8 +52,9 @@ class Binding:
                 values["endpoint"],
                 tuple(RouteBinding(*item) for item in values["routes"]),
                 tuple((name, owner) for name, owner in values["buckets"]),
+                tuple((name, digest) for name, digest in values.get("lists", {}).items()),
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a binding: {error}") from error
 
 
@@ -60,7 +65,8 @@ def learned(bound: Binding, wanted: Binding) -> Binding:
 
 
 def differences(bound: Binding, wanted: Binding) -> list[str]:
-    """Every way in which what is wanted is not what the ledger is bound to, a sentence each."""
+    """Every way in which what is wanted is not what the ledger is bound to, a sentence each. Of lists it says nothing:
+    whether another one will do, only its keys can tell."""
     lines = []
     if bound.plan_name != wanted.plan_name:
         lines.append(f"it belongs to the plan {bound.plan_name!r}, not {wanted.plan_name!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,21 @@ class Ledger(LedgerReader):
         """Remove rows of objects that vanished before anything of them was written."""
         route_id = self._route_ids[route]
         await self._writer.do(lambda connection: rows.forget(connection, route_id, keys))
+
+    async def bind_list(self, route: str, digest: str, *, reopen: bool) -> None:
+        """Bind the route to what its list of keys says now. `reopen`: that is more than it was bound to, so that
+        nothing is known to be complete until its source was listed again."""
+
+        def bind(connection: sqlite3.Connection) -> None:
+            (text,) = connection.execute("SELECT value FROM meta WHERE key = 'binding'").fetchone()
+            bound = Binding.from_text(text)
+            lists = {**dict(bound.lists), route: digest}
+            binding = replace(bound, lists=tuple(lists.items()))
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'binding'", (binding.text,))
+            if reopen:
+                connection.execute("UPDATE routes SET closed_ms = 0 WHERE name = ?", (route,))
+
+        await self._writer.do(bind, durable=True)
 
     # --- snapshots ----------------------------------------------------------------------------------------
 

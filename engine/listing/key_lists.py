@@ -1,36 +1,31 @@
 """Sources that are listed by a file in place of ListObjects: a list of keys, or an S3 Inventory.
 
-`KeyListStore` answers the listings of such a source itself, page by page and in key order, so that everything that
-lists works as on any other route. The file is read once, at the first page, and sorted in a temporary SQLite file:
-memory does not grow with it. What the file does not say of a key (a list of keys says nothing more) costs a HEAD.
+`ListedKeys` gives what the file names, page by page and in key order. The file is sorted in a temporary SQLite file:
+memory does not grow with it. What it does not say of a key (a list of keys says nothing more) costs a HEAD.
 """
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import sqlite3
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 
 from engine.errors import NotFound, PlanError, UsageError
 from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
+from engine.listing.lister import Feed, KeyRange
 from engine.model import MIB, ListedObject, Location, ObjectRef, Page
 from engine.plan.document import Plan
 from engine.plan.route import KeyList, Route
-from engine.store import GetRange, HeadObject, ListPage, ObjectStore, StoreDecorator
-
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+from engine.store import GetRange, HeadObject, ObjectStore
 
 CHUNK_BYTES = 8 * MIB
 HEADS_AT_ONCE = 64
-MISSING_NAMED = 10
+KEYS_A_PAGE = 1_000
 LONGEST_MANIFEST_BYTES = 64 * MIB
 
 
@@ -56,45 +51,90 @@ class _Sorted:
         found = self._database.execute("SELECT * FROM keys WHERE key > ? ORDER BY key LIMIT ?", (key, limit))
         return [KeyRow(*row) for row in found]
 
+    def without(self, keys: Sequence[str]) -> list[str]:
+        ask = "SELECT 1 FROM keys WHERE key = ?"
+        return [key for key in keys if self._database.execute(ask, (key,)).fetchone() is None]
+
+    def digest(self) -> str:
+        digest = hashlib.sha256()
+        for (key,) in self._database.execute("SELECT key FROM keys ORDER BY key"):
+            digest.update(key.encode() + b"\0")
+        return digest.hexdigest()
+
     def close(self) -> None:
         self._database.close()
 
 
-class ListedSource:
-    """One route's list. `missing` holds the keys of it that are not in S3."""
+class ListedKeys:
+    """One route's list of keys, or its inventory, as a `Lister`. `missing` holds the keys that S3 was asked for and
+    does not have.
 
-    def __init__(self, store: ObjectStore, plan: Plan, route: Route, folder: Path) -> None:
-        assert route.key_list is not None
-        self.route = route
+    The file is read once, at the first question, so that everything that one command concludes rests on one reading."""
+
+    divisible = False
+
+    def __init__(self, store: ObjectStore, plan: Plan, route: Route, key_list: KeyList, folder: Path) -> None:
+        self.location = route.source
+        self.missing: set[str] = set()
         self._store = store
-        self._list: KeyList = route.key_list
-        self._where: Location | Path = route.key_list.location or plan.local_path(route.key_list.path)
+        self._route = route.name
+        self._list = key_list
+        self._where: Location | Path = key_list.location or plan.local_path(key_list.path)
         self._folder = folder
-        self._source = route.source
         self._reading = anyio.Lock()
         self._heads = anyio.CapacityLimiter(HEADS_AT_ONCE)
         self._sorted: _Sorted | None = None
-        self.missing: set[str] = set()
+        self._body: bytes | None = None
 
-    async def page(self, request: ListPage) -> Page:
-        """What ListObjectsV2 would answer if the list were the bucket. Raises `PlanError`, and what reading raises."""
-        async with self._reading:
-            if self._sorted is None:
-                self._sorted = await self._read()
-            rows = self._sorted
-        after = request.token or request.start_after
-        objects: list[ListedObject] = []
-        while not objects:  # no page is empty while there are more
-            found = await anyio.to_thread.run_sync(rows.after, after, request.max_keys)
-            objects = await self._objects(found)
-            if len(found) < request.max_keys:
-                return Page(objects)
-            after = found[-1].key
-        return Page(objects, after)
+    @property
+    def name(self) -> str:
+        """The list as the plan names it."""
+        return str(self._list)
+
+    async def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
+        """Raises `PlanError`, and what reading the file and asking S3 raise."""
+        page = first
+        after = "" if keys.after is None else self.location.key + keys.after
+        while True:
+            page = page or await self._page(after)
+            last = page.next_token is None
+            if page.objects or last:  # no page is empty while there are more
+                yield page.objects, last
+            if page.next_token is None:
+                return
+            after, page = page.next_token, None
+
+    async def page_after(self, relative: str) -> Page:
+        return await self._page(self.location.key + relative)
+
+    async def digest(self) -> str:
+        """SHA-256 of what the list says, whatever the order and the line ends of a list of keys are: of its keys, each
+        ended by a NUL; or of an inventory's manifest, which holds a digest of each of its files."""
+        if self._list.kind == "inventory":
+            return hashlib.sha256(await self._manifest()).hexdigest()
+        rows = await self._rows()
+        return await anyio.to_thread.run_sync(rows.digest)
+
+    async def without(self, relative: Sequence[str]) -> list[str]:
+        """Those of these relative keys that the list does not name."""
+        rows = await self._rows()
+        cut, named = len(self.location.key), [self.location.key + key for key in relative]
+        return [key[cut:] for key in await anyio.to_thread.run_sync(rows.without, named)]
 
     def close(self) -> None:
         if self._sorted is not None:
             self._sorted.close()
+
+    async def _page(self, after: str) -> Page:
+        """A page of what comes after a key; its token is the last key that was read."""
+        found = await anyio.to_thread.run_sync((await self._rows()).after, after, KEYS_A_PAGE)
+        return Page(await self._objects(found), found[-1].key if len(found) == KEYS_A_PAGE else None)
+
+    async def _rows(self) -> _Sorted:
+        async with self._reading:
+            if self._sorted is None:
+                self._sorted = await self._read()
+            return self._sorted
 
     # --- what the file does not say ---------------------------------------------------------------------------
 
@@ -107,7 +147,7 @@ class ListedSource:
         async def ask(at: int, key: str) -> None:
             async with self._heads:
                 try:
-                    head = await self._store.head_object(HeadObject(ObjectRef(self._source.bucket, key), None, True))
+                    head = await self._store.head_object(HeadObject(ObjectRef(self.location.bucket, key), None, True))
                 except NotFound:
                     self.missing.add(key)
                     return
@@ -126,20 +166,24 @@ class ListedSource:
     async def _read(self) -> _Sorted:
         rows = _Sorted(self._folder / f"{secrets.token_hex(8)}.sqlite")
         if self._list.kind == "keys":
-            lines = KeyLines(str(self._list), self._source.key)
+            lines = KeyLines(str(self._list), self.location.key)
             async for data in self._chunks(self._where):
                 await anyio.to_thread.run_sync(rows.add, await anyio.to_thread.run_sync(lines.feed, data))
             rows.add(lines.close())
         else:
-            body = b"".join([data async for data in self._chunks(self._where, LONGEST_MANIFEST_BYTES)])
-            inventory = read_manifest(str(self._list), body, self._source.bucket)
+            inventory = read_manifest(str(self._list), await self._manifest(), self.location.bucket)
             for file in inventory.files:
                 await self._read_data(rows, inventory, file)
         await anyio.to_thread.run_sync(rows.done)
         return rows
 
+    async def _manifest(self) -> bytes:
+        if self._body is None:
+            self._body = b"".join([data async for data in self._chunks(self._where, LONGEST_MANIFEST_BYTES)])
+        return self._body
+
     async def _read_data(self, rows: _Sorted, inventory: Inventory, file: InventoryFile) -> None:
-        lines = InventoryLines(inventory, file, self._source.key)
+        lines = InventoryLines(inventory, file, self.location.key)
 
         def add(data: bytes) -> None:
             for batch in lines.feed(data):
@@ -164,7 +208,7 @@ class ListedSource:
         async for data in _from_disk(where) if isinstance(where, Path) else self._from_s3(where):
             total += len(data)
             if limit is not None and total > limit:
-                raise PlanError([f"{where}: it is too long to be what the route {self.route.name} takes it for"])
+                raise PlanError([f"{where}: it is too long to be what the route {self._route} takes it for"])
             yield data
 
     async def _from_s3(self, where: Location) -> AsyncIterator[bytes]:
@@ -173,65 +217,6 @@ class ListedSource:
         for first in range(0, head.size, CHUNK_BYTES):
             last = min(first + CHUNK_BYTES, head.size) - 1
             yield (await self._store.get_range(GetRange(ref, first, last, head.etag))).data
-
-
-class KeyListStore(StoreDecorator):
-    """A store whose listings of some sources come from their lists; everything else goes to S3."""
-
-    def __init__(self, inner: ObjectStore, lists: dict[tuple[str, str], ListedSource]) -> None:
-        super().__init__(inner)
-        self._lists = lists
-
-    @property
-    def lists(self) -> list[ListedSource]:
-        return list(self._lists.values())
-
-    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
-        return await method(request)
-
-    async def list_page(self, request: ListPage) -> Page:
-        listed = self._lists.get((request.bucket, request.prefix))
-        return await listed.page(request) if listed is not None else await super().list_page(request)
-
-
-@asynccontextmanager
-async def with_key_lists(store: ObjectStore, plan: Plan, *, now: bool = False) -> AsyncIterator[ObjectStore]:
-    """`store`, or one around it where a route of the plan has a list. Reading begins with the first page.
-
-    `now`: wanted is what stands there now. An inventory tells what stood there once, and does not answer then; the
-    keys of a list are looked at one by one whenever it is asked."""
-    routes = [route for route in plan.routes if route.key_list is not None]
-    if not routes:
-        yield store
-        return
-    for route in plan.routes:
-        if route.key_list is None and any(route.source == item.source for item in routes):
-            raise PlanError([f'route "{route.name}": another route copies the same source by a list of its keys'])
-    with tempfile.TemporaryDirectory(prefix="cartage-keys-") as folder:
-        lists = {
-            (route.source.bucket, route.source.key): ListedSource(store, plan, route, Path(folder))
-            for route in routes
-            if route.key_list is not None and not (now and route.key_list.kind == "inventory")
-        }
-        try:
-            yield KeyListStore(store, lists)
-        finally:
-            for listed in lists.values():
-                listed.close()
-
-
-async def refuse_missing(store: ObjectStore, knows: Callable[[str, str], Awaitable[bool]]) -> None:
-    """Raise `PlanError` for keys of a list that are not in S3 and that `knows(route, relative key)` does not know
-    either: what a cleanup deleted is no mistake, and nothing that was asked for is left out unseen."""
-    problems: list[str] = []
-    for listed in store.lists if isinstance(store, KeyListStore) else ():
-        route = listed.route
-        lost = [key for key in sorted(listed.missing) if not await knows(route.name, route.relative(key))]
-        problems += [f'route "{route.name}": there is no object "{key}"' for key in lost[:MISSING_NAMED]]
-        if len(lost) > MISSING_NAMED:
-            problems.append(f'route "{route.name}": and {len(lost) - MISSING_NAMED:,} more that its list names')
-    if problems:
-        raise PlanError(problems, advice="Everything else was dealt with. Take these keys out of the list.")
 
 
 async def _from_disk(path: Path) -> AsyncIterator[bytes]:

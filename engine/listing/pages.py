@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
 
 from engine.errors import EngineError, ListingBroken
+from engine.listing.lister import Feed, KeyRange, Lister
 from engine.model import ListedObject, Location, Page
 from engine.plan.join import Join, Joined, Side
 from engine.plan.record import Entry
@@ -21,18 +21,24 @@ stays flat."""
 ENTRIES_A_READ = 1000
 """Ledger rows read at once: about a page."""
 
-Feed = tuple[list[ListedObject], bool]
 ReadEntries = Callable[[str | None, str | None, int], Awaitable[list[Entry]]]
 """`(after, upto, limit)` → ledger rows in key order."""
 
 
-@dataclass(slots=True)
-class KeyRange:
-    """A half-open interval of relative keys, `after` exclusive to `upto` inclusive; None is unbounded. `upto` may be
-    lowered while the range is being read (`Join.shrink`), when another takes over its end."""
+class Prefix:
+    """What S3 lists under a location now: everything under a prefix, or one exact key."""
 
-    after: str | None = None
-    upto: str | None = None
+    def __init__(self, store: ObjectStore, location: Location) -> None:
+        self._store = store
+        self.location = location
+        self.divisible = location.is_prefix
+
+    def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
+        return pages_of(self._store, self.location, keys, first)
+
+    async def page_after(self, relative: str) -> Page:
+        location = self.location
+        return await self._store.list_page(ListPage(location.bucket, location.key, location.key + relative))
 
 
 async def pages_of(
@@ -88,7 +94,7 @@ def _goes_beyond(page: Page, location: Location, keys: KeyRange) -> bool:
 
 
 class PageReader:
-    """`pages_of` in a task of its own, at most `ahead` finished pages before whoever receives them.
+    """A lister's pages in a task of its own, at most `ahead` finished pages before whoever receives them.
 
     An error of the listing reaches the receiver as itself, after the pages before it. The task ends with the listing,
     or with `group`. `newest` is the newest page that has objects, received or not; `ended`: no other will come."""
@@ -96,8 +102,7 @@ class PageReader:
     def __init__(
         self,
         group: TaskGroup,
-        store: ObjectStore,
-        location: Location,
+        lister: Lister,
         keys: KeyRange,
         ahead: int = PAGES_AHEAD,
         first: Page | None = None,
@@ -107,12 +112,12 @@ class PageReader:
         self._cancelled = False
         self.newest: list[ListedObject] = first.objects if first is not None else []
         self.ended = False
-        group.start_soon(self._fetch, store, location, keys, first)
+        group.start_soon(self._fetch, lister.pages(keys, first))
 
-    async def _fetch(self, store: ObjectStore, location: Location, keys: KeyRange, first: Page | None) -> None:
+    async def _fetch(self, pages: AsyncIterator[Feed]) -> None:
         with self._send:
             try:
-                async for page in pages_of(store, location, keys, first):
+                async for page in pages:
                     self.newest = page[0] or self.newest
                     self.ended = page[1]
                     await self._send.send(page)
@@ -143,24 +148,23 @@ class PageReader:
 class RangeJoin:
     """Everything known of each key of one range, in batches of about a page.
 
-    `target` None stands for an empty target, `read_entries` None for an empty ledger. An error while listing is raised
-    and is never the listing's end."""
+    `target` None stands for an empty target, `read_entries` None for an empty ledger; `source_pages` is a reader of the
+    source's range that is under way already. An error while listing is raised and is never the listing's end."""
 
     def __init__(
         self,
         group: TaskGroup,
-        store: ObjectStore,
-        source: Location,
-        target: Location | None,
+        source: Lister,
+        target: Lister | None,
         read_entries: ReadEntries | None,
         keys: KeyRange,
         source_pages: PageReader | None = None,
     ) -> None:
-        self._target_key = target.key if target is not None else ""
-        self.join = Join(source.key, self._target_key, after=keys.after, upto=keys.upto)
+        self._target_key = target.location.key if target is not None else ""
+        self.join = Join(source.location.key, self._target_key, after=keys.after, upto=keys.upto)
         self.keys = keys
-        self.sources = source_pages or PageReader(group, store, source, keys)
-        self._targets = PageReader(group, store, target, keys) if target is not None else None
+        self.sources = source_pages or PageReader(group, source, keys)
+        self._targets = PageReader(group, target, keys) if target is not None else None
         self._read_entries = read_entries
         self.reads_ledger = False
         if target is None:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import TaskGroup
 
-from engine.listing.pages import KeyRange, PageReader, RangeJoin, ReadEntries
-from engine.model import ListedObject, Location, Page
+from engine.listing.lister import KeyRange, Lister
+from engine.listing.pages import PageReader, RangeJoin, ReadEntries
+from engine.model import ListedObject, Page
 from engine.plan.join import Joined
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
 from engine.plan.ranges import breadth, split_points, widened
-from engine.store import ListPage, ObjectStore
 
 MOST_RANGES = 32
 """Ranges at once. At 200 ms a page, 32 of them read what one core can join; each holds four pages at most, a page of a
@@ -53,27 +53,25 @@ class RouteJoin:
     """Everything known of each key under two locations, in batches of about a page; each batch is in key order, and
     holds no key of another.
 
-    `target` None stands for an empty target, `read_entries` None for an empty ledger. `source_pages` takes the place of
-    the source's listing, which is then one range. Errors of the listings end `group`."""
+    `target` None stands for an empty target, `read_entries` None for an empty ledger. Errors of the listings end
+    `group`."""
 
     def __init__(
         self,
         group: TaskGroup,
-        store: ObjectStore,
-        source: Location,
-        target: Location | None,
+        source: Lister,
+        target: Lister | None,
         read_entries: ReadEntries | None,
         *,
-        source_pages: PageReader | None = None,
         most_ranges: int = MOST_RANGES,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._store = store
         self._source = source
         self._target = target
         self._read_entries = read_entries
         self._patience_s = patience_s
-        self._most = most_ranges if source.is_prefix and source_pages is None else 1
+        self._most = most_ranges if source.divisible else 1
+        self._cut_at = len(source.location.key)
         self._send, self._receive = anyio.create_memory_object_stream[list[Joined]](1)
         self._tasks = anyio.create_task_group()
         self._ranges: list[_Range] = []
@@ -82,7 +80,7 @@ class RouteJoin:
         self._waiting = 0
         self._since_s = self._due_s = 0.0
         self._closed = False
-        group.start_soon(self._run, source_pages)
+        group.start_soon(self._run)
 
     async def next_rows(self) -> list[Joined] | None:
         """The next batch, of whichever range has one; None when every range has ended, or after `close`. May be awaited
@@ -108,20 +106,18 @@ class RouteJoin:
 
     # --- reading --------------------------------------------------------------------------------------------
 
-    async def _run(self, source_pages: PageReader | None) -> None:
+    async def _run(self) -> None:
         """Read all ranges to their end. After an error nobody may take the stream's end for the listing's: it is
         closed only where every range has ended."""
         if self._closed:
             self._send.close()
             return
         async with self._tasks:
-            self._begin(KeyRange(), None, self._target, source_pages)
+            self._begin(KeyRange(), None, self._target, None)
         self._send.close()
 
-    def _begin(
-        self, keys: KeyRange, source_upto: str | None, target: Location | None, pages: PageReader | None
-    ) -> None:
-        join = RangeJoin(self._tasks, self._store, self._source, target, self._read_entries, keys, pages)
+    def _begin(self, keys: KeyRange, source_upto: str | None, target: Lister | None, pages: PageReader | None) -> None:
+        join = RangeJoin(self._tasks, self._source, target, self._read_entries, keys, pages)
         item = _Range(join, source_upto)
         self._ranges.append(item)
         self._tasks.start_soon(self._drive, item)
@@ -161,7 +157,7 @@ class RouteJoin:
         room = self._most - len(self._ranges) - self._probing
         if room <= 0:
             return
-        cut = len(self._source.key)
+        cut = self._cut_at
         able = [item for item in self._ranges if item.join.sources.newest and not self._settled(item)]
         able.sort(key=lambda item: breadth(item.join.sources.newest[-1].key[cut:], item.source_upto), reverse=True)
         guesses = min(room, GUESSES)
@@ -172,7 +168,7 @@ class RouteJoin:
             points = [
                 point
                 for point in split_points(first, last, item.source_upto, self._alphabet, guesses)
-                if key_bytes(self._source.key + point) <= MAX_KEY_BYTES
+                if key_bytes(self._source.location.key + point) <= MAX_KEY_BYTES
             ]
             if points:
                 item.cutting = True
@@ -190,8 +186,7 @@ class RouteJoin:
         pages: dict[str, Page] = {}
 
         async def ask(point: str) -> None:
-            source = self._source
-            pages[point] = await self._store.list_page(ListPage(source.bucket, source.key, source.key + point))
+            pages[point] = await self._source.page_after(point)
 
         try:
             async with anyio.create_task_group() as group:
@@ -205,7 +200,7 @@ class RouteJoin:
     def _cut(self, item: _Range, points: list[str], pages: dict[str, Page]) -> None:
         """Hand the parts of `item` that begin at `points` over to ranges of their own. All at once: nothing may be
         read in between."""
-        cut, reader = len(self._source.key), item.join.sources
+        cut, reader = self._cut_at, item.join.sources
         if item not in self._ranges or reader.ended:
             return  # it came to its end meanwhile, and covered all of it
         if any(page.objects and page.objects[0].key[cut:] <= point for point, page in pages.items()):
@@ -225,7 +220,7 @@ class RouteJoin:
         source_upto = item.source_upto
         for point, page in new:
             keys = KeyRange(point, upto)
-            reader = PageReader(self._tasks, self._store, self._source, keys, 0, page)
+            reader = PageReader(self._tasks, self._source, keys, 0, page)
             target = None if item.join.target_ends_before(point) else self._target
             self._begin(keys, source_upto, target, reader)
             item.join.hand_over(point)

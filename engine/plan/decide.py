@@ -56,6 +56,14 @@ def is_taken(route: Route, row: Joined) -> bool:
     return route.selects(row.source)
 
 
+def is_audited(route: Route, row: Joined) -> bool:
+    """Whether this row is any concern of who compares what stands there now with the ledger. As `is_taken`; but where
+    an inventory names the route's objects all of the source was listed, and what was not in it was not asked for."""
+    if route.key_list is not None and route.key_list.kind == "inventory":
+        return row.source is None or (row.entry is not None and row.entry.state is not State.DELETED)
+    return is_taken(route, row)
+
+
 def decide(row: Joined, policy: Overwrite) -> Choice | None:
     """What a run does about `row`; None where there is nothing to do and nothing new to remember."""
     source, target, entry = row.source, row.target, row.entry

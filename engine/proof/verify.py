@@ -11,8 +11,9 @@ import anyio
 from engine.errors import AttemptError, ObjectError
 from engine.events import Listener, ObjectAside, Progress
 from engine.ledger import Ledger
-from engine.listing.ranges import RouteJoin
+from engine.listing.sources import Sources
 from engine.model import ObjectHead, ObjectRef, Proof
+from engine.plan.decide import is_audited
 from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
 from engine.plan.join import Joined
 from engine.plan.lifecycle import SETTLED, State
@@ -94,6 +95,7 @@ class Verifier:
     def __init__(
         self,
         store: ObjectStore,
+        sources: Sources,
         ledger: Ledger,
         listener: Listener,
         *,
@@ -101,6 +103,7 @@ class Verifier:
         properties: bool = False,
     ) -> None:
         self._store = store
+        self._sources = sources
         self._ledger = ledger
         self._listener = listener
         self._heads = anyio.CapacityLimiter(HEADS_AT_ONCE)
@@ -163,10 +166,10 @@ class Verifier:
     async def _verify_route(self, route: Route, report: RouteVerification) -> None:
         read = partial(self._ledger.entries, route.name)
         async with anyio.create_task_group() as group:
-            join = RouteJoin(group, self._store, route.source, route.target, read)
+            join = self._sources.join(group, self._store, route, read)
             while not self.report.stopped and (rows := await join.next_rows()) is not None:
                 if not route.selects_all or route.key_list is not None:
-                    rows = [row for row in rows if _concerns(route, row)]
+                    rows = [row for row in rows if is_audited(route, row)]
                 await self._verify_page(route, report, rows)
             join.close()
 
@@ -307,16 +310,6 @@ class Verifier:
             rate_rps=0.0,
             in_flight=0,
         )
-
-
-def _concerns(route: Route, row: Joined) -> bool:
-    """Whether a source is the route's. One that was taken once is, whatever it is now: a filter by time or size, or an
-    inventory, must not hide that it changed."""
-    if row.source is None or (row.entry is not None and row.entry.state is not State.DELETED):
-        return True
-    if route.key_list is not None and route.key_list.kind == "inventory":
-        return False  # the whole source was listed, and who was not in the inventory was not asked for
-    return route.selects(row.source)
 
 
 def _add_to_trees(report: RouteVerification, row: Joined, finding: Finding) -> None:

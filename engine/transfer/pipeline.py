@@ -20,7 +20,7 @@ import anyio
 from engine.errors import PlanError
 from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
-from engine.listing.ranges import RouteJoin
+from engine.listing.sources import Sources
 from engine.model import Overwrite
 from engine.plan.decide import Action, Choice, decide, drift, is_taken
 from engine.plan.join import Joined
@@ -76,6 +76,7 @@ class Run:
     def __init__(
         self,
         store: ObjectStore,
+        sources: Sources,
         ledger: Ledger,
         routes: Sequence[Route],
         copier: Copier,
@@ -88,6 +89,7 @@ class Run:
         relist: bool = False,
     ) -> None:
         self._store = store
+        self._sources = sources
         self._ledger = ledger
         self._routes = routes
         self._copier = copier
@@ -147,7 +149,7 @@ class Run:
         objects = size_bytes = 0
         async with anyio.create_task_group() as group:
             reader = None if fresh else partial(self._ledger.entries, route.name)
-            join = RouteJoin(group, self._store, route.source, route.target, reader)
+            join = self._sources.join(group, self._store, route, reader)
             while not self.stopped and (rows := await join.next_rows()) is not None:
                 counted, counted_bytes = await self._decide_page(route, rows)
                 objects += counted
@@ -216,7 +218,8 @@ class Run:
         """The server does not pin sources: list them once more, and see what changed while it was copied."""
         for route in self._routes:
             async with anyio.create_task_group() as group:
-                join = RouteJoin(group, self._store, route.source, None, partial(self._ledger.entries, route.name))
+                read = partial(self._ledger.entries, route.name)
+                join = self._sources.join(group, self._store, route, read, target=False)
                 while not self.stopped and (rows := await join.next_rows()) is not None:
                     outcomes = [outcome for row in rows if (outcome := drift(row)) is not None]
                     for item in outcomes:

@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 
 from engine.events import Listener, Progress
-from engine.listing.ranges import RouteJoin
+from engine.listing.sources import Sources
 from engine.model import ListedObject, Location
 from engine.plan.decide import Action, decide, is_taken
 from engine.plan.join import Joined
@@ -74,18 +74,19 @@ _FIGURES = (
 
 
 async def survey(
-    store: ObjectStore, routes: Sequence[Route], entries_of: EntriesOf | None, listener: Listener
+    store: ObjectStore, sources: Sources, routes: Sequence[Route], entries_of: EntriesOf | None, listener: Listener
 ) -> list[RouteSurvey]:
     """List both sides of every route and count what a run would do. Raises what the listings raise."""
     found = [RouteSurvey(route.name) for route in routes]
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
-            group.start_soon(_survey_route, store, route, report, entries_of, listener, found)
+            group.start_soon(_survey_route, store, sources, route, report, entries_of, listener, found)
     return found
 
 
 async def _survey_route(
     store: ObjectStore,
+    sources: Sources,
     route: Route,
     report: RouteSurvey,
     entries_of: EntriesOf | None,
@@ -94,7 +95,7 @@ async def _survey_route(
 ) -> None:
     read = None if entries_of is None else partial(entries_of, route.name)
     async with anyio.create_task_group() as group:
-        join = RouteJoin(group, store, route.source, route.target, read)
+        join = sources.join(group, store, route, read)
         while (rows := await join.next_rows()) is not None:
             for row in rows:
                 _count(route, report, row)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from engine.listing.pages import Prefix
 from engine.listing.ranges import GUESSES, MOST_RANGES, RouteJoin
 from engine.model import Location, Page, Proof
 from engine.plan.join import Joined
@@ -99,7 +100,9 @@ async def read_all(store: FakeStore, entries: dict[str, Entry], most: int) -> tu
 
     rows: list[Joined] = []
     async with anyio.create_task_group() as group:
-        join = RouteJoin(group, store, SOURCE, TARGET, read_entries, most_ranges=most, patience_s=0)
+        join = RouteJoin(
+            group, Prefix(store, SOURCE), Prefix(store, TARGET), read_entries, most_ranges=most, patience_s=0
+        )
         while (batch := await join.next_rows()) is not None:
             assert [row.key for row in batch] == sorted(row.key for row in batch)
             rows += batch
@@ -238,7 +241,7 @@ def test_many_pages_are_read_by_many_ranges_at_hardly_any_extra_cost(shape: str)
         async with anyio.create_task_group() as clock:
             clock.start_soon(answer_in_rounds)
             async with anyio.create_task_group() as group:
-                join = RouteJoin(group, store, SOURCE, None, None, patience_s=0)
+                join = RouteJoin(group, Prefix(store, SOURCE), None, None, patience_s=0)
                 while (batch := await join.next_rows()) is not None:
                     rows += batch
             clock.cancel_scope.cancel()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import sqlite3
 import uuid
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -16,7 +19,8 @@ from engine.api.assembly import Options
 from engine.api.finishing import cleanup
 from engine.api.running import look, migrate
 from engine.api.verifying import verify
-from engine.errors import PlanError, UsageError
+from engine.errors import LedgerMismatch, PlanError, UsageError
+from engine.events import Event, Notice
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
 from tests.servers import Endpoint
@@ -63,9 +67,25 @@ class Scene:
             }
         )
 
-    def copied(self) -> list[str]:
-        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix="dst/").get("Contents", [])
-        return sorted(item["Key"].removeprefix("dst/") for item in found)
+    def copied(self, under: str = "dst/") -> list[str]:
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=under).get("Contents", [])
+        return sorted(item["Key"].removeprefix(under) for item in found)
+
+    def listed(self, *keys: str) -> Plan:
+        """A plan over a list of these keys, written anew."""
+        (self.folder / "keys.txt").write_text("\n".join(f"src/{key}" for key in keys), encoding="utf-8")
+        return self.plan(keys=str(self.folder / "keys.txt"), hold=0)
+
+    def routes(self, text: str) -> Plan:
+        return Plan.parse(f'name = "l"\nbucket = "{self.bucket}"\n{text}', str(self.folder / "l.toml"))
+
+    def forget_lists(self) -> None:
+        """Make the ledger one of the time before it was bound to what a list says."""
+        with closing(sqlite3.connect(self.folder / "l.ledger")) as ledger, ledger:
+            ledger.execute("UPDATE meta SET value = json_remove(value, '$.lists') WHERE key = 'binding'")
+
+    async def gate(self, plan: Plan) -> dict[str, tuple[bool, str]]:
+        return {item.name: (item.open, item.sentence) for item in (await cleanup(plan, self.options)).reasons}
 
 
 @pytest.fixture
@@ -165,3 +185,100 @@ async def test_a_source_that_grew_out_of_the_routes_filter_is_not_called_verifie
     scene.client.put_object(Bucket=scene.bucket, Key="src/a", Body=b"longer than the route takes")
     report = await verify(plan, scene.options)
     assert [(item.key, item.kind) for item in report.differences] == [("a", Kind.DRIFTED)]
+
+
+async def test_routes_with_one_source_and_lists_of_their_own_are_listings_of_their_own(scene: Scene) -> None:
+    (scene.folder / "one.txt").write_text("src/a\n")
+    (scene.folder / "two.txt").write_text("src/b b\nsrc/z/z\n")
+    route = '[[routes]]\nname = "{0}"\nfrom = "/src/"\nto = "/{0}/"\n'
+    plan = scene.routes(
+        route.format("one") + 'keys = "one.txt"\n' + route.format("two") + 'keys = "two.txt"\n' + route.format("all")
+    )
+    surveyed = await look(plan, scene.options)
+    assert [(item.route, item.objects) for item in surveyed.routes] == [("one", 1), ("two", 2), ("all", len(KEYS))]
+    assert (await migrate(plan, scene.options)).complete
+    assert (scene.copied("one/"), scene.copied("two/"), scene.copied("all/")) == (["a"], ["b b", "z/z"], sorted(KEYS))
+    report = await verify(plan, scene.options)
+    assert report.agrees and [item.verified for item in report.routes] == [1, 2, len(KEYS)]
+
+
+async def test_a_list_answers_nobody_but_its_route(scene: Scene) -> None:
+    named = f"s3://{scene.bucket}/src/a"
+    scene.client.put_object(Bucket=scene.bucket, Key="src/notes.txt", Body=named.encode())
+    (scene.folder / "keys.txt").write_text("src/a\n")
+    plan = scene.routes(
+        '[[routes]]\nname = "r"\nfrom = "/src/"\nto = "/dst/"\nkeys = "keys.txt"\n[references]\nscan = ["/src/"]\n'
+    )
+    assert (await migrate(plan, scene.options)).complete
+    is_open, sentence = (await scene.gate(plan))["references"]
+    assert not is_open and "src/notes.txt" in sentence
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["bound to its list", "made before lists were bound"])
+async def test_a_key_taken_out_of_the_list_is_not_gone_but_left_alone_and_said(scene: Scene, known: bool) -> None:
+    plan = scene.listed("a", "b b", "z/z")
+    assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
+    if not known:
+        scene.forget_lists()
+    plan = scene.listed("z/z", "c+c")
+    said = 'holds 2 objects of the route .* does not name: "src/a", "src/b b".'
+    for command in (look, migrate, verify):
+        with pytest.raises(LedgerMismatch, match=said):
+            await command(plan, scene.options)  # type: ignore[operator]
+    with pytest.raises(LedgerMismatch, match=said):
+        await cleanup(plan, scene.options, delete=True)
+    assert scene.copied("src/") == sorted(KEYS) and scene.copied() == ["a", "b b", "z/z"]
+    # The shorter list has a ledger of its own: what is copied is found, and only what it names is deleted.
+    other = replace(scene.options, ledger=scene.folder / "other.ledger")
+    plan = scene.listed("z/z")
+    assert (await migrate(plan, other)).counters.found == 1 and (await verify(plan, other)).agrees
+    cleaned = (await cleanup(plan, other, delete=True)).cleaned
+    assert cleaned is not None and cleaned.deleted == 1
+    assert scene.copied("src/") == sorted(set(KEYS) - {"z/z"})
+
+
+async def test_a_list_may_grow_and_nothing_is_called_complete_until_it_was_run(scene: Scene) -> None:
+    plan = scene.listed("a", "b b")
+    assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
+    heard: list[Event] = []
+    plan = scene.listed("b b", "c+c", "a")
+    report = await verify(plan, replace(scene.options, listener=heard.append))
+    assert [item.code for item in heard if isinstance(item, Notice)] == ["ListChanged"]
+    assert not report.agrees and [(item.key, item.kind) for item in report.differences] == [("c+c", Kind.NEW)]
+    gate = await scene.gate(plan)
+    assert (gate["snapshot"][0], gate["audit"][0]) == (False, False)
+    assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
+    assert all(is_open for is_open, _ in (await scene.gate(plan)).values())
+
+
+async def test_the_same_keys_in_another_order_and_with_other_line_ends_are_the_same_list(scene: Scene) -> None:
+    plan = scene.listed("a", "b b", "z/z")
+    assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
+    (scene.folder / "keys.txt").write_bytes(b"src/z/z\r\nsrc/a\r\nsrc/b b\r\nsrc/a\r\n")
+    heard: list[Event] = []
+    assert (await verify(plan, replace(scene.options, listener=heard.append))).agrees
+    assert not [item for item in heard if isinstance(item, Notice)]
+
+
+async def test_a_key_whose_source_was_deleted_by_cleanup_may_leave_the_list(scene: Scene) -> None:
+    plan = scene.listed("a", "b b")
+    assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
+    assert (await cleanup(plan, scene.options, delete=True)).cleaned is not None
+    plan = scene.listed("c+c")
+    assert (await migrate(plan, scene.options)).complete
+    assert scene.copied() == ["a", "b b", "c+c"]
+
+
+async def test_an_inventory_that_names_less_is_refused(scene: Scene) -> None:
+    def written(keys: list[str]) -> Plan:
+        data = scene.inventory(keys)
+        (scene.folder / "manifest.json").write_text(scene.manifest(data))
+        (scene.folder / "1.csv.gz").write_bytes(data)
+        return scene.plan(inventory=str(scene.folder / "manifest.json"))
+
+    plan = written(["a", "b b"])
+    assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
+    with pytest.raises(LedgerMismatch, match=r'holds 1 object of the route .* does not name: "src/a"'):
+        await cleanup(written(["b b", "z/z"]), scene.options)
+    assert (await migrate(written(["b b", "z/z", "a"]), scene.options)).complete
+    assert scene.copied() == ["a", "b b", "z/z"]

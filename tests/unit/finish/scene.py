@@ -12,6 +12,7 @@ from engine.finish.deleting import Condition, Deleter
 from engine.finish.gate import Facts, Reason, judge
 from engine.finish.holding import hold_of, proven_before_ms
 from engine.ledger import Binding, Ledger, RouteBinding
+from engine.listing.sources import Sources
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
@@ -82,7 +83,7 @@ class Scene:
                 tuple(tallies),
                 minimum,
                 hold_of(held, hold_s, now_ms),
-                tuple(await audit(self.store, self.plan.routes, self.ledger.entries, self.heard.append)),
+                tuple(await audit(self.store, Sources(), self.plan.routes, self.ledger.entries, self.heard.append)),
                 expectation_report(self.plan, found),
                 (),
                 None,

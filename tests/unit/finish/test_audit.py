@@ -13,6 +13,7 @@ from engine.finish.audit import Verdict, audit
 from engine.finish.gate import closed
 from engine.finish.holding import dating_clock, hold_of, proven_before_ms, server_ms
 from engine.ledger.reader import Held
+from engine.listing.sources import Sources
 from engine.plan.document import Plan
 from tests.unit.finish.scene import DAY_S, PLAN, Scene, scene
 
@@ -21,7 +22,7 @@ TARGET = "s3://bucket/project/data/raw/"
 
 
 async def verdicts(s: Scene) -> dict[str, int]:
-    (report,) = await audit(s.store, s.plan.routes, s.ledger.entries, s.heard.append)
+    (report,) = await audit(s.store, Sources(), s.plan.routes, s.ledger.entries, s.heard.append)
     return {verdict.value: count for verdict, count in report.counts.items()}
 
 

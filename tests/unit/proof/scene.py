@@ -11,6 +11,7 @@ import anyio
 
 from engine.events import Event, ignore
 from engine.ledger import Binding, Ledger, RouteBinding
+from engine.listing.sources import Sources
 from engine.model import Proof, Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -78,7 +79,7 @@ class Scene:
         stop_first: bool = False,
     ) -> Verification:
         async with await self.ledger() as ledger:
-            verifier = Verifier(self.store, ledger, listener, depth=depth, properties=properties)
+            verifier = Verifier(self.store, Sources(), ledger, listener, depth=depth, properties=properties)
             if stop_first:
                 verifier.stop()
             return await verifier.verify([self.route])

@@ -12,6 +12,7 @@ from typing import Any
 from engine.errors import Conflict, StoreError
 from engine.events import Event
 from engine.ledger import Binding, Ledger, RouteBinding
+from engine.listing.sources import Sources
 from engine.model import ABSENT, Checksum, Encryption, ListedObject, Location, Overwrite
 from engine.plan.record import ObjectRecord, UploadRecord
 from engine.plan.route import Route
@@ -129,6 +130,7 @@ def assemble(
     copier = Copier(store, uploader, guard, sleep, random.Random(1))
     return Run(
         store,
+        Sources(),
         ledger,
         routes,
         copier,

@@ -1,0 +1,83 @@
+"""Which lister is whose: a plan's routes, each with its own source of objects.
+
+Two routes with one source are two listings where their lists differ, and no other listing ever meets a route's list.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from anyio.abc import TaskGroup
+
+from engine.errors import PlanError
+from engine.listing.key_lists import ListedKeys
+from engine.listing.lister import Lister
+from engine.listing.pages import Prefix, ReadEntries
+from engine.listing.ranges import RouteJoin
+from engine.plan.document import Plan
+from engine.plan.route import Route
+from engine.store import ObjectStore
+
+MISSING_NAMED = 10
+
+
+class Sources:
+    """Gives each route its lister. `lists` holds those that a file names the keys of, by route; every other route's
+    source is what S3 lists under it.
+
+    `now`: wanted is what stands there now. An inventory tells what stood there once, so that its route's source is
+    listed like any other; the keys of a list are looked at one by one whenever it is read."""
+
+    def __init__(self, lists: Mapping[str, ListedKeys] | None = None, *, now: bool = False) -> None:
+        self.lists = lists or {}
+        self._now = now
+
+    def lister(self, store: ObjectStore, route: Route) -> Lister:
+        """Where the route's objects come from; `store` is what lists a prefix.
+
+        Raises LookupError for a route with a list that was not opened: its prefix holds other objects."""
+        if route.key_list is None or (self._now and route.key_list.kind == "inventory"):
+            return Prefix(store, route.source)
+        if route.name not in self.lists:
+            raise LookupError(f"the list of route {route.name} was not opened")
+        return self.lists[route.name]
+
+    def join(
+        self, group: TaskGroup, store: ObjectStore, route: Route, entries: ReadEntries | None, *, target: bool = True
+    ) -> RouteJoin:
+        """Everything known of each of the route's keys; without `target`, as if nothing were there."""
+        there = Prefix(store, route.target) if target else None
+        return RouteJoin(group, self.lister(store, route), there, entries)
+
+    async def refuse_missing(self, knows: Callable[[str, str], Awaitable[bool]]) -> None:
+        """Raise `PlanError` for keys of a list that are not in S3 and that `knows(route, relative key)` does not know
+        either: what a cleanup deleted is no mistake, and nothing that was asked for is left out unseen."""
+        problems: list[str] = []
+        for name, listed in self.lists.items():
+            cut = len(listed.location.key)
+            lost = [key for key in sorted(listed.missing) if not await knows(name, key[cut:])]
+            problems += [f'route "{name}": there is no object "{key}"' for key in lost[:MISSING_NAMED]]
+            if len(lost) > MISSING_NAMED:
+                problems.append(f'route "{name}": and {len(lost) - MISSING_NAMED:,} more that its list names')
+        if problems:
+            raise PlanError(problems, advice="Everything else was dealt with. Take these keys out of the list.")
+
+
+@asynccontextmanager
+async def open_sources(store: ObjectStore, plan: Plan, *, now: bool = False) -> AsyncIterator[Sources]:
+    """The sources of a plan's routes; `store` is where lists that lie in S3, and the keys of lists, are asked for.
+    No list is read before it is asked for."""
+    routes = [(route, route.key_list) for route in plan.routes if route.key_list is not None]
+    if not routes:
+        yield Sources(now=now)
+        return
+    with tempfile.TemporaryDirectory(prefix="cartage-keys-") as folder:
+        lists = {route.name: ListedKeys(store, plan, route, key_list, Path(folder)) for route, key_list in routes}
+        try:
+            yield Sources(lists, now=now)
+        finally:
+            for listed in lists.values():
+                listed.close()
