@@ -20,7 +20,7 @@ COMMANDS = {
     "plan": ("plan", "moving.toml"),
     "run": ("run", "moving.toml", "--yes", "--assume", "aws"),
     "status": ("status", "moving.toml", "--failed"),
-    "check": ("check", "s3://bucket/old/"),
+    "verify": ("verify", "moving.toml"),
     "help": ("--help",),
 }
 
