@@ -1,7 +1,8 @@
 """Opens connections to one endpoint: name, address, proxy, TLS.
 
 Connections are spread over all addresses that the name has, which is refreshed for new connections every minute: S3
-answers with several at a time, and with others a moment later.
+answers with several at a time, and with others a moment later. An address that does not answer is not waited for: the
+next is tried a quarter of a second later, beside it, and the first that answers is taken (RFC 8305, "Happy Eyeballs").
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import itertools
 import random
 import socket
 import ssl
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from engine.s3.http import HttpConnection, Owner, TlsConnection
@@ -21,7 +24,11 @@ CONNECT_TIMEOUT_S = 10.0
 ADDRESSES_AGE_S = 60.0
 _TUNNEL_LIMIT_BYTES = 16 << 10
 _KEEPALIVE_S = 30
-_NEXT_ADDRESS = frozenset({errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL})
+NEXT_ADDRESS_S = 0.25
+"""How long one address may take before the next is tried too (RFC 8305, section 5: 250 ms)."""
+
+Address = tuple[int, Any]
+"""A family and what `connect` takes for it."""
 
 
 class Endpoint(NamedTuple):
@@ -59,9 +66,10 @@ class Connector:
         self.endpoint = endpoint
         self.proxy = proxy
         self._context = context
-        self._addresses: list[tuple[int, Any]] = []
+        self._addresses: list[Address] = []
+        self._silent: set[Address] = set()
         self._resolved_at = -ADDRESSES_AGE_S
-        self._resolving: asyncio.Task[list[tuple[int, Any]]] | None = None
+        self._resolving: asyncio.Task[list[Address]] | None = None
         self._next = random.randrange(1 << 16)
         self._session: ssl.SSLSession | None = None
         self.opened = 0
@@ -73,7 +81,9 @@ class Connector:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 connection = await self._open(owner)
         except TimeoutError as error:
-            raise ConnectFailed(f"no connection within {CONNECT_TIMEOUT_S:.0f} s", code="ConnectTimeout") from error
+            raise ConnectFailed(
+                f"no connection{self._to_proxy} within {CONNECT_TIMEOUT_S:.0f} s", code="ConnectTimeout"
+            ) from error
         except ssl.SSLCertVerificationError as error:
             raise ConnectFailed(
                 f"its TLS certificate is refused ({error.verify_message})", code="Certificate", final=True
@@ -83,7 +93,9 @@ class Connector:
                 f"TLS cannot be agreed on ({error.reason or error})", code="Tls", final=self.opened == 0
             ) from error
         except OSError as error:
-            raise ConnectFailed(f"no connection ({error.strerror or error})", code=_code(error)) from error
+            raise ConnectFailed(
+                f"no connection{self._to_proxy} ({error.strerror or error})", code=_code(error)
+            ) from error
         self.opened += 1
         return connection
 
@@ -125,31 +137,44 @@ class Connector:
         return TlsConnection(loop, owner, self._context, self.endpoint.host, self._session)
 
     async def _connect(self) -> socket.socket:
-        """A connected socket to the next address; to the one after it where that one cannot be reached at all."""
-        addresses = await self._current_addresses()
+        """A connected socket to the first address that answers. Raises the `OSError` of the last one tried where each
+        has refused."""
+        order = self._in_turn(await self._current_addresses())
+        attempts: dict[asyncio.Task[socket.socket], Address] = {}
         failure: OSError | None = None
-        for _ in range(len(addresses)):
-            self._next += 1
-            family, address = addresses[self._next % len(addresses)]
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                sock.setblocking(False)
-                _tune(sock)
-                await asyncio.get_running_loop().sock_connect(sock, address)
-            except OSError as error:
-                sock.close()
-                failure = error
-                if error.errno not in _NEXT_ADDRESS:
-                    break
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                return sock
+        try:
+            while order or attempts:
+                if order:
+                    address = order.pop(0)
+                    attempts[asyncio.ensure_future(_connected(address))] = address
+                done, _ = await asyncio.wait(
+                    attempts, timeout=NEXT_ADDRESS_S if order else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for attempt in done:
+                    address = attempts.pop(attempt)
+                    try:
+                        sock = attempt.result()
+                    except OSError as error:
+                        failure = error
+                        self._silent.add(address)
+                        continue
+                    self._silent.discard(address)
+                    return sock
+                if not done:
+                    self._silent.update(attempts.values())
+        finally:
+            await _give_up(attempts)
         assert failure is not None
         raise failure
 
-    async def _current_addresses(self) -> list[tuple[int, Any]]:
+    def _in_turn(self, addresses: list[Address]) -> list[Address]:
+        """The addresses from the next on; those that gave no answer the last time come last."""
+        self._next += 1
+        at = self._next % len(addresses)
+        turned = addresses[at:] + addresses[:at]
+        return sorted(turned, key=self._silent.__contains__)
+
+    async def _current_addresses(self) -> list[Address]:
         """All addresses of the name. One look-up serves all who wait for it; an old answer serves while none comes."""
         loop = asyncio.get_running_loop()
         if loop.time() - self._resolved_at >= ADDRESSES_AGE_S:
@@ -157,15 +182,16 @@ class Connector:
                 self._resolving = loop.create_task(self._resolve())
             try:
                 self._addresses = await asyncio.shield(self._resolving)
+                self._silent.clear()  # each is given another chance
                 self._resolved_at = loop.time()
             except socket.gaierror as error:
                 if not self._addresses:
                     raise ConnectFailed(
-                        f"the name {self._where[0]!r} is not found ({error.strerror})", code="NameNotFound", final=True
+                        f"the name {self._name} is not found ({error.strerror})", code="NameNotFound", final=True
                     ) from error
             except UnicodeError as error:  # what no name can be: a label of 64 characters and more, or an empty one
                 raise ConnectFailed(
-                    f"the name {self._where[0]!r} is not found ({error})", code="NameNotFound", final=True
+                    f"the name {self._name} is not found ({error})", code="NameNotFound", final=True
                 ) from error
             finally:
                 if self._resolving is not None and self._resolving.done():
@@ -173,13 +199,21 @@ class Connector:
         return self._addresses
 
     @property
+    def _to_proxy(self) -> str:
+        return f" to the proxy {self.proxy.host}:{self.proxy.port}" if self.proxy else ""
+
+    @property
+    def _name(self) -> str:
+        return f"of the proxy, {self.proxy.host!r}," if self.proxy else repr(self.endpoint.host)
+
+    @property
     def _where(self) -> tuple[str, int]:
         return (self.proxy.host, self.proxy.port) if self.proxy else (self.endpoint.host, self.endpoint.port)
 
-    async def _resolve(self) -> list[tuple[int, Any]]:
+    async def _resolve(self) -> list[Address]:
         host, port = self._where
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
+        return interleaved(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
 
     async def _tunnel(self, sock: socket.socket, proxy: Proxy) -> None:
         loop = asyncio.get_running_loop()
@@ -197,6 +231,38 @@ class Connector:
                 code="Proxy",
                 final=status in (401, 403, 405, 407),
             )
+
+
+def interleaved(addresses: Iterable[Address]) -> list[Address]:
+    """One of each family in turn, the first one's first (RFC 8305, section 4): where a whole family is out of reach,
+    only every second attempt is lost."""
+    families: dict[int, list[Address]] = {}
+    for address in addresses:
+        families.setdefault(address[0], []).append(address)
+    turns = itertools.zip_longest(*families.values())
+    return [address for turn in turns for address in turn if address is not None]
+
+
+async def _connected(address: Address) -> socket.socket:
+    """A socket that is connected. Raises `OSError`."""
+    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        _tune(sock)
+        await asyncio.get_running_loop().sock_connect(sock, address[1])
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _give_up(attempts: Iterable[asyncio.Task[socket.socket]]) -> None:
+    """End attempts that are not waited for any more; one that had just succeeded is closed."""
+    for attempt in attempts:
+        attempt.cancel()
+    for ended in await asyncio.gather(*attempts, return_exceptions=True):
+        if isinstance(ended, socket.socket):
+            ended.close()
 
 
 def _tune(sock: socket.socket) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import os
 import sys
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from engine.errors import UsageError
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Proxy(NamedTuple):
@@ -30,9 +33,8 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
         return None  # elsewhere the system has settings of its own
     from urllib.request import getproxies, proxy_bypass  # only now: it brings a whole HTTP client
 
-    default = 443 if scheme == "https" else 80
-    netloc = host if port == default else f"{host}:{port}"
-    if proxy_bypass(netloc) or proxy_bypass(host):
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if passes_by(host, port, named) or (not named and proxy_bypass(host)):
         return None
     proxies = getproxies()
     url = proxies.get(scheme) or proxies.get("all")
@@ -49,6 +51,43 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
     return Proxy(parts.hostname, parts.port or 80, authorization)
+
+
+def passes_by(host: str, port: int, no_proxy: str) -> bool:
+    """Whether NO_PROXY names this host: "*", a name and all below it, an address with or without brackets, a network
+    ("10.0.0.0/8", "fd00::/8": as curl and Go read it), each perhaps with a port."""
+    address = _address(host)
+    return any(_names(entry, host.lower().rstrip("."), address, port) for entry in no_proxy.replace(",", " ").split())
+
+
+def _names(entry: str, host: str, address: _Address | None, port: int) -> bool:
+    if entry == "*":
+        return True
+    if (network := _network(entry.strip("[]"))) is not None:
+        return address is not None and address in network
+    name, _, wanted = entry.rpartition(":") if entry.count(":") == 1 or "]:" in entry else (entry, "", "")
+    if wanted and wanted != str(port):
+        return False
+    name = name.lower().strip("[]").removeprefix("*").strip(".")
+    if (own := _address(name)) is not None:
+        return own == address
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _address(text: str) -> _Address | None:
+    try:
+        return ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    if "/" not in text:
+        return None
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def connect_request(proxy: Proxy, host: str, port: int) -> bytes:

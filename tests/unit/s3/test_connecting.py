@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.s3 import connecting
-from engine.s3.connecting import ConnectFailed, Connector, Endpoint
+from engine.s3.connecting import ConnectFailed, Connector, Endpoint, interleaved
 from tests.unit.s3.fakes import Exchange, FakeOwner, http, serving
 
 HERE = Endpoint("http", "s3.example.test", 80)
@@ -63,6 +63,51 @@ async def test_an_address_that_refuses_is_passed_over(monkeypatch: pytest.Monkey
     async with serving(script) as good:
         resolving(monkeypatch, [[closed_port(), good.port, closed_port()]])
         assert await ports_of(Connector(HERE, context=None), 4) == [good.port] * 4
+
+
+class Silent:
+    """Addresses at which nobody answers: whoever connects to one of these ports waits."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ports: set[int]) -> None:
+        self.tried: list[int] = []
+        loop = asyncio.get_running_loop()
+        connect = loop.sock_connect
+
+        async def sock_connect(sock: socket.socket, address: Any) -> None:
+            self.tried.append(address[1])
+            if address[1] in ports:
+                await asyncio.Event().wait()
+            await connect(sock, address)
+
+        monkeypatch.setattr(loop, "sock_connect", sock_connect)
+
+
+async def test_an_address_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "NEXT_ADDRESS_S", 0.02)
+    async with serving(script) as good:
+        dead = [2, 3, 4]
+        resolving(monkeypatch, [[*dead, good.port]])
+        silent = Silent(monkeypatch, set(dead))
+        connector = Connector(HERE, context=None)
+        assert await ports_of(connector, 6) == [good.port] * 6
+        # Those that gave no answer once are tried last: each cost its quarter of a second at most once.
+        assert len(silent.tried) <= 6 + len(dead)
+
+
+async def test_a_connection_is_given_up_only_when_every_address_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "NEXT_ADDRESS_S", 0.0)
+    monkeypatch.setattr(connecting, "CONNECT_TIMEOUT_S", 0.05)
+    resolving(monkeypatch, [[2, 3, 4]])
+    silent = Silent(monkeypatch, {2, 3, 4})
+    with pytest.raises(ConnectFailed) as failed:
+        await Connector(HERE, context=None).open(FakeOwner())
+    assert failed.value.code == "ConnectTimeout"
+    assert sorted(silent.tried) == [2, 3, 4]
+
+
+def test_families_take_turns() -> None:
+    six, four = socket.AF_INET6, socket.AF_INET
+    assert interleaved([(six, 1), (six, 2), (six, 3), (four, 4)]) == [(six, 1), (four, 4), (six, 2), (six, 3)]
 
 
 async def test_where_all_refuse_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:

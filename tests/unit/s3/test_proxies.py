@@ -162,6 +162,54 @@ def test_the_proxy_of_a_scheme_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     assert proxy_for("https", "else.example", 443) is None
 
 
+@pytest.mark.parametrize(
+    ("entry", "host", "port", "passes"),
+    [
+        ("*", "any.example", 443, True),
+        ("example.com", "s3.example.com", 443, True),
+        (".example.com", "example.com", 443, True),
+        ("*.example.com", "s3.Example.com", 443, True),
+        ("example.com", "badexample.com", 443, False),
+        ("example.com:9000", "example.com", 9000, True),
+        ("example.com:9000", "example.com", 443, False),
+        ("10.0.0.0/8", "10.1.2.3", 80, True),
+        ("10.0.0.0/8", "11.1.2.3", 80, False),
+        ("10.0.0.0/8", "10.example.com", 80, False),
+        ("127.0.0.1", "127.0.0.1", 9000, True),
+        ("127.0.0.1:9000", "127.0.0.1", 9000, True),
+        ("127.0.0.1:9000", "127.0.0.1", 9001, False),
+        ("::1", "::1", 9000, True),
+        ("[::1]", "::1", 9000, True),
+        ("[::1]:9000", "::1", 9000, True),
+        ("[::1]:9000", "::1", 443, False),
+        ("0:0:0:0:0:0:0:1", "::1", 80, True),
+        ("fd00::/8", "fd12::1", 80, True),
+        ("fd00::/8", "fe80::1", 80, False),
+        ("a.example, b.example", "b.example", 80, True),
+        ("10.0.0.0/99,,", "10.0.0.1", 80, False),
+    ],
+)
+def test_who_passes_the_proxy_by(
+    monkeypatch: pytest.MonkeyPatch, entry: str, host: str, port: int, passes: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv(name, entry)
+        assert (proxy_for("https", host, port) is None) is passes
+
+
+async def test_a_dead_proxy_is_named_as_the_proxy(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url, says in {
+        "http://127.0.0.1:1": r"to the proxy 127\.0\.0\.1:1 \(",
+        "http://proxy.invalid:3128": r"the name of the proxy, 'proxy\.invalid', is not found",
+    }.items():
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        store = await open_store("https://s3.example.test")
+        with pytest.raises((Unavailable, Unreachable), match=says):
+            await store.list_page(LIST)
+
+
 @pytest.mark.parametrize("url", ["socks5://proxy:1080", "https://proxy:443"])
 def test_a_proxy_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
