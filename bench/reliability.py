@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,17 +25,24 @@ BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 Values = dict[str, Any]
 
 
-def tried(*, kills: int | None = None, matrix: str | None = None) -> Values:
-    """Run the tests with their record on, and give what they tried, by area."""
-    what = "tests/faults/test_crashes.py" if kills else "tests/faults"
+CRASHES, CHAOS = "tests/faults/test_crashes.py", "tests/faults/test_chaos.py"
+
+
+def tried(
+    *, kills: int | None = None, matrix: str | None = None, chaos_minutes: float | None = None, seed: int = 1
+) -> Values:
+    """Run the tests with their record on, and give what they tried, by area. `seed` is chaos's first."""
+    what = CRASHES if kills else CHAOS if chaos_minutes else "tests/faults"
     environment = os.environ | {"CARTAGE_TRUST": matrix or "full"}
     if kills:
         environment["CARTAGE_TRUST_KILLS"] = str(kills)
+    if chaos_minutes:
+        environment |= {"CARTAGE_CHAOS_SECONDS": str(chaos_minutes * 60), "CARTAGE_CHAOS_SEED": str(seed)}
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "tried.jsonl"
         command = [sys.executable, "-m", "pytest", "-q", what]
         if matrix:
-            command += ["--deselect", "tests/faults/test_crashes.py"]
+            command += ["--deselect", CRASHES, "--deselect", CHAOS]
         done = subprocess.run(
             command, cwd=REPOSITORY, env=environment | {"CARTAGE_TRUST_RECORD": str(record)}, check=False
         )
@@ -50,9 +58,8 @@ def areas(lines: list[str]) -> Values:
         row = rows[item["area"]].setdefault(item["what"], {"what": item["what"], "tries": 0, "outcomes": {}})
         row["tries"] += item["tries"]
         row["outcomes"] = dict(Counter(row["outcomes"]) + Counter({item["outcome"]: item["tries"]}))
-        for figure in ("struck", "stopped", "aside", "killed", "repeated"):
-            if figure in item:
-                row[figure] = row.get(figure, 0) + item[figure]
+        for figure in COLUMNS.keys() & item.keys():
+            row[figure] = _together(figure, (row.get(figure, 0), item[figure]))
     return {area: list(found.values()) for area, found in rows.items()}
 
 
@@ -109,7 +116,7 @@ def table(rows: list[Values]) -> str:
         cells = "".join(f"{row.get(name, '')} | " for name in figures)
         lines.append(f"| {row['what']} | {row['tries']} | {cells}{outcome} |")
     total = sum(row["tries"] for row in rows)
-    cells = "".join(f"{sum(row.get(name, 0) for row in rows)} | " for name in figures)
+    cells = "".join(f"{_together(name, (row.get(name, 0) for row in rows))} | " for name in figures)
     lines.append(f"| **in all** | **{total}** | {cells}|")
     return "\n".join(lines)
 
@@ -118,9 +125,23 @@ COLUMNS = {
     "struck": "requests struck",
     "stopped": "runs stopped by it",
     "aside": "set aside",
+    "commands": "commands",
+    "halted": "stopped for seconds",
     "killed": "processes ended",
     "repeated": "writes done twice",
+    "acts": "acts of users",
+    "proofs": "proofs judged",
+    "deleted": "deletes judged",
+    "later": "later than 0.1 s after their look",
+    "gap_ms": "the latest, ms",
+    "in_gap": "taken in that gap",
 }
+LARGEST = frozenset({"gap_ms"})
+"""Columns of which the largest counts; the others are added up."""
+
+
+def _together(figure: str, values: Iterable[int]) -> int:
+    return max(values) if figure in LARGEST else sum(values)
 
 
 def soak_text(found: Values) -> str:

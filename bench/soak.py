@@ -4,6 +4,7 @@ python -m bench.soak --minutes 20 --save     what docs/reliability.md shows
 python -m bench.soak --minutes 2             what CI does
 python -m bench.soak --kills 300 --save      commands killed at so many moments (tests/faults/test_crashes.py)
 python -m bench.soak --matrix full --save    every fault, with five seeds (tests/faults/test_matrix.py)
+python -m bench.soak --chaos --minutes 20 --save     users, two machines, stops and kills (tests/faults/test_chaos.py)
 python -m bench.soak --render                docs/reliability.md again from the committed results
 
 The sandbox allows so many writes a second and answers the rest with SlowDown; about one request in a hundred meets a
@@ -349,14 +350,18 @@ def as_values(found: Soak) -> dict[str, Any]:
 @click.option("--minutes", type=click.FloatRange(0.5), default=20.0, show_default=True)
 @click.option("--kills", type=click.IntRange(1), help="Kill commands at so many moments instead.")
 @click.option("--matrix", type=click.Choice(["ci", "full"]), help="Try every fault instead.")
+@click.option("--chaos", is_flag=True, help="Chaos for so many minutes instead.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first seed of chaos.")
 @click.option("--save", is_flag=True, help="Keep the result in bench/results, and write docs/reliability.md anew.")
 @click.option("--render", is_flag=True, help="Try nothing: docs/reliability.md from the committed results.")
-def main(minutes: float, kills: int | None, matrix: str | None, save: bool, render: bool) -> None:
+def main(
+    minutes: float, kills: int | None, matrix: str | None, chaos: bool, seed: int, save: bool, render: bool
+) -> None:
     if render:
         reliability.render()
         return
-    if kills or matrix:
-        values = reliability.tried(kills=kills, matrix=matrix)
+    if kills or matrix or chaos:
+        values = reliability.tried(kills=kills, matrix=matrix, chaos_minutes=minutes if chaos else None, seed=seed)
         if save and not values["failed"]:
             reliability.keep(values)
         raise SystemExit(values["failed"] != 0)

@@ -18,7 +18,7 @@ from typing import Any
 
 from engine.sandbox import bodies
 from engine.sandbox.connection import Connection, Received
-from engine.sandbox.exchange import Request
+from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.faults import FaultRule, Kind
 from engine.sandbox.judge import Side
 from engine.sandbox.records import Bucket
@@ -143,11 +143,16 @@ class Control:
         headers = {name.lower(): value for name, value in arguments.get("headers", {}).items()}
         body = arguments.get("text", "").encode()
         operation = operation_of(method, bucket, key, query or {}, headers)
-        reply = handle(self._front.account, Request(operation, method, bucket, key, query or {}, headers, body))
+        reply = self._carry_out(Request(operation, method, bucket, key, query or {}, headers, body))
         return {"status": reply.status, "headers": dict(reply.headers)}
 
     def _obey(self, operation: str, method: str, bucket: str, key: str, headers: dict[str, str], body: bytes) -> Any:
-        return handle(self._front.account, Request(operation, method, bucket, key, {}, headers, body))
+        return self._carry_out(Request(operation, method, bucket, key, {}, headers, body))
+
+    def _carry_out(self, request: Request) -> Reply:
+        if self._front.witness is not None:
+            self._front.witness.begin(request)
+        return handle(self._front.account, request)
 
     # --- the judge ---
 

@@ -239,11 +239,12 @@ class Judge:
         )
 
     def _stripped(self, change: Change, across: ObjectRef, before: Held, other: Held) -> None:
-        """The bytes stand across, and what goes with them differs: was that there to be seen?"""
-        came, place = max(
-            ((past, place) for place in (change.place, across) if (past := self._came_to_be(place)) is not None),
-            key=lambda item: item[0].at_s,
-        )
+        """The bytes stand across, and what goes with them differs: was that there to be seen? What a machine itself
+        brought with its copy is no loss: it came from across, where its owner has changed it since."""
+        mine, theirs = self._came_to_be(change.place), self._came_to_be(across)
+        if mine.by in self._machines:
+            return
+        came, place = max((mine, change.place), (theirs, across), key=lambda item: item[0].at_s)
         seen = self._last_look(change.by, place, came.visible, change.asked_s)
         if seen is None or seen < came.at_s:
             self.figures.changed_unseen += 1
@@ -254,12 +255,12 @@ class Judge:
             f"{came.by or 'nobody known'} at {came.at_s:.3f}; {_text(place)} was looked at at {seen:.3f}",
         )  # fmt: skip
 
-    def _came_to_be(self, place: ObjectRef) -> _Past | None:
-        """The change by which this place got what now goes with its content."""
+    def _came_to_be(self, place: ObjectRef) -> _Past:
+        """The change by which this place, which holds something, got what now goes with its content."""
         past = self._past[place]
-        found = None
+        found = past[-1]
         for item in reversed(past):
-            if item.held is None or past[-1].held is None or item.held[3:5] != past[-1].held[3:5]:
+            if item.held is None or found.held is None or item.held[3:5] != found.held[3:5]:
                 break
             found = item
         return found

@@ -46,6 +46,10 @@ class WatchedKeys(Keys):
         super().put(key, stored)
         self._witness.changed(ObjectRef(self._bucket, key), stored)
 
+    def put_many(self, entries: dict[str, StoredObject]) -> None:
+        for key, stored in entries.items():
+            self.put(key, stored)
+
     def pop(self, key: str) -> StoredObject | None:
         found = super().pop(key)
         if found is not None:
@@ -86,8 +90,8 @@ class Witness:
         """A request was read, and takes its time before it is carried out."""
         self._arrivals[number] = time.monotonic()
 
-    def begin(self, request: Request, number: int) -> None:
-        """A request is carried out now: what changes is its doing."""
+    def begin(self, request: Request, number: int = 0) -> None:
+        """A request is carried out now: what changes is its doing. `number` 0: it came by no socket."""
         self._asked_s = self._arrivals.pop(number, 0.0) or time.monotonic()
         self._operation = request.operation
         found = _ACCESS_KEY(request.headers.get("authorization", ""))

@@ -19,7 +19,8 @@ from engine.sandbox import SandboxSettings, start_sandbox
 from engine.sandbox.launch import Sandbox
 from tests.faults.scene import credentials
 
-pytest.register_assert_rewrite("tests.faults.invariants", "tests.faults.crashes")  # they say what was not as it should
+# They say what was not as it should.
+pytest.register_assert_rewrite("tests.faults.invariants", "tests.faults.crashes", "tests.faults.chaos.episode")
 
 Record = Callable[..., None]
 

@@ -167,6 +167,16 @@ def test_new_tags_are_known_only_to_who_asked_for_them() -> None:
     assert ([item.rule for item in findings], figures.changed_unseen) == ([Rule.STRIPPED], 0)
 
 
+def test_a_copy_may_be_taken_back_whatever_the_sources_owner_has_changed_of_its_metadata() -> None:
+    findings, figures = judged(*MOVED, put(9, SOURCE, RETYPED), seen(10, SOURCE), gone(10.1, TARGET, "here"))
+    assert (findings, figures.changed_unseen) == ([], 0)
+
+
+def test_a_copy_whose_metadata_a_user_has_changed_is_not_taken_back_by_who_has_seen_it() -> None:
+    events = (*MOVED, put(9, TARGET, RETYPED), seen(9.5, TARGET), seen(10, SOURCE), gone(10.1, TARGET, "here"))
+    assert rules(*events) == [Rule.STRIPPED]
+
+
 def test_a_target_that_was_found_without_the_metadata_is_known_to_differ() -> None:
     found = (put(1, SOURCE, FIRST), put(2, TARGET, RETYPED))
     assert rules(*found, seen(9.5, TARGET), gone(10, SOURCE, "here")) == [Rule.STRIPPED]

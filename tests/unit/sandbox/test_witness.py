@@ -9,6 +9,7 @@ import pytest
 
 from engine.sandbox.exchange import Request
 from engine.sandbox.judge import Rule, Side
+from engine.sandbox.reference import fill
 from engine.sandbox.routing import operation_of
 from engine.sandbox.rules import handle
 from engine.sandbox.witness import Witness
@@ -63,6 +64,11 @@ def test_who_is_no_machine_is_a_user_and_may_delete(sandbox: Watched) -> None:
     sandbox("DELETE", "bbb", "old/a")
     assert sandbox.rules == []
     assert sandbox.witness.verdict()["figures"]["by_users"] == 1
+
+
+def test_a_bucket_that_is_filled_at_once_is_heard_of_key_by_key(sandbox: Watched) -> None:
+    fill(sandbox.account, "bbb", "old/", 3, 10)
+    assert sandbox.witness.verdict()["figures"]["by_users"] == 3
 
 
 def test_a_delete_without_a_look_is_found_and_what_it_loses(sandbox: Watched) -> None:

@@ -1,0 +1,109 @@
+"""`python -m tests.faults.chaos.command VERB …`: cartage with a journal of what its ledger commits.
+
+CARTAGE_TEST_JOURNAL names a file that gets a line of JSON after a COMMIT: of each row that it made `verified`, with the
+ETags that the row has then, and once when the intent to delete was committed (`begun`). CARTAGE_TEST_KILL is that of
+`tests.faults.killing`, with one more kind of moment: `late`, the so-maniest answer since the intent to delete was
+committed, before anybody has read it. Nothing of this is in the product.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.faults.killing import Killer, Moment, arm
+
+LATE = "late"
+VERIFIED = "SELECT key, source_etag, target_etag, properties FROM objects WHERE state = 'verified'"
+
+
+class Journal:
+    """What the transaction under way is about to commit, and the lines of those before it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self.begun = False
+        self.verified: set[str] = set()
+        self.deletes = False
+
+    def commit(self, connection: Any) -> None:
+        rows = [row for row in connection.execute(VERIFIED) if row[0] in self.verified] if self.verified else []
+        at_s = time.monotonic()
+        connection.execute("COMMIT")
+        if rows:
+            self._file.write(json.dumps({"at_s": at_s, "verified": rows}) + "\n")
+        if self.deletes and not self.begun:
+            self.begun = True
+            self._file.write(json.dumps({"at_s": at_s, "begun": True}) + "\n")
+        self.forget()
+
+    def forget(self) -> None:
+        self.verified.clear()
+        self.deletes = False
+
+
+class Journalled:
+    """A connection whose commits are in the journal."""
+
+    def __init__(self, connection: Any, journal: Journal) -> None:
+        self._connection = connection
+        self._journal = journal
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor | None:
+        if sql == "COMMIT":
+            self._journal.commit(self._connection)
+            return None
+        if sql == "ROLLBACK":
+            self._journal.forget()
+        found: sqlite3.Cursor = self._connection.execute(sql, parameters)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def keep_journal(journal: Journal, killer: Killer, verb: str) -> None:
+    """Put the journal where rows are written, and `late` where answers come in."""
+    from engine.ledger import ledger, rows
+    from engine.s3.wire_store import WireStore
+
+    conclude, decide, connect, exchange = rows.conclude, rows.decide, ledger.connect, WireStore._exchange
+
+    def concluded(connection: Any, route: int, outcomes: Any, *more: Any) -> None:
+        conclude(connection, route, outcomes, *more)
+        journal.verified.update(item.key for item in outcomes if item.state == "verified")
+        journal.deletes = journal.deletes or any(item.state == "deleting" for item in outcomes)
+
+    def decided(connection: Any, route: int, decisions: Any, *more: Any) -> None:
+        decide(connection, route, decisions, *more)
+        journal.deletes = journal.deletes or (verb == "revert" and bool(decisions))
+
+    async def watched(self: WireStore, call: Any) -> Any:
+        answer = await exchange(self, call)
+        if journal.begun:
+            killer.met(LATE)
+        return answer
+
+    rows.conclude, rows.decide = concluded, decided
+    ledger.connect = lambda path: Journalled(connect(path), journal)  # type: ignore[assignment,return-value]
+    WireStore._exchange = watched  # type: ignore[method-assign]
+
+
+def main() -> None:
+    killer = Killer(Moment.from_text(os.environ.get("CARTAGE_TEST_KILL", "never:0:0")))
+    arm(killer)
+    keep_journal(Journal(Path(os.environ["CARTAGE_TEST_JOURNAL"])), killer, sys.argv[1])
+    from engine.cli.main import main as cartage
+
+    sys.argv[0] = "cartage"
+    killer.begin()
+    cartage()
+
+
+if __name__ == "__main__":
+    main()
