@@ -16,8 +16,9 @@ from engine.plan.document import Connection
 from engine.s3.session import Session
 from engine.store import ObjectStore
 from engine.transfer.pacing import PacedStore
+from engine.transfer.patience import RetryPolicy
 from engine.transfer.pipeline import Gauges
-from engine.transfer.retrying import RetryingStore, RetryPolicy
+from engine.transfer.retrying import RetryingStore
 
 StoreKind = Literal["wire", "boto"]
 

@@ -35,7 +35,8 @@ from engine.store import (
     ListUploads,
     PutObject,
 )
-from engine.transfer.retrying import RetryingStore, RetryPolicy
+from engine.transfer.patience import RetryPolicy
+from engine.transfer.retrying import RetryingStore
 from tests.unit.s3.conftest import OpenStore
 from tests.unit.s3.fakes import COPIED, EMPTY_PAGE, ETAG, Exchange, chunked, http, serving, until
 

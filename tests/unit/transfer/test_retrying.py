@@ -21,7 +21,8 @@ from engine.errors import (
 )
 from engine.model import ObjectRef
 from engine.store import HARMLESS_TWICE, CopyObject, DeleteObject, HeadObject
-from engine.transfer.retrying import RENEWALS, RetryingStore, RetryPolicy, next_delay_s
+from engine.transfer.patience import MOST_RENEWALS, RENEWALS, RetryPolicy, next_step
+from engine.transfer.retrying import RetryingStore
 from tests.fake_store import FakeStore
 
 POLICY = RetryPolicy()
@@ -169,20 +170,71 @@ async def test_credentials_that_expire_again_while_a_request_waits_its_turn_are_
     assert renewals == [60.0, 120.0, 180.0]
 
 
+async def test_credentials_that_expire_again_and_again_end_it_however_slowly_S3_answers() -> None:
+    store, time = FakeStore(), Time()
+
+    async def refresh() -> None:
+        return None
+
+    def too_late() -> None:
+        time.now += 60.0  # never refused when fresh
+        raise BadCredentials("expired", operation="HeadObject", code="ExpiredToken")
+
+    store.plan("HeadObject", *[("before", too_late)] * 1_000)
+    with pytest.raises(BadCredentials):
+        await retrying(store, time, refresh=refresh).head_object(HEAD)
+    assert len(store.made("HeadObject")) == 1 + MOST_RENEWALS
+
+
+async def test_troubles_that_alternate_use_up_the_patience_with_both() -> None:
+    store, time = FakeStore(), Time()
+    inner = retrying(store, time)
+    await inner.head_object(HEAD)
+    both = [Throttled("slow down", operation="HeadObject"), Unavailable("refused", operation="HeadObject")]
+    store.plan("HeadObject", *[("before", error) for _ in range(10_000) for error in both])
+    with pytest.raises(Unreachable, match="out of reach for 300 s"):
+        await inner.head_object(HEAD)
+    assert time.now <= POLICY.total_s
+
+
+async def test_an_unconditional_delete_is_not_sent_again_after_its_credentials_were_renewed_either() -> None:
+    store, time = FakeStore(), Time()
+
+    async def refresh() -> None:
+        return None
+
+    store.plan(
+        "DeleteObject",
+        ("before", BadCredentials("expired", operation="DeleteObject", code="ExpiredToken")),
+        ("before", Throttled("slow down", operation="DeleteObject")),
+    )
+    with pytest.raises(Throttled):
+        await retrying(store, time, refresh=refresh).delete_object(DeleteObject(ObjectRef("bkt", "a")))
+    assert len(store.made("DeleteObject")) == 2
+
+
+def delay(operation: str, attempt: int, error: StoreError, jitter: random.Random) -> float | None:
+    """How long is waited after so many like failures, if at all."""
+    trouble = None
+    for _ in range(attempt):
+        trouble, step = next_step(POLICY, operation, trouble, error, 0.0, jitter)
+    return None if step is None else step.delay_s
+
+
 def test_the_delay_is_full_jitter_under_a_growing_cap() -> None:
     error = Throttled("slow down", operation="CopyObject")
     jitter = random.Random(2)
     for attempt in range(1, 30):
-        delays = [next_delay_s(POLICY, "CopyObject", attempt, 0.0, error, jitter) for _ in range(200)]
+        delays = [delay("CopyObject", attempt, error, jitter) for _ in range(200)]
         cap = min(POLICY.cap_s, POLICY.base_s * 2.0**attempt)
-        assert all(delay is not None and 0 <= delay <= cap for delay in delays)
-        assert max(delay or 0 for delay in delays) > 0.9 * cap
+        assert all(item is not None and 0 < item <= cap for item in delays)
+        assert max(item or 0 for item in delays) > 0.9 * cap
 
 
 def test_a_servers_own_wish_is_kept_to() -> None:
     error = Throttled("slow down", operation="CopyObject", retry_after_s=7.0)
-    delay = next_delay_s(POLICY, "CopyObject", 1, 0.0, error, random.Random(1))
-    assert delay is not None and delay >= 7.0
+    wait_s = delay("CopyObject", 1, error, random.Random(1))
+    assert wait_s is not None and wait_s >= 7.0
 
 
 @pytest.mark.parametrize("operation", ["CopyObject", "CompleteMultipartUpload", "CreateMultipartUpload", "PutObject"])
@@ -192,6 +244,6 @@ def test_no_write_is_among_what_may_be_done_twice(operation: str) -> None:
 
 def test_409_on_a_copy_is_sent_again_and_on_complete_is_not() -> None:
     error = Conflict("409", operation="X", code="ConditionalRequestConflict")
-    assert next_delay_s(POLICY, "CopyObject", 1, 0.0, error, random.Random(1)) is not None
-    assert next_delay_s(POLICY, "CompleteMultipartUpload", 1, 0.0, error, random.Random(1)) is None
-    assert next_delay_s(POLICY, "CopyObject", POLICY.attempts, 0.0, error, random.Random(1)) is None
+    assert delay("CopyObject", 1, error, random.Random(1)) is not None
+    assert delay("CompleteMultipartUpload", 1, error, random.Random(1)) is None
+    assert delay("CopyObject", POLICY.attempts, error, random.Random(1)) is None
