@@ -32,7 +32,7 @@ Answer = TypeVar("Answer")
 
 class ListPage(NamedTuple):
     """ListObjectsV2, with encoding-type=url. `start_after` is a full key, exclusive. `plain`: without that encoding,
-    for a server that goes on wrongly with it (`transfer.honours`); a page is broken by what XML cannot carry."""
+    for a server that goes on wrongly with it (`sites.listings`); a page is broken by what XML cannot carry."""
 
     bucket: str
     prefix: str = ""

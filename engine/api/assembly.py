@@ -14,6 +14,8 @@ from engine.events import Listener, ignore
 from engine.listing.sources import Sources
 from engine.plan.document import Connection
 from engine.s3.session import Session
+from engine.sites.listings import listing_all
+from engine.sites.sites import Sites
 from engine.store import ObjectStore
 from engine.transfer.pacing import PacedStore
 from engine.transfer.patience import RetryPolicy
@@ -55,10 +57,6 @@ class Options:
         chosen = {"endpoint_url": self.endpoint_url, "region": self.region, "profile": self.profile}
         return replace(base, **{name: value for name, value in chosen.items() if value is not None})
 
-    def trusts(self, session: Session) -> bool:
-        """Whether the server is AWS, or to be taken for it."""
-        return self.assume == "aws" or session.is_aws
-
     @property
     def workers(self) -> int:
         """How many copies may be under way at once. Raises `UsageError` below one."""
@@ -69,10 +67,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """A store ready for use, and what is known around it; `sources` are those of a plan's routes, where it was opened
-    for one (`opening.open_plan`)."""
+    """A store ready for use, and what is known around it. `sites` knows what the server does, bucket by bucket;
+    `sources` are those of a plan's routes, where it was opened for one (`opening.open_plan`)."""
 
     store: ObjectStore
+    sites: Sites
     session: Session
     endpoint: str
     gauges: Callable[[], Gauges]
@@ -86,15 +85,17 @@ async def open_store(connection: Connection, options: Options) -> AsyncIterator[
         session = await stack.enter_async_context(
             Session(options.connection(connection), max_connections=options.workers)
         )
-        store, refresh = await _plane(stack, session, options)
-        paced = PacedStore(store, max_rps=options.max_rps, concurrency=options.concurrency)
+        plane, refresh = await _plane(stack, session, options)
+        paced = PacedStore(plane, max_rps=options.max_rps, concurrency=options.concurrency)
         retrying = RetryingStore(paced, RetryPolicy(give_up_after_s=options.give_up_after_s), refresh=refresh)
 
         def gauges() -> Gauges:
             pace = paced.statistics()
             return Gauges(retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight)
 
-        yield OpenStore(retrying, session, session.endpoint, gauges)
+        sites = Sites(retrying, trusted=options.assume == "aws" or session.is_aws)
+        store = listing_all(retrying, sites, options.listener)
+        yield OpenStore(store, sites, session, session.endpoint, gauges)
 
 
 async def _plane(

@@ -9,9 +9,9 @@ from engine.api.opening import one_error
 from engine.model import Location
 from engine.plan.document import Connection
 from engine.s3.session import Identity
+from engine.sites.traits import Traits
 from engine.store import BucketFacts
 from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
-from engine.transfer.honours import Honours, try_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class CheckReport:
     facts: BucketFacts | None = None
     skew_s: float | None = None
     actions: list[Trial] = field(default_factory=list)
-    honours: Honours | None = None
+    traits: Traits | None = None
 
 
 async def check(where: Location | None, options: Options | None = None, *, write: bool = False) -> CheckReport:
@@ -44,5 +44,5 @@ async def check(where: Location | None, options: Options | None = None, *, write
         actions = await try_reading(opened.store, where)
         if write:
             actions += await try_writing(opened.store, where)
-        honours = await try_out(opened.store, where) if write else None
-        return replace(report, facts=facts, skew_s=skew_s(facts.date), actions=actions, honours=honours)
+        traits = await opened.sites.tried_now(where) if write else None
+        return replace(report, facts=facts, skew_s=skew_s(facts.date), actions=actions, traits=traits)

@@ -16,7 +16,6 @@ from engine.api.assembly import Options, open_store
 from engine.api.opening import one_error
 from engine.errors import UsageError
 from engine.events import Listener, Progress
-from engine.finish.comparing import listing_all
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import MIB, ListedObject, Location, ObjectRef
@@ -38,8 +37,7 @@ async def fingerprint(where: str | Location | Path, basis: Basis = Basis.ETAG, o
     if isinstance(place, Path):
         return (await anyio.to_thread.run_sync(_of_folder, place, basis)).line
     async with one_error(), open_store(Connection(), options) as opened:
-        store = listing_all(opened.store, None, options.listener, trusted=options.trusts(opened.session))
-        return (await of_location(store, place, basis, options.listener)).line
+        return (await of_location(opened.store, place, basis, options.listener)).line
 
 
 def _place_of(where: str | Location | Path) -> Location | Path:

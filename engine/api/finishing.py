@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.accepting import keep_acceptance
 from engine.api.assembly import OpenStore, Options
-from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, open_plan, server_clock
+from engine.api.opening import (
+    StopSignal,
+    ledger_path,
+    one_error,
+    open_ledger,
+    open_plan,
+    own_place,
+    server_clock,
+)
 from engine.errors import GateClosed, RunError, StoreError
 from engine.events import RunStarted
 from engine.finish.audit import audit
 from engine.finish.cleanup import Cleaned, Cleanup, settle
-from engine.finish.comparing import listing_all
-from engine.finish.deleting import NO_CONDITION, Deleter, Fate, condition_for
+from engine.finish.deleting import Condition, Deleter, Fate, condition_for
 from engine.finish.gate import DELETE_MARKERS, UNKNOWN, Facts, Reason, ReferencesLeft, closed, conditional, judge
 from engine.finish.holding import hold_of, proven_before_ms, server_ms
 from engine.finish.probes import ProbeResult, probe_of, run_probe
 from engine.finish.rewriting import remaining
 from engine.ledger import Ledger
-from engine.model import Location
 from engine.plan.document import CommandProbe, Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
 from engine.store import BucketFacts
-from engine.transfer.honours import Honours, try_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +92,11 @@ async def cleanup(
             settled = await settle(opened.store, ledger, plan.routes)
             facts = await gather(plan, opened, ledger, options, consent)
             force = consent.unconditional or plan.cleanup.unconditional
+            known = {item.bucket: opened.sites.known(item.bucket) for item in facts.sources}
             going = [tally for tally in facts.tallies if _goes(tally, plan)]
             result = CleanupResult(
                 path,
-                [*judge(facts), conditional(await noted_honours(options, opened, ledger), unconditional=force)],
+                [*judge(facts), conditional(known, unconditional=force)],
                 sum(tally.objects for tally in going),
                 sum(tally.bytes for tally in going),
                 settled,
@@ -98,11 +105,8 @@ async def cleanup(
                 return result
             if not result.open:
                 raise CleanupRefused(result)
-            condition = condition_for(
-                await honours_of(options, opened, ledger, plan.routes[0].target), unconditional=force
-            )
-            if condition is None:
-                result.reasons[-1] = Reason("condition", False, NO_CONDITION)
+            conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
+            if not result.open:
                 raise CleanupRefused(result)
             for reason in result.reasons:
                 if consent.delete_markers and reason.name == "versioning" and reason.accept:
@@ -110,7 +114,7 @@ async def cleanup(
             deletion = Cleanup(
                 opened.store,
                 ledger,
-                Deleter(opened.store, condition),
+                Deleter(opened.store, conditions),
                 options.listener,
                 minimum=plan.cleanup.proof,
                 markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
@@ -131,7 +135,7 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
     store = opened.store
     audits = await audit(store, opened.sources, plan.routes, ledger.entries, options.listener)
     probes = await _probes(plan, opened, options, consent)
-    references = await _references(plan, opened, ledger, options)
+    references = await _references(plan, opened, ledger)
     facts = {bucket: await store.bucket_facts(bucket) for bucket in plan.buckets}
     sources = tuple(facts[name] for name in dict.fromkeys(route.source.bucket for route in plan.routes))
     targets = tuple(facts[name] for name in dict.fromkeys(route.target.bucket for route in plan.routes))
@@ -182,14 +186,12 @@ async def _probes(plan: Plan, opened: OpenStore, options: Options, consent: Cons
     return tuple(results)
 
 
-async def _references(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options) -> ReferencesLeft | None:
+async def _references(plan: Plan, opened: OpenStore, ledger: Ledger) -> ReferencesLeft | None:
     """What the references scan still finds; None where the plan names nowhere to look."""
     if not plan.references.locations and not plan.references.folders:
         return None
-    known = Honours.from_note(await ledger.note("honours"))
     try:
-        store = listing_all(opened.store, known, options.listener, trusted=opened.session.is_aws)
-        found = await remaining(store, ledger, plan)
+        found = await remaining(opened.store, ledger, plan)
     except RunError:
         raise
     except StoreError as error:
@@ -197,19 +199,12 @@ async def _references(plan: Plan, opened: OpenStore, ledger: Ledger, options: Op
     return ReferencesLeft(found.count, found.first[0] if found.first else "", figure=found.figure)
 
 
-async def noted_honours(options: Options, opened: OpenStore, ledger: Ledger) -> Honours | None:
-    """What is known of the server without asking it: it is AWS, to be taken for AWS, or noted in the ledger. What an
-    earlier run was told to assume is not noted: a deletion rests on a trial unless it is told so itself."""
-    if options.assume == "aws" or opened.session.is_aws:
-        return Honours.aws()
-    known = Honours.from_note(await ledger.note("honours"))
-    return None if known is None or known.delete_batch_conditional is None else known
-
-
-async def honours_of(options: Options, opened: OpenStore, ledger: Ledger, where: Location) -> Honours:
-    """What the server honours: known, or tried out now on an object of our own."""
-    known = await noted_honours(options, opened, ledger)
-    if known is None:
-        known = await try_out(opened.store, where)
-        await ledger.set_note("honours", known.as_note())
-    return known
+async def conditions_of(
+    plan: Plan, opened: OpenStore, buckets: Iterable[str], *, unconditional: bool
+) -> tuple[dict[str, Condition], Reason]:
+    """How to delete in each of the buckets, and what the gate says of it: tried out anew in each, since a server may
+    serve two of them by different means, or be another one by now."""
+    found = {bucket: await opened.sites.tried_now(own_place(plan, bucket)) for bucket in buckets}
+    conditions = {bucket: condition_for(traits, unconditional=unconditional) for bucket, traits in found.items()}
+    able = {bucket: condition for bucket, condition in conditions.items() if condition is not None}
+    return able, conditional(found, unconditional=unconditional, tried=True)

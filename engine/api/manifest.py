@@ -11,6 +11,7 @@ from engine.events import RunStarted
 from engine.finish import manifest as finish
 from engine.finish.manifest import Draft
 from engine.finish.replacing import RestoredFile
+from engine.model import Location
 from engine.plan.document import Plan
 
 
@@ -40,7 +41,7 @@ async def update(
             if not apply:
                 await finish.note_shown(ledger, draft)
             elif draft.changes:
-                await refuse_unguarded(ledger, options)
+                await refuse_unguarded(opened, options, [Location(*draft.ref)])
                 await finish.write(opened.store, ledger, draft, conditional=options.conditional_writes)
             return ManifestResult(path, draft, apply and draft.changes)
 
@@ -52,6 +53,6 @@ async def put_back(plan: Plan, options: Options | None = None) -> ManifestResult
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("manifest", plan.name, str(path), opened.endpoint, True))
-            await refuse_unguarded(ledger, options)
+            await refuse_unguarded(opened, options, [plan.manifest.object] if plan.manifest else ())
             restored = await finish.undo(opened.store, ledger, conditional=options.conditional_writes)
             return ManifestResult(path, restored=restored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +11,15 @@ import anyio
 
 from engine.api.assembly import OpenStore, Options, now_ms, open_store
 from engine.api.lists import bind_lists
-from engine.errors import EngineError, LedgerError, ObjectError, UsageError
+from engine.errors import EngineError, ObjectError, UsageError
 from engine.events import Listener, ignore
 from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
 from engine.listing.sources import open_sources
+from engine.model import Location
 from engine.plan.document import Plan
+from engine.sites.traits import Answer
 from engine.store import BucketFacts
-from engine.transfer.honours import Honours, as_listed
 
 
 class StopSignal:
@@ -68,6 +69,7 @@ async def open_ledger(
     binding = Binding(plan.name, opened.endpoint, route_bindings(plan), tuple(buckets), lists)
     ledger = await Ledger.open(path, binding, now_ms=clock, create=create)
     try:
+        await opened.sites.remember(ledger, plan.routes[0].target.bucket)
         await bind_lists(ledger, opened.sources, lists, listener)
     except BaseException:
         await ledger.close()
@@ -109,38 +111,31 @@ async def stored_binding(plan: Plan, options: Options) -> Binding:
 
 
 @asynccontextmanager
-async def open_listing(plan: Plan, options: Options) -> AsyncIterator[OpenStore]:
-    """A store for the plan's own connection, listing in the way in which this server loses nothing, as far as known."""
-    async with open_store(plan.connection, options) as opened:
-        yield replace(opened, store=as_listed(opened.store, await _noted_honours(ledger_path(plan, options))))
-
-
-@asynccontextmanager
 async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> AsyncIterator[OpenStore]:
-    """`open_listing`, and the sources of the plan's routes: for whoever lists a source. `now`: as in `Sources`."""
-    async with open_listing(plan, options) as opened, open_sources(opened.store, plan, now=now) as sources:
+    """A store for the plan's own connection, and the sources of its routes: for whoever lists a source. `now`: as in
+    `Sources`."""
+    async with open_store(plan.connection, options) as opened, open_sources(opened.store, plan, now=now) as sources:
         yield replace(opened, sources=sources)
 
 
-async def refuse_unguarded(ledger: LedgerReader, options: Options) -> None:
-    """Raise `UsageError` where the server is known to ignore If-Match on a write, and the user did not say that this is
-    all right: what someone else writes between the look and the write would be lost."""
-    noted = Honours.from_note(await ledger.note("honours"))
-    if options.conditional_writes and noted is not None and noted.put_conditional is False:
-        raise UsageError(
-            "this server ignores If-Match on a write: what someone else writes in the last moment would be lost.",
-            advice="Make sure that nobody else writes there, and add --no-conditional-writes.",
-        )
+async def refuse_unguarded(opened: OpenStore, options: Options, places: Iterable[Location]) -> None:
+    """Raise `UsageError` where a server is not known to honour If-Match on a write, and the user did not say that this
+    is all right: what someone else writes between the look and the write would be lost."""
+    for where in places if options.conditional_writes else ():
+        answer = (await opened.sites.traits_of(where, ("put_if_match",))).put_if_match
+        if not answer.holds:
+            unknown = answer is Answer.UNKNOWN
+            does = "could not be tried for" if unknown else "refuses" if answer is Answer.REFUSED else "ignores"
+            raise UsageError(
+                f"this server {does} If-Match on a write: what someone else writes in the last moment would be lost.",
+                advice="Make sure that nobody else writes there, and add --no-conditional-writes.",
+            )
 
 
-async def _noted_honours(ledger: Path) -> Honours | None:
-    """What an earlier run found out of the server; None where there is no ledger, or none that can be read: whoever
-    opens it to write says so."""
-    try:
-        async with await LedgerReader.open_to_read(ledger) as reader:
-            return Honours.from_note(await reader.note("honours"))
-    except LedgerError:
-        return None
+def own_place(plan: Plan, bucket: str) -> Location:
+    """Where objects of our own may be in a bucket for a moment: beside a target, else where no route's listing meets
+    them, as far as there is such a place."""
+    return next((route.target for route in plan.routes if route.target.bucket == bucket), Location(bucket, ""))
 
 
 @asynccontextmanager

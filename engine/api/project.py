@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.api.assembly import OpenStore, Options, now_ms, open_store
+from engine.api.assembly import Options, now_ms, open_store
 from engine.api.finishing import Consent
 from engine.api.opening import StopSignal, one_error
 from engine.errors import GateClosed, UsageError
 from engine.events import Listener, RunStarted
-from engine.finish.comparing import listing_all
 from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.gate import versions_text
@@ -23,7 +21,6 @@ from engine.model import Location
 from engine.plan.document import Connection
 from engine.plan.sizes import duration_text
 from engine.store import BucketFacts, ObjectStore
-from engine.transfer.honours import Honours, try_out
 
 
 async def ls(
@@ -35,7 +32,7 @@ async def ls(
     Raises what the listing raises."""
     options = options or Options()
     async with one_error(), open_store(Connection(), options) as opened:
-        store = listing_all(opened.store, None, options.listener, trusted=options.trusts(opened.session))
+        store = opened.store
         if sums and not recursive:
             return await summarize(store, location, options.listener)
         if recursive:
@@ -93,23 +90,21 @@ async def delete(
         path = list_path(location, options)
         async with await DeletionList.open(path, str(location), opened.endpoint) as listed:
             options.listener(RunStarted("delete", str(location), str(path), opened.endpoint, not again))
-            store = listing_all(
-                opened.store, await _noted_honours(listed), options.listener, trusted=opened.session.is_aws
-            )
+            store = opened.store
             result = await _snapshot(store, location, listed, facts, options, again=again, confirmed=confirmed)
             result.closed.extend(_closed(result, facts, hold_s, consent))
             if not confirmed or not result.summary.total.objects:
                 return result
             if result.closed:
                 raise GateClosed(result.closed)
-            honours = await _honours(opened, listed, location)
-            condition = condition_for(honours, unconditional=consent.unconditional)
+            traits = await opened.sites.tried_now(Location(location.bucket, ""))
+            condition = condition_for(traits, unconditional=consent.unconditional)
             if condition is None:
                 raise GateClosed([NO_CONDITION])
             work = ProjectDeletion(
                 store,
                 listed,
-                Deleter(opened.store, condition),
+                Deleter(store, {location.bucket: condition}),
                 options.listener,
                 markers_accepted=consent.delete_markers,
             )
@@ -166,19 +161,3 @@ def _closed(result: DeleteResult, facts: BucketFacts, hold_s: int, consent: Cons
     if facts.versioning != "" and not consent.delete_markers:
         reasons.append(f"{facts.bucket} {versions_text(facts.versioning)}; {ACCEPT_MARKERS}")
     return reasons
-
-
-async def _honours(opened: OpenStore, listed: DeletionList, location: Location) -> Honours:
-    """What the server honours, tried out once and noted in the list."""
-    if opened.session.is_aws:
-        return Honours.aws()
-    known = await _noted_honours(listed)
-    if known is None:
-        known = await try_out(opened.store, Location(location.bucket, ""))
-        await listed.set_note("honours", json.dumps(known.as_note()))
-    return known
-
-
-async def _noted_honours(listed: DeletionList) -> Honours | None:
-    noted = await listed.note("honours")
-    return Honours.from_note(json.loads(noted)) if noted else None

@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio.to_thread
 
-from engine.api.assembly import Options, now_ms
-from engine.api.opening import ledger_path, one_error, open_ledger, open_listing
+from engine.api.assembly import Options, now_ms, open_store
+from engine.api.opening import ledger_path, one_error, open_ledger
 from engine.errors import UsageError
 from engine.events import RunStarted
 from engine.finish.holding import server_ms
@@ -47,7 +47,7 @@ async def make(plan: Plan, options: Options | None = None) -> dict[str, Any]:
 
     Raises `ReceiptRefused` where something is not listed to its end or not verified, `LedgerError`, `StoreError`."""
     options = options or Options()
-    async with one_error(), open_listing(plan, options) as opened:
+    async with one_error(), open_store(plan.connection, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))
@@ -107,7 +107,7 @@ async def check(file: Path, plan: Plan, options: Options | None = None) -> Recei
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         return ReceiptCheck({}, [f"the receipt {file} is not to be trusted: {why}"])
-    async with one_error(), open_listing(plan, options) as opened:
+    async with one_error(), open_store(plan.connection, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.assembly import Options, open_store
-from engine.api.finishing import Consent, honours_of
+from engine.api.finishing import Consent, conditions_of
 from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger
 from engine.errors import GateClosed, UsageError
 from engine.events import RunStarted
 from engine.finish.cleanup import settle
-from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
+from engine.finish.deleting import Deleter
 from engine.finish.local_files import write_new
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
@@ -61,17 +61,15 @@ async def revert(
             if versioned and not consent.delete_markers:
                 raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
             force = consent.unconditional or plan.cleanup.unconditional
-            condition = condition_for(
-                await honours_of(options, opened, ledger, plan.routes[0].target), unconditional=force
-            )
-            if condition is None:
-                raise GateClosed([NO_CONDITION])
+            conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
+            if not reason.open:
+                raise GateClosed([reason.sentence])
             total = found.removable + found.unsettled
             accepted = {item.bucket for item in facts if consent.delete_markers and item.versioning != ""}
             work = Revert(
                 opened.store,
                 ledger,
-                Deleter(opened.store, condition),
+                Deleter(opened.store, conditions),
                 options.listener,
                 total,
                 markers_accepted=accepted,

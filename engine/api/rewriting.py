@@ -11,12 +11,10 @@ from engine.api.opening import ledger_path, one_error, open_ledger, refuse_ungua
 from engine.errors import UsageError
 from engine.events import ReferenceFound, RunStarted
 from engine.finish import rewriting
-from engine.finish.comparing import listing_all
 from engine.finish.replacing import RestoredFile
 from engine.finish.rewriting import Rewriting
 from engine.finish.scanning import Scan, Scanner
 from engine.plan.document import Plan
-from engine.transfer.honours import Honours
 
 
 class Act(StrEnum):
@@ -59,14 +57,12 @@ async def rewrite(
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             if act is not Act.SHOW:
-                await refuse_unguarded(ledger, options)
+                await refuse_unguarded(opened, options, plan.references.locations)
             options.listener(RunStarted("rewrite", plan.name, str(path), opened.endpoint, True))
             if act is Act.UNDO:
                 restored = await rewriting.undo(opened.store, ledger, plan, conditional=conditional)
                 return RewriteResult(path, restored=restored)
-            known = Honours.from_note(await ledger.note("honours"))
-            store = listing_all(opened.store, known, options.listener, trusted=opened.session.is_aws)
-            scan = await Scanner(store, ledger, plan, include_moved=include_moved).look()
+            scan = await Scanner(opened.store, ledger, plan, include_moved=include_moved).look()
             for file in scan.files:
                 for item in file.findings:
                     why = item.why or file.held_back

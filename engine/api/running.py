@@ -14,25 +14,22 @@ from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error
 from engine.events import Notice, RunStarted
 from engine.ledger import Acceptance, Ledger, Snapshot
 from engine.listing.first_pages import first_pages
-from engine.model import ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.record import Tally
+from engine.sites.listings import refuse_losing
+from engine.sites.traits import Traits
 from engine.store import ObjectStore
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date, outdated_before
 from engine.transfer.copying import Copier
-from engine.transfer.guard import TargetGuard
-from engine.transfer.honours import Honours, as_listed, probe_at, refuse_losing, remove_probe, try_out
+from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
 from engine.transfer.pipeline import QUEUE_BOUND, Counters, Run
 from engine.transfer.survey import RouteSurvey, survey
 from engine.transfer.task import CopyTask
 from engine.transfer.uploading import Uploader
 from engine.transfer.work import WorkQueue
-
-PROBE = "probe"
-"""The ledger's note of an object of our own that may be there still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +63,15 @@ class MigrationResult:
 
 @dataclass(frozen=True, slots=True)
 class SurveyResult:
-    """What a plan would do, per route, and what the ledger says already. `honours` None: not known."""
+    """What a plan would do, per route, and what the ledger says already; what is known of each bucket's server, and
+    what is promised less of for it."""
 
     routes: list[RouteSurvey]
     ledger: Path
     has_ledger: bool
     acceptances: list[Acceptance] = field(default_factory=list)
-    honours: Honours | None = None
+    traits: dict[str, Traits] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
 
 
 async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSignal | None = None) -> MigrationResult:
@@ -80,23 +79,26 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
 
     Raises `PlanError`, `LedgerError`, and `StoreError` of scope `run`; whatever was done before is committed."""
     options = options or Options()
-    async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, options, opened) as listed:
+    async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened) as listed:
         path = ledger_path(plan, options)
         known = await known_buckets(plan, opened)
         async with await open_ledger(plan, path, opened, known=known, listener=options.listener) as ledger:
             options.listener(RunStarted("run", plan.name, str(path), opened.endpoint, not ledger.fresh))
-            await _remove_leftover_probe(opened, ledger)
-            honours = await known_honours(options, opened, ledger) or await find_honours(plan, opened, ledger)
-            for sentence in honours.sentences():
+            await opened.sites.remove_leftovers()
+            await opened.sites.try_routes(plan.routes)
+            for sentence in opened.sites.sentences(plan.routes):
                 options.listener(Notice("NotHonoured", sentence))
-            refuse_losing(honours)
-            listed = as_listed(listed, honours)
+            for bucket, traits in opened.sites.of_routes(plan.routes).items():
+                refuse_losing(traits, f"s3://{bucket}/")
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
-            run = _assemble_run(plan, options, opened, listed, ledger, honours, outdated_before(settings))
+            conditions = Conditions(opened.sites, options.listener, guarded=options.conditional_writes)
+            run = _assemble_run(plan, options, opened, listed, ledger, conditions, outdated_before(settings))
             if stop is not None:
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
+            for bucket, refused in conditions.refused.items():
+                await opened.sites.learn(bucket, refused)
             if not run.stopped:
                 await opened.sources.refuse_missing(ledger.knows)
             gauges = opened.gauges()
@@ -120,49 +122,21 @@ async def look(plan: Plan, options: Options | None = None, *, probe: bool = Fals
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
             entries = None if ledger.fresh else ledger.entries
+            if probe:
+                await opened.sites.try_routes(plan.routes)
             routes = await survey(opened.store, opened.sources, plan.routes, entries, options.listener)
             await opened.sources.refuse_missing(ledger.knows)
             await ledger.set_note(
                 "survey", {item.route: {"objects": item.objects, "bytes": item.bytes} for item in routes}
             )
-            honours = await known_honours(options, opened, ledger)
-            if honours is None and probe:
-                honours = await find_honours(plan, opened, ledger)
-            return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances(), honours)
+            traits, lacking = opened.sites.of_routes(plan.routes), opened.sites.sentences(plan.routes)
+            return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances(), traits, lacking)
 
 
-async def known_honours(options: Options, opened: OpenStore, ledger: Ledger) -> Honours | None:
-    """What is known of the server without trying it: it is AWS, it is to be taken for AWS, or an earlier run tried."""
-    if options.trusts(opened.session):
-        return Honours.aws()
-    noted = Honours.from_note(await ledger.note("honours"))
-    if noted is not None and noted.listing_continues is False and not noted.listing_plain:
-        return None  # nothing was done with it: perhaps it is another version by now
-    return noted
-
-
-async def find_honours(plan: Plan, opened: OpenStore, ledger: Ledger) -> Honours:
-    """Try what the server honours, on an object of our own under the first target, and note it."""
-    where = plan.routes[0].target
-    probe = probe_at(where)
-    await ledger.set_note(PROBE, list(probe))  # before it is made, so that the next run finds what a crash leaves
-    honours = await try_out(opened.store, where, probe)
-    if honours != Honours():  # where nothing could be tried, the next run tries again
-        await ledger.set_note("honours", honours.as_note())
-    await _remove_leftover_probe(opened, ledger)
-    return honours
-
-
-async def _remove_leftover_probe(opened: OpenStore, ledger: Ledger) -> None:
-    left = await ledger.note(PROBE)
-    if left and await remove_probe(opened.store, ObjectRef(*left)):
-        await ledger.set_note(PROBE, None)
-
-
-def _first_pages(plan: Plan, options: Options, opened: OpenStore) -> AbstractAsyncContextManager[ObjectStore]:
+def _first_pages(plan: Plan, opened: OpenStore) -> AbstractAsyncContextManager[ObjectStore]:
     """A store that has the listings' first pages on their way, unless the server has to be tried out first: how it is
     listed depends on that, and the trial leaves objects for a moment."""
-    return first_pages(opened.store, plan.routes if options.trusts(opened.session) else ())
+    return first_pages(opened.store, plan.routes if opened.sites.trusted else ())
 
 
 def _assemble_run(
@@ -171,14 +145,13 @@ def _assemble_run(
     opened: OpenStore,
     listed: ObjectStore,
     ledger: Ledger,
-    honours: Honours,
+    conditions: Conditions,
     outdated: dict[str, int],
 ) -> Run:
     queue: WorkQueue[CopyTask] = WorkQueue(QUEUE_BOUND)
-    guard = TargetGuard(options.listener, on=options.conditional_writes and not honours.target_unsupported)
     orphans = Orphans(opened.store, options.listener)
-    uploader = Uploader(opened.store, ledger, queue, orphans, now_ms, guard, outdated)
-    copier = Copier(opened.store, uploader, guard, anyio.sleep, random.Random())
+    uploader = Uploader(opened.store, ledger, queue, orphans, now_ms, conditions, outdated)
+    copier = Copier(opened.store, uploader, conditions, anyio.sleep, random.Random())
     return Run(
         listed,
         opened.sources,
@@ -190,7 +163,7 @@ def _assemble_run(
         concurrency=options.workers,
         listener=options.listener,
         gauges=opened.gauges,
-        relist=honours.source_pinned is False,
+        relist=conditions.unpinned,
     )
 
 

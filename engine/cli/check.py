@@ -8,6 +8,7 @@ from engine.api import checking
 from engine.cli.common import DONE, FATAL, Invocation, Teller, run, shared_flags
 from engine.plan.locations import parse_location
 from engine.report.text import safe, table
+from engine.sites.traits import sentences
 
 
 @click.command("check", short_help="Who am I, which endpoint, does the bucket answer, what may I do.")
@@ -39,7 +40,7 @@ def check_command(invocation: Invocation, location: str | None, write: bool) -> 
     if report.actions:
         rows = [[item.action, item.verdict, safe(item.reason)] for item in report.actions]
         invocation.say("\n" + table(["action", "", ""], rows, left=3))
-    for sentence in report.honours.sentences() if report.honours else ():
+    for sentence in sentences(report.traits) if report.traits else ():
         invocation.say(f"note: {sentence}")
     code = FATAL if any(item.verdict == "denied" for item in report.actions) else DONE
     teller.summary(
@@ -53,7 +54,7 @@ def check_command(invocation: Invocation, location: str | None, write: bool) -> 
             "bucket": report.facts.bucket if report.facts else None,
             "skew_s": report.skew_s,
             "actions": {item.action: item.verdict for item in report.actions},
-            "honours": report.honours.as_note() if report.honours else None,
+            "honours": report.traits.as_note() if report.traits else None,
         },
     )
     raise SystemExit(code)

@@ -7,7 +7,7 @@ or writes a ledger: intent is committed by the caller before, what came of it af
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -27,8 +27,8 @@ from engine.errors import (
 from engine.events import ObjectAside
 from engine.finish.looking import Looker, There
 from engine.model import ObjectRef
+from engine.sites.traits import Traits
 from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore
-from engine.transfer.honours import Honours
 
 KEYS_A_BATCH = 1_000
 BATCHES_AT_ONCE = 4
@@ -93,12 +93,12 @@ class Condition(StrEnum):
     NONE = "none"  # not at all: only where the user said so, and looked at just before
 
 
-def condition_for(honours: Honours, *, unconditional: bool) -> Condition | None:
-    """How to delete on a server that honours so much; None where it must not be done. What could not be tried counts
-    as not honoured."""
-    if honours.delete_batch_conditional:
-        return Condition.BATCH if honours.delete_conditional else Condition.BATCH_ALONE
-    if honours.delete_conditional:
+def condition_for(traits: Traits, *, unconditional: bool) -> Condition | None:
+    """How to delete in a bucket whose server does so much; None where it must not be done. What is not known counts as
+    a no."""
+    if traits.batch_if_match.holds:
+        return Condition.BATCH if traits.delete_if_match.holds else Condition.BATCH_ALONE
+    if traits.delete_if_match.holds:
         return Condition.SINGLE
     return Condition.NONE if unconditional else None
 
@@ -148,20 +148,21 @@ Check = Callable[[Sequence[Item]], Awaitable[frozenset[str]]]
 
 
 class Deleter:
-    """Deletes items of one bucket at a time through `store`. `sleep` and `jitter` can be given.
+    """Deletes items of one bucket at a time through `store`, in each as `conditions` say. `sleep` and `jitter` can be
+    given.
 
     `markers_in` are the buckets where a delete only added a marker, as S3 says it: they keep versions."""
 
     def __init__(
         self,
         store: ObjectStore,
-        condition: Condition,
+        conditions: Mapping[str, Condition],
         *,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         jitter: random.Random | None = None,
     ) -> None:
         self._store = store
-        self._condition = condition
+        self._conditions = conditions
         self._looker = Looker(store)
         self._sleep = sleep
         self._jitter = jitter or random.Random()
@@ -181,7 +182,7 @@ class Deleter:
             return ends
         for attempt in range(1, PASSES + 1):
             async with self._batches:
-                if attempt > 1 or self._condition is Condition.NONE:
+                if attempt > 1 or self._conditions[bucket] is Condition.NONE:
                     left = await self._still_there(bucket, left, ends)
                 if check is not None and left:
                     may_go = await check(left)
@@ -199,7 +200,7 @@ class Deleter:
 
     async def _send(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
         """One attempt at each item. What is not in the answer has to be looked at."""
-        if self._condition is Condition.SINGLE:
+        if self._conditions[bucket] is Condition.SINGLE:
             batch, single = [], list(items)
         else:
             batch = [item for item in items if fits_xml(item.key)]
@@ -210,7 +211,7 @@ class Deleter:
         return told
 
     async def _send_batch(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
-        keys = tuple((item.key, self._etag(item)) for item in items)
+        keys = tuple((item.key, self._etag(bucket, item)) for item in items)
         try:
             report = await self._store.delete_objects(DeleteObjects(bucket, keys))
         except AttemptError:
@@ -233,7 +234,7 @@ class Deleter:
         return told
 
     async def _send_each(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
-        if self._condition is Condition.BATCH_ALONE:
+        if self._conditions[bucket] is Condition.BATCH_ALONE:
             return {item.key: End(Fate.LEFT, "NotConditional", NOT_ALONE) for item in items}
         told: dict[str, End] = {}
 
@@ -250,7 +251,9 @@ class Deleter:
 
     async def _send_single(self, bucket: str, item: Item) -> End | None:
         try:
-            marker = await self._store.delete_object(DeleteObject(ObjectRef(bucket, item.key), self._etag(item)))
+            marker = await self._store.delete_object(
+                DeleteObject(ObjectRef(bucket, item.key), self._etag(bucket, item))
+            )
         except (PreconditionFailed, NotFound, Conflict, AttemptError):
             return None
         except AccessDenied as error:
@@ -261,8 +264,8 @@ class Deleter:
             self.markers_in.add(bucket)
         return End(Fate.GONE)
 
-    def _etag(self, item: Item) -> str | None:
-        return None if self._condition is Condition.NONE else item.etag
+    def _etag(self, bucket: str, item: Item) -> str | None:
+        return None if self._conditions[bucket] is Condition.NONE else item.etag
 
     async def _still_there(self, bucket: str, items: list[Item], ends: dict[str, End]) -> list[Item]:
         """Look at items; settles those that are gone or changed, gives those that are there as they were. What may not

@@ -6,7 +6,7 @@ gate again. Missing or changed targets, changed sources and unproven objects can
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,8 +20,8 @@ from engine.plan.estimate import Difference
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, size_text
+from engine.sites.traits import Traits
 from engine.store import BucketFacts, LifecycleRule
-from engine.transfer.honours import Honours
 
 REFERENCES = "references"
 LIFECYCLE = "lifecycle"
@@ -270,17 +270,23 @@ def versions_text(versioning: str | None) -> str:
     )
 
 
-def conditional(honours: Honours | None, *, unconditional: bool) -> Reason:
-    """Whether the server can delete only what was proven, as far as it is known (None: not tried yet)."""
-    if honours is None:
+def conditional(known: Mapping[str, Traits], *, unconditional: bool, tried: bool = False) -> Reason:
+    """Whether the server can delete only what was proven, in each bucket of a source, as far as it is known. `tried`:
+    it was tried out just now, so that what is not known by now is a no."""
+    found = {
+        bucket: condition_for(traits, unconditional=unconditional)
+        for bucket, traits in known.items()
+        if tried or traits.knows(("delete_if_match", "batch_if_match"))
+    }
+    refused = [bucket for bucket, condition in found.items() if condition is None]
+    if refused:
+        return Reason("condition", False, f"{NO_CONDITION} ({', '.join(refused)})")
+    if len(found) < len(known):
         return Reason("condition", True, "whether the server deletes by ETag is tried out before anything is deleted")
-    condition = condition_for(honours, unconditional=unconditional)
-    if condition is None:
-        return Reason("condition", False, NO_CONDITION)
-    if condition is Condition.NONE:
+    if Condition.NONE in found.values():
         return Reason("condition", True, "this server cannot delete by ETag: each source is looked at just before")
     said = "the server deletes an object only while it bears the ETag that was proven"
-    if condition is Condition.BATCH_ALONE:
+    if Condition.BATCH_ALONE in found.values():
         said += ", in batches: a key that does not go in one (with a control character) stays"
     return Reason("condition", True, said)
 

@@ -10,7 +10,7 @@ from engine.plan.document import Plan
 from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, expectation_report
 from engine.plan.permissions import actions
 from engine.report.text import cost_text, count_text, duration_text, safe, size_text, table
-from engine.transfer.honours import Honours
+from engine.sites.traits import NOTHING_KNOWN
 from engine.transfer.survey import RouteSurvey
 
 
@@ -72,16 +72,14 @@ def plan_text(plan: Plan, result: SurveyResult, writes_per_s: float) -> str:
         f"time       at least {duration_text(figures.floor_s)}, at {writes_per_s:,.0f} writes a second\n"
         f"allowed    {', '.join(actions(plan, 'run'))}"
     )
-    sections.append(_honours_text(result.honours))
+    sections.append(_server_text(result))
     return "\n\n".join(sections)
 
 
-def _honours_text(honours: Honours | None) -> str:
-    if honours is None:
+def _server_text(result: SurveyResult) -> str:
+    if all(traits == NOTHING_KNOWN for traits in result.traits.values()):
         return "server     what it honours of S3's conditions is tried by the run, or now with --probe"
-    return "\n".join(
-        f"server     {line}" for line in honours.sentences() or ["honours every condition that is relied on"]
-    )
+    return "\n".join(f"server     {line}" for line in result.lacking or ["honours every condition that is relied on"])
 
 
 def _expectations_text(expected: Sequence[Difference], result: SurveyResult) -> str:
@@ -136,5 +134,5 @@ def plan_values(plan: Plan, result: SurveyResult, writes_per_s: float) -> dict[s
         "storage_dollars_a_day": round(figures.storage_dollars_a_day, 4),
         "floor_s": round(figures.floor_s, 3),
         "actions": list(actions(plan, "run")),
-        "honours": result.honours.as_note() if result.honours is not None else None,
+        "honours": {bucket: traits.as_note() for bucket, traits in result.traits.items()},
     }

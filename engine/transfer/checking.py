@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError
 from engine.model import Location, ObjectRef, Properties
+from engine.sites.trial import NAME, remove_probe
 from engine.store import (
     CopyObject,
     CreateUpload,
@@ -21,7 +22,6 @@ from engine.store import (
     ObjectStore,
     PutObject,
 )
-from engine.transfer.honours import NAME, remove_probe
 
 
 class Trial(NamedTuple):

@@ -13,10 +13,10 @@ from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, UploadedPart,
 from engine.plan.integrity import is_md5, predicted_etag
 from engine.plan.record import Outcome
 from engine.store import CompleteUpload, HeadObject, ObjectStore, head_or_none
-from engine.transfer.guard import TargetGuard
+from engine.transfer.guard import Conditions
 from engine.transfer.task import CopyTask, conflicting
 
-COMPLETIONS = 3
+COMPLETIONS = 4
 """How often Complete is sent while its outcome stays unknown, each time after a look at target and upload."""
 
 
@@ -30,7 +30,7 @@ class Again(Exception):
 
 async def complete(
     store: ObjectStore,
-    guard: TargetGuard,
+    conditions: Conditions,
     task: CopyTask,
     ref: UploadRef,
     done: Sequence[UploadedPart],
@@ -41,23 +41,33 @@ async def complete(
     Raises `Again` where the upload has to be begun anew, and `Ambiguous` where nothing settles it."""
     parts = tuple(sorted(done))
     predicted = predicted_etag(parts)
-    request = CompleteUpload(ref, parts, guard.condition(task.target_condition), task.source.size, checksum)
+    bucket, wanted = ref.target.bucket, task.target_condition
+    condition = conditions.target("complete", bucket, wanted)
+    request = CompleteUpload(ref, parts, condition, task.source.size, checksum)
     unknown: Ambiguous | None = None
+    unexplained = False
     for _ in range(COMPLETIONS):
         try:
-            return await store.complete_upload(request)
+            result = await store.complete_upload(request)
+            if request.target_condition != condition:
+                conditions.refuse_target("complete", bucket, wanted)
+            return result
         except Conflict as error:
             raise Again(error) from error  # an upload has to be started anew after 409 (API reference)
         except Unsupported:
             if request.target_condition is None:
                 raise
-            guard.give_up()
             request = request._replace(target_condition=None)
         except (Ambiguous, NotFound, PreconditionFailed) as error:
             target = await look(store, task)
             if target is not None and target.size == task.source.size and target.etag == predicted:
                 return as_answer(target)
             if isinstance(error, PreconditionFailed):
+                if request.target_condition == (target.etag if target is not None else ABSENT):
+                    # Nothing has changed. Met twice it is a condition that the server cannot do.
+                    request = request._replace(target_condition=None) if unexplained else request
+                    unexplained = True
+                    continue
                 if target is None:
                     raise Again(error, ABSENT) from error
                 return conflicting(task, target.etag, "the target was written by someone else during the upload")

@@ -19,6 +19,7 @@ from engine.errors import (
     ObjectError,
     PreconditionFailed,
     Rejected,
+    StoreError,
     Unsupported,
 )
 from engine.model import (
@@ -41,7 +42,7 @@ from engine.plan.integrity import (
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.store import CopyObject, HeadObject, ObjectStore, head_or_none
-from engine.transfer.guard import TargetGuard
+from engine.transfer.guard import Conditions, Form, lesser
 from engine.transfer.properties import NOTHING, copy_directives
 from engine.transfer.task import CopyTask, Method, conflicting, drifted, failed, method_for
 from engine.transfer.uploading import Uploader
@@ -60,13 +61,13 @@ class Copier:
         self,
         store: ObjectStore,
         uploader: Uploader,
-        guard: TargetGuard,
+        conditions: Conditions,
         sleep: Callable[[float], Awaitable[None]],
         jitter: random.Random,
     ) -> None:
         self._store = store
         self._uploader = uploader
-        self._guard = guard
+        self._conditions = conditions
         self._sleep = sleep
         self._jitter = jitter
 
@@ -90,14 +91,17 @@ class Copier:
 
     def _copy_plain(self, task: CopyTask) -> Coroutine[Any, Any, Outcome]:
         """What nearly every object is: one CopyObject with nothing to find out first."""
-        request = CopyObject(
-            task.source_ref,
-            task.target_ref,
-            task.source.etag or None,
-            self._guard.condition(task.target_condition),
+        return self._send(task, Method.COPY, self._request(task), (), 1)
+
+    def _request(self, task: CopyTask) -> CopyObject:
+        conditions, source, target = self._conditions, task.source_ref, task.target_ref
+        return CopyObject(
+            source,
+            target,
+            conditions.pin("copy", source.bucket, task.source.etag),
+            conditions.target("copy", target.bucket, task.target_condition),
             task.route.storage_class_for(task.source),
         )
-        return self._send(task, Method.COPY, request, (), 1)
 
     async def _copy_whole(self, task: CopyTask, method: Method) -> Outcome:
         """One CopyObject, after what it takes to know its checksums and properties."""
@@ -112,61 +116,72 @@ class Copier:
         told = NOTHING
         if not task.route.plain_properties:
             told = await copy_directives(self._store, task.route, task.source, task.source_ref)
-        request = CopyObject(
-            task.source_ref,
-            task.target_ref,
-            task.source.etag or None,
-            self._guard.condition(task.target_condition),
-            task.route.storage_class_for(task.source),
-            checksums[0].algorithm if checksums else "",
-            told.properties,
-            told.tags,
-            told.keep_headers,
+        request = self._request(task)._replace(
+            checksum_algorithm=checksums[0].algorithm if checksums else "",
+            properties=told.properties,
+            replace_tags=told.tags,
+            keep_headers=told.keep_headers,
         )
         return await self._send(task, method, request, checksums, requests)
 
     async def _send(
         self, task: CopyTask, method: Method, request: CopyObject, checksums: Sequence[Checksum], requests: int
     ) -> Outcome:
-        """One CopyObject, sent again only after a look at the target."""
+        """One CopyObject, sent again only after a look at the target. Once a condition was refused it is sent without,
+        and what it can be sent without from then on is kept."""
         lost = False
-        for attempt in range(ATTEMPTS):
+        pin, condition = request.source_etag, request.target_condition
+        form = full = Form(pin is not None, condition is not None)
+        forms = [full, *lesser(full)]  # a 412 that nothing explains is met twice before it counts
+        last: StoreError | None = None
+        for attempt in range(ATTEMPTS + len(forms)):
+            if attempt:
+                request = request._replace(
+                    source_etag=pin if form.pinned else None, target_condition=condition if form.guarded else None
+                )
             try:
                 result = await self._store.copy_object(request)
             except PreconditionFailed as error:
-                met = await self._after_412(task, error, perhaps_ours=lost)
+                met = await self._after_412(task, error, condition, perhaps_ours=lost)
                 if isinstance(met, Outcome):
                     return met
-                request = request._replace(target_condition=met)
+                if met is None and (not forms or not (form.pinned or form.guarded)):
+                    return failed(task, error, requests=requests + 3 * attempt)
+                last, condition = error, met or condition
+                form = forms.pop(0) if met is None else form
                 continue
             except (Ambiguous, Conflict) as error:
                 lost = lost or isinstance(error, Ambiguous)
                 settled = await self._after_unknown(task, request.target_condition)
                 if isinstance(settled, Outcome):
                     return settled
-                if attempt == ATTEMPTS - 1:
+                if attempt >= ATTEMPTS - 1:
                     return failed(task, error, requests=requests + 2 * attempt)
-                request = request._replace(target_condition=settled)
+                condition = settled if form.guarded else condition
                 await self._sleep(self._jitter.uniform(0, min(20.0, 0.2 * 2**attempt)))
                 continue
-            except Unsupported:
-                if request.target_condition is None:
-                    raise
-                self._guard.give_up()
-                request = request._replace(target_condition=None)
-                continue
-            except NotFound:
+            except NotFound as error:
                 # Of the source, or (If-Match) of a target that is gone: then it is ours to make.
                 if await self._head(task.source_ref) is None:
                     return drifted(task, "", requests=requests + 1)
-                request = request._replace(target_condition=ABSENT if request.target_condition else None)
+                if attempt >= ATTEMPTS - 1:
+                    return failed(task, error, requests=requests + 2 * attempt)
+                if condition in (ABSENT, None):
+                    await self._sleep(self._jitter.uniform(0, min(20.0, 0.2 * 2**attempt)))
+                last, condition = error, ABSENT if condition else None
                 continue
-            except Rejected as error:
-                if error.code in TOO_LARGE and task.source.size > 0:
+            except (Unsupported, Rejected) as error:
+                if isinstance(error, Rejected) and error.code in TOO_LARGE and task.source.size > 0:
                     head = await self._head(task.source_ref)
                     if head is not None and head.etag != task.source.etag:
                         return drifted(task, head.etag)
-                raise
+                forms = forms[1:] if forms[:1] == [full] else forms  # a clear no is believed at once
+                if not forms or not (isinstance(error, Unsupported) or self._conditions.doubtful(request)):
+                    raise
+                last, form = error, forms.pop(0)
+                continue
+            if form != full:
+                self._learn(task, full, form)
             if (
                 method is Method.COPY
                 and result.etag == task.source.etag
@@ -178,7 +193,16 @@ class Copier:
                 count = requests + 2 * attempt
                 return Outcome(task.key, State.COPIED, result.etag, checksum, Proof.DIGEST, "etag", "copy", count)
             return await self._judge(task, method, result, checksums, requests + 2 * attempt)
-        return conflicting(task, "", "the target came and went while it was being copied", requests=requests)
+        if last is None or isinstance(last, PreconditionFailed):
+            return conflicting(task, "", "the target came and went while it was being copied", requests=requests)
+        return failed(task, last, requests=requests)
+
+    def _learn(self, task: CopyTask, full: Form, sent: Form) -> None:
+        """A copy was taken in a lesser form, after it was refused in its full one."""
+        if full.pinned and not sent.pinned:
+            self._conditions.refuse_pin("copy", task.source_ref.bucket, task.source.etag)
+        if full.guarded and not sent.guarded:
+            self._conditions.refuse_target("copy", task.target_ref.bucket, task.target_condition)
 
     async def _judge(
         self, task: CopyTask, method: Method, result: CopyResult, checksums: Sequence[Checksum], requests: int
@@ -223,8 +247,11 @@ class Copier:
         agreement, evidence = evidence_of_heads(source, target, before.compared)
         return agreement, evidence, target.checksums
 
-    async def _after_412(self, task: CopyTask, error: PreconditionFailed, *, perhaps_ours: bool) -> Outcome | str:
-        """412 has three meanings: the source changed, the target is there, or our own success was lost.
+    async def _after_412(
+        self, task: CopyTask, error: PreconditionFailed, condition: str | None, *, perhaps_ours: bool
+    ) -> Outcome | str | None:
+        """412 has four meanings: the source changed, the target is there, our own success was lost; or, where both are
+        as they were (None), the server cannot do one of the conditions.
 
         `perhaps_ours`: an earlier copy's answer was lost, and it may have landed since it was looked for. A target that
         cannot be told apart from it gives the ETag over which to copy again."""
@@ -235,7 +262,9 @@ class Copier:
         if target is not None and _bears(task, target):
             return self._already_there(task, target)
         if target is None:
-            return failed(task, error, requests=3)
+            return None if condition in (ABSENT, None) else ABSENT
+        if condition is None or target.etag == condition:
+            return None
         if perhaps_ours and target.size == task.source.size and not await self._differs(task, target):
             return target.etag
         return conflicting(

@@ -1,31 +1,125 @@
-"""Whether writes carry a condition on their target.
+"""What a copy is sent with: the pin on its source and the condition on its target, as far as the server can do them.
 
-They always do, but on a server that answers 501 to the condition: there a run goes on without, and says so once.
+A server that ignores a condition is sent it all the same. One that refuses it (501, or 412 while both sides are as they
+were) is not sent it again, which is said, and kept for the next run. Whatever was copied without a pin that is known to
+hold is listed again after the copies.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from engine.errors import PreconditionFailed, Unsupported
 from engine.events import Listener, Notice
+from engine.model import ABSENT, UploadedPart
+from engine.sites.sites import Sites
+from engine.sites.traits import Answer
+from engine.store import CopyObject, CopyPart, HeadObject, ObjectStore, head_or_none
 
 UNGUARDED = (
-    "the server does not know conditions on the target of a copy (501): copies go on without, and what someone else "
-    "writes to a target between the look at it and its copy is overwritten"
+    "the server refuses conditions on the target of a copy ({}): copies go on without, and what someone else writes to "
+    "a target between the look at it and its copy is overwritten"
+)
+UNPINNED = (
+    "the server refuses conditions on the source of a copy ({}): copies go on without, and the sources are listed "
+    "again afterwards, which finds what changed meanwhile"
 )
 
 
-class TargetGuard:
-    """Shared by everything that writes targets in one run. `on` False leaves If-Match and If-None-Match out."""
+class Form(NamedTuple):
+    """Which of its two conditions a copy is sent with."""
 
-    def __init__(self, listener: Listener, *, on: bool = True) -> None:
+    pinned: bool
+    guarded: bool
+
+
+def lesser(full: Form) -> Iterator[Form]:
+    """How a copy is sent instead once a condition was refused, the safest first: what changed in a source is found
+    afterwards, what was overwritten in a target is not."""
+    for form in (Form(False, True), Form(True, False), Form(False, False)):
+        if form != full and form.pinned <= full.pinned and form.guarded <= full.guarded:
+            yield form
+
+
+class Conditions:
+    """Shared by everything that writes targets in one run. `guarded` False leaves conditions on targets out.
+
+    `unpinned` are the source buckets of which something was copied without a pin that is known to hold; `refused` are
+    the traits that this run found out to be refused, by bucket."""
+
+    def __init__(self, sites: Sites, listener: Listener, *, guarded: bool = True) -> None:
+        self._sites = sites
         self._listener = listener
-        self.on = on
+        self._guarded = guarded
+        self.unpinned: set[str] = set()
+        self.refused: dict[str, set[str]] = {}
 
-    def condition(self, wanted: str) -> str | None:
-        """The condition to send for the one that is wanted."""
-        return wanted if self.on else None
+    def pin(self, operation: Literal["copy", "part"], bucket: str, etag: str) -> str | None:
+        """The source's ETag to send with a copy from `bucket`, or None."""
+        answer = self._answer(bucket, _pin_trait(operation, etag))
+        if not (answer.holds and etag):
+            self.unpinned.add(bucket)
+        return None if answer is Answer.REFUSED else etag or None
 
-    def give_up(self) -> None:
-        """The server answered 501 to a condition: send none from now on."""
-        if self.on:
-            self.on = False
-            self._listener(Notice("TargetUnguarded", UNGUARDED))
+    def target(self, operation: Literal["copy", "complete"], bucket: str, wanted: str) -> str | None:
+        """The condition to send for the one that is wanted of a target in `bucket`."""
+        refused = self._answer(bucket, _target_trait(operation, wanted)) is Answer.REFUSED
+        return wanted if self._guarded and not refused else None
+
+    def doubtful(self, copy: CopyObject) -> bool:
+        """Whether one of the conditions that a copy bears is not known to hold, so that a 400 may be for it."""
+        pin, wanted = copy.source_etag, copy.target_condition
+        return (pin is not None and not self._answer(copy.source.bucket, _pin_trait("copy", pin)).holds) or (
+            wanted is not None and not self._answer(copy.target.bucket, _target_trait("copy", wanted)).holds
+        )
+
+    def refuse_pin(self, operation: Literal["copy", "part"], bucket: str, etag: str) -> None:
+        """The server took a copy without its pin, and not with it: send none of this kind from now on."""
+        self.unpinned.add(bucket)
+        self._refuse(bucket, _pin_trait(operation, etag), "SourceUnpinned", UNPINNED)
+
+    def refuse_target(self, operation: Literal["copy", "complete"], bucket: str, wanted: str) -> None:
+        """The same of a condition on the target."""
+        self._refuse(bucket, _target_trait(operation, wanted), "TargetUnguarded", UNGUARDED)
+
+    def _answer(self, bucket: str, trait: str) -> Answer:
+        if self.refused and trait in self.refused.get(bucket, ()):
+            return Answer.REFUSED
+        answer: Answer = getattr(self._sites.known(bucket), trait)
+        return answer
+
+    def _refuse(self, bucket: str, trait: str, code: str, words: str) -> None:
+        found = self.refused.setdefault(bucket, set())
+        if trait not in found:
+            found.add(trait)
+            self._listener(Notice(code, words.format(trait)))
+
+
+async def copy_part(store: ObjectStore, conditions: Conditions, request: CopyPart) -> UploadedPart:
+    """Copy one part, pinned by the ETag that `request` bears. A pin that is refused while the source is as it was is
+    left out from then on. Raises what the store raises."""
+    bucket, etag = request.source.bucket, request.source_etag or ""
+    pin = conditions.pin("part", bucket, etag)
+    if pin is None:
+        return await store.copy_part(request._replace(source_etag=None))
+    for _ in range(2):  # a 412 that nothing explains is met twice before it counts
+        try:
+            return await store.copy_part(request)
+        except (PreconditionFailed, Unsupported):
+            head = await head_or_none(store, HeadObject(request.source))
+            if head is None or head.etag != etag:
+                raise
+    done = await store.copy_part(request._replace(source_etag=None))
+    conditions.refuse_pin("part", bucket, etag)
+    return done
+
+
+def _pin_trait(operation: str, etag: str) -> str:
+    return f"{operation}_pins_parts" if "-" in etag else f"{operation}_pins"
+
+
+def _target_trait(operation: str, wanted: str) -> str:
+    if operation == "complete":
+        return "complete_guarded"
+    return "copy_if_absent" if wanted == ABSENT else "copy_if_match"

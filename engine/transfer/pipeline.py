@@ -9,7 +9,7 @@ of outcomes, and the next run settles it by looking at the target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -71,7 +71,8 @@ class Counters:
 class Run:
     """One invocation on a ledger: `await run.go()`. `stop()` ends it gently, cancellation at once; both are safe.
 
-    `relist`: the server ignores copy-source-if-match, so that the sources are listed again after the copies."""
+    `relist` are the source buckets, as they become known, of which something was copied without a pin that is known to
+    hold: they are listed again after the copies."""
 
     def __init__(
         self,
@@ -86,7 +87,7 @@ class Run:
         concurrency: int,
         listener: Listener,
         gauges: Callable[[], Gauges],
-        relist: bool = False,
+        relist: Collection[str] = (),
     ) -> None:
         self._store = store
         self._sources = sources
@@ -215,8 +216,9 @@ class Run:
             await self._uploader.discard(record)
 
     async def _find_drift(self) -> None:
-        """The server does not pin sources: list them once more, and see what changed while it was copied."""
-        for route in self._routes:
+        """Where the server is not known to pin sources: list them once more, and see what changed while it was
+        copied."""
+        for route in [route for route in self._routes if route.source.bucket in self._relist]:
             async with anyio.create_task_group() as group:
                 read = partial(self._ledger.entries, route.name)
                 join = self._sources.join(group, self._store, route, read, target=False)

@@ -37,7 +37,7 @@ from engine.plan.parts import Layout, PartRange, fast_layout
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyPart, CreateUpload, HeadObject, ObjectStore, head_or_none
 from engine.transfer.completing import Again, Looked, as_answer, complete, look
-from engine.transfer.guard import TargetGuard
+from engine.transfer.guard import Conditions, copy_part
 from engine.transfer.layouts import own_layouts
 from engine.transfer.orphans import Orphans
 from engine.transfer.properties import read_properties
@@ -89,7 +89,7 @@ class Uploader:
         queue: WorkQueue[CopyTask],
         orphans: Orphans,
         now_ms: Callable[[], int],
-        guard: TargetGuard,
+        conditions: Conditions,
         outdated_before: Mapping[str, int] | None = None,
     ) -> None:
         self._outdated_before = outdated_before or {}
@@ -98,7 +98,7 @@ class Uploader:
         self._queue = queue
         self._orphans = orphans
         self._now_ms = now_ms
-        self._guard = guard
+        self._conditions = conditions
 
     async def upload(self, task: CopyTask, method: Method) -> Outcome:
         """Copy one object by parts. Raises as `Copier.copy`; `ObjectError` only after the upload was aborted."""
@@ -163,7 +163,7 @@ class Uploader:
             if len(progress.done) != layout.count:
                 raise Interrupted  # S3 would complete an upload that lacks its last parts
             progress.requests += 2  # Create, or the look at its parts; and Complete
-            result = await complete(self._store, self._guard, task, ref, list(progress.done.values()), checksum)
+            result = await complete(self._store, self._conditions, task, ref, list(progress.done.values()), checksum)
             if isinstance(result, CopyResult):
                 outcome = await self._judge(task, head, result, progress, checksum)
             else:
@@ -306,16 +306,9 @@ class Uploader:
                     progress.error = progress.error or Interrupted()
                 if progress.error is None:
                     progress.requests += 1
-                    done = await self._store.copy_part(
-                        CopyPart(
-                            ref,
-                            part.number,
-                            task.source_ref,
-                            task.source.etag or None,
-                            None if whole and small else part.first,
-                            None if whole and small else part.last,
-                        )
-                    )
+                    first, last = (None, None) if whole and small else (part.first, part.last)
+                    request = CopyPart(ref, part.number, task.source_ref, task.source.etag or None, first, last)
+                    done = await copy_part(self._store, self._conditions, request)
                     done = done._replace(size=part.size)
                     progress.done[part.number] = done
                     progress.unrecorded.append(done)

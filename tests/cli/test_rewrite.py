@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.transfer.honours import Honours
+from engine.sites.traits import AWS
 from tests.cli.finish_scene import PREFIX, Scene
 from tests.servers import Endpoint
 
@@ -64,8 +64,8 @@ def test_the_plan_of_the_way_back_is_not_looked_at(scene: Scene) -> None:
 def test_a_server_that_is_known_to_ignore_if_match_is_written_to_only_if_asked(scene: Scene) -> None:
     readme = scene.get(f"{PREFIX}README.md")
     with sqlite3.connect(scene.folder / "cards.ledger") as connection:
-        note = json.dumps(Honours.aws().as_note() | {"put_conditional": False})
-        connection.execute("INSERT OR REPLACE INTO notes VALUES ('honours', ?, 0)", (note,))
+        note = json.dumps({scene.bucket: AWS.as_note() | {"put_if_match": "no"}})
+        connection.execute("INSERT OR REPLACE INTO notes VALUES ('traits', ?, 0)", (note,))
     for act in ("--apply", "--undo"):
         assert "ignores If-Match on a write" in scene.cartage("rewrite", act, code=2).output
     assert "ignores If-Match on a write" in scene.cartage("manifest", "--undo", code=2).output

@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "model", "events", "crc"),
     ("plan", "store"),
     ("s3", "ledger", "listing"),
+    ("sites",),
     ("transfer",),
     ("proof",),
     ("finish",),

@@ -113,7 +113,7 @@ class Scene:
         return await cleanup.go(self.plan.routes)
 
     def deleter(self, condition: Condition = Condition.BATCH) -> Deleter:
-        return Deleter(self.store, condition, sleep=no_sleep)
+        return Deleter(self.store, {"bucket": condition}, sleep=no_sleep)
 
     async def settle(self) -> None:
         await settle(self.store, self.ledger, self.plan.routes)

@@ -14,8 +14,8 @@ from engine.finish.cleanup import Cleanup
 from engine.finish.deleting import Condition, Deleter, Fate, Item, condition_for, fits_xml
 from engine.model import Proof
 from engine.plan.lifecycle import State
+from engine.sites.traits import Answer, Traits
 from engine.store import DeleteFailure, DeleteObjects, DeleteReport
-from engine.transfer.honours import Honours
 from tests.fake_store import FakeStore
 from tests.unit.finish.scene import DAY_S, no_sleep, scene
 
@@ -221,7 +221,7 @@ async def test_without_conditions_a_source_is_looked_at_just_before() -> None:
     kept = store.put("s3://b/a", b"as it was").etag
     store.put("s3://b/b", b"as it was too")
     store.put("s3://b/b", b"another")
-    ends = await Deleter(store, Condition.NONE, sleep=no_sleep).delete(
+    ends = await Deleter(store, {"b": Condition.NONE}, sleep=no_sleep).delete(
         "b", [Item("a", kept), Item("b", "0" * 32), Item("c", "1" * 32)]
     )
     assert [ends[key].fate for key in "abc"] == [Fate.GONE, Fate.CHANGED, Fate.GONE]
@@ -232,7 +232,7 @@ async def test_keys_that_xml_cannot_carry_go_one_by_one() -> None:
     store = FakeStore()
     keys = ["a\x01b", "line\r\nend", "plain", "emoji 🐦", "￿"]
     items = [Item(key, store.put(f"s3://b/{key}", key.encode()).etag) for key in sorted(keys)]
-    ends = await Deleter(store, Condition.BATCH, sleep=no_sleep).delete("b", items)
+    ends = await Deleter(store, {"b": Condition.BATCH}, sleep=no_sleep).delete("b", items)
     assert {end.fate for end in ends.values()} == {Fate.GONE}
     assert store.keys("s3://b/") == []
     batches = [[key for key, _ in r.keys] for name, r in store.requests if name == "DeleteObjects"]
@@ -244,8 +244,8 @@ async def test_a_key_that_no_batch_carries_stays_where_a_delete_by_itself_ignore
     store = FakeStore()
     items = [Item("a\x01b", store.put("s3://b/a\x01b").etag), Item("plain", store.put("s3://b/plain").etag)]
     store.put("s3://b/a\x01b", b"written in the last moment")
-    assert condition_for(Honours(True, True, False, True), unconditional=False) is Condition.BATCH_ALONE
-    ends = await Deleter(store, Condition.BATCH_ALONE, sleep=no_sleep).delete("b", items)
+    assert condition_for(Traits(batch_if_match=Answer.YES), unconditional=False) is Condition.BATCH_ALONE
+    ends = await Deleter(store, {"b": Condition.BATCH_ALONE}, sleep=no_sleep).delete("b", items)
     assert [ends[item.key].fate for item in items] == [Fate.LEFT, Fate.GONE]
     assert (store.keys("s3://b/"), store.counts["DeleteObject"]) == (["a\x01b"], 0)
 
@@ -255,7 +255,7 @@ async def test_an_object_that_was_listed_without_an_etag_is_never_deleted(condit
     store = FakeStore()
     store.put("s3://b/a")
     for items in ([Item("a", "")], [Item("a", ""), Item("b", store.put("s3://b/b").etag)]):
-        ends = await Deleter(store, condition, sleep=no_sleep).delete("b", items)
+        ends = await Deleter(store, {"b": condition}, sleep=no_sleep).delete("b", items)
         assert (ends["a"].fate, ends["a"].code) == (Fate.LEFT, "NoETag")
     assert "a" in store.keys("s3://b/")
 
@@ -269,7 +269,7 @@ async def test_a_target_that_goes_while_s3_asks_for_patience_keeps_its_source(tm
             if f"{TARGET}00007.png".removeprefix("s3://bucket/") in {key for _, key in s.store.objects}:
                 s.store.remove(TARGET + "00007.png")
 
-        deleter = Deleter(s.store, Condition.BATCH, sleep=meanwhile)
+        deleter = Deleter(s.store, {"bucket": Condition.BATCH}, sleep=meanwhile)
         s.deleter = lambda condition: deleter  # type: ignore[method-assign, assignment]
         report = await s.delete()
         assert s.store.keys(SOURCE) == ["00007.png"]
@@ -285,7 +285,7 @@ async def test_without_conditions_nothing_is_waited_for_between_the_look_and_the
     async def replaced_meanwhile(seconds: float) -> None:
         store.put("s3://b/a", b"another")
 
-    ends = await Deleter(store, Condition.NONE, sleep=replaced_meanwhile).delete("b", [Item("a", etag)])
+    ends = await Deleter(store, {"b": Condition.NONE}, sleep=replaced_meanwhile).delete("b", [Item("a", etag)])
     assert (ends["a"].fate, store.keys("s3://b/")) == (Fate.CHANGED, ["a"])
 
 
@@ -295,7 +295,7 @@ async def test_a_key_that_s3_never_settles_is_left_after_some_passes() -> None:
     busy = [Ambiguous("500", operation="DeleteObjects") for _ in range(100)]
     store.plan("DeleteObjects", *[("before", error) for error in busy])
     with anyio.fail_after(5):
-        ends = await Deleter(store, Condition.BATCH, sleep=no_sleep).delete("b", [Item("a", etag)])
+        ends = await Deleter(store, {"b": Condition.BATCH}, sleep=no_sleep).delete("b", [Item("a", etag)])
     assert ends["a"].fate is Fate.LEFT
     assert store.keys("s3://b/") == ["a"]
 
@@ -326,7 +326,7 @@ async def test_throttling_inside_the_answer_is_waited_for_and_fewer_batches_are_
         waits.append(seconds)
 
     store.delete_objects = throttling  # type: ignore[method-assign]
-    deleter = Deleter(store, Condition.BATCH, sleep=wait)
+    deleter = Deleter(store, {"b": Condition.BATCH}, sleep=wait)
 
     async def delete(batch: list[Item]) -> None:
         assert {end.fate for end in (await deleter.delete("b", batch)).values()} == {Fate.GONE}

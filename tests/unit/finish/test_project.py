@@ -12,12 +12,13 @@ import pytest
 from engine.errors import Ambiguous, LedgerCorrupt, LedgerLocked, LedgerMismatch, ListingBroken, Unreachable
 from engine.events import ObjectListed, PrefixSummed
 from engine.finish import project
-from engine.finish.comparing import listing_all
 from engine.finish.deleting import Condition, Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary, first_level, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
 from engine.model import Location, Page, Properties
+from engine.sites.listings import listing_all
+from engine.sites.sites import Sites
 from engine.store import ListPage
 from tests.fake_store import FakeStore
 from tests.unit.finish.scene import no_sleep
@@ -57,7 +58,7 @@ class Doomed:
 
     async def delete(self, *, markers_accepted: bool = False, condition: Condition = Condition.BATCH) -> Deletion:
         async with await self.open() as listed:
-            deleter = Deleter(self.store, condition, sleep=no_sleep)
+            deleter = Deleter(self.store, {"b": condition}, sleep=no_sleep)
             work = ProjectDeletion(self.store, listed, deleter, self.heard.append, markers_accepted=markers_accepted)
             return await work.go(HERE)
 
@@ -148,7 +149,7 @@ async def test_a_server_that_repeats_its_token_is_not_listed_for_ever(act: Any, 
         assert len(told) == len(set(told)), "a page was told twice"
 
     with pytest.raises(ListingBroken, match="repeats its continuation token"):
-        await act(listing_all(store, None, ignore) if compared else store, tell)
+        await act(listing_all(store, Sites(store, trusted=False), ignore) if compared else store, tell)
 
 
 async def test_one_exact_key_is_that_key_alone() -> None:

@@ -16,8 +16,9 @@ from engine.listing.sources import Sources
 from engine.model import ABSENT, Checksum, Encryption, ListedObject, Location, Overwrite
 from engine.plan.record import ObjectRecord, UploadRecord
 from engine.plan.route import Route
+from engine.sites.sites import Sites
 from engine.transfer.copying import Copier
-from engine.transfer.guard import TargetGuard
+from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
 from engine.transfer.pipeline import QUEUE_BOUND, Gauges, Run
 from engine.transfer.task import CopyTask
@@ -60,23 +61,30 @@ class Journal:
 class Bench:
     """A copier and all it needs, for one object at a time."""
 
-    def __init__(self, store: FakeStore | None = None, outdated_before: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        store: FakeStore | None = None,
+        outdated_before: dict[str, int] | None = None,
+        *,
+        trusted: bool = True,
+    ) -> None:
         self.store = store or FakeStore()
         self.journal = Journal()
         self.events: list[Event] = []
         self.slept: list[float] = []
         self.queue: WorkQueue[CopyTask] = WorkQueue(100)
-        self.guard = TargetGuard(self.events.append)
+        self.sites = Sites(self.store, trusted=trusted)
+        self.conditions = Conditions(self.sites, self.events.append)
         self.uploader = Uploader(
             self.store,
             self.journal,
             self.queue,
             Orphans(self.store, self.events.append),
             lambda: NOW_MS,
-            self.guard,
+            self.conditions,
             outdated_before,
         )
-        self.copier = Copier(self.store, self.uploader, self.guard, self._sleep, random.Random(1))
+        self.copier = Copier(self.store, self.uploader, self.conditions, self._sleep, random.Random(1))
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -117,17 +125,17 @@ def assemble(
     ledger: Any,
     *routes: Route,
     workers: int = 8,
-    relist: bool = False,
+    trusted: bool = True,
     listener: Callable[[Event], None] = lambda event: None,
 ) -> Run:
     queue: WorkQueue[CopyTask] = WorkQueue(QUEUE_BOUND)
-    guard = TargetGuard(listener)
+    conditions = Conditions(Sites(store, trusted=trusted), listener)
 
     async def sleep(seconds: float) -> None:
         return None
 
-    uploader = Uploader(store, ledger, queue, Orphans(store, listener), lambda: NOW_MS, guard)
-    copier = Copier(store, uploader, guard, sleep, random.Random(1))
+    uploader = Uploader(store, ledger, queue, Orphans(store, listener), lambda: NOW_MS, conditions)
+    copier = Copier(store, uploader, conditions, sleep, random.Random(1))
     return Run(
         store,
         Sources(),
@@ -139,7 +147,7 @@ def assemble(
         concurrency=workers,
         listener=listener,
         gauges=Gauges,
-        relist=relist,
+        relist=conditions.unpinned,
     )
 
 

@@ -154,11 +154,11 @@ async def test_on_a_server_that_pins_no_source_drift_is_found_by_listing_again(t
     store = store_of(3)
     store.honours_source = False
     store.plan("CopyObject", ("before", lambda: store.put("s3://bkt/old/0001", etag=md5("new"))), ("ok", None))
-    run, rows = await run_once(store, tmp_path / "l", relist=True, workers=1)
+    run, rows = await run_once(store, tmp_path / "l", trusted=False, workers=1)
     assert rows["0001"].state is State.DRIFTED
     assert md5("new") in rows["0001"].message
     assert run.counters.aside == 1
-    _, rows = await run_once(store, tmp_path / "l", relist=True)
+    _, rows = await run_once(store, tmp_path / "l", trusted=False)
     assert states(rows) == {State.COPIED}
     assert target(store, "0001").etag == md5("new")  # type: ignore[union-attr]
 

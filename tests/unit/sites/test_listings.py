@@ -7,16 +7,14 @@ from urllib.parse import quote
 
 import pytest
 
-from engine.api.assembly import Options
 from engine.errors import Ambiguous, ListingBroken
 from engine.events import Notice
-from engine.finish.comparing import ComparedListings, listing_all
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.model import Location, Page
-from engine.plan.document import Connection
-from engine.s3.session import Session
+from engine.sites.listings import listing_all
+from engine.sites.sites import Sites
+from engine.sites.traits import AWS, NOTHING_KNOWN, Answer, Traits
 from engine.store import ListPage, ObjectStore
-from engine.transfer.honours import Honours, PlainListings
 from tests.fake_store import FakeStore
 
 HERE = Location("b", "p/")
@@ -74,9 +72,23 @@ async def keys_of(store: ObjectStore) -> list[str]:
     return [item.key[len(HERE.key) :] for item in heard]
 
 
+KNOWN_PLAIN = Traits(listing=Answer.NO, listing_plain=Answer.YES, listing_ordered=Answer.YES)
+
+
+class Knowing(Sites):
+    """Knows the same of every bucket."""
+
+    def __init__(self, traits: Traits) -> None:
+        super().__init__(FakeStore(), trusted=False)
+        self._all = traits
+
+    def known(self, bucket: str) -> Traits:
+        return self._all
+
+
 def compared(store: ObjectStore) -> tuple[ObjectStore, list[Any]]:
     heard: list[Any] = []
-    return listing_all(store, None, heard.append), heard
+    return listing_all(store, Sites(store, trusted=False), heard.append), heard
 
 
 async def test_the_server_does_lose_keys() -> None:
@@ -167,18 +179,39 @@ async def test_a_server_that_ignores_where_to_begin_is_listed_by_its_tokens(act:
     assert [item.code for item in heard] == ["ListingNotCompared"]
 
 
-def test_what_is_known_is_not_asked_again() -> None:
+async def test_what_is_known_is_not_asked_again() -> None:
+    store, say = FakeStore(), [].append
+    assert listing_all(store, Sites(store, trusted=True), say) is store
+    for traits, asked in ((AWS, [False]), (KNOWN_PLAIN, [True]), (NOTHING_KNOWN, [False, True])):
+        listed = listing_all(store, Knowing(traits), say)
+        store.requests.clear()
+        await listed.list_page(ListPage("b", "p/", "p/a"))
+        assert [request.plain for request in store.made("ListObjectsV2")] == asked
+
+
+class Spaced(FakeStore):
+    """Says that its keys are encoded, and leaves "+" as it is, which then stands for a blank."""
+
+    async def list_page(self, request: ListPage) -> Page:
+        page = await super().list_page(request)
+        if request.plain:
+            return page
+        return page._replace(objects=[item._replace(key=item.key.replace("+", " ")) for item in page.objects])
+
+
+async def test_a_key_that_is_decoded_wrongly_is_not_shown_by_that_name() -> None:
+    store = Spaced()
+    for key in ("p/a+b", "p/c d", "p/plain", "p/z+"):
+        store.put(f"s3://b/{key}")
+    listed, heard = compared(store)
+    assert await keys_of(listed) == ["a+b", "c d", "plain", "z+"]
+    assert [item.code for item in heard if isinstance(item, Notice)] == ["NotHonoured"]
+
+
+async def test_a_server_that_was_found_out_to_lose_keys_or_their_order_is_not_listed() -> None:
     store = FakeStore()
-    say = [].append
-    assert listing_all(store, None, say, trusted=True) is store
-    assert listing_all(store, Honours(listing_continues=True), say) is store
-    known = listing_all(store, Honours(listing_continues=False, listing_plain=True), say)
-    assert isinstance(known, PlainListings)
-    assert isinstance(listing_all(store, Honours(), say), ComparedListings)
-
-
-def test_who_says_that_the_server_is_like_aws_has_it_listed_once() -> None:
-    elsewhere = Session(Connection(endpoint_url="http://127.0.0.1:9"))
-    assert Options(assume="aws").trusts(elsewhere)
-    assert not Options().trusts(elsewhere)
-    assert Options().trusts(Session(Connection(endpoint_url="https://s3.eu-west-1.amazonaws.com")))
+    lost = Traits(listing=Answer.NO, listing_plain=Answer.NO)
+    for traits, words in ((lost, "leaves keys out"), (Traits(listing_ordered=Answer.NO), "in the order of")):
+        with pytest.raises(ListingBroken, match=words):
+            await listing_all(store, Knowing(traits), [].append).list_page(ListPage("b"))
+    assert store.requests == []

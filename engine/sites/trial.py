@@ -1,0 +1,429 @@
+"""Trying out what a server does of S3's conditions, on small objects of the engine's own.
+
+A condition is tried by a request that must fail it and one that must meet it. Each is judged by itself: what is
+refused, denied or lost on its way says nothing of the others. Answers to deletes are not believed: a look tells.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from functools import partial
+from operator import attrgetter
+from typing import NamedTuple, TypeVar
+
+import anyio
+
+from engine.errors import (
+    AccessDenied,
+    AttemptError,
+    EngineError,
+    ListingBroken,
+    NotFound,
+    ObjectError,
+    PreconditionFailed,
+    Rejected,
+    RunError,
+    Unsupported,
+)
+from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
+from engine.sites.traits import PINS, Answer, Traits
+from engine.store import (
+    CompleteUpload,
+    CopyObject,
+    CopyPart,
+    CreateUpload,
+    DeleteObject,
+    DeleteObjects,
+    HeadObject,
+    ListPage,
+    ListUploads,
+    ObjectStore,
+    PutObject,
+    UploadPart,
+    head_or_none,
+)
+
+Result = TypeVar("Result")
+
+WRONG_ETAG = "0" * 32
+NAME = ".cartage-probe-"
+BODY = b"cartage"
+
+COPY, PARTS, PARTS_COPY, WRITTEN = "-copy", "-parts", "-parts-copy", "-ü"
+BLANK, WIDE, ASTRAL = " +%", "-\uff01", "-\U00010000"
+"""A name that encoding-type=url changes in three ways, and two whose UTF-16 is in the reverse order of their UTF-8."""
+SUFFIXES = ("", BLANK, COPY, PARTS, PARTS_COPY, WRITTEN, WIDE, ASTRAL)
+"""What our objects' names end on, in key order."""
+
+TRIALS = 3
+"""How often a listing has to lose one of our own objects before it is called one that does."""
+
+ATTEMPTS = 5
+"""How often a request of the trial is sent while its outcome is not known: nobody else knows these names."""
+
+PAGE_KEYS = 2
+"""Keys a page while our own objects are listed, so that there are pages to go on from."""
+
+
+SAMPLE_BYTES = 64 << 20
+"""How large an object may be that conditions on a source are tried with: it is copied some times over."""
+
+
+class Met(Enum):
+    """What became of a request that bears a condition."""
+
+    DONE = "done"
+    UNMET = "412"
+    REFUSED = "501, 400 and the like"
+    OPEN = "denied, or not known"
+
+
+def judged(right: Met, wrong: Met) -> Answer:
+    """What a request that meets its condition, and one that does not, say together."""
+    if right in (Met.UNMET, Met.REFUSED) or wrong is Met.REFUSED:
+        return Answer.REFUSED
+    if wrong is Met.DONE:
+        return Answer.NO
+    return Answer.YES if (right, wrong) == (Met.DONE, Met.UNMET) else Answer.UNKNOWN
+
+
+class Listed(NamedTuple):
+    """How our own objects came out of a listing. None: that could not be found out."""
+
+    exact: bool | None
+    ordered: bool | None
+
+
+def probe_at(where: Location) -> ObjectRef:
+    """A new name for an object of our own under `where`."""
+    folder = where.key if where.is_prefix else where.key.rpartition("/")[0] + "/"
+    return ObjectRef(where.bucket, folder.lstrip("/") + NAME + secrets.token_hex(8))
+
+
+async def try_out(store: ObjectStore, where: Location, probe: ObjectRef | None = None) -> Traits:
+    """Try each condition on objects of our own under `where`, and remove them. Whoever wants to find them after a
+    crash chooses the name of the first (`probe_at`, `remove_probe`).
+
+    Raises errors of scope `run`."""
+    probe = probe or probe_at(where)
+    try:
+        return await _Trial(store, probe).go()
+    finally:
+        await remove_probe(store, probe)
+
+
+async def try_pins(store: ObjectStore, source: Location, probe: ObjectRef) -> dict[str, Answer]:
+    """Try the conditions on a source that is only read: the first page of what it holds is looked through for something
+    small, plain and multipart, which is copied to `probe`'s names. What there is nothing to try with is not known.
+
+    Raises errors of scope `run`."""
+    found = await _attempted(lambda: store.list_page(ListPage(source.bucket, source.key)))
+    samples: dict[str, tuple[ObjectRef, str]] = {}
+    for item in sorted(found[1].objects if found[1] is not None else (), key=attrgetter("size")):
+        ending = "_parts" if "-" in item.etag else ""
+        if item.etag and ending not in samples and 0 < item.size <= SAMPLE_BYTES:
+            samples[ending] = ObjectRef(source.bucket, item.key), item.etag
+    try:
+        return dict.fromkeys(PINS, Answer.UNKNOWN) | await _Trial(store, probe).pins(samples)
+    finally:
+        await remove_probe(store, probe)
+
+
+async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
+    """Remove what a trial made, all at once; whether it is known to be gone. No one else's object bears these names."""
+    gone: list[bool] = []
+
+    async def remove(suffix: str) -> None:
+        gone.append(await _remove(store, _beside(probe, suffix)))
+
+    parts = _beside(probe, PARTS)
+    for upload in (await _attempted(lambda: store.list_uploads(ListUploads(probe.bucket, parts.key))))[1] or ():
+        await _met(partial(store.abort_upload, UploadRef(parts, upload.upload_id)))
+    await _together(*(partial(remove, suffix) for suffix in SUFFIXES))
+    return all(gone)
+
+
+async def _remove(store: ObjectStore, ref: ObjectRef) -> bool:
+    """Delete one object of our own. An answer that does not say so is followed by a look, not by another delete."""
+    for _ in range(TRIALS):
+        try:
+            await store.delete_object(DeleteObject(ref))
+            return True
+        except NotFound:
+            return True
+        except AccessDenied:
+            return False
+        except EngineError:
+            pass
+        try:
+            if await head_or_none(store, HeadObject(ref)) is None:
+                return True
+        except EngineError:
+            return False
+    return False
+
+
+def _beside(probe: ObjectRef, suffix: str) -> ObjectRef:
+    return ObjectRef(probe.bucket, probe.key + suffix)
+
+
+async def _attempted(attempt: Callable[[], Awaitable[Result]], times: int = ATTEMPTS) -> tuple[Met, Result | None]:
+    """Send a request, again while its outcome is not known; what became of it, and the answer where it was done."""
+    for _ in range(times):
+        try:
+            return Met.DONE, await attempt()
+        except PreconditionFailed:
+            return Met.UNMET, None
+        except (Unsupported, Rejected, NotFound):
+            return Met.REFUSED, None
+        except AttemptError:
+            continue
+        except ObjectError:
+            return Met.OPEN, None
+    return Met.OPEN, None
+
+
+async def _met(attempt: Callable[[], Awaitable[object]], times: int = ATTEMPTS) -> Met:
+    return (await _attempted(attempt, times))[0]
+
+
+class _Trial:
+    """One trial. Its three groups of requests have objects of their own, and are made at the same time."""
+
+    def __init__(self, store: ObjectStore, probe: ObjectRef) -> None:
+        self._store = store
+        self._probe = probe
+        self._etags: dict[str, str] = {}  # of what was made, by the ending of its name
+        self._found: dict[str, Answer] = {}
+
+    async def go(self) -> Traits:
+        await _together(self._writes, *(partial(self._put, suffix) for suffix in ("", BLANK, WIDE, ASTRAL)))
+        await _together(self._copies, self._uploads)
+        await self._listings()
+        await self._deletes()
+        return Traits(**self._found)
+
+    def _ref(self, suffix: str) -> ObjectRef:
+        return _beside(self._probe, suffix)
+
+    async def _put(self, suffix: str) -> None:
+        await self._make(suffix, lambda: self._store.put_object(PutObject(self._ref(suffix), BODY)))
+
+    async def _make(self, suffix: str, attempt: Callable[[], Awaitable[CopyResult]], times: int = ATTEMPTS) -> Met:
+        """Make one of our objects, and keep its ETag; servers leave that out of some answers."""
+        met, result = await _attempted(attempt, times)
+        if result is not None:
+            etag = result.etag or await self._look(suffix)
+            if etag:
+                self._etags[suffix] = etag
+        return met
+
+    async def _look(self, suffix: str) -> str | None:
+        """The ETag that HEAD shows; empty where the object is not there, None where that cannot be known."""
+        try:
+            head = await head_or_none(self._store, HeadObject(self._ref(suffix)))
+        except (ObjectError, AttemptError):
+            return None
+        return "" if head is None else head.etag
+
+    # --- conditions -------------------------------------------------------------------------------------------
+
+    async def _writes(self) -> None:
+        def put(condition: str | None) -> Callable[[], Awaitable[CopyResult]]:
+            return lambda: self._store.put_object(PutObject(self._ref(WRITTEN), BODY, target_condition=condition))
+
+        # Once: were its answer lost, the next would meet the object that it made.
+        absent = await self._make(WRITTEN, put(ABSENT), 1)
+        if WRITTEN not in self._etags:
+            await self._make(WRITTEN, put(None))
+        if WRITTEN not in self._etags:
+            return
+        self._found["put_if_absent"] = judged(absent, await _met(put(ABSENT)))
+        self._found["put_if_match"] = judged(await _met(put(self._etags[WRITTEN])), await _met(put(WRONG_ETAG)))
+
+    async def _copies(self) -> None:
+        if "" not in self._etags:
+            return
+        request = CopyObject(self._ref(""), self._ref(COPY))
+
+        def copy(condition: str | None, algorithm: str = "") -> Callable[[], Awaitable[CopyResult]]:
+            asked = request._replace(target_condition=condition, checksum_algorithm=algorithm)
+            return lambda: self._store.copy_object(asked)
+
+        absent = await self._make(COPY, copy(ABSENT), 1)
+        if COPY not in self._etags:
+            await self._make(COPY, copy(None))
+        if COPY not in self._etags:
+            return
+        found, there = self._found, self._etags[COPY]
+        found["copy_if_absent"] = judged(absent, await _met(copy(ABSENT)))
+        found["copy_if_match"] = judged(await _met(copy(there)), await _met(copy(WRONG_ETAG)))
+        await self._copy_pins("copy_pins", self._ref(""), self._etags[""], COPY)
+        met, result = await _attempted(copy(None, "CRC64NVME"))
+        if met is Met.REFUSED:
+            found["checksums"] = Answer.REFUSED
+        elif result is not None:
+            found["checksums"] = Answer.YES if result.checksums else Answer.NO
+
+    async def _uploads(self) -> None:
+        """A multipart object of one part of seven bytes has an ETag of the multipart form, and costs nothing."""
+        upload = await self._begin()
+        if upload is None:
+            return
+        part = (await _attempted(lambda: self._store.upload_part(UploadPart(upload, 1, BODY))))[1]
+        if part is None:
+            return
+        absent = await self._make(PARTS, self._complete(upload, part, ABSENT), 1)
+        if PARTS not in self._etags:
+            await self._make(PARTS, self._complete(upload, part, None), 1)
+        if PARTS not in self._etags:
+            return
+        await self._copy_pins("copy_pins_parts", self._ref(PARTS), self._etags[PARTS], PARTS_COPY)
+        again = await self._begin()
+        if again is None:
+            return
+        for name, suffix in (("part_pins", ""), ("part_pins_parts", PARTS)):
+            if suffix in self._etags:
+                part = await self._part_pins(again, name, self._ref(suffix), self._etags[suffix]) or part
+        self._found["complete_guarded"] = judged(absent, await _met(self._complete(again, part, ABSENT), 1))
+
+    async def pins(self, samples: Mapping[str, tuple[ObjectRef, str]]) -> dict[str, Answer]:
+        """The conditions on a source alone, by what others wrote there: objects and their ETags, by "" and "_parts"."""
+        for ending, (ref, etag) in samples.items():
+            await self._copy_pins(f"copy_pins{ending}", ref, etag, PARTS_COPY)
+        if samples and (upload := await self._begin()) is not None:
+            for ending, (ref, etag) in samples.items():
+                await self._part_pins(upload, f"part_pins{ending}", ref, etag)
+        return self._found
+
+    async def _copy_pins(self, name: str, source: ObjectRef, etag: str, suffix: str) -> None:
+        request = CopyObject(source, self._ref(suffix))
+
+        def copy(pin: str | None) -> Callable[[], Awaitable[CopyResult]]:
+            return lambda: self._store.copy_object(request._replace(source_etag=pin))
+
+        if await self._make(suffix, copy(None)) is Met.DONE:
+            self._found[name] = judged(await _met(copy(etag)), await _met(copy(WRONG_ETAG)))
+
+    async def _part_pins(self, upload: UploadRef, name: str, source: ObjectRef, etag: str) -> UploadedPart | None:
+        """Copy a part from an object; the part, where that could be done at all."""
+        request = CopyPart(upload, 1, source, None, None, None)
+
+        def copy(pin: str | None) -> Callable[[], Awaitable[UploadedPart]]:
+            return lambda: self._store.copy_part(request._replace(source_etag=pin))
+
+        if await _met(copy(None)) is not Met.DONE:
+            return None
+        self._found[name] = judged(await _met(copy(etag)), await _met(copy(WRONG_ETAG)))
+        return (await _attempted(copy(None)))[1]
+
+    async def _begin(self) -> UploadRef | None:
+        request = CreateUpload(self._ref(PARTS), Properties())
+        return (await _attempted(lambda: self._store.create_upload(request), 1))[1]
+
+    def _complete(
+        self, upload: UploadRef, part: UploadedPart, condition: str | None
+    ) -> Callable[[], Awaitable[CopyResult]]:
+        return lambda: self._store.complete_upload(CompleteUpload(upload, (part,), condition))
+
+    # --- listings ---------------------------------------------------------------------------------------------
+
+    async def _listings(self) -> None:
+        """A no is asked for anew: one page that came wrong is no server's habit. LocalStack 4.9 compares encoded keys
+        with what to go on after: special keys are lost without a word."""
+        keys = [self._ref(suffix).key for suffix in SUFFIXES if suffix in self._etags]
+        if not {BLANK, WRITTEN} <= self._etags.keys():
+            return  # what plain keys show says nothing of special ones
+        encoded = await self._listed(keys, plain=False)
+        plain = encoded if encoded.exact else await self._listed(keys, plain=True)
+        self._found["listing"] = _answer(encoded.exact)
+        self._found["listing_plain"] = _answer(plain.exact)
+        if {WIDE, ASTRAL} <= self._etags.keys():
+            self._found["listing_ordered"] = _answer(plain.ordered if encoded.ordered is None else encoded.ordered)
+
+    async def _listed(self, keys: list[str], *, plain: bool) -> Listed:
+        found = Listed(None, None)
+        for _ in range(TRIALS):
+            found = await self._list_once(keys, plain=plain)
+            if False not in found:
+                break
+        return found
+
+    async def _list_once(self, keys: list[str], *, plain: bool) -> Listed:
+        """Whether one page shows our objects, in order, and smaller pages go on to each of them."""
+        page = ListPage(self._probe.bucket, self._probe.key, plain=plain)
+        try:
+            shown = [item.key for item in (await self._store.list_page(page)).objects]
+            if sorted(shown) != keys:
+                return Listed(False, None)
+            ordered = shown == keys
+            met: list[str] = []
+            token: str | None = None
+            for _ in keys:
+                answer = await self._store.list_page(page._replace(token=token, max_keys=PAGE_KEYS))
+                met += [item.key for item in answer.objects]
+                if answer.next_token is not None and answer.next_token == token:
+                    return Listed(None, ordered)  # a listing that is broken, and no habit of losing keys
+                token = answer.next_token
+                if token is None:
+                    break
+            after = await self._store.list_page(page._replace(start_after=shown[1])) if len(shown) > 1 else None
+        except (ObjectError, AttemptError, ListingBroken):
+            return Listed(None, None)
+        rest = [item.key for item in after.objects] if after is not None else shown[2:]
+        # A listing in another order goes on in that order: what it shows is not its fault.
+        return Listed((met, rest) == (shown, shown[2:]), ordered)
+
+    # --- deletes ----------------------------------------------------------------------------------------------
+
+    async def _deletes(self) -> None:
+        async def single(etag: str) -> None:
+            await self._store.delete_object(DeleteObject(self._ref(WRITTEN), etag))
+
+        async def batch(etag: str) -> None:
+            keys = ((self._ref(WIDE).key, etag),)
+            await self._store.delete_objects(DeleteObjects(self._probe.bucket, keys))
+
+        await self._delete("delete_if_match", WRITTEN, single)
+        await self._delete("batch_if_match", WIDE, batch)
+
+    async def _delete(self, name: str, suffix: str, delete: Callable[[str], Awaitable[None]]) -> None:
+        etag = await self._look(suffix)
+        if not etag:
+            return  # it could not be made, or nobody can say what became of it
+        wrong = await self._deleted(suffix, lambda: delete(WRONG_ETAG))
+        right = await self._deleted(suffix, lambda: delete(etag)) if wrong is Met.UNMET else Met.OPEN
+        self._found[name] = judged(right, wrong)
+
+    async def _deleted(self, suffix: str, attempt: Callable[[], Awaitable[None]]) -> Met:
+        """What a delete came to, as a look tells."""
+        met = await _met(attempt)
+        there = await self._look(suffix)
+        if there is None:
+            return Met.OPEN
+        if not there:
+            return Met.DONE
+        return Met.UNMET if met is Met.DONE else met  # DeleteObjects says inside a 200 what it left
+
+
+async def _together(*jobs: Callable[[], Awaitable[None]]) -> None:
+    """All of them at once. An error that stops a run is raised as itself, not in a group."""
+    stopped: list[RunError] = []
+
+    async def guarded(job: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await job()
+        except RunError as error:
+            stopped.append(error)
+
+    async with anyio.create_task_group() as group:
+        for job in jobs:
+            group.start_soon(guarded, job)
+    if stopped:
+        raise stopped[0]
+
+
+def _answer(said: bool | None) -> Answer:
+    return Answer.UNKNOWN if said is None else Answer.YES if said else Answer.NO
