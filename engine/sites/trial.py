@@ -384,7 +384,9 @@ class _Trial:
 
         async def batch(etag: str) -> None:
             keys = ((self._ref(WIDE).key, etag),)
-            await self._store.delete_objects(DeleteObjects(self._probe.bucket, keys))
+            for failure in (await self._store.delete_objects(DeleteObjects(self._probe.bucket, keys))).failed:
+                if failure.code == "AccessDenied":  # inside a 200
+                    raise AccessDenied(failure.message, operation="DeleteObjects", code=failure.code)
 
         await self._delete("delete_if_match", WRITTEN, single)
         await self._delete("batch_if_match", WIDE, batch)
