@@ -44,6 +44,7 @@ class Options:
     endpoint_url: str | None = None
     region: str | None = None
     profile: str | None = None
+    request_payer: Literal["requester"] | None = None
     store: StoreKind = "wire"
     concurrency: int | None = None
     max_rps: float | None = None
@@ -54,7 +55,12 @@ class Options:
 
     def connection(self, base: Connection) -> Connection:
         """The plan's connection with these options over it."""
-        chosen = {"endpoint_url": self.endpoint_url, "region": self.region, "profile": self.profile}
+        chosen = {
+            "endpoint_url": self.endpoint_url,
+            "region": self.region,
+            "profile": self.profile,
+            "request_payer": self.request_payer,
+        }
         return replace(base, **{name: value for name, value in chosen.items() if value is not None})
 
     @property

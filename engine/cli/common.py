@@ -47,11 +47,12 @@ class Invocation:
 
 
 def shared_flags(command: Command) -> Command:
-    """`--endpoint-url --region --profile --ledger --store --json --quiet --progress`, as one `Invocation`."""
+    """The flags that every command takes, as one `Invocation`."""
 
     @click.option("--endpoint-url", metavar="URL", help="An S3-compatible server instead of AWS.")
     @click.option("--region", metavar="NAME", help="The buckets' region.")
     @click.option("--profile", metavar="NAME", help="A profile of the AWS configuration.")
+    @click.option("--request-payer", is_flag=True, help="Pay for requests to a bucket that has its requesters pay.")
     @click.option("--ledger", type=click.Path(path_type=Path, dir_okay=False), help="The ledger's file.")
     @click.option("--store", type=click.Choice(["wire", "boto"]), default=None, help="How to speak to S3.")
     @click.option(
@@ -71,6 +72,7 @@ def shared_flags(command: Command) -> Command:
         endpoint_url: str | None,
         region: str | None,
         profile: str | None,
+        request_payer: bool,
         ledger: Path | None,
         store: StoreKind | None,
         give_up_after: float,
@@ -84,6 +86,7 @@ def shared_flags(command: Command) -> Command:
             endpoint_url=endpoint_url,
             region=region,
             profile=profile,
+            request_payer="requester" if request_payer else None,
             give_up_after_s=give_up_after,
         )
         if store is not None:

@@ -71,8 +71,6 @@ class BotoStore:
         self._session = session
         connection = session.connection
         self._common: dict[str, Any] = {}
-        if connection.request_payer:
-            self._common["RequestPayer"] = connection.request_payer
         if connection.expected_bucket_owner:
             self._common["ExpectedBucketOwner"] = connection.expected_bucket_owner
 

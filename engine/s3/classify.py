@@ -162,12 +162,13 @@ _FORMS = {
     _Kind.DENIED: _Form(
         AccessDenied,
         "access denied ({said})",
-        "cartage plan lists the IAM actions that are needed; without s3:ListBucket a missing key is denied too.",
+        "cartage plan lists the IAM actions that are needed; without s3:ListBucket a missing key is denied too. If "
+        "the bucket has its requesters pay, add --request-payer.",
     ),
     _Kind.PAYER: _Form(
         AccessDenied,
         "the bucket's requests are paid by whoever makes them ({said})",
-        'Set request_payer = "requester" in the plan\'s [connection].',
+        'Add --request-payer, or set request_payer = "requester" in the plan\'s [connection].',
     ),
     _Kind.UNSUPPORTED: _Form(
         Unsupported,

@@ -133,10 +133,17 @@ def head_object(request: HeadObject) -> Call:
     return Call(HEAD, ref.bucket, encode_key(ref.key), query, names, values, ref)
 
 
+def copy_source(ref: ObjectRef) -> str:
+    """What x-amz-copy-source holds: bucket and key, or an access point's ARN, "/object/" and key (API reference,
+    CopyObject)."""
+    between = "/object/" if ref.bucket.startswith("arn:") else "/"
+    return f"{ref.bucket}{between}{encode_key(ref.key)}"
+
+
 def copy_object(request: CopyObject) -> Call:
     """The most frequent call: its two usual forms are built without a dictionary."""
     target, etag, condition = request.target, request.source_etag, request.target_condition
-    source = f"{request.source.bucket}/{encode_key(request.source.key)}"
+    source = copy_source(request.source)
     path = encode_key(target.key)
     if etag and request.properties is None and request.replace_tags is None and not request.checksum_algorithm:
         if condition == ABSENT:
@@ -165,7 +172,7 @@ def copy_object(request: CopyObject) -> Call:
 
 def copy_part(request: CopyPart) -> Call:
     target = request.upload.target
-    source = f"{request.source.bucket}/{encode_key(request.source.key)}"
+    source = copy_source(request.source)
     query = _part_query(request.upload, request.number)
     if request.source_etag and request.first is not None:
         values = (source, f'"{request.source_etag}"', f"bytes={request.first}-{request.last}")

@@ -7,6 +7,7 @@ Requests are always signed for one place and never follow a redirect: the bucket
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import re
@@ -266,7 +267,7 @@ class Session:
 
     async def bucket_region(self, bucket: str) -> str:
         """The region that a bucket's requests are signed for: on AWS its own, asked for once (HeadBucket says it even
-        in a refusal), elsewhere the configured one."""
+        in a refusal), an access point's by its ARN, elsewhere the configured one."""
         if bucket not in self._regions:
             async with self._asking.setdefault(bucket, anyio.Lock()):
                 if bucket not in self._regions:
@@ -274,7 +275,9 @@ class Session:
         return self._regions[bucket]
 
     async def _find_region(self, bucket: str) -> str:
-        if self.is_aws and not bucket.startswith("arn:"):
+        if bucket.startswith("arn:"):
+            return bucket.split(":")[3]  # an access point is signed for where it is, whatever the session's region
+        if self.is_aws:
             return await self._ask_region(bucket) or self.region
         return self.region
 
@@ -337,6 +340,9 @@ class Session:
             raise unreachable(self.endpoint, str(error)) from error
         # botocore would ask for the region and sign anew after a 301 or a bare 400, at every object.
         client.meta.events.register_last("before-parameter-build.s3", _no_redirect)
+        if payer := self.connection.request_payer:
+            # On every request, as the wire does: botocore has the parameter for those on objects alone.
+            client.meta.events.register("before-call.s3", functools.partial(_paying, payer))
         return client
 
     def _config(self, read_timeout_s: int) -> Any:
@@ -392,6 +398,10 @@ class _Direct:
 
 def _no_redirect(context: dict[str, Any], **_: Any) -> None:
     context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _paying(payer: str, params: dict[str, Any], **_: Any) -> None:
+    params["headers"]["x-amz-request-payer"] = payer
 
 
 def _without_default_port(url: SplitResult) -> str:

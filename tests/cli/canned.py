@@ -96,6 +96,7 @@ class Asked:
     method: str
     path: str
     query: dict[str, str]
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -141,6 +142,7 @@ def answering(answer: Answer | Callable[[Asked], Answer]) -> Iterator[Canned]:
                 self.command,
                 url.path,
                 {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()},
+                {name.lower(): value for name, value in self.headers.items()},
             )
             canned.asked.append(asked)
             given = answer(asked) if callable(answer) else answer

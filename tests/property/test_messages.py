@@ -16,7 +16,7 @@ from engine.s3 import listing_xml, messages, parsing, xml
 from engine.s3.listing_xml import page_of
 from engine.s3.parsing import Answer
 from engine.s3.request_xml import complete_xml, delete_xml, fits_xml
-from engine.store import CopyObject, HeadObject, ListPage, PutObject
+from engine.store import CopyObject, CopyPart, HeadObject, ListPage, PutObject, UploadRef
 
 CALL = messages.list_page(ListPage("bucket"))
 COPY = messages.copy_object(CopyObject(ObjectRef("a", "k"), ObjectRef("b", "k"), "e"))
@@ -90,6 +90,18 @@ def test_a_page_is_read_alike_by_either_way(items: list[ListedObject], token: st
     read = page_of(CALL, answer(body), "r")
     assert read == strictly(body)
     assert read == Page(items, token or None, ())
+
+
+@pytest.mark.parametrize("form", ["accesspoint/mine", "accesspoint:mine"])
+def test_an_access_point_is_named_as_a_source_with_object_between(form: str) -> None:
+    arn = f"arn:aws:s3:us-west-2:123456789012:{form}"
+    source, target = ObjectRef(arn, "a b/c"), ObjectRef("b", "k")
+    part = messages.copy_part(CopyPart(UploadRef(target, "id"), 1, source, "e", 0, 9))
+    for call in (messages.copy_object(CopyObject(source, target, "e")), part):
+        sent = dict(zip(call.names, call.values, strict=True))
+        assert sent["x-amz-copy-source"] == f"{arn}/object/a%20b/c"
+    plain = messages.copy_object(CopyObject(ObjectRef("a", "x"), target, "e"))
+    assert dict(zip(plain.names, plain.values, strict=True))["x-amz-copy-source"] == "a/x"
 
 
 HOSTILE = st.sampled_from(

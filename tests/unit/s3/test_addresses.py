@@ -103,3 +103,10 @@ print(sorted({"botocore", "aiohttp", "aioboto3"} & set(sys.modules)))
     environment |= {"AWS_CONFIG_FILE": str(tmp_path / "none"), "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["Unreachable", "[]"]
+
+
+async def test_an_access_point_is_signed_for_its_own_region() -> None:
+    arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/mine"
+    for endpoint in ("", "https://minio.example"):
+        async with Session(Connection(region="eu-west-1", endpoint_url=endpoint)) as session:
+            assert (await session.address(arn)).region == "us-west-2"
