@@ -51,6 +51,11 @@ amazonaws.com."""
 
 
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*").fullmatch
+_AWS_HOST = re.compile(
+    r"(?:.+\.)?s3[a-z0-9-]*(?:\.dualstack)?(?:\.[a-z]{2,}(?:-[a-z]+)+-\d+)?(?:\.vpce)?\.(?:"
+    + "|".join(re.escape(domain) for domain in ("amazonaws.com", *DOMAINS.values()))
+    + ")"
+).fullmatch
 _PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").fullmatch
 
 
@@ -163,9 +168,8 @@ class Session:
 
     @property
     def is_aws(self) -> bool:
-        """Whether the endpoint is AWS's own."""
-        host = urlsplit(self.endpoint).hostname or ""
-        return host.endswith((".amazonaws.com", *(f".{domain}" for domain in DOMAINS.values())))
+        """Whether the endpoint is AWS's own, wherever it was named."""
+        return is_aws_host(urlsplit(self.endpoint).hostname or "")
 
     @property
     def ca_bundle(self) -> str:
@@ -191,14 +195,24 @@ class Session:
         """The endpoint that someone named, by botocore's rules of precedence; empty for AWS's own."""
         if self.connection.endpoint_url:
             return self.connection.endpoint_url.rstrip("/")
-        if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        if not _has_config(self.connection):
+            if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+                return ""
+            return (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "").rstrip("/")
+        profile, session = self._profile(), self.boto._session
+        if session.get_config_variable("ignore_configured_endpoint_urls"):
             return ""
-        named = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        if not named and _has_config(self.connection):
-            profile = self._profile()
-            services = self.boto._session.full_config.get("services", {}).get(profile.get("services", ""), {})
-            named = _section(services, "s3").get("endpoint_url", "") or profile.get("endpoint_url", "")
-        return str(named).rstrip("/")
+        services = profile.get("services", "")
+        if services and services not in session.full_config.get("services", {}):
+            raise UsageError(
+                f"the AWS configuration names services = {services}, and has no [services {services}].",
+                advice="Add that section, or take the line out.",
+            )
+        _section(session.full_config.get("services", {}).get(services, {}), "s3")  # says it in words
+        from botocore.configprovider import ConfiguredEndpointProvider
+
+        named = ConfiguredEndpointProvider(session.full_config, profile, "s3").provide()
+        return str(named or "").rstrip("/")
 
     def _profile(self) -> dict[str, Any]:
         from botocore.exceptions import ProfileNotFound
@@ -425,9 +439,22 @@ def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _has_config(connection: Connection) -> bool:
-    """Whether there is an AWS configuration file at all: without one boto need not be asked."""
-    named = os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")
-    return bool(connection.profile or os.environ.get("AWS_PROFILE")) or Path(named).expanduser().is_file()
+    """Whether there is an AWS configuration at all: without one boto need not be asked. The credentials file is one:
+    botocore reads whatever stands in it as the profile's own."""
+    environment = os.environ
+    if connection.profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE"):
+        return True
+    named = (
+        environment.get("AWS_CONFIG_FILE") or "~/.aws/config",
+        environment.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+    )
+    return any(Path(os.path.expandvars(name)).expanduser().is_file() for name in named)
+
+
+def is_aws_host(host: str) -> bool:
+    """Whether a host is one of S3's own: of AWS's names, only those that its S3 has (Amazon Simple Storage Service
+    endpoints and quotas; PrivateLink). Behind those of a load balancer or a machine anything may answer."""
+    return _AWS_HOST(host.rstrip(".").lower()) is not None
 
 
 def _is_url(text: str) -> bool:

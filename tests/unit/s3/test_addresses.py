@@ -100,7 +100,8 @@ asyncio.run(main())
 print(sorted({"botocore", "aiohttp", "aioboto3"} & set(sys.modules)))
 """
     environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
-    environment |= {"AWS_CONFIG_FILE": str(tmp_path / "none"), "PYTHONPATH": str(Path(__file__).parents[3])}
+    environment |= {name: str(tmp_path / "none") for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["Unreachable", "[]"]
 
