@@ -21,6 +21,7 @@ import anyio
 
 from engine.errors import StoreError, UsageError
 from engine.plan.document import Connection
+from engine.s3.aws import domain_of, is_aws_host
 from engine.s3.boto_errors import translate, unreachable
 from engine.s3.credential_sources import (
     bounded,
@@ -38,24 +39,7 @@ IDENTITY_TIMEOUT_S = 10
 """STS is asked for information alone, and an endpoint of one's own may not have it."""
 
 DEFAULT_REGION = "us-east-1"
-DOMAINS = {
-    "cn-": "amazonaws.com.cn",
-    "us-iso-": "c2s.ic.gov",
-    "us-isob-": "sc2s.sgov.gov",
-    "eu-isoe-": "cloud.adc-e.uk",
-    "us-isof-": "csp.hci.ic.gov",
-    "eusc-": "amazonaws.eu",
-}
-"""Where the regions of AWS's partitions are, by their beginning (botocore's partitions.json); all others are under
-amazonaws.com."""
-
-
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*").fullmatch
-_AWS_HOST = re.compile(
-    r"(?:.+\.)?s3[a-z0-9-]*(?:\.dualstack)?(?:\.[a-z]{2,}(?:-[a-z]+)+-\d+)?(?:\.vpce)?\.(?:"
-    + "|".join(re.escape(domain) for domain in ("amazonaws.com", *DOMAINS.values()))
-    + ")"
-).fullmatch
 _PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]").fullmatch
 
 
@@ -164,7 +148,7 @@ class Session:
     @property
     def endpoint(self) -> str:
         """The endpoint's URL: a flag's or the plan's, the environment's, the profile's, or AWS's own of the region."""
-        return self._named_endpoint() or f"https://s3.{self.region}.{_domain(self.region)}"
+        return self._named_endpoint() or f"https://s3.{self.region}.{domain_of(self.region)}"
 
     @property
     def is_aws(self) -> bool:
@@ -423,10 +407,6 @@ def _without_default_port(url: SplitResult) -> str:
     return url.netloc.removesuffix(f":{default}") if url.port == default else url.netloc
 
 
-def _domain(region: str) -> str:
-    return next((domain for start, domain in DOMAINS.items() if region.startswith(start)), "amazonaws.com")
-
-
 def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
     """The indented lines under `name =`. Raises `UsageError` where they stand on its own line."""
     found = config.get(name) or {}
@@ -449,12 +429,6 @@ def _has_config(connection: Connection) -> bool:
         environment.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
     )
     return any(Path(os.path.expandvars(name)).expanduser().is_file() for name in named)
-
-
-def is_aws_host(host: str) -> bool:
-    """Whether a host is one of S3's own: of AWS's names, only those that its S3 has (Amazon Simple Storage Service
-    endpoints and quotas; PrivateLink). Behind those of a load balancer or a machine anything may answer."""
-    return _AWS_HOST(host.rstrip(".").lower()) is not None
 
 
 def _is_url(text: str) -> bool:

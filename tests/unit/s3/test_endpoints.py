@@ -8,7 +8,8 @@ import pytest
 
 from engine.errors import UsageError
 from engine.plan.document import Connection
-from engine.s3.session import Session, is_aws_host
+from engine.s3.aws import is_aws_host
+from engine.s3.session import Session
 
 OWN = "http://127.0.0.1:9"
 OTHER = "http://127.0.0.1:10"
