@@ -6,6 +6,7 @@ Success is what S3 must have said for it: a copy, a part or a finished upload wi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus
@@ -39,7 +40,7 @@ from engine.s3.boto_errors import confirmed, no_etag, translate
 from engine.s3.bucket import bucket_facts
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import check_count
-from engine.s3.messages import body_checksum
+from engine.s3.messages import COPY_TOTAL_S, body_checksum
 from engine.s3.parsing import upload_key
 from engine.s3.request_xml import check_batch
 from engine.s3.session import Session
@@ -77,11 +78,12 @@ class BotoStore:
     async def _call(self, operation: str, method: str, ref: str, **arguments: Any) -> dict[str, Any]:
         session = self._session
         try:
-            client = await session.client(await session.bucket_region(arguments["Bucket"]))
-            answer: dict[str, Any] = await getattr(client, method)(**arguments, **self._common)
-            if "Body" in answer:
-                async with answer["Body"] as stream:
-                    answer["Body"] = await stream.read()
+            async with asyncio.timeout(COPY_TOTAL_S):  # aiohttp bounds silence alone
+                client = await session.client(await session.bucket_region(arguments["Bucket"]))
+                answer: dict[str, Any] = await getattr(client, method)(**arguments, **self._common)
+                if "Body" in answer:
+                    async with answer["Body"] as stream:
+                        answer["Body"] = await stream.read()
         except Exception as error:
             known = translate(operation, ref, session.endpoint, error)
             if known is None or known is error:

@@ -4,6 +4,9 @@
 the loop calls `data_received`. There is no timer for a request either; the pool looks over its connections once a
 second (`expired`).
 
+Nothing tells whose an answer is but its turn. So a connection on which more came than was asked for, with an answer or
+while it was idle, is closed and answers nothing else.
+
 TLS is OpenSSL on two memory buffers rather than the loop's own: it is as fast, works alike on asyncio and uvloop and
 inside a proxy's tunnel, keeps no 256 KiB buffer for each connection, and takes up earlier sessions (which the loops
 do not offer), so that opening many connections costs one certificate's check and not hundreds.
@@ -12,6 +15,7 @@ do not offer), so that opening many connections costs one certificate's check an
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
 from typing import Protocol, cast
 
@@ -23,6 +27,11 @@ HEADERS_LIMIT_BYTES = 64 << 10
 _RECORD_BYTES = 16 << 10
 """What one TLS record carries at most (RFC 8446, 5.1)."""
 _WRITE_AT_ONCE_BYTES = 256 << 10
+SLOWEST_BYTES_PER_S = 16 << 10
+"""What an answer's bytes may take beyond the time that its request has in all: so much comes in a second at least."""
+
+LOOKED_AT_AFTER_S = 0.005
+"""How long a connection has been idle that is looked at before it is used again."""
 
 
 class ConnectionBroken(Exception):
@@ -60,11 +69,16 @@ class HttpConnection(asyncio.Protocol):
         self._answer: Answer | None = None
         self._keep = False
         self._bodiless = False
-        self._in_message = False
         self._headers_done = False
+        self._raw = b""  # of an answer without a body
+        self._interim = 0
+        self._surplus = False
         self._received = 0
+        self._sent = 0
         self._limit = 0
-        self._timeout_s = 0.0
+        self._timeout_s = self._total_s = 0.0
+        self._began_at = 0.0
+        self._poll: select.poll | None = None
         self._resume: asyncio.Future[None] | None = None
         self._paused = False
         self._sending = False
@@ -83,21 +97,38 @@ class HttpConnection(asyncio.Protocol):
         return self._future is not None
 
     def expired(self, now: float) -> bool:
-        """Whether it has been silent for longer than its request allows."""
-        return self._future is not None and now - self.active_at > self._timeout_s
+        """Whether it has been silent for longer than its request allows, or has taken longer in all."""
+        return self._future is not None and (
+            now - self.active_at > self._timeout_s
+            or now - self._began_at > self._total_s + (self._received + self._sent) / SLOWEST_BYTES_PER_S
+        )
 
-    def exchange(self, head: bytes, *, bodiless: bool, limit: int, timeout_s: float) -> asyncio.Future[Answer]:
+    @property
+    def unread(self) -> bool:
+        """Whether something came that the loop has not brought yet: before a request is written, no answer to it.
+
+        Not asked for within the moment in which an answer has ended, for it costs a system call; but after one without
+        a body: that a body follows all the same is the likeliest of what comes unasked."""
+        if self._poll is None or (not self._bodiless and self._loop.time() - self.active_at < LOOKED_AT_AFTER_S):
+            return False
+        return bool(self._poll.poll(0))
+
+    def exchange(
+        self, head: bytes, *, bodiless: bool, limit: int, timeout_s: float, total_s: float
+    ) -> asyncio.Future[Answer]:
         """Write a request and give the future of its answer, which may raise `ConnectionBroken`.
 
-        `limit` bounds the answer's bytes, `timeout_s` how long the connection may be silent."""
+        `limit` bounds the answer's bytes, `timeout_s` how long the connection may be silent, `total_s` how long all of
+        it may take, and a second more for each `SLOWEST_BYTES_PER_S` of a body."""
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._future = future
         self._bodiless = bodiless
         self._limit = limit
         self._timeout_s = timeout_s
-        self._received = 0
+        self._total_s = total_s
+        self._received = self._sent = 0
         self.requests += 1
-        self.active_at = self._loop.time()
+        self.active_at = self._began_at = self._loop.time()
         self._send(head)
         return future
 
@@ -112,6 +143,7 @@ class HttpConnection(asyncio.Protocol):
             if self._future is None or not self.open:
                 return  # the answer, or the end, came first: the future says which
             self.active_at = self._loop.time()
+            self._sent = start
             self._send(view[start : start + _WRITE_AT_ONCE_BYTES])
         self._sending = False
 
@@ -141,6 +173,10 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and hasattr(select, "poll"):  # Windows has none
+            self._poll = select.poll()
+            self._poll.register(sock.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes | memoryview) -> None:
         if self._future is None:
@@ -148,9 +184,11 @@ class HttpConnection(asyncio.Protocol):
             return
         self.active_at = self._loop.time()
         self._received += len(data)
+        if self._bodiless:
+            self._raw += data
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if self._answer is None:
                 self._end(f"what came is no HTTP answer ({error})", "NotHttp")
                 return
@@ -163,7 +201,8 @@ class HttpConnection(asyncio.Protocol):
             self._end("the answer is longer than it may be", "TooLong")
 
     def on_message_begin(self) -> None:
-        self._in_message = True
+        if self._answer is not None:
+            self._surplus = True
 
     def on_headers_complete(self) -> None:
         self._headers_done = True
@@ -173,10 +212,10 @@ class HttpConnection(asyncio.Protocol):
             self._complete(keep=not close and self._parser.get_http_version() == "1.1")
 
     def on_message_complete(self) -> None:
-        self._in_message = False
         if self._parser.get_status_code() < 200:
             self._headers.clear()  # 1xx: the answer proper is still to come
             self._headers_done = False
+            self._interim += self._answer is None
         elif self._answer is None:
             self._complete(keep=self._parser.should_keep_alive())
 
@@ -196,11 +235,15 @@ class HttpConnection(asyncio.Protocol):
         assert future is not None and answer is not None
         self._future = self._answer = None
         self._headers_done = False
-        unexpected = bool(self._chunks) or (self._in_message and not self._bodiless)
+        surplus = self._surplus
         if self._bodiless:
-            self._in_message = False
+            # The parser takes what follows for a body: only the bytes tell that nothing does.
+            *heads, rest = self._raw.split(b"\r\n\r\n")
+            surplus = bool(rest) or len(heads) != self._interim + 1
+            self._raw = b""
             self._parser = httptools.HttpResponseParser(self)  # the old one waits for a body
-        if self._keep and not unexpected and not self._sending and not self._paused and self.open:
+        self._interim = 0
+        if self._keep and not surplus and not self._sending and not self._paused and self.open:
             self._owner.released(self)
         else:
             self._close()
@@ -266,6 +309,10 @@ class TlsConnection(HttpConnection):
     @property
     def resumed(self) -> bool:
         return bool(self._tls.session_reused)
+
+    @property
+    def unread(self) -> bool:
+        return self.requests > 0 and super().unread  # before that it is the server's tickets
 
     async def handshake(self) -> None:
         """Raises ssl.SSLError, and OSError where the connection ends first."""

@@ -38,6 +38,11 @@ from engine.store import (
 READ_TIMEOUT_S = 60.0
 COPY_TIMEOUT_S = 300.0
 """How long a connection may be silent. S3 may take minutes over a copy or a Complete."""
+READ_TOTAL_S = 300.0
+COPY_TOTAL_S = 3600.0
+"""How long a request may take in all, however busily its answer drips; a body's bytes have their own time on top
+(`engine.s3.http.SLOWEST_BYTES_PER_S`). While it copies or completes, S3 sends white space (API reference, CopyObject,
+CompleteMultipartUpload): minutes for the largest, and on a server that moves the bytes itself much longer."""
 ANSWER_LIMIT_BYTES = 1 << 20
 """The longest answer that is read into memory; as many may come at once as there are connections."""
 LIST_LIMIT_BYTES = 8 << 20
@@ -55,6 +60,7 @@ class Operation:
     method: str
     bodiless: bool = False
     timeout_s: float = READ_TIMEOUT_S
+    total_s: float = READ_TOTAL_S
     limit_bytes: int = ANSWER_LIMIT_BYTES
 
 
@@ -74,13 +80,13 @@ class Call(NamedTuple):
 
 LIST = Operation("ListObjectsV2", "GET", limit_bytes=LIST_LIMIT_BYTES)
 HEAD = Operation("HeadObject", "HEAD", bodiless=True)
-COPY = Operation("CopyObject", "PUT", timeout_s=COPY_TIMEOUT_S)
-COPY_PART = Operation("UploadPartCopy", "PUT", timeout_s=COPY_TIMEOUT_S)
+COPY = Operation("CopyObject", "PUT", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
+COPY_PART = Operation("UploadPartCopy", "PUT", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
 GET = Operation("GetObject", "GET")
-PUT = Operation("PutObject", "PUT", timeout_s=COPY_TIMEOUT_S)
+PUT = Operation("PutObject", "PUT", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
 CREATE = Operation("CreateMultipartUpload", "POST")
-UPLOAD_PART = Operation("UploadPart", "PUT", timeout_s=COPY_TIMEOUT_S)
-COMPLETE = Operation("CompleteMultipartUpload", "POST", timeout_s=COPY_TIMEOUT_S)
+UPLOAD_PART = Operation("UploadPart", "PUT", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
+COMPLETE = Operation("CompleteMultipartUpload", "POST", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
 ABORT = Operation("AbortMultipartUpload", "DELETE")
 LIST_PARTS = Operation("ListParts", "GET", limit_bytes=LIST_LIMIT_BYTES)
 LIST_UPLOADS = Operation("ListMultipartUploads", "GET", limit_bytes=LIST_LIMIT_BYTES)

@@ -56,6 +56,9 @@ from engine.store import (
 BODY_AT_ONCE_BYTES = 256 << 10
 """A body up to this goes out together with its head."""
 
+MOST_CONNECTIONS_TRIED = 100
+"""Connections that a request may find closed, one after the other, before it counts as not sent: a server that closes
+all of its idle ones at a time, and not one that closes each as soon as it is open."""
 
 MOST_PAGES, ENDLESS = 1_000, "its list does not end"
 """Of the parts of an upload (10,000 at most), or of uploads under one key: who says more means harm."""
@@ -93,13 +96,16 @@ class WireStore:
         """Send and receive. Raises for whatever is no answer; what an answer says is the caller's to read."""
         place = self._places.known(call.bucket) or await self._places.find(call.bucket)
         operation, pool, body = call.operation, place.pool, call.body
-        while True:
+        for _ in range(MOST_CONNECTIONS_TRIED):
             connection = pool.take()
             try:
                 if connection is None:
                     connection = await pool.wait()
                     if not connection.open:
                         continue
+                if connection.unread:  # nobody asked for it, or it is the server's close
+                    connection.abort("data came that no one asked for", "Unasked")
+                    continue
                 head = place.head(call)
             except ConnectFailed as failure:
                 raise _not_sent(call, place, failure) from failure
@@ -115,6 +121,7 @@ class WireStore:
                 bodiless=operation.bodiless,
                 limit=call.limit_bytes or operation.limit_bytes,
                 timeout_s=operation.timeout_s,
+                total_s=operation.total_s,
             )
             try:
                 if not together:
@@ -133,6 +140,12 @@ class WireStore:
                     ref=str(call.ref),
                     code=broken.code,
                 ) from broken
+        raise Unavailable(
+            f"{MOST_CONNECTIONS_TRIED} connections were closed before a request could use them",
+            operation=operation.name,
+            ref=str(call.ref),
+            code="Closed",
+        )
 
     async def _ask(self, call: Call) -> Answer:
         """The answer to a request that S3 says has succeeded. Raises what it says otherwise."""

@@ -117,7 +117,7 @@ def spoiled(rng: random.Random) -> bytes:
 async def received(connection: HttpConnection, data: bytes, call: Call, rng: random.Random) -> Answer | None:
     """What a connection makes of the bytes, in pieces, and then the end; None for a connection that broke."""
     future = connection.exchange(
-        b"GET / HTTP/1.1\r\n\r\n", bodiless=call.operation.bodiless, limit=LIMIT_BYTES, timeout_s=5
+        b"GET / HTTP/1.1\r\n\r\n", bodiless=call.operation.bodiless, limit=LIMIT_BYTES, timeout_s=5, total_s=60
     )
     position = 0
     while position < len(data) and not future.done():

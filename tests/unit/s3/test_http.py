@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.s3.http import HEADERS_LIMIT_BYTES, ConnectionBroken, HttpConnection
+from engine.s3.http import HEADERS_LIMIT_BYTES, SLOWEST_BYTES_PER_S, ConnectionBroken, HttpConnection
 from engine.s3.parsing import Answer
 from tests.unit.s3.fakes import COPIED, FakeTransport, chunked, fake_connection, http
 
@@ -27,7 +27,7 @@ WHOLE = {
 
 
 def ask(connection: HttpConnection, *, bodiless: bool = False, limit: int = 1 << 20) -> asyncio.Future[Answer]:
-    return connection.exchange(REQUEST, bodiless=bodiless, limit=limit, timeout_s=5)
+    return connection.exchange(REQUEST, bodiless=bodiless, limit=limit, timeout_s=5, total_s=60)
 
 
 def broken(future: asyncio.Future[Answer]) -> ConnectionBroken:
@@ -177,6 +177,43 @@ async def test_bytes_after_an_answer_end_the_connection_and_not_the_answer(more:
     assert (owner.free, transport.closed) == ([], True)
 
 
+UNASKED = b"HTTP/1.1 200 OK\r\nETag: poison\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("bodiless", [False, True])
+@pytest.mark.parametrize(
+    "more", [UNASKED, UNASKED[:-2], UNASKED[:9], b"HTTP/1.1 103 Early Hints\r\nETag: poison\r\n\r\n"]
+)
+async def test_an_answer_that_nobody_asked_for_is_in_no_other(more: bytes, bodiless: bool) -> None:
+    """In the segment of the answer before: neither its body nor its headers go into the next."""
+    connection, transport, owner = fake_connection()
+    future = ask(connection, bodiless=bodiless)
+    connection.data_received(http(b"") + more)
+    assert (future.result().status, future.result().header(b"etag")) == (200, "")
+    assert (owner.free, transport.closed) == ([], True)
+
+
+@pytest.mark.parametrize("coding", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("more", [b"5", b"5\r\n", b"5\r\n\r\n", b"hello", b"\r\n"])
+async def test_the_beginning_of_a_body_after_a_head_ends_the_connection(coding: str, more: bytes) -> None:
+    connection, transport, owner = fake_connection()
+    future = ask(connection, bodiless=True)
+    connection.data_received(f"HTTP/1.1 200 OK\r\n{coding}\r\n\r\n".encode() + more)
+    assert future.result().status == 200
+    assert (owner.free, transport.closed) == ([], True)
+
+
+async def test_a_head_after_hints_keeps_its_connection() -> None:
+    connection, _, owner = fake_connection()
+    for _ in range(2):
+        future = ask(connection, bodiless=True)
+        connection.data_received(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-")
+        connection.data_received(b"Length: 5\r\n\r")
+        connection.data_received(b"\n")
+        assert future.result().header(b"content-length") == "5"
+    assert owner.free == [connection, connection]
+
+
 async def test_bytes_that_no_one_asked_for_end_the_connection() -> None:
     connection, transport, owner = fake_connection()
     connection.data_received(http(b"x"))
@@ -194,6 +231,7 @@ async def test_bytes_that_no_one_asked_for_end_the_connection() -> None:
         b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
         b"HTTP/9.9 200 OK\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc",
     ],
 )
 async def test_what_is_no_http_breaks_the_connection(data: bytes) -> None:
@@ -250,6 +288,31 @@ async def test_a_silent_connection_expires_and_one_that_speaks_does_not() -> Non
     assert connection.expired(connection.active_at + 5.1)
     connection.abort("no answer came for too long", "Timeout")
     assert (broken(future).code, broken(future).stale) == ("Timeout", False)
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nx: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"])
+async def test_an_answer_that_drips_expires_by_its_total(start: bytes) -> None:
+    connection, _, _ = fake_connection()
+    ask(connection)
+    began = connection.active_at
+    connection.data_received(start)
+    for seconds in range(2, 60, 2):
+        connection.data_received(b"a")
+        connection.active_at = began + seconds  # as if time had passed
+        assert not connection.expired(began + seconds)
+    connection.data_received(b"a")
+    connection.active_at = began + 61
+    assert connection.expired(began + 61)
+
+
+async def test_a_long_body_has_time_by_its_bytes() -> None:
+    connection, _, _ = fake_connection()
+    ask(connection)
+    began = connection.active_at
+    connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + b"a" * 10 * SLOWEST_BYTES_PER_S)
+    connection.active_at = began + 71
+    assert not connection.expired(began + 69)
+    assert connection.expired(began + 71)
 
 
 async def test_a_body_waits_for_a_connection_that_is_full() -> None:

@@ -60,7 +60,7 @@ async def pool(opener: Opener) -> AsyncIterator[Pool]:
 
 
 def use(connection: HttpConnection) -> asyncio.Future[object]:
-    return connection.exchange(b"GET", bodiless=False, limit=1000, timeout_s=5)  # type: ignore[return-value]
+    return connection.exchange(b"GET", bodiless=False, limit=1000, timeout_s=5, total_s=60)  # type: ignore[return-value]
 
 
 def answer(*connections: HttpConnection) -> None:

@@ -23,6 +23,7 @@ from engine.errors import (
 from engine.model import ObjectRef, Properties, UploadRef
 from engine.plan.document import Connection
 from engine.s3 import messages, places
+from engine.s3.http import HttpConnection
 from engine.s3.session import Credentials, Session
 from engine.store import (
     CopyObject,
@@ -207,6 +208,53 @@ async def test_a_connection_that_was_closed_while_idle_is_no_ones_error(open_sto
             assert (await store.copy_object(COPY)).etag == ETAG
             await until(lambda: store.statistics().connections == 0)
             assert server.seen[-1].connection == number
+
+
+async def test_what_came_while_a_connection_was_idle_answers_no_request(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where it is still unread when the next request takes the connection."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(EMPTY_PAGE))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        await store.list_page(LIST)
+        poison = EMPTY_PAGE.replace(b"false", b"true").replace(
+            b"</List", b"<NextContinuationToken>t</NextContinuationToken></List"
+        )
+        server.seen[0].writer.write(http(poison))
+        monkeypatch.setattr("engine.s3.http.LOOKED_AT_AFTER_S", 0.0)  # it has been idle for long
+        assert (await store.list_page(LIST)).next_token is None
+        assert [exchange.connection for exchange in server.seen] == [1, 2]
+
+
+async def test_a_body_that_comes_after_a_head_answers_no_request(open_store: OpenStore) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(b"", "ETag: x") if exchange.line.startswith("HEAD") else http(EMPTY_PAGE))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        await store.head_object(HeadObject(ObjectRef("bkt", "a")))
+        server.seen[0].writer.write(http(b"<Error><Code>NoSuchBucket</Code></Error>", status="404 Not Found"))
+        await store.list_page(LIST)
+        assert [exchange.connection for exchange in server.seen] == [1, 2]
+
+
+async def test_a_server_that_closes_every_connection_at_once_is_given_up(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HttpConnection, "unread", True)
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(COPIED))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        with pytest.raises(Unavailable, match="100 connections were closed"):
+            await store.copy_object(COPY)
+        assert server.seen == []
 
 
 @pytest.mark.parametrize("is_read", [True, False])
