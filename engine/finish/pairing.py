@@ -22,6 +22,7 @@ _BEFORE = r"(?:(?<![\w./%{}$@~+\\-])|(?<=:-))(?:\./|/)?"
 _END_OF_NAME = r"(?![\w-]|\.\w|/)"
 _BRACKET = re.compile(r"[()\[\]{}]")
 _LOOK_BACK = 400
+_COLON = re.compile(r"\s{1,40}:")
 LEVELS = 8
 """Brackets around a path that are looked through for the bucket's name."""
 _LABEL_OF_KEY = re.compile(
@@ -91,10 +92,26 @@ class Pairing:
             bucket, bucket_span = ("", None) if key != start else self._evident(start)
             if bucket and bucket not in self._buckets:
                 continue  # the same path in another bucket
+            if self._is_member_name(start, open_end):
+                continue
             if bucket:
                 yield Mention(Form.PAIR, start, key, open_end, end, bucket, bucket_span)
             elif not found.group("above"):
                 yield Mention(Form.BARE, start, key, open_end, end, "", why_not=NOT_EVIDENT)
+
+    def _is_member_name(self, start: int, end: int) -> bool:
+        """Whether a word in quotes is what something is called in an object or a dictionary: {"data": …}. With a slash
+        in it, it may well be a path all the same."""
+        text = self._text
+        if (
+            text[start - 1 : start] not in ("'", '"')
+            or text[end : end + 1] != text[start - 1]
+            or "/" in text[start:end]
+        ):
+            return False
+        return text[end + 1 : end + 2] == ":" or bool(
+            _COLON.match(text, end + 1) and text[max(0, start - _LOOK_BACK) : start - 1].rstrip().endswith(("{", ","))
+        )
 
     def _evident(self, start: int) -> tuple[str, Span | None]:
         neighbour = self._neighbour(start)

@@ -327,3 +327,25 @@ def test_no_text_takes_the_square_of_its_length(noise: str) -> None:
     found = look(noise + f"s3://{B}/data/raw/", "a.py")
     assert len(found.findings) == 1
     assert time.process_time() - began < 20  # a square would be minutes
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("m.json", '{"project": {"data": {"raw": 1}}}', []),
+        ("m.json", '{"a": 1, "data" : 2}', []),
+        ("m.json", '{"at": "data"}', ["data"]),
+        ("m.json", '["data"]', ["data"]),
+        ("m.json", '{"data/raw/": 1}', ["data/raw/"]),
+        ("a.py", "settings = {\"data\": 1, 'data': 2}", []),
+        ("a.py", 'open("data")', ["data"]),
+        ("a.js", 'const at = local ? "data" : remote', ["data"]),
+        ("a.yaml", '"data": 3', []),
+    ],
+)
+def test_what_a_member_is_called_is_no_path(name: str, text: str, found: list[str]) -> None:
+    moves = Moves((Route("data", Location(B, "data/"), Location(B, "project/data/")),))
+    file = read_text(text.encode())
+    assert file is not None
+    examined = examine(name, file, moves, lambda *_: Holding(None, True))
+    assert [item.written for item in examined.findings] == found
