@@ -92,7 +92,7 @@ def _write_way_back(plan: Plan, ledger: Path) -> Path:
     text = way_back(plan)
     path = ledger.with_name(f"{plan.name}-back.toml")
     try:
-        if path.exists() and path.read_text(encoding="utf-8") != text:
+        if path.is_file() and path.read_text(encoding="utf-8") != text:
             raise UsageError(f"{path} is there already and says something else.", advice="Move it away.")
         write_new(path, text.encode())
     except OSError as error:

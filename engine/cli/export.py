@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from engine.api import exporting
 from engine.cli.common import DONE, Invocation, Teller, fail, shared_flags
 from engine.cli.status import ledger_of
 from engine.errors import EngineError, UsageError
+from engine.finish.local_files import writing_new
 from engine.report.export import FORMATS
 from engine.report.text import plural
 
@@ -76,17 +78,10 @@ def _stdout() -> Iterator[TextIO]:
 @contextmanager
 def _private_file(path: Path) -> Iterator[TextIO]:
     """A file that only its owner may read, there as a whole or not at all."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+        with writing_new(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+            yield text
+            text.detach()
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error

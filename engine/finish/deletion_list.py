@@ -11,12 +11,16 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import anyio
 
 from engine.errors import LedgerCorrupt, LedgerMismatch
-from engine.ledger.files import FileLock, make_private, refuse_network
+from engine.ledger.descriptors import real_place, refuse_planted
+from engine.ledger.files import refuse_foreign
+from engine.ledger.locking import FileLock
+from engine.ledger.network import refuse_network
+from engine.ledger.opening import connect, make_whole
 from engine.ledger.writer import Writer, translated
 from engine.model import ListedObject
 
@@ -68,23 +72,29 @@ class DeletionList:
 
     @classmethod
     def _open(cls, path: Path, location: str, endpoint: str) -> DeletionList:
+        path = real_place(path)
         refuse_network(path)
         lock = FileLock(path)
         lock.acquire()
+        wanted = {"location": location, "endpoint": endpoint}
         try:
-            make_private(path)
+            if not path.exists():
+                make_whole(path, lambda connection: _fill(connection, wanted))
+            hold = lock.hold()
+            refuse_foreign(path, hold, APPLICATION_ID, "list of objects to be deleted")
+            refuse_planted(path)
+            hold.make_private()
+            connection = connect(path)
             try:
-                connection = _connect(path)
-                try:
-                    _prepare(path, connection, {"location": location, "endpoint": endpoint})
-                except BaseException:
-                    connection.close()
-                    raise
-            except sqlite3.Error as error:
-                raise translated(path, error) from error
-            return cls(path, Writer(path, connection), lock)
-        except BaseException:
+                _compare(path, connection, wanted)
+            except BaseException:
+                connection.close()
+                raise
+            return cls(path, Writer(path, connection, lock.check), lock)
+        except BaseException as error:
             lock.release()
+            if isinstance(error, sqlite3.Error):
+                raise translated(path, error) from error
             raise
 
     async def __aenter__(self) -> Self:
@@ -191,26 +201,18 @@ class DeletionList:
         await self._writer.do(command, durable=True)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA fullfsync = ON")
-    return connection
+def _fill(connection: sqlite3.Connection, wanted: dict[str, str]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA:
+        connection.execute(statement)
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", list(wanted.items()))
+    connection.execute("COMMIT")
 
 
-def _prepare(path: Path, connection: sqlite3.Connection, wanted: dict[str, Any]) -> None:
-    """Make the tables in an empty file, or hold the file to what is wanted."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
-            connection.execute(statement)
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", list(wanted.items()))
-        connection.execute("COMMIT")
-        return
-    if application != APPLICATION_ID or connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-        raise LedgerCorrupt(f"{path} is not a list of objects to be deleted.", advice="Name another with --ledger.")
+def _compare(path: Path, connection: sqlite3.Connection, wanted: dict[str, str]) -> None:
+    """Raise `LedgerMismatch` for a list of another deletion, `LedgerCorrupt` for one of another format."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        raise LedgerCorrupt(f"{path} was written by another Cartage.", advice="Name another with --ledger.")
     bound = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     different = [f"{name} {bound.get(name)}, not {value}" for name, value in wanted.items() if bound.get(name) != value]
     if different:

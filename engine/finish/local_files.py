@@ -9,7 +9,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from engine.finish.replacing import ReplaceRefused, Restored, mark_of
 
@@ -77,7 +77,8 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
                 f"{name} changed since it was read; nothing was written to it",
                 advice="Run the command again to see it anew.",
             )
-        _write_whole(path, after, stat.S_IMODE(path.stat().st_mode), lambda new: _dress(new, path, name))
+        with _writing_whole(path, stat.S_IMODE(path.stat().st_mode), lambda new: _dress(new, path, name)) as file:
+            file.write(after)
     except OSError as error:
         raise ReplaceRefused(
             f"{name} was not written: {error.strerror or error}",
@@ -100,7 +101,20 @@ def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored
 
 def write_new(path: Path, body: bytes) -> None:
     """Write a whole file at once, with mode 0600; an older one of that name is replaced. Raises OSError."""
-    _write_whole(path, body, 0o600)
+    with writing_new(path) as file:
+        file.write(body)
+
+
+@contextlib.contextmanager
+def writing_new(path: Path) -> Iterator[BinaryIO]:
+    """A file with mode 0600 that takes the place of an older one, as a whole or not at all. A link in its place is
+    replaced, and what it leads to left alone. Raises OSError; also where something else than a file is in its place."""
+    with contextlib.suppress(FileNotFoundError):
+        kind = path.lstat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
+            raise FileExistsError(errno.EEXIST, "it is there, and no regular file")
+    with _writing_whole(path, 0o600, None) as file:
+        yield file
 
 
 def _dress(new: Path, old: Path, name: str) -> None:
@@ -141,12 +155,14 @@ def _attributes(path: Path) -> list[str]:
         return []
 
 
-def _write_whole(path: Path, body: bytes, mode: int, dress: Callable[[Path], None] | None = None) -> None:
-    """Beside the file, then over it in one step: whoever reads has the old bytes or the new, never half of them."""
+@contextlib.contextmanager
+def _writing_whole(path: Path, mode: int, dress: Callable[[Path], None] | None) -> Iterator[BinaryIO]:
+    """Beside the file, under a name that nobody can guess, then over it in one step: whoever reads has the old bytes or
+    the new, never half of them."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(body)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if dress is not None:

@@ -14,8 +14,11 @@ import anyio.to_thread
 from engine.errors import LedgerMissing
 from engine.ledger import rows
 from engine.ledger.binding import Binding
-from engine.ledger.files import FileLock, refuse_network
+from engine.ledger.descriptors import Hold, real_place
+from engine.ledger.locking import FileLock
+from engine.ledger.network import refuse_network
 from engine.ledger.opening import connect, prepare
+from engine.ledger.opening import create as create_ledger
 from engine.ledger.reader import LedgerReader, connect_to_read
 from engine.ledger.writer import DISK_ERRORS, Writer, translated
 from engine.model import UploadedPart
@@ -31,6 +34,7 @@ class Ledger(LedgerReader):
         self,
         path: Path,
         connection: sqlite3.Connection,
+        hold: Hold,
         writer: Writer,
         lock: FileLock,
         now_ms: Callable[[], int],
@@ -38,7 +42,7 @@ class Ledger(LedgerReader):
         *,
         fresh: bool,
     ) -> None:
-        super().__init__(path, connection)
+        super().__init__(path, connection, hold)
         self._writer = writer
         self._lock = lock
         self._now_ms = now_ms
@@ -53,6 +57,7 @@ class Ledger(LedgerReader):
 
     @classmethod
     def _open(cls, path: Path, binding: Binding, now_ms: Callable[[], int], create: bool) -> Ledger:
+        path = real_place(path)
         if not create and not path.exists():
             raise LedgerMissing(
                 f"there is no ledger at {path}.", advice="Run the plan first, or name the ledger with --ledger."
@@ -61,9 +66,13 @@ class Ledger(LedgerReader):
         lock = FileLock(path)
         lock.acquire()
         try:
-            route_ids, fresh = prepare(path, binding)
-            reading = connect_to_read(path)
-            return cls(path, reading, Writer(path, connect(path)), lock, now_ms, route_ids, fresh=fresh)
+            if not path.exists():
+                create_ledger(path, binding)
+            hold = lock.hold()
+            route_ids, fresh = prepare(path, binding, hold)
+            reading = connect_to_read(path, hold)
+            writer = Writer(path, connect(path), lock.check)
+            return cls(path, reading, hold, writer, lock, now_ms, route_ids, fresh=fresh)
         except BaseException as error:
             lock.release()
             if isinstance(error, DISK_ERRORS):
@@ -73,7 +82,7 @@ class Ledger(LedgerReader):
     async def close(self) -> None:
         """Commit what was queued, close the file, give the lock back."""
         with anyio.CancelScope(shield=True):
-            await super().close()
+            await self.close_reading()
             await self._writer.close()  # last: then SQLite puts all of the -wal into the file and removes it
             self._lock.release()
 

@@ -7,12 +7,14 @@ and an empty one there is one that was cut short.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from engine.errors import LedgerCorrupt, LedgerError, LedgerMismatch
 from engine.ledger.binding import Binding, differences, learned
-from engine.ledger.files import beside, make_private, refuse_foreign, sync_folder, unwritable
+from engine.ledger.descriptors import Hold, refuse_planted
+from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, unwritable
 from engine.ledger.schema import migrate
 from engine.ledger.writer import MOVE_AWAY
 from engine.plan.lifecycle import State
@@ -32,15 +34,14 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path, binding: Binding) -> tuple[dict[str, int], bool]:
-    """Make the ledger, or check it, bring it up to date and compare what it is bound to. Gives the routes' ids and
-    whether it holds no object yet. The caller holds the lock.
+def prepare(path: Path, binding: Binding, hold: Hold) -> tuple[dict[str, int], bool]:
+    """Check the ledger, bring it up to date and compare what it is bound to. Gives the routes' ids and whether it holds
+    no object yet. The caller has locked `hold`.
 
     Raises `LedgerMismatch` with every difference, `LedgerCorrupt`, `LedgerError`, `sqlite3.Error`."""
-    if not path.exists():
-        _create(path, binding)
-    refuse_foreign(path)
-    make_private(path)
+    refuse_foreign(path, hold)
+    refuse_planted(path)
+    hold.make_private()
     with closing(connect(path)) as connection:
         _check(path, connection)
         _upgrade(path, connection)
@@ -51,7 +52,20 @@ def prepare(path: Path, binding: Binding) -> tuple[dict[str, int], bool]:
         return route_ids, fresh
 
 
-def _create(path: Path, binding: Binding) -> None:
+def create(path: Path, binding: Binding) -> None:
+    """Make a new ledger, where there is none. The caller has the lock file. Raises `LedgerError`, `sqlite3.Error`."""
+
+    def fill(connection: sqlite3.Connection) -> None:
+        migrate(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        _bind(connection, binding)
+        connection.execute("COMMIT")
+
+    make_whole(path, fill)
+
+
+def make_whole(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Make a database whole under another name, and rename it. Raises `LedgerError`, and what `fill` raises."""
     stray = beside(path, "-wal")
     if stray.exists() and stray.stat().st_size:
         raise LedgerError(
@@ -62,13 +76,10 @@ def _create(path: Path, binding: Binding) -> None:
     try:
         for leftover in (stray, new, beside(new, "-journal")):
             leftover.unlink(missing_ok=True)
-        make_private(new)
+        make_new(new)
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = FULL")
-            migrate(connection)
-            connection.execute("BEGIN IMMEDIATE")
-            _bind(connection, binding)
-            connection.execute("COMMIT")
+            fill(connection)
         new.replace(path)
         sync_folder(path)
     except OSError as error:

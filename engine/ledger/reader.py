@@ -16,7 +16,8 @@ import anyio.to_thread
 
 from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.binding import Binding
-from engine.ledger.files import beside, refuse_foreign
+from engine.ledger.descriptors import Hold, real_place
+from engine.ledger.files import beside, hold_to_read, refuse_foreign
 from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
 from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
@@ -78,13 +79,18 @@ _UPLOAD = """SELECT r.name, u.key, u.bucket, u.target_key, u.upload_id, u.source
 u.checksum_algorithm, u.intent_ms FROM uploads u JOIN routes r ON r.id = u.route WHERE u.ended = ''"""
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A read-only connection to an existing ledger. Raises `LedgerMissing`, `LedgerCorrupt` or `LedgerError`."""
+def hold_existing(path: Path) -> Hold:
+    """A hold on a ledger that has to be there. Raises `LedgerMissing`, `LedgerError`."""
     if not path.exists():
         raise LedgerMissing(
             f"there is no ledger at {path}.", advice="Run the plan first, or name the ledger with --ledger."
         )
-    refuse_foreign(path)
+    return hold_to_read(path)
+
+
+def connect_to_read(path: Path, hold: Hold) -> sqlite3.Connection:
+    """A read-only connection to the ledger that is held. Raises `LedgerCorrupt` or `LedgerError`."""
+    refuse_foreign(path, hold)
     try:
         connection, version = _open_to_read(path)
     except DISK_ERRORS as error:
@@ -126,15 +132,16 @@ def _open_to_read(path: Path) -> tuple[sqlite3.Connection, int]:
 class LedgerReader:
     """Read-only queries, in a thread of their own. Everything gives what is committed."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, hold: Hold) -> None:
         self.path = path
         self._reading = connection
+        self._hold = hold
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
 
     @classmethod
     async def open_to_read(cls, path: Path) -> LedgerReader:
         """Open without a lock. Raises `LedgerMissing`, `LedgerCorrupt`."""
-        return LedgerReader(path, await anyio.to_thread.run_sync(connect_to_read, path))
+        return await anyio.to_thread.run_sync(_open_alone, path)
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,6 +152,11 @@ class LedgerReader:
         await self.close()
 
     async def close(self) -> None:
+        await self.close_reading()
+        self._hold.release()
+
+    async def close_reading(self) -> None:
+        """Close the connection; the hold on the file outlives it."""
         self._reader.shutdown(wait=True)
         self._reading.close()
 
@@ -265,6 +277,16 @@ class LedgerReader:
         """SQLite's own integrity check: "ok", or what is wrong."""
         rows = await self._rows("PRAGMA integrity_check")
         return "; ".join(str(row[0]) for row in rows)
+
+
+def _open_alone(path: Path) -> LedgerReader:
+    path = real_place(path)
+    hold = hold_existing(path)
+    try:
+        return LedgerReader(path, connect_to_read(path, hold), hold)
+    except BaseException:
+        hold.release()
+        raise
 
 
 _STATES = {state.value: state for state in State}

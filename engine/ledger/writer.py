@@ -67,10 +67,12 @@ def translated(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> LedgerE
 
 
 class Writer:
-    """Runs commands in order. A command's awaiter is released only after its commit."""
+    """Runs commands in order. A command's awaiter is released only after its commit. `check` is asked before each, and
+    raises where the file is no longer the one at its path."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, check: Callable[[], None]) -> None:
         self._path = path
+        self._check = check
         self._connection = connection
         self._queue: queue.Queue[tuple[Command[Any], bool, Future[Any]] | None] = queue.Queue()
         self._slots = anyio.Semaphore(COMMANDS_WAITING, fast_acquire=True)
@@ -107,6 +109,7 @@ class Writer:
                 if durable != full:
                     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                     full = durable
+                self._check()
                 connection.execute("BEGIN IMMEDIATE")
                 result = command(connection)
                 connection.execute("COMMIT")

@@ -127,7 +127,7 @@ def test_a_ledger_in_a_folder_that_is_not_there(terminal: Terminal) -> None:
 
 
 def test_a_second_run_is_refused_with_the_process_id_of_the_first(terminal: Terminal, plan: Path) -> None:
-    from engine.ledger.files import FileLock
+    from engine.ledger.locking import FileLock
 
     lock = FileLock(plan.with_suffix(".ledger"))
     lock.acquire()

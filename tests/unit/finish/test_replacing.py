@@ -15,7 +15,7 @@ import pytest
 from engine.api.assembly import Options, now_ms, open_store
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
 from engine.finish import local_files, rewriting
-from engine.finish.local_files import replace_file, restore_file, walk
+from engine.finish.local_files import replace_file, restore_file, walk, write_new, writing_new
 from engine.finish.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
 from engine.finish.scanning import Scanner
 from engine.ledger import Binding, Ledger, RouteBinding
@@ -340,6 +340,36 @@ def test_another_name_of_a_local_file_keeps_what_it_held(tmp_path: Path) -> None
     other.hardlink_to(path)
     replace_file(path, "./a.py", before=BEFORE, after=AFTER)
     assert (path.read_bytes(), other.read_bytes()) == (AFTER, BEFORE)
+
+
+def test_a_new_file_takes_a_links_place_and_leaves_what_it_leads_to(tmp_path: Path) -> None:
+    victim, report, other = tmp_path / "thesis.txt", tmp_path / "p.receipt.json", tmp_path / "p.receipt.md"
+    victim.write_bytes(THEIRS)
+    victim.chmod(0o644)
+    report.symlink_to(victim)
+    os.link(victim, other)
+    for path in (report, other):
+        write_new(path, AFTER)
+        assert (path.read_bytes(), path.is_symlink(), path.stat().st_nlink) == (AFTER, False, 1)
+    assert (victim.read_bytes(), victim.stat().st_mode & 0o777) == (THEIRS, 0o644)
+
+
+def test_a_new_file_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_bytes(BEFORE)
+    with pytest.raises(KeyboardInterrupt), writing_new(path) as file:
+        file.write(AFTER)
+        raise KeyboardInterrupt
+    assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [("out.csv", BEFORE)]
+
+
+def test_a_new_file_takes_the_place_of_a_file_alone(tmp_path: Path) -> None:
+    """Whoever may write in /dev would have a report in the place of /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="no regular file"):
+        write_new(pipe, AFTER)
+    assert not pipe.is_file() and [item.name for item in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_a_walk_stays_inside(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import LedgerCorrupt, LedgerError, LedgerLocked, LedgerMissing
-from engine.ledger import Ledger, LedgerReader
-from engine.ledger import files as ledger_files
-from engine.ledger.files import FileLock, network_type, refuse_network
+from engine.ledger import Ledger, LedgerReader, locking, network
+from engine.ledger.locking import FileLock
+from engine.ledger.network import network_type, refuse_network
 from engine.plan.lifecycle import State
 from tests.unit.ledger.scene import BINDING, Clock, change, decision, opened, outcome, query
 
@@ -92,7 +92,7 @@ async def test_the_lock_ends_with_its_process_however_it_ends(tmp_path: Path) ->
         [
             sys.executable,
             "-c",
-            "import sys, pathlib; from engine.ledger.files import FileLock;"
+            "import sys, pathlib; from engine.ledger.locking import FileLock;"
             "lock = FileLock(pathlib.Path(sys.argv[1])); lock.acquire(); print('held', flush=True); sys.stdin.read()",
             str(path),
         ],
@@ -115,7 +115,7 @@ def test_a_disk_without_locks_is_refused_in_words(tmp_path: Path, monkeypatch: p
     def no_locks(file: object) -> bool:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(ledger_files, "_lock", no_locks)
+    monkeypatch.setattr(locking, "_lock", no_locks)
     with pytest.raises(LedgerError, match="cannot be taken here: No locks available"):
         FileLock(tmp_path / "moving.ledger").acquire()
 
@@ -156,10 +156,27 @@ def test_the_innermost_mount_says_whether_a_folder_is_on_a_network(path: str, ki
     assert network_type(path, MOUNTS) == kind
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("nfs4", "cifs", "ceph", "9p", "virtiofs", "ocfs2", "gfs2", "lustre", "vboxsf"),
+        *("fuse.glusterfs", "fuse.juicefs", "fuse.ceph", "fuse.ceph-fuse", "fuse.sshfs", "fuse.s3fs", "fuse.rclone"),
+        *("fuse.mount-s3", "fuse.gcsfuse", "fuse.moosefs", "fuse.vmhgfs-fuse", "fuse", "fuse.nobody-knows-it"),
+    ],
+)
+def test_network_and_cluster_file_systems_are_known_also_where_they_are_fuse(kind: str) -> None:
+    assert network_type("/data/x", f"where /data {kind} rw 0 0") == kind
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "fuseblk", "fuse.gocryptfs"])
+def test_what_keeps_its_files_on_this_machine_is_no_network(kind: str) -> None:
+    assert network_type("/data/x", f"where /data {kind} rw 0 0") == ""
+
+
 def test_a_network_file_system_is_refused_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_files, "network_type", lambda path, mounts: "nfs4")
+    monkeypatch.setattr(network, "network_type", lambda path, mounts: "nfs4")
     with pytest.raises(LedgerError, match=r"network file system \(nfs4\), where SQLite cannot keep it safe") as refused:
         refuse_network(tmp_path / "moving.ledger")
     assert refused.value.advice == "Name a local place with --ledger."
@@ -173,7 +190,7 @@ async def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 async def test_a_folder_as_a_ledger_is_said(tmp_path: Path) -> None:
     (tmp_path / "moving.ledger").mkdir()
-    with pytest.raises(LedgerError, match="Is a directory"):
+    with pytest.raises(LedgerError, match="is a folder; it is left as it is"):
         await Ledger.open(tmp_path / "moving.ledger", BINDING, now_ms=Clock())
 
 

@@ -1,0 +1,177 @@
+"""Files beside a plan, opened so that only a regular file of one's own, under its one name, is ever written.
+
+Whoever may write in the folder can plant a link where a file of ours is to be: what is opened here follows none, and is
+looked at before anything is done with it.
+
+POSIX takes every lock of a process off a file as soon as the process closes any descriptor of it, SQLite's locks
+included (sqlite.org/howtocorrupt.html, 2.2). So a ledger's own descriptors (`Hold`) stay open, whoever opened them,
+until nobody in this process has the ledger open any more. Whoever connects to a ledger holds it while connected.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from engine.errors import LedgerError
+
+MOVE_OR_NAME = "Move it away, or name another place with --ledger."
+SIDE_FILES = ("-wal", "-shm", "-journal")
+"""What SQLite keeps beside a database. It opens them without following links; here they are named before it does."""
+
+_CAREFUL = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+"""A pipe is not waited for."""
+
+LOCKED_BYTE = 1 << 61
+"""Far beyond what SQLite locks (sqlite.org/lockingv3.html) or a file can hold."""
+
+
+def real_place(path: Path) -> Path:
+    """Where a ledger really is: a link to one stands for the file that it leads to, with that file's lock and -wal.
+
+    Raises `LedgerError` for a link that leads to none: a new ledger is made under its own name alone."""
+    if not path.is_symlink():
+        return path
+    real = Path(os.path.realpath(path))
+    if not real.exists() or real.stat().st_size == 0:
+        raise LedgerError(f"{path} is a link that leads to no ledger ({real}).", advice=MOVE_OR_NAME)
+    return real
+
+
+def open_own(path: Path, *, create: bool = False, new: bool = False) -> int:
+    """A descriptor to read and write a regular file of one's own, with one name; `create` makes it (mode 0600) where
+    it is not there, `new` makes it and refuses one that is.
+
+    Raises `LedgerError` for anything else, OSError where it cannot be opened."""
+    flags = os.O_RDWR | _CAREFUL | (os.O_CREAT if create or new else 0)
+    flags |= os.O_EXCL if new else 0
+    return _opened(path, flags, own=True)
+
+
+def refuse_planted(path: Path) -> None:
+    """Raise `LedgerError` where something else than a regular file of one's own lies where SQLite is going to write."""
+    for ending in SIDE_FILES:
+        side = path.with_name(path.name + ending)
+        with suppress(FileNotFoundError):
+            _refuse_strange(side, side.lstat(), own=True)
+
+
+def _opened(path: Path, flags: int, *, own: bool) -> int:
+    """Looked at before it is opened, so that what is refused need not be closed again; and after, for what it is."""
+    with suppress(FileNotFoundError):
+        _refuse_strange(path, path.lstat(), own=own)
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        _refuse_strange(path, os.fstat(descriptor), own=own)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_strange(path: Path, found: os.stat_result, *, own: bool) -> None:
+    if stat.S_ISLNK(found.st_mode):
+        raise _not_ours(path, "a symbolic link")
+    if not stat.S_ISREG(found.st_mode):
+        raise _not_ours(path, "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file")
+    if found.st_nlink > 1:
+        raise _not_ours(path, "a file with another name beside this one (a hard link)")
+    if own and hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise _not_ours(path, f"another user's file (user id {found.st_uid})")
+
+
+def _not_ours(path: Path, what: str) -> LedgerError:
+    return LedgerError(f"{path} is {what}; it is left as it is.", advice=MOVE_OR_NAME)
+
+
+class Hold:
+    """A descriptor of one ledger, kept open until nobody in this process has the ledger open.
+
+    `own`: for writing, which only one's own file is; else for reading, and then a second name is refused as well,
+    because the -wal lies beside the first."""
+
+    _guard = threading.Lock()
+    _open: ClassVar[dict[tuple[int, int], tuple[list[int], int]]] = {}
+    """By device and inode: every descriptor, and how many holds there are."""
+
+    def __init__(self, path: Path, *, own: bool) -> None:
+        self._path = path
+        with self._guard:
+            self._descriptor = open_own(path) if own else _opened(path, os.O_RDONLY | _CAREFUL, own=False)
+            found = os.fstat(self._descriptor)
+            self._identity = (found.st_dev, found.st_ino)
+            descriptors, count = self._open.get(self._identity, ([], 0))
+            self._open[self._identity] = ([*descriptors, self._descriptor], count + 1)
+        self._released = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def head(self, length: int) -> bytes:
+        """The file's first bytes."""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return os.read(self._descriptor, length)
+
+    def make_private(self) -> None:
+        """Mode 0600: what SQLite makes beside it inherits the mode."""
+        if hasattr(os, "fchmod"):
+            os.fchmod(self._descriptor, 0o600)
+
+    def lock(self) -> bool:
+        """Lock the file itself against every other hold, of this process or another, by whatever name it was opened.
+        Where the system has no lock that SQLite's own closing leaves alone, only the lock file guards it."""
+        return _set_lock(self._descriptor, exclusive=True)
+
+    def still_there(self) -> bool:
+        """Whether the path still names this very file."""
+        try:
+            found = self._path.lstat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def release(self) -> None:
+        """Give the lock back, and close what may be closed."""
+        if self._released:
+            return
+        self._released = True
+        with self._guard:
+            _set_lock(self._descriptor, exclusive=False)
+            descriptors, count = self._open[self._identity]
+            if count > 1:
+                self._open[self._identity] = (descriptors, count - 1)
+                return
+            del self._open[self._identity]
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def _set_lock(descriptor: int, *, exclusive: bool) -> bool:
+    """Set or lift an open file description lock (Linux, fcntl(2)): it is this descriptor's alone, so that no other
+    descriptor's closing lifts it, and no lock of SQLite's meets it. False: somebody else has it."""
+    if os.name == "nt":
+        return True
+    import fcntl
+
+    command = getattr(fcntl, "F_OFD_SETLK", None)
+    if command is None:
+        return True
+    kind = fcntl.F_WRLCK if exclusive else fcntl.F_UNLCK
+    try:
+        fcntl.fcntl(descriptor, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, LOCKED_BYTE, 1, 0))
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return True  # no such lock here
+    return True

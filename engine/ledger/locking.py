@@ -1,0 +1,135 @@
+"""One run at a time on a ledger: a lock file beside it that says who is at work, and a lock on the ledger itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import IO
+
+from engine.errors import LedgerError, LedgerLocked
+from engine.ledger.descriptors import Hold, open_own
+from engine.ledger.files import beside, unwritable
+
+ATTEMPTS = 5
+"""How often a lock file that vanishes while it is taken is made anew."""
+
+
+class FileLock:
+    """Exclusive, held until `release` or the process's end, however it ends.
+
+    `acquire` takes `<ledger>.lock`, of which there is one before there is a ledger; `hold` takes the ledger's own file,
+    which has the same lock by any name, and when somebody has removed the lock file."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._path = beside(ledger, ".lock")
+        self._file: IO[str] | None = None
+        self._hold: Hold | None = None
+
+    def acquire(self) -> None:
+        """Take the lock file. Raises `LedgerLocked`, naming who holds it, or `LedgerError` where it cannot be made."""
+        for _ in range(ATTEMPTS):
+            file = self._open()
+            try:
+                taken = _lock(file)
+            except OSError as error:
+                file.close()
+                raise LedgerError(
+                    f"the ledger's lock {self._path} cannot be taken here: {error.strerror or error}.",
+                    advice="Name a place on a local disk with --ledger.",
+                ) from error
+            if not taken:
+                holder = file.read(200).strip()
+                file.close()
+                raise self._locked(holder)
+            if _same_file(file, self._path):
+                file.seek(0)
+                file.truncate()
+                file.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
+                file.flush()
+                self._file = file
+                return
+            file.close()
+        raise LedgerError(
+            f"the ledger's lock {self._path} is removed as often as it is made.",
+            advice="Find out what cleans up that folder, or name another place with --ledger.",
+        )
+
+    def hold(self) -> Hold:
+        """Take the ledger's own file, which has to be there. Raises `LedgerLocked`, `LedgerError`."""
+        try:
+            hold = Hold(self._ledger, own=True)
+        except OSError as error:
+            raise unwritable(self._ledger, error) from error
+        if not hold.lock():
+            hold.release()
+            raise self._locked("")
+        if not hold.still_there():
+            hold.release()
+            raise moved(self._ledger)
+        self._hold = hold
+        return hold
+
+    def check(self) -> None:
+        """Raise `LedgerError` where the path no longer names the file that is held: what is written would be lost."""
+        if self._hold is not None and not self._hold.still_there():
+            raise moved(self._ledger)
+
+    def release(self) -> None:
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> IO[str]:
+        try:
+            descriptor = open_own(self._path, create=True)
+        except OSError as error:
+            raise LedgerError(
+                f"the ledger's lock {self._path} cannot be made: {error.strerror or error}.",
+                advice="Choose a folder that you may write to with --ledger.",
+            ) from error
+        return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
+
+    def _locked(self, holder: str) -> LedgerLocked:
+        return LedgerLocked(
+            f"another run is at work on {self._ledger} ({holder or 'another process'}).",
+            advice="Wait for it, or look at it with: cartage status",
+        )
+
+
+def moved(ledger: Path) -> LedgerError:
+    """The error for a ledger that is not at its place any more."""
+    return LedgerError(
+        f"the ledger {ledger} was moved, replaced or removed while it was open. What was committed is in that file.",
+        advice="Put it back with its -wal file and run the same command again: it goes on from there.",
+    )
+
+
+def _same_file(file: IO[str], path: Path) -> bool:
+    """Whether the path still names the open file: who removes a lock file makes two of one."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(file: IO[str]) -> bool:
+    if os.name == "nt":  # pragma: no cover
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
