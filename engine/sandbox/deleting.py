@@ -66,7 +66,7 @@ def _delete(
         _check_lock(account, bucket, key, version_id, headers)
         gone = remove_version(bucket, key, version_id)
         return version_id, gone is not None and gone.is_marker
-    check_delete(wanted, key, bucket.objects.get(key))
+    check_delete(wanted if account.conditional_deletes else None, key, bucket.objects.get(key))
     marker = remove(account, bucket, key)
     return (marker.version_id, True) if marker is not None else ("", False)
 

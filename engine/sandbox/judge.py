@@ -143,9 +143,15 @@ class _Past(NamedTuple):
 
 
 class Judge:
-    """Takes events in the order of their times, and keeps what it finds against the machines."""
+    """Takes events in the order of their times, and keeps what it finds against the machines.
 
-    def __init__(self, routes: Iterable[tuple[Side, Side]], machines: Iterable[str]) -> None:
+    Not `conditional`: the server deletes whatever stands there. Then what a user puts there in the last moment can no
+    more be told from what was looked at than what one takes away across."""
+
+    def __init__(
+        self, routes: Iterable[tuple[Side, Side]], machines: Iterable[str], *, conditional: bool = True
+    ) -> None:
+        self._conditional = conditional
         self._routes = tuple(routes)
         self._machines = frozenset(machines)
         self._past: defaultdict[ObjectRef, list[_Past]] = defaultdict(list)
@@ -222,7 +228,8 @@ class Judge:
             self._find(Rule.UNSEEN, change, f"{_text(across)} was looked at {seen}")
         other = self.held(across)
         if other is None or other.content != before.content:
-            if fresh and look is not None and self._taken_since(across, look, before.content):
+            taken = fresh and look is not None and self._taken_since(across, look, before.content)
+            if taken or self._put_since_look(change):
                 self.figures.in_gap += 1
             else:
                 holds = "nothing" if other is None else other.content
@@ -237,6 +244,14 @@ class Judge:
         return (
             at_look is not None and at_look.content == content and all(past.by not in self._machines for past in since)
         )
+
+    def _put_since_look(self, change: Change) -> bool:
+        """Whether the server has no conditions, and users alone changed what stood there since a fresh look at it."""
+        look = self._last_look(change.by, change.place, Shown.LISTED, change.asked_s)
+        if self._conditional or look is None or change.asked_s - look > LOOK_S + MARGIN_S:
+            return False
+        since = [past for past in self._past[change.place] if past.at_s > look]
+        return bool(since) and all(past.by not in self._machines for past in since)
 
     def _stripped(self, change: Change, across: ObjectRef, before: Held, other: Held) -> None:
         """The bytes stand across, and what goes with them differs: was that there to be seen? What a machine itself
@@ -335,10 +350,10 @@ class Judge:
 
 
 def judged(
-    routes: Iterable[tuple[Side, Side]], machines: Iterable[str], events: Iterable[Event]
+    routes: Iterable[tuple[Side, Side]], machines: Iterable[str], events: Iterable[Event], *, conditional: bool = True
 ) -> tuple[list[Finding], Figures]:
     """The findings over events in the order of their times, and what was judged."""
-    judge = Judge(routes, machines)
+    judge = Judge(routes, machines, conditional=conditional)
     for event in events:
         judge.take(event)
     return judge.findings, judge.figures

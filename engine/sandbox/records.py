@@ -184,6 +184,7 @@ class Account:
         self.owner_id = "5a6e64626f78" + "0" * 52
         self.owner_name = "sandbox"
         self.restore_delay_s = 0
+        self.conditional_deletes = True
         self._issued = 0
 
     def next_number(self) -> int:

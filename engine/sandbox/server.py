@@ -57,6 +57,7 @@ class Front:
         self.settings = settings
         self.body_limit = settings.body_limit_mib * MIB
         self.account.clock.offset_s = settings.clock_offset_s
+        self.account.conditional_deletes = settings.conditional_deletes
         self._latency = Latency(settings)
         self._limit = RateLimit(settings)
         self._bandwidth = Bandwidth(settings.bandwidth_mib_s * MIB, settings.part_slots)

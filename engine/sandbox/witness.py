@@ -63,7 +63,7 @@ class Witness:
     def __init__(self, account: Account, routes: Iterable[tuple[Side, Side]], machines: dict[str, str]) -> None:
         self._machines = machines
         watched = tuple(routes)
-        self.judge = Judge(watched, machines.values())
+        self.judge = Judge(watched, machines.values(), conditional=account.conditional_deletes)
         self._by, self._operation, self._asked_s = USER, "changed", 0.0
         self._arrivals: dict[int, float] = {}
         for name in sorted({side.bucket for route in watched for side in route}):

@@ -23,7 +23,7 @@ import psutil
 
 from engine.sandbox import FaultRule, SandboxSettings, start_sandbox
 from engine.sandbox.launch import Sandbox
-from tests.faults.chaos.script import MACHINES, Order, Script, Step, script_of
+from tests.faults.chaos.script import MACHINES, Attack, Order, Script, Step, script_of
 from tests.faults.chaos.users import PREFIX_OF, SOURCE, TARGET, Users
 from tests.faults.invariants import ledger_is_whole
 from tests.faults.scene import credentials
@@ -77,7 +77,8 @@ class Told:
 async def episode(seed: int, folder: Path) -> Told:
     """Carry out what the seed stands for. Raises AssertionError where anything happened that must not."""
     script = script_of(seed)
-    with start_sandbox(SandboxSettings(seed=seed)) as sandbox:
+    settings = SandboxSettings(seed=seed, conditional_deletes=script.attack is not Attack.UNCONDITIONAL)
+    with start_sandbox(settings) as sandbox:
         played = Episode(script, sandbox, folder)
         try:
             await played.play()
@@ -156,6 +157,8 @@ class Episode:
                 self._say(f"{name}: the ledger is put back to its backup")
                 _copy_ledger(self._backup / machine.ledger.name, machine.ledger)
                 machine.looked_s = backed_up_s
+            if step.tidy:
+                self._users.tidy()
             await self._step(step)
         for machine in self._machines.values():
             ledger_is_whole(machine.ledger)
@@ -168,7 +171,7 @@ class Episode:
             self._say(f"looks are refused at times for {step.storm_s:.1f} s")
         rules = [
             asdict(FaultRule("503", operation, probability=share, to_s=step.storm_s))
-            for operation, share in (("HeadObject", 0.3), ("ListObjectsV2", 0.6))
+            for operation, share in (("HeadObject", 0.6), ("ListObjectsV2", 0.6))
             if step.storm_s
         ]
         self._sandbox.control("settings", {"faults": rules, "latency_ms": step.latency_ms})

@@ -31,6 +31,7 @@ class Attack(StrEnum):
     USERS = "users at work on both sides"
     STOPPED = "stopped after a look"
     REFUSED = "looks refused for a while"
+    UNCONDITIONAL = "a server that deletes whatever is there"
     APART = "cleanup here, revert there"
     TWICE = "cleanup on both"
     BESIDE = "a run there beside"
@@ -51,7 +52,8 @@ class Order(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Commands side by side. `restore` are the machines whose ledger is put back to the backup before. Users act so
+    """Commands side by side. Before them the ledgers of the machines in `restore` are put back to the backup, and where
+    it is to be `tidy`, users take out of the way what differs between the two sides. Users act so
     often a second, from the moment at which a delete was intended, or (not `quiet`) all the time. Looks are refused at
     times for the first `storm_s`; `latency_ms` is what a request takes on the median."""
 
@@ -61,6 +63,7 @@ class Step(NamedTuple):
     restore: tuple[str, ...] = ()
     storm_s: float = 0.0
     latency_ms: float = 10.0
+    tidy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ def _steps(attack: Attack, draw: random.Random) -> Iterator[Step]:
             yield Step((Order(here, verb, 0.0, stop, draw.uniform(*STOP_S)),), rate, latency_ms=slow_ms)
         case Attack.REFUSED:
             yield Step((Order(here, verb),), rate, storm_s=draw.uniform(*STORM_S), latency_ms=slow_ms)
+        case Attack.UNCONDITIONAL:
+            yield Step((Order(here, f"{verb} --unconditional", 0.0, stop, draw.uniform(*STOP_S)),), rate)
         case Attack.APART:
             # One of the two is often stopped between its look and its delete, for less long than a look may be old.
             orders = [Order(here, "cleanup"), Order(there, "revert")]
@@ -127,6 +132,6 @@ def _steps(attack: Attack, draw: random.Random) -> Iterator[Step]:
             yield Step((Order(here, draw.choice(DELETERS)), Order(there, draw.choice(DELETERS), draw.uniform(0, 0.5))))
         case Attack.MENDED:
             yield Step((Order(here, "run"),), rate, quiet=False)
-            yield Step((Order(here, "run"),))
+            yield Step((Order(here, "run"),), tidy=True)
             yield Step((Order(here, "verify --properties" if draw.random() < 0.7 else "verify"),))
             yield Step((Order(here, verb),), draw.choice((0.0, rate)), latency_ms=slow_ms)

@@ -73,6 +73,16 @@ def test_a_source_replaced_in_the_last_moment_and_deleted_all_the_same_is_found(
     assert rules(*MOVED, seen(10, TARGET), put(10.05, SOURCE, SECOND), gone(10.1, SOURCE, "here")) == [Rule.LOST]
 
 
+@pytest.mark.parametrize(("looked_s", "found"), [(10, []), (7, [Rule.LOST])])
+def test_where_the_server_has_no_conditions_a_look_at_the_source_itself_has_to_be_fresh(
+    looked_s: float, found: list[Rule]
+) -> None:
+    looks = (seen(looked_s, SOURCE), put(10.05, SOURCE, SECOND), seen(10.1, TARGET))
+    findings, figures = judged_by(ROUTES, ["here"], (*MOVED, *looks, gone(10.2, SOURCE, "here")), conditional=False)
+    assert [item.rule for item in findings] == found
+    assert figures.in_gap == (not found)
+
+
 def test_two_machines_that_each_look_and_then_delete_are_found() -> None:
     # Both looks are fresh and were true; S3 has no condition on another object, and a claim has to keep them apart.
     events = (

@@ -43,6 +43,13 @@ def test_an_object_that_changed_is_not_deleted(sandbox: Sandbox) -> None:
     assert sandbox.refused("NoSuchKey", "DELETE", "bbb", "a", if_match=new).status == 404
 
 
+def test_a_server_without_conditional_deletes_deletes_whatever_is_there(sandbox: Sandbox) -> None:
+    sandbox.account.conditional_deletes = False
+    sandbox.put("a")
+    assert sandbox("DELETE", "bbb", "a", if_match='"00"').status == 204
+    assert sandbox.stored("a") is None
+
+
 def test_a_batch_answers_key_by_key(sandbox: Sandbox) -> None:
     kept, gone = sandbox.put("kept"), sandbox.put("gone")
     reply = batch(sandbox, row("kept", '"00"') + row("gone", gone) + row("none"))
