@@ -19,6 +19,17 @@ ABSENT = "*"
 target must still bear (`If-Match`)."""
 
 
+UNKNOWN_SIZE = -1
+"""The size of an object whose HEAD came without a length."""
+
+
+class OpaqueEtag(str):
+    """An ETag that cannot be the digest it looks like. It tells an object from what it was before, and goes into
+    conditions like any other; as a proof it is worth nothing (`plan.integrity`)."""
+
+    __slots__ = ()
+
+
 class Proof(IntEnum):
     """How far a copy is proven, each level including the one below it.
 
@@ -144,7 +155,8 @@ class Acl:
 @dataclass(frozen=True, slots=True)
 class Properties:
     """Everything that an object carries besides its bytes. Empty text means absent; `tags` and `acl` are None where
-    they were not read (HEAD tells neither). `expires` is the header's own text."""
+    they were not read (HEAD tells neither). `expires` is the header's own text. `hidden_metadata` counts the values
+    that no header can carry and HEAD therefore leaves out (x-amz-missing-meta)."""
 
     content_type: str = ""
     content_encoding: str = ""
@@ -159,13 +171,14 @@ class Properties:
     encryption: Encryption | None = None
     lock: ObjectLock | None = None
     acl: Acl | None = None
+    hidden_metadata: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
-    """What HEAD says. `size` is the whole object's length, also for a HEAD of one part, whose own length is then
-    `part_size`. `tag_count` is None where S3 did not say (which is not the same as none). `date` is the server's
-    clock, as in the Date header. `checksums` only where they were asked for."""
+    """What HEAD says. `size` is the whole object's length (`UNKNOWN_SIZE` where the answer has none), also for a HEAD
+    of one part, whose own length is then `part_size`. `tag_count` is None where S3 did not say (which is not the same
+    as none). `date` is the server's clock, as in the Date header. `checksums` only where they were asked for."""
 
     size: int
     etag: str

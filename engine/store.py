@@ -32,7 +32,8 @@ Answer = TypeVar("Answer")
 
 class ListPage(NamedTuple):
     """ListObjectsV2, with encoding-type=url. `start_after` is a full key, exclusive. `plain`: without that encoding,
-    for a server that goes on wrongly with it (`sites.listings`); a page is broken by what XML cannot carry."""
+    for a server that goes on wrongly with it (`sites.listings`); a page is broken by what XML cannot carry.
+    `restore_status` asks whether archived objects can be read (x-amz-optional-object-attributes)."""
 
     bucket: str
     prefix: str = ""
@@ -41,6 +42,7 @@ class ListPage(NamedTuple):
     max_keys: int = 1000
     delimiter: str = ""
     plain: bool = False
+    restore_status: bool = True
 
 
 class HeadObject(NamedTuple):
@@ -57,7 +59,7 @@ class CopyObject(NamedTuple):
     `source_etag` pins the source (x-amz-copy-source-if-match); `target_condition` guards the target (`ABSENT`, an
     ETag, or None for no condition). `properties` None copies the source's headers, metadata and tags as they are;
     otherwise they replace them, or, with `keep_headers`, only add encryption, redirect, lock and ACL to what is copied.
-    `storage_class` is always sent (S3 would fall back to STANDARD).
+    `storage_class` is always sent (S3 would fall back to STANDARD), unless it is empty.
     """
 
     source: ObjectRef
@@ -190,10 +192,11 @@ class LifecycleRule:
 
 @dataclass(frozen=True, slots=True)
 class BucketFacts:
-    """What is known of a bucket. `versioning` is "", "Enabled" or "Suspended"; None where it may not be read.
-    `owner_id` is the bucket owner's canonical id, empty where it cannot be known. `date` is the server's clock.
-    `encryption` is what objects get by default, in words ("aws:kms", key, "bucket key"); None where it may not be
-    read."""
+    """What is known of a bucket. `versioning` is "", "Enabled" or "Suspended"; None where it is not known, like
+    `lifecycle` and `encryption`. `owner_id` is the bucket owner's canonical id, empty where it cannot be known.
+    `encryption` is what objects get by default, in words ("aws:kms", key, "bucket key"). `causes` says of a setting why
+    it is not known, or how the server said that it has no such thing. `date` is the server's clock, and `date_s` what
+    this machine's said when it came (seconds since the epoch)."""
 
     bucket: str
     region: str
@@ -203,6 +206,12 @@ class BucketFacts:
     date: str = ""
     server: str = ""
     encryption: str | None = ""
+    causes: tuple[tuple[str, str], ...] = ()
+    date_s: float = 0.0
+
+    def cause(self, setting: str) -> str:
+        """Why a setting ("lifecycle", "versioning", "encryption") is not known; empty where nothing is to be said."""
+        return dict(self.causes).get(setting, "")
 
 
 READS = frozenset(

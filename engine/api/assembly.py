@@ -17,10 +17,12 @@ from engine.s3.session import Session
 from engine.sites.listings import listing_all
 from engine.sites.sites import Sites
 from engine.store import ObjectStore
+from engine.transfer.doubting import DoubtingStore
 from engine.transfer.pacing import PacedStore
 from engine.transfer.patience import RetryPolicy
 from engine.transfer.pipeline import Gauges
 from engine.transfer.retrying import RetryingStore
+from engine.transfer.tolerating import ToleratingStore
 
 StoreKind = Literal["wire", "boto"]
 
@@ -94,13 +96,14 @@ async def open_store(connection: Connection, options: Options) -> AsyncIterator[
         plane, refresh = await _plane(stack, session, options)
         paced = PacedStore(plane, max_rps=options.max_rps, concurrency=options.concurrency)
         retrying = RetryingStore(paced, RetryPolicy(give_up_after_s=options.give_up_after_s), refresh=refresh)
+        tolerant = DoubtingStore(ToleratingStore(retrying, options.listener), options.listener)
 
         def gauges() -> Gauges:
             pace = paced.statistics()
             return Gauges(retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight)
 
-        sites = Sites(retrying, trusted=options.assume == "aws" or session.is_aws)
-        store = listing_all(retrying, sites, options.listener)
+        sites = Sites(tolerant, trusted=options.assume == "aws" or session.is_aws)
+        store = listing_all(tolerant, sites, options.listener)
         yield OpenStore(store, sites, session, session.endpoint, gauges)
 
 

@@ -45,4 +45,4 @@ async def check(where: Location | None, options: Options | None = None, *, write
         if write:
             actions += await try_writing(opened.store, where)
         traits = await opened.sites.tried_now(where) if write else None
-        return replace(report, facts=facts, skew_s=skew_s(facts.date), actions=actions, traits=traits)
+        return replace(report, facts=facts, skew_s=skew_s(facts.date, facts.date_s), actions=actions, traits=traits)

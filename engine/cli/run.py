@@ -48,6 +48,7 @@ def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
 @click.option(
     "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of the targets, in place of the sources'."
 )
+@click.option("--no-tags", is_flag=True, help="Leave the sources' tags out; they are not read either.")
 @click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Metadata laid over the sources' own.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @shared_flags
@@ -59,12 +60,17 @@ def cp_command(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     tags: tuple[str, ...],
+    no_tags: bool,
     metadata: tuple[str, ...],
     yes: bool,
     **rules: str,
 ) -> None:
     """Copy SOURCE to TARGET, both s3://bucket/prefix/ (everything under it) or both s3://bucket/key (that one)."""
     given: dict[str, Any] = {name: value for name, value in rules.items() if value}
+    if no_tags:
+        if tags:
+            raise UsageError("--tag and --no-tags contradict each other")
+        given["properties"] = {"tags": "drop"}
     plan = Plan.of(
         source,
         target,

@@ -218,9 +218,13 @@ def _overlap(prefix: str, key: str, *, exact: bool) -> bool:
 
 def _lifecycle(bucket: BucketFacts, under: Sequence[Location], accepted: Accepted) -> Reason:
     name = f"{LIFECYCLE}.{bucket.bucket}"
+    cause = bucket.cause("lifecycle")
     if bucket.lifecycle is None:
-        said = f"the lifecycle rules of {bucket.bucket} may not be read (s3:GetLifecycleConfiguration)"
+        why = cause or "s3:GetLifecycleConfiguration may be lacking"
+        said = f"whether lifecycle rules of {bucket.bucket} expire targets is not known: {why}"
         return _acceptable("lifecycle", said, name, UNKNOWN, accepted)
+    if not bucket.lifecycle and cause:
+        return Reason("lifecycle", True, f"{bucket.bucket} has no lifecycle rules: {cause}")
     here = [place for place in under if place.bucket == bucket.bucket]
     rules = expiring(bucket.lifecycle, here)
     if not rules:
@@ -243,12 +247,16 @@ def _rule_figure(rule: LifecycleRule) -> str:
 
 def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:
     name = f"{DELETE_MARKERS}.{bucket.bucket}"
+    cause = bucket.cause("versioning")
     if bucket.versioning == "":
-        return Reason("versioning", True, f"{bucket.bucket} keeps no versions: what is deleted is gone for good")
+        because = f" ({cause})" if cause else ""
+        said = f"{bucket.bucket} keeps no versions{because}: what is deleted is gone for good"
+        return Reason("versioning", True, said)
     if bucket.versioning is None:
+        why = cause or "s3:GetBucketVersioning may be lacking"
         said = (
-            f"whether {bucket.bucket} keeps versions may not be read (s3:GetBucketVersioning); if it does, a delete "
-            "only adds a delete marker: the data and its cost stay"
+            f"whether {bucket.bucket} keeps versions is not known ({why}); "
+            "if it does, a delete only adds a delete marker: the data and its cost stay"
         )
         return _acceptable("versioning", said, name, UNKNOWN, accepted)
     said = f"{bucket.bucket} {versions_text(bucket.versioning)}"

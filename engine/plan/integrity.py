@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from engine.crc import CRC64NVME, PARAMETERS, combine, from_base64, to_base64
-from engine.model import Checksum, Encryption, ObjectHead, Proof, UploadedPart
+from engine.model import Checksum, Encryption, ObjectHead, OpaqueEtag, Proof, UploadedPart
 
 _PLAIN = re.compile(r"[0-9a-fA-F]{32}\Z")
 _MULTIPART = re.compile(r"[0-9a-fA-F]{32}-([1-9][0-9]{0,4})\Z")
@@ -38,17 +38,30 @@ class Evidence(NamedTuple):
     compared: str
 
 
+NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
+"""The MD5 of no bytes: the ETag of an empty object, and of none else. With "-N" it is the ETag of nothing at all, since
+an upload's is the MD5 of N times sixteen bytes."""
+
+
 def is_plain(etag: str) -> bool:
-    """Whether the ETag has the form of an MD5."""
-    return len(etag) == 32 and _PLAIN.match(etag) is not None
+    """Whether the ETag has the form of an MD5, and can be one."""
+    return len(etag) == 32 and _PLAIN.match(etag) is not None and type(etag) is not OpaqueEtag
 
 
 def parts_of(etag: str) -> int:
-    """The N of a multipart ETag `…-N`; 0 for any other form."""
-    if "-" not in etag:
+    """The N of a multipart ETag `…-N`; 0 for any other form, and for one that cannot be what it says."""
+    if "-" not in etag or type(etag) is OpaqueEtag:
         return 0
     match = _MULTIPART.match(etag)
     return int(match.group(1)) if match else 0
+
+
+def is_impossible(etag: str, size: int) -> bool:
+    """Whether an object of `size` bytes certainly cannot have this ETag by S3's rules: that of nothing, or one of more
+    parts than it has bytes."""
+    if etag.startswith(NOTHING):
+        return size > 0 or len(etag) > 32
+    return size >= 0 and parts_of(etag) > max(size, 1)
 
 
 def compare_etags(source: str, target: str) -> Agreement:
@@ -57,7 +70,8 @@ def compare_etags(source: str, target: str) -> Agreement:
     if not source or not target:
         return Agreement.UNKNOWN
     if source == target:
-        return Agreement.EQUAL if is_plain(source) or parts_of(source) else Agreement.UNKNOWN
+        opaque = type(target) is OpaqueEtag
+        return Agreement.EQUAL if not opaque and (is_plain(source) or parts_of(source)) else Agreement.UNKNOWN
     if is_plain(source) and is_plain(target):
         return Agreement.DIFFERENT
     return Agreement.UNKNOWN

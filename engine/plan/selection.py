@@ -12,8 +12,13 @@ import fnmatch
 import re
 from dataclasses import dataclass, field
 
+from engine.errors import UsageError
 from engine.model import ListedObject
 
+_IS_MOMENT = re.compile(
+    r"(?:19[7-9]\d|[2-9]\d{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?Z"
+).fullmatch
 _WILD = re.compile(r"[*?\[]")
 _WILD_END = re.compile(r"[*?\]]")
 
@@ -23,8 +28,8 @@ class Selection:
     """What a route takes of what is listed.
 
     `since` (inclusive) and `until` (exclusive) are compared with the listing's LastModified as text, so they are ISO
-    8601 in UTC without a zone, down to the second ("2026-01-31T10:00:00"); empty is unbounded. `min_bytes` and
-    `max_bytes` are both inclusive.
+    8601 in UTC without a zone, down to the second ("2026-01-31T10:00:00"), and an object whose time is not of S3's form
+    is refused; empty is unbounded. `min_bytes` and `max_bytes` are both inclusive.
     """
 
     include: tuple[str, ...] = ()
@@ -48,9 +53,17 @@ class Selection:
         )
 
     def takes(self, relative: str, listed: ListedObject) -> bool:
-        """Whether the object `listed`, whose key after the route's `from` is `relative`, is taken."""
+        """Whether the object `listed`, whose key after the route's `from` is `relative`, is taken.
+
+        Raises `UsageError` where a time is to choose, and the object's cannot be read."""
         if listed.size < self.min_bytes or (self.max_bytes is not None and listed.size > self.max_bytes):
             return False
+        if (self.since or self.until) and not _IS_MOMENT(listed.modified):
+            raise UsageError(
+                f"{listed.key!r} was last modified at {listed.modified!r}, as the server says: that cannot be read, so "
+                "that neither since nor until can choose.",
+                advice="Leave since and until out, and choose by keys, include and exclude.",
+            )
         if self.since and listed.modified < self.since:
             return False
         if self.until and listed.modified >= self.until:

@@ -45,6 +45,9 @@ def differences(route: Route, wanted: Properties, there: Properties) -> list[str
         if getattr(wanted, name) != getattr(there, name) and (name != "content_type" or wanted.content_type)
     ]
     found += _pair_differences("metadata", wanted.metadata, there.metadata)
+    if wanted.hidden_metadata != there.hidden_metadata:
+        values = (str(side.hidden_metadata or "") for side in (wanted, there))
+        found.append(_said("metadata that HEAD does not show", *values))
     rules = route.properties
     if rules.encryption in (Keep.PRESERVE, Keep.SET) and not _same_encryption(wanted.encryption, there.encryption):
         found.append(_said("encryption", _encryption(wanted.encryption), _encryption(there.encryption)))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from engine.model import ABSENT, Checksum, Encryption, ObjectHead, ObjectLock, Properties
+from engine.model import ABSENT, UNKNOWN_SIZE, Checksum, Encryption, ObjectHead, ObjectLock, Properties
 from engine.s3.acl import acl_arguments
 from engine.store import LifecycleRule
 
@@ -36,8 +36,14 @@ def checksum_field(algorithm: str) -> str:
 
 
 def bare_etag(answer: Mapping[str, Any]) -> str:
-    """An answer's ETag without its quotes; empty where there is none (Ceph RGW leaves out one or the other)."""
-    return str(answer.get("ETag") or "").strip('"')
+    """An answer's ETag bare (`bare`); empty where there is none (Ceph RGW leaves out one or the other)."""
+    return bare(str(answer.get("ETag") or ""))
+
+
+def bare(etag: str) -> str:
+    """An ETag without its quotes, and without the mark of a weak one (RFC 9110, 8.8.3): who compresses or caches
+    answers on the way marks the ETags of HEAD and GET, and the listing's stays as it was."""
+    return etag.strip().removeprefix("W/").strip('"')
 
 
 def moment(value: Any) -> str:
@@ -64,7 +70,7 @@ def checksums_of(answer: Mapping[str, Any], headers: Mapping[str, str] | None = 
 def head_of(answer: Mapping[str, Any]) -> ObjectHead:
     """HeadObject's answer. With a part number, ContentLength is the part's and Content-Range carries the whole."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    length = int(answer.get("ContentLength", 0))
+    length = int(answer.get("ContentLength", UNKNOWN_SIZE))
     whole = str(answer.get("ContentRange") or headers.get("content-range", "")).rpartition("/")[2]
     parts_count = answer.get("PartsCount")
     ranged = whole.isdigit()
@@ -76,7 +82,7 @@ def head_of(answer: Mapping[str, Any]) -> ObjectHead:
         _properties(answer, headers),
         checksums_of(answer, headers),
         int(parts_count) if parts_count else None,
-        length if ranged or parts_count else None,
+        length if length >= 0 and (ranged or parts_count) else None,
         str(answer.get("VersionId", "")),
         int(tag_count) if tag_count is not None else None,
         str(answer.get("ArchiveStatus", "")),
@@ -106,6 +112,7 @@ def _properties(answer: Mapping[str, Any], headers: Mapping[str, str]) -> Proper
         if algorithm
         else None,
         lock=lock if lock != ObjectLock() else None,
+        hidden_metadata=int(answer.get("MissingMeta") or 0),
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from engine.errors import Ambiguous
+from engine.s3 import xml
 from engine.s3.answers import default_encryption_of, headers_of, lifecycle_of, region_of
-from engine.s3.bucket import BucketHead
+from engine.s3.bucket import ROOTS, BucketHead
 from engine.store import LifecycleRule
 
 
@@ -39,6 +41,27 @@ class BotoBucket:
 
     async def _ask(self, operation: str, method: str, bucket: str) -> dict[str, Any]:
         return await self._call(operation, method, f"s3://{bucket}/", Bucket=bucket)
+
+
+def refuse_other_roots(operation_model: Any, response_dict: dict[str, Any], **more: Any) -> None:
+    """For botocore's event `before-parse`: its parser takes any root, and finds no rule in a listing.
+
+    Raises `Ambiguous` where what answers a question for a setting, an ACL or tags is something else."""
+    name: str = operation_model.name
+    roots = ROOTS.get(name)
+    if roots is None or response_dict["status_code"] >= 300:
+        return
+    body: bytes = response_dict["body"]
+    if not body.strip() and name == "GetObjectTagging":  # Ceph RGW, for an object without tags
+        return
+    try:
+        found = xml.read(xml.decode(body)).name
+    except xml.NotXml as error:
+        found = str(error)
+    if found not in (*roots, "Error"):
+        raise Ambiguous(
+            f"the answer cannot be read (<{found}> where <{roots[0]}> was due)", operation=name, code="UnreadableAnswer"
+        )
 
 
 def _head_of(answer: dict[str, Any]) -> BucketHead:

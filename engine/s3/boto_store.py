@@ -109,7 +109,8 @@ class BotoStore:
             if value:
                 arguments[name] = value
         # Whether an archived object can be read. Who does not know the header leaves it.
-        arguments["OptionalObjectAttributes"] = ["RestoreStatus"]
+        if request.restore_status:
+            arguments["OptionalObjectAttributes"] = ["RestoreStatus"]
         ref = f"s3://{request.bucket}/{request.prefix}"
         answer = await self._call("ListObjectsV2", "list_objects_v2", ref, **arguments)
         encoded = answer.get("EncodingType") == "url"
@@ -161,7 +162,6 @@ class BotoStore:
     async def copy_object(self, request: CopyObject) -> CopyResult:
         arguments = _named(request.target) | {
             "CopySource": _copy_source(request.source),
-            "StorageClass": request.storage_class,
         }
         if request.source_etag:
             arguments["CopySourceIfMatch"] = f'"{request.source_etag}"'
@@ -172,8 +172,8 @@ class BotoStore:
             arguments |= property_arguments(request.properties)
             if not request.keep_headers:
                 arguments["MetadataDirective"] = "REPLACE"
-            arguments["StorageClass"] = request.storage_class
             arguments.pop("Tagging", None)
+        arguments |= {"StorageClass": request.storage_class} if request.storage_class else {}
         if request.replace_tags is not None:
             arguments |= {"TaggingDirective": "REPLACE", "Tagging": tag_text(request.replace_tags)}
         answer = await self._call("CopyObject", "copy_object", str(request.target), **arguments)
@@ -223,7 +223,7 @@ class BotoStore:
 
     async def create_upload(self, request: CreateUpload) -> UploadRef:
         arguments = _named(request.target) | property_arguments(request.properties)
-        arguments["StorageClass"] = request.properties.storage_class
+        arguments |= {"StorageClass": request.properties.storage_class} if request.properties.storage_class else {}
         if request.checksum_algorithm:
             arguments["ChecksumAlgorithm"] = request.checksum_algorithm
         if request.checksum_type:

@@ -1,15 +1,44 @@
-"""What is known of a bucket: five questions, asked at once, because a run waits for the answers before it lists."""
+"""What is known of a bucket: five questions, asked at once, because a run waits for the answers before it lists.
+
+Only HEAD's answer can stop a command. The settings are advice: whatever comes back to the question for one of them, it
+is known, not there, or not known, and then the cause is told. Some servers answer a question that they do not know
+with something else (OpenStack Swift and Ceph RGW 16 with a listing of the bucket): that says nothing of the setting.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeVar
 
-from engine.errors import Ambiguous, NotFound, ObjectError
+from engine.errors import AttemptError, NotFound, ObjectError, StoreError, Unsupported
 from engine.s3.classify import lacks_reason
 from engine.store import BucketFacts, LifecycleRule
 
 Told = TypeVar("Told")
+
+ATTEMPTS = 3
+"""How often a setting is asked for while the server only fails; what it answers is believed at once."""
+PAUSE_S = 0.2
+"""Before the second attempt; twice that before the third."""
+
+NOT_SET = frozenset({"NoSuchLifecycleConfiguration", "ServerSideEncryptionConfigurationNotFoundError"})
+"""How S3 says that a bucket has no such setting (API reference)."""
+
+NO_RULES: tuple[LifecycleRule, ...] = ()
+
+ROOTS = {
+    "GetBucketLocation": ("LocationConstraint", "CreateBucketConfiguration"),
+    "GetBucketVersioning": ("VersioningConfiguration", "GetBucketVersioningResponse"),
+    "GetBucketLifecycleConfiguration": ("LifecycleConfiguration",),
+    "GetBucketEncryption": ("ServerSideEncryptionConfiguration",),
+    "GetBucketAcl": ("AccessControlPolicy",),
+    "GetObjectAcl": ("AccessControlPolicy",),
+    "GetObjectTagging": ("Tagging",),
+}
+"""The root that the answer to a question has to have. The second ones are LocalStack's location and moto's
+versioning."""
 
 
 class BucketHead(NamedTuple):
@@ -21,7 +50,7 @@ class BucketHead(NamedTuple):
 
 
 class BucketQuestions(Protocol):
-    """One request each; they raise what is in `engine.errors`."""
+    """One request each; they raise what is in `engine.errors`, `Ambiguous` for an answer with another root."""
 
     async def head(self, bucket: str) -> BucketHead: ...
     async def location(self, bucket: str) -> BucketHead: ...
@@ -31,29 +60,65 @@ class BucketQuestions(Protocol):
     async def owner(self, bucket: str) -> str: ...
 
 
-async def bucket_facts(ask: BucketQuestions, bucket: str, region: str) -> BucketFacts:
-    """`region` where the bucket's own is not told. What may not be read is said so; raises what else went wrong, what
-    HEAD says of the bucket before anything."""
-    head, versioning, lifecycle, encryption, owner = await asyncio.gather(
-        _head(ask, bucket),
-        ask.versioning(bucket),
-        ask.lifecycle(bucket),
-        ask.encryption(bucket),
-        ask.owner(bucket),
-        return_exceptions=True,
+async def bucket_facts(
+    ask: BucketQuestions,
+    bucket: str,
+    region: str,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    now_s: Callable[[], float] = time.time,
+) -> BucketFacts:
+    """`region` where the bucket's own is not told. Raises what HEAD says of the bucket, and nothing else."""
+    causes: dict[str, str] = {}
+
+    async def setting(name: str, question: Callable[[str], Awaitable[Told]], nothing: Told) -> Told | None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                told = await question(bucket)
+                causes.pop(name, None)
+                return told
+            except Unsupported as error:
+                causes[name] = f"this server has no such thing ({error.code})"
+                return nothing
+            except StoreError as error:
+                if isinstance(error, NotFound) and error.code in NOT_SET:
+                    return nothing
+                causes[name] = error.message
+                if not isinstance(error, AttemptError) or error.code == "UnreadableAnswer" or attempt == ATTEMPTS:
+                    return None
+            except ValueError as error:
+                causes[name] = f"the answer cannot be read ({error})"
+                return None
+            await sleep(PAUSE_S * attempt)
+        return None
+
+    async def head() -> tuple[BucketHead, float] | StoreError:
+        try:
+            return await _head(ask, bucket), now_s()
+        except StoreError as error:
+            return error  # raised once the others have ended, so that none is left behind
+
+    there, versioning, lifecycle, encryption, owner = await asyncio.gather(
+        head(),
+        setting("versioning", ask.versioning, ""),
+        setting("lifecycle", ask.lifecycle, NO_RULES),
+        setting("encryption", ask.encryption, ""),
+        setting("owner", ask.owner, ""),
     )
-    if isinstance(head, BaseException):
-        raise head
+    if isinstance(there, StoreError):
+        raise there
+    known, date_s = there
     return BucketFacts(
         bucket,
-        head.region or region,
-        _told(owner, ObjectError) or "",
-        _told(versioning, ObjectError),
-        () if isinstance(lifecycle, NotFound) else _told(lifecycle, ObjectError),  # NoSuchLifecycleConfiguration
-        head.date,
-        head.server,
-        # Ceph RGW 16 lists the bucket instead, which no one can read where a key does not fit into XML.
-        _told(encryption, ObjectError, Ambiguous),
+        known.region or region,
+        owner or "",
+        versioning,
+        lifecycle,
+        known.date,
+        known.server,
+        encryption,
+        tuple(sorted(causes.items())),
+        date_s,
     )
 
 
@@ -65,11 +130,3 @@ async def _head(ask: BucketQuestions, bucket: str) -> BucketHead:
             raise
         # HEAD needs s3:ListBucket on the whole bucket. This needs less, is refused in words, and has the clock.
         return await ask.location(bucket)
-
-
-def _told(answer: Told | BaseException, *unknown: type[Exception]) -> Told | None:
-    if isinstance(answer, unknown):
-        return None
-    if isinstance(answer, BaseException):
-        raise answer
-    return answer

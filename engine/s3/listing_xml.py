@@ -16,8 +16,9 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 from engine.errors import Ambiguous, ListingBroken
 from engine.model import ListedObject, Page
 from engine.s3 import xml
+from engine.s3.answers import bare
 from engine.s3.messages import Call
-from engine.s3.parsing import Answer, bare, moment, read_document
+from engine.s3.parsing import Answer, moment, read_document
 
 _ITEMS = re.compile(
     r"<Contents><Key>([^<>&\x00-\x1f]*)</Key><LastModified>([^<>&\x00-\x1f]*)</LastModified>"

@@ -129,7 +129,8 @@ def list_page(request: ListPage) -> Call:
     if request.start_after:
         query = f"{query}&start-after={encode_value(request.start_after)}"
     ref = ObjectRef(request.bucket, request.prefix)
-    return Call(LIST, request.bucket, "", query, ("x-amz-optional-object-attributes",), ("RestoreStatus",), ref)
+    names, values = (("x-amz-optional-object-attributes",), ("RestoreStatus",)) if request.restore_status else ((), ())
+    return Call(LIST, request.bucket, "", query, names, values, ref)
 
 
 def head_object(request: HeadObject) -> Call:
@@ -151,7 +152,8 @@ def copy_object(request: CopyObject) -> Call:
     target, etag, condition = request.target, request.source_etag, request.target_condition
     source = copy_source(request.source)
     path = encode_key(target.key)
-    if etag and request.properties is None and request.replace_tags is None and not request.checksum_algorithm:
+    usual = request.properties is None and request.replace_tags is None and not request.checksum_algorithm
+    if etag and usual and request.storage_class:
         if condition == ABSENT:
             values: tuple[str, ...] = ("*", source, f'"{etag}"', request.storage_class)
             return Call(COPY, target.bucket, path, "", _COPY_ABSENT, values, target)
@@ -172,7 +174,9 @@ def copy_object(request: CopyObject) -> Call:
         headers["x-amz-copy-source-if-match"] = f'"{etag}"'
     if request.checksum_algorithm:
         headers["x-amz-checksum-algorithm"] = request.checksum_algorithm
-    headers |= {"x-amz-copy-source": source, "x-amz-storage-class": request.storage_class}
+    headers["x-amz-copy-source"] = source
+    if request.storage_class:
+        headers["x-amz-storage-class"] = request.storage_class
     return _call(COPY, target, "", headers | _condition(condition))
 
 
@@ -232,7 +236,8 @@ def body_checksum(request: PutObject) -> str:
 
 def create_upload(request: CreateUpload) -> Call:
     headers = _property_headers("CreateMultipartUpload", request.target, request.properties)
-    headers["x-amz-storage-class"] = request.properties.storage_class
+    if request.properties.storage_class:
+        headers["x-amz-storage-class"] = request.properties.storage_class
     if request.checksum_algorithm:
         headers["x-amz-checksum-algorithm"] = request.checksum_algorithm
     if request.checksum_type:

@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 
 from engine.errors import Ambiguous, StoreError
 from engine.model import (
+    UNKNOWN_SIZE,
     Acl,
     Checksum,
     CopyResult,
@@ -27,7 +28,7 @@ from engine.model import (
 )
 from engine.s3 import xml
 from engine.s3.acl import acl_of
-from engine.s3.answers import SIZES
+from engine.s3.answers import SIZES, bare
 from engine.s3.classify import classify
 from engine.s3.messages import Call
 from engine.store import Body, DeleteFailure, DeleteReport, LifecycleRule
@@ -40,6 +41,7 @@ _MONTHS = {
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1
     )
 }
+_IS_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d").match
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -107,17 +109,18 @@ def cut_short(call: Call) -> Ambiguous:
     return Ambiguous("the answer was cut short", operation=call.operation.name, ref=str(call.ref), code="CutShort")
 
 
-def read_document(call: Call, answer: Answer, region: str, root: str) -> xml.Document:
-    """A successful answer's document. Raises what an `<Error>` in it means, `Ambiguous` for any root but `root` (empty:
-    any will do)."""
+def read_document(call: Call, answer: Answer, region: str, *roots: str) -> xml.Document:
+    """A successful answer's document. Raises what an `<Error>` in it means, `Ambiguous` for any root but one of `roots`
+    (none: any will do)."""
     try:
         document = xml.read(xml.decode(answer.body))
     except xml.NotXml as error:
         raise unreadable(call, error) from error
     if document.name == "Error":
         raise error_of(call, answer, region)
-    if root and document.name not in (root, root.replace("Result", "Response")):  # moto's ListPartsResponse
-        raise unreadable(call, f"<{document.name}> where <{root}> was due")
+    # moto: ListPartsResponse
+    if roots and document.name not in roots and document.name.replace("Response", "Result") not in roots:
+        raise unreadable(call, f"<{document.name}> where <{roots[0]}> was due")
     return document
 
 
@@ -169,7 +172,7 @@ def _result(call: Call, answer: Answer, region: str, root: str) -> dict[str, str
         raise error_of(call, answer, region)
     if name != root:
         raise unreadable(call, f"<{name}> where <{root}> was due")
-    etag = fields.get("ETag", "").strip().strip('"')
+    etag = bare(fields.get("ETag", ""))
     if not etag:
         raise no_etag(call)
     fields["ETag"] = etag
@@ -268,9 +271,7 @@ def object_head(call: Call, answer: Answer) -> ObjectHead:
     """HEAD's answer. With a part number, Content-Length is the part's and Content-Range carries the whole."""
     header = answer.header
     length_text = header(b"content-length")
-    if not length_text.isdigit():
-        raise unreadable(call, "it has no length")
-    length = int(length_text)
+    length = int(length_text) if length_text.isdigit() else UNKNOWN_SIZE
     whole = header(b"content-range").rpartition("/")[2]
     ranged = whole.isdigit()
     parts_count = header(b"x-amz-mp-parts-count")
@@ -282,7 +283,7 @@ def object_head(call: Call, answer: Answer) -> ObjectHead:
         _properties(answer),
         header_checksums(answer),
         int(parts_count) if parts_count.isdigit() and int(parts_count) else None,
-        length if ranged or parts_count else None,
+        length if length >= 0 and (ranged or parts_count) else None,
         header(b"x-amz-version-id"),
         int(tag_count) if tag_count.isdigit() else None,
         header(b"x-amz-archive-status"),
@@ -322,6 +323,7 @@ def _properties(answer: Answer) -> Properties:
         if algorithm
         else None,
         lock=lock if lock != ObjectLock() else None,
+        hidden_metadata=int(missing) if (missing := header(b"x-amz-missing-meta")).isdigit() else 0,
     )
 
 
@@ -356,21 +358,20 @@ def default_encryption(document: xml.Document) -> str:
 # --- their parts ------------------------------------------------------------------------------------------
 
 
-def bare(etag: str) -> str:
-    """An ETag without its quotes."""
-    return etag.strip().strip('"')
-
-
 def moment(text: str) -> str:
-    """A time of S3's as listings have it, "2026-01-31T10:00:00.000Z", also from servers that write it otherwise."""
+    """A time of S3's as listings have it, "2026-01-31T10:00:00.000Z", also from servers that write it otherwise: with
+    another fraction, another zone, none (UTC then), or as an HTTP date. What cannot be read comes back as it is, and so
+    does a time before the epoch: the zero of some servers' clocks."""
     if not text or (len(text) == 24 and text.endswith("Z")):
         return text
+    if _IS_DATE(text) is None:
+        return http_moment(text) if text[:3].isalpha() else text
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         return text
     utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z" if utc.year >= 1970 else text
 
 
 def http_moment(text: str) -> str:
@@ -380,7 +381,7 @@ def http_moment(text: str) -> str:
         return f"{text[12:16]}-{month}-{text[5:7]}T{text[17:25]}.000Z"
     try:
         return moment(parsedate_to_datetime(text).isoformat()) if text else ""
-    except ValueError:
+    except (ValueError, TypeError):
         return text
 
 

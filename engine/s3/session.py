@@ -22,6 +22,7 @@ import anyio
 from engine.errors import StoreError, UsageError
 from engine.plan.document import Connection
 from engine.s3.aws import domain_of, is_aws_host
+from engine.s3.boto_bucket import refuse_other_roots
 from engine.s3.boto_errors import translate, unreachable
 from engine.s3.credential_sources import (
     bounded,
@@ -341,6 +342,7 @@ class Session:
         if payer := self.connection.request_payer:
             # On every request, as the wire does: botocore has the parameter for those on objects alone.
             client.meta.events.register("before-call.s3", functools.partial(_paying, payer))
+        client.meta.events.register("before-parse.s3", refuse_other_roots)
         return client
 
     def _config(self, read_timeout_s: int) -> Any:

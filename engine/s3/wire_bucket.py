@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from engine.s3 import messages, parsing, xml
 from engine.s3.answers import region_of
-from engine.s3.bucket import BucketHead
+from engine.s3.bucket import ROOTS, BucketHead
 from engine.s3.messages import Call, Operation
 from engine.s3.parsing import Answer
 from engine.store import LifecycleRule
 
 
 class WireBucket:
-    """Asks by `ask`, which gives the answer to a request that has succeeded; `read` makes a document of it."""
+    """Asks by `ask`, which gives the answer to a request that has succeeded; `read` makes a document of it, of one of
+    the roots that it is given."""
 
-    def __init__(self, ask: Callable[[Call], Awaitable[Answer]], read: Callable[[Call, Answer], xml.Document]) -> None:
+    def __init__(
+        self, ask: Callable[[Call], Awaitable[Answer]], read: Callable[[Call, Answer, Sequence[str]], xml.Document]
+    ) -> None:
         self._ask = ask
         self._read = read
 
@@ -25,7 +28,8 @@ class WireBucket:
     async def location(self, bucket: str) -> BucketHead:
         call = messages.of_bucket(messages.GET_LOCATION, bucket)
         answer = await self._ask(call)
-        return _head_of(answer)._replace(region=region_of(self._read(call, answer).element.text or ""))
+        document = self._read(call, answer, ROOTS[call.operation.name])
+        return _head_of(answer)._replace(region=region_of(document.element.text or ""))
 
     async def versioning(self, bucket: str) -> str:
         return (await self._setting(messages.GET_VERSIONING, bucket)).text("Status")
@@ -42,7 +46,7 @@ class WireBucket:
 
     async def _setting(self, operation: Operation, bucket: str) -> xml.Document:
         call = messages.of_bucket(operation, bucket)
-        return self._read(call, await self._ask(call))
+        return self._read(call, await self._ask(call), ROOTS[operation.name])
 
 
 def _head_of(answer: Answer) -> BucketHead:

@@ -8,6 +8,7 @@ that the server closed while it was idle, goes out again on another.
 from __future__ import annotations
 
 from asyncio import CancelledError
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +25,7 @@ from engine.errors import (
 from engine.model import Acl, CopyResult, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
 from engine.s3 import messages, parsing, xml
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
-from engine.s3.bucket import bucket_facts
+from engine.s3.bucket import ROOTS, bucket_facts
 from engine.s3.classify import MAY_BE_REPEATED, lacks_reason
 from engine.s3.connecting import ConnectFailed
 from engine.s3.http import ConnectionBroken
@@ -164,12 +165,12 @@ class WireStore:
             raise parsing.unreadable(call, f"status {answer.status} where 204 was due")
         return answer
 
-    async def _document(self, call: Call, root: str) -> xml.Document:
-        return self._read(call, await self._ask(call), root)
+    async def _document(self, call: Call, *roots: str) -> xml.Document:
+        return self._read(call, await self._ask(call), roots)
 
-    def _read(self, call: Call, answer: Answer, root: str = "") -> xml.Document:
-        """Any root will do unless one is named: servers differ in theirs (moto: GetBucketVersioningResponse)."""
-        return parsing.read_document(call, answer, self._places.region(call.bucket), root)
+    def _read(self, call: Call, answer: Answer, roots: Sequence[str] = ()) -> xml.Document:
+        """Any root will do unless some are named."""
+        return parsing.read_document(call, answer, self._places.region(call.bucket), *roots)
 
     # --- listing ------------------------------------------------------------------------------------------
 
@@ -225,10 +226,10 @@ class WireStore:
         answer = await self._ask(call)
         if not answer.body.strip():  # Ceph RGW, for an object without tags
             return ()
-        return parsing.tag_set(self._read(call, answer, "Tagging"))
+        return parsing.tag_set(self._read(call, answer, ROOTS["GetObjectTagging"]))
 
     async def get_acl(self, request: ObjectRef) -> Acl:
-        return parsing.acl(await self._document(messages.get_acl(request), ""))
+        return parsing.acl(await self._document(messages.get_acl(request), *ROOTS["GetObjectAcl"]))
 
     async def put_tags(self, request: PutTags) -> None:
         await self._ask(messages.put_tags(request))

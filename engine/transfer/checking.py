@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError
-from engine.model import Location, ObjectRef, Properties
+from engine.errors import AccessDenied, Ambiguous, AttemptError, NotFound, ObjectError
+from engine.model import Location, ObjectRef, Properties, UploadRef
 from engine.sites.trial import NAME, remove_probe
 from engine.store import (
     CopyObject,
@@ -77,7 +77,16 @@ async def try_writing(store: ObjectStore, where: Location) -> list[Trial]:
 
 
 async def _upload_and_abort(store: ObjectStore, ref: ObjectRef) -> None:
-    await store.abort_upload(await store.create_upload(CreateUpload(ref, Properties())))
+    """An upload whose id nobody was told is looked for: every one at this key is ours, whose name nobody else knows."""
+    try:
+        begun = await store.create_upload(CreateUpload(ref, Properties()))
+    except Ambiguous:
+        listed = await store.list_uploads(ListUploads(ref.bucket, ref.key))
+        for item in listed:
+            if item.key == ref.key:
+                await store.abort_upload(UploadRef(ref, item.upload_id))
+        raise
+    await store.abort_upload(begun)
 
 
 async def _try(action: str, attempt: Callable[[], Awaitable[object]], *, empty_is_fine: bool = False) -> Trial:
@@ -94,12 +103,14 @@ async def _try(action: str, attempt: Callable[[], Awaitable[object]], *, empty_i
     return Trial(action, "allowed")
 
 
-def skew_s(date: str, now: datetime | None = None) -> float | None:
-    """How far this machine's clock is ahead of the Date header, in seconds; None where it cannot be read."""
+def skew_s(date: str, now_s: float) -> float | None:
+    """How far this machine's clock was ahead of the Date header when that came (`now_s`, seconds since the epoch), in
+    seconds; None where it cannot be read. The header has whole seconds: less than one is no difference."""
     try:
         server = parsedate_to_datetime(date)
     except (TypeError, ValueError):
         return None
     if server.tzinfo is None:
         server = server.replace(tzinfo=UTC)
-    return ((now or datetime.now(UTC)) - server).total_seconds()
+    ahead_s = now_s - server.timestamp()
+    return 0.0 if 0 <= ahead_s < 1 else ahead_s

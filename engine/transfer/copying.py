@@ -28,6 +28,7 @@ from engine.model import (
     CopyResult,
     ObjectHead,
     ObjectRef,
+    OpaqueEtag,
     Proof,
 )
 from engine.plan.integrity import (
@@ -38,6 +39,7 @@ from engine.plan.integrity import (
     evidence_of_copy,
     evidence_of_heads,
     is_md5,
+    parts_of,
 )
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
@@ -113,6 +115,8 @@ class Copier:
             if head is None or head.etag != task.source.etag:
                 return drifted(task, head.etag if head else "", requests=requests)
             checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
+            if not checksums and parts_of(task.source.etag):  # the listing names one that HEAD does not show
+                return await self._uploader.upload(task, Method.OWN_PARTS)
         told = NOTHING
         if not task.route.plain_properties:
             told = await copy_directives(self._store, task.route, task.source, task.source_ref)
@@ -187,6 +191,7 @@ class Copier:
                 and result.etag == task.source.etag
                 and result.encryption in MD5_ENCRYPTIONS
                 and "-" not in result.etag
+                and type(task.source.etag) is not OpaqueEtag
             ):
                 # What nearly every object meets, without a call.
                 checksum = str(result.checksums[0]) if result.checksums else ""

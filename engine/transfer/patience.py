@@ -27,6 +27,9 @@ a session that ends by chance just then, refuses once."""
 MOST_RENEWALS = 12
 """How often in all. A request may wait its turn for longer than credentials last, but not time after time."""
 
+ANSWERED_OTHERWISE = frozenset({"GetObjectTagging", "GetObjectAcl"})
+"""What a server that does not know the question answers with the object itself."""
+
 RESTS_ON_A_LOOK = frozenset({"DeleteObject", "DeleteObjects"})
 """What was looked at before a delete must not grow old while it waits here: it goes back to the caller soon, who looks
 again. One that carries no ETag goes back at once: then the look is all that protects the object."""
@@ -39,7 +42,8 @@ _LEAST_S = 0.001
 class RetryPolicy:
     """How patient a run is.
 
-    `attempts` bounds what is tried after unknown outcomes and after 409. While S3 is out of reach it is tried for
+    `attempts` bounds what is tried after unknown outcomes and after 409, `unreadable_attempts` the questions that some
+    servers answer with something else, again and again (`ANSWERED_OTHERWISE`). While S3 is out of reach it is tried for
     `give_up_after_s`, but only for `first_answer_s` where it has never answered (a mistyped endpoint). While S3
     answers that it wants fewer requests, for `throttled_give_up_after_s`. A delete never waits longer than
     `delete_give_up_after_s`. Delays grow from `base_s` to `cap_s`."""
@@ -47,6 +51,7 @@ class RetryPolicy:
     base_s: float = 0.1
     cap_s: float = 20.0
     attempts: int = 10
+    unreadable_attempts: int = 3
     give_up_after_s: float = 300.0
     first_answer_s: float = 15.0
     throttled_give_up_after_s: float = 3600.0
@@ -156,7 +161,8 @@ def _may_go_again(policy: RetryPolicy, operation: str, attempts: int, error: Sto
     """Whether what is neither throttled nor expired may be sent again at all."""
     if is_out_of_reach(error):
         return True
-    return attempts < policy.attempts and (
+    other = operation in ANSWERED_OTHERWISE and error.code in ("UnreadableAnswer", "TooLong")
+    return attempts < (policy.unreadable_attempts if other else policy.attempts) and (
         (isinstance(error, Ambiguous) and operation in HARMLESS_TWICE)
         or (isinstance(error, Conflict) and operation == "CopyObject")
     )

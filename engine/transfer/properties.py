@@ -12,10 +12,11 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
 
-from engine.errors import AccessDenied, NotFound, Rejected
+from engine.errors import AccessDenied, NotFound, Rejected, Unsupported
 from engine.model import Acl, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.route import Keep, Route
 from engine.store import HeadObject, ObjectStore
+from engine.transfer.tolerating import NO_TAGS, TAGS_UNREADABLE
 
 Value = TypeVar("Value")
 Tags = tuple[tuple[str, str], ...]
@@ -41,6 +42,8 @@ class Directives(NamedTuple):
 
 NOTHING = Directives()
 
+LEAVE_TAGS_OUT = 'To leave tags out: properties = { tags = "drop" } on the route, or --no-tags with cp.'
+
 
 async def copy_directives(store: ObjectStore, route: Route, source: ListedObject, ref: ObjectRef) -> Directives:
     """What a CopyObject of this source is to be told.
@@ -65,6 +68,7 @@ async def copy_directives(store: ObjectStore, route: Route, source: ListedObject
     acl = await chosen_acl(store, route, ref)
     wanted = replace(adjusted(route, source, ref, there), acl=acl)
     if route.rewrites_headers:
+        _refuse_hidden_metadata(wanted, ref)
         return Directives(wanted, tags)
     added = Properties(
         encryption=wanted.encryption, website_redirect=wanted.website_redirect, lock=wanted.lock, acl=acl
@@ -77,10 +81,11 @@ async def read_properties(
 ) -> Properties:
     """Everything that an upload of this source has to be created with.
 
-    Raises `AccessDenied` (code `TagsDenied`) where the tags may not be read: absent is not the same as none."""
+    Raises as `read_tags`, and `Rejected` (code `MetadataHidden`) where HEAD does not show all metadata."""
     _refuse_storage_class(route, source, ref)
     acl = await chosen_acl(store, route, ref)
     properties = replace(adjusted(route, source, ref, source_properties(head)), acl=acl)
+    _refuse_hidden_metadata(properties, ref)
     if route.set_tags is not None:
         return replace(properties, tags=route.set_tags)
     if route.properties.tags is Keep.DROP:
@@ -92,15 +97,30 @@ async def read_properties(
 
 
 async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tags:
-    """The tags of an object, for nothing where HEAD says that there are none.
+    """The tags of an object, for nothing where HEAD says that there are none. A server without object tags has none.
 
-    Raises `AccessDenied` (code `TagsDenied`) where they may not be read: absent is not the same as none."""
+    Raises `AccessDenied` (code `TagsDenied`) where they may not be read, `Rejected` (code `TAGS_UNREADABLE`) where the
+    server gives something else in their place: absent is not the same as none."""
     if head.tag_count == 0:
         return ()
     try:
         return await store.get_tags(ref)
     except NotFound:
         return ()
+    except (Rejected, Unsupported) as error:
+        if error.code == NO_TAGS and not head.tag_count:
+            return ()
+        if error.code not in (NO_TAGS, TAGS_UNREADABLE):
+            raise
+        counted = f", and HEAD counts {head.tag_count}" if head.tag_count else ""
+        raise Rejected(
+            f"the tags of this object cannot be read, so that they would be lost unseen: {error.message}{counted}.",
+            operation="GetObjectTagging",
+            ref=str(ref),
+            code=TAGS_UNREADABLE,
+            request_id=error.request_id,
+            advice=LEAVE_TAGS_OUT,
+        ) from error
     except AccessDenied as error:
         raise AccessDenied(
             "the tags of this object may not be read, so that they would be lost unseen.",
@@ -108,7 +128,7 @@ async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tag
             ref=str(ref),
             code="TagsDenied",
             request_id=error.request_id,
-            advice='Allow s3:GetObjectTagging, or leave tags out with properties = { tags = "drop" } on the route.',
+            advice=f"Allow s3:GetObjectTagging. {LEAVE_TAGS_OUT}",
         ) from error
 
 
@@ -159,7 +179,7 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
     rules = route.properties
     carried = {
         "content_headers": any(getattr(properties, name) for name in CONTENT_HEADERS[1:]),
-        "metadata": bool(properties.metadata),
+        "metadata": bool(properties.metadata or properties.hidden_metadata),
         "website_redirect": bool(properties.website_redirect),
         "encryption": properties.encryption is not None and properties.encryption.algorithm != "AES256",
         "lock": properties.lock is not None,
@@ -175,11 +195,26 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
     return replace(
         replace(properties, **given),
         metadata=tuple(sorted((metadata | dict(route.set_metadata)).items())),
+        hidden_metadata=0 if rules.metadata is Keep.DROP else properties.hidden_metadata,
         storage_class=route.storage_class_for(source),
         website_redirect=_chosen(rules.website_redirect, properties.website_redirect, route.set_redirect, ""),
         encryption=_chosen(rules.encryption, properties.encryption, route.set_encryption, None),
         lock=_chosen(rules.lock, properties.lock, route.set_lock, None),
     )
+
+
+def _refuse_hidden_metadata(properties: Properties, ref: ObjectRef) -> None:
+    """Where metadata has to be sent anew, what HEAD cannot show would be lost unseen."""
+    if properties.hidden_metadata:
+        raise Rejected(
+            f"the source has {properties.hidden_metadata} values of metadata that no header can carry "
+            "(x-amz-missing-meta): they cannot be read, so that they would be lost.",
+            operation="HeadObject",
+            ref=str(ref),
+            code="MetadataHidden",
+            advice='Leave metadata out with properties = { metadata = "drop" } on the route, or copy it as it is: one '
+            "CopyObject, up to 5 GiB and without other headers, keeps it.",
+        )
 
 
 def _refuse_storage_class(route: Route, source: ListedObject, ref: ObjectRef) -> None:

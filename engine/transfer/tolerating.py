@@ -1,0 +1,228 @@
+"""Servers that lack a thing which the engine can do without: it is left off once it is refused.
+
+Some servers answer 400 or 501 to a header that they do not know, where others leave it aside (Backblaze B2 to
+`x-amz-checksum-mode` on HEAD, Cloudflare R2 to object tags). `OPTIONAL` names what a request can go without: when a
+request that carries it is refused, it is sent again without, and if that succeeds nothing of the kind is sent to this
+server again. What the server took once is the object's own trouble when it is refused later.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
+
+from engine.errors import Ambiguous, ObjectError, Rejected, StoreError, Unsupported
+from engine.events import Listener, Notice, ignore
+from engine.model import UNKNOWN_SIZE, ObjectHead, ObjectRef
+from engine.store import HeadObject, ListPage, ObjectStore, StoreDecorator
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+NO_TAGS = "NoTags"
+"""`Unsupported.code` where the server has no object tags at all."""
+TAGS_UNREADABLE = "TagsUnreadable"
+"""`Rejected.code` where the server answers something else when it is asked for tags."""
+
+REFUSALS = frozenset(
+    {
+        *("400", "405", "501", "BadRequest", "InvalidArgument", "InvalidHeader", "InvalidRequest"),
+        *("InvalidStorageClass", "InvalidURI", "MalformedHeader", "MethodNotAllowed", "NotImplemented", "NotSupported"),
+        *("UnknownParameter", "UnsupportedArgument", "UnsupportedHeader", "UnsupportedOperation", "XNotImplemented"),
+    }
+)
+"""The codes by which servers say that they do not know a header or a thing; the status where they give no code."""
+
+
+class Optional(NamedTuple):
+    """Something that a request can go without. `sends`: whether this request carries it; `without`: the same request
+    without. `careful`: left off only where S3's own refusals cannot be meant (`InvalidRequest` is what S3 says where
+    the checksum or the size of an upload is not the one that was sent ahead). `said` is what follows from its lack."""
+
+    operation: str
+    header: str
+    sends: Callable[[Any], bool]
+    without: Callable[[Any], Any]
+    said: str
+    careful: bool = False
+
+
+NO_CHECKSUMS = "S3's checksums are not asked for: proof rests on ETags, or on reading the bytes"
+NO_CLASSES = "every object has the server's one storage class"
+
+OPTIONAL = (
+    Optional(
+        "HeadObject", "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
+        NO_CHECKSUMS,
+    ),
+    Optional(
+        "ListObjectsV2", "x-amz-optional-object-attributes",
+        lambda it: it.restore_status, lambda it: it._replace(restore_status=False),
+        "what is in an archive class counts as not restored",
+    ),
+    Optional(
+        "CopyObject", "x-amz-checksum-algorithm",
+        lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm=""),
+        NO_CHECKSUMS,
+    ),
+    Optional(
+        "CopyObject", "x-amz-storage-class",
+        lambda it: it.storage_class == "STANDARD", lambda it: it._replace(storage_class=""),
+        NO_CLASSES,
+    ),
+    Optional(
+        "CopyObject", "x-amz-tagging-directive",
+        lambda it: it.replace_tags == (), lambda it: it._replace(replace_tags=None),
+        "there are no object tags to drop",
+    ),
+    Optional(
+        "CreateMultipartUpload", "x-amz-checksum-algorithm",
+        lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm="", checksum_type=""),
+        NO_CHECKSUMS,
+    ),
+    Optional(
+        "CreateMultipartUpload", "x-amz-storage-class",
+        lambda it: it.properties.storage_class == "STANDARD",
+        lambda it: it._replace(properties=replace(it.properties, storage_class="")),
+        NO_CLASSES,
+    ),
+    Optional(
+        "CompleteMultipartUpload", "x-amz-checksum-type",
+        lambda it: it.checksum is not None, lambda it: it._replace(checksum=None),
+        NO_CHECKSUMS, careful=True,
+    ),
+    Optional(
+        "CompleteMultipartUpload", "x-amz-mp-object-size",
+        lambda it: it.size is not None, lambda it: it._replace(size=None),
+        "the size of an upload is compared after it", careful=True,
+    ),
+    Optional(
+        "PutObject", "x-amz-sdk-checksum-algorithm",
+        lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm=""),
+        NO_CHECKSUMS,
+    ),
+)  # fmt: skip
+
+
+class ToleratingStore(StoreDecorator):
+    """A store that gets on with servers which lack a thing. What is found out counts for all buckets of the endpoint,
+    and is said once."""
+
+    def __init__(self, inner: ObjectStore, listener: Listener = ignore) -> None:
+        super().__init__(inner)
+        self._listener = listener
+        self._open: dict[str, list[Optional]] = defaultdict(list)  # neither taken nor refused so far
+        self._refused: dict[str, list[Optional]] = defaultdict(list)
+        for item in OPTIONAL:
+            self._open[item.operation].append(item)
+        self._no_tags: StoreError | None = None
+        self._reads_tags = False
+        self._said: set[str] = set()
+
+    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+        for item in self._refused.get(operation, ()):
+            if item.sends(request):
+                request = item.without(request)
+        suspects = [item for item in self._open.get(operation, ()) if item.sends(request)]
+        if not suspects:
+            return await method(request)
+        try:
+            answer = await method(request)
+        except (Rejected, Unsupported) as error:
+            return await self._without(method, request, suspects, error)
+        self._open[operation] = [item for item in self._open[operation] if item not in suspects]
+        return answer
+
+    async def _without(
+        self,
+        method: Callable[[Request], Awaitable[Answer]],
+        request: Request,
+        suspects: list[Optional],
+        error: ObjectError,
+    ) -> Answer:
+        """Send a refused request again without what may have been the reason: what the refusal names before all else.
+        Raises the first refusal where that is not it."""
+        named = [item for item in suspects if item.header in error.message.lower()]
+        left_off: list[Optional] = []
+        for item in named or suspects:
+            if not _may_mean(error, item):
+                continue
+            request = item.without(request)
+            left_off.append(item)
+            try:
+                answer = await method(request)
+            except (Rejected, Unsupported):
+                continue
+            for item in left_off:
+                self._leave_off(item, error)
+            return answer
+        raise error
+
+    def _leave_off(self, item: Optional, error: ObjectError) -> None:
+        if item in self._open[item.operation]:
+            self._open[item.operation].remove(item)
+            self._refused[item.operation].append(item)
+            self._say(f"the server refuses {item.header} ({error.code}): {item.said}", item.said)
+
+    def _say(self, text: str, what: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            self._listener(Notice("LeftOff", text))
+
+    async def head_object(self, request: HeadObject) -> ObjectHead:
+        """HEAD; where its answer has no length, the listing's counts. Of a part no listing tells it."""
+        head = await super().head_object(request)
+        if head.size != UNKNOWN_SIZE or request.part_number is not None:
+            return head
+        ref = request.ref
+        page = await self.list_page(ListPage(ref.bucket, ref.key, max_keys=1))
+        listed = page.objects[0] if page.objects else None
+        if listed is None or listed.key != ref.key or (listed.etag != head.etag and listed.etag and head.etag):
+            raise Ambiguous(
+                "HEAD says no length, and the listing shows another object by now",
+                operation="HeadObject",
+                ref=str(ref),
+                code="NoLength",
+            )
+        return replace(head, size=listed.size)
+
+    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
+        """The tags. A server that has none, or answers something else, is asked once.
+
+        Raises `Unsupported` (code `NO_TAGS`) and `Rejected` (code `TAGS_UNREADABLE`) for these; a refusal that is about
+        this object or these credentials as it is."""
+        if self._no_tags is not None:
+            raise _again(self._no_tags, request)
+        try:
+            tags = await self._inner.get_tags(request)
+        except (Rejected, Unsupported) as error:
+            if self._reads_tags or error.code not in REFUSALS:
+                raise
+            self._no_tags = Unsupported(
+                f"this server has no object tags ({error.code})", operation="GetObjectTagging", code=NO_TAGS
+            )
+            self._say(f"the server has no object tags ({error.code}): there are none to lose", NO_TAGS)
+            raise _again(self._no_tags, request) from error
+        except Ambiguous as error:
+            if self._reads_tags or error.code not in ("UnreadableAnswer", "TooLong"):
+                raise
+            self._no_tags = Rejected(
+                f"this server answers something else when it is asked for an object's tags: {error.message}",
+                operation="GetObjectTagging",
+                code=TAGS_UNREADABLE,
+            )
+            raise _again(self._no_tags, request) from error
+        self._reads_tags = True
+        return tags
+
+
+def _may_mean(error: ObjectError, item: Optional) -> bool:
+    if item.careful and error.code == "InvalidRequest":
+        return False
+    return error.code in REFUSALS
+
+
+def _again(error: StoreError, ref: ObjectRef) -> StoreError:
+    return type(error)(error.message, operation=error.operation, ref=str(ref), code=error.code)
