@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import anyio
 from engine.api.assembly import OpenStore, Options, now_ms
 from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error, open_ledger, open_plan
 from engine.events import Notice, RunStarted
+from engine.finish.holding import dating_clock
 from engine.ledger import Acceptance, Ledger, Snapshot
 from engine.listing.first_pages import first_pages
 from engine.plan.document import Plan
@@ -93,7 +95,8 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
             conditions = Conditions(opened.sites, options.listener, guarded=options.conditional_writes)
-            run = _assemble_run(plan, options, opened, listed, ledger, conditions, outdated_before(settings))
+            clock = dating_clock(next((facts.date for facts in known.values() if facts.date), ""))
+            run = _assemble_run(plan, options, opened, listed, ledger, conditions, outdated_before(settings), clock)
             if stop is not None:
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
@@ -147,10 +150,11 @@ def _assemble_run(
     ledger: Ledger,
     conditions: Conditions,
     outdated: dict[str, int],
+    clock: Callable[[], int] | None,
 ) -> Run:
     queue: WorkQueue[CopyTask] = WorkQueue(QUEUE_BOUND)
     orphans = Orphans(opened.store, options.listener)
-    uploader = Uploader(opened.store, ledger, queue, orphans, now_ms, conditions, outdated)
+    uploader = Uploader(opened.store, ledger, queue, orphans, now_ms, conditions, outdated, clock)
     copier = Copier(opened.store, uploader, conditions, anyio.sleep, random.Random())
     return Run(
         listed,

@@ -154,7 +154,7 @@ class Ledger(LedgerReader):
             )
             connection.execute(
                 "INSERT INTO uploads (route, key, bucket, target_key, upload_id, source_etag, source_size, layout, "
-                "checksum_algorithm, intent_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "checksum_algorithm, intent_ms, server_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (route_id, *upload[1:]),
             )
             rows.begin_copying(connection, route_id, upload.key)

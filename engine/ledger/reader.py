@@ -76,7 +76,7 @@ o.state, o.held, o.target_etag, o.checksum, o.proof, o.compared, o.found, o.meth
 o.decided_ms, o.copied_ms, o.size_ms, o.digest_ms, o.bytes_ms, o.xxh3, o.properties
 FROM objects o JOIN routes r ON r.id = o.route"""
 _UPLOAD = """SELECT r.name, u.key, u.bucket, u.target_key, u.upload_id, u.source_etag, u.source_size, u.layout,
-u.checksum_algorithm, u.intent_ms FROM uploads u JOIN routes r ON r.id = u.route WHERE u.ended = ''"""
+u.checksum_algorithm, u.intent_ms, u.server_ms FROM uploads u JOIN routes r ON r.id = u.route WHERE u.ended = ''"""
 
 
 def hold_existing(path: Path) -> Hold:

@@ -52,10 +52,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # What `verify --properties` found of each object: "" never looked at, "agree", or the differences.
     ("ALTER TABLE objects ADD COLUMN properties TEXT NOT NULL DEFAULT ''",),
+    # When an upload was about to be created, by the server's clock: 0 where that is not known.
+    ("ALTER TABLE uploads ADD COLUMN server_ms INTEGER NOT NULL DEFAULT 0",),
 )
 
 OLDER_VIEWS: dict[int, str] = {
     1: "CREATE TEMP VIEW objects AS SELECT *, '' AS properties FROM main.objects",
+    2: "CREATE TEMP VIEW uploads AS SELECT *, 0 AS server_ms FROM main.uploads",
 }
 """How a reader, which may not migrate, sees the tables of an older format as those of the newest."""
 

@@ -124,7 +124,8 @@ class Tally(NamedTuple):
 
 class UploadRecord(NamedTuple):
     """A multipart upload that the ledger knows. `upload_id` is empty while only the intent is committed; `layout` is
-    one size for every part but the last, or the sizes themselves, comma-separated."""
+    one size for every part but the last, or the sizes themselves, comma-separated. `intent_ms` is by this machine's
+    clock, `server_ms` the same moment by the server's, 0 where it is not known."""
 
     route: str
     key: str
@@ -136,3 +137,4 @@ class UploadRecord(NamedTuple):
     layout: str
     checksum_algorithm: str
     intent_ms: int
+    server_ms: int = 0

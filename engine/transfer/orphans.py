@@ -1,15 +1,17 @@
 """Uploads that were created but whose id was lost, before it could be committed.
 
-They are looked for at that exact key and since that time. One that can only be ours is aborted: it is alone at a key
-that this plan writes, it began after our committed intent, and it holds no part, as ours cannot (parts are sent only
-after the id is committed). Anything else is reported by name and left alone.
+They are looked for at that exact key and since that time, by the server's clock: it dates uploads, and this machine's
+may be wrong. One that can only be ours is aborted: it is alone at a key that this plan writes, it began after our
+committed intent, and it holds no part, as ours cannot (parts are sent only after the id is committed). Anything else is
+reported by name and left alone. Where nothing is found, that is said: perhaps none was created, perhaps one will be.
 
 While nothing is known of the one, no other is begun there: of two, neither could be told from somebody else's.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import shlex
+from datetime import UTC, datetime, timedelta
 
 from engine.errors import EngineError, NotFound
 from engine.events import Listener, Notice
@@ -17,8 +19,15 @@ from engine.model import ObjectRef, UploadInfo, UploadRef
 from engine.plan.record import UploadRecord
 from engine.store import ListUploads, ObjectStore
 
+SERVER_SLACK = timedelta(seconds=10)
+"""How much too late an intent may be dated by the server's clock: header times are whole seconds, and one server's
+machines are not of one second."""
+
 CLOCK_SLACK = timedelta(minutes=2)
-"""How far this machine's clock may be ahead of S3's, for "since that time"."""
+"""How far this machine's clock may be ahead, where nothing else dates an intent, for an upload to be surely ours."""
+
+WRONG_CLOCK = timedelta(minutes=16)
+"""How far it may be ahead at most: beyond a quarter of an hour S3 takes no signature (RequestTimeTooSkewed)."""
 
 
 class Orphans:
@@ -32,7 +41,7 @@ class Orphans:
         """Find the upload that `intent` may have created. Leaves the ledger's record to the caller's next intent.
 
         Raises what kept that from being found out, once it is told: the record has to stay."""
-        since = datetime.fromtimestamp(intent.intent_ms / 1000).astimezone() - CLOCK_SLACK
+        surely, perhaps = _since(intent)
         try:
             uploads = await self._store.list_uploads(ListUploads(target.bucket, target.key))
         except EngineError as error:
@@ -43,8 +52,10 @@ class Orphans:
                 )
             )
             raise
-        found = [item for item in uploads if item.key == target.key and _began(item) >= since]
-        if len(found) == 1:
+        found = [item for item in uploads if item.key == target.key and _began_since(perhaps, item) is not False]
+        if not found:
+            self._listener(Notice("OrphanNotFound", _NOT_FOUND.format(target, target.bucket, shlex.quote(target.key))))
+        elif len(found) == 1 and _began_since(surely, found[0]):
             ref = UploadRef(target, found[0].upload_id)
             try:
                 if not await self._store.list_parts(ref):
@@ -65,11 +76,31 @@ class Orphans:
             Notice(
                 "OrphanedUpload",
                 f"an unfinished upload is left at {target} (upload id {upload_id}, {why}); look at it and "
-                f"abort it with: aws s3api abort-multipart-upload --bucket {target.bucket} --key … "
-                f"--upload-id {upload_id}",
+                f"abort it with: aws s3api abort-multipart-upload --bucket {target.bucket} "
+                f"--key {shlex.quote(target.key)} --upload-id {shlex.quote(upload_id)}",
             )
         )
 
 
-def _began(item: UploadInfo) -> datetime:
-    return datetime.fromisoformat(item.initiated.replace("Z", "+00:00"))
+_NOT_FOUND = (
+    "an upload was about to be begun at {} when its answer was lost, and none is listed there: most likely there never "
+    "was one; look again with: aws s3api list-multipart-uploads --bucket {} --prefix {}"
+)
+
+
+def _since(intent: UploadRecord) -> tuple[datetime, datetime]:
+    """Since when an upload is surely ours, and since when it may be."""
+    if intent.server_ms:
+        since = datetime.fromtimestamp(intent.server_ms / 1000, UTC) - SERVER_SLACK
+        return since, since
+    by_this_machine = datetime.fromtimestamp(intent.intent_ms / 1000, UTC)
+    return by_this_machine - CLOCK_SLACK, by_this_machine - WRONG_CLOCK
+
+
+def _began_since(since: datetime, item: UploadInfo) -> bool | None:
+    """Whether an upload began then or later; None where its date cannot be read."""
+    try:
+        began = datetime.fromisoformat(item.initiated.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (began if began.tzinfo else began.replace(tzinfo=UTC)) >= since

@@ -79,7 +79,8 @@ class _Progress:
 
 
 class Uploader:
-    """Copies objects by parts. `now_ms` is the clock that intents are dated by. An upload that was intended before
+    """Copies objects by parts. Intents are dated by `now_ms`, this machine's clock, and by `server_now_ms`, the
+    server's (None: it is not known). An upload that was intended before
     `outdated_before` of its bucket is begun anew: it keeps a configuration that the bucket has no more."""
 
     def __init__(
@@ -91,6 +92,7 @@ class Uploader:
         now_ms: Callable[[], int],
         conditions: Conditions,
         outdated_before: Mapping[str, int] | None = None,
+        server_now_ms: Callable[[], int] | None = None,
     ) -> None:
         self._outdated_before = outdated_before or {}
         self._store = store
@@ -98,6 +100,7 @@ class Uploader:
         self._queue = queue
         self._orphans = orphans
         self._now_ms = now_ms
+        self._server_now_ms = server_now_ms
         self._conditions = conditions
 
     async def upload(self, task: CopyTask, method: Method) -> Outcome:
@@ -219,6 +222,7 @@ class Uploader:
             layout.text,
             checksum.algorithm if checksum else "",
             self._now_ms(),
+            self._server_now_ms() if self._server_now_ms is not None else 0,
         )
         await self._journal.intend_upload(record)
         try:

@@ -394,7 +394,58 @@ async def test_an_upload_that_may_be_someone_elses_is_named_and_left(why: str) -
     assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
     assert set(scene.store.uploads) == before
     notices = [event for event in scene.events if isinstance(event, Notice)]
-    assert len(notices) == {"two of them": 2, "it has a part": 1, "it is older": 0}[why]
+    assert [notice.code for notice in notices] == {
+        "two of them": ["OrphanedUpload"] * 2,
+        "it has a part": ["OrphanedUpload"],
+        "it is older": ["OrphanNotFound"],
+    }[why]
+
+
+SECOND_MS = 1_000
+
+
+@pytest.mark.parametrize("off_s", [-890, -300, 0, 300, 890])
+async def test_a_lost_upload_is_looked_for_by_the_servers_clock(off_s: int) -> None:
+    """However far off this machine's clock is, which S3 allows to a quarter of an hour."""
+    scene = bench()
+    lost = left_behind(scene, [])
+    intent = lost._replace(upload_id="", intent_ms=NOW_MS + off_s * SECOND_MS, server_ms=NOW_MS)
+    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert scene.store.uploads == {}
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanAborted"]
+
+
+@pytest.mark.parametrize(
+    ("off_s", "code"),
+    [(-600, "OrphanAborted"), (60, "OrphanAborted"), (300, "OrphanedUpload"), (890, "OrphanedUpload")],
+)
+async def test_where_only_this_machine_dates_it_a_lost_upload_is_named_rather_than_missed(
+    off_s: int, code: str
+) -> None:
+    scene = bench()
+    intent = left_behind(scene, [])._replace(upload_id="", intent_ms=NOW_MS + off_s * SECOND_MS)
+    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == [code]
+    assert len(scene.store.uploads) == (code == "OrphanedUpload")
+
+
+async def test_somebody_elses_upload_of_a_minute_before_is_not_ours_by_the_servers_clock() -> None:
+    scene = bench()
+    intent = left_behind(scene, [])._replace(upload_id="", server_ms=NOW_MS + 105 * SECOND_MS)
+    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert len(scene.store.uploads) == 1
+    [notice] = [event for event in scene.events if isinstance(event, Notice)]
+    assert notice.code == "OrphanNotFound"
+    assert "aws s3api list-multipart-uploads --bucket bkt --prefix new/k" in notice.message
+
+
+async def test_an_upload_of_a_date_that_nobody_can_read_is_named_and_left() -> None:
+    scene = bench()
+    intent = left_behind(scene, [])._replace(upload_id="", server_ms=NOW_MS)
+    for upload_id, upload in scene.store.uploads.items():
+        scene.store.uploads[upload_id] = replace(upload, modified="yesterday")
+    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanedUpload"]
 
 
 async def test_where_uploads_may_not_be_listed_the_object_is_copied_and_the_doubt_is_said() -> None:
