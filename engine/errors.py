@@ -2,8 +2,8 @@
 
 A `StoreError` carries a *scope*, which says how far it reaches:
 
-- `attempt`: this one request; the same request may succeed later (`Throttled`, `Unavailable`), or its
-  outcome is not known (`Ambiguous`) and has to be looked up before anything is sent again;
+- `attempt`: this one request; the same request may succeed later (`Throttled`, `Unavailable`), its outcome is not known
+  (`Ambiguous`) and has to be looked up before anything is sent again, or what it rests on grew old (`TooLate`);
 - `object`: this one object; every other object goes on;
 - `run`: nothing else can succeed either; the run stops, keeps what it has and says why.
 
@@ -92,6 +92,10 @@ class GateClosed(EngineError):
         super().__init__("\n".join(["The gate is closed:", *(f"  - {reason}" for reason in self.reasons)]))
 
 
+class GoneTogether(EngineError):
+    """What was deleted took with it what was to stay: source and target are the same objects by two names."""
+
+
 class StoreError(EngineError):
     """A request to S3 did not succeed.
 
@@ -160,6 +164,11 @@ class Unavailable(AttemptError):
 class Ambiguous(AttemptError):
     """The request may or may not have been carried out: reset, time-out, 500, an answer cut short, or a
     success without an ETag. A conditional write is never sent again after this without a look at the target."""
+
+
+class TooLate(AttemptError):
+    """The request was certainly not carried out: what it rests on was looked at too long ago, so that it was not sent.
+    Who looks again may send it again."""
 
 
 # --- scope: object ----------------------------------------------------------------------------------------

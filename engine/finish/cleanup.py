@@ -6,15 +6,17 @@ anything else is believed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 
+from engine.errors import StoreError
 from engine.events import Listener, ObjectAside, Progress
-from engine.finish.deleting import BATCHES_AT_ONCE, KEYS_A_BATCH, Deleter, End, Fate, Item, Stays
-from engine.finish.looking import Looker, There
+from engine.finish.batches import WORKERS, Batch, Batches, refuse_gone
+from engine.finish.deleting import Checked, Deleter, End, Fate, Item, Stays
+from engine.finish.looking import PATIENCE_S, Looker, Span, There
 from engine.ledger import Ledger
 from engine.model import Proof
 from engine.plan.lifecycle import State
@@ -38,15 +40,19 @@ async def settle(store: ObjectStore, ledger: Ledger, routes: Sequence[Route]) ->
     looker = Looker(store)
     found: dict[Fate, int] = {}
     for route in routes:
+        after = ""
         async for records in ledger.records(route.name, {State.DELETING}):
-            seen = await looker.look(route.source.bucket, [route.source_key(record.key) for record in records])
+            keys = [route.source_key(record.key) for record in records]
+            seen = await looker.look(route.source.bucket, keys)
+            gone = [key for key in keys if key in seen.looks and seen.there(key) is None]
+            listed = await looker.listed(route.source.bucket, gone, Span(route.source.key, after)) if gone else {}
+            after = keys[-1]
             outcomes = []
-            for record in records:
-                key = route.source_key(record.key)
+            for record, key in zip(records, keys, strict=True):
                 if key in seen.unseen:
                     found[Fate.DENIED] = found.get(Fate.DENIED, 0) + 1
                     continue
-                outcome, fate = _settled(record, seen.there.get(key))
+                outcome, fate = _settled(record, seen.there(key) or listed.get(key))
                 outcomes.append(outcome)
                 found[fate] = found.get(fate, 0) + 1
             await ledger.conclude_durably(route.name, outcomes)
@@ -112,70 +118,91 @@ class Cleanup:
         return self.report
 
     async def _delete_route(self, route: Route) -> None:
-        send, receive = anyio.create_memory_object_stream[list[ObjectRecord]](1)
+        batches = Batches(self._proven(route), lambda record: route.source_key(record.key))
+        async for batch in batches:
+            if self.report.stopped:
+                return
+            went = await self._delete_batch(route, batch, first=True)
+            self._tell()
+            if went:
+                batches.grow()
+                break
+        send, receive = anyio.create_memory_object_stream[Batch[ObjectRecord]](1)
         async with anyio.create_task_group() as group:
-            for _ in range(BATCHES_AT_ONCE):
+            for _ in range(WORKERS):
                 group.start_soon(self._delete_batches, route, receive.clone())
             receive.close()
-            await self._read_batches(route, send)
-
-    async def _read_batches(self, route: Route, send: MemoryObjectSendStream[list[ObjectRecord]]) -> None:
-        async with send:
-            async for records in self._ledger.records(route.name, {State.VERIFIED}):
-                proven = [record for record in records if record.proof >= self._minimum]
-                for at in range(0, len(proven), KEYS_A_BATCH):
+            async with send:
+                async for batch in batches:
                     if self.report.stopped:
                         return
-                    await send.send(proven[at : at + KEYS_A_BATCH])
+                    await send.send(batch)
 
-    async def _delete_batches(self, route: Route, batches: MemoryObjectReceiveStream[list[ObjectRecord]]) -> None:
+    async def _proven(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
+        async for records in self._ledger.records(route.name, {State.VERIFIED}):
+            yield [record for record in records if record.proof >= self._minimum]
+
+    async def _delete_batches(self, route: Route, batches: MemoryObjectReceiveStream[Batch[ObjectRecord]]) -> None:
         async with batches:
-            async for records in batches:
+            async for batch in batches:
                 if not self.report.stopped:
-                    await self._delete_batch(route, records)
+                    await self._delete_batch(route, batch)
                 self._tell()
 
-    async def _delete_batch(self, route: Route, records: list[ObjectRecord]) -> None:
+    async def _delete_batch(self, route: Route, batch: Batch[ObjectRecord], *, first: bool = False) -> bool:
+        """Whether anything of it went. With the `first`, what went is held against its targets once more."""
+        records = batch.records
         await self._ledger.conclude_durably(route.name, [after_look(record, State.DELETING) for record in records])
         items = [Item(route.source_key(record.key), record.source_etag) for record in records]
         record_of = {item.key: record for item, record in zip(items, records, strict=True)}
         barred: dict[str, Outcome] = {}
 
-        async def check(some: Sequence[Item]) -> frozenset[str]:
-            found = await self._without_target(route, [record_of[item.key] for item in some])
-            barred.update(found)
-            return frozenset(item.key for item in some if record_of[item.key].key not in found)
+        async def check(some: Sequence[Item]) -> Checked:
+            checked, lost = await self._targets_stand(route, {item.key: record_of[item.key] for item in some})
+            barred.update(lost)
+            return checked
 
-        ends = await self._deleter.delete(route.source.bucket, items, check)
-        outcomes = [
-            barred[record.key] if record.key in barred else self._outcome(route, record, ends[item.key])
-            for record, item in zip(records, items, strict=True)
-        ]
+        async def then(gone: Collection[str]) -> None:
+            keys = sorted(route.target_key(record_of[key].key) for key in gone)
+            refuse_gone(await self._looker.look(route.target.bucket, keys), keys, route.target.bucket, "target")
+
+        span = Span(route.source.key, batch.after)
+        ends = await self._deleter.delete(route.source.bucket, items, check, span, then if first else None)
+        outcomes = []
+        for record, item in zip(records, items, strict=True):
+            if (outcome := barred.get(record.key) or self._outcome(route, record, ends[item.key])) is not None:
+                outcomes.append(outcome)
         await self._ledger.conclude_durably(route.name, outcomes)
         self.report.note_markers(self._deleter.markers_in, self._markers_accepted)
+        return any(end.fate is Fate.GONE for end in ends.values())
 
-    async def _without_target(self, route: Route, records: list[ObjectRecord]) -> dict[str, Outcome]:
-        """The objects whose target is not there as it was proven, looked at now, and what is to be recorded of them."""
-        seen = await self._looker.look(route.target.bucket, [route.target_key(record.key) for record in records])
+    async def _targets_stand(
+        self, route: Route, record_of: dict[str, ObjectRecord]
+    ) -> tuple[Checked, dict[str, Outcome]]:
+        """Which targets are there as they were proven, looked at now, by the keys of their sources; and what is to be
+        recorded of the objects whose target is not."""
+        targets = {key: route.target_key(record.key) for key, record in record_of.items()}
+        seen = await self._looker.look(route.target.bucket, list(targets.values()), within_s=PATIENCE_S)
+        may_go: dict[str, float] = {}
+        unseen: dict[str, StoreError] = {}
         lost: dict[str, Outcome] = {}
-        for record in records:
-            key = route.target_key(record.key)
-            if (error := seen.unseen.get(key)) is not None:
-                message = f"its target cannot be looked at: {error.message}"
-                self._keep(route, record, "unseen", error.code, message)
-                lost[record.key] = after_look(record, State.VERIFIED, error.code, message)
+        for key, record in record_of.items():
+            if (error := seen.unseen.get(targets[key])) is not None:
+                unseen[key] = error
                 continue
-            target = seen.there.get(key)
+            target, sent_at = seen.looks[targets[key]]
             if target is not None and (target.etag, target.size) == (record.target_etag, record.size):
+                may_go[key] = sent_at
                 continue
             code = "TargetMissing" if target is None else "TargetChanged"
             what = "is not there any more" if target is None else f"bears ETag {target.etag} now"
             message = f"the target {what}; the source stays"
             lost[record.key] = after_look(record, State.DAMAGED, code, message)
             self._keep(route, record, State.DAMAGED.value, code, message)
-        return lost
+        return Checked(may_go, unseen), lost
 
-    def _outcome(self, route: Route, record: ObjectRecord, end: End) -> Outcome:
+    def _outcome(self, route: Route, record: ObjectRecord, end: End) -> Outcome | None:
+        """What is to be recorded; None where nothing is known, so that the row stays to be settled."""
         if end.fate is Fate.GONE:
             self.report.deleted += 1
             self.report.deleted_bytes += record.size
@@ -183,8 +210,11 @@ class Cleanup:
         if end.fate is Fate.CHANGED:
             self._keep(route, record, State.DRIFTED.value, end.code, end.message)
             return after_look(record, State.DRIFTED, end.code, end.message)
-        self._keep(route, record, end.fate.value, end.code, end.message)
-        return after_look(record, State.VERIFIED, end.code, end.message)
+        message = end.message
+        if end.fate is Fate.UNSEEN:
+            message = f"its target cannot be looked at: {message}"
+        self._keep(route, record, end.fate.value, end.code, message)
+        return None if end.fate is Fate.OPEN else after_look(record, State.VERIFIED, end.code, message)
 
     def _keep(self, route: Route, record: ObjectRecord, state: str, code: str, message: str) -> None:
         event = ObjectAside(route.name, record.key, state, code, message)

@@ -10,10 +10,13 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
+from types import MappingProxyType
 from typing import NamedTuple
 
 import anyio
 
+from engine import freshness
 from engine.errors import (
     AccessDenied,
     AttemptError,
@@ -22,10 +25,13 @@ from engine.errors import (
     ObjectError,
     PreconditionFailed,
     Rejected,
+    RunError,
+    StoreError,
     Unsupported,
 )
 from engine.events import ObjectAside
-from engine.finish.looking import Looker, There
+from engine.finish.looking import PATIENCE_S, Looker, Seen, Span, There, shared
+from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import ObjectRef
 from engine.sites.traits import Traits
 from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore
@@ -36,7 +42,9 @@ BATCHES_AT_ONCE = 4
 S3 asks for fewer inside its answer, fewer batches are sent at once."""
 SINGLES_AT_ONCE = 32
 PASSES = 8
-"""How often the keys that S3 left open are sent again before they are left for the next run."""
+"""How often in a row nothing comes of the keys that are left before they are left for the next run."""
+LEAST_LEFT_S = LOOK_LASTS_S / 4
+"""What can be sent upon a look for less than this is looked at again instead: it would only come too late."""
 BASE_S, CAP_S = 0.2, 20.0
 STAYS_SHOWN = 10
 
@@ -128,11 +136,13 @@ class Item(NamedTuple):
 class Fate(StrEnum):
     """What became of one item."""
 
-    GONE = "gone"  # S3 confirmed it, or it is not there
+    GONE = "gone"  # S3 confirmed it, or it is not there; and no listing shows it
     CHANGED = "changed"  # it bears another ETag now, and stays
     DENIED = "denied"  # S3 will not let us
     LEFT = "left"  # S3 did not do it, for another reason; it is there, unchanged
     BARRED = "barred"  # whoever asked for it said just before that it may not go
+    UNSEEN = "unseen"  # what it rests on could not be looked at, or not soon enough
+    OPEN = "open"  # S3 confirmed it, and whether it is listed still could not be seen
 
 
 class End(NamedTuple):
@@ -143,8 +153,26 @@ class End(NamedTuple):
     message: str = ""
 
 
-Check = Callable[[Sequence[Item]], Awaitable[frozenset[str]]]
-"""Asked just before items are sent, each time: the keys of those that may go."""
+NOT_CONFIRMED = End(Fate.LEFT, "NotConfirmed", "S3 did not confirm the delete, and the object is there")
+STILL_LISTED = End(Fate.LEFT, "StillListed", "S3 confirmed its deletion, and lists it all the same")
+TOO_OLD = End(
+    Fate.UNSEEN,
+    "LooksTooOld",
+    f"S3 answers too slowly: each look was older than {LOOK_LASTS_S:g} s before anything could be sent upon it",
+)
+NOT_LISTED = "S3 confirmed the delete, and whether it is listed still could not be seen: "
+
+
+class Checked(NamedTuple):
+    """What a check came to: the keys that may go, with the moment at which what they rest on was looked at, and why it
+    could not be looked at for some. All others may not go."""
+
+    may_go: Mapping[str, float]
+    unseen: Mapping[str, StoreError] = MappingProxyType({})
+
+
+Check = Callable[[Sequence[Item]], Awaitable[Checked]]
+"""Asked just before items are sent, each time."""
 
 
 class Deleter:
@@ -170,32 +198,88 @@ class Deleter:
         self._batches = anyio.CapacityLimiter(BATCHES_AT_ONCE)
         self.markers_in: set[str] = set()
 
-    async def delete(self, bucket: str, items: Sequence[Item], check: Check | None = None) -> dict[str, End]:
-        """Delete up to 1,000 items, in key order; gives every one's end. Nothing is waited for between a look (and
-        `check`, where there is one) and what is sent upon it.
+    async def delete(
+        self,
+        bucket: str,
+        items: Sequence[Item],
+        check: Check | None = None,
+        span: Span | None = None,
+        then: Callable[[Collection[str]], Awaitable[None]] | None = None,
+    ) -> dict[str, End]:
+        """Delete up to 1,000 items, in key order; gives every one's end. What is sent rests on looks (and on `check`,
+        where there is one) of the last two seconds: items whose look is older are looked at again, and hold up no
+        other. `span` is where the items stand in the listing that they were taken from; `then` is told at once what
+        is gone, and may raise.
 
-        Raises errors of scope `run`; then nothing is known of the items."""
+        Raises errors of scope `run`, and what `then` raises; then nothing is known of the items."""
         # Without an ETag nothing tells an object from what took its place, neither a condition nor a look.
         ends = {item.key: End(Fate.LEFT, "NoETag", NO_ETAG) for item in items if not item.etag}
         left = [item for item in items if item.etag]
         if not left:
             return ends
-        for attempt in range(1, PASSES + 1):
-            async with self._batches:
-                if attempt > 1 or self._conditions[bucket] is Condition.NONE:
-                    left = await self._still_there(bucket, left, ends)
-                if check is not None and left:
-                    may_go = await check(left)
-                    ends.update((item.key, End(Fate.BARRED)) for item in left if item.key not in may_go)
-                    left = [item for item in left if item.key in may_go]
-                told = await self._send(bucket, left) if left else {}
-            ends.update(told)
-            left = [item for item in left if item.key not in told]
-            if not left:
-                return ends
-            await self._sleep(self._jitter.uniform(0, min(CAP_S, BASE_S * 2**attempt)))
-        for item in await self._still_there(bucket, left, ends):
-            ends[item.key] = End(Fate.LEFT, "NotConfirmed", "S3 did not confirm the delete, and the object is there")
+        batch = _Batch(bucket, check, span or Span(shared(left[0].key, left[-1].key)))
+        batch.look = self._conditions[bucket] is Condition.NONE
+        idle = 0
+        while left and idle < PASSES:
+            settled = await self._pass(batch, left)
+            ends |= settled
+            if then is not None and (gone := [key for key, end in settled.items() if end.fate is Fate.GONE]):
+                await then(gone)
+            left = [item for item in left if item.key not in settled]
+            idle = 0 if settled else idle + 1
+            batch.look = True
+            if left and (batch.unconfirmed or not settled):
+                await self._sleep(self._jitter.uniform(0, min(CAP_S, BASE_S * 2 ** (idle + 1))))
+        if left:
+            seen = await self._looker.look(bucket, [item.key for item in left])
+            settled, _ = self._judge(left, seen, batch)
+            ends |= await self._without_listed(batch, left, settled)
+        for item in left:
+            if item.key not in ends:
+                ends[item.key] = batch.why.get(item.key, NOT_CONFIRMED)
+        return ends
+
+    async def _pass(self, batch: _Batch, items: list[Item]) -> dict[str, End]:
+        """Look, ask, and send what rests on fresh looks. Gives the ends of those that have one."""
+        settled: dict[str, End] = {}
+        going = dict.fromkeys(items, inf)
+        batch.unconfirmed = False
+        async with self._batches:
+            if batch.look:
+                seen = await self._looker.look(batch.bucket, [item.key for item in items], within_s=PATIENCE_S)
+                settled, going = self._judge(items, seen, batch)
+            if batch.check is not None and going:
+                checked = await batch.check(list(going))
+                barred, going = _allowed(going, checked, batch)
+                settled |= barred
+            least = freshness.now_s() - LOOK_LASTS_S + LEAST_LEFT_S
+            fresh = [item for item, sent_at in going.items() if sent_at >= least]
+            batch.why |= {item.key: TOO_OLD for item in going if going[item] < least}
+            if fresh:
+                for item in fresh:
+                    batch.why.pop(item.key, None)
+                until = min(going[item] for item in fresh) + LOOK_LASTS_S
+                told = await only_until(until, self._send(batch.bucket, fresh))
+                batch.unconfirmed = len(told) < len(fresh)
+                settled |= told
+        return await self._without_listed(batch, items, settled)
+
+    async def _without_listed(self, batch: _Batch, items: list[Item], ends: dict[str, End]) -> dict[str, End]:
+        """The ends that stand: what is gone by S3's word, or by a look, and is listed still as it was is not gone."""
+        gone = [item for item in items if item.key in ends and ends[item.key].fate is Fate.GONE]
+        if not gone:
+            return ends
+        try:
+            listed = await self._looker.listed(batch.bucket, [item.key for item in gone], batch.span)
+        except RunError:
+            raise
+        except StoreError as error:
+            return ends | {item.key: End(Fate.OPEN, error.code, NOT_LISTED + error.message) for item in gone}
+        for item in gone:
+            if (there := listed.get(item.key)) is not None and there.etag == item.etag:
+                del ends[item.key]
+                batch.why[item.key] = STILL_LISTED
+                batch.unconfirmed = True
         return ends
 
     async def _send(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
@@ -267,21 +351,53 @@ class Deleter:
     def _etag(self, bucket: str, item: Item) -> str | None:
         return None if self._conditions[bucket] is Condition.NONE else item.etag
 
-    async def _still_there(self, bucket: str, items: list[Item], ends: dict[str, End]) -> list[Item]:
-        """Look at items; settles those that are gone or changed, gives those that are there as they were. What may not
-        be looked at is left."""
-        seen = await self._looker.look(bucket, [item.key for item in items])
-        left = []
+    def _judge(self, items: list[Item], seen: Seen, batch: _Batch) -> tuple[dict[str, End], dict[Item, float]]:
+        """What a look settles, those that are gone or changed, and those that are there as they were, with the moment
+        of the look. What may not be looked at is left, what was not seen in time is in neither."""
+        settled: dict[str, End] = {}
+        there: dict[Item, float] = {}
         for item in items:
             if (error := seen.unseen.get(item.key)) is not None:
-                ends[item.key] = End(Fate.LEFT, error.code, error.message)
-                continue
-            end = judge_there(item, seen.there.get(item.key))
-            if end is None:
-                left.append(item)
+                end: End | None = End(Fate.LEFT, error.code, error.message)
+                if isinstance(error, AttemptError):
+                    batch.why[item.key] = End(Fate.LEFT, error.code, error.message)
+                    continue
             else:
-                ends[item.key] = end
-        return left
+                end = judge_there(item, seen.there(item.key))
+            if end is None:
+                there[item] = seen.looks[item.key].sent_at
+            else:
+                settled[item.key] = end
+        return settled, there
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What belongs to one `Deleter.delete`. `look`: the items themselves are looked at before the next pass; `why` is
+    what keeps an item from its end, `unconfirmed` whether S3 left something open in the last pass."""
+
+    bucket: str
+    check: Check | None
+    span: Span
+    look: bool = False
+    unconfirmed: bool = False
+    why: dict[str, End] = field(default_factory=dict)
+
+
+def _allowed(going: Mapping[Item, float], checked: Checked, batch: _Batch) -> tuple[dict[str, End], dict[Item, float]]:
+    """What a check settles, and those that may go with the moment of the older of their looks."""
+    settled: dict[str, End] = {}
+    allowed: dict[Item, float] = {}
+    for item, looked_at in going.items():
+        if item.key in checked.may_go:
+            allowed[item] = min(looked_at, checked.may_go[item.key])
+        elif (error := checked.unseen.get(item.key)) is None:
+            settled[item.key] = End(Fate.BARRED)
+        elif isinstance(error, AttemptError):
+            batch.why[item.key] = End(Fate.UNSEEN, error.code, error.message)
+        else:
+            settled[item.key] = End(Fate.UNSEEN, error.code, error.message)
+    return settled, allowed
 
 
 def judge_there(item: Item, there: There | None) -> End | None:

@@ -1,21 +1,30 @@
-"""What stands at some keys right now: by listing their range where that costs less, else one HEAD each."""
+"""What stands at some keys right now: by listing their range where that costs less, else one HEAD each.
+
+Each look has its date (`engine.freshness`), so that nothing is done upon an old one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 import anyio
 
-from engine.errors import NotFound, RunError, StoreError
+from engine import freshness
+from engine.errors import RunError, StoreError, TooLate
+from engine.freshness import LOOK_LASTS_S, dated
 from engine.model import ObjectRef
-from engine.store import HeadObject, ListPage, ObjectStore
+from engine.store import HeadObject, ListPage, ObjectStore, head_or_none
 
 HEADS_AT_ONCE = 32
 PAGES_TO_TRY = 3
 """Pages that a range may take before HEADs are cheaper: much else may stand between two of our keys."""
 FEW = 8
 """So few keys are asked for one by one from the start."""
+PATIENCE_S = LOOK_LASTS_S / 2
+"""How long may be looked before an act: then there is as long again to send it in. What is not answered by then waits
+for the next look, and holds up nothing else."""
 
 
 class There(NamedTuple):
@@ -25,73 +34,126 @@ class There(NamedTuple):
     size: int
 
 
-class Seen(NamedTuple):
-    """What stands at some keys: in neither of the two is a key that holds nothing. `unseen` is why a key could not be
-    looked at, which is never taken for absence."""
+class Look(NamedTuple):
+    """What stood at a key (None: nothing) when the request went out that was answered."""
 
-    there: dict[str, There]
+    there: There | None
+    sent_at: float
+
+
+class Seen(NamedTuple):
+    """What a look at some keys came to: each is in one of the two. `unseen` is why a key could not be looked at, which
+    is never taken for absence."""
+
+    looks: dict[str, Look]
     unseen: dict[str, StoreError]
+
+    def there(self, key: str) -> There | None:
+        """What a key that was seen holds."""
+        return self.looks[key].there
+
+
+class Span(NamedTuple):
+    """Where keys stand in a listing of `prefix`: after `after`, which is no key of theirs."""
+
+    prefix: str
+    after: str = ""
 
 
 class Looker:
-    """Asks `store` what is there. Raises errors of scope `run` alone."""
+    """Asks `store` what is there. Raises errors of scope `run` alone, unless it says otherwise."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._heads = anyio.CapacityLimiter(HEADS_AT_ONCE)
+        self._lists = True
 
-    async def look(self, bucket: str, keys: Sequence[str]) -> Seen:
-        """What stands at each of `keys`, which are in key order."""
+    async def look(self, bucket: str, keys: Sequence[str], *, within_s: float = inf) -> Seen:
+        """What stands at each of `keys`, which are in key order. What is not known `within_s` is unseen."""
         seen = Seen({}, {})
-        if len(keys) <= FEW:
-            await self._head_each(bucket, keys, seen)
-            return seen
-        await self._list(bucket, keys, seen)
-        # What a listing does not show is asked for by its key before it counts as gone: LocalStack 4.9 compares
-        # StartAfter with encoded keys, and so leaves out those with characters beyond ASCII.
-        await self._head_each(bucket, [key for key in keys if key not in seen.there], seen)
+        until = freshness.now_s() + within_s
+        listing = False
+        with anyio.move_on_after(within_s) as scope:
+            if len(keys) > FEW and self._lists:
+                listing = True
+                await self._list(bucket, keys, seen, until)
+                listing = False
+            # What a listing does not show is asked for by its key before it counts as gone: LocalStack 4.9 compares
+            # StartAfter with encoded keys, and so leaves out those with characters beyond ASCII.
+            await self._head_each(bucket, [key for key in keys if key not in seen.looks], seen, until)
+        if listing:
+            self._lists = False  # too slow here: each is asked for by itself from now on
+        for error in seen.unseen.values():
+            if isinstance(error, RunError):
+                raise error
+        if scope.cancelled_caught:
+            for key in keys:
+                if key not in seen.looks:
+                    seen.unseen.setdefault(key, _late(bucket, key, within_s))
         return seen
 
-    async def _list(self, bucket: str, keys: Sequence[str], seen: Seen) -> None:
+    async def listed(self, bucket: str, keys: Sequence[str], span: Span) -> dict[str, There]:
+        """Those of `keys`, which are in key order, that a listing shows. All of it is read between the span's begin and
+        the last key. Raises what the listing raises."""
+        wanted = frozenset(keys)
+        found: dict[str, There] = {}
+        token: str | None = None
+        while True:
+            page = await self._store.list_page(ListPage(bucket, span.prefix, span.after, token))
+            found.update((item.key, There(item.etag, item.size)) for item in page.objects if item.key in wanted)
+            token = page.next_token
+            if token is None or (page.objects and page.objects[-1].key >= keys[-1]):
+                return found
+
+    async def _list(self, bucket: str, keys: Sequence[str], seen: Seen, until: float) -> None:
         """List what lies between the first key and the last, as far as some pages reach."""
         wanted = frozenset(keys)
-        prefix = _shared(keys[0], keys[-1])
+        prefix = shared(keys[0], keys[-1])
         token: str | None = None
         for _ in range(PAGES_TO_TRY):
             try:
                 # A listing begins after a key, never at it, so that the first is asked for by itself.
-                page = await self._store.list_page(ListPage(bucket, prefix, keys[0], token))
+                asking = self._store.list_page(ListPage(bucket, prefix, keys[0], token))
+                page, sent_at = await dated(asking, not_after=until)
             except RunError:
                 raise
             except StoreError:
                 return  # who may not list may still look at each
-            seen.there.update((item.key, There(item.etag, item.size)) for item in page.objects if item.key in wanted)
+            seen.looks.update(
+                (item.key, Look(There(item.etag, item.size), sent_at)) for item in page.objects if item.key in wanted
+            )
             token = page.next_token
             if token is None or (page.objects and page.objects[-1].key >= keys[-1]):
                 return
 
-    async def _head_each(self, bucket: str, keys: Sequence[str], seen: Seen) -> None:
+    async def _head_each(self, bucket: str, keys: Sequence[str], seen: Seen, until: float) -> None:
         async def head(key: str) -> None:
             async with self._heads:
+                asking = head_or_none(self._store, HeadObject(ObjectRef(bucket, key)))
                 try:
-                    answer = await self._store.head_object(HeadObject(ObjectRef(bucket, key)))
-                except NotFound:
-                    return
+                    answer, sent_at = await dated(asking, not_after=until)
                 except StoreError as error:
                     seen.unseen[key] = error
                     return
-            seen.there[key] = There(answer.etag, answer.size)
+            there = None if answer is None else There(answer.etag, answer.size)
+            seen.looks[key] = Look(there, sent_at)
 
         if keys:
             async with anyio.create_task_group() as group:
                 for key in keys:
                     group.start_soon(head, key)
-        for error in seen.unseen.values():
-            if isinstance(error, RunError):
-                raise error
 
 
-def _shared(first: str, last: str) -> str:
+def _late(bucket: str, key: str, within_s: float) -> TooLate:
+    return TooLate(
+        f"there was no answer within {within_s:g} s",
+        operation="HeadObject",
+        ref=f"s3://{bucket}/{key}",
+        code="NoAnswer",
+    )
+
+
+def shared(first: str, last: str) -> str:
     """What both begin with, and so everything between them in key order."""
     count = 0
     for one, other in zip(first, last, strict=False):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, NamedTuple
 
 from engine.errors import (
@@ -33,13 +34,14 @@ from engine.finish.replacing import (
     replace_object,
     restore_object,
 )
+from engine.freshness import LOOK_LASTS_S, dated, only_until
 from engine.ledger import Ledger
 from engine.model import ABSENT, MIB, Location, ObjectRef, Properties
 from engine.plan.document import Dataset, Manifest, Plan
 from engine.plan.lifecycle import LEAVING, SETTLED
 from engine.plan.record import Tally
 from engine.plan.route import Route
-from engine.store import Body, DeleteObject, GetRange, ObjectStore, PutObject
+from engine.store import Body, DeleteObject, GetRange, HeadObject, ObjectStore, PutObject, head_or_none
 
 KIND = "manifest"
 CREATED = "manifest created"
@@ -229,9 +231,15 @@ async def write(store: ObjectStore, ledger: Ledger, what: Draft, *, conditional:
 
 
 async def _create(store: ObjectStore, ref: ObjectRef, body: bytes, conditional: bool = True) -> None:
-    properties = Properties(content_type="application/json")
+    until = inf
+    if not conditional:
+        head, sent_at = await dated(head_or_none(store, HeadObject(ref)))
+        if head is not None:
+            raise _appeared(ref)
+        until = sent_at + LOOK_LASTS_S
+    request = PutObject(ref, body, Properties(content_type="application/json"), ABSENT if conditional else None)
     try:
-        await store.put_object(PutObject(ref, body, properties, target_condition=ABSENT if conditional else None))
+        await only_until(until, store.put_object(request))
     except (Ambiguous, PreconditionFailed, Conflict) as error:
         try:
             now: Body | None = await store.get_range(GetRange(ref))
@@ -240,7 +248,11 @@ async def _create(store: ObjectStore, ref: ObjectRef, body: bytes, conditional: 
         if now is None:
             raise error from None
         if now.data != body:
-            raise ReplaceRefused(f"{ref} appeared meanwhile; nothing was written to it") from None
+            raise _appeared(ref) from None
+
+
+def _appeared(ref: ObjectRef) -> ReplaceRefused:
+    return ReplaceRefused(f"{ref} appeared meanwhile; nothing was written to it")
 
 
 async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) -> list[RestoredFile]:
@@ -270,13 +282,14 @@ async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) 
 async def _remove(store: ObjectStore, ref: ObjectRef, mark: str, conditional: bool) -> Restored:
     """Delete a manifest that we made, if it is still what we wrote."""
     try:
-        body = await store.get_range(GetRange(ref))
+        body, sent_at = await dated(store.get_range(GetRange(ref)))
     except NotFound:
         return Restored.ALREADY
     if mark_of(body.data) != mark:
         return Restored.CHANGED
+    deleting = store.delete_object(DeleteObject(ref, if_match=body.etag if conditional else None))
     try:
-        await store.delete_object(DeleteObject(ref, if_match=body.etag if conditional else None))
+        await only_until(sent_at + LOOK_LASTS_S, deleting)
     except PreconditionFailed:
         return Restored.CHANGED
     except Unsupported:

@@ -9,8 +9,10 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import ObjectError
 from engine.events import Listener, Notice, ObjectAside, Progress
-from engine.finish.deleting import BATCHES_AT_ONCE, Deleter, End, Fate, Item, Stays
+from engine.finish.batches import WORKERS, Batch
+from engine.finish.deleting import Deleter, End, Fate, Item, Stays
 from engine.finish.deletion_list import DeletionList, Row
+from engine.finish.looking import Span
 from engine.finish.project import Summary
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
@@ -19,7 +21,8 @@ from engine.store import ListUploads, ObjectStore
 
 ARRIVED_SHOWN = 10
 
-_ROWS = {Fate.GONE: Row.DELETED, Fate.CHANGED: Row.CHANGED, Fate.DENIED: Row.KEPT, Fate.LEFT: Row.KEPT}
+_ROWS = {Fate.GONE: Row.DELETED, Fate.CHANGED: Row.CHANGED, Fate.OPEN: Row.DELETING}
+"""What is left for any other reason is kept."""
 OPEN = (Row.LISTED, Row.DELETING, Row.KEPT)
 """What a deletion takes up: also what an earlier one was denied, or left without an answer."""
 
@@ -83,30 +86,32 @@ class ProjectDeletion:
     async def go(self, location: Location) -> Deletion:
         """Delete, then look at what is left. Raises errors of scope `run`; what was confirmed before is committed."""
         self._total = sum(count.objects for count in await self._listed.counts() if count.state in OPEN)
-        send, receive = anyio.create_memory_object_stream[list[ListedObject]](1)
+        send, receive = anyio.create_memory_object_stream[Batch[ListedObject]](1)
         async with anyio.create_task_group() as group, send:
-            for _ in range(BATCHES_AT_ONCE):
+            for _ in range(WORKERS):
                 group.start_soon(self._work, location, receive.clone())
             receive.close()
-            after: str | None = None
-            while not self.report.stopped and (rows := await self._listed.rows(after, OPEN)):
-                await send.send(rows)
+            after = ""
+            while not self.report.stopped and (rows := await self._listed.rows(after or None, OPEN)):
+                await send.send(Batch(after, rows))
                 after = rows[-1].key
             send.close()
         if not self.report.stopped:
             await self._look_at_the_rest(location)
         return self.report
 
-    async def _work(self, location: Location, batches: MemoryObjectReceiveStream[list[ListedObject]]) -> None:
+    async def _work(self, location: Location, batches: MemoryObjectReceiveStream[Batch[ListedObject]]) -> None:
         async with batches:
-            async for rows in batches:
+            async for batch in batches:
                 if not self.report.stopped:
-                    await self._delete(location, rows)
+                    await self._delete(location, batch)
 
-    async def _delete(self, location: Location, rows: list[ListedObject]) -> None:
+    async def _delete(self, location: Location, batch: Batch[ListedObject]) -> None:
+        rows = batch.records
         await self._listed.set_states((row.key, Row.DELETING) for row in rows)
-        ends = await self._deleter.delete(location.bucket, [Item(row.key, row.etag) for row in rows])
-        await self._listed.set_states((row.key, _ROWS[ends[row.key].fate]) for row in rows)
+        items = [Item(row.key, row.etag) for row in rows]
+        ends = await self._deleter.delete(location.bucket, items, span=Span(location.key, batch.after))
+        await self._listed.set_states((row.key, _ROWS.get(ends[row.key].fate, Row.KEPT)) for row in rows)
         for row in rows:
             self._count(row, ends[row.key])
         accepted_in = {location.bucket} if self._markers_accepted else ()

@@ -7,10 +7,13 @@ that mark: a file that someone changed since is theirs, and stays.
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
+
+import anyio
 
 from engine.errors import (
     AccessDenied,
@@ -21,10 +24,19 @@ from engine.errors import (
     ObjectError,
     PreconditionFailed,
     StoreError,
+    Throttled,
+    TooLate,
+    Unavailable,
     Unsupported,
 )
+from engine.freshness import LOOK_LASTS_S, Dated, dated, only_until
 from engine.model import Acl, ObjectHead, ObjectRef, Properties
 from engine.store import Body, GetRange, HeadObject, ObjectStore, PutObject
+
+LOOKS = 8
+"""How often an object is looked at to be written over before S3 counts as too slow for it."""
+BASE_S = 0.1
+"""What is waited before the next look, twice as long each time: on average a quarter of a minute in all."""
 
 
 class Kept(Protocol):
@@ -103,9 +115,9 @@ async def replace_object(
 
     Raises ReplaceRefused where it changed since, where its tags or its ACL cannot be read or written again and would be
     lost, or where the server cannot write conditionally."""
-    properties = await _carried(store, ref, etag)
+    carried = await dated(_carried(store, ref, etag))  # first: what cannot be written is not kept either
     await keeper.keep(kind, str(ref), mark_of(after), before)
-    return await _write(store, ref, etag, after, properties, conditional)
+    return await _write(store, ref, etag, after, carried, conditional)
 
 
 async def restore_object(
@@ -121,7 +133,8 @@ async def restore_object(
     if mark_of(body.data) != mark:
         return Restored.CHANGED
     try:
-        await _write(store, ref, body.etag, before, await _carried(store, ref, body.etag), conditional)
+        carried = await dated(_carried(store, ref, body.etag))
+        await _write(store, ref, body.etag, before, carried, conditional)
     except ChangedSince:
         return Restored.CHANGED
     return Restored.BACK
@@ -178,11 +191,30 @@ async def _acl(store: ObjectStore, ref: ObjectRef) -> Acl | None:
 
 
 async def _write(
-    store: ObjectStore, ref: ObjectRef, etag: str, body: bytes, properties: Properties, conditional: bool
+    store: ObjectStore, ref: ObjectRef, etag: str, body: bytes, carried: Dated[Properties], conditional: bool
 ) -> str:
+    """Write while what the object carries, and without a condition its ETag too, was looked at a moment ago; where S3
+    is too slow for that, look again."""
+    for attempt in range(1, LOOKS + 1):
+        try:
+            return await _write_now(store, ref, etag, body, carried, conditional)
+        except (TooLate, Throttled, Unavailable) as error:  # certainly not written
+            if attempt == LOOKS:
+                raise _too_slow(ref, error) from error
+        await anyio.sleep(random.uniform(0, BASE_S * 2**attempt))
+        carried = await dated(_carried(store, ref, etag))
+    raise AssertionError("unreachable")
+
+
+async def _write_now(
+    store: ObjectStore, ref: ObjectRef, etag: str, body: bytes, carried: Dated[Properties], conditional: bool
+) -> str:
+    properties = carried.answer
     try:
         condition = etag if conditional else None
-        result = await store.put_object(PutObject(ref, body, properties, target_condition=condition))
+        putting = store.put_object(PutObject(ref, body, properties, target_condition=condition))
+        # With a condition S3 judges once it has all of the body; a long one on a slow line may take its time.
+        result = await only_until(carried.sent_at + LOOK_LASTS_S, putting, whole=not conditional)
         if result.etag:
             return result.etag
         failure: StoreError = Ambiguous("the answer had no ETag", operation="PutObject", ref=str(ref))
@@ -210,6 +242,14 @@ async def _write(
     if now.etag == etag and isinstance(failure, PreconditionFailed):
         raise _unconditional(ref)  # refused although it is what it was: Ceph's gateway compares with the quotes
     raise _changed(ref)
+
+
+def _too_slow(ref: ObjectRef, error: StoreError) -> ReplaceRefused:
+    return ReplaceRefused(
+        f"{ref} was not written: S3 could not be got to take it within {LOOK_LASTS_S:g} s of a look at it, {LOOKS} "
+        f"times ({error.message})",
+        advice="Run the command again when S3 answers sooner.",
+    )
 
 
 def _unconditional(ref: ObjectRef) -> ReplaceRefused:

@@ -7,14 +7,15 @@ is still there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.errors import NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress, ignore
-from engine.finish.deleting import KEYS_A_BATCH, Deleter, Fate, Item, Stays
-from engine.finish.looking import Looker, Seen
+from engine.finish.batches import Batch, Batches, refuse_gone
+from engine.finish.deleting import Checked, Deleter, Fate, Item, Stays
+from engine.finish.looking import PATIENCE_S, Looker, Seen, Span
 from engine.ledger import Ledger, LedgerReader
 from engine.model import ObjectRef, UploadRef
 from engine.plan.integrity import Agreement, compare_etags
@@ -145,15 +146,27 @@ class Revert:
         """Abort unfinished uploads, then remove copies batch by batch. Raises errors of scope `run`."""
         await self._abort_uploads()
         for route in routes:
+            if self.report.stopped:
+                break
             await self._ledger.open_snapshot(route.name)  # what the targets hold is no longer what was listed
-            async for records in self._ledger.records(route.name, SETTLED | IN_FLIGHT):
-                ours = [record for record in records if part_of(record) in (Part.REMOVE, Part.LOOK)]
-                for at in range(0, len(ours), KEYS_A_BATCH):
-                    if self.report.stopped:
-                        return self.report
-                    await self._remove(route, ours[at : at + KEYS_A_BATCH])
-                    self._tell()
+            await self._remove_route(route)
         return self.report
+
+    async def _remove_route(self, route: Route) -> None:
+        batches = Batches(self._ours_of(route), lambda record: route.target_key(record.key))
+        first = True
+        async for batch in batches:
+            if self.report.stopped:
+                return
+            went = await self._remove(route, batch, first=first)
+            self._tell()
+            if first and went:
+                batches.grow()
+                first = False
+
+    async def _ours_of(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
+        async for records in self._ledger.records(route.name, SETTLED | IN_FLIGHT):
+            yield [record for record in records if part_of(record) in (Part.REMOVE, Part.LOOK)]
 
     async def _abort_uploads(self) -> None:
         orphans = Orphans(self._store, self._listener)
@@ -172,25 +185,40 @@ class Revert:
             await self._ledger.finish_upload(record.route, record.key, "aborted")
             self.report.aborted += 1
 
-    async def _remove(self, route: Route, records: list[ObjectRecord]) -> None:
+    async def _remove(self, route: Route, batch: Batch[ObjectRecord], *, first: bool) -> bool:
+        """Whether anything of it went. With the `first`, what went is held against its sources once more."""
+        records = batch.records
         sources = await self._looker.look(route.source.bucket, [route.source_key(record.key) for record in records])
         safe = [record for record in records if self._source_stands(route, record, sources)]
         unsure = [route.target_key(record.key) for record in safe if not record.target_etag]
         targets = await self._looker.look(route.target.bucket, unsure)
         going = [ours for record in safe if (ours := self._ours(route, record, targets)) is not None]
         if not going:
-            return
+            return False
         await self._ledger.decide(route.name, [_decision(record, record.target_etag) for record in going])
         items = [Item(route.target_key(record.key), record.target_etag) for record in going]
         record_of = {item.key: record for item, record in zip(items, going, strict=True)}
 
-        async def check(some: Sequence[Item]) -> frozenset[str]:
-            records = [record_of[item.key] for item in some]
-            seen = await self._looker.look(route.source.bucket, [route.source_key(record.key) for record in records])
-            stand = [self._source_stands(route, record, seen) for record in records]
-            return frozenset(item.key for item, stands in zip(some, stand, strict=True) if stands)
+        async def check(some: Sequence[Item]) -> Checked:
+            sources = {item.key: route.source_key(record_of[item.key].key) for item in some}
+            seen = await self._looker.look(route.source.bucket, list(sources.values()), within_s=PATIENCE_S)
+            unseen = {key: seen.unseen[source] for key, source in sources.items() if source in seen.unseen}
+            return Checked(
+                {
+                    key: seen.looks[source].sent_at
+                    for key, source in sources.items()
+                    if key not in unseen and self._source_stands(route, record_of[key], seen)
+                },
+                unseen,
+            )
 
-        ends = await self._deleter.delete(route.target.bucket, items, check)
+        async def then(keys: Collection[str]) -> None:
+            standing = sorted(route.source_key(record_of[key].key) for key in keys)
+            seen = await self._looker.look(route.source.bucket, standing)
+            refuse_gone(seen, standing, route.source.bucket, "source")
+
+        span = Span(route.target.key, batch.after)
+        ends = await self._deleter.delete(route.target.bucket, items, check, span, then if first else None)
         gone = []
         for record, item in zip(going, items, strict=True):
             end = ends[item.key]
@@ -198,18 +226,21 @@ class Revert:
                 self.report.removed += 1
                 self.report.removed_bytes += record.size
                 gone.append(_decision(record, ""))
+            elif end.fate is Fate.UNSEEN:
+                self._keep(route, record, end.fate.value, end.code, f"its source cannot be looked at: {end.message}")
             elif end.fate is not Fate.BARRED:
                 self._keep(route, record, end.fate.value, end.code, end.message)
         if gone:
             await self._ledger.decide(route.name, gone)
         self.report.note_markers(self._deleter.markers_in, self._markers_accepted)
+        return bool(gone)
 
     def _source_stands(self, route: Route, record: ObjectRecord, seen: Seen) -> bool:
         key = route.source_key(record.key)
         if (error := seen.unseen.get(key)) is not None:
             self._keep(route, record, "unseen", error.code, f"its source cannot be looked at: {error.message}")
             return False
-        there = seen.there.get(key)
+        there = seen.there(key)
         if there is not None and there.etag == record.source_etag:
             return True
         what = "is not there any more" if there is None else f"bears ETag {there.etag} now"
@@ -221,7 +252,7 @@ class Revert:
         if record.target_etag:
             return record
         key = route.target_key(record.key)
-        there = seen.there.get(key)
+        there = None if key in seen.unseen else seen.there(key)
         alike = there is not None and there.size == record.size
         if there is not None and alike and compare_etags(record.source_etag, there.etag) is Agreement.EQUAL:
             return record._replace(target_etag=there.etag)

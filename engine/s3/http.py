@@ -103,6 +103,12 @@ class HttpConnection(asyncio.Protocol):
             or now - self._began_at > self._total_s + (self._received + self._sent) / SLOWEST_BYTES_PER_S
         )
 
+    def write_through(self) -> None:
+        """From now on whatever is written is handed to the system at once (uvloop would do so a little later, after
+        whatever else is ready to run), and `send_body` waits for what the system does not take yet."""
+        assert self._transport is not None
+        self._transport.set_write_buffer_limits(high=0)
+
     @property
     def unread(self) -> bool:
         """Whether something came that the loop has not brought yet: before a request is written, no answer to it.
@@ -132,20 +138,28 @@ class HttpConnection(asyncio.Protocol):
         self._send(head)
         return future
 
-    async def send_body(self, body: bytes) -> None:
-        """Write the rest of a request, a piece at a time, as fast as the connection takes it."""
+    async def send_body(self, body: bytes | memoryview, *, last: bool = True) -> None:
+        """Write the rest of a request, a piece at a time, as fast as the connection takes it. Not `last`: more is to
+        follow, and what was written before has been taken when this ends."""
         view = memoryview(body)
         self._sending = True  # until all is sent: an answer before that leaves the connection of no more use
         for start in range(0, len(view), _WRITE_AT_ONCE_BYTES):
-            if self._paused:
-                self._resume = self._loop.create_future()
-                await self._resume
+            await self._taken()
             if self._future is None or not self.open:
                 return  # the answer, or the end, came first: the future says which
             self.active_at = self._loop.time()
             self._sent = start
             self._send(view[start : start + _WRITE_AT_ONCE_BYTES])
+        if not last:
+            await self._taken()
+            return
         self._sending = False
+
+    async def _taken(self) -> None:
+        """Wait while the connection takes no more."""
+        if self._paused:
+            self._resume = self._loop.create_future()
+            await self._resume
 
     def abort(self, why: str = "it was given up", code: str = "Aborted") -> None:
         """Close at once; a request under way fails with `ConnectionBroken`."""

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import anyio
 
+from engine import freshness
 from engine.errors import StoreError, UsageError
 from engine.plan.document import Connection
 from engine.s3.aws import domain_of, is_aws_host
@@ -343,6 +344,7 @@ class Session:
             # On every request, as the wire does: botocore has the parameter for those on objects alone.
             client.meta.events.register("before-call.s3", functools.partial(_paying, payer))
         client.meta.events.register("before-parse.s3", refuse_other_roots)
+        client.meta.events.register_last("before-send.s3", _sending)
         return client
 
     def _config(self, read_timeout_s: int) -> Any:
@@ -394,6 +396,11 @@ class _Direct:
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         return self._session.request(*args, **kwargs, allow_redirects=False)
+
+
+def _sending(request: Any, event_name: str, **_: Any) -> None:
+    """Raises `TooLate`. A connection may still have to be made after this."""
+    freshness.sending(event_name.rpartition(".")[2], request.url.partition("?")[0])
 
 
 def _no_redirect(context: dict[str, Any], **_: Any) -> None:

@@ -14,12 +14,14 @@ from typing import Self
 
 import anyio
 
+from engine import freshness
 from engine.errors import (
     Ambiguous,
     ObjectError,
     Rejected,
     RunError,
     StoreError,
+    TooLate,
     Unavailable,
 )
 from engine.model import Acl, CopyResult, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
@@ -60,6 +62,11 @@ BODY_AT_ONCE_BYTES = 256 << 10
 MOST_CONNECTIONS_TRIED = 100
 """Connections that a request may find closed, one after the other, before it counts as not sent: a server that closes
 all of its idle ones at a time, and not one that closes each as soon as it is open."""
+
+HELD_BACK_BYTES = 8
+"""Of the body of a request that may not be sent late: they go once all before them have left this process. Without
+them S3 does nothing, so that what was held up on its way is not carried out either."""
+
 
 MOST_PAGES, ENDLESS = 1_000, "its list does not end"
 """Of the parts of an upload (10,000 at most), or of uploads under one key: who says more means harm."""
@@ -116,7 +123,16 @@ class WireStore:
                 raise Rejected(
                     f"not sent: {error}", operation=operation.name, ref=str(call.ref), code="BadHeader"
                 ) from error
-            together = len(body) <= BODY_AT_ONCE_BYTES
+            timely = freshness.ends_apart()
+            apart = HELD_BACK_BYTES if timely and body else 0
+            together = not apart and len(body) <= BODY_AT_ONCE_BYTES
+            if timely:
+                connection.write_through()
+            try:
+                freshness.sending(operation.name, call.ref)
+            except TooLate:
+                pool.released(connection)
+                raise
             future = connection.exchange(
                 head + body if body and together else head,
                 bodiless=operation.bodiless,
@@ -126,8 +142,15 @@ class WireStore:
             )
             try:
                 if not together:
-                    await connection.send_body(body)
+                    await connection.send_body(memoryview(body)[: len(body) - apart], last=not apart)
+                if apart:
+                    freshness.sending(operation.name, call.ref, ending=True)
+                    await connection.send_body(memoryview(body)[len(body) - apart :])
                 return await future
+            except TooLate:
+                future.cancel()
+                connection.abort()
+                raise
             except CancelledError:
                 future.cancel()
                 connection.abort()

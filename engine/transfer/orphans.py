@@ -13,8 +13,9 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime, timedelta
 
-from engine.errors import EngineError, NotFound
+from engine.errors import EngineError, NotFound, Throttled, TooLate, Unavailable
 from engine.events import Listener, Notice
+from engine.freshness import LOOK_LASTS_S, dated, only_until
 from engine.model import ObjectRef, UploadInfo, UploadRef
 from engine.plan.record import UploadRecord
 from engine.store import ListUploads, ObjectStore
@@ -30,6 +31,10 @@ WRONG_CLOCK = timedelta(minutes=16)
 """How far it may be ahead at most: beyond a quarter of an hour S3 takes no signature (RequestTimeTooSkewed)."""
 
 
+LOOKS = 5
+"""How often an upload is looked at to be aborted before S3 counts as too slow for it."""
+
+
 class Orphans:
     """Looks for lost uploads through `store`, tells `listener` what it found."""
 
@@ -42,6 +47,34 @@ class Orphans:
 
         Raises what kept that from being found out, once it is told: the record has to stay."""
         surely, perhaps = _since(intent)
+        for attempt in range(1, LOOKS + 1):
+            found, sent_at = await dated(self._begun(target, perhaps))
+            if len(found) != 1 or not _began_since(surely, found[0]):
+                break
+            ref = UploadRef(target, found[0].upload_id)
+            try:
+                if await self._store.list_parts(ref):
+                    break
+                await only_until(sent_at + LOOK_LASTS_S, self._store.abort_upload(ref))
+            except NotFound:
+                return
+            except (TooLate, Throttled, Unavailable) as error:  # certainly not aborted: look again
+                if attempt == LOOKS:
+                    self.report(target, found[0].upload_id, str(error))
+                    raise
+            except EngineError as error:
+                self.report(target, found[0].upload_id, str(error))
+                raise
+            else:
+                self._listener(Notice("OrphanAborted", f"an upload whose id was lost was aborted at {target}"))
+                return
+        if not found:
+            self._listener(Notice("OrphanNotFound", _NOT_FOUND.format(target, target.bucket, shlex.quote(target.key))))
+        for item in found:
+            self.report(target, item.upload_id, "it may be ours, or someone else's")
+
+    async def _begun(self, target: ObjectRef, perhaps: datetime) -> list[UploadInfo]:
+        """The uploads of that key that may have begun since; what keeps that from being found out is told."""
         try:
             uploads = await self._store.list_uploads(ListUploads(target.bucket, target.key))
         except EngineError as error:
@@ -52,23 +85,7 @@ class Orphans:
                 )
             )
             raise
-        found = [item for item in uploads if item.key == target.key and _began_since(perhaps, item) is not False]
-        if not found:
-            self._listener(Notice("OrphanNotFound", _NOT_FOUND.format(target, target.bucket, shlex.quote(target.key))))
-        elif len(found) == 1 and _began_since(surely, found[0]):
-            ref = UploadRef(target, found[0].upload_id)
-            try:
-                if not await self._store.list_parts(ref):
-                    await self._store.abort_upload(ref)
-                    self._listener(Notice("OrphanAborted", f"an upload whose id was lost was aborted at {target}"))
-                    return
-            except NotFound:
-                return
-            except EngineError as error:
-                self.report(target, found[0].upload_id, str(error))
-                raise
-        for item in found:
-            self.report(target, item.upload_id, "it may be ours, or someone else's")
+        return [item for item in uploads if item.key == target.key and _began_since(perhaps, item) is not False]
 
     def report(self, target: ObjectRef, upload_id: str, why: str) -> None:
         """Name an upload that was left: it costs storage until someone aborts it."""

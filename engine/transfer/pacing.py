@@ -17,7 +17,7 @@ from math import inf
 from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from engine.errors import Ambiguous, StoreError, Throttled, Unavailable
+from engine.errors import Ambiguous, StoreError, Throttled, TooLate, Unavailable
 from engine.store import READS, ObjectStore, StoreDecorator
 from engine.transfer.governor import Governor, GovernorStatistics
 
@@ -184,7 +184,7 @@ class PacedStore(StoreDecorator):
             sent_at = await lane.wait()
         try:
             answer = await method(request)
-        except (Ambiguous, Unavailable):
+        except (Ambiguous, Unavailable, TooLate):
             lane.lost()  # nothing is known of what S3 thought of it
             raise
         except StoreError as error:

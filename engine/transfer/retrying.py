@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import anyio
 
-from engine.errors import StoreError, Throttled, Unavailable, Unreachable
+from engine import freshness
+from engine.errors import StoreError, Throttled, TooLate, Unavailable, Unreachable
 from engine.s3.classify import is_expired
 from engine.store import DeleteObject, DeleteObjects, ObjectStore, StoreDecorator
 from engine.transfer.patience import RESTS_ON_A_LOOK, RetryPolicy, Step, Trouble, is_out_of_reach, next_step
@@ -62,6 +63,8 @@ class RetryingStore(StoreDecorator):
         generation = self._credentials_generation
         try:
             answer = await method(request)
+        except TooLate:
+            raise
         except StoreError as error:
             return await self._again(operation, method, request, error, generation)
         self._answered = True
@@ -83,14 +86,19 @@ class RetryingStore(StoreDecorator):
             trouble, step = self._next(operation, trouble, error, generation)
             if step.renew and self._refresh is not None:
                 await self._renew(self._refresh, generation)
+            if freshness.left_s() <= step.delay_s:
+                raise error  # by then it may not be sent any more: whoever rests it on a look looks again
             self.retried += 1
             if self._observe is not None:
                 self._observe(operation, error, step.delay_s)
             await self._sleep(step.delay_s)
             self.requests += 1
             generation = self._credentials_generation
+            freshness.anew()
             try:
                 answer = await method(request)
+            except TooLate:
+                raise
             except StoreError as again:
                 error = again
             else:

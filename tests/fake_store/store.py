@@ -18,6 +18,7 @@ from typing import Any
 
 from sortedcontainers import SortedDict
 
+from engine import freshness
 from engine.errors import AccessDenied, BucketMissing, NotFound, PreconditionFailed, Rejected
 from engine.model import (
     ABSENT,
@@ -134,6 +135,7 @@ class FakeStore:
         if self.before is not None and inspect.isawaitable(waiting := self.before(operation, request)):
             await waiting
         steps = self._steps[operation, key] or self._steps[operation, ""]
+        freshness.sending(operation, key)
         when, what = steps.popleft() if steps else ("ok", None)
         if when == "before":
             _happen(what)

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from engine import freshness
 from engine.api.assembly import Options, now_ms, open_store
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
-from engine.finish import local_files, rewriting
+from engine.finish import local_files, replacing, rewriting
 from engine.finish.local_files import replace_file, restore_file, walk, write_new, writing_new
 from engine.finish.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
 from engine.finish.scanning import Scanner
@@ -23,7 +24,7 @@ from engine.model import ABSENT, ObjectRef, Properties
 from engine.plan.document import Connection, Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
-from engine.store import DeleteObject, GetRange, ObjectStore, PutObject, StoreDecorator
+from engine.store import DeleteObject, GetRange, ObjectStore, PutObject, PutTags, StoreDecorator
 from tests.servers import Endpoint
 
 Request = TypeVar("Request")
@@ -113,6 +114,58 @@ async def test_a_lost_answer_of_our_own_success_is_a_success(store: Meddling, le
     assert await restore_object(store, ref, mark=mark_of(AFTER), before=BEFORE) is Restored.ALREADY
     await store.delete_object(DeleteObject(ref))
     assert await restore_object(store, ref, mark=mark_of(AFTER), before=BEFORE) is Restored.GONE
+
+
+@pytest.fixture
+def stopped(store: Meddling, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], Awaitable[Any]]], None]:
+    """Stops the process for 40 s right before an operation; somebody does something meanwhile."""
+    later_s, now_s = [0.0], freshness.now_s
+    monkeypatch.setattr(freshness, "now_s", lambda: now_s() + later_s[0])
+    monkeypatch.setattr(replacing, "BASE_S", 0.0)
+
+    def stop(operation: str, meanwhile: Callable[[], Awaitable[Any]]) -> None:
+        async def both() -> None:
+            await meanwhile()
+            later_s[0] += 40
+
+        store.before[operation] = both
+
+    return stop
+
+
+async def test_a_file_changed_while_the_process_was_stopped_is_not_written_over_without_conditions(
+    store: Meddling, ledger: Ledger, ref: ObjectRef, stopped: Callable[..., None]
+) -> None:
+    etag = await put(store, ref, BEFORE)
+    stopped("PutObject", lambda: put(store._inner, ref, THEIRS))
+    with pytest.raises(ReplaceRefused, match="changed since it was read"):
+        await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER, conditional=False)
+    assert await body_of(store, ref) == THEIRS
+
+
+async def test_tags_set_while_the_process_was_stopped_are_written_again(
+    store: Meddling, ledger: Ledger, ref: ObjectRef, stopped: Callable[..., None]
+) -> None:
+    """They change no ETag, so that no condition protects them."""
+    etag = await put(store, ref, BEFORE)
+    stopped("PutObject", lambda: store._inner.put_tags(PutTags(ref, (("keep", "me"),))))
+    await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
+    assert await body_of(store, ref) == AFTER
+    assert await store.get_tags(ref) == (("keep", "me"),)
+
+
+async def test_a_server_too_slow_to_be_written_to_is_told_of(
+    store: Meddling, ledger: Ledger, ref: ObjectRef, stopped: Callable[..., None]
+) -> None:
+    etag = await put(store, ref, BEFORE)
+
+    async def again() -> None:
+        stopped("PutObject", again)
+
+    stopped("PutObject", again)
+    with pytest.raises(ReplaceRefused, match="within 2 s of a look"):
+        await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
+    assert await body_of(store, ref) == BEFORE
 
 
 async def test_what_was_not_carried_out_is_not_taken_for_it(store: Meddling, ledger: Ledger, ref: ObjectRef) -> None:

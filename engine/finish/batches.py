@@ -1,0 +1,72 @@
+"""What is deleted, batch by batch: a small one first, after which is looked whether what was to stay is still there.
+
+Two names of one bucket agree in everything that can be compared: each target is found where its source is, byte for
+byte. Deleting tells: the target of the first source goes with it, and nothing more is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from engine.errors import GoneTogether
+from engine.finish.deleting import BATCHES_AT_ONCE, KEYS_A_BATCH
+from engine.finish.looking import FEW, Seen
+
+Record = TypeVar("Record")
+
+GROWTH = 8
+"""The first batch has so few keys that each is asked for by itself; where nothing of it went, the next has so many
+times more, up to what S3 takes at once."""
+WORKERS = BATCHES_AT_ONCE + 2
+"""More than send at once: a batch is committed, and its end looked at, while others are sent."""
+
+
+class Batch(NamedTuple, Generic[Record]):
+    """Up to 1,000 records in key order; `after` is the last key of the batch before, empty for the first."""
+
+    after: str
+    records: list[Record]
+
+
+class Batches(Generic[Record]):
+    """The records of `pages` in batches, each within one page: small ones, until `grow` says that all is well."""
+
+    def __init__(self, pages: AsyncIterable[Sequence[Record]], key_of: Callable[[Record], str]) -> None:
+        self._key_of = key_of
+        self._size = FEW
+        self._batches = self._cut(pages)
+
+    def __aiter__(self) -> AsyncIterator[Batch[Record]]:
+        """Goes on where it was left."""
+        return self._batches
+
+    def grow(self) -> None:
+        """From now on as many as S3 takes at once."""
+        self._size = KEYS_A_BATCH
+
+    async def _cut(self, pages: AsyncIterable[Sequence[Record]]) -> AsyncIterator[Batch[Record]]:
+        after = ""
+        async for records in pages:
+            at = 0
+            while at < len(records):
+                batch = list(records[at : at + self._size])
+                at += len(batch)
+                self._size = min(self._size * GROWTH, KEYS_A_BATCH)
+                yield Batch(after, batch)
+                after = self._key_of(batch[-1])
+
+
+def refuse_gone(seen: Seen, keys: Sequence[str], bucket: str, what: str) -> None:
+    """Raise `GoneTogether` where one of `keys` is not there any more, right after what it belongs to was deleted, and
+    the error where one could not be looked at. `what` is what they are: "target", "source"."""
+    for error in seen.unseen.values():
+        raise error
+    gone = [key for key in keys if seen.there(key) is None]
+    if gone:
+        raise GoneTogether(
+            f"of the first {len(keys):,} that were deleted, {len(gone):,} lost their {what} with them, first "
+            f"s3://{bucket}/{gone[0]}: source and target are the same objects by two names, something carries deletes "
+            "over, or somebody deletes there. Nothing more was deleted.",
+            advice="Nothing may be deleted between these two places. `cartage export` lists what was (state deleted).",
+        )
