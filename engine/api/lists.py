@@ -34,7 +34,7 @@ async def bind_lists(ledger: Ledger, sources: Sources, lists: Sequence[tuple[str
         grown = route in bound
         await ledger.bind_list(route, digest, reopen=grown)
         if grown:
-            said = f'the list of route "{route}" changed and names no key less: a run lists the route anew'
+            said = f'the list of route "{route}" changed, and names all that the ledger holds: a run lists it anew'
             listener(Notice("ListChanged", said))
 
 

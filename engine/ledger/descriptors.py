@@ -128,9 +128,10 @@ class Hold:
         if hasattr(os, "fchmod"):
             os.fchmod(self._descriptor, 0o600)
 
-    def lock(self) -> bool:
+    def lock(self) -> bool | None:
         """Lock the file itself against every other hold, of this process or another, by whatever name it was opened.
-        Where the system has no lock that SQLite's own closing leaves alone, only the lock file guards it."""
+        False: another has it. None: this system has no lock that SQLite's closing of its own descriptors leaves alone,
+        so that the lock file alone guards it."""
         return _set_lock(self._descriptor, exclusive=True)
 
     def still_there(self) -> bool:
@@ -157,21 +158,21 @@ class Hold:
                 os.close(descriptor)
 
 
-def _set_lock(descriptor: int, *, exclusive: bool) -> bool:
+def _set_lock(descriptor: int, *, exclusive: bool) -> bool | None:
     """Set or lift an open file description lock (Linux, fcntl(2)): it is this descriptor's alone, so that no other
-    descriptor's closing lifts it, and no lock of SQLite's meets it. False: somebody else has it."""
+    descriptor's closing lifts it, and no lock of SQLite's meets it. As `Hold.lock`."""
     if os.name == "nt":
-        return True
+        return None
     import fcntl
 
     command = getattr(fcntl, "F_OFD_SETLK", None)
     if command is None:
-        return True
+        return None
     kind = fcntl.F_WRLCK if exclusive else fcntl.F_UNLCK
     try:
         fcntl.fcntl(descriptor, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, LOCKED_BYTE, 1, 0))
     except (BlockingIOError, PermissionError):
         return False
     except OSError:
-        return True  # no such lock here
+        return None  # this file system, or kernel, has no such lock
     return True

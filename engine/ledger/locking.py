@@ -26,6 +26,7 @@ class FileLock:
         self._path = beside(ledger, ".lock")
         self._file: IO[str] | None = None
         self._hold: Hold | None = None
+        self._guarded: bool | None = None
 
     def acquire(self) -> None:
         """Take the lock file. Raises `LedgerLocked`, naming who holds it, or `LedgerError` where it cannot be made."""
@@ -62,7 +63,8 @@ class FileLock:
             hold = Hold(self._ledger, own=True)
         except OSError as error:
             raise unwritable(self._ledger, error) from error
-        if not hold.lock():
+        self._guarded = hold.lock()
+        if self._guarded is False:
             hold.release()
             raise self._locked("")
         if not hold.still_there():
@@ -72,9 +74,15 @@ class FileLock:
         return hold
 
     def check(self) -> None:
-        """Raise `LedgerError` where the path no longer names the file that is held: what is written would be lost."""
+        """Raise `LedgerError` where the path no longer names the file that is held: what is written would be lost.
+        Where the lock file alone guards the ledger, it has to be there as well."""
         if self._hold is not None and not self._hold.still_there():
             raise moved(self._ledger)
+        if self._guarded is None and self._file is not None and not _same_file(self._file, self._path):
+            raise LedgerError(
+                f"the ledger's lock {self._path} was removed while it was held, and another run may have begun.",
+                advice="See that no other run is at work, then run the same command again: it goes on from there.",
+            )
 
     def release(self) -> None:
         if self._hold is not None:

@@ -14,7 +14,7 @@ import pytest
 
 from engine.errors import LedgerError, LedgerLocked
 from engine.finish.deletion_list import DeletionList
-from engine.ledger import Ledger, LedgerReader
+from engine.ledger import Ledger, LedgerReader, descriptors
 from engine.ledger.descriptors import SIDE_FILES
 from engine.ledger.locking import FileLock
 from tests.unit.ledger.scene import BINDING, Clock, decision, opened
@@ -83,6 +83,20 @@ async def test_a_lock_file_that_was_removed_lets_no_second_run_in(tmp_path: Path
             await open_again(path)
     async with opened(path):
         pass  # given back at the end
+
+
+async def test_where_the_lock_file_alone_guards_it_a_run_ends_once_that_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descriptors, "_set_lock", lambda descriptor, exclusive: None)
+    path = await made(tmp_path / "p.ledger")
+    async with opened(path) as ledger:
+        await ledger.decide("raw", [decision("a")])
+        (tmp_path / "p.ledger.lock").unlink()
+        async with await Ledger.open(path, BINDING, now_ms=Clock()) as second:
+            with pytest.raises(LedgerError, match="was removed while it was held, and another run may have begun"):
+                await ledger.decide("raw", [decision("b")])
+            await second.decide("raw", [decision("b")])
 
 
 def test_a_lock_file_that_is_taken_away_while_it_is_taken_is_made_anew(

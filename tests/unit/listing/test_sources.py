@@ -1,0 +1,91 @@
+"""Each route has a lister of its own: a prefix, a list of keys, an inventory; none answers for another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.errors import PlanError
+from engine.listing.key_lists import KEYS_A_PAGE, ListedKeys
+from engine.listing.lister import KeyRange, Lister
+from engine.listing.pages import Prefix
+from engine.listing.sources import Sources, open_sources
+from engine.plan.document import Plan
+from engine.plan.route import KeyList
+from tests.fake_store import FakeStore
+from tests.unit.transfer.scene import ROUTE
+
+
+def plan_of(folder: Path, *keys: str, line_end: str = "\n") -> Plan:
+    (folder / "keys.txt").write_bytes(line_end.join(f"old/{key}" for key in keys).encode())
+    return Plan.of("s3://bkt/old/", "s3://bkt/new/", name="r", keys=str(folder / "keys.txt"))
+
+
+def store_of(*keys: str) -> FakeStore:
+    store = FakeStore()
+    for key in keys:
+        store.put(f"s3://bkt/old/{key}")
+    return store
+
+
+async def keys_of(lister: Lister, keys: KeyRange) -> list[list[str]]:
+    pages = [page async for page in lister.pages(keys)]
+    assert [last for _, last in pages] == [False] * (len(pages) - 1) + [True]
+    return [[item.key for item in objects] for objects, _ in pages]
+
+
+async def test_a_list_gives_its_keys_in_order_whatever_lies_beside_them(tmp_path: Path) -> None:
+    store = store_of("a", "b", "c", "d")
+    async with open_sources(store, plan := plan_of(tmp_path, "d", "a", "c")) as sources:
+        lister = sources.lister(store, plan.routes[0])
+        assert await keys_of(lister, KeyRange()) == [["old/a", "old/c", "old/d"]]
+        assert await keys_of(lister, KeyRange("a")) == [["old/c", "old/d"]]
+        assert [item.key for item in (await lister.page_after("c")).objects] == ["old/d"]
+        assert not lister.divisible
+    assert store.made("ListObjectsV2") == []
+
+
+async def test_a_page_whose_keys_are_all_gone_does_not_end_a_list(tmp_path: Path) -> None:
+    gone = [f"{number:05}" for number in range(KEYS_A_PAGE)]
+    store = store_of("z")
+    async with open_sources(store, plan := plan_of(tmp_path, *gone, "z")) as sources:
+        assert await keys_of(sources.lister(store, plan.routes[0]), KeyRange()) == [["old/z"]]
+        with pytest.raises(PlanError, match="and 990 more that its list names"):
+            await sources.refuse_missing(lambda route, key: known(route, key))
+
+
+async def known(route: str, key: str) -> bool:
+    return False
+
+
+async def test_the_order_and_ends_of_lines_make_no_other_list_and_a_key_does(tmp_path: Path) -> None:
+    async def digest(*keys: str, line_end: str = "\n") -> str:
+        store = FakeStore()
+        async with open_sources(store, plan_of(tmp_path, *keys, line_end=line_end)) as sources:
+            return await sources.lists["r"].digest()
+
+    assert (
+        await digest("a", "b") == await digest("b", "a", "b", line_end="\r\n") == await digest("a", "b", line_end="\0")
+    )
+    assert len({await digest("a", "b"), await digest("ab"), await digest("a"), await digest("a", "b", "c")}) == 4
+
+
+async def test_the_keys_that_a_list_does_not_name_are_told(tmp_path: Path) -> None:
+    async with open_sources(FakeStore(), plan_of(tmp_path, "a", "b")) as sources:
+        assert await sources.lists["r"].without(["a", "b", "c", ""]) == ["c", ""]
+
+
+async def test_a_route_without_a_list_is_its_prefix_and_so_is_an_inventorys_where_now_is_asked_for() -> None:
+    store, plan = FakeStore(), Plan.of("s3://bkt/old/", "s3://bkt/new/", inventory="s3://bkt/inv/manifest.json")
+    async with open_sources(store, plan) as sources:
+        assert isinstance(sources.lister(store, plan.routes[0]), ListedKeys)
+        assert isinstance(sources.lister(store, ROUTE), Prefix)
+    async with open_sources(store, plan, now=True) as sources:
+        assert isinstance(sources.lister(store, plan.routes[0]), Prefix)
+
+
+def test_a_list_that_was_not_opened_is_not_taken_for_its_prefix() -> None:
+    with pytest.raises(LookupError):
+        Sources().lister(FakeStore(), replace(ROUTE, key_list=KeyList("keys", path="keys.txt")))
