@@ -119,12 +119,13 @@ class ListUploads(NamedTuple):
 
 class GetRange(NamedTuple):
     """GetObject of bytes `first` to `last`, inclusive; the whole object where `first` is None. Pinned by
-    `if_match` where given."""
+    `if_match` where given, and to the whole object's `size` where that is known."""
 
     ref: ObjectRef
     first: int | None = None
     last: int | None = None
     if_match: str | None = None
+    size: int | None = None
 
 
 class Body(NamedTuple):

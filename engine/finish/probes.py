@@ -159,7 +159,7 @@ async def _npy(store: ObjectStore, probe: NpyProbe, name: str) -> ProbeResult:
         body = await _first_bytes(store, probe.ref)
         length = header_length(body.data)
         if length > len(body.data) and length <= body.size:
-            body = await store.get_range(GetRange(probe.ref, 0, length - 1, if_match=body.etag))
+            body = await store.get_range(GetRange(probe.ref, 0, length - 1, body.etag, body.size))
         header = parse_header(body.data)
     except NotNpy as error:
         return ProbeResult(name, False, "no npy array", f"{probe.ref} cannot be read as a NumPy array: {error}")
@@ -170,7 +170,7 @@ async def _first_bytes(store: ObjectStore, ref: ObjectRef) -> Body:
     head = await store.head_object(HeadObject(ref))
     if head.size < PREAMBLE_BYTES:
         raise NotNpy(f"it has only {head.size} bytes")  # an empty object answers a range with 416
-    return await store.get_range(GetRange(ref, 0, min(FIRST_READ_BYTES, head.size) - 1, if_match=head.etag))
+    return await store.get_range(GetRange(ref, 0, min(FIRST_READ_BYTES, head.size) - 1, head.etag, head.size))
 
 
 def judge_npy(probe: NpyProbe, header: NpyHeader, size: int, name: str) -> ProbeResult:
@@ -201,7 +201,7 @@ async def _json(store: ObjectStore, probe: JsonProbe, name: str) -> ProbeResult:
         )
     if head.size == 0:
         return ProbeResult(name, False, "empty", f"{probe.ref} is empty, which is not JSON")
-    body = await store.get_range(GetRange(probe.ref, if_match=head.etag))
+    body = await store.get_range(GetRange(probe.ref, if_match=head.etag, size=head.size))
     return await anyio.to_thread.run_sync(judge_json, probe, body.data, name)
 
 

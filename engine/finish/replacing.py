@@ -96,7 +96,7 @@ async def read_whole(store: ObjectStore, ref: ObjectRef, *, limit_bytes: int) ->
     head = await store.head_object(HeadObject(ref))
     if head.size > limit_bytes:
         return head, None
-    return head, await store.get_range(GetRange(ref, if_match=head.etag))
+    return head, await store.get_range(GetRange(ref, if_match=head.etag, size=head.size))
 
 
 async def replace_object(

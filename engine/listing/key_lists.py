@@ -216,7 +216,7 @@ class ListedKeys:
         head = await self._store.head_object(HeadObject(ref))
         for first in range(0, head.size, CHUNK_BYTES):
             last = min(first + CHUNK_BYTES, head.size) - 1
-            yield (await self._store.get_range(GetRange(ref, first, last, head.etag))).data
+            yield (await self._store.get_range(GetRange(ref, first, last, head.etag, head.size))).data
 
 
 async def _from_disk(path: Path) -> AsyncIterator[bytes]:

@@ -161,7 +161,7 @@ class ByteReader:
         last: int,
     ) -> None:
         whole = first == 0 and last == size - 1  # S3 has no range of an empty object
-        request = GetRange(ref, None if whole else first, None if whole else last, etag or None)
+        request = GetRange(ref, None if whole else first, None if whole else last, etag or None, size)
         try:
             async with self._reads:
                 body = await self._store.get_range(request)

@@ -35,8 +35,10 @@ from engine.s3.answers import (
     property_arguments,
     tag_text,
 )
+from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, body_of, is_last
 from engine.s3.boto_bucket import BotoBucket
 from engine.s3.boto_errors import confirmed, no_etag, translate
+from engine.s3.boto_hooks import TRUNCATED
 from engine.s3.bucket import bucket_facts
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import check_count
@@ -128,10 +130,11 @@ class BotoStore:
         ]
         prefixes = tuple(_listed_key(item["Prefix"], encoded, ref) for item in answer.get("CommonPrefixes", ()))
         check_count("ListObjectsV2", ref, str(answer.get("KeyCount", "")), len(objects) + len(prefixes))
-        truncated = bool(answer.get("IsTruncated"))
-        if truncated and not answer.get("NextContinuationToken"):
-            raise _broken(ref, "it says that there is more, and not how to go on")
-        return Page(objects, answer["NextContinuationToken"] if truncated else None, prefixes)
+        if is_last(answer.get(TRUNCATED)):
+            return Page(objects, None, prefixes)
+        if not answer.get("NextContinuationToken"):
+            raise _broken(ref, NO_WAY_ON)
+        return Page(objects, answer["NextContinuationToken"], prefixes)
 
     # --- one object ---------------------------------------------------------------------------------------
 
@@ -198,8 +201,8 @@ class BotoStore:
         data: bytes = answer["Body"]
         if len(data) != int(answer.get("ContentLength", len(data))):
             raise Ambiguous("the answer was cut short", operation="GetObject", ref=str(request.ref), code="CutShort")
-        whole = str(answer.get("ContentRange", "")).rpartition("/")[2]
-        return Body(data, bare_etag(answer), int(whole) if whole.isdigit() else len(data))
+        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return body_of(request, status, str(answer.get("ContentRange", "")), bare_etag(answer), data)
 
     async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
         answer = await self._call("GetObjectTagging", "get_object_tagging", str(request), **_named(request))
@@ -285,23 +288,25 @@ class BotoStore:
     async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
         parts: list[UploadedPart] = []
         marker = 0
-        while True:
-            answer = await self._call(
-                "ListParts", "list_parts", str(request.target), **_upload(request), PartNumberMarker=marker
-            )
+        ref = str(request.target)
+        for _ in range(MOST_PAGES):
+            answer = await self._call("ListParts", "list_parts", ref, **_upload(request), PartNumberMarker=marker)
             for item in answer.get("Parts", ()):
                 number, size = int(item["PartNumber"]), int(item["Size"])
                 parts.append(UploadedPart(number, bare_etag(item), size, checksums_of(item)))
             following = int(answer.get("NextPartNumberMarker") or 0)
-            if not answer.get("IsTruncated") or following <= marker:
+            if is_last(answer.get(TRUNCATED)):
                 return parts
+            if following <= marker:
+                raise _unreadable("ListParts", ref, NO_WAY_ON)
             marker = following
+        raise _unreadable("ListParts", ref, ENDLESS)
 
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
         found: list[UploadInfo] = []
         markers: dict[str, Any] = {}
         ref = f"s3://{request.bucket}/{request.prefix}"
-        while True:
+        for _ in range(MOST_PAGES):
             answer = await self._call(
                 "ListMultipartUploads",
                 "list_multipart_uploads",
@@ -326,9 +331,12 @@ class BotoStore:
                 "KeyMarker": upload_key(answer.get("NextKeyMarker", ""), request.prefix, encoded=encoded),
                 "UploadIdMarker": answer.get("NextUploadIdMarker", ""),
             }
-            if not answer.get("IsTruncated") or following == markers:
+            if is_last(answer.get(TRUNCATED)):
                 return found
+            if following == markers or not any(following.values()):
+                raise _unreadable("ListMultipartUploads", ref, NO_WAY_ON)
             markers = following
+        raise _unreadable("ListMultipartUploads", ref, ENDLESS)
 
     # --- deleting -----------------------------------------------------------------------------------------
 
@@ -378,6 +386,10 @@ def _upload(upload: UploadRef) -> dict[str, Any]:
 def _copy_source(ref: ObjectRef) -> dict[str, str]:
     # As a dictionary botocore encodes every byte but the slashes; as text it would split at "?versionId=".
     return {"Bucket": ref.bucket, "Key": ref.key}
+
+
+def _unreadable(operation: str, ref: str, why: str) -> Ambiguous:
+    return Ambiguous(f"the answer cannot be read ({why})", operation=operation, ref=ref, code="UnreadableAnswer")
 
 
 def _listed_key(text: str, encoded: bool, ref: str) -> str:

@@ -17,6 +17,7 @@ from engine.errors import Ambiguous, ListingBroken
 from engine.model import ListedObject, Page
 from engine.s3 import xml
 from engine.s3.answers import bare
+from engine.s3.asked import NO_WAY_ON, is_last
 from engine.s3.messages import Call
 from engine.s3.parsing import Answer, moment, read_document
 
@@ -34,7 +35,7 @@ _GAPLESS = "</Contents><Contents>"
 
 
 def page_of(call: Call, answer: Answer, region: str) -> Page:
-    """Raises `ListingBroken` for a page that says there is more but not how to go on, or whose keys are no UTF-8;
+    """Raises `ListingBroken` for a page that neither says it is the last nor how to go on, or whose keys are no UTF-8;
     `Ambiguous` for one that cannot be read."""
     objects: list[ListedObject] | None = None
     rows: list[tuple[str, ...]] = []
@@ -67,9 +68,11 @@ def page_of(call: Call, answer: Answer, region: str) -> Page:
     except (KeyError, ValueError) as error:
         raise _broken(call, "LineIncomplete", f"a line of it lacks what it must carry ({error})") from error
     check_count(call.operation.name, str(call.ref), fields.get("KeyCount", ""), len(objects) + len(prefixes))
-    token = fields.get("NextContinuationToken", "") if fields.get("IsTruncated") == "true" else None
-    if token == "":
-        raise _broken(call, "NoToken", "it says that there is more, but not how to go on")
+    if is_last(fields.get("IsTruncated")):
+        return Page(objects, None, prefixes)
+    token = fields.get("NextContinuationToken", "")
+    if not token:
+        raise _broken(call, "NoToken", NO_WAY_ON)
     return Page(objects, token, prefixes)
 
 

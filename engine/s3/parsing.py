@@ -26,12 +26,12 @@ from engine.model import (
     UploadedPart,
     UploadInfo,
 )
-from engine.s3 import xml
+from engine.s3 import asked, xml
 from engine.s3.acl import acl_of
 from engine.s3.answers import SIZES, bare
 from engine.s3.classify import classify
 from engine.s3.messages import Call
-from engine.store import Body, DeleteFailure, DeleteReport, LifecycleRule
+from engine.store import Body, DeleteFailure, DeleteReport, GetRange, LifecycleRule
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
@@ -260,11 +260,13 @@ def delete_report(call: Call, answer: Answer, region: str) -> DeleteReport:
 # --- reads ------------------------------------------------------------------------------------------------
 
 
-def body_of(call: Call, answer: Answer) -> Body:
+def body_of(call: Call, answer: Answer, request: GetRange) -> Body:
+    """The bytes that were asked for. Raises as `engine.s3.asked.body_of`."""
     if not answer.whole:
         raise cut_short(call)
-    whole = answer.header(b"content-range").rpartition("/")[2]
-    return Body(answer.body, bare(answer.header(b"etag")), int(whole) if whole.isdigit() else len(answer.body))
+    return asked.body_of(
+        request, answer.status, answer.header(b"content-range"), bare(answer.header(b"etag")), answer.body
+    )
 
 
 def object_head(call: Call, answer: Answer) -> ObjectHead:

@@ -7,7 +7,6 @@ Requests are always signed for one place and never follow a redirect: the bucket
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 import re
@@ -19,11 +18,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import anyio
 
-from engine import freshness
 from engine.errors import StoreError, UsageError
 from engine.plan.document import Connection
+from engine.s3 import boto_hooks
 from engine.s3.aws import domain_of, is_aws_host
-from engine.s3.boto_bucket import refuse_other_roots
 from engine.s3.boto_errors import translate, unreachable
 from engine.s3.credential_sources import (
     bounded,
@@ -338,13 +336,7 @@ class Session:
             )
         except ValueError as error:  # botocore: "Invalid endpoint: …"
             raise unreachable(self.endpoint, str(error)) from error
-        # botocore would ask for the region and sign anew after a 301 or a bare 400, at every object.
-        client.meta.events.register_last("before-parameter-build.s3", _no_redirect)
-        if payer := self.connection.request_payer:
-            # On every request, as the wire does: botocore has the parameter for those on objects alone.
-            client.meta.events.register("before-call.s3", functools.partial(_paying, payer))
-        client.meta.events.register("before-parse.s3", refuse_other_roots)
-        client.meta.events.register_last("before-send.s3", _sending)
+        boto_hooks.put_on(client.meta.events, self.connection.request_payer)
         return client
 
     def _config(self, read_timeout_s: int) -> Any:
@@ -396,19 +388,6 @@ class _Direct:
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         return self._session.request(*args, **kwargs, allow_redirects=False)
-
-
-def _sending(request: Any, event_name: str, **_: Any) -> None:
-    """Raises `TooLate`. A connection may still have to be made after this."""
-    freshness.sending(event_name.rpartition(".")[2], request.url.partition("?")[0])
-
-
-def _no_redirect(context: dict[str, Any], **_: Any) -> None:
-    context.setdefault("s3_redirect", {})["redirected"] = True
-
-
-def _paying(payer: str, params: dict[str, Any], **_: Any) -> None:
-    params["headers"]["x-amz-request-payer"] = payer
 
 
 def _without_default_port(url: SplitResult) -> str:

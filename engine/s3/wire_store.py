@@ -26,6 +26,7 @@ from engine.errors import (
 )
 from engine.model import Acl, CopyResult, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
 from engine.s3 import messages, parsing, xml
+from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, is_last
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
 from engine.s3.bucket import ROOTS, bucket_facts
 from engine.s3.classify import MAY_BE_REPEATED, lacks_reason
@@ -66,10 +67,6 @@ all of its idle ones at a time, and not one that closes each as soon as it is op
 HELD_BACK_BYTES = 8
 """Of the body of a request that may not be sent late: they go once all before them have left this process. Without
 them S3 does nothing, so that what was held up on its way is not carried out either."""
-
-
-MOST_PAGES, ENDLESS = 1_000, "its list does not end"
-"""Of the parts of an upload (10,000 at most), or of uploads under one key: who says more means harm."""
 
 
 class WireStore:
@@ -237,12 +234,7 @@ class WireStore:
 
     async def get_range(self, request: GetRange) -> Body:
         call = messages.get_range(request)
-        answer = await self._ask(call)
-        body = parsing.body_of(call, answer)
-        if request.first is not None and answer.status == 200:  # a server that leaves ranges aside
-            end = None if request.last is None else request.last + 1
-            return body._replace(data=body.data[request.first : end])
-        return body
+        return parsing.body_of(call, await self._ask(call), request)
 
     async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
         call = messages.get_tags(request)
@@ -293,8 +285,10 @@ class WireStore:
                 following = int(document.text("NextPartNumberMarker") or 0)
             except (KeyError, ValueError) as error:
                 raise parsing.unreadable(call, f"a part lacks {error}") from error
-            if document.text("IsTruncated") != "true" or following <= marker:
+            if is_last(document.text("IsTruncated")):
                 return parts
+            if following <= marker:
+                raise parsing.unreadable(call, NO_WAY_ON)
             marker = following
         raise parsing.unreadable(call, ENDLESS)
 
@@ -311,8 +305,10 @@ class WireStore:
             encoded = document.text("EncodingType") == "url"
             key = parsing.upload_key(document.text("NextKeyMarker"), request.prefix, encoded=encoded)
             following = (key, document.text("NextUploadIdMarker"))
-            if document.text("IsTruncated") != "true" or following == markers:
+            if is_last(document.text("IsTruncated")):
                 return found
+            if following in (markers, ("", "")):
+                raise parsing.unreadable(call, NO_WAY_ON)
             markers = following
         raise parsing.unreadable(call, ENDLESS)
 

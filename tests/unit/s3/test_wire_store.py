@@ -172,6 +172,7 @@ async def test_a_body_that_only_the_end_ends_is_cut_short(open_store: OpenStore)
 async def test_uploads_are_listed_page_after_page(open_store: OpenStore) -> None:
     def page(key: str, following: str) -> bytes:
         more = f"<IsTruncated>true</IsTruncated><NextKeyMarker>{following}</NextKeyMarker>" if following else ""
+        more = more or "<IsTruncated>false</IsTruncated>"
         return (
             f"<ListMultipartUploadsResult><EncodingType>url</EncodingType>{more}<Upload><Key>{key}</Key>"
             "<UploadId>u</UploadId><Initiated>2026-01-31T10:00:00.000Z</Initiated></Upload></ListMultipartUploadsResult>"

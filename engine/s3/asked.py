@@ -1,0 +1,68 @@
+"""Whether what came is what was asked for, and all of it: ranges of bytes, pages of lists. Pure; both planes use it.
+
+A cache or a gateway may answer another range than the one asked for, and say so; a server may say in its own way that a
+list goes on. Who believed either would call wrong bytes proven, or a part the whole.
+"""
+
+from __future__ import annotations
+
+import re
+
+from engine.errors import Ambiguous, PreconditionFailed
+from engine.store import Body, GetRange
+
+MOST_PAGES, ENDLESS = 1_000, "its list does not end"
+"""Of the parts of an upload (10,000 at most), or of uploads under one key: who says more means harm."""
+NO_WAY_ON = "it does not say that it is whole, and not how to go on"
+
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})", re.ASCII).fullmatch
+
+
+def body_of(request: GetRange, status: int, content_range: str, etag: str, data: bytes) -> Body:
+    """The bytes that `request` asked for, of an answer whose body came whole. `etag` is bare.
+
+    A server may leave a range aside and give the whole object by a 200 (RFC 9110, 14.2), from which it is taken. Raises
+    `Ambiguous` for any other bytes than those asked for, or an object of another size than `request.size`, and
+    `PreconditionFailed` for one of another ETag than `request.if_match`."""
+    first, last = request.first, request.last
+    if status == 206 and first is not None:
+        said = _CONTENT_RANGE(content_range)
+        if said is None:
+            raise _wrong(request, f"a range comes without saying which ({content_range[:100]!r})")
+        begin, end, size = map(int, said.groups())
+        wanted = size - 1 if last is None else min(last, size - 1)
+        if (begin, end) != (first, wanted) or len(data) != end - begin + 1:
+            raise _wrong(request, f"{len(data)} bytes came as {content_range} where {first}-{wanted} was asked for")
+    elif status == 200:
+        size = len(data)
+        if first is not None:
+            if first >= size:
+                raise _wrong(request, f"all of its {size} bytes came where it was asked for from byte {first} on")
+            data = data[first : None if last is None else last + 1]
+    else:
+        raise _wrong(request, f"status {status} came with a body")
+    if request.size is not None and size != request.size:
+        raise _wrong(request, f"it has {size} bytes where it had {request.size}")
+    if request.if_match and etag and etag != request.if_match:
+        raise PreconditionFailed(
+            f"a condition did not hold: it bears the ETag {etag}, and the server answered all the same",
+            operation="GetObject",
+            ref=str(request.ref),
+            condition="If-Match",
+        )
+    return Body(data, etag, size)
+
+
+def is_last(truncated: str | None) -> bool:
+    """Whether a page says that nothing follows it: by IsTruncated "false" and by nothing else, neither another spelling
+    nor silence. Who says anything else has to say how to go on."""
+    return truncated == "false"
+
+
+def _wrong(request: GetRange, why: str) -> Ambiguous:
+    return Ambiguous(
+        f"what came is not what was asked for: {why}",
+        operation="GetObject",
+        ref=str(request.ref),
+        code="WrongRange",
+    )
