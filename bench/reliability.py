@@ -133,10 +133,12 @@ COLUMNS = {
     "proofs": "proofs judged",
     "deleted": "deletes judged",
     "later": "later than 0.1 s after their look",
+    "p50_ms": "half of them within, ms",
+    "p99_ms": "99 % within, ms",
     "gap_ms": "the latest, ms",
     "in_gap": "taken in that gap",
 }
-LARGEST = frozenset({"gap_ms"})
+LARGEST = frozenset({"p50_ms", "p99_ms", "gap_ms"})
 """Columns of which the largest counts; the others are added up."""
 
 

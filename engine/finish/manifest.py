@@ -19,12 +19,14 @@ from engine.errors import (
     NotFound,
     ObjectError,
     PreconditionFailed,
+    TooLate,
     Unsupported,
     UsageError,
 )
 from engine.finish.filetext import FileText, read_text
 from engine.finish.jsonedit import NoPlace, NotJson, set_values, value_at
 from engine.finish.replacing import (
+    LOOKS,
     ReplaceRefused,
     Restored,
     RestoredFile,
@@ -281,17 +283,23 @@ async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) 
 
 async def _remove(store: ObjectStore, ref: ObjectRef, mark: str, conditional: bool) -> Restored:
     """Delete a manifest that we made, if it is still what we wrote."""
-    try:
-        body, sent_at = await dated(store.get_range(GetRange(ref)))
-    except NotFound:
-        return Restored.ALREADY
-    if mark_of(body.data) != mark:
-        return Restored.CHANGED
-    deleting = store.delete_object(DeleteObject(ref, if_match=body.etag if conditional else None))
-    try:
-        await only_until(sent_at + LOOK_LASTS_S, deleting)
-    except PreconditionFailed:
-        return Restored.CHANGED
-    except Unsupported:
-        return Restored.REFUSED
-    return Restored.BACK
+    for attempt in range(1, LOOKS + 1):
+        try:
+            body, sent_at = await dated(store.get_range(GetRange(ref)))
+        except NotFound:
+            return Restored.ALREADY
+        if mark_of(body.data) != mark:
+            return Restored.CHANGED
+        deleting = store.delete_object(DeleteObject(ref, if_match=body.etag if conditional else None))
+        try:
+            await only_until(sent_at + LOOK_LASTS_S, deleting)
+        except PreconditionFailed:
+            return Restored.CHANGED
+        except Unsupported:
+            return Restored.REFUSED
+        except TooLate:
+            if attempt == LOOKS:
+                raise
+            continue
+        return Restored.BACK
+    raise AssertionError("unreachable")

@@ -330,6 +330,25 @@ async def test_a_body_waits_for_a_connection_that_is_full() -> None:
     assert owner.free == [connection]
 
 
+async def test_what_is_not_the_last_has_been_taken_when_its_sending_ends() -> None:
+    """Whoever holds the last bytes back knows that nothing is queued before them."""
+    connection, transport, _ = fake_connection()
+    ask(connection)
+    write = transport.write
+
+    def too_much(data: object) -> None:
+        write(data)
+        connection.pause_writing()
+
+    transport.write = too_much  # type: ignore[method-assign]
+    sending = asyncio.ensure_future(connection.send_body(b"body", last=False))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (transport.written, sending.done()) == (REQUEST + b"body", False)
+    connection.resume_writing()
+    await sending
+
+
 @pytest.mark.parametrize("resumed", [False, True])
 async def test_an_answer_before_the_body_was_sent_ends_its_sending(resumed: bool) -> None:
     connection, transport, owner = fake_connection()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine import freshness
 from engine.errors import (
     AccessDenied,
     Ambiguous,
@@ -16,6 +17,7 @@ from engine.errors import (
     Rejected,
     StoreError,
     Throttled,
+    TooLate,
     Unavailable,
     Unreachable,
     WrongRegion,
@@ -363,6 +365,66 @@ async def test_a_large_body_arrives_whole(open_store: OpenStore) -> None:
         store = await open_store(server.url())
         result = await store.put_object(PutObject(ObjectRef("bucket", "k"), body))
         assert (result.etag, server.seen[0].body == body) == (str(len(body)), True)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_the_last_bytes_of_a_delete_go_out_only_while_it_is_in_time(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """The process is stopped once all but the last few are on their way: a server has nothing to carry out then."""
+    begun_s, stopped_s = freshness.now_s(), [0.0]
+    monkeypatch.setattr(freshness, "now_s", lambda: begun_s + stopped_s[0])
+    send_body = HttpConnection.send_body
+
+    async def stopped_between(connection: HttpConnection, body: memoryview, *, last: bool = True) -> None:
+        await send_body(connection, body, last=last)
+        if late and not last:
+            stopped_s[0] += 40
+
+    monkeypatch.setattr(HttpConnection, "send_body", stopped_between)
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(http(b"<DeleteResult><Deleted><Key>a</Key></Deleted></DeleteResult>"))
+
+    async with serving(script) as server:
+        store = await open_store(server.url())
+        deleting = store.delete_objects(DeleteObjects("bucket", (("a", ETAG),)))
+        if late:
+            with pytest.raises(TooLate):
+                await freshness.only_until(begun_s + 2, deleting)
+            assert (await store.delete_objects(DeleteObjects("bucket", (("a", ETAG),)))).deleted == ("a",)
+        else:
+            assert (await freshness.only_until(begun_s + 2, deleting)).deleted == ("a",)
+        assert len(server.seen) == 1
+
+
+async def test_a_request_that_would_be_late_sends_not_a_byte_and_keeps_its_connection(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(serve_page) as server:
+        store = await open_store(server.url())
+        await store.list_page(LIST)
+        with pytest.raises(TooLate):
+            await freshness.only_until(
+                freshness.now_s() - 1, store.delete_object(DeleteObject(ObjectRef("bucket", "a")))
+            )
+        await store.list_page(LIST)
+        assert [(item.connection, item.line[:3]) for item in server.seen] == [(1, "GET"), (1, "GET")]
+
+
+async def test_a_look_is_dated_once_it_has_a_connection(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(freshness, "now_s", lambda: clock[0])
+    head = places.Place.head
+
+    def slow(place: places.Place, call: messages.Call) -> bytes:
+        clock[0] += 30  # whatever is waited for before the bytes are there to be sent
+        return head(place, call)
+
+    monkeypatch.setattr(places.Place, "head", slow)
+    async with serving(serve_page) as server:
+        looked = await freshness.dated((await open_store(server.url())).list_page(LIST))
+        assert looked.sent_at == clock[0] == 130
 
 
 async def test_a_header_that_cannot_be_sent_is_refused_and_costs_no_connection(open_store: OpenStore) -> None:

@@ -8,6 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from engine import freshness
 from engine.errors import (
     AccessDenied,
     Ambiguous,
@@ -18,7 +19,7 @@ from engine.errors import (
     Unsupported,
 )
 from engine.events import Notice
-from engine.model import ABSENT, MIB, ObjectRef, Proof, Properties
+from engine.model import ABSENT, MIB, ObjectRef, Proof, Properties, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.record import UploadRecord
 from engine.store import CopyPart, CreateUpload
@@ -437,6 +438,26 @@ async def test_somebody_elses_upload_of_a_minute_before_is_not_ours_by_the_serve
     [notice] = [event for event in scene.events if isinstance(event, Notice)]
     assert notice.code == "OrphanNotFound"
     assert "aws s3api list-multipart-uploads --bucket bkt --prefix new/k" in notice.message
+
+
+async def test_an_upload_that_somebody_goes_on_with_while_the_process_is_stopped_is_not_aborted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It looked like ours when it was looked at, and 40 s passed before the abort could be sent."""
+    scene, later_s, now_s = bench(), [0.0], freshness.now_s
+    monkeypatch.setattr(freshness, "now_s", lambda: now_s() + later_s[0])
+    intent = left_behind(scene, [])._replace(upload_id="", server_ms=NOW_MS)
+    [upload_id] = scene.store.uploads
+
+    def stop(operation: str, request: object) -> None:
+        if operation == "AbortMultipartUpload" and not later_s[0]:
+            later_s[0] = 40
+            scene.store.uploads[upload_id].parts[1] = UploadedPart(1, md5("somebody's"), 5 * MIB)
+
+    scene.store.before = stop
+    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert upload_id in scene.store.uploads
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanedUpload"]
 
 
 async def test_an_upload_of_a_date_that_nobody_can_read_is_named_and_left() -> None:
