@@ -36,7 +36,7 @@ class Rule(StrEnum):
     STRAY = "not in the plan"  # a machine deleted what lies on neither side of a route, and is not its own
     OVERWRITTEN = "overwritten"  # a machine wrote over content that a user had put there
     UNTRUE = "verified, and not true"  # a ledger committed a proof that what was looked at does not bear out
-    STRIPPED = "known to differ"  # deleted, while what goes with the content differed and the machine had seen it
+    STRIPPED = "known to differ"  # a source deleted, while what goes with its content differed and that had been seen
 
 
 class Shown(IntEnum):
@@ -185,7 +185,7 @@ class Judge:
         """The mapped place on the other side; None for what no route moves."""
         for source, target in self._routes:
             for here, there in ((source, target), (target, source)):
-                if place.bucket == here.bucket and place.key.startswith(here.prefix):
+                if _is_in(place, here):
                     return ObjectRef(there.bucket, there.prefix + place.key[len(here.prefix) :])
         return None
 
@@ -228,8 +228,7 @@ class Judge:
             self._find(Rule.UNSEEN, change, f"{_text(across)} was looked at {seen}")
         other = self.held(across)
         if other is None or other.content != before.content:
-            taken = fresh and look is not None and self._taken_since(across, look, before.content)
-            if taken or self._put_since_look(change):
+            if self._taken_since_look(change, across, before.content) or self._put_since_look(change):
                 self.figures.in_gap += 1
             else:
                 holds = "nothing" if other is None else other.content
@@ -237,30 +236,46 @@ class Judge:
         elif (other.kept, other.tags) != (before.kept, before.tags):
             self._stripped(change, across, before, other)
 
-    def _taken_since(self, across: ObjectRef, look_s: float, content: str) -> bool:
-        """Whether this content stood there at the look, and it was users alone who changed it since."""
-        at_look = self._held_at(across, look_s)
-        since = [past for past in self._past[across] if past.at_s > look_s]
-        return (
-            at_look is not None and at_look.content == content and all(past.by not in self._machines for past in since)
+    def _taken_since_look(self, change: Change, across: ObjectRef, content: str) -> bool:
+        """Whether this content stood there at a fresh look, and it was users alone who changed it since."""
+        return any(
+            held is not None and held.content == content and self._users_changed(across, look_s)
+            for look_s, held in self._fresh(change, across)
         )
 
     def _put_since_look(self, change: Change) -> bool:
         """Whether the server has no conditions, and users alone changed what stood there since a fresh look at it."""
-        look = self._last_look(change.by, change.place, Shown.LISTED, change.asked_s)
-        if self._conditional or look is None or change.asked_s - look > LOOK_S + MARGIN_S:
-            return False
-        since = [past for past in self._past[change.place] if past.at_s > look]
+        return not self._conditional and any(
+            self._users_changed(change.place, look_s) for look_s, _ in self._fresh(change, change.place)
+        )
+
+    def _fresh(self, change: Change, place: ObjectRef) -> Iterator[tuple[float, Held | None]]:
+        """The looks at a place upon which this machine may still delete, and what they have seen. A page shows also
+        what nobody has asked it for: that a later one shows something else does not mean that it was heeded."""
+        for look in self._looks(place, change.asked_s):
+            if change.asked_s - look.at_s > LOOK_S + MARGIN_S:
+                return
+            if look.by == change.by:
+                yield look.at_s, self._held_at(place, look.at_s)
+
+    def _users_changed(self, place: ObjectRef, since_s: float) -> bool:
+        since = [past for past in self._past[place] if past.at_s > since_s]
         return bool(since) and all(past.by not in self._machines for past in since)
 
     def _stripped(self, change: Change, across: ObjectRef, before: Held, other: Held) -> None:
-        """The bytes stand across, and what goes with them differs: was that there to be seen? What a machine itself
-        brought with its copy is no loss: it came from across, where its owner has changed it since."""
-        mine, theirs = self._came_to_be(change.place), self._came_to_be(across)
-        if mine.by in self._machines:
+        """A source goes whose bytes stand across, and what goes with them differs: was that there to be seen, and not
+        only by the last looks, which are for what is there at all?
+
+        A source whose LastModified changed has changed, and a target that was found in place has to be compared. What a
+        user changes of a copy shows to who asks for it."""
+        if not any(_is_in(change.place, source) for source, _ in self._routes):
             return
+        mine, theirs = self._came_to_be(change.place), self._came_to_be(across)
         came, place = max((mine, change.place), (theirs, across), key=lambda item: item[0].at_s)
-        seen = self._last_look(change.by, place, came.visible, change.asked_s)
+        shown = came.visible
+        if place == across and other.author in self._machines:
+            shown = max(shown, Shown.HEAD)
+        seen = self._last_look(change.by, place, shown, change.asked_s - LOOK_S)
         if seen is None or seen < came.at_s:
             self.figures.changed_unseen += 1
             return
@@ -364,6 +379,10 @@ def _visible(before: Held | None, after: Held | None) -> Shown:
     if before is None or after is None or (before.etag, before.modified) != (after.etag, after.modified):
         return Shown.LISTED
     return Shown.HEAD if before.kept != after.kept else Shown.TAGS
+
+
+def _is_in(place: ObjectRef, side: Side) -> bool:
+    return place.bucket == side.bucket and place.key.startswith(side.prefix)
 
 
 def _is_own(place: ObjectRef) -> bool:

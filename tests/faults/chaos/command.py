@@ -1,9 +1,10 @@
 """`python -m tests.faults.chaos.command VERB …`: cartage with a journal of what its ledger commits.
 
 CARTAGE_TEST_JOURNAL names a file that gets a line of JSON after a COMMIT: of each row that it made `verified`, with the
-ETags that the row has then, and once when the intent to delete was committed (`begun`). CARTAGE_TEST_KILL is that of
-`tests.faults.killing`, with one more kind of moment: `late`, the so-maniest answer since the intent to delete was
-committed, before anybody has read it. Nothing of this is in the product.
+ETags that the row has then, and whether what goes with the content was found to agree; and once when the intent to
+delete was committed (`begun`). CARTAGE_TEST_KILL is that of `tests.faults.killing`, with one more kind of moment:
+`late`, the so-maniest answer since that intent was committed, before anybody has read it. Nothing of this is in the
+product.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from tests.faults.killing import Killer, Moment, arm
 
 LATE = "late"
-VERIFIED = "SELECT key, source_etag, target_etag, properties FROM objects WHERE state = 'verified'"
+VERIFIED = "SELECT key, source_etag, target_etag FROM objects WHERE state = 'verified'"
 
 
 class Journal:
@@ -28,11 +29,15 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self.begun = False
-        self.verified: set[str] = set()
+        self.verified: dict[str, bool] = {}
         self.deletes = False
 
     def commit(self, connection: Any) -> None:
-        rows = [row for row in connection.execute(VERIFIED) if row[0] in self.verified] if self.verified else []
+        rows = [
+            (*row, self.verified[row[0]])
+            for row in (connection.execute(VERIFIED) if self.verified else ())
+            if row[0] in self.verified
+        ]
         at_s = time.monotonic()
         connection.execute("COMMIT")
         if rows:
@@ -76,7 +81,7 @@ def keep_journal(journal: Journal, killer: Killer, verb: str) -> None:
 
     def concluded(connection: Any, route: int, outcomes: Any, *more: Any) -> None:
         conclude(connection, route, outcomes, *more)
-        journal.verified.update(item.key for item in outcomes if item.state == "verified")
+        journal.verified |= {item.key: item.properties == "agree" for item in outcomes if item.state == "verified"}
         journal.deletes = journal.deletes or any(item.state == "deleting" for item in outcomes)
 
     def decided(connection: Any, route: int, decisions: Any, *more: Any) -> None:

@@ -251,11 +251,11 @@ class Episode:
         shown = [_finding_text(finding) for finding in findings[:5]]
         assert not findings, f"{len(findings)} things that must never happen, the first of them:\n" + "\n".join(shown)
 
-    def _claim(self, machine: Machine, at_s: float, key: str, source: str, target: str, properties: str) -> Any:
+    def _claim(self, machine: Machine, at_s: float, key: str, source: str, target: str, agrees: bool) -> Any:
         return {
             "at_s": at_s, "since_s": machine.looked_s, "by": machine.name,
             "source": [SOURCE, PREFIX_OF[SOURCE] + key], "source_etag": source,
-            "target": [TARGET, PREFIX_OF[TARGET] + key], "target_etag": target, "agrees": properties == "agree",
+            "target": [TARGET, PREFIX_OF[TARGET] + key], "target_etag": target, "agrees": agrees,
         }  # fmt: skip
 
     def _say(self, line: str) -> None:

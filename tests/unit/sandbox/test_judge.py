@@ -99,6 +99,13 @@ def test_what_a_user_takes_between_a_fresh_look_and_the_delete_is_counted_and_no
     assert (findings, figures.in_gap) == ([], 1)
 
 
+def test_a_page_that_shows_what_has_gone_to_who_asked_for_other_keys_takes_nothing_from_the_gap() -> None:
+    page = Look(10.15, "here", "new", "set/", "set/z", Shown.LISTED)
+    events = (seen(10, TARGET), put(10.1, TARGET, SECOND), page, gone(10.2, SOURCE, "here"))
+    findings, figures = judged(*MOVED, *events)
+    assert (findings, figures.in_gap) == ([], 1)
+
+
 def test_the_gap_excuses_nothing_that_an_old_look_has_missed() -> None:
     events = (*MOVED, seen(10, TARGET), gone(11, TARGET), gone(14, SOURCE, "here"))
     assert rules(*events) == [Rule.UNSEEN, Rule.LOST]
@@ -177,19 +184,26 @@ def test_new_tags_are_known_only_to_who_asked_for_them() -> None:
     assert ([item.rule for item in findings], figures.changed_unseen) == ([Rule.STRIPPED], 0)
 
 
-def test_a_copy_may_be_taken_back_whatever_the_sources_owner_has_changed_of_its_metadata() -> None:
-    findings, figures = judged(*MOVED, put(9, SOURCE, RETYPED), seen(10, SOURCE), gone(10.1, TARGET, "here"))
-    assert (findings, figures.changed_unseen) == ([], 0)
-
-
-def test_a_copy_whose_metadata_a_user_has_changed_is_not_taken_back_by_who_has_seen_it() -> None:
-    events = (*MOVED, put(9, TARGET, RETYPED), seen(9.5, TARGET), seen(10, SOURCE), gone(10.1, TARGET, "here"))
-    assert rules(*events) == [Rule.STRIPPED]
-
-
 def test_a_target_that_was_found_without_the_metadata_is_known_to_differ() -> None:
     found = (put(1, SOURCE, FIRST), put(2, TARGET, RETYPED))
-    assert rules(*found, seen(9.5, TARGET), gone(10, SOURCE, "here")) == [Rule.STRIPPED]
+    page = Look(5, "here", "new", "set/", "set/z", Shown.LISTED)
+    assert rules(*found, page, seen(9.5, TARGET), gone(10, SOURCE, "here")) == [Rule.STRIPPED]
+
+
+def test_what_a_user_changes_of_a_copy_is_known_only_to_who_asks_for_it() -> None:
+    page = Look(12, "here", "new", "set/", "set/z", Shown.LISTED)
+    findings, figures = stripped(put(10, TARGET, RETYPED), page)
+    assert (findings, figures.changed_unseen) == ([], 1)
+    assert [item.rule for item in stripped(put(10, TARGET, RETYPED), seen(12, TARGET))[0]] == [Rule.STRIPPED]
+
+
+def test_the_looks_of_the_last_two_seconds_are_for_what_is_there_at_all() -> None:
+    findings, figures = stripped(put(18.5, SOURCE, RETYPED), seen(19, SOURCE))
+    assert (findings, figures.changed_unseen) == ([], 1)
+
+
+def test_a_copy_may_be_taken_back_whatever_goes_with_it() -> None:
+    assert rules(*MOVED, put(5, TARGET, RETYPED), seen(6, TARGET), seen(10, SOURCE), gone(10, TARGET, "here")) == []
 
 
 # --- what ledgers say ---
