@@ -92,6 +92,10 @@ class GateClosed(EngineError):
         super().__init__("\n".join(["The gate is closed:", *(f"  - {reason}" for reason in self.reasons)]))
 
 
+class ClaimLost(GateClosed):
+    """Another deletion has taken over what this one held: it ends. What was deleted before is committed."""
+
+
 class GoneTogether(EngineError):
     """What was deleted took with it what was to stay: source and target are the same objects by two names."""
 

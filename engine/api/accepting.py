@@ -39,10 +39,10 @@ async def accept(plan: Plan, options: Options, name: str, found: str, because: s
 async def keep_acceptance(ledger: Ledger, name: str, found: str, because: str) -> None:
     """Keep what was accepted, and by whom."""
     await ledger.accept(name, found, because)
-    await ledger.set_note(f"{ACCEPTED_BY}{name} {found}", _user())
+    await ledger.set_note(f"{ACCEPTED_BY}{name} {found}", user_here())
 
 
-def _user() -> str:
+def user_here() -> str:
     """Who is at this machine, as far as it says; empty where it does not."""
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from engine.api.accepting import keep_acceptance
 from engine.api.assembly import OpenStore, Options
+from engine.api.claiming import claim_for, claim_reason
+from engine.api.naming import names_outlook, names_reasons, remove_left_probes
 from engine.api.opening import (
     StopSignal,
     ledger_path,
@@ -22,7 +24,7 @@ from engine.events import RunStarted
 from engine.finish.audit import audit
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import Condition, Deleter, Fate, condition_for
-from engine.finish.gate import DELETE_MARKERS, UNKNOWN, Facts, Reason, ReferencesLeft, closed, conditional, judge
+from engine.finish.gate import DELETE_MARKERS, NAMES, UNKNOWN, Facts, Reason, ReferencesLeft, closed, conditional, judge
 from engine.finish.holding import hold_of, proven_before_ms, server_ms
 from engine.finish.probes import ProbeResult, probe_of, run_probe
 from engine.finish.rewriting import remaining
@@ -90,13 +92,19 @@ async def cleanup(
         ) as ledger:
             options.listener(RunStarted("cleanup", plan.name, str(path), opened.endpoint, True))
             settled = await settle(opened.store, ledger, plan.routes)
+            await remove_left_probes(opened, ledger)
             facts = await gather(plan, opened, ledger, options, consent)
             force = consent.unconditional or plan.cleanup.unconditional
             known = {item.bucket: opened.sites.known(item.bucket) for item in facts.sources}
             going = [tally for tally in facts.tallies if _goes(tally, plan)]
             result = CleanupResult(
                 path,
-                [*judge(facts), conditional(known, unconditional=force)],
+                [
+                    *judge(facts),
+                    names_outlook(plan, opened),
+                    await claim_reason(plan, opened, path),
+                    conditional(known, unconditional=force),
+                ],
                 sum(tally.objects for tally in going),
                 sum(tally.bytes for tally in going),
                 settled,
@@ -105,23 +113,29 @@ async def cleanup(
                 return result
             if not result.open:
                 raise CleanupRefused(result)
-            conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
-            if not result.open:
-                raise CleanupRefused(result)
-            for reason in result.reasons:
-                if consent.delete_markers and reason.name == "versioning" and reason.accept:
-                    await keep_acceptance(ledger, reason.accept, reason.found, "--accept-delete-markers")
-            deletion = Cleanup(
-                opened.store,
-                ledger,
-                Deleter(opened.store, conditions),
-                options.listener,
-                minimum=plan.cleanup.proof,
-                markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
-            )
-            if stop is not None:
-                stop.listen(deletion.stop)
-            cleaned = await deletion.go(plan.routes)
+            buckets = tuple(dict.fromkeys((*facts.sources, *facts.targets)))
+            async with claim_for("cleanup", plan.name, path, opened, options, buckets, unconditional=force) as store:
+                at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
+                result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
+                if not result.open:
+                    raise CleanupRefused(result)
+                conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
+                if not result.open:
+                    raise CleanupRefused(result)
+                for reason in result.reasons:
+                    if consent.delete_markers and reason.name == "versioning" and reason.accept:
+                        await keep_acceptance(ledger, reason.accept, reason.found, "--accept-delete-markers")
+                deletion = Cleanup(
+                    store,
+                    ledger,
+                    Deleter(store, conditions),
+                    options.listener,
+                    minimum=plan.cleanup.proof,
+                    markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
+                )
+                if stop is not None:
+                    stop.listen(deletion.stop)
+                cleaned = await deletion.go(plan.routes)
             return CleanupResult(path, result.reasons, result.objects, result.bytes, settled, cleaned)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.assembly import Options, now_ms, open_store
+from engine.api.claiming import claim_for
 from engine.api.finishing import Consent
 from engine.api.opening import StopSignal, one_error
 from engine.errors import GateClosed, UsageError
@@ -97,21 +98,24 @@ async def delete(
                 return result
             if result.closed:
                 raise GateClosed(result.closed)
-            traits = await opened.sites.tried_now(Location(location.bucket, ""))
-            condition = condition_for(traits, unconditional=consent.unconditional)
-            if condition is None:
-                raise GateClosed([NO_CONDITION])
-            work = ProjectDeletion(
-                store,
-                listed,
-                Deleter(store, {location.bucket: condition}),
-                options.listener,
-                markers_accepted=consent.delete_markers,
-            )
-            if stop is not None:
-                stop.listen(work.stop)
-            result.closed.clear()
-            done = await work.go(location)
+            name = str(location)
+            force = consent.unconditional
+            async with claim_for("delete", name, path, opened, options, (facts,), unconditional=force) as claimed:
+                traits = await opened.sites.tried_now(Location(location.bucket, ""))
+                condition = condition_for(traits, unconditional=force)
+                if condition is None:
+                    raise GateClosed([NO_CONDITION])
+                work = ProjectDeletion(
+                    store,
+                    listed,
+                    Deleter(claimed, {location.bucket: condition}),
+                    options.listener,
+                    markers_accepted=consent.delete_markers,
+                )
+                if stop is not None:
+                    stop.listen(work.stop)
+                result.closed.clear()
+                done = await work.go(location)
             return DeleteResult(path, result.summary, result.taken_ms, result.fresh, result.deleted_before, [], done)
 
 

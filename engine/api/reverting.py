@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.assembly import Options, open_store
+from engine.api.claiming import claim_for
 from engine.api.finishing import Consent, conditions_of
+from engine.api.naming import names_reasons, remove_left_probes
 from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger
 from engine.errors import GateClosed, UsageError
 from engine.events import RunStarted
 from engine.finish.cleanup import settle
 from engine.finish.deleting import Deleter
+from engine.finish.gate import Reason, closed
 from engine.finish.local_files import write_new
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
@@ -49,6 +52,7 @@ async def revert(
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("revert", plan.name, str(path), opened.endpoint, True))
             await settle(opened.store, ledger, plan.routes)
+            await remove_left_probes(opened, ledger)
             found = await outlook(ledger, options.listener)
             if found.cleaned_up:
                 return RevertResult(path, found, way_back=_write_way_back(plan, path))
@@ -61,28 +65,40 @@ async def revert(
             if versioned and not consent.delete_markers:
                 raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
             force = consent.unconditional or plan.cleanup.unconditional
-            conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
-            if not reason.open:
-                raise GateClosed([reason.sentence])
-            total = found.removable + found.unsettled
-            accepted = {item.bucket for item in facts if consent.delete_markers and item.versioning != ""}
-            work = Revert(
-                opened.store,
-                ledger,
-                Deleter(opened.store, conditions),
-                options.listener,
-                total,
-                markers_accepted=accepted,
-            )
-            if stop is not None:
-                stop.listen(work.stop)
-            return RevertResult(path, found, await work.go(plan.routes), versioned=versioned)
+            both = tuple([await opened.store.bucket_facts(bucket) for bucket in plan.buckets])
+            async with claim_for("revert", plan.name, path, opened, options, both, unconditional=force) as store:
+                agreed = {(item.name, item.found) for item in await ledger.acceptances()}
+                names = closed(await names_reasons(plan, opened, ledger, agreed))
+                if names:
+                    raise GateClosed([_with_acceptance(reason) for reason in names])
+                conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
+                if not reason.open:
+                    raise GateClosed([reason.sentence])
+                work = Revert(
+                    store,
+                    ledger,
+                    Deleter(store, conditions),
+                    options.listener,
+                    found.removable + found.unsettled,
+                    markers_accepted={
+                        item.bucket for item in facts if consent.delete_markers and item.versioning != ""
+                    },
+                )
+                if stop is not None:
+                    stop.listen(work.stop)
+                return RevertResult(path, found, await work.go(plan.routes), versioned=versioned)
 
 
 MARKERS = (
     "{} keeps versions: a delete only adds a delete marker, and the data and its cost stay; "
     "--accept-delete-markers deletes all the same"
 )
+
+
+def _with_acceptance(reason: Reason) -> str:
+    if not reason.accept:
+        return reason.sentence
+    return f"{reason.sentence}; cartage accept opens it: {reason.accept} --found {reason.found}"
 
 
 def _write_way_back(plan: Plan, ledger: Path) -> Path:

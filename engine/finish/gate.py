@@ -26,6 +26,7 @@ from engine.store import BucketFacts, LifecycleRule
 REFERENCES = "references"
 LIFECYCLE = "lifecycle"
 DELETE_MARKERS = "delete-markers"
+NAMES = "names"
 UNKNOWN = "unknown"
 
 Accepted = Collection[tuple[str, str]]
@@ -94,6 +95,7 @@ def acceptable(plan: Plan) -> tuple[str, ...]:
     names.append(REFERENCES)
     names += dict.fromkeys(f"{LIFECYCLE}.{route.target.bucket}" for route in plan.routes)
     names += dict.fromkeys(f"{DELETE_MARKERS}.{route.source.bucket}" for route in plan.routes)
+    names += dict.fromkeys(f"{NAMES}.{route.source.bucket}.{route.target.bucket}" for route in plan.routes)
     return tuple(names)
 
 

@@ -11,6 +11,7 @@ from engine.errors import EngineError, ListingBroken
 from engine.listing.lister import Feed, KeyRange, Lister
 from engine.model import ListedObject, Location, Page
 from engine.plan.join import Join, Joined, Side
+from engine.plan.own import without_own
 from engine.plan.record import Entry
 from engine.store import ListPage, ObjectStore
 
@@ -194,10 +195,15 @@ class RangeJoin:
             self.join.feed(Side.LEDGER, entries, last=len(entries) < ENTRIES_A_READ)
         elif side is Side.SOURCE:
             objects, last = await self.sources.receive()
-            self.join.feed(side, objects, last=last)
+            self.join.feed(side, self._others(objects), last=last)
         elif side is Side.TARGET and self._targets is not None:
             objects, last = await self._targets.receive()
-            self.join.feed(side, objects, last=last)
+            self.join.feed(side, self._others(objects), last=last)
+
+    def _others(self, objects: list[ListedObject]) -> list[ListedObject]:
+        """What is not the engine's own: no route takes that along. Without a target it is a plain listing, of which
+        only claims are no part."""
+        return without_own(objects, probes=self._targets is not None)
 
     def target_ends_before(self, key: str) -> bool:
         """Whether the target's listing has come to its end without a key after `key`: none need be asked for."""

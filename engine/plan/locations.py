@@ -74,9 +74,14 @@ def problem_of_key(key: str) -> str:
     return "" if length <= MAX_KEY_BYTES else f"has {length:,} bytes, and S3 allows {MAX_KEY_BYTES:,}"
 
 
+ALIASES = ("-s3alias", "--op-s3", "--xa-s3", "--ol-s3", ".mrap")
+"""What no bucket's own name ends with (S3 User Guide, "Bucket naming rules"): aliases of access points, of those on
+Outposts, to directory buckets, of Object Lambda, and over many regions."""
+
+
 def is_access_point(bucket: str) -> bool:
     """Whether the name is an access point's, by ARN or alias, which may stand for any bucket."""
-    return bucket.startswith("arn:") or bucket.endswith("-s3alias")
+    return bucket.startswith("arn:") or bucket.endswith(ALIASES)
 
 
 def may_be_same_bucket(one: str, other: str) -> bool:

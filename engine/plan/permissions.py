@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from engine.errors import UsageError
 from engine.model import Location
 from engine.plan.document import Plan, Probe
+from engine.plan.locations import is_access_point
+from engine.plan.own import CLAIM, PROBE
 from engine.plan.route import Keep, PropertyRules, Route
 
 COMMANDS = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
@@ -55,6 +57,8 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
         if command == "revert":
             found += _on(route.target, "s3:DeleteObject", "s3:AbortMultipartUpload")
             found += _bucket(route.target, "s3:GetBucketVersioning")
+        if command in ("cleanup", "revert"):
+            found += _claiming(route.source.bucket) + _claiming(route.target.bucket) + _trying_names(route)
     if command in ("cleanup", "rewrite"):
         found += _reading_references(plan)
     if command == "cleanup":
@@ -126,6 +130,23 @@ def _running(route: Route) -> list[Permission]:
     )
 
 
+def _claiming(bucket: str) -> list[Permission]:
+    """One deletion at a time: the object that says so is at the root of each bucket."""
+    return _on(Location(bucket, CLAIM), "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
+
+
+def _trying_names(route: Route) -> list[Permission]:
+    """An access point's name does not tell its bucket: objects of our own do, put on either side and looked for on the
+    other. Two names of buckets are two buckets on AWS."""
+    if not (is_access_point(route.source.bucket) or is_access_point(route.target.bucket)):
+        return []
+    found: list[Permission] = []
+    for side in (route.source, route.target):
+        probes = Location(side.bucket, side.key[: side.key.rfind("/") + 1] + PROBE)
+        found += _on(probes, "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
+    return found
+
+
 def _reading_properties(rules: PropertyRules) -> list[str]:
     """What tells whether the target took what the route says of it; headers and metadata come with s3:GetObject."""
     names = ["s3:GetObjectTagging"] if rules.tags is not Keep.DROP else []
@@ -185,4 +206,5 @@ def _bucket_arn(plan: Plan, location: Location) -> str:
 def _object_arn(plan: Plan, location: Location) -> str:
     arn = _bucket_arn(plan, location)
     inside = "/object/" if location.bucket.startswith("arn:") else "/"
-    return f"{arn}{inside}{_literal(location.key)}{'*' if location.is_prefix else ''}"
+    many = location.is_prefix or location.key.endswith(PROBE)
+    return f"{arn}{inside}{_literal(location.key)}{'*' if many else ''}"

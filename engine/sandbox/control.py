@@ -90,9 +90,13 @@ class Control:
         return found or {}
 
     def bucket(self, arguments: Arguments) -> Any:
-        """Make a bucket, or set what one is: versioning ("Enabled"), lifecycle (XML), legacy_checksums, ownership."""
+        """Make a bucket, or set what one is: versioning ("Enabled"), lifecycle (XML), legacy_checksums, ownership. With
+        `alias_of` the name is a second one of that bucket."""
         account = self._front.account
         name = arguments["name"]
+        if "alias_of" in arguments:
+            account.buckets[name] = account.buckets[arguments["alias_of"]]
+            return {}
         held = account.buckets.get(name)
         if held is None:
             held = account.buckets[name] = Bucket(name, account.region, account.clock.now())

@@ -28,6 +28,7 @@ from engine.errors import (
     Unsupported,
 )
 from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
+from engine.plan.own import PROBE
 from engine.sites.traits import PINS, Answer, Traits
 from engine.store import (
     CompleteUpload,
@@ -48,7 +49,7 @@ from engine.store import (
 Result = TypeVar("Result")
 
 WRONG_ETAG = "0" * 32
-NAME = ".cartage-probe-"
+NAME = PROBE
 BODY = b"cartage"
 
 COPY, PARTS, PARTS_COPY, WRITTEN = "-copy", "-parts", "-parts-copy", "-ü"

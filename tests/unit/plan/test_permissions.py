@@ -66,8 +66,31 @@ def test_only_cleanup_and_revert_may_delete(command: str) -> None:
 
 @pytest.mark.parametrize(("command", "side"), [("cleanup", "one/a"), ("revert", "two/b")])
 def test_each_deletes_on_its_own_side_only(command: str, side: str) -> None:
+    """Beside its own claim, by which two machines keep out of each other's way."""
+    claims = [f"arn:aws:s3:::{bucket}/.cartage-claim" for bucket in ("one", "two")]
     deleting = [item["Resource"] for item in statements(one(), command) if "s3:DeleteObject" in item["Action"]]
-    assert deleting == [[f"arn:aws:s3:::{side}/*"]]
+    assert deleting == [[f"arn:aws:s3:::{side}/*"], claims]
+
+
+@pytest.mark.parametrize("command", ["cleanup", "revert"])
+def test_objects_of_our_own_may_be_put_on_either_side_where_a_name_hides_its_bucket(command: str) -> None:
+    plan = Plan.parse(
+        """
+name = "p"
+[[routes]]
+name = "r"
+from = "s3://shop-abcdefgh-s3alias/a/"
+to = "s3://two/b/"
+""",
+        source="p.toml",
+    )
+    probes = [item for item in statements(plan, command) if any(".cartage-probe-*" in arn for arn in item["Resource"])]
+    (allowed,) = probes
+    assert allowed["Action"] == ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    assert [arn for arn in allowed["Resource"] if ".cartage-claim" not in arn] == [
+        "arn:aws:s3:::shop-abcdefgh-s3alias/a/.cartage-probe-*",
+        "arn:aws:s3:::two/b/.cartage-probe-*",
+    ]
 
 
 def test_tags_that_are_left_out_need_no_permission() -> None:

@@ -1,0 +1,45 @@
+"""The claim that every deletion takes: who asks for it, with what."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.api.accepting import user_here
+from engine.api.assembly import OpenStore, Options
+from engine.finish.claim_taking import Asked, claimed, held_by_another
+from engine.finish.claim_text import Holder
+from engine.finish.gate import Reason
+from engine.finish.holding import server_ms
+from engine.ledger.identity import identity_of
+from engine.plan.document import Plan
+from engine.store import BucketFacts, ObjectStore
+
+Context = AbstractAsyncContextManager[ObjectStore]
+
+
+def claim_for(
+    command: str,
+    name: str,
+    ledger: Path,
+    opened: OpenStore,
+    options: Options,
+    buckets: tuple[BucketFacts, ...],
+    *,
+    unconditional: bool,
+) -> Context:
+    """The store to delete by: under a claim of every one of the buckets. `ledger` is the file that is locked now."""
+    now_ms = next((found for item in buckets if (found := server_ms(item.date)) is not None), None)
+    since = "" if now_ms is None else f"{datetime.fromtimestamp(now_ms / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    holder = Holder(secrets.token_hex(16), user_here(), command, name, since, identity_of(ledger))
+    asked = Asked(holder, opened.sites.trusted, unconditional, options.listener)
+    return claimed(opened.store, [item.bucket for item in buckets], asked)
+
+
+async def claim_reason(plan: Plan, opened: OpenStore, ledger: Path) -> Reason:
+    """The gate's line about it, by a look alone."""
+    held = await held_by_another(opened.store, plan.buckets, identity_of(ledger))
+    said = f"nobody else is known to delete in {' or '.join(plan.buckets)}"
+    return Reason("claim", not held, held or said)

@@ -1,0 +1,189 @@
+"""Whether source and target are the same objects by two names, found out by trying: before anything is deleted on the
+strength of another copy.
+
+An access point's alias, a server's own second name of a bucket, a link between two folders, a mirror that hands on what
+it does not hold: each shows every source as its own target, with equal bytes, and to delete the one is to delete both.
+So an object of our own is put beside a target and looked for at its mapped place under the source, and the reverse:
+what shows there is not another copy.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import anyio
+
+from engine.errors import AccessDenied, AttemptError, EngineError, NotFound, ObjectError
+from engine.model import Location, ObjectRef
+from engine.plan.own import PROBE
+from engine.plan.route import Route
+from engine.store import DeleteObject, HeadObject, ListPage, ObjectStore, PutObject
+
+AT_ONCE = 16
+ATTEMPTS = 5
+BASE_S = 0.1
+
+Note = Callable[[Sequence[ObjectRef]], Awaitable[None]]
+"""Remembers, before they are made, which probes a crash would leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A folder that sources are in, and the one that their copies are in."""
+
+    source: Location
+    target: Location
+
+
+class Seen(StrEnum):
+    """What a trial showed."""
+
+    APART = "apart"  # what was put on one side is not on the other
+    SAME = "same"  # it is
+    UNKNOWN = "unknown"  # it could not be put, or not looked for: which is not a no
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one pair; `why` says what could not be done, and where something was seen."""
+
+    pair: Pair
+    seen: Seen
+    why: str = ""
+
+
+def pairs_of(routes: Iterable[Route]) -> list[Pair]:
+    """Every pair of folders once. A folder and itself is none: an object there is moved to another key."""
+    found = (Pair(_folder(route.source), _folder(route.target)) for route in routes)
+    return [pair for pair in dict.fromkeys(found) if pair.source != pair.target]
+
+
+def _folder(location: Location) -> Location:
+    key = location.key if location.is_prefix else location.key[: location.key.rfind("/") + 1]
+    return Location(location.bucket, key)
+
+
+async def try_pairs(store: ObjectStore, pairs: Sequence[Pair], note: Note) -> list[Finding]:
+    """Try each pair in both directions, and remove what was put. Raises errors of scope `run`."""
+    names = [(PROBE + secrets.token_hex(8), PROBE + secrets.token_hex(8)) for _ in pairs]
+    probes = [
+        ref
+        for pair, (one, other) in zip(pairs, names, strict=True)
+        for ref in (_inside(pair.target, one), _inside(pair.source, other))
+    ]
+    await note(probes)
+    findings: dict[Pair, Finding] = {}
+    limit = anyio.CapacityLimiter(AT_ONCE)
+
+    async def attempt(pair: Pair, one: str, other: str) -> None:
+        async with limit:
+            findings[pair] = await _try_pair(store, pair, one, other)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for pair, (one, other) in zip(pairs, names, strict=True):
+                group.start_soon(attempt, pair, one, other)
+    finally:
+        with anyio.CancelScope(shield=True):
+            left = await remove(store, probes)
+            await note(left)
+    return [findings[pair] for pair in pairs]
+
+
+async def remove(store: ObjectStore, probes: Iterable[ObjectRef]) -> list[ObjectRef]:
+    """Remove probes; gives those of which S3 has not confirmed it. No one else's object bears these names."""
+    left: list[ObjectRef] = []
+    limit = anyio.CapacityLimiter(AT_ONCE)
+
+    async def one(ref: ObjectRef) -> None:
+        async with limit:
+            if not await _removed(store, ref):
+                left.append(ref)
+
+    async with anyio.create_task_group() as group:
+        for ref in probes:
+            group.start_soon(one, ref)
+    return left
+
+
+async def _removed(store: ObjectStore, ref: ObjectRef) -> bool:
+    for attempt in range(ATTEMPTS):
+        try:
+            await store.delete_object(DeleteObject(ref))
+            return True
+        except NotFound:
+            return True
+        except AccessDenied:
+            return not await _shows(store, ref, default=True)  # it may never have been put
+        except AttemptError:
+            await anyio.sleep(BASE_S * 2**attempt)
+        except ObjectError:
+            continue
+        except EngineError:
+            return False
+    return False
+
+
+async def _try_pair(store: ObjectStore, pair: Pair, one: str, other: str) -> Finding:
+    there = await _try_one(store, pair, _inside(pair.target, one), _inside(pair.source, one))
+    back = await _try_one(store, pair, _inside(pair.source, other), _inside(pair.target, other))
+    for wanted in (Seen.SAME, Seen.UNKNOWN):
+        for finding in (there, back):
+            if finding.seen is wanted:
+                return finding
+    return there
+
+
+async def _try_one(store: ObjectStore, pair: Pair, put: ObjectRef, look: ObjectRef) -> Finding:
+    """Put an object at the one place and look for it at the other."""
+    try:
+        await _put(store, put)
+    except (ObjectError, AttemptError) as error:
+        return Finding(pair, Seen.UNKNOWN, f"nothing could be put to {_place(put)} to try it ({error.message})")
+    try:
+        shows = await _shows(store, look)
+    except (ObjectError, AttemptError) as error:
+        return Finding(pair, Seen.UNKNOWN, f"{_place(look)} could not be looked at ({error.message})")
+    if shows:
+        return Finding(pair, Seen.SAME, f"an object put to {_place(put)} is seen in {_place(look)}")
+    return Finding(pair, Seen.APART)
+
+
+async def _put(store: ObjectStore, ref: ObjectRef) -> None:
+    """Made again where it is not known whether it was: nobody else knows its name."""
+    for attempt in range(ATTEMPTS):
+        try:
+            await store.put_object(PutObject(ref, b"cartage"))
+            return
+        except AttemptError:
+            if attempt == ATTEMPTS - 1:
+                raise
+
+
+async def _shows(store: ObjectStore, ref: ObjectRef, *, default: bool | None = None) -> bool:
+    """Whether an object is seen. `default` where it may not be looked at; None raises that."""
+    try:
+        await store.head_object(HeadObject(ref))
+        return True
+    except NotFound:
+        return False
+    except AccessDenied:
+        pass  # one who may not list the whole bucket is not told what is not there
+    try:
+        page = await store.list_page(ListPage(ref.bucket, ref.key, max_keys=1))
+    except AccessDenied:
+        if default is None:
+            raise
+        return default
+    return any(item.key == ref.key for item in page.objects)
+
+
+def _inside(folder: Location, name: str) -> ObjectRef:
+    return ObjectRef(folder.bucket, folder.key + name)
+
+
+def _place(ref: ObjectRef) -> Location:
+    return Location(ref.bucket, ref.key[: ref.key.rfind("/") + 1])

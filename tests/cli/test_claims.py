@@ -1,0 +1,164 @@
+"""Before anything is deleted: nobody else deletes there, and what stands for the deleted is no second name of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import pytest
+
+from engine.finish.claim_text import STALE_S, Holder
+from engine.plan.own import CLAIM, PROBE
+from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
+from tests.cli.commands import Ended, Terminal
+from tests.servers import Endpoint
+
+OTHER = Holder("1" * 32, "bob@there", "revert", "moving", "2026-01-31 10:00:00 UTC", "another boot:1:2")
+KEYS = 5
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Sandbox]:
+    with start_sandbox(SandboxSettings()) as sandbox:
+        yield sandbox
+
+
+class Two:
+    """A plan that moves a few objects from one bucket to another; `alias` is a second name of the source's."""
+
+    def __init__(self, server: Sandbox, terminal: Terminal) -> None:
+        self.server = server
+        self.terminal = terminal
+        self.source, self.target, self.alias = (f"{name}-{uuid.uuid4().hex[:12]}" for name in ("from", "to", "also"))
+        server.control("settings", {"faults": [], "check_signatures": True})
+        terminal.on(Endpoint("sandbox", server.url, server.access_key, server.secret_key, server.region))
+        for bucket in (self.source, self.target):
+            server.control("bucket", {"name": bucket})
+        server.control("bucket", {"name": self.alias, "alias_of": self.source})
+        for number in range(KEYS):
+            self.put(self.source, f"data/{number}", str(number))
+        self.passed_s = 0
+
+    def put(self, bucket: str, key: str, text: str) -> None:
+        self.server.control("put", {"bucket": bucket, "key": key, "text": text})
+
+    def keys(self, bucket: str) -> list[str]:
+        return [key for key, *_ in self.server.control("dump", {"bucket": bucket})["objects"]]
+
+    def plan(self, source: str, target: str) -> None:
+        (self.terminal.folder / "moving.toml").write_text(
+            f'name = "moving"\n[[routes]]\nname = "r"\nfrom = "s3://{source}"\nto = "s3://{target}"\n'
+            '[cleanup]\nhold = "0s"\n'
+        )
+
+    def call(self, verb: str, *flags: str) -> Ended:
+        return self.terminal.call(verb, "moving.toml", *flags)
+
+    def delete(self, verb: str, *flags: str) -> Ended:
+        return self.call(verb, "--delete", "--confirm", "moving", *flags)
+
+    def migrate(self) -> None:
+        for verb in ("run", "verify"):
+            assert self.call(verb, *(["--yes"] if verb == "run" else []), "-q").code == 0
+
+    def pass_time(self, seconds: int) -> None:
+        self.server.control("settings", {"check_signatures": False})
+        self.server.control("advance_clock", {"seconds": seconds})
+        self.passed_s += seconds
+
+
+@pytest.fixture
+def two(server: Sandbox, terminal: Terminal) -> Iterator[Two]:
+    two = Two(server, terminal)
+    two.plan(f"{two.source}/data/", f"{two.target}/new/")
+    yield two
+    server.control("advance_clock", {"seconds": -two.passed_s})
+
+
+@pytest.mark.parametrize("verb", ["cleanup", "revert"])
+def test_two_names_of_one_bucket_are_refused_and_nothing_is_deleted(two: Two, verb: str) -> None:
+    two.plan(f"{two.source}/data/", f"{two.alias}/data/")
+    two.migrate()
+    assert two.call("verify", "--deep", "-q").code == 0  # by bytes, even
+    ended = two.delete(verb)
+    assert ended.code == 5 and "are two names of one bucket" in ended.out + ended.err
+    ended = two.delete(verb, "--unconditional")
+    assert ended.code == 5 and "are two names of one bucket" in ended.out + ended.err
+    assert two.keys(two.source) == [f"data/{number}" for number in range(KEYS)]
+
+
+def test_two_names_are_found_out_also_where_no_claim_can_be_taken(two: Two) -> None:
+    two.plan(f"{two.source}/data/", f"{two.alias}/data/")
+    two.migrate()
+    two.server.control("settings", {"faults": [vars_of("403", "PutObject", CLAIM)]})
+    ended = two.delete("cleanup", "--unconditional")
+    assert ended.code == 5 and "the same objects by two names" in ended.out + ended.err
+    assert two.keys(two.source) == [f"data/{number}" for number in range(KEYS)]
+
+
+def vars_of(kind: str, operation: str, key: str) -> dict[str, object]:
+    return asdict(FaultRule(kind, operation, probability=1, key=key))
+
+
+def test_what_may_not_be_tried_closes_the_gate_until_it_is_accepted_by_name(two: Two) -> None:
+    two.migrate()
+    two.server.control("settings", {"faults": [vars_of("403", "PutObject", f"data/{PROBE}")]})
+    name = f"names.{two.source}.{two.target}"
+    ended = two.delete("cleanup")
+    assert ended.code == 5 and "whether" in ended.out + ended.err and len(two.keys(two.source)) == KEYS
+    assert f"cartage accept moving.toml {name} --found unknown" in ended.out
+    ended = two.delete("revert")
+    assert ended.code == 5 and f"{name} --found unknown" in ended.out + ended.err
+    assert two.call("accept", name, "--found", "unknown", "--because", "two accounts").code == 0
+    assert two.delete("cleanup").code == 0
+    assert two.keys(two.source) == []
+
+
+@pytest.mark.parametrize("verb", ["cleanup", "revert"])
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_one_deletion_at_a_time_in_either_bucket_whatever_ledger_it_has(two: Two, verb: str, side: str) -> None:
+    two.migrate()
+    bucket = getattr(two, side)
+    two.put(bucket, CLAIM, OTHER.as_body().decode())
+    ended = two.delete(verb)
+    assert ended.code == 5 and 'cartage revert of "moving" by bob@there' in ended.out + ended.err
+    assert len(two.keys(two.source)) + len(two.keys(two.target)) == 2 * KEYS + 1
+    two.pass_time(STALE_S)
+    ended = two.delete(verb)
+    assert ended.code == 0, ended.err
+    assert "is taken over" in ended.out + ended.err
+    assert two.keys(two.target if verb == "cleanup" else two.source) != []
+    assert two.keys(two.source if verb == "cleanup" else two.target) == []
+
+
+def test_the_gate_shows_who_else_deletes(two: Two) -> None:
+    two.migrate()
+    two.put(two.target, CLAIM, OTHER.as_body().decode())
+    ended = two.call("cleanup")
+    assert ended.code == 5
+    assert any(line.startswith("CLOSED  claim") and "bob@there" in line for line in ended.out.splitlines())
+
+
+def test_a_project_is_not_deleted_while_somebody_else_deletes_in_its_bucket(two: Two) -> None:
+    where = f"s3://{two.source}/"
+    assert two.terminal.call("delete", where, "-q").code == 0
+    two.put(two.source, CLAIM, OTHER.as_body().decode())
+    ended = two.terminal.call("delete", where, "--confirm", where)
+    assert ended.code == 5 and "bob@there" in ended.out + ended.err
+    two.pass_time(STALE_S)
+    ended = two.terminal.call("delete", where, "--confirm", where, "--json")
+    assert (ended.code, ended.summary["deleted"], ended.summary["arrived"]) == (0, KEYS, 0)
+    assert two.keys(two.source) == []
+
+
+def test_a_claim_is_no_object_of_the_project(two: Two) -> None:
+    two.put(two.source, CLAIM, OTHER.as_body().decode())
+    two.put(two.source, f"data/{PROBE}{'0a' * 8}", "cartage")
+    two.plan(f"{two.source}/", f"{two.target}/copy/")
+    two.migrate()
+    assert [key for key in two.keys(two.target) if ".cartage" in key] == []
+    two.pass_time(STALE_S)
+    ended = two.delete("cleanup", "--json")
+    assert (ended.code, ended.summary["deleted"]) == (0, KEYS)
+    assert two.call("verify", "-q").code == 0
