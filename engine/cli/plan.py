@@ -26,7 +26,7 @@ from engine.report.plan import plan_text, plan_values
 @click.option(
     "--probe",
     is_flag=True,
-    help="Also try which of S3's conditions the server honours, on a small object of our own under the first target.",
+    help="Also try which of S3's conditions the server honours, on small objects of our own under the targets.",
 )
 @click.option(
     "--policy",
