@@ -45,7 +45,7 @@ async def settle(store: ObjectStore, ledger: Ledger, routes: Sequence[Route]) ->
             keys = [route.source_key(record.key) for record in records]
             seen = await looker.look(route.source.bucket, keys)
             gone = [key for key in keys if key in seen.looks and seen.there(key) is None]
-            listed = await looker.listed(route.source.bucket, gone, Span(route.source.key, after)) if gone else {}
+            listed = await looker.listed(gone, Span(route.source, after)) if gone else {}
             after = keys[-1]
             outcomes = []
             for record, key in zip(records, keys, strict=True):
@@ -166,7 +166,7 @@ class Cleanup:
             keys = sorted(route.target_key(record_of[key].key) for key in gone)
             refuse_gone(await self._looker.look(route.target.bucket, keys), keys, route.target.bucket, "target")
 
-        span = Span(route.source.key, batch.after)
+        span = Span(route.source, batch.after)
         ends = await self._deleter.delete(route.source.bucket, items, check, span, then if first else None)
         outcomes = []
         for record, item in zip(records, items, strict=True):

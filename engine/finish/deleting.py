@@ -30,9 +30,9 @@ from engine.errors import (
     Unsupported,
 )
 from engine.events import ObjectAside
-from engine.finish.looking import PATIENCE_S, Looker, Seen, Span, There, shared
+from engine.finish.looking import PATIENCE_S, Looker, Seen, Span, There
 from engine.freshness import LOOK_LASTS_S, only_until
-from engine.model import ObjectRef
+from engine.model import Location, ObjectRef
 from engine.sites.traits import Traits
 from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore
 
@@ -208,8 +208,8 @@ class Deleter:
     ) -> dict[str, End]:
         """Delete up to 1,000 items, in key order; gives every one's end. What is sent rests on looks (and on `check`,
         where there is one) of the last two seconds: items whose look is older are looked at again, and hold up no
-        other. `span` is where the items stand in the listing that they were taken from; `then` is told at once what
-        is gone, and may raise.
+        other. `span` is where the items stand in the listing that they were taken from (anywhere in the bucket, unless
+        given); `then` is told at once what is gone, and may raise.
 
         Raises errors of scope `run`, and what `then` raises; then nothing is known of the items."""
         # Without an ETag nothing tells an object from what took its place, neither a condition nor a look.
@@ -217,7 +217,7 @@ class Deleter:
         left = [item for item in items if item.etag]
         if not left:
             return ends
-        batch = _Batch(bucket, check, span or Span(shared(left[0].key, left[-1].key)))
+        batch = _Batch(bucket, check, span or Span(Location(bucket, "")))
         batch.look = self._conditions[bucket] is Condition.NONE
         idle = 0
         while left and idle < PASSES:
@@ -270,7 +270,7 @@ class Deleter:
         if not gone:
             return ends
         try:
-            listed = await self._looker.listed(batch.bucket, [item.key for item in gone], batch.span)
+            listed = await self._looker.listed([item.key for item in gone], batch.span)
         except RunError:
             raise
         except StoreError as error:

@@ -14,7 +14,9 @@ import anyio
 from engine import freshness
 from engine.errors import RunError, StoreError, TooLate
 from engine.freshness import LOOK_LASTS_S, dated
-from engine.model import ObjectRef
+from engine.listing.lister import KeyRange
+from engine.listing.pages import pages_of
+from engine.model import Location, ObjectRef
 from engine.store import HeadObject, ListPage, ObjectStore, head_or_none
 
 HEADS_AT_ONCE = 32
@@ -54,9 +56,10 @@ class Seen(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Where keys stand in a listing of `prefix`: after `after`, which is no key of theirs."""
+    """Where keys stand in the listing of `location`: after the key `after`, which is none of theirs; empty is at its
+    begin."""
 
-    prefix: str
+    location: Location
     after: str = ""
 
 
@@ -66,7 +69,7 @@ class Looker:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._heads = anyio.CapacityLimiter(HEADS_AT_ONCE)
-        self._lists = True
+        self._slow = False
 
     async def look(self, bucket: str, keys: Sequence[str], *, within_s: float = inf) -> Seen:
         """What stands at each of `keys`, which are in key order. What is not known `within_s` is unseen."""
@@ -74,15 +77,15 @@ class Looker:
         until = freshness.now_s() + within_s
         listing = False
         with anyio.move_on_after(within_s) as scope:
-            if len(keys) > FEW and self._lists:
+            if len(keys) > FEW and not self._slow:
                 listing = True
                 await self._list(bucket, keys, seen, until)
                 listing = False
             # What a listing does not show is asked for by its key before it counts as gone: LocalStack 4.9 compares
             # StartAfter with encoded keys, and so leaves out those with characters beyond ASCII.
             await self._head_each(bucket, [key for key in keys if key not in seen.looks], seen, until)
-        if listing:
-            self._lists = False  # too slow here: each is asked for by itself from now on
+        # Where a listing was too slow each is asked for by itself the next time; then a listing is tried again.
+        self._slow = listing
         for error in seen.unseen.values():
             if isinstance(error, RunError):
                 raise error
@@ -92,23 +95,21 @@ class Looker:
                     seen.unseen.setdefault(key, _late(bucket, key, within_s))
         return seen
 
-    async def listed(self, bucket: str, keys: Sequence[str], span: Span) -> dict[str, There]:
-        """Those of `keys`, which are in key order, that a listing shows. All of it is read between the span's begin and
-        the last key. Raises what the listing raises."""
+    async def listed(self, keys: Sequence[str], span: Span) -> dict[str, There]:
+        """Those of `keys`, which are in key order, that a listing shows: the one that they were taken from, read anew
+        between the span's begin and the last of them. Raises what the listing raises."""
         wanted = frozenset(keys)
         found: dict[str, There] = {}
-        token: str | None = None
-        while True:
-            page = await self._store.list_page(ListPage(bucket, span.prefix, span.after, token))
-            found.update((item.key, There(item.etag, item.size)) for item in page.objects if item.key in wanted)
-            token = page.next_token
-            if token is None or (page.objects and page.objects[-1].key >= keys[-1]):
-                return found
+        cut = len(span.location.key)
+        between = KeyRange(span.after[cut:] or None, keys[-1][cut:])
+        async for objects, _ in pages_of(self._store, span.location, between):
+            found.update((item.key, There(item.etag, item.size)) for item in objects if item.key in wanted)
+        return found
 
     async def _list(self, bucket: str, keys: Sequence[str], seen: Seen, until: float) -> None:
         """List what lies between the first key and the last, as far as some pages reach."""
         wanted = frozenset(keys)
-        prefix = shared(keys[0], keys[-1])
+        prefix = _shared(keys[0], keys[-1])
         token: str | None = None
         for _ in range(PAGES_TO_TRY):
             try:
@@ -153,7 +154,7 @@ def _late(bucket: str, key: str, within_s: float) -> TooLate:
     )
 
 
-def shared(first: str, last: str) -> str:
+def _shared(first: str, last: str) -> str:
     """What both begin with, and so everything between them in key order."""
     count = 0
     for one, other in zip(first, last, strict=False):

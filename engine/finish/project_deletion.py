@@ -110,7 +110,7 @@ class ProjectDeletion:
         rows = batch.records
         await self._listed.set_states((row.key, Row.DELETING) for row in rows)
         items = [Item(row.key, row.etag) for row in rows]
-        ends = await self._deleter.delete(location.bucket, items, span=Span(location.key, batch.after))
+        ends = await self._deleter.delete(location.bucket, items, span=Span(location, batch.after))
         await self._listed.set_states((row.key, _ROWS.get(ends[row.key].fate, Row.KEPT)) for row in rows)
         for row in rows:
             self._count(row, ends[row.key])

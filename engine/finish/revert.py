@@ -217,7 +217,7 @@ class Revert:
             seen = await self._looker.look(route.source.bucket, standing)
             refuse_gone(seen, standing, route.source.bucket, "source")
 
-        span = Span(route.target.key, batch.after)
+        span = Span(route.target, batch.after)
         ends = await self._deleter.delete(route.target.bucket, items, check, span, then if first else None)
         gone = []
         for record, item in zip(going, items, strict=True):

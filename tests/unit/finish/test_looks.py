@@ -12,7 +12,7 @@ from engine import freshness
 from engine.errors import AccessDenied, GoneTogether, Throttled
 from engine.finish import cleanup
 from engine.finish.deleting import PASSES, Condition, Deleter, Fate, Item
-from engine.finish.looking import FEW
+from engine.finish.looking import FEW, Looker
 from engine.finish.revert import Revert
 from engine.model import ListedObject, Page
 from engine.store import ListPage
@@ -114,6 +114,27 @@ async def test_a_look_that_never_comes_back_holds_no_other(tmp_path: Path, monke
         assert s.store.keys(SOURCE) == ["00005.png"]
         assert (report.deleted, report.kept) == (5, {"unseen": 1})
         assert (await s.records())["00005.png"].code == "NoAnswer"
+
+
+async def test_where_a_listing_is_too_slow_each_key_is_asked_for_and_then_a_listing_is_tried_again() -> None:
+    store = FakeStore()
+    keys = [f"{number:02}" for number in range(FEW + 1)]
+    for key in keys:
+        store.put(f"s3://b/{key}")
+    slow = [True]
+
+    async def hang(operation: str, request: Any) -> None:
+        if operation == "ListObjectsV2" and slow[0]:
+            await anyio.sleep_forever()
+
+    store.before = hang
+    looker = Looker(store)
+    assert len((await looker.look("b", keys, within_s=0.02)).unseen) == len(keys)
+    assert len((await looker.look("b", keys, within_s=5)).looks) == len(keys)
+    assert (store.counts["ListObjectsV2"], store.counts["HeadObject"]) == (1, len(keys))
+    slow[0] = False
+    assert len((await looker.look("b", keys, within_s=5)).looks) == len(keys)
+    assert store.counts["ListObjectsV2"] == 2
 
 
 async def test_looks_that_are_always_too_old_delete_nothing_and_say_why(tmp_path: Path, hands: list[float]) -> None:
