@@ -23,7 +23,7 @@ import psutil
 
 from engine.sandbox import FaultRule, SandboxSettings, start_sandbox
 from engine.sandbox.launch import Sandbox
-from tests.faults.chaos.script import MACHINES, Attack, Order, Script, Step, script_of
+from tests.faults.chaos.script import MACHINES, STALE_S, Attack, Order, Script, Step, script_of
 from tests.faults.chaos.users import PREFIX_OF, SOURCE, TARGET, Users
 from tests.faults.invariants import ledger_is_whole
 from tests.faults.scene import credentials
@@ -100,6 +100,7 @@ class Episode:
         self._keys = self._fill()
         self._users = Users(sandbox, self._keys, script.seed)
         self._machines = dict(self._make_machines(folder))
+        self._stopped = asyncio.Event()
         self._judge()
 
     # --- the scene ---
@@ -175,6 +176,9 @@ class Episode:
             if step.storm_s
         ]
         self._sandbox.control("settings", {"faults": rules, "latency_ms": step.latency_ms})
+        if step.ages_s:
+            self._sandbox.control("advance_clock", {"seconds": step.ages_s})
+        self._stopped = asyncio.Event()
         for machine in self._machines.values():
             machine.commands += 1
         working = asyncio.create_task(self._work(step)) if step.acts_rps else None
@@ -200,6 +204,9 @@ class Episode:
     async def _command(self, order: Order) -> None:
         machine = self._machines[order.machine]
         await asyncio.sleep(order.delay_s)
+        if order.after_stop:
+            await self._stopped.wait()
+            await asyncio.to_thread(self._sandbox.control, "advance_clock", {"seconds": STALE_S})
         verb, *flags = order.verb.split()
         if verb == "verify" or verb == "run":
             machine.looked_s = time.monotonic()
@@ -220,6 +227,7 @@ class Episode:
             said, _ = await process.communicate()
             raise AssertionError(f"{order} did not end:\n{said.decode()[-3000:]}") from None
         finally:
+            self._stopped.set()
             if waking is not None:
                 waking.cancel()
         text = said.decode()
@@ -236,6 +244,7 @@ class Episode:
         with contextlib.suppress(psutil.NoSuchProcess):
             await until(lambda: process.status() == psutil.STATUS_STOPPED)
             self.told.stopped += 1
+            self._stopped.set()
             await asyncio.sleep(order.stop_s)
             process.send_signal(signal.SIGCONT)
 

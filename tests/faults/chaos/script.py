@@ -22,6 +22,9 @@ DELETERS = ("cleanup", "revert")
 STOP_S = (2.2, 4.5)
 """How long a process is stopped: longer than a look may be old."""
 
+STALE_S = 300.0
+"""After so long by the server's clock a claim that nobody renews is anyone's."""
+
 STORM_S = (3.0, 7.0)
 
 
@@ -33,6 +36,7 @@ class Attack(StrEnum):
     REFUSED = "looks refused for a while"
     UNCONDITIONAL = "a server that deletes whatever is there"
     APART = "cleanup here, revert there"
+    OVERTAKEN = "stopped for so long that another takes over its claim"
     TWICE = "cleanup on both"
     BESIDE = "a run there beside"
     KILLED = "killed, and a backup of the ledger put back"
@@ -42,18 +46,21 @@ class Attack(StrEnum):
 
 class Order(NamedTuple):
     """One command: when it begins after the step did, on which machine, and what happens to its process: a signal at a
-    moment (SIGSTOP lasts `stop_s`), or nothing."""
+    moment (SIGSTOP lasts `stop_s`), or nothing. `after_stop`: it begins once another one of the step has stopped (or
+    ended), and by the server's clock was stopped for `STALE_S`."""
 
     machine: str
     verb: str
     delay_s: float = 0.0
     moment: Moment | None = None
     stop_s: float = 0.0
+    after_stop: bool = False
 
 
 class Step(NamedTuple):
     """Commands side by side. Before them the ledgers of the machines in `restore` are put back to the backup, and where
-    it is to be `tidy`, users take out of the way what differs between the two sides. Users act so
+    it is to be `tidy`, users take out of the way what differs between the two sides; the server's clock goes on by
+    `ages_s`. Users act so
     often a second, from the moment at which a delete was intended, or (not `quiet`) all the time. Looks are refused at
     times for the first `storm_s`; `latency_ms` is what a request takes on the median."""
 
@@ -64,6 +71,7 @@ class Step(NamedTuple):
     storm_s: float = 0.0
     latency_ms: float = 10.0
     tidy: bool = False
+    ages_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,11 @@ def _steps(attack: Attack, draw: random.Random) -> Iterator[Step]:
             if draw.random() < 0.6:
                 first = first._replace(moment=stop, stop_s=draw.uniform(0.8, 3.0))
             yield Step((first, orders[1]._replace(delay_s=draw.uniform(0.0, 0.8))), latency_ms=slow_ms)
+        case Attack.OVERTAKEN:
+            orders = [Order(here, "cleanup"), Order(there, "revert")]
+            draw.shuffle(orders)
+            stopped = orders[0]._replace(moment=stop, stop_s=draw.uniform(5.0, 8.0))
+            yield Step((stopped, orders[1]._replace(after_stop=True)))
         case Attack.TWICE:
             orders = [Order(here, "cleanup"), Order(there, "cleanup", draw.uniform(0.0, 0.5))]
             yield Step(tuple(orders), draw.choice((0.0, rate)), latency_ms=slow_ms)
@@ -125,7 +138,8 @@ def _steps(attack: Attack, draw: random.Random) -> Iterator[Step]:
         case Attack.KILLED:
             killed = Moment(kind, draw.randint(1, 8), int(signal.SIGKILL))
             yield Step((Order(here, verb, 0.0, killed),), draw.choice((0.0, rate)), latency_ms=slow_ms)
-            yield Step((Order(here, draw.choice(DELETERS)), Order(there, draw.choice(DELETERS), 0.3)), restore=(here,))
+            both = (Order(here, draw.choice(DELETERS)), Order(there, draw.choice(DELETERS), 0.3))
+            yield Step(both, restore=(here,), ages_s=STALE_S)
         case Attack.RESTORED:
             yield Step((Order(here, "cleanup"),))
             yield Step((Order(here, draw.choice(("run", "cleanup"))),), rate, quiet=False, restore=MACHINES)
