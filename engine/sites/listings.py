@@ -14,9 +14,9 @@ from engine.errors import AttemptError, ListingBroken, ObjectError
 from engine.events import Listener, Notice
 from engine.model import ObjectRef, Page
 from engine.s3.request_xml import fits_xml
+from engine.sites.paging import TRIALS
 from engine.sites.sites import Sites
 from engine.sites.traits import Answer, Traits
-from engine.sites.trial import TRIALS
 from engine.store import HeadObject, ListPage, ObjectStore, StoreDecorator, head_or_none
 
 Request = TypeVar("Request")

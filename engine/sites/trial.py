@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from functools import partial
 from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import anyio
 
@@ -19,7 +19,6 @@ from engine.errors import (
     AccessDenied,
     AttemptError,
     EngineError,
-    ListingBroken,
     NotFound,
     ObjectError,
     PreconditionFailed,
@@ -29,6 +28,7 @@ from engine.errors import (
 )
 from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.own import PROBE
+from engine.sites.paging import TRIALS, as_listed
 from engine.sites.traits import PINS, Answer, Traits
 from engine.store import (
     CompleteUpload,
@@ -58,15 +58,8 @@ BLANK, WIDE, ASTRAL = " +%", "-\uff01", "-\U00010000"
 SUFFIXES = ("", BLANK, COPY, PARTS, PARTS_COPY, WRITTEN, WIDE, ASTRAL)
 """What our objects' names end on, in key order."""
 
-TRIALS = 3
-"""How often a listing has to lose one of our own objects before it is called one that does."""
-
 ATTEMPTS = 5
 """How often a request of the trial is sent while its outcome is not known: nobody else knows these names."""
-
-PAGE_KEYS = 2
-"""Keys a page while our own objects are listed, so that there are pages to go on from."""
-
 
 SAMPLE_BYTES = 64 << 20
 """How large an object may be that conditions on a source are tried with: it is copied some times over."""
@@ -88,13 +81,6 @@ def judged(right: Met, wrong: Met) -> Answer:
     if wrong is Met.DONE:
         return Answer.NO
     return Answer.YES if (right, wrong) == (Met.DONE, Met.UNMET) else Answer.UNKNOWN
-
-
-class Listed(NamedTuple):
-    """How our own objects came out of a listing. None: that could not be found out."""
-
-    exact: bool | None
-    ordered: bool | None
 
 
 def probe_at(where: Location) -> ObjectRef:
@@ -348,50 +334,15 @@ class _Trial:
     # --- listings ---------------------------------------------------------------------------------------------
 
     async def _listings(self) -> None:
-        """A no is asked for anew: one page that came wrong is no server's habit. LocalStack 4.9 compares encoded keys
-        with what to go on after: special keys are lost without a word."""
         keys = [self._ref(suffix).key for suffix in SUFFIXES if suffix in self._etags]
         if not {BLANK, WRITTEN} <= self._etags.keys():
             return  # what plain keys show says nothing of special ones
-        encoded = await self._listed(keys, plain=False)
-        plain = encoded if encoded.exact else await self._listed(keys, plain=True)
+        encoded = await as_listed(self._store, self._probe, keys, plain=False)
+        plain = encoded if encoded.exact else await as_listed(self._store, self._probe, keys, plain=True)
         self._found["listing"] = _answer(encoded.exact)
         self._found["listing_plain"] = _answer(plain.exact)
         if {WIDE, ASTRAL} <= self._etags.keys():
             self._found["listing_ordered"] = _answer(plain.ordered if encoded.ordered is None else encoded.ordered)
-
-    async def _listed(self, keys: list[str], *, plain: bool) -> Listed:
-        found = Listed(None, None)
-        for _ in range(TRIALS):
-            found = await self._list_once(keys, plain=plain)
-            if False not in found:
-                break
-        return found
-
-    async def _list_once(self, keys: list[str], *, plain: bool) -> Listed:
-        """Whether one page shows our objects, in order, and smaller pages go on to each of them."""
-        page = ListPage(self._probe.bucket, self._probe.key, plain=plain)
-        try:
-            shown = [item.key for item in (await self._store.list_page(page)).objects]
-            if sorted(shown) != keys:
-                return Listed(False, None)
-            ordered = shown == keys
-            met: list[str] = []
-            token: str | None = None
-            for _ in keys:
-                answer = await self._store.list_page(page._replace(token=token, max_keys=PAGE_KEYS))
-                met += [item.key for item in answer.objects]
-                if answer.next_token is not None and answer.next_token == token:
-                    return Listed(None, ordered)  # a listing that is broken, and no habit of losing keys
-                token = answer.next_token
-                if token is None:
-                    break
-            after = await self._store.list_page(page._replace(start_after=shown[1])) if len(shown) > 1 else None
-        except (ObjectError, AttemptError, ListingBroken):
-            return Listed(None, None)
-        rest = [item.key for item in after.objects] if after is not None else shown[2:]
-        # A listing in another order goes on in that order: what it shows is not its fault.
-        return Listed((met, rest) == (shown, shown[2:]), ordered)
 
     # --- deletes ----------------------------------------------------------------------------------------------
 

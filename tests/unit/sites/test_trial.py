@@ -19,7 +19,7 @@ from engine.errors import (
 )
 from engine.model import Location, Page
 from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, Answer, Traits, from_note, from_older_note, sentences
-from engine.sites.trial import NAME, SUFFIXES, TRIALS, Met, judged, probe_at, remove_probe, try_out, try_pins
+from engine.sites.trial import NAME, SUFFIXES, Met, judged, probe_at, remove_probe, try_out, try_pins
 from engine.store import ListPage
 from tests.fake_store import FakeStore
 
