@@ -137,6 +137,9 @@ _PROMISES = (
     _Promise({"checksums": "checksums of a copy"}, "proof rests on ETags, or on reading the bytes"),
 )
 
+WORDS = {name: words for promise in _PROMISES for name, words in promise.words.items()}
+"""A trait that something is asked by, in words."""
+
 _VERBS = {
     Answer.NO: "ignores",
     Answer.REFUSED: "refuses",

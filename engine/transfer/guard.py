@@ -14,16 +14,16 @@ from engine.errors import PreconditionFailed, Unsupported
 from engine.events import Listener, Notice
 from engine.model import ABSENT, UploadedPart
 from engine.sites.sites import Sites
-from engine.sites.traits import Answer
+from engine.sites.traits import WORDS, Answer
 from engine.store import CopyObject, CopyPart, HeadObject, ObjectStore, head_or_none
 
 UNGUARDED = (
-    "the server refuses conditions on the target of a copy ({}): copies go on without, and what someone else writes to "
-    "a target between the look at it and its copy is overwritten"
+    "the server refuses {}: copies go on without, and what someone else writes to a target between the look at it and "
+    "its copy is overwritten"
 )
 UNPINNED = (
-    "the server refuses conditions on the source of a copy ({}): copies go on without, and the sources are listed "
-    "again afterwards, which finds what changed meanwhile"
+    "the server refuses {}: copies go on without, and the sources are listed again afterwards, which finds what "
+    "changed meanwhile"
 )
 
 
@@ -93,7 +93,7 @@ class Conditions:
         found = self.refused.setdefault(bucket, set())
         if trait not in found:
             found.add(trait)
-            self._listener(Notice(code, words.format(trait)))
+            self._listener(Notice(code, words.format(WORDS[trait])))
 
 
 async def copy_part(store: ObjectStore, conditions: Conditions, request: CopyPart) -> UploadedPart:
