@@ -16,11 +16,12 @@ from enum import StrEnum
 
 import anyio
 
-from engine.errors import AccessDenied, AttemptError, EngineError, NotFound, ObjectError
+from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError
 from engine.model import Location, ObjectRef
 from engine.plan.own import PROBE
 from engine.plan.route import Route
-from engine.store import DeleteObject, HeadObject, ListPage, ObjectStore, PutObject
+from engine.sites.trial import remove_own
+from engine.store import HeadObject, ListPage, ObjectStore, PutObject
 
 AT_ONCE = 16
 ATTEMPTS = 5
@@ -100,31 +101,13 @@ async def remove(store: ObjectStore, probes: Iterable[ObjectRef]) -> list[Object
 
     async def one(ref: ObjectRef) -> None:
         async with limit:
-            if not await _removed(store, ref):
+            if not await remove_own(store, ref):
                 left.append(ref)
 
     async with anyio.create_task_group() as group:
         for ref in probes:
             group.start_soon(one, ref)
     return left
-
-
-async def _removed(store: ObjectStore, ref: ObjectRef) -> bool:
-    for attempt in range(ATTEMPTS):
-        try:
-            await store.delete_object(DeleteObject(ref))
-            return True
-        except NotFound:
-            return True
-        except AccessDenied:
-            return not await _shows(store, ref, default=True)  # it may never have been put
-        except AttemptError:
-            await anyio.sleep(BASE_S * 2**attempt)
-        except ObjectError:
-            continue
-        except EngineError:
-            return False
-    return False
 
 
 async def _try_pair(store: ObjectStore, pair: Pair, one: str, other: str) -> Finding:

@@ -123,7 +123,7 @@ async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
     gone: list[bool] = []
 
     async def remove(suffix: str) -> None:
-        gone.append(await _remove(store, _beside(probe, suffix)))
+        gone.append(await remove_own(store, _beside(probe, suffix)))
 
     parts = _beside(probe, PARTS)
     for upload in (await _attempted(lambda: store.list_uploads(ListUploads(probe.bucket, parts.key))))[1] or ():
@@ -132,16 +132,18 @@ async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
     return all(gone)
 
 
-async def _remove(store: ObjectStore, ref: ObjectRef) -> bool:
-    """Delete one object of our own. An answer that does not say so is followed by a look, not by another delete."""
-    for _ in range(TRIALS):
+async def remove_own(store: ObjectStore, ref: ObjectRef) -> bool:
+    """Delete an object of our own; whether it is known to be gone. An answer that does not say so (a 200, a reset) is
+    followed by a look, and only by another delete where it is still there."""
+    for attempt in range(ATTEMPTS):
+        denied = False
         try:
             await store.delete_object(DeleteObject(ref))
             return True
         except NotFound:
             return True
         except AccessDenied:
-            return False
+            denied = True
         except EngineError:
             pass
         try:
@@ -149,6 +151,9 @@ async def _remove(store: ObjectStore, ref: ObjectRef) -> bool:
                 return True
         except EngineError:
             return False
+        if denied:
+            return False
+        await anyio.sleep(0.1 * 2**attempt)  # the retry layer sends no delete again that carries no ETag
     return False
 
 
