@@ -16,15 +16,14 @@ from enum import StrEnum
 
 import anyio
 
-from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError
+from engine.errors import AttemptError, ObjectError
 from engine.model import Location, ObjectRef
 from engine.plan.own import PROBE
 from engine.plan.route import Route
-from engine.sites.trial import remove_own
-from engine.store import HeadObject, ListPage, ObjectStore, PutObject
+from engine.sites.own import ATTEMPTS, is_seen, remove_own
+from engine.store import ObjectStore, PutObject
 
 AT_ONCE = 16
-ATTEMPTS = 5
 BASE_S = 0.1
 
 Note = Callable[[Sequence[ObjectRef]], Awaitable[None]]
@@ -127,7 +126,7 @@ async def _try_one(store: ObjectStore, pair: Pair, put: ObjectRef, look: ObjectR
     except (ObjectError, AttemptError) as error:
         return Finding(pair, Seen.UNKNOWN, f"nothing could be put to {_place(put)} to try it ({error.message})")
     try:
-        shows = await _shows(store, look)
+        shows = await is_seen(store, look)
     except (ObjectError, AttemptError) as error:
         return Finding(pair, Seen.UNKNOWN, f"{_place(look)} could not be looked at ({error.message})")
     if shows:
@@ -144,24 +143,6 @@ async def _put(store: ObjectStore, ref: ObjectRef) -> None:
         except AttemptError:
             if attempt == ATTEMPTS - 1:
                 raise
-
-
-async def _shows(store: ObjectStore, ref: ObjectRef, *, default: bool | None = None) -> bool:
-    """Whether an object is seen. `default` where it may not be looked at; None raises that."""
-    try:
-        await store.head_object(HeadObject(ref))
-        return True
-    except NotFound:
-        return False
-    except AccessDenied:
-        pass  # one who may not list the whole bucket is not told what is not there
-    try:
-        page = await store.list_page(ListPage(ref.bucket, ref.key, max_keys=1))
-    except AccessDenied:
-        if default is None:
-            raise
-        return default
-    return any(item.key == ref.key for item in page.objects)
 
 
 def _inside(folder: Location, name: str) -> ObjectRef:

@@ -18,7 +18,6 @@ import anyio
 from engine.errors import (
     AccessDenied,
     AttemptError,
-    EngineError,
     NotFound,
     ObjectError,
     PreconditionFailed,
@@ -28,6 +27,7 @@ from engine.errors import (
 )
 from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.own import PROBE
+from engine.sites.own import ATTEMPTS, remove_own
 from engine.sites.paging import TRIALS, as_listed
 from engine.sites.traits import PINS, Answer, Traits
 from engine.store import (
@@ -57,9 +57,6 @@ BLANK, WIDE, ASTRAL = " +%", "-\uff01", "-\U00010000"
 """A name that encoding-type=url changes in three ways, and two whose UTF-16 is in the reverse order of their UTF-8."""
 SUFFIXES = ("", BLANK, COPY, PARTS, PARTS_COPY, WRITTEN, WIDE, ASTRAL)
 """What our objects' names end on, in key order."""
-
-ATTEMPTS = 5
-"""How often a request of the trial is sent while its outcome is not known: nobody else knows these names."""
 
 SAMPLE_BYTES = 64 << 20
 """How large an object may be that conditions on a source are tried with: it is copied some times over."""
@@ -130,31 +127,6 @@ async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
         await _met(partial(store.abort_upload, UploadRef(parts, upload.upload_id)))
     await _together(*(partial(remove, suffix) for suffix in SUFFIXES))
     return all(gone)
-
-
-async def remove_own(store: ObjectStore, ref: ObjectRef) -> bool:
-    """Delete an object of our own; whether it is known to be gone. An answer that does not say so (a 200, a reset) is
-    followed by a look, and only by another delete where it is still there."""
-    for attempt in range(ATTEMPTS):
-        denied = False
-        try:
-            await store.delete_object(DeleteObject(ref))
-            return True
-        except NotFound:
-            return True
-        except AccessDenied:
-            denied = True
-        except EngineError:
-            pass
-        try:
-            if await head_or_none(store, HeadObject(ref)) is None:
-                return True
-        except EngineError:
-            return False
-        if denied:
-            return False
-        await anyio.sleep(0.1 * 2**attempt)  # the retry layer sends no delete again that carries no ETag
-    return False
 
 
 def _beside(probe: ObjectRef, suffix: str) -> ObjectRef:
