@@ -44,7 +44,7 @@ from engine.plan.integrity import (
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.store import CopyObject, HeadObject, ObjectStore, head_or_none
-from engine.transfer.guard import Conditions, Form, lesser
+from engine.transfer.guard import FORMS, Conditions, Form
 from engine.transfer.properties import NOTHING, copy_directives
 from engine.transfer.task import CopyTask, Method, conflicting, drifted, failed, method_for
 from engine.transfer.uploading import Uploader
@@ -136,7 +136,7 @@ class Copier:
         lost = False
         pin, condition = request.source_etag, request.target_condition
         form = full = Form(pin is not None, condition is not None)
-        forms = [full, *lesser(full)]  # a 412 that nothing explains is met twice before it counts
+        forms = list(FORMS[full])  # a 412 that nothing explains is met twice before it counts
         last: StoreError | None = None
         for attempt in range(ATTEMPTS + len(forms)):
             if attempt:

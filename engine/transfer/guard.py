@@ -7,7 +7,6 @@ hold is listed again after the copies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from engine.errors import PreconditionFailed, Unsupported
@@ -34,12 +33,15 @@ class Form(NamedTuple):
     guarded: bool
 
 
-def lesser(full: Form) -> Iterator[Form]:
-    """How a copy is sent instead once a condition was refused, the safest first: what changed in a source is found
-    afterwards, what was overwritten in a target is not."""
-    for form in (Form(False, True), Form(True, False), Form(False, False)):
-        if form != full and form.pinned <= full.pinned and form.guarded <= full.guarded:
-            yield form
+FULL, WITHOUT_PIN, WITHOUT_GUARD, BARE = Form(True, True), Form(False, True), Form(True, False), Form(False, False)
+FORMS = {
+    FULL: (FULL, WITHOUT_PIN, WITHOUT_GUARD, BARE),
+    WITHOUT_PIN: (WITHOUT_PIN, BARE),
+    WITHOUT_GUARD: (WITHOUT_GUARD, BARE),
+    BARE: (BARE,),
+}
+"""How a copy is sent, and how instead once a condition was refused, the safest first: what changed in a source is found
+afterwards, what was overwritten in a target is not."""
 
 
 class Conditions:

@@ -11,7 +11,7 @@ from engine.errors import NotFound, PreconditionFailed, Rejected, StoreError, Un
 from engine.events import Notice
 from engine.model import ABSENT
 from engine.plan.lifecycle import State
-from engine.transfer.guard import Form, lesser
+from engine.transfer.guard import FORMS, Form
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.scene import Bench, target
 
@@ -155,10 +155,11 @@ async def test_what_is_copied_without_a_known_pin_is_to_be_listed_again() -> Non
     assert scene.conditions.unpinned == {"bkt"}
 
 
-def test_a_lesser_form_leaves_the_pin_out_first() -> None:
-    assert list(lesser(Form(True, True))) == [Form(False, True), Form(True, False), Form(False, False)]
-    assert list(lesser(Form(True, False))) == [Form(False, False)]
-    assert list(lesser(Form(False, False))) == []
+def test_a_lesser_form_leaves_the_pin_out_first_and_adds_nothing() -> None:
+    assert list(FORMS[Form(True, True)])[1:] == [Form(False, True), Form(True, False), Form(False, False)]
+    for full, forms in FORMS.items():
+        assert forms[0] == full
+        assert all(form.pinned <= full.pinned and form.guarded <= full.guarded for form in forms)
 
 
 def _raise(error: BaseException) -> None:
