@@ -105,8 +105,8 @@ def script_of(seed: int) -> Script:
 def _steps(attack: Attack, draw: random.Random) -> Iterator[Step]:
     here, there = MACHINES if draw.random() < 0.7 else MACHINES[::-1]
     verb = draw.choices(DELETERS, (3, 1))[0]
-    kind = draw.choice((LATE, LATE, LATE, "commit-after"))
-    stop = Moment(kind, draw.choice((1, 1, 2, 3, 4, 6)), int(signal.SIGSTOP))
+    kind = draw.choice((LATE, LATE, LATE, LATE, "commit-after"))
+    stop = Moment(kind, draw.randint(1, 24 if kind == LATE else 6), int(signal.SIGSTOP))
     rate, slow_ms = draw.choice((15.0, 40.0)), draw.choice((10.0, 40.0, 150.0))
     match attack:
         case Attack.USERS:
@@ -136,7 +136,7 @@ def _steps(attack: Attack, draw: random.Random) -> Iterator[Step]:
         case Attack.BESIDE:
             yield Step((Order(here, verb), Order(there, "run", draw.uniform(0.0, 0.5))), rate, latency_ms=slow_ms)
         case Attack.KILLED:
-            killed = Moment(kind, draw.randint(1, 8), int(signal.SIGKILL))
+            killed = stop._replace(signal=int(signal.SIGKILL))
             yield Step((Order(here, verb, 0.0, killed),), draw.choice((0.0, rate)), latency_ms=slow_ms)
             both = (Order(here, draw.choice(DELETERS)), Order(there, draw.choice(DELETERS), 0.3))
             yield Step(both, restore=(here,), ages_s=STALE_S)
@@ -145,7 +145,9 @@ def _steps(attack: Attack, draw: random.Random) -> Iterator[Step]:
             yield Step((Order(here, draw.choice(("run", "cleanup"))),), rate, quiet=False, restore=MACHINES)
             yield Step((Order(here, draw.choice(DELETERS)), Order(there, draw.choice(DELETERS), draw.uniform(0, 0.5))))
         case Attack.MENDED:
-            yield Step((Order(here, "run"),), rate, quiet=False)
+            yield Step((Order(here, draw.choice(("run", "verify"))),), rate, quiet=False)
+            yield Step((Order(here, "verify"),))
             yield Step((Order(here, "run"),), tidy=True)
-            yield Step((Order(here, "verify --properties" if draw.random() < 0.7 else "verify"),))
+            again = Order(here, "verify --properties" if draw.random() < 0.7 else "verify")
+            yield Step((again,), draw.choice((0.0, 0.0, rate)), quiet=False)
             yield Step((Order(here, verb),), draw.choice((0.0, rate)), latency_ms=slow_ms)
