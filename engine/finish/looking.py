@@ -79,11 +79,15 @@ class Looker:
         with anyio.move_on_after(within_s) as scope:
             if len(keys) > FEW and not self._slow:
                 listing = True
-                await self._list(bucket, keys, seen, until)
-                listing = False
+                async with anyio.create_task_group() as group:
+                    # A listing begins after a key, never at it, so that the first is asked for by itself.
+                    group.start_soon(self._head_each, bucket, keys[:1], seen, until)
+                    await self._list(bucket, keys, seen, until)
+                    listing = False
             # What a listing does not show is asked for by its key before it counts as gone: LocalStack 4.9 compares
             # StartAfter with encoded keys, and so leaves out those with characters beyond ASCII.
-            await self._head_each(bucket, [key for key in keys if key not in seen.looks], seen, until)
+            left = [key for key in keys if key not in seen.looks and key not in seen.unseen]
+            await self._head_each(bucket, left, seen, until)
         # Where a listing was too slow each is asked for by itself the next time; then a listing is tried again.
         self._slow = listing
         for error in seen.unseen.values():
@@ -113,7 +117,6 @@ class Looker:
         token: str | None = None
         for _ in range(PAGES_TO_TRY):
             try:
-                # A listing begins after a key, never at it, so that the first is asked for by itself.
                 asking = self._store.list_page(ListPage(bucket, prefix, keys[0], token))
                 page, sent_at = await dated(asking, not_after=until)
             except RunError:

@@ -129,9 +129,9 @@ async def test_where_a_listing_is_too_slow_each_key_is_asked_for_and_then_a_list
 
     store.before = hang
     looker = Looker(store)
-    assert len((await looker.look("b", keys, within_s=0.02)).unseen) == len(keys)
+    assert list((await looker.look("b", keys, within_s=0.02)).looks) == keys[:1]  # no listing begins at a key
     assert len((await looker.look("b", keys, within_s=5)).looks) == len(keys)
-    assert (store.counts["ListObjectsV2"], store.counts["HeadObject"]) == (1, len(keys))
+    assert (store.counts["ListObjectsV2"], store.counts["HeadObject"]) == (1, 1 + len(keys))
     slow[0] = False
     assert len((await looker.look("b", keys, within_s=5)).looks) == len(keys)
     assert store.counts["ListObjectsV2"] == 2
