@@ -289,9 +289,18 @@ class Deleter:
         else:
             batch = [item for item in items if fits_xml(item.key)]
             single = [item for item in items if not fits_xml(item.key)]
-        told = await self._send_batch(bucket, batch) if batch else {}
-        if single:
-            told |= await self._send_each(bucket, single)
+        if not single:
+            return await self._send_batch(bucket, batch)
+        if not batch:
+            return await self._send_each(bucket, single)
+        told: dict[str, End] = {}
+
+        async def send(how: Callable[[str, Sequence[Item]], Awaitable[dict[str, End]]], some: list[Item]) -> None:
+            told.update(await how(bucket, some))
+
+        async with anyio.create_task_group() as group:  # side by side: neither waits upon an ageing look
+            group.start_soon(send, self._send_batch, batch)
+            group.start_soon(send, self._send_each, single)
         return told
 
     async def _send_batch(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
