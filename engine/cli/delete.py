@@ -7,7 +7,7 @@ import click
 from engine.api import project
 from engine.api.finishing import Consent
 from engine.api.project import DeleteResult
-from engine.cli.common import ASIDE, DONE, GATE, Invocation, Teller, fail, interrupted, run, shared_flags
+from engine.cli.common import ASIDE, DONE, GATE, Invocation, Teller, assume_flag, fail, interrupted, run, shared_flags
 from engine.cli.confirming import ask, is_asked, require
 from engine.errors import EngineError, UsageError
 from engine.model import Location
@@ -25,6 +25,7 @@ from engine.report.text import plural, size_text
 @click.option("--accept-delete-markers", is_flag=True, help="Delete in a bucket that keeps versions.")
 @click.option("--unconditional", is_flag=True, help="Also on a server that cannot delete by ETag.")
 @shared_flags
+@assume_flag
 def delete_command(
     invocation: Invocation,
     location: str,

@@ -9,7 +9,7 @@ import click
 
 from engine.api import manifest
 from engine.api.manifest import ManifestResult
-from engine.cli.common import ASIDE, DONE, Invocation, Teller, fail, run, shared_flags
+from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
 from engine.finish.filetext import read_text
 from engine.finish.replacing import Restored
@@ -27,6 +27,7 @@ from engine.report.text import safe, shell_word
     "--no-conditional-writes", "unconditional", is_flag=True, help="For servers that cannot write by ETag (If-Match)."
 )
 @shared_flags
+@assume_flag
 def manifest_command(
     invocation: Invocation, file: Path, apply: bool, undo: bool, create: bool, unconditional: bool
 ) -> None:

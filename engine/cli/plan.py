@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from engine.api import running
-from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
+from engine.cli.common import DONE, Invocation, Teller, assume_flag, run, shared_flags
 from engine.plan.document import Plan
 from engine.plan.permissions import COMMANDS, policy
 from engine.report.plan import plan_text, plan_values
@@ -35,6 +35,7 @@ from engine.report.plan import plan_text, plan_values
     help="Print the smallest IAM policy of a command instead, without asking S3.",
 )
 @shared_flags
+@assume_flag
 def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool, policy_of: str | None) -> None:
     """List source and target of every route in FILE and show, per route and in total, what a run would do, what is
     expected against what is found, requests, cost, time floor and the IAM actions needed."""

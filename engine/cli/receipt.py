@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from engine.api import receipts
-from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, fail, run, shared_flags
+from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
 from engine.finish.local_files import write_new
 from engine.plan.document import Plan
@@ -29,6 +29,7 @@ from engine.report.text import count_text, safe, size_text
     help="A receipt (JSON) to hold against plan, ledger and targets; exit 4 where anything differs.",
 )
 @shared_flags
+@assume_flag
 def receipt_command(invocation: Invocation, file: Path, output: Path | None, checked: Path | None) -> None:
     """Write <plan name>.receipt.json and .md for the plan in FILE: figures, proof and fingerprints per route, who
     accepted what, times, and digests of plan and ledger. Refused (exit 5) until every listing reached its end and

@@ -9,7 +9,7 @@ import click
 
 from engine.api import rewriting
 from engine.api.rewriting import Act
-from engine.cli.common import ASIDE, DONE, Invocation, Teller, fail, run, shared_flags
+from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
 from engine.finish.replacing import Restored
 from engine.plan.document import Plan
@@ -34,6 +34,7 @@ def chosen_act(apply: bool, undo: bool) -> Act:
     "--no-conditional-writes", "unconditional", is_flag=True, help="For servers that cannot write by ETag (If-Match)."
 )
 @shared_flags
+@assume_flag
 def rewrite_command(
     invocation: Invocation, file: Path, apply: bool, undo: bool, include_moved: bool, unconditional: bool
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from engine.api import verifying
-from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, interrupted, run, shared_flags
+from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, assume_flag, interrupted, run, shared_flags
 from engine.plan.document import Plan
 from engine.proof.depth import parse_depth
 from engine.report.verification import verification_text, verification_values
@@ -31,6 +31,7 @@ class _BareDeep(click.Command):
     "--properties", is_flag=True, help="Compare headers, metadata, tags and the like as well: a HEAD on each side."
 )
 @shared_flags
+@assume_flag
 def verify_command(invocation: Invocation, file: Path, deep: str | None, properties: bool) -> None:
     """List source and target of every route in FILE again and compare them with the ledger: what is missing,
     damaged, of another size or digest, changed since, or extra. Every copy that agrees becomes verified, at the proof

@@ -48,7 +48,8 @@ def notices(events: list[dict[str, Any]]) -> str:
 
 
 CONFIRMED = "--delete --confirm cards"
-OTHER = "s3://BUCKET/other/"
+OTHER, THIRD = "s3://BUCKET/other/", "s3://BUCKET/third/"
+COPIED = {"third/a+b %.txt", "third/plain"}
 STEPS = [
     Step("check s3://BUCKET/data/raw/ --write", 1, says=lambda summary, _: claims_nothing(summary["honours"])),
     Step("plan PLAN", 0, says=lambda summary, _: all(map(claims_nothing, summary["honours"].values()))),
@@ -61,7 +62,7 @@ STEPS = [
     Step("receipt PLAN", 0),
     Step("ls -r s3://BUCKET/other/", 0, says=lambda _, events: SPECIAL in {event.get("key") for event in events}),
     Step("fingerprint s3://BUCKET/other/", 0, says=lambda summary, _: "objects=2 " in summary["fingerprint"]),
-    Step("cp s3://BUCKET/other/ s3://BUCKET/third/", 0, writes={"third/a+b %.txt", "third/plain"}),
+    Step("cp s3://BUCKET/other/ s3://BUCKET/third/", 0, writes=COPIED),
     Step("rewrite PLAN", 0),
     Step("rewrite PLAN --apply", 2),
     Step("rewrite PLAN --undo", 2),
@@ -82,6 +83,8 @@ STEPS = [
     Step("accept PLAN names.BUCKET.BUCKET --found unknown --because looked", 0),
     Step(f"cleanup PLAN {CONFIRMED} --unconditional", 0, deletes=SOURCES),
     Step("verify PLAN", 0),
+    Step(f"delete {THIRD} --confirm {THIRD} --assume aws", 0, deletes=COPIED),
+    Step("manifest PLAN --undo --assume aws", 0, writes={f"{PREFIX}metadata/manifest.json"}),
 ]
 """In this order, on one bucket. A command that is added is a line."""
 
@@ -97,6 +100,11 @@ def server() -> Iterator[Sandbox]:
 
 def test_every_command_is_among_them() -> None:
     assert {step.words.split()[0] for step in STEPS} | ELSEWHERE == set(VERBS)
+
+
+def test_whoever_asks_what_the_server_does_may_be_told_to_take_it_for_aws() -> None:
+    for verb in set(VERBS) - ELSEWHERE - {"accept", "check", "export", "status"}:
+        assert "--assume" in CliRunner().invoke(cli, [verb, "--help"]).output, verb
 
 
 def test_no_command_claims_deletes_or_skips_more_than_it_may(
