@@ -15,8 +15,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from engine.errors import StoreError
 from engine.events import Listener, ObjectAside, Progress
 from engine.finish.batches import WORKERS, Batch, Batches, refuse_gone
-from engine.finish.deleting import Checked, Deleter, End, Fate, Item, Stays
+from engine.finish.deleting import Checked, Deleter, End, Fate, Item
 from engine.finish.looking import PATIENCE_S, Looker, Span, There
+from engine.finish.stays import Stays
 from engine.ledger import Ledger
 from engine.model import Proof
 from engine.plan.lifecycle import State

@@ -29,7 +29,6 @@ from engine.errors import (
     StoreError,
     Unsupported,
 )
-from engine.events import ObjectAside
 from engine.finish.looking import PATIENCE_S, Looker, Seen, Span, There
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import Location, ObjectRef
@@ -46,50 +45,10 @@ PASSES = 8
 LEAST_LEFT_S = LOOK_LASTS_S / 4
 """What can be sent upon a look for less than this is looked at again instead: it would only come too late."""
 BASE_S, CAP_S = 0.2, 20.0
-STAYS_SHOWN = 10
 
 
 THROTTLED = frozenset({"SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded"})
 """Codes of one key inside a 200, which no retry layer sees."""
-
-
-@dataclass(slots=True)
-class Stays:
-    """What a deletion of any kind left in place. `kept` counts it by why, `first_kept` holds the first of it.
-    `markers`: delete markers were added; `unaccepted` are the buckets in which nobody had said yes to that; `stopped`:
-    it ended before its end."""
-
-    kept: dict[str, int] = field(default_factory=dict)
-    first_kept: list[ObjectAside] = field(default_factory=list)
-    markers: bool = False
-    unaccepted: tuple[str, ...] = ()
-    stopped: bool = False
-
-    @property
-    def stayed(self) -> int:
-        return sum(self.kept.values())
-
-    @property
-    def interrupted(self) -> bool:
-        """It was asked to stop, and nothing else stopped it."""
-        return self.stopped and not self.unaccepted
-
-    @property
-    def is_whole(self) -> bool:
-        """Everything that was to go is gone."""
-        return not self.kept and not self.stopped
-
-    def note_markers(self, added_in: Collection[str], accepted_in: Collection[str]) -> None:
-        """Delete markers were added in the one buckets: a reason to stop unless that was accepted for each of them."""
-        self.markers = self.markers or bool(added_in)
-        self.unaccepted = tuple(sorted(set(added_in) - set(accepted_in)))
-        self.stopped = self.stopped or bool(self.unaccepted)
-
-    def keep(self, event: ObjectAside) -> None:
-        """Count one more that stays; the event's `state` says why."""
-        self.kept[event.state] = self.kept.get(event.state, 0) + 1
-        if len(self.first_kept) < STAYS_SHOWN:
-            self.first_kept.append(event)
 
 
 class Condition(StrEnum):

@@ -10,10 +10,11 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from engine.errors import ObjectError
 from engine.events import Listener, Notice, ObjectAside, Progress
 from engine.finish.batches import WORKERS, Batch
-from engine.finish.deleting import Deleter, End, Fate, Item, Stays
+from engine.finish.deleting import Deleter, End, Fate, Item
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.looking import Span
 from engine.finish.project import Summary
+from engine.finish.stays import Stays
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import ListedObject, Location

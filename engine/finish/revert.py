@@ -14,8 +14,9 @@ from enum import StrEnum
 from engine.errors import NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress, ignore
 from engine.finish.batches import Batch, Batches, refuse_gone
-from engine.finish.deleting import Checked, Deleter, Fate, Item, Stays
+from engine.finish.deleting import Checked, Deleter, Fate, Item
 from engine.finish.looking import PATIENCE_S, Looker, Seen, Span
+from engine.finish.stays import Stays
 from engine.ledger import Ledger, LedgerReader
 from engine.model import ObjectRef, UploadRef
 from engine.plan.integrity import Agreement, compare_etags

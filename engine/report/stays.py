@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.finish.deleting import Stays
+from engine.finish.stays import Stays
 
 
 def stays_values(done: Stays) -> dict[str, Any]:
