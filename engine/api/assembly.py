@@ -40,7 +40,7 @@ class Options:
 
     `ledger` None is `<plan name>.ledger` beside the plan (for one without a file: in the working folder).
     `give_up_after_s` is how long S3 may be unreachable before the run stops; `assume` "aws" takes a server for one that
-    honours all that AWS does, without trying it."""
+    honours all that AWS does, without trying it; `allow_empty`: it is no mistake where a source holds nothing."""
 
     ledger: Path | None = None
     endpoint_url: str | None = None
@@ -53,6 +53,7 @@ class Options:
     give_up_after_s: float = 300.0
     conditional_writes: bool = True
     assume: Literal["", "aws"] = ""
+    allow_empty: bool = False
     listener: Listener = ignore
 
     def connection(self, base: Connection) -> Connection:

@@ -16,6 +16,7 @@ from engine.api.assembly import Options, open_store
 from engine.api.opening import one_error
 from engine.errors import UsageError
 from engine.events import Listener, Progress
+from engine.listing.nearest import refuse_nothing
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import MIB, ListedObject, Location, ObjectRef
@@ -37,7 +38,10 @@ async def fingerprint(where: str | Location | Path, basis: Basis = Basis.ETAG, o
     if isinstance(place, Path):
         return (await anyio.to_thread.run_sync(_of_folder, place, basis)).line
     async with one_error(), open_store(Connection(), options) as opened:
-        return (await of_location(opened.store, place, basis, options.listener)).line
+        tree = await of_location(opened.store, place, basis, options.listener)
+        if not tree.objects and not options.allow_empty:
+            await refuse_nothing(opened.store, place)
+        return tree.line
 
 
 def _place_of(where: str | Location | Path) -> Location | Path:

@@ -10,7 +10,7 @@ from engine.api.assembly import Options, now_ms, open_store
 from engine.api.claiming import claim_for
 from engine.api.finishing import Consent
 from engine.api.opening import StopSignal, one_error
-from engine.errors import GateClosed, UsageError
+from engine.errors import GateClosed
 from engine.events import Listener, RunStarted
 from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
 from engine.finish.deletion_list import DeletionList, Row
@@ -18,6 +18,7 @@ from engine.finish.gate import versions_text
 from engine.finish.holding import dating_clock, server_ms
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.finish.project_deletion import OPEN, Deletion, ProjectDeletion, summary_of, take_snapshot
+from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.document import Connection
 from engine.plan.sizes import duration_text
@@ -30,19 +31,20 @@ async def ls(
     """Tell what lies under a location: its first level, or (`recursive`) every object. With `sums` the figures by
     first-level prefix are given; alone they are read by many ranges at once, and no object is told.
 
-    Raises what the listing raises."""
+    Raises `NothingThere` where nothing does, and what the listing raises."""
     options = options or Options()
     async with one_error(), open_store(Connection(), options) as opened:
         store = opened.store
+        summary: Summary | None = None
         if sums and not recursive:
-            return await summarize(store, location, options.listener)
-        if recursive:
+            summary = await summarize(store, location, options.listener)
+        elif recursive:
             summary = Summary(len(location.key))
             await list_objects(store, location, tell, summary)
-            return summary
-        if not await list_level(store, location, tell) and not location.is_prefix:
-            raise _no_such_key(location)
-        return None
+        count = summary.total.objects if summary is not None else await list_level(store, location, tell)
+        if not count and not options.allow_empty:
+            await refuse_nothing(store, location)
+        return summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +143,8 @@ async def _snapshot(
     taken_ms = clock()
     summary = await take_snapshot(store, location, listed, taken_ms, options.listener)
     if not summary.total.objects and not location.is_prefix:
-        raise _no_such_key(location)
+        await refuse_nothing(store, location)
     return DeleteResult(listed.path, summary, taken_ms, True, 0)
-
-
-def _no_such_key(location: Location) -> UsageError:
-    return UsageError(
-        f"there is no object with exactly the key {location}.", advice="A trailing slash means everything under it."
-    )
 
 
 def _closed(result: DeleteResult, facts: BucketFacts, hold_s: int, consent: Consent) -> list[str]:

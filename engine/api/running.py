@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 
 from engine.api.assembly import OpenStore, Options, now_ms
+from engine.api.empty import nothing_there, objects_of
 from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error, open_ledger, open_plan
 from engine.events import Notice, RunStarted
 from engine.finish.holding import dating_clock
@@ -37,7 +38,7 @@ from engine.transfer.work import WorkQueue
 @dataclass(frozen=True, slots=True)
 class MigrationResult:
     """What a run came to. `counters` is of this run, `tallies` of the ledger after it; `stopped`: it was asked to stop
-    before its end."""
+    before its end; `empty` has a sentence for each source that holds nothing."""
 
     ledger: Path
     counters: Counters
@@ -47,6 +48,7 @@ class MigrationResult:
     resumed: bool
     requests: int
     throttled: int
+    empty: list[str] = field(default_factory=list)
 
     @property
     def copied(self) -> int:
@@ -59,14 +61,14 @@ class MigrationResult:
 
     @property
     def complete(self) -> bool:
-        """Every listing reached its end and every object is copied."""
-        return not self.stopped and not self.aside and all(item.closed_ms for item in self.snapshots)
+        """Every listing reached its end, found something, and every object is copied."""
+        return not self.stopped and not self.aside and not self.empty and all(item.closed_ms for item in self.snapshots)
 
 
 @dataclass(frozen=True, slots=True)
 class SurveyResult:
     """What a plan would do, per route, and what the ledger says already; what is known of each bucket's server, and
-    what is promised less of for it."""
+    what is promised less of for it; `empty` has a sentence for each source that holds nothing."""
 
     routes: list[RouteSurvey]
     ledger: Path
@@ -74,6 +76,7 @@ class SurveyResult:
     acceptances: list[Acceptance] = field(default_factory=list)
     traits: dict[str, Traits] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
 
 
 async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSignal | None = None) -> MigrationResult:
@@ -104,16 +107,17 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 await opened.sites.learn(bucket, refused)
             if not run.stopped:
                 await opened.sources.refuse_missing(ledger.knows)
-            gauges = opened.gauges()
+            gauges, tallies = opened.gauges(), await ledger.tallies()
             return MigrationResult(
                 path,
                 run.counters,
-                await ledger.tallies(),
+                tallies,
                 await ledger.snapshots(),
                 run.stopped,
                 not ledger.fresh,
                 gauges.requests,
                 gauges.throttled,
+                [] if run.stopped else await nothing_there(plan, options, opened, objects_of(tallies)),
             )
 
 
@@ -133,7 +137,9 @@ async def look(plan: Plan, options: Options | None = None, *, probe: bool = Fals
                 "survey", {item.route: {"objects": item.objects, "bytes": item.bytes} for item in routes}
             )
             traits, lacking = opened.sites.of_routes(plan.routes), opened.sites.sentences(plan.routes)
-            return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances(), traits, lacking)
+            counts = {item.route: item.objects + item.known for item in routes}
+            empty = await nothing_there(plan, options, opened, counts)
+            return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances(), traits, lacking, empty)
 
 
 def _first_pages(plan: Plan, opened: OpenStore) -> AbstractAsyncContextManager[ObjectStore]:

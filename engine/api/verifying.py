@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.api.assembly import Options
+from engine.api.empty import nothing_there, objects_of
 from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, open_plan, server_clock
 from engine.events import RunStarted
 from engine.plan.document import Plan
@@ -35,4 +36,7 @@ async def verify(
             )
             if stop is not None:
                 stop.listen(verifier.stop)
-            return await verifier.verify(plan.routes)
+            report = await verifier.verify(plan.routes)
+            if not report.stopped:
+                report.empty += await nothing_there(plan, options, opened, objects_of(await ledger.tallies()))
+            return report

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
@@ -21,6 +21,7 @@ from engine.api.opening import StopSignal
 from engine.cli.ending import error_values, explain
 from engine.errors import EngineError, StoreError
 from engine.events import Event, ignore
+from engine.listing.nearest import ADVICE
 from engine.report.bar import ProgressBar
 from engine.report.ndjson import NdjsonWriter
 from engine.report.text import safe
@@ -117,6 +118,26 @@ def assume_flag(command: Command) -> Command:
         return command(invocation=replace(invocation, options=options), **rest)
 
     return with_flag
+
+
+def empty_flag(command: Command) -> Command:
+    """`--allow-empty`, laid over the invocation's options."""
+
+    @click.option("--allow-empty", is_flag=True, help="It is no mistake where there is nothing.")
+    @functools.wraps(command)
+    def with_flag(*, invocation: Invocation, allow_empty: bool, **rest: Any) -> Any:
+        options = replace(invocation.options, allow_empty=allow_empty)
+        return command(invocation=replace(invocation, options=options), **rest)
+
+    return with_flag
+
+
+def say_empty(command: str, empty: Sequence[str]) -> None:
+    """The sources that hold nothing, and what to do about it."""
+    for sentence in empty:
+        click.echo(f"cartage {command}: {safe(sentence)}", err=True)
+    if empty:
+        click.echo(f"  {ADVICE}", err=True)
 
 
 def copy_flags(command: Command) -> Command:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.api import fingerprinting
-from engine.cli.common import DONE, Invocation, Teller, assume_flag, run, shared_flags
+from engine.cli.common import DONE, Invocation, Teller, assume_flag, empty_flag, run, shared_flags
 from engine.proof.fingerprint import Basis
 
 
@@ -19,6 +19,7 @@ from engine.proof.fingerprint import Basis
     help="What counts besides key and size: nothing, ETags that are MD5s, or all bytes, read.",
 )
 @shared_flags
+@empty_flag
 @assume_flag
 def fingerprint_command(invocation: Invocation, location: str, by: str) -> None:
     """Print one line for everything under LOCATION (s3://bucket/prefix/, one exact key, or a local folder): a figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.api import project
-from engine.cli.common import DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
+from engine.cli.common import DONE, Invocation, Teller, assume_flag, empty_flag, fail, run, shared_flags
 from engine.errors import EngineError
 from engine.events import Event
 from engine.plan.locations import parse_location
@@ -17,6 +17,7 @@ from engine.report.project import listed_line, summary_text, summary_values
 @click.option("--recursive", "-r", is_flag=True, help="Every object under it.")
 @click.option("--summarize", "-s", is_flag=True, help="Objects, bytes, classes, oldest and newest, by prefix.")
 @shared_flags
+@empty_flag
 @assume_flag
 def ls_command(invocation: Invocation, location: str, recursive: bool, summarize: bool) -> None:
     """List LOCATION, s3://bucket/prefix/ (what is under it) or s3://bucket/key (that one): its first level, every

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from engine.api import running
-from engine.cli.common import DONE, Invocation, Teller, assume_flag, run, shared_flags
+from engine.cli.common import DONE, USAGE, Invocation, Teller, assume_flag, empty_flag, run, say_empty, shared_flags
 from engine.plan.document import Plan
 from engine.plan.permissions import COMMANDS, policy
 from engine.report.plan import plan_text, plan_values
@@ -36,6 +36,7 @@ from engine.report.plan import plan_text, plan_values
 )
 @shared_flags
 @assume_flag
+@empty_flag
 def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool, policy_of: str | None) -> None:
     """List source and target of every route in FILE and show, per route and in total, what a run would do, what is
     expected against what is found, requests, cost, time floor and the IAM actions needed."""
@@ -48,4 +49,7 @@ def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool
         return
     result = run(invocation, "plan", lambda options, _: running.look(plan, options, probe=probe), teller=teller)
     invocation.say(plan_text(plan, result, max_rps))
-    teller.summary("plan", DONE, plan_values(plan, result, max_rps))
+    say_empty("plan", result.empty)
+    code = USAGE if result.empty else DONE
+    teller.summary("plan", code, plan_values(plan, result, max_rps))
+    raise SystemExit(code)

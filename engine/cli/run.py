@@ -9,7 +9,20 @@ from typing import Any
 import click
 
 from engine.api import running
-from engine.cli.common import ASIDE, DONE, FATAL, Invocation, Teller, copy_flags, interrupted, run, shared_flags
+from engine.cli.common import (
+    ASIDE,
+    DONE,
+    FATAL,
+    USAGE,
+    Invocation,
+    Teller,
+    copy_flags,
+    empty_flag,
+    interrupted,
+    run,
+    say_empty,
+    shared_flags,
+)
 from engine.errors import UsageError
 from engine.plan.document import Plan
 from engine.report.run import result_text, result_values
@@ -19,6 +32,7 @@ from engine.report.run import result_text, result_values
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @shared_flags
+@empty_flag
 @copy_flags
 def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
     """Carry out the plan in FILE. Run it again after an interruption, an error or a change: it goes on from its
@@ -52,6 +66,7 @@ def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
 @click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="Metadata laid over the sources' own.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @shared_flags
+@empty_flag
 @copy_flags
 def cp_command(
     invocation: Invocation,
@@ -101,6 +116,7 @@ def carry_out(invocation: Invocation, command: str, plan: Plan, *, yes: bool) ->
 
         survey = run(invocation, command, lambda options, _: running.look(plan, options))
         click.echo(plan_text(plan, survey, 3500.0))
+        say_empty(command, survey.empty)
         if not click.confirm("\nCopy?"):
             click.echo("nothing was copied", err=True)
             raise SystemExit(FATAL)
@@ -110,6 +126,7 @@ def carry_out(invocation: Invocation, command: str, plan: Plan, *, yes: bool) ->
     invocation.say(result_text(plan, result))
     if result.stopped:
         interrupted(teller, command, values)
-    code = ASIDE if result.aside else DONE
+    say_empty(command, result.empty)
+    code = USAGE if result.empty else ASIDE if result.aside else DONE
     teller.summary(command, code, values)
     raise SystemExit(code)

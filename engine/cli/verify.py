@@ -7,7 +7,18 @@ from pathlib import Path
 import click
 
 from engine.api import verifying
-from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, assume_flag, interrupted, run, shared_flags
+from engine.cli.common import (
+    DIFFERENT,
+    DONE,
+    Invocation,
+    Teller,
+    assume_flag,
+    empty_flag,
+    interrupted,
+    run,
+    say_empty,
+    shared_flags,
+)
 from engine.plan.document import Plan
 from engine.proof.depth import parse_depth
 from engine.report.verification import verification_text, verification_values
@@ -32,6 +43,7 @@ class _BareDeep(click.Command):
 )
 @shared_flags
 @assume_flag
+@empty_flag
 def verify_command(invocation: Invocation, file: Path, deep: str | None, properties: bool) -> None:
     """List source and target of every route in FILE again and compare them with the ledger: what is missing,
     damaged, of another size or digest, changed since, or extra. Every copy that agrees becomes verified, at the proof
@@ -52,6 +64,7 @@ def verify_command(invocation: Invocation, file: Path, deep: str | None, propert
     if report.stopped:
         interrupted(teller, "verify", values)
     invocation.say(verification_text(plan, report))
+    say_empty("verify", report.empty)
     code = DONE if report.agrees else DIFFERENT
     teller.summary("verify", code, values)
     raise SystemExit(code)

@@ -280,7 +280,7 @@ class Plan:
         return self.folder / Path(text.removeprefix("file://")).expanduser()
 
 
-_FREE_TO_CHANGE = frozenset({"name", "source", "target", "overwrite", "exact"})
+_FREE_TO_CHANGE = frozenset({"name", "source", "target", "overwrite", "exact", "allow_empty"})
 
 
 def binding_of(route: Route) -> RouteBinding:

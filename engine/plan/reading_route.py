@@ -126,6 +126,7 @@ def read_route(around: Surroundings, data: dict[str, Any], path: Path) -> tuple[
         set_redirect=carried.redirect,
         set_acl=carried.acl,
         properties=carried.rules,
+        allow_empty=table.allow_empty,
         line=problems.line_of(path),
     )
     return route, expectation

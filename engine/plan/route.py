@@ -69,7 +69,8 @@ class Route:
     under the target counts as a difference. `storage_class` is given to every copy where it is not empty.
     `set_tags` (None: not set) replaces the object's tags, `set_metadata` is laid over its user metadata,
     `set_headers` (fields of `model.Properties`) over its content headers; `set_encryption`, `set_lock`, `set_redirect`
-    and `set_acl` (a canned one) go with `Keep.SET` of their property. `line` is the plan's line, 0 where there is none.
+    and `set_acl` (a canned one) go with `Keep.SET` of their property. `allow_empty`: its source may hold nothing.
+    `line` is the plan's line, 0 where there is none.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Route:
     set_redirect: str = ""
     set_acl: str = ""
     properties: PropertyRules = field(default_factory=PropertyRules)
+    allow_empty: bool = False
     line: int = field(default=0, compare=False)
     selects_all: bool = field(init=False, repr=False, compare=False)
     maps_any_key: bool = field(init=False, repr=False, compare=False)

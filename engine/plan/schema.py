@@ -181,6 +181,7 @@ class RouteTable(Table, frozen=True):
     exact: bool = False
     keys: Name | None = None
     inventory: Name | None = None
+    allow_empty: bool = False
 
 
 class ProbeTable(Table, frozen=True):

@@ -50,6 +50,7 @@ to   = {target}
 #properties = { content_headers = "preserve", encryption = "drop" }    # preserve, drop, fail, or a table of values
 #overwrite = "never"    # "if-different" and "always" replace what we did not write
 #exact = false    # true: anything else under the target is a difference
+#allow_empty = false    # true: it is no mistake if there is nothing under "from"
 #keys = "keys.txt"    # a list of keys in place of listing; or inventory = "s3://…/manifest.json"
 
 # --- what is expected of several routes together -----------------------------------------------------------------

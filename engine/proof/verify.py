@@ -70,7 +70,8 @@ class RouteVerification:
 
 @dataclass(slots=True)
 class Verification:
-    """What a verification found, per route, and the first differences in key order of their discovery."""
+    """What a verification found, per route, and the first differences in key order of their discovery. `empty` has a
+    sentence for each source that holds nothing, and never did."""
 
     routes: list[RouteVerification] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
@@ -78,6 +79,7 @@ class Verification:
     objects_read: int = 0
     bytes_read: int = 0
     properties_compared: int = 0
+    empty: list[str] = field(default_factory=list)
 
     @property
     def differing(self) -> int:
@@ -85,7 +87,8 @@ class Verification:
 
     @property
     def agrees(self) -> bool:
-        return not self.stopped and self.differing == 0 and all(route.snapshot_closed for route in self.routes)
+        whole = not self.stopped and not self.empty and all(route.snapshot_closed for route in self.routes)
+        return whole and self.differing == 0
 
 
 class Verifier:

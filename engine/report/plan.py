@@ -58,7 +58,6 @@ def plan_text(plan: Plan, result: SurveyResult, writes_per_s: float) -> str:
         for item in [*result.routes, total]
     ]
     sections = [table(header, rows)]
-    sections += [f"{item.route}: {safe(item.no_such_key)}" for item in result.routes if item.no_such_key]
     sections += [safe(problem) for problem in total.problems[:10]]
     expected = expectations_of(plan, result.routes)
     if expected:
@@ -119,7 +118,6 @@ def plan_values(plan: Plan, result: SurveyResult, writes_per_s: float) -> dict[s
                 "over_5gib": item.over_5gib,
                 "archived": item.archived,
                 "conflicting": item.conflicting,
-                "no_such_key": item.no_such_key,
                 "problems": item.problems,
             }
             for item in result.routes
@@ -134,5 +132,6 @@ def plan_values(plan: Plan, result: SurveyResult, writes_per_s: float) -> dict[s
         "storage_dollars_a_day": round(figures.storage_dollars_a_day, 4),
         "floor_s": round(figures.floor_s, 3),
         "actions": list(actions(plan, "run")),
+        "empty": result.empty,
         "honours": {bucket: traits.as_note() for bucket, traits in result.traits.items()},
     }

@@ -28,7 +28,7 @@ def result_text(plan: Plan, result: MigrationResult) -> str:
     ]
     if result.aside:
         lines += ["", aside_sentence(result.aside)]
-    elif not result.stopped:
+    elif not result.stopped and not result.empty:
         file = shell_word(plan.source) if plan.source else "…"
         lines += ["", f"every object is in place; next: cartage verify {file}"]
     return "\n".join(lines)
@@ -48,6 +48,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
         "aside": {state.value: count for state, count in result.aside.items()},
         "requests": result.requests,
         "throttled": result.throttled,
+        "empty": result.empty,
         "routes": route_values(result.tallies),
     }
 

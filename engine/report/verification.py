@@ -41,9 +41,10 @@ def verification_text(plan: Plan, report: Verification) -> str:
     if report.differing > SHOWN:
         lines.append(f"… and {count_text(report.differing - SHOWN)} more: cartage status --failed, or --json for all")
     lines.append("")
-    lines.append(
-        f"{plan.name}: everything agrees" if report.agrees else f"{plan.name}: {plural(report.differing, 'difference')}"
-    )
+    said = plural(report.differing, "difference")
+    if report.empty and not report.differing:
+        said = "no difference, and nothing to compare where a source holds nothing"
+    lines.append(f"{plan.name}: {'everything agrees' if report.agrees else said}")
     return "\n".join(lines)
 
 
@@ -63,6 +64,7 @@ def verification_values(report: Verification) -> dict[str, Any]:
         "objects_read": report.objects_read,
         "bytes_read": report.bytes_read,
         "properties_compared": report.properties_compared,
+        "empty": report.empty,
         "routes": {
             route.route: {
                 "objects": route.objects,

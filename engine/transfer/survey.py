@@ -10,14 +10,14 @@ import anyio
 
 from engine.events import Listener, Progress
 from engine.listing.sources import Sources
-from engine.model import ListedObject, Location
+from engine.model import ListedObject
 from engine.plan.decide import Action, decide, is_taken
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES, fast_layout
 from engine.plan.record import Entry
 from engine.plan.route import Route
-from engine.store import ListPage, ObjectStore
+from engine.store import ObjectStore
 from engine.transfer.task import Method, method_for
 
 EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
@@ -28,7 +28,8 @@ PROBLEMS_KEPT = 10
 
 @dataclass(slots=True)
 class RouteSurvey:
-    """One route: what its source holds, and what a run would do about it. Sizes are bytes."""
+    """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
+    the ledger and no longer at the source."""
 
     route: str
     objects: int = 0
@@ -45,7 +46,7 @@ class RouteSurvey:
     copy_requests: int = 0
     head_requests: int = 0
     pages: int = 0
-    no_such_key: str = ""
+    known: int = 0
     problems: list[str] = field(default_factory=list)
 
     def add(self, other: RouteSurvey) -> None:
@@ -100,14 +101,13 @@ async def _survey_route(
             for row in rows:
                 _count(route, report, row)
             listener(_progress(every))
-    if report.objects == 0 and not route.source.is_prefix:
-        report.no_such_key = await _neighbours(store, route.source)
 
 
 def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
     source = row.source
     if source is None:
         report.extra += row.entry is None
+        report.known += row.entry is not None
         return
     if not route.selects_all and not is_taken(route, row):
         return
@@ -146,21 +146,6 @@ def requests_for(source: ListedObject) -> tuple[int, int]:
         return fast_layout(max(source.size, 1)).count + 2, 2
     parts = int(source.etag.rpartition("-")[2])
     return parts + 2, 4
-
-
-async def _neighbours(store: ObjectStore, location: Location) -> str:
-    """What to say of an exact key that is not there: perhaps a slash was forgotten."""
-    page = await store.list_page(ListPage(location.bucket, location.key, max_keys=1000))
-    under = sum(item.key.startswith(location.key + "/") for item in page.objects)
-    beside = len(page.objects) - under
-    more = "or more " if page.next_token else ""
-    said = f"there is no object with exactly the key {location}"
-    if under:
-        said += f"; {under} {more}lie under {location}/ (a trailing slash means everything under it)"
-    if beside:
-        example = next(item.key for item in page.objects if not item.key.startswith(location.key + "/"))
-        said += f"; {beside} {more}only begin alike, such as {example!r}, and are not meant by it"
-    return said
 
 
 def _progress(every: list[RouteSurvey]) -> Progress:

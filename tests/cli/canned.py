@@ -36,6 +36,7 @@ class Listing:
 
     keys: tuple[str, ...] = ()
     token: str = ""
+    prefixes: tuple[str, ...] = ()
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -47,11 +48,13 @@ class Listing:
             "<StorageClass>STANDARD</StorageClass></Contents>"
             for key in self.keys
         )
+        contents += "".join(f"<CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes>" for prefix in self.prefixes)
+        count = len(self.keys) + len(self.prefixes)
         more = f"<NextContinuationToken>{self.token}</NextContinuationToken>" if self.token else ""
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name>'
-            f"<EncodingType>url</EncodingType><KeyCount>{len(self.keys)}</KeyCount><MaxKeys>1000</MaxKeys>"
+            f"<EncodingType>url</EncodingType><KeyCount>{count}</KeyCount><MaxKeys>1000</MaxKeys>"
             f"<IsTruncated>{'true' if self.token else 'false'}</IsTruncated>{more}{contents}</ListBucketResult>"
         ).encode()
 

@@ -165,4 +165,4 @@ def test_init_writes_a_plan_that_is_accepted_and_never_over_another_file(termina
     assert nowhere.code == 2
     with answering(Listing()) as server:
         terminal.at(server.url)
-        assert terminal.call("plan", "plan.toml").code == 0
+        assert terminal.call("plan", "plan.toml", "--allow-empty").code == 0

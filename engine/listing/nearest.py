@@ -1,0 +1,87 @@
+"""What to say of a location that holds nothing: a slash that was forgotten, a name that was mistyped.
+
+A source that holds nothing looks, to whoever only counts, like one of which everything is in place.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from engine.errors import UsageError
+from engine.model import Location
+from engine.plan.route import Route
+from engine.store import ListPage, ObjectStore
+
+NEAREST_NAMED = 3
+ADVICE = "Mend the location; where it may hold nothing, --allow-empty (or allow_empty = true on the route) goes on."
+
+
+class NothingThere(UsageError):
+    """A location holds nothing, and nobody said that this is all right."""
+
+
+async def refuse_nothing(store: ObjectStore, location: Location) -> None:
+    """Raise `NothingThere` for a location that holds nothing. An empty bucket was not mistyped, and is let through."""
+    if location.key and (said := await why_nothing(store, location)):
+        raise NothingThere(said, advice=ADVICE)
+
+
+async def empty_routes(store: ObjectStore, routes: Sequence[Route], known: Mapping[str, int]) -> list[str]:
+    """A sentence for each route whose source holds nothing, and of which nothing is known either: `known` counts what
+    was listed, or is in the ledger, by route. What a cleanup deleted, and what filters leave out, is something."""
+    found = []
+    for route in routes:
+        if known.get(route.name) or route.allow_empty:
+            continue
+        if route.key_list is not None:
+            found.append(f'route "{route.name}": its list, {route.key_list}, names no object')
+        elif said := await why_nothing(store, route.source):
+            found.append(f'route "{route.name}": {said}')
+    return found
+
+
+async def why_nothing(store: ObjectStore, location: Location) -> str:
+    """What to say of a location that holds nothing, with what is near it; empty where it holds something."""
+    if not location.is_prefix:
+        return await _no_such_key(store, location)
+    page = await store.list_page(ListPage(location.bucket, location.key, max_keys=1))
+    if page.objects or page.next_token is not None:
+        return ""
+    if not location.key:
+        return f"the bucket {location.bucket} is empty"
+    near = ", ".join(str(place) for place in await _nearest(store, location))
+    return f"{location} holds nothing" + (f"; near it hold something: {near}" if near else "")
+
+
+async def _nearest(store: ObjectStore, location: Location) -> list[Location]:
+    """Places under the innermost folder above `location` that holds something, those spelled most alike first."""
+    above = location.key.rstrip("/")
+    while above:
+        above, _, name = above.rpartition("/")
+        folder = f"{above}/" if above else ""
+        page = await store.list_page(ListPage(location.bucket, folder, delimiter="/"))
+        if page.common_prefixes:
+            names = {prefix[len(folder) :].rstrip("/"): prefix for prefix in page.common_prefixes}
+            alike = difflib.get_close_matches(name, names, n=NEAREST_NAMED, cutoff=0.0)
+            return [Location(location.bucket, names[one]) for one in alike]
+        if page.objects:
+            return [Location(location.bucket, folder)]
+    return []
+
+
+async def _no_such_key(store: ObjectStore, location: Location) -> str:
+    """Of an exact key: perhaps a slash was forgotten."""
+    page = await store.list_page(ListPage(location.bucket, location.key, max_keys=1000))
+    if any(item.key == location.key for item in page.objects):
+        return ""
+    under = sum(item.key.startswith(location.key + "/") for item in page.objects)
+    beside = len(page.objects) - under
+    more = "or more " if page.next_token else ""
+    said = f"there is no object with exactly the key {location}"
+    if under:
+        said += f"; {under} {more}lie under {location}/ (a trailing slash means everything under it)"
+    if beside:
+        example = next(item.key for item in page.objects if not item.key.startswith(location.key + "/"))
+        said += f"; {beside} {more}only begin alike, such as {example!r}, and are not meant by it"
+    return said

@@ -1,0 +1,104 @@
+"""A source that holds nothing is an end of its own: it is never called complete, in place or in agreement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.canned import Asked, Copied, Listing, Refusal, answering
+from tests.cli.commands import Terminal, write_plan
+
+KEYS = ("data/processed/x", "data/raw/a", "data/raw/b", "data/raw2/c")
+
+
+def answer(asked: Asked) -> Listing | Refusal | Copied:
+    """A bucket in which `KEYS` are."""
+    if asked.method == "PUT":
+        return Copied()
+    if asked.key:
+        return Refusal(404, "NoSuchKey")
+    if asked.query.keys() & {"versioning", "lifecycle", "encryption", "acl", "location", "replication"}:
+        return Refusal(501, "NotImplemented")
+    under = [key for key in KEYS if key.startswith(asked.prefix)]
+    if asked.query.get("delimiter") != "/":
+        return Listing(tuple(under[: int(asked.query.get("max-keys", 1000))]))
+    levels = {key[: key.find("/", len(asked.prefix)) + 1] for key in under if "/" in key[len(asked.prefix) :]}
+    return Listing(prefixes=tuple(sorted(levels)))
+
+
+def rewrite(plan: Path, old: str, new: str) -> None:
+    plan.write_text(plan.read_text().replace(old, new))
+
+
+COMMANDS = {
+    "plan": (2, ("plan", "moving.toml")),
+    "run": (2, ("run", "moving.toml", "--yes")),
+    "verify": (4, ("verify", "moving.toml")),
+    "cp": (2, ("cp", "s3://bucket/data/rwa/", "s3://bucket/new/", "--yes")),
+    "ls": (2, ("ls", "s3://bucket/data/rwa/")),
+    "ls -r": (2, ("ls", "-r", "s3://bucket/data/rwa/")),
+    "ls --summarize": (2, ("ls", "--summarize", "s3://bucket/data/rwa/")),
+    "fingerprint": (2, ("fingerprint", "s3://bucket/data/rwa/")),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_mistyped_source_is_said_with_what_is_near(terminal: Terminal, name: str) -> None:
+    plan = write_plan(terminal.folder, source="/data/rwa/")
+    code, words = COMMANDS[name]
+    with answering(answer) as server:
+        terminal.at(server.url)
+        if name == "verify":
+            terminal.call("run", plan, "--yes")
+        ended = terminal.call(*words)
+        allowed = terminal.call(*words, "--allow-empty")
+    assert ended.code == code, ended.out + ended.err
+    assert "s3://bucket/data/rwa/ holds nothing; near it hold something: s3://bucket/data/raw/" in ended.err
+    assert "--allow-empty" in ended.err
+    for claim in ("every object is in place", "everything agrees", "0 differences"):
+        assert claim not in ended.out
+    assert allowed.code == 0, allowed.err
+    assert "holds nothing" not in allowed.err
+
+
+def test_a_route_may_be_allowed_to_be_empty(terminal: Terminal) -> None:
+    plan = write_plan(terminal.folder, source="/data/rwa/")
+    plan.write_text(plan.read_text() + "allow_empty = true\n")
+    with answering(answer) as server:
+        terminal.at(server.url)
+        assert terminal.call("run", plan, "--json").summary["complete"] is True
+        assert terminal.call("verify", plan).code == 0
+        # What may be empty is no rule of what is copied: the ledger stays bound.
+        plan.write_text(plan.read_text().replace("allow_empty = true\n", ""))
+        assert terminal.call("run", plan, "--json").summary["empty"] != []
+
+
+def test_filters_that_leave_everything_out_are_no_empty_source(terminal: Terminal) -> None:
+    plan = write_plan(terminal.folder, source="/data/raw/")
+    plan.write_text(plan.read_text() + "since = 2030-01-01\n")
+    with answering(answer) as server:
+        terminal.at(server.url)
+        assert terminal.call("plan", plan).code == 0
+        assert terminal.call("run", plan, "--yes").code == 0
+
+
+def test_an_exact_key_that_is_not_there_is_said_with_what_begins_alike(terminal: Terminal) -> None:
+    with answering(answer) as server:
+        terminal.at(server.url)
+        ended = terminal.call("cp", "s3://bucket/data/raw", "s3://bucket/new/raw", "--yes")
+        listed = terminal.call("ls", "s3://bucket/data/raw")
+    for one in (ended, listed):
+        assert one.code == 2
+        assert "no object with exactly the key s3://bucket/data/raw; 2 lie under s3://bucket/data/raw/" in one.err
+        assert "only begin alike, such as 'data/raw2/c'" in one.err
+
+
+def test_an_empty_bucket_can_be_listed_and_is_nothing_to_copy(terminal: Terminal) -> None:
+    plan = write_plan(terminal.folder, source="s3://bucket/")
+    rewrite(plan, 'to = "raw/"', 'to = "s3://other-bucket/raw/"')
+    with answering(Listing()) as server:
+        terminal.at(server.url)
+        assert terminal.call("ls", "s3://bucket/").code == 0
+        ended = terminal.call("plan", plan)
+    assert ended.code == 2 and "the bucket bucket is empty" in ended.err
