@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from engine.errors import Rejected
 from engine.model import Acl, Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
-from engine.plan.route import Keep, Route
+from engine.plan.encoded_words import meaning
+from engine.plan.route import Keep, Pairs, Route
 from engine.store import HeadObject, ObjectStore
 from engine.transfer.properties import CONTENT_HEADERS, adjusted, chosen_acl, read_tags, source_properties
 
@@ -44,7 +45,7 @@ def differences(route: Route, wanted: Properties, there: Properties) -> list[str
         # A content type that no one set is S3's to choose.
         if getattr(wanted, name) != getattr(there, name) and (name != "content_type" or wanted.content_type)
     ]
-    found += _pair_differences("metadata", wanted.metadata, there.metadata)
+    found += _pair_differences("metadata", _meant(wanted.metadata), _meant(there.metadata))
     if wanted.hidden_metadata != there.hidden_metadata:
         values = (str(side.hidden_metadata or "") for side in (wanted, there))
         found.append(_said("metadata that HEAD does not show", *values))
@@ -83,7 +84,11 @@ async def _tag_differences(
     return _pair_differences("tags", tuple(sorted(wanted)), tuple(sorted(there)))
 
 
-def _pair_differences(name: str, wanted: tuple[tuple[str, str], ...], there: tuple[tuple[str, str], ...]) -> list[str]:
+def _meant(pairs: Pairs) -> Pairs:
+    return tuple((name, meaning(value)) for name, value in pairs)
+
+
+def _pair_differences(name: str, wanted: Pairs, there: Pairs) -> list[str]:
     expected, found = dict(wanted), dict(there)
     return [
         _said(f"{name}.{key}", expected.get(key, ""), found.get(key, ""))

@@ -9,7 +9,7 @@ from engine.api.finishing import CleanupResult
 from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import Fate
 from engine.finish.gate import Reason, closed
-from engine.report.stays import stays_values
+from engine.report.stays import stays_text, stays_values
 from engine.report.text import count_text, counted, plural, safe, shell_word, size_text
 
 
@@ -57,7 +57,7 @@ def cleaned_text(cleaned: Cleaned, noun: str = "source") -> str:
         lines.append(f"{event.state}: {event.route}: {safe(event.key) or '(the one key)'}: {safe(event.message)}")
     if cleaned.stayed:
         lines.append(
-            f"{plural(cleaned.stayed, noun)} stay: {counted(cleaned.kept)}. run and verify the plan again, then this"
+            f"{stays_text(cleaned.stayed, noun)}: {counted(cleaned.kept)}. run and verify the plan again, then this"
         )
     if cleaned.markers:
         lines.append("delete markers were added: data and cost stay, save of what had no version (suspended)")

@@ -6,8 +6,8 @@ from typing import Any
 
 from engine.api.reverting import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
-from engine.report.stays import stays_values
-from engine.report.text import count_text, counted, plural, safe, shell_word, size_text
+from engine.report.stays import stays_text, stays_values
+from engine.report.text import counted, plural, safe, shell_word, size_text
 
 
 def revert_text(file: str, result: RevertResult) -> str:
@@ -38,7 +38,7 @@ def _left(found: Outlook) -> list[str]:
     lines = []
     for part in LISTED:
         if count := found.objects.get(part, 0):
-            lines.append(f"{plural(count, 'target')} stay, {part.value}")
+            lines.append(f"{stays_text(count, 'target')}, {part.value}")
     lines += [
         f"  {item.state}: {item.route}: {safe(item.key) or '(the one key)'}: {item.message}" for item in found.left
     ]
@@ -53,7 +53,7 @@ def _reverted(done: Reverted) -> list[str]:
     for item in done.first_kept:
         lines.append(f"{item.state}: {item.route}: {safe(item.key) or '(the one key)'}: {safe(item.message)}")
     if done.stayed:
-        lines.append(f"{count_text(done.stayed)} stay: {counted(done.kept)}")
+        lines.append(f"{stays_text(done.stayed)}: {counted(done.kept)}")
     if done.markers:
         lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
     if done.unaccepted:

@@ -1,10 +1,16 @@
-"""What stayed of a deletion, for programs. Pure."""
+"""What stayed of a deletion, for people and for programs. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from engine.finish.stays import Stays
+from engine.report.text import count_text, plural
+
+
+def stays_text(count: int, noun: str = "") -> str:
+    """ "1 source stays", "2 sources stay"; "1 stays" without a noun."""
+    return f"{plural(count, noun) if noun else count_text(count)} {'stays' if count == 1 else 'stay'}"
 
 
 def stays_values(done: Stays) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import replace
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
@@ -69,10 +71,29 @@ def content_headers(headers: dict[str, str]) -> Pairs:
 
 
 def metadata_of(headers: dict[str, str]) -> Pairs:
-    found = tuple(sorted((name[len(_META) :], value) for name, value in headers.items() if name.startswith(_META)))
+    """The metadata of a request, its words of RFC 2047 decoded (User Guide, "Working with object metadata")."""
+    found = tuple(
+        sorted((name[len(_META) :], _decoded(value)) for name, value in headers.items() if name.startswith(_META))
+    )
     if sum(len(name.encode()) + len(value.encode("utf-8", "replace")) for name, value in found) > METADATA_LIMIT_BYTES:
         raise S3Error("MetadataTooLarge", details=(("MaxSizeAllowed", str(METADATA_LIMIT_BYTES)),))
     return found
+
+
+def _decoded(value: str) -> str:
+    if "=?" not in value:
+        return value
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, ValueError):
+        return value
+
+
+def _encoded(value: str) -> str:
+    """What is not ASCII goes out as a word of RFC 2047."""
+    if value.isascii():
+        return value
+    return f"=?UTF-8?B?{base64.b64encode(value.encode('utf-8', 'surrogateescape')).decode()}?="
 
 
 def storage_class_of(headers: dict[str, str]) -> str:
@@ -267,7 +288,7 @@ def object_lines(stored: StoredObject, now: int) -> list[tuple[str, str]]:
         ("Accept-Ranges", "bytes"),
         *attributes.headers,
         *encryption_lines(attributes),
-        *((f"{_META}{name}", value) for name, value in attributes.metadata),
+        *((f"{_META}{name}", _encoded(value)) for name, value in attributes.metadata),
     ]
     if attributes.storage_class != "STANDARD":
         lines.append(("x-amz-storage-class", attributes.storage_class))

@@ -11,6 +11,7 @@ from sortedcontainers import SortedDict
 from engine.model import Checksum, Encryption, ObjectLock
 from engine.sandbox.bodies import Content
 from engine.sandbox.clock import Clock
+from engine.sandbox.exchange import Reply
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -184,6 +185,8 @@ class Account:
         self.owner_id = "5a6e64626f78" + "0" * 52
         self.owner_name = "sandbox"
         self.restore_delay_s = 0
+        self.complete_again = False
+        self.completed: dict[tuple[str, str, str], Reply] = {}
         self.conditional_deletes = True
         self._issued = 0
 

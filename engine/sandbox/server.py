@@ -57,6 +57,7 @@ class Front:
         self.settings = settings
         self.body_limit = settings.body_limit_mib * MIB
         self.account.clock.offset_s = settings.clock_offset_s
+        self.account.complete_again = settings.complete_again
         self.account.conditional_deletes = settings.conditional_deletes
         self._latency = Latency(settings)
         self._limit = RateLimit(settings)

@@ -28,7 +28,8 @@ class SandboxSettings:
     0: any; `read_rate_rps` the reads (None: in S3's own proportion); `rate_burst` how many at once (None: a tenth of
     a second's).
 
-    Not `conditional_deletes`: deletes ignore the ETags they are given, as some gateways do.
+    `complete_again`: a second Complete of one upload is answered by 200 and the same result, as S3 may for a while,
+    and not by NoSuchUpload. Not `conditional_deletes`: deletes ignore the ETags they are given, as some gateways do.
 
     `tls_names` are the host names in the certificate. `tls_flaw` is "", "expired", "self-signed" or
     "unknown-authority" (`ca_bundle` then holds another authority's certificate).
@@ -63,6 +64,7 @@ class SandboxSettings:
     faults: tuple[FaultRule, ...] = ()
     clock_offset_s: float = 0.0
     count_writes: bool = False
+    complete_again: bool = False
     conditional_deletes: bool = True
     body_limit_mib: int = 1024
 

@@ -123,6 +123,20 @@ def copy_part(account: Account, request: Request) -> Reply:
 
 
 def complete_upload(account: Account, request: Request) -> Reply:
+    again = account.completed.get(_completed_name(request)) if account.complete_again else None
+    if again is not None:
+        return again
+    reply = _complete(account, request)
+    if account.complete_again:
+        account.completed[_completed_name(request)] = reply
+    return reply
+
+
+def _completed_name(request: Request) -> tuple[str, str, str]:
+    return request.bucket, request.key, request.query.get("uploadId", "")
+
+
+def _complete(account: Account, request: Request) -> Reply:
     bucket, upload = _upload_of(account, request)
     headers, key = request.headers, request.key
     _check_completion(headers, upload)

@@ -26,7 +26,8 @@ STORM_S = 1.5
 class Case:
     """`foreign`: somebody else writes to targets, which then have to be set aside and left as they are. `legacy`: the
     bucket is older than S3's default checksums, so that large objects are copied in their own parts. `scale` is how
-    much of the reference migration it takes."""
+    much of the reference migration it takes. `complete_again`: a second Complete is answered by 200, as S3 does for a
+    while, and not by NoSuchUpload."""
 
     name: str
     rules: tuple[FaultRule, ...]
@@ -34,6 +35,7 @@ class Case:
     legacy: bool = False
     scale: float = 0.004
     store: str = "wire"
+    complete_again: bool = False
 
 
 def _each(kind: str, operations: tuple[str, ...] = ("*",), p: float = 0.12, **more: object) -> tuple[FaultRule, ...]:
@@ -125,6 +127,11 @@ def _cases() -> list[Case]:
         if case.name in ("reset-served", "cut-body", "500", "503-empty", "404 on a listed object")
     ]
     found += [
+        replace(case, name=f"{case.name}, and a second Complete is answered by 200", complete_again=True)
+        for case in found
+        if case.name in ("Complete done, and answered 500", "Complete done, and reset", "200-empty after it was done")
+    ]
+    found += [
         replace(case, name=f"{case.name}, by aioboto3", store="boto")
         for case in found
         if case.name
@@ -145,6 +152,7 @@ def together(foreign: bool) -> tuple[FaultRule, ...]:
         if (
             case.store != "wire"
             or case.legacy
+            or case.complete_again
             or ((case.foreign and not foreign) or case.name == "an answer that never comes")
         ):
             continue

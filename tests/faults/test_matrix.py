@@ -88,7 +88,7 @@ async def go_through(
     """Run, verify, faults off, run, verify; the figures of what was met."""
     scene = Scene(sandbox, folder, scale=case.scale, legacy=case.legacy, name=f"{case.name} {case.legacy} {seed}")
     scoped = [asdict(rule) | {"bucket": scene.bucket} for rule in rules]
-    sandbox.control("settings", {"faults": scoped, "seed": seed})
+    sandbox.control("settings", {"faults": scoped, "seed": seed, "complete_again": case.complete_again})
     stops = 0
     for _ in range(2):
         first = await attempted_run(scene, case)

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from engine.report.stays import stays_text
 from engine.report.text import safe, shell_word
 
 NASTY = ["a b", "$(touch x);`x`|x", "'", "it's", '"', "-rf", "*", "~", "", "a\\b", "!x", "ü", "{a,b}", "#x", "$HOME"]
@@ -27,3 +28,9 @@ def test_a_shell_runs_nothing_of_its_words() -> None:
 def test_what_would_write_on_the_terminal_is_escaped(text: str) -> None:
     for shown in (safe(text), shell_word(text)):
         assert shown.isprintable()
+
+
+def test_one_stays_and_two_stay() -> None:
+    assert stays_text(1, "source") == "1 source stays"
+    assert stays_text(1_002, "source") == "1,002 sources stay"
+    assert (stays_text(1), stays_text(2)) == ("1 stays", "2 stay")

@@ -156,6 +156,17 @@ def test_completing_twice_is_an_unknown_upload(sandbox: Sandbox) -> None:
     sandbox.refused("NoSuchUpload", "POST", "bbb", "c", body, {"uploadId": upload})
 
 
+def test_completing_twice_may_be_the_same_success_and_changes_nothing(sandbox: Sandbox) -> None:
+    sandbox.account.complete_again = True
+    upload = sandbox.create("c")
+    parts = copied(sandbox, upload, 8 * MIB)
+    first = sandbox.complete("c", upload, parts)
+    sandbox.keep("c", b"somebody else's")
+    assert sandbox.complete("c", upload, parts) == first
+    assert sandbox("GET", "bbb", "c").body == b"somebody else's"
+    sandbox.refused("NoSuchUpload", "POST", "bbb", "other", b"", {"uploadId": upload})
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
