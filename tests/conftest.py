@@ -1,7 +1,7 @@
 """The servers as session fixtures, started at first use, and the rule for tests that need a real one.
 
-A test that is marked `real`, or that asks for `localstack` or `rgw`, runs only where CARTAGE_REAL=1 says so. There
-it must run: a skip, for whatever reason, is a failure.
+A test that is marked `real`, or that asks for `localstack`, `rgw` or `swift`, runs only where CARTAGE_REAL=1 says so.
+There it must run: a skip, for whatever reason, is a failure.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, start_sandbox_endpoint
+from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, start_sandbox_endpoint, start_swift
 
-REAL_FIXTURES = {"localstack", "rgw"}
+REAL_FIXTURES = {"localstack", "rgw", "swift"}
 REAL_FOLDER = Path(__file__).parent / "real"
 CHOSEN = os.environ.get("CARTAGE_REAL") == "1"
 NOT_CHOSEN = "needs a real S3 server: set CARTAGE_REAL=1"
@@ -45,6 +45,14 @@ def rgw() -> Iterator[Endpoint]:
     if not CHOSEN:
         pytest.skip(NOT_CHOSEN)
     with start_rgw() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def swift() -> Iterator[Endpoint]:
+    if not CHOSEN:
+        pytest.skip(NOT_CHOSEN)
+    with start_swift() as endpoint:
         yield endpoint
 
 

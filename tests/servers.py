@@ -1,10 +1,10 @@
 """The S3 servers that tests run against, each on loopback, started by the test run and stopped by its pid.
 
-No one server is S3 (tests/contract holds what each departs in). `start_moto`, `start_localstack`, `start_rgw` and
-`start_sandbox_endpoint` are context managers that yield an `Endpoint` once it answers and raise `ServerFailed`,
-with the end of its log, when it does not. Several test runs may start theirs at once: ports are chosen free, and
-each server has a folder of its own in `CARTAGE_RUN_DIR`, else in `run` under the real folder (`CARTAGE_REAL_DIR`, else
-`.real` in the repository).
+No one server is S3 (tests/contract holds what each departs in). `start_moto`, `start_localstack`, `start_rgw`,
+`start_swift`, `start_rclone`, `start_s3rver` and `start_sandbox_endpoint` are context managers that yield an `Endpoint`
+once it answers and raise `ServerFailed`, with the end of its log, when it does not. Several test runs may start theirs
+at once: ports are chosen free, and each server has a folder of its own in `CARTAGE_RUN_DIR`, else in `run` under the
+real folder (`CARTAGE_REAL_DIR`, else `.real` in the repository).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a server answers, and how to sign for it. `name` is the server's kind: "moto", "localstack", "rgw" or
-    "sandbox". `folder` holds its logs and pid files."""
+    """Where a server answers, and how to sign for it. `name` is the server's kind: "moto", "localstack", "rgw",
+    "swift" or "sandbox". `folder` holds its logs and pid files."""
 
     name: str
     url: str
@@ -124,6 +124,48 @@ def start_rgw(*, extra: str = "") -> Iterator[Endpoint]:
             yield _endpoint("rgw", _run_script("start-rgw.sh", cluster, _free_ports(10), RGW_EXTRA=extra), cluster)
         finally:
             subprocess.run([SCRIPTS / "stop-rgw.sh", cluster], check=True, stdin=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def start_swift() -> Iterator[Endpoint]:
+    """OpenStack Swift's s3api from Debian's packages (installed at first use)."""
+    with _folder("swift") as folder:
+        server = folder / "server"
+        try:
+            yield _endpoint("swift", _run_script("start-swift.sh", server, _free_ports(5)), server)
+        finally:
+            subprocess.run([SCRIPTS / "stop-swift.sh", server], check=True, stdin=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def start_rclone() -> Iterator[Endpoint]:
+    """rclone's S3 over a plain folder; rclone is one of the judges (installed by install-judges.sh)."""
+    with _folder("rclone") as folder:
+        (folder / "data").mkdir()
+        port = _free_ports(1)
+        command = [str(real_dir() / "judges-venv" / "bin" / "rclone"), "serve", "s3", "--config", ""]
+        command += ["--addr", f"127.0.0.1:{port}", "--auth-key", "cartage,not-a-secret", str(folder / "data")]
+        yield from _served("rclone", command, folder, port, "cartage", "not-a-secret")
+
+
+@contextlib.contextmanager
+def start_s3rver() -> Iterator[Endpoint]:
+    """node's s3rver, from the PATH: no test starts it (tests/real/trying.py does)."""
+    with _folder("s3rver") as folder:
+        (folder / "data").mkdir()
+        port = _free_ports(1)
+        command = ["s3rver", "-d", str(folder / "data"), "-a", "127.0.0.1", "-p", str(port)]
+        yield from _served("s3rver", command, folder, port, "S3RVER", "S3RVER")
+
+
+def _served(name: str, command: list[str], folder: Path, port: int, key: str, secret: str) -> Iterator[Endpoint]:
+    process = _spawn(command, folder / name)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until(lambda: _answers(url), process, folder / f"{name}.log")
+        yield Endpoint(name, url, key, secret, "us-east-1", folder)
+    finally:
+        _stop(process)
 
 
 @contextlib.contextmanager

@@ -47,8 +47,21 @@ class Cartage:
 
     def call(self, verb: str, *flags: str, code: int = 0) -> Finished:
         """Run one verb to its end; it must end with `code`."""
+        ended = self.end(verb, *flags)
+        assert ended.code == code, f"{verb} ended with {ended.code}\n{ended.summary}\n{ended.errors}"
+        return ended
+
+    def end(self, verb: str, *flags: str) -> Finished:
+        """Run one verb to its end, whatever that is."""
+        return self._run(self.command(verb, *flags))
+
+    def bare(self, verb: str, *words: str) -> Finished:
+        """Run a verb that takes no plan."""
+        return self._run([str(CARTAGE), verb, *words, "--json", "--endpoint-url", self.endpoint.url])
+
+    def _run(self, command: list[str]) -> Finished:
         done = subprocess.run(
-            self.command(verb, *flags),
+            command,
             env=self.endpoint.clean_env(),
             cwd=self.plan.parent,
             stdin=subprocess.DEVNULL,
@@ -57,7 +70,6 @@ class Cartage:
             timeout=COMMAND_S,
             check=False,
         )
-        assert done.returncode == code, f"{verb} ended with {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr}"
         return finished(done.returncode, done.stdout, done.stderr)
 
     def interrupt(self, number: signal.Signals, when: Callable[[dict[str, Any]], bool], *flags: str) -> int:
