@@ -253,7 +253,9 @@ class WireStore:
 
     async def create_upload(self, request: CreateUpload) -> UploadRef:
         call = messages.create_upload(request)
-        upload_id = (await self._document(call, "InitiateMultipartUploadResult")).text("UploadId")
+        # The second is rclone's: it says the id, and an upload that nobody knows of would be left behind.
+        roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
+        upload_id = (await self._document(call, *roots)).text("UploadId")
         if not upload_id:
             raise parsing.no_etag(call, "UploadId")
         return UploadRef(request.target, upload_id)

@@ -27,8 +27,8 @@ a session that ends by chance just then, refuses once."""
 MOST_RENEWALS = 12
 """How often in all. A request may wait its turn for longer than credentials last, but not time after time."""
 
-ANSWERED_OTHERWISE = frozenset({"GetObjectTagging", "GetObjectAcl"})
-"""What a server that does not know the question answers with the object itself."""
+ANSWERED_OTHERWISE = frozenset({"GetObjectTagging", "GetObjectAcl", "ListMultipartUploads"})
+"""What a server that does not know the question answers with something else: the object itself, or a listing."""
 
 RESTS_ON_A_LOOK = frozenset({"DeleteObject", "DeleteObjects"})
 """What was looked at before a delete must not grow old while it waits here: it goes back to the caller soon, who looks
