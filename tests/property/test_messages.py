@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Ambiguous, ListingBroken, StoreError
-from engine.model import ListedObject, ObjectRef, Page, Properties
+from engine.model import UNKNOWN_SIZE, ListedObject, ObjectRef, Page, Properties
 from engine.s3 import listing_xml, messages, parsing, xml
 from engine.s3.listing_xml import page_of
 from engine.s3.parsing import Answer
@@ -290,10 +290,9 @@ def test_a_property_that_would_break_out_of_its_header_is_refused(value: str) ->
             messages.put_object(PutObject(ObjectRef("b", "k"), b"", properties))
 
 
-def test_a_head_without_a_length_is_no_head() -> None:
+def test_a_head_without_a_length_says_no_size_and_never_zero() -> None:
     call = messages.head_object(HeadObject(ObjectRef("b", "k")))
-    with pytest.raises(Ambiguous, match="no length"):
-        parsing.object_head(call, answer(b""))
+    assert parsing.object_head(call, answer(b"")).size == UNKNOWN_SIZE
 
 
 def test_the_longest_page_of_s3_is_within_the_bounds() -> None:
