@@ -25,7 +25,7 @@ STOP_S = (2.2, 4.5)
 STALE_S = 300.0
 """After so long by the server's clock a claim that nobody renews is anyone's."""
 
-STORM_S = (3.0, 7.0)
+STORM_S = (3.0, 5.0)
 
 
 class Attack(StrEnum):
@@ -107,7 +107,7 @@ def _steps(attack: Attack, draw: random.Random) -> Iterator[Step]:
     verb = draw.choices(DELETERS, (3, 1))[0]
     kind = draw.choice((LATE, LATE, LATE, LATE, "commit-after"))
     stop = Moment(kind, draw.randint(1, 24 if kind == LATE else 6), int(signal.SIGSTOP))
-    rate, slow_ms = draw.choice((15.0, 40.0)), draw.choice((10.0, 40.0, 150.0))
+    rate, slow_ms = draw.choice((15.0, 40.0)), draw.choice((10.0, 20.0, 80.0))
     match attack:
         case Attack.USERS:
             yield Step((Order(here, verb),), rate, quiet=draw.random() < 0.85, latency_ms=slow_ms)
@@ -150,4 +150,6 @@ def _steps(attack: Attack, draw: random.Random) -> Iterator[Step]:
             yield Step((Order(here, "run"),), tidy=True)
             again = Order(here, "verify --properties" if draw.random() < 0.7 else "verify")
             yield Step((again,), draw.choice((0.0, 0.0, rate)), quiet=False)
+            yield Step((Order(here, "run"),))
+            yield Step((Order(here, "verify"),))
             yield Step((Order(here, verb),), draw.choice((0.0, rate)), latency_ms=slow_ms)
