@@ -56,7 +56,15 @@ def through_sleep() -> Readings:
     return time.monotonic_ns
 
 
-now_s: Callable[[], float] = HastyClock(through_sleep(), time.time_ns)
+_RUNNING = through_sleep()
+
+
+def running_s() -> float:
+    """Seconds by the system's clock that runs on while the machine sleeps, and is never set."""
+    return _RUNNING() / 1e9
+
+
+now_s: Callable[[], float] = HastyClock(_RUNNING, time.time_ns)
 """What looks are dated by. The calendar's clock beside it tells of a sleep where nothing else does, also of one of the
 machine below a virtual one, once that one's clock is set."""
 

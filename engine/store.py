@@ -196,8 +196,8 @@ class BucketFacts:
     """What is known of a bucket. `versioning` is "", "Enabled" or "Suspended"; None where it is not known, like
     `lifecycle` and `encryption`. `owner_id` is the bucket owner's canonical id, empty where it cannot be known.
     `encryption` is what objects get by default, in words ("aws:kms", key, "bucket key"). `causes` says of a setting why
-    it is not known, or how the server said that it has no such thing. `date` is the server's clock, and `date_s` what
-    this machine's said when it came (seconds since the epoch)."""
+    it is not known, or how the server said that it has no such thing. `date` is the server's clock; when it came,
+    this machine's calendar said `date_s` (seconds since the epoch), and its running clock `came_s`."""
 
     bucket: str
     region: str
@@ -209,6 +209,7 @@ class BucketFacts:
     encryption: str | None = ""
     causes: tuple[tuple[str, str], ...] = ()
     date_s: float = 0.0
+    came_s: float = 0.0
 
     def cause(self, setting: str) -> str:
         """Why a setting ("lifecycle", "versioning", "encryption") is not known; empty where nothing is to be said."""

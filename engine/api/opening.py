@@ -96,7 +96,7 @@ async def server_clock(plan: Plan, opened: OpenStore) -> Callable[[], int]:
     """The clock that proof is dated by: the server's, so that a machine's clock set wrong neither shortens nor
     lengthens a hold. This machine's where the server sends no date (the gate then stays closed)."""
     facts = await opened.store.bucket_facts(plan.routes[0].target.bucket)
-    return dating_clock(facts.date) or now_ms
+    return dating_clock(facts.date, facts.came_s) or now_ms
 
 
 def route_bindings(plan: Plan) -> tuple[RouteBinding, ...]:

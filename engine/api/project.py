@@ -139,7 +139,7 @@ async def _snapshot(
     if taken_ms is not None and not again and (not finished or (confirmed and counts)):
         before = sum(count.objects for count in counts if count.state is Row.DELETED)
         return DeleteResult(listed.path, await summary_of(listed, location), taken_ms, False, before)
-    clock = dating_clock(facts.date) or now_ms
+    clock = dating_clock(facts.date, facts.came_s) or now_ms
     taken_ms = clock()
     summary = await take_snapshot(store, location, listed, taken_ms, options.listener)
     if not summary.total.objects and not location.is_prefix:

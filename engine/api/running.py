@@ -98,7 +98,8 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
             conditions = Conditions(opened.sites, options.listener, guarded=options.conditional_writes)
-            clock = dating_clock(next((facts.date for facts in known.values() if facts.date), ""))
+            told = next((facts for facts in known.values() if facts.date), None)
+            clock = dating_clock(told.date, told.came_s) if told is not None else None
             run = _assemble_run(plan, options, opened, listed, ledger, conditions, outdated_before(settings), clock)
             if stop is not None:
                 stop.listen(run.stop)

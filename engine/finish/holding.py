@@ -7,13 +7,12 @@ each side of the comparison is rounded to where the hold becomes longer.
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from engine.freshness import running_s
 from engine.ledger.reader import Held
 
 SECOND_MS = 1_000
@@ -28,23 +27,13 @@ def server_ms(date: str) -> int | None:
     return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()) * SECOND_MS
 
 
-def running_s() -> float:
-    """Seconds by a clock that runs on while the machine sleeps: what is proven after a night's suspend is dated after
-    it. `time.monotonic` stands still then, on Linux (clock_gettime(2)) as on macOS."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    if sys.platform == "darwin":  # there CLOCK_MONOTONIC counts sleep, and time.monotonic is another clock
-        return time.clock_gettime(time.CLOCK_MONOTONIC)
-    return time.monotonic()
-
-
-def dating_clock(date: str, monotonic_s: Callable[[], float] = running_s) -> Callable[[], int] | None:
-    """A clock that dates what happens from now on by the server's time, never too early; None without a date."""
+def dating_clock(date: str, came_s: float, monotonic_s: Callable[[], float] = running_s) -> Callable[[], int] | None:
+    """A clock that dates what happens from now on by the server's time, never too early; None without a date. `came_s`
+    is what `monotonic_s` said when the date came: it may have taken a while until now."""
     began_ms = server_ms(date)
     if began_ms is None:
         return None
-    began_s = monotonic_s()
-    return lambda: began_ms + SECOND_MS + int((monotonic_s() - began_s) * 1000)
+    return lambda: began_ms + SECOND_MS + int((monotonic_s() - came_s) * 1000)
 
 
 class Hold(NamedTuple):

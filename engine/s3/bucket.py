@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeVar
 
 from engine.errors import AttemptError, NotFound, ObjectError, StoreError, Unsupported
+from engine.freshness import running_s
 from engine.s3.classify import lacks_reason
 from engine.store import BucketFacts, LifecycleRule
 
@@ -92,9 +93,9 @@ async def bucket_facts(
             await sleep(PAUSE_S * attempt)
         return None
 
-    async def head() -> tuple[BucketHead, float] | StoreError:
+    async def head() -> tuple[BucketHead, float, float] | StoreError:
         try:
-            return await _head(ask, bucket), now_s()
+            return await _head(ask, bucket), now_s(), running_s()
         except StoreError as error:
             return error  # raised once the others have ended, so that none is left behind
 
@@ -107,7 +108,7 @@ async def bucket_facts(
     )
     if isinstance(there, StoreError):
         raise there
-    known, date_s = there
+    known, date_s, came_s = there
     return BucketFacts(
         bucket,
         known.region or region,
@@ -119,6 +120,7 @@ async def bucket_facts(
         encryption,
         tuple(sorted(causes.items())),
         date_s,
+        came_s,
     )
 
 

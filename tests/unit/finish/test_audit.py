@@ -12,6 +12,7 @@ from engine.errors import Ambiguous, BadCredentials
 from engine.finish.audit import Verdict, audit
 from engine.finish.gate import closed
 from engine.finish.holding import dating_clock, hold_of, proven_before_ms, server_ms
+from engine.freshness import running_s
 from engine.ledger.reader import Held
 from engine.listing.sources import Sources
 from engine.plan.document import Plan
@@ -150,12 +151,15 @@ async def test_verifying_again_does_not_restart_the_hold_and_a_change_does(tmp_p
 
 def test_proof_is_dated_by_the_server_and_never_too_early() -> None:
     elapsed_s = 0.0
-    clock = dating_clock(formatdate(1_900_000_000, usegmt=True), lambda: elapsed_s)
+    date = formatdate(1_900_000_000, usegmt=True)
+    clock = dating_clock(date, 0.0, lambda: elapsed_s)
     assert clock is not None
     assert clock() == 1_900_000_001_000  # the header cut up to a second off
     elapsed_s = 12.5
     assert clock() == 1_900_000_013_500
-    assert dating_clock("") is None
+    late = dating_clock(date, 2.5, lambda: elapsed_s)  # the date came ten seconds before the clock was made
+    assert late is not None and late() == 1_900_000_011_000
+    assert dating_clock("", 0.0) is None
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "Wed, 99 Nov 2026 10:00:00 GMT"])
@@ -189,13 +193,13 @@ def test_the_plan_of_these_tests_is_one_that_a_user_could_write() -> None:
 
 def test_proof_is_dated_by_a_clock_that_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     slept_s = 0.0
-    asked = time.clock_gettime
+    asked = time.clock_gettime_ns
 
-    def clock_gettime(which: int) -> float:
-        return asked(which) + (slept_s if which != time.CLOCK_REALTIME else 0.0)
+    def clock_gettime_ns(which: int) -> int:
+        return asked(which) + int(slept_s * 1e9 if which != time.CLOCK_REALTIME else 0)
 
-    monkeypatch.setattr(time, "clock_gettime", clock_gettime)
-    clock = dating_clock(formatdate(1_900_000_000, usegmt=True))
+    monkeypatch.setattr(time, "clock_gettime_ns", clock_gettime_ns)
+    clock = dating_clock(formatdate(1_900_000_000, usegmt=True), running_s())
     assert clock is not None
     before_ms = clock()
     slept_s = 36_000.0
