@@ -27,6 +27,7 @@ from engine.finish.deleting import Condition, Deleter, Fate, condition_for
 from engine.finish.gate import DELETE_MARKERS, NAMES, UNKNOWN, Facts, Reason, ReferencesLeft, closed, conditional, judge
 from engine.finish.holding import hold_of, proven_before_ms, server_ms
 from engine.finish.probes import ProbeResult, probe_of, run_probe
+from engine.finish.replication import replication_reasons
 from engine.finish.rewriting import remaining
 from engine.ledger import Ledger
 from engine.plan.document import CommandProbe, Plan
@@ -101,6 +102,9 @@ async def cleanup(
                 path,
                 [
                     *judge(facts),
+                    *replication_reasons(
+                        facts.sources, [route.source for route in plan.routes], facts.under, facts.accepted
+                    ),
                     names_outlook(plan, opened),
                     await claim_reason(plan, opened, path),
                     conditional(known, unconditional=force),

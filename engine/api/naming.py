@@ -60,9 +60,7 @@ def _reason(finding: Finding, accepted: Collection[tuple[str, str]]) -> Reason:
     pair = finding.pair
     name = f"{NAMES}.{pair.source.bucket}.{pair.target.bucket}"
     said = f"whether {pair.source.bucket} and {pair.target.bucket} hold the same objects is not known: {finding.why}"
-    if (name, UNKNOWN) in accepted:
-        return Reason(NAMES, True, f"{said} (accepted)", name, UNKNOWN)
-    return Reason(NAMES, False, said, name, UNKNOWN)
+    return Reason.unless_accepted(NAMES, said, name, UNKNOWN, accepted)
 
 
 async def remove_left_probes(opened: OpenStore, ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ from engine.finish.cleanup import settle
 from engine.finish.deleting import Deleter
 from engine.finish.gate import Reason, closed
 from engine.finish.local_files import write_new
+from engine.finish.replication import replication_reasons
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
 from engine.plan.document import Plan
@@ -64,13 +65,13 @@ async def revert(
                 return result
             if versioned and not consent.delete_markers:
                 raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
+            agreed = {(item.name, item.found) for item in await ledger.acceptances()}
+            removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
+            _refuse(replication_reasons(facts, removed, resting, agreed))
             force = consent.unconditional or plan.cleanup.unconditional
             both = tuple([await opened.store.bucket_facts(bucket) for bucket in plan.buckets])
             async with claim_for("revert", plan.name, path, opened, options, both, unconditional=force) as store:
-                agreed = {(item.name, item.found) for item in await ledger.acceptances()}
-                names = closed(await names_reasons(plan, opened, ledger, agreed))
-                if names:
-                    raise GateClosed([_with_acceptance(reason) for reason in names])
+                _refuse(await names_reasons(plan, opened, ledger, agreed))
                 conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
                 if not reason.open:
                     raise GateClosed([reason.sentence])
@@ -95,10 +96,13 @@ MARKERS = (
 )
 
 
-def _with_acceptance(reason: Reason) -> str:
-    if not reason.accept:
-        return reason.sentence
-    return f"{reason.sentence}; cartage accept opens it: {reason.accept} --found {reason.found}"
+def _refuse(reasons: list[Reason]) -> None:
+    """Raise `GateClosed` where any is closed, with how to accept those that can be."""
+    if shut := closed(reasons):
+        opens = "; cartage accept opens it: {} --found {}"
+        raise GateClosed(
+            [item.sentence + (opens.format(item.accept, item.found) if item.accept else "") for item in shut]
+        )
 
 
 def _write_way_back(plan: Plan, ledger: Path) -> Path:

@@ -27,6 +27,7 @@ REFERENCES = "references"
 LIFECYCLE = "lifecycle"
 DELETE_MARKERS = "delete-markers"
 NAMES = "names"
+REPLICATION = "replication"
 UNKNOWN = "unknown"
 
 Accepted = Collection[tuple[str, str]]
@@ -41,6 +42,13 @@ class Reason(NamedTuple):
     sentence: str
     accept: str = ""
     found: str = ""
+
+    @classmethod
+    def unless_accepted(cls, kind: str, said: str, name: str, figure: str, accepted: Accepted) -> Reason:
+        """A reason that is closed, unless `name` was accepted for this very figure."""
+        if (name, figure) in accepted:
+            return cls(kind, True, f"{said} (accepted)", name, figure)
+        return cls(kind, False, said, name, figure)
 
 
 class ReferencesLeft(NamedTuple):
@@ -95,6 +103,7 @@ def acceptable(plan: Plan) -> tuple[str, ...]:
     names.append(REFERENCES)
     names += dict.fromkeys(f"{LIFECYCLE}.{route.target.bucket}" for route in plan.routes)
     names += dict.fromkeys(f"{DELETE_MARKERS}.{route.source.bucket}" for route in plan.routes)
+    names += dict.fromkeys(f"{REPLICATION}.{bucket}" for bucket in plan.buckets)
     names += dict.fromkeys(f"{NAMES}.{route.source.bucket}.{route.target.bucket}" for route in plan.routes)
     return tuple(names)
 
@@ -301,10 +310,7 @@ def conditional(known: Mapping[str, Traits], *, unconditional: bool, tried: bool
     return Reason("condition", True, said)
 
 
-def _acceptable(kind: str, said: str, name: str, figure: str, accepted: Accepted) -> Reason:
-    if (name, figure) in accepted:
-        return Reason(kind, True, f"{said} (accepted)", name, figure)
-    return Reason(kind, False, said, name, figure)
+_acceptable = Reason.unless_accepted
 
 
 def _count(count: int, noun: str) -> str:

@@ -52,11 +52,11 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
         if command == "cleanup":
             # A conditional delete needs s3:GetObject as well; it is there already.
             found += _on(route.source, "s3:DeleteObject")
-            found += _bucket(route.source, "s3:GetBucketVersioning")
+            found += _bucket(route.source, "s3:GetBucketVersioning", "s3:GetReplicationConfiguration")
             found += _bucket(route.target, "s3:GetLifecycleConfiguration")
         if command == "revert":
             found += _on(route.target, "s3:DeleteObject", "s3:AbortMultipartUpload")
-            found += _bucket(route.target, "s3:GetBucketVersioning")
+            found += _bucket(route.target, "s3:GetBucketVersioning", "s3:GetReplicationConfiguration")
         if command in ("cleanup", "revert"):
             found += _claiming(route.source.bucket) + _claiming(route.target.bucket) + _trying_names(route)
     if command in ("cleanup", "rewrite"):

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from engine.model import ABSENT, UNKNOWN_SIZE, Checksum, Encryption, ObjectHead, ObjectLock, Properties
 from engine.s3.acl import acl_arguments
-from engine.store import LifecycleRule
+from engine.store import LifecycleRule, ReplicationRule
 
 CHECKSUM_ALGORITHMS = (
     "CRC64NVME",
@@ -25,6 +25,9 @@ CHECKSUM_ALGORITHMS = (
 )
 """S3's algorithms, those first that every full object has. The later ones are not in the pinned service model, which
 drops them from answers."""
+
+REPLICATES_DELETES = ("DeleteMarkerReplication", "DeleteReplication")
+"""The parts of a replication rule that pass on deletes; the second one is MinIO's, for versions."""
 
 SIZES = (("ObjectSizeGreaterThan", ">"), ("ObjectSizeLessThan", "<"))
 """How a lifecycle rule bounds the sizes that it takes, and how `LifecycleRule.only` says it."""
@@ -174,6 +177,34 @@ def lifecycle_of(rules: Iterable[Mapping[str, Any]]) -> tuple[LifecycleRule, ...
             )
         )
     return tuple(found)
+
+
+def replication_of(rules: Iterable[Mapping[str, Any]]) -> tuple[ReplicationRule, ...]:
+    """The enabled rules that replicate deletes."""
+    found = []
+    for rule in rules:
+        said = {name: str(rule.get(name, {}).get("Status", "")) for name in REPLICATES_DELETES}
+        if rule.get("Status") != "Enabled" or not replicates_deletes(said, filtered="Filter" in rule):
+            continue
+        chosen = rule.get("Filter", {})
+        both = chosen.get("And", {})
+        prefix = str(chosen.get("Prefix") or both.get("Prefix") or rule.get("Prefix") or "")
+        tags = [chosen["Tag"]] if "Tag" in chosen else both.get("Tags", [])
+        only = tuple(sorted(f"{tag['Key']}={tag['Value']}" for tag in tags))
+        target = bucket_of_arn(str(rule.get("Destination", {}).get("Bucket", "")))
+        found.append(ReplicationRule(str(rule.get("ID", "")), prefix, target, only))
+    return tuple(found)
+
+
+def replicates_deletes(said: Mapping[str, str], *, filtered: bool) -> bool:
+    """Whether a replication rule passes on what is deleted: where it says so, and always in the older form, which has
+    no filter and says nothing of it (S3 User Guide, "Backward compatibility considerations")."""
+    return "Enabled" in said.values() or (not filtered and not any(said.values()))
+
+
+def bucket_of_arn(arn: str) -> str:
+    """The bucket that a replication rule writes to."""
+    return arn.rpartition(":::")[2]
 
 
 def condition_arguments(condition: str | None) -> dict[str, str]:

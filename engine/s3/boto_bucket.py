@@ -7,9 +7,9 @@ from typing import Any
 
 from engine.errors import Ambiguous
 from engine.s3 import xml
-from engine.s3.answers import default_encryption_of, headers_of, lifecycle_of, region_of
+from engine.s3.answers import default_encryption_of, headers_of, lifecycle_of, region_of, replication_of
 from engine.s3.bucket import ROOTS, BucketHead
-from engine.store import LifecycleRule
+from engine.store import LifecycleRule, ReplicationRule
 
 
 class BotoBucket:
@@ -31,6 +31,10 @@ class BotoBucket:
     async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]:
         answer = await self._ask("GetBucketLifecycleConfiguration", "get_bucket_lifecycle_configuration", bucket)
         return lifecycle_of(answer.get("Rules", ()))
+
+    async def replication(self, bucket: str) -> tuple[ReplicationRule, ...]:
+        answer = await self._ask("GetBucketReplication", "get_bucket_replication", bucket)
+        return replication_of(answer.get("ReplicationConfiguration", {}).get("Rules", ()))
 
     async def encryption(self, bucket: str) -> str:
         return default_encryption_of(await self._ask("GetBucketEncryption", "get_bucket_encryption", bucket))

@@ -1,4 +1,4 @@
-"""What is known of a bucket: five questions, asked at once, because a run waits for the answers before it lists.
+"""What is known of a bucket: six questions, asked at once, because a run waits for the answers before it lists.
 
 Only HEAD's answer can stop a command. The settings are advice: whatever comes back to the question for one of them, it
 is known, not there, or not known, and then the cause is told. Some servers answer a question that they do not know
@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from engine.errors import AttemptError, NotFound, ObjectError, StoreError, Unsupported
 from engine.freshness import running_s
 from engine.s3.classify import lacks_reason
-from engine.store import BucketFacts, LifecycleRule
+from engine.store import BucketFacts, LifecycleRule, ReplicationRule
 
 Told = TypeVar("Told")
 
@@ -24,15 +24,23 @@ ATTEMPTS = 3
 PAUSE_S = 0.2
 """Before the second attempt; twice that before the third."""
 
-NOT_SET = frozenset({"NoSuchLifecycleConfiguration", "ServerSideEncryptionConfigurationNotFoundError"})
+NOT_SET = frozenset(
+    {
+        "NoSuchLifecycleConfiguration",
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "ReplicationConfigurationNotFoundError",
+    }
+)
 """How S3 says that a bucket has no such setting (API reference)."""
 
 NO_RULES: tuple[LifecycleRule, ...] = ()
+NO_REPLICATION: tuple[ReplicationRule, ...] = ()
 
 ROOTS = {
     "GetBucketLocation": ("LocationConstraint", "CreateBucketConfiguration"),
     "GetBucketVersioning": ("VersioningConfiguration", "GetBucketVersioningResponse"),
     "GetBucketLifecycleConfiguration": ("LifecycleConfiguration",),
+    "GetBucketReplication": ("ReplicationConfiguration",),
     "GetBucketEncryption": ("ServerSideEncryptionConfiguration",),
     "GetBucketAcl": ("AccessControlPolicy",),
     "GetObjectAcl": ("AccessControlPolicy",),
@@ -57,6 +65,7 @@ class BucketQuestions(Protocol):
     async def location(self, bucket: str) -> BucketHead: ...
     async def versioning(self, bucket: str) -> str: ...
     async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]: ...
+    async def replication(self, bucket: str) -> tuple[ReplicationRule, ...]: ...
     async def encryption(self, bucket: str) -> str: ...
     async def owner(self, bucket: str) -> str: ...
 
@@ -99,10 +108,11 @@ async def bucket_facts(
         except StoreError as error:
             return error  # raised once the others have ended, so that none is left behind
 
-    there, versioning, lifecycle, encryption, owner = await asyncio.gather(
+    there, versioning, lifecycle, replication, encryption, owner = await asyncio.gather(
         head(),
         setting("versioning", ask.versioning, ""),
         setting("lifecycle", ask.lifecycle, NO_RULES),
+        setting("replication", ask.replication, NO_REPLICATION),
         setting("encryption", ask.encryption, ""),
         setting("owner", ask.owner, ""),
     )
@@ -121,6 +131,7 @@ async def bucket_facts(
         tuple(sorted(causes.items())),
         date_s,
         came_s,
+        replication,
     )
 
 

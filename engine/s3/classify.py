@@ -33,6 +33,7 @@ CHANGES_NOTHING = READS | {
     "ListBuckets",
     "GetBucketVersioning",
     "GetBucketLifecycleConfiguration",
+    "GetBucketReplication",
     "GetBucketEncryption",
     "GetBucketAcl",
 }
@@ -91,7 +92,8 @@ _CODES: dict[_Kind, str] = {
     _Kind.CONFLICT: "ConditionalRequestConflict OperationAborted",
     _Kind.CONDITION: "PreconditionFailed",
     _Kind.MISSING: """
-        NoSuchKey NoSuchUpload NoSuchVersion NoSuchTagSet NoSuchTagSetError NoSuchLifecycleConfiguration NotFound""",
+        NoSuchKey NoSuchUpload NoSuchVersion NoSuchTagSet NoSuchTagSetError NoSuchLifecycleConfiguration NotFound
+        ReplicationConfigurationNotFoundError""",
     _Kind.DENIED: "AccessDenied AllAccessDisabled Forbidden AccessForbidden UnauthorizedAccess Unauthorized",
     _Kind.PAYER: "InvalidPayer",
     _Kind.UNSUPPORTED: "NotImplemented XNotImplemented UnsupportedOperation",

@@ -99,6 +99,7 @@ HEAD_BUCKET = Operation("HeadBucket", "HEAD", bodiless=True)
 GET_LOCATION = Operation("GetBucketLocation", "GET")
 GET_VERSIONING = Operation("GetBucketVersioning", "GET")
 GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", limit_bytes=LIST_LIMIT_BYTES)
+GET_REPLICATION = Operation("GetBucketReplication", "GET", limit_bytes=LIST_LIMIT_BYTES)
 GET_ENCRYPTION = Operation("GetBucketEncryption", "GET")
 GET_ACL = Operation("GetBucketAcl", "GET")
 
@@ -106,6 +107,7 @@ _SETTINGS = {
     GET_LOCATION: "location",
     GET_VERSIONING: "versioning",
     GET_LIFECYCLE: "lifecycle",
+    GET_REPLICATION: "replication",
     GET_ENCRYPTION: "encryption",
     GET_ACL: "acl",
 }

@@ -28,10 +28,10 @@ from engine.model import (
 )
 from engine.s3 import asked, xml
 from engine.s3.acl import acl_of
-from engine.s3.answers import SIZES, bare
+from engine.s3.answers import REPLICATES_DELETES, SIZES, bare, bucket_of_arn, replicates_deletes
 from engine.s3.classify import classify
 from engine.s3.messages import Call
-from engine.store import Body, DeleteFailure, DeleteReport, GetRange, LifecycleRule
+from engine.store import Body, DeleteFailure, DeleteReport, GetRange, LifecycleRule, ReplicationRule
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
@@ -346,6 +346,27 @@ def lifecycle_rules(document: xml.Document) -> tuple[LifecycleRule, ...]:
         day = int(days) if days else None
         found.append(LifecycleRule(rule.text("ID"), prefix, day, moment(date), tuple(sorted(only))))
     return tuple(found)
+
+
+def replication_rules(document: xml.Document) -> tuple[ReplicationRule, ...]:
+    """The enabled rules that replicate deletes."""
+    found = []
+    for rule in document.all("Rule"):
+        chosen = next(rule.all("Filter"), None)
+        both = next(chosen.all("And"), None) if chosen is not None else None
+        parts = [part for part in (chosen, both) if part is not None]
+        said = {name: _status(rule, name) for name in REPLICATES_DELETES}
+        if rule.text("Status") != "Enabled" or not replicates_deletes(said, filtered=chosen is not None):
+            continue
+        prefix = next((text for part in (*parts, rule) if (text := part.text("Prefix"))), "")
+        only = [f"{tag.text('Key')}={tag.text('Value')}" for part in parts for tag in part.all("Tag")]
+        target = next((item.text("Bucket") for item in rule.all("Destination")), "")
+        found.append(ReplicationRule(rule.text("ID"), prefix, bucket_of_arn(target), tuple(sorted(only))))
+    return tuple(found)
+
+
+def _status(rule: xml.Document, name: str) -> str:
+    return next((item.text("Status") for item in rule.all(name)), "")
 
 
 def default_encryption(document: xml.Document) -> str:

@@ -9,7 +9,7 @@ from engine.s3.answers import region_of
 from engine.s3.bucket import ROOTS, BucketHead
 from engine.s3.messages import Call, Operation
 from engine.s3.parsing import Answer
-from engine.store import LifecycleRule
+from engine.store import LifecycleRule, ReplicationRule
 
 
 class WireBucket:
@@ -36,6 +36,9 @@ class WireBucket:
 
     async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]:
         return parsing.lifecycle_rules(await self._setting(messages.GET_LIFECYCLE, bucket))
+
+    async def replication(self, bucket: str) -> tuple[ReplicationRule, ...]:
+        return parsing.replication_rules(await self._setting(messages.GET_REPLICATION, bucket))
 
     async def encryption(self, bucket: str) -> str:
         return parsing.default_encryption(await self._setting(messages.GET_ENCRYPTION, bucket))

@@ -119,6 +119,32 @@ def delete_lifecycle(account: Account, request: Request) -> Reply:
     return Reply(204)
 
 
+def get_replication(account: Account, request: Request) -> Reply:
+    bucket = bucket_of(account, request.bucket)
+    if not bucket.replication:
+        raise S3Error("ReplicationConfigurationNotFoundError", details=(("BucketName", bucket.name),))
+    return Reply(200, XML_HEADERS, bucket.replication)
+
+
+def put_replication(account: Account, request: Request) -> Reply:
+    """Kept as it was sent; nothing is replicated."""
+    bucket = bucket_of(account, request.bucket)
+    rules = read_document(request.body, "ReplicationConfiguration").findall("Rule")
+    if not rules or any(rule.findtext("Status") not in ("Enabled", "Disabled") for rule in rules):
+        raise S3Error("MalformedXML")
+    if bucket.versioning != "Enabled":
+        raise S3Error(
+            "InvalidRequest", "Versioning must be 'Enabled' on the bucket to apply a replication configuration"
+        )
+    bucket.replication = request.body
+    return Reply(200)
+
+
+def delete_replication(account: Account, request: Request) -> Reply:
+    bucket_of(account, request.bucket).replication = b""
+    return Reply(204)
+
+
 def get_encryption(account: Account, request: Request) -> Reply:
     encryption = bucket_of(account, request.bucket).encryption
     key = element("KMSMasterKeyID", encryption.kms_key_id) if encryption.kms_key_id else ""

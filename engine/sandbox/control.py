@@ -90,8 +90,8 @@ class Control:
         return found or {}
 
     def bucket(self, arguments: Arguments) -> Any:
-        """Make a bucket, or set what one is: versioning ("Enabled"), lifecycle (XML), legacy_checksums, ownership. With
-        `alias_of` the name is a second one of that bucket."""
+        """Make a bucket, or set what one is: versioning ("Enabled"), lifecycle and replication (XML), legacy_checksums,
+        ownership. With `alias_of` the name is a second one of that bucket."""
         account = self._front.account
         name = arguments["name"]
         if "alias_of" in arguments:
@@ -103,8 +103,9 @@ class Control:
         for setting in ("versioning", "legacy_checksums", "ownership", "region"):
             if setting in arguments:
                 setattr(held, setting, arguments[setting])
-        if "lifecycle" in arguments:
-            held.lifecycle = arguments["lifecycle"].encode()
+        for document in ("lifecycle", "replication"):
+            if document in arguments:
+                setattr(held, document, arguments[document].encode())
         return {}
 
     def account(self, arguments: Arguments) -> Any:

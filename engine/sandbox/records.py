@@ -152,6 +152,7 @@ class Bucket:
         "objects",
         "ownership",
         "region",
+        "replication",
         "tagging",
         "uploads",
         "versioning",
@@ -168,6 +169,7 @@ class Bucket:
         self.uploads: dict[str, Upload] = {}
         self.versioning = ""
         self.lifecycle = b""
+        self.replication = b""
         self.tagging = b""
         self.ownership = "BucketOwnerEnforced"
         self.encryption = AES256

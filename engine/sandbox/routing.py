@@ -15,6 +15,9 @@ _BUCKET = {
     ("GET", "lifecycle"): "GetBucketLifecycleConfiguration",
     ("PUT", "lifecycle"): "PutBucketLifecycleConfiguration",
     ("DELETE", "lifecycle"): "DeleteBucketLifecycle",
+    ("GET", "replication"): "GetBucketReplication",
+    ("PUT", "replication"): "PutBucketReplication",
+    ("DELETE", "replication"): "DeleteBucketReplication",
     ("GET", "encryption"): "GetBucketEncryption",
     ("PUT", "encryption"): "PutBucketEncryption",
     ("DELETE", "encryption"): "DeleteBucketEncryption",
@@ -50,7 +53,7 @@ _PLAIN_OBJECT = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "
 _SUBRESOURCES = {name for _, name in (*_BUCKET, *_OBJECT)} | {
     "abac", "accelerate", "analytics", "cors", "intelligent-tiering", "inventory", "legal-hold", "logging",
     "metadataConfiguration", "metadataTable", "metrics", "notification", "policy", "policyStatus",
-    "publicAccessBlock", "renameObject", "replication", "requestPayment", "retention", "select", "session", "torrent",
+    "publicAccessBlock", "renameObject", "requestPayment", "retention", "select", "session", "torrent",
     "website",
 }  # fmt: skip
 

@@ -162,3 +162,46 @@ def test_a_claim_is_no_object_of_the_project(two: Two) -> None:
     ended = two.delete("cleanup", "--json")
     assert (ended.code, ended.summary["deleted"]) == (0, KEYS)
     assert two.call("verify", "-q").code == 0
+
+
+# --- replication --------------------------------------------------------------------------------------------
+
+
+def replicating(
+    to: str, markers: str = "<DeleteMarkerReplication><Status>Enabled</Status></DeleteMarkerReplication>"
+) -> str:
+    return (
+        "<ReplicationConfiguration><Role>r</Role><Rule><ID>mirror</ID><Priority>1</Priority><Filter><Prefix/></Filter>"
+        f"<Status>Enabled</Status>{markers}<Destination><Bucket>arn:aws:s3:::{to}</Bucket></Destination></Rule>"
+        "</ReplicationConfiguration>"
+    )
+
+
+@pytest.mark.parametrize("store", ["wire", "boto"])
+def test_replication_of_deletes_to_the_other_copies_closes_the_gate(two: Two, store: str) -> None:
+    two.plan(f"{two.source}/data/", f"{two.target}/data/")
+    two.migrate()
+    for side, other, verb in ((two.source, two.target, "cleanup"), (two.target, two.source, "revert")):
+        two.server.control("bucket", {"name": side, "replication": replicating(other)})
+        ended = two.delete(verb, "--store", store)
+        assert ended.code == 5 and f"{side} replicates what is deleted" in ended.out + ended.err
+        found = f"mirror::{other}"
+        assert f"replication.{side} --found {found}" in ended.out + ended.err
+        assert two.call("accept", f"replication.{side}", "--found", found, "--because", "by hand").code == 0
+    assert two.delete("cleanup", "--store", store).code == 0
+
+
+@pytest.mark.parametrize("store", ["wire", "boto"])
+def test_replication_that_passes_on_no_deletes_is_no_reason(two: Two, store: str) -> None:
+    two.plan(f"{two.source}/data/", f"{two.target}/data/")
+    two.migrate()
+    off = "<DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication>"
+    two.server.control("bucket", {"name": two.source, "replication": replicating(two.target, off)})
+    assert two.delete("cleanup", "--store", store).code == 0
+
+
+def test_replication_that_may_not_be_read_closes_the_gate(two: Two) -> None:
+    two.migrate()
+    two.server.control("settings", {"faults": [asdict(FaultRule("403", "GetBucketReplication", probability=1))]})
+    ended = two.delete("cleanup")
+    assert ended.code == 5 and f"replication.{two.source} --found unknown" in ended.out

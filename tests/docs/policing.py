@@ -25,6 +25,7 @@ PROBE = ".cartage-probe-"
 OF_BUCKET = {
     ("GET", "versioning"): "s3:GetBucketVersioning",
     ("GET", "lifecycle"): "s3:GetLifecycleConfiguration",
+    ("GET", "replication"): "s3:GetReplicationConfiguration",
     ("GET", "acl"): "s3:GetBucketAcl",
     ("GET", "location"): "s3:GetBucketLocation",
     ("GET", "uploads"): "s3:ListBucketMultipartUploads",

@@ -51,6 +51,7 @@ from engine.store import (
     ListUploads,
     PutObject,
     PutTags,
+    ReplicationRule,
     UploadPart,
 )
 from tests.fake_store.held import START_S, Held, Open, md5, ref_of
@@ -78,6 +79,7 @@ class FakeStore:
     checksum_on_copy: bool = False
     versioning: str | None = ""
     lifecycle: tuple[LifecycleRule, ...] | None = ()
+    replication: tuple[ReplicationRule, ...] | None = ()
     denied: Callable[[str], bool] = lambda key: False
     silent: Callable[[str], bool] = lambda key: False
     before: Callable[[str, Any], Awaitable[None] | object] | None = None
@@ -411,7 +413,9 @@ class FakeStore:
     def _facts(self, bucket: str) -> BucketFacts:
         if not any(True for _ in self.objects.irange((bucket, ""), (bucket + "\0", ""))):
             raise BucketMissing("there is no such bucket", operation="HeadBucket", ref=bucket, code="NoSuchBucket")
-        return BucketFacts(bucket, "us-east-1", "owner", self.versioning, self.lifecycle, self._date())
+        return BucketFacts(
+            bucket, "us-east-1", "owner", self.versioning, self.lifecycle, self._date(), replication=self.replication
+        )
 
 
 def _happen(what: BaseException | Callable[[], object] | None) -> None:
