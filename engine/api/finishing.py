@@ -28,12 +28,12 @@ from engine.finish.gate import DELETE_MARKERS, NAMES, UNKNOWN, Facts, Reason, Re
 from engine.finish.holding import hold_of, proven_before_ms, server_ms
 from engine.finish.probes import ProbeResult, probe_of, run_probe
 from engine.finish.replication import replication_reasons
-from engine.finish.rewriting import remaining
 from engine.ledger import Ledger
 from engine.plan.document import CommandProbe, Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
+from engine.rewrite.rewriting import remaining
 from engine.store import BucketFacts
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from engine.api.assembly import Options, open_store
 from engine.api.opening import ledger_path, one_error, open_ledger, refuse_unguarded
 from engine.events import RunStarted
-from engine.finish import manifest as finish
-from engine.finish.manifest import Draft
-from engine.finish.replacing import RestoredFile
 from engine.model import Location
 from engine.plan.document import Plan
+from engine.rewrite import manifest as drafting
+from engine.rewrite.manifest import Draft
+from engine.rewrite.replacing import RestoredFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ async def update(
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("manifest", plan.name, str(path), opened.endpoint, True))
-            draft = await finish.draft(opened.store, ledger, plan, create=create)
+            draft = await drafting.draft(opened.store, ledger, plan, create=create)
             if not apply:
-                await finish.note_shown(ledger, draft)
+                await drafting.note_shown(ledger, draft)
             elif draft.changes:
                 await refuse_unguarded(opened, options, [Location(*draft.ref)])
-                await finish.write(opened.store, ledger, draft, conditional=options.conditional_writes)
+                await drafting.write(opened.store, ledger, draft, conditional=options.conditional_writes)
             return ManifestResult(path, draft, apply and draft.changes)
 
 
@@ -54,5 +54,5 @@ async def put_back(plan: Plan, options: Options | None = None) -> ManifestResult
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("manifest", plan.name, str(path), opened.endpoint, True))
             await refuse_unguarded(opened, options, [plan.manifest.object] if plan.manifest else ())
-            restored = await finish.undo(opened.store, ledger, conditional=options.conditional_writes)
+            restored = await drafting.undo(opened.store, ledger, conditional=options.conditional_writes)
             return ManifestResult(path, restored=restored)

@@ -15,11 +15,11 @@ from engine.events import RunStarted
 from engine.finish.cleanup import settle
 from engine.finish.deleting import Deleter
 from engine.finish.gate import Reason, closed
-from engine.finish.local_files import write_new
 from engine.finish.replication import replication_reasons
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
 from engine.plan.document import Plan
+from engine.rewrite.local_files import write_new
 
 
 @dataclass(frozen=True, slots=True)

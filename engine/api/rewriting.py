@@ -10,11 +10,11 @@ from engine.api.assembly import Options, open_store
 from engine.api.opening import ledger_path, one_error, open_ledger, refuse_unguarded
 from engine.errors import UsageError
 from engine.events import ReferenceFound, RunStarted
-from engine.finish import rewriting
-from engine.finish.replacing import RestoredFile
-from engine.finish.rewriting import Rewriting
-from engine.finish.scanning import Scan, Scanner
 from engine.plan.document import Plan
+from engine.rewrite import rewriting
+from engine.rewrite.replacing import RestoredFile
+from engine.rewrite.rewriting import Rewriting
+from engine.rewrite.scanning import Scan, Scanner
 
 
 class Act(StrEnum):

@@ -17,9 +17,9 @@ from engine.api import exporting
 from engine.cli.common import DONE, Invocation, Teller, fail, shared_flags
 from engine.cli.status import ledger_of
 from engine.errors import EngineError, UsageError
-from engine.finish.local_files import writing_new
 from engine.report.export import FORMATS
 from engine.report.text import plural
+from engine.rewrite.local_files import writing_new
 
 
 @click.command("export", short_help="The ledger as CSV, NDJSON or a list for xxh128sum -c.")

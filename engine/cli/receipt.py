@@ -10,10 +10,10 @@ import click
 from engine.api import receipts
 from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
-from engine.finish.local_files import write_new
 from engine.plan.document import Plan
 from engine.report.receipt import receipt_markdown
 from engine.report.text import count_text, safe, size_text
+from engine.rewrite.local_files import write_new
 
 
 @click.command("receipt", short_help="A document of what was done and proven; --check tells whether one holds.")

@@ -11,9 +11,9 @@ from engine.api import rewriting
 from engine.api.rewriting import Act
 from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
-from engine.finish.replacing import Restored
 from engine.plan.document import Plan
 from engine.report.rewriting import rewrite_text, rewrite_values
+from engine.rewrite.replacing import Restored
 
 
 def chosen_act(apply: bool, undo: bool) -> Act:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.rewriting import RewriteResult
-from engine.finish.filetext import read_text
-from engine.finish.scanning import FileFound
 from engine.report.diff import unified_diff
 from engine.report.text import count_text, plural, safe, shell_word
+from engine.rewrite.filetext import read_text
+from engine.rewrite.scanning import FileFound
 
 SHOWN_A_FILE = 20
 

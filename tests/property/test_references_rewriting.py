@@ -9,12 +9,12 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.finish.filetext import Edit, View, edited, read_text
-from engine.finish.local_files import replace_file, restore_file
-from engine.finish.references import Holding, Moves, examine
-from engine.finish.replacing import Restored, mark_of
 from engine.model import Location
 from engine.plan.route import Route
+from engine.rewrite.filetext import Edit, View, edited, read_text
+from engine.rewrite.local_files import replace_file, restore_file
+from engine.rewrite.references import Holding, Moves, examine
+from engine.rewrite.replacing import Restored, mark_of
 
 BUCKET = "cards-bucket"
 NEW = "project/x/"

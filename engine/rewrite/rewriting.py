@@ -13,9 +13,13 @@ from typing import NamedTuple
 import anyio.to_thread
 
 from engine.errors import ObjectError
-from engine.finish.holdings import Holdings
-from engine.finish.local_files import replace_file, restore_file
-from engine.finish.replacing import (
+from engine.ledger import Ledger, LedgerReader
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome
+from engine.rewrite.holdings import Holdings
+from engine.rewrite.local_files import replace_file, restore_file
+from engine.rewrite.replacing import (
     Kept,
     ReplaceRefused,
     Restored,
@@ -25,11 +29,7 @@ from engine.finish.replacing import (
     replace_object,
     restore_object,
 )
-from engine.finish.scanning import FileFound, Inside, Scan, Scanner
-from engine.ledger import Ledger, LedgerReader
-from engine.plan.document import Plan
-from engine.plan.lifecycle import State
-from engine.plan.record import Outcome
+from engine.rewrite.scanning import FileFound, Inside, Scan, Scanner
 from engine.store import ObjectStore
 
 KIND = "references"

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from engine.finish.filetext import read_text
-from engine.finish.references import Examined, Holding, Moves, examine
 from engine.model import Location
 from engine.plan.route import Route
 from engine.plan.selection import Selection
+from engine.rewrite.filetext import read_text
+from engine.rewrite.references import Examined, Holding, Moves, examine
 
 B = "pokemon-card-training-us-east-2"
 P = "project/pokemon-card-recognition/"

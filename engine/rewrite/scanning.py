@@ -14,11 +14,6 @@ import anyio
 import anyio.to_thread
 
 from engine.errors import NotFound, RunError, StoreError
-from engine.finish.filetext import read_text
-from engine.finish.holdings import Holdings
-from engine.finish.local_files import Skipped, walk
-from engine.finish.references import Finding, Moves, examine
-from engine.finish.replacing import mark_of
 from engine.ledger import LedgerReader
 from engine.listing.lister import KeyRange
 from engine.listing.pages import pages_of
@@ -28,6 +23,11 @@ from engine.plan.lifecycle import State
 from engine.plan.locations import covers
 from engine.plan.route import Route
 from engine.plan.selection import Selection
+from engine.rewrite.filetext import read_text
+from engine.rewrite.holdings import Holdings
+from engine.rewrite.local_files import Skipped, walk
+from engine.rewrite.references import Finding, Moves, examine
+from engine.rewrite.replacing import mark_of
 from engine.store import GetRange, ObjectStore
 
 Item = TypeVar("Item")

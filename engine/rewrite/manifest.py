@@ -23,9 +23,16 @@ from engine.errors import (
     Unsupported,
     UsageError,
 )
-from engine.finish.filetext import FileText, read_text
-from engine.finish.jsonedit import NoPlace, NotJson, set_values, value_at
-from engine.finish.replacing import (
+from engine.freshness import LOOK_LASTS_S, dated, only_until
+from engine.ledger import Ledger
+from engine.model import ABSENT, MIB, Location, ObjectRef, Properties
+from engine.plan.document import Dataset, Manifest, Plan
+from engine.plan.lifecycle import LEAVING, SETTLED
+from engine.plan.record import Tally
+from engine.plan.route import Route
+from engine.rewrite.filetext import FileText, read_text
+from engine.rewrite.jsonedit import NoPlace, NotJson, set_values, value_at
+from engine.rewrite.replacing import (
     LOOKS,
     ReplaceRefused,
     Restored,
@@ -36,13 +43,6 @@ from engine.finish.replacing import (
     replace_object,
     restore_object,
 )
-from engine.freshness import LOOK_LASTS_S, dated, only_until
-from engine.ledger import Ledger
-from engine.model import ABSENT, MIB, Location, ObjectRef, Properties
-from engine.plan.document import Dataset, Manifest, Plan
-from engine.plan.lifecycle import LEAVING, SETTLED
-from engine.plan.record import Tally
-from engine.plan.route import Route
 from engine.store import Body, DeleteObject, GetRange, HeadObject, ObjectStore, PutObject, head_or_none
 
 KIND = "manifest"

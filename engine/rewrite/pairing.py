@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from engine.finish.locating import SET_TO, Form, Mention, Span, Spans, run_from
 from engine.model import Location
+from engine.rewrite.locating import SET_TO, Form, Mention, Span, Spans, run_from
 
 NOT_EVIDENT = "a path without its bucket"
 _BEFORE = r"(?:(?<![\w./%{}$@~+\\-])|(?<=:-))(?:\./|/)?"

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from engine.finish.filetext import Edit, FileText, View, edited, is_json, parses
-from engine.finish.locating import Form, Mention, Spans, find_named, find_variables, regexes, values_of
-from engine.finish.pairing import Pairing
 from engine.model import Location
 from engine.plan.locations import covers
 from engine.plan.route import Route
+from engine.rewrite.filetext import Edit, FileText, View, edited, is_json, parses
+from engine.rewrite.locating import Form, Mention, Spans, find_named, find_variables, regexes, values_of
+from engine.rewrite.pairing import Pairing
 
 CODE = (
     ".py", ".pyi", ".ipynb", ".js", ".mjs", ".ts", ".r", ".scala", ".java", ".go", ".rb", ".rs", ".kt", ".cs", ".jl"
