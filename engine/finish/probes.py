@@ -7,7 +7,6 @@ credentials, a missing bucket) is raised.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -123,13 +122,6 @@ def name_of(probe: Probe) -> str:
             return f"min_objects {location}"
         case CommandProbe(argv):
             return f"command {' '.join(argv)}"
-
-
-async def run_probes(
-    store: ObjectStore, probes: Iterable[Probe], *, allow_commands: bool = False
-) -> tuple[ProbeResult, ...]:
-    """Ask all of them, in order. Raises only `StoreError` of scope run."""
-    return tuple([await run_probe(store, probe, allow_commands=allow_commands) for probe in probes])
 
 
 async def run_probe(store: ObjectStore, probe: Probe, *, allow_commands: bool = False) -> ProbeResult:

@@ -216,7 +216,7 @@ class Ledger(LedgerReader):
         )
 
     async def keep(self, kind: str, name: str, etag: str, body: bytes) -> int:
-        """Keep content that is about to be replaced; gives its number for `keep_written`."""
+        """Keep content that is about to be replaced; gives its number."""
 
         def command(connection: sqlite3.Connection) -> int:
             cursor = connection.execute(
@@ -226,10 +226,6 @@ class Ledger(LedgerReader):
             return int(cursor.lastrowid or 0)
 
         return await self._writer.do(command, durable=True)
-
-    async def keep_written(self, keep_id: int, written_etag: str) -> None:
-        """Commit what took the place of kept content; empty once it was put back."""
-        await self._execute("UPDATE keeps SET written_etag = ? WHERE id = ?", written_etag, keep_id)
 
     async def _execute(self, sql: str, *parameters: Any) -> None:
         """One durable statement."""

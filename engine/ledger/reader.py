@@ -60,14 +60,13 @@ class Held(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Content that was replaced, kept so that it can be put back. `written_etag` is what took its place."""
+    """Content that was replaced, kept so that it can be put back."""
 
     keep_id: int
     kind: str
     name: str
     etag: str
     body: bytes
-    written_etag: str
     kept_ms: int
 
 
@@ -269,7 +268,7 @@ class LedgerReader:
     async def kept(self, kind: str) -> list[Kept]:
         """What was kept of this kind, oldest first."""
         rows = await self._rows(
-            "SELECT id, kind, name, etag, body, written_etag, kept_ms FROM keeps WHERE kind = ? ORDER BY id", (kind,)
+            "SELECT id, kind, name, etag, body, kept_ms FROM keeps WHERE kind = ? ORDER BY id", (kind,)
         )
         return [Kept(*row) for row in rows]
 

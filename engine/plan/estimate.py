@@ -122,11 +122,6 @@ class Difference(NamedTuple):
     tolerance: int
     agrees: bool
 
-    @property
-    def off_by(self) -> int | None:
-        """Found less expected."""
-        return None if self.found is None else self.found - self.expected
-
 
 def expectation_report(plan: Plan, found: Mapping[str, tuple[int, int]]) -> tuple[Difference, ...]:
     """Every figure that the plan expects, with what was found, in the plan's order.

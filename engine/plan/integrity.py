@@ -199,9 +199,3 @@ def checksum_to_ask(checksums: Sequence[Checksum]) -> Checksum | None:
     if whole:
         return min(whole, key=lambda item: item.algorithm != CRC64NVME)
     return next((item._replace(value="") for item in checksums if item.type == "COMPOSITE"), None)
-
-
-def checksum_from_text(text: str) -> Checksum | None:
-    """Read `str(Checksum)` back; None for empty text."""
-    parts = text.split(":", 2)
-    return Checksum(*parts) if len(parts) == 3 else None

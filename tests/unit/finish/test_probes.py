@@ -25,7 +25,6 @@ from engine.finish.probes import (
     ProbeResult,
     probe_of,
     run_probe,
-    run_probes,
 )
 from engine.model import Location, ObjectRef, Page
 from engine.plan.document import Plan
@@ -301,11 +300,3 @@ timeout = "2m"
             ("python3", "check.py", "--fast"), Location("bucket", "new/raw/usearch.index"), 120.0, environment, tmp_path
         ),
     ]
-
-
-async def test_all_are_asked_in_order() -> None:
-    store = FakeStore()
-    store.put("s3://b/a")
-    results = await run_probes(store, [ExistsProbe(ObjectRef("b", key)) for key in ("a", "z")])
-    assert [(item.name, item.ok) for item in results] == [("exists s3://b/a", True), ("exists s3://b/z", False)]
-    assert os.environ.get("CARTAGE_TARGET") is None

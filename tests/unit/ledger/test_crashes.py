@@ -43,7 +43,6 @@ LIFE: list[Step] = [
     lambda ledger: ledger.accept("raw.objects", "8", "because"),
     lambda ledger: ledger.set_note("honours", {"if_match": True}),
     lambda ledger: ledger.keep("manifest", "m.json", "e", b"{}"),
-    lambda ledger: ledger.keep_written(1, "e2"),
     lambda ledger: ledger.conclude_durably("raw", [outcome("a", State.DELETING), outcome("c", State.DELETING)]),
     lambda ledger: ledger.conclude_durably("raw", [outcome("a", State.DELETED), outcome("c", State.VERIFIED)]),
 ]

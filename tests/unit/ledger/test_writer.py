@@ -160,7 +160,6 @@ async def test_what_could_cost_data_or_money_is_on_the_disk_before_it_is_said_to
             "deleting": (ledger.conclude_durably("raw", [outcome("a", State.DELETING)]), FULL),
             "accept": (ledger.accept("raw.objects", "2", "because"), FULL),
             "keep": (ledger.keep("manifest", "m.json", "e", b"{}"), FULL),
-            "keep_written": (ledger.keep_written(1, "e2"), FULL),
             "set_note": (ledger.set_note("x", 1), FULL),
             "close_snapshot": (ledger.close_snapshot("raw", 2, 20), FULL),
         }

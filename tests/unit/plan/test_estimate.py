@@ -60,7 +60,6 @@ def test_one_route_of_the_reference_migration_differs_and_the_total_agrees() -> 
     report = expectation_report(Plan.load(EXAMPLE), FOUND)
 
     assert differing(report) == (Difference("processed.objects", 17_592, 34_374, 0, False),)
-    assert differing(report)[0].off_by == 16_782
     assert [item.what for item in report if item.what.startswith("total")] == ["total.objects", "total.size"]
 
 
@@ -75,4 +74,3 @@ def test_what_is_not_listed_to_its_end_never_agrees() -> None:
     report = {item.what: item for item in expectation_report(plan, {"raw": (17_592, 13_000_000_000)})}
     assert report["raw.objects"].agrees
     assert report["total.objects"] == Difference("total.objects", 52_994, None, 0, False)
-    assert report["total.objects"].off_by is None
