@@ -58,7 +58,8 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
             found += _on(route.target, "s3:DeleteObject", "s3:AbortMultipartUpload")
             found += _bucket(route.target, "s3:GetBucketVersioning", "s3:GetReplicationConfiguration")
         if command in ("cleanup", "revert"):
-            found += _claiming(route.source.bucket) + _claiming(route.target.bucket) + _trying_names(route)
+            found += _claiming(route.source.bucket) + _claiming(route.target.bucket)
+            found += _trying_names(plan, route)
     if command in ("cleanup", "rewrite"):
         found += _reading_references(plan)
     if command == "cleanup":
@@ -135,10 +136,12 @@ def _claiming(bucket: str) -> list[Permission]:
     return _on(Location(bucket, CLAIM), "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
 
 
-def _trying_names(route: Route) -> list[Permission]:
-    """An access point's name does not tell its bucket: objects of our own do, put on either side and looked for on the
-    other. Two names of buckets are two buckets on AWS."""
-    if not (is_access_point(route.source.bucket) or is_access_point(route.target.bucket)):
+def _trying_names(plan: Plan, route: Route) -> list[Permission]:
+    """An access point's name does not tell its bucket, and another server may have two for one: objects of our own
+    tell, put on either side and looked for on the other. On AWS two names of buckets are two buckets."""
+    endpoint = plan.connection.endpoint_url
+    on_aws = not endpoint or ".amazonaws.com" in endpoint
+    if on_aws and not (is_access_point(route.source.bucket) or is_access_point(route.target.bucket)):
         return []
     found: list[Permission] = []
     for side in (route.source, route.target):

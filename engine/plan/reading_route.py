@@ -15,6 +15,7 @@ from engine.plan import schema
 from engine.plan.document import Expectation
 from engine.plan.lines import Path
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes, resolve_location
+from engine.plan.own import is_own
 from engine.plan.problems import Problems
 from engine.plan.route import Keep, KeyList, Pairs, PropertyRules, Route
 from engine.plan.selection import Selection
@@ -140,6 +141,9 @@ def _check_what_there_is(around: Surroundings, data: dict[str, Any], path: Path)
 
 
 def _check_ends(source: Location, target: Location, problems: Problems, path: Path) -> None:
+    for name, end in (("from", source), ("to", target)):
+        if is_own(end.key):
+            problems.add((*path, name), f'"{end.key}" is a name of Cartage\'s own, which no route takes along')
     if source.is_prefix and not target.is_prefix:
         problems.add(
             (*path, "to"),

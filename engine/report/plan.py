@@ -8,6 +8,7 @@ from typing import Any
 from engine.api.running import SurveyResult
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, expectation_report
+from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
 from engine.report.text import cost_text, count_text, duration_text, safe, size_text, table
 from engine.sites.traits import NOTHING_KNOWN
@@ -35,6 +36,12 @@ def estimate_of(plan: Plan, routes: Sequence[RouteSurvey], writes_per_s: float) 
 def expectations_of(plan: Plan, routes: Sequence[RouteSurvey]) -> tuple[Difference, ...]:
     """Expected against found, for every figure that the plan names."""
     return expectation_report(plan, {item.route: (item.objects, item.bytes) for item in routes})
+
+
+HIDES = (
+    "is the name of an access point, which does not tell its bucket: before anything is deleted, it is tried whether "
+    "sources and targets are the same objects"
+)
 
 
 def plan_text(plan: Plan, result: SurveyResult, writes_per_s: float) -> str:
@@ -72,6 +79,7 @@ def plan_text(plan: Plan, result: SurveyResult, writes_per_s: float) -> str:
         f"allowed    {', '.join(actions(plan, 'run'))}"
     )
     sections.append(_server_text(result))
+    sections += [f"names      {safe(bucket)} {HIDES}" for bucket in plan.buckets if is_access_point(bucket)]
     return "\n\n".join(sections)
 
 

@@ -205,3 +205,14 @@ def test_replication_that_may_not_be_read_closes_the_gate(two: Two) -> None:
     two.server.control("settings", {"faults": [asdict(FaultRule("403", "GetBucketReplication", probability=1))]})
     ended = two.delete("cleanup")
     assert ended.code == 5 and f"replication.{two.source} --found unknown" in ended.out
+
+
+def test_a_plan_says_of_an_access_point_that_its_name_hides_its_bucket(two: Two) -> None:
+    alias = f"{two.alias}-s3alias"
+    two.server.control("bucket", {"name": alias, "alias_of": two.source})
+    two.plan(f"{two.source}/data/", f"{alias}/new/")
+    ended = two.call("plan")
+    assert ended.code == 0 and f"{alias} is the name of an access point" in ended.out
+    two.plan(f"{two.source}/data/", f"{alias}/data/")
+    ended = two.call("plan")
+    assert ended.code == 2 and "an access point may stand for the same bucket" in ended.err

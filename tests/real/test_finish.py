@@ -82,5 +82,6 @@ def test_a_versioned_bucket_is_asked_about(endpoint: Endpoint, tmp_path: Path) -
     assert (done.summary["deleted"], done.summary["delete_markers"]) == (OBJECTS, True)
     assert listing(endpoint, "versions", "old/") == {}
     versions = client.list_object_versions(Bucket="versions", Prefix="old/")
-    assert len(versions["DeleteMarkers"]) == OBJECTS
+    markers = [item for item in versions["DeleteMarkers"] if ".cartage-probe-" not in item["Key"]]
+    assert len(markers) == OBJECTS  # what was tried on leaves one of its own
     assert len(versions["Versions"]) == OBJECTS  # the data is still there, and still costs

@@ -38,10 +38,11 @@ hold = "0s"
 class Restricted:
     """The other user's terminal, and the owner's hand on the bucket's policy."""
 
-    def __init__(self, terminal: Terminal, owner: Any) -> None:
+    def __init__(self, terminal: Terminal, owner: Any, endpoint_url: str) -> None:
         self._terminal = terminal
         self._owner = owner
-        (terminal.folder / "moving.toml").write_text(PLAN)
+        named = f'[connection]\nendpoint_url = "{endpoint_url}"\n'  # by which the policies are those for another server
+        (terminal.folder / "moving.toml").write_text(PLAN + named)
 
     def call(self, command: str, *arguments: str) -> Ended:
         """Run a command under its own policy."""
@@ -64,7 +65,7 @@ def restricted(rgw: Endpoint, terminal: Terminal) -> Iterator[Restricted]:
         owner.put_object(Bucket=BUCKET, Key=f"data/raw/{number}", Body=bytes([number]) * 100)
     owner.put_object(Bucket=BUCKET, Key="data/secret/x", Body=b"not for the other")
     terminal.on(replace(rgw, access_key=KEY, secret_key=SECRET))
-    yield Restricted(terminal, owner)
+    yield Restricted(terminal, owner, rgw.url)
     for item in owner.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         owner.delete_object(Bucket=BUCKET, Key=item["Key"])
     owner.delete_bucket(Bucket=BUCKET)

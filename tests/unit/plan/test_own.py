@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.errors import PlanError
 from engine.model import ListedObject
+from engine.plan.document import Plan
 from engine.plan.own import CLAIM, PROBE, is_claim, is_own, without_own
 from engine.sites import trial
 
@@ -24,6 +26,14 @@ def test_somebody_elses(key: str) -> None:
 
 def test_what_a_server_is_tried_out_with_has_such_a_name() -> None:
     assert trial.NAME == PROBE
+
+
+def test_no_route_is_of_one() -> None:
+    text = f'name = "p"\n[[routes]]\nname = "r"\nfrom = "s3://one/{CLAIM}"\nto = "s3://two/{CLAIM}"\n'
+    with pytest.raises(PlanError) as refused:
+        Plan.parse(text, source="p.toml")
+    assert len(refused.value.problems) == 2
+    assert all("which no route takes along" in problem for problem in refused.value.problems)
 
 
 def test_a_page_without_any_is_not_even_copied() -> None:

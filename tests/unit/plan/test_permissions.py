@@ -72,15 +72,24 @@ def test_each_deletes_on_its_own_side_only(command: str, side: str) -> None:
     assert deleting == [[f"arn:aws:s3:::{side}/*"], claims]
 
 
+@pytest.mark.parametrize(
+    ("source", "endpoint"),
+    [("shop-abcdefgh-s3alias", ""), ("shop", 'endpoint_url = "https://minio.example:9000"')],
+    ids=["an access point", "another server"],
+)
 @pytest.mark.parametrize("command", ["cleanup", "revert"])
-def test_objects_of_our_own_may_be_put_on_either_side_where_a_name_hides_its_bucket(command: str) -> None:
+def test_objects_of_our_own_may_be_put_on_either_side_where_a_name_hides_its_bucket(
+    command: str, source: str, endpoint: str
+) -> None:
     plan = Plan.parse(
-        """
+        f"""
 name = "p"
 [[routes]]
 name = "r"
-from = "s3://shop-abcdefgh-s3alias/a/"
+from = "s3://{source}/a/"
 to = "s3://two/b/"
+[connection]
+{endpoint}
 """,
         source="p.toml",
     )
@@ -88,7 +97,7 @@ to = "s3://two/b/"
     (allowed,) = probes
     assert allowed["Action"] == ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
     assert [arn for arn in allowed["Resource"] if ".cartage-claim" not in arn] == [
-        "arn:aws:s3:::shop-abcdefgh-s3alias/a/.cartage-probe-*",
+        f"arn:aws:s3:::{source}/a/.cartage-probe-*",
         "arn:aws:s3:::two/b/.cartage-probe-*",
     ]
 
