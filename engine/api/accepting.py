@@ -8,7 +8,7 @@ import socket
 from engine.api.assembly import Options, now_ms
 from engine.api.opening import ledger_path, stored_binding
 from engine.errors import UsageError
-from engine.finish.gate import REFERENCES, acceptable
+from engine.finish.gate import BY_DIGEST, acceptable
 from engine.finish.receipt import ACCEPTED_BY
 from engine.ledger import Ledger
 from engine.plan.document import Plan
@@ -21,9 +21,9 @@ async def accept(plan: Plan, options: Options, name: str, found: str, because: s
     known = acceptable(plan)
     if name not in known:
         raise UsageError(f"{name!r} is nothing that can be accepted.", advice=f"What can be: {', '.join(known)}.")
-    if name == REFERENCES and ":" not in found:
+    if name in BY_DIGEST and ":" not in found:
         raise UsageError(
-            f"{found!r} does not say which references are accepted: others may take their place.",
+            f"{found!r} does not say which {name} are accepted: others may take their place.",
             advice="cartage cleanup shows the figure that does, with the number and a digest.",
         )
     if not because.strip():

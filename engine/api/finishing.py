@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.api.accepting import keep_acceptance
@@ -22,6 +22,7 @@ from engine.api.opening import (
 from engine.errors import GateClosed, RunError, StoreError
 from engine.events import RunStarted
 from engine.finish.audit import audit
+from engine.finish.carried import compare_carried
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import Condition, Deleter, Fate, condition_for
 from engine.finish.gate import DELETE_MARKERS, NAMES, UNKNOWN, Facts, Reason, ReferencesLeft, closed, conditional, judge
@@ -32,6 +33,7 @@ from engine.ledger import Ledger
 from engine.plan.document import CommandProbe, Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
+from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Tally
 from engine.rewrite.rewriting import remaining
 from engine.store import BucketFacts
@@ -95,6 +97,10 @@ async def cleanup(
             settled = await settle(opened.store, ledger, plan.routes)
             await remove_left_probes(opened, ledger)
             facts = await gather(plan, opened, ledger, options, consent)
+            if not closed(judge(facts)):  # what costs requests an object is asked once all else is open
+                unread = await compare_carried(opened.store, ledger, plan.routes, plan.cleanup.proof, options.listener)
+                recorded = (await ledger.noted())[PROPERTIES]
+                facts = replace(facts, properties=recorded.plus(unread), compared=True)
             force = consent.unconditional or plan.cleanup.unconditional
             known = {item.bucket: opened.sites.known(item.bucket) for item in facts.sources}
             going = [tally for tally in facts.tallies if _goes(tally, plan)]
@@ -151,7 +157,7 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
     """Look at the world and the ledger for everything that the gate judges. The server's clock is read last, so that
     what takes long does not date it too late."""
     store = opened.store
-    audits = await audit(store, opened.sources, plan.routes, ledger.entries, options.listener)
+    audits = await audit(store, opened.sources, plan.routes, ledger.entries, options.listener, plan.cleanup.proof)
     probes = await _probes(plan, opened, options, consent)
     references = await _references(plan, opened, ledger)
     facts = {bucket: await store.bucket_facts(bucket) for bucket in plan.buckets}
@@ -161,7 +167,8 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
     cleanup, tallies = plan.cleanup, await ledger.tallies()
     held = await ledger.held(cleanup.proof, proven_before_ms(now_ms, cleanup.hold_s))
     snapshots = await ledger.snapshots()
-    accepted = {(item.name, item.found) for item in await ledger.acceptances()}
+    noted = await ledger.noted()
+    accepted = await ledger.accepted()
     if consent.delete_markers:
         accepted |= {_markers(item) for item in sources}
     return Facts(
@@ -179,6 +186,9 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
         sources=sources,
         targets=targets,
         under=tuple(route.target for route in plan.routes),
+        withdrawn=noted[WITHDRAWN],
+        lost=noted[LOST],
+        properties=noted[PROPERTIES],
         accepted=frozenset(accepted),
     )
 

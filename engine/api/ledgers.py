@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.ledger import Acceptance, Binding, LedgerReader, Snapshot
-from engine.plan.lifecycle import ASIDE
+from engine.plan.lifecycle import ASIDE, State
+from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A ledger at this moment, read alone and without a lock."""
+    """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects."""
 
     ledger: Path
     binding: Binding
@@ -21,6 +22,12 @@ class Status:
     snapshots: list[Snapshot]
     uploads: list[UploadRecord]
     acceptances: list[Acceptance]
+    noted: Mapping[str, Noted] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> frozenset[State]:
+        """States in which there are only objects that someone accepted."""
+        return accepted_states(self.noted, ((item.name, item.found) for item in self.acceptances))
 
 
 async def status(path: Path) -> Status:
@@ -33,6 +40,7 @@ async def status(path: Path) -> Status:
             await reader.snapshots(),
             await reader.open_uploads(),
             await reader.acceptances(),
+            await reader.noted(),
         )
 
 

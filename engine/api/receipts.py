@@ -52,7 +52,7 @@ async def make(plan: Plan, options: Options | None = None) -> dict[str, Any]:
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))
             sums = await sum_up(ledger)
-            refuse_unfinished(sums, await ledger.snapshots())
+            refuse_unfinished(sums, await ledger.snapshots(), await ledger.noted(), await ledger.accepted())
             server = server_ms((await opened.store.bucket_facts(plan.routes[0].target.bucket)).date)
             return await _values(plan, opened.endpoint, ledger, sums, server)
 

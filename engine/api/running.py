@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from engine.ledger import Acceptance, Ledger, Snapshot
 from engine.listing.first_pages import first_pages
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
+from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally
 from engine.sites.listings import refuse_losing
 from engine.sites.traits import Traits
@@ -38,7 +39,8 @@ from engine.transfer.work import WorkQueue
 @dataclass(frozen=True, slots=True)
 class MigrationResult:
     """What a run came to. `counters` is of this run, `tallies` of the ledger after it; `stopped`: it was asked to stop
-    before its end; `empty` has a sentence for each source that holds nothing."""
+    before its end; `empty` has a sentence for each source that holds nothing. `noted` is what may be accepted of the
+    objects themselves; `accepted` are states in which there are only objects that someone accepted."""
 
     ledger: Path
     counters: Counters
@@ -49,6 +51,8 @@ class MigrationResult:
     requests: int
     throttled: int
     empty: list[str] = field(default_factory=list)
+    noted: Mapping[str, Noted] = field(default_factory=dict)
+    accepted: frozenset[State] = frozenset()
 
     @property
     def copied(self) -> int:
@@ -56,8 +60,8 @@ class MigrationResult:
 
     @property
     def aside(self) -> dict[State, int]:
-        """Objects not done, by state."""
-        return _by_state(self.tallies, ASIDE)
+        """Objects not done, by state, without what was accepted."""
+        return _by_state(self.tallies, ASIDE - self.accepted)
 
     @property
     def complete(self) -> bool:
@@ -109,6 +113,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             if not run.stopped:
                 await opened.sources.refuse_missing(ledger.knows)
             gauges, tallies = opened.gauges(), await ledger.tallies()
+            noted = await ledger.noted()
             return MigrationResult(
                 path,
                 run.counters,
@@ -119,6 +124,8 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 gauges.requests,
                 gauges.throttled,
                 [] if run.stopped else await nothing_there(plan, options, opened, objects_of(tallies)),
+                noted,
+                accepted_states(noted, await ledger.accepted()),
             )
 
 

@@ -32,7 +32,13 @@ async def verify(
         ) as ledger:
             options.listener(RunStarted("verify", plan.name, str(path), opened.endpoint, True))
             verifier = Verifier(
-                opened.store, opened.sources, ledger, options.listener, depth=depth, properties=properties
+                opened.store,
+                opened.sources,
+                ledger,
+                options.listener,
+                depth=depth,
+                properties=properties,
+                minimum=plan.cleanup.proof,
             )
             if stop is not None:
                 stop.listen(verifier.stop)

@@ -15,9 +15,10 @@ import anyio
 from engine.errors import ListingBroken, RunError, StoreError
 from engine.events import Listener, Progress
 from engine.listing.sources import Sources
+from engine.model import Proof
 from engine.plan.decide import is_audited
 from engine.plan.join import Joined
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import ENDED
 from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.proof.judge import Kind, judge
@@ -51,15 +52,17 @@ _VERDICTS = {
     Kind.SIZE: Verdict.DAMAGED,
     Kind.DIGEST: Verdict.DAMAGED,
     Kind.PENDING: Verdict.UNDONE,
+    Kind.WITHDRAWN: Verdict.UNDONE,
+    Kind.LOST: Verdict.MISSING,
 }
 
 
-def audit_row(row: Joined) -> Verdict | None:
-    """What is to be said of one joined key; None where it is no concern of a delete (an extra target, or a source
-    that is gone by our own delete)."""
-    if row.entry is not None and row.entry.state is State.DELETED and row.source is None:
+def audit_row(row: Joined, minimum: Proof) -> Verdict | None:
+    """What is to be said of one joined key; None where it is no concern of a delete (an extra target, a source that is
+    gone by our own delete) or has a reason of its own in the gate (`plan.lifecycle.ENDED`)."""
+    if row.entry is not None and row.entry.state in ENDED and row.source is None:
         return None
-    finding = judge(row)
+    finding = judge(row, minimum)
     return None if finding is None else _VERDICTS.get(finding.kind)
 
 
@@ -91,15 +94,20 @@ ReadRoute = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
 
 
 async def audit(
-    store: ObjectStore, sources: Sources, routes: Sequence[Route], entries: ReadRoute, listener: Listener
+    store: ObjectStore,
+    sources: Sources,
+    routes: Sequence[Route],
+    entries: ReadRoute,
+    listener: Listener,
+    minimum: Proof = Proof.NONE,
 ) -> list[RouteAudit]:
-    """Look at both sides of every route now.
+    """Look at both sides of every route now. `minimum` is the proof that the plan asks for.
 
     Raises what leaves nothing to judge (bad credentials, no bucket); a listing that fails is in its route's `error`."""
     found = [RouteAudit(route.name) for route in routes]
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
-            group.start_soon(_audit_route, store, sources, route, report, entries, listener, found)
+            group.start_soon(_audit_route, store, sources, route, report, entries, listener, found, minimum)
     listener(_progress(found, done=True))
     return found
 
@@ -112,6 +120,7 @@ async def _audit_route(
     entries: ReadRoute,
     listener: Listener,
     every: list[RouteAudit],
+    minimum: Proof,
 ) -> None:
     read = partial(entries, route.name)
     try:
@@ -121,7 +130,7 @@ async def _audit_route(
                 for row in rows:
                     if not is_audited(route, row):
                         continue
-                    if (verdict := audit_row(row)) is not None:
+                    if (verdict := audit_row(row, minimum)) is not None:
                         report.add(verdict, row.key)
                 listener(_progress(every, done=False))
     except* StoreError as errors:

@@ -17,7 +17,8 @@ from engine.finish.probes import ProbeResult
 from engine.model import Location, Proof
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import ENDED, State
+from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, size_text
 from engine.sites.traits import Traits
@@ -29,6 +30,8 @@ DELETE_MARKERS = "delete-markers"
 NAMES = "names"
 REPLICATION = "replication"
 UNKNOWN = "unknown"
+BY_DIGEST = frozenset({REFERENCES, PROPERTIES, WITHDRAWN, LOST})
+"""What is accepted by a number and a digest of the very ones: others may not take their place."""
 
 Accepted = Collection[tuple[str, str]]
 """(name, figure) of what was accepted."""
@@ -65,7 +68,8 @@ class ReferencesLeft(NamedTuple):
 class Facts:
     """Everything that the gate judges. `open_snapshots` are the routes whose listing never reached its end;
     `references` None: the plan names nowhere to look; `sources` and `targets` are the buckets on either side, `under`
-    the routes' targets."""
+    the routes' targets. `properties` is what differs of what both sides carry, as recorded or (`compared`) as it was
+    looked at just now."""
 
     routes: tuple[str, ...]
     open_snapshots: tuple[str, ...]
@@ -79,6 +83,10 @@ class Facts:
     sources: tuple[BucketFacts, ...]
     targets: tuple[BucketFacts, ...]
     under: tuple[Location, ...]
+    withdrawn: Noted = NOTHING
+    lost: Noted = NOTHING
+    properties: Noted = NOTHING
+    compared: bool = False
     accepted: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -86,6 +94,8 @@ def judge(facts: Facts) -> list[Reason]:
     """Every reason, in the order in which they are shown."""
     reasons = [_snapshots(facts), _proven(facts), _hold(facts.hold)]
     reasons.append(_audit(facts.audits))
+    reasons += _ended(facts)
+    reasons.append(_properties(facts))
     reasons += [_expectation(item, facts.accepted) for item in facts.expectations]
     reasons += [Reason("probe", item.ok, item.sentence) for item in facts.probes]
     reasons.append(_references(facts.references, facts.accepted))
@@ -100,7 +110,7 @@ def acceptable(plan: Plan) -> tuple[str, ...]:
     for item in plan.expectations:
         names += [f"{item.name}.objects"] if item.objects is not None else []
         names += [f"{item.name}.size"] if item.size_bytes is not None else []
-    names.append(REFERENCES)
+    names += [REFERENCES, PROPERTIES, WITHDRAWN, LOST]
     names += dict.fromkeys(f"{LIFECYCLE}.{route.target.bucket}" for route in plan.routes)
     names += dict.fromkeys(f"{DELETE_MARKERS}.{route.source.bucket}" for route in plan.routes)
     names += dict.fromkeys(f"{REPLICATION}.{bucket}" for bucket in plan.buckets)
@@ -127,6 +137,8 @@ def _proven(facts: Facts) -> Reason:
     for tally in facts.tallies:
         if tally.state is State.DELETED:
             gone += tally.objects
+        elif tally.state in ENDED:
+            continue  # each has a reason of its own
         elif tally.state not in (State.VERIFIED, State.DELETING):
             states[tally.state] = states.get(tally.state, 0) + tally.objects
         elif tally.proof < facts.minimum:
@@ -189,6 +201,35 @@ def _audit(audits: Sequence[RouteAudit]) -> Reason:
         return Reason("audit", True, f"{_count(agreeing, 'object')} unchanged on both sides just now{already}")
     first = next((f"{item.route}: {key!r}" for item in audits for _, key in item.examples), "")
     return Reason("audit", False, f"{', '.join(wrong)}; first {first}: run and verify the plan again")
+
+
+def _ended(facts: Facts) -> list[Reason]:
+    """What no run and no verification can mend, one line where there is any."""
+    found = []
+    if facts.withdrawn.objects:
+        said = f"{_count(facts.withdrawn.objects, 'source')} removed by its owner before it was proven"
+        found.append(_of_objects("withdrawn", said, WITHDRAWN, facts.withdrawn, facts.accepted))
+    if facts.lost.objects:
+        said = f"{_count(facts.lost.objects, 'target')} missing or changed, and no source left to mend them from"
+        found.append(_of_objects("lost", said, LOST, facts.lost, facts.accepted))
+    return found
+
+
+def _properties(facts: Facts) -> Reason:
+    found = facts.properties
+    if found.objects:
+        said = f"{_count(found.objects, 'target')} known not to carry what the route gives it, or not to be asked"
+        reason = _of_objects("properties", said, PROPERTIES, found, facts.accepted)
+        mended = "" if reason.open else "; a run mends those that Cartage wrote, or may overwrite"
+        return reason._replace(sentence=f"{reason.sentence}{mended}")
+    if facts.compared:
+        return Reason("properties", True, "headers, metadata, tags and the like compared just now: as the routes say")
+    said = "no difference is recorded; headers, metadata, tags and the like are compared once all else is open"
+    return Reason("properties", True, said)
+
+
+def _of_objects(kind: str, said: str, name: str, found: Noted, accepted: Accepted) -> Reason:
+    return _acceptable(kind, f"{said}, first {found.first}", name, found.figure, accepted)
 
 
 def _expectation(item: Difference, accepted: Accepted) -> Reason:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from engine.listing.pages import pages_of
 from engine.model import ListedObject, Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
+from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states
 from engine.plan.record import ObjectRecord
 from engine.plan.route import Route
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
@@ -120,22 +121,32 @@ async def sum_up(ledger: LedgerReader, columns: Sequence[str] = ObjectRecord._fi
     return Sums(routes, digest.hexdigest(), tuple(columns), rows)
 
 
-def refuse_unfinished(sums: Sums, snapshots: Sequence[Snapshot]) -> None:
-    """Raise `ReceiptRefused` with every reason why there is nothing to certify yet."""
+def refuse_unfinished(
+    sums: Sums,
+    snapshots: Sequence[Snapshot],
+    noted: Mapping[str, Noted] | None = None,
+    accepted: Collection[tuple[str, str]] = (),
+) -> None:
+    """Raise `ReceiptRefused` with every reason why there is nothing to certify yet. `noted` is what may be accepted of
+    the objects, `accepted` (name, figure) what was."""
+    noted = noted or {}
+    done = {State.VERIFIED, State.DELETED} | accepted_states(noted, accepted)
     reasons = [
         f"{item.route}: its listing never reached its end; run the plan again"
         for item in snapshots
         if not item.closed_ms
     ]
     for route in sums.routes.values():
-        wrong = [
-            f"{count:,} {state.value}"
-            for state, count in sorted(route.states.items())
-            if state not in (State.VERIFIED, State.DELETED)
-        ]
+        wrong = [f"{count:,} {state.value}" for state, count in sorted(route.states.items()) if state not in done]
         if wrong:
             what = "run cleanup again" if route.states[State.DELETING] else "run and verify the plan"
             reasons.append(f"{route.name}: {', '.join(wrong)}; {what}")
+    differing = noted.get(PROPERTIES, NOTHING)
+    if differing.objects and (PROPERTIES, differing.figure) not in accepted:
+        reasons.append(
+            f"{differing.objects:,} known not to carry what the route gives it, first {differing.first}: "
+            "run and verify the plan, or accept it as cleanup says"
+        )
     if not sums.rows and not reasons:
         reasons.append("the ledger holds no object yet; run and verify the plan")
     if reasons:

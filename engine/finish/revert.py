@@ -43,7 +43,7 @@ class Part(StrEnum):
 
 def part_of(record: ObjectRecord) -> Part:
     """What the ledger alone says of one object."""
-    if record.state in LEAVING:
+    if record.state in LEAVING or record.state is State.LOST:
         return Part.GONE
     if record.state in SETTLED:
         if record.found:

@@ -18,10 +18,11 @@ from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.binding import Binding
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.files import beside, hold_to_read, refuse_foreign
-from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
+from engine.ledger.schema import DIFFERING, MIGRATIONS, OLDER_VIEWS, newer
 from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import ENDED, State
+from engine.plan.noted import PROPERTIES, Noted, noted
 from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord
 
 Result = TypeVar("Result")
@@ -179,8 +180,8 @@ class LedgerReader:
     async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
         """What the join needs, in the order of the keys' UTF-8 bytes; `after` exclusive, `upto` inclusive."""
         sql = (
-            "SELECT key, size, source_etag, state, held, target_etag, proof, found FROM objects "
-            "WHERE route = (SELECT id FROM routes WHERE name = ?)"
+            f"SELECT key, size, source_etag, state, held, target_etag, proof, found, source_modified, {DIFFERING} "
+            "FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?)"
         )
         parameters: list[Any] = [route]
         for bound, operator in ((after, ">"), (upto, "<=")):
@@ -229,6 +230,21 @@ class LedgerReader:
         )
         return await self._read(lambda connection: [_tally(row) for row in connection.execute(sql)])
 
+    async def noted(self) -> dict[str, Noted]:
+        """What may be accepted of the objects themselves, by name: those without a source (`plan.lifecycle.ENDED`),
+        and those whose properties are recorded to differ. Costs little where there is none."""
+        found = {PROPERTIES: await self._noted("o.properties", f"o.state IN ('copied', 'verified') AND o.{DIFFERING}")}
+        there = {tally.state for tally in await self.tallies()}
+        for state in ENDED:
+            found[state.value] = (
+                await self._noted("o.source_etag", f"o.state = '{state.value}'") if state in there else Noted()
+            )
+        return found
+
+    async def _noted(self, what: str, where: str) -> Noted:
+        sql = f"SELECT r.name, o.key, {what} FROM objects o JOIN routes r ON r.id = o.route WHERE {where}"
+        return await self._read(lambda connection: noted(connection.execute(f"{sql} ORDER BY o.route, o.key")))
+
     async def held(self, proof: Proof, since_ms: int) -> list[Held]:
         """Of each route's verified objects at `proof` or better: since when they are (docs/ledger.md)."""
         column = {Proof.SIZE: "size_ms", Proof.DIGEST: "digest_ms", Proof.BYTES: "bytes_ms"}.get(proof, "copied_ms")
@@ -259,6 +275,10 @@ class LedgerReader:
     async def acceptances(self) -> list[Acceptance]:
         rows = await self._rows("SELECT name, found, because, accepted_ms FROM acceptances ORDER BY accepted_ms, name")
         return [Acceptance(*row) for row in rows]
+
+    async def accepted(self) -> set[tuple[str, str]]:
+        """Name and figure of everything that was accepted."""
+        return {(item.name, item.found) for item in await self.acceptances()}
 
     async def note(self, key: str) -> Any:
         """A value kept under `key` (JSON), or None."""
@@ -293,8 +313,10 @@ _PROOFS = {int(proof): proof for proof in Proof}
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    key, size, source_etag, state, held, target_etag, proof, found = row
-    return Entry(key, size, source_etag, _STATES[state], held, target_etag, _PROOFS[proof], found == 1)
+    key, size, source_etag, state, held, target_etag, proof, found, modified, differs = row
+    return Entry(
+        key, size, source_etag, _STATES[state], held, target_etag, _PROOFS[proof], found == 1, modified, differs == 1
+    )
 
 
 def _tally(row: tuple[Any, ...]) -> Tally:

@@ -23,11 +23,11 @@ TallyKey = tuple[str, int, int]
 _COLUMNS = (
     "route, key, size, source_etag, source_modified, storage_class, source_checksum, state, held, target_etag, "
     "checksum, proof, compared, found, method, attempts, code, message, decided_ms, copied_ms, size_ms, digest_ms, "
-    "bytes_ms, xxh3"
+    "bytes_ms, xxh3, properties"
 )
 _VALUES = (
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, '', ?12, ?13, ?11, '', ?8 = 'planned', ?14, ?15, ?16, "
-    "CASE WHEN ?8 = 'copied' THEN ?16 ELSE 0 END, 0, 0, 0, ''"
+    "CASE WHEN ?8 = 'copied' THEN ?16 ELSE 0 END, 0, 0, 0, '', ?17"
 )
 _INSERT = f"INSERT OR IGNORE INTO objects ({_COLUMNS}) VALUES ({_VALUES})"
 _UPSERT = f"""INSERT INTO objects ({_COLUMNS}) VALUES ({_VALUES})
@@ -35,9 +35,11 @@ ON CONFLICT (route, key) DO UPDATE SET
     size = excluded.size, source_etag = excluded.source_etag, source_modified = excluded.source_modified,
     storage_class = excluded.storage_class, source_checksum = excluded.source_checksum, state = excluded.state,
     held = excluded.held, target_etag = excluded.target_etag, checksum = '', proof = excluded.proof,
-    compared = excluded.compared, found = excluded.found, method = '', attempts = attempts + excluded.attempts,
+    compared = excluded.compared, found = excluded.found,
+    method = CASE WHEN excluded.properties = '' THEN '' ELSE method END, attempts = attempts + excluded.attempts,
     code = excluded.code, message = excluded.message, decided_ms = excluded.decided_ms,
-    copied_ms = excluded.copied_ms, size_ms = 0, digest_ms = 0, bytes_ms = 0, xxh3 = '', properties = ''"""
+    copied_ms = excluded.copied_ms, size_ms = 0, digest_ms = 0, bytes_ms = 0, xxh3 = '',
+    properties = excluded.properties"""
 
 _REACHED = """CASE WHEN ?2 <> 'verified' OR ?5 < {level} THEN CASE WHEN ?2 = 'verified' OR ?2 = 'deleting'
     OR ?2 = 'deleted' THEN {column} ELSE 0 END WHEN {column} > 0 AND target_etag = ?3 THEN {column} ELSE ?10 END"""
@@ -45,7 +47,7 @@ _CONCLUDE = f"""UPDATE objects SET
     state = ?2, checksum = CASE WHEN ?4 = '' AND target_etag = ?3 THEN checksum ELSE ?4 END,
     proof = ?5, compared = CASE WHEN ?6 = '' AND ?5 > 0 THEN compared ELSE ?6 END,
     method = CASE WHEN ?7 = '' THEN method ELSE ?7 END, code = ?8, message = ?9,
-    found = CASE WHEN ?7 = 'found' THEN 1 ELSE found END,
+    found = CASE ?7 WHEN 'found' THEN 1 WHEN '' THEN found ELSE 0 END,
     copied_ms = CASE WHEN copied_ms = 0 AND ?2 IN ('copied', 'verified') THEN ?10 ELSE copied_ms END,
     size_ms = {_REACHED.format(level=int(Proof.SIZE), column="size_ms")},
     digest_ms = {_REACHED.format(level=int(Proof.DIGEST), column="digest_ms")},
@@ -82,6 +84,7 @@ def decide(connection: sqlite3.Connection, route: int, decisions: Sequence[Decis
             item.code,
             item.message,
             at_ms,
+            item.properties,
         )
         for item in decisions
     ]
@@ -131,7 +134,7 @@ def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outc
     added: Counter[TallyKey] = Counter()
     added_bytes: Counter[TallyKey] = Counter()
     for item, (size, found) in zip(outcomes, before, strict=True):
-        tally = (item.state.value, int(item.proof), 1 if item.method == "found" else found)
+        tally = (item.state.value, int(item.proof), found if item.method == "" else int(item.method == "found"))
         added[tally] += 1
         added_bytes[tally] += size
     _tally(connection, route, added, added_bytes)

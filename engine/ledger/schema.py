@@ -9,6 +9,9 @@ import sqlite3
 
 APPLICATION_ID = 0x43415254  # "CART"
 
+DIFFERING = "properties NOT IN ('', 'agree')"
+"""An object of which something is recorded that its properties should not be. As in the index, word for word."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
@@ -54,11 +57,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE objects ADD COLUMN properties TEXT NOT NULL DEFAULT ''",),
     # When an upload was about to be created, by the server's clock: 0 where that is not known.
     ("ALTER TABLE uploads ADD COLUMN server_ms INTEGER NOT NULL DEFAULT 0",),
+    # Few objects carry other properties than they should, and status, gate and receipt ask which.
+    (f"CREATE INDEX objects_differing ON objects (route, key) WHERE {DIFFERING}",),
 )
 
 OLDER_VIEWS: dict[int, str] = {
     1: "CREATE TEMP VIEW objects AS SELECT *, '' AS properties FROM main.objects",
     2: "CREATE TEMP VIEW uploads AS SELECT *, 0 AS server_ms FROM main.uploads",
+    3: "SELECT 1",
 }
 """How a reader, which may not migrate, sees the tables of an older format as those of the newest."""
 

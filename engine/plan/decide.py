@@ -15,9 +15,10 @@ from typing import NamedTuple
 from engine.model import ABSENT, ListedObject, Overwrite, Proof
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
-from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
-from engine.plan.record import Decision, Entry, Outcome
+from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, SETTLED, State
+from engine.plan.record import COMPARE, Decision, Entry, Outcome
 from engine.plan.route import Route
+from engine.plan.sameness import how_changed, is_unchanged, same_bytes, same_moment
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes that must be restored before a copy. GLACIER_IR needs none; Intelligent-Tiering's archive tiers show only
@@ -30,6 +31,7 @@ class Action(StrEnum):
     COPY = "copy"
     INSPECT = "inspect"  # the target has the same size and no comparable ETag: HEAD both before anything else
     CLAIM = "claim"  # it appeared while our copy was under way, with other content by its ETag: HEAD both, then copy
+    MEND = "mend"  # the bytes are there: HEAD both, compare what they carry, and copy again only where that differs
     RECORD = "record"  # nothing to do but to remember it
     FORGET = "forget"  # it vanished from the source before anything of it was written
 
@@ -51,7 +53,7 @@ def is_archived(source: ListedObject) -> bool:
 def is_taken(route: Route, row: Joined) -> bool:
     """Whether this row is any concern of a run. A source that was taken once is, whatever it is now: one that changed
     and grew out of a filter by time or size would stay drifted for ever."""
-    if row.source is None or (row.entry is not None and row.entry.state is not State.DELETED):
+    if row.source is None or (row.entry is not None and row.entry.state not in BEREFT):
         return True
     return route.selects(row.source)
 
@@ -60,29 +62,43 @@ def is_audited(route: Route, row: Joined) -> bool:
     """Whether this row is any concern of who compares what stands there now with the ledger. As `is_taken`; but where
     an inventory names the route's objects all of the source was listed, and what was not in it was not asked for."""
     if route.key_list is not None and route.key_list.kind == "inventory":
-        return row.source is None or (row.entry is not None and row.entry.state is not State.DELETED)
+        return row.source is None or (row.entry is not None and row.entry.state not in BEREFT)
     return is_taken(route, row)
 
 
 def decide(row: Joined, policy: Overwrite) -> Choice | None:
-    """What a run does about `row`; None where there is nothing to do and nothing new to remember."""
+    """What a run does about `row`; None where there is nothing to do and nothing new to remember, and where the source
+    is gone (`ended`)."""
     source, target, entry = row.source, row.target, row.entry
     if source is None:
         return _vanished(row.key, target, entry)
     if entry is not None:
         if entry.state is State.DELETING:
             return None  # cleanup's own business: it looks again before it believes anything
-        if entry.state in SETTLED and _unchanged(source, entry) and _is_ours(target, entry):
-            return None
-        if entry.state is State.COPYING and entry.held == "" and target is None and _unchanged(source, entry):
-            return _copy(row, source, held="")  # its upload is taken up again, whatever the class says now
-        if entry.state in IN_FLIGHT and _unchanged(source, entry):
+        if entry.state in SETTLED and target is not None and same_bytes(source, entry) and _is_ours(target, entry):
+            return _settled(row, source, target, entry, policy)
+        if entry.state is State.COPYING and entry.held == "" and target is None and same_bytes(source, entry):
+            # Its upload is taken up again, whatever the class says now; it carries what the source carried then.
+            touched = not same_moment(source.modified, entry.source_modified)
+            return _copy(row, source, held="", action=Action.MEND if touched else Action.COPY)
+        if entry.state in IN_FLIGHT and same_bytes(source, entry):
             return _in_flight(row, source, target, entry, policy)
     return _fresh(row, source, target, entry, policy)
 
 
-def _unchanged(source: ListedObject, entry: Entry) -> bool:
-    return source.etag == entry.source_etag and source.size == entry.size
+def _settled(row: Joined, source: ListedObject, target: ListedObject, entry: Entry, policy: Overwrite) -> Choice | None:
+    """The bytes are in place on both sides: nothing is to be done, unless what they carry differs, or may."""
+    if same_moment(source.modified, entry.source_modified):
+        if not entry.differs:
+            return None
+        if entry.found and policy is Overwrite.NEVER:
+            return None  # what we did not write keeps what it carries; the gate tells
+    return _compare(row, source, target, entry)
+
+
+def _is_suspect(source: ListedObject, entry: Entry) -> bool:
+    """Whether the target may carry what the source does not, although their bytes are the same."""
+    return entry.differs or not same_moment(source.modified, entry.source_modified)
 
 
 def _is_ours(target: ListedObject | None, entry: Entry | None) -> bool:
@@ -111,15 +127,19 @@ def _fresh(
         )
     if target is None:
         return _copy(row, source, held="")
+    known = _is_ours(target, entry) and entry is not None and entry.state not in BEREFT
     wrote = _is_ours(target, entry) and entry is not None and not entry.found
     if _is_ours(target, entry) and entry is not None and entry.state is State.DAMAGED:
         # Its ETag alone does not say that it is whole. What was in place before us stays, and the row says damaged.
         if wrote:
             return _copy(row, source, held=target.etag, ours=target.etag)
         return None if policy is Overwrite.NEVER else _copy(row, source, held=target.etag)
-    if bears(source, target) and policy is not Overwrite.ALWAYS:
-        return _found(row, source, target, found=not wrote)
-    if wrote and entry is not None and entry.state is not State.DELETED:
+    if bears(source, target):
+        if known and entry is not None and _is_suspect(source, entry):
+            return _compare(row, source, target, entry)
+        if policy is not Overwrite.ALWAYS:
+            return _found(row, source, target, found=not wrote)
+    if wrote and known:
         return _copy(row, source, held=target.etag, ours=target.etag)
     if policy is Overwrite.ALWAYS:
         return _copy(row, source, held=target.etag)
@@ -136,8 +156,10 @@ def _in_flight(
     """An intent was committed and its outcome was not: the target tells which of the two happened."""
     if target is None or target.etag == entry.held:
         return _fresh(row, source, target, entry, policy)  # nothing has landed since the decision
-    if bears(source, target):
-        return _found(row, source, target, found=False)  # our own copy, whose answer was lost
+    if bears(source, target):  # our own copy, whose answer was lost
+        if _is_suspect(source, entry):
+            return _compare(row, source, target, entry)
+        return _found(row, source, target, found=False)
     if target.size == source.size:
         # It appeared since the decision and cannot be told apart from ours: copied again, guarded by what is seen.
         # Two plain ETags that differ tell them apart if both are MD5s, which a listing does not say.
@@ -150,41 +172,85 @@ def _in_flight(
 def drift(row: Joined) -> Outcome | None:
     """For a listing of the source alone, after the copies, on a server that pins no source: what changed meanwhile."""
     source, entry = row.source, row.entry
-    if source is None or entry is None or entry.state not in SETTLED or _unchanged(source, entry):
+    if source is None or entry is None or entry.state not in SETTLED or is_unchanged(source, entry):
         return None
+    code, message = how_changed(source, entry)
     return Outcome(
         row.key,
         State.DRIFTED,
         entry.target_etag,
         requests=0,
-        code="SourceChanged",
-        message=f"the source was listed with ETag {entry.source_etag} and bears {source.etag} after the copies, and "
-        "this server does not refuse to copy what changed; the next run plans it again",
+        code=code,
+        message=f"listed again after the copies, since this server does not refuse to copy what changed: {message}",
     )
 
 
 def _vanished(key: str, target: ListedObject | None, entry: Entry | None) -> Choice | None:
-    if entry is None or entry.state in SETTLED or entry.state in LEAVING or entry.state is State.DAMAGED:
+    if entry is None or entry.state not in ASIDE or entry.target_etag != "" or _landed(target, entry):
         return None
-    gone = Decision(
+    nothing = Decision(key, entry.size, entry.source_etag, "", "", "", entry.state)
+    return Choice(Action.FORGET, nothing, None)
+
+
+def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
+    """What the ledger learns of an object whose source is not there; None where it knows already, or nothing of the
+    object was ever written. A verified one that is proven at less than `minimum` can never be proven at it."""
+    target, entry = row.target, row.entry
+    if row.source is not None or entry is None or entry.state is State.DELETING or entry.state is State.WITHDRAWN:
+        return None
+    if entry.state in SETTLED or entry.state in BEREFT:
+        stands = _is_ours(target, entry) and target is not None and target.size == entry.size
+        if not stands:
+            return None if entry.state is State.LOST else _lost(row.key, target, entry)
+        if entry.state is State.LOST and entry.proof > Proof.NONE:
+            return Outcome(row.key, State.DELETED, entry.target_etag, proof=entry.proof, requests=0)
+        if entry.state is State.COPIED or (entry.state is State.VERIFIED and entry.proof < minimum):
+            return _withdrawn(row.key, entry.target_etag, entry.proof)
+        return None
+    if entry.state is State.DAMAGED:
+        return _lost(row.key, target, entry)
+    if target is not None and _landed(target, entry):
+        return _withdrawn(row.key, target.etag, Proof.SIZE)
+    if entry.target_etag:
+        return _withdrawn(row.key, entry.target_etag, Proof.NONE)
+    if entry.state in ASIDE:
+        return None  # nothing was written of it: it is forgotten
+    message = "the source was listed once and is gone now"
+    return Outcome(row.key, State.DRIFTED, requests=0, code="SourceGone", message=message)
+
+
+def _landed(target: ListedObject | None, entry: Entry) -> bool:
+    """The target is our own copy, whose answer was lost."""
+    return target is not None and target.etag == entry.source_etag and target.size == entry.size
+
+
+def _withdrawn(key: str, target_etag: str, proof: Proof) -> Outcome:
+    return Outcome(
         key,
-        entry.size,
-        entry.source_etag,
-        "",
-        "",
-        "",
-        State.DRIFTED,
-        held=target.etag if target else "",
-        target_etag=entry.target_etag,
-        found=entry.found,
+        State.WITHDRAWN,
+        target_etag,
+        proof=proof,
+        requests=0,
         code="SourceGone",
-        message="the source was listed once and is gone now",
+        message="its owner removed the source before the copy was proven; what was copied stands as it is",
     )
-    if target is not None and target.etag == entry.source_etag and target.size == entry.size:
-        return Choice(Action.RECORD, gone._replace(state=State.COPIED, target_etag=target.etag), None)
-    if entry.state in ASIDE and entry.target_etag == "":
-        return Choice(Action.FORGET, gone, None)
-    return Choice(Action.RECORD, gone, None)
+
+
+def _lost(key: str, target: ListedObject | None, entry: Entry) -> Outcome:
+    """A proof is kept: it tells that the target was right once, and may be again."""
+    by = "was deleted after its proof" if entry.state is State.DELETED else "is gone"
+    what = "is not there any more" if target is None else f"is not what was proven (ETag {target.etag} now)"
+    if entry.state is State.DAMAGED:
+        what = "was found damaged"
+    return Outcome(
+        key,
+        State.LOST,
+        entry.target_etag,
+        proof=entry.proof,
+        requests=0,
+        code="TargetMissing" if target is None else "TargetChanged",
+        message=f"the target {what}, and the source {by}: there is nothing left to mend it from",
+    )
 
 
 def _decision(row: Joined, source: ListedObject, state: State, held: str) -> Decision:
@@ -204,7 +270,17 @@ def _copy(row: Joined, source: ListedObject, *, held: str, ours: str = "", actio
     decision = _decision(row, source, State.PLANNED, held)
     if ours:
         decision = decision._replace(target_etag=ours)
+    if action is Action.MEND:
+        decision = decision._replace(properties=COMPARE)
     return Choice(action, decision, source, held or ABSENT)
+
+
+def _compare(row: Joined, source: ListedObject, target: ListedObject, entry: Entry) -> Choice:
+    """What both sides carry is to be compared. The decision says so, for a run that finds it without an outcome; what
+    was there before us stays known, so that our own copy can still be taken back."""
+    decision = _decision(row, source, State.PLANNED, target.etag if entry.found else entry.held)
+    decision = decision._replace(target_etag=target.etag, found=entry.found, properties=COMPARE)
+    return Choice(Action.MEND, decision, source, target.etag)
 
 
 def _found(row: Joined, source: ListedObject, target: ListedObject, *, found: bool) -> Choice:
@@ -223,7 +299,7 @@ def _conflict(row: Joined, source: ListedObject, target: ListedObject) -> Choice
         else f"other content (ETag {target.etag}, the source has {source.etag})"
     )
     whose = "which this ledger did not write"
-    if row.entry is not None and row.entry.state is State.DELETED and _is_ours(target, row.entry):
+    if row.entry is not None and row.entry.state in BEREFT and _is_ours(target, row.entry):
         whose = "proven before its source was deleted, and perhaps all that is left of it"
     return _aside(
         row,
@@ -238,7 +314,7 @@ def _conflict(row: Joined, source: ListedObject, target: ListedObject) -> Choice
 def _aside(row: Joined, source: ListedObject, state: State, *, held: str, code: str, message: str) -> Choice:
     # What is not ours must not become ours by being set aside: a later run would overwrite it, a revert remove it.
     entry = row.entry
-    known = entry is not None and entry.state is not State.DELETED
+    known = entry is not None and entry.state not in BEREFT
     decision = _decision(row, source, state, held)._replace(
         target_etag=entry.target_etag if entry is not None and known else "",
         found=entry.found if entry is not None and known else False,

@@ -43,7 +43,9 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
             found += _running(route)
         elif command in ("verify", "cleanup", "revert"):
             found += _on(route.source, "s3:GetObject") + _on(route.target, "s3:GetObject")
-        if command == "verify":  # --properties
+        if command == "run":  # what an earlier run gave the target is compared where the source was written again
+            found += _on(route.target, *_reading_properties(route.properties))
+        if command in ("verify", "cleanup"):
             for side in (route.source, route.target):
                 found += _on(side, *_reading_properties(route.properties))
         if command in ("verify", "cleanup", "revert", "rewrite"):

@@ -12,10 +12,17 @@ from typing import NamedTuple
 from engine.model import Proof
 from engine.plan.lifecycle import State
 
+AGREE = "agree"
+"""What the ledger keeps of an object whose properties are as its route wants them."""
+
+COMPARE = "to be compared"
+"""What it keeps while they are being compared, so that a run that is killed leaves them to the next one."""
+
 
 class Entry(NamedTuple):
     """What the join needs to know of an object that the ledger has met before. `found`: the target was in place before
-    us, so that its ETag is known and it is not ours."""
+    us, so that its ETag is known and it is not ours. `source_modified` is the source's LastModified as it was listed;
+    `differs`: something is recorded of its properties that is not `AGREE`."""
 
     key: str
     size: int
@@ -25,6 +32,8 @@ class Entry(NamedTuple):
     target_etag: str
     proof: Proof
     found: bool = False
+    source_modified: str = ""
+    differs: bool = False
 
 
 class Decision(NamedTuple):
@@ -32,6 +41,7 @@ class Decision(NamedTuple):
 
     `state` PLANNED: it is to be copied; COPIED: found in place (`found`, with the target's ETag, the proof that
     the listings give and what was compared); CONFLICT, ARCHIVED, DRIFTED: set aside, with `code` and `message`.
+    `properties` is `COMPARE` where they are to be compared.
     """
 
     key: str
@@ -48,6 +58,7 @@ class Decision(NamedTuple):
     compared: str = ""
     code: str = ""
     message: str = ""
+    properties: str = ""
 
 
 class Outcome(NamedTuple):

@@ -6,27 +6,33 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from engine.model import ListedObject, Proof
+from engine.plan.decide import ended
 from engine.plan.integrity import Agreement, compare_etags, parts_of
 from engine.plan.join import Joined
-from engine.plan.lifecycle import ASIDE, IN_FLIGHT, State
+from engine.plan.lifecycle import ASIDE, BEREFT, ENDED, IN_FLIGHT, State
 from engine.plan.record import Entry, Outcome
+from engine.plan.sameness import how_changed, is_unchanged
 
 
 class Kind(StrEnum):
-    """What was found. Everything but OK, EXTRA and SOURCE_GONE is a difference."""
+    """What was found. Everything but OK, EXTRA, SOURCE_GONE and SOURCE_DELETED is a difference; WITHDRAWN and LOST are
+    none once they are accepted by their figure."""
 
     OK = "ok"
     MISSING = "missing"  # the target is not there
     DAMAGED = "damaged"  # the target is no longer what was written
     SIZE = "size"  # the sizes differ
     DIGEST = "digest"  # digests of like form differ
-    DRIFTED = "drifted"  # the source changed after it was copied
+    DRIFTED = "drifted"  # the source changed after it was copied, be it only in what it carries
     UNREAD = "unread"  # its bytes or its properties were to be read and could not be
     PROPERTIES = "properties"  # the bytes agree, and the target lacks what the route gives it
     PENDING = "pending"  # not copied yet, or set aside
     NEW = "new"  # in the source, and not in the ledger
     EXTRA = "extra"  # in the target alone; a difference only for routes marked exact
-    SOURCE_GONE = "source gone"  # copied, and the source is gone since; the target stands
+    SOURCE_GONE = "source gone"  # proven, and the source is gone since; the target stands
+    SOURCE_DELETED = "source deleted"  # cleanup deleted the source; the target stands
+    WITHDRAWN = "withdrawn"  # the source is gone, and was not proven before; the target stands
+    LOST = "lost"  # the target is not what was proven, and no source is left to mend it from
 
 
 class Look(StrEnum):
@@ -48,22 +54,25 @@ class Finding(NamedTuple):
     look: Look = Look.NOTHING
 
 
-def judge(row: Joined) -> Finding | None:
-    """What both listings and the ledger say of one key; None where there is nothing to say."""
+def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
+    """What both listings and the ledger say of one key; None where there is nothing to say. `minimum` is the proof that
+    the plan asks for: an object whose source is gone can reach it no more."""
     source, target, entry = row.source, row.target, row.entry
     if entry is None:
         if source is not None:
             return Finding(Kind.NEW, row.key, "it is in the source and not in the ledger; the next run takes it along")
         return Finding(Kind.EXTRA, row.key, "it is in the target alone") if target is not None else None
+    if source is None and entry.state is not State.DELETING and entry.state not in IN_FLIGHT:
+        return _without_source(row, entry, minimum)
+    if source is not None and (entry.state in BEREFT or entry.state in ENDED):
+        return Finding(Kind.NEW, row.key, "it arrived in the source after the old one was gone")
     if entry.state in IN_FLIGHT or (entry.state in ASIDE and entry.state is not State.DAMAGED):
         return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, not copied")
     if entry.state is State.DELETING:
         return Finding(Kind.PENDING, row.key, "its source is being deleted; run cleanup again to finish")
-    if source is not None and entry.state is State.DELETED:
-        return Finding(Kind.NEW, row.key, "it arrived in the source after the old one was deleted")
-    if source is not None and (source.etag != entry.source_etag or source.size != entry.size):
-        message = f"the source bears ETag {source.etag} now, and was copied when it bore {entry.source_etag}"
-        return _off(row, Kind.DRIFTED, State.DRIFTED, "SourceChanged", message)
+    assert source is not None
+    if not is_unchanged(source, entry):
+        return _off(row, Kind.DRIFTED, State.DRIFTED, *how_changed(source, entry))
     if target is None:
         return _off(row, Kind.MISSING, State.DAMAGED, "TargetMissing", "the target is not there any more")
     if target.size != entry.size:
@@ -75,9 +84,25 @@ def judge(row: Joined) -> Finding | None:
     if entry.state is State.DAMAGED:
         # Perhaps its bytes were read and differ, which no listing shows: only a new copy ends that.
         return Finding(Kind.DAMAGED, row.key, "it was found damaged before; the next run copies it again")
-    if source is None:
-        return Finding(Kind.SOURCE_GONE, row.key, "the source is gone; the target stands")
     return _agreed(row.key, source, target, entry)
+
+
+_STANDING = {
+    State.DELETED: Finding(Kind.SOURCE_DELETED, "", "the source was deleted; the target stands"),
+    State.VERIFIED: Finding(Kind.SOURCE_GONE, "", "the source is gone; the target stands"),
+    State.WITHDRAWN: Finding(Kind.WITHDRAWN, "", "its owner removed the source before the copy was proven"),
+    State.LOST: Finding(Kind.LOST, "", "the target is not what was proven, and no source is left to mend it from"),
+}
+
+
+def _without_source(row: Joined, entry: Entry, minimum: Proof) -> Finding:
+    outcome = ended(row, minimum)
+    state = outcome.state if outcome is not None else entry.state
+    finding = _STANDING.get(state)
+    if finding is None:
+        return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, and its source is gone")
+    message = outcome.message if outcome is not None and outcome.message else finding.message
+    return finding._replace(key=row.key, message=message, outcome=outcome)
 
 
 def _agreed(key: str, source: ListedObject, target: ListedObject, entry: Entry) -> Finding:
@@ -99,10 +124,8 @@ def verified(key: str, target_etag: str, proof: Proof, compared: str, checksum: 
 
 
 def _off(row: Joined, kind: Kind, state: State, code: str, message: str) -> Finding:
-    """A difference. A source that was deleted after proof keeps its state: the ledger must not forget that."""
+    """A difference."""
     assert row.entry is not None
-    outcome = None
-    if row.entry.state is not State.DELETED:
-        # The ETag that we wrote stays known, so that the next run can tell our own copy from anything else.
-        outcome = Outcome(row.key, state, row.entry.target_etag, requests=0, code=code, message=message)
+    # The ETag that we wrote stays known, so that the next run can tell our own copy from anything else.
+    outcome = Outcome(row.key, state, row.entry.target_etag, requests=0, code=code, message=message)
     return Finding(kind, row.key, message, outcome)

@@ -17,15 +17,16 @@ from engine.plan.decide import is_audited
 from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
 from engine.plan.join import Joined
 from engine.plan.lifecycle import SETTLED, State
+from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states
 from engine.plan.record import Outcome
 from engine.plan.route import Route
 from engine.proof.depth import Depth, Sampling
 from engine.proof.digest import ByteReader
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
 from engine.proof.judge import Finding, Kind, Look, judge, verified
-from engine.proof.properties import AGREE, compare_properties
 from engine.proof.reading import DeepReading
 from engine.store import HeadObject, ObjectStore, head_or_none
+from engine.transfer.comparing import compare_properties
 
 HEADS_AT_ONCE = 64
 DIFFERENCES_KEPT = 1_000
@@ -34,7 +35,7 @@ DIFFERENCES_KEPT = 1_000
 ENTRIES_A_READ = 5_000
 PROGRESS_EVERY_S = 0.25
 
-AGREEING = frozenset({Kind.OK, Kind.SOURCE_GONE})
+AGREEING = frozenset({Kind.OK, Kind.SOURCE_GONE, Kind.SOURCE_DELETED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class Difference:
 
 @dataclass(slots=True)
 class RouteVerification:
-    """What was found on one route. `extra` counts as a difference only where the route is marked exact."""
+    """What was found on one route. `extra` counts as a difference only where the route is marked exact; `accepted` are
+    kinds that someone accepted for the very objects that they are found of."""
 
     route: str
     exact: bool = False
@@ -61,17 +63,24 @@ class RouteVerification:
     snapshot_closed: bool = True
     source_tree: Fingerprint = field(default_factory=Fingerprint)
     target_tree: Fingerprint = field(default_factory=Fingerprint)
+    accepted: frozenset[Kind] = frozenset()
+
+    @property
+    def standing(self) -> int:
+        """Targets that were compared and stand, while their sources are deleted or gone."""
+        return self.by_kind.get(Kind.SOURCE_DELETED, 0) + self.by_kind.get(Kind.SOURCE_GONE, 0)
 
     @property
     def differing(self) -> int:
-        ignored = AGREEING if self.exact else AGREEING | {Kind.EXTRA}
+        ignored = (AGREEING if self.exact else AGREEING | {Kind.EXTRA}) | self.accepted
         return sum(count for kind, count in self.by_kind.items() if kind not in ignored)
 
 
 @dataclass(slots=True)
 class Verification:
     """What a verification found, per route, and the first differences in key order of their discovery. `empty` has a
-    sentence for each source that holds nothing, and never did."""
+    sentence for each source that holds nothing, and never did; `properties_differ` is what the ledger has recorded of
+    properties, now or before."""
 
     routes: list[RouteVerification] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
@@ -80,6 +89,11 @@ class Verification:
     bytes_read: int = 0
     properties_compared: int = 0
     empty: list[str] = field(default_factory=list)
+    properties_differ: Noted = NOTHING
+
+    @property
+    def standing(self) -> int:
+        return sum(route.standing for route in self.routes)
 
     @property
     def differing(self) -> int:
@@ -93,7 +107,8 @@ class Verification:
 
 class Verifier:
     """Verifies routes against the ledger. `depth` asks for bytes to be read as well, `properties` for a HEAD an
-    object that says whether the target carries what the route gives it."""
+    object that says whether the target carries what the route gives it. `minimum` is the proof that the plan asks for:
+    what has no source any more, and less, is withdrawn."""
 
     def __init__(
         self,
@@ -104,6 +119,7 @@ class Verifier:
         *,
         depth: Depth | None = None,
         properties: bool = False,
+        minimum: Proof = Proof.NONE,
     ) -> None:
         self._store = store
         self._sources = sources
@@ -116,6 +132,7 @@ class Verifier:
         self._deep: DeepReading | None = None
         self._read_counted = 0
         self._properties = properties
+        self._minimum = minimum
         self._seen = 0
         self._seen_bytes = 0
         self._done = 0
@@ -143,10 +160,20 @@ class Verifier:
                     self.report.routes.append(report)
                     group.start_soon(self._verify_route, route, report)
             telling.cancel_scope.cancel()
+        await self._take_acceptances()
         if self._deep is not None:
             self.report.objects_read, self.report.bytes_read = self._deep.objects_read, self._deep.bytes_read
         self._listener(self._progress(done=True))
         return self.report
+
+    async def _take_acceptances(self) -> None:
+        """What has no source any more is no difference once it was accepted, for these very objects."""
+        found = await self._ledger.noted()
+        self.report.properties_differ = found[PROPERTIES]
+        states = accepted_states(found, await self._ledger.accepted())
+        kinds = frozenset(Kind(state.value) for state in states)
+        for route in self.report.routes:
+            route.accepted = kinds
 
     async def _tell(self) -> None:
         """Reading takes minutes a page: say how far it is in between."""
@@ -180,7 +207,7 @@ class Verifier:
         sources = [row.source for row in rows if row.source is not None]
         self._seen += len(sources)
         self._seen_bytes += sum(source.size for source in sources)
-        findings: list[Finding | None] = [judge(row) for row in rows]
+        findings: list[Finding | None] = [judge(row, self._minimum) for row in rows]
         looks = [at for at, finding in enumerate(findings) if finding is not None and finding.look is not Look.NOTHING]
         if looks:
             async with anyio.create_task_group() as group:
@@ -252,17 +279,17 @@ class Verifier:
             )
             async with self._heads:
                 try:
-                    found = await compare_properties(self._store, route, row.source, source, target)
+                    compared = await compare_properties(self._store, route, row.source, source, target)
                 except (ObjectError, AttemptError) as error:
                     message = f"its properties could not be read: {error}"
                     findings[at] = finding._replace(kind=Kind.UNREAD, message=message)
                     return
             self.report.properties_compared += 1
-            outcome = finding.outcome._replace(properties=found)
-            if found == AGREE:
+            outcome = finding.outcome._replace(properties=compared.found)
+            if compared.agrees:
                 findings[at] = finding._replace(outcome=outcome)
             else:
-                findings[at] = Finding(Kind.PROPERTIES, row.key, found, outcome)
+                findings[at] = Finding(Kind.PROPERTIES, row.key, compared.found, outcome)
 
         async with anyio.create_task_group() as group:
             for at, (row, finding) in enumerate(zip(rows, findings, strict=True)):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from engine.api.ledgers import Status
 from engine.api.running import MigrationResult
 from engine.plan.document import Plan
-from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
+from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, LEAVING, SETTLED, State
+from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import ObjectRecord, Tally
 from engine.report.text import count_text, plural, safe, shell_word, size_text, table
 
@@ -26,6 +27,8 @@ def result_text(plan: Plan, result: MigrationResult) -> str:
         "",
         tallies_table(result.tallies),
     ]
+    if told := noted_lines(result.noted, result.accepted, plan.source):
+        lines += ["", *told]
     if result.aside:
         lines += ["", aside_sentence(result.aside)]
     elif not result.stopped and not result.empty:
@@ -49,6 +52,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
         "requests": result.requests,
         "throttled": result.throttled,
         "empty": result.empty,
+        "noted": noted_values(result.noted),
         "routes": route_values(result.tallies),
     }
 
@@ -84,10 +88,37 @@ def route_values(tallies: list[Tally]) -> dict[str, Any]:
     return routes
 
 
+def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], file: str) -> list[str]:
+    """What no run mends, or has not mended yet, a line each: it is never passed over."""
+    said = {
+        LOST: "missing or changed at the target, and no source is left to mend it from",
+        WITHDRAWN: "removed at the source by its owner before it was proven; what was copied stands",
+        PROPERTIES: "known not to carry what the route gives it; a run mends what Cartage wrote or may overwrite",
+    }
+    lines = []
+    for name, sentence in said.items():
+        found = noted.get(name, NOTHING)
+        if not found.objects:
+            continue
+        line = f"{count_text(found.objects)} {sentence}"
+        if name in accepted:
+            line += " (accepted)"
+        elif file and name != PROPERTIES:
+            line += f'; cartage accept {shell_word(file)} {name} --found {found.figure} --because "…"'
+        lines.append(line)
+    return lines
+
+
+def noted_values(noted: Mapping[str, Noted]) -> dict[str, Any]:
+    """What may be accepted of the objects: how many, and for which figure."""
+    return {name: {"objects": item.objects, "found": item.figure} for name, item in noted.items() if item.objects}
+
+
 def aside_sentence(aside: dict[State, int]) -> str:
     """How many are not done, by state, and where to read why."""
     counts = ", ".join(f"{count_text(count)} {state.value}" for state, count in aside.items())
-    return f"not done: {counts}. cartage status --failed lists each with its reason; run again to try again."
+    again = "; run again to try again" if aside.keys() - ENDED else ""
+    return f"not done: {counts}. cartage status --failed lists each with its reason{again}."
 
 
 def aside_line(record: ObjectRecord) -> str:
@@ -108,7 +139,8 @@ def status_text(status: Status) -> str:
         lines.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
     if in_flight := sum(_sum(status.tallies, IN_FLIGHT).values()):
         lines.append(f"{plural(in_flight, 'object')} planned, and not known to be done")
-    aside = _sum(status.tallies, ASIDE)
+    aside = _sum(status.tallies, ASIDE - status.accepted)
+    lines += noted_lines(status.noted, status.accepted, "")
     if aside:
         lines.append(aside_sentence(aside))
     gone = _sum(status.tallies, LEAVING)
@@ -133,7 +165,8 @@ def status_values(status: Status) -> dict[str, Any]:
         "open_uploads": len(status.uploads),
         "settled": sum(_sum(status.tallies, SETTLED).values()),
         "in_flight": sum(_sum(status.tallies, IN_FLIGHT).values()),
-        "aside": {state.value: count for state, count in _sum(status.tallies, ASIDE).items()},
+        "aside": {state.value: count for state, count in _sum(status.tallies, ASIDE - status.accepted).items()},
+        "noted": noted_values(status.noted),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.plan.document import Plan
+from engine.proof.judge import Kind
 from engine.proof.verify import AGREEING, RouteVerification, Verification
 from engine.report.text import count_text, plural, safe, size_text, table
 
@@ -34,6 +35,18 @@ def verification_text(plan: Plan, report: Verification) -> str:
             lines.append(f"{route.route}: its listing never reached its end; run the plan again before trusting this")
     for route in report.routes:
         lines += _trees(route)
+    if report.standing:
+        deleted = sum(route.by_kind.get(Kind.SOURCE_DELETED, 0) for route in report.routes)
+        if deleted:
+            lines.append(f"{plural(deleted, 'target')} compared, sources deleted")
+        if report.standing > deleted:
+            lines.append(f"{plural(report.standing - deleted, 'target')} compared, sources gone since their proof")
+    accepted = sorted({kind.value for route in report.routes for kind in route.accepted & route.by_kind.keys()})
+    if accepted:
+        lines.append(f"accepted: {', '.join(accepted)}")
+    if report.properties_differ.objects:
+        what = plural(report.properties_differ.objects, "target")
+        lines.append(f"{what} known not to carry what the route gives it: run the plan again, or see its gate")
     if report.objects_read:
         lines.append(f"read {plural(report.objects_read, 'object')}, {size_text(report.bytes_read)} of both sides")
     for item in report.differences[:SHOWN]:
@@ -65,6 +78,8 @@ def verification_values(report: Verification) -> dict[str, Any]:
         "bytes_read": report.bytes_read,
         "properties_compared": report.properties_compared,
         "empty": report.empty,
+        "properties_differ": report.properties_differ.objects,
+        "standing": report.standing,
         "routes": {
             route.route: {
                 "objects": route.objects,

@@ -45,6 +45,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.store import CopyObject, HeadObject, ObjectStore, head_or_none
 from engine.transfer.guard import FORMS, Conditions, Form
+from engine.transfer.mending import mend
 from engine.transfer.properties import NOTHING, copy_directives
 from engine.transfer.task import CopyTask, Method, conflicting, drifted, failed, method_for
 from engine.transfer.uploading import Uploader
@@ -78,6 +79,12 @@ class Copier:
         try:
             if task.inspect:
                 return await self._inspect(task)
+            if task.mend:
+                if task.upload is not None and task.target_condition != ABSENT:
+                    # Of an earlier run that mended it; what the source carried then it may not carry now.
+                    await self._uploader.discard(task.upload)
+                    task = task._replace(upload=None)
+                return await mend(self._store, task, self.copy)
             if task.claim and (foreign := await self._foreign(task)) is not None:
                 return foreign
             method = method_for(task.source)

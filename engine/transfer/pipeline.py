@@ -22,7 +22,7 @@ from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
 from engine.listing.sources import Sources
 from engine.model import Overwrite
-from engine.plan.decide import Action, Choice, decide, drift, is_taken
+from engine.plan.decide import Action, Choice, decide, drift, ended, is_taken
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.locations import MAX_KEY_BYTES
@@ -169,6 +169,7 @@ class Run:
         size_bytes = sum(source.size for source in sources)
         _refuse_unmappable(route, rows)
         policy: Overwrite = route.overwrite
+        ends = [end for row in rows if row.source is None and (end := ended(row)) is not None]
         choices = [choice for row in rows if (choice := decide(row, policy)) is not None]
         forget = [choice.decision.key for choice in choices if choice.action is Action.FORGET]
         keep = [choice for choice in choices if choice.action is not Action.FORGET]
@@ -176,6 +177,11 @@ class Run:
             await self._ledger.forget(route.name, forget)
         if keep:
             await self._ledger.decide(route.name, [choice.decision for choice in keep])
+        if ends:
+            await self._ledger.conclude(route.name, ends)
+            for end in ends:
+                if end.state in ASIDE:
+                    self._set_aside(route, end.key, end.state, end.code, end.message)
         tasks = [
             task
             for choice in keep
@@ -192,8 +198,17 @@ class Run:
         key = choice.decision.key
         upload = self._uploads.pop((route.name, key), None) if self._uploads else None
         action = choice.action
-        inspect, claim = action is Action.INSPECT, action is Action.CLAIM
-        return CopyTask(route, key, choice.source, choice.target_condition, inspect, upload, claim)
+        return CopyTask(
+            route,
+            key,
+            choice.source,
+            choice.target_condition,
+            inspect=action is Action.INSPECT,
+            upload=upload,
+            claim=action is Action.CLAIM,
+            mend=action is Action.MEND,
+            found=choice.decision.found,
+        )
 
     def _count_page(
         self, route: Route, listed: int, listed_bytes: int, kept: list[Choice], tasks: list[CopyTask]
@@ -257,7 +272,9 @@ class Run:
         counters.done += 1
         counters.done_bytes += task.source.size
         counters.requests += outcome.requests
-        if outcome.state is State.COPIED:
+        if outcome.state is State.COPIED and outcome.method in ("", "found"):
+            counters.found += 1
+        elif outcome.state is State.COPIED:
             counters.copied += 1
             counters.copied_bytes += task.source.size
         else:

@@ -17,7 +17,8 @@ from engine.plan.route import Route
 class CopyTask(NamedTuple):
     """What a worker needs to copy one object. `target_condition` is `ABSENT` or the ETag that the target must still
     bear. `inspect` asks for a look at both sides first; `claim` for a look at a target that appeared while an earlier
-    run's copy was under way, and may be it."""
+    run's copy was under way, and may be it. `mend`: the bytes are there, and what both sides carry is to be compared
+    before anything is copied; `found`: the target was in place before us."""
 
     route: Route
     key: str
@@ -26,6 +27,8 @@ class CopyTask(NamedTuple):
     inspect: bool = False
     upload: UploadRecord | None = None
     claim: bool = False
+    mend: bool = False
+    found: bool = False
 
     @property
     def source_ref(self) -> ObjectRef:

@@ -29,6 +29,7 @@ BUCKET = "pokemon-card-training-us-east-2"
 SOMETIMES = {
     "run": {
         "s3:PutObjectTagging": "for objects that have tags",
+        "s3:GetObjectTagging": "of the target, where its source was written again",
         "s3:ListMultipartUploadParts": "to go on with an upload that was interrupted",
         "s3:AbortMultipartUpload": "to end an upload whose source has changed",
         "s3:ListBucketMultipartUploads": "to find an upload whose id was lost",

@@ -123,8 +123,9 @@ async def test_keys_that_are_not_there_are_named_and_the_others_are_copied(scene
     with pytest.raises(PlanError, match='there is no object "src/nowhere"'):
         await migrate(plan, scene.options)
     assert scene.copied() == ["a", "z/z"]
-    # A source that is gone because its copy is done is no mistake of the list.
+    # A source that is gone because its copy is done and proven is no mistake of the list, and nothing is amiss.
     (scene.folder / "keys.txt").write_text("src/a\nsrc/z/z\n")
+    await verify(plan, scene.options)
     scene.client.delete_object(Bucket=scene.bucket, Key="src/a")
     assert (await migrate(plan, scene.options)).complete
 

@@ -17,6 +17,7 @@ from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
+from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Decision, ObjectRecord, Outcome
 from tests.fake_store import START_S, FakeStore
 
@@ -76,6 +77,7 @@ class Scene:
             for route in self.plan.routes
         }
         bucket = await self.store.bucket_facts("bucket")
+        noted = await self.ledger.noted()
         return judge(
             Facts(
                 tuple(route.name for route in self.plan.routes),
@@ -83,14 +85,21 @@ class Scene:
                 tuple(tallies),
                 minimum,
                 hold_of(held, hold_s, now_ms),
-                tuple(await audit(self.store, Sources(), self.plan.routes, self.ledger.entries, self.heard.append)),
+                tuple(
+                    await audit(
+                        self.store, Sources(), self.plan.routes, self.ledger.entries, self.heard.append, minimum
+                    )
+                ),
                 expectation_report(self.plan, found),
                 (),
                 None,
                 (bucket,),
                 (bucket,),
                 tuple(route.target for route in self.plan.routes),
-                frozenset((item.name, item.found) for item in await self.ledger.acceptances()),
+                withdrawn=noted[WITHDRAWN],
+                lost=noted[LOST],
+                properties=noted[PROPERTIES],
+                accepted=frozenset(await self.ledger.accepted()),
             )
         )
 

@@ -12,7 +12,8 @@ from engine.finish.holding import Hold
 from engine.finish.probes import ProbeResult
 from engine.model import Location, Proof
 from engine.plan.estimate import Difference
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import ENDED, State
+from engine.plan.noted import Noted
 from engine.plan.record import Tally
 from engine.store import BucketFacts, LifecycleRule
 
@@ -51,6 +52,7 @@ def test_all_reasons_open_and_each_says_its_figures() -> None:
         "1,000 objects (5.00 MB) verified by digest or better",
         "24h have passed for each of 1,000 objects",
         "1,000 objects unchanged on both sides just now",
+        "no difference is recorded; headers, metadata, tags and the like are compared once all else is open",
         "raw.objects: 1,000, as expected",
         "a is there",
         "nothing that was looked through names the old paths",
@@ -65,13 +67,23 @@ def test_an_open_snapshot() -> None:
 
 @pytest.mark.parametrize(
     "state",
-    [s for s in State if s not in (State.VERIFIED, State.DELETING, State.DELETED)],
+    [s for s in State if s not in (State.VERIFIED, State.DELETING, State.DELETED) and s not in ENDED],
 )
 def test_every_state_but_verified_keeps_it_closed(state: State) -> None:
     tallies = (*OPEN.tallies, Tally("raw", state, Proof.DIGEST, False, 2, 10))
     reason = only(replace(OPEN, tallies=tallies))
     assert reason.name == "proof"
     assert f"2 {state.value}" in reason.sentence
+
+
+@pytest.mark.parametrize("name", ["withdrawn", "lost", "properties"])
+def test_what_concerns_single_objects_closes_it_until_it_is_accepted_for_exactly_those(name: str) -> None:
+    before, after = Noted(2, "2:0123456789ab", "raw: 'a'"), Noted(2, "2:ba9876543210", "raw: 'b'")
+    shut_by = only(replace(OPEN, **{name: before}))
+    assert (shut_by.name, shut_by.accept, shut_by.found) == (name, name, before.figure)
+    accepted = frozenset({(name, before.figure)})
+    assert shut(replace(OPEN, accepted=accepted, **{name: before})) == []
+    assert only(replace(OPEN, accepted=accepted, **{name: after})).name == name
 
 
 def test_a_proof_below_the_plans_minimum_whether_copied_or_found() -> None:

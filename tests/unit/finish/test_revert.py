@@ -181,6 +181,8 @@ async def test_every_state_has_its_part(tmp_path: Path) -> None:
         State.CONFLICT: Part.CHANGED,
         State.ARCHIVED: Part.CHANGED,
         State.DAMAGED: Part.CHANGED,
+        State.WITHDRAWN: Part.CHANGED,
+        State.LOST: Part.GONE,
     }
     assert part_of(record._replace(state=State.FAILED, target_etag="")) is Part.NOTHING
 

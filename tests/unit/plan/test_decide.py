@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from engine.model import ABSENT, ListedObject, Overwrite, Proof
-from engine.plan.decide import Action, Choice, decide, drift
+from engine.plan.decide import Action, Choice, decide, drift, ended
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State, may_follow
-from engine.plan.record import Entry
+from engine.plan.record import COMPARE, Entry
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 NEVER, IF_DIFFERENT, ALWAYS = Overwrite.NEVER, Overwrite.IF_DIFFERENT, Overwrite.ALWAYS
@@ -193,15 +193,116 @@ def test_a_target_that_was_in_place_and_is_damaged_stays_as_it_is_and_damaged() 
 
 
 def test_a_source_that_vanished_before_its_copy_is_drifted_and_later_forgotten() -> None:
-    first = decide(Joined("k", None, None, entry(State.PLANNED)), NEVER)
-    assert first is not None and (first.decision.state, first.decision.code) == (State.DRIFTED, "SourceGone")
+    first = ended(Joined("k", None, None, entry(State.PLANNED)))
+    assert first is not None and (first.state, first.code) == (State.DRIFTED, "SourceGone")
     second = decide(Joined("k", None, None, entry(State.DRIFTED)), NEVER)
     assert second is not None and second.action is Action.FORGET
 
 
-@pytest.mark.parametrize("state", [State.COPIED, State.VERIFIED, State.DELETING, State.DELETED])
-def test_a_source_that_went_after_its_copy_changes_nothing(state: State) -> None:
-    assert decide(Joined("k", None, target(), entry(state, target_etag=A)), NEVER) is None
+@pytest.mark.parametrize("state", [State.VERIFIED, State.DELETING, State.DELETED])
+def test_a_source_that_went_after_its_proof_changes_nothing(state: State) -> None:
+    row = Joined("k", None, target(), entry(state, target_etag=A))
+    assert (decide(row, NEVER), ended(row)) == (None, None)
+
+
+@pytest.mark.parametrize("state", [State.COPIED, State.DRIFTED, State.FAILED, State.PLANNED, State.COPYING])
+def test_a_source_that_went_before_its_proof_has_an_end_of_its_own(state: State) -> None:
+    row = Joined("k", None, target(), entry(state, target_etag=A))
+    end = ended(row)
+    assert end is not None and decide(row, NEVER) is None
+    assert (end.state, end.code, end.target_etag) == (State.WITHDRAWN, "SourceGone", A)
+    assert ended(Joined("k", None, target(), entry(State.WITHDRAWN, target_etag=A))) is None
+
+
+def test_a_proof_that_can_never_be_reached_any_more_is_withdrawn_too() -> None:
+    row = Joined("k", None, target(), entry(State.VERIFIED, target_etag=A)._replace(proof=Proof.SIZE))
+    end = ended(row, Proof.DIGEST)
+    assert ended(row, Proof.SIZE) is None
+    assert end is not None and (end.state, end.proof) == (State.WITHDRAWN, Proof.SIZE)
+
+
+@pytest.mark.parametrize("there", [None, target(B), target(A, 11)])
+@pytest.mark.parametrize("state", [State.DELETED, State.VERIFIED, State.COPIED])
+def test_a_target_that_no_source_is_left_for_is_lost(state: State, there: ListedObject | None) -> None:
+    end = ended(Joined("k", None, there, entry(state, target_etag=A)._replace(proof=Proof.DIGEST)))
+    assert end is not None and end.state is State.LOST and end.proof is Proof.DIGEST
+    assert "nothing left to mend it from" in end.message
+
+
+def test_what_was_found_damaged_is_lost_once_its_source_is_gone() -> None:
+    end = ended(Joined("k", None, target(), entry(State.DAMAGED, target_etag=A)))
+    assert end is not None and end.state is State.LOST
+    again = Joined("k", None, target(), entry(State.LOST, target_etag=A))
+    assert ended(again) is None  # its bytes were read and differ: that its ETag is right says nothing
+
+
+def test_a_lost_target_that_stands_again_as_it_was_proven_is_lost_no_more() -> None:
+    lost = entry(State.LOST, target_etag=A)._replace(proof=Proof.DIGEST)
+    back = ended(Joined("k", None, target(), lost))
+    assert back is not None and (back.state, back.proof) == (State.DELETED, Proof.DIGEST)
+    assert ended(Joined("k", None, target(B), lost)) is None
+
+
+TOUCHED = source()._replace(modified="2026-02-01T00:00:00.000Z")
+
+
+def known(state: State = State.VERIFIED, **values: object) -> Entry:
+    given = {"source_modified": source().modified} | values
+    return entry(state, target_etag=A)._replace(**given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("policy", [NEVER, IF_DIFFERENT, ALWAYS])
+@pytest.mark.parametrize("state", [State.COPIED, State.VERIFIED, State.DRIFTED])
+@pytest.mark.parametrize("found", [False, True])
+def test_a_source_written_again_with_the_same_etag_is_looked_at(state: State, policy: Overwrite, found: bool) -> None:
+    choice = decide(Joined("k", TOUCHED, target(), known(state, found=found)), policy)
+    assert choice is not None and choice.action is Action.MEND
+    assert (choice.target_condition, choice.decision.target_etag, choice.decision.found) == (A, A, found)
+    assert (choice.decision.source_modified, choice.decision.properties) == (TOUCHED.modified, COMPARE)
+
+
+def test_an_unchanged_source_costs_nothing_however_its_moment_is_written() -> None:
+    for modified in (source().modified, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00", ""):
+        assert decide(Joined("k", source(), target(), known(source_modified=modified)), NEVER) is None
+    fraction = source()._replace(modified="2026-01-01T00:00:00.250Z")
+    assert decide(Joined("k", fraction, target(), known()), NEVER) is None
+    other = known(source_modified="2026-01-01T00:00:00.750Z")
+    assert decide(Joined("k", fraction, target(), other), NEVER) is not None
+
+
+def test_a_recorded_difference_is_mended_where_we_may_write() -> None:
+    for found, policy in ((False, NEVER), (True, IF_DIFFERENT), (True, ALWAYS)):
+        choice = decide(Joined("k", source(), target(), known(differs=True, found=found)), policy)
+        assert choice is not None and choice.action is Action.MEND
+    assert decide(Joined("k", source(), target(), known(differs=True, found=True)), NEVER) is None
+
+
+def test_a_comparison_that_a_kill_cut_short_is_made_again() -> None:
+    """The decision holds what the target held, and that it is ours; that nothing landed since is no agreement."""
+    row = Joined("k", TOUCHED, target(), known())
+    choice = decide(row, NEVER)
+    assert choice is not None
+    done = choice.decision
+    left = Entry(
+        "k", 10, A, done.state, done.held, done.target_etag, Proof.NONE, done.found, done.source_modified, differs=True
+    )
+    for state in (State.PLANNED, State.COPYING):
+        again = decide(row._replace(entry=left._replace(state=state)), NEVER)
+        assert again is not None and (again.action, again.decision.found) == (Action.MEND, False)
+
+
+def test_a_copy_whose_answer_was_lost_is_compared_where_the_source_was_written_again() -> None:
+    sent = entry(State.PLANNED)._replace(source_modified=source().modified)
+    choice = decide(Joined("k", TOUCHED, target(), sent), NEVER)
+    assert choice is not None and (choice.action, choice.decision.found) == (Action.MEND, False)
+    upload = sent._replace(state=State.COPYING)
+    choice = decide(Joined("k", TOUCHED, None, upload), NEVER)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.MEND, ABSENT)
+
+
+def test_a_source_written_again_is_seen_after_the_copies_too() -> None:
+    changed = drift(Joined("k", TOUCHED, None, known(State.COPIED)))
+    assert changed is not None and changed.code == "SourceTouched"
 
 
 def test_an_extra_object_in_the_target_is_never_touched() -> None:

@@ -11,8 +11,9 @@ import pytest
 from engine.errors import AccessDenied
 from engine.model import Encryption, ObjectLock, ObjectRef, Properties
 from engine.plan.document import Plan
+from engine.plan.record import AGREE
 from engine.proof.judge import Kind
-from engine.proof.properties import AGREE, differences
+from engine.transfer.comparing import differences
 from tests.unit.proof.scene import Scene
 
 FULL = Properties(

@@ -1,4 +1,4 @@
-"""`verify --properties`: does the target carry what the route's contract gives it? A HEAD a side, tags where it must.
+"""Does the target carry what the route's contract gives it? A HEAD a side, tags where it must.
 
 Compared is what the contract decides: a property that is dropped to the bucket's default (encryption, lock) is the
 bucket's business and not looked at.
@@ -6,35 +6,61 @@ bucket's business and not looked at.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from engine.errors import Rejected
 from engine.model import Acl, Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.encoded_words import meaning
+from engine.plan.record import AGREE
 from engine.plan.route import Keep, Pairs, Route
 from engine.store import HeadObject, ObjectStore
-from engine.transfer.properties import CONTENT_HEADERS, adjusted, chosen_acl, read_tags, source_properties
+from engine.transfer.properties import CONTENT_HEADERS, Tags, adjusted, chosen_acl, read_tags, source_properties
 
 TOLD = ("private", "public-read", "public-read-write", "authenticated-read")
 """Canned ACLs that an object's grants tell."""
 
-AGREE = "agree"
-"""What the ledger keeps of an object whose properties are as they should be."""
+
+class Compared(NamedTuple):
+    """Both sides as they were seen. `found` is `AGREE`, or what differs in a few words each; `tags` are those that the
+    target is to have, None where something else differs too, or nothing does."""
+
+    found: str
+    source: ObjectHead
+    target: ObjectHead
+    tags: Tags | None = None
+
+    @property
+    def agrees(self) -> bool:
+        return self.found == AGREE
 
 
 async def compare_properties(
-    store: ObjectStore, route: Route, source: ListedObject, source_ref: ObjectRef, target_ref: ObjectRef
-) -> str:
-    """`AGREE`, or what differs in a few words each. Raises what the store raises."""
-    source_head = await store.head_object(HeadObject(source_ref))
-    target_head = await store.head_object(HeadObject(target_ref))
+    store: ObjectStore,
+    route: Route,
+    source: ListedObject,
+    source_ref: ObjectRef,
+    target_ref: ObjectRef,
+    *,
+    checksums: bool = False,
+) -> Compared:
+    """Look at both sides and compare what they carry. `checksums` has the HEADs ask for those too. Raises what the
+    store raises."""
+    source_head = await store.head_object(HeadObject(source_ref, checksums=checksums))
+    target_head = await store.head_object(HeadObject(target_ref, checksums=checksums))
     try:
         wanted = adjusted(route, source, source_ref, source_properties(source_head))
         acl = await chosen_acl(store, route, source_ref)
     except Rejected as error:
-        return error.message
+        return Compared(error.message, source_head, target_head)
     found = differences(route, wanted, target_head.properties)
     found += await _acl_differences(store, route, acl, target_ref)
-    found += await _tag_differences(store, route, source_ref, source_head, target_ref, target_head)
-    return "; ".join(found) or AGREE
+    tags = await _wanted_tags(store, route, source_ref, source_head)
+    # Where tags are dropped, what is not told of them is not asked for either: that may be forbidden.
+    asked = route.set_tags is not None or route.properties.tags is not Keep.DROP or target_head.tag_count
+    there = await read_tags(store, target_ref, target_head) if asked else ()
+    other = _pair_differences("tags", tuple(sorted(tags)), tuple(sorted(there)))
+    alone = tags if other and not found else None
+    return Compared("; ".join(found + other) or AGREE, source_head, target_head, alone)
 
 
 def differences(route: Route, wanted: Properties, there: Properties) -> list[str]:
@@ -66,22 +92,12 @@ async def _acl_differences(store: ObjectStore, route: Route, wanted: Acl | None,
     return [] if one == other else [_said("acl", one, other)]
 
 
-async def _tag_differences(
-    store: ObjectStore,
-    route: Route,
-    source_ref: ObjectRef,
-    source_head: ObjectHead,
-    target_ref: ObjectRef,
-    target_head: ObjectHead,
-) -> list[str]:
+async def _wanted_tags(store: ObjectStore, route: Route, source_ref: ObjectRef, source_head: ObjectHead) -> Tags:
     if route.set_tags is not None:
-        wanted = route.set_tags
-    elif route.properties.tags is Keep.DROP:
-        wanted = ()
-    else:
-        wanted = await read_tags(store, source_ref, source_head)
-    there = await read_tags(store, target_ref, target_head)
-    return _pair_differences("tags", tuple(sorted(wanted)), tuple(sorted(there)))
+        return route.set_tags
+    if route.properties.tags is Keep.DROP:
+        return ()
+    return await read_tags(store, source_ref, source_head)
 
 
 def _meant(pairs: Pairs) -> Pairs:

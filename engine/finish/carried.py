@@ -1,0 +1,104 @@
+"""What the sources carry besides their bytes, compared once more before they are deleted.
+
+No listing shows it: metadata that is written anew shows by LastModified alone, tags and ACLs not at all, and a target
+that was found in place may never have carried any. So each object costs a HEAD a side, tags where there are any, and
+an ACL where the route keeps ACLs, at the rate that the governor allows; nothing is asked of a route that keeps none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import anyio
+
+from engine.errors import AttemptError, NotFound, ObjectError
+from engine.events import Listener, Progress
+from engine.ledger import Ledger
+from engine.model import ListedObject, ObjectRef, Proof
+from engine.plan.lifecycle import State
+from engine.plan.noted import Noted, noted
+from engine.plan.record import ObjectRecord, Outcome
+from engine.plan.route import Keep, Route
+from engine.plan.sameness import same_moment
+from engine.store import ObjectStore
+from engine.transfer.comparing import compare_properties
+
+OBJECTS_AT_ONCE = 64
+
+
+class _Unread(NamedTuple):
+    """Why what an object carries is not known."""
+
+    why: str
+
+
+def keeps_properties(route: Route) -> bool:
+    """Whether the route gives its targets anything besides bytes."""
+    rules = route.properties
+    kept = (rules.content_headers, rules.metadata, rules.tags, rules.encryption, rules.website_redirect)
+    more = (rules.storage_class, rules.lock, rules.acl)
+    given = route.set_tags is not None or bool(route.set_metadata or route.set_headers or route.storage_class)
+    return given or any(keep in (Keep.PRESERVE, Keep.SET) for keep in (*kept, *more))
+
+
+async def compare_carried(
+    store: ObjectStore, ledger: Ledger, routes: tuple[Route, ...], minimum: Proof, listener: Listener
+) -> Noted:
+    """Compare what every object that stands to be deleted carries, and keep in the ledger what differs. Gives what is
+    not known of some: it may not be read, or changed meanwhile. Raises errors of scope `run`."""
+    unread = Noted()
+    at_once = anyio.CapacityLimiter(OBJECTS_AT_ONCE)
+    done = 0
+    for route in filter(keeps_properties, routes):
+        async for records in ledger.records(route.name, {State.VERIFIED}):
+            proven = [record for record in records if record.proof >= minimum]
+            found: dict[str, Outcome | _Unread] = {}
+
+            async def one(
+                record: ObjectRecord, route: Route = route, found: dict[str, Outcome | _Unread] = found
+            ) -> None:
+                async with at_once:
+                    answer = await _compare(store, route, record)
+                if answer is not None:
+                    found[record.key] = answer
+
+            async with anyio.create_task_group() as group:
+                for record in proven:
+                    group.start_soon(one, record)
+            if outcomes := [item for item in found.values() if isinstance(item, Outcome)]:
+                await ledger.conclude(route.name, outcomes)
+            unread = unread.plus(
+                noted((route.name, key, item.why) for key, item in found.items() if isinstance(item, _Unread))
+            )
+            done += len(proven)
+            listener(Progress(done, 0, False, done, 0, 0, 0, unread.objects, 0, 0, 0.0, 0))
+    return unread
+
+
+async def _compare(store: ObjectStore, route: Route, record: ObjectRecord) -> Outcome | _Unread | None:
+    """One object; None where nothing new is known of it."""
+    key = route.source_key(record.key)
+    listed = ListedObject(key, record.size, record.source_etag, record.source_modified, record.storage_class)
+    source, target = ObjectRef(route.source.bucket, key), ObjectRef(route.target.bucket, route.target_key(record.key))
+    try:
+        compared = await compare_properties(store, route, listed, source, target)
+    except NotFound:
+        return None  # gone on one side: whoever deletes looks for the target, and there is nothing to delete else
+    except (ObjectError, AttemptError) as error:
+        return _Unread(error.code or type(error).__name__)
+    if compared.source.etag != record.source_etag or compared.target.etag != record.target_etag:
+        return _Unread("changed meanwhile")
+    if not same_moment(compared.source.modified, record.source_modified):
+        return _Unread("written again meanwhile")
+    if compared.found == record.properties:
+        return None
+    return Outcome(
+        record.key,
+        State.VERIFIED,
+        record.target_etag,
+        proof=record.proof,
+        requests=0,
+        code=record.code,
+        message=record.message,
+        properties=compared.found,
+    )

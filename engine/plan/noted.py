@@ -1,0 +1,61 @@
+"""What is the matter with some objects, summed up so that it can be accepted for exactly what it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import NamedTuple
+
+from engine.plan.lifecycle import ENDED, State
+
+WITHDRAWN = State.WITHDRAWN.value
+LOST = State.LOST.value
+PROPERTIES = "properties"
+
+
+class Noted(NamedTuple):
+    """How many objects it concerns; the figure it may be accepted for, which is the same only for the very same
+    objects; the first of them."""
+
+    objects: int = 0
+    figure: str = ""
+    first: str = ""
+
+    def plus(self, other: Noted) -> Noted:
+        """Both together. No object may be in the two."""
+        if not self.objects or not other.objects:
+            return self if self.objects else other
+        total = _total(self) + _total(other)
+        return Noted(*_figured(self.objects + other.objects, total), self.first)
+
+
+NOTHING = Noted()
+"""Nothing is the matter."""
+
+
+def noted(items: Iterable[tuple[str, str, str]]) -> Noted:
+    """Sum up (route, key, what is the matter) in any order: memory does not grow with their number."""
+    count = total = 0
+    first = ""
+    for item in items:
+        count += 1
+        total += int.from_bytes(blake2b("\0".join(item).encode("utf-8", "surrogatepass"), digest_size=6).digest())
+        first = first or f"{item[0]}: {item[1]!r}"
+    return Noted(*_figured(count, total), first) if count else Noted()
+
+
+def accepted_states(found: Mapping[str, Noted], acceptances: Iterable[tuple[str, str]]) -> frozenset[State]:
+    """The states that no run can end, and that someone accepted for the very objects that are in them. `acceptances`
+    are (name, figure)."""
+    known = set(acceptances)
+    return frozenset(
+        state for state in ENDED if state.value in found and (state.value, found[state.value].figure) in known
+    )
+
+
+def _figured(count: int, total: int) -> tuple[int, str]:
+    return count, f"{count}:{total % (1 << 48):012x}"
+
+
+def _total(one: Noted) -> int:
+    return int(one.figure.partition(":")[2], 16)
