@@ -97,8 +97,9 @@ def _settled(row: Joined, source: ListedObject, target: ListedObject, entry: Ent
 
 
 def _is_suspect(source: ListedObject, entry: Entry) -> bool:
-    """Whether the target may carry what the source does not, although their bytes are the same."""
-    return entry.differs or not same_moment(source.modified, entry.source_modified)
+    """Whether the target may carry what the source does not, although their bytes are the same. A source that was gone
+    is another object, also where it came back within the same second."""
+    return entry.differs or entry.state is State.WITHDRAWN or not same_moment(source.modified, entry.source_modified)
 
 
 def _is_ours(target: ListedObject | None, entry: Entry | None) -> bool:

@@ -261,6 +261,11 @@ def test_a_source_written_again_with_the_same_etag_is_looked_at(state: State, po
     assert (choice.decision.source_modified, choice.decision.properties) == (TOUCHED.modified, COMPARE)
 
 
+def test_a_withdrawn_source_that_is_back_is_looked_at_whatever_its_moment() -> None:
+    choice = decide(Joined("k", source(), target(), known(State.WITHDRAWN)), NEVER)
+    assert choice is not None and choice.action is Action.MEND
+
+
 def test_an_unchanged_source_costs_nothing_however_its_moment_is_written() -> None:
     for modified in (source().modified, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00", ""):
         assert decide(Joined("k", source(), target(), known(source_modified=modified)), NEVER) is None
