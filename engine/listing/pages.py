@@ -11,6 +11,7 @@ from engine.errors import EngineError, ListingBroken
 from engine.listing.lister import Feed, KeyRange, Lister
 from engine.model import ListedObject, Location, Page
 from engine.plan.join import Join, Joined, Side
+from engine.plan.order import fault_of
 from engine.plan.own import without_own
 from engine.plan.record import Entry
 from engine.store import ListPage, ObjectStore
@@ -39,7 +40,10 @@ class Prefix:
 
     async def page_after(self, relative: str) -> Page:
         location = self.location
-        return await self._store.list_page(ListPage(location.bucket, location.key, location.key + relative))
+        page = await self._store.list_page(ListPage(location.bucket, location.key, location.key + relative))
+        if fault := fault_of([item.key for item in page.objects], location.key):
+            raise broken(location, fault)
+        return page
 
 
 async def pages_of(
@@ -48,15 +52,15 @@ async def pages_of(
     """The pages of `keys` under `location`, each with whether it is the last. `first` is a first page that was read
     already.
 
-    A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token, or
-    begins with what came before it."""
+    A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token, begins
+    with what came before it, or is not in order: nothing is taken from a page before all of it was looked at."""
     if not location.is_prefix:
         page = await store.list_page(ListPage(location.bucket, location.key, max_keys=1))
         yield [item for item in page.objects if item.key == location.key], True
         return
     start_after = location.key + keys.after if keys.after is not None else ""
     token: str | None = None
-    newest = ""
+    newest = start_after or None
     while True:
         if first is None:
             page = await store.list_page(ListPage(location.bucket, location.key, start_after, token))
@@ -64,8 +68,8 @@ async def pages_of(
             page, first = first, None
         token = next_token(page, token, location)
         if page.objects:
-            if page.objects[0].key <= newest:
-                raise _broken(location, "begins a page with what came before it")
+            if fault := fault_of([item.key for item in page.objects], location.key, newest):
+                raise broken(location, fault)
             newest = page.objects[-1].key
         last = token is None or _goes_beyond(page, location, keys)  # the join drops what lies beyond
         yield page.objects, last
@@ -76,17 +80,19 @@ async def pages_of(
 def next_token(page: Page, token: str | None, location: Location) -> str | None:
     """What to go on with after the page that was asked for with `token`. Raises `ListingBroken` for the same again."""
     if page.next_token is not None and page.next_token == token:
-        raise _broken(location, "repeats its continuation token")
+        raise broken(location, "it repeats its continuation token")
     return page.next_token
 
 
-def _broken(location: Location, why: str) -> ListingBroken:
+def broken(location: Location, why: str) -> ListingBroken:
+    """The error for a listing that is none: it has no end, or not S3's order."""
     return ListingBroken(
-        f"the listing of {location} {why}",
+        f"the listing of {location} cannot be used: {why}",
         operation="ListObjectsV2",
         ref=str(location),
         code="ListingBroken",
-        advice="The server would be listed for ever; nothing was concluded from it.",
+        advice="This server does not list as S3's general-purpose buckets do, to an end and in the order of UTF-8 "
+        "bytes; nothing was concluded from it.",
     )
 
 
@@ -150,7 +156,8 @@ class RangeJoin:
     """Everything known of each key of one range, in batches of about a page.
 
     `target` None stands for an empty target, `read_entries` None for an empty ledger; `source_pages` is a reader of the
-    source's range that is under way already. An error while listing is raised and is never the listing's end."""
+    source's range that is under way already. `is_route`: not a plain listing, also where this range has no target. An
+    error while listing is raised and is never the listing's end."""
 
     def __init__(
         self,
@@ -160,7 +167,10 @@ class RangeJoin:
         read_entries: ReadEntries | None,
         keys: KeyRange,
         source_pages: PageReader | None = None,
+        *,
+        is_route: bool = True,
     ) -> None:
+        self._is_route = is_route
         self._target_key = target.location.key if target is not None else ""
         self.join = Join(source.location.key, self._target_key, after=keys.after, upto=keys.upto)
         self.keys = keys
@@ -194,16 +204,17 @@ class RangeJoin:
             self.reads_ledger = False
             self.join.feed(Side.LEDGER, entries, last=len(entries) < ENTRIES_A_READ)
         elif side is Side.SOURCE:
-            objects, last = await self.sources.receive()
-            self.join.feed(side, self._others(objects), last=last)
+            self._feed_page(side, *await self.sources.receive())
         elif side is Side.TARGET and self._targets is not None:
-            objects, last = await self._targets.receive()
-            self.join.feed(side, self._others(objects), last=last)
+            self._feed_page(side, *await self._targets.receive())
 
-    def _others(self, objects: list[ListedObject]) -> list[ListedObject]:
-        """What is not the engine's own: no route takes that along. Without a target it is a plain listing, of which
-        only claims are no part."""
-        return without_own(objects, probes=self._targets is not None)
+    def _feed_page(self, side: Side, objects: list[ListedObject], last: bool) -> None:
+        """All of a page tells how far a listing has come. What is the engine's own is taken out only then: no route
+        takes it along; of a plain listing only claims are no part."""
+        self.join.feed(side, objects, last=last)
+        others = without_own(objects, probes=self._is_route)
+        if others is not objects:
+            self.join.leave_out(side, {item.key for item in objects}.difference(item.key for item in others))
 
     def target_ends_before(self, key: str) -> bool:
         """Whether the target's listing has come to its end without a key after `key`: none need be asked for."""

@@ -4,6 +4,9 @@ It begins with a single range. Whenever the receiver has to wait, the widest ran
 few guessed keys (`engine.plan.ranges`); where one finds keys, that page is the first of a new range, which takes over
 the rest of the old one, source and target alike. So a thousand keys cost no extra call, a million are read by many
 ranges within a second, and a run whose copies are slower than its listing stays with few.
+
+Order is looked at inside a page, from page to page, and where two ranges meet: what the one saw first beyond its end
+has to be what the other began with. So no key is left out unseen by a server that lists in another order than S3's.
 """
 
 from __future__ import annotations
@@ -11,14 +14,15 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
 
 from engine.listing.lister import KeyRange, Lister
-from engine.listing.pages import PageReader, RangeJoin, ReadEntries
+from engine.listing.pages import PageReader, RangeJoin, ReadEntries, broken
 from engine.model import ListedObject, Page
-from engine.plan.join import Joined
+from engine.plan.join import Joined, Side
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
 from engine.plan.ranges import breadth, split_points, widened
 
@@ -35,16 +39,43 @@ PATIENCE_S = 0.003
 BUSY_S = 0.0015
 """A timer that comes later than this says that the event loop has enough to do."""
 
+TRIALS = 3
+"""How often two ranges have to miss each other at the same key before the server is called one that lists out of order.
+"""
+
+MOST_QUESTIONS = 30
+"""How often they are asked at all, where others write or delete just there all the while."""
+
 SAMPLE_EVERY = 24
 """Every so many keys of a page tell which characters keys are made of."""
 
 
+class _Seen(NamedTuple):
+    """What a range saw of one side at its end: its own last key, and the first beyond; None for the end of all."""
+
+    newest: str | None
+    beyond: str | None
+
+
+@dataclass(slots=True, eq=False)
+class _Seam:
+    """Where one range ends, `at` a key that need not be there, and the next begins: what the two saw there, of each
+    side, once they have ended."""
+
+    at: str
+    before: dict[Side, _Seen] | None = None
+    after: dict[Side, str | None] | None = None
+
+
 @dataclass(slots=True, eq=False)
 class _Range:
-    """One range under way. No key of the source lies between `source_upto` and the range's end."""
+    """One range under way, between its seams (None: an end of the whole). No key of the source lies between
+    `source_upto` and the range's end."""
 
     join: RangeJoin
     source_upto: str | None
+    begins: _Seam | None = None
+    ends: _Seam | None = None
     cutting: bool = False
     uncut: list[ListedObject] | None = None  # its newest page when nothing to cut was seen
 
@@ -72,6 +103,7 @@ class RouteJoin:
         self._patience_s = patience_s
         self._most = most_ranges if source.divisible else 1
         self._cut_at = len(source.location.key)
+        self._sides = {Side.SOURCE: source, **({Side.TARGET: target} if target is not None else {})}
         self._send, self._receive = anyio.create_memory_object_stream[list[Joined]](1)
         self._tasks = anyio.create_task_group()
         self._ranges: list[_Range] = []
@@ -112,20 +144,52 @@ class RouteJoin:
         if self._closed:
             self._send.close()
             return
-        async with self._tasks:
-            self._begin(KeyRange(), None, self._target, None)
+        try:
+            async with self._tasks:
+                self._begin(KeyRange(), None, self._target, None)
+        finally:
+            self._closed = True
         self._send.close()
 
-    def _begin(self, keys: KeyRange, source_upto: str | None, target: Lister | None, pages: PageReader | None) -> None:
-        join = RangeJoin(self._tasks, self._source, target, self._read_entries, keys, pages)
+    def _begin(
+        self, keys: KeyRange, source_upto: str | None, target: Lister | None, pages: PageReader | None
+    ) -> _Range:
+        join = RangeJoin(
+            self._tasks, self._source, target, self._read_entries, keys, pages, is_route=self._target is not None
+        )
         item = _Range(join, source_upto)
         self._ranges.append(item)
         self._tasks.start_soon(self._drive, item)
+        return item
 
     async def _drive(self, item: _Range) -> None:
         while (rows := await item.join.next_rows()) is not None:
             await self._send.send(rows)
         self._ranges.remove(item)
+        join = item.join.join
+        if item.begins is not None:
+            item.begins.after = {side: join.first(side) for side in self._sides}
+            await self._close_seam(item.begins)
+        if item.ends is not None:
+            item.ends.before = {side: _Seen(join.newest(side), join.beyond(side)) for side in self._sides}
+            await self._close_seam(item.ends)
+
+    # --- order from range to range --------------------------------------------------------------------------
+
+    async def _close_seam(self, seam: _Seam) -> None:
+        """Once the ranges on both sides of it have ended: raise `ListingBroken` where a key may lie between them.
+
+        Each was in order by itself. Where the one saw first, beyond its end, what the other began with, the two are one
+        listing without a gap, whatever order the server lists in; and then it is in order, for both are. Else somebody
+        wrote or deleted there meanwhile, or the server lists in another order and has left out what lies between."""
+        if seam.before is None or seam.after is None:
+            return
+        for side, lister in self._sides.items():
+            seen = seam.before[side]
+            if seen.beyond != seam.after[side] and not await meets(lister, seen.newest, seam.at):
+                raise broken(
+                    lister.location, f"from {seam.at!r} on it shows other keys than after the key before that one"
+                )
 
     # --- cutting --------------------------------------------------------------------------------------------
 
@@ -144,8 +208,8 @@ class RouteJoin:
         now = time.monotonic()
         busy = now > self._due_s + BUSY_S  # the event loop: more pages at once would only wait in line
         self._due_s = 0.0
-        if not self._waiting or self._closed:
-            return
+        if not self._waiting or self._closed or self._tasks.cancel_scope.cancel_called:
+            return  # what was begun now would keep an error from ending the ranges
         if busy or now < self._since_s + 0.9 * self._patience_s or any(item.join.reads_ledger for item in self._ranges):
             self._set_alarm(now)
         else:
@@ -222,6 +286,36 @@ class RouteJoin:
             keys = KeyRange(point, upto)
             reader = PageReader(self._tasks, self._source, keys, 0, page)
             target = None if item.join.target_ends_before(point) else self._target
-            self._begin(keys, source_upto, target, reader)
+            following = self._begin(keys, source_upto, target, reader)
+            seam = _Seam(point)
+            following.begins, following.ends, item.ends = seam, item.ends, seam
             item.join.hand_over(point)
             upto = source_upto = item.source_upto = point
+
+
+async def meets(lister: Lister, newest: str | None, at: str) -> bool:
+    """Whether what follows the key `newest` goes on beyond `at` with what a listing from `at` on shows: asked anew.
+
+    What was written or deleted between two of the questions shows in the next ones: a no is that the same key, or the
+    end, stayed there and was not shown."""
+    witness: str | None = None
+    same = 0
+    for _ in range(MOST_QUESTIONS):
+        there = next(iter(await _beyond(lister, KeyRange(newest, at), at)), None)
+        same = same + 1 if there == witness else 1
+        witness = there
+        shown = await _beyond(lister, KeyRange(at), at)
+        if there in shown or (there is None and not shown):
+            return True
+        if same >= TRIALS:
+            return False
+    return False
+
+
+async def _beyond(lister: Lister, keys: KeyRange, at: str) -> list[str]:
+    """The keys beyond `at` on the first page of `keys` that has any."""
+    cut = len(lister.location.key)
+    async for objects, _ in lister.pages(keys):
+        if objects and objects[-1].key[cut:] > at:
+            return [key for item in objects if (key := item.key[cut:]) > at]
+    return []

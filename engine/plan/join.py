@@ -2,24 +2,24 @@
 
 Pages go in, joined rows and a watermark come out. Plan, run, verify and audit all read their world through it and
 differ only in what they do with its rows. Keys are the part after each side's prefix, so that one text names an
-object on both sides. All three streams must rise by key; Python compares text by code point, which is the order of
-its UTF-8 bytes, the order in which S3 lists a general-purpose bucket (API reference, ListObjectsV2).
+object on both sides. All three streams must rise by key (`engine.plan.order`).
 
 One join covers one range of keys, `after` (exclusive) to `upto` (inclusive), so that ranges can be joined side by
-side and order has to hold only inside a range.
+side. That order holds from one range to the next is seen where they meet: what one saw first beyond its end
+(`beyond`) is what the next began with (`first`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
-from itertools import islice
-from operator import attrgetter, itemgetter, lt
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from engine.errors import ListingBroken
 from engine.model import ListedObject
+from engine.plan.order import fault_of
 from engine.plan.record import Entry
 
 
@@ -41,14 +41,13 @@ class Joined(NamedTuple):
 
 
 _first = itemgetter(0)
-_key_of = attrgetter("key")
 
 
 class _Stream:
-    """One side: what was fed and not yet taken. `frontier` is the last key fed, None before the first; every key lies
-    beyond `after`."""
+    """One side: what was fed and not yet taken. `frontier` is the last key fed, None before the first, and `first` the
+    first; every key lies beyond `after`. `beyond` is the first key known of past the end, None before one is."""
 
-    __slots__ = ("after", "closed", "frontier", "items", "keys", "prefix", "side")
+    __slots__ = ("after", "beyond", "closed", "first", "frontier", "items", "keys", "prefix", "side", "taken")
 
     def __init__(self, side: Side, prefix: str, after: str | None) -> None:
         self.side = side
@@ -57,21 +56,30 @@ class _Stream:
         self.keys: list[str] = []
         self.items: list[Any] = []
         self.frontier: str | None = None
+        self.first: str | None = None
+        self.beyond: str | None = None
+        self.taken: str | None = None
         self.closed = False
 
-    def feed(self, items: Sequence[Any], last: bool) -> None:
-        cut = len(self.prefix)
+    def feed(self, items: Sequence[Any], last: bool, upto: str | None) -> None:
+        """Nothing is taken of a page before all of it was found in order."""
         keys = [item.key for item in items]
-        if cut:
-            if not all(key.startswith(self.prefix) for key in keys):
-                raise _broken(self.side, f"it holds keys outside the prefix {self.prefix!r}")
+        if fault := fault_of(keys, self.prefix):
+            raise _broken(self.side, fault)
+        if cut := len(self.prefix):
             keys = [key[cut:] for key in keys]
         if keys:
-            rises = all(map(lt, keys, islice(keys, 1, None)))
-            if not rises or (self.frontier is not None and keys[0] <= self.frontier):
+            if self.frontier is not None and keys[0] <= self.frontier:
                 raise _broken(self.side, "its keys do not rise")
             if self.after is not None and keys[0] <= self.after:
                 raise _broken(self.side, "it does not begin after the key that it was asked to begin after")
+            if self.first is None:
+                self.first = keys[0]
+            if upto is not None and keys[-1] > upto:
+                keep = bisect_right(keys, upto)
+                self.beyond, last = keys[keep], True
+                keys, items = keys[:keep], items[:keep]
+        if keys:
             self.frontier = keys[-1]
             self.keys += keys
             self.items += items
@@ -82,11 +90,28 @@ class _Stream:
         at = len(self.keys) if bound is None else bisect_right(self.keys, bound)
         keys, items = self.keys[:at], self.items[:at]
         del self.keys[:at], self.items[:at]
+        if keys:
+            self.taken = keys[-1]
         return keys, items
 
-    def drop_after(self, bound: str) -> None:
+    def leave_out(self, keys: Collection[str]) -> None:
+        kept = [at for at, item in enumerate(self.items) if item.key not in keys]
+        self.keys = [self.keys[at] for at in kept]
+        self.items = [self.items[at] for at in kept]
+
+    def end_at(self, bound: str) -> None:
+        """Give up what lies after `bound`, of which nothing was taken."""
         at = bisect_right(self.keys, bound)
-        del self.keys[at:], self.items[at:]
+        if at < len(self.keys):
+            self.beyond = self.keys[at]
+            del self.keys[at:], self.items[at:]
+        if self.frontier is not None and self.frontier > bound:
+            self.closed = True
+
+    @property
+    def newest(self) -> str | None:
+        """The last key of this range that this side gave; where it gave none, where it began."""
+        return self.keys[-1] if self.keys else self.taken if self.taken is not None else self.after
 
 
 class Join:
@@ -122,6 +147,18 @@ class Join:
         """The last relative key fed on that side."""
         return self._streams[side].frontier
 
+    def first(self, side: Side) -> str | None:
+        """The first key that this side gave; None where it gave none. It may lie beyond `upto`."""
+        return self._streams[side].first
+
+    def beyond(self, side: Side) -> str | None:
+        """The first key beyond `upto` on a side that has ended; None where its listing had come to its end."""
+        return self._streams[side].beyond
+
+    def newest(self, side: Side) -> str | None:
+        """The last key of this range that this side gave; where it gave none, where it began."""
+        return self._streams[side].newest
+
     def feed(self, side: Side, items: Sequence[ListedObject] | Sequence[Entry], *, last: bool) -> None:
         """Hand in the next items of one side, in key order; `last` ends it.
 
@@ -131,11 +168,11 @@ class Join:
         stream = self._streams[side]
         if stream.closed:
             raise ValueError(f"the {side} side has ended")
-        if self.upto is not None and items:
-            keep = bisect_right(items, stream.prefix + self.upto, key=_key_of)
-            if keep < len(items):
-                items, last = items[:keep], True
-        stream.feed(items, last)
+        stream.feed(items, last, self.upto)
+
+    def leave_out(self, side: Side, keys: Collection[str]) -> None:
+        """Forget items of these full keys among what was fed and not yet taken, as if they had no part in the join."""
+        self._streams[side].leave_out(keys)
 
     def shrink(self, upto: str) -> None:
         """Give up everything after `upto`, which another join takes over.
@@ -145,9 +182,7 @@ class Join:
             raise ValueError("a range cannot shrink below what it has decided")
         self.upto = upto
         for stream in self._streams.values():
-            stream.drop_after(upto)
-            if stream.frontier is not None and stream.frontier >= upto:
-                stream.closed = True
+            stream.end_at(upto)
 
     def take(self) -> list[Joined]:
         """Everything that can be decided now: all keys up to the lowest frontier of the open sides."""

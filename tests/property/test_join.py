@@ -128,3 +128,19 @@ def test_an_exact_key_is_joined_under_the_empty_name() -> None:
     join.feed(Side.TARGET, [listed("", "b/v1/model.tgz")], last=True)
     [row] = join.take()
     assert row.key == "" and row.source is not None and row.target is not None
+
+
+def test_what_is_left_out_still_tells_how_far_a_listing_has_come() -> None:
+    join = Join("old/", "", upto="c")
+    join.feed(Side.TARGET, [], last=True)
+    join.feed(Side.LEDGER, [], last=True)
+    join.feed(Side.SOURCE, [listed("old/", "a"), listed("old/", "b"), listed("old/", "d")], last=False)
+    join.leave_out(Side.SOURCE, {"old/b", "old/d"})
+    assert [row.key for row in join.take()] == ["a"]
+    assert (join.done, join.first(Side.SOURCE), join.beyond(Side.SOURCE)) == (True, "a", "d")
+
+
+def test_a_page_is_looked_at_whole_before_it_is_cut_at_the_ranges_end() -> None:
+    join = Join("", "", upto="c")
+    with pytest.raises(ListingBroken, match="do not rise"):
+        join.feed(Side.SOURCE, [listed("", "a"), listed("", "d"), listed("", "b")], last=False)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Any
+
 import anyio
 import anyio.lowlevel
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from engine.errors import ListingBroken
 from engine.listing.pages import Prefix
-from engine.listing.ranges import GUESSES, MOST_RANGES, RouteJoin
-from engine.model import Location, Page, Proof
+from engine.listing.ranges import GUESSES, MOST_RANGES, RouteJoin, meets
+from engine.model import ListedObject, Location, Page, Proof
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.ranges import breadth, head_end, split_points, spread, successor, widened
@@ -170,6 +176,138 @@ def test_a_server_that_ignores_where_to_begin_is_read_by_one_range_and_each_key_
     rows, _ = anyio.run(read_all, store, {}, MOST_RANGES)
     assert [row.key for row in rows] == [f"img_{number:06d}.jpg" for number in range(2_000)]
     assert 0 < store.asked <= GUESSES
+
+
+def utf16(key: str) -> Any:
+    """The order of Java, JavaScript and .NET: characters beyond U+FFFF before U+E000."""
+    return key.encode("utf-16-be")
+
+
+def folded(key: str) -> Any:
+    """The order of a case-insensitive index."""
+    return key.casefold(), key
+
+
+def backwards(key: str) -> Any:
+    return [-ord(character) for character in key] + [1]
+
+
+ORDERS = {"utf-16": utf16, "folded": folded, "backwards": backwards}
+
+
+class OtherOrder(FakeStore):
+    """Lists in an order of its own, and consistently so."""
+
+    def __init__(self, order: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._order = order
+        self._sorted: dict[str, tuple[list[str], list[Any]]] = {}
+
+    def _list(self, request: ListPage) -> Page:
+        if request.prefix not in self._sorted:
+            keys = sorted((key for _, key in self.objects if key.startswith(request.prefix)), key=self._order)
+            self._sorted[request.prefix] = keys, [self._order(key) for key in keys]
+        keys, places = self._sorted[request.prefix]
+        after = request.token or request.start_after
+        at = bisect_right(places, self._order(after)) if after else 0
+        shown = [ListedObject(key, 1, "e", "") for key in keys[at : at + self.page_keys]]
+        return Page(shown, shown[-1].key if at + len(shown) < len(keys) else None)
+
+
+class Busy:
+    """Lets answers come back in all kinds of order."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._turn = 0
+
+    async def __call__(self, operation: str, request: object) -> None:
+        self._turn += 1
+        for _ in range(self._turn * 7919 % self._patience + 10):
+            await anyio.lowlevel.checkpoint()
+
+
+def error_of(raised: BaseException) -> BaseException:
+    while isinstance(raised, BaseExceptionGroup):
+        raised = raised.exceptions[0]
+    return raised
+
+
+CHARACTERS = st.sampled_from(["a", "B", "b", "~", "\ue000", "\uff01", "\uff71", "\U00010000", "\U0001f600"])
+FORM = st.sampled_from(["{c}/{n:04d}", "z{c}{n:04d}", "{n:04d}{c}", "{c}{n}{c}", "img_{n:05d}{c}"])
+TREE = st.lists(st.tuples(FORM, CHARACTERS, st.sampled_from([1, 3, 30, 100])), min_size=1, max_size=7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(ORDERS)), TREE, st.sampled_from([5, 20]), st.integers(1, 40), st.booleans())
+@example(
+    "utf-16",
+    [("{c}/{n:04d}", "\uff01", 300), ("{c}/{n:04d}", "\U0001f600", 300), ("{c}/{n:04d}", "a", 300)],
+    25,
+    1,
+    True,
+)
+def test_a_server_that_lists_in_another_order_loses_no_key_unseen(
+    order: str, tree: list[tuple[str, str, int]], page_keys: int, patience: int, of_source: bool
+) -> None:
+    """What it lists is all there is, or the listing is refused: on the source's side and on the target's."""
+    keys = {form.format(c=character, n=number) for form, character, count in tree for number in range(count)}
+    store = OtherOrder(ORDERS[order])
+    store.page_keys = page_keys
+    location = SOURCE if of_source else TARGET
+    for key in keys:
+        store.put(f"s3://bkt/{location.key}{key}")
+    if not of_source:  # something to cut ranges by, in an order that is right
+        for number in range(200):
+            store.put(f"s3://bkt/{SOURCE.key}{chr(0x61 + number % 3)}{number:06d}")
+    store.before = Busy(patience)
+    try:
+        rows, _ = anyio.run(read_all, store, {}, MOST_RANGES)
+    except BaseException as raised:
+        assert isinstance(error_of(raised), ListingBroken)
+        return
+    found = [row.key for row in rows if (row.source if of_source else row.target)]
+    assert sorted(found) == sorted(keys)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_right_order_is_not_refused_while_others_write_and_delete_where_ranges_meet(seed: int) -> None:
+    store = FakeStore()
+    store.page_keys = 10
+    rng = random.Random(seed)
+    names = [f"img_{number:05d}" for number in range(0, 3_000, 3)]
+    for name in names:
+        store.put(f"s3://bkt/old/{name}")
+    kept = {name for name in names if name.endswith("5")}
+    busy = Busy(30)
+
+    async def gate(operation: str, request: object) -> None:
+        for _ in range(20):
+            name = f"img_{rng.randrange(3_000):05d}"
+            if name in kept:
+                continue
+            for prefix in ("old/", TARGET.key):
+                if rng.random() < 0.5:
+                    store.put(f"s3://bkt/{prefix}{name}")
+                else:
+                    store.objects.pop(("bkt", prefix + name), None)
+        await busy(operation, request)
+
+    store.before = gate
+    rows, _ = anyio.run(read_all, store, {}, MOST_RANGES)
+    assert kept <= {row.key for row in rows if row.source}
+    starts = {request.start_after for request in store.made("ListObjectsV2")}
+    assert len(starts) > 3, "it was not cut"
+
+
+async def test_ranges_that_miss_each_other_are_asked_again_and_refused_only_where_the_key_stays() -> None:
+    store = OtherOrder(utf16)
+    store.put("s3://bkt/old/a")
+    store.put("s3://bkt/old/\U0001f600")
+    lister = Prefix(store, SOURCE)
+    assert not await meets(lister, "a", "\ue000")  # from there on it shows nothing, and after a the key beyond
+    assert await meets(lister, "a", "b")
+    assert await meets(lister, "a", "\U0001f600")
 
 
 @pytest.mark.parametrize("keys", [0, 1, 10])
