@@ -43,6 +43,7 @@ ON CONFLICT (route, key) DO UPDATE SET
 
 _REACHED = """CASE WHEN ?2 <> 'verified' OR ?5 < {level} THEN CASE WHEN ?2 = 'verified' OR ?2 = 'deleting'
     OR ?2 = 'deleted' THEN {column} ELSE 0 END WHEN {column} > 0 AND target_etag = ?3 THEN {column} ELSE ?10 END"""
+_KEEPS_TARGET = "?3 = '' AND ?2 IN ('failed', 'drifted', 'conflict', 'archived')"
 _CONCLUDE = f"""UPDATE objects SET
     state = ?2, checksum = CASE WHEN ?4 = '' AND target_etag = ?3 THEN checksum ELSE ?4 END,
     proof = ?5, compared = CASE WHEN ?6 = '' AND ?5 > 0 THEN compared ELSE ?6 END,
@@ -53,8 +54,8 @@ _CONCLUDE = f"""UPDATE objects SET
     digest_ms = {_REACHED.format(level=int(Proof.DIGEST), column="digest_ms")},
     bytes_ms = {_REACHED.format(level=int(Proof.BYTES), column="bytes_ms")},
     xxh3 = CASE WHEN ?11 = '' AND target_etag = ?3 THEN xxh3 ELSE ?11 END,
-    properties = CASE WHEN ?13 = '' AND target_etag = ?3 THEN properties ELSE ?13 END,
-    target_etag = CASE WHEN ?3 = '' AND ?2 IN ('failed', 'drifted', 'conflict', 'archived') THEN target_etag ELSE ?3 END
+    properties = CASE WHEN ?13 = '' AND (target_etag = ?3 OR {_KEEPS_TARGET}) THEN properties ELSE ?13 END,
+    target_etag = CASE WHEN {_KEEPS_TARGET} THEN target_etag ELSE ?3 END
 WHERE route = ?12 AND key = ?1"""
 
 _COPIED = """UPDATE objects SET state = 'copied', target_etag = ?, checksum = ?, proof = ?, compared = ?, method = ?,

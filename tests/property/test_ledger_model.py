@@ -18,19 +18,20 @@ from engine.errors import LedgerError
 from engine.ledger import Ledger
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import ASIDE, FIRST, TRANSITIONS, State
-from engine.plan.record import Decision, Outcome
+from engine.plan.record import AGREE, COMPARE, Decision, Outcome
 from tests.unit.ledger.scene import BINDING, Clock, assert_tallies_agree, upload
 
 KEYS = ["", "a", "a/", "a\0b", "é", "\U0001f600", "z'; --"]
 keys = st.sampled_from(KEYS)
 routes = st.sampled_from([item.name for item in BINDING.routes])
 etags = st.sampled_from(["", "e1", "e2"])
+properties = st.sampled_from(["", AGREE, COMPARE, "metadata.a is 'b', wanted 'c'"])
 decisions = st.builds(
     Decision,
     key=keys,
     size=st.integers(0, 1 << 44),
     source_etag=etags,
-    source_modified=st.just("2026-01-31T10:00:00.000Z"),
+    source_modified=st.sampled_from(["2026-01-31T10:00:00.000Z", "2026-02-01T10:00:00.000Z"]),
     storage_class=st.just("STANDARD"),
     source_checksum=st.sampled_from(["", "CRC64NVME:FULL_OBJECT"]),
     state=st.sampled_from(sorted(State)),
@@ -38,6 +39,7 @@ decisions = st.builds(
     target_etag=etags,
     found=st.booleans(),
     proof=st.sampled_from(list(Proof)),
+    properties=properties,
 )
 outcomes = st.builds(
     Outcome,
@@ -46,15 +48,34 @@ outcomes = st.builds(
     target_etag=etags,
     proof=st.sampled_from(list(Proof)),
     method=st.sampled_from(["", "copy", "parts", "found"]),
+    properties=properties,
 )
 
 
 class Row:
     """What the model knows of one object."""
 
-    def __init__(self, size: int, source_etag: str, state: State, held: str, target: str, proof: Proof, found: bool):
+    def __init__(
+        self,
+        size: int,
+        source_etag: str,
+        state: State,
+        held: str,
+        target: str,
+        proof: Proof,
+        found: bool,
+        modified: str,
+        properties: str,
+    ):
         self.entry = (size, source_etag, state, held, target, proof)
         self.found = found
+        self.modified = modified
+        self.properties = properties
+
+    @property
+    def shown(self) -> tuple[Any, ...]:
+        """As the join is told of it, without the key."""
+        return (*self.entry, self.found, self.modified, self.properties not in ("", AGREE))
 
     @property
     def state(self) -> State:
@@ -102,8 +123,18 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.do(self.ledger.decide(route, batch))
             return
         self.do(self.ledger.decide(route, batch))
-        for key, size, source_etag, _, _, _, state, held, target, found, proof, *_ in batch:
-            self.model[route, key] = Row(size, source_etag, state, held, target, proof, found)
+        for item in batch:
+            self.model[route, item.key] = Row(
+                item.size,
+                item.source_etag,
+                item.state,
+                item.held,
+                item.target_etag,
+                item.proof,
+                item.found,
+                item.source_modified,
+                item.properties,
+            )
 
     @rule(route=routes, batch=st.lists(outcomes, min_size=1, max_size=4).map(batch_of), durable=st.booleans())
     def conclude(self, route: str, batch: list[Outcome], durable: bool) -> None:
@@ -118,9 +149,19 @@ class LedgerMachine(RuleBasedStateMachine):
         self.do(conclude(route, batch))
         for row, item in zip(known, batch, strict=True):
             assert row is not None
-            size, source_etag, _, held, _, _ = row.entry
-            found = row.found or item.method == "found"
-            self.model[route, item.key] = Row(size, source_etag, item.state, held, item.target_etag, item.proof, found)
+            size, source_etag, _, held, before, _ = row.entry
+            found = row.found if item.method == "" else item.method == "found"  # what was copied is ours
+            keeps = item.target_etag == "" and item.state in (
+                State.FAILED,
+                State.DRIFTED,
+                State.CONFLICT,
+                State.ARCHIVED,
+            )
+            target = before if keeps else item.target_etag
+            carried = item.properties or (row.properties if target == before else "")
+            self.model[route, item.key] = Row(
+                size, source_etag, item.state, held, target, item.proof, found, row.modified, carried
+            )
 
     @rule(route=routes, chosen=st.sets(keys, min_size=1, max_size=2))
     def forget(self, route: str, chosen: set[str]) -> None:
@@ -140,7 +181,9 @@ class LedgerMachine(RuleBasedStateMachine):
         row = self.model.get(("raw", key))
         if row is not None and row.state is State.PLANNED:
             size, source_etag, _, held, target, proof = row.entry
-            self.model["raw", key] = Row(size, source_etag, State.COPYING, held, target, proof, row.found)
+            self.model["raw", key] = Row(
+                size, source_etag, State.COPYING, held, target, proof, row.found, row.modified, row.properties
+            )
 
     @precondition(lambda self: self.uploads)
     @rule(data=st.data(), upload_id=st.sampled_from(["id-1", "id-2"]))
@@ -190,7 +233,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         for route in (item.name for item in BINDING.routes):
             entries = self.do(self.ledger.entries(route, None, None, 100))
-            of_route = {key: (*row.entry, row.found) for (name, key), row in self.model.items() if name == route}
+            of_route = {key: row.shown for (name, key), row in self.model.items() if name == route}
             assert {entry.key: tuple(entry[1:]) for entry in entries} == of_route
             assert [entry.key for entry in entries] == sorted(of_route, key=str.encode)
         open_uploads = self.do(self.ledger.open_uploads())

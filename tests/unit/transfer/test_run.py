@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import AccessDenied, Ambiguous, BadCredentials, EngineError, LedgerError, ListingBroken
 from engine.events import Event, ObjectAside, Progress, SnapshotClosed
-from engine.model import MIB, Location, Overwrite, Page, Proof
+from engine.model import MIB, Location, Overwrite, Page, Proof, Properties
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.plan.route import Route
@@ -117,6 +117,37 @@ async def test_a_source_that_changes_between_listing_and_copy_drifts_and_is_plan
     assert md5("new") in rows["0000"].message
     _, rows = await run_once(store, tmp_path / "l")
     assert rows["0000"].state is State.COPIED
+
+
+async def test_a_source_written_again_is_mended_also_where_the_first_try_fails(tmp_path: Path) -> None:
+    """The failure keeps that what both sides carry was still to be compared."""
+    store = store_of(1)
+    await run_once(store, tmp_path / "l")
+    store.now_s += 5
+    owner = Properties(metadata=(("owner", "second"),))
+    store.put("s3://bkt/old/0000", properties=owner)
+    store.plan("CopyObject", ("before", AccessDenied("no", operation="CopyObject")))
+    _, rows = await run_once(store, tmp_path / "l")
+    assert states(rows) == {State.FAILED}
+    run, rows = await run_once(store, tmp_path / "l")
+    there = store.get("s3://bkt/new/0000")
+    assert there is not None and there.properties.metadata == owner.metadata
+    assert (states(rows), run.counters.copied, rows["0000"].properties) == ({State.COPIED}, 1, "agree")
+    again, _ = await run_once(store, tmp_path / "l")
+    assert (again.counters.copied, again.counters.found) == (0, 0)
+
+
+async def test_an_object_of_parts_is_mended_by_its_own_parts_so_that_its_etag_stays(tmp_path: Path) -> None:
+    store = FakeStore()
+    before = store.put_parts("s3://bkt/old/big", [5 * MIB, 5 * MIB, 7])
+    await run_once(store, tmp_path / "l")
+    store.now_s += 5
+    owner = Properties(metadata=(("owner", "second"),))
+    store.put_parts("s3://bkt/old/big", [5 * MIB, 5 * MIB, 7], properties=owner)
+    run, rows = await run_once(store, tmp_path / "l")
+    there = store.get("s3://bkt/new/big")
+    assert there is not None and (there.etag, there.properties.metadata) == (before.etag, owner.metadata)
+    assert (rows["big"].proof, rows["big"].properties, run.counters.copied) == (Proof.DIGEST, "agree", 1)
 
 
 async def test_a_copy_whose_target_vanished_or_was_found_damaged_is_made_again(tmp_path: Path) -> None:
