@@ -137,7 +137,6 @@ COLUMNS = {
     "p99_ms": "99 % within, ms",
     "gap_ms": "the latest, ms",
     "in_gap": "taken in that gap",
-    "stripped": "metadata known to differ",
 }
 LARGEST = frozenset({"p50_ms", "p99_ms", "gap_ms"})
 """Columns of which the largest counts; the others are added up."""

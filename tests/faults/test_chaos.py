@@ -45,7 +45,6 @@ async def test_no_object_is_lost_and_no_proof_is_untrue_in_chaos(tmp_path: Path,
             later=sum(gap > SOON_S for gap in gaps),
             gap_ms=round(1000 * max(gaps, default=0)),
             in_gap=one.figures["in_gap"],
-            stripped=one.figures["stripped"],
         )
     if len(told) >= 2 * len(Attack):  # else chance may have left something out
         assert_everything_happened(told)
