@@ -9,9 +9,10 @@ import anyio
 
 from engine.events import Listener, ObjectListed, PrefixSummed, Progress
 from engine.listing.lister import KeyRange
-from engine.listing.pages import Prefix, next_token, pages_of
+from engine.listing.pages import Prefix, broken, next_token, pages_of
 from engine.listing.ranges import RouteJoin
 from engine.model import ListedObject, Location
+from engine.plan.order import fault_of
 from engine.store import ListPage, ObjectStore
 
 PREFIXES_KEPT = 10_000
@@ -100,16 +101,21 @@ async def list_objects(store: ObjectStore, location: Location, tell: Listener, s
 async def list_level(store: ObjectStore, location: Location, tell: Listener) -> int:
     """Tell what lies directly under the location: prefixes and objects, in key order of each page. Gives how many.
 
-    Raises `ListingBroken` where a page repeats its token."""
+    Raises `ListingBroken` where a page repeats its token, or is not in order."""
     if not location.is_prefix:
         summary = Summary(len(location.key))
         await list_objects(store, location, tell, summary)
         return summary.total.objects
     count = 0
     token: str | None = None
+    newest = ""
     while True:
         page = await store.list_page(ListPage(location.bucket, location.key, token=token, delimiter="/"))
         token = next_token(page, token, location)
+        for names in (list(page.common_prefixes), [item.key for item in page.objects]):
+            if fault := fault_of(names, location.key, newest):
+                raise broken(location, fault)
+        newest = max([*page.common_prefixes[-1:], *(item.key for item in page.objects[-1:]), newest])
         for prefix in page.common_prefixes:
             tell(PrefixSummed(prefix[len(location.key) :]))
         for item in page.objects:

@@ -284,6 +284,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _end(self, why: str, code: str) -> None:
         future, self._future = self._future, None
+        self._chunks.clear()  # the error that is raised now may be kept, and with it this connection
+        self._raw = b""
         self._close()
         if future is not None and not future.done():
             stale = self._received == 0 and self.requests > 1 and code == "Closed"

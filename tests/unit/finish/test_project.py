@@ -16,7 +16,7 @@ from engine.finish.deleting import Condition, Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary, first_level, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
-from engine.model import Location, Page, Properties
+from engine.model import ListedObject, Location, Page, Properties
 from engine.sites.listings import listing_all
 from engine.sites.sites import Sites
 from engine.store import ListPage
@@ -127,6 +127,36 @@ class Repeating(FakeStore):
     async def list_page(self, request: ListPage) -> Page:
         page = await super().list_page(request)
         return page._replace(next_token=request.token) if request.token else page
+
+
+class Scripted(FakeStore):
+    """Lists the pages that it was given, in turn."""
+
+    def __init__(self, *pages: Page) -> None:
+        super().__init__()
+        self._pages = list(pages)
+
+    async def list_page(self, request: ListPage) -> Page:
+        return self._pages.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Page([], "t", ("proj/b/", "proj/a/")), Page([])),
+        (Page([], "t", ("proj/a/", "proj/b/")), Page([], None, ("proj/b/",))),
+        (Page([], "t", ("elsewhere/",)), Page([])),
+        (Page([ListedObject("proj/b", 1, "e", "")], "t"), Page([ListedObject("proj/a", 1, "e", "")])),
+    ],
+)
+async def test_a_level_that_is_not_in_order_is_refused(first: Page, second: Page) -> None:
+    with pytest.raises(ListingBroken, match="cannot be used"):
+        await list_level(Scripted(first, second), HERE, lambda item: None)
+
+
+async def test_a_page_of_a_level_may_be_empty_and_go_on() -> None:
+    store = Scripted(Page([], "t"), Page([ListedObject("proj/a", 1, "e", "")], None, ("proj/b/",)))
+    assert await list_level(store, HERE, lambda item: None) == 2
 
 
 @pytest.mark.parametrize("compared", [False, True])

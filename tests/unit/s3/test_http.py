@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -277,6 +278,17 @@ async def test_a_body_without_end_is_given_up(head: bytes) -> None:
         connection.data_received(piece)
     assert broken(future).code == "TooLong"
     assert transport.closed
+
+
+async def test_what_a_broken_connection_received_is_not_kept_with_its_error() -> None:
+    connection, _, _ = fake_connection()
+    future = ask(connection)
+    piece = bytes(1000)
+    held = sys.getrefcount(piece)
+    connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+    connection.on_body(piece)
+    connection.abort()
+    assert (broken(future).code, sys.getrefcount(piece)) == ("Aborted", held)
 
 
 async def test_a_silent_connection_expires_and_one_that_speaks_does_not() -> None:
