@@ -3,37 +3,140 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import socket
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from engine.api.assembly import Options, now_ms
 from engine.api.opening import ledger_path, stored_binding
 from engine.errors import UsageError
-from engine.finish.gate import BY_DIGEST, acceptable
+from engine.finish.gate import acceptable
 from engine.finish.receipt import ACCEPTED_BY
-from engine.ledger import Ledger
+from engine.ledger import Ledger, LedgerReader
 from engine.plan.document import Plan
+from engine.plan.estimate import expectation_report
+from engine.plan.record import Tally
+
+FOUND = "found"
+"""The ledger's note of figures that were shown and can be accepted, by name."""
+
+
+class Accepted(NamedTuple):
+    """What was accepted, when (epoch milliseconds), why and by whom (empty where it is not known)."""
+
+    name: str
+    found: str
+    because: str
+    accepted_ms: int
+    by: str
+
+
+class Acceptances(NamedTuple):
+    """What was accepted, and what stands to be: the figures found last, of what is not accepted at them."""
+
+    accepted: tuple[Accepted, ...]
+    open: dict[str, str]
 
 
 async def accept(plan: Plan, options: Options, name: str, found: str, because: str) -> None:
     """Keep that a named difference was accepted, for exactly this figure, with date and reason.
 
-    Raises `UsageError` for a name that nothing in the plan has."""
+    Raises `UsageError` for a name that nothing in the plan has, and for a figure that was not found."""
+    _refuse_unknown(plan, name)
+    if not because.strip():
+        raise UsageError(
+            "a reason is needed.", advice="Say it with --because 'WHY': it is kept, and shown in the receipt."
+        )
+    async with await _opened(plan, options) as ledger:
+        figures = (await found_figures(plan, ledger)).get(name, ())
+        if not figures:
+            raise UsageError(
+                f"nothing was found of {name!r} that could be accepted.",
+                advice=f"See what there is first: cartage cleanup {shlex.quote(plan.source)}",
+            )
+        if found not in figures:
+            raise UsageError(
+                f"{name} was found to be {figures[-1]}, and not {found}: only what was found can be accepted.",
+                advice=f"cartage cleanup {shlex.quote(plan.source)} looks again, and shows the command to type.",
+            )
+        await keep_acceptance(ledger, name, found, because)
+
+
+async def remove(plan: Plan, options: Options, name: str) -> list[Accepted]:
+    """Take back what was accepted under a name; gives it. Raises `UsageError` where nothing was."""
+    async with await _opened(plan, options) as ledger:
+        gone = [item for item in await _accepted(ledger) if item.name == name]
+        if not gone:
+            raise UsageError(
+                f"nothing was accepted as {name!r}.",
+                advice=f"cartage accept {shlex.quote(plan.source)} --list shows what was.",
+            )
+        await ledger.take_back(name)
+        return gone
+
+
+async def acceptances(plan: Plan, options: Options) -> Acceptances:
+    """What was accepted, and what could be. Raises `LedgerMissing`."""
+    async with await LedgerReader.open_to_read(ledger_path(plan, options)) as ledger:
+        accepted = await _accepted(ledger)
+        known = {(item.name, item.found) for item in accepted}
+        figures = await found_figures(plan, ledger)
+        waiting = {name: shown[-1] for name, shown in figures.items() if (name, shown[-1]) not in known}
+        return Acceptances(tuple(accepted), waiting)
+
+
+async def found_figures(plan: Plan, ledger: LedgerReader) -> dict[str, tuple[str, ...]]:
+    """The figures that were found of everything that can be accepted, the newest last: as they were shown, and as the
+    ledger itself has them."""
+    found: dict[str, list[str]] = {}
+    for name, figure in (await ledger.note(FOUND) or {}).items():
+        found.setdefault(name, []).append(figure)
+    for name, noted in (await ledger.noted()).items():
+        if noted.objects:
+            found.setdefault(name, []).append(noted.figure)
+    surveyed = {route: (item["objects"], item["bytes"]) for route, item in (await ledger.note("survey") or {}).items()}
+    tallies = await ledger.tallies()
+    closed = {item.route: taken(item.route, tallies) for item in await ledger.snapshots() if item.closed_ms}
+    for known in (surveyed, closed):
+        for item in expectation_report(plan, known):
+            if item.found is not None and not item.agrees:
+                found.setdefault(item.what, []).append(str(item.found))
+    return {name: tuple(figures) for name, figures in found.items()}
+
+
+async def note_found(ledger: Ledger, figures: Iterable[tuple[str, str]]) -> None:
+    """Remember figures that are shown now, by the names that they can be accepted under."""
+    shown = {name: figure for name, figure in figures if name}
+    before = await ledger.note(FOUND) or {}
+    if shown and before | shown != before:
+        await ledger.set_note(FOUND, before | shown)
+
+
+def taken(route: str, tallies: Iterable[Tally]) -> tuple[int, int]:
+    """Objects and bytes of everything that a route ever took, also what is deleted by now."""
+    mine = [tally for tally in tallies if tally.route == route]
+    return sum(tally.objects for tally in mine), sum(tally.bytes for tally in mine)
+
+
+def _refuse_unknown(plan: Plan, name: str) -> None:
     known = acceptable(plan)
     if name not in known:
         raise UsageError(f"{name!r} is nothing that can be accepted.", advice=f"What can be: {', '.join(known)}.")
-    if name in BY_DIGEST and ":" not in found:
-        raise UsageError(
-            f"{found!r} does not say which {name} are accepted: others may take their place.",
-            advice="cartage cleanup shows the figure that does, with the number and a digest.",
-        )
-    if not because.strip():
-        raise UsageError(
-            "a reason is needed.", advice='Say it with --because "…": it is kept, and shown in the receipt.'
-        )
-    async with await Ledger.open(
+
+
+async def _opened(plan: Plan, options: Options) -> Ledger:
+    return await Ledger.open(
         ledger_path(plan, options), await stored_binding(plan, options), now_ms=now_ms, create=False
-    ) as ledger:
-        await keep_acceptance(ledger, name, found, because)
+    )
+
+
+async def _accepted(ledger: LedgerReader) -> list[Accepted]:
+    found = []
+    for item in await ledger.acceptances():
+        by = await ledger.note(f"{ACCEPTED_BY}{item.name} {item.found}")
+        found.append(Accepted(item.name, item.found, item.because, item.accepted_ms, str(by or "")))
+    return found
 
 
 async def keep_acceptance(ledger: Ledger, name: str, found: str, because: str) -> None:

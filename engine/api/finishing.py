@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from engine.api.accepting import keep_acceptance
+from engine.api.accepting import keep_acceptance, note_found, taken
 from engine.api.assembly import OpenStore, Options
 from engine.api.claiming import claim_for, claim_reason
 from engine.api.naming import names_outlook, names_reasons, remove_left_probes
@@ -119,6 +119,7 @@ async def cleanup(
                 sum(tally.bytes for tally in going),
                 settled,
             )
+            await note_found(ledger, ((item.accept, item.found) for item in result.reasons))
             if not delete:
                 return result
             if not result.open:
@@ -127,6 +128,7 @@ async def cleanup(
             async with claim_for("cleanup", plan.name, path, opened, options, buckets, unconditional=force) as store:
                 at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
                 result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
+                await note_found(ledger, ((item.accept, item.found) for item in result.reasons))
                 if not result.open:
                     raise CleanupRefused(result)
                 conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
@@ -179,7 +181,7 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
         hold=hold_of(held, cleanup.hold_s, now_ms),
         audits=tuple(audits),
         expectations=expectation_report(
-            plan, {item.route: _found(item.route, tallies) for item in snapshots if item.closed_ms}
+            plan, {item.route: taken(item.route, tallies) for item in snapshots if item.closed_ms}
         ),
         probes=probes,
         references=references,
@@ -191,12 +193,6 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
         properties=noted[PROPERTIES],
         accepted=frozenset(accepted),
     )
-
-
-def _found(route: str, tallies: list[Tally]) -> tuple[int, int]:
-    """Everything that a route ever took, also what is deleted by now."""
-    mine = [tally for tally in tallies if tally.route == route]
-    return sum(tally.objects for tally in mine), sum(tally.bytes for tally in mine)
 
 
 def _markers(bucket: BucketFacts) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.api.accepting import note_found
 from engine.api.assembly import Options, open_store
 from engine.api.claiming import claim_for
 from engine.api.finishing import Consent, conditions_of
@@ -18,6 +20,7 @@ from engine.finish.gate import Reason, closed
 from engine.finish.replication import replication_reasons
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
+from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.rewrite.local_files import write_new
 
@@ -67,11 +70,11 @@ async def revert(
                 raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
             agreed = {(item.name, item.found) for item in await ledger.acceptances()}
             removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
-            _refuse(replication_reasons(facts, removed, resting, agreed))
+            await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
             force = consent.unconditional or plan.cleanup.unconditional
             both = tuple([await opened.store.bucket_facts(bucket) for bucket in plan.buckets])
             async with claim_for("revert", plan.name, path, opened, options, both, unconditional=force) as store:
-                _refuse(await names_reasons(plan, opened, ledger, agreed))
+                await _refuse(ledger, plan, await names_reasons(plan, opened, ledger, agreed))
                 conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
                 if not reason.open:
                     raise GateClosed([reason.sentence])
@@ -96,12 +99,17 @@ MARKERS = (
 )
 
 
-def _refuse(reasons: list[Reason]) -> None:
+async def _refuse(ledger: Ledger, plan: Plan, reasons: list[Reason]) -> None:
     """Raise `GateClosed` where any is closed, with how to accept those that can be."""
     if shut := closed(reasons):
-        opens = "; cartage accept opens it: {} --found {}"
+        await note_found(ledger, ((item.accept, item.found) for item in shut))
+        file = shlex.quote(plan.source)
+        opens = f"; to accept it: cartage accept {file} {{}} --found {{}} --because 'WHY'"
         raise GateClosed(
-            [item.sentence + (opens.format(item.accept, item.found) if item.accept else "") for item in shut]
+            [
+                item.sentence + (opens.format(item.accept, shlex.quote(item.found)) if item.accept else "")
+                for item in shut
+            ]
         )
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from engine.api.accepting import note_found
 from engine.api.assembly import Options, open_store
 from engine.api.opening import ledger_path, one_error, open_ledger, refuse_unguarded
 from engine.errors import UsageError
 from engine.events import ReferenceFound, RunStarted
+from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
 from engine.rewrite import rewriting
 from engine.rewrite.replacing import RestoredFile
@@ -69,6 +71,9 @@ async def rewrite(
                     options.listener(ReferenceFound(file.name, item.line, item.written, item.becomes, why))
             if act is Act.SHOW:
                 await rewriting.note_shown(ledger, scan)
-                return RewriteResult(path, scan)
-            done = await rewriting.apply(opened.store, ledger, plan, scan, conditional=conditional)
-            return RewriteResult(path, scan, done)
+                result = RewriteResult(path, scan)
+            else:
+                done = await rewriting.apply(opened.store, ledger, plan, scan, conditional=conditional)
+                result = RewriteResult(path, scan, done)
+            await note_found(ledger, [(REFERENCES, result.left.figure)] if result.left.places else [])
+            return result

@@ -12,6 +12,7 @@ import anyio
 
 from engine.api.assembly import OpenStore, Options, now_ms
 from engine.api.empty import nothing_there, objects_of
+from engine.api.ledgers import ASKED
 from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error, open_ledger, open_plan
 from engine.events import Notice, RunStarted
 from engine.finish.holding import dating_clock
@@ -93,6 +94,8 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
         known = await known_buckets(plan, opened)
         async with await open_ledger(plan, path, opened, known=known, listener=options.listener) as ledger:
             options.listener(RunStarted("run", plan.name, str(path), opened.endpoint, not ledger.fresh))
+            if plan.asked is not None and await ledger.note(ASKED) != plan.asked:
+                await ledger.set_note(ASKED, plan.asked)
             await opened.sites.remove_leftovers()
             await opened.sites.try_routes(plan.routes)
             for sentence in opened.sites.sentences(plan.routes):

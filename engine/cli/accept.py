@@ -1,26 +1,61 @@
-"""`cartage accept FILE WHAT`: a named difference from the expectation, accepted for exactly one figure."""
+"""`cartage accept FILE WHAT`: a named difference, accepted for exactly the figure that was found."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from engine.api import accepting
 from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
+from engine.errors import UsageError
 from engine.plan.document import Plan
+from engine.report.acceptances import acceptances_text, accepted_line
 
 
 @click.command("accept", short_help="Accept a named difference, with a reason that is kept.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.argument("what")
-@click.option("--found", required=True, help="The figure that is accepted; it is not accepted for any other.")
-@click.option("--because", required=True, help="Why; kept with the date and shown in the receipt.")
+@click.argument("what", required=False)
+@click.option("--found", help="The figure that was found; it is not accepted for any other.")
+@click.option("--because", help="Why; kept with the date and shown in the receipt.")
+@click.option("--list", "listed", is_flag=True, help="What was accepted, and what can be.")
+@click.option("--remove", metavar="NAME", help="Take back what was accepted as NAME.")
 @shared_flags
-def accept_command(invocation: Invocation, file: Path, what: str, found: str, because: str) -> None:
-    """Accept WHAT (such as processed.objects, as `cartage plan` names it) as it was found."""
+def accept_command(
+    invocation: Invocation,
+    file: Path,
+    what: str | None,
+    found: str | None,
+    because: str | None,
+    listed: bool,
+    remove: str | None,
+) -> None:
+    """Accept WHAT (such as processed.objects, as `cartage plan` and `cartage cleanup` name it) as it was found."""
     plan = Plan.load(file)
     teller = Teller(invocation, "accept")
-    run(invocation, "accept", lambda options, _: accepting.accept(plan, options, what, found, because), teller=teller)
-    invocation.say(f"accepted: {what} = {found} ({because})")
-    teller.summary("accept", DONE, {"what": what, "found": found, "because": because})
+    values: dict[str, Any]
+    if listed and what is None and remove is None:
+        all_of_it = run(invocation, "accept", lambda options, _: accepting.acceptances(plan, options), teller=teller)
+        invocation.say(acceptances_text(plan, invocation.options.ledger, all_of_it))
+        values = {"accepted": [item._asdict() for item in all_of_it.accepted], "open": all_of_it.open}
+    elif remove is not None and what is None and not listed:
+        gone = run(invocation, "accept", lambda options, _: accepting.remove(plan, options, remove), teller=teller)
+        for item in gone:
+            invocation.say(f"no longer accepted: {accepted_line(item)}")
+        values = {"removed": [item._asdict() for item in gone]}
+    elif what is not None and found is not None and because is not None and not listed and remove is None:
+        run(
+            invocation,
+            "accept",
+            lambda options, _: accepting.accept(plan, options, what, found, because),
+            teller=teller,
+        )
+        invocation.say(f"accepted: {what} = {found} ({because})")
+        values = {"what": what, "found": found, "because": because}
+    else:
+        raise UsageError(
+            "say what is accepted, as what it was found and why; or --list, or --remove NAME.",
+            advice="cartage cleanup shows for each difference the command that accepts it.",
+        )
+    teller.summary("accept", DONE, values)

@@ -45,17 +45,17 @@ def cleanup_command(
     teller = Teller(invocation, "cleanup", asides=False)
     if delete and is_asked(invocation, confirm):
         first = _run(invocation, plan, consent, teller, delete=False)
-        click.echo(gate_text(str(file), first))
+        click.echo(gate_text(plan, first))
         if first.open and first.objects:
             confirm = ask(plan.name, f"{plural(first.objects, 'source')} ({size_text(first.bytes)}) for good")
         if not first.open or not first.objects:
-            _end(invocation, file, first, teller, shown=True)
+            _end(invocation, plan, first, teller, shown=True)
     if delete:
         try:
             require(plan.name, confirm)
         except UsageError as error:
             fail(error, "cleanup", teller)
-    _end(invocation, file, _run(invocation, plan, consent, teller, delete=delete), teller, shown=False)
+    _end(invocation, plan, _run(invocation, plan, consent, teller, delete=delete), teller, shown=False)
 
 
 def _run(invocation: Invocation, plan: Plan, consent: Consent, teller: Teller, *, delete: bool) -> CleanupResult:
@@ -68,10 +68,10 @@ def _run(invocation: Invocation, plan: Plan, consent: Consent, teller: Teller, *
     return run(invocation, "cleanup", work, teller=teller)
 
 
-def _end(invocation: Invocation, file: Path, result: CleanupResult, teller: Teller, *, shown: bool) -> None:
+def _end(invocation: Invocation, plan: Plan, result: CleanupResult, teller: Teller, *, shown: bool) -> None:
     cleaned, values = result.cleaned, gate_values(result)
     if not shown:
-        invocation.say(gate_text(str(file), result))
+        invocation.say(gate_text(plan, result))
     if cleaned is not None:
         invocation.say(cleaned_text(cleaned))
         if cleaned.interrupted:

@@ -28,5 +28,8 @@ def require(name: str, given: str | None) -> None:
 
 
 def ask(name: str, what: str) -> str:
-    """Have the name typed."""
-    return str(click.prompt(f"\nTo delete {what}, type {name}", prompt_suffix=": ", default="", show_default=False))
+    """Have the name typed. Raises `UsageError` for another."""
+    given = str(click.prompt(f"\nTo delete {what}, type {name}", prompt_suffix=": ", default="", show_default=False))
+    if given != name:
+        raise UsageError(f"you typed {given!r}, and this is {name!r}: nothing was deleted.")
+    return given

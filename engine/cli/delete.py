@@ -53,10 +53,6 @@ def delete_command(
         if first.closed or not total.objects:
             raise SystemExit(GATE if first.closed else DONE)
         confirm = ask(str(where), f"{plural(total.objects, 'object')} ({size_text(total.bytes)}) for good")
-        try:
-            require(str(where), confirm)
-        except UsageError as error:
-            fail(error, "delete", teller)
         again = False
     result = _run(invocation, where, consent, teller, hold_s=hold_s, again=again, confirmed=confirm is not None)
     values = delete_values(result)

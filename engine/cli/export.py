@@ -48,7 +48,7 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
         return
     if left_out and not invocation.quiet:
         click.echo(
-            f"left out: {plural(left_out, 'object')} whose bytes were not read (cartage verify --deep)", err=True
+            f"left out: {plural(left_out, 'object')} whose bytes were not read: verify them with --deep", err=True
         )
     values = {"format": form, "objects": written, "left_out": left_out, "output": str(output) if output else ""}
     teller.summary("export", DONE, values)

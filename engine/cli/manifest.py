@@ -12,8 +12,9 @@ from engine.api.manifest import ManifestResult
 from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
 from engine.plan.document import Plan
+from engine.report.commands import command
 from engine.report.diff import unified_diff
-from engine.report.text import safe, shell_word
+from engine.report.text import safe
 from engine.rewrite.filetext import read_text
 from engine.rewrite.replacing import Restored
 
@@ -48,7 +49,7 @@ def manifest_command(
             lambda options, _: manifest.update(plan, options, apply=apply, create=create),
             teller=teller,
         )
-    invocation.say(_text(result, file, create))
+    invocation.say(_text(result, plan, create))
     code = DONE if all(item.result in (Restored.BACK, Restored.ALREADY) for item in result.restored) else ASIDE
     draft = result.draft
     teller.summary(
@@ -65,18 +66,18 @@ def manifest_command(
     raise SystemExit(code)
 
 
-def _text(result: ManifestResult, file: Path, create: bool) -> str:
+def _text(result: ManifestResult, plan: Plan, create: bool) -> str:
     if result.draft is None:
         lines = [f"{item.result.value}: {safe(item.name)}" for item in result.restored]
         return "\n".join(lines or ["the manifest was never written: there is nothing to put back"])
     name = safe(str(result.draft.ref))
     if not result.draft.changes:
         return f"{name} is up to date"
-    more = " --create" if create else ""
+    more = ["--create"] if create else []
     end = (
-        f"written; to put the old one back: cartage manifest {shell_word(str(file))} --undo"
+        f"written; to put the old one back: {command(plan, result.ledger, 'manifest', '--undo')}"
         if result.written
-        else f"nothing was written; next: cartage manifest {shell_word(str(file))} --apply{more}"
+        else f"nothing was written; next: {command(plan, result.ledger, 'manifest', '--apply', *more)}"
     )
     return f"{_diff(result)}\n\n{end}"
 

@@ -41,7 +41,7 @@ def revert_command(
     teller = Teller(invocation, "revert", asides=False)
     if delete and is_asked(invocation, confirm):
         first = _run(invocation, plan, consent, teller, delete=False)
-        click.echo(revert_text(str(file), first))
+        click.echo(revert_text(plan, first))
         found = first.outlook
         if first.way_back is not None or not (found.removable or found.unsettled or found.uploads):
             teller.summary("revert", DONE, revert_values(first))
@@ -53,7 +53,7 @@ def revert_command(
         except UsageError as error:
             fail(error, "revert", teller)
     result = _run(invocation, plan, consent, teller, delete=delete)
-    invocation.say(revert_text(str(file), result))
+    invocation.say(revert_text(plan, result))
     values = revert_values(result)
     done = result.reverted
     if done is not None and done.interrupted:

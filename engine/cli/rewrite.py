@@ -54,7 +54,7 @@ def rewrite_command(
         lambda options, _: rewriting.rewrite(plan, options, act=act, include_moved=include_moved),
         teller=teller,
     )
-    invocation.say(rewrite_text(result, str(file)))
+    invocation.say(rewrite_text(plan, result))
     kept_out = any(item.result not in (Restored.BACK, Restored.ALREADY) for item in result.restored)
     code = ASIDE if kept_out or (result.done is not None and result.done.refused) else DONE
     teller.summary("rewrite", code, rewrite_values(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -67,3 +68,16 @@ def ledger_of(file: Path | None, invocation: Invocation) -> Path:
         return here[0]
     what = "there is no ledger here" if not here else f"there are {len(here)} ledgers here"
     raise UsageError(f"{what}: name a plan file or a ledger.", advice="cartage status plan.toml")
+
+
+def plan_of(file: Path | None, invocation: Invocation) -> tuple[Plan, Invocation]:
+    """The plan in a file, or the one that the ledger of a copy without a file was made for; that ledger is used then.
+
+    Raises `UsageError` where the ledger is a plan file's."""
+    if file is not None:
+        return Plan.load(file), invocation
+    path = ledger_of(None, invocation)
+    plan = anyio.run(ledgers.asked_plan, path)
+    if plan is None:
+        raise UsageError(f"{path} is the ledger of a plan file: name that.")
+    return plan, replace(invocation, options=replace(invocation.options, ledger=path))

@@ -19,7 +19,7 @@ from engine.cli.common import (
     say_empty,
     shared_flags,
 )
-from engine.plan.document import Plan
+from engine.cli.status import plan_of
 from engine.proof.depth import parse_depth
 from engine.report.verification import verification_text, verification_values
 
@@ -32,7 +32,7 @@ class _BareDeep(click.Command):
 
 
 @click.command("verify", short_help="Compare both sides and the ledger; exit 4 where anything differs.", cls=_BareDeep)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--deep",
     metavar="[=WHAT]",
@@ -44,15 +44,17 @@ class _BareDeep(click.Command):
 @shared_flags
 @assume_flag
 @empty_flag
-def verify_command(invocation: Invocation, file: Path, deep: str | None, properties: bool) -> None:
+def verify_command(invocation: Invocation, file: Path | None, deep: str | None, properties: bool) -> None:
     """List source and target of every route in FILE again and compare them with the ledger: what is missing,
     damaged, of another size or digest, changed since, or extra. Every copy that agrees becomes verified, at the proof
     that S3's own figures give; --deep raises it to the bytes' own.
 
+    What `cartage cp` copied is verified by its ledger alone: --ledger in place of FILE.
+
     A deep verification that was interrupted goes on where it was: what was read and did not change is not read again.
     """
     depth = parse_depth(deep) if deep is not None else None
-    plan = Plan.load(file)
+    plan, invocation = plan_of(file, invocation)
     teller = Teller(invocation, "verify", asides=False)
     report = run(
         invocation,

@@ -206,6 +206,10 @@ class Ledger(LedgerReader):
             self._now_ms(),
         )
 
+    async def take_back(self, name: str) -> None:
+        """Forget what was accepted under this name."""
+        await self._execute("DELETE FROM acceptances WHERE name = ?", name)
+
     async def set_note(self, key: str, value: Any) -> None:
         """Keep a JSON value under `key`."""
         await self._execute(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,6 +164,7 @@ class Plan:
 
     `base` is where what is relative stands: the plan's bucket and prefix, or the first route's target. `source` is
     the file's name and `folder` where it lies, for messages and local paths; neither is part of the plan's identity.
+    `asked` is what a plan without a file was made of, as plain values: `again` makes it once more.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Plan:
     base: Location = field(default_factory=lambda: Location("", ""))
     source: str = field(default="", compare=False)
     folder: Path = field(default=Path(), compare=False)
+    asked: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:
@@ -249,7 +251,19 @@ class Plan:
         }
         given = {key: value for key, value in rules.items() if value not in (None, "", [], {})}
         cleanup = {"hold": f"{hold}s" if isinstance(hold, int) else hold}
-        return read_one_route(str(source), str(target), name, given, cleanup, connection or Connection())
+        plan = read_one_route(str(source), str(target), name, given, cleanup, connection or Connection())
+        asked = {"source": str(source), "target": str(target), "name": name, "rules": given, "cleanup": cleanup}
+        return replace(plan, asked=asked)
+
+    @classmethod
+    def again(cls, asked: Mapping[str, Any]) -> Plan:
+        """The plan that `Plan.of` made and whose `asked` was kept. Raises `PlanError` where that was changed."""
+        from engine.plan.reading import read_one_route
+
+        plan = read_one_route(
+            asked["source"], asked["target"], asked["name"], asked["rules"], asked["cleanup"], Connection()
+        )
+        return replace(plan, asked=asked)
 
     @property
     def digest(self) -> str:

@@ -42,7 +42,7 @@ class ProgressBar:
                     f"{event.state}: {event.route}: {safe(event.key) or '(the one key)'}: {safe(event.message)}"
                 )
             elif self._asides == ASIDES_PRINTED + 1:
-                self._print("… more are in the ledger: cartage status --failed lists all")
+                self._print("… more are in the ledger")
         elif isinstance(event, Notice) and self._say:
             self._print(f"note: {safe(event.message)}")
 

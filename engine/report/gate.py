@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from engine.api.finishing import CleanupResult
 from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import Fate
-from engine.finish.gate import Reason, closed
+from engine.finish.gate import closed
+from engine.plan.document import Plan
+from engine.report.commands import accept_command, command
 from engine.report.stays import stays_text, stays_values
-from engine.report.text import count_text, counted, plural, safe, shell_word, size_text
+from engine.report.text import count_text, counted, plural, safe, size_text
 
 
-def gate_text(file: str, result: CleanupResult) -> str:
+def gate_text(plan: Plan, result: CleanupResult) -> str:
     """Every reason on a line of its own, open or closed, and how to accept those that can be."""
     width = max(len(reason.name) for reason in result.reasons)
     lines = [_settled_text(result.settled)] if result.settled else []
     for reason in result.reasons:
         lines.append(f"{'open  ' if reason.open else 'CLOSED'}  {reason.name.ljust(width)}  {safe(reason.sentence)}")
         if not reason.open and reason.accept:
-            lines.append(f"{' ' * (width + 10)}{accept_command(file, reason)}")
+            lines.append(f"{' ' * (width + 10)}{accept_command(plan, result.ledger, reason.accept, reason.found)}")
     shut = len(closed(result.reasons))
     what = f"{plural(result.objects, 'source')} ({size_text(result.bytes)})"
     lines.append("")
@@ -29,14 +30,10 @@ def gate_text(file: str, result: CleanupResult) -> str:
     elif not result.objects:
         lines.append("the gate is open, and there is nothing to delete")
     elif result.cleaned is None:
-        lines.append(f"the gate is open for {what}; to delete them: cartage cleanup {shell_word(file)} --delete")
+        lines.append(
+            f"the gate is open for {what}; to delete them: {command(plan, result.ledger, 'cleanup', '--delete')}"
+        )
     return "\n".join(lines).rstrip()
-
-
-def accept_command(file: str, reason: Reason) -> str:
-    """What to type to accept this reason, for its figure."""
-    words = ["cartage", "accept", file, reason.accept, "--found", reason.found]
-    return f'{safe(shlex.join(words))} --because "…"'
 
 
 def _settled_text(settled: dict[Fate, int]) -> str:

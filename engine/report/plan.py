@@ -10,6 +10,7 @@ from engine.plan.document import Plan
 from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, expectation_report
 from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
+from engine.report.commands import accept_command
 from engine.report.text import cost_text, count_text, duration_text, safe, size_text, table
 from engine.sites.traits import NOTHING_KNOWN
 from engine.transfer.survey import RouteSurvey
@@ -68,7 +69,7 @@ def plan_text(plan: Plan, result: SurveyResult, writes_per_s: float) -> str:
     sections += [safe(problem) for problem in total.problems[:10]]
     expected = expectations_of(plan, result.routes)
     if expected:
-        sections.append(_expectations_text(expected, result))
+        sections.append(_expectations_text(plan, expected, result))
     figures = estimate_of(plan, result.routes, writes_per_s)
     sections.append(
         f"requests   {count_text(figures.copy_requests)} copies and parts, {count_text(figures.head_requests)} HEAD, "
@@ -89,7 +90,7 @@ def _server_text(result: SurveyResult) -> str:
     return "\n".join(f"server     {line}" for line in result.lacking or ["honours every condition that is relied on"])
 
 
-def _expectations_text(expected: Sequence[Difference], result: SurveyResult) -> str:
+def _expectations_text(plan: Plan, expected: Sequence[Difference], result: SurveyResult) -> str:
     accepted = {(item.name, item.found) for item in result.acceptances}
     rows = []
     for item in expected:
@@ -105,7 +106,7 @@ def _expectations_text(expected: Sequence[Difference], result: SurveyResult) -> 
         first = open_ones[0]
         text += (
             "\n\nA difference does not stop a run, but no source is deleted until it is accepted by name, as in:\n"
-            f'  cartage accept PLAN {first.what} --found {first.found} --because "…"'
+            f"  {accept_command(plan, result.ledger, first.what, str(first.found))}"
         )
     return text
 

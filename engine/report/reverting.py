@@ -6,18 +6,20 @@ from typing import Any
 
 from engine.api.reverting import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
+from engine.plan.document import Plan
+from engine.report.commands import command, typed
 from engine.report.stays import stays_text, stays_values
-from engine.report.text import counted, plural, safe, shell_word, size_text
+from engine.report.text import counted, plural, safe, size_text
 
 
-def revert_text(file: str, result: RevertResult) -> str:
+def revert_text(plan: Plan, result: RevertResult) -> str:
     """What a revert would do, or did."""
     found = result.outlook
     if result.way_back is not None:
         gone = plural(found.objects[Part.GONE], "source")
         return (
             f"{gone} deleted already, so nothing is removed. The way back is a plan like any other:\n"
-            f"  cartage plan {shell_word(str(result.way_back))}"
+            f"  {typed('cartage', 'plan', str(result.way_back))}"
         )
     if result.reverted is not None:
         return "\n".join([*_left(found), *_reverted(result.reverted)])
@@ -30,7 +32,7 @@ def revert_text(file: str, result: RevertResult) -> str:
     lines += _left(found)
     lines += [MARKERS.format(bucket) for bucket in result.versioned]
     if found.removable or found.unsettled or found.uploads:
-        lines.append(f"to remove them: cartage revert {shell_word(file)} --delete")
+        lines.append(f"to remove them: {command(plan, result.ledger, 'revert', '--delete')}")
     return "\n".join(lines)
 
 

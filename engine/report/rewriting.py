@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.rewriting import RewriteResult
+from engine.finish.gate import REFERENCES
+from engine.plan.document import Plan
+from engine.report.commands import accept_command, command
 from engine.report.diff import unified_diff
-from engine.report.text import count_text, plural, safe, shell_word
+from engine.report.text import count_text, plural, safe
 from engine.rewrite.filetext import read_text
 from engine.rewrite.scanning import FileFound
 
 SHOWN_A_FILE = 20
 
 
-def rewrite_text(result: RewriteResult, plan_file: str) -> str:
+def rewrite_text(plan: Plan, result: RewriteResult) -> str:
     """The diff, then what is left alone and why, then what was done or is to be done."""
     scan = result.scan
     if scan is None:
@@ -22,7 +25,6 @@ def rewrite_text(result: RewriteResult, plan_file: str) -> str:
     lines = [diff for file in scan.files if file.changes and (diff := file_diff(file))]
     for file in scan.files:
         lines += _left(file)
-    plan_file = shell_word(plan_file)
     lines += [f"{safe(item.name)}: not looked into: {safe(item.why)}" for item in scan.unread]
     changing = [file for file in scan.files if file.changes]
     places = sum(not item.why for file in changing for item in file.findings)
@@ -32,7 +34,7 @@ def rewrite_text(result: RewriteResult, plan_file: str) -> str:
     if result.done is None:
         lines.append(f"{looked}: {plural(places, 'place')} in {plural(len(changing), 'file')} would be rewritten")
         if changing:
-            lines.append(f"nothing was written; next: cartage rewrite {plan_file} --apply")
+            lines.append(f"nothing was written; next: {command(plan, result.ledger, 'rewrite', '--apply')}")
     else:
         lines += [f"not written: {safe(item.why)}" for item in result.done.refused]
         lines.append(f"{looked}: {plural(len(result.done.written), 'file')} written")
@@ -42,18 +44,15 @@ def rewrite_text(result: RewriteResult, plan_file: str) -> str:
                 "run and verify the plan again, its proof is made anew"
             )
         if result.done.written:
-            lines.append(f"to put everything back: cartage rewrite {plan_file} --undo")
+            lines.append(f"to put everything back: {command(plan, result.ledger, 'rewrite', '--undo')}")
     if result.done is None and changing:
         left = scan.left_after({file.name for file in changing}).places
         if left:
             lines.append(f"{_old_paths(left)} left to you even then")
     elif result.left.places:
         # Only what is left now has the figure that the gate will find, and that can be accepted.
-        found = shell_word(result.left.figure)
-        lines.append(
-            f"{_old_paths(result.left.places)} left to you: change them, or "
-            f'cartage accept {plan_file} references --found {found} --because "…"'
-        )
+        accept = accept_command(plan, result.ledger, REFERENCES, result.left.figure)
+        lines.append(f"{_old_paths(result.left.places)} left to you: change them, or {accept}")
     return "\n".join(lines)
 
 

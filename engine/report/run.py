@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from engine.api.ledgers import Status
 from engine.api.running import MigrationResult
 from engine.plan.document import Plan
-from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, LEAVING, SETTLED, State
+from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import ObjectRecord, Tally
-from engine.report.text import count_text, plural, safe, shell_word, size_text, table
+from engine.report.commands import accept_command, command, of_ledger
+from engine.report.text import count_text, plural, safe, size_text, table
 
 SHOWN = 10
 
@@ -27,13 +29,12 @@ def result_text(plan: Plan, result: MigrationResult) -> str:
         "",
         tallies_table(result.tallies),
     ]
-    if told := noted_lines(result.noted, result.accepted, plan.source):
+    if told := noted_lines(result.noted, result.accepted, plan, result.ledger):
         lines += ["", *told]
     if result.aside:
-        lines += ["", aside_sentence(result.aside)]
+        lines += ["", aside_sentence(result.aside, command(plan, result.ledger, "status", "--failed"))]
     elif not result.stopped and not result.empty:
-        file = shell_word(plan.source) if plan.source else "…"
-        lines += ["", f"every object is in place; next: cartage verify {file}"]
+        lines += ["", f"every object is in place; next: {command(plan, result.ledger, 'verify')}"]
     return "\n".join(lines)
 
 
@@ -88,7 +89,7 @@ def route_values(tallies: list[Tally]) -> dict[str, Any]:
     return routes
 
 
-def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], file: str) -> list[str]:
+def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: Plan | None, ledger: Path) -> list[str]:
     """What no run mends, or has not mended yet, a line each: it is never passed over."""
     said = {
         LOST: "missing or changed at the target, and no source is left to mend it from",
@@ -103,8 +104,8 @@ def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], file: s
         line = f"{count_text(found.objects)} {sentence}"
         if name in accepted:
             line += " (accepted)"
-        elif file and name != PROPERTIES:
-            line += f'; cartage accept {shell_word(file)} {name} --found {found.figure} --because "…"'
+        elif plan is not None and plan.source and name != PROPERTIES:
+            line += f"; {accept_command(plan, ledger, name, found.figure)}"
         lines.append(line)
     return lines
 
@@ -114,11 +115,20 @@ def noted_values(noted: Mapping[str, Noted]) -> dict[str, Any]:
     return {name: {"objects": item.objects, "found": item.figure} for name, item in noted.items() if item.objects}
 
 
-def aside_sentence(aside: dict[State, int]) -> str:
-    """How many are not done, by state, and where to read why."""
+_MENDED_BY = {
+    State.FAILED: "run again to try again",
+    State.DRIFTED: "run again to copy what is there now",
+    State.DAMAGED: "run again to copy anew",
+    State.ARCHIVED: "restore what is archived, then run again",
+    State.CONFLICT: "what is in conflict stays until you move the target away, or allow it to be overwritten",
+}
+
+
+def aside_sentence(aside: dict[State, int], listing: str) -> str:
+    """How many are not done, by state, what ends that, and the command that lists each with its reason."""
     counts = ", ".join(f"{count_text(count)} {state.value}" for state, count in aside.items())
-    again = "; run again to try again" if aside.keys() - ENDED else ""
-    return f"not done: {counts}. cartage status --failed lists each with its reason{again}."
+    mended = "; ".join(sentence for state, sentence in _MENDED_BY.items() if state in aside)
+    return "\n".join(filter(None, [f"not done: {counts}", mended, f"each with its reason: {listing}"]))
 
 
 def aside_line(record: ObjectRecord) -> str:
@@ -140,9 +150,9 @@ def status_text(status: Status) -> str:
     if in_flight := sum(_sum(status.tallies, IN_FLIGHT).values()):
         lines.append(f"{plural(in_flight, 'object')} planned, and not known to be done")
     aside = _sum(status.tallies, ASIDE - status.accepted)
-    lines += noted_lines(status.noted, status.accepted, "")
+    lines += noted_lines(status.noted, status.accepted, None, status.ledger)
     if aside:
-        lines.append(aside_sentence(aside))
+        lines.append(aside_sentence(aside, of_ledger(status.ledger, "status", "--failed")))
     gone = _sum(status.tallies, LEAVING)
     if State.DELETING in gone:
         lines.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")

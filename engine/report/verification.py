@@ -52,7 +52,7 @@ def verification_text(plan: Plan, report: Verification) -> str:
     for item in report.differences[:SHOWN]:
         lines.append(f"{item.kind.value}: {item.route}: {safe(item.key) or '(the one key)'}: {safe(item.message)}")
     if report.differing > SHOWN:
-        lines.append(f"… and {count_text(report.differing - SHOWN)} more: cartage status --failed, or --json for all")
+        lines.append(f"… and {count_text(report.differing - SHOWN)} more; --json tells each")
     lines.append("")
     said = plural(report.differing, "difference")
     if report.empty and not report.differing:

@@ -193,7 +193,7 @@ def test_status_says_what_is_under_way_and_what_was_deleted(terminal: Terminal, 
         ("planned", "1 object planned, and not known to be done"),
         ("deleting", "1 delete not confirmed: run the cleanup again"),
         ("deleted", "every object is in place; 1 source deleted"),
-        ("failed", "not done: 1 failed."),
+        ("failed", "not done: 1 failed\n"),
     ):
         with closing(sqlite3.connect(ledger)) as connection:
             connection.execute("UPDATE objects SET state = ? WHERE key = 'a'", (state,))

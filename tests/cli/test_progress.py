@@ -44,7 +44,7 @@ def test_the_first_objects_set_aside_are_shown_and_the_rest_counted_elsewhere() 
     lines = stream.getvalue().splitlines()
     assert lines[0] == "failed: raw: 0\\n: access denied"
     assert len(lines) == ASIDES_PRINTED + 1
-    assert "cartage status --failed" in lines[-1]
+    assert lines[-1].endswith("more are in the ledger")
 
 
 def test_a_quiet_bar_says_nothing() -> None:
@@ -68,6 +68,6 @@ def test_where_each_flag_puts_what(terminal: Terminal) -> None:
         quiet = terminal.call("run", plan, "--quiet", "--ledger", "3.ledger")
         told = terminal.call("run", plan, "--json", "--progress", "--ledger", "4.ledger")
     assert "2/2 objects" in drawn.err and "copied 2 objects" in drawn.out
-    assert plain.err == "" and plain.out == drawn.out
+    assert plain.err == "" and plain.out == drawn.out.replace("1.ledger", "2.ledger")
     assert (quiet.out, quiet.err) == ("", "")
     assert told.err == "" and told.summary["copied"] == 2

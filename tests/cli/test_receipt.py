@@ -35,7 +35,9 @@ def check(scene: Scene, code: int = 0) -> list[str]:
 
 
 def test_it_says_what_was_done_and_holds_until_something_changes(scene: Scene) -> None:
-    scene.cartage("accept", "references", "--found", "5:0123456789ab", "--because", "as | agreed <b>*")
+    reasons = scene.summary("cleanup", code=5)["reasons"]
+    found = next(item["found"] for item in reasons if item["name"] == "references")
+    scene.cartage("accept", "references", "--found", found, "--because", "as | agreed <b>*")
     receipt = made(scene)
     raw, reference = receipt["routes"]
     assert (raw["objects"], raw["bytes"]) == (len(IMAGES), sum(map(len, IMAGES.values())))

@@ -169,7 +169,7 @@ def test_references_are_accepted_as_these_and_not_as_so_many(scene: Scene) -> No
     shut = references(scene)
     count = shut["found"].partition(":")[0]
     refused = scene.cartage("accept", "references", "--found", count, "--because", "old runs", code=2)
-    assert "which references are accepted" in refused.output
+    assert f"references was found to be {shut['found']}, and not {count}" in refused.output
     scene.cartage("accept", "references", "--found", shut["found"], "--because", "old runs")
     assert references(scene)["open"] is True
 

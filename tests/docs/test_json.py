@@ -142,6 +142,8 @@ def test_every_summary_has_the_fields_that_the_page_names_and_no_other(played: P
     found = {command: set(end.summary) - KNOWN_EVERYWHERE for command, end in ended.items()}
     found["receipt"] |= set(checked.summary) - KNOWN_EVERYWHERE
     found["plan"] |= set(call("plan", plan, "--policy", "run").summary) - KNOWN_EVERYWHERE
+    found["accept"] |= set(call("accept", plan, "--list").summary) - KNOWN_EVERYWHERE
+    found["accept"] |= set(call("accept", plan, "--remove", "raw.objects").summary) - KNOWN_EVERYWHERE
     for flag in ("--apply", "--undo"):
         found["rewrite"] |= set(call("rewrite", plan, flag).summary) - KNOWN_EVERYWHERE
     for command, end in deletions(played).items():

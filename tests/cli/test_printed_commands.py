@@ -1,0 +1,110 @@
+"""Every command that is printed can be run as it stands: the real plan, the real ledger, the real figure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import VERBS
+from tests.cli.commands import Ended, Terminal
+from tests.cli.finish_scene import PREFIX, Scene
+from tests.servers import Endpoint
+
+PRINTED = re.compile(rf"cartage ((?:{'|'.join(VERBS)})\b [^\n]*)")
+USAGE = 2
+
+
+@pytest.fixture
+def scene(sandbox: Endpoint, tmp_path: Path, terminal: Terminal) -> Scene:
+    scene = Scene(sandbox, tmp_path)
+    terminal.on(sandbox)
+    text = scene.plan.read_text().replace('name = "raw"\n', 'name = "raw"\nexpect = { objects = 7 }\n', 1)
+    scene.plan = tmp_path / "my plan's.toml"  # a name that a shell has to be told of
+    scene.plan.write_text(text + '[cleanup]\nhold = "0s"\n')
+    return scene
+
+
+def printed(*ends: Ended) -> list[list[str]]:
+    """The words of every command that was shown, to the end of its line."""
+    found = [shlex.split(match) for end in ends for match in PRINTED.findall(end.out + end.err)]
+    return [words for number, words in enumerate(found) if words not in found[:number]]
+
+
+def assert_runs(terminal: Terminal, *ends: Ended) -> list[list[str]]:
+    """Run what was printed: nothing of it is a mistake of usage."""
+    commands = printed(*ends)
+    for words in commands:
+        end = terminal.call(*words)
+        assert end.code != USAGE, (words, end.err)
+        assert "mistake" not in end.err
+    return commands
+
+
+def verbs(commands: list[list[str]]) -> list[str]:
+    return [words[0] for words in commands]
+
+
+def test_the_commands_of_a_week(scene: Scene, terminal: Terminal) -> None:
+    plan = scene.plan.name
+    shown = assert_runs(terminal, terminal.call("plan", plan))
+    assert verbs(shown) == ["accept"] and shown[0][1] == plan
+    assert verbs(assert_runs(terminal, terminal.call("run", plan, "--yes"))) == ["verify"]
+    assert verbs(assert_runs(terminal, terminal.call("rewrite", plan))) == ["rewrite"]
+    assert verbs(assert_runs(terminal, terminal.call("rewrite", plan))) == ["accept"]
+    assert verbs(assert_runs(terminal, terminal.call("manifest", plan))) == ["manifest"]
+    terminal.call("accept", plan, "--remove", "references")
+    closed = terminal.call("cleanup", plan)
+    assert verbs(assert_runs(terminal, closed)) == ["accept"]
+    assert "the gate is open" in terminal.call("cleanup", plan).out
+    assert terminal.call("revert", plan).code == 0
+    assert verbs(printed(terminal.call("revert", plan))) == ["revert"]
+    assert verbs(printed(terminal.call("cleanup", plan))) == ["cleanup"]
+    assert verbs(printed(terminal.call("accept", plan, "--list"))) == []
+
+
+def test_a_ledger_of_its_own_is_named(scene: Scene, terminal: Terminal) -> None:
+    ended = terminal.call("run", scene.plan.name, "--yes", "--ledger", "else where.ledger")
+    (verify,) = assert_runs(terminal, ended)
+    assert verify == ["verify", scene.plan.name, "--ledger", "else where.ledger"]
+    status = terminal.call("status", "--ledger", "else where.ledger")
+    assert status.code == 0
+
+
+def test_a_copy_without_a_plan_is_verified_by_its_ledger(scene: Scene, terminal: Terminal) -> None:
+    here = f"s3://{scene.bucket}/data/raw/"
+    words = ("cp", here, f"s3://{scene.bucket}/copy/", "--exclude", "*-1.png", "--metadata", "a=b", "--yes")
+    ended = terminal.call(*words)
+    assert ended.code == 0, ended.err
+    (verify,) = printed(ended)
+    assert verify[:2] == ["verify", "--ledger"]
+    report = terminal.call(*verify, "--json").summary
+    (route,) = report["routes"].values()
+    assert (report["agrees"], route["verified"]) == (True, 4)
+    assert terminal.call("verify").code == 0  # the only ledger here
+    assert terminal.call("status", *verify[1:]).code == 0
+
+
+def test_the_ledger_of_a_plan_file_is_told_from_that_of_a_copy(scene: Scene, terminal: Terminal) -> None:
+    terminal.call("run", scene.plan.name, "--yes")
+    ended = terminal.call("verify", "--ledger", "cards.ledger")
+    assert ended.code == USAGE and "the ledger of a plan file" in ended.err
+
+
+def test_a_conflict_is_not_advised_to_be_run_again(scene: Scene, terminal: Terminal) -> None:
+    scene.put(f"{PREFIX}data/raw/card_images/base1-1.png", b"somebody else's")
+    ended = terminal.call("run", scene.plan.name, "--yes")
+    assert ended.code == 3
+    assert "run again" not in ended.out and "in conflict stays until" in ended.out
+    (listing,) = assert_runs(terminal, ended)
+    assert listing == ["status", scene.plan.name, "--failed"]
+    assert "base1-1.png" in terminal.call(*listing).out
+
+
+def test_the_deletion_of_a_location_names_it_twice(scene: Scene, terminal: Terminal) -> None:
+    where = f"s3://{scene.bucket}/data/raw/"
+    (words,) = printed(terminal.call("delete", where))
+    assert words == ["delete", where, "--confirm", where]
+    assert terminal.call(*words).code == 0
