@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import getpass
-import shlex
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from engine.api.assembly import Options, now_ms
+from engine.api.commands import command
 from engine.api.opening import ledger_path, stored_binding
 from engine.errors import UsageError
 from engine.finish.gate import acceptable
 from engine.finish.receipt import ACCEPTED_BY
-from engine.ledger import Ledger, LedgerReader
+from engine.ledger import Ledger, LedgerReader, Snapshot
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
+from engine.plan.lifecycle import ENDED
 from engine.plan.record import Tally
 
 FOUND = "found"
@@ -49,16 +50,16 @@ async def accept(plan: Plan, options: Options, name: str, found: str, because: s
             "a reason is needed.", advice="Say it with --because 'WHY': it is kept, and shown in the receipt."
         )
     async with await _opened(plan, options) as ledger:
-        figures = (await found_figures(plan, ledger)).get(name, ())
-        if not figures:
+        figure = (await found_figures(ledger)).get(name)
+        if figure is None:
             raise UsageError(
                 f"nothing was found of {name!r} that could be accepted.",
-                advice=f"See what there is first: cartage cleanup {shlex.quote(plan.source)}",
+                advice=f"See what there is first: {command(plan, options.ledger, 'cleanup')}",
             )
-        if found not in figures:
+        if found != figure:
             raise UsageError(
-                f"{name} was found to be {figures[-1]}, and not {found}: only what was found can be accepted.",
-                advice=f"cartage cleanup {shlex.quote(plan.source)} looks again, and shows the command to type.",
+                f"{name} was found to be {figure}, and not {found}: only what was found can be accepted.",
+                advice=f"Look again, and the command to type is shown: {command(plan, options.ledger, 'cleanup')}",
             )
         await keep_acceptance(ledger, name, found, because)
 
@@ -70,7 +71,7 @@ async def remove(plan: Plan, options: Options, name: str) -> list[Accepted]:
         if not gone:
             raise UsageError(
                 f"nothing was accepted as {name!r}.",
-                advice=f"cartage accept {shlex.quote(plan.source)} --list shows what was.",
+                advice=f"What was: {command(plan, options.ledger, 'accept', '--list')}",
             )
         await ledger.take_back(name)
         return gone
@@ -81,36 +82,38 @@ async def acceptances(plan: Plan, options: Options) -> Acceptances:
     async with await LedgerReader.open_to_read(ledger_path(plan, options)) as ledger:
         accepted = await _accepted(ledger)
         known = {(item.name, item.found) for item in accepted}
-        figures = await found_figures(plan, ledger)
-        waiting = {name: shown[-1] for name, shown in figures.items() if (name, shown[-1]) not in known}
+        figures = await found_figures(ledger)
+        waiting = {name: figure for name, figure in figures.items() if (name, figure) not in known}
         return Acceptances(tuple(accepted), waiting)
 
 
-async def found_figures(plan: Plan, ledger: LedgerReader) -> dict[str, tuple[str, ...]]:
-    """The figures that were found of everything that can be accepted, the newest last: as they were shown, and as the
-    ledger itself has them."""
-    found: dict[str, list[str]] = {}
-    for name, figure in (await ledger.note(FOUND) or {}).items():
-        found.setdefault(name, []).append(figure)
-    for name, noted in (await ledger.noted()).items():
-        if noted.objects:
-            found.setdefault(name, []).append(noted.figure)
-    surveyed = {route: (item["objects"], item["bytes"]) for route, item in (await ledger.note("survey") or {}).items()}
-    tallies = await ledger.tallies()
-    closed = {item.route: taken(item.route, tallies) for item in await ledger.snapshots() if item.closed_ms}
-    for known in (surveyed, closed):
-        for item in expectation_report(plan, known):
-            if item.found is not None and not item.agrees:
-                found.setdefault(item.what, []).append(str(item.found))
-    return {name: tuple(figures) for name, figures in found.items()}
+async def found_figures(ledger: LedgerReader) -> dict[str, str]:
+    """The figure that was found last of everything that differs: as it was shown, or as the ledger has it now."""
+    noted = {name: item.figure for name, item in (await ledger.noted()).items() if item.objects}
+    return {**noted, **(await ledger.note(FOUND) or {}), **{name: noted[name] for name in noted if name in ENDED}}
 
 
-async def note_found(ledger: Ledger, figures: Iterable[tuple[str, str]]) -> None:
-    """Remember figures that are shown now, by the names that they can be accepted under."""
-    shown = {name: figure for name, figure in figures if name}
-    before = await ledger.note(FOUND) or {}
-    if shown and before | shown != before:
-        await ledger.set_note(FOUND, before | shown)
+async def note_found(ledger: Ledger, figures: Iterable[tuple[str, str]], looked_at: Iterable[str]) -> None:
+    """Remember what was found just now, by the names that it can be accepted under. What was looked at too, and is not
+    among it, differs no longer."""
+    before = dict(await ledger.note(FOUND) or {})
+    seen = set(looked_at)
+    after = {name: figure for name, figure in before.items() if name not in seen}
+    after |= {name: figure for name, figure in figures if name}
+    if after != before:
+        await ledger.set_note(FOUND, after)
+
+
+async def note_expectations(ledger: Ledger, plan: Plan, found: Mapping[str, tuple[int, int]]) -> None:
+    """Remember what differs from what the plan expects; `found` as for `expectation_report`."""
+    report = expectation_report(plan, found)
+    differ = [(item.what, str(item.found)) for item in report if item.found is not None and not item.agrees]
+    await note_found(ledger, differ, [item.what for item in report])
+
+
+def taken_by_route(snapshots: Iterable[Snapshot], tallies: Sequence[Tally]) -> dict[str, tuple[int, int]]:
+    """What each route ever took whose listing reached its end."""
+    return {item.route: taken(item.route, tallies) for item in snapshots if item.closed_ms}
 
 
 def taken(route: str, tallies: Iterable[Tally]) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from engine.api.accepting import keep_acceptance, note_found, taken
+from engine.api.accepting import keep_acceptance, note_found, taken_by_route
 from engine.api.assembly import OpenStore, Options
 from engine.api.claiming import claim_for, claim_reason
 from engine.api.naming import names_outlook, names_reasons, remove_left_probes
@@ -25,7 +25,18 @@ from engine.finish.audit import audit
 from engine.finish.carried import compare_carried
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import Condition, Deleter, Fate, condition_for
-from engine.finish.gate import DELETE_MARKERS, NAMES, UNKNOWN, Facts, Reason, ReferencesLeft, closed, conditional, judge
+from engine.finish.gate import (
+    DELETE_MARKERS,
+    NAMES,
+    UNKNOWN,
+    Facts,
+    Reason,
+    ReferencesLeft,
+    acceptable,
+    closed,
+    conditional,
+    judge,
+)
 from engine.finish.holding import hold_of, proven_before_ms, server_ms
 from engine.finish.probes import ProbeResult, probe_of, run_probe
 from engine.finish.replication import replication_reasons
@@ -119,7 +130,8 @@ async def cleanup(
                 sum(tally.bytes for tally in going),
                 settled,
             )
-            await note_found(ledger, ((item.accept, item.found) for item in result.reasons))
+            looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES)]
+            await note_found(ledger, _figures(result.reasons), looked_at)
             if not delete:
                 return result
             if not result.open:
@@ -128,7 +140,7 @@ async def cleanup(
             async with claim_for("cleanup", plan.name, path, opened, options, buckets, unconditional=force) as store:
                 at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
                 result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
-                await note_found(ledger, ((item.accept, item.found) for item in result.reasons))
+                await note_found(ledger, _figures(result.reasons), acceptable(plan))
                 if not result.open:
                     raise CleanupRefused(result)
                 conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
@@ -149,6 +161,11 @@ async def cleanup(
                     stop.listen(deletion.stop)
                 cleaned = await deletion.go(plan.routes)
             return CleanupResult(path, result.reasons, result.objects, result.bytes, settled, cleaned)
+
+
+def _figures(reasons: Iterable[Reason]) -> list[tuple[str, str]]:
+    """What can be accepted, and the figures of it."""
+    return [(item.accept, item.found) for item in reasons if item.accept]
 
 
 def _goes(tally: Tally, plan: Plan) -> bool:
@@ -180,9 +197,7 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
         minimum=cleanup.proof,
         hold=hold_of(held, cleanup.hold_s, now_ms),
         audits=tuple(audits),
-        expectations=expectation_report(
-            plan, {item.route: taken(item.route, tallies) for item in snapshots if item.closed_ms}
-        ),
+        expectations=expectation_report(plan, taken_by_route(snapshots, tallies)),
         probes=probes,
         references=references,
         sources=sources,

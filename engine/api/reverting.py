@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.accepting import note_found
 from engine.api.assembly import Options, open_store
 from engine.api.claiming import claim_for
+from engine.api.commands import accept_command
 from engine.api.finishing import Consent, conditions_of
 from engine.api.naming import names_reasons, remove_left_probes
 from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger
@@ -102,15 +102,12 @@ MARKERS = (
 async def _refuse(ledger: Ledger, plan: Plan, reasons: list[Reason]) -> None:
     """Raise `GateClosed` where any is closed, with how to accept those that can be."""
     if shut := closed(reasons):
-        await note_found(ledger, ((item.accept, item.found) for item in shut))
-        file = shlex.quote(plan.source)
-        opens = f"; to accept it: cartage accept {file} {{}} --found {{}} --because 'WHY'"
-        raise GateClosed(
-            [
-                item.sentence + (opens.format(item.accept, shlex.quote(item.found)) if item.accept else "")
-                for item in shut
-            ]
-        )
+        await note_found(ledger, ((item.accept, item.found) for item in shut), ())
+        opens = [
+            f"; to accept it: {accept_command(plan, ledger.path, item.accept, item.found)}" if item.accept else ""
+            for item in shut
+        ]
+        raise GateClosed([item.sentence + accept for item, accept in zip(shut, opens, strict=True)])
 
 
 def _write_way_back(plan: Plan, ledger: Path) -> Path:

@@ -75,5 +75,5 @@ async def rewrite(
             else:
                 done = await rewriting.apply(opened.store, ledger, plan, scan, conditional=conditional)
                 result = RewriteResult(path, scan, done)
-            await note_found(ledger, [(REFERENCES, result.left.figure)] if result.left.places else [])
+            await note_found(ledger, [(REFERENCES, result.left.figure)] if result.left.places else [], [REFERENCES])
             return result

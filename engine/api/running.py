@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from engine.api.accepting import note_expectations, taken_by_route
 from engine.api.assembly import OpenStore, Options, now_ms
 from engine.api.empty import nothing_there, objects_of
 from engine.api.ledgers import ASKED
@@ -115,13 +116,14 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 await opened.sites.learn(bucket, refused)
             if not run.stopped:
                 await opened.sources.refuse_missing(ledger.knows)
-            gauges, tallies = opened.gauges(), await ledger.tallies()
+            gauges, tallies, snapshots = opened.gauges(), await ledger.tallies(), await ledger.snapshots()
+            await note_expectations(ledger, plan, taken_by_route(snapshots, tallies))
             noted = await ledger.noted()
             return MigrationResult(
                 path,
                 run.counters,
                 tallies,
-                await ledger.snapshots(),
+                snapshots,
                 run.stopped,
                 not ledger.fresh,
                 gauges.requests,
@@ -147,6 +149,7 @@ async def look(plan: Plan, options: Options | None = None, *, probe: bool = Fals
             await ledger.set_note(
                 "survey", {item.route: {"objects": item.objects, "bytes": item.bytes} for item in routes}
             )
+            await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
             traits, lacking = opened.sites.of_routes(plan.routes), opened.sites.sentences(plan.routes)
             counts = {item.route: item.objects + item.known for item in routes}
             empty = await nothing_there(plan, options, opened, counts)

@@ -10,7 +10,6 @@ import click
 from engine.api import accepting
 from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
 from engine.errors import UsageError
-from engine.plan.document import Plan
 from engine.report.acceptances import acceptances_text, accepted_line
 
 
@@ -32,7 +31,7 @@ def accept_command(
     remove: str | None,
 ) -> None:
     """Accept WHAT (such as processed.objects, as `cartage plan` and `cartage cleanup` name it) as it was found."""
-    plan = Plan.load(file)
+    plan = invocation.plan(file)
     teller = Teller(invocation, "accept")
     values: dict[str, Any]
     if listed and what is None and remove is None:
@@ -56,6 +55,6 @@ def accept_command(
     else:
         raise UsageError(
             "say what is accepted, as what it was found and why; or --list, or --remove NAME.",
-            advice="cartage cleanup shows for each difference the command that accepts it.",
+            advice="The gate shows for each difference the command that accepts it.",
         )
     teller.summary("accept", DONE, values)

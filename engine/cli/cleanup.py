@@ -40,7 +40,7 @@ def cleanup_command(
     hold passed, both sides unchanged just now, what was expected, the probes, what still names the old paths, and what
     the buckets would do to the targets. Exit 5 while any of it is closed. With --delete, and everything open, deletes
     exactly what the ledger holds as proven, each source only while it bears the ETag that was proven."""
-    plan = Plan.load(file)
+    plan = invocation.plan(file)
     consent = Consent(allow_commands, unconditional, accept_delete_markers)
     teller = Teller(invocation, "cleanup", asides=False)
     if delete and is_asked(invocation, confirm):

@@ -22,6 +22,7 @@ from engine.cli.ending import error_values, explain
 from engine.errors import EngineError, StoreError
 from engine.events import Event, ignore
 from engine.listing.nearest import ADVICE
+from engine.plan.document import Plan
 from engine.report.bar import ProgressBar
 from engine.report.ndjson import NdjsonWriter
 from engine.report.text import safe
@@ -40,6 +41,22 @@ class Invocation:
     json: bool
     quiet: bool
     progress: bool
+
+    @property
+    def connection_flags(self) -> tuple[str, ...]:
+        """What the command line said of the connection, as it was given."""
+        options = self.options
+        named = {"--endpoint-url": options.endpoint_url, "--region": options.region, "--profile": options.profile}
+        flags = [word for flag, value in named.items() if value is not None for word in (flag, value)]
+        return (*flags, "--request-payer") if options.request_payer else tuple(flags)
+
+    def plan(self, file: Path) -> Plan:
+        """The plan in a file. Raises `UsageError`, `PlanError`."""
+        return self.named(Plan.load(file))
+
+    def named(self, plan: Plan) -> Plan:
+        """A plan whose commands, where they are shown, go to the same place as this one."""
+        return replace(plan, flags=self.connection_flags)
 
     def say(self, text: str = "") -> None:
         """A line for people on stdout; nothing under `--json` and `--quiet`."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from engine.api.commands import typed
 from engine.errors import UsageError
 from engine.plan.starter import starter_plan
-from engine.report.text import safe, shell_word
+from engine.report.text import safe
 
 
 @click.command("init", short_help="Write a commented plan to start from.")
@@ -22,4 +23,4 @@ def init_command(file: Path) -> None:
         raise UsageError(f"{file} is there already, and is left as it is.", advice="Name another file.") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror or error}") from error
-    click.echo(f"wrote {safe(str(file))}; put your locations in it, then: cartage plan {shell_word(str(file))}")
+    click.echo(f"wrote {safe(str(file))}; put your locations in it, then: {typed('cartage', 'plan', str(file))}")

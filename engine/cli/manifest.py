@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from engine.api import manifest
+from engine.api.commands import command
 from engine.api.manifest import ManifestResult
 from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
 from engine.plan.document import Plan
-from engine.report.commands import command
 from engine.report.diff import unified_diff
 from engine.report.text import safe
 from engine.rewrite.filetext import read_text
@@ -35,7 +35,7 @@ def manifest_command(
     """Show what [manifest] of the plan in FILE changes in the JSON object that it names: path, size, number of files
     and description of each data set, from what the ledger holds, and the values that are set. Everything else in it
     stays as it is, to the last character."""
-    plan = Plan.load(file)
+    plan = invocation.plan(file)
     invocation = replace(invocation, options=replace(invocation.options, conditional_writes=not unconditional))
     teller = Teller(invocation, "manifest")
     if undo and (apply or create):

@@ -9,7 +9,6 @@ import click
 
 from engine.api import running
 from engine.cli.common import DONE, USAGE, Invocation, Teller, assume_flag, empty_flag, run, say_empty, shared_flags
-from engine.plan.document import Plan
 from engine.plan.permissions import COMMANDS, policy
 from engine.report.plan import plan_text, plan_values
 
@@ -40,7 +39,7 @@ from engine.report.plan import plan_text, plan_values
 def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool, policy_of: str | None) -> None:
     """List source and target of every route in FILE and show, per route and in total, what a run would do, what is
     expected against what is found, requests, cost, time floor and the IAM actions needed."""
-    plan = Plan.load(file)
+    plan = invocation.plan(file)
     teller = Teller(invocation, "plan")
     if policy_of is not None:
         document = policy(plan, policy_of)

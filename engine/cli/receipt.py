@@ -34,7 +34,7 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
     """Write <plan name>.receipt.json and .md for the plan in FILE: figures, proof and fingerprints per route, who
     accepted what, times, and digests of plan and ledger. Refused (exit 5) until every listing reached its end and
     every object is verified."""
-    plan = Plan.load(file)
+    plan = invocation.plan(file)
     teller = Teller(invocation, "receipt")
     if checked is not None:
         _check(invocation, teller, plan, checked)

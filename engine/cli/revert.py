@@ -36,7 +36,7 @@ def revert_command(
     as it was copied and the copy is as it was written; what was found in place or overwritten stays, and is listed.
     Unfinished uploads are aborted. Once cleanup has deleted a source, nothing is removed: a plan for the way back is
     written, to be run like any other."""
-    plan = Plan.load(file)
+    plan = invocation.plan(file)
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
     teller = Teller(invocation, "revert", asides=False)
     if delete and is_asked(invocation, confirm):

@@ -11,7 +11,6 @@ from engine.api import rewriting
 from engine.api.rewriting import Act
 from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
-from engine.plan.document import Plan
 from engine.report.rewriting import rewrite_text, rewrite_values
 from engine.rewrite.replacing import Restored
 
@@ -41,7 +40,7 @@ def rewrite_command(
     """Look through the files that [references] of the plan in FILE names, in S3 and on disk, for everything that names
     a path that was moved, and show what it becomes. Only paths that the ledger knows to be at their target are
     changed; what is not certain is listed with its line and left alone."""
-    plan = Plan.load(file)
+    plan = invocation.plan(file)
     invocation = replace(invocation, options=replace(invocation.options, conditional_writes=not unconditional))
     teller = Teller(invocation, "rewrite")
     try:

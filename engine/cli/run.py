@@ -37,7 +37,7 @@ from engine.report.run import result_text, result_values
 def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
     """Carry out the plan in FILE. Run it again after an interruption, an error or a change: it goes on from its
     ledger, copies what is missing and takes new arrivals along."""
-    carry_out(invocation, "run", Plan.load(file), yes=yes)
+    carry_out(invocation, "run", invocation.plan(file), yes=yes)
 
 
 @click.command("cp", short_help="Copy one location to another, without a plan file.")
@@ -95,7 +95,7 @@ def cp_command(
         metadata=_pairs("--metadata", metadata),
         **given,
     )
-    carry_out(invocation, "cp", plan, yes=yes)
+    carry_out(invocation, "cp", invocation.named(plan), yes=yes)
 
 
 def _pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:

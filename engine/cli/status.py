@@ -67,7 +67,7 @@ def ledger_of(file: Path | None, invocation: Invocation) -> Path:
     if len(here) == 1:
         return here[0]
     what = "there is no ledger here" if not here else f"there are {len(here)} ledgers here"
-    raise UsageError(f"{what}: name a plan file or a ledger.", advice="cartage status plan.toml")
+    raise UsageError(f"{what}.", advice="Name the plan's file, or the ledger with --ledger FILE.")
 
 
 def plan_of(file: Path | None, invocation: Invocation) -> tuple[Plan, Invocation]:
@@ -75,9 +75,9 @@ def plan_of(file: Path | None, invocation: Invocation) -> tuple[Plan, Invocation
 
     Raises `UsageError` where the ledger is a plan file's."""
     if file is not None:
-        return Plan.load(file), invocation
+        return invocation.plan(file), invocation
     path = ledger_of(None, invocation)
     plan = anyio.run(ledgers.asked_plan, path)
     if plan is None:
         raise UsageError(f"{path} is the ledger of a plan file: name that.")
-    return plan, replace(invocation, options=replace(invocation.options, ledger=path))
+    return invocation.named(plan), replace(invocation, options=replace(invocation.options, ledger=path))

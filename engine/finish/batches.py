@@ -68,5 +68,5 @@ def refuse_gone(seen: Seen, keys: Sequence[str], bucket: str, what: str) -> None
             f"of the first {len(keys):,} that were deleted, {len(gone):,} lost their {what} with them, first "
             f"s3://{bucket}/{gone[0]}: source and target are the same objects by two names, something carries deletes "
             "over, or somebody deletes there. Nothing more was deleted.",
-            advice="Nothing may be deleted between these two places. `cartage export` lists what was (state deleted).",
+            advice="Nothing may be deleted between these two places. The ledger's export lists what was deleted.",
         )

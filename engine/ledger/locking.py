@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from pathlib import Path
 from typing import IO
@@ -105,7 +106,7 @@ class FileLock:
     def _locked(self, holder: str) -> LedgerLocked:
         return LedgerLocked(
             f"another run is at work on {self._ledger} ({holder or 'another process'}).",
-            advice="Wait for it, or look at it with: cartage status",
+            advice=f"Wait for it, or look at it with: cartage status --ledger {shlex.quote(str(self._ledger))}",
         )
 
 

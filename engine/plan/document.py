@@ -164,7 +164,8 @@ class Plan:
 
     `base` is where what is relative stands: the plan's bucket and prefix, or the first route's target. `source` is
     the file's name and `folder` where it lies, for messages and local paths; neither is part of the plan's identity.
-    `asked` is what a plan without a file was made of, as plain values: `again` makes it once more.
+    `asked` is what a plan without a file was made of, as plain values: `again` makes it once more. `flags` are what a
+    command line said of the connection, for commands that are shown.
     """
 
     name: str
@@ -179,6 +180,7 @@ class Plan:
     source: str = field(default="", compare=False)
     folder: Path = field(default=Path(), compare=False)
     asked: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    flags: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:

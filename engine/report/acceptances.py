@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.api.accepting import Acceptances, Accepted
+from engine.api.commands import accept_command
 from engine.plan.document import Plan
-from engine.report.commands import accept_command
 from engine.report.text import safe
 
 

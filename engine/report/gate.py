@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.api.commands import accept_command, command
 from engine.api.finishing import CleanupResult
 from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import Fate
 from engine.finish.gate import closed
 from engine.plan.document import Plan
-from engine.report.commands import accept_command, command
 from engine.report.stays import stays_text, stays_values
 from engine.report.text import count_text, counted, plural, safe, size_text
 
@@ -60,7 +60,7 @@ def cleaned_text(cleaned: Cleaned, noun: str = "source") -> str:
         lines.append("delete markers were added: data and cost stay, save of what had no version (suspended)")
     if cleaned.unaccepted:
         buckets = ", ".join(cleaned.unaccepted)
-        lines.append(f"stopped, since that was not accepted for {buckets}: see cartage cleanup without --delete")
+        lines.append(f"stopped, since that was not accepted for {buckets}: the gate shows it, without --delete")
     return "\n".join(lines)
 
 

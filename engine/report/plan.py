@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.api.commands import accept_command
 from engine.api.running import SurveyResult
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, expectation_report
 from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
-from engine.report.commands import accept_command
 from engine.report.text import cost_text, count_text, duration_text, safe, size_text, table
 from engine.sites.traits import NOTHING_KNOWN
 from engine.transfer.survey import RouteSurvey

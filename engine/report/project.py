@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.api.commands import shell_word
 from engine.api.project import DeleteResult
 from engine.events import Event, ObjectListed, PrefixSummed
 from engine.finish.project import OTHERS, Figures, Summary
 from engine.finish.project_deletion import Deletion
 from engine.report.stays import stays_values
-from engine.report.text import count_text, counted, plural, safe, shell_word, size_text, table
+from engine.report.text import count_text, counted, plural, safe, size_text, table
 
 PREFIXES_SHOWN = 200
 

@@ -80,7 +80,7 @@ def receipt_markdown(receipt: Mapping[str, Any]) -> str:
         f"- this receipt's JSON: {escaped(receipt['seal'])}",
         "",
         "The same in full, with the plan's text, is in the JSON file beside this one; "
-        "`cartage receipt PLAN --check FILE` tells whether it still holds.",
+        "`receipt --check` tells whether it still holds.",
         "",
     ]
     return "\n".join(lines)

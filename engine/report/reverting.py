@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.api.commands import command, typed
 from engine.api.reverting import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
-from engine.report.commands import command, typed
 from engine.report.stays import stays_text, stays_values
 from engine.report.text import counted, plural, safe, size_text
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.api.commands import accept_command, command
 from engine.api.rewriting import RewriteResult
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
-from engine.report.commands import accept_command, command
 from engine.report.diff import unified_diff
 from engine.report.text import count_text, plural, safe
 from engine.rewrite.filetext import read_text

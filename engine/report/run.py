@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.api.commands import accept_command, command, of_ledger
 from engine.api.ledgers import Status
 from engine.api.running import MigrationResult
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import ObjectRecord, Tally
-from engine.report.commands import accept_command, command, of_ledger
 from engine.report.text import count_text, plural, safe, size_text, table
 
 SHOWN = 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -66,12 +65,6 @@ def safe(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
-
-
-def shell_word(text: str) -> str:
-    """Other people's text as one word of a command that is shown to be typed; nothing in it is run, or reaches the
-    terminal."""
-    return safe(shlex.quote(text))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:

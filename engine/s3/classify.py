@@ -164,7 +164,7 @@ _FORMS = {
     _Kind.DENIED: _Form(
         AccessDenied,
         "access denied ({said})",
-        "cartage plan lists the IAM actions that are needed; without s3:ListBucket a missing key is denied too. If "
+        "A plan lists the IAM actions that are needed; without s3:ListBucket a missing key is denied too. If "
         "the bucket has its requesters pay, add --request-payer.",
     ),
     _Kind.PAYER: _Form(

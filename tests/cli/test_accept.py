@@ -27,10 +27,16 @@ def test_only_the_figure_that_was_found_is_accepted(scene: Scene) -> None:
         assert f"raw.objects was found to be 5, and not {wrong}" in refused
     scene.cartage("accept", "raw.objects", "--found", "5", "--because", "counted twice")
     assert "accepted" in scene.cartage("plan").output
-    # What changed since was found once more, by whoever looked.
+    # What changed since was found once more, by whoever looked, and what was found before is not taken any more.
     scene.put("data/raw/another.png", b"x")
     scene.cartage("run", "--yes")
+    refused = scene.cartage("accept", "raw.objects", "--found", "5", "--because", "x", code=2).output
+    assert "raw.objects was found to be 6, and not 5" in refused
     scene.cartage("accept", "raw.objects", "--found", "6", "--because", "one more")
+    scene.put("data/raw/a-third.png", b"x")
+    scene.cartage("run", "--yes")
+    refused = scene.cartage("accept", "raw.objects", "--found", "7", "--because", "x", code=2).output
+    assert "nothing was found of 'raw.objects'" in refused  # seven were expected
 
 
 def test_what_was_never_found_is_not_accepted(scene: Scene) -> None:

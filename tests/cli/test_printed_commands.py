@@ -73,6 +73,23 @@ def test_a_ledger_of_its_own_is_named(scene: Scene, terminal: Terminal) -> None:
     assert status.code == 0
 
 
+def test_the_flags_of_the_connection_go_along(
+    scene: Scene, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    flags = ("--endpoint-url", scene.endpoint.url, "--region", scene.endpoint.region)
+    here = f"s3://{scene.bucket}/"
+    for words in (
+        ("run", scene.plan.name, "--yes"),
+        ("cp", f"{here}data/raw/", f"{here}copy/", "--yes", "--ledger", "copy.ledger"),
+    ):
+        (verify,) = printed(terminal.call(*words, *flags))
+        assert verify[-len(flags) :] == list(flags)
+        assert terminal.call(*verify).code == 0
+    refused = terminal.call("accept", scene.plan.name, "references", "--found", "1", "--because", "x", *flags)
+    assert assert_runs(terminal, refused) == [["cleanup", scene.plan.name, *flags]]
+
+
 def test_a_copy_without_a_plan_is_verified_by_its_ledger(scene: Scene, terminal: Terminal) -> None:
     here = f"s3://{scene.bucket}/data/raw/"
     words = ("cp", here, f"s3://{scene.bucket}/copy/", "--exclude", "*-1.png", "--metadata", "a=b", "--yes")

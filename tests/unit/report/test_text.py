@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
+from engine.api.commands import shell_word
 from engine.report.stays import stays_text
-from engine.report.text import safe, shell_word
+from engine.report.text import safe
 
 NASTY = ["a b", "$(touch x);`x`|x", "'", "it's", '"', "-rf", "*", "~", "", "a\\b", "!x", "ü", "{a,b}", "#x", "$HOME"]
 
@@ -22,6 +23,12 @@ def test_a_shell_runs_nothing_of_its_words() -> None:
     line = " ".join(map(shell_word, NASTY))
     done = subprocess.run(["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True, check=True)
     assert done.stdout.split("\0")[:-1] == NASTY
+
+
+@pytest.mark.parametrize("text", ["a\nb", "it's\t\\n", "\x1b[2J", "\u202egnp.exe"])
+def test_what_is_escaped_is_still_the_same_word(text: str) -> None:
+    done = subprocess.run(["bash", "-c", f"printf %s {shell_word(text)}"], capture_output=True, check=True)
+    assert done.stdout.decode() == text
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\u202egnp.exe", "\x9b31m", "\0"])

@@ -1,0 +1,54 @@
+"""Commands that are shown to be typed: each can be run as it stands, in the folder in which it was shown. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from engine.api.assembly import Options
+from engine.api.opening import ledger_path
+from engine.plan.document import Plan
+
+REASON = "WHY"
+"""What stands for a reason that is the user's own to give."""
+
+
+def command(plan: Plan, ledger: Path | None, verb: str, *words: str) -> str:
+    """`cartage VERB PLAN …` with the connection's flags as they were given, and with `--ledger` where the ledger is not
+    the plan's own; in the plan's place for a copy that has no plan file."""
+    named = [plan.source] if plan.source else []
+    own = bool(plan.source) and ledger in (None, ledger_path(plan, Options()))
+    apart = [] if own or ledger is None else ["--ledger", str(ledger)]
+    return typed("cartage", verb, *named, *words, *apart, *plan.flags)
+
+
+def of_ledger(ledger: Path, verb: str, *words: str) -> str:
+    """A command that needs the ledger alone."""
+    return typed("cartage", verb, "--ledger", str(ledger), *words)
+
+
+def accept_command(plan: Plan, ledger: Path | None, name: str, found: str) -> str:
+    """What accepts a difference for the figure that was found."""
+    return command(plan, ledger, "accept", name, "--found", found, "--because", REASON)
+
+
+def typed(*words: str) -> str:
+    """Words as a shell takes them."""
+    return " ".join(map(shell_word, words))
+
+
+def shell_word(text: str) -> str:
+    """Other people's text as one word of a command that is shown: nothing in it is run, or reaches the terminal. What
+    cannot be printed is escaped in the form that bash, zsh and ksh read ($'…', ANSI-C quoting)."""
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = "".join(map(_escaped, text))
+    return f"$'{escaped}'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
