@@ -134,6 +134,10 @@ async def cleanup(
             await note_found(ledger, _figures(result.reasons), looked_at)
             if not delete:
                 return result
+            if closed(result.reasons[:-1]):
+                raise CleanupRefused(result)
+            # Tried anew, whatever was found before: a server may only have been out of order then.
+            conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
             if not result.open:
                 raise CleanupRefused(result)
             buckets = tuple(dict.fromkeys((*facts.sources, *facts.targets)))
@@ -141,9 +145,6 @@ async def cleanup(
                 at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
                 result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
                 await note_found(ledger, _figures(result.reasons), acceptable(plan))
-                if not result.open:
-                    raise CleanupRefused(result)
-                conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
                 if not result.open:
                     raise CleanupRefused(result)
                 for reason in result.reasons:

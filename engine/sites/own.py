@@ -26,14 +26,12 @@ async def is_seen(store: ObjectStore, ref: ObjectRef) -> bool:
 
 
 async def remove_own(store: ObjectStore, ref: ObjectRef) -> bool:
-    """Delete an object of our own; whether it is known to be gone. An answer that does not say so (a 200, a reset) is
-    followed by a look, and only by another delete where it is still there."""
+    """Delete an object of our own; whether it is known to be gone. An answer that does not say so (a 200, a reset, a
+    404, which S3 gives to no delete of a key) is followed by a look, and by another delete only where it is there."""
     for attempt in range(ATTEMPTS):
         denied = False
         try:
             await store.delete_object(DeleteObject(ref))
-            return True
-        except NotFound:
             return True
         except AccessDenied:
             denied = True  # it may never have been put

@@ -125,18 +125,29 @@ class Sites:
             await self._keep(bucket, replace(self.known(bucket), **told))
 
     async def remove_leftovers(self) -> None:
-        """Remove what a trial that was cut short left behind."""
+        """Remove what trials left behind that were cut short, or whose deletes were refused."""
         if self._notes is None:
             return
-        left = await self._notes.note(PROBE)
-        if left and await remove_probe(self._store, ObjectRef(*left)):
-            await self._notes.set_note(PROBE, None)
+        left = await self._left()
+        kept = [probe for probe in left if not await remove_probe(self._store, probe)]
+        if kept != left:
+            await self._note_left(kept)
 
     async def _announce(self, probe: ObjectRef) -> None:
         """Note an object of our own before it is made, so that the next command finds what a crash leaves."""
         await self.remove_leftovers()
         if self._notes is not None:
-            await self._notes.set_note(PROBE, list(probe))
+            await self._note_left([*await self._left(), probe])
+
+    async def _left(self) -> list[ObjectRef]:
+        noted = await self._notes.note(PROBE) if self._notes is not None else None
+        if not noted:
+            return []
+        return [ObjectRef(*noted)] if isinstance(noted[0], str) else [ObjectRef(*item) for item in noted]
+
+    async def _note_left(self, probes: list[ObjectRef]) -> None:
+        if self._notes is not None:
+            await self._notes.set_note(PROBE, [list(probe) for probe in probes] or None)
 
     async def _keep(self, bucket: str, traits: Traits) -> None:
         self._traits[bucket] = traits

@@ -117,7 +117,7 @@ async def test_an_object_of_our_own_is_noted_before_it_is_made_and_removed_by_wh
     put, noted = store.put_object, []
 
     async def put_object(request: Any) -> Any:
-        noted.append(request.ref.key.startswith(notes.kept["probe"][1]))
+        noted.append(request.ref.key.startswith(notes.kept["probe"][-1][1]))
         return await put(request)
 
     store.put_object = put_object  # type: ignore[method-assign]
