@@ -45,6 +45,7 @@ LISTINGS = {
     "GetBucketLifecycleConfiguration",
     "GetBucketAcl",
     "GetBucketEncryption",
+    "GetBucketReplication",
 }
 ORDER = (
     "HeadObject",
