@@ -25,6 +25,7 @@ from engine.errors import (
     RunError,
     Unsupported,
 )
+from engine.freshness import now_s, only_until
 from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.own import PROBE
 from engine.sites.own import ATTEMPTS, remove_own
@@ -50,6 +51,9 @@ Result = TypeVar("Result")
 
 WRONG_ETAG = "0" * 32
 NAME = PROBE
+
+REMOVAL_S = 5.0
+"""How long an upload of a trial is tried to be aborted."""
 BODY = b"cartage"
 
 COPY, PARTS, PARTS_COPY, WRITTEN = "-copy", "-parts", "-parts-copy", "-ü"
@@ -124,9 +128,16 @@ async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
 
     parts = _beside(probe, PARTS)
     for upload in (await _attempted(lambda: store.list_uploads(ListUploads(probe.bucket, parts.key))))[1] or ():
-        await _met(partial(store.abort_upload, UploadRef(parts, upload.upload_id)))
+        gone.append(await _aborted(store, UploadRef(parts, upload.upload_id)))
     await _together(*(partial(remove, suffix) for suffix in SUFFIXES))
     return all(gone)
+
+
+async def _aborted(store: ObjectStore, upload: UploadRef) -> bool:
+    """Abort an upload of a trial; whether it is known to be gone. What does not go soon is left for the next command: a
+    trial keeps nobody waiting."""
+    until = now_s() + REMOVAL_S
+    return await _met(lambda: only_until(until, store.abort_upload(upload)), times=1) in (Met.DONE, Met.REFUSED)
 
 
 def _beside(probe: ObjectRef, suffix: str) -> ObjectRef:
