@@ -71,7 +71,7 @@ def _names(entry: str, host: str, address: _Address | None, port: int) -> bool:
     name = name.lower().strip("[]").removeprefix("*").strip(".")
     if (own := _address(name)) is not None:
         return own == address
-    return bool(name) and (host == name or host.endswith(f".{name}"))
+    return bool(name) and address is None and (host == name or host.endswith(f".{name}"))
 
 
 def _address(text: str) -> _Address | None:
