@@ -17,7 +17,7 @@ from engine.ledger import Ledger, LedgerReader, Snapshot
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import ENDED
-from engine.plan.record import Tally
+from engine.plan.record import Tally, by_route
 
 FOUND = "found"
 """The ledger's note of figures that were shown and can be accepted, by name."""
@@ -113,13 +113,8 @@ async def note_expectations(ledger: Ledger, plan: Plan, found: Mapping[str, tupl
 
 def taken_by_route(snapshots: Iterable[Snapshot], tallies: Sequence[Tally]) -> dict[str, tuple[int, int]]:
     """What each route ever took whose listing reached its end."""
-    return {item.route: taken(item.route, tallies) for item in snapshots if item.closed_ms}
-
-
-def taken(route: str, tallies: Iterable[Tally]) -> tuple[int, int]:
-    """Objects and bytes of everything that a route ever took, also what is deleted by now."""
-    mine = [tally for tally in tallies if tally.route == route]
-    return sum(tally.objects for tally in mine), sum(tally.bytes for tally in mine)
+    known = by_route(tallies)
+    return {item.route: known.get(item.route, (0, 0)) for item in snapshots if item.closed_ms}
 
 
 def _refuse_unknown(plan: Plan, name: str) -> None:

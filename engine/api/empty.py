@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from engine.api.assembly import OpenStore, Options
 from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
-from engine.plan.record import Tally
+from engine.plan.record import Tally, by_route
 
 
 async def nothing_there(plan: Plan, options: Options, opened: OpenStore, known: Mapping[str, int]) -> list[str]:
@@ -18,7 +18,4 @@ async def nothing_there(plan: Plan, options: Options, opened: OpenStore, known: 
 
 def objects_of(tallies: Iterable[Tally]) -> dict[str, int]:
     """How many objects the ledger knows, by route."""
-    counts: dict[str, int] = {}
-    for tally in tallies:
-        counts[tally.route] = counts.get(tally.route, 0) + tally.objects
-    return counts
+    return {route: objects for route, (objects, _) in by_route(tallies).items()}

@@ -146,9 +146,6 @@ async def look(plan: Plan, options: Options | None = None, *, probe: bool = Fals
                 await opened.sites.try_routes(plan.routes)
             routes = await survey(opened.store, opened.sources, plan.routes, entries, options.listener)
             await opened.sources.refuse_missing(ledger.knows)
-            await ledger.set_note(
-                "survey", {item.route: {"objects": item.objects, "bytes": item.bytes} for item in routes}
-            )
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
             traits, lacking = opened.sites.of_routes(plan.routes), opened.sites.sentences(plan.routes)
             counts = {item.route: item.objects + item.known for item in routes}

@@ -7,6 +7,7 @@ its ETag.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from engine.model import Proof
@@ -131,6 +132,15 @@ class Tally(NamedTuple):
     found: bool
     objects: int
     bytes: int
+
+
+def by_route(tallies: Iterable[Tally]) -> dict[str, tuple[int, int]]:
+    """Objects and bytes of everything that each route ever took, also of what is deleted by now."""
+    sums: dict[str, tuple[int, int]] = {}
+    for tally in tallies:
+        objects, size = sums.get(tally.route, (0, 0))
+        sums[tally.route] = objects + tally.objects, size + tally.bytes
+    return sums
 
 
 class UploadRecord(NamedTuple):
