@@ -14,15 +14,15 @@ from engine.events import Listener, ignore
 from engine.listing.sources import Sources
 from engine.plan.document import Connection
 from engine.s3.session import Session
+from engine.sites.doubting import DoubtingStore
 from engine.sites.listings import listing_all
+from engine.sites.pacing import PacedStore
+from engine.sites.patience import RetryPolicy
+from engine.sites.retrying import RetryingStore
+from engine.sites.site import Gauges
 from engine.sites.sites import Sites
+from engine.sites.tolerating import ToleratingStore
 from engine.store import ObjectStore
-from engine.transfer.doubting import DoubtingStore
-from engine.transfer.pacing import PacedStore
-from engine.transfer.patience import RetryPolicy
-from engine.transfer.pipeline import Gauges
-from engine.transfer.retrying import RetryingStore
-from engine.transfer.tolerating import ToleratingStore
 
 StoreKind = Literal["wire", "boto"]
 

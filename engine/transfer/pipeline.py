@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
-from typing import NamedTuple
 
 import anyio
 
@@ -28,6 +27,7 @@ from engine.plan.lifecycle import ASIDE, State
 from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
+from engine.sites.site import Gauges
 from engine.store import ObjectStore
 from engine.transfer.copying import Copier
 from engine.transfer.recorder import Recorder
@@ -40,15 +40,6 @@ QUEUE_BOUND = 2_000
 
 PROGRESS_EVERY_S = 0.25
 ASIDES_SHOWN = 10
-
-
-class Gauges(NamedTuple):
-    """What the governor and the retry layer know: requests sent, answers that said SlowDown, rate, in flight."""
-
-    requests: int = 0
-    throttled: int = 0
-    rate_rps: float = 0.0
-    in_flight: int = 0
 
 
 @dataclass(slots=True)

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 from engine.errors import AccessDenied, NotFound, Rejected, Unsupported
 from engine.model import Acl, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.route import Keep, Route
+from engine.sites.tolerating import NO_TAGS, TAGS_UNREADABLE
 from engine.store import HeadObject, ObjectStore
-from engine.transfer.tolerating import NO_TAGS, TAGS_UNREADABLE
 
 Value = TypeVar("Value")
 Tags = tuple[tuple[str, str], ...]

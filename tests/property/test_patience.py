@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.errors import Ambiguous, BadCredentials, Conflict, StoreError, Throttled, Unavailable, Unreachable
+from engine.sites.patience import MOST_RENEWALS, RESTS_ON_A_LOOK, RetryPolicy, Trouble, next_step
 from engine.store import HARMLESS_TWICE
-from engine.transfer.patience import MOST_RENEWALS, RESTS_ON_A_LOOK, RetryPolicy, Trouble, next_step
 
 POLICY = RetryPolicy(base_s=2.0)
 """Delays that are long for their number, so that the longest sequence is short enough to try."""

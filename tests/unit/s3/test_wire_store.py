@@ -27,6 +27,8 @@ from engine.plan.document import Connection
 from engine.s3 import messages, places
 from engine.s3.http import HttpConnection
 from engine.s3.session import Credentials, Session
+from engine.sites.patience import RetryPolicy
+from engine.sites.retrying import RetryingStore
 from engine.store import (
     CopyObject,
     CopyPart,
@@ -38,8 +40,6 @@ from engine.store import (
     ListUploads,
     PutObject,
 )
-from engine.transfer.patience import RetryPolicy
-from engine.transfer.retrying import RetryingStore
 from tests.unit.s3.conftest import OpenStore
 from tests.unit.s3.fakes import COPIED, EMPTY_PAGE, ETAG, Exchange, chunked, http, serving, until
 

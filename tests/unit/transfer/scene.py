@@ -16,11 +16,12 @@ from engine.listing.sources import Sources
 from engine.model import ABSENT, Checksum, Encryption, ListedObject, Location, Overwrite
 from engine.plan.record import ObjectRecord, UploadRecord
 from engine.plan.route import Route
+from engine.sites.site import Gauges
 from engine.sites.sites import Sites
 from engine.transfer.copying import Copier
 from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
-from engine.transfer.pipeline import QUEUE_BOUND, Gauges, Run
+from engine.transfer.pipeline import QUEUE_BOUND, Run
 from engine.transfer.task import CopyTask
 from engine.transfer.uploading import Uploader
 from engine.transfer.work import WorkQueue

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from engine.transfer.governor import Governor
+from engine.sites.governor.governor import Governor
 
 WAKE_S = 0.001
 

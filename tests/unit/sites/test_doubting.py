@@ -7,8 +7,8 @@ import pytest
 from engine.events import Notice
 from engine.model import ListedObject, ObjectRef, OpaqueEtag
 from engine.plan.integrity import NOTHING, Agreement, compare_etags, is_impossible, multipart_etag
+from engine.sites.doubting import DoubtingStore
 from engine.store import HeadObject, ListPage
-from engine.transfer.doubting import DoubtingStore
 from tests.fake_store import FakeStore
 
 MD5 = "0123456789abcdef0123456789abcdef"

@@ -20,9 +20,9 @@ from engine.errors import (
     Unreachable,
 )
 from engine.model import ObjectRef
+from engine.sites.patience import MOST_RENEWALS, RENEWALS, RetryPolicy, next_step
+from engine.sites.retrying import RetryingStore
 from engine.store import HARMLESS_TWICE, CopyObject, DeleteObject, HeadObject
-from engine.transfer.patience import MOST_RENEWALS, RENEWALS, RetryPolicy, next_step
-from engine.transfer.retrying import RetryingStore
 from tests.fake_store import FakeStore
 
 POLICY = RetryPolicy()

@@ -23,8 +23,7 @@ Five parts, each with its source:
 - **Doubt.** Some refusals have nothing to do with the rate (a host of S3 that restarts, a fault). Cutting on each would
   choke the run, as random loss chokes TCP. A refusal is doubted where the rate was cut a moment ago to what S3 was
   seen to accept, or where such refusals are known: then it counts only with others, as a share of what was sent.
-- **Window.** A server that queues instead of refusing never says SlowDown: `engine.transfer.window` bounds what is in
-  flight there.
+- **Window.** A server that queues instead of refusing never says SlowDown: `window` bounds what is in flight there.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
-from engine.transfer.calm import ENOUGH, PROOF_REFUSED, Calm
-from engine.transfer.recent import MASK, RING, TICKS_PER_S, Recent
-from engine.transfer.window import Window
+from engine.sites.governor.calm import ENOUGH, PROOF_REFUSED, Calm
+from engine.sites.governor.recent import MASK, RING, TICKS_PER_S, Recent
+from engine.sites.governor.window import Window
 
 START_RPS = 2500.0
 """Where the ramp begins. A server that allows less refuses about as many requests, until its first 503 comes back, as
@@ -42,7 +41,7 @@ one whose limit the ramp crosses later."""
 
 RAMP_RPS_PER_S = 27_000.0
 """The ramp's slope. With answers after 0.1 s it adds 270 requests in flight each round trip. Steeper costs more refused
-requests, flatter costs time; both sides are measured in tests/unit/transfer/test_governor.py."""
+requests, flatter costs time; both sides are measured in tests/unit/sites/governor/test_governor.py."""
 
 RAMP_ROUND_S = 0.1
 """Where even the fastest answer takes longer than this, feedback is later, and the slope flatter in proportion."""

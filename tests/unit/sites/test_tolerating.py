@@ -9,8 +9,8 @@ import pytest
 from engine.errors import Ambiguous, Rejected, StoreError, Unsupported
 from engine.events import Event, Notice
 from engine.model import Checksum, ObjectRef, Properties, UploadRef
+from engine.sites.tolerating import OPTIONAL, Optional, ToleratingStore
 from engine.store import CompleteUpload, CopyObject, CreateUpload, HeadObject, ListPage, PutObject
-from engine.transfer.tolerating import OPTIONAL, Optional, ToleratingStore
 from tests.fake_store import FakeStore
 
 REF = ObjectRef("bucket", "one")

@@ -1,4 +1,4 @@
-"""The one retry layer: it sends again what `engine.transfer.patience` decides to send again."""
+"""The one retry layer: it sends again what `engine.sites.patience` decides to send again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import anyio
 from engine import freshness
 from engine.errors import StoreError, Throttled, TooLate, Unavailable, Unreachable
 from engine.s3.classify import is_expired
+from engine.sites.patience import RESTS_ON_A_LOOK, RetryPolicy, Step, Trouble, is_out_of_reach, next_step
 from engine.store import DeleteObject, DeleteObjects, ObjectStore, StoreDecorator
-from engine.transfer.patience import RESTS_ON_A_LOOK, RetryPolicy, Step, Trouble, is_out_of_reach, next_step
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

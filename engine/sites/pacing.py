@@ -18,8 +18,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from engine.errors import Ambiguous, StoreError, Throttled, TooLate, Unavailable
+from engine.sites.governor.governor import Governor, GovernorStatistics
 from engine.store import READS, ObjectStore, StoreDecorator
-from engine.transfer.governor import Governor, GovernorStatistics
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

@@ -6,8 +6,8 @@ from statistics import fmean
 
 import pytest
 
-from engine.transfer.governor import START_RPS, Governor
-from tests.unit.transfer.simulation import (
+from engine.sites.governor.governor import START_RPS, Governor
+from tests.unit.sites.governor.simulation import (
     Endless,
     FewAtOnce,
     Latency,

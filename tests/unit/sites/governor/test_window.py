@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.transfer.window import Window
+from engine.sites.governor.window import Window
 
 CAP = 1024
 WORK_S, CAN_RPS = 0.2, 5_000

@@ -10,9 +10,9 @@ import pytest
 
 from engine.errors import AccessDenied, Ambiguous, StoreError, Throttled, Unavailable
 from engine.model import CopyResult, ObjectRef, Page
+from engine.sites.governor.governor import Governor
+from engine.sites.pacing import BUCKET_OF, Lane, PacedStore
 from engine.store import READS, CopyObject, ListPage, StoreDecorator
-from engine.transfer.governor import Governor
-from engine.transfer.pacing import BUCKET_OF, Lane, PacedStore
 
 
 class World:

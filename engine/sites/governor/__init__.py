@@ -1,0 +1,1 @@
+"""Finds the rate at which a server answers, and stays just under it: `governor` decides, the others measure."""
