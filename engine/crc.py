@@ -4,12 +4,16 @@ A CRC of a whole can be had from the CRCs of its pieces and their lengths alone 
 full-object checksum of a multipart copy provable without a byte read. All three are reflected, begin with all bits
 set and are inverted at the end; parameters and check values are those of the CRC RevEng catalogue
 (reveng.sourceforge.io: CRC-64/NVME, CRC-32/ISO-HDLC, CRC-32/ISCSI).
+
+Bytes are counted by anycrc (14 GB/s, by the processor's carry-less multiplication) where it is installed and agrees
+with what is computed here; else here, at 0.03 GB/s.
 """
 
 from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
 
@@ -31,15 +35,53 @@ _LANES = 4096
 _LANE_BYTES = 128
 _STRIDE = _LANES * _LANE_BYTES
 
+Buffer = bytes | bytearray | memoryview
+Engine = Callable[[Buffer, int], int]
+"""The CRC of bytes that are not none, after the CRC of what came before them."""
 
-def crc(algorithm: str, data: bytes | bytearray | memoryview, start: int = 0) -> int:
+
+def crc(algorithm: str, data: Buffer, start: int = 0) -> int:
     """The CRC of `data`, or, with `start` the CRC of what came before, of both one after the other.
 
     Raises KeyError for an algorithm that is not one of the three.
     """
+    return engine_of(algorithm)(data, start) if len(data) else start
+
+
+@lru_cache(maxsize=8)
+def engine_of(algorithm: str) -> Engine:
+    """The quickest way to count this CRC here. Found at its first use: the library takes 15 ms to load.
+
+    A library that gives another value than is computed here for bytes long enough for all its ways is not used."""
+    width, polynomial = PARAMETERS[algorithm]
+    sample = bytes(range(256)) * 9
+    try:
+        from anycrc import CRC
+    except ImportError:
+        return _plain_engine(algorithm)
+    ones = (1 << width) - 1
+    quick: Engine = CRC(width, _reversed_bits(polynomial, width), ones, True, True, ones).calc
+    for view, start in ((memoryview(sample), 0), (memoryview(sample)[3:1060], 1), (memoryview(sample)[:5], ones)):
+        if quick(view, start) != _slow(algorithm, view, start):
+            return _plain_engine(algorithm)
+    return quick
+
+
+def _plain_engine(algorithm: str) -> Engine:
+    """Without a library beside the standard one."""
+
+    def plain(data: Buffer, start: int) -> int:
+        return zlib.crc32(data, start) if algorithm == CRC32 else _slow(algorithm, data, start)
+
+    return plain
+
+
+def _reversed_bits(value: int, width: int) -> int:
+    return int(f"{value:0{width}b}"[::-1], 2)
+
+
+def _slow(algorithm: str, data: Buffer, start: int) -> int:
     width, _ = PARAMETERS[algorithm]
-    if algorithm == CRC32:
-        return zlib.crc32(data, start)
     view = memoryview(data)
     value = start
     position = 0

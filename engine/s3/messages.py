@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from engine import crc
+from engine import checksums
 from engine.errors import Rejected
 from engine.model import ABSENT, Encryption, ObjectLock, ObjectRef, Properties, UploadRef
 from engine.s3.acl import acl_headers
@@ -221,10 +221,8 @@ def put_object(request: PutObject) -> Call:
 def body_checksum(request: PutObject) -> str:
     """The body's checksum, base64. Raises `Rejected` for an algorithm that cannot be computed here."""
     algorithm = request.checksum_algorithm
-    if algorithm in crc.PARAMETERS:
-        return crc.to_base64(algorithm, crc.crc(algorithm, request.body))
-    if algorithm in ("SHA1", "SHA256"):
-        return base64.b64encode(hashlib.new(algorithm, request.body, usedforsecurity=False).digest()).decode()
+    if checksums.is_known(algorithm):
+        return checksums.checksum_of(algorithm, request.body)
     raise Rejected(
         f"the checksum {algorithm} cannot be computed here",
         operation=PUT.name,

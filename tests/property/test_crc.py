@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 import zlib
 
 import pytest
@@ -11,6 +13,13 @@ from hypothesis import strategies as st
 from engine import crc
 
 ALGORITHMS = [crc.CRC64NVME, crc.CRC32, crc.CRC32C]
+
+
+def plain_engine(algorithm: str) -> crc.Engine:
+    """What counts where there is no library."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "anycrc", None)
+        return crc.engine_of.__wrapped__(algorithm)
 
 
 @pytest.mark.parametrize(
@@ -52,11 +61,37 @@ def test_lengths_add_up(algorithm: str, value: int, first: int, second: int) -> 
 def test_long_messages_are_the_same_by_lanes_and_byte_by_byte(seed: int, extra: int) -> None:
     data = (seed.to_bytes(8, "big") + bytes(range(251))) * 2200 + bytes(extra % 256 for _ in range(extra))
     for algorithm in (crc.CRC64NVME, crc.CRC32C):
+        count = plain_engine(algorithm)
         piecewise = 0
         for start in range(0, len(data), 1000):
-            piecewise = crc.crc(algorithm, data[start : start + 1000], piecewise)
-        assert crc.crc(algorithm, data) == piecewise
+            piecewise = count(data[start : start + 1000], piecewise)
+        assert count(data, 0) == piecewise == crc.crc(algorithm, data)
     assert crc.crc(crc.CRC32, data) == zlib.crc32(data)
+
+
+@given(st.sampled_from(ALGORITHMS), st.binary(min_size=1, max_size=3000), st.integers(0, 2**32 - 1))
+def test_the_library_and_our_own_count_alike(algorithm: str, data: bytes, start: int) -> None:
+    assert crc.crc(algorithm, memoryview(data), start) == plain_engine(algorithm)(data, start)
+
+
+def test_the_library_is_used_where_it_is_there() -> None:
+    pytest.importorskip("anycrc")
+    for algorithm in ALGORITHMS:
+        assert type(crc.engine_of(algorithm)).__name__ != "function"
+
+
+def test_a_library_that_counts_wrongly_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong:
+        def calc(self, data: memoryview, start: int) -> int:
+            return crc.crc(crc.CRC64NVME, data, start) ^ (len(data) == 1057)
+
+    module = types.ModuleType("anycrc")
+    monkeypatch.setattr(module, "CRC", lambda *parameters: Wrong(), raising=False)
+    monkeypatch.setitem(sys.modules, "anycrc", module)
+    crc.engine_of(crc.CRC64NVME)  # the true one is found before the false one asks it
+    chosen = crc.engine_of.__wrapped__(crc.CRC64NVME)
+    assert type(chosen).__name__ == "function"
+    assert chosen(b"123456789", 0) == 0xAE8B14860A799888
 
 
 @given(st.binary(max_size=200))
