@@ -241,6 +241,10 @@ class BadCredentials(RunError):
     """Missing, wrong or expired credentials."""
 
 
+class CredentialsExpired(BadCredentials):
+    """Fresh ones may mend it."""
+
+
 class BucketMissing(RunError):
     """The bucket does not exist, or is in another region or account."""
 
@@ -269,6 +273,10 @@ class ClockSkew(RunError):
 
 class Unreachable(RunError):
     """The endpoint cannot be used at all: name not found, TLS refused, or nothing answered for too long."""
+
+
+class NameNotFound(Unreachable):
+    """The endpoint's name is not found, which time may mend: the request was certainly not carried out."""
 
 
 class ListingBroken(RunError):

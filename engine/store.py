@@ -2,7 +2,7 @@
 
 Every implementation passes the same contract suite (tests/contract). A method either returns what S3 said or
 raises a `StoreError` whose scope says how far it reaches; it never retries. Retrying, pacing, tracing and faults
-are decorators (`StoreDecorator`), put on in `engine.api` alone.
+are decorators (`StoreDecorator`), put on in `engine.sites` alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from engine.errors import NotFound
 from engine.model import (
@@ -26,14 +29,62 @@ from engine.model import (
     UploadRef,
 )
 
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+Asked = TypeVar("Asked", bound="Request")
+Answered = TypeVar("Answered")
 
 
-class ListPage(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
+    """One call of a store. `operation` is the S3 action's name, by which errors and events name it too; `bucket` is
+    where it goes.
+
+    `reads`: it changes nothing. `harmless_twice`: nor does it when it is carried out twice, or it gives the same again;
+    of whatever else nobody knows the outcome of, the caller looks at what is there. `deletes`: it rests on a look at
+    what it deletes, which must not grow old. `answered_otherwise`: a server that does not know the question answers
+    with something else, the object itself or a listing. `again_after_conflict`: a 409 is an invitation to try again."""
+
+    operation: ClassVar[str]
+    reads: ClassVar[bool] = False
+    harmless_twice: ClassVar[bool] = False
+    deletes: ClassVar[bool] = False
+    answered_otherwise: ClassVar[bool] = False
+    again_after_conflict: ClassVar[bool] = False
+
+    @property
+    def bucket(self) -> str:
+        raise NotImplementedError
+
+    def _replace(self, **changes: Any) -> Self:
+        """The same request but for these fields, as a named tuple has it."""
+        return replace(self, **changes)
+
+
+class OnObject(Request, frozen=True):
+    """About one object."""
+
+    ref: ObjectRef
+
+    @property
+    def bucket(self) -> str:
+        return self.ref.bucket
+
+
+class OnUpload(Request, frozen=True):
+    """About an upload that has been begun."""
+
+    upload: UploadRef
+
+    @property
+    def bucket(self) -> str:
+        return self.upload.target.bucket
+
+
+class ListPage(Request, frozen=True):
     """ListObjectsV2, with encoding-type=url. `start_after` is a full key, exclusive. `plain`: without that encoding,
     for a server that goes on wrongly with it (`sites.listings`); a page is broken by what XML cannot carry.
     `restore_status` asks whether archived objects can be read (x-amz-optional-object-attributes)."""
+
+    operation = "ListObjectsV2"
+    reads = harmless_twice = True
 
     bucket: str
     prefix: str = ""
@@ -45,15 +96,17 @@ class ListPage(NamedTuple):
     restore_status: bool = True
 
 
-class HeadObject(NamedTuple):
+class HeadObject(OnObject, frozen=True):
     """`part_number` asks for that part's size and the number of parts; `checksums` for the object's checksums."""
 
-    ref: ObjectRef
+    operation = "HeadObject"
+    reads = harmless_twice = True
+
     part_number: int | None = None
     checksums: bool = False
 
 
-class CopyObject(NamedTuple):
+class CopyObject(Request, frozen=True):
     """CopyObject, at most 5 GiB.
 
     `source_etag` pins the source (x-amz-copy-source-if-match); `target_condition` guards the target (`ABSENT`, an
@@ -61,6 +114,9 @@ class CopyObject(NamedTuple):
     otherwise they replace them, or, with `keep_headers`, only add encryption, redirect, lock and ACL to what is copied.
     `storage_class` is always sent (S3 would fall back to STANDARD), unless it is empty.
     """
+
+    operation = "CopyObject"
+    again_after_conflict = True
 
     source: ObjectRef
     target: ObjectRef
@@ -72,20 +128,32 @@ class CopyObject(NamedTuple):
     replace_tags: tuple[tuple[str, str], ...] | None = None
     keep_headers: bool = False
 
+    @property
+    def bucket(self) -> str:
+        return self.target.bucket
 
-class CreateUpload(NamedTuple):
+
+class CreateUpload(Request, frozen=True):
     """CreateMultipartUpload with everything that the object is to carry, since a multipart copy inherits nothing."""
+
+    operation = "CreateMultipartUpload"
 
     target: ObjectRef
     properties: Properties
     checksum_algorithm: str = ""
     checksum_type: str = ""
 
+    @property
+    def bucket(self) -> str:
+        return self.target.bucket
 
-class CopyPart(NamedTuple):
+
+class CopyPart(OnUpload, frozen=True):
     """UploadPartCopy of bytes `first` to `last`, inclusive; the whole source where `first` is None."""
 
-    upload: UploadRef
+    operation = "UploadPartCopy"
+    harmless_twice = True
+
     number: int
     source: ObjectRef
     source_etag: str | None
@@ -93,35 +161,53 @@ class CopyPart(NamedTuple):
     last: int | None
 
 
-class UploadPart(NamedTuple):
+class UploadPart(OnUpload, frozen=True):
     """UploadPart with a body (uploads from local files, fixtures and tests)."""
 
-    upload: UploadRef
+    operation = "UploadPart"
+    harmless_twice = True
+
     number: int
     body: bytes
 
 
-class CompleteUpload(NamedTuple):
+class CompleteUpload(OnUpload, frozen=True):
     """CompleteMultipartUpload. `size` is sent as MpuObjectSize where it is given, `checksum` as the expected
     full-object checksum; one without a value only says that the parts' own are sent (COMPOSITE)."""
 
-    upload: UploadRef
+    operation = "CompleteMultipartUpload"
+
     parts: tuple[UploadedPart, ...]
     target_condition: str | None = None
     size: int | None = None
     checksum: Checksum | None = None
 
 
-class ListUploads(NamedTuple):
+class AbortUpload(OnUpload, frozen=True):
+    operation = "AbortMultipartUpload"
+    harmless_twice = True
+
+
+class ListParts(OnUpload, frozen=True):
+    operation = "ListParts"
+    reads = harmless_twice = True
+
+
+class ListUploads(Request, frozen=True):
+    operation = "ListMultipartUploads"
+    reads = harmless_twice = answered_otherwise = True
+
     bucket: str
     prefix: str = ""
 
 
-class GetRange(NamedTuple):
+class GetRange(OnObject, frozen=True):
     """GetObject of bytes `first` to `last`, inclusive; the whole object where `first` is None. Pinned by
     `if_match` where given, and to the whole object's `size` where that is known."""
 
-    ref: ObjectRef
+    operation = "GetObject"
+    reads = harmless_twice = True
+
     first: int | None = None
     last: int | None = None
     if_match: str | None = None
@@ -136,28 +222,46 @@ class Body(NamedTuple):
     size: int
 
 
-class PutObject(NamedTuple):
-    ref: ObjectRef
+class PutObject(OnObject, frozen=True):
+    operation = "PutObject"
+
     body: bytes
     properties: Properties = Properties()
     target_condition: str | None = None
     checksum_algorithm: str = ""
 
 
-class PutTags(NamedTuple):
-    ref: ObjectRef
+class GetTags(OnObject, frozen=True):
+    operation = "GetObjectTagging"
+    reads = harmless_twice = answered_otherwise = True
+
+
+class PutTags(OnObject, frozen=True):
+    operation = "PutObjectTagging"
+    harmless_twice = True
+
     tags: tuple[tuple[str, str], ...]
 
 
-class DeleteObject(NamedTuple):
+class GetAcl(OnObject, frozen=True):
+    operation = "GetObjectAcl"
+    reads = harmless_twice = answered_otherwise = True
+
+
+class DeleteObject(OnObject, frozen=True):
     """The answer is whether S3 only added a delete marker: then the bucket keeps versions."""
 
-    ref: ObjectRef
+    operation = "DeleteObject"
+    deletes = True
+
     if_match: str | None = None
 
 
-class DeleteObjects(NamedTuple):
+class DeleteObjects(Request, frozen=True):
     """At most 1,000 (key, ETag or None) pairs."""
+
+    operation = "DeleteObjects"
+    deletes = True
 
     bucket: str
     keys: tuple[tuple[str, str | None], ...]
@@ -230,23 +334,13 @@ class BucketFacts:
         return dict(self.causes).get(setting, "")
 
 
-READS = frozenset(
-    {
-        "ListObjectsV2",
-        "HeadObject",
-        "GetObject",
-        "GetObjectTagging",
-        "GetObjectAcl",
-        "ListParts",
-        "ListMultipartUploads",
-        "GetBucketLocation",
-    }
-)
-"""The calls of a store that change nothing, by the names that errors and decorators have for them."""
+class AskBucket(Request, frozen=True):
+    """What there is to know of a bucket: HEAD, its location and its settings."""
 
-HARMLESS_TWICE = READS | {"UploadPartCopy", "UploadPart", "AbortMultipartUpload", "PutObjectTagging"}
-"""Reads, and writes that give the same when carried out twice. Copies, Complete, Create, Put and deletes are not here:
-after an unknown outcome the caller looks at what is there."""
+    operation = "GetBucketLocation"
+    reads = harmless_twice = True
+
+    bucket: str
 
 
 class ObjectStore(Protocol):
@@ -259,17 +353,17 @@ class ObjectStore(Protocol):
     async def copy_part(self, request: CopyPart) -> UploadedPart: ...
     async def upload_part(self, request: UploadPart) -> UploadedPart: ...
     async def complete_upload(self, request: CompleteUpload) -> CopyResult: ...
-    async def abort_upload(self, request: UploadRef) -> None: ...
-    async def list_parts(self, request: UploadRef) -> list[UploadedPart]: ...
+    async def abort_upload(self, request: AbortUpload) -> None: ...
+    async def list_parts(self, request: ListParts) -> list[UploadedPart]: ...
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]: ...
     async def get_range(self, request: GetRange) -> Body: ...
     async def put_object(self, request: PutObject) -> CopyResult: ...
-    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]: ...
+    async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]: ...
     async def put_tags(self, request: PutTags) -> None: ...
-    async def get_acl(self, request: ObjectRef) -> Acl: ...
+    async def get_acl(self, request: GetAcl) -> Acl: ...
     async def delete_object(self, request: DeleteObject) -> bool: ...
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport: ...
-    async def bucket_facts(self, request: str) -> BucketFacts: ...
+    async def bucket_facts(self, request: AskBucket) -> BucketFacts: ...
 
 
 async def head_or_none(store: ObjectStore, request: HeadObject) -> ObjectHead | None:
@@ -289,59 +383,59 @@ class StoreDecorator(ABC):
         self._inner = inner
 
     @abstractmethod
-    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
-        """Carry out `method(request)`; `operation` is the S3 action's name."""
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+        """Carry out `method(request)`."""
 
     def list_page(self, request: ListPage) -> Coroutine[Any, Any, Page]:
-        return self._call("ListObjectsV2", self._inner.list_page, request)
+        return self._call(self._inner.list_page, request)
 
     def head_object(self, request: HeadObject) -> Coroutine[Any, Any, ObjectHead]:
-        return self._call("HeadObject", self._inner.head_object, request)
+        return self._call(self._inner.head_object, request)
 
     def copy_object(self, request: CopyObject) -> Coroutine[Any, Any, CopyResult]:
-        return self._call("CopyObject", self._inner.copy_object, request)
+        return self._call(self._inner.copy_object, request)
 
     def create_upload(self, request: CreateUpload) -> Coroutine[Any, Any, UploadRef]:
-        return self._call("CreateMultipartUpload", self._inner.create_upload, request)
+        return self._call(self._inner.create_upload, request)
 
     def copy_part(self, request: CopyPart) -> Coroutine[Any, Any, UploadedPart]:
-        return self._call("UploadPartCopy", self._inner.copy_part, request)
+        return self._call(self._inner.copy_part, request)
 
     def upload_part(self, request: UploadPart) -> Coroutine[Any, Any, UploadedPart]:
-        return self._call("UploadPart", self._inner.upload_part, request)
+        return self._call(self._inner.upload_part, request)
 
     def complete_upload(self, request: CompleteUpload) -> Coroutine[Any, Any, CopyResult]:
-        return self._call("CompleteMultipartUpload", self._inner.complete_upload, request)
+        return self._call(self._inner.complete_upload, request)
 
-    def abort_upload(self, request: UploadRef) -> Coroutine[Any, Any, None]:
-        return self._call("AbortMultipartUpload", self._inner.abort_upload, request)
+    def abort_upload(self, request: AbortUpload) -> Coroutine[Any, Any, None]:
+        return self._call(self._inner.abort_upload, request)
 
-    def list_parts(self, request: UploadRef) -> Coroutine[Any, Any, list[UploadedPart]]:
-        return self._call("ListParts", self._inner.list_parts, request)
+    def list_parts(self, request: ListParts) -> Coroutine[Any, Any, list[UploadedPart]]:
+        return self._call(self._inner.list_parts, request)
 
     def list_uploads(self, request: ListUploads) -> Coroutine[Any, Any, list[UploadInfo]]:
-        return self._call("ListMultipartUploads", self._inner.list_uploads, request)
+        return self._call(self._inner.list_uploads, request)
 
     def get_range(self, request: GetRange) -> Coroutine[Any, Any, Body]:
-        return self._call("GetObject", self._inner.get_range, request)
+        return self._call(self._inner.get_range, request)
 
     def put_object(self, request: PutObject) -> Coroutine[Any, Any, CopyResult]:
-        return self._call("PutObject", self._inner.put_object, request)
+        return self._call(self._inner.put_object, request)
 
-    def get_tags(self, request: ObjectRef) -> Coroutine[Any, Any, tuple[tuple[str, str], ...]]:
-        return self._call("GetObjectTagging", self._inner.get_tags, request)
+    def get_tags(self, request: GetTags) -> Coroutine[Any, Any, tuple[tuple[str, str], ...]]:
+        return self._call(self._inner.get_tags, request)
 
     def put_tags(self, request: PutTags) -> Coroutine[Any, Any, None]:
-        return self._call("PutObjectTagging", self._inner.put_tags, request)
+        return self._call(self._inner.put_tags, request)
 
-    def get_acl(self, request: ObjectRef) -> Coroutine[Any, Any, Acl]:
-        return self._call("GetObjectAcl", self._inner.get_acl, request)
+    def get_acl(self, request: GetAcl) -> Coroutine[Any, Any, Acl]:
+        return self._call(self._inner.get_acl, request)
 
     def delete_object(self, request: DeleteObject) -> Coroutine[Any, Any, bool]:
-        return self._call("DeleteObject", self._inner.delete_object, request)
+        return self._call(self._inner.delete_object, request)
 
     def delete_objects(self, request: DeleteObjects) -> Coroutine[Any, Any, DeleteReport]:
-        return self._call("DeleteObjects", self._inner.delete_objects, request)
+        return self._call(self._inner.delete_objects, request)
 
-    def bucket_facts(self, request: str) -> Coroutine[Any, Any, BucketFacts]:
-        return self._call("GetBucketLocation", self._inner.bucket_facts, request)
+    def bucket_facts(self, request: AskBucket) -> Coroutine[Any, Any, BucketFacts]:
+        return self._call(self._inner.bucket_facts, request)

@@ -10,7 +10,7 @@ from engine.model import Location
 from engine.plan.document import Connection
 from engine.s3.session import Identity
 from engine.sites.traits import Traits
-from engine.store import BucketFacts
+from engine.store import AskBucket, BucketFacts
 from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
 
 
@@ -40,7 +40,7 @@ async def check(where: Location | None, options: Options | None = None, *, write
         report = CheckReport(opened.endpoint, session.region, await session.identity(), shown)
         if where is None:
             return report
-        facts = await opened.store.bucket_facts(where.bucket)
+        facts = await opened.store.bucket_facts(AskBucket(where.bucket))
         actions = await try_reading(opened.store, where)
         if write:
             actions += await try_writing(opened.store, where)

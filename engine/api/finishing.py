@@ -47,7 +47,7 @@ from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Tally
 from engine.rewrite.rewriting import remaining
-from engine.store import BucketFacts
+from engine.store import AskBucket, BucketFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options
     audits = await audit(store, opened.sources, plan.routes, ledger.entries, options.listener, plan.cleanup.proof)
     probes = await _probes(plan, opened, options, consent)
     references = await _references(plan, opened, ledger)
-    facts = {bucket: await store.bucket_facts(bucket) for bucket in plan.buckets}
+    facts = {bucket: await store.bucket_facts(AskBucket(bucket)) for bucket in plan.buckets}
     sources = tuple(facts[name] for name in dict.fromkeys(route.source.bucket for route in plan.routes))
     targets = tuple(facts[name] for name in dict.fromkeys(route.target.bucket for route in plan.routes))
     now_ms = server_ms(targets[-1].date)

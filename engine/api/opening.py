@@ -19,7 +19,7 @@ from engine.listing.sources import open_sources
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.sites.traits import Answer
-from engine.store import BucketFacts
+from engine.store import AskBucket, BucketFacts
 
 
 class StopSignal:
@@ -84,7 +84,7 @@ async def known_buckets(plan: Plan, opened: OpenStore) -> dict[str, BucketFacts]
 
     async def ask(bucket: str) -> None:
         with suppress(ObjectError):
-            known[bucket] = await opened.store.bucket_facts(bucket)
+            known[bucket] = await opened.store.bucket_facts(AskBucket(bucket))
 
     async with anyio.create_task_group() as asking:
         for bucket in plan.buckets:
@@ -95,7 +95,7 @@ async def known_buckets(plan: Plan, opened: OpenStore) -> dict[str, BucketFacts]
 async def server_clock(plan: Plan, opened: OpenStore) -> Callable[[], int]:
     """The clock that proof is dated by: the server's, so that a machine's clock set wrong neither shortens nor
     lengthens a hold. This machine's where the server sends no date (the gate then stays closed)."""
-    facts = await opened.store.bucket_facts(plan.routes[0].target.bucket)
+    facts = await opened.store.bucket_facts(AskBucket(plan.routes[0].target.bucket))
     return dating_clock(facts.date, facts.came_s) or now_ms
 
 

@@ -22,7 +22,7 @@ from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.document import Connection
 from engine.plan.sizes import duration_text
-from engine.store import BucketFacts, ObjectStore
+from engine.store import AskBucket, BucketFacts, ObjectStore
 
 
 async def ls(
@@ -89,7 +89,7 @@ async def delete(
     Raises `GateClosed` where a deletion was asked for and may not be done."""
     options, consent = options or Options(), consent or Consent()
     async with one_error(), open_store(Connection(), options) as opened:
-        facts = await opened.store.bucket_facts(location.bucket)
+        facts = await opened.store.bucket_facts(AskBucket(location.bucket))
         path = list_path(location, options)
         async with await DeletionList.open(path, str(location), opened.endpoint) as listed:
             options.listener(RunStarted("delete", str(location), str(path), opened.endpoint, not again))

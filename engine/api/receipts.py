@@ -28,6 +28,7 @@ from engine.finish.receipt import (
 )
 from engine.ledger import LedgerReader
 from engine.plan.document import Plan
+from engine.store import AskBucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ async def make(plan: Plan, options: Options | None = None) -> dict[str, Any]:
             options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))
             sums = await sum_up(ledger)
             refuse_unfinished(sums, await ledger.snapshots(), await ledger.noted(), await ledger.accepted())
-            server = server_ms((await opened.store.bucket_facts(plan.routes[0].target.bucket)).date)
+            server = server_ms((await opened.store.bucket_facts(AskBucket(plan.routes[0].target.bucket))).date)
             return await _values(plan, opened.endpoint, ledger, sums, server)
 
 

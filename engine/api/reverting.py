@@ -23,6 +23,7 @@ from engine.finish.way_back import way_back
 from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.rewrite.local_files import write_new
+from engine.store import AskBucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ async def revert(
             if found.cleaned_up:
                 return RevertResult(path, found, way_back=_write_way_back(plan, path))
             targets = dict.fromkeys(route.target.bucket for route in plan.routes)
-            facts = [await opened.store.bucket_facts(bucket) for bucket in targets]
+            facts = [await opened.store.bucket_facts(AskBucket(bucket)) for bucket in targets]
             versioned = tuple(item.bucket for item in facts if item.versioning)
             result = RevertResult(path, found, versioned=versioned)
             if not delete:
@@ -72,7 +73,7 @@ async def revert(
             removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
             await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
             force = consent.unconditional or plan.cleanup.unconditional
-            both = tuple([await opened.store.bucket_facts(bucket) for bucket in plan.buckets])
+            both = tuple([await opened.store.bucket_facts(AskBucket(bucket)) for bucket in plan.buckets])
             async with claim_for("revert", plan.name, path, opened, options, both, unconditional=force) as store:
                 await _refuse(ledger, plan, await names_reasons(plan, opened, ledger, agreed))
                 conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from math import inf
-from typing import TypeVar
 
 import anyio
 
@@ -25,10 +24,18 @@ from engine.errors import AttemptError, ClaimLost, Conflict, NotFound, ObjectErr
 from engine.finish.claim_text import MOST_BYTES, STALE_S, Holder, Standing
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import ObjectRef
-from engine.store import DeleteObject, GetRange, HeadObject, ObjectStore, PutObject, StoreDecorator, head_or_none
-
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+from engine.store import (
+    AbortUpload,
+    Answered,
+    Asked,
+    DeleteObject,
+    GetRange,
+    HeadObject,
+    ObjectStore,
+    PutObject,
+    StoreDecorator,
+    head_or_none,
+)
 
 RENEW_S = 30
 """How often a claim is renewed: three tries before anyone may take it over."""
@@ -42,8 +49,6 @@ LOOK_SERVES_S = 0.5
 ATTEMPTS = 4
 _OF_ONE = "."
 """Parts a token that all claims of one deletion share from what each has for itself."""
-
-UNDER_A_CLAIM = frozenset({"DeleteObject", "DeleteObjects", "AbortMultipartUpload"})
 
 
 class Claim:
@@ -181,8 +186,8 @@ class ClaimedStore(StoreDecorator):
         super().__init__(inner)
         self._claims = claims
 
-    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
-        if operation not in UNDER_A_CLAIM:
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+        if not (request.deletes or isinstance(request, AbortUpload)):
             return await method(request)
         looked_at = await self._claims.look()
         return await only_until(looked_at + LOOK_LASTS_S, method(request))

@@ -23,7 +23,7 @@ from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.lifecycle import IN_FLIGHT, LEAVING, SETTLED, State
 from engine.plan.record import Decision, ObjectRecord, UploadRecord
 from engine.plan.route import Route
-from engine.store import ObjectStore
+from engine.store import AbortUpload, ObjectStore
 from engine.transfer.orphans import Orphans
 
 LEFT_SHOWN = 10
@@ -175,7 +175,7 @@ class Revert:
             target = ObjectRef(record.bucket, record.target_key)
             if record.upload_id:
                 try:
-                    await self._store.abort_upload(UploadRef(target, record.upload_id))
+                    await self._store.abort_upload(AbortUpload(UploadRef(target, record.upload_id)))
                 except NotFound:
                     pass  # completed or aborted already: the target tells, like any other
                 except ObjectError as error:

@@ -9,16 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import anyio
 
 from engine.model import Page
 from engine.plan.route import Route
-from engine.store import ListPage, ObjectStore, StoreDecorator
-
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+from engine.store import Answered, Asked, ListPage, ObjectStore, StoreDecorator
 
 MOST_ROUTES = 8
 """Routes whose first pages are asked for: two pages each wait in memory, half a megabyte a page."""
@@ -56,7 +52,7 @@ class FirstPages(StoreDecorator):
         asked = self._asked.pop(request, None)
         return await (self._inner.list_page(request) if asked is None else asked)
 
-    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
         return await method(request)
 
     async def give_up(self) -> None:

@@ -31,7 +31,7 @@ from engine.errors import (
 )
 from engine.freshness import LOOK_LASTS_S, Dated, dated, only_until
 from engine.model import Acl, ObjectHead, ObjectRef, Properties
-from engine.store import Body, GetRange, HeadObject, ObjectStore, PutObject
+from engine.store import Body, GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
 
 LOOKS = 8
 """How often an object is looked at to be written over before S3 counts as too slow for it."""
@@ -162,7 +162,7 @@ async def _carried(store: ObjectStore, ref: ObjectRef, etag: str) -> Properties:
     if properties.tags is None and head.tag_count != 0:
         # No count means none, or no permission to see them: only asking tells (API reference, HeadObject).
         try:
-            tags = await store.get_tags(ref)
+            tags = await store.get_tags(GetTags(ref))
         except Unsupported:
             tags = ()
         except AccessDenied:
@@ -177,7 +177,7 @@ async def _carried(store: ObjectStore, ref: ObjectRef, etag: str) -> Properties:
 async def _acl(store: ObjectStore, ref: ObjectRef) -> Acl | None:
     """The ACL that it has, which a PutObject sets anew; None for its owner alone."""
     try:
-        acl = await store.get_acl(ref)
+        acl = await store.get_acl(GetAcl(ref))
     except NotFound:
         raise _changed(ref) from None
     except AccessDenied:

@@ -28,7 +28,7 @@ from engine.rewrite.holdings import Holdings
 from engine.rewrite.local_files import Skipped, walk
 from engine.rewrite.references import Finding, Moves, examine
 from engine.rewrite.replacing import mark_of
-from engine.store import GetRange, ObjectStore
+from engine.store import AskBucket, GetRange, ObjectStore
 
 Item = TypeVar("Item")
 
@@ -138,7 +138,7 @@ class Scanner:
         endpoints = {plan.connection.endpoint_url, (await self._ledger.binding()).endpoint} - {""}
         regions: dict[str, str] = {}
         if any(route.source.bucket != route.target.bucket for route in plan.routes):
-            regions = {bucket: (await self._store.bucket_facts(bucket)).region for bucket in plan.buckets}
+            regions = {bucket: (await self._store.bucket_facts(AskBucket(bucket))).region for bucket in plan.buckets}
         known = {bucket: region for bucket, region in regions.items() if region}
         return Moves(plan.routes, tuple(sorted(endpoints)), known)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from engine.errors import Ambiguous, Rejected, StoreError, Unavailable, Unreachable
+from engine.errors import Ambiguous, NameNotFound, Rejected, StoreError, Unavailable, Unreachable
 from engine.s3.classify import classify
 from engine.s3.credential_sources import credentials_error
 
@@ -60,7 +60,8 @@ def unreachable(endpoint: str, why: str, operation: str = "Connect", code: str =
             "Check that the endpoint's name is the one in its certificate and that this machine's clock is right; for "
             "an authority of your own, name its certificates with AWS_CA_BUNDLE."
         )
-    return Unreachable(f"{endpoint} cannot be used: {why}", operation=operation, code=code, advice=advice)
+    kind = NameNotFound if code == NAME_NOT_FOUND else Unreachable
+    return kind(f"{endpoint} cannot be used: {why}", operation=operation, code=code, advice=advice)
 
 
 def no_etag(operation: str, ref: str, what: str = "ETag") -> Ambiguous:

@@ -47,6 +47,8 @@ from engine.s3.parsing import upload_key
 from engine.s3.request_xml import check_batch
 from engine.s3.session import Session
 from engine.store import (
+    AbortUpload,
+    AskBucket,
     Body,
     BucketFacts,
     CompleteUpload,
@@ -57,9 +59,12 @@ from engine.store import (
     DeleteObject,
     DeleteObjects,
     DeleteReport,
+    GetAcl,
     GetRange,
+    GetTags,
     HeadObject,
     ListPage,
+    ListParts,
     ListUploads,
     PutObject,
     PutTags,
@@ -204,12 +209,12 @@ class BotoStore:
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return body_of(request, status, str(answer.get("ContentRange", "")), bare_etag(answer), data)
 
-    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
-        answer = await self._call("GetObjectTagging", "get_object_tagging", str(request), **_named(request))
+    async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
+        answer = await self._call("GetObjectTagging", "get_object_tagging", str(request.ref), **_named(request.ref))
         return tuple((item["Key"], item["Value"]) for item in answer.get("TagSet", ()))
 
-    async def get_acl(self, request: ObjectRef) -> Acl:
-        answer = await self._call("GetObjectAcl", "get_object_acl", str(request), **_named(request))
+    async def get_acl(self, request: GetAcl) -> Acl:
+        answer = await self._call("GetObjectAcl", "get_object_acl", str(request.ref), **_named(request.ref))
         grants = [(item.get("Permission", ""), item.get("Grantee", {})) for item in answer.get("Grants", ())]
         return acl_of(
             str(answer.get("Owner", {}).get("ID", "")),
@@ -282,15 +287,19 @@ class BotoStore:
         answer = await self._call("CompleteMultipartUpload", "complete_multipart_upload", ref, **arguments)
         return _result("CompleteMultipartUpload", request.upload.target, answer, answer)
 
-    async def abort_upload(self, request: UploadRef) -> None:
-        await self._call("AbortMultipartUpload", "abort_multipart_upload", str(request.target), **_upload(request))
+    async def abort_upload(self, request: AbortUpload) -> None:
+        await self._call(
+            "AbortMultipartUpload", "abort_multipart_upload", str(request.upload.target), **_upload(request.upload)
+        )
 
-    async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
+    async def list_parts(self, request: ListParts) -> list[UploadedPart]:
         parts: list[UploadedPart] = []
         marker = 0
-        ref = str(request.target)
+        ref = str(request.upload.target)
         for _ in range(MOST_PAGES):
-            answer = await self._call("ListParts", "list_parts", ref, **_upload(request), PartNumberMarker=marker)
+            answer = await self._call(
+                "ListParts", "list_parts", ref, **_upload(request.upload), PartNumberMarker=marker
+            )
             for item in answer.get("Parts", ()):
                 number, size = int(item["PartNumber"]), int(item["Size"])
                 parts.append(UploadedPart(number, bare_etag(item), size, checksums_of(item)))
@@ -371,8 +380,8 @@ class BotoStore:
 
     # --- the bucket ---------------------------------------------------------------------------------------
 
-    async def bucket_facts(self, request: str) -> BucketFacts:
-        return await bucket_facts(BotoBucket(self._call), request, self._session.region)
+    async def bucket_facts(self, request: AskBucket) -> BucketFacts:
+        return await bucket_facts(BotoBucket(self._call), request.bucket, self._session.region)
 
 
 def _named(ref: ObjectRef) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from engine.errors import (
     BucketMissing,
     ClockSkew,
     Conflict,
+    CredentialsExpired,
     NotFound,
     PreconditionFailed,
     Rejected,
@@ -26,21 +27,9 @@ from engine.errors import (
     Unsupported,
     WrongRegion,
 )
-from engine.store import HARMLESS_TWICE, READS
 
-CHANGES_NOTHING = READS | {
-    "HeadBucket",
-    "ListBuckets",
-    "GetBucketVersioning",
-    "GetBucketLifecycleConfiguration",
-    "GetBucketReplication",
-    "GetBucketEncryption",
-    "GetBucketAcl",
-}
-"""S3's operations of which it does not matter what became of them."""
-
-MAY_BE_REPEATED = HARMLESS_TWICE | CHANGES_NOTHING
-"""What is sent again at once where a connection had been closed before it could be used."""
+READING = ("Get", "Head", "List")
+"""How the names of S3's operations begin that change nothing: it does not matter what became of them."""
 
 LONGEST_TEXT = 500
 """Of a server's own words no more goes into errors, and so into ledgers and onto terminals."""
@@ -128,7 +117,7 @@ _FORMS = {
     _Kind.THROTTLED: _Form(Throttled, "S3 asks for fewer requests ({said})"),
     _Kind.UNKNOWN: _Form(Ambiguous, "S3 failed, and whether it was carried out is not known ({said})"),
     _Kind.EXPIRED: _Form(
-        BadCredentials,
+        CredentialsExpired,
         "the credentials have expired ({said})",
         "Sign in again (aws sso login, or a new MFA or role session) and run the same command: it goes on from there.",
     ),
@@ -225,11 +214,6 @@ def classify(
     return form.error(form.sentence.format_map(values), **about)
 
 
-def is_expired(error: StoreError) -> bool:
-    """Whether fresh credentials may mend it."""
-    return isinstance(error, BadCredentials) and error.code in EXPIRED
-
-
 def lacks_reason(error: StoreError) -> bool:
     """Whether this is a bare 400 or 403, as a HEAD gets for expired or wrong credentials, a skewed clock, a wrong
     region and a missing permission alike: a GET of the same thing tells which."""
@@ -247,7 +231,7 @@ def _kind(operation: str, status: int, code: str, region: str) -> _Kind:
     if status == 503 and not code:
         # S3's own SlowDown has a body, unless it answers a HEAD. Anyone on the way may have said this one, before or
         # after the request was carried out.
-        return _Kind.THROTTLED if operation in CHANGES_NOTHING else _Kind.UNKNOWN
+        return _Kind.THROTTLED if operation.startswith(READING) else _Kind.UNKNOWN
     if status == 409 and not code:
         return _Kind.CONFLICT
     if status in _KIND_OF_STATUS:

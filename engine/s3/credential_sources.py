@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from engine.errors import BadCredentials, StoreError
+from engine.errors import BadCredentials, CredentialsExpired, StoreError
 from engine.s3.classify import EXPIRED, classify
 
 WAIT_S = 120.0
@@ -133,7 +133,7 @@ def credentials_error(error: Exception, source: Source | None = None) -> StoreEr
             advice="Give the access key and its secret in the same place.",
         )
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)):
-        return BadCredentials("the SSO session has ended", operation="Sign", code="ExpiredToken", advice=SIGN_IN)
+        return CredentialsExpired("the SSO session has ended", operation="Sign", code="ExpiredToken", advice=SIGN_IN)
     if isinstance(error, EOFError):
         return BadCredentials(
             f"{source.name} asks for an MFA code, and there is no terminal to type it on",

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine import checksums
 from engine.errors import Rejected
@@ -20,18 +20,24 @@ from engine.s3.acl import acl_headers
 from engine.s3.request_xml import complete_xml, delete_xml, tagging_xml
 from engine.s3.signing import encode_key, encode_query, encode_value
 from engine.store import (
+    AbortUpload,
+    AskBucket,
     CompleteUpload,
     CopyObject,
     CopyPart,
     CreateUpload,
     DeleteObject,
     DeleteObjects,
+    GetAcl,
     GetRange,
+    GetTags,
     HeadObject,
     ListPage,
+    ListParts,
     ListUploads,
     PutObject,
     PutTags,
+    Request,
     UploadPart,
 )
 
@@ -53,11 +59,12 @@ BODY_LIMIT_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What all requests of one S3 action have in common. `bodiless`: its answer has headers only; `limit_bytes` bounds
-    it."""
+    """What all requests of one S3 action have in common. `harmless_twice`: sent again at once where a connection had
+    been closed before it could be used. `bodiless`: its answer has headers only; `limit_bytes` bounds it."""
 
     name: str
     method: str
+    harmless_twice: bool = True
     bodiless: bool = False
     timeout_s: float = READ_TIMEOUT_S
     total_s: float = READ_TOTAL_S
@@ -78,25 +85,30 @@ class Call(NamedTuple):
     limit_bytes: int = 0
 
 
-LIST = Operation("ListObjectsV2", "GET", limit_bytes=LIST_LIMIT_BYTES)
-HEAD = Operation("HeadObject", "HEAD", bodiless=True)
-COPY = Operation("CopyObject", "PUT", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
-COPY_PART = Operation("UploadPartCopy", "PUT", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
-GET = Operation("GetObject", "GET")
-PUT = Operation("PutObject", "PUT", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
-CREATE = Operation("CreateMultipartUpload", "POST")
-UPLOAD_PART = Operation("UploadPart", "PUT", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
-COMPLETE = Operation("CompleteMultipartUpload", "POST", timeout_s=COPY_TIMEOUT_S, total_s=COPY_TOTAL_S)
-ABORT = Operation("AbortMultipartUpload", "DELETE")
-LIST_PARTS = Operation("ListParts", "GET", limit_bytes=LIST_LIMIT_BYTES)
-LIST_UPLOADS = Operation("ListMultipartUploads", "GET", limit_bytes=LIST_LIMIT_BYTES)
-GET_OBJECT_ACL = Operation("GetObjectAcl", "GET")
-GET_TAGS = Operation("GetObjectTagging", "GET")
-PUT_TAGS = Operation("PutObjectTagging", "PUT")
-DELETE = Operation("DeleteObject", "DELETE")
-DELETE_MANY = Operation("DeleteObjects", "POST", limit_bytes=LIST_LIMIT_BYTES)
+def _operation(request: type[Request], method: str, **more: Any) -> Operation:
+    return Operation(request.operation, method, request.harmless_twice, **more)
+
+
+_SLOW = {"timeout_s": COPY_TIMEOUT_S, "total_s": COPY_TOTAL_S}
+LIST = _operation(ListPage, "GET", limit_bytes=LIST_LIMIT_BYTES)
+HEAD = _operation(HeadObject, "HEAD", bodiless=True)
+COPY = _operation(CopyObject, "PUT", **_SLOW)
+COPY_PART = _operation(CopyPart, "PUT", **_SLOW)
+GET = _operation(GetRange, "GET")
+PUT = _operation(PutObject, "PUT", **_SLOW)
+CREATE = _operation(CreateUpload, "POST")
+UPLOAD_PART = _operation(UploadPart, "PUT", **_SLOW)
+COMPLETE = _operation(CompleteUpload, "POST", **_SLOW)
+ABORT = _operation(AbortUpload, "DELETE")
+LIST_PARTS = _operation(ListParts, "GET", limit_bytes=LIST_LIMIT_BYTES)
+LIST_UPLOADS = _operation(ListUploads, "GET", limit_bytes=LIST_LIMIT_BYTES)
+GET_OBJECT_ACL = _operation(GetAcl, "GET")
+GET_TAGS = _operation(GetTags, "GET")
+PUT_TAGS = _operation(PutTags, "PUT")
+DELETE = _operation(DeleteObject, "DELETE")
+DELETE_MANY = _operation(DeleteObjects, "POST", limit_bytes=LIST_LIMIT_BYTES)
 HEAD_BUCKET = Operation("HeadBucket", "HEAD", bodiless=True)
-GET_LOCATION = Operation("GetBucketLocation", "GET")
+GET_LOCATION = _operation(AskBucket, "GET")
 GET_VERSIONING = Operation("GetBucketVersioning", "GET")
 GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", limit_bytes=LIST_LIMIT_BYTES)
 GET_REPLICATION = Operation("GetBucketReplication", "GET", limit_bytes=LIST_LIMIT_BYTES)
@@ -262,13 +274,13 @@ def complete_upload(request: CompleteUpload) -> Call:
     return _with_body(_call(COMPLETE, request.upload.target, _upload_query(request.upload), headers), body)
 
 
-def abort_upload(request: UploadRef) -> Call:
-    return _call(ABORT, request.target, _upload_query(request), {})
+def abort_upload(request: AbortUpload) -> Call:
+    return _call(ABORT, request.upload.target, _upload_query(request.upload), {})
 
 
-def list_parts(request: UploadRef, marker: int) -> Call:
-    query = f"part-number-marker={marker}&{_upload_query(request)}"
-    return _call(LIST_PARTS, request.target, query, {})
+def list_parts(request: ListParts, marker: int) -> Call:
+    query = f"part-number-marker={marker}&{_upload_query(request.upload)}"
+    return _call(LIST_PARTS, request.upload.target, query, {})
 
 
 def list_uploads(request: ListUploads, key_marker: str = "", upload_id_marker: str = "") -> Call:
@@ -279,12 +291,12 @@ def list_uploads(request: ListUploads, key_marker: str = "", upload_id_marker: s
     return Call(LIST_UPLOADS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
 
 
-def get_acl(ref: ObjectRef) -> Call:
-    return _call(GET_OBJECT_ACL, ref, "acl", {})
+def get_acl(request: GetAcl) -> Call:
+    return _call(GET_OBJECT_ACL, request.ref, "acl", {})
 
 
-def get_tags(ref: ObjectRef) -> Call:
-    return _call(GET_TAGS, ref, "tagging", {})
+def get_tags(request: GetTags) -> Call:
+    return _call(GET_TAGS, request.ref, "tagging", {})
 
 
 def put_tags(request: PutTags) -> Call:

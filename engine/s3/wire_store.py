@@ -29,7 +29,7 @@ from engine.s3 import messages, parsing, xml
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, is_last
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
 from engine.s3.bucket import ROOTS, bucket_facts
-from engine.s3.classify import MAY_BE_REPEATED, lacks_reason
+from engine.s3.classify import lacks_reason
 from engine.s3.connecting import ConnectFailed
 from engine.s3.http import ConnectionBroken
 from engine.s3.listing_xml import page_of
@@ -39,6 +39,8 @@ from engine.s3.places import Place, Places, Statistics
 from engine.s3.session import Session
 from engine.s3.wire_bucket import WireBucket
 from engine.store import (
+    AbortUpload,
+    AskBucket,
     Body,
     BucketFacts,
     CompleteUpload,
@@ -48,9 +50,12 @@ from engine.store import (
     DeleteObject,
     DeleteObjects,
     DeleteReport,
+    GetAcl,
     GetRange,
+    GetTags,
     HeadObject,
     ListPage,
+    ListParts,
     ListUploads,
     PutObject,
     PutTags,
@@ -153,7 +158,7 @@ class WireStore:
                 connection.abort()
                 raise
             except ConnectionBroken as broken:
-                if broken.stale and operation.name in MAY_BE_REPEATED:
+                if broken.stale and operation.harmless_twice:
                     continue
                 raise Ambiguous(
                     f"the connection broke: {broken.why}",
@@ -236,14 +241,14 @@ class WireStore:
         call = messages.get_range(request)
         return parsing.body_of(call, await self._ask(call), request)
 
-    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
+    async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
         call = messages.get_tags(request)
         answer = await self._ask(call)
         if not answer.body.strip():  # Ceph RGW, for an object without tags
             return ()
         return parsing.tag_set(self._read(call, answer, ROOTS["GetObjectTagging"]))
 
-    async def get_acl(self, request: ObjectRef) -> Acl:
+    async def get_acl(self, request: GetAcl) -> Acl:
         return parsing.acl(await self._document(messages.get_acl(request), *ROOTS["GetObjectAcl"]))
 
     async def put_tags(self, request: PutTags) -> None:
@@ -273,10 +278,10 @@ class WireStore:
         answer = await self._ask(call)
         return parsing.copy_result(call, answer, self._places.region(call.bucket), "CompleteMultipartUploadResult")
 
-    async def abort_upload(self, request: UploadRef) -> None:
+    async def abort_upload(self, request: AbortUpload) -> None:
         await self._confirmed(messages.abort_upload(request))
 
-    async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
+    async def list_parts(self, request: ListParts) -> list[UploadedPart]:
         parts: list[UploadedPart] = []
         marker = 0
         for _ in range(MOST_PAGES):
@@ -326,8 +331,8 @@ class WireStore:
 
     # --- the bucket ---------------------------------------------------------------------------------------
 
-    async def bucket_facts(self, request: str) -> BucketFacts:
-        return await bucket_facts(WireBucket(self._ask, self._read), request, self._session.region)
+    async def bucket_facts(self, request: AskBucket) -> BucketFacts:
+        return await bucket_facts(WireBucket(self._ask, self._read), request.bucket, self._session.region)
 
 
 def _not_sent(call: Call, place: Place, failure: ConnectFailed) -> StoreError:

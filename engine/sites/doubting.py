@@ -9,15 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from engine.events import Listener, Notice, ignore
 from engine.model import ListedObject, ObjectHead, OpaqueEtag, Page
 from engine.plan.integrity import NOTHING, is_impossible
-from engine.store import HeadObject, ListPage, ObjectStore, StoreDecorator
-
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+from engine.store import Answered, Asked, HeadObject, ListPage, ObjectStore, StoreDecorator
 
 REMEMBERED = 4_096
 """How many ETags are kept with their sizes, and how many doubtful ones (a page's may come on top): equal objects mostly
@@ -34,7 +30,7 @@ class DoubtingStore(StoreDecorator):
         self._doubtful: set[str] = set()
         self._said = False
 
-    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
         return await method(request)
 
     async def list_page(self, request: ListPage) -> Page:

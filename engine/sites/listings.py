@@ -8,7 +8,6 @@ for a blank). A trial finds that out; who may not write, or has not tried, asks 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from engine.errors import AttemptError, ListingBroken, ObjectError
 from engine.events import Listener, Notice
@@ -17,10 +16,7 @@ from engine.s3.request_xml import fits_xml
 from engine.sites.paging import TRIALS
 from engine.sites.sites import Sites
 from engine.sites.traits import Answer, Traits
-from engine.store import HeadObject, ListPage, ObjectStore, StoreDecorator, head_or_none
-
-Request = TypeVar("Request")
-Answered = TypeVar("Answered")
+from engine.store import Answered, Asked, HeadObject, ListPage, ObjectStore, StoreDecorator, head_or_none
 
 LAST = "\U0010ffff"
 """Follows whatever a prefix may be followed by."""
@@ -61,9 +57,7 @@ class SiteListings(StoreDecorator):
         self._plain: set[str] = set()
         self._told: set[str] = set()
 
-    async def _call(
-        self, operation: str, method: Callable[[Request], Awaitable[Answered]], request: Request
-    ) -> Answered:
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
         return await method(request)
 
     async def list_page(self, request: ListPage) -> Page:

@@ -14,12 +14,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from math import inf
-from operator import attrgetter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from engine.errors import Ambiguous, StoreError, Throttled, TooLate, Unavailable
 from engine.sites.governor.governor import Governor, GovernorStatistics
-from engine.store import READS, ObjectStore, StoreDecorator
+from engine.store import Answered, Asked, ObjectStore, StoreDecorator
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -33,28 +32,6 @@ class Timer(Protocol):
 
 
 CallLater = Callable[[float, Callable[[], None]], Timer]
-
-BUCKET_OF: dict[str, Callable[[Any], str]] = {
-    "ListObjectsV2": attrgetter("bucket"),
-    "ListMultipartUploads": attrgetter("bucket"),
-    "DeleteObjects": attrgetter("bucket"),
-    "HeadObject": attrgetter("ref.bucket"),
-    "GetObject": attrgetter("ref.bucket"),
-    "PutObject": attrgetter("ref.bucket"),
-    "PutObjectTagging": attrgetter("ref.bucket"),
-    "DeleteObject": attrgetter("ref.bucket"),
-    "GetObjectTagging": attrgetter("bucket"),
-    "GetObjectAcl": attrgetter("bucket"),
-    "CopyObject": attrgetter("target.bucket"),
-    "CreateMultipartUpload": attrgetter("target.bucket"),
-    "AbortMultipartUpload": attrgetter("target.bucket"),
-    "ListParts": attrgetter("target.bucket"),
-    "UploadPartCopy": attrgetter("upload.target.bucket"),
-    "UploadPart": attrgetter("upload.target.bucket"),
-    "CompleteMultipartUpload": attrgetter("upload.target.bucket"),
-    "GetBucketLocation": str,
-}
-
 
 LEAST_WAIT_S = 0.001
 """uvloop's timers count whole milliseconds and take half of one for none: at 3,500 a second the loop would go round
@@ -171,11 +148,11 @@ class PacedStore(StoreDecorator):
         self._reads: dict[str, Lane] = {}
         self._writes: dict[str, Lane] = {}
 
-    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
         # S3 counts GET and HEAD apart from COPY, PUT, POST and DELETE ("Best practices design patterns: optimizing
         # Amazon S3 performance").
-        lanes = self._reads if operation in READS else self._writes
-        bucket = BUCKET_OF[operation](request)
+        lanes = self._reads if request.reads else self._writes
+        bucket = request.bucket
         lane = lanes.get(bucket)
         if lane is None:
             lane = lanes[bucket] = self._new_lane()

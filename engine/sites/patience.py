@@ -15,10 +15,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
-from engine.errors import Ambiguous, Conflict, StoreError, Throttled, Unavailable, Unreachable
-from engine.s3.boto_errors import NAME_NOT_FOUND
-from engine.s3.classify import is_expired
-from engine.store import HARMLESS_TWICE
+from engine.errors import Ambiguous, Conflict, CredentialsExpired, NameNotFound, StoreError, Throttled, Unavailable
+from engine.store import Request
 
 RENEWALS = 3
 """How often credentials are renewed for one request before being refused when fresh is believed: a clock that jumps, or
@@ -27,12 +25,8 @@ a session that ends by chance just then, refuses once."""
 MOST_RENEWALS = 12
 """How often in all. A request may wait its turn for longer than credentials last, but not time after time."""
 
-ANSWERED_OTHERWISE = frozenset({"GetObjectTagging", "GetObjectAcl", "ListMultipartUploads"})
-"""What a server that does not know the question answers with something else: the object itself, or a listing."""
-
-RESTS_ON_A_LOOK = frozenset({"DeleteObject", "DeleteObjects"})
-"""What was looked at before a delete must not grow old while it waits here: it goes back to the caller soon, who looks
-again. One that carries no ETag goes back at once: then the look is all that protects the object."""
+Kind = Request | type[Request]
+"""What is asked: the request itself, or its class, which says as much."""
 
 _LEAST_S = 0.001
 """Less patience than this is none: a clock need not tell the end of so short a wait from its beginning."""
@@ -43,7 +37,7 @@ class RetryPolicy:
     """How patient a run is.
 
     `attempts` bounds what is tried after unknown outcomes and after 409, `unreadable_attempts` the questions that some
-    servers answer with something else, again and again (`ANSWERED_OTHERWISE`). While S3 is out of reach it is tried for
+    servers answer with something else, again and again. While S3 is out of reach it is tried for
     `give_up_after_s`, but only for `first_answer_s` where it has never answered (a mistyped endpoint). While S3
     answers that it wants fewer requests, for `throttled_give_up_after_s`. A delete never waits longer than
     `delete_give_up_after_s`. Delays grow from `base_s` to `cap_s`."""
@@ -95,7 +89,7 @@ class Step(NamedTuple):
 
 def next_step(
     policy: RetryPolicy,
-    operation: str,
+    request: Kind,
     trouble: Trouble | None,
     error: StoreError,
     now_s: float,
@@ -110,14 +104,14 @@ def next_step(
     before; `fresh`: the attempt was signed with credentials that had been renewed just before."""
     met = _after(trouble, error, now_s)
     left_s = policy.total_s - (now_s - met.since_s)
-    if operation in RESTS_ON_A_LOOK:
+    if request.deletes:
         left_s = min(left_s, policy.delete_give_up_after_s - (now_s - met.since_s))
     if met.newest is _Kind.EXPIRED:
         refused = (fresh and met.renewals > RENEWALS) or met.renewals > MOST_RENEWALS
         return met, None if refused or left_s < _LEAST_S else Step(0.0, renew=True)
     if met.newest is _Kind.THROTTLED:
         left_s = min(left_s, policy.throttled_give_up_after_s - met.throttled_s)
-    elif _may_go_again(policy, operation, met.attempts, error):
+    elif _may_go_again(policy, request, met.attempts, error):
         patience_s = policy.give_up_after_s
         if not answered and is_out_of_reach(error):
             patience_s = min(patience_s, policy.first_answer_s)
@@ -126,12 +120,12 @@ def next_step(
         return met, None
     if left_s < _LEAST_S:
         return met, None
-    return met, Step(min(left_s, _delay_s(policy, operation, met.attempts, error, jitter)))
+    return met, Step(min(left_s, _delay_s(policy, request, met.attempts, error, jitter)))
 
 
 def is_out_of_reach(error: StoreError) -> bool:
     """Whether S3 cannot have got the request."""
-    return isinstance(error, Unavailable) or (isinstance(error, Unreachable) and error.code == NAME_NOT_FOUND)
+    return isinstance(error, Unavailable | NameNotFound)
 
 
 def _after(trouble: Trouble | None, error: StoreError, now_s: float) -> Trouble:
@@ -152,28 +146,28 @@ def _after(trouble: Trouble | None, error: StoreError, now_s: float) -> Trouble:
 
 
 def _kind(error: StoreError) -> _Kind:
-    if is_expired(error):
+    if isinstance(error, CredentialsExpired):
         return _Kind.EXPIRED
     return _Kind.THROTTLED if isinstance(error, Throttled) else _Kind.OUTAGE
 
 
-def _may_go_again(policy: RetryPolicy, operation: str, attempts: int, error: StoreError) -> bool:
+def _may_go_again(policy: RetryPolicy, request: Kind, attempts: int, error: StoreError) -> bool:
     """Whether what is neither throttled nor expired may be sent again at all."""
     if is_out_of_reach(error):
         return True
-    other = operation in ANSWERED_OTHERWISE and error.code in ("UnreadableAnswer", "TooLong")
+    other = request.answered_otherwise and error.code in ("UnreadableAnswer", "TooLong")
     return attempts < (policy.unreadable_attempts if other else policy.attempts) and (
-        (isinstance(error, Ambiguous) and operation in HARMLESS_TWICE)
-        or (isinstance(error, Conflict) and operation == "CopyObject")
+        (isinstance(error, Ambiguous) and request.harmless_twice)
+        or (isinstance(error, Conflict) and request.again_after_conflict)
     )
 
 
-def _delay_s(policy: RetryPolicy, operation: str, attempt: int, error: StoreError, jitter: random.Random) -> float:
+def _delay_s(policy: RetryPolicy, request: Kind, attempt: int, error: StoreError, jitter: random.Random) -> float:
     """Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"), but never none: that would go round
     without a rest."""
     delay_s = max(
         policy.base_s / 10, jitter.uniform(0, min(policy.cap_s, policy.base_s * 2.0 ** min(max(attempt, 1), 16)))
     )
-    if isinstance(error, Throttled) and error.retry_after_s is not None and operation not in RESTS_ON_A_LOOK:
+    if isinstance(error, Throttled) and error.retry_after_s is not None and not request.deletes:
         return min(error.retry_after_s, policy.give_up_after_s) + delay_s  # jitter on top: all were told the same
     return delay_s

@@ -5,18 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import anyio
 
 from engine import freshness
-from engine.errors import StoreError, Throttled, TooLate, Unavailable, Unreachable
-from engine.s3.classify import is_expired
-from engine.sites.patience import RESTS_ON_A_LOOK, RetryPolicy, Step, Trouble, is_out_of_reach, next_step
-from engine.store import DeleteObject, DeleteObjects, ObjectStore, StoreDecorator
+from engine.errors import CredentialsExpired, StoreError, Throttled, TooLate, Unavailable, Unreachable
+from engine.sites.patience import RetryPolicy, Step, Trouble, is_out_of_reach, next_step
+from engine.store import Answered, Asked, DeleteObject, DeleteObjects, ObjectStore, Request, StoreDecorator
 
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
 Observer = Callable[[str, StoreError, float], None]
 """Told of each retry: the operation, why, and after how many seconds it is sent again."""
 
@@ -58,7 +54,7 @@ class RetryingStore(StoreDecorator):
         self.throttled = 0
         self.retried = 0
 
-    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
         self.requests += 1
         generation = self._credentials_generation
         try:
@@ -66,31 +62,30 @@ class RetryingStore(StoreDecorator):
         except TooLate:
             raise
         except StoreError as error:
-            return await self._again(operation, method, request, error, generation)
+            return await self._again(method, request, error, generation)
         self._answered = True
         return answer
 
     async def _again(
         self,
-        operation: str,
-        method: Callable[[Request], Awaitable[Answer]],
-        request: Request,
+        method: Callable[[Asked], Awaitable[Answered]],
+        request: Asked,
         error: StoreError,
         generation: int,
-    ) -> Answer:
+    ) -> Answered:
         """Everything after a first attempt that failed."""
         trouble: Trouble | None = None
         while True:
-            if _is_unconditional_delete(request) and not is_expired(error):
+            if _is_unconditional_delete(request) and not isinstance(error, CredentialsExpired):
                 raise error
-            trouble, step = self._next(operation, trouble, error, generation)
+            trouble, step = self._next(request, trouble, error, generation)
             if step.renew and self._refresh is not None:
                 await self._renew(self._refresh, generation)
             if freshness.left_s() <= step.delay_s:
                 raise error  # by then it may not be sent any more: whoever rests it on a look looks again
             self.retried += 1
             if self._observe is not None:
-                self._observe(operation, error, step.delay_s)
+                self._observe(request.operation, error, step.delay_s)
             await self._sleep(step.delay_s)
             self.requests += 1
             generation = self._credentials_generation
@@ -106,7 +101,7 @@ class RetryingStore(StoreDecorator):
                 return answer
 
     def _next(
-        self, operation: str, trouble: Trouble | None, error: StoreError, generation: int
+        self, request: Request, trouble: Trouble | None, error: StoreError, generation: int
     ) -> tuple[Trouble, Step]:
         """What to do next, or the error to end with."""
         self.throttled += isinstance(error, Throttled)
@@ -115,11 +110,11 @@ class RetryingStore(StoreDecorator):
         now = self._clock()
         fresh = generation == self._credentials_generation and now - self._renewed_at < FRESH_S
         trouble, step = next_step(
-            self._policy, operation, trouble, error, now, self._jitter, answered=self._answered, fresh=fresh
+            self._policy, request, trouble, error, now, self._jitter, answered=self._answered, fresh=fresh
         )
         if step is not None and not (step.renew and self._refresh is None):
             return trouble, step
-        if isinstance(error, Unavailable) and operation not in RESTS_ON_A_LOOK:
+        if isinstance(error, Unavailable) and not request.deletes:
             raise _out_of_reach(error, trouble.outage_s) from error
         raise error
 

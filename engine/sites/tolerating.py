@@ -11,15 +11,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from engine.errors import Ambiguous, ObjectError, Rejected, StoreError, Unsupported
 from engine.events import Listener, Notice, ignore
 from engine.model import UNKNOWN_SIZE, ObjectHead, ObjectRef
-from engine.store import HeadObject, ListPage, ObjectStore, StoreDecorator
-
-Request = TypeVar("Request")
-Answer = TypeVar("Answer")
+from engine.store import (
+    Answered,
+    Asked,
+    CompleteUpload,
+    CopyObject,
+    CreateUpload,
+    GetTags,
+    HeadObject,
+    ListPage,
+    ObjectStore,
+    PutObject,
+    Request,
+    StoreDecorator,
+)
 
 NO_TAGS = "NoTags"
 """`Unsupported.code` where the server has no object tags at all."""
@@ -41,7 +51,7 @@ class Optional(NamedTuple):
     without. `careful`: left off only where S3's own refusals cannot be meant (`InvalidRequest` is what S3 says where
     the checksum or the size of an upload is not the one that was sent ahead). `said` is what follows from its lack."""
 
-    operation: str
+    of: type[Request]
     header: str
     sends: Callable[[Any], bool]
     without: Callable[[Any], Any]
@@ -54,52 +64,52 @@ NO_CLASSES = "every object has the server's one storage class"
 
 OPTIONAL = (
     Optional(
-        "HeadObject", "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
+        HeadObject, "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
         NO_CHECKSUMS,
     ),
     Optional(
-        "ListObjectsV2", "x-amz-optional-object-attributes",
+        ListPage, "x-amz-optional-object-attributes",
         lambda it: it.restore_status, lambda it: it._replace(restore_status=False),
         "what is in an archive class counts as not restored",
     ),
     Optional(
-        "CopyObject", "x-amz-checksum-algorithm",
+        CopyObject, "x-amz-checksum-algorithm",
         lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm=""),
         NO_CHECKSUMS,
     ),
     Optional(
-        "CopyObject", "x-amz-storage-class",
+        CopyObject, "x-amz-storage-class",
         lambda it: it.storage_class == "STANDARD", lambda it: it._replace(storage_class=""),
         NO_CLASSES,
     ),
     Optional(
-        "CopyObject", "x-amz-tagging-directive",
+        CopyObject, "x-amz-tagging-directive",
         lambda it: it.replace_tags == (), lambda it: it._replace(replace_tags=None),
         "there are no object tags to drop",
     ),
     Optional(
-        "CreateMultipartUpload", "x-amz-checksum-algorithm",
+        CreateUpload, "x-amz-checksum-algorithm",
         lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm="", checksum_type=""),
         NO_CHECKSUMS,
     ),
     Optional(
-        "CreateMultipartUpload", "x-amz-storage-class",
+        CreateUpload, "x-amz-storage-class",
         lambda it: it.properties.storage_class == "STANDARD",
         lambda it: it._replace(properties=replace(it.properties, storage_class="")),
         NO_CLASSES,
     ),
     Optional(
-        "CompleteMultipartUpload", "x-amz-checksum-type",
+        CompleteUpload, "x-amz-checksum-type",
         lambda it: it.checksum is not None, lambda it: it._replace(checksum=None),
         NO_CHECKSUMS, careful=True,
     ),
     Optional(
-        "CompleteMultipartUpload", "x-amz-mp-object-size",
+        CompleteUpload, "x-amz-mp-object-size",
         lambda it: it.size is not None, lambda it: it._replace(size=None),
         "the size of an upload is compared after it", careful=True,
     ),
     Optional(
-        "PutObject", "x-amz-sdk-checksum-algorithm",
+        PutObject, "x-amz-sdk-checksum-algorithm",
         lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm=""),
         NO_CHECKSUMS,
     ),
@@ -113,35 +123,36 @@ class ToleratingStore(StoreDecorator):
     def __init__(self, inner: ObjectStore, listener: Listener = ignore) -> None:
         super().__init__(inner)
         self._listener = listener
-        self._open: dict[str, list[Optional]] = defaultdict(list)  # neither taken nor refused so far
-        self._refused: dict[str, list[Optional]] = defaultdict(list)
+        self._open: dict[type[Request], list[Optional]] = defaultdict(list)  # neither taken nor refused so far
+        self._refused: dict[type[Request], list[Optional]] = defaultdict(list)
         for item in OPTIONAL:
-            self._open[item.operation].append(item)
+            self._open[item.of].append(item)
         self._no_tags: StoreError | None = None
         self._reads_tags = False
         self._said: set[str] = set()
 
-    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
-        for item in self._refused.get(operation, ()):
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+        kind = type(request)
+        for item in self._refused.get(kind, ()):
             if item.sends(request):
                 request = item.without(request)
-        suspects = [item for item in self._open.get(operation, ()) if item.sends(request)]
+        suspects = [item for item in self._open.get(kind, ()) if item.sends(request)]
         if not suspects:
             return await method(request)
         try:
             answer = await method(request)
         except (Rejected, Unsupported) as error:
             return await self._without(method, request, suspects, error)
-        self._open[operation] = [item for item in self._open[operation] if item not in suspects]
+        self._open[kind] = [item for item in self._open[kind] if item not in suspects]
         return answer
 
     async def _without(
         self,
-        method: Callable[[Request], Awaitable[Answer]],
-        request: Request,
+        method: Callable[[Asked], Awaitable[Answered]],
+        request: Asked,
         suspects: list[Optional],
         error: ObjectError,
-    ) -> Answer:
+    ) -> Answered:
         """Send a refused request again without what may have been the reason: what the refusal names before all else.
         Raises the first refusal where that is not it."""
         named = [item for item in suspects if item.header in error.message.lower()]
@@ -161,9 +172,9 @@ class ToleratingStore(StoreDecorator):
         raise error
 
     def _leave_off(self, item: Optional, error: ObjectError) -> None:
-        if item in self._open[item.operation]:
-            self._open[item.operation].remove(item)
-            self._refused[item.operation].append(item)
+        if item in self._open[item.of]:
+            self._open[item.of].remove(item)
+            self._refused[item.of].append(item)
             self._say(f"the server refuses {item.header} ({error.code}): {item.said}", item.said)
 
     def _say(self, text: str, what: str) -> None:
@@ -188,13 +199,13 @@ class ToleratingStore(StoreDecorator):
             )
         return replace(head, size=listed.size)
 
-    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
+    async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
         """The tags. A server that has none, or answers something else, is asked once.
 
         Raises `Unsupported` (code `NO_TAGS`) and `Rejected` (code `TAGS_UNREADABLE`) for these; a refusal that is about
         this object or these credentials as it is."""
         if self._no_tags is not None:
-            raise _again(self._no_tags, request)
+            raise _again(self._no_tags, request.ref)
         try:
             tags = await self._inner.get_tags(request)
         except (Rejected, Unsupported) as error:
@@ -204,7 +215,7 @@ class ToleratingStore(StoreDecorator):
                 f"this server has no object tags ({error.code})", operation="GetObjectTagging", code=NO_TAGS
             )
             self._say(f"the server has no object tags ({error.code}): there are none to lose", NO_TAGS)
-            raise _again(self._no_tags, request) from error
+            raise _again(self._no_tags, request.ref) from error
         except Ambiguous as error:
             if self._reads_tags or error.code not in ("UnreadableAnswer", "TooLong"):
                 raise
@@ -213,7 +224,7 @@ class ToleratingStore(StoreDecorator):
                 operation="GetObjectTagging",
                 code=TAGS_UNREADABLE,
             )
-            raise _again(self._no_tags, request) from error
+            raise _again(self._no_tags, request.ref) from error
         self._reads_tags = True
         return tags
 

@@ -32,6 +32,7 @@ from engine.sites.own import ATTEMPTS, remove_own
 from engine.sites.paging import TRIALS, as_listed
 from engine.sites.traits import PINS, Answer, Traits
 from engine.store import (
+    AbortUpload,
     CompleteUpload,
     CopyObject,
     CopyPart,
@@ -137,7 +138,10 @@ async def _aborted(store: ObjectStore, upload: UploadRef) -> bool:
     """Abort an upload of a trial; whether it is known to be gone. What does not go soon is left for the next command: a
     trial keeps nobody waiting."""
     until = now_s() + REMOVAL_S
-    return await _met(lambda: only_until(until, store.abort_upload(upload)), times=1) in (Met.DONE, Met.REFUSED)
+    return await _met(lambda: only_until(until, store.abort_upload(AbortUpload(upload))), times=1) in (
+        Met.DONE,
+        Met.REFUSED,
+    )
 
 
 def _beside(probe: ObjectRef, suffix: str) -> ObjectRef:

@@ -12,10 +12,12 @@ from engine.errors import AccessDenied, Ambiguous, AttemptError, NotFound, Objec
 from engine.model import Location, ObjectRef, Properties, UploadRef
 from engine.sites.trial import NAME, remove_probe
 from engine.store import (
+    AbortUpload,
     CopyObject,
     CreateUpload,
     DeleteObject,
     GetRange,
+    GetTags,
     HeadObject,
     ListPage,
     ListUploads,
@@ -48,7 +50,7 @@ async def try_reading(store: ObjectStore, where: Location) -> list[Trial]:
     else:
         ref = found
         trials.append(await _try("s3:GetObject", lambda: store.get_range(GetRange(ref, 0, 0)), empty_is_fine=True))
-        trials.append(await _try("s3:GetObjectTagging", lambda: store.get_tags(ref)))
+        trials.append(await _try("s3:GetObjectTagging", lambda: store.get_tags(GetTags(ref))))
     trials.append(
         await _try("s3:ListBucketMultipartUploads", lambda: store.list_uploads(ListUploads(where.bucket, where.key)))
     )
@@ -84,9 +86,9 @@ async def _upload_and_abort(store: ObjectStore, ref: ObjectRef) -> None:
         listed = await store.list_uploads(ListUploads(ref.bucket, ref.key))
         for item in listed:
             if item.key == ref.key:
-                await store.abort_upload(UploadRef(ref, item.upload_id))
+                await store.abort_upload(AbortUpload(UploadRef(ref, item.upload_id)))
         raise
-    await store.abort_upload(begun)
+    await store.abort_upload(AbortUpload(begun))
 
 
 async def _try(action: str, attempt: Callable[[], Awaitable[object]], *, empty_is_fine: bool = False) -> Trial:

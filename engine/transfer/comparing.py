@@ -13,7 +13,7 @@ from engine.model import Acl, Encryption, ListedObject, ObjectHead, ObjectLock, 
 from engine.plan.encoded_words import meaning
 from engine.plan.record import AGREE
 from engine.plan.route import Keep, Pairs, Route
-from engine.store import HeadObject, ObjectStore
+from engine.store import GetAcl, HeadObject, ObjectStore
 from engine.transfer.properties import CONTENT_HEADERS, Tags, adjusted, chosen_acl, read_tags, source_properties
 
 TOLD = ("private", "public-read", "public-read-write", "authenticated-read")
@@ -87,7 +87,7 @@ async def _acl_differences(store: ObjectStore, route: Route, wanted: Acl | None,
     """What a canned ACL gives the bucket's owner cannot be told from the grants, and is not compared."""
     if route.properties.acl is Keep.DROP or (wanted is not None and wanted.canned not in ("", *TOLD)):
         return []
-    there = await store.get_acl(target_ref)
+    there = await store.get_acl(GetAcl(target_ref))
     one, other = str(wanted or Acl()), str(there)
     return [] if one == other else [_said("acl", one, other)]
 

@@ -12,7 +12,7 @@ from engine.errors import Ambiguous, Conflict, EngineError, NotFound, Preconditi
 from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, UploadedPart, UploadRef
 from engine.plan.integrity import is_md5, predicted_etag
 from engine.plan.record import Outcome
-from engine.store import CompleteUpload, HeadObject, ObjectStore, head_or_none
+from engine.store import CompleteUpload, HeadObject, ListParts, ObjectStore, head_or_none
 from engine.transfer.guard import Conditions
 from engine.transfer.task import CopyTask, conflicting
 
@@ -74,7 +74,7 @@ async def complete(
             if isinstance(error, NotFound):
                 raise Again(error, _perhaps_ours(task, target)) from error  # the upload, or an If-Match without target
             try:
-                await store.list_parts(ref)
+                await store.list_parts(ListParts(ref))
             except NotFound as gone:
                 raise Again(gone, _perhaps_ours(task, await look(store, task))) from error
             unknown = error

@@ -18,7 +18,7 @@ from engine.events import Listener, Notice
 from engine.freshness import LOOK_LASTS_S, dated, only_until
 from engine.model import ObjectRef, UploadInfo, UploadRef
 from engine.plan.record import UploadRecord
-from engine.store import ListUploads, ObjectStore
+from engine.store import AbortUpload, ListParts, ListUploads, ObjectStore
 
 SERVER_SLACK = timedelta(seconds=10)
 """How much too late an intent may be dated by the server's clock: header times are whole seconds, and one server's
@@ -53,9 +53,9 @@ class Orphans:
                 break
             ref = UploadRef(target, found[0].upload_id)
             try:
-                if await self._store.list_parts(ref):
+                if await self._store.list_parts(ListParts(ref)):
                     break
-                await only_until(sent_at + LOOK_LASTS_S, self._store.abort_upload(ref))
+                await only_until(sent_at + LOOK_LASTS_S, self._store.abort_upload(AbortUpload(ref)))
             except NotFound:
                 return
             except (TooLate, Throttled, Unavailable) as error:  # certainly not aborted: look again

@@ -16,7 +16,7 @@ from engine.errors import AccessDenied, NotFound, Rejected, Unsupported
 from engine.model import Acl, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.route import Keep, Route
 from engine.sites.tolerating import NO_TAGS, TAGS_UNREADABLE
-from engine.store import HeadObject, ObjectStore
+from engine.store import GetAcl, GetTags, HeadObject, ObjectStore
 
 Value = TypeVar("Value")
 Tags = tuple[tuple[str, str], ...]
@@ -104,7 +104,7 @@ async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tag
     if head.tag_count == 0:
         return ()
     try:
-        return await store.get_tags(ref)
+        return await store.get_tags(GetTags(ref))
     except NotFound:
         return ()
     except (Rejected, Unsupported) as error:
@@ -141,7 +141,7 @@ async def chosen_acl(store: ObjectStore, route: Route, ref: ObjectRef) -> Acl | 
     if keep is Keep.SET:
         return Acl(route.set_acl)
     try:
-        acl = await store.get_acl(ref)
+        acl = await store.get_acl(GetAcl(ref))
     except AccessDenied as error:
         raise AccessDenied(
             "the ACL of this object may not be read, so that it would be lost unseen.",

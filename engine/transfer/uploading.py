@@ -35,7 +35,7 @@ from engine.plan.integrity import (
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange, fast_layout
 from engine.plan.record import Outcome, UploadRecord
-from engine.store import CopyPart, CreateUpload, HeadObject, ObjectStore, head_or_none
+from engine.store import AbortUpload, CopyPart, CreateUpload, HeadObject, ListParts, ObjectStore, head_or_none
 from engine.transfer.completing import Again, Looked, as_answer, complete, look
 from engine.transfer.guard import Conditions, copy_part
 from engine.transfer.layouts import own_layouts
@@ -273,7 +273,7 @@ class Uploader:
             await self._abort(task.route.name, task.key, ref, must=True)
             return None
         try:
-            parts = await self._store.list_parts(ref)
+            parts = await self._store.list_parts(ListParts(ref))
         except NotFound:
             await self._journal.finish_upload(task.route.name, task.key, "vanished")
             return None
@@ -409,7 +409,7 @@ class Uploader:
         problem: EngineError | None = _too_slow(ref)
         with anyio.CancelScope(shield=True), anyio.move_on_after(ABORT_GRACE_S):
             try:
-                await self._store.abort_upload(ref)
+                await self._store.abort_upload(AbortUpload(ref))
                 problem = None
             except NotFound:
                 problem = None  # completed or aborted already

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from engine.model import Acl, Properties
-from engine.store import CopyObject, HeadObject
+from engine.store import CopyObject, GetAcl, HeadObject
 from tests.contract.ground import Contract, outcome
 
 ETAG = hashlib.md5(b"contract").hexdigest()
@@ -13,7 +13,7 @@ ETAG = hashlib.md5(b"contract").hexdigest()
 
 async def acl_said(contract: Contract, name: str) -> str:
     try:
-        return str(await contract.store.get_acl(contract.ref(name)))
+        return str(await contract.store.get_acl(GetAcl(contract.ref(name))))
     except Exception as error:
         return type(error).__name__
 

@@ -13,14 +13,14 @@ import pytest
 from engine.model import ObjectRef
 from engine.s3 import places
 from engine.s3.signing import Signer
-from engine.store import CopyObject, GetRange, HeadObject, ListPage, ObjectStore
+from engine.store import AskBucket, CopyObject, GetRange, HeadObject, ListPage, ObjectStore
 from tests.contract.ground import Contract, outcome, refusal
 
 NO_BUCKET = "contract-no-such-bucket-5b1c9a"
 
 
 async def test_what_is_known_of_a_bucket(contract: Contract) -> None:
-    facts = await contract.store.bucket_facts(contract.ground.bucket)
+    facts = await contract.store.bucket_facts(AskBucket(contract.ground.bucket))
     assert facts.bucket == contract.ground.bucket
     assert facts.date.endswith("GMT")
     if contract.ground.endpoint is not None:
@@ -36,7 +36,7 @@ async def test_a_bucket_that_is_not_there(contract: Contract) -> None:
     promised = "BucketMissing NoSuchBucket run"
     assert await refusal(store.list_page(ListPage(NO_BUCKET))) == promised
     assert await refusal(store.get_range(GetRange(ref))) == promised
-    assert await outcome(store.bucket_facts(NO_BUCKET)) == "BucketMissing"
+    assert await outcome(store.bucket_facts(AskBucket(NO_BUCKET))) == "BucketMissing"
     source = await refusal(store.copy_object(CopyObject(ref, contract.ref("target"))))
     contract.holds("CopyObject from a missing bucket", source, promised)
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine import crc
 from engine.model import ABSENT, Checksum, ObjectRef, Properties
-from engine.store import CopyObject, GetRange, HeadObject
+from engine.store import CopyObject, GetRange, GetTags, HeadObject
 from tests.contract.ground import Contract, outcome, refusal
 
 BODY = b"a card's picture"
@@ -26,7 +26,7 @@ async def test_a_copy_is_the_same_bytes_under_the_same_etag(contract: Contract) 
     assert (await contract.store.get_range(GetRange(target))).data == BODY
     head = await contract.store.head_object(HeadObject(target))
     assert (head.properties.content_type, head.properties.metadata) == ("image/png", CARRIED.metadata)
-    assert await contract.store.get_tags(target) == CARRIED.tags
+    assert await contract.store.get_tags(GetTags(target)) == CARRIED.tags
 
 
 async def test_a_source_that_changed_is_not_copied(contract: Contract) -> None:
@@ -85,7 +85,7 @@ async def test_properties_are_replaced_as_a_whole(contract: Contract) -> None:
     )
     found = (await contract.store.head_object(HeadObject(target))).properties
     assert (found.content_type, found.cache_control, found.metadata) == ("text/plain", "no-store", (("new", "1"),))
-    contract.holds("CopyObject replaces tags", await contract.store.get_tags(target), (("a b", "c/d"),))
+    contract.holds("CopyObject replaces tags", await contract.store.get_tags(GetTags(target)), (("a b", "c/d"),))
 
 
 async def test_a_copy_is_given_the_checksum_that_is_asked_for(contract: Contract) -> None:

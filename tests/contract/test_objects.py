@@ -8,7 +8,7 @@ import zlib
 
 from engine import crc
 from engine.model import ABSENT, Checksum, Properties
-from engine.store import GetRange, HeadObject, PutObject, PutTags
+from engine.store import GetRange, GetTags, HeadObject, PutObject, PutTags
 from tests.contract.ground import Contract, outcome, refusal
 
 PROPERTIES = Properties(
@@ -36,7 +36,7 @@ async def test_properties_come_back_as_they_were_put(contract: Contract) -> None
     contract.holds("metadata without a value is kept", metadata.pop("empty", None), "")
     assert metadata == {"origin": "camera 7", "set": "base1"}
     assert contract.holds("HEAD counts tags", head.tag_count, 2) or head.tag_count is None
-    assert sorted(await contract.store.get_tags(ref)) == sorted(PROPERTIES.tags or ())
+    assert sorted(await contract.store.get_tags(GetTags(ref))) == sorted(PROPERTIES.tags or ())
 
 
 async def test_head_says_size_etag_and_the_servers_clock(contract: Contract) -> None:
@@ -52,7 +52,7 @@ async def test_a_missing_key_is_not_found(contract: Contract) -> None:
     missing = contract.ref("missing")
     assert await refusal(contract.store.head_object(HeadObject(missing))) == "NotFound 404 object"
     assert await refusal(contract.store.get_range(GetRange(missing))) == "NotFound NoSuchKey object"
-    observed = await refusal(contract.store.get_tags(missing))
+    observed = await refusal(contract.store.get_tags(GetTags(missing)))
     contract.holds("tags of a missing key", observed, "NotFound NoSuchKey object")
 
 
@@ -132,15 +132,15 @@ async def test_tags_are_replaced_as_a_whole(contract: Contract) -> None:
     tags = (("k <&>", "v \"'"), ("ключ", "värde"))
     observed = await outcome(contract.store.put_tags(PutTags(ref, (("project", "x"), ("stage", "")))))
     assert observed == "done"
-    assert sorted(await contract.store.get_tags(ref)) == [("project", "x"), ("stage", "")]
+    assert sorted(await contract.store.get_tags(GetTags(ref))) == [("project", "x"), ("stage", "")]
     spelled = await outcome(contract.store.put_tags(PutTags(ref, tags)))
     # S3 allows letters of any script, but not & < > (API reference, "Object key and metadata": tags).
     contract.holds("tags with & < > are refused", spelled, "Rejected")
     await contract.store.put_tags(PutTags(ref, (("ключ", "värde @:/"),)))
-    assert await contract.store.get_tags(ref) == (("ключ", "värde @:/"),)
+    assert await contract.store.get_tags(GetTags(ref)) == (("ключ", "värde @:/"),)
     observed = await outcome(contract.store.put_tags(PutTags(ref, ())))
     if contract.holds("PutObjectTagging of no tags", observed, "done"):
-        assert await contract.store.get_tags(ref) == ()
+        assert await contract.store.get_tags(GetTags(ref)) == ()
 
 
 async def test_a_put_is_read_by_another_client(contract: Contract) -> None:

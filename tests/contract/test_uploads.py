@@ -8,11 +8,14 @@ import random
 from engine import crc
 from engine.model import ABSENT, MIB, Checksum, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.store import (
+    AbortUpload,
     CompleteUpload,
     CopyPart,
     CreateUpload,
     GetRange,
+    GetTags,
     HeadObject,
+    ListParts,
     ListUploads,
     UploadPart,
 )
@@ -50,7 +53,7 @@ async def test_an_upload_of_copied_parts_lives_to_its_end(contract: Contract) ->
     assert upload.target == target
     parts = await copy_both(contract, upload, source)
     assert [part.etag for part in parts] == PART_ETAGS
-    listed = await store.list_parts(upload)
+    listed = await store.list_parts(ListParts(upload))
     assert [(part.number, part.etag, part.size) for part in listed] == [
         (number, etag, len(half)) for number, etag, half in zip((1, 2), PART_ETAGS, HALVES, strict=True)
     ]
@@ -63,7 +66,7 @@ async def test_an_upload_of_copied_parts_lives_to_its_end(contract: Contract) ->
     assert (head.size, head.etag) == (len(BODY), WHOLE_ETAG)
     found = head.properties
     assert (found.content_type, found.metadata, found.cache_control) == ("image/png", (("set", "base1"),), "no-store")
-    contract.holds("tags given at Create", await store.get_tags(target), (("a b", "c"),))
+    contract.holds("tags given at Create", await store.get_tags(GetTags(target)), (("a b", "c"),))
     assert (await store.get_range(GetRange(target, PART - 2, PART + 1))).data == BODY[PART - 2 : PART + 2]
 
 
@@ -93,14 +96,14 @@ async def test_parts_with_bodies_replace_each_other(contract: Contract) -> None:
 async def test_an_aborted_upload_is_gone(contract: Contract) -> None:
     store, upload = contract.store, await begin(contract, "target")
     part = await store.upload_part(UploadPart(upload, 1, b"x"))
-    await store.abort_upload(upload)
-    contract.holds("ListParts after Abort", await refusal(store.list_parts(upload)), NOT_FOUND)
+    await store.abort_upload(AbortUpload(upload))
+    contract.holds("ListParts after Abort", await refusal(store.list_parts(ListParts(upload))), NOT_FOUND)
     observed = await refusal(store.upload_part(UploadPart(upload, 2, b"x")))
     contract.holds("UploadPart after Abort", observed, NOT_FOUND)
     observed = await refusal(store.complete_upload(CompleteUpload(upload, (part,))))
     contract.holds("Complete after Abort", observed, NOT_FOUND)
     assert await outcome(store.head_object(HeadObject(upload.target))) == "NotFound"
-    contract.holds("Abort of what was aborted", await refusal(store.abort_upload(upload)), NOT_FOUND)
+    contract.holds("Abort of what was aborted", await refusal(store.abort_upload(AbortUpload(upload))), NOT_FOUND)
 
 
 async def test_a_second_complete_finds_no_upload(contract: Contract) -> None:
@@ -123,7 +126,7 @@ async def test_uploads_under_way_are_listed(contract: Contract) -> None:
         (one,) = await store.list_uploads(ListUploads(contract.ground.bucket, upload.target.key))
         assert (one.key, one.upload_id) == (upload.target.key, upload.upload_id)
     for upload in uploads:
-        await store.abort_upload(upload)
+        await store.abort_upload(AbortUpload(upload))
     contract.holds(
         "no upload is listed after its Abort",
         await store.list_uploads(ListUploads(contract.ground.bucket, contract.prefix)),
@@ -138,7 +141,7 @@ async def test_a_part_is_pinned_to_its_source(contract: Contract) -> None:
     contract.holds("UploadPartCopy copy-source-if-match", observed, "PreconditionFailed")
     observed = await refusal(store.copy_part(CopyPart(upload, 1, contract.ref("missing"), None, None, None)))
     contract.holds("UploadPartCopy of a missing key", observed, "NotFound NoSuchKey object")
-    await store.abort_upload(upload)
+    await store.abort_upload(AbortUpload(upload))
 
 
 async def test_a_part_must_be_of_bytes_that_are_there(contract: Contract) -> None:
@@ -146,7 +149,7 @@ async def test_a_part_must_be_of_bytes_that_are_there(contract: Contract) -> Non
     upload = await begin(contract, "target")
     observed = await outcome(store.copy_part(CopyPart(upload, 1, source, ETAG, PART, len(BODY) + 5)))
     contract.holds("UploadPartCopy past the end", observed, "Rejected")
-    await store.abort_upload(upload)
+    await store.abort_upload(AbortUpload(upload))
 
 
 async def test_a_whole_source_can_be_one_part(contract: Contract) -> None:
@@ -174,7 +177,7 @@ async def test_part_numbers_end_at_ten_thousand(contract: Contract) -> None:
     observed = await outcome(store.upload_part(UploadPart(upload, 10_001, b"x")))
     contract.holds("UploadPart 10,001", observed, "Rejected")
     assert (await store.upload_part(UploadPart(upload, 10_000, b"x"))).number == 10_000
-    await store.abort_upload(upload)
+    await store.abort_upload(AbortUpload(upload))
 
 
 async def test_complete_refuses_parts_that_do_not_fit(contract: Contract) -> None:
@@ -203,7 +206,7 @@ async def test_complete_leaves_a_target_that_is_there(contract: Contract) -> Non
         observed = await outcome(store.complete_upload(CompleteUpload(upload, (part,), condition)))
         if contract.holds(f"Complete {behaviour}", observed, "PreconditionFailed"):
             assert (await store.get_range(GetRange(target))).data == b"other"
-            await store.abort_upload(upload)
+            await store.abort_upload(AbortUpload(upload))
         target = await contract.put("target", b"other")
 
 

@@ -34,6 +34,8 @@ from engine.model import (
 )
 from engine.plan.integrity import multipart_etag
 from engine.store import (
+    AbortUpload,
+    AskBucket,
     Body,
     BucketFacts,
     CompleteUpload,
@@ -45,9 +47,11 @@ from engine.store import (
     DeleteObjects,
     DeleteReport,
     GetRange,
+    GetTags,
     HeadObject,
     LifecycleRule,
     ListPage,
+    ListParts,
     ListUploads,
     PutObject,
     PutTags,
@@ -174,8 +178,8 @@ class FakeStore:
     async def get_range(self, request: GetRange) -> Body:
         return await self._do("GetObject", request, request.ref.key, self._get)
 
-    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
-        return await self._do("GetObjectTagging", request, request.key, self._get_tags)
+    async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
+        return await self._do("GetObjectTagging", request, request.ref.key, lambda it: self._get_tags(it.ref))
 
     async def put_tags(self, request: PutTags) -> None:
         await self._do("PutObjectTagging", request, request.ref.key, self._put_tags)
@@ -192,11 +196,11 @@ class FakeStore:
     async def complete_upload(self, request: CompleteUpload) -> CopyResult:
         return await self._do("CompleteMultipartUpload", request, request.upload.target.key, self._complete)
 
-    async def abort_upload(self, request: UploadRef) -> None:
-        await self._do("AbortMultipartUpload", request, request.target.key, self._abort)
+    async def abort_upload(self, request: AbortUpload) -> None:
+        await self._do("AbortMultipartUpload", request, request.upload.target.key, lambda it: self._abort(it.upload))
 
-    async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
-        return await self._do("ListParts", request, request.target.key, self._list_parts)
+    async def list_parts(self, request: ListParts) -> list[UploadedPart]:
+        return await self._do("ListParts", request, request.upload.target.key, lambda it: self._list_parts(it.upload))
 
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
         return await self._do("ListMultipartUploads", request, request.prefix, self._list_uploads)
@@ -207,8 +211,8 @@ class FakeStore:
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
         return await self._do("DeleteObjects", request, "", self._delete_many)
 
-    async def bucket_facts(self, request: str) -> BucketFacts:
-        return await self._do("GetBucketLocation", request, "", self._facts)
+    async def bucket_facts(self, request: AskBucket) -> BucketFacts:
+        return await self._do("GetBucketLocation", request, "", lambda it: self._facts(it.bucket))
 
     # --- objects ----------------------------------------------------------------------------------------------
 

@@ -7,23 +7,23 @@ import random
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.errors import Ambiguous, BadCredentials, Conflict, StoreError, Throttled, Unavailable, Unreachable
-from engine.sites.patience import MOST_RENEWALS, RESTS_ON_A_LOOK, RetryPolicy, Trouble, next_step
-from engine.store import HARMLESS_TWICE
+from engine.errors import Ambiguous, Conflict, CredentialsExpired, NameNotFound, StoreError, Throttled, Unavailable
+from engine.sites.patience import MOST_RENEWALS, RetryPolicy, Trouble, next_step
+from engine.store import CompleteUpload, CopyObject, CopyPart, DeleteObject, HeadObject, Request
 
 POLICY = RetryPolicy(base_s=2.0)
 """Delays that are long for their number, so that the longest sequence is short enough to try."""
 
-OPERATIONS = ["CopyObject", "HeadObject", "DeleteObject", "CompleteMultipartUpload", "UploadPartCopy"]
+REQUESTS = [CopyObject, HeadObject, DeleteObject, CompleteUpload, CopyPart]
 
 ERRORS: list[StoreError] = [
     Throttled("slow down", operation="x"),
     Throttled("slow down", operation="x", retry_after_s=1e9),
     Unavailable("refused", operation="x"),
-    Unreachable("not found", operation="x", code="NameNotFound"),
+    NameNotFound("not found", operation="x"),
     Ambiguous("reset", operation="x"),
     Conflict("409", operation="x"),
-    BadCredentials("expired", operation="x", code="ExpiredToken"),
+    CredentialsExpired("expired", operation="x"),
 ]
 
 ATTEMPT = st.tuples(st.sampled_from(ERRORS), st.sampled_from([0.0, 0.5, 11.0, 70.0, 900.0]), st.booleans())
@@ -37,16 +37,16 @@ class Least(random.Random):
         return a
 
 
-@given(st.sampled_from(OPERATIONS), st.lists(ATTEMPT, min_size=1, max_size=12), st.booleans(), st.booleans())
-@example("HeadObject", [(ERRORS[0], 0.0, False), (ERRORS[2], 0.0, False)], True, True)
-@example("HeadObject", [(ERRORS[6], 11.0, False)], True, True)
-@example("CopyObject", [(ERRORS[6], 0.0, False), (ERRORS[0], 0.0, False)], True, True)
+@given(st.sampled_from(REQUESTS), st.lists(ATTEMPT, min_size=1, max_size=12), st.booleans(), st.booleans())
+@example(HeadObject, [(ERRORS[0], 0.0, False), (ERRORS[2], 0.0, False)], True, True)
+@example(HeadObject, [(ERRORS[6], 11.0, False)], True, True)
+@example(CopyObject, [(ERRORS[6], 0.0, False), (ERRORS[0], 0.0, False)], True, True)
 def test_a_request_always_ends_within_its_total(
-    operation: str, cycle: list[tuple[StoreError, float, bool]], answered: bool, shortest: bool
+    request: type[Request], cycle: list[tuple[StoreError, float, bool]], answered: bool, shortest: bool
 ) -> None:
     """The server goes through `cycle` again and again."""
     jitter = Least() if shortest else random.Random(7)
-    total_s = POLICY.delete_give_up_after_s if operation in RESTS_ON_A_LOOK else POLICY.total_s
+    total_s = POLICY.delete_give_up_after_s if request.deletes else POLICY.total_s
     trouble: Trouble | None = None
     now_s = 1e6
     first_failure_s = None
@@ -56,13 +56,13 @@ def test_a_request_always_ends_within_its_total(
         turn += 1
         now_s += takes_s
         first_failure_s = now_s if first_failure_s is None else first_failure_s
-        trouble, step = next_step(POLICY, operation, trouble, error, now_s, jitter, answered=answered, fresh=fresh)
+        trouble, step = next_step(POLICY, request, trouble, error, now_s, jitter, answered=answered, fresh=fresh)
         if step is None:
             return
         renewals += step.renew
         if isinstance(error, Ambiguous | Conflict):
             unknown += 1
-            assert operation in HARMLESS_TWICE or operation == "CopyObject"
+            assert request.harmless_twice or request is CopyObject
         now_s += step.delay_s
         assert now_s - first_failure_s <= total_s + 1e-6
         assert renewals <= MOST_RENEWALS
@@ -77,7 +77,7 @@ def test_each_trouble_has_its_own_patience_which_the_other_does_not_give_back(cy
     while True:
         error = cycle[turn % len(cycle)]
         turn += 1
-        trouble, step = next_step(POLICY, "CopyObject", trouble, error, now_s, random.Random(turn))
+        trouble, step = next_step(POLICY, CopyObject, trouble, error, now_s, random.Random(turn))
         if step is None:
             break
         now_s += step.delay_s

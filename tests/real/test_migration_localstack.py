@@ -17,7 +17,17 @@ from engine.api.assembly import Options, open_store
 from engine.errors import Archived, NotFound, PreconditionFailed
 from engine.model import MIB, ObjectRef, Properties, UploadRef
 from engine.plan.document import Connection
-from engine.store import CompleteUpload, CopyObject, CopyPart, CreateUpload, HeadObject, ObjectStore, PutObject
+from engine.store import (
+    AbortUpload,
+    CompleteUpload,
+    CopyObject,
+    CopyPart,
+    CreateUpload,
+    HeadObject,
+    ListParts,
+    ObjectStore,
+    PutObject,
+)
 from tests.real.commands import Cartage, Finished, listing
 from tests.servers import Endpoint
 
@@ -168,7 +178,7 @@ async def test_a_part_of_a_source_that_changed_is_refused(store: ObjectStore, so
     upload = await store.create_upload(CreateUpload(ObjectRef(source.bucket, "parts-of-changed"), Properties()))
     with pytest.raises(PreconditionFailed):
         await store.copy_part(CopyPart(upload, 1, source, before.etag, None, None))
-    await store.abort_upload(upload)
+    await store.abort_upload(AbortUpload(upload))
 
 
 async def test_an_upload_that_was_completed_is_gone(store: ObjectStore, source: ObjectRef) -> None:
@@ -184,7 +194,7 @@ async def test_an_upload_that_was_completed_is_gone(store: ObjectStore, source: 
 async def test_an_upload_that_never_was_cannot_be_listed(store: ObjectStore, source: ObjectRef) -> None:
     await store.put_object(PutObject(source, b"whole"))
     with pytest.raises(NotFound) as gone:
-        await store.list_parts(UploadRef(source, "no-such-upload"))
+        await store.list_parts(ListParts(UploadRef(source, "no-such-upload")))
     assert gone.value.code == "NoSuchUpload"
 
 

@@ -19,6 +19,7 @@ from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Decision, ObjectRecord, Outcome
+from engine.store import AskBucket
 from tests.fake_store import START_S, FakeStore
 
 DAY_S = 86_400
@@ -76,7 +77,7 @@ class Scene:
             )
             for route in self.plan.routes
         }
-        bucket = await self.store.bucket_facts("bucket")
+        bucket = await self.store.bucket_facts(AskBucket("bucket"))
         noted = await self.ledger.noted()
         return judge(
             Facts(

@@ -24,7 +24,18 @@ from engine.rewrite import local_files, replacing, rewriting
 from engine.rewrite.local_files import replace_file, restore_file, walk, write_new, writing_new
 from engine.rewrite.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
 from engine.rewrite.scanning import Scanner
-from engine.store import DeleteObject, GetRange, ObjectStore, PutObject, PutTags, StoreDecorator
+from engine.store import (
+    Answered,
+    Asked,
+    DeleteObject,
+    GetAcl,
+    GetRange,
+    GetTags,
+    ObjectStore,
+    PutObject,
+    PutTags,
+    StoreDecorator,
+)
 from tests.servers import Endpoint
 
 Request = TypeVar("Request")
@@ -40,12 +51,12 @@ class Meddling(StoreDecorator):
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
         self.after: dict[str, Exception] = {}
 
-    async def _call(self, operation: str, method: Callable[[Request], Awaitable[Answer]], request: Request) -> Answer:
-        if operation in self.before:
-            await self.before.pop(operation)()
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+        if request.operation in self.before:
+            await self.before.pop(request.operation)()
         answer = await method(request)
-        if operation in self.after:
-            raise self.after.pop(operation)
+        if request.operation in self.after:
+            raise self.after.pop(request.operation)
         return answer
 
 
@@ -151,7 +162,7 @@ async def test_tags_set_while_the_process_was_stopped_are_written_again(
     stopped("PutObject", lambda: store._inner.put_tags(PutTags(ref, (("keep", "me"),))))
     await replace_object(store, ledger, "k", ref, etag=etag, before=BEFORE, after=AFTER)
     assert await body_of(store, ref) == AFTER
-    assert await store.get_tags(ref) == (("keep", "me"),)
+    assert await store.get_tags(GetTags(ref)) == (("keep", "me"),)
 
 
 async def test_a_server_too_slow_to_be_written_to_is_told_of(
@@ -212,7 +223,7 @@ async def test_everything_else_that_it_carries_is_written_again(
 
     head = await store.head_object(HeadObject(ref))
     assert (head.properties.content_type, head.properties.cache_control) == ("text/markdown", "no-cache")
-    assert head.properties.metadata == (("by", "us"),) and await store.get_tags(ref) == (("a", "b"),)
+    assert head.properties.metadata == (("by", "us"),) and await store.get_tags(GetTags(ref)) == (("a", "b"),)
 
 
 @pytest.fixture
@@ -228,9 +239,9 @@ def shared(sandbox: Endpoint) -> ObjectRef:
 async def test_its_acl_is_written_again_and_put_back(store: Meddling, ledger: Ledger, shared: ObjectRef) -> None:
     etag = hashlib.md5(BEFORE).hexdigest()
     await replace_object(store, ledger, "k", shared, etag=etag, before=BEFORE, after=AFTER)
-    assert (await body_of(store, shared), str(await store.get_acl(shared))) == (AFTER, "public-read")
+    assert (await body_of(store, shared), str(await store.get_acl(GetAcl(shared)))) == (AFTER, "public-read")
     assert await restore_object(store, shared, mark=mark_of(AFTER), before=BEFORE) is Restored.BACK
-    assert (await body_of(store, shared), str(await store.get_acl(shared))) == (BEFORE, "public-read")
+    assert (await body_of(store, shared), str(await store.get_acl(GetAcl(shared)))) == (BEFORE, "public-read")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +258,7 @@ async def test_an_acl_that_would_be_lost_is_a_refusal(
     etag = hashlib.md5(BEFORE).hexdigest()
     with pytest.raises(ReplaceRefused, match=why):
         await replace_object(store, ledger, "k", shared, etag=etag, before=BEFORE, after=AFTER)
-    assert (await body_of(store, shared), str(await store.get_acl(shared))) == (BEFORE, "public-read")
+    assert (await body_of(store, shared), str(await store.get_acl(GetAcl(shared)))) == (BEFORE, "public-read")
 
 
 async def test_a_server_without_acls_loses_none(store: Meddling, ledger: Ledger, ref: ObjectRef) -> None:

@@ -7,7 +7,7 @@ import pytest
 from engine.errors import Ambiguous, ListingBroken, PreconditionFailed, StoreError
 from engine.model import ObjectRef, UploadRef
 from engine.s3.asked import body_of
-from engine.store import GetRange, ListPage, ListUploads
+from engine.store import GetRange, ListPage, ListParts, ListUploads
 from tests.unit.s3.conftest import OpenStore
 from tests.unit.s3.fakes import Exchange, http, serving
 
@@ -124,9 +124,9 @@ async def test_only_false_ends_a_list_of_parts_or_uploads(open_store: OpenStore,
     async with serving(script) as server:
         store = await open_store(server.url(), plane=plane)
         upload = UploadRef(REF, "u")
-        assert [part.number for part in await store.list_parts(upload)] == [1, 2]
+        assert [part.number for part in await store.list_parts(ListParts(upload))] == [1, 2]
         assert [item.key for item in await store.list_uploads(ListUploads("bucket"))] == ["k1", "k2"]
         last = truncated(said)
-        for attempt in (store.list_parts(upload), store.list_uploads(ListUploads("bucket"))):
+        for attempt in (store.list_parts(ListParts(upload)), store.list_uploads(ListUploads("bucket"))):
             with pytest.raises(StoreError, match="not how to go on"):
                 await attempt

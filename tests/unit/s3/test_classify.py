@@ -12,6 +12,7 @@ from engine.errors import (
     BucketMissing,
     ClockSkew,
     Conflict,
+    CredentialsExpired,
     NotFound,
     PreconditionFailed,
     Rejected,
@@ -21,7 +22,7 @@ from engine.errors import (
     Unsupported,
     WrongRegion,
 )
-from engine.s3.classify import classify, is_expired, lacks_reason
+from engine.s3.classify import classify, lacks_reason
 
 BY_CODE = [
     (503, "SlowDown", Throttled),
@@ -32,8 +33,8 @@ BY_CODE = [
     (429, "TooManyRequests", Throttled),
     (500, "InternalError", Ambiguous),
     (400, "RequestTimeout", Ambiguous),
-    (400, "ExpiredToken", BadCredentials),
-    (400, "TokenRefreshRequired", BadCredentials),
+    (400, "ExpiredToken", CredentialsExpired),
+    (400, "TokenRefreshRequired", CredentialsExpired),
     (403, "InvalidAccessKeyId", BadCredentials),
     (403, "SignatureDoesNotMatch", BadCredentials),
     (404, "NoSuchBucket", BucketMissing),
@@ -136,9 +137,9 @@ def test_a_failed_condition_carries_the_header_that_failed() -> None:
 
 
 def test_only_expired_credentials_may_be_mended_by_a_refresh() -> None:
-    assert is_expired(classify("CopyObject", "", 400, "ExpiredToken"))
-    assert not is_expired(classify("CopyObject", "", 403, "InvalidAccessKeyId"))
-    assert not is_expired(classify("CopyObject", "", 403, "AccessDenied"))
+    assert isinstance(classify("CopyObject", "", 400, "ExpiredToken"), CredentialsExpired)
+    assert not isinstance(classify("CopyObject", "", 403, "InvalidAccessKeyId"), CredentialsExpired)
+    assert not isinstance(classify("CopyObject", "", 403, "AccessDenied"), CredentialsExpired)
 
 
 def test_a_bare_refusal_of_a_head_has_no_reason_yet() -> None:

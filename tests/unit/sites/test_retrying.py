@@ -14,6 +14,7 @@ from engine.errors import (
     Ambiguous,
     BadCredentials,
     Conflict,
+    CredentialsExpired,
     StoreError,
     Throttled,
     Unavailable,
@@ -22,7 +23,7 @@ from engine.errors import (
 from engine.model import ObjectRef
 from engine.sites.patience import MOST_RENEWALS, RENEWALS, RetryPolicy, next_step
 from engine.sites.retrying import RetryingStore
-from engine.store import HARMLESS_TWICE, CopyObject, DeleteObject, HeadObject
+from engine.store import CompleteUpload, CopyObject, CreateUpload, DeleteObject, HeadObject, PutObject, Request
 from tests.fake_store import FakeStore
 
 POLICY = RetryPolicy()
@@ -127,7 +128,7 @@ async def test_an_endpoint_that_never_answered_is_given_up_soon() -> None:
 async def test_expired_credentials_are_refreshed_once_for_all_who_met_them() -> None:
     store, time = FakeStore(), Time()
     refreshed: list[None] = []
-    expired = BadCredentials("expired", operation="HeadObject", code="ExpiredToken")
+    expired = CredentialsExpired("expired", operation="HeadObject")
 
     async def refresh() -> None:
         await anyio.lowlevel.checkpoint()
@@ -148,7 +149,7 @@ async def test_credentials_that_are_refused_when_fresh_end_it() -> None:
     async def refresh() -> None:
         return None
 
-    store.plan("HeadObject", *failing(BadCredentials("expired", operation="HeadObject", code="ExpiredToken"), 9))
+    store.plan("HeadObject", *failing(CredentialsExpired("expired", operation="HeadObject"), 9))
     with pytest.raises(BadCredentials):
         await retrying(store, time, refresh=refresh).head_object(HEAD)
     assert len(store.made("HeadObject")) == 1 + RENEWALS
@@ -163,7 +164,7 @@ async def test_credentials_that_expire_again_while_a_request_waits_its_turn_are_
 
     def too_late() -> None:
         time.now += 60.0
-        raise BadCredentials("expired", operation="HeadObject", code="ExpiredToken")
+        raise CredentialsExpired("expired", operation="HeadObject")
 
     store.plan("HeadObject", *[("before", too_late)] * 3)
     await retrying(store, time, refresh=refresh).head_object(HEAD)
@@ -178,7 +179,7 @@ async def test_credentials_that_expire_again_and_again_end_it_however_slowly_S3_
 
     def too_late() -> None:
         time.now += 60.0  # never refused when fresh
-        raise BadCredentials("expired", operation="HeadObject", code="ExpiredToken")
+        raise CredentialsExpired("expired", operation="HeadObject")
 
     store.plan("HeadObject", *[("before", too_late)] * 1_000)
     with pytest.raises(BadCredentials):
@@ -205,7 +206,7 @@ async def test_an_unconditional_delete_is_not_sent_again_after_its_credentials_w
 
     store.plan(
         "DeleteObject",
-        ("before", BadCredentials("expired", operation="DeleteObject", code="ExpiredToken")),
+        ("before", CredentialsExpired("expired", operation="DeleteObject", code="ExpiredToken")),
         ("before", Throttled("slow down", operation="DeleteObject")),
     )
     with pytest.raises(Throttled):
@@ -213,11 +214,11 @@ async def test_an_unconditional_delete_is_not_sent_again_after_its_credentials_w
     assert len(store.made("DeleteObject")) == 2
 
 
-def delay(operation: str, attempt: int, error: StoreError, jitter: random.Random) -> float | None:
+def delay(request: type[Request], attempt: int, error: StoreError, jitter: random.Random) -> float | None:
     """How long is waited after so many like failures, if at all."""
     trouble = None
     for _ in range(attempt):
-        trouble, step = next_step(POLICY, operation, trouble, error, 0.0, jitter)
+        trouble, step = next_step(POLICY, request, trouble, error, 0.0, jitter)
     return None if step is None else step.delay_s
 
 
@@ -225,7 +226,7 @@ def test_the_delay_is_full_jitter_under_a_growing_cap() -> None:
     error = Throttled("slow down", operation="CopyObject")
     jitter = random.Random(2)
     for attempt in range(1, 30):
-        delays = [delay("CopyObject", attempt, error, jitter) for _ in range(200)]
+        delays = [delay(CopyObject, attempt, error, jitter) for _ in range(200)]
         cap = min(POLICY.cap_s, POLICY.base_s * 2.0**attempt)
         assert all(item is not None and 0 < item <= cap for item in delays)
         assert max(item or 0 for item in delays) > 0.9 * cap
@@ -233,17 +234,17 @@ def test_the_delay_is_full_jitter_under_a_growing_cap() -> None:
 
 def test_a_servers_own_wish_is_kept_to() -> None:
     error = Throttled("slow down", operation="CopyObject", retry_after_s=7.0)
-    wait_s = delay("CopyObject", 1, error, random.Random(1))
+    wait_s = delay(CopyObject, 1, error, random.Random(1))
     assert wait_s is not None and wait_s >= 7.0
 
 
-@pytest.mark.parametrize("operation", ["CopyObject", "CompleteMultipartUpload", "CreateMultipartUpload", "PutObject"])
-def test_no_write_is_among_what_may_be_done_twice(operation: str) -> None:
-    assert operation not in HARMLESS_TWICE
+@pytest.mark.parametrize("request_class", [CopyObject, CompleteUpload, CreateUpload, PutObject])
+def test_no_write_is_among_what_may_be_done_twice(request_class: type[Request]) -> None:
+    assert not request_class.harmless_twice
 
 
 def test_409_on_a_copy_is_sent_again_and_on_complete_is_not() -> None:
     error = Conflict("409", operation="X", code="ConditionalRequestConflict")
-    assert delay("CopyObject", 1, error, random.Random(1)) is not None
-    assert delay("CompleteMultipartUpload", 1, error, random.Random(1)) is None
-    assert delay("CopyObject", POLICY.attempts, error, random.Random(1)) is None
+    assert delay(CopyObject, 1, error, random.Random(1)) is not None
+    assert delay(CompleteUpload, 1, error, random.Random(1)) is None
+    assert delay(CopyObject, POLICY.attempts, error, random.Random(1)) is None

@@ -10,30 +10,30 @@ from engine.errors import Ambiguous, Rejected, StoreError, Unsupported
 from engine.events import Event, Notice
 from engine.model import Checksum, ObjectRef, Properties, UploadRef
 from engine.sites.tolerating import OPTIONAL, Optional, ToleratingStore
-from engine.store import CompleteUpload, CopyObject, CreateUpload, HeadObject, ListPage, PutObject
+from engine.store import CompleteUpload, CopyObject, CreateUpload, HeadObject, ListPage, PutObject, Request
 from tests.fake_store import FakeStore
 
 REF = ObjectRef("bucket", "one")
 TARGET = ObjectRef("bucket", "two")
-REQUESTS: dict[str, Any] = {
-    "HeadObject": HeadObject(REF, checksums=True),
-    "ListObjectsV2": ListPage("bucket"),
-    "CopyObject": CopyObject(REF, TARGET, checksum_algorithm="CRC64NVME", replace_tags=()),
-    "CreateMultipartUpload": CreateUpload(TARGET, Properties(), "CRC64NVME", "FULL_OBJECT"),
-    "CompleteMultipartUpload": CompleteUpload(
+REQUESTS: dict[type[Request], Any] = {
+    HeadObject: HeadObject(REF, checksums=True),
+    ListPage: ListPage("bucket"),
+    CopyObject: CopyObject(REF, TARGET, checksum_algorithm="CRC64NVME", replace_tags=()),
+    CreateUpload: CreateUpload(TARGET, Properties(), "CRC64NVME", "FULL_OBJECT"),
+    CompleteUpload: CompleteUpload(
         UploadRef(TARGET, "id"), (), size=5, checksum=Checksum("CRC64NVME", "FULL_OBJECT", "x")
     ),
-    "PutObject": PutObject(REF, b"body", checksum_algorithm="SHA256"),
+    PutObject: PutObject(REF, b"body", checksum_algorithm="SHA256"),
 }
 """A request of each operation that carries everything that it can go without."""
 
-METHODS = {
-    "HeadObject": "head_object",
-    "ListObjectsV2": "list_page",
-    "CopyObject": "copy_object",
-    "CreateMultipartUpload": "create_upload",
-    "CompleteMultipartUpload": "complete_upload",
-    "PutObject": "put_object",
+METHODS: dict[type[Request], str] = {
+    HeadObject: "head_object",
+    ListPage: "list_page",
+    CopyObject: "copy_object",
+    CreateUpload: "create_upload",
+    CompleteUpload: "complete_upload",
+    PutObject: "put_object",
 }
 
 
@@ -59,12 +59,12 @@ class Refusing:
         return method
 
 
-def ask(store: ToleratingStore, operation: str, request: Any = None) -> Any:
-    return getattr(store, METHODS[operation])(request or REQUESTS[operation])
+def ask(store: ToleratingStore, kind: type[Request], request: Any = None) -> Any:
+    return getattr(store, METHODS[kind])(request or REQUESTS[kind])
 
 
 def calling(item: Optional) -> str:
-    return f"{item.operation} {item.header}"
+    return f"{item.of.operation} {item.header}"
 
 
 def tolerating(refuses: Any) -> tuple[ToleratingStore, Refusing, list[str]]:
@@ -79,11 +79,11 @@ def tolerating(refuses: Any) -> tuple[ToleratingStore, Refusing, list[str]]:
 
 
 async def answered(store: ToleratingStore, item: Optional) -> None:
-    if item.operation == "HeadObject":  # whose answer is looked into
-        request = REQUESTS[item.operation]
-        assert await store._call(item.operation, store._inner.head_object, request) == "done"  # type: ignore[comparison-overlap]
+    if item.of is HeadObject:  # whose answer is looked into
+        request = REQUESTS[item.of]
+        assert await store._call(store._inner.head_object, request) == "done"  # type: ignore[comparison-overlap]
     else:
-        assert await ask(store, item.operation) == "done"
+        assert await ask(store, item.of) == "done"
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -105,7 +105,7 @@ async def test_what_a_refusal_names_is_left_off_alone(item: Optional) -> None:
         lambda it: Unsupported(f"{item.header} is unknown", operation="", code="501") if item.sends(it) else None
     )
     await answered(store, item)
-    others = [other for other in OPTIONAL if other.operation == item.operation and other is not item]
+    others = [other for other in OPTIONAL if other.of == item.of and other is not item]
     assert all(other.sends(inner.asked[-1]) for other in others)
     assert len(said) == 1
 
@@ -143,7 +143,7 @@ async def test_a_wrong_size_or_checksum_of_an_upload_is_never_sent_again_without
     """S3 says InvalidRequest where the upload came to another size than was sent ahead."""
     store, inner, _ = tolerating(lambda it: rejected("InvalidRequest", "'x-amz-mp-object-size' does not match"))
     with pytest.raises(Rejected):
-        await ask(store, "CompleteMultipartUpload")
+        await ask(store, CompleteUpload)
     assert len(inner.asked) == 1
 
 
@@ -151,7 +151,7 @@ async def test_a_storage_class_that_says_more_than_the_default_is_never_left_off
     cold = CopyObject(REF, TARGET, storage_class="STANDARD_IA")
     store, inner, _ = tolerating(lambda it: rejected("InvalidStorageClass"))
     with pytest.raises(Rejected):
-        await ask(store, "CopyObject", cold)
+        await ask(store, CopyObject, cold)
     assert inner.asked == [cold]
 
 
@@ -159,7 +159,7 @@ async def test_the_first_refusal_is_told_where_nothing_helps() -> None:
     refusals = iter([rejected("InvalidRequest", "the first"), *(rejected("InvalidRequest", "later") for _ in range(9))])
     store, _, said = tolerating(lambda it: next(refusals))
     with pytest.raises(Rejected, match="the first"):
-        await ask(store, "CopyObject")
+        await ask(store, CopyObject)
     assert said == []
 
 
