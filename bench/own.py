@@ -15,8 +15,8 @@ import anyio
 import click
 
 from engine.api.assembly import OpenStore, Options, open_store
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.errors import EngineError, PlanError, StoreError, UsageError
 from engine.model import Location, ObjectRef
 from engine.plan.document import Connection, Plan

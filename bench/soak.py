@@ -33,8 +33,8 @@ import psutil
 from bench import reliability
 from bench.rest import Rest, at_rest
 from engine.api.assembly import Options
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.events import Event, Progress
 from engine.plan.document import Plan
 from engine.sandbox import FaultRule, SandboxSettings, start_sandbox

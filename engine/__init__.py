@@ -13,29 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.api.assembly import Options as Options
-    from engine.api.finishing import CleanupResult as CleanupResult
-    from engine.api.finishing import Consent as Consent
-    from engine.api.finishing import cleanup as cleanup
+    from engine.api.cleanup import CleanupResult as CleanupResult
+    from engine.api.cleanup import Consent as Consent
+    from engine.api.cleanup import cleanup as cleanup
     from engine.api.opening import StopSignal as StopSignal
-    from engine.api.reverting import revert as revert
-    from engine.api.running import MigrationResult as MigrationResult
-    from engine.api.running import migrate as migrate
-    from engine.api.verifying import verify as verify
+    from engine.api.revert import revert as revert
+    from engine.api.run import MigrationResult as MigrationResult
+    from engine.api.run import migrate as migrate
+    from engine.api.verify import verify as verify
     from engine.errors import EngineError as EngineError
     from engine.plan.document import Plan as Plan
 
 _HOMES = {
-    "CleanupResult": "engine.api.finishing",
-    "Consent": "engine.api.finishing",
+    "CleanupResult": "engine.api.cleanup",
+    "Consent": "engine.api.cleanup",
     "EngineError": "engine.errors",
-    "MigrationResult": "engine.api.running",
+    "MigrationResult": "engine.api.run",
     "Options": "engine.api.assembly",
     "Plan": "engine.plan.document",
     "StopSignal": "engine.api.opening",
-    "cleanup": "engine.api.finishing",
-    "migrate": "engine.api.running",
-    "revert": "engine.api.reverting",
-    "verify": "engine.api.verifying",
+    "cleanup": "engine.api.cleanup",
+    "migrate": "engine.api.run",
+    "revert": "engine.api.revert",
+    "verify": "engine.api.verify",
 }
 
 __all__ = [

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.api.accepting import user_here
+from engine.api.accept import user_here
 from engine.api.assembly import OpenStore, Options
 from engine.finish.claim_taking import Asked, claimed, held_by_another
 from engine.finish.claim_text import Holder

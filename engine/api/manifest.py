@@ -10,9 +10,9 @@ from engine.api.opening import ledger_path, one_error, open_ledger, refuse_ungua
 from engine.events import RunStarted
 from engine.model import Location
 from engine.plan.document import Plan
-from engine.rewrite import manifest as drafting
-from engine.rewrite.manifest import Draft
-from engine.rewrite.replacing import RestoredFile
+from engine.references import manifest as drafting
+from engine.references.manifest import Draft
+from engine.references.replacing import RestoredFile
 
 
 @dataclass(frozen=True, slots=True)

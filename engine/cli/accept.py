@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from engine.api import accepting
+from engine.api.accept import accept, acceptances, take_back
 from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
 from engine.errors import UsageError
-from engine.report.acceptances import acceptances_text, accepted_line
+from engine.report.accept import acceptances_text, accepted_line
 
 
 @click.command("accept", short_help="Accept a named difference, with a reason that is kept.")
@@ -35,11 +35,11 @@ def accept_command(
     teller = Teller(invocation, "accept")
     values: dict[str, Any]
     if listed and what is None and remove is None:
-        all_of_it = run(invocation, "accept", lambda options, _: accepting.acceptances(plan, options), teller=teller)
+        all_of_it = run(invocation, "accept", lambda options, _: acceptances(plan, options), teller=teller)
         invocation.say(acceptances_text(plan, invocation.options.ledger, all_of_it))
         values = {"accepted": [item._asdict() for item in all_of_it.accepted], "open": all_of_it.open}
     elif remove is not None and what is None and not listed:
-        gone = run(invocation, "accept", lambda options, _: accepting.remove(plan, options, remove), teller=teller)
+        gone = run(invocation, "accept", lambda options, _: take_back(plan, options, remove), teller=teller)
         for item in gone:
             invocation.say(f"no longer accepted: {accepted_line(item)}")
         values = {"removed": [item._asdict() for item in gone]}
@@ -47,7 +47,7 @@ def accept_command(
         run(
             invocation,
             "accept",
-            lambda options, _: accepting.accept(plan, options, what, found, because),
+            lambda options, _: accept(plan, options, what, found, because),
             teller=teller,
         )
         invocation.say(f"accepted: {what} = {found} ({because})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from engine.api import checking
+from engine.api.check import check
 from engine.cli.common import DONE, FATAL, Invocation, Teller, run, shared_flags
 from engine.plan.locations import parse_location
 from engine.report.text import safe, table
@@ -20,7 +20,7 @@ def check_command(invocation: Invocation, location: str | None, write: bool) -> 
     try the actions that a migration needs there: reading by itself, writing only with --write."""
     where = parse_location(location) if location else None
     teller = Teller(invocation, "check")
-    report = run(invocation, "check", lambda options, _: checking.check(where, options, write=write), teller=teller)
+    report = run(invocation, "check", lambda options, _: check(where, options, write=write), teller=teller)
     who = f"{report.identity.arn} (account {report.identity.account})" if report.identity.arn else "not known"
     lines = [
         f"endpoint   {report.endpoint}",

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import click
 
-from engine.api import finishing
 from engine.api.assembly import Options
-from engine.api.finishing import CleanupRefused, CleanupResult, Consent
+from engine.api.cleanup import CleanupRefused, CleanupResult, Consent, cleanup
 from engine.api.opening import StopSignal
 from engine.cli.common import ASIDE, DONE, GATE, Invocation, Teller, assume_flag, fail, interrupted, run, shared_flags
 from engine.cli.confirming import ask, is_asked, require
 from engine.errors import UsageError
 from engine.plan.document import Plan
-from engine.report.gate import cleaned_text, gate_text, gate_values
+from engine.report.cleanup import cleaned_text, gate_text, gate_values
 from engine.report.text import plural, size_text
 
 
@@ -61,7 +60,7 @@ def cleanup_command(
 def _run(invocation: Invocation, plan: Plan, consent: Consent, teller: Teller, *, delete: bool) -> CleanupResult:
     async def work(options: Options, stop: StopSignal) -> CleanupResult:
         try:
-            return await finishing.cleanup(plan, options, consent=consent, delete=delete, stop=stop)
+            return await cleanup(plan, options, consent=consent, delete=delete, stop=stop)
         except CleanupRefused as refused:
             return refused.result
 

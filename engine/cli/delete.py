@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import click
 
-from engine.api import project
-from engine.api.finishing import Consent
-from engine.api.project import DeleteResult
+from engine.api.cleanup import Consent
+from engine.api.delete import DeleteResult, delete
 from engine.cli.common import ASIDE, DONE, GATE, Invocation, Teller, assume_flag, fail, interrupted, run, shared_flags
 from engine.cli.confirming import ask, is_asked, require
 from engine.errors import EngineError, UsageError
 from engine.model import Location
 from engine.plan.locations import parse_location
 from engine.plan.sizes import parse_duration
-from engine.report.project import delete_text, delete_values
+from engine.report.delete import delete_text, delete_values
 from engine.report.text import plural, size_text
 
 
@@ -87,7 +86,7 @@ def _run(
     return run(
         invocation,
         "delete",
-        lambda options, stop: project.delete(
+        lambda options, stop: delete(
             where, options, consent=consent, hold_s=hold_s, again=again, confirmed=confirmed, stop=stop
         ),
         teller=teller,

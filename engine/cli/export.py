@@ -13,13 +13,13 @@ from typing import TextIO
 import anyio
 import click
 
-from engine.api import exporting
+from engine.api.export import export
 from engine.cli.common import DONE, Invocation, Teller, fail, shared_flags
 from engine.cli.status import ledger_of
 from engine.errors import EngineError, UsageError
+from engine.references.local_files import writing_new
 from engine.report.export import FORMATS
 from engine.report.text import plural
-from engine.rewrite.local_files import writing_new
 
 
 @click.command("export", short_help="The ledger as CSV, NDJSON or a list for xxh128sum -c.")
@@ -60,7 +60,7 @@ async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int
     written = left_out = 0
     with _private_file(output) if output is not None else _stdout() as file:
         file.write(head)
-        async for batch in exporting.export(ledger):
+        async for batch in export(ledger):
             lines = [line for row in batch if (line := line_of(row))]
             file.write("".join(lines))
             written += len(lines)

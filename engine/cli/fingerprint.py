@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from engine.api import fingerprinting
+from engine.api.fingerprint import fingerprint
 from engine.cli.common import DONE, Invocation, Teller, assume_flag, empty_flag, run, shared_flags
 from engine.proof.fingerprint import Basis
 
@@ -29,7 +29,7 @@ def fingerprint_command(invocation: Invocation, location: str, by: str) -> None:
     line = run(
         invocation,
         "fingerprint",
-        lambda options, _: fingerprinting.fingerprint(location, Basis(by), options),
+        lambda options, _: fingerprint(location, Basis(by), options),
         teller=teller,
     )
     if not invocation.json:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from engine.api import project
+from engine.api.ls import ls
 from engine.cli.common import DONE, Invocation, Teller, assume_flag, empty_flag, fail, run, shared_flags
 from engine.errors import EngineError
 from engine.events import Event
 from engine.plan.locations import parse_location
-from engine.report.project import listed_line, summary_text, summary_values
+from engine.report.ls import listed_line, summary_text, summary_values
 
 
 @click.command("ls", short_help="What lies under a location; --summarize counts it by first-level prefix.")
@@ -37,7 +37,7 @@ def ls_command(invocation: Invocation, location: str, recursive: bool, summarize
     found = run(
         invocation,
         "ls",
-        lambda options, _: project.ls(where, options, tell=tell, recursive=recursive, sums=summarize),
+        lambda options, _: ls(where, options, tell=tell, recursive=recursive, sums=summarize),
         teller=teller,
     )
     if found is not None and summarize:

@@ -15,7 +15,7 @@ VERBS: dict[str, str] = {
     "demo": "demo",
     "check": "check",
     "init": "init",
-    "cp": "run",
+    "cp": "cp",
     "plan": "plan",
     "run": "run",
     "status": "status",

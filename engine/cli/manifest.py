@@ -13,10 +13,10 @@ from engine.api.manifest import ManifestResult
 from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
 from engine.plan.document import Plan
+from engine.references.filetext import read_text
+from engine.references.replacing import Restored
 from engine.report.diff import unified_diff
 from engine.report.text import safe
-from engine.rewrite.filetext import read_text
-from engine.rewrite.replacing import Restored
 
 
 @click.command("manifest", short_help="The project's manifest from the ledger's figures; --apply writes it.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from engine.api import running
+from engine.api.plan import survey
 from engine.cli.common import DONE, USAGE, Invocation, Teller, assume_flag, empty_flag, run, say_empty, shared_flags
 from engine.plan.permissions import COMMANDS, policy
 from engine.report.plan import plan_text, plan_values
@@ -46,7 +46,7 @@ def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool
         invocation.say(json.dumps(document, indent=2))
         teller.summary("plan", DONE, {"policy": document})
         return
-    result = run(invocation, "plan", lambda options, _: running.look(plan, options, probe=probe), teller=teller)
+    result = run(invocation, "plan", lambda options, _: survey(plan, options, probe=probe), teller=teller)
     invocation.say(plan_text(plan, result, max_rps))
     say_empty("plan", result.empty)
     code = USAGE if result.empty else DONE

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from engine.api import receipts
+from engine.api import receipt
 from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
 from engine.plan.document import Plan
+from engine.references.local_files import write_new
 from engine.report.receipt import receipt_markdown
 from engine.report.text import count_text, safe, size_text
-from engine.rewrite.local_files import write_new
 
 
 @click.command("receipt", short_help="A document of what was done and proven; --check tells whether one holds.")
@@ -39,7 +39,7 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
     if checked is not None:
         _check(invocation, teller, plan, checked)
         return
-    values = run(invocation, "receipt", lambda options, _: receipts.make(plan, options), teller=teller)
+    values = run(invocation, "receipt", lambda options, _: receipt.make(plan, options), teller=teller)
     folder = output if output is not None else plan.folder
     paths = [folder / f"{plan.name}.receipt.json", folder / f"{plan.name}.receipt.md"]
     try:
@@ -58,7 +58,7 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
 
 
 def _check(invocation: Invocation, teller: Teller, plan: Plan, checked: Path) -> None:
-    result = run(invocation, "receipt", lambda options, _: receipts.check(checked, plan, options), teller=teller)
+    result = run(invocation, "receipt", lambda options, _: receipt.check(checked, plan, options), teller=teller)
     code = DONE if result.holds else DIFFERENT
     for line in result.differences:
         invocation.say(safe(line))

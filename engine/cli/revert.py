@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
-from engine.api import reverting
-from engine.api.finishing import Consent
-from engine.api.reverting import RevertResult
+from engine.api.cleanup import Consent
+from engine.api.revert import RevertResult, revert
 from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, interrupted, run, shared_flags
 from engine.cli.confirming import ask, is_asked, require
 from engine.errors import UsageError
 from engine.plan.document import Plan
-from engine.report.reverting import revert_text, revert_values
+from engine.report.revert import revert_text, revert_values
 
 
 @click.command("revert", short_help="Take a migration back: --delete removes the copies that it made.")
@@ -67,6 +66,6 @@ def _run(invocation: Invocation, plan: Plan, consent: Consent, teller: Teller, *
     return run(
         invocation,
         "revert",
-        lambda options, stop: reverting.revert(plan, options, consent=consent, delete=delete, stop=stop),
+        lambda options, stop: revert(plan, options, consent=consent, delete=delete, stop=stop),
         teller=teller,
     )

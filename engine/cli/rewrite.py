@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from engine.api import rewriting
-from engine.api.rewriting import Act
+from engine.api.rewrite import Act, rewrite
 from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
 from engine.errors import UsageError
-from engine.report.rewriting import rewrite_text, rewrite_values
-from engine.rewrite.replacing import Restored
+from engine.references.replacing import Restored
+from engine.report.rewrite import rewrite_text, rewrite_values
 
 
 def chosen_act(apply: bool, undo: bool) -> Act:
@@ -50,7 +49,7 @@ def rewrite_command(
     result = run(
         invocation,
         "rewrite",
-        lambda options, _: rewriting.rewrite(plan, options, act=act, include_moved=include_moved),
+        lambda options, _: rewrite(plan, options, act=act, include_moved=include_moved),
         teller=teller,
     )
     invocation.say(rewrite_text(plan, result))

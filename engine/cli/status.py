@@ -8,12 +8,12 @@ from pathlib import Path
 import anyio
 import click
 
-from engine.api import ledgers
+from engine.api import status as api
 from engine.api.opening import ledger_path
 from engine.cli.common import DONE, Invocation, Teller, fail, shared_flags
 from engine.errors import EngineError, UsageError
 from engine.plan.document import Plan
-from engine.report.run import aside_line, status_text, status_values
+from engine.report.status import aside_line, status_text, status_values
 
 
 @click.command("status", short_help="What the ledger says, at once; --failed lists what is not done.")
@@ -27,7 +27,7 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool) -> N
     teller = Teller(invocation, "status")
     try:
         path = ledger_of(file, invocation)
-        status = anyio.run(ledgers.status, path)
+        status = anyio.run(api.status, path)
         values = status_values(status)
         if failed:
             values["objects"] = anyio.run(_list_aside, invocation, path)
@@ -41,7 +41,7 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool) -> N
 
 async def _list_aside(invocation: Invocation, path: Path) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
-    async for records in ledgers.objects_aside(path):
+    async for records in api.objects_aside(path):
         for record in records:
             invocation.say(aside_line(record))
             if invocation.json:
@@ -77,7 +77,7 @@ def plan_of(file: Path | None, invocation: Invocation) -> tuple[Plan, Invocation
     if file is not None:
         return invocation.plan(file), invocation
     path = ledger_of(None, invocation)
-    plan = anyio.run(ledgers.asked_plan, path)
+    plan = anyio.run(api.asked_plan, path)
     if plan is None:
         raise UsageError(f"{path} is the ledger of a plan file: name that.")
     return invocation.named(plan), replace(invocation, options=replace(invocation.options, ledger=path))

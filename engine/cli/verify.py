@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from engine.api import verifying
+from engine.api.verify import verify
 from engine.cli.common import (
     DIFFERENT,
     DONE,
@@ -21,7 +21,7 @@ from engine.cli.common import (
 )
 from engine.cli.status import plan_of
 from engine.proof.depth import parse_depth
-from engine.report.verification import verification_text, verification_values
+from engine.report.verify import verification_text, verification_values
 
 
 class _BareDeep(click.Command):
@@ -59,7 +59,7 @@ def verify_command(invocation: Invocation, file: Path | None, deep: str | None, 
     report = run(
         invocation,
         "verify",
-        lambda options, stop: verifying.verify(plan, options, depth=depth, properties=properties, stop=stop),
+        lambda options, stop: verify(plan, options, depth=depth, properties=properties, stop=stop),
         teller=teller,
     )
     values = verification_values(report)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.api.commands import accept_command
-from engine.api.running import SurveyResult
+from engine.api.plan import SurveyResult
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, expectation_report
 from engine.plan.locations import is_access_point

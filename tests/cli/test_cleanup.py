@@ -18,11 +18,11 @@ import pytest
 from click.testing import CliRunner
 
 from engine.api.assembly import Options
-from engine.api.finishing import Consent, cleanup
+from engine.api.cleanup import Consent, cleanup
 from engine.cli.main import cli
 from engine.events import Event, Progress
 from engine.plan.document import Plan
-from engine.report.gate import cleaned_values
+from engine.report.cleanup import cleaned_values
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint

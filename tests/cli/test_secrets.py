@@ -98,12 +98,12 @@ def test_what_a_server_says_back_about_a_request_is_not_shown(terminal: Terminal
 def test_a_mistake_of_ours_is_told_without_what_it_was_about(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.api import running
+    from engine.cli import plan
 
     async def broken(*_: object, **__: object) -> None:
         raise TypeError("unsupported operand")
 
-    monkeypatch.setattr(running, "look", broken)
+    monkeypatch.setattr(plan, "survey", broken)
     terminal.at("http://127.0.0.1:1")
     ended = terminal.call("plan", write_plan(terminal.folder))
     told = terminal.call("plan", write_plan(terminal.folder), "--json")

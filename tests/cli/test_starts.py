@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from engine.api import running
+from engine.api import run
 from engine.listing.first_pages import first_pages
 from engine.plan.route import Route
 from engine.sandbox import SandboxSettings, start_sandbox
@@ -28,7 +28,7 @@ def test_the_first_pages_are_asked_for_early_unless_the_server_has_to_be_tried_o
         asked.append(len(routes))
         return first_pages(store, routes)
 
-    monkeypatch.setattr(running, "first_pages", spy)
+    monkeypatch.setattr(run, "first_pages", spy)
     with start_sandbox(SandboxSettings()) as sandbox:
         terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
         sandbox.control("fill", {"bucket": BUCKET, "prefix": "old/", "count": 5, "size": 100})

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.api.finishing import cleanup
-from engine.api.rewriting import Act, rewrite
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.cleanup import cleanup
+from engine.api.rewrite import Act, rewrite
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.plan.document import Plan
 from engine.sandbox.launch import Sandbox
 from tests.faults import invariants

@@ -16,9 +16,9 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.api.finishing import cleanup
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.cleanup import cleanup
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.sandbox.launch import Sandbox
 from tests.faults import invariants
 from tests.faults.amount import amount

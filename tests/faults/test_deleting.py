@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.finishing import CleanupRefused, cleanup
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.cleanup import CleanupRefused, cleanup
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.errors import EngineError, StoreError
 from engine.finish import deleting
 from engine.sandbox import FaultRule

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from engine.api.finishing import Consent, cleanup
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.cleanup import Consent, cleanup
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.sandbox import FaultRule
 from engine.sandbox.judge import LOOK_S, MARGIN_S
 from engine.sandbox.launch import Sandbox

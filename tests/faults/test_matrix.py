@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.running import MigrationResult, migrate
-from engine.api.verifying import verify
+from engine.api.run import MigrationResult, migrate
+from engine.api.verify import verify
 from engine.errors import EngineError, RunError, StoreError
 from engine.s3 import messages
 from engine.sandbox import FaultRule

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.errors import BadCredentials, ClockSkew, Unreachable
 from engine.sandbox import SandboxSettings, start_sandbox
 from engine.sandbox.launch import Sandbox

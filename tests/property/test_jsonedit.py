@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.rewrite.jsonedit import NoPlace, NotJson, parse, set_values, value_at
+from engine.references.jsonedit import NoPlace, NotJson, parse, set_values, value_at
 
 KEYS = st.sampled_from(["a", "b", "c", "project", "data", "r\u00e4w", '"', "0"])
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-1000, 10**20), st.floats(-1e6, 1e6), st.text(max_size=5))

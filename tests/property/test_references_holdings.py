@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from engine.ledger import Binding, Ledger, RouteBinding
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
-from engine.rewrite import holdings
-from engine.rewrite.holdings import THERE, Holdings, just_before
-from engine.rewrite.references import Holding
+from engine.references import holdings
+from engine.references.holdings import THERE, Holdings, just_before
+from engine.references.references import Holding
 
 KEYS = st.text(st.sampled_from("ab/.\u00e9\ue000\ud7ff\U0001f600"), max_size=5)
 ROWS = st.dictionaries(KEYS, st.sampled_from([State.COPIED, State.COPIED, State.PLANNED, State.CONFLICT]), max_size=12)

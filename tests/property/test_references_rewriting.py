@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from engine.model import Location
 from engine.plan.route import Route
-from engine.rewrite.filetext import Edit, View, edited, read_text
-from engine.rewrite.local_files import replace_file, restore_file
-from engine.rewrite.references import Holding, Moves, examine
-from engine.rewrite.replacing import Restored, mark_of
+from engine.references.filetext import Edit, View, edited, read_text
+from engine.references.local_files import replace_file, restore_file
+from engine.references.references import Holding, Moves, examine
+from engine.references.replacing import Restored, mark_of
 
 BUCKET = "cards-bucket"
 NEW = "project/x/"

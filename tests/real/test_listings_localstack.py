@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from engine.api import project
 from engine.api.assembly import Options, StoreKind
-from engine.api.fingerprinting import fingerprint
-from engine.api.rewriting import rewrite
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.delete import delete
+from engine.api.fingerprint import fingerprint
+from engine.api.ls import ls
+from engine.api.rewrite import rewrite
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.events import Notice
 from engine.plan.document import Plan
 from engine.plan.locations import parse_location
@@ -71,11 +72,11 @@ async def test_nor_by_the_commands_that_have_no_notes_nor_by_rewrite(
     docs, heard = parse_location(f"s3://{bucket}/docs/"), list[Any]()
     options = Options(endpoint_url=localstack.url, listener=heard.append)
 
-    total = await project.ls(docs, options, tell=heard.append, sums=True)
+    total = await ls(docs, options, tell=heard.append, sums=True)
     assert total is not None and total.total.objects == len(DOCS)
     here = str(await fingerprint(docs, Basis.ETAG, options))
     assert here == await fingerprint(tmp_path / "files" / "docs", Basis.ETAG, options)
-    doomed = await project.delete(docs, replace(options, ledger=tmp_path / "docs.deletion"))
+    doomed = await delete(docs, replace(options, ledger=tmp_path / "docs.deletion"))
     assert doomed.summary.total.objects == len(DOCS)
     assert {item.code for item in heard if isinstance(item, Notice)} == {"NotHonoured"}
 

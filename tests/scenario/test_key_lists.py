@@ -16,9 +16,10 @@ from urllib.parse import quote_plus
 import pytest
 
 from engine.api.assembly import Options
-from engine.api.finishing import cleanup
-from engine.api.running import look, migrate
-from engine.api.verifying import verify
+from engine.api.cleanup import cleanup
+from engine.api.plan import survey
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.errors import LedgerMismatch, PlanError, UsageError
 from engine.events import Event, Notice
 from engine.plan.document import Plan
@@ -119,7 +120,7 @@ async def test_keys_that_are_not_there_are_named_and_the_others_are_copied(scene
     (scene.folder / "keys.txt").write_text("src/a\nsrc/nowhere\nsrc/z/z\n")
     plan = scene.plan(keys=str(scene.folder / "keys.txt"))
     with pytest.raises(PlanError, match='there is no object "src/nowhere"'):
-        await look(plan, scene.options)
+        await survey(plan, scene.options)
     with pytest.raises(PlanError, match='there is no object "src/nowhere"'):
         await migrate(plan, scene.options)
     assert scene.copied() == ["a", "z/z"]
@@ -195,7 +196,7 @@ async def test_routes_with_one_source_and_lists_of_their_own_are_listings_of_the
     plan = scene.routes(
         route.format("one") + 'keys = "one.txt"\n' + route.format("two") + 'keys = "two.txt"\n' + route.format("all")
     )
-    surveyed = await look(plan, scene.options)
+    surveyed = await survey(plan, scene.options)
     assert [(item.route, item.objects) for item in surveyed.routes] == [("one", 1), ("two", 2), ("all", len(KEYS))]
     assert (await migrate(plan, scene.options)).complete
     assert (scene.copied("one/"), scene.copied("two/"), scene.copied("all/")) == (["a"], ["b b", "z/z"], sorted(KEYS))
@@ -223,7 +224,7 @@ async def test_a_key_taken_out_of_the_list_is_not_gone_but_left_alone_and_said(s
         scene.forget_lists()
     plan = scene.listed("z/z", "c+c")
     said = 'holds 2 objects of the route .* does not name: "src/a", "src/b b".'
-    for command in (look, migrate, verify):
+    for command in (survey, migrate, verify):
         with pytest.raises(LedgerMismatch, match=said):
             await command(plan, scene.options)  # type: ignore[operator]
     with pytest.raises(LedgerMismatch, match=said):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.api.assembly import Options
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.sandbox import Sandbox, start_sandbox

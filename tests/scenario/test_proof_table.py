@@ -17,9 +17,9 @@ import pytest
 from botocore.config import Config
 
 from engine.api.assembly import Options
-from engine.api.ledgers import status
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.run import migrate
+from engine.api.status import status
+from engine.api.verify import verify
 from engine.ledger import LedgerReader
 from engine.model import Proof
 from engine.plan.document import Plan

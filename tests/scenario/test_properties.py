@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from engine.api.assembly import Options, StoreKind
-from engine.api.running import migrate
-from engine.api.verifying import verify
+from engine.api.run import migrate
+from engine.api.verify import verify
 from engine.ledger import LedgerReader
 from engine.plan.document import Plan
 from engine.sandbox import Sandbox, start_sandbox

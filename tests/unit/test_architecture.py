@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sites",),
     ("transfer",),
     ("proof",),
-    ("finish", "rewrite"),
+    ("finish", "references"),
     ("api",),
     ("",),  # engine/__init__.py
     ("report",),

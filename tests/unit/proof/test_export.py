@@ -16,7 +16,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api.exporting import ExportRow
+from engine.api.export import ExportRow
 from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api.fingerprinting import fingerprint, of_location
+from engine.api.fingerprint import fingerprint, of_location
 from engine.errors import UsageError
 from engine.events import ignore
 from engine.model import Encryption, Location, Properties

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from engine.api.accepting import note_found
+from engine.api.accept import note_found
 from engine.api.assembly import Options, open_store
 from engine.api.opening import ledger_path, one_error, open_ledger, refuse_unguarded
 from engine.errors import UsageError
 from engine.events import ReferenceFound, RunStarted
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
-from engine.rewrite import rewriting
-from engine.rewrite.replacing import RestoredFile
-from engine.rewrite.rewriting import Rewriting
-from engine.rewrite.scanning import Scan, Scanner
+from engine.references import rewriting
+from engine.references.replacing import RestoredFile
+from engine.references.rewriting import Rewriting
+from engine.references.scanning import Scan, Scanner
 
 
 class Act(StrEnum):

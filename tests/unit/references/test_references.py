@@ -10,8 +10,8 @@ import pytest
 from engine.model import Location
 from engine.plan.route import Route
 from engine.plan.selection import Selection
-from engine.rewrite.filetext import read_text
-from engine.rewrite.references import Examined, Holding, Moves, examine
+from engine.references.filetext import read_text
+from engine.references.references import Examined, Holding, Moves, examine
 
 B = "pokemon-card-training-us-east-2"
 P = "project/pokemon-card-recognition/"

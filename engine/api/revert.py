@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.api.accepting import note_found
+from engine.api.accept import note_found
 from engine.api.assembly import Options, open_store
 from engine.api.claiming import claim_for
+from engine.api.cleanup import Consent, conditions_of
 from engine.api.commands import accept_command
-from engine.api.finishing import Consent, conditions_of
 from engine.api.naming import names_reasons, remove_left_probes
 from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger
 from engine.errors import GateClosed, UsageError
@@ -22,7 +22,7 @@ from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
 from engine.ledger import Ledger
 from engine.plan.document import Plan
-from engine.rewrite.local_files import write_new
+from engine.references.local_files import write_new
 from engine.store import AskBucket
 
 

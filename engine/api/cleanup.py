@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from engine.api.accepting import keep_acceptance, note_found, taken_by_route
+from engine.api.accept import keep_acceptance, note_found, taken_by_route
 from engine.api.assembly import OpenStore, Options
 from engine.api.claiming import claim_for, claim_reason
 from engine.api.naming import names_outlook, names_reasons, remove_left_probes
@@ -46,7 +46,7 @@ from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Tally
-from engine.rewrite.rewriting import remaining
+from engine.references.rewriting import remaining
 from engine.store import AskBucket, BucketFacts
 
 

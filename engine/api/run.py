@@ -1,4 +1,4 @@
-"""`migrate` and `look`: carry a plan out, or say what it would do."""
+"""`run` and `cp`: carry a plan out."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from pathlib import Path
 
 import anyio
 
-from engine.api.accepting import note_expectations, taken_by_route
+from engine.api.accept import note_expectations, taken_by_route
 from engine.api.assembly import OpenStore, Options, now_ms
 from engine.api.empty import nothing_there, objects_of
-from engine.api.ledgers import ASKED
 from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error, open_ledger, open_plan
+from engine.api.status import ASKED
 from engine.events import Notice, RunStarted
 from engine.finish.holding import dating_clock
-from engine.ledger import Acceptance, Ledger, Snapshot
+from engine.ledger import Ledger, Snapshot
 from engine.listing.first_pages import first_pages
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally
 from engine.sites.listings import refuse_losing
-from engine.sites.traits import Traits
 from engine.store import ObjectStore
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date, outdated_before
@@ -32,7 +31,6 @@ from engine.transfer.copying import Copier
 from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
 from engine.transfer.pipeline import QUEUE_BOUND, Counters, Run
-from engine.transfer.survey import RouteSurvey, survey
 from engine.transfer.task import CopyTask
 from engine.transfer.uploading import Uploader
 from engine.transfer.work import WorkQueue
@@ -69,20 +67,6 @@ class MigrationResult:
     def complete(self) -> bool:
         """Every listing reached its end, found something, and every object is copied."""
         return not self.stopped and not self.aside and not self.empty and all(item.closed_ms for item in self.snapshots)
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyResult:
-    """What a plan would do, per route, and what the ledger says already; what is known of each bucket's server, and
-    what is promised less of for it; `empty` has a sentence for each source that holds nothing."""
-
-    routes: list[RouteSurvey]
-    ledger: Path
-    has_ledger: bool
-    acceptances: list[Acceptance] = field(default_factory=list)
-    traits: dict[str, Traits] = field(default_factory=dict)
-    lacking: list[str] = field(default_factory=list)
-    empty: list[str] = field(default_factory=list)
 
 
 async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSignal | None = None) -> MigrationResult:
@@ -132,25 +116,6 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 noted,
                 accepted_states(noted, await ledger.accepted()),
             )
-
-
-async def look(plan: Plan, options: Options | None = None, *, probe: bool = False) -> SurveyResult:
-    """What the plan would do. Writes nothing to S3 unless `probe` asks to try what the server honours, and remembers
-    what was found in the ledger's notes if there is a ledger, or in a new one."""
-    options = options or Options()
-    async with one_error(), open_plan(plan, options) as opened:
-        path = ledger_path(plan, options)
-        async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
-            entries = None if ledger.fresh else ledger.entries
-            if probe:
-                await opened.sites.try_routes(plan.routes)
-            routes = await survey(opened.store, opened.sources, plan.routes, entries, options.listener)
-            await opened.sources.refuse_missing(ledger.knows)
-            await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
-            traits, lacking = opened.sites.of_routes(plan.routes), opened.sites.sentences(plan.routes)
-            counts = {item.route: item.objects + item.known for item in routes}
-            empty = await nothing_there(plan, options, opened, counts)
-            return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances(), traits, lacking, empty)
 
 
 def _first_pages(plan: Plan, opened: OpenStore) -> AbstractAsyncContextManager[ObjectStore]:

@@ -17,9 +17,9 @@ from engine.ledger import Ledger, LedgerReader
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
-from engine.rewrite.holdings import Holdings
-from engine.rewrite.local_files import replace_file, restore_file
-from engine.rewrite.replacing import (
+from engine.references.holdings import Holdings
+from engine.references.local_files import replace_file, restore_file
+from engine.references.replacing import (
     Kept,
     ReplaceRefused,
     Restored,
@@ -29,7 +29,7 @@ from engine.rewrite.replacing import (
     replace_object,
     restore_object,
 )
-from engine.rewrite.scanning import FileFound, Inside, Scan, Scanner
+from engine.references.scanning import FileFound, Inside, Scan, Scanner
 from engine.store import ObjectStore
 
 KIND = "references"

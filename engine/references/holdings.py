@@ -10,7 +10,7 @@ import anyio.to_thread
 from engine.ledger import LedgerReader
 from engine.plan.lifecycle import LEAVING, SETTLED
 from engine.plan.record import Entry
-from engine.rewrite.references import Holding, Lookup
+from engine.references.references import Holding, Lookup
 
 Result = TypeVar("Result")
 

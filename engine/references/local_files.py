@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from engine.rewrite.replacing import ReplaceRefused, Restored, mark_of
+from engine.references.replacing import ReplaceRefused, Restored, mark_of
 
 NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
 """What a version control keeps for itself."""

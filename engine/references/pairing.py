@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from engine.model import Location
-from engine.rewrite.locating import SET_TO, Form, Mention, Span, Spans, run_from
+from engine.references.locating import SET_TO, Form, Mention, Span, Spans, run_from
 
 NOT_EVIDENT = "a path without its bucket"
 _BEFORE = r"(?:(?<![\w./%{}$@~+\\-])|(?<=:-))(?:\./|/)?"

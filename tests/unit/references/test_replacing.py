@@ -20,10 +20,10 @@ from engine.model import ABSENT, ObjectRef, Properties
 from engine.plan.document import Connection, Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
-from engine.rewrite import local_files, replacing, rewriting
-from engine.rewrite.local_files import replace_file, restore_file, walk, write_new, writing_new
-from engine.rewrite.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
-from engine.rewrite.scanning import Scanner
+from engine.references import local_files, replacing, rewriting
+from engine.references.local_files import replace_file, restore_file, walk, write_new, writing_new
+from engine.references.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
+from engine.references.scanning import Scanner
 from engine.store import (
     Answered,
     Asked,
@@ -316,7 +316,7 @@ async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back
 
 
 async def test_a_new_object_takes_nobodys_place(store: Meddling, ref: ObjectRef) -> None:
-    from engine.rewrite.manifest import _create
+    from engine.references.manifest import _create
 
     async def theirs() -> None:
         await put(store, ref, THEIRS, target_condition=ABSENT)

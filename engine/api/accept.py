@@ -64,7 +64,7 @@ async def accept(plan: Plan, options: Options, name: str, found: str, because: s
         await keep_acceptance(ledger, name, found, because)
 
 
-async def remove(plan: Plan, options: Options, name: str) -> list[Accepted]:
+async def take_back(plan: Plan, options: Options, name: str) -> list[Accepted]:
     """Take back what was accepted under a name; gives it. Raises `UsageError` where nothing was."""
     async with await _opened(plan, options) as ledger:
         gone = [item for item in await _accepted(ledger) if item.name == name]

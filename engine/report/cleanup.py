@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.api.cleanup import CleanupResult
 from engine.api.commands import accept_command, command
-from engine.api.finishing import CleanupResult
 from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import Fate
 from engine.finish.gate import closed

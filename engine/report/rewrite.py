@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.commands import accept_command, command
-from engine.api.rewriting import RewriteResult
+from engine.api.rewrite import RewriteResult
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
+from engine.references.filetext import read_text
+from engine.references.scanning import FileFound
 from engine.report.diff import unified_diff
 from engine.report.text import count_text, plural, safe
-from engine.rewrite.filetext import read_text
-from engine.rewrite.scanning import FileFound
 
 SHOWN_A_FILE = 20
 

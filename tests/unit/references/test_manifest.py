@@ -11,7 +11,7 @@ from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
-from engine.rewrite.manifest import Held, ManifestRefused, held_by, updated
+from engine.references.manifest import Held, ManifestRefused, held_by, updated
 
 PLAN = Plan.parse(
     """name = "cards"

@@ -30,9 +30,9 @@ from engine.plan.document import Dataset, Manifest, Plan
 from engine.plan.lifecycle import LEAVING, SETTLED, State
 from engine.plan.record import Tally
 from engine.plan.route import Route
-from engine.rewrite.filetext import FileText, read_text
-from engine.rewrite.jsonedit import NoPlace, NotJson, set_values, value_at
-from engine.rewrite.replacing import (
+from engine.references.filetext import FileText, read_text
+from engine.references.jsonedit import NoPlace, NotJson, set_values, value_at
+from engine.references.replacing import (
     LOOKS,
     ReplaceRefused,
     Restored,

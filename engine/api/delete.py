@@ -1,4 +1,4 @@
-"""`ls` and `delete`: a whole project looked at, and deleted cleanly."""
+"""`delete`: a whole project deleted cleanly: exactly what a snapshot of its listing holds."""
 
 from __future__ import annotations
 
@@ -8,43 +8,21 @@ from pathlib import Path
 
 from engine.api.assembly import Options, now_ms, open_store
 from engine.api.claiming import claim_for
-from engine.api.finishing import Consent
+from engine.api.cleanup import Consent
 from engine.api.opening import StopSignal, one_error
 from engine.errors import GateClosed
-from engine.events import Listener, RunStarted
+from engine.events import RunStarted
 from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.gate import versions_text
 from engine.finish.holding import dating_clock, server_ms
-from engine.finish.project import Summary, list_level, list_objects, summarize
+from engine.finish.project import Summary
 from engine.finish.project_deletion import OPEN, Deletion, ProjectDeletion, summary_of, take_snapshot
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.document import Connection
 from engine.plan.sizes import duration_text
 from engine.store import AskBucket, BucketFacts, ObjectStore
-
-
-async def ls(
-    location: Location, options: Options | None = None, *, tell: Listener, recursive: bool = False, sums: bool = False
-) -> Summary | None:
-    """Tell what lies under a location: its first level, or (`recursive`) every object. With `sums` the figures by
-    first-level prefix are given; alone they are read by many ranges at once, and no object is told.
-
-    Raises `NothingThere` where nothing does, and what the listing raises."""
-    options = options or Options()
-    async with one_error(), open_store(Connection(), options) as opened:
-        store = opened.store
-        summary: Summary | None = None
-        if sums and not recursive:
-            summary = await summarize(store, location, options.listener)
-        elif recursive:
-            summary = Summary(len(location.key))
-            await list_objects(store, location, tell, summary)
-        count = summary.total.objects if summary is not None else await list_level(store, location, tell)
-        if not count and not options.allow_empty:
-            await refuse_nothing(store, location)
-        return summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,11 @@ from engine.plan.lifecycle import State
 from engine.plan.locations import covers
 from engine.plan.route import Route
 from engine.plan.selection import Selection
-from engine.rewrite.filetext import read_text
-from engine.rewrite.holdings import Holdings
-from engine.rewrite.local_files import Skipped, walk
-from engine.rewrite.references import Finding, Moves, examine
-from engine.rewrite.replacing import mark_of
+from engine.references.filetext import read_text
+from engine.references.holdings import Holdings
+from engine.references.local_files import Skipped, walk
+from engine.references.references import Finding, Moves, examine
+from engine.references.replacing import mark_of
 from engine.store import AskBucket, GetRange, ObjectStore
 
 Item = TypeVar("Item")

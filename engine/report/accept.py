@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.api.accepting import Acceptances, Accepted
+from engine.api.accept import Acceptances, Accepted
 from engine.api.commands import accept_command
 from engine.plan.document import Plan
 from engine.report.text import safe

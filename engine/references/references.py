@@ -17,9 +17,9 @@ from urllib.parse import quote, unquote
 from engine.model import Location
 from engine.plan.locations import covers
 from engine.plan.route import Route
-from engine.rewrite.filetext import Edit, FileText, View, edited, is_json, parses
-from engine.rewrite.locating import Form, Mention, Spans, find_named, find_variables, regexes, values_of
-from engine.rewrite.pairing import Pairing
+from engine.references.filetext import Edit, FileText, View, edited, is_json, parses
+from engine.references.locating import Form, Mention, Spans, find_named, find_variables, regexes, values_of
+from engine.references.pairing import Pairing
 
 CODE = (
     ".py", ".pyi", ".ipynb", ".js", ".mjs", ".ts", ".r", ".scala", ".java", ".go", ".rb", ".rs", ".kt", ".cs", ".jl"

@@ -1,4 +1,4 @@
-"""What `cartage ls` and `cartage delete` show."""
+"""What `cartage delete` shows."""
 
 from __future__ import annotations
 
@@ -6,83 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.api.commands import shell_word
-from engine.api.project import DeleteResult
-from engine.events import Event, ObjectListed, PrefixSummed
-from engine.finish.project import OTHERS, Figures, Summary
+from engine.api.delete import DeleteResult
 from engine.finish.project_deletion import Deletion
+from engine.report.ls import summary_text, summary_values
 from engine.report.stays import stays_values
-from engine.report.text import count_text, counted, plural, safe, size_text, table
-
-PREFIXES_SHOWN = 200
-
-
-def listed_line(event: Event) -> str:
-    """One object or prefix of a listing, as `aws s3 ls` has it."""
-    if isinstance(event, ObjectListed):
-        return f"{_moment(event.modified)}  {event.size:>15,}  {safe(event.key)}"
-    assert isinstance(event, PrefixSummed)
-    return f"{'':19}  {'PRE':>15}  {safe(event.prefix)}"
-
-
-def summary_text(summary: Summary) -> str:
-    """A table by first-level prefix, and the total."""
-    events = summary.events()
-    rows = [
-        [
-            _prefix_text(event.prefix),
-            count_text(event.objects or 0),
-            size_text(event.bytes or 0),
-            _moment(event.oldest),
-            _moment(event.newest),
-            _classes(event.classes or {}),
-        ]
-        for event in events[:PREFIXES_SHOWN]
-    ]
-    total = summary.total
-    rows.append(["total", *_figures(total)])
-    text = table(["", "objects", "size", "oldest", "newest", "classes"], rows)
-    if len(events) > PREFIXES_SHOWN:
-        text += f"\n({count_text(len(events) - PREFIXES_SHOWN)} more prefixes are in the total; --json has them)"
-    return text
-
-
-def _figures(total: Figures) -> list[str]:
-    return [
-        count_text(total.objects),
-        size_text(total.bytes),
-        _moment(total.oldest),
-        _moment(total.newest),
-        _classes(total.classes),
-    ]
-
-
-def _prefix_text(prefix: str) -> str:
-    if prefix == OTHERS:
-        return "(all others)"
-    return safe(prefix) or "(directly there)"
-
-
-def _moment(text: str) -> str:
-    return safe(text[:19].replace("T", " "))
-
-
-def _classes(classes: dict[str, int]) -> str:
-    if len(classes) <= 1:
-        return "".join(safe(name) for name in classes)
-    return ", ".join(f"{safe(name)} {count_text(count)}" for name, count in sorted(classes.items()))
-
-
-def summary_values(summary: Summary) -> dict[str, Any]:
-    """The total, for a summary line."""
-    total = summary.total
-    return {
-        "objects": total.objects,
-        "bytes": total.bytes,
-        "classes": dict(sorted(total.classes.items())),
-        "oldest": total.oldest,
-        "newest": total.newest,
-        "prefixes": len(summary.prefixes),
-    }
+from engine.report.text import counted, plural, safe, size_text
 
 
 def delete_text(location: str, result: DeleteResult) -> str:

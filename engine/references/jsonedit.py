@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.rewrite.filetext import Edit, edited
+from engine.references.filetext import Edit, edited
 
 DEEPEST = 200
 """Levels of nesting that are read; JSON that people write has ten."""

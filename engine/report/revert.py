@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.commands import command, typed
-from engine.api.reverting import MARKERS, RevertResult
+from engine.api.revert import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
 from engine.report.stays import stays_text, stays_values

@@ -1,0 +1,49 @@
+"""`plan`: what a plan would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.api.accept import note_expectations
+from engine.api.assembly import Options
+from engine.api.empty import nothing_there
+from engine.api.opening import ledger_path, one_error, open_ledger, open_plan
+from engine.ledger import Acceptance
+from engine.plan.document import Plan
+from engine.sites.traits import Traits
+from engine.transfer.survey import RouteSurvey
+from engine.transfer.survey import survey as survey_routes
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyResult:
+    """What a plan would do, per route, and what the ledger says already; what is known of each bucket's server, and
+    what is promised less of for it; `empty` has a sentence for each source that holds nothing."""
+
+    routes: list[RouteSurvey]
+    ledger: Path
+    has_ledger: bool
+    acceptances: list[Acceptance] = field(default_factory=list)
+    traits: dict[str, Traits] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+
+async def survey(plan: Plan, options: Options | None = None, *, probe: bool = False) -> SurveyResult:
+    """What the plan would do. Writes nothing to S3 unless `probe` asks to try what the server honours, and remembers
+    what was found in the ledger's notes if there is a ledger, or in a new one."""
+    options = options or Options()
+    async with one_error(), open_plan(plan, options) as opened:
+        path = ledger_path(plan, options)
+        async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
+            entries = None if ledger.fresh else ledger.entries
+            if probe:
+                await opened.sites.try_routes(plan.routes)
+            routes = await survey_routes(opened.store, opened.sources, plan.routes, entries, options.listener)
+            await opened.sources.refuse_missing(ledger.knows)
+            await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
+            traits, lacking = opened.sites.of_routes(plan.routes), opened.sites.sentences(plan.routes)
+            counts = {item.route: item.objects + item.known for item in routes}
+            empty = await nothing_there(plan, options, opened, counts)
+            return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances(), traits, lacking, empty)
