@@ -249,6 +249,10 @@ class BucketMissing(RunError):
     """The bucket does not exist, or is in another region or account."""
 
 
+class Unwritable(RunError):
+    """Nothing can be written to a local folder: its disk or its user's quota is full, or it is mounted read-only."""
+
+
 class WrongRegion(RunError):
     """301 or 400 with the right region in a header. `region` is what the server says, where it says it."""
 

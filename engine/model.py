@@ -103,12 +103,24 @@ class ListedObject(NamedTuple):
     restored: bool = False
 
 
+class Unlisted(NamedTuple):
+    """Something that lies in a local folder and cannot be an object. `key` is what its key would be, with escapes where
+    its name is no UTF-8 (\\xff), `code` and `message` say why. Its absence from a listing means nothing: neither at
+    this key nor, since it may stand for a directory, at any below it."""
+
+    key: str
+    code: str
+    message: str
+
+
 class Page(NamedTuple):
-    """Up to 1,000 listed objects in key order; `next_token` is None on the last page."""
+    """Up to 1,000 listed objects in key order; `next_token` is None on the last page. `unlisted` is what was met on the
+    way to its end and is to be set aside."""
 
     objects: list[ListedObject]
     next_token: str | None = None
     common_prefixes: tuple[str, ...] = ()
+    unlisted: tuple[Unlisted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "model", "events", "crc", "checksums", "freshness"),
     ("plan", "store"),
-    ("s3", "ledger", "listing"),
+    ("s3", "ledger", "listing", "folder"),
     ("sites",),
     ("transfer",),
     ("proof",),

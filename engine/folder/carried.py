@@ -1,0 +1,56 @@
+"""What a file carries into S3 beside its bytes, and what an object carries back. Pure but for the tables of types.
+
+Content-Type is guessed as the AWS CLI does (`guess_content_type` of its s3 command): by the standard library's
+`mimetypes` from the name alone, and left to the server where that knows none. The time of the last write is metadata
+`mtime` in seconds since the epoch, always with nine decimals: rclone reads any number of them, s3fs takes what follows
+the point for nanoseconds as it stands.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+import stat
+
+from engine.model import Properties
+
+MTIME = "mtime"
+_SECONDS = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]*))?").fullmatch
+
+LINK_MODE = ("mode", str(stat.S_IFLNK | 0o777))
+"""The metadata by which an object's body is a symbolic link's text: the mode as s3fs writes it."""
+
+
+def content_type_of(key: str) -> str:
+    """The Content-Type for a file's name; empty where none is known."""
+    # Alone, a name such as "data:x" would be taken for a URL.
+    return mimetypes.guess_type("/" + key.rpartition("/")[2])[0] or ""
+
+
+def mtime_text(mtime_ns: int) -> str:
+    """A time in nanoseconds as rclone and s3fs read it: "1354040105.123456789"."""
+    sign, whole = ("-", -mtime_ns) if mtime_ns < 0 else ("", mtime_ns)
+    return f"{sign}{whole // 1_000_000_000}.{whole % 1_000_000_000:09d}"
+
+
+def mtime_of(properties: Properties) -> int | None:
+    """The time that an object says its file was written, in nanoseconds; None where it says none that can be read."""
+    found = _SECONDS(dict(properties.metadata).get(MTIME, "").strip())
+    if found is None:
+        return None
+    time_ns = int(found[2]) * 1_000_000_000 + int((found[3] or "")[:9].ljust(9, "0"))
+    return -time_ns if found[1] else time_ns
+
+
+def is_link(properties: Properties) -> bool:
+    """Whether an object stands for a symbolic link."""
+    mode = dict(properties.metadata).get(LINK_MODE[0], "")
+    return mode.isascii() and mode.isdecimal() and len(mode) < 10 and stat.S_ISLNK(int(mode))
+
+
+def properties_of(key: str, mode: int, mtime_ns: int) -> Properties:
+    """What a file is to carry into S3. A directory's marker carries its time alone."""
+    metadata: tuple[tuple[str, str], ...] = ((MTIME, mtime_text(mtime_ns)),)
+    if stat.S_ISLNK(mode):
+        return Properties(metadata=(LINK_MODE, *metadata))
+    return Properties(content_type="" if stat.S_ISDIR(mode) else content_type_of(key), metadata=metadata)

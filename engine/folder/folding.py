@@ -1,0 +1,73 @@
+"""What a file system makes of names: whether it takes two for one, and what it cannot hold.
+
+Many take `A` for `a` (macOS, Windows, network shares, an ext4 directory with +F), some also composed and decomposed
+letters. Nothing says so reliably; so it is tried, on the very name in question: where a name finds a file, its other
+spellings are asked for, and only where one of them finds that same file is the directory read for the spelling that it
+really has. That costs one look where names are exact, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+from engine.folder.names import PATH_BYTES, Limits
+
+WINDOWS_READS = frozenset(
+    {"cifs", "drvfs", "exfat", "fuseblk", "msdos", "ntfs", "ntfs3", "prl_fs", "smb3", "smbfs", "vboxsf", "vfat"}
+)
+"""File systems that Windows may read as well, as the kernel calls them (fuseblk is what ntfs-3g comes as)."""
+
+
+def limits_of(directory: int, path: str) -> Limits:
+    """What the file system under a descriptor takes, for keys below the folder at `path`."""
+    name_bytes = os.fstatvfs(directory).f_namemax
+    return Limits(name_bytes or 255, PATH_BYTES - len(os.fsencode(path)) - 1, _kind_of(directory) in WINDOWS_READS)
+
+
+def spellings(name: str) -> list[str]:
+    """Other spellings of a name that some file system takes for the same."""
+    others = [name.swapcase(), unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)]
+    return [other for other in dict.fromkeys(others) if other != name]
+
+
+def real_name(directory: int, name: bytes, status: os.stat_result) -> bytes:
+    """The spelling that a file has which was found under `name` as `status`: another one where names are folded."""
+    for other in spellings(name.decode()):
+        try:
+            found = os.stat(other.encode(), dir_fd=directory, follow_symlinks=False)
+        except OSError:
+            continue
+        if (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino):
+            return _written(directory, name, status.st_ino)
+    return name
+
+
+def _written(directory: int, name: bytes, inode: int) -> bytes:
+    """`name` where it is among the directory's; else the one that stands for it."""
+    spelled = name
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if os.fsencode(entry.name) == name:
+                return name
+            if entry.inode() == inode:
+                spelled = os.fsencode(entry.name)
+    return spelled
+
+
+def _kind_of(directory: int) -> str:
+    """The type of the file system under a descriptor, as /proc/self/mountinfo calls it (proc(5)); empty where there is
+    no such table."""
+    device = os.fstat(directory).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    for line in table.splitlines():
+        before, _, after = line.partition(" - ")
+        if before.split()[2] == wanted:
+            kind, *rest = after.split()
+            return "drvfs" if kind == "9p" and "drvfs" in " ".join(rest) else kind
+    return ""

@@ -1,0 +1,94 @@
+"""Which parts of an unfinished file lie on the disk: a small text file beside it, one line a part.
+
+The first line says what is being written (`pin`: the source's version and whatever else the parts depend on), each
+other one names a part, where it lies, and its digest. A part is listed once its bytes are synced; and none is trusted
+for being listed: whoever goes on hashes what lies there (`engine.folder.publishing`). A journal of another pin, or one
+that is damaged, is worth nothing, and the file is begun anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from typing import NamedTuple
+
+import xxhash
+
+from engine.folder import system
+
+_LINE = re.compile(rb"([0-9]{1,6}) ([0-9]{1,16}) ([0-9]{1,16}) ([0-9a-f]{1,128})").fullmatch
+LONGEST = 4 << 20
+"""Bytes of a journal that are read: 10,000 parts take one."""
+
+
+class Part(NamedTuple):
+    """A part of a file: its number, its place, and the hexadecimal digest of its bytes."""
+
+    number: int
+    offset: int
+    length: int
+    digest: str
+
+
+def header_of(pin: str, size: int) -> bytes:
+    """The first line of a journal."""
+    return f"cartage-parts-1 {xxhash.xxh3_128_hexdigest(pin.encode('utf-8', 'surrogatepass'))} {size}\n".encode()
+
+
+def read_parts(directory: int, name: bytes, header: bytes, size: int) -> list[Part]:
+    """The parts that a journal lists; none where there is no journal, or one of something else. A line that a crash cut
+    short ends it."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | system.NO_LINK | getattr(os, "O_NONBLOCK", 0), dir_fd=directory)
+    except OSError:
+        return []
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return []
+        data = os.pread(descriptor, LONGEST, 0)
+    finally:
+        os.close(descriptor)
+    if not data.startswith(header):
+        return []
+    parts: dict[int, Part] = {}
+    *lines, _ = data[len(header) :].split(b"\n")
+    for line in lines:
+        if (found := _LINE(line)) is None:
+            break
+        part = Part(int(found[1]), int(found[2]), int(found[3]), found[4].decode())
+        if part.offset + part.length > size:
+            break
+        parts[part.number] = part
+    return [parts[number] for number in sorted(parts)]
+
+
+class Journal:
+    """The list of parts of one unfinished file, for writing. Not for several threads at once."""
+
+    def __init__(self, directory: int, name: bytes, header: bytes, kept: list[Part], *, durable: bool) -> None:
+        """Begun anew with the parts that were `kept`."""
+        self._durable = durable
+        with contextlib.suppress(FileNotFoundError):
+            system.unlink(directory, name)
+        self._descriptor = system.create(directory, name)
+        self._end = 0
+        self._append(header + b"".join(_line(part) for part in kept))
+
+    def add(self, part: Part) -> None:
+        """List a part, whose bytes are synced."""
+        self._append(_line(part))
+
+    def _append(self, data: bytes) -> None:
+        system.write(self._descriptor, data, self._end)
+        self._end += len(data)
+        if self._durable:
+            system.sync_data(self._descriptor)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _line(part: Part) -> bytes:
+    return f"{part.number} {part.offset} {part.length} {part.digest}\n".encode()

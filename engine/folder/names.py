@@ -1,0 +1,100 @@
+"""Which keys can be names under a folder, and which files can be keys. Pure.
+
+A key becomes a path of the folder by its `/` alone: nothing is normalised, cut or escaped, so that every file stands
+for one key and every key for one file. What has no such file is refused with the reason and never written elsewhere:
+an empty component, `.` and `..`, a leading `/`, NUL (which ends a name in C), what is longer than the file system
+takes, half a surrogate pair (no UTF-8), and, where Windows may read the disk, what it keeps for itself. What only the
+file system itself knows (`a` beside `a/b`, names that it folds to one) is found out where it is tried
+(`engine.folder.publishing`, `engine.folder.folding`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from engine.plan.own import MARK
+
+_MARK = MARK.encode()
+_UNFINISHED = re.compile(re.escape(_MARK) + rb"[0-9a-f]{32}(?:\.parts)?").fullmatch
+"""Names of files that are being written, and of their lists of parts: no key of anyone's."""
+
+PATH_BYTES = 4096
+"""What programs can name at once (PATH_MAX of Linux, with its closing NUL). We would reach further, by descriptors; but
+nobody could open such a file."""
+
+# learn.microsoft.com/windows/win32/fileio/naming-a-file
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)", re.IGNORECASE).match
+_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"\\|?*]').search
+
+
+class Fault(NamedTuple):
+    """Why a key is no name, or a file no key: a word for programs, and a sentence."""
+
+    code: str
+    message: str
+
+
+class Limits(NamedTuple):
+    """What a folder's file system takes. `name_bytes` a component, `path_bytes` the path below the folder; `windows`:
+    Windows may read it, and does not take every name."""
+
+    name_bytes: int = 255
+    path_bytes: int = PATH_BYTES
+    windows: bool = False
+
+
+USUAL = Limits()
+
+
+def is_unfinished(name: bytes) -> bool:
+    """Whether a name in a folder is of a file that is being written there."""
+    return name.startswith(_MARK) and _UNFINISHED(name) is not None
+
+
+def fault_of(key: str, limits: Limits = USUAL) -> Fault | None:
+    """Why `key` is no name under a folder; None where it is one. A `/` at its end names a directory."""
+    if "\0" in key:
+        return Fault("NameNul", "it holds a NUL, which no file's name can")
+    try:
+        data = key.encode()
+    except UnicodeEncodeError:
+        return Fault("NameNotUtf8", "it holds half a surrogate pair, which UTF-8 has no bytes for")
+    if key.startswith("/"):
+        return Fault("NameLeadingSlash", "it begins with a slash, and would lie outside the folder")
+    if len(data) >= limits.path_bytes:
+        return Fault("PathTooLong", f"its path would be longer than the {PATH_BYTES:,} bytes that the system takes")
+    parts = key.removesuffix("/").split("/")
+    for part in parts:
+        if fault := _fault_of_part(part, limits):
+            return fault
+    if any(part.startswith(MARK) and is_unfinished(part.encode()) for part in parts):
+        return Fault("NameOwn", "Cartage keeps names of this form for files that it has not finished")
+    return None
+
+
+def _fault_of_part(part: str, limits: Limits) -> Fault | None:
+    if not part:
+        return Fault("NameEmpty", "a part of it between slashes is empty, and no directory has an empty name")
+    if part in (".", ".."):
+        return Fault("NameDots", f"a part of it is {part!r}, which in a folder stands for another place")
+    if len(part) * 4 > limits.name_bytes and len(part.encode()) > limits.name_bytes:
+        return Fault("NameTooLong", f"a part of it is longer than the {limits.name_bytes} bytes that a name may have")
+    if limits.windows:
+        if _RESERVED(part):
+            return Fault("NameReserved", f"{part!r} is the name of a device on Windows, which may read this disk")
+        if found := _FORBIDDEN(part):
+            return Fault("NameReserved", f"{found[0]!r} may not be in a name on Windows, which may read this disk")
+        if part[-1] in ". ":
+            return Fault("NameReserved", "a part of it ends with a dot or a space, which Windows would take off")
+    return None
+
+
+def parts_of(key: str) -> list[bytes]:
+    """The names along a key's path, the last one a directory's where the key ends with `/`."""
+    return key.removesuffix("/").encode().split(b"/")
+
+
+def shown(name: bytes) -> str:
+    """A name as text, with \\x escapes for what is no UTF-8."""
+    return name.decode("utf-8", "backslashreplace")

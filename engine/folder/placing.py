@@ -1,0 +1,86 @@
+"""Giving a finished file its name, in the place of nothing but what may be replaced.
+
+Where nothing may stand there, the rename itself refuses. Where one version may be replaced, the two names change places
+at one moment and what came out is looked at: another than expected is put back, so that not even a write of the last
+microsecond is lost. Where a system has no such exchange, the file is looked at just before the rename.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from engine.errors import StoreError
+from engine.folder import system
+from engine.folder.folding import real_name
+from engine.folder.making import Clash, folded
+from engine.folder.names import Fault
+from engine.folder.refusals import changed
+from engine.folder.versions import same, version_of
+from engine.model import ABSENT
+
+
+def place(directory: int, temporary: bytes, name: bytes, condition: str | None, operation: str, path: str) -> None:
+    """Rename `temporary` to `name`. `condition`: `ABSENT`, a version, or None for any file.
+
+    Raises `PreconditionFailed`, `Clash` where what stands there is no file or another spelling, and `OSError`."""
+    if condition == ABSENT:
+        try:
+            system.rename_to_nothing(directory, temporary, name)
+        except FileExistsError:
+            _replaceable(directory, name, condition)
+            raise changed(operation, path, "a file is there already", condition="If-None-Match") from None
+        _check_spelling(directory, name)
+        return
+    try:
+        old = _replaceable(directory, name, condition)
+    except FileNotFoundError:
+        if condition is not None:
+            raise _other(operation, path, "it is no longer there") from None
+        place(directory, temporary, name, ABSENT, operation, path)
+        return
+    if condition is None:
+        system.rename(directory, temporary, name)
+    elif not same(condition, version_of(old)):
+        raise _other(operation, path, f"its version is {version_of(old)} now")
+    else:
+        _replace(directory, temporary, name, old, operation, path)
+
+
+def _replace(directory: int, temporary: bytes, name: bytes, old: os.stat_result, operation: str, path: str) -> None:
+    if not system.exchange(directory, temporary, name):
+        system.rename(directory, temporary, name)
+        return
+    out = os.stat(temporary, dir_fd=directory, follow_symlinks=False)
+    # The exchange itself sets ctime.
+    if (out.st_ino, out.st_size, out.st_mtime_ns) != (old.st_ino, old.st_size, old.st_mtime_ns):
+        system.exchange(directory, temporary, name)
+        raise _other(operation, path, "it was written to at the last moment, and was put back")
+    system.unlink(directory, temporary)
+
+
+def _replaceable(directory: int, name: bytes, condition: str | None) -> os.stat_result:
+    """What stands under a name. Raises `Clash` where that is nothing that could be replaced. A symbolic link is, by its
+    own version alone (`links="keep"`): it is never followed."""
+    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if (spelled := real_name(directory, name, status)) != name:
+        raise Clash(folded(name, spelled))
+    if stat.S_ISREG(status.st_mode) or (stat.S_ISLNK(status.st_mode) and condition == version_of(status)):
+        return status
+    if stat.S_ISDIR(status.st_mode):
+        raise Clash(Fault("NameClash", "a directory of that name is there: in a folder there cannot be both"))
+    what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "a pipe, a socket or a device"
+    raise Clash(Fault("NameClash", f"{what} is there, which is neither followed nor replaced"))
+
+
+def _check_spelling(directory: int, name: bytes) -> None:
+    """A file system that writes names otherwise than it is told (HFS+) has the file under another key now."""
+    if name.isascii():
+        return
+    if (spelled := real_name(directory, name, os.stat(name, dir_fd=directory, follow_symlinks=False))) != name:
+        system.unlink(directory, spelled)
+        raise Clash(Fault("NameFolds", f"its file system would write the name otherwise: {spelled.decode()!r}"))
+
+
+def _other(operation: str, path: str, what: str) -> StoreError:
+    return changed(operation, path, f"the file is not the one that may be replaced: {what}")

@@ -1,0 +1,163 @@
+"""A file read as a source: pinned to the version that was listed, and looked at again after the last byte.
+
+What is opened is held by its descriptor, below the folder's own and through no link that the user did not ask for. A
+file that changed while it was read is an error of the object (`PreconditionFailed`, code SourceChanged), which is
+drift to whoever copies it; a file that was replaced under its name is read to its end as it was opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from types import TracebackType
+from typing import Self
+
+from engine.errors import Rejected, StoreError
+from engine.folder.carried import properties_of
+from engine.folder.names import fault_of, parts_of
+from engine.folder.refusals import changed, misnamed, told
+from engine.folder.roots import Root
+from engine.folder.system import NO_LINK, expect_in_order, forget
+from engine.folder.versions import TICK_NS, is_young, same, version_at, version_of
+from engine.folder.walking import USUAL, Manner, kind_of
+from engine.model import OpaqueEtag, Properties
+
+READING = "GetObject"
+_QUICK = os.O_RDONLY | NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+"""A pipe is not waited for."""
+
+
+def look(directory: int, name: bytes, key: str, manner: Manner, path: str, operation: str) -> os.stat_result:
+    """What stands under a name, once the clock has moved on from its last write.
+
+    Raises `OSError` where there is nothing, or a directory where a file's key was asked for or the other way round, and
+    `Rejected` for what is no object: nothing that stands there is taken for absent."""
+    follow = manner.links == "follow"
+    status = os.stat(name, dir_fd=directory, follow_symlinks=follow)
+    if is_young(status, manner.now_ns()):
+        manner.wait_s(TICK_NS / 1e9)
+        status = os.stat(name, dir_fd=directory, follow_symlinks=follow)
+    kind = stat.S_IFMT(status.st_mode)
+    if (kind == stat.S_IFDIR) != key.endswith("/"):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    if kind not in (stat.S_IFREG, stat.S_IFDIR) and not (kind == stat.S_IFLNK and manner.links == "keep"):
+        raise no_object(status.st_mode, path, operation)
+    return status
+
+
+def no_object(mode: int, path: str, operation: str) -> Rejected:
+    """The error for what stands in a folder and cannot be an object."""
+    word, sentence = kind_of(mode)
+    return Rejected(f"{path} is {sentence}", operation=operation, ref=path, code=word)
+
+
+class OpenedFile:
+    """A file, or a directory's marker, or a link's text (`links="keep"`), open to be read. A context manager.
+
+    All methods block: they belong in a thread. Several threads may read at once. Raises `NotFound`, `AccessDenied`,
+    `PreconditionFailed` where `if_match` is another version, or another `StoreError`."""
+
+    def __init__(
+        self, root: Root, key: str, manner: Manner = USUAL, *, if_match: str | None = None, operation: str = READING
+    ) -> None:
+        self.path, self._operation = root.shown(key), operation
+        self._link: bytes | None = None
+        self._descriptor = -1
+        if fault := fault_of(key):
+            raise misnamed(operation, self.path, fault)
+        try:
+            self._open(root, key, manner)
+        except OSError as error:
+            self.close()
+            raise told(error, operation, self.path) from error
+        except StoreError:
+            self.close()
+            raise
+        self.key = key
+        self.size = 0 if stat.S_ISDIR(self._status.st_mode) else self._status.st_size
+        self.version: OpaqueEtag = version_at(self._status, self._seen_ns)
+        if if_match is not None and not same(if_match, self.version):
+            self.close()
+            raise self._changed(f"the file is not the one that was listed: its version is {self.version} now")
+
+    def _open(self, root: Root, key: str, manner: Manner) -> None:
+        *above, name = parts_of(key)
+        follow = manner.links == "follow"
+        with root.directory(above, follow=follow) as directory:
+            self._status = look(directory, name, key, manner, self.path, self._operation)
+            if stat.S_ISLNK(self._status.st_mode):
+                self._link = os.readlink(name, dir_fd=directory)
+            else:
+                self._descriptor = os.open(name, _QUICK & ~NO_LINK if follow else _QUICK, dir_fd=directory)
+                self._status = os.fstat(self._descriptor)
+                if stat.S_IFMT(self._status.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+                    raise no_object(self._status.st_mode, self.path, self._operation)
+        self._seen_ns = manner.now_ns()
+
+    @property
+    def modified_ns(self) -> int:
+        return self._status.st_mtime_ns
+
+    @property
+    def properties(self) -> Properties:
+        """What it is to carry into S3."""
+        return properties_of(self.key, self._status.st_mode, self._status.st_mtime_ns)
+
+    def read_in_order(self) -> None:
+        """Say that it will be read from beginning to end: the system then reads ahead."""
+        if self._link is None and not self.key.endswith("/"):
+            expect_in_order(self._descriptor)
+
+    def forget_cached(self) -> None:
+        """Drop its bytes from the cache: what is read next comes from the disk, which is what a proof is of."""
+        if self._link is None and not self.key.endswith("/"):
+            forget(self._descriptor)
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """Fill `buffer` with the bytes at `offset`. Raises `PreconditionFailed` where the file ends before."""
+        if self._link is not None or self.key.endswith("/"):
+            data = (self._link or b"")[offset : offset + len(buffer)]
+            if len(data) < len(buffer):
+                raise self._changed("it is shorter than it was")
+            buffer[:] = data
+            return
+        try:
+            while buffer:
+                count = os.preadv(self._descriptor, [buffer], offset)
+                if count == 0:
+                    raise self._changed("the file was cut short while it was read")
+                buffer, offset = buffer[count:], offset + count
+        except OSError as error:
+            raise told(error, self._operation, self.path) from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As `read_into`, as new bytes."""
+        data = bytearray(length)
+        self.read_into(memoryview(data), offset)
+        return bytes(data)
+
+    def check_unchanged(self) -> None:
+        """To be called after the last byte. Raises `PreconditionFailed` where anything was written since it was opened.
+
+        The clock had moved on by then (opening waits for that), so that every later write shows in the times."""
+        if self._link is not None or self.key.endswith("/"):
+            return
+        if version_of(os.fstat(self._descriptor)) != version_of(self._status):
+            raise self._changed("the file was written to while it was read")
+
+    def _changed(self, message: str) -> StoreError:
+        return changed(self._operation, self.path, message)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,110 @@
+"""What the operating system refused, in the tree of `engine.errors`: how far it reaches, and what can be done."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from engine.errors import (
+    AccessDenied,
+    BucketMissing,
+    NotFound,
+    PreconditionFailed,
+    Rejected,
+    StoreError,
+    Unavailable,
+    Unwritable,
+)
+from engine.folder.names import Fault
+
+_FULL = {
+    errno.ENOSPC: ("DiskFull", "the disk is full"),
+    errno.EDQUOT: ("QuotaFull", "this user's quota on the disk is used up"),
+    errno.EROFS: ("ReadOnly", "the file system is mounted read-only"),
+}
+_PASSING = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.EAGAIN, errno.ENOMEM, errno.EINTR, errno.ETIMEDOUT}
+)
+"""What the same call may do a moment later: descriptors run out, a network's file handle went stale."""
+
+_NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
+
+MAKE_ROOM = "Make room there, or name another folder; then run the command again: what is complete stays as it is."
+
+
+def told(error: OSError, operation: str, path: str, *, writing: bool = False) -> StoreError:
+    """The error for what the system said of `path` in the course of `operation`."""
+    code, words = error.errno or 0, os.strerror(error.errno or 0)
+    name = errno.errorcode.get(code, "OSError")
+    if code in _FULL:
+        short, sentence = _FULL[code]
+        return Unwritable(f"{sentence}: {path}", operation=operation, ref=path, code=short, advice=MAKE_ROOM)
+    if code == errno.ENOENT:
+        return NotFound("there is no such file", operation=operation, ref=path, code="NoSuchKey")
+    if code in (errno.EACCES, errno.EPERM):
+        who = f"user {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
+        what = "write" if writing else "read"
+        return AccessDenied(
+            f"permission denied: {who} may not {what} {path}, or may not pass through a directory above it",
+            operation=operation,
+            ref=path,
+            code="AccessDenied",
+            advice=f"Change the permissions of {path} (chmod, chown), or run as a user who may {what} it.",
+        )
+    if code in _PASSING:
+        return Unavailable(f"{words}: {path}", operation=operation, ref=path, code=name)
+    if code in (errno.ENOTDIR, errno.ELOOP):
+        return (
+            through_no_directory(operation, path)
+            if writing
+            else NotFound(
+                "there is no such file: a part of its path is no directory",
+                operation=operation,
+                ref=path,
+                code="NoSuchKey",
+            )
+        )
+    if code in (errno.ENOTEMPTY, errno.EEXIST):
+        return Rejected("it is a directory with files in it", operation=operation, ref=path, code="DirectoryNotEmpty")
+    if code in _NAMES:
+        fault = Fault("NameRefused", f"its file system does not take this name ({words})")
+        return misnamed(operation, path, fault)
+    return Rejected(f"the system refused: {words} ({path})", operation=operation, ref=path, code=name)
+
+
+def misnamed(operation: str, path: str, fault: Fault) -> Rejected:
+    """The error for a key that can be no name there: set aside, and written nowhere."""
+    return Rejected(
+        f"this key cannot be a file's name: {fault.message}; nothing was written",
+        operation=operation,
+        ref=path,
+        code=fault.code,
+        advice="Copy it under another key, or leave it out with exclude.",
+    )
+
+
+def through_no_directory(operation: str, path: str) -> Rejected:
+    """The error for a key whose path leads through something that is no directory: a file, or a link that someone put
+    there. It is not followed."""
+    return misnamed(
+        operation,
+        path,
+        Fault("NameClash", "a part of its path is a file or a symbolic link there, not a directory"),
+    )
+
+
+def changed(operation: str, path: str, message: str, *, condition: str = "If-Match") -> PreconditionFailed:
+    """The error for a file that is not, or no longer, what was asked for."""
+    code = "SourceChanged" if operation == "GetObject" else "PreconditionFailed"
+    return PreconditionFailed(message, operation=operation, ref=path, code=code, condition=condition)
+
+
+def vanished(path: str, why: str) -> BucketMissing:
+    """The error for a folder that is not there, or is another than it was. It is never taken for an empty one."""
+    return BucketMissing(
+        f"the folder {path} {why}",
+        operation="GetBucketLocation",
+        ref=path,
+        code="FolderMissing",
+        advice="Mount or restore it, then run the command again; nothing was concluded from its absence.",
+    )

@@ -1,0 +1,121 @@
+"""A folder, held by its descriptor, and its directories, reached from there one name at a time.
+
+Containment rests on descriptors: every directory of a path is opened below the one before it, and none through a
+symbolic link (O_NOFOLLOW), so that whoever can write in the folder cannot lead us out of it, however the timing. The
+folder itself is opened as the user named it, links and all, and remembered by device and inode: another one under the
+same name, such as the bare directory that a vanished mount leaves, is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from engine.folder.refusals import vanished
+from engine.folder.system import A_DIRECTORY, NO_LINK, make_directory, sync
+
+BELOW = A_DIRECTORY | NO_LINK
+
+HAS_DESCRIPTORS = {os.open, os.stat, os.unlink, os.mkdir} <= os.supports_dir_fd
+"""Whether this system can open files below a directory's descriptor. Windows cannot."""
+
+
+class Root:
+    """One folder. `path` is absolute. Opened at the first use, and the same one ever after.
+
+    Raises `BucketMissing` where it is not there, or no longer the one that it was."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._place = Path(path)
+        self._descriptor: int | None = None
+        self._known: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+
+    def shown(self, key: str) -> str:
+        """The path of a key, for people."""
+        return f"{self.path.rstrip('/')}/{key}"
+
+    def descriptor(self) -> int:
+        """The folder's own descriptor, after a look whether its name still leads to it."""
+        with self._lock:
+            try:
+                status = self._place.stat()
+            except FileNotFoundError:
+                raise vanished(self.path, "is no longer there" if self._known else "does not exist") from None
+            except NotADirectoryError:
+                raise vanished(self.path, "is not a folder") from None
+            if not stat.S_ISDIR(status.st_mode):
+                raise vanished(self.path, "is not a folder")
+            found = status.st_dev, status.st_ino
+            if self._descriptor is None:
+                self._descriptor = os.open(self.path, A_DIRECTORY)
+                opened = os.fstat(self._descriptor)
+                self._known = opened.st_dev, opened.st_ino
+            if found != self._known:
+                raise vanished(self.path, "is another one than it was: it was replaced, mounted or unmounted")
+            return self._descriptor
+
+    def exists(self) -> bool:
+        """Whether the folder is there. Raises `BucketMissing` where it was and no longer is."""
+        return self._known is not None or os.path.lexists(self.path)
+
+    def make(self) -> None:
+        """Make the folder with all above it, each one durable, where it is not there yet. One that was there and is
+        gone is not made anew: that is for its owner to look at."""
+        if self.exists():
+            return
+        missing = [Path(self.path)]
+        while not missing[-1].parent.exists():
+            missing.append(missing[-1].parent)
+        for folder in reversed(missing):
+            above = os.open(folder.parent, A_DIRECTORY)
+            try:
+                with contextlib.suppress(FileExistsError):
+                    make_directory(above, os.fsencode(folder.name))
+                sync(above)
+            finally:
+                os.close(above)
+
+    @contextlib.contextmanager
+    def directory(self, parts: Sequence[bytes], *, follow: bool = False) -> Iterator[int]:
+        """A descriptor of the directory at `parts` below the folder, while it is used. `follow`: links are followed, as
+        the user asked for; never to write.
+
+        Raises `OSError`: `NotADirectoryError` also for a link."""
+        descriptor = self.open_directory(parts, follow=follow)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def open_directory(self, parts: Sequence[bytes], *, follow: bool = False) -> int:
+        """As `directory`; the caller closes it."""
+        how = A_DIRECTORY if follow else BELOW
+        held = os.dup(self.descriptor())
+        try:
+            for part in parts:
+                below = os.open(part, how, dir_fd=held)
+                os.close(held)
+                held = below
+        except BaseException:
+            os.close(held)
+            raise
+        return held
+
+    def identity(self) -> str:
+        """What tells this folder from any other that may come under its name: its inode, and its file system's id.
+
+        Not its device's number, which may be another after a restart; the id of ext4, XFS, btrfs and APFS stays."""
+        descriptor = self.descriptor()
+        return f"inode {os.fstat(descriptor).st_ino} of file system {os.fstatvfs(descriptor).f_fsid:x}"
+
+    def close(self) -> None:
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+            self._descriptor = None

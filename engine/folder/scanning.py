@@ -1,0 +1,106 @@
+"""The names of one directory in the order of keys, however many there are.
+
+A directory is read once, as the system gives it, in no order. Up to `NAMES_HELD` names are sorted in memory; of more,
+each such lot is sorted and written to an unnamed temporary file, and the lots are merged as they are asked for. Names
+are bytes; a directory's ends with `/`, which is what its keys have there, so that the order of names is that of the
+keys below them (`a.txt` lies between a file `a` and what is in a directory `a`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from typing import NamedTuple
+
+from engine.folder.names import is_unfinished
+from engine.plan.own import MARK
+
+NAMES_HELD = 50_000
+"""Names in memory at once, for each directory on the way down to where a listing is: about 5 MB."""
+
+BLOCK_BYTES = 32 << 10
+"""Read of each lot at once: two hundred lots of a directory of ten million names take 6 MB."""
+
+Keep = Callable[[bytes], bool]
+
+
+class Scan(NamedTuple):
+    """A directory's names that were asked for, in order, and whether there is nothing at all in it. The names are to be
+    closed by whoever does not read them to their end."""
+
+    names: Generator[bytes, None, None]
+    is_empty: bool
+
+
+def scan(directory: int, keep: Keep | None = None, *, follow: bool = False) -> Scan:
+    """The names of the directory at a descriptor for which `keep` says so. `follow`: a link to a directory is one.
+
+    Raises `OSError`. What is added or removed meanwhile may be there or not."""
+    held: list[bytes] = []
+    lots: _Lots | None = None
+    empty = True
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            name = os.fsencode(entry.name)
+            if _is_directory(entry, follow):
+                name += b"/"
+            if entry.name.startswith(MARK) and is_unfinished(name):
+                continue
+            empty = False
+            if keep is not None and not keep(name):
+                continue
+            held.append(name)
+            if len(held) >= NAMES_HELD:
+                lots = lots or _Lots()
+                lots.add(held)
+                held = []
+    if lots is None:
+        held.sort()
+        return Scan((name for name in held), empty)
+    if held:
+        lots.add(held)
+    return Scan(lots.merged(), empty)
+
+
+def _is_directory(entry: os.DirEntry[str], follow: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow)
+    except OSError:  # a link that leads to itself
+        return False
+
+
+class _Lots:
+    """Sorted lots of names in one temporary file, which has no name itself and goes with its last reader. Names hold no
+    NUL, and so are parted by it."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._spans: list[tuple[int, int]] = []
+        self._end = 0
+
+    def add(self, names: list[bytes]) -> None:
+        names.sort()
+        data = b"\0".join(names)
+        self._file.write(data)
+        self._spans.append((self._end, len(data)))
+        self._end += len(data)
+
+    def merged(self) -> Generator[bytes, None, None]:
+        with self._file as file:
+            file.flush()
+            yield from heapq.merge(*(self._read(start, length) for start, length in self._spans))
+
+    def _read(self, start: int, length: int) -> Iterator[bytes]:
+        descriptor = self._file.fileno()
+        rest = b""
+        end = start + length
+        while start < end:
+            data = os.pread(descriptor, min(BLOCK_BYTES, end - start), start)
+            if not data:
+                raise OSError("a temporary file was cut short while a directory's names were read back from it")
+            start += len(data)
+            *whole, rest = (rest + data).split(b"\0")
+            yield from whole
+        yield rest

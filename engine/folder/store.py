@@ -1,0 +1,410 @@
+"""`FolderStore`: local folders as an `ObjectStore`. The bucket of a request is a folder's absolute path, the key is
+what lies under it, with `/`.
+
+What a folder has, it answers as S3 would: listings in the order of UTF-8 bytes, to be taken up after any key; HEAD;
+ranges; writes and deletes under conditions. An ETag is a file's version (`engine.folder.versions`), an `OpaqueEtag`.
+What it has not is `Unsupported`: copies on the server, uploads in parts (files are written by `publisher`), tags, ACLs.
+
+Differences that show: deleting the last file of a directory removes the directory too, as a prefix is gone with its
+last object; HEAD of `a/` is that of the directory, whether it is empty or not; a page may bear `unlisted`, what lies
+there and cannot be an object.
+
+Every call is one trip to a thread, of which there are few; a page or a batch is one call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from engine import freshness
+from engine.errors import NotFound, Rejected, StoreError, Unsupported, UsageError
+from engine.folder import system
+from engine.folder.carried import is_link, mtime_of, properties_of
+from engine.folder.folding import real_name
+from engine.folder.making import Durability
+from engine.folder.names import Fault, fault_of, parts_of
+from engine.folder.publishing import Publisher
+from engine.folder.reading import OpenedFile, look
+from engine.folder.refusals import changed, misnamed, told
+from engine.folder.roots import HAS_DESCRIPTORS, Root
+from engine.folder.versions import moment_of, same, version_at, version_of
+from engine.folder.walking import USUAL, Manner, Position, Walk, listed
+from engine.model import (
+    Acl,
+    CopyResult,
+    ObjectHead,
+    ObjectRef,
+    Page,
+    UploadedPart,
+    UploadInfo,
+    UploadRef,
+)
+from engine.store import (
+    Body,
+    BucketFacts,
+    CompleteUpload,
+    CopyObject,
+    CopyPart,
+    CreateUpload,
+    DeleteFailure,
+    DeleteObject,
+    DeleteObjects,
+    DeleteReport,
+    GetRange,
+    HeadObject,
+    ListPage,
+    ListUploads,
+    PutObject,
+    PutTags,
+    UploadPart,
+)
+
+Answer = TypeVar("Answer")
+
+THREADS = 8
+"""Calls that may be with the system at once."""
+
+WALKS_HELD = 32
+"""Listings that are remembered between two of their pages. One that was forgotten is begun anew where it was."""
+
+_AFTER, _AFTER_ALL = "after:", "after-all:"
+"""How a page's token says where the next one begins."""
+
+
+class FolderStore:
+    """Local folders. `missing_is_empty`: a folder that was never there is an empty one, as a target may be that is made
+    with its first file; one that was there and is gone is an error either way.
+
+    Raises `UsageError` where the system cannot keep a path inside a folder."""
+
+    def __init__(
+        self, manner: Manner = USUAL, *, durability: Durability = "object", missing_is_empty: bool = False
+    ) -> None:
+        if not HAS_DESCRIPTORS:
+            raise UsageError(
+                "Local folders cannot be used on this system: it cannot open files below a directory's descriptor, "
+                "without which a key could lead out of the folder."
+            )
+        self.manner = manner
+        self._durability: Durability = durability
+        self._missing_is_empty = missing_is_empty
+        self._roots: dict[str, Root] = {}
+        self._publishers: dict[str, Publisher] = {}
+        self._walks: OrderedDict[tuple[str, str, str, str], Walk] = OrderedDict()
+        self._lock = threading.Lock()
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    def root(self, bucket: str) -> Root:
+        """The folder at an absolute path."""
+        with self._lock:
+            if bucket not in self._roots:
+                if not Path(bucket).is_absolute():
+                    raise UsageError(f"A folder is named by its absolute path, which {bucket!r} is not.")
+                self._roots[bucket] = Root(bucket)
+            return self._roots[bucket]
+
+    def publisher(self, bucket: str) -> Publisher:
+        """What writes files into a folder."""
+        root = self.root(bucket)
+        with self._lock:
+            if bucket not in self._publishers:
+                self._publishers[bucket] = Publisher(root, self._durability)
+            return self._publishers[bucket]
+
+    def open_file(self, ref: ObjectRef, if_match: str | None = None) -> OpenedFile:
+        """A file to be read as a source, pinned to a version. Blocks: it belongs in a thread."""
+        return OpenedFile(self.root(ref.bucket), ref.key, self.manner, if_match=if_match)
+
+    def close(self) -> None:
+        """Let go of what listings and folders hold open."""
+        with self._lock:
+            for walk in self._walks.values():
+                walk.close()
+            self._walks.clear()
+            for root in self._roots.values():
+                root.close()
+
+    # --- listing ----------------------------------------------------------------------------------------------------
+
+    async def list_page(self, request: ListPage) -> Page:
+        return await self._do(self._list, request)
+
+    def _list(self, request: ListPage) -> Page:
+        self._sending("ListObjectsV2", request.bucket, request.prefix)
+        if request.delimiter not in ("", "/"):
+            raise self._unsupported("ListObjectsV2", request.bucket, "a delimiter other than /")
+        root = self.root(request.bucket)
+        if self._missing_is_empty and not root.exists():
+            return Page([])
+        if request.max_keys == 1 and not request.start_after and request.token is None:
+            exact = self._exact(root, request)
+            if exact is not None:
+                return exact
+        return self._page_of(root, request)
+
+    def _page_of(self, root: Root, request: ListPage) -> Page:
+        position = _position_of(request)
+        place = (request.bucket, request.prefix, request.delimiter, request.token or "")
+        with self._lock:
+            walk = self._walks.pop(place, None) if request.token is not None else None
+        if walk is None:
+            walk = Walk(root, self.manner, request.prefix, position, delimiter=request.delimiter)
+        found = walk.take(request.max_keys)
+        if found.ended:
+            return Page(found.objects, None, tuple(found.prefixes), tuple(found.unlisted))
+        last = walk.position
+        token = (_AFTER_ALL if last.whole else _AFTER) + last.key
+        with self._lock:
+            self._walks[*place[:3], token] = walk
+            forgotten = [self._walks.popitem(last=False)[1] for _ in range(len(self._walks) - WALKS_HELD)]
+        for old in forgotten:
+            old.close()
+        return Page(found.objects, token, tuple(found.prefixes), tuple(found.unlisted))
+
+    def _exact(self, root: Root, request: ListPage) -> Page | None:
+        """The first key with a prefix is that very key, where there is such a file: found without reading the directory
+        it lies in. None where there is not."""
+        key = request.prefix
+        if not key or key.endswith("/") or fault_of(key) is not None:
+            return None
+        try:
+            status = self._look(root, key, "ListObjectsV2")
+        except StoreError:
+            return None  # the listing says what lies there instead
+        # A longer key may follow: whether it does is not known without reading on, and the token costs nothing.
+        return Page([listed(key, status, self.manner.now_ns())], _AFTER + key)
+
+    # --- one object -------------------------------------------------------------------------------------------------
+
+    async def head_object(self, request: HeadObject) -> ObjectHead:
+        return await self._do(self._head, request)
+
+    def _head(self, request: HeadObject) -> ObjectHead:
+        ref = request.ref
+        self._sending("HeadObject", ref.bucket, ref.key)
+        root = self.root(ref.bucket)
+        if self._missing_is_empty and not root.exists():
+            raise _missing("HeadObject", root.shown(ref.key))
+        status = self._look(root, ref.key, "HeadObject")
+        return ObjectHead(
+            size=0 if ref.key.endswith("/") else status.st_size,
+            etag=version_at(status, self.manner.now_ns()),
+            modified=moment_of(status.st_mtime_ns),
+            properties=properties_of(ref.key, status.st_mode, status.st_mtime_ns),
+            date=formatdate(self.manner.now_ns() / 1e9, usegmt=True),
+        )
+
+    def _look(self, root: Root, key: str, operation: str) -> os.stat_result:
+        """What stands for a key. Raises `NotFound`, also where only another spelling of it is there."""
+        path = root.shown(key)
+        if fault := fault_of(key):
+            raise misnamed(operation, path, fault)
+        *above, name = parts_of(key)
+        try:
+            with root.directory(above, follow=self.manner.links == "follow") as directory:
+                status = look(directory, name, key, self.manner, path, operation)
+                if real_name(directory, name, status) != name:
+                    raise _missing(operation, path)
+                return status
+        except OSError as error:
+            raise told(error, operation, path) from error
+
+    async def get_range(self, request: GetRange) -> Body:
+        return await self._do(self._get, request)
+
+    def _get(self, request: GetRange) -> Body:
+        ref = request.ref
+        self._sending("GetObject", ref.bucket, ref.key)
+        with self.open_file(ref, request.if_match) as file:
+            if request.size is not None and request.size != file.size:
+                raise changed("GetObject", file.path, f"its size is {file.size:,} now")
+            first = request.first or 0
+            last = file.size - 1 if request.last is None else min(request.last, file.size - 1)
+            if request.first is not None and first >= file.size:
+                raise Rejected(
+                    f"it has {file.size:,} bytes, and none at {first:,}",
+                    operation="GetObject",
+                    ref=file.path,
+                    code="InvalidRange",
+                )
+            data = file.read(first, last - first + 1)
+            file.check_unchanged()
+            return Body(data, file.version, file.size)
+
+    async def put_object(self, request: PutObject) -> CopyResult:
+        return await self._do(self._put, request)
+
+    def _put(self, request: PutObject) -> CopyResult:
+        ref, condition = request.ref, request.target_condition
+        publisher = self.publisher(ref.bucket)
+        publisher.check(ref.key)
+        self._sending("PutObject", ref.bucket, ref.key)
+        if ref.key.endswith("/"):
+            if request.body:
+                fault = Fault("NameEmpty", "it ends with a slash, which names a directory, and holds bytes")
+                raise misnamed("PutObject", publisher.root.shown(ref.key), fault)
+            done = publisher.make_directory(ref.key)
+        elif self.manner.links == "keep" and is_link(request.properties):
+            done = publisher.put_link(ref.key, request.body, condition=condition)
+        else:
+            time_ns = mtime_of(request.properties)
+            with publisher.begin(ref.key, len(request.body)) as file, file.discarded_on_error():
+                file.write(request.body, 0)
+                self._sending("PutObject", ref.bucket, ref.key, ending=True)
+                done = file.publish(condition, time_ns)
+        return CopyResult(done.version, done.modified)
+
+    # --- deleting ---------------------------------------------------------------------------------------------------
+
+    async def delete_object(self, request: DeleteObject) -> bool:
+        await self._do(self._delete, request.ref, request.if_match)
+        return False
+
+    async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
+        return await self._do(self._delete_all, request)
+
+    def _delete_all(self, request: DeleteObjects) -> DeleteReport:
+        deleted: list[str] = []
+        failed: list[DeleteFailure] = []
+        for key, if_match in request.keys:
+            try:
+                self._delete(ObjectRef(request.bucket, key), if_match, "DeleteObjects")
+            except StoreError as error:
+                if error.scope != "object":
+                    raise
+                failed.append(DeleteFailure(key, error.code, error.message))
+            else:
+                deleted.append(key)
+        return DeleteReport(tuple(deleted), tuple(failed))
+
+    def _delete(self, ref: ObjectRef, if_match: str | None, operation: str = "DeleteObject") -> None:
+        root, key = self.root(ref.bucket), ref.key
+        path = root.shown(key)
+        self._sending(operation, ref.bucket, key)
+        try:
+            status = self._look(root, key, operation)
+        except NotFound:
+            if if_match is not None:
+                raise changed(operation, path, "the file is no longer there") from None
+            return
+        if if_match is not None and not same(if_match, version_of(status)):
+            raise changed(operation, path, f"the file is another one now: its version is {version_of(status)}")
+        *above, name = parts_of(key)
+        self._sending(operation, ref.bucket, key)
+        try:
+            with root.directory(above) as directory:
+                if key.endswith("/"):
+                    os.rmdir(name, dir_fd=directory)
+                else:
+                    system.unlink(directory, name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise told(error, operation, path, writing=True) from error
+        _prune(root, above)
+
+    # --- the folder -------------------------------------------------------------------------------------------------
+
+    async def bucket_facts(self, request: str) -> BucketFacts:
+        return await self._do(self._facts, request)
+
+    def _facts(self, bucket: str) -> BucketFacts:
+        """`owner_id` is the folder's identity. The clock is this machine's own."""
+        self._sending("GetBucketLocation", bucket, "")
+        root = self.root(bucket)
+        identity = "" if self._missing_is_empty and not root.exists() else root.identity()
+        now_s = self.manner.now_ns() / 1e9
+        return BucketFacts(
+            bucket,
+            region="",
+            owner_id=identity,
+            date=formatdate(now_s, usegmt=True),
+            server="folder",
+            date_s=now_s,
+            came_s=freshness.running_s(),
+        )
+
+    # --- what a folder has not --------------------------------------------------------------------------------------
+
+    async def copy_object(self, request: CopyObject) -> CopyResult:
+        self._refuse("CopyObject", request.target.bucket)
+
+    async def create_upload(self, request: CreateUpload) -> UploadRef:
+        self._refuse("CreateMultipartUpload", request.target.bucket)
+
+    async def copy_part(self, request: CopyPart) -> UploadedPart:
+        self._refuse("UploadPartCopy", request.upload.target.bucket)
+
+    async def upload_part(self, request: UploadPart) -> UploadedPart:
+        self._refuse("UploadPart", request.upload.target.bucket)
+
+    async def complete_upload(self, request: CompleteUpload) -> CopyResult:
+        self._refuse("CompleteMultipartUpload", request.upload.target.bucket)
+
+    async def abort_upload(self, request: UploadRef) -> None:
+        self._refuse("AbortMultipartUpload", request.target.bucket)
+
+    async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
+        self._refuse("ListParts", request.target.bucket)
+
+    async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
+        self._refuse("ListMultipartUploads", request.bucket)
+
+    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
+        self._refuse("GetObjectTagging", request.bucket)
+
+    async def put_tags(self, request: PutTags) -> None:
+        self._refuse("PutObjectTagging", request.ref.bucket)
+
+    async def get_acl(self, request: ObjectRef) -> Acl:
+        self._refuse("GetObjectAcl", request.bucket)
+
+    def _refuse(self, operation: str, bucket: str) -> NoReturn:
+        raise self._unsupported(operation, bucket, operation)
+
+    def _unsupported(self, operation: str, bucket: str, what: str) -> Unsupported:
+        return Unsupported(f"a local folder has no {what}", operation=operation, ref=bucket, code="NotImplemented")
+
+    # --- how ---------------------------------------------------------------------------------------------------------
+
+    async def _do(self, act: Callable[..., Answer], *request: object) -> Answer:
+        """Have it done in a thread. What has begun there ends there, also where whoever waits is cancelled."""
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(THREADS)
+        return await anyio.to_thread.run_sync(act, *request, limiter=self._limiter)
+
+    def _sending(self, operation: str, bucket: str, key: str, *, ending: bool = False) -> None:
+        """Called in the thread, just before the system is asked: nothing waits in between."""
+        freshness.sending(operation, f"{bucket}/{key}", ending=ending)
+
+
+def _position_of(request: ListPage) -> Position:
+    token = request.token
+    if token is None:
+        return Position(request.start_after)
+    if token.startswith(_AFTER_ALL):
+        return Position(token.removeprefix(_AFTER_ALL), True)
+    return Position(token.removeprefix(_AFTER))
+
+
+def _missing(operation: str, path: str) -> NotFound:
+    return NotFound("there is no such file", operation=operation, ref=path, code="NoSuchKey")
+
+
+def _prune(root: Root, parts: list[bytes]) -> None:
+    """Remove directories that became empty, as a prefix is gone with its last object. One that is not, stays."""
+    with contextlib.suppress(OSError, StoreError):
+        while parts:
+            *parts, name = parts
+            with root.directory(parts) as above:
+                os.rmdir(name, dir_fd=above)

@@ -1,0 +1,191 @@
+"""What a folder asks of the operating system beyond plain reads: all that writes, publishes and makes durable.
+
+One seam, for two reasons. Linux and macOS have calls that Python's `os` lacks (renameat2, fallocate), each with what
+is done where there is none; and what a power cut may take is tried by a test that stands in for this module
+(tests/unit/folder/power.py). Every function raises `OSError` as the system does, and takes names relative to a
+descriptor: no path is ever walked here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+from collections.abc import Callable
+
+_LIBC = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+_DARWIN = sys.platform == "darwin"
+
+_AT_ONCE = 1 if not _DARWIN else 4  # RENAME_NOREPLACE (rename(2)), RENAME_EXCL (renamex_np(2))
+_SWAP = 2  # RENAME_EXCHANGE, RENAME_SWAP
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2  # fallocate(2)
+_FULLFSYNC = 51  # macOS' fcntl(2): fsync leaves the data in the drive's own cache
+
+CANNOT = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM})
+"""How a file system says that it has no such call. EPERM is what FAT answers to a link."""
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK | getattr(os, "O_CLOEXEC", 0)
+A_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def _function(*names: str) -> Callable[..., int] | None:
+    for name in names:
+        found: Callable[..., int] | None = getattr(_LIBC, name, None)
+        if found is not None:
+            return found
+    return None
+
+
+_RENAME = _function("renameat2", "renameatx_np")
+_FALLOCATE = _function("fallocate")
+
+
+def _rename(directory: int, old: bytes, new: bytes, flag: int) -> bool:
+    """False where there is no such call here."""
+    if _RENAME is None:
+        return False
+    if _RENAME(directory, ctypes.c_char_p(old), directory, ctypes.c_char_p(new), ctypes.c_uint(flag)) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in CANNOT:
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def create(directory: int, name: bytes, mode: int = 0o600) -> int:
+    """A new file, readable and writable. `FileExistsError` where anything stands under that name."""
+    return os.open(name, NEW_FILE, mode, dir_fd=directory)
+
+
+def make_directory(directory: int, name: bytes) -> None:
+    os.mkdir(name, 0o777, dir_fd=directory)
+
+
+def write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """All of `data` at `offset`."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def cut(descriptor: int, size: int) -> None:
+    """Give a file this length."""
+    os.ftruncate(descriptor, size)
+
+
+def sync(descriptor: int) -> None:
+    """Have a file, or a directory's names, where a power cut does not reach them."""
+    if _DARWIN:
+        import fcntl
+
+        try:
+            fcntl.fcntl(descriptor, _FULLFSYNC)
+            return
+        except OSError as error:
+            if error.errno not in CANNOT:
+                raise
+    os.fsync(descriptor)
+
+
+def sync_data(descriptor: int) -> None:
+    """As `sync`, for a file's bytes and length alone."""
+    if _DARWIN or not hasattr(os, "fdatasync"):
+        sync(descriptor)
+    else:
+        os.fdatasync(descriptor)
+
+
+def rename_to_nothing(directory: int, old: bytes, new: bytes) -> None:
+    """Rename within one directory where nothing stands under the new name. `FileExistsError` where anything does.
+
+    Where there is no such rename, a link is made and the old name removed; where there are no links either (FAT), the
+    name is looked at just before the rename."""
+    if _rename(directory, old, new, _AT_ONCE):
+        return
+    try:
+        # Without descriptors `os.link` would ignore follow_symlinks.
+        os.link(old, new, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in CANNOT:
+            raise
+        if _stands(directory, new):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        rename(directory, old, new)
+        return
+    os.unlink(old, dir_fd=directory)
+
+
+def _stands(directory: int, name: bytes) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def rename(directory: int, old: bytes, new: bytes) -> None:
+    """Rename within one directory, in the place of whatever file stands there."""
+    os.rename(old, new, src_dir_fd=directory, dst_dir_fd=directory)
+
+
+def exchange(directory: int, one: bytes, other: bytes) -> bool:
+    """Let two names change places at one moment. False where there is no such call here: nothing was done."""
+    return _rename(directory, one, other, _SWAP)
+
+
+def unlink(directory: int, name: bytes) -> None:
+    os.unlink(name, dir_fd=directory)
+
+
+def link_text(directory: int, name: bytes, text: bytes) -> None:
+    """A new symbolic link. `FileExistsError` where anything stands under that name."""
+    os.symlink(text, name, dir_fd=directory)
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Take the room for a file of `size` bytes and give it that length. `OSError` ENOSPC where there is too little.
+
+    posix_fallocate is no help: where there is no fallocate, glibc writes a byte into every block instead."""
+    if _FALLOCATE is not None and size:
+        if _FALLOCATE(descriptor, 0, ctypes.c_longlong(0), ctypes.c_longlong(size)) == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in CANNOT:
+            raise OSError(code, os.strerror(code))
+    os.ftruncate(descriptor, size)
+
+
+def punch(descriptor: int, offset: int, length: int) -> bool:
+    """Let these bytes be zeros that take no room. False where there is no such call here: nothing was done."""
+    if _FALLOCATE is None:
+        return False
+    flags = _PUNCH_HOLE | _KEEP_SIZE
+    if _FALLOCATE(descriptor, flags, ctypes.c_longlong(offset), ctypes.c_longlong(length)) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in CANNOT:
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def free_bytes(descriptor: int) -> int:
+    """What the file system has left for this user, in bytes."""
+    found = os.fstatvfs(descriptor)
+    return found.f_bavail * found.f_frsize
+
+
+def expect_in_order(descriptor: int) -> None:
+    """Tell the system that a file will be read from its beginning to its end."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+
+
+def forget(descriptor: int) -> None:
+    """Drop a file's bytes from the cache, so that the next read is of the disk. What was not synced would stay: it is
+    synced first, where the descriptor may."""
+    os.fsync(descriptor)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

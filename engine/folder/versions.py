@@ -1,0 +1,75 @@
+"""A file's version: what stands for an ETag, and for LastModified. Pure.
+
+The version is size, mtime and ctime in nanoseconds, and inode. It tells a file from what it was before, and says
+nothing of its bytes: an `OpaqueEtag`.
+
+Two writes within one tick of the file system's clock leave the same times. So what was written within its last tick
+(`is_young`) may change once more and look unchanged: its version then bears the moment of the look, which no later look
+repeats. Whoever compares versions finds it changed the next time and looks at it again; whoever acts upon a version
+(`same`) leaves the moment aside. Only a file that is being written all the time, or one on a file system that counts
+whole seconds, is ever met so: a look waits for one tick before it judges (`engine.folder.walking`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+from engine.model import OpaqueEtag
+
+TICK_NS = 20_000_000
+"""Twice the coarsest tick of Linux (CONFIG_HZ=100). Newer kernels stamp more finely once a file has been looked at."""
+
+COARSE_NS = 2_000_000_000
+"""FAT counts in two seconds, HFS+ and ext3 in one: so do those of whose times no fraction of a second is seen."""
+
+_SECOND = 1_000_000_000
+_FIRST_SECOND = -62_135_596_800  # 0001-01-01T00:00:00
+_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59
+
+Now = Callable[[], int]
+"""The calendar's clock, in nanoseconds since the epoch."""
+
+
+def version_of(status: os.stat_result) -> OpaqueEtag:
+    """The version of a file. That of a directory, which is a marker and holds no bytes, is its inode alone."""
+    if stat.S_ISDIR(status.st_mode):
+        return OpaqueEtag(f"directory-{status.st_ino}")
+    return OpaqueEtag(f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}")
+
+
+def version_at(status: os.stat_result, now_ns: int) -> OpaqueEtag:
+    """The version of a file that was looked at at `now_ns`: of a young one it bears the moment."""
+    version = version_of(status)
+    return OpaqueEtag(f"{version}-young-{now_ns}") if is_young(status, now_ns) else version
+
+
+def is_young(status: os.stat_result, now_ns: int) -> bool:
+    """Whether one more write could leave the times as they are. A write sets both, mtime to now: where that was set to
+    another time, as is done to a file that was downloaded, it is seen."""
+    if stat.S_ISDIR(status.st_mode):
+        return False
+    mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
+    tick = TICK_NS if mtime % _SECOND or ctime % _SECOND else COARSE_NS
+    return now_ns - ctime < tick and now_ns - mtime < tick
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two versions are of one state of a file, whenever it was looked at."""
+    return one.partition("-young-")[0] == other.partition("-young-")[0]
+
+
+def moment_of(time_ns: int) -> str:
+    """A time as S3 writes it, in milliseconds: "2026-01-31T10:00:00.000Z"."""
+    second, fraction = divmod(time_ns, _SECOND)
+    return f"{_second(second)}.{fraction // 1_000_000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(second: int) -> str:
+    # A file may bear any time; the form has four digits for the year.
+    year, month, day, hour, minute, at = time.gmtime(min(max(second, _FIRST_SECOND), _LAST_SECOND))[:6]
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{at:02d}"

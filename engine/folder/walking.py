@@ -1,0 +1,332 @@
+"""A folder as a listing: everything below a prefix in the order of UTF-8 bytes, page by page, from any key on.
+
+A `Walk` goes down the directories with a stack of what is left of each, so that a page costs what is on it; a directory
+is read when the walk comes to it. Directories are opened anew from the folder's own descriptor whenever the walk
+enters them or comes back to them: one descriptor is held, however deep it goes.
+
+What stands for what: a regular file is an object; an empty directory is the object `directory/` of no bytes (with
+`markers="all"` so is every directory: then a folder that was written from S3 shows each marker again that it was
+given); a symbolic link is what `links` says. Everything else that lies there (pipes, sockets, devices, names that are
+no UTF-8) is `Unlisted`: it comes with the page in which it would have been. A directory that cannot be read is an
+error, never an empty one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from engine.folder.names import shown
+from engine.folder.refusals import told
+from engine.folder.roots import Root
+from engine.folder.scanning import Keep, scan
+from engine.folder.versions import TICK_NS, is_young, moment_of, version_at, version_of
+from engine.model import ListedObject, Unlisted
+
+Links = Literal["skip", "follow", "keep"]
+Markers = Literal["empty", "all"]
+
+LISTING = "ListObjectsV2"
+STORAGE_CLASS = "STANDARD"
+
+_LOOPS = errno.ELOOP
+"""A link that leads to itself; on macOS also one that is not to be followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How folders are read. `links`: symbolic links are set aside, followed wherever they lead, or kept as links
+    (an object of the link's text). `markers`: which directories are objects. The clock and the wait are there for
+    tests."""
+
+    links: Links = "skip"
+    markers: Markers = "empty"
+    now_ns: Callable[[], int] = time.time_ns
+    wait_s: Callable[[float], None] = time.sleep
+
+
+USUAL = Manner()
+
+
+class Position(NamedTuple):
+    """Where a listing goes on: after `key`; with `whole`, after all that begins with it."""
+
+    key: str = ""
+    whole: bool = False
+
+
+class Found(NamedTuple):
+    """One page of a walk."""
+
+    objects: list[ListedObject]
+    prefixes: list[str]
+    unlisted: list[Unlisted]
+    ended: bool
+
+
+@dataclass(slots=True)
+class _Level:
+    """A directory that the walk is in: its names still to come, and its place as key and for messages."""
+
+    parts: list[bytes]
+    prefix: bytes
+    names: Generator[bytes, None, None]
+    ahead: bytes | None
+    identity: tuple[int, int]
+
+
+class Walk:
+    """What lies under `prefix` of a folder after a position. To be used by one thread at a time.
+
+    `delimiter` "/" gathers what lies deeper than one level, as S3 does."""
+
+    def __init__(self, root: Root, manner: Manner, prefix: str, position: Position, *, delimiter: str = "") -> None:
+        self._root, self._manner = root, manner
+        self._prefix = prefix.encode()
+        self._after, self._whole = position.key.encode(), position.whole
+        self._gathers = bool(delimiter)
+        self._levels: list[_Level] = []
+        self._held: int | None = None
+        self._held_for: _Level | None = None
+        self._marker: ListedObject | None = None
+        self.position = position
+        """Where the next page begins."""
+        self._begin()
+
+    # --- one page ---------------------------------------------------------------------------------------------------
+
+    def take(self, limit: int) -> Found:
+        """Up to `limit` objects and gathered prefixes. Raises a `StoreError`."""
+        self._root.descriptor()  # still the same folder
+        found = Found([], [], [], False)
+        young: list[tuple[int, _Level, bytes]] = []
+        if self._marker is not None:
+            found.objects.append(self._marker)
+            self._marker = None
+        while self._levels and len(found.objects) + len(found.prefixes) < limit:
+            level = self._levels[-1]
+            name = level.ahead
+            if name is None:
+                self._levels.pop()
+                continue
+            level.ahead = next(level.names, None)
+            if name.endswith(b"/"):
+                self._enter(level, name, found)
+            else:
+                self._look(level, name, found, young)
+        self._move_on(found)
+        self._settle(found.objects, young)
+        while self._levels and self._levels[-1].ahead is None:
+            self._levels.pop()
+        if not self._levels:
+            self.close()
+        return found._replace(ended=not self._levels)
+
+    def _move_on(self, found: Found) -> None:
+        last = found.objects[-1].key if found.objects else ""
+        gathered = found.prefixes[-1] if found.prefixes else ""
+        if last or gathered:
+            self.position = Position(gathered, True) if gathered > last else Position(last)
+
+    def close(self) -> None:
+        """Let go of what is held open."""
+        self._release()
+        for level in self._levels:
+            level.names.close()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+        self._held = self._held_for = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    # --- directories ------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Go down to the directory that the prefix names, without reading any on the way."""
+        folder, slash, _ = self._prefix.rpartition(b"/")
+        parts = folder.split(b"/") if slash else []
+        if any(part in (b"", b".", b"..") or b"\0" in part for part in parts):
+            return  # no file's key begins so
+        prefix = folder + slash
+        try:
+            opened = self._open(parts, prefix)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, _LOOPS):
+                return
+            raise told(error, LISTING, self._shown(prefix)) from error
+        assert opened is not None, "nothing is above the first"
+        level, is_empty = opened
+        if prefix and self._shows(is_empty) and self._passes(prefix):
+            self._marker = self._marker_of(level)
+        self._levels.append(level)
+
+    def _open(self, parts: list[bytes], prefix: bytes) -> tuple[_Level, bool] | None:
+        """The directory at `parts`, and whether it is empty. None where it is one of those above it, by a link."""
+        self._release()
+        follow = self._manner.links == "follow"
+        self._held = self._root.open_directory(parts, follow=follow)
+        status = os.fstat(self._held)
+        identity = status.st_dev, status.st_ino
+        if any(identity == level.identity for level in self._levels):
+            return None
+        found = scan(self._held, self._filter(prefix), follow=follow)
+        self._held_for = level = _Level(parts, prefix, found.names, next(found.names, None), identity)
+        return level, found.is_empty
+
+    def _descriptor(self, level: _Level) -> int:
+        """A descriptor of the directory of `level`, opened anew where the walk has been elsewhere since."""
+        if self._held is None or self._held_for is not level:
+            self._release()
+            self._held = self._root.open_directory(level.parts, follow=self._manner.links == "follow")
+            self._held_for = level
+        return self._held
+
+    def _enter(self, level: _Level, name: bytes, found: Found) -> None:
+        prefix = level.prefix + name
+        try:
+            key = prefix.decode()
+        except UnicodeDecodeError:
+            found.unlisted.append(_no_utf8(prefix))
+            return
+        if self._gathers and len(prefix) > len(self._prefix):
+            found.prefixes.append(key)
+            return
+        try:
+            opened = self._open([*level.parts, name[:-1]], prefix)
+        except FileNotFoundError:
+            return  # removed since its name was read, as an object may be while S3 lists
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, _LOOPS):
+                found.unlisted.append(Unlisted(key, "ChangedMeanwhile", "it was a directory, and is none any more"))
+                return
+            raise told(error, LISTING, self._shown(prefix)) from error
+        if opened is None:
+            found.unlisted.append(Unlisted(key, "LinkCycle", "a symbolic link leads back to a directory above it"))
+            return
+        below, is_empty = opened
+        if self._shows(is_empty) and self._passes(prefix):
+            found.objects.append(self._marker_of(below))
+        self._levels.append(below)
+
+    def _shows(self, is_empty: bool) -> bool:
+        return is_empty or self._manner.markers == "all"
+
+    def _marker_of(self, level: _Level) -> ListedObject:
+        status = os.fstat(self._descriptor(level))
+        return ListedObject(level.prefix.decode(), 0, version_of(status), moment_of(status.st_mtime_ns))
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    def _look(self, level: _Level, name: bytes, found: Found, young: list[tuple[int, _Level, bytes]]) -> None:
+        key_bytes = level.prefix + name
+        try:
+            key = key_bytes.decode()
+        except UnicodeDecodeError:
+            found.unlisted.append(_no_utf8(key_bytes))
+            return
+        links = self._manner.links
+        try:
+            status = os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=links == "follow")
+        except NotADirectoryError:
+            return  # so is all that was in its directory
+        except FileNotFoundError:
+            if links == "follow":
+                self._dangling(level, name, key, found)
+            return
+        except OSError as error:
+            if error.errno == _LOOPS and links == "follow":
+                found.unlisted.append(Unlisted(key, "LinkCycle", "a symbolic link that leads to itself"))
+                return
+            raise told(error, LISTING, self._shown(key_bytes)) from error
+        mode = status.st_mode
+        if not stat.S_ISREG(mode) and not (stat.S_ISLNK(mode) and links == "keep"):
+            found.unlisted.append(Unlisted(key, *kind_of(mode)))
+            return
+        if is_young(status, self._manner.now_ns()):
+            young.append((len(found.objects), level, name))
+        found.objects.append(listed(key, status))
+
+    def _dangling(self, level: _Level, name: bytes, key: str, found: Found) -> None:
+        try:
+            os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # removed meanwhile
+        found.unlisted.append(Unlisted(key, "LinkDangling", "a symbolic link that leads to nothing"))
+
+    def _settle(self, objects: list[ListedObject], young: list[tuple[int, _Level, bytes]]) -> None:
+        """Look again, after one tick of the clock, at what had just been written: only what is young even then has to
+        be told from what it may still become."""
+        if not young:
+            return
+        self._manner.wait_s(TICK_NS / 1e9)
+        follow = self._manner.links == "follow"
+        gone = []
+        for index, level, name in young:
+            try:
+                status = os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=follow)
+            except (FileNotFoundError, NotADirectoryError):
+                gone.append(index)
+                continue
+            except OSError as error:
+                raise told(error, LISTING, self._shown(level.prefix + name)) from error
+            objects[index] = listed(objects[index].key, status, self._manner.now_ns())
+        for index in reversed(gone):
+            del objects[index]
+
+    # --- what is part of it -----------------------------------------------------------------------------------------
+
+    def _filter(self, prefix: bytes) -> Keep | None:
+        """Which names of the directory at `prefix` are of this listing: None for all of them."""
+        wanted = self._prefix[len(prefix) :] if len(self._prefix) > len(prefix) else b""
+        after = self._after[len(prefix) :] if self._after.startswith(prefix) else b""
+        whole = self._whole
+        if not after and prefix and prefix <= self._after and not self._after.startswith(prefix):
+            return lambda name: False
+        if not wanted and not after:
+            return None
+
+        def keep(name: bytes) -> bool:
+            if wanted and not name.startswith(wanted):
+                return False
+            if name > after:
+                return True
+            return name.endswith(b"/") and after.startswith(name) and not (whole and after == name)
+
+        return keep
+
+    def _passes(self, key: bytes) -> bool:
+        return key > self._after and key.startswith(self._prefix)
+
+    def _shown(self, key: bytes) -> str:
+        return self._root.shown(shown(key))
+
+
+def listed(key: str, status: os.stat_result, now_ns: int | None = None) -> ListedObject:
+    """A file as a listing shows it; with `now_ns`, a young one by that moment."""
+    version = version_of(status) if now_ns is None else version_at(status, now_ns)
+    return ListedObject(key, status.st_size, version, moment_of(status.st_mtime_ns), STORAGE_CLASS)
+
+
+def kind_of(mode: int) -> tuple[str, str]:
+    """What a thing is that is no file: a word, and a sentence."""
+    if stat.S_ISLNK(mode):
+        return "SymbolicLink", "a symbolic link: --links follow takes what it leads to, --links keep the link itself"
+    if stat.S_ISFIFO(mode):
+        return "NotAFile", "a pipe, which holds no bytes that could be copied"
+    if stat.S_ISSOCK(mode):
+        return "NotAFile", "a socket, which holds no bytes that could be copied"
+    if stat.S_ISDIR(mode):
+        return "ChangedMeanwhile", "it was a file, and is a directory now"
+    return "NotAFile", "a device, which is never read"
+
+
+def _no_utf8(key: bytes) -> Unlisted:
+    return Unlisted(shown(key), "NameNotUtf8", "its name is no UTF-8, which a key has to be: rename it")

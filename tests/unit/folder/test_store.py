@@ -1,0 +1,275 @@
+"""What a folder answers as an object store: HEAD, ranges, writes and deletes under conditions, and what it has not."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import freshness
+from engine.errors import (
+    AccessDenied,
+    IntegrityError,
+    NotFound,
+    PreconditionFailed,
+    Rejected,
+    TooLate,
+    Unavailable,
+    Unsupported,
+    Unwritable,
+    UsageError,
+)
+from engine.folder import store as store_module
+from engine.folder import system
+from engine.folder.refusals import told
+from engine.folder.store import FolderStore
+from engine.model import ABSENT, Checksum, ObjectRef, OpaqueEtag, Properties, UploadRef
+from engine.store import (
+    CompleteUpload,
+    CopyObject,
+    CopyPart,
+    CreateUpload,
+    DeleteObject,
+    DeleteObjects,
+    HeadObject,
+    ListPage,
+    ListUploads,
+    PutObject,
+    PutTags,
+    UploadPart,
+)
+from tests.unit.folder.scene import Scene
+
+WRONG = "1-2-3-4"
+
+
+async def test_head_says_what_a_listing_says_and_what_it_carries(scene: Scene) -> None:
+    scene.write("a/page.html", b"12345")
+    (listed,) = (await scene.store.list_page(_everything(scene))).objects
+    head = await scene.head("a/page.html")
+    assert (head.size, head.etag, head.modified) == (listed.size, listed.etag, listed.modified)
+    assert type(head.etag) is OpaqueEtag
+    carried = Properties(content_type="text/html", metadata=(("mtime", "1700000000.000000001"),))
+    assert head.properties == carried
+
+
+async def test_what_is_not_there_is_not_found(scene: Scene) -> None:
+    scene.write("a/file")
+    for key in ("nothing", "a/nothing", "a", "a/file/below", "a/file/", "nothing/"):
+        with pytest.raises(NotFound):
+            await scene.head(key)
+        with pytest.raises(NotFound):
+            await scene.get(key)
+
+
+async def test_a_range_is_inclusive_and_bound_to_a_version(scene: Scene) -> None:
+    scene.write("one", b"0123456789")
+    etag = (await scene.head("one")).etag
+    assert await scene.get("one", first=2, last=4, if_match=etag, size=10) == (b"234", etag, 10)
+    assert (await scene.get("one", first=8, last=99)).data == b"89"
+    assert (await scene.get("one")).data == b"0123456789"
+    with pytest.raises(Rejected, match="none at 10"):
+        await scene.get("one", first=10, last=11)
+    with pytest.raises(PreconditionFailed) as refused:
+        await scene.get("one", if_match=WRONG)
+    assert (refused.value.code, refused.value.condition) == ("SourceChanged", "If-Match")
+    with pytest.raises(PreconditionFailed, match="its size is 10 now"):
+        await scene.get("one", size=9)
+
+
+async def test_a_file_of_no_bytes_and_a_marker_are_objects(scene: Scene) -> None:
+    await scene.put("empty", b"")
+    await scene.put("d/e/", b"")
+    assert (await scene.get("empty")).data == b""
+    assert (await scene.get("d/e/")).data == b""
+    assert (await scene.head("d/e/")).size == 0
+    assert await scene.keys() == ["d/e/", "empty"]
+    await scene.put("d/e/", b"", target_condition=ABSENT)  # a marker holds nothing that could be lost
+    await scene.put("d/e/f")
+    assert (await scene.head("d/e/")).size == 0
+
+
+async def test_a_put_answers_with_the_version_that_is_listed(scene: Scene) -> None:
+    modified = Properties(metadata=(("mtime", "1700000000.5"),))
+    put = await scene.put("a/one", b"12", properties=modified)
+    (listed,) = (await scene.store.list_page(_everything(scene))).objects
+    assert (put.etag, put.modified) == (listed.etag, listed.modified)
+    assert listed.modified == "2023-11-14T22:13:20.500Z"
+
+
+async def test_a_put_replaces_only_what_it_may(scene: Scene) -> None:
+    first = await scene.put("one", b"1", target_condition=ABSENT)
+    with pytest.raises(PreconditionFailed) as refused:
+        await scene.put("one", b"2", target_condition=ABSENT)
+    assert refused.value.condition == "If-None-Match"
+    with pytest.raises(PreconditionFailed) as refused:
+        await scene.put("one", b"2", target_condition=WRONG)
+    assert refused.value.condition == "If-Match"
+    with pytest.raises(PreconditionFailed):
+        await scene.put("two", b"2", target_condition=WRONG)
+    assert (await scene.get("one")).data == b"1"
+    second = await scene.put("one", b"22", target_condition=first.etag)
+    assert (await scene.get("one", if_match=second.etag)).data == b"22"
+    await scene.put("one", b"333")
+    assert (await scene.get("one")).data == b"333"
+    assert scene.on_disk() == ["one"]
+
+
+async def test_a_delete_by_version_leaves_what_changed(scene: Scene) -> None:
+    put = await scene.put("one")
+    with pytest.raises(PreconditionFailed):
+        await scene.store.delete_object(DeleteObject(scene.ref("one"), WRONG))
+    assert await scene.keys() == ["one"]
+    assert await scene.store.delete_object(DeleteObject(scene.ref("one"), put.etag)) is False
+    assert await scene.keys() == []
+    assert await scene.store.delete_object(DeleteObject(scene.ref("one"))) is False
+    with pytest.raises(PreconditionFailed, match="no longer there"):
+        await scene.store.delete_object(DeleteObject(scene.ref("one"), put.etag))
+
+
+async def test_a_batch_says_of_each_key_what_became_of_it(scene: Scene) -> None:
+    same = await scene.put("same")
+    for key in ("changed", "d/"):
+        await scene.put(key, b"" if key.endswith("/") else b"1")
+    scene.write("full/one")
+    keys = (
+        ("same", same.etag),
+        ("changed", WRONG),
+        ("missing", None),
+        ("d/", None),
+        ("full/", None),
+        ("../outside", None),
+    )
+    report = await scene.store.delete_objects(DeleteObjects(str(scene.folder), keys))
+    assert report.deleted == ("same", "missing", "d/")
+    assert [(item.key, item.code) for item in report.failed] == [
+        ("changed", "PreconditionFailed"),
+        ("full/", "DirectoryNotEmpty"),
+        ("../outside", "NameDots"),
+    ]
+    assert await scene.keys() == ["changed", "full/one"]
+
+
+async def test_a_directory_goes_with_its_last_file_and_the_folder_stays(scene: Scene) -> None:
+    for key in ("a/b/c/one", "a/two"):
+        await scene.put(key)
+    await scene.store.delete_object(DeleteObject(scene.ref("a/b/c/one")))
+    assert scene.on_disk() == ["a/", "a/two"]
+    await scene.store.delete_object(DeleteObject(scene.ref("a/two")))
+    assert scene.on_disk() == []
+    assert await scene.keys() == []
+
+
+async def test_a_folder_has_an_identity_and_this_machines_clock(scene: Scene, tmp_path: Path) -> None:
+    facts = await scene.store.bucket_facts(str(scene.folder))
+    again = await FolderStore().bucket_facts(str(scene.folder))
+    other = await scene.store.bucket_facts(str(tmp_path))
+    assert facts.owner_id == again.owner_id != other.owner_id
+    assert (facts.versioning, facts.lifecycle, facts.replication) == ("", (), ())
+    assert facts.date.endswith(" GMT")
+
+
+async def test_what_a_folder_has_not_is_unsupported(scene: Scene) -> None:
+    ref = scene.ref("one")
+    upload = UploadRef(ref, "id")
+    store = scene.store
+    for call in (
+        store.copy_object(CopyObject(ref, ref)),
+        store.create_upload(CreateUpload(ref, Properties())),
+        store.copy_part(CopyPart(upload, 1, ref, None, None, None)),
+        store.upload_part(UploadPart(upload, 1, b"")),
+        store.complete_upload(CompleteUpload(upload, (), checksum=Checksum("", "", ""))),
+        store.abort_upload(upload),
+        store.list_parts(upload),
+        store.list_uploads(ListUploads(ref.bucket)),
+        store.get_tags(ref),
+        store.put_tags(PutTags(ref, ())),
+        store.get_acl(ref),
+    ):
+        with pytest.raises(Unsupported, match="a local folder has no"):
+            await call
+
+
+async def test_a_folder_is_named_by_its_absolute_path(scene: Scene) -> None:
+    with pytest.raises(UsageError, match="absolute"):
+        await scene.store.head_object(HeadObject(ObjectRef("relative", "one")))
+
+
+async def test_a_system_without_descriptors_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "HAS_DESCRIPTORS", False)
+    with pytest.raises(UsageError, match="could lead out of the folder"):
+        FolderStore()
+
+
+async def test_a_look_is_dated_and_nothing_is_deleted_upon_an_old_one(scene: Scene) -> None:
+    await scene.put("one")
+    before = freshness.now_s()
+    looked = await freshness.dated(scene.store.head_object(HeadObject(scene.ref("one"))))
+    assert before <= looked.sent_at <= freshness.now_s()
+    with pytest.raises(TooLate):
+        await freshness.only_until(before - 1, scene.store.delete_object(DeleteObject(scene.ref("one"))))
+    with pytest.raises(TooLate):
+        await freshness.only_until(before - 1, scene.store.put_object(PutObject(scene.ref("two"), b"")))
+    assert await scene.keys() == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "scope", "said"),
+    [
+        ("ENOSPC", Unwritable, "run", "the disk is full"),
+        ("EDQUOT", Unwritable, "run", "quota"),
+        ("EROFS", Unwritable, "run", "read-only"),
+        ("EACCES", AccessDenied, "object", "permission denied: user"),
+        ("EPERM", AccessDenied, "object", "permission denied: user"),
+        ("EMFILE", Unavailable, "attempt", "Too many open files"),
+        ("ESTALE", Unavailable, "attempt", "/x/y"),
+        ("EIO", Rejected, "object", "Input/output error"),
+        ("EFBIG", Rejected, "object", "File too large"),
+        ("EILSEQ", Rejected, "object", "does not take this name"),
+    ],
+)
+def test_what_the_system_refuses_is_said_with_the_path_and_how_far_it_reaches(
+    code: str, kind: type[Exception], scope: str, said: str
+) -> None:
+    error = told(OSError(getattr(errno, code), ""), "PutObject", "/x/y", writing=True)
+    assert (type(error), error.scope, error.ref) == (kind, scope, "/x/y")
+    assert said in error.message
+    assert "/x/y" in str(error)
+
+
+async def test_a_disk_that_is_too_full_is_said_before_the_first_byte(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "free_bytes", lambda descriptor: 4)
+    with pytest.raises(Unwritable, match=r"one takes 5 bytes, and its disk has 4 left"):
+        await scene.put("d/one", b"12345")
+    assert scene.on_disk() == ["d/"]
+    await scene.put("d/one", b"1234")
+
+
+async def test_a_disk_that_fills_up_ends_the_run_and_leaves_nothing_half_written(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*of: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(system, "write", full)
+    with pytest.raises(Unwritable, match="the disk is full") as refused:
+        await scene.put("one", b"12345")
+    assert refused.value.advice
+    assert scene.on_disk() == []
+
+
+async def test_a_file_that_is_not_whole_is_not_published(scene: Scene) -> None:
+    with scene.store.publisher(str(scene.folder)).begin("one", 5) as file:
+        file.write(b"123", 0)
+        with pytest.raises(IntegrityError, match="3 of 5 bytes"):
+            file.publish()
+    assert await scene.keys() == []
+
+
+def _everything(scene: Scene) -> ListPage:
+    return ListPage(str(scene.folder))
