@@ -11,6 +11,7 @@ window is no measure for the fastest of many), a wider window is tried now and t
 
 from __future__ import annotations
 
+from enum import Enum
 from math import inf
 from typing import NamedTuple
 
@@ -33,6 +34,20 @@ FORGET_S = 30.0
 """The fastest answer is that of the last 30 to 60 s (BBR keeps ten): the work can change."""
 
 
+class Width(Enum):
+    """WIDE: nothing queues, as far as is known. NARROW: the server queued; what has the narrow window brought? TRIED:
+    narrow, and a wider one is being tried.
+
+    WIDE -> NARROW: answers were slow and no more of them came, FLAT_ROUNDS in a row.
+    NARROW -> TRIED: no verdict in TRIAL_ROUNDS; TRIED -> NARROW: the wider window brought too little.
+    NARROW, TRIED -> WIDE: it was no queue, or it is gone.
+    """
+
+    WIDE = "wide"
+    NARROW = "narrow"
+    TRIED = "tried"
+
+
 class Verdict(NamedTuple):
     """`window` is how many may be in flight, `slower_rps` a rate not to be exceeded for now (0: none)."""
 
@@ -45,7 +60,7 @@ class Window:
 
     __slots__ = (
         "_best_rps", "_cap", "_fastest_old_s", "_fastest_s", "_fewer", "_flat", "_forget_s", "_grown_at",
-        "_narrowed_rps", "_narrowed_s", "_steady_rps", "_trial_from", "_trial_rounds", "_window", "last_rps",
+        "_narrowed_rps", "_narrowed_s", "_steady_rps", "_trial_from", "_trial_rounds", "_width", "_window", "last_rps",
     )  # fmt: skip
 
     def __init__(self, cap: int) -> None:
@@ -54,12 +69,13 @@ class Window:
         self._forget_s = -inf
         self._best_rps = 0.0
         self._flat = self._fewer = 0
-        self._narrowed_s = 0.0  # the fastest answer when the window was narrowed; 0: it is not
+        self._width = Width.WIDE
+        self._narrowed_s = 0.0  # the fastest answer when the window was narrowed
         self._narrowed_rps = 0.0  # and how many answers there were a second
         self._grown_at = 0  # the round in which the narrow window grew last; 0: not since it was narrowed
         self._steady_rps = 0.0  # answers a second of the narrow window, smoothed
         self._trial_rounds = 0
-        self._trial_from = 0  # the window that a wider one is tried against; 0: none is
+        self._trial_from = 0  # the window that a wider one is tried against
         self.last_rps = 0.0
 
     @property
@@ -75,7 +91,7 @@ class Window:
             self._fastest_s = inf
             self._forget_s = now + FORGET_S
         self._fastest_s = min(self._fastest_s, fastest_s)
-        if self._narrowed_s:
+        if self._width is not Width.WIDE:
             self._watch(fastest_s, answers_rps)
             return Verdict(self._window)
         queued = fastest_s > 2.0 * self.fastest_s + 0.005
@@ -86,8 +102,9 @@ class Window:
         self._flat += 1
         if self._flat < FLAT_ROUNDS:
             return Verdict(self._window)
+        self._width = Width.NARROW
         self._narrowed_s, self._narrowed_rps = fastest_s, answers_rps
-        self._flat = self._fewer = self._trial_from = 0
+        self._flat = self._fewer = 0
         self._steady_rps = answers_rps
         self._narrow(max(answers_rps, 0.9 * self._best_rps))
         return Verdict(self._window, 1.25 * answers_rps)
@@ -100,14 +117,14 @@ class Window:
             self._widen(fastest_s)  # fewer answers: nothing had been waiting in a queue
         elif fastest_s <= 1.5 * self.fastest_s:
             self._grow()
-        elif self._trial_from:
+        elif self._width is Width.TRIED:
             self._try_wider(fastest_s, answers_rps)
         elif self._flat >= 2 * FLAT_ROUNDS and fastest_s > 0.7 * self._narrowed_s:
             self._widen(fastest_s)  # as slow as before: the work is slow, not the server
         else:
             self._steady_rps += 0.25 * (answers_rps - self._steady_rps)
             if self._may_try():
-                self._trial_from = self._window
+                self._width, self._trial_from = Width.TRIED, self._window
                 self._step()
             elif fastest_s > 2.0 * self.fastest_s and self._flat > 2 * FLAT_ROUNDS:
                 self._narrow(answers_rps)
@@ -124,7 +141,7 @@ class Window:
             return
         wider = self._window / self._trial_from
         if answers_rps < self._steady_rps * (1.0 + TRIAL_GAIN * (wider - 1.0)):
-            self._window, self._trial_from = self._trial_from, 0
+            self._width, self._window = Width.NARROW, self._trial_from
         elif wider <= TRIAL_STEP:
             self._step()
         else:
@@ -136,10 +153,9 @@ class Window:
 
     def _grow(self) -> None:
         self._window = min(self._cap, int(self._window * 1.25) + 1)
-        self._grown_at, self._trial_from = self._flat, 0
+        self._grown_at, self._width = self._flat, Width.NARROW
         if self._window >= self._cap:
-            self._narrowed_s = 0.0
-            self._flat = 0
+            self._width, self._flat = Width.WIDE, 0
 
     def _narrow(self, answers_rps: float) -> None:
         self._window = min(self._cap, max(LEAST_WINDOW, int(2.0 * answers_rps * self.fastest_s) + 1))
@@ -148,6 +164,6 @@ class Window:
     def _widen(self, fastest_s: float) -> None:
         """It was no queue: what is fast is learnt anew."""
         self._fastest_s, self._fastest_old_s = fastest_s, inf
-        self._window = self._cap
-        self._narrowed_s = self._best_rps = 0.0
+        self._width, self._window = Width.WIDE, self._cap
+        self._best_rps = 0.0
         self._flat = 0
