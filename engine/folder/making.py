@@ -26,7 +26,7 @@ Durability = Literal["object", "none"]
 Identity = tuple[int, int]
 
 KNOWN = 100_000
-"""So many directories are remembered as durable; each takes about 150 bytes."""
+"""So many directories are remembered as durable and spelled so; each takes about 250 bytes."""
 
 
 class Clash(Exception):
@@ -43,7 +43,7 @@ class Directories:
     def __init__(self, root: Root, durability: Durability) -> None:
         self._root = root
         self._durable = durability == "object"
-        self._known: set[Identity] = set()
+        self._known: set[tuple[int, int, bytes]] = set()
         self._shared = SharedSyncs(system.sync)
 
     def open(self, parts: Sequence[bytes]) -> int:
@@ -65,8 +65,8 @@ class Directories:
     def _below(self, directory: int, part: bytes) -> int:
         below = self._opened(directory, part)
         status = os.fstat(below)
-        identity = status.st_dev, status.st_ino
-        if identity in self._known:
+        known = status.st_dev, status.st_ino, part
+        if known in self._known:
             return below
         try:
             if (spelled := real_name(directory, part, status)) != part:
@@ -77,7 +77,7 @@ class Directories:
             raise
         if len(self._known) >= KNOWN:
             self._known.clear()
-        self._known.add(identity)
+        self._known.add(known)
         return below
 
     def _opened(self, directory: int, part: bytes) -> int:

@@ -173,7 +173,7 @@ class Unfinished:
         try:
             if pin:
                 self._listed = read_parts(directory, self._list, self._header, size)
-            if not self._listed:
+            if not self._listed and os.fstat(self._descriptor).st_size:
                 system.cut(self._descriptor, 0)
             self._take_room()
         except BaseException:
@@ -304,10 +304,10 @@ class Unfinished:
             if self._publisher.durable:
                 system.sync(self._descriptor)
             place(self._directory, self._temporary, self._name, condition, WRITING, self._path)
-            with contextlib.suppress(FileNotFoundError):
-                if self._journal is not None or self._listed:
-                    system.unlink(self._directory, self._list)
             self._publisher.directories.sync(self._directory)
+            if self._journal is not None or self._listed:
+                with contextlib.suppress(FileNotFoundError):
+                    system.unlink(self._directory, self._list)
             status = os.fstat(self._descriptor)
             return Published(version_of(status), moment_of(status.st_mtime_ns), status.st_size)
 

@@ -15,8 +15,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from engine.folder import system
 from engine.folder.refusals import vanished
-from engine.folder.system import A_DIRECTORY, NO_LINK, make_directory, sync
+from engine.folder.system import A_DIRECTORY, NO_LINK
 
 BELOW = A_DIRECTORY | NO_LINK
 
@@ -76,8 +77,8 @@ class Root:
             above = os.open(folder.parent, A_DIRECTORY)
             try:
                 with contextlib.suppress(FileExistsError):
-                    make_directory(above, os.fsencode(folder.name))
-                sync(above)
+                    system.make_directory(above, os.fsencode(folder.name))
+                system.sync(above)
             finally:
                 os.close(above)
 
