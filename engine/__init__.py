@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engine.api.assembly import Options as Options
     from engine.api.cleanup import CleanupResult as CleanupResult
-    from engine.api.cleanup import Consent as Consent
     from engine.api.cleanup import cleanup as cleanup
+    from engine.api.consent import Consent as Consent
     from engine.api.opening import StopSignal as StopSignal
     from engine.api.revert import revert as revert
     from engine.api.run import MigrationResult as MigrationResult
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CleanupResult": "engine.api.cleanup",
-    "Consent": "engine.api.cleanup",
+    "Consent": "engine.api.consent",
     "EngineError": "engine.errors",
     "MigrationResult": "engine.api.run",
     "Options": "engine.api.assembly",

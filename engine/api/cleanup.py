@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.api.accept import keep_acceptance, note_found, taken_by_route
 from engine.api.assembly import OpenStore, Options
 from engine.api.claiming import claim_for, claim_reason
+from engine.api.consent import Consent
 from engine.api.naming import names_outlook, names_reasons, remove_left_probes
 from engine.api.opening import (
     StopSignal,
@@ -48,15 +49,6 @@ from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Tally
 from engine.references.rewriting import remaining
 from engine.store import AskBucket, BucketFacts
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """What a user said beforehand. `allow_commands` lets the plan's own commands run as probes."""
-
-    allow_commands: bool = False
-    unconditional: bool = False
-    delete_markers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.api.assembly import Options, now_ms, open_store
 from engine.api.claiming import claim_for
-from engine.api.cleanup import Consent
+from engine.api.consent import Consent
 from engine.api.opening import StopSignal, one_error
 from engine.errors import GateClosed
 from engine.events import RunStarted

@@ -43,7 +43,7 @@ class ReceiptCheck:
         return not self.differences
 
 
-async def make(plan: Plan, options: Options | None = None) -> dict[str, Any]:
+async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
     """The receipt of what the plan's ledger holds, as JSON values.
 
     Raises `ReceiptRefused` where something is not listed to its end or not verified, `LedgerError`, `StoreError`."""
@@ -94,7 +94,7 @@ async def _accepted(ledger: LedgerReader) -> list[dict[str, str]]:
     return found
 
 
-async def check(file: Path, plan: Plan, options: Options | None = None) -> ReceiptCheck:
+async def check_receipt(file: Path, plan: Plan, options: Options | None = None) -> ReceiptCheck:
     """Whether a receipt still holds: its own seal, the plan, the ledger to its last row, and every target listed again.
 
     Raises `UsageError` where there is no receipt to read."""
@@ -104,7 +104,7 @@ async def check(file: Path, plan: Plan, options: Options | None = None) -> Recei
     except OSError as error:
         raise UsageError(f"the receipt {file} cannot be read: {error.strerror or error}") from error
     try:
-        receipt = read_receipt(body)
+        given = read_receipt(body)
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         return ReceiptCheck({}, [f"the receipt {file} is not to be trusted: {why}"])
@@ -112,11 +112,11 @@ async def check(file: Path, plan: Plan, options: Options | None = None) -> Recei
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             options.listener(RunStarted("receipt", plan.name, str(path), opened.endpoint, True))
-            sums = await sum_up(ledger, receipt["ledger"]["columns"])
-            found = ledger_differences(receipt, plan, sums)
-            found += said_otherwise(receipt, await _values(plan, opened.endpoint, ledger, sums, None))
-            known = {route["name"]: route for route in receipt["routes"]}
+            sums = await sum_up(ledger, given["ledger"]["columns"])
+            found = ledger_differences(given, plan, sums)
+            found += said_otherwise(given, await _values(plan, opened.endpoint, ledger, sums, None))
+            known = {route["name"]: route for route in given["routes"]}
             for route in plan.routes:
                 if route.name in known:
                     found += await target_differences(opened.store, ledger, route, known[route.name])
-            return ReceiptCheck(receipt, found)
+            return ReceiptCheck(given, found)

@@ -8,8 +8,9 @@ from pathlib import Path
 from engine.api.accept import note_found
 from engine.api.assembly import Options, open_store
 from engine.api.claiming import claim_for
-from engine.api.cleanup import Consent, conditions_of
+from engine.api.cleanup import conditions_of
 from engine.api.commands import accept_command
+from engine.api.consent import Consent
 from engine.api.naming import names_reasons, remove_left_probes
 from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger
 from engine.errors import GateClosed, UsageError

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from engine.api.accept import note_found
 from engine.api.assembly import Options, open_store
+from engine.api.consent import Act
 from engine.api.opening import ledger_path, one_error, open_ledger, refuse_unguarded
 from engine.errors import UsageError
 from engine.events import ReferenceFound, RunStarted
@@ -17,14 +17,6 @@ from engine.references import rewriting
 from engine.references.replacing import RestoredFile
 from engine.references.rewriting import Rewriting
 from engine.references.scanning import Scan, Scanner
-
-
-class Act(StrEnum):
-    """What is to be done: nothing is written to any file by SHOW."""
-
-    SHOW = "show"
-    APPLY = "apply"
-    UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 import anyio
 
 from engine.api.accept import note_expectations, taken_by_route
+from engine.api.asked import ASKED
 from engine.api.assembly import OpenStore, Options, now_ms
 from engine.api.empty import nothing_there, objects_of
 from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error, open_ledger, open_plan
-from engine.api.status import ASKED
 from engine.events import Notice, RunStarted
 from engine.finish.holding import dating_clock
 from engine.ledger import Ledger, Snapshot

@@ -1,4 +1,4 @@
-"""What is asked of a ledger alone, without S3: `status`, and the objects set aside."""
+"""`status`: what a ledger says, without S3."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.ledger import Acceptance, Binding, LedgerReader, Snapshot
-from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
-
-ASKED = "asked"
-"""The ledger's note of what a plan without a file was made of (`Plan.asked`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +49,3 @@ async def objects_aside(path: Path) -> AsyncIterator[list[ObjectRecord]]:
     async with await LedgerReader.open_to_read(path) as reader:
         async for records in reader.records(states=ASIDE):
             yield records
-
-
-async def asked_plan(path: Path) -> Plan | None:
-    """The plan of a copy without a plan file, as its ledger knows it; None where there was a file. Raises
-    `LedgerMissing`, `LedgerCorrupt`."""
-    async with await LedgerReader.open_to_read(path) as reader:
-        asked = await reader.note(ASKED)
-    return Plan.again(asked) if asked is not None else None

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from engine.api.accept import accept, acceptances, take_back
-from engine.cli.common import DONE, Invocation, Teller, run, shared_flags
+from engine.cli.ending import DONE
+from engine.cli.flags import shared_flags
+from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.report.accept import acceptances_text, accepted_line
 
@@ -32,24 +34,18 @@ def accept_command(
 ) -> None:
     """Accept WHAT (such as processed.objects, as `cartage plan` and `cartage cleanup` name it) as it was found."""
     plan = invocation.plan(file)
-    teller = Teller(invocation, "accept")
     values: dict[str, Any]
     if listed and what is None and remove is None:
-        all_of_it = run(invocation, "accept", lambda options, _: acceptances(plan, options), teller=teller)
+        all_of_it = invocation.run(lambda options, _: acceptances(plan, options))
         invocation.say(acceptances_text(plan, invocation.options.ledger, all_of_it))
         values = {"accepted": [item._asdict() for item in all_of_it.accepted], "open": all_of_it.open}
     elif remove is not None and what is None and not listed:
-        gone = run(invocation, "accept", lambda options, _: take_back(plan, options, remove), teller=teller)
+        gone = invocation.run(lambda options, _: take_back(plan, options, remove))
         for item in gone:
             invocation.say(f"no longer accepted: {accepted_line(item)}")
         values = {"removed": [item._asdict() for item in gone]}
     elif what is not None and found is not None and because is not None and not listed and remove is None:
-        run(
-            invocation,
-            "accept",
-            lambda options, _: accept(plan, options, what, found, because),
-            teller=teller,
-        )
+        invocation.run(lambda options, _: accept(plan, options, what, found, because))
         invocation.say(f"accepted: {what} = {found} ({because})")
         values = {"what": what, "found": found, "because": because}
     else:
@@ -57,4 +53,4 @@ def accept_command(
             "say what is accepted, as what it was found and why; or --list, or --remove NAME.",
             advice="The gate shows for each difference the command that accepts it.",
         )
-    teller.summary("accept", DONE, values)
+    invocation.end(DONE, values)

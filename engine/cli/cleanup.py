@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from engine.api.assembly import Options
-from engine.api.cleanup import CleanupRefused, CleanupResult, Consent, cleanup
+from engine.api.cleanup import CleanupRefused, CleanupResult, cleanup
+from engine.api.consent import Consent
 from engine.api.opening import StopSignal
-from engine.cli.common import ASIDE, DONE, GATE, Invocation, Teller, assume_flag, fail, interrupted, run, shared_flags
 from engine.cli.confirming import ask, is_asked, require
-from engine.errors import UsageError
+from engine.cli.ending import ASIDE, DONE, GATE
+from engine.cli.flags import assume_flag, shared_flags
+from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
 from engine.report.cleanup import cleaned_text, gate_text, gate_values
 from engine.report.text import plural, size_text
@@ -41,42 +44,37 @@ def cleanup_command(
     exactly what the ledger holds as proven, each source only while it bears the ETag that was proven."""
     plan = invocation.plan(file)
     consent = Consent(allow_commands, unconditional, accept_delete_markers)
-    teller = Teller(invocation, "cleanup", asides=False)
     if delete and is_asked(invocation, confirm):
-        first = _run(invocation, plan, consent, teller, delete=False)
+        first = _run(invocation, plan, consent, delete=False)
         click.echo(gate_text(plan, first))
         if first.open and first.objects:
             confirm = ask(plan.name, f"{plural(first.objects, 'source')} ({size_text(first.bytes)}) for good")
         if not first.open or not first.objects:
-            _end(invocation, plan, first, teller, shown=True)
+            _end(invocation, first)
     if delete:
-        try:
-            require(plan.name, confirm)
-        except UsageError as error:
-            fail(error, "cleanup", teller)
-    _end(invocation, plan, _run(invocation, plan, consent, teller, delete=delete), teller, shown=False)
+        require(plan.name, confirm)
+    result = _run(invocation, plan, consent, delete=delete)
+    invocation.say(gate_text(plan, result))
+    _end(invocation, result)
 
 
-def _run(invocation: Invocation, plan: Plan, consent: Consent, teller: Teller, *, delete: bool) -> CleanupResult:
+def _run(invocation: Invocation, plan: Plan, consent: Consent, *, delete: bool) -> CleanupResult:
     async def work(options: Options, stop: StopSignal) -> CleanupResult:
         try:
             return await cleanup(plan, options, consent=consent, delete=delete, stop=stop)
         except CleanupRefused as refused:
             return refused.result
 
-    return run(invocation, "cleanup", work, teller=teller)
+    return invocation.run(work, asides=False)
 
 
-def _end(invocation: Invocation, plan: Plan, result: CleanupResult, teller: Teller, *, shown: bool) -> None:
+def _end(invocation: Invocation, result: CleanupResult) -> NoReturn:
     cleaned, values = result.cleaned, gate_values(result)
-    if not shown:
-        invocation.say(gate_text(plan, result))
     if cleaned is not None:
         invocation.say(cleaned_text(cleaned))
         if cleaned.interrupted:
-            interrupted(teller, "cleanup", values)
+            invocation.end_interrupted(values)
     code = GATE if not result.open else DONE
     if cleaned is not None and not cleaned.is_whole:
         code = ASIDE
-    teller.summary("cleanup", code, values)
-    raise SystemExit(code)
+    invocation.end(code, values)

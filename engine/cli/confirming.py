@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from engine.cli.common import Invocation
+from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 
 

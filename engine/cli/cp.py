@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from engine.cli.common import Invocation, copy_flags, empty_flag, shared_flags
+from engine.cli.flags import copy_flags, empty_flag, shared_flags
+from engine.cli.invocation import Invocation
 from engine.cli.run import carry_out
 from engine.errors import UsageError
 from engine.plan.document import Plan
@@ -67,7 +68,7 @@ def cp_command(
         metadata=_pairs("--metadata", metadata),
         **given,
     )
-    carry_out(invocation, "cp", invocation.named(plan), yes=yes)
+    carry_out(invocation, invocation.named(plan), yes=yes)
 
 
 def _pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:

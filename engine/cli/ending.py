@@ -1,13 +1,21 @@
-"""What went wrong, as an error that a user can be told: whatever was raised, no traceback is how a command ends."""
+"""How a command ends: the exit codes (docs/exit-codes.md), and what went wrong as an error that a user can be told.
+Whatever was raised, no traceback is how a command ends."""
 
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import click
 
 from engine.errors import EngineError, PlanError, StoreError
+from engine.report.ndjson import NdjsonWriter
+from engine.report.text import safe
+
+DONE, FATAL, USAGE, ASIDE, DIFFERENT, GATE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 TRACEBACK = "CARTAGE_TRACEBACK"
 """Set to 1, an unexpected error's traceback is shown too, for a report."""
@@ -17,6 +25,31 @@ LONGEST_TEXT = 300
 
 class UnexpectedError(EngineError):
     """A mistake in Cartage itself."""
+
+
+def summarize(verb: str, code: int, values: dict[str, Any]) -> None:
+    """The last line of `--json`."""
+    NdjsonWriter(sys.stdout).summary(verb, code, values)
+
+
+def end(error: BaseException, verb: str, *, as_json: bool) -> NoReturn:
+    """Say what went wrong and what to do, and end with the error's exit code."""
+    known = explain(error)
+    if known is None:
+        leave_pipe()
+    click.echo(f"cartage {verb}: {_sentence(known)}" if verb else f"cartage: {_sentence(known)}", err=True)
+    if known.advice:
+        click.echo(f"  {safe(known.advice)}", err=True)
+    if as_json:
+        summarize(verb, known.exit_code, error_values(known))
+    raise SystemExit(known.exit_code)
+
+
+def leave_pipe() -> NoReturn:
+    """End after the reader of stdout has gone: nobody is left to be told."""
+    # Else the interpreter would flush what is left, and complain (Python's notes on SIGPIPE).
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(FATAL)
 
 
 def explain(error: BaseException) -> EngineError | None:
@@ -42,6 +75,13 @@ def explain(error: BaseException) -> EngineError | None:
         f"a mistake in Cartage: {type(first).__name__}{at}: {str(first)[:LONGEST_TEXT]}",
         advice=f"What was committed is safe. Please report it, with what the command says under {TRACEBACK}=1.",
     )
+
+
+def _sentence(error: EngineError) -> str:
+    if not isinstance(error, StoreError):
+        return "\n".join(safe(line) for line in error.message.split("\n"))
+    request = f" (request id {safe(error.request_id)})" if error.request_id else ""
+    return safe(str(error)) + request
 
 
 def error_values(error: EngineError) -> dict[str, Any]:

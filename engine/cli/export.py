@@ -14,9 +14,11 @@ import anyio
 import click
 
 from engine.api.export import export
-from engine.cli.common import DONE, Invocation, Teller, fail, shared_flags
-from engine.cli.status import ledger_of
-from engine.errors import EngineError, UsageError
+from engine.cli.ending import DONE
+from engine.cli.flags import shared_flags
+from engine.cli.invocation import Invocation
+from engine.cli.ledgers import ledger_of
+from engine.errors import UsageError
 from engine.references.local_files import writing_new
 from engine.report.export import FORMATS
 from engine.report.text import plural
@@ -38,20 +40,15 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
     """Write every object in the ledger of the plan in FILE (or --ledger) with its state and proof. No request is made,
     and a run may be going on. `checksums` has the objects whose bytes were read by verify --deep, under their target
     keys."""
-    teller = Teller(invocation, "export")
-    try:
-        if invocation.json and output is None:
-            raise UsageError("--json and the export itself cannot both be on stdout.", advice="Add --output FILE.")
-        written, left_out = anyio.run(_write, ledger_of(file, invocation), form, output)
-    except EngineError as error:
-        fail(error, "export", teller)
-        return
+    if invocation.json and output is None:
+        raise UsageError("--json and the export itself cannot both be on stdout.", advice="Add --output FILE.")
+    written, left_out = anyio.run(_write, ledger_of(file, invocation), form, output)
     if left_out and not invocation.quiet:
         click.echo(
             f"left out: {plural(left_out, 'object')} whose bytes were not read: verify them with --deep", err=True
         )
     values = {"format": form, "objects": written, "left_out": left_out, "output": str(output) if output else ""}
-    teller.summary("export", DONE, values)
+    invocation.end(DONE, values)
 
 
 async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from engine.api.fingerprint import fingerprint
-from engine.cli.common import DONE, Invocation, Teller, assume_flag, empty_flag, run, shared_flags
+from engine.cli.ending import DONE
+from engine.cli.flags import assume_flag, empty_flag, shared_flags
+from engine.cli.invocation import Invocation
 from engine.proof.fingerprint import Basis
 
 
@@ -25,13 +27,7 @@ def fingerprint_command(invocation: Invocation, location: str, by: str) -> None:
     """Print one line for everything under LOCATION (s3://bucket/prefix/, one exact key, or a local folder): a figure
     that does not depend on order, the number of objects and bytes, and what the figure is over. Two trees are the same
     if their two lines are."""
-    teller = Teller(invocation, "fingerprint")
-    line = run(
-        invocation,
-        "fingerprint",
-        lambda options, _: fingerprint(location, Basis(by), options),
-        teller=teller,
-    )
+    line = invocation.run(lambda options, _: fingerprint(location, Basis(by), options))
     if not invocation.json:
         click.echo(line)
-    teller.summary("fingerprint", DONE, {"location": location, "fingerprint": line})
+    invocation.end(DONE, {"location": location, "fingerprint": line})

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import click
 
+from engine.api.assembly import Options
 from engine.api.ls import ls
-from engine.cli.common import DONE, Invocation, Teller, assume_flag, empty_flag, fail, run, shared_flags
-from engine.errors import EngineError
+from engine.api.opening import StopSignal
+from engine.cli.ending import DONE
+from engine.cli.flags import assume_flag, empty_flag, shared_flags
+from engine.cli.invocation import Invocation
 from engine.events import Event
+from engine.finish.project import Summary
 from engine.plan.locations import parse_location
 from engine.report.ls import listed_line, summary_text, summary_values
 
@@ -22,27 +26,20 @@ from engine.report.ls import listed_line, summary_text, summary_values
 def ls_command(invocation: Invocation, location: str, recursive: bool, summarize: bool) -> None:
     """List LOCATION, s3://bucket/prefix/ (what is under it) or s3://bucket/key (that one): its first level, every
     object with --recursive, the figures by first-level prefix with --summarize, or both."""
-    teller = Teller(invocation, "ls")
-    try:
-        where = parse_location(location)
-    except EngineError as error:
-        fail(error, "ls", teller)
+    where = parse_location(location)
 
-    def tell(event: Event) -> None:
-        if invocation.json:
-            teller.listener(event)
-        else:
+    async def work(options: Options, _: StopSignal) -> Summary | None:
+        def show(event: Event) -> None:
             invocation.say(listed_line(event))
 
-    found = run(
-        invocation,
-        "ls",
-        lambda options, _: ls(where, options, tell=tell, recursive=recursive, sums=summarize),
-        teller=teller,
-    )
-    if found is not None and summarize:
-        if invocation.json:
+        tell = options.listener if invocation.json else show
+        found = await ls(where, options, tell=tell, recursive=recursive, sums=summarize)
+        if found is not None and invocation.json:
             for event in found.events():
-                teller.listener(event)
+                tell(event)
+        return found
+
+    found = invocation.run(work)
+    if found is not None:
         invocation.say(("\n" if recursive else "") + summary_text(found))
-    teller.summary("ls", DONE, {"location": str(where), **(summary_values(found) if found is not None else {})})
+    invocation.end(DONE, {"location": str(where), **(summary_values(found) if found is not None else {})})

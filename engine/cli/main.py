@@ -98,7 +98,7 @@ def main() -> None:
         _summarise(command, 130, {"interrupted": True})
         raise SystemExit(130) from None
     except Exception as error:
-        from engine.cli.common import end
+        from engine.cli.ending import end
 
         end(error, command, as_json="--json" in sys.argv)
 
@@ -121,9 +121,9 @@ def _escape_what_cannot_be_shown() -> None:
 def _summarise(command: str, exit_code: int, values: dict[str, Any]) -> None:
     """The summary line of a command that never began."""
     if "--json" in sys.argv:
-        from engine.report.ndjson import NdjsonWriter
+        from engine.cli.ending import summarize
 
-        NdjsonWriter(sys.stdout).summary(command, exit_code, values)
+        summarize(command, exit_code, values)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from engine.api.plan import survey
-from engine.cli.common import DONE, USAGE, Invocation, Teller, assume_flag, empty_flag, run, say_empty, shared_flags
+from engine.cli.ending import DONE, USAGE
+from engine.cli.flags import assume_flag, empty_flag, shared_flags
+from engine.cli.invocation import Invocation
 from engine.plan.permissions import COMMANDS, policy
 from engine.report.plan import plan_text, plan_values
 
@@ -40,15 +42,11 @@ def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool
     """List source and target of every route in FILE and show, per route and in total, what a run would do, what is
     expected against what is found, requests, cost, time floor and the IAM actions needed."""
     plan = invocation.plan(file)
-    teller = Teller(invocation, "plan")
     if policy_of is not None:
         document = policy(plan, policy_of)
         invocation.say(json.dumps(document, indent=2))
-        teller.summary("plan", DONE, {"policy": document})
-        return
-    result = run(invocation, "plan", lambda options, _: survey(plan, options, probe=probe), teller=teller)
+        invocation.end(DONE, {"policy": document})
+    result = invocation.run(lambda options, _: survey(plan, options, probe=probe))
     invocation.say(plan_text(plan, result, max_rps))
-    say_empty("plan", result.empty)
-    code = USAGE if result.empty else DONE
-    teller.summary("plan", code, plan_values(plan, result, max_rps))
-    raise SystemExit(code)
+    invocation.say_empty(result.empty)
+    invocation.end(USAGE if result.empty else DONE, plan_values(plan, result, max_rps))

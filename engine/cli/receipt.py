@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from engine.api import receipt
-from engine.cli.common import DIFFERENT, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
+from engine.api.receipt import check_receipt, receipt
+from engine.cli.ending import DIFFERENT, DONE
+from engine.cli.flags import assume_flag, shared_flags
+from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.document import Plan
 from engine.references.local_files import write_new
@@ -35,11 +38,9 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
     accepted what, times, and digests of plan and ledger. Refused (exit 5) until every listing reached its end and
     every object is verified."""
     plan = invocation.plan(file)
-    teller = Teller(invocation, "receipt")
     if checked is not None:
-        _check(invocation, teller, plan, checked)
-        return
-    values = run(invocation, "receipt", lambda options, _: receipt.make(plan, options), teller=teller)
+        _check(invocation, plan, checked)
+    values = invocation.run(lambda options, _: receipt(plan, options))
     folder = output if output is not None else plan.folder
     paths = [folder / f"{plan.name}.receipt.json", folder / f"{plan.name}.receipt.md"]
     try:
@@ -48,21 +49,19 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
         write_new(paths[1], receipt_markdown(values).encode())
     except OSError as error:
         message = f"the receipt cannot be written to {folder}: {error.strerror or error}"
-        fail(UsageError(message, advice="Choose a folder with --output."), "receipt", teller)
+        raise UsageError(message, advice="Choose a folder with --output.") from error
     total = values["total"]
     invocation.say(f"{values['stage']}: {count_text(total['objects'])} objects, {size_text(total['bytes'])}")
     for path in paths:
         invocation.say(f"written: {safe(str(path))}")
     invocation.say(f"ledger: sha256 {values['ledger']['sha256']}")
-    teller.summary("receipt", DONE, {"files": [str(path) for path in paths], "receipt": values})
+    invocation.end(DONE, {"files": [str(path) for path in paths], "receipt": values})
 
 
-def _check(invocation: Invocation, teller: Teller, plan: Plan, checked: Path) -> None:
-    result = run(invocation, "receipt", lambda options, _: receipt.check(checked, plan, options), teller=teller)
-    code = DONE if result.holds else DIFFERENT
+def _check(invocation: Invocation, plan: Plan, checked: Path) -> NoReturn:
+    result = invocation.run(lambda options, _: check_receipt(checked, plan, options))
     for line in result.differences:
         invocation.say(safe(line))
     if result.holds:
         invocation.say(f"{safe(str(checked))} holds: plan, ledger and every target are what it says")
-    teller.summary("receipt", code, {"holds": result.holds, "differences": result.differences})
-    raise SystemExit(code)
+    invocation.end(DONE if result.holds else DIFFERENT, {"holds": result.holds, "differences": result.differences})

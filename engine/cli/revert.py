@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from engine.api.cleanup import Consent
+from engine.api.consent import Consent
 from engine.api.revert import RevertResult, revert
-from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, interrupted, run, shared_flags
 from engine.cli.confirming import ask, is_asked, require
-from engine.errors import UsageError
-from engine.plan.document import Plan
+from engine.cli.ending import ASIDE, DONE
+from engine.cli.flags import assume_flag, shared_flags
+from engine.cli.invocation import Invocation
 from engine.report.revert import revert_text, revert_values
 
 
@@ -37,35 +37,25 @@ def revert_command(
     written, to be run like any other."""
     plan = invocation.plan(file)
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
-    teller = Teller(invocation, "revert", asides=False)
+
+    def go(*, delete: bool) -> RevertResult:
+        return invocation.run(
+            lambda options, stop: revert(plan, options, consent=consent, delete=delete, stop=stop), asides=False
+        )
+
     if delete and is_asked(invocation, confirm):
-        first = _run(invocation, plan, consent, teller, delete=False)
+        first = go(delete=False)
         click.echo(revert_text(plan, first))
         found = first.outlook
         if first.way_back is not None or not (found.removable or found.unsettled or found.uploads):
-            teller.summary("revert", DONE, revert_values(first))
-            return
+            invocation.end(DONE, revert_values(first))
         confirm = ask(plan.name, f"{found.removable:,} copies")
     if delete:
-        try:
-            require(plan.name, confirm)
-        except UsageError as error:
-            fail(error, "revert", teller)
-    result = _run(invocation, plan, consent, teller, delete=delete)
+        require(plan.name, confirm)
+    result = go(delete=delete)
     invocation.say(revert_text(plan, result))
     values = revert_values(result)
     done = result.reverted
     if done is not None and done.interrupted:
-        interrupted(teller, "revert", values)
-    code = ASIDE if done is not None and not done.is_whole else DONE
-    teller.summary("revert", code, values)
-    raise SystemExit(code)
-
-
-def _run(invocation: Invocation, plan: Plan, consent: Consent, teller: Teller, *, delete: bool) -> RevertResult:
-    return run(
-        invocation,
-        "revert",
-        lambda options, stop: revert(plan, options, consent=consent, delete=delete, stop=stop),
-        teller=teller,
-    )
+        invocation.end_interrupted(values)
+    invocation.end(ASIDE if done is not None and not done.is_whole else DONE, values)

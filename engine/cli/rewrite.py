@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from engine.api.rewrite import Act, rewrite
-from engine.cli.common import ASIDE, DONE, Invocation, Teller, assume_flag, fail, run, shared_flags
+from engine.api.consent import Act
+from engine.api.rewrite import rewrite
+from engine.cli.ending import ASIDE, DONE
+from engine.cli.flags import assume_flag, shared_flags, unguarded_flag
+from engine.cli.invocation import Invocation
 from engine.errors import UsageError
-from engine.references.replacing import Restored
+from engine.references.replacing import all_back
 from engine.report.rewrite import rewrite_text, rewrite_values
 
 
@@ -28,32 +30,16 @@ def chosen_act(apply: bool, undo: bool) -> Act:
 @click.option(
     "--include-moved", is_flag=True, help="Also in files that are moved themselves; they are then copied again."
 )
-@click.option(
-    "--no-conditional-writes", "unconditional", is_flag=True, help="For servers that cannot write by ETag (If-Match)."
-)
 @shared_flags
+@unguarded_flag
 @assume_flag
-def rewrite_command(
-    invocation: Invocation, file: Path, apply: bool, undo: bool, include_moved: bool, unconditional: bool
-) -> None:
+def rewrite_command(invocation: Invocation, file: Path, apply: bool, undo: bool, include_moved: bool) -> None:
     """Look through the files that [references] of the plan in FILE names, in S3 and on disk, for everything that names
     a path that was moved, and show what it becomes. Only paths that the ledger knows to be at their target are
     changed; what is not certain is listed with its line and left alone."""
     plan = invocation.plan(file)
-    invocation = replace(invocation, options=replace(invocation.options, conditional_writes=not unconditional))
-    teller = Teller(invocation, "rewrite")
-    try:
-        act = chosen_act(apply, undo)
-    except UsageError as error:
-        fail(error, "rewrite", teller)
-    result = run(
-        invocation,
-        "rewrite",
-        lambda options, _: rewrite(plan, options, act=act, include_moved=include_moved),
-        teller=teller,
-    )
+    act = chosen_act(apply, undo)
+    result = invocation.run(lambda options, _: rewrite(plan, options, act=act, include_moved=include_moved))
     invocation.say(rewrite_text(plan, result))
-    kept_out = any(item.result not in (Restored.BACK, Restored.ALREADY) for item in result.restored)
-    code = ASIDE if kept_out or (result.done is not None and result.done.refused) else DONE
-    teller.summary("rewrite", code, rewrite_values(result))
-    raise SystemExit(code)
+    refused = result.done is not None and result.done.refused
+    invocation.end(DONE if all_back(result.restored) and not refused else ASIDE, rewrite_values(result))

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from engine.api.plan import survey
 from engine.api.run import migrate
-from engine.cli.common import (
-    ASIDE,
-    DONE,
-    FATAL,
-    USAGE,
-    Invocation,
-    Teller,
-    copy_flags,
-    empty_flag,
-    interrupted,
-    run,
-    say_empty,
-    shared_flags,
-)
+from engine.cli.ending import ASIDE, DONE, FATAL, USAGE
+from engine.cli.flags import copy_flags, empty_flag, shared_flags
+from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
 from engine.report.run import result_text, result_values
 
@@ -37,27 +25,24 @@ from engine.report.run import result_text, result_values
 def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
     """Carry out the plan in FILE. Run it again after an interruption, an error or a change: it goes on from its
     ledger, copies what is missing and takes new arrivals along."""
-    carry_out(invocation, "run", invocation.plan(file), yes=yes)
+    carry_out(invocation, invocation.plan(file), yes=yes)
 
 
-def carry_out(invocation: Invocation, command: str, plan: Plan, *, yes: bool) -> None:
+def carry_out(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
     """Ask if a person is there to be asked, migrate, say what came of it."""
     if not yes and sys.stdin.isatty() and not invocation.json:
         from engine.report.plan import plan_text
 
-        found = run(invocation, command, lambda options, _: survey(plan, options))
+        found = invocation.run(lambda options, _: survey(plan, options))
         click.echo(plan_text(plan, found, 3500.0))
-        say_empty(command, found.empty)
+        invocation.say_empty(found.empty)
         if not click.confirm("\nCopy?"):
             click.echo("nothing was copied", err=True)
             raise SystemExit(FATAL)
-    teller = Teller(invocation, command)
-    result = run(invocation, command, lambda options, stop: migrate(plan, options, stop=stop), teller=teller)
-    values: dict[str, Any] = result_values(result)
+    result = invocation.run(lambda options, stop: migrate(plan, options, stop=stop))
+    values = result_values(result)
     invocation.say(result_text(plan, result))
     if result.stopped:
-        interrupted(teller, command, values)
-    say_empty(command, result.empty)
-    code = USAGE if result.empty else ASIDE if result.aside else DONE
-    teller.summary(command, code, values)
-    raise SystemExit(code)
+        invocation.end_interrupted(values)
+    invocation.say_empty(result.empty)
+    invocation.end(USAGE if result.empty else ASIDE if result.aside else DONE, values)

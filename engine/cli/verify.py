@@ -7,19 +7,10 @@ from pathlib import Path
 import click
 
 from engine.api.verify import verify
-from engine.cli.common import (
-    DIFFERENT,
-    DONE,
-    Invocation,
-    Teller,
-    assume_flag,
-    empty_flag,
-    interrupted,
-    run,
-    say_empty,
-    shared_flags,
-)
-from engine.cli.status import plan_of
+from engine.cli.ending import DIFFERENT, DONE
+from engine.cli.flags import assume_flag, empty_flag, shared_flags
+from engine.cli.invocation import Invocation
+from engine.cli.ledgers import plan_of
 from engine.proof.depth import parse_depth
 from engine.report.verify import verification_text, verification_values
 
@@ -55,18 +46,12 @@ def verify_command(invocation: Invocation, file: Path | None, deep: str | None, 
     """
     depth = parse_depth(deep) if deep is not None else None
     plan, invocation = plan_of(file, invocation)
-    teller = Teller(invocation, "verify", asides=False)
-    report = run(
-        invocation,
-        "verify",
-        lambda options, stop: verify(plan, options, depth=depth, properties=properties, stop=stop),
-        teller=teller,
+    report = invocation.run(
+        lambda options, stop: verify(plan, options, depth=depth, properties=properties, stop=stop), asides=False
     )
     values = verification_values(report)
     if report.stopped:
-        interrupted(teller, "verify", values)
+        invocation.end_interrupted(values)
     invocation.say(verification_text(plan, report))
-    say_empty("verify", report.empty)
-    code = DONE if report.agrees else DIFFERENT
-    teller.summary("verify", code, values)
-    raise SystemExit(code)
+    invocation.say_empty(report.empty)
+    invocation.end(DONE if report.agrees else DIFFERENT, values)

@@ -74,6 +74,11 @@ class RestoredFile(NamedTuple):
     result: Restored
 
 
+def all_back(restored: Iterable[RestoredFile]) -> bool:
+    """Whether every file is as it was before."""
+    return all(item.result in (Restored.BACK, Restored.ALREADY) for item in restored)
+
+
 class ReplaceRefused(EngineError):
     """A file was not written: it changed since it was read, or something that it carries would be lost."""
 

@@ -11,6 +11,7 @@ from engine.plan.document import Plan
 from engine.references.filetext import read_text
 from engine.references.scanning import FileFound
 from engine.report.diff import unified_diff
+from engine.report.restored import restored_text, restored_values
 from engine.report.text import count_text, plural, safe
 
 SHOWN_A_FILE = 20
@@ -20,8 +21,7 @@ def rewrite_text(plan: Plan, result: RewriteResult) -> str:
     """The diff, then what is left alone and why, then what was done or is to be done."""
     scan = result.scan
     if scan is None:
-        lines = [f"{item.result.value}: {safe(item.name)}" for item in result.restored]
-        return "\n".join(lines or ["nothing was rewritten yet: there is nothing to put back"])
+        return restored_text(result.restored) or "nothing was rewritten yet: there is nothing to put back"
     lines = [diff for file in scan.files if file.changes and (diff := file_diff(file))]
     for file in scan.files:
         lines += _left(file)
@@ -84,7 +84,7 @@ def rewrite_values(result: RewriteResult) -> dict[str, Any]:
     scan, done = result.scan, result.done
     values: dict[str, Any] = {"ledger": str(result.ledger)}
     if scan is None:
-        return values | {"restored": [{"name": item.name, "result": item.result.value} for item in result.restored]}
+        return values | {"restored": restored_values(result.restored)}
     values |= {
         "looked": scan.looked,
         "binary": scan.binary,

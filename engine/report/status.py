@@ -19,6 +19,16 @@ def aside_line(record: ObjectRecord) -> str:
     return f"{record.state.value}  {record.route}  {key}  {record.code}: {safe(record.message)}"
 
 
+def aside_values(record: ObjectRecord) -> dict[str, str]:
+    return {
+        "route": record.route,
+        "key": record.key,
+        "state": record.state.value,
+        "code": record.code,
+        "message": record.message,
+    }
+
+
 def status_text(status: Status) -> str:
     """What a ledger says."""
     lines = [f"{status.binding.plan_name}  {status.binding.endpoint}  ({status.ledger})", ""]

@@ -18,7 +18,8 @@ import pytest
 from click.testing import CliRunner
 
 from engine.api.assembly import Options
-from engine.api.cleanup import Consent, cleanup
+from engine.api.cleanup import cleanup
+from engine.api.consent import Consent
 from engine.cli.main import cli
 from engine.events import Event, Progress
 from engine.plan.document import Plan

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.api.cleanup import cleanup
-from engine.api.rewrite import Act, rewrite
+from engine.api.consent import Act
+from engine.api.rewrite import rewrite
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.plan.document import Plan

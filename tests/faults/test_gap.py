@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from engine.api.cleanup import Consent, cleanup
+from engine.api.cleanup import cleanup
+from engine.api.consent import Consent
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.sandbox import FaultRule

@@ -1,0 +1,131 @@
+"""One call of a command: what the shared flags said, whom it tells what goes on, and how it ends."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import anyio
+import click
+
+from engine.api.assembly import Options
+from engine.api.opening import StopSignal
+from engine.cli.ending import INTERRUPTED, summarize
+from engine.events import Event
+from engine.plan.document import Plan
+from engine.report.bar import ProgressBar
+from engine.report.ndjson import NdjsonWriter
+from engine.report.text import safe
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A command and the flags that every command takes."""
+
+    verb: str
+    options: Options
+    json: bool
+    quiet: bool
+    progress: bool
+
+    def having(self, **options: Any) -> Invocation:
+        """The same, but for these fields of its options."""
+        return replace(self, options=replace(self.options, **options))
+
+    @property
+    def connection_flags(self) -> tuple[str, ...]:
+        """What the command line said of the connection, as it was given."""
+        options = self.options
+        named = {"--endpoint-url": options.endpoint_url, "--region": options.region, "--profile": options.profile}
+        flags = [word for flag, value in named.items() if value is not None for word in (flag, value)]
+        return (*flags, "--request-payer") if options.request_payer else tuple(flags)
+
+    def plan(self, file: Path) -> Plan:
+        """The plan in a file. Raises `UsageError`, `PlanError`."""
+        return self.named(Plan.load(file))
+
+    def named(self, plan: Plan) -> Plan:
+        """A plan whose commands, where they are shown, go to the same place as this one."""
+        return replace(plan, flags=self.connection_flags)
+
+    def run(self, work: Callable[[Options, StopSignal], Awaitable[Result]], *, asides: bool = True) -> Result:
+        """Run `work` on an event loop and tell what goes on: as NDJSON, or by a bar and notes on stderr, the objects
+        set aside among them unless `asides` is False. Two Ctrl-C end it: the first gently, the second at once. Work
+        that does not listen to `StopSignal` has nothing to end gently, and ends at the first.
+
+        What the work raises comes out as it is, for `shared_flags` to end the process with."""
+        bar: ProgressBar | None = None
+        listener: Callable[[Event], None]
+        if self.json:
+            listener = NdjsonWriter(sys.stdout)
+        else:
+            listener = bar = ProgressBar(
+                sys.stderr, verb=self.verb, draw=self.progress, say=not self.quiet, asides=asides
+            )
+        results: list[Result] = []
+
+        async def main() -> None:
+            stop = StopSignal()
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._watch_signals, stop, group.cancel_scope)
+                results.append(await work(replace(self.options, listener=listener), stop))
+                group.cancel_scope.cancel()
+
+        gc.freeze()  # what the modules themselves hold is never looked at again
+        try:
+            anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
+        except KeyboardInterrupt:
+            results = []
+        finally:
+            if bar is not None:
+                bar.close()
+        if not results:  # a signal cancelled the work
+            click.echo("interrupted: run the same command again to resume", err=True)
+            self.end(INTERRUPTED, {"interrupted": True})
+        return results[0]
+
+    async def _watch_signals(self, stop: StopSignal, scope: anyio.CancelScope) -> None:
+        if os.name == "nt":  # pragma: no cover
+            return  # asyncio has no signals there: Ctrl-C cancels the work
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if stop.requested or not stop.heard:
+                    scope.cancel()
+                    return
+                stop.request()
+                if not self.quiet and not self.json:
+                    click.echo("\nstopping: finishing what is in flight (again to leave at once)", err=True)
+
+    def say(self, text: str = "") -> None:
+        """A line for people on stdout; nothing under `--json` and `--quiet`."""
+        if not self.json and not self.quiet:
+            click.echo(text)
+
+    def say_empty(self, empty: Sequence[str]) -> None:
+        """The sources that hold nothing, and what to do about it."""
+        for sentence in empty:
+            click.echo(f"cartage {self.verb}: {safe(sentence)}", err=True)
+        if empty:
+            from engine.listing.nearest import ADVICE  # not for `status`, which lists nothing
+
+            click.echo(f"  {ADVICE}", err=True)
+
+    def end(self, code: int, values: dict[str, Any]) -> NoReturn:
+        """End with an exit code; `values` are what the summary line of `--json` says beside it."""
+        if self.json:
+            summarize(self.verb, code, values)
+        raise SystemExit(code)
+
+    def end_interrupted(self, values: dict[str, Any]) -> NoReturn:
+        """End a command that was asked to stop and did."""
+        click.echo("interrupted: everything known is committed; run the same command again to resume", err=True)
+        self.end(INTERRUPTED, {"interrupted": True, **values})

@@ -1,0 +1,39 @@
+"""Which ledger a command is about, and which plan, where no plan file has to be named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from engine.api.asked import asked_plan
+from engine.api.opening import ledger_path
+from engine.cli.invocation import Invocation
+from engine.errors import UsageError
+from engine.plan.document import Plan
+
+
+def ledger_of(file: Path | None, invocation: Invocation) -> Path:
+    """The ledger that a command without S3 is about: --ledger, the plan's, or the only one here."""
+    if invocation.options.ledger is not None:
+        return invocation.options.ledger
+    if file is not None:
+        return ledger_path(Plan.load(file), invocation.options)
+    here = sorted(Path().glob("*.ledger"))
+    if len(here) == 1:
+        return here[0]
+    what = "there is no ledger here" if not here else f"there are {len(here)} ledgers here"
+    raise UsageError(f"{what}.", advice="Name the plan's file, or the ledger with --ledger FILE.")
+
+
+def plan_of(file: Path | None, invocation: Invocation) -> tuple[Plan, Invocation]:
+    """The plan in a file, or the one that the ledger of a copy without a file was made for; that ledger is used then.
+
+    Raises `UsageError` where the ledger is a plan file's."""
+    if file is not None:
+        return invocation.plan(file), invocation
+    path = ledger_of(None, invocation)
+    plan = anyio.run(asked_plan, path)
+    if plan is None:
+        raise UsageError(f"{path} is the ledger of a plan file: name that.")
+    return invocation.named(plan), invocation.having(ledger=path)
