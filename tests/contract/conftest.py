@@ -1,9 +1,9 @@
 """Each test of this folder runs on every store and every server.
 
-Stores: the wire and aioboto3. Servers: the sandbox and moto; LocalStack and Ceph's gateway where CARTAGE_REAL=1; and
-whatever CARTAGE_CONTRACT_BUCKET names ("s3://bucket/prefix/", with the AWS environment as it is: everything under a new
-folder there, and removed again). That one is held to all that S3 promises, unless CARTAGE_CONTRACT_SERVER says whose
-departures it has ("rgw").
+Stores: the wire and aioboto3 on each server, and the fake store in memory. Servers: the sandbox and moto; LocalStack
+and Ceph's gateway where CARTAGE_REAL=1; and whatever CARTAGE_CONTRACT_BUCKET names ("s3://bucket/prefix/", with the AWS
+environment as it is: everything under a new folder there, and removed again). That one is held to all that S3
+promises, unless CARTAGE_CONTRACT_SERVER says whose departures it has ("rgw").
 
 A test asks `contract.holds(behaviour, observed, promised)`: observed must be what S3 promises, or exactly what
 tests/contract/departures.py says that this server does instead.
@@ -12,10 +12,10 @@ tests/contract/departures.py says that this server does instead.
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
@@ -26,47 +26,46 @@ from engine.s3.boto_store import BotoStore
 from engine.s3.session import Session
 from engine.s3.wire_store import WireStore
 from engine.store import ObjectStore
-from tests.contract.ground import Contract, Ground
+from tests.contract.ground import Contract, Ground, MemoryHand, S3Hand
+from tests.fake_store import FakeStore
 from tests.servers import Endpoint
 
 NAMED = os.environ.get("CARTAGE_CONTRACT_BUCKET", "")
 NAMED_KIND = os.environ.get("CARTAGE_CONTRACT_SERVER", "named")
-SERVERS = [
-    "sandbox",
-    "moto",
-    pytest.param("localstack", marks=pytest.mark.real),
-    pytest.param("rgw", marks=pytest.mark.real),
-    *(["named"] if NAMED else []),
-]
-PLANES = ["wire", "boto"]
+MEMORY = "memory"
+REAL = {"localstack", "rgw"}
+SERVERS = ["sandbox", "moto", "localstack", "rgw", *(["named"] if NAMED else [])]
+GROUNDS = [
+    pytest.param((server, plane), marks=[pytest.mark.real] if server in REAL else [], id=f"{plane}-{server}")
+    for server in SERVERS
+    for plane in ("wire", "boto")
+] + [pytest.param((MEMORY, MEMORY), id=MEMORY)]
 
 
-class Opened(NamedTuple):
-    """The stores that all tests of one server share."""
-
-    stack: AsyncExitStack
-    stores: dict[str, ObjectStore]
-
-
-@pytest.fixture(scope="session", params=SERVERS)
+@pytest.fixture(scope="session", params=GROUNDS)
 def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    if request.param == "named":
-        yield from _named_ground()
+    server, plane = request.param
+    if server == "named":
+        yield from _named_ground(plane)
         return
-    endpoint: Endpoint = request.getfixturevalue(request.param)
-    client = endpoint.client()
     bucket = f"contract-{uuid.uuid4().hex[:12]}"
-    client.create_bucket(Bucket=bucket)
-    yield Ground(endpoint.name, bucket, "", endpoint, client)
+    if server == MEMORY:
+        memory = FakeStore(now_s=time.time(), checksum_on_copy=True, buckets={bucket})
+        yield Ground(server, plane, bucket, "", MemoryHand(memory), region=memory.region)
+        return
+    endpoint: Endpoint = request.getfixturevalue(server)
+    hand = S3Hand(endpoint.client())
+    hand.make_bucket(bucket)
+    yield Ground(server, plane, bucket, "", hand, region=endpoint.region, env=endpoint.env())
 
 
-def _named_ground() -> Iterator[Ground]:
+def _named_ground(plane: str) -> Iterator[Ground]:
     import boto3
 
     where = parse_location(NAMED)
     folder = f"{where.key}cartage-contract-{uuid.uuid4().hex[:12]}/"
     client = boto3.client("s3")
-    yield Ground(NAMED_KIND, where.bucket, folder, None, client)
+    yield Ground(NAMED_KIND, plane, where.bucket, folder, S3Hand(client))
     for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=where.bucket, Prefix=folder):
         for item in page.get("Uploads", ()):
             client.abort_multipart_upload(Bucket=where.bucket, Key=item["Key"], UploadId=item["UploadId"])
@@ -76,36 +75,35 @@ def _named_ground() -> Iterator[Ground]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def opened(ground: Ground) -> AsyncIterator[Opened]:
-    """The stores of one server, opened at first use: making a botocore client takes as long as twenty tests."""
-    async with AsyncExitStack() as stack:
-        yield Opened(stack, {})
+async def opened(ground: Ground) -> AsyncIterator[ObjectStore]:
+    """The store that all tests of one ground share: making a botocore client takes as long as twenty tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ground.env.items():
+            patch.setenv(name, value)
+        async with AsyncExitStack() as stack:
+            yield await open_store_on(ground, stack)
 
 
-@pytest_asyncio.fixture(loop_scope="session", params=PLANES)
-async def contract(
-    request: pytest.FixtureRequest, ground: Ground, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Contract]:
-    plane: str = request.param
-    for name, value in ground.env().items():
+@pytest_asyncio.fixture(loop_scope="session")
+async def contract(ground: Ground, opened: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Contract]:
+    for name, value in ground.env.items():
         monkeypatch.setenv(name, value)
-    if plane not in opened.stores:
-        opened.stores[plane] = await open_plane(opened.stack, plane)
     async with AsyncExitStack() as stack:
 
         async def open_store(**environment: str) -> ObjectStore:
             """A store of its own, with this much of the environment otherwise."""
             for name, value in environment.items():
                 monkeypatch.setenv(name, value)
-            return await open_plane(stack, plane)
+            return await open_store_on(ground, stack)
 
-        prefix = f"{ground.folder}{uuid.uuid4().hex[:8]}/"
-        yield Contract(opened.stores[plane], plane, ground, prefix, open_store)
+        yield Contract(opened, ground, f"{ground.folder}{uuid.uuid4().hex[:8]}/", open_store)
 
 
-async def open_plane(stack: AsyncExitStack, plane: str) -> ObjectStore:
+async def open_store_on(ground: Ground, stack: AsyncExitStack) -> ObjectStore:
+    if isinstance(ground.hand, MemoryHand):
+        return ground.hand.store
     session = await stack.enter_async_context(Session(Connection()))
-    if plane == "boto":
+    if ground.plane == "boto":
         return BotoStore(session)
     return await stack.enter_async_context(WireStore(session))
 

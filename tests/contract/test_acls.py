@@ -26,7 +26,7 @@ async def test_a_new_object_is_its_owners_alone(contract: Contract) -> None:
 
 async def test_an_acl_that_is_given_comes_back(contract: Contract) -> None:
     given = await outcome(contract.put("open", properties=Properties(acl=Acl(canned="public-read"))))
-    if contract.ground.endpoint is None and given == "Rejected":
+    if contract.ground.is_named and given == "Rejected":
         return  # the bucket takes no ACLs, as new ones on AWS
     if contract.holds("an ACL can be put", given, "done"):
         contract.holds("PutObject's ACL", await acl_said(contract, "open"), "public-read")
@@ -41,7 +41,7 @@ async def test_a_copy_is_private_unless_it_is_told(contract: Contract) -> None:
     copied = await outcome(
         contract.store.copy_object(CopyObject(source, told, ETAG, properties=properties, keep_headers=True))
     )
-    if contract.ground.endpoint is None and copied == "Rejected":
+    if contract.ground.is_named and copied == "Rejected":
         return
     if contract.holds("an ACL can be given to a copy", copied, "done"):
         contract.holds("CopyObject's ACL", await acl_said(contract, "told"), "public-read")

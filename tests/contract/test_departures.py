@@ -37,6 +37,6 @@ def test_every_departure_is_asked_for() -> None:
 
 
 def test_every_departure_is_of_a_server_or_a_store() -> None:
-    names = {"sandbox", "moto", "localstack", "rgw", "named"}
+    names = {"memory", "sandbox", "moto", "localstack", "rgw", "named"}
     known = names | {"wire", "boto"} | {f"{name}/{plane}" for name in names for plane in ("wire", "boto")}
     assert set(DEPARTURES) | set(NOT_ASKED) <= known

@@ -9,20 +9,22 @@ is planned (`plan`), done by a hook that sees each request (`before`), or a mann
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any
+from typing import Any, TypeVar
 
 from sortedcontainers import SortedDict
 
 from engine import freshness
-from engine.errors import AccessDenied, BucketMissing, NotFound, PreconditionFailed, Rejected
+from engine.errors import AccessDenied, Ambiguous, Archived, BucketMissing, NotFound, PreconditionFailed, Rejected
 from engine.model import (
     ABSENT,
-    Checksum,
+    MIB,
+    Acl,
     CopyResult,
     ListedObject,
     ObjectHead,
@@ -33,6 +35,7 @@ from engine.model import (
     UploadRef,
 )
 from engine.plan.integrity import multipart_etag
+from engine.s3.request_xml import check_batch
 from engine.store import (
     AbortUpload,
     AskBucket,
@@ -58,23 +61,32 @@ from engine.store import (
     ReplicationRule,
     UploadPart,
 )
-from tests.fake_store.held import START_S, Held, Open, md5, ref_of
+from tests.fake_store.held import START_S, Held, Open, checksum_of, md5, ref_of
 
 FIVE_GIB = 5 << 30
+SMALLEST_PART = 5 * MIB
+MOST_PARTS = 10_000
+LONGEST_KEY = 1_024
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
 
 Step = tuple[str, BaseException | Callable[[], object] | None]
 """When and what: "before" the effect (the request never arrived), "after" it (the answer was lost), or ("ok", None)."""
 
 
-@dataclass
+@dataclass(repr=False)  # who says what it is need not say all that it holds
 class FakeStore:
-    """Buckets come into being with their first object. `now_s` is the server's clock.
+    """Buckets come into being with their first object, unless `buckets` has all there are; then those of `versioned`
+    keep versions, or else all that `versioning` says. `now_s` is the server's clock.
 
     `before` sees each request before it has any effect, and may raise, change the world, or wait (a coroutine is
     awaited). False in `honours_…`: the server answers 200 whatever the condition says. `denied`: keys that may not be
     deleted; `silent`: keys whose deletion a batch's answer leaves out."""
 
     now_s: float = START_S
+    region: str = "us-east-1"
     page_keys: int = 1_000
     sends_date: bool = True
     honours_source: bool = True
@@ -82,8 +94,11 @@ class FakeStore:
     honours_delete: bool = True
     checksum_on_copy: bool = False
     versioning: str | None = ""
+    versioned: set[str] = field(default_factory=set)
+    buckets: set[str] | None = None
     lifecycle: tuple[LifecycleRule, ...] | None = ()
     replication: tuple[ReplicationRule, ...] | None = ()
+    smallest_part: int = SMALLEST_PART
     denied: Callable[[str], bool] = lambda key: False
     silent: Callable[[str], bool] = lambda key: False
     before: Callable[[str, Any], Awaitable[None] | object] | None = None
@@ -111,7 +126,8 @@ class FakeStore:
         return self._hold(ref, Held(sum(sizes), etag, parts=parts, **more))
 
     def get(self, location: str) -> Held | None:
-        return self.objects.get(ref_of(location))
+        found: Held | None = self.objects.get(ref_of(location))
+        return found
 
     def remove(self, location: str) -> None:
         del self.objects[ref_of(location)]
@@ -136,7 +152,7 @@ class FakeStore:
 
     # --- how a request is dealt with --------------------------------------------------------------------------
 
-    async def _do(self, operation: str, request: Any, key: str, effect: Callable[[Any], Any]) -> Any:
+    async def _do(self, operation: str, request: Request, key: str, effect: Callable[[Request], Answer]) -> Answer:
         self.requests.append((operation, request))
         if self.before is not None and inspect.isawaitable(waiting := self.before(operation, request)):
             await waiting
@@ -205,6 +221,9 @@ class FakeStore:
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
         return await self._do("ListMultipartUploads", request, request.prefix, self._list_uploads)
 
+    async def get_acl(self, request: ObjectRef) -> Acl:
+        return await self._do("GetObjectAcl", request, request.key, self._get_acl)
+
     async def delete_object(self, request: DeleteObject) -> bool:
         return await self._do("DeleteObject", request, request.ref.key, self._delete)
 
@@ -216,19 +235,37 @@ class FakeStore:
 
     # --- objects ----------------------------------------------------------------------------------------------
 
+    def _in_bucket(self, operation: str, bucket: str) -> None:
+        if self.buckets is not None and bucket not in self.buckets:
+            raise BucketMissing("there is no such bucket", operation=operation, ref=bucket, code="NoSuchBucket")
+
+    def _keeps_versions(self, bucket: str) -> bool:
+        return self.versioning == "Enabled" or bucket in self.versioned
+
     def _there(self, operation: str, ref: ObjectRef) -> Held:
-        held = self.objects.get(ref)
+        self._in_bucket(operation, ref.bucket)
+        held: Held | None = self.objects.get(ref)
         if held is None:
-            raise NotFound("there is no such key", operation=operation, ref=str(ref), code="NoSuchKey")
+            code = "404" if operation == "HeadObject" else "NoSuchKey"  # the answer to a HEAD has no body to say more
+            raise NotFound("there is no such key", operation=operation, ref=str(ref), code=code)
+        return held
+
+    def _readable(self, operation: str, ref: ObjectRef) -> Held:
+        held = self._there(operation, ref)
+        if held.properties.storage_class in ARCHIVES:
+            raise Archived("it is archived", operation=operation, ref=str(ref), code="InvalidObjectState")
         return held
 
     def _source(self, operation: str, request: CopyObject | CopyPart) -> Held:
-        held = self._there(operation, request.source)
+        held = self._readable(operation, request.source)
         if request.source_etag is not None and self.honours_source and held.etag != request.source_etag:
             raise PreconditionFailed("the source changed", operation=operation, ref=str(request.source))
         return held
 
     def _check_target(self, operation: str, ref: ObjectRef, condition: str | None) -> None:
+        self._in_bucket(operation, ref.bucket)
+        if len(ref.key.encode()) > LONGEST_KEY:
+            raise Rejected("the key is too long", operation=operation, ref=str(ref), code="KeyTooLongError")
         if condition is None or not self.honours_target:
             return
         if condition == ABSENT:
@@ -238,6 +275,7 @@ class FakeStore:
             raise PreconditionFailed("the target changed", operation=operation, ref=str(ref))
 
     def _list(self, request: ListPage) -> Page:
+        self._in_bucket("ListObjectsV2", request.bucket)
         after = request.token or request.start_after
         limit = min(request.max_keys, self.page_keys)
         listed: list[ListedObject] = []
@@ -271,7 +309,7 @@ class FakeStore:
             held.size,
             held.etag,
             held.modified,
-            replace(held.properties, tags=None),
+            replace(held.properties, tags=None, acl=None),
             held.checksums if request.checksums else (),
             tag_count=len(tags) if tags is not None else None,
             date=self._date(),
@@ -286,7 +324,13 @@ class FakeStore:
         self._check_target("CopyObject", request.target, request.target_condition)
         if held.size > FIVE_GIB:
             raise Rejected("too large", operation="CopyObject", ref=str(request.target), code="InvalidRequest")
-        properties = replace(request.properties or held.properties, storage_class=request.storage_class)
+        properties = replace(held.properties, acl=None)
+        if (given := request.properties) is not None and request.keep_headers:
+            added = {name: getattr(given, name) for name in ("encryption", "website_redirect", "lock", "acl")}
+            properties = replace(properties, **{name: value for name, value in added.items() if value})
+        elif given is not None:
+            properties = given
+        properties = replace(properties, storage_class=request.storage_class)
         if request.replace_tags is not None:
             properties = replace(properties, tags=request.replace_tags)
         etag = held.etag
@@ -294,7 +338,7 @@ class FakeStore:
             etag = md5(f"whole of {held.etag}" if held.body is None else held.body)
         checksums = held.checksums
         if request.checksum_algorithm and not checksums and self.checksum_on_copy:
-            checksums = (Checksum(request.checksum_algorithm, "FULL_OBJECT", md5(held.etag)),)
+            checksums = (checksum_of(request.checksum_algorithm, held),)
         made = self._hold(request.target, Held(held.size, etag, properties, (), checksums, held.body))
         encryption = properties.encryption.algorithm if properties.encryption else "AES256"
         return CopyResult(etag, made.modified, checksums, encryption=encryption)
@@ -302,10 +346,12 @@ class FakeStore:
     def _put(self, request: PutObject) -> CopyResult:
         self._check_target("PutObject", request.ref, request.target_condition)
         held = Held(len(request.body), md5(request.body), request.properties, body=request.body)
-        return CopyResult(held.etag, self._hold(request.ref, held).modified)
+        if request.checksum_algorithm:
+            held.checksums = (checksum_of(request.checksum_algorithm, held),)
+        return CopyResult(held.etag, self._hold(request.ref, held).modified, held.checksums)
 
     def _get(self, request: GetRange) -> Body:
-        held = self._there("GetObject", request.ref)
+        held = self._readable("GetObject", request.ref)
         if request.if_match is not None and request.if_match != held.etag:
             raise PreconditionFailed("it changed", operation="GetObject", ref=str(request.ref))
         if request.first is not None and request.first >= held.size:
@@ -319,6 +365,9 @@ class FakeStore:
     def _put_tags(self, request: PutTags) -> None:
         held = self._there("PutObjectTagging", request.ref)
         held.properties = replace(held.properties, tags=request.tags)
+
+    def _get_acl(self, ref: ObjectRef) -> Acl:
+        return self._there("GetObjectAcl", ref).properties.acl or Acl()
 
     # --- uploads ----------------------------------------------------------------------------------------------
 
@@ -336,6 +385,8 @@ class FakeStore:
 
     def _upload_part(self, request: UploadPart) -> UploadedPart:
         upload = self._open("UploadPart", request.upload)
+        if not 1 <= request.number <= MOST_PARTS:
+            raise Rejected("no such part number", operation="UploadPart", code="InvalidArgument")
         upload.bodies[request.number] = request.body
         upload.parts[request.number] = UploadedPart(request.number, md5(request.body), len(request.body))
         return upload.parts[request.number]
@@ -345,6 +396,8 @@ class FakeStore:
         held = self._source("UploadPartCopy", request)
         first = request.first or 0
         last = held.size - 1 if request.last is None else request.last
+        if last >= held.size:
+            raise Rejected("no such range", operation="UploadPartCopy", ref=str(request.source), code="InvalidRange")
         start, etag = 0, md5(f"{held.etag}:{first}-{last}")
         for part_etag, size in held.parts:
             if (start, start + size - 1) == (first, last):
@@ -361,7 +414,7 @@ class FakeStore:
         upload = self._open("CompleteMultipartUpload", request.upload)
         target = request.upload.target
         self._check_target("CompleteMultipartUpload", target, request.target_condition)
-        parts = [upload.parts[part.number] for part in request.parts]
+        parts = self._parts_of(upload, request.parts)
         size = sum(part.size for part in parts)
         if request.size is not None and request.size != size:
             raise Rejected("the size differs", operation="CompleteMultipartUpload", code="InvalidRequest")
@@ -370,9 +423,27 @@ class FakeStore:
         body = b"".join(bodies) if len(bodies) == len(parts) else None
         checksums = (request.checksum,) if request.checksum else ()
         made = tuple((part.etag, part.size) for part in parts)
-        held = self._hold(target, Held(size, etag, upload.request.properties, made, checksums, body))
+        held = Held(size, etag, upload.request.properties, made, checksums, body)
+        told = request.checksum
+        if told and told.value and body is not None and told != checksum_of(told.algorithm, held):
+            raise Ambiguous("the checksum differs", operation="CompleteMultipartUpload", code="BadDigest")
+        self._hold(target, held)
         del self.uploads[request.upload.upload_id]
         return CopyResult(etag, held.modified, checksums)
+
+    def _parts_of(self, upload: Open, named: tuple[UploadedPart, ...]) -> list[UploadedPart]:
+        def refused(code: str) -> Rejected:
+            return Rejected("the parts do not fit", operation="CompleteMultipartUpload", code=code)
+
+        if any(one.number >= two.number for one, two in itertools.pairwise(named)):
+            raise refused("InvalidPartOrder")
+        parts = [upload.parts.get(part.number) for part in named]
+        if any(part is None or part.etag != asked.etag for part, asked in zip(parts, named, strict=True)):
+            raise refused("InvalidPart")
+        found = [part for part in parts if part is not None]
+        if any(part.size < self.smallest_part for part in found[:-1]):
+            raise refused("EntityTooSmall")
+        return found
 
     def _abort(self, upload: UploadRef) -> None:
         self._open("AbortMultipartUpload", upload)
@@ -397,11 +468,10 @@ class FakeStore:
         if request.if_match is not None and self.honours_delete and self._there(what, ref).etag != request.if_match:
             raise PreconditionFailed("it changed", operation=what, ref=str(ref), code="PreconditionFailed")
         self.objects.pop(ref, None)
-        return self.versioning == "Enabled"
+        return self._keeps_versions(ref.bucket)
 
     def _delete_many(self, request: DeleteObjects) -> DeleteReport:
-        if not 1 <= len(request.keys) <= 1_000:
-            raise Rejected("not 1 to 1,000 keys", operation="DeleteObjects", ref=request.bucket, code="MalformedXML")
+        check_batch(request.bucket, request.keys)
         deleted: list[str] = []
         failed: list[DeleteFailure] = []
         for key, etag in request.keys:
@@ -412,13 +482,14 @@ class FakeStore:
             else:
                 if not self.silent(key):
                     deleted.append(key)
-        return DeleteReport(tuple(deleted), tuple(failed), self.versioning == "Enabled")
+        return DeleteReport(tuple(deleted), tuple(failed), self._keeps_versions(request.bucket))
 
     def _facts(self, bucket: str) -> BucketFacts:
-        if not any(True for _ in self.objects.irange((bucket, ""), (bucket + "\0", ""))):
+        self._in_bucket("HeadBucket", bucket)
+        if self.buckets is None and not any(True for _ in self.objects.irange((bucket, ""), (bucket + "\0", ""))):
             raise BucketMissing("there is no such bucket", operation="HeadBucket", ref=bucket, code="NoSuchBucket")
         return BucketFacts(
-            bucket, "us-east-1", "owner", self.versioning, self.lifecycle, self._date(), replication=self.replication
+            bucket, self.region, "owner", self.versioning, self.lifecycle, self._date(), replication=self.replication
         )
 
 
