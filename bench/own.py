@@ -19,9 +19,10 @@ from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.errors import EngineError, PlanError, StoreError, UsageError
 from engine.model import Location, ObjectRef
-from engine.plan.document import Connection, Plan
+from engine.plan.document import Plan
 from engine.plan.estimate import Prices
 from engine.plan.locations import parse_location
+from engine.plan.settings import Connection
 from engine.report.text import size_text
 from engine.store import DeleteObjects, ListPage, PutObject
 

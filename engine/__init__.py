@@ -1,6 +1,6 @@
 """Cartage: moves objects in S3 in bulk, as fast as S3 itself allows, and proves that nothing was lost.
 
-plan = engine.Plan.load("plan.toml")
+plan = engine.load_plan("plan.toml")
 result = await engine.migrate(plan)
 report = await engine.verify(plan)
 gate = await engine.cleanup(plan)
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.api.cleanup import CleanupResult as CleanupResult
     from engine.api.cleanup import cleanup as cleanup
     from engine.api.consent import Consent as Consent
+    from engine.api.load import load_plan as load_plan
     from engine.api.opening import StopSignal as StopSignal
     from engine.api.revert import revert as revert
     from engine.api.run import MigrationResult as MigrationResult
@@ -33,6 +34,7 @@ _HOMES = {
     "Plan": "engine.plan.document",
     "StopSignal": "engine.api.opening",
     "cleanup": "engine.api.cleanup",
+    "load_plan": "engine.api.load",
     "migrate": "engine.api.run",
     "revert": "engine.api.revert",
     "verify": "engine.api.verify",
@@ -47,6 +49,7 @@ __all__ = [
     "Plan",
     "StopSignal",
     "cleanup",
+    "load_plan",
     "migrate",
     "revert",
     "verify",

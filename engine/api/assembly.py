@@ -12,7 +12,7 @@ from typing import Literal
 from engine.errors import UsageError
 from engine.events import Listener, ignore
 from engine.listing.sources import Sources
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.s3.session import Session
 from engine.sites.doubting import DoubtingStore
 from engine.sites.listings import listing_all

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from engine.api.assembly import Options, open_store
 from engine.api.opening import one_error
 from engine.model import Location
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.s3.session import Identity
 from engine.sites.traits import Traits
 from engine.store import AskBucket, BucketFacts

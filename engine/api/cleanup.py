@@ -42,11 +42,12 @@ from engine.finish.holding import hold_of, proven_before_ms, server_ms
 from engine.finish.probes import ProbeResult, probe_of, run_probe
 from engine.finish.replication import replication_reasons
 from engine.ledger import Ledger
-from engine.plan.document import CommandProbe, Plan
+from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Tally
+from engine.plan.settings import CommandProbe
 from engine.references.rewriting import remaining
 from engine.store import AskBucket, BucketFacts
 
@@ -211,7 +212,7 @@ async def _probes(plan: Plan, opened: OpenStore, options: Options, consent: Cons
     environment = [("CARTAGE_ENDPOINT_URL", opened.endpoint), ("CARTAGE_REGION", opened.session.region)]
     results = []
     for wanted in plan.probes:
-        probe = probe_of(wanted, plan.folder, tuple(environment))
+        probe = probe_of(wanted, Path(plan.folder), tuple(environment))
         result = await run_probe(opened.store, probe, allow_commands=consent.allow_commands)
         sentence = f"{wanted.name}: {result.sentence}" if isinstance(wanted, CommandProbe) else result.sentence
         results.append(result._replace(name=wanted.name, sentence=sentence))

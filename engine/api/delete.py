@@ -20,7 +20,7 @@ from engine.finish.project import Summary
 from engine.finish.project_deletion import OPEN, Deletion, ProjectDeletion, summary_of, take_snapshot
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.plan.sizes import duration_text
 from engine.store import AskBucket, BucketFacts, ObjectStore
 

@@ -20,9 +20,9 @@ from engine.listing.nearest import refuse_nothing
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import MIB, ListedObject, Location, ObjectRef
-from engine.plan.document import Connection
 from engine.plan.integrity import is_md5
 from engine.plan.locations import parse_location
+from engine.plan.settings import Connection
 from engine.proof.digest import ByteReader
 from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
 from engine.store import HeadObject, ObjectStore

@@ -8,7 +8,7 @@ from engine.events import Listener
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 
 
 async def ls(

@@ -14,7 +14,7 @@ from engine.api.lists import bind_lists
 from engine.errors import EngineError, ObjectError, UsageError
 from engine.events import Listener, ignore
 from engine.finish.holding import dating_clock
-from engine.ledger import Binding, Ledger, LedgerReader, RouteBinding
+from engine.ledger import Binding, Ledger, LedgerReader
 from engine.listing.sources import open_sources
 from engine.model import Location
 from engine.plan.document import Plan
@@ -48,7 +48,7 @@ class StopSignal:
 
 def ledger_path(plan: Plan, options: Options) -> Path:
     """`<plan name>.ledger` beside the plan, unless the options name another."""
-    return options.ledger or plan.folder / f"{plan.name}.ledger"
+    return options.ledger or Path(plan.folder) / f"{plan.name}.ledger"
 
 
 async def open_ledger(
@@ -66,7 +66,7 @@ async def open_ledger(
     known = known if known is not None else await known_buckets(plan, opened)
     buckets = [(bucket, known[bucket].owner_id if bucket in known else "") for bucket in plan.buckets]
     lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
-    binding = Binding(plan.name, opened.endpoint, route_bindings(plan), tuple(buckets), lists)
+    binding = Binding(plan.name, opened.endpoint, plan.binding_routes, tuple(buckets), lists)
     ledger = await Ledger.open(path, binding, now_ms=clock, create=create)
     try:
         await opened.sites.remember(ledger, plan.routes[0].target.bucket)
@@ -99,15 +99,11 @@ async def server_clock(plan: Plan, opened: OpenStore) -> Callable[[], int]:
     return dating_clock(facts.date, facts.came_s) or now_ms
 
 
-def route_bindings(plan: Plan) -> tuple[RouteBinding, ...]:
-    return tuple(RouteBinding(*item) for item in plan.binding_routes)
-
-
 async def stored_binding(plan: Plan, options: Options) -> Binding:
     """The binding that the plan's ledger has, with the plan's routes: for commands that do not go to S3."""
     async with await LedgerReader.open_to_read(ledger_path(plan, options)) as reader:
         bound = await reader.binding()
-    return Binding(plan.name, bound.endpoint, route_bindings(plan), bound.buckets, bound.lists)
+    return Binding(plan.name, bound.endpoint, plan.binding_routes, bound.buckets, bound.lists)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ import anyio
 import click
 
 from engine.api.assembly import Options
+from engine.api.load import load_plan
 from engine.api.opening import StopSignal
 from engine.cli.ending import INTERRUPTED, summarize
 from engine.events import Event
@@ -51,7 +52,7 @@ class Invocation:
 
     def plan(self, file: Path) -> Plan:
         """The plan in a file. Raises `UsageError`, `PlanError`."""
-        return self.named(Plan.load(file))
+        return self.named(load_plan(file))
 
     def named(self, plan: Plan) -> Plan:
         """A plan whose commands, where they are shown, go to the same place as this one."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 
 from engine.api.asked import asked_plan
+from engine.api.load import load_plan
 from engine.api.opening import ledger_path
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
@@ -18,7 +19,7 @@ def ledger_of(file: Path | None, invocation: Invocation) -> Path:
     if invocation.options.ledger is not None:
         return invocation.options.ledger
     if file is not None:
-        return ledger_path(Plan.load(file), invocation.options)
+        return ledger_path(load_plan(file), invocation.options)
     here = sorted(Path().glob("*.ledger"))
     if len(here) == 1:
         return here[0]

@@ -41,7 +41,7 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
     if checked is not None:
         _check(invocation, plan, checked)
     values = invocation.run(lambda options, _: receipt(plan, options))
-    folder = output if output is not None else plan.folder
+    folder = output if output is not None else Path(plan.folder)
     paths = [folder / f"{plan.name}.receipt.json", folder / f"{plan.name}.receipt.md"]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from engine.finish.npy import PREAMBLE_BYTES, NotNpy, NpyHeader, header_length, 
 from engine.listing.lister import KeyRange
 from engine.listing.pages import pages_of
 from engine.model import MIB, Location, ObjectRef
-from engine.plan import document
+from engine.plan import settings
 from engine.store import Body, GetRange, HeadObject, ObjectStore
 
 FIRST_READ_BYTES = 4096
@@ -90,20 +90,20 @@ class CommandProbe:
 Probe = NpyProbe | JsonProbe | ExistsProbe | MinObjectsProbe | CommandProbe
 
 
-def probe_of(wanted: document.Probe, folder: Path, environment: tuple[tuple[str, str], ...] = ()) -> Probe:
+def probe_of(wanted: settings.Probe, folder: Path, environment: tuple[tuple[str, str], ...] = ()) -> Probe:
     """A plan's probe as it is asked. `folder` is the plan's, where its commands are started with `environment`."""
     match wanted:
-        case document.NpyProbe():
+        case settings.NpyProbe():
             return NpyProbe(ObjectRef(wanted.at.bucket, wanted.at.key), wanted.shape, wanted.dtype or None)
-        case document.JsonProbe():
+        case settings.JsonProbe():
             return JsonProbe(ObjectRef(wanted.at.bucket, wanted.at.key), wanted.items)
-        case document.ExistsProbe():
+        case settings.ExistsProbe():
             if wanted.at.is_prefix:
                 return MinObjectsProbe(wanted.at, 1)
             return ExistsProbe(ObjectRef(wanted.at.bucket, wanted.at.key))
-        case document.MinObjectsProbe():
+        case settings.MinObjectsProbe():
             return MinObjectsProbe(wanted.under, wanted.objects)
-        case document.CommandProbe():
+        case settings.CommandProbe():
             argv = (wanted.command, *wanted.args)
             at = wanted.at or Location("", "")
             return CommandProbe(argv, at, float(wanted.timeout_s), environment, folder)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from engine.model import Location
-from engine.plan.document import Connection, Plan
+from engine.plan.document import Plan
 from engine.plan.route import PropertyRules, Route
+from engine.plan.settings import Connection
 from engine.plan.sizes import duration_text
 
 

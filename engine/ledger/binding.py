@@ -5,15 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-
-@dataclass(frozen=True, slots=True)
-class RouteBinding:
-    """A route as the ledger knows it; `digest` is of the rules that decide what is copied."""
-
-    name: str
-    source: str
-    target: str
-    digest: str
+from engine.plan.binding import RouteBinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +28,7 @@ class Binding:
             {
                 "plan": self.plan_name,
                 "endpoint": self.endpoint,
-                "routes": [[item.name, item.source, item.target, item.digest] for item in self.routes],
+                "routes": [list(item) for item in self.routes],
                 "buckets": [list(item) for item in self.buckets],
                 **({"lists": dict(self.lists)} if self.lists else {}),
             }

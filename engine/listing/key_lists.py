@@ -79,7 +79,7 @@ class ListedKeys:
         self._store = store
         self._route = route.name
         self._list = key_list
-        self._where: Location | Path = key_list.location or plan.local_path(key_list.path)
+        self._where: Location | Path = key_list.location or Path(plan.local_path(key_list.path))
         self._folder = folder
         self._reading = anyio.Lock()
         self._heads = anyio.CapacityLimiter(HEADS_AT_ONCE)

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from engine.errors import UsageError
 from engine.model import Location
-from engine.plan.document import Plan, Probe
+from engine.plan.document import Plan
 from engine.plan.locations import is_access_point
 from engine.plan.own import CLAIM, PROBE
 from engine.plan.route import Keep, PropertyRules, Route
+from engine.plan.settings import Probe
 
 COMMANDS = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
 """What a policy can be asked for. "rewrite" includes the manifest, "cleanup" the probes."""

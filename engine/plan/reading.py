@@ -1,4 +1,4 @@
-"""From the text of a plan file to a `Plan`, or to every reason why not. Pure.
+"""From the text of a plan file to what a `Plan` is made of, or to every reason why not. Pure.
 
 Nothing stops at the first mistake: a table is judged by what of it can be read, and only what hangs on a missing
 piece is left out.
@@ -11,15 +11,16 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path as FilePath
-from typing import Any
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Any, NamedTuple
 
 import msgspec
 
 from engine.errors import PlanError
 from engine.model import Location, Proof
 from engine.plan import schema
-from engine.plan.document import Cleanup, Connection, Expectation, Plan, binding_of, canonical
+from engine.plan.binding import binding_of, canonical
 from engine.plan.lines import Path, lines_of
 from engine.plan.locations import problem_of_bucket
 from engine.plan.overlap import collisions
@@ -27,56 +28,60 @@ from engine.plan.problems import Problems, nearest
 from engine.plan.reading_finish import read_manifest, read_probes, read_references
 from engine.plan.reading_route import Surroundings, read_expect, read_route
 from engine.plan.route import Route
+from engine.plan.settings import Cleanup, Connection, Expectation, Manifest, Probe, References
 
 _NAME = re.compile(r"\w[\w .+-]{0,99}\Z")
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")
 _OWNER = re.compile(r"\d{12}\Z")
 
 
-def read_bytes(data: bytes, *, source: str) -> Plan:
-    """Read the bytes of a plan file. Raises `PlanError`."""
+class Fields(NamedTuple):
+    """The fields of a `Plan` that its text decides (`engine.plan.document.Plan`)."""
+
+    name: str
+    routes: tuple[Route, ...]
+    connection: Connection
+    expectations: tuple[Expectation, ...]
+    probes: tuple[Probe, ...]
+    manifest: Manifest | None
+    references: References
+    cleanup: Cleanup
+    base: Location
+
+
+def read(data: str | bytes, source: str) -> Fields:
+    """Read the text of a plan file, or its bytes. Raises `PlanError`."""
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+        text = text.replace("\r\n", "\n")
+        table = tomllib.loads(text)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = error.object.count(b"\n", 0, error.start) + 1
         raise PlanError([f"line {line}: the file is not UTF-8 text"], advice=_advice(source)) from None
-    return read_text(text, source=source)
-
-
-def read_text(text: str, *, source: str) -> Plan:
-    """Read the text of a plan file. Raises `PlanError`."""
-    text = text.replace("\r\n", "\n")
-    try:
-        data = tomllib.loads(text)
     except RecursionError:
         raise PlanError(["this is not a plan: it is nested too deeply"], advice=_advice(source)) from None
     except ValueError as error:  # TOMLDecodeError, and numbers that are too long to be read
         raise PlanError([_syntax_problem(str(error), text)], advice=_advice(source)) from None
-    return _read(data, Problems(lines_of(text), data), source)
+    return _read(table, Problems(lines_of(text), table), source)
 
 
 def read_one_route(
-    source: str, target: str, name: str, rules: dict[str, Any], cleanup: dict[str, Any], connection: Connection
-) -> Plan:
+    source: str, target: str, name: str, rules: Mapping[str, Any], cleanup: Mapping[str, Any], connection: Connection
+) -> Fields:
     """Read a plan of one route from values instead of text. Raises `PlanError`."""
     label = name or "copy"
     data = {
         "name": label,
-        "routes": [{"name": label, "from": source, "to": target} | rules],
+        "routes": [{"name": label, "from": source, "to": target, **rules}],
         "cleanup": cleanup,
         "connection": {key: value for key, value in canonical(connection).items() if key},
     }
-    plan = _read(data, Problems({}, data), "")
+    fields = _read(data, Problems({}, data), "")
     if name:
-        return plan
-    (route,) = plan.routes
-    return _renamed(plan, _name_of(route))
-
-
-def _renamed(plan: Plan, name: str) -> Plan:
-    from dataclasses import replace
-
-    return replace(plan, name=name, routes=tuple(replace(route, name=name) for route in plan.routes))
+        return fields
+    (route,) = fields.routes
+    name = _name_of(route)
+    return fields._replace(name=name, routes=(replace(route, name=name),))
 
 
 def _name_of(route: Route) -> str:
@@ -104,10 +109,10 @@ def _syntax_problem(message: str, text: str) -> str:
     return f"line {line}: this is not TOML: {what[:1].lower()}{what[1:]}"
 
 
-def _read(data: dict[str, Any], problems: Problems, source: str) -> Plan:
+def _read(data: dict[str, Any], problems: Problems, source: str) -> Fields:
     top = problems.read(schema.PlanTable, data, ())
     assert top is not None  # nothing in it is required
-    name = top.name if top.name is not None else FilePath(source).stem
+    name = top.name if top.name is not None else PurePath(source).stem
     if not _NAME.match(name) or name.endswith((".", " ")):
         problems.add(("name",), f'"{name}" cannot name a ledger: use letters, digits, ".", "-", "_" and spaces')
     around = Surroundings(problems, top.bucket, top.prefix)
@@ -133,7 +138,7 @@ def _read(data: dict[str, Any], problems: Problems, source: str) -> Plan:
     cleanup = _read_cleanup(top.cleanup, problems)
     if len(problems):
         raise PlanError(problems.texts(), advice=_advice(source))
-    return Plan(
+    return Fields(
         name=name,
         routes=tuple(routes),
         connection=connection,
@@ -143,8 +148,6 @@ def _read(data: dict[str, Any], problems: Problems, source: str) -> Plan:
         references=references,
         cleanup=cleanup,
         base=base,
-        source=source,
-        folder=FilePath(source).parent if source else FilePath(),
     )
 
 

@@ -10,7 +10,10 @@ from typing import Any
 
 from engine.model import Location
 from engine.plan import schema
-from engine.plan.document import (
+from engine.plan.lines import Path
+from engine.plan.problems import nearest
+from engine.plan.reading_route import Surroundings
+from engine.plan.settings import (
     CommandProbe,
     Dataset,
     ExistsProbe,
@@ -21,9 +24,6 @@ from engine.plan.document import (
     Probe,
     References,
 )
-from engine.plan.lines import Path
-from engine.plan.problems import nearest
-from engine.plan.reading_route import Surroundings
 
 _KINDS = {
     "npy": ("shape", "dtype"),

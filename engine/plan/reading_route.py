@@ -12,13 +12,13 @@ import msgspec
 from engine.errors import UsageError
 from engine.model import Encryption, Location, ObjectLock, Overwrite
 from engine.plan import schema
-from engine.plan.document import Expectation
 from engine.plan.lines import Path
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes, resolve_location
 from engine.plan.own import is_own
 from engine.plan.problems import Problems
 from engine.plan.route import Keep, KeyList, Pairs, PropertyRules, Route
 from engine.plan.selection import Selection
+from engine.plan.settings import Expectation
 from engine.plan.sizes import DEFAULT_TOLERANCE, parse_tolerance
 from engine.plan.tables import Shape
 

@@ -26,10 +26,11 @@ from engine.errors import (
 from engine.freshness import LOOK_LASTS_S, dated, only_until
 from engine.ledger import Ledger
 from engine.model import ABSENT, MIB, Location, ObjectRef, Properties
-from engine.plan.document import Dataset, Manifest, Plan
+from engine.plan.document import Plan
 from engine.plan.lifecycle import LEAVING, SETTLED, State
 from engine.plan.record import Tally
 from engine.plan.route import Route
+from engine.plan.settings import Dataset, Manifest
 from engine.references.filetext import FileText, read_text
 from engine.references.jsonedit import NoPlace, NotJson, set_values, value_at
 from engine.references.replacing import (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import anyio.to_thread
@@ -119,7 +120,7 @@ async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound
             conditional=conditional,
         )
         return
-    path = plan.local_path(file.name)
+    path = Path(plan.local_path(file.name))
     await ledger.keep(KIND, file.name, mark_of(file.after), file.before)
     await anyio.to_thread.run_sync(lambda: replace_file(path, file.name, before=file.before, after=file.after))
 
@@ -164,7 +165,7 @@ async def _restore(store: ObjectStore, plan: Plan, item: Kept, conditional: bool
     try:
         if ref is not None:
             return await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
-        path = plan.local_path(item.name)
+        path = Path(plan.local_path(item.name))
         return await anyio.to_thread.run_sync(lambda: restore_file(path, item.name, mark=item.etag, before=item.body))
     except (ReplaceRefused, ObjectError):
         return Restored.REFUSED

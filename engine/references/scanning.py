@@ -224,7 +224,7 @@ class Scanner:
     # --- disk ---------------------------------------------------------------------------------------------
 
     async def _look_on_disk(self, folder: str) -> None:
-        async for file in _in_thread(walk(folder, self._plan.local_path(folder))):
+        async for file in _in_thread(walk(folder, Path(self._plan.local_path(folder)))):
             if isinstance(file, Skipped):
                 self.scan.unread.append(file)
                 continue

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 import anyio
 
 from engine.errors import StoreError, UsageError
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.s3 import boto_hooks
 from engine.s3.aws import domain_of, is_aws_host
 from engine.s3.boto_errors import translate, unreachable

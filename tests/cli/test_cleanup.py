@@ -20,9 +20,9 @@ from click.testing import CliRunner
 from engine.api.assembly import Options
 from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
+from engine.api.load import load_plan
 from engine.cli.main import cli
 from engine.events import Event, Progress
-from engine.plan.document import Plan
 from engine.report.cleanup import cleaned_values
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
@@ -437,7 +437,7 @@ def test_markers_accepted_for_one_bucket_are_not_accepted_for_another(
             flipped = True
 
     told = Consent(delete_markers=True)
-    go = partial(cleanup, Plan.load(project.plan), Options(listener=flip), consent=told, delete=True)
+    go = partial(cleanup, load_plan(project.plan), Options(listener=flip), consent=told, delete=True)
     result = anyio.run(go)
     assert result.cleaned is not None and flipped
     assert (result.cleaned.deleted, result.cleaned.unaccepted, result.cleaned.stopped) == (30, (late,), True)

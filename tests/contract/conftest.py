@@ -20,8 +20,8 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 
-from engine.plan.document import Connection
 from engine.plan.locations import parse_location
+from engine.plan.settings import Connection
 from engine.s3.boto_store import BotoStore
 from engine.s3.session import Session
 from engine.s3.wire_store import WireStore

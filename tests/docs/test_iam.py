@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from engine.api.load import load_plan
 from engine.plan.document import Plan
 from engine.plan.permissions import COMMANDS, actions, policy
 from engine.sandbox import SandboxSettings, start_sandbox
@@ -53,7 +54,7 @@ def page_plan(folder: Path) -> Plan:
     (text,) = [block.text for block in blocks(PAGE.read_text(encoding="utf-8")) if block.language == "toml"]
     path = folder / "plan.toml"
     path.write_text(text, encoding="utf-8")
-    return Plan.load(path)
+    return load_plan(path)
 
 
 def test_the_pages_policies_are_those_that_the_program_prints(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def police(terminal: Terminal) -> Iterator[Police]:
 
 def call(terminal: Terminal, police: Police, command: str, *arguments: str, code: int = 0) -> None:
     """Run a command under its own policy."""
-    plan = Plan.load(terminal.folder / "moving.toml")
+    plan = load_plan(terminal.folder / "moving.toml")
     police.enforce(policy(plan, command))
     ended = terminal.call(*arguments)
     assert ended.code == code, f"{arguments}: {ended.err}{ended.out}\ndenied: {sorted(police.denied)}"
@@ -143,12 +144,12 @@ def test_each_command_works_under_its_own_policy_and_none_allows_more_than_it_us
     run("run", "run", "moving.toml", *assume)
     run("verify", "verify", "moving.toml")
     run("cleanup", "cleanup", "moving.toml", "--delete", "--confirm", "moving")
-    plan = Plan.load(terminal.folder / "moving.toml")
+    plan = load_plan(terminal.folder / "moving.toml")
     (terminal.folder / "moving.toml").write_text(PLAN + MANIFEST)
     run("rewrite", "manifest", "moving.toml", "--apply")
     run("rewrite", "rewrite", "moving.toml", "--apply")
     for command in COMMANDS:
-        granted = set(actions(Plan.load(terminal.folder / "moving.toml") if command == "rewrite" else plan, command))
+        granted = set(actions(load_plan(terminal.folder / "moving.toml") if command == "rewrite" else plan, command))
         assert granted - police.seen[command] - set(SOMETIMES.get(command, {})) == set(), command
 
 

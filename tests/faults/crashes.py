@@ -13,10 +13,10 @@ from typing import Any
 
 from engine.api.cleanup import cleanup
 from engine.api.consent import Act
+from engine.api.load import load_plan
 from engine.api.rewrite import rewrite
 from engine.api.run import migrate
 from engine.api.verify import verify
-from engine.plan.document import Plan
 from engine.sandbox.launch import Sandbox
 from tests.faults import invariants
 from tests.faults.killing import KINDS, Moment
@@ -172,7 +172,7 @@ async def finished(scene: Scene, verb: str) -> None:
 
 async def rewritten(scene: Scene) -> None:
     """Applied again, every file names the new paths; put back, every file is what it was, byte for byte."""
-    plan = Plan.load(plan_for(scene, "rewrite"))
+    plan = load_plan(plan_for(scene, "rewrite"))
     await rewrite(plan, scene.options(), act=Act.APPLY)
     again = await rewrite(plan, scene.options())
     assert again.scan is not None

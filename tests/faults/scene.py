@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.api.assembly import Options, StoreKind
+from engine.api.load import load_plan
 from engine.plan.document import Plan
 from engine.sandbox.launch import Sandbox
 
@@ -94,7 +95,7 @@ class Scene:
 
     @property
     def plan(self) -> Plan:
-        return Plan.load(self.plan_path)
+        return load_plan(self.plan_path)
 
     def options(self, *, store: StoreKind = "wire", **more: Any) -> Options:
         return Options(endpoint_url=self.sandbox.url, region=self.sandbox.region, store=store, **more)

@@ -8,7 +8,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.ledger import Binding, Ledger, RouteBinding
+from engine.ledger import Binding, Ledger
+from engine.plan.binding import RouteBinding
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.references import holdings

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engine.plan.document import Plan
+from engine.api.load import load_plan
 from engine.plan.permissions import policy
 from tests.cli.commands import Ended, Terminal
 from tests.cli.conftest import terminal
@@ -46,7 +46,7 @@ class Restricted:
 
     def call(self, command: str, *arguments: str) -> Ended:
         """Run a command under its own policy."""
-        made = policy(Plan.load(self._terminal.folder / "moving.toml"), command)
+        made = policy(load_plan(self._terminal.folder / "moving.toml"), command)
         for statement in made["Statement"]:
             statement["Principal"] = {"AWS": ["arn:aws:iam:::user/other"]}
             if "s3:DeleteObject" in statement["Action"]:

@@ -16,7 +16,7 @@ from engine import crc
 from engine.api.assembly import Options, open_store
 from engine.errors import Archived, NotFound, PreconditionFailed
 from engine.model import MIB, ObjectRef, Properties, UploadRef
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.store import (
     AbortUpload,
     CompleteUpload,

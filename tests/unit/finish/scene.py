@@ -11,7 +11,7 @@ from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import Condition, Deleter
 from engine.finish.gate import Facts, Reason, judge
 from engine.finish.holding import hold_of, proven_before_ms
-from engine.ledger import Binding, Ledger, RouteBinding
+from engine.ledger import Binding, Ledger
 from engine.listing.sources import Sources
 from engine.model import Proof
 from engine.plan.document import Plan
@@ -146,7 +146,7 @@ async def scene(folder: Path, objects: int = 3, plan: str = PLAN) -> AsyncIterat
     for number in range(objects):
         store.put(f"s3://bucket/data/raw/{number:05}.png", f"image {number}".encode())
     parsed = Plan.parse(plan, source=str(folder / "moving.toml"))
-    binding = Binding("moving", "https://s3", tuple(RouteBinding(*item) for item in parsed.binding_routes))
+    binding = Binding("moving", "https://s3", parsed.binding_routes)
     ledger = await Ledger.open(folder / "moving.ledger", binding, now_ms=lambda: int(store.now_s * 1000))
     async with ledger:
         yield Scene(store, ledger, parsed)

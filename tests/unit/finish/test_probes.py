@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from engine.api.load import load_plan
 from engine.errors import AccessDenied, Ambiguous, BadCredentials, ListingBroken
 from engine.finish import probes
 from engine.finish.commands import KEPT_OUTPUT_BYTES, conceal, run_command
@@ -257,7 +258,7 @@ def test_control_characters_do_not_reach_a_terminal() -> None:
 
 
 def test_the_reference_plans_probes_are_asked_as_written() -> None:
-    plan = Plan.load(Path(__file__).parents[3] / "examples" / "pokemon.toml")
+    plan = load_plan(Path(__file__).parents[3] / "examples" / "pokemon.toml")
     base = "project/pokemon-card-recognition/data/reference/"
     bucket = "pokemon-card-training-us-east-2"
     assert [probe_of(item, plan.folder) for item in plan.probes] == [

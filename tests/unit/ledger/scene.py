@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from engine.ledger import Binding, Ledger, RouteBinding
+from engine.ledger import Binding, Ledger
 from engine.model import Proof
+from engine.plan.binding import RouteBinding
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision, Outcome, UploadRecord
 

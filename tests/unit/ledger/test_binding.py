@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from engine.errors import LedgerMismatch
-from engine.ledger import Binding, Ledger, RouteBinding
+from engine.ledger import Binding, Ledger
 from engine.ledger.binding import differences
+from engine.plan.binding import RouteBinding
 from tests.unit.ledger.scene import BINDING, MODEL, RAW, Clock, decision, opened, query
 
 
@@ -19,7 +20,7 @@ def changed(**values: Any) -> Binding:
 
 
 def route(of: RouteBinding, **values: str) -> RouteBinding:
-    return dataclasses.replace(of, **values)
+    return of._replace(**values)
 
 
 OWNED = changed(buckets=(("bucket", "111122223333"),))

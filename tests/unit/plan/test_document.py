@@ -8,19 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from engine.api.load import load_plan
 from engine.errors import PlanError, UsageError
 from engine.model import Encryption, Location, ObjectLock, Overwrite, Proof
-from engine.plan.document import (
-    CommandProbe,
-    Connection,
-    Dataset,
-    ExistsProbe,
-    JsonProbe,
-    MinObjectsProbe,
-    NpyProbe,
-    Plan,
-)
+from engine.plan.document import Plan
 from engine.plan.route import Keep
+from engine.plan.settings import CommandProbe, Connection, Dataset, ExistsProbe, JsonProbe, MinObjectsProbe, NpyProbe
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "pokemon.toml"
 BUCKET = "pokemon-card-training-us-east-2"
@@ -110,7 +103,7 @@ def minimal(rules: str = "") -> Plan:
 
 
 def test_the_reference_migration_loads_and_says_what_its_owner_wrote() -> None:
-    plan = Plan.load(EXAMPLE)
+    plan = load_plan(EXAMPLE)
 
     assert plan.name == "pokemon-consolidation"
     assert [(route.name, str(route.source), route.target.key) for route in plan.routes] == [
@@ -210,7 +203,7 @@ def test_what_is_not_said_is_safe() -> None:
 def test_windows_line_endings_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "full.toml"
     path.write_bytes(b"\xef\xbb\xbf" + FULL.replace("\n", "\r\n").encode())
-    assert Plan.load(path) == Plan.parse(FULL)
+    assert load_plan(path) == Plan.parse(FULL)
 
 
 def test_the_digest_is_of_the_meaning_and_not_of_the_text() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.api.load import load_plan
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference, Prices, RouteCounts, differing, estimate, expectation_report
 
@@ -57,7 +58,7 @@ def test_prices_rate_and_hold_are_the_users_own() -> None:
 
 
 def test_one_route_of_the_reference_migration_differs_and_the_total_agrees() -> None:
-    report = expectation_report(Plan.load(EXAMPLE), FOUND)
+    report = expectation_report(load_plan(EXAMPLE), FOUND)
 
     assert differing(report) == (Difference("processed.objects", 17_592, 34_374, 0, False),)
     assert [item.what for item in report if item.what.startswith("total")] == ["total.objects", "total.size"]
@@ -70,7 +71,7 @@ def test_a_size_agrees_within_its_tolerance_and_not_beyond() -> None:
 
 
 def test_what_is_not_listed_to_its_end_never_agrees() -> None:
-    plan = Plan.load(EXAMPLE)
+    plan = load_plan(EXAMPLE)
     report = {item.what: item for item in expectation_report(plan, {"raw": (17_592, 13_000_000_000)})}
     assert report["raw.objects"].agrees
     assert report["total.objects"] == Difference("total.objects", 52_994, None, 0, False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.api.load import load_plan
 from engine.errors import UsageError
 from engine.plan.document import Plan
 from engine.plan.permissions import COMMANDS, actions, policy
@@ -62,7 +63,7 @@ def test_copying_reads_the_source_writes_the_target_and_deletes_nothing() -> Non
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("cleanup", "revert")])
 def test_only_cleanup_and_revert_may_delete(command: str) -> None:
-    assert "s3:DeleteObject" not in actions(Plan.load(EXAMPLE), command)
+    assert "s3:DeleteObject" not in actions(load_plan(EXAMPLE), command)
 
 
 @pytest.mark.parametrize(("command", "side"), [("cleanup", "one/a"), ("revert", "two/b")])
@@ -137,7 +138,7 @@ def test_other_partitions_and_access_points_have_their_own_names() -> None:
 
 
 def test_probes_manifest_and_references_are_part_of_the_finish() -> None:
-    plan = Plan.load(EXAMPLE)
+    plan = load_plan(EXAMPLE)
     written = {
         name for item in statements(plan, "rewrite") if "s3:PutObject" in item["Action"] for name in item["Resource"]
     }
@@ -150,7 +151,7 @@ def test_probes_manifest_and_references_are_part_of_the_finish() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_policy_is_plain_json_under_the_limit_of_a_managed_policy(command: str) -> None:
-    text = json.dumps(policy(Plan.load(EXAMPLE), command), separators=(",", ":"))
+    text = json.dumps(policy(load_plan(EXAMPLE), command), separators=(",", ":"))
     assert len(text) < 6144
 
 

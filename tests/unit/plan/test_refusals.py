@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.api.load import load_plan
 from engine.errors import PlanError, UsageError
 from engine.plan.document import Plan
 
@@ -130,18 +131,18 @@ def test_a_file_that_is_not_utf8_names_the_line(tmp_path) -> None:  # type: igno
     path = tmp_path / "plan.toml"
     path.write_bytes(b'name = "a"\n# caf\xe9\n')
     with pytest.raises(PlanError, match="line 2: the file is not UTF-8"):
-        Plan.load(path)
+        load_plan(path)
 
 
 def test_a_plan_that_is_not_there_says_where_it_was_looked_for(tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match=r"there is no plan at .*nowhere\.toml") as refused:
-        Plan.load(tmp_path / "nowhere.toml")
+        load_plan(tmp_path / "nowhere.toml")
     assert "cartage init" in refused.value.advice
 
 
 def test_a_folder_is_no_plan(tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match="cannot be read"):
-        Plan.load(tmp_path)
+        load_plan(tmp_path)
 
 
 def test_a_plan_without_routes_is_refused() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from engine.events import Event, ignore
-from engine.ledger import Binding, Ledger, RouteBinding
+from engine.ledger import Binding, Ledger
 from engine.listing.sources import Sources
 from engine.model import Proof, Properties
 from engine.plan.document import Plan
@@ -60,7 +60,7 @@ class Scene:
         self._copied.append((decision, Outcome(key, State.COPIED, etag or source.etag, "", proof, "etag", "copy")))
 
     async def ledger(self) -> Ledger:
-        binding = Binding("r", "http://memory", tuple(RouteBinding(*item) for item in self.plan.binding_routes), ())
+        binding = Binding("r", "http://memory", self.plan.binding_routes, ())
         ledger = await Ledger.open(self._path, binding, now_ms=lambda: 1_000)
         if self._copied:
             await ledger.decide("r", [decision for decision, _ in self._copied])

@@ -15,11 +15,12 @@ import pytest
 from engine import freshness
 from engine.api.assembly import Options, now_ms, open_store
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
-from engine.ledger import Binding, Ledger, RouteBinding
+from engine.ledger import Binding, Ledger
 from engine.model import ABSENT, ObjectRef, Properties
-from engine.plan.document import Connection, Plan
+from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
+from engine.plan.settings import Connection
 from engine.references import local_files, replacing, rewriting
 from engine.references.local_files import replace_file, restore_file, walk, write_new, writing_new
 from engine.references.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
@@ -80,7 +81,7 @@ def ref(sandbox: Endpoint) -> ObjectRef:
 @pytest.fixture
 async def ledger(tmp_path: Path, ref: ObjectRef) -> AsyncIterator[Ledger]:
     plan = plan_of(tmp_path, ref.bucket)
-    routes = tuple(RouteBinding(*item) for item in plan.binding_routes)
+    routes = plan.binding_routes
     async with await Ledger.open(tmp_path / "p.ledger", Binding("p", "e", routes), now_ms=now_ms) as opened:
         yield opened
 

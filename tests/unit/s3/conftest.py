@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.s3.boto_store import BotoStore
 from engine.s3.session import Session
 from engine.s3.wire_store import WireStore

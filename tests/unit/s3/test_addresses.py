@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.s3.session import Address, Session
 
 ENDPOINTS = [
@@ -86,7 +86,7 @@ def test_a_run_at_an_endpoint_of_ones_own_never_loads_botocore(tmp_path: Path) -
 import asyncio, sys
 from engine.api.assembly import Options, open_store
 from engine.errors import StoreError
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.store import ListPage
 
 async def main():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UsageError
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.s3.aws import is_aws_host
 from engine.s3.session import Session
 

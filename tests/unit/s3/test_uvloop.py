@@ -12,7 +12,7 @@ import uvloop
 
 from engine.errors import Ambiguous, Unavailable, Unreachable
 from engine.model import ObjectRef
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.s3.session import Session
 from engine.s3.wire_store import WireStore
 from engine.store import CopyObject, ListPage, PutObject

@@ -23,7 +23,7 @@ from engine.errors import (
     WrongRegion,
 )
 from engine.model import ObjectRef, Properties, UploadRef
-from engine.plan.document import Connection
+from engine.plan.settings import Connection
 from engine.s3 import messages, places
 from engine.s3.http import HttpConnection
 from engine.s3.session import Credentials, Session

@@ -11,8 +11,9 @@ from engine.api.opening import own_place
 from engine.finish.deleting import Condition, condition_for
 from engine.finish.gate import conditional
 from engine.model import Location, Overwrite
-from engine.plan.document import Connection, Plan
+from engine.plan.document import Plan
 from engine.plan.route import Route
+from engine.plan.settings import Connection
 from engine.sites.sites import Sites
 from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, Answer, Traits
 from engine.sites.trial import NAME

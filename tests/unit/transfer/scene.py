@@ -11,9 +11,10 @@ from typing import Any
 
 from engine.errors import Conflict, StoreError
 from engine.events import Event
-from engine.ledger import Binding, Ledger, RouteBinding
+from engine.ledger import Binding, Ledger
 from engine.listing.sources import Sources
 from engine.model import ABSENT, Checksum, Encryption, ListedObject, Location, Overwrite
+from engine.plan.binding import RouteBinding
 from engine.plan.record import ObjectRecord, UploadRecord
 from engine.plan.route import Route
 from engine.sites.site import Gauges

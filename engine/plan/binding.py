@@ -1,0 +1,63 @@
+"""What tells whether two plans mean the same: canonical forms and their digests, which ledgers are bound to. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum, IntEnum
+from typing import Any, NamedTuple
+
+from engine.model import Location
+from engine.plan.route import Route
+
+
+class RouteBinding(NamedTuple):
+    """What a ledger is bound to, one a route. `digest` is of the rules that decide what is copied and how it is
+    written; who may be overwritten and what is expected can change under a ledger, and is not in it."""
+
+    name: str
+    source: str
+    target: str
+    digest: str
+
+
+_FREE_TO_CHANGE = frozenset({"name", "source", "target", "overwrite", "exact", "allow_empty"})
+
+
+def binding_of(route: Route) -> RouteBinding:
+    """What a ledger keeps of a route to know it again."""
+    rules = {key: value for key, value in canonical(route).items() if key not in _FREE_TO_CHANGE}
+    return RouteBinding(route.name, str(route.source), str(route.target), digest_of(rules))
+
+
+def canonical(value: Any) -> Any:
+    """A value as plain JSON values. What equals its default is left out, so that a later version with more settings
+    still gives an old plan the digest that its ledger was bound to."""
+    if isinstance(value, Location):
+        return str(value)
+    if isinstance(value, IntEnum):
+        return value.name.lower()
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        kept = {
+            item.name: getattr(value, item.name)
+            for item in fields(value)
+            if item.init and item.compare and getattr(value, item.name) != _default_of(item)
+        }
+        return {"": type(value).__name__} | {key: canonical(item) for key, item in kept.items()}
+    if isinstance(value, (list, tuple)):
+        return [canonical(item) for item in value]
+    if isinstance(value, dict):
+        return {key: canonical(item) for key, item in value.items()}
+    return value
+
+
+def _default_of(item: Any) -> Any:
+    return item.default_factory() if item.default_factory is not MISSING else item.default
+
+
+def digest_of(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
