@@ -22,7 +22,7 @@ from engine.listing.first_pages import first_pages
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
-from engine.plan.record import Tally
+from engine.plan.record import Tally, by_state
 from engine.sites.listings import refuse_losing
 from engine.store import ObjectStore
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
@@ -61,7 +61,7 @@ class MigrationResult:
     @property
     def aside(self) -> dict[State, int]:
         """Objects not done, by state, without what was accepted."""
-        return _by_state(self.tallies, ASIDE - self.accepted)
+        return by_state(self.tallies, ASIDE - self.accepted)
 
     @property
     def complete(self) -> bool:
@@ -151,11 +151,3 @@ def _assemble_run(
         gauges=opened.gauges,
         relist=conditions.unpinned,
     )
-
-
-def _by_state(tallies: list[Tally], states: frozenset[State]) -> dict[State, int]:
-    counts: dict[State, int] = {}
-    for tally in tallies:
-        if tally.state in states:
-            counts[tally.state] = counts.get(tally.state, 0) + tally.objects
-    return counts

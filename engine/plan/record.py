@@ -7,7 +7,7 @@ its ETag.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from engine.model import Proof
@@ -141,6 +141,15 @@ def by_route(tallies: Iterable[Tally]) -> dict[str, tuple[int, int]]:
         objects, size = sums.get(tally.route, (0, 0))
         sums[tally.route] = objects + tally.objects, size + tally.bytes
     return sums
+
+
+def by_state(tallies: Iterable[Tally], states: Collection[State]) -> dict[State, int]:
+    """How many objects are in each of the states, without those in which there is none."""
+    counts: dict[State, int] = {}
+    for tally in tallies:
+        if tally.state in states:
+            counts[tally.state] = counts.get(tally.state, 0) + tally.objects
+    return counts
 
 
 class UploadRecord(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TextIO
 
 from engine.events import Event, Notice, ObjectAside, Progress
-from engine.report.text import safe, size_text
+from engine.report.text import aside_text, safe, size_text
 
 ASIDES_PRINTED = 10
 
@@ -38,9 +38,7 @@ class ProgressBar:
         elif isinstance(event, ObjectAside) and self._show_asides:
             self._asides += 1
             if self._asides <= ASIDES_PRINTED:
-                self._print(
-                    f"{event.state}: {event.route}: {safe(event.key) or '(the one key)'}: {safe(event.message)}"
-                )
+                self._print(aside_text(event))
             elif self._asides == ASIDES_PRINTED + 1:
                 self._print("… more are in the ledger")
         elif isinstance(event, Notice) and self._say:

@@ -10,8 +10,8 @@ from engine.finish.cleanup import Cleaned
 from engine.finish.deleting import Fate
 from engine.finish.gate import closed
 from engine.plan.document import Plan
-from engine.report.stays import stays_text, stays_values
-from engine.report.text import count_text, counted, plural, safe, size_text
+from engine.report.stays import MARKERS_ADDED, stays_text, stays_values
+from engine.report.text import aside_text, count_text, counted, plural, safe, size_text
 
 
 def gate_text(plan: Plan, result: CleanupResult) -> str:
@@ -50,14 +50,13 @@ def _settled_text(settled: dict[Fate, int]) -> str:
 def cleaned_text(cleaned: Cleaned, noun: str = "source") -> str:
     """What was deleted, and what stays and why."""
     lines = [f"{plural(cleaned.deleted, noun)} deleted, {size_text(cleaned.deleted_bytes)}"]
-    for event in cleaned.first_kept:
-        lines.append(f"{event.state}: {event.route}: {safe(event.key) or '(the one key)'}: {safe(event.message)}")
+    lines += map(aside_text, cleaned.first_kept)
     if cleaned.stayed:
         lines.append(
             f"{stays_text(cleaned.stayed, noun)}: {counted(cleaned.kept)}. run and verify the plan again, then this"
         )
     if cleaned.markers:
-        lines.append("delete markers were added: data and cost stay, save of what had no version (suspended)")
+        lines.append(MARKERS_ADDED)
     if cleaned.unaccepted:
         buckets = ", ".join(cleaned.unaccepted)
         lines.append(f"stopped, since that was not accepted for {buckets}: the gate shows it, without --delete")

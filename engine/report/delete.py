@@ -9,7 +9,7 @@ from engine.api.commands import shell_word
 from engine.api.delete import DeleteResult
 from engine.finish.project_deletion import Deletion
 from engine.report.ls import summary_text, summary_values
-from engine.report.stays import stays_values
+from engine.report.stays import MARKERS_ADDED, NOT_ACCEPTED, stays_values
 from engine.report.text import counted, plural, safe, size_text
 
 
@@ -47,9 +47,9 @@ def _deletion(done: Deletion) -> list[str]:
     if done.uploads:
         lines.append(f"{plural(done.uploads, 'unfinished upload')} are left there, and cost storage")
     if done.markers:
-        lines.append("delete markers were added: data and cost stay, save of what had no version (suspended)")
+        lines.append(MARKERS_ADDED)
     if done.unaccepted:
-        lines.append("stopped, since that was not accepted: --accept-delete-markers goes on")
+        lines.append(NOT_ACCEPTED)
     return lines
 
 

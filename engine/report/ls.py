@@ -22,33 +22,17 @@ def listed_line(event: Event) -> str:
 def summary_text(summary: Summary) -> str:
     """A table by first-level prefix, and the total."""
     events = summary.events()
-    rows = [
-        [
-            _prefix_text(event.prefix),
-            count_text(event.objects or 0),
-            size_text(event.bytes or 0),
-            _moment(event.oldest),
-            _moment(event.newest),
-            _classes(event.classes or {}),
-        ]
-        for event in events[:PREFIXES_SHOWN]
-    ]
-    total = summary.total
-    rows.append(["total", *_figures(total)])
+    rows = [_row(_prefix_text(event.prefix), event) for event in events[:PREFIXES_SHOWN]]
+    rows.append(_row("total", summary.total))
     text = table(["", "objects", "size", "oldest", "newest", "classes"], rows)
     if len(events) > PREFIXES_SHOWN:
         text += f"\n({count_text(len(events) - PREFIXES_SHOWN)} more prefixes are in the total; --json has them)"
     return text
 
 
-def _figures(total: Figures) -> list[str]:
-    return [
-        count_text(total.objects),
-        size_text(total.bytes),
-        _moment(total.oldest),
-        _moment(total.newest),
-        _classes(total.classes),
-    ]
+def _row(name: str, item: PrefixSummed | Figures) -> list[str]:
+    figures = [count_text(item.objects or 0), size_text(item.bytes or 0)]
+    return [name, *figures, _moment(item.oldest), _moment(item.newest), _classes(item.classes or {})]
 
 
 def _prefix_text(prefix: str) -> str:

@@ -25,9 +25,9 @@ def estimate_of(plan: Plan, routes: Sequence[RouteSurvey], writes_per_s: float) 
             item.bytes,
             item.to_copy,
             item.to_copy_bytes,
-            item.there,
-            item.copy_requests,
-            item.head_requests,
+            there=item.there,
+            copy_requests=item.copy_requests,
+            head_requests=item.head_requests,
         )
         for item in routes
     ]

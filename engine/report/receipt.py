@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.report.text import count_text, safe, size_text
+from engine.report.text import count_text, counted, safe, size_text
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]#|~$])")
 _LINK = re.compile(r"(?i)(https?|ftp)://|(www)\.")
@@ -41,8 +41,8 @@ def receipt_markdown(receipt: Mapping[str, Any]) -> str:
             escaped(route["target"]),
             count_text(route["objects"]),
             count_text(route["bytes"]),
-            escaped(_counts(route["proof"])),
-            escaped(_counts(route["states"])),
+            escaped(counted(route["proof"])),
+            escaped(counted(route["states"])),
         ]
         for route in receipt["routes"]
     ]
@@ -84,10 +84,6 @@ def receipt_markdown(receipt: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count_text(count)} {name}" for name, count in counts.items())
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

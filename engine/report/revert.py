@@ -8,8 +8,8 @@ from engine.api.commands import command, typed
 from engine.api.revert import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
-from engine.report.stays import stays_text, stays_values
-from engine.report.text import counted, plural, safe, size_text
+from engine.report.stays import NOT_ACCEPTED, stays_text, stays_values
+from engine.report.text import aside_text, counted, plural, size_text
 
 
 def revert_text(plan: Plan, result: RevertResult) -> str:
@@ -24,7 +24,7 @@ def revert_text(plan: Plan, result: RevertResult) -> str:
     if result.reverted is not None:
         return "\n".join([*_left(found), *_reverted(result.reverted)])
     size = found.bytes.get(Part.REMOVE, 0)
-    lines = [f"{plural(found.removable, 'copy').replace('copys', 'copies')} of this ledger, {size_text(size)}"]
+    lines = [f"{plural(found.removable, 'copy', 'copies')} of this ledger, {size_text(size)}"]
     if found.unsettled:
         lines.append(f"{plural(found.unsettled, 'object')} planned and not known to be copied: each is looked at")
     if found.uploads:
@@ -37,29 +37,22 @@ def revert_text(plan: Plan, result: RevertResult) -> str:
 
 
 def _left(found: Outlook) -> list[str]:
-    lines = []
-    for part in LISTED:
-        if count := found.objects.get(part, 0):
-            lines.append(f"{stays_text(count, 'target')}, {part.value}")
-    lines += [
-        f"  {item.state}: {item.route}: {safe(item.key) or '(the one key)'}: {item.message}" for item in found.left
-    ]
-    return lines
+    counts = [(part, found.objects.get(part, 0)) for part in LISTED]
+    lines = [f"{stays_text(count, 'target')}, {part.value}" for part, count in counts if count]
+    return lines + [f"  {aside_text(item)}" for item in found.left]
 
 
 def _reverted(done: Reverted) -> list[str]:
-    copies = plural(done.removed, "copy").replace("copys", "copies")
-    lines = [f"{copies} removed, {size_text(done.removed_bytes)}"]
+    lines = [f"{plural(done.removed, 'copy', 'copies')} removed, {size_text(done.removed_bytes)}"]
     if done.aborted:
         lines.append(f"{plural(done.aborted, 'unfinished upload')} aborted")
-    for item in done.first_kept:
-        lines.append(f"{item.state}: {item.route}: {safe(item.key) or '(the one key)'}: {safe(item.message)}")
+    lines += map(aside_text, done.first_kept)
     if done.stayed:
         lines.append(f"{stays_text(done.stayed)}: {counted(done.kept)}")
     if done.markers:
         lines.append("the bucket keeps versions: delete markers were added, and the data and its cost stay")
     if done.unaccepted:
-        lines.append("stopped, since that was not accepted: --accept-delete-markers goes on")
+        lines.append(NOT_ACCEPTED)
     return lines
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from engine.api.commands import of_ledger
 from engine.api.status import Status
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
-from engine.plan.record import ObjectRecord, Tally
+from engine.plan.record import ObjectRecord, by_state
 from engine.report.tallies import aside_sentence, noted_lines, noted_values, route_values, tallies_table
-from engine.report.text import plural, safe
+from engine.report.text import key_text, plural, safe
 
 
 def aside_line(record: ObjectRecord) -> str:
     """One object that is not done."""
-    key = safe(record.key) or "(the one key)"
-    return f"{record.state.value}  {record.route}  {key}  {record.code}: {safe(record.message)}"
+    return f"{record.state.value}  {record.route}  {key_text(record.key)}  {record.code}: {safe(record.message)}"
 
 
 def aside_values(record: ObjectRecord) -> dict[str, str]:
@@ -39,13 +37,13 @@ def status_text(status: Status) -> str:
         lines.append(f"listing not at its end: {', '.join(open_routes)}; run the plan again to go on")
     if status.uploads:
         lines.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
-    if in_flight := sum(_sum(status.tallies, IN_FLIGHT).values()):
+    if in_flight := sum(by_state(status.tallies, IN_FLIGHT).values()):
         lines.append(f"{plural(in_flight, 'object')} planned, and not known to be done")
-    aside = _sum(status.tallies, ASIDE - status.accepted)
+    aside = by_state(status.tallies, ASIDE - status.accepted)
     lines += noted_lines(status.noted, status.accepted, None, status.ledger)
     if aside:
         lines.append(aside_sentence(aside, of_ledger(status.ledger, "status", "--failed")))
-    gone = _sum(status.tallies, LEAVING)
+    gone = by_state(status.tallies, LEAVING)
     if State.DELETING in gone:
         lines.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")
     if not open_routes and not aside and not in_flight:
@@ -65,16 +63,8 @@ def status_values(status: Status) -> dict[str, Any]:
             item.route: {"closed": bool(item.closed_ms), "objects": item.objects} for item in status.snapshots
         },
         "open_uploads": len(status.uploads),
-        "settled": sum(_sum(status.tallies, SETTLED).values()),
-        "in_flight": sum(_sum(status.tallies, IN_FLIGHT).values()),
-        "aside": {state.value: count for state, count in _sum(status.tallies, ASIDE - status.accepted).items()},
+        "settled": sum(by_state(status.tallies, SETTLED).values()),
+        "in_flight": sum(by_state(status.tallies, IN_FLIGHT).values()),
+        "aside": {state.value: count for state, count in by_state(status.tallies, ASIDE - status.accepted).items()},
         "noted": noted_values(status.noted),
     }
-
-
-def _sum(tallies: Iterable[Tally], states: frozenset[State]) -> dict[State, int]:
-    counts: dict[State, int] = {}
-    for tally in tallies:
-        if tally.state in states:
-            counts[tally.state] = counts.get(tally.state, 0) + tally.objects
-    return counts

@@ -7,6 +7,9 @@ from typing import Any
 from engine.finish.stays import Stays
 from engine.report.text import count_text, plural
 
+MARKERS_ADDED = "delete markers were added: data and cost stay, save of what had no version (suspended)"
+NOT_ACCEPTED = "stopped, since that was not accepted: --accept-delete-markers goes on"
+
 
 def stays_text(count: int, noun: str = "") -> str:
     """ "1 source stays", "2 sources stay"; "1 stays" without a noun."""

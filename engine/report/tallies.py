@@ -12,7 +12,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
-from engine.report.text import count_text, size_text, table
+from engine.report.text import count_text, counted, size_text, table
 
 
 def tallies_table(tallies: list[Tally]) -> str:
@@ -83,6 +83,6 @@ _MENDED_BY = {
 
 def aside_sentence(aside: dict[State, int], listing: str) -> str:
     """How many are not done, by state, what ends that, and the command that lists each with its reason."""
-    counts = ", ".join(f"{count_text(count)} {state.value}" for state, count in aside.items())
+    counts = counted({state.value: count for state, count in aside.items()})
     mended = "; ".join(sentence for state, sentence in _MENDED_BY.items() if state in aside)
     return "\n".join(filter(None, [f"not done: {counts}", mended, f"each with its reason: {listing}"]))

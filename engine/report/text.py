@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from engine.events import ObjectAside
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -40,9 +42,9 @@ def cost_text(dollars: float) -> str:
     return f"${dollars:.2f}" if dollars >= 0.1 or dollars == 0 else f"${dollars:.4f}"
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str, nouns: str = "") -> str:
     """ "1 object", "2 objects"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {nouns or f'{noun}s'}"
 
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -65,6 +67,16 @@ def safe(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def key_text(key: str) -> str:
+    """A key below its route's location; empty is the location itself."""
+    return safe(key) or "(the one key)"
+
+
+def aside_text(item: ObjectAside) -> str:
+    """ "drifted: raw: a.png: changed since": an object that was left or set aside, and why."""
+    return f"{item.state}: {item.route}: {key_text(item.key)}: {safe(item.message)}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
 from engine.proof.verify import AGREEING, RouteVerification, Verification
-from engine.report.text import count_text, plural, safe, size_text, table
+from engine.report.text import count_text, counted, key_text, plural, safe, size_text, table
 
 SHOWN = 10
 
@@ -23,7 +23,7 @@ def verification_text(plan: Plan, report: Verification) -> str:
                 count_text(route.objects),
                 size_text(route.bytes),
                 count_text(route.verified),
-                ", ".join(f"{count_text(count)} {name}" for name, count in proofs.items()) or "–",
+                counted(proofs) or "–",
                 count_text(route.differing),
                 count_text(sum(count for kind, count in route.by_kind.items() if kind.value == "extra")),
             ]
@@ -50,7 +50,7 @@ def verification_text(plan: Plan, report: Verification) -> str:
     if report.objects_read:
         lines.append(f"read {plural(report.objects_read, 'object')}, {size_text(report.bytes_read)} of both sides")
     for item in report.differences[:SHOWN]:
-        lines.append(f"{item.kind.value}: {item.route}: {safe(item.key) or '(the one key)'}: {safe(item.message)}")
+        lines.append(f"{item.kind.value}: {item.route}: {key_text(item.key)}: {safe(item.message)}")
     if report.differing > SHOWN:
         lines.append(f"… and {count_text(report.differing - SHOWN)} more; --json tells each")
     lines.append("")
