@@ -30,21 +30,27 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Progress(Event):
-    """Sent a few times a second. `listed` grows while the listing goes on; `listing_done` says it has ended."""
+    """Sent a few times a second. `listed` grows while the listing goes on; `listing_done` says it has ended. What a
+    command does not count is 0."""
 
     event: ClassVar[str] = "progress"
-    listed: int
-    listed_bytes: int
-    listing_done: bool
-    done: int
-    done_bytes: int
-    copied: int
-    found: int
-    aside: int
-    requests: int
-    throttled: int
-    rate_rps: float
-    in_flight: int
+    listed: int = 0
+    listed_bytes: int = 0
+    listing_done: bool = False
+    done: int = 0
+    done_bytes: int = 0
+    copied: int = 0
+    found: int = 0
+    aside: int = 0
+    requests: int = 0
+    throttled: int = 0
+    rate_rps: float = 0.0
+    in_flight: int = 0
+
+    @classmethod
+    def of_listing(cls, objects: int, size_bytes: int = 0, *, ended: bool = False, aside: int = 0) -> Progress:
+        """Where an object is done as soon as it is listed."""
+        return cls(objects, size_bytes, ended, objects, size_bytes, aside=aside)
 
 
 @dataclass(frozen=True, slots=True)

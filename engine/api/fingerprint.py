@@ -135,4 +135,4 @@ def _raise(error: OSError) -> None:
 
 
 def _progress(tree: Fingerprint) -> Progress:
-    return Progress(tree.objects, tree.bytes, False, tree.objects, tree.bytes, 0, 0, 0, 0, 0, 0.0, 0)
+    return Progress.of_listing(tree.objects, tree.bytes)

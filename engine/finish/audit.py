@@ -150,4 +150,4 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def _progress(every: list[RouteAudit], *, done: bool) -> Progress:
     seen = sum(report.looked_at for report in every)
     bad = sum(report.bad for report in every)
-    return Progress(seen, 0, done, seen, 0, 0, 0, bad, 0, 0, 0.0, 0)
+    return Progress.of_listing(seen, ended=done, aside=bad)

@@ -71,7 +71,7 @@ async def compare_carried(
                 noted((route.name, key, item.why) for key, item in found.items() if isinstance(item, _Unread))
             )
             done += len(proven)
-            listener(Progress(done, 0, False, done, 0, 0, 0, unread.objects, 0, 0, 0.0, 0))
+            listener(Progress.of_listing(done, aside=unread.objects))
     return unread
 
 

@@ -231,12 +231,6 @@ class Cleanup:
                 listing_done=True,
                 done=report.deleted + report.stayed,
                 done_bytes=report.deleted_bytes,
-                copied=0,
-                found=0,
                 aside=report.stayed,
-                requests=0,
-                throttled=0,
-                rate_rps=0.0,
-                in_flight=0,
             )
         )

@@ -131,4 +131,4 @@ def _listed(item: ListedObject) -> ObjectListed:
 
 def _progress(summary: Summary, *, done: bool) -> Progress:
     total = summary.total
-    return Progress(total.objects, total.bytes, done, total.objects, total.bytes, 0, 0, 0, 0, 0, 0.0, 0)
+    return Progress.of_listing(total.objects, total.bytes, ended=done)

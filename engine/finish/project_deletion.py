@@ -148,4 +148,4 @@ class ProjectDeletion:
 
 
 def _progress(total: int, done: int, aside: int) -> Progress:
-    return Progress(total, 0, True, done, 0, 0, 0, aside, 0, 0, 0.0, 0)
+    return Progress(listed=total, listing_done=True, done=done, aside=aside)

@@ -269,7 +269,15 @@ class Revert:
     def _tell(self) -> None:
         report = self.report
         done = report.removed + report.stayed
-        self._listener(Progress(self._total, 0, True, done, report.removed_bytes, 0, 0, report.stayed, 0, 0, 0.0, 0))
+        self._listener(
+            Progress(
+                listed=self._total,
+                listing_done=True,
+                done=done,
+                done_bytes=report.removed_bytes,
+                aside=report.stayed,
+            )
+        )
 
 
 def _decision(record: ObjectRecord, target_etag: str) -> Decision:

@@ -332,13 +332,8 @@ class Verifier:
             listing_done=done,
             done=self._done,
             done_bytes=self._done_bytes + self._reading_bytes,
-            copied=0,
             found=verified_count,
             aside=self.report.differing,
-            requests=0,
-            throttled=0,
-            rate_rps=0.0,
-            in_flight=0,
         )
 
 

@@ -151,4 +151,4 @@ def requests_for(source: ListedObject) -> tuple[int, int]:
 def _progress(every: list[RouteSurvey]) -> Progress:
     listed = sum(report.objects for report in every)
     size_bytes = sum(report.bytes for report in every)
-    return Progress(listed, size_bytes, False, listed, size_bytes, 0, 0, 0, 0, 0, 0.0, 0)
+    return Progress.of_listing(listed, size_bytes)
