@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -282,3 +284,27 @@ async def test_what_is_removed_while_it_is_listed_is_left_out(scene: Scene) -> N
     (scene.folder / "c").rmdir()
     page = await scene.store.list_page(ListPage(bucket, token=page.next_token))
     assert [item.key for item in page.objects] == ["d"]
+
+
+def test_a_large_directory_takes_no_memory_for_its_names(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """300,000 names of 40 bytes would take 27 MB at once."""
+
+    class Entry:
+        def __init__(self, number: int) -> None:
+            self.name = f"{number * 7919 % 300_007:08d}-a name as files have it.jpg"
+
+        def is_dir(self, *, follow_symlinks: bool) -> bool:
+            return False
+
+    monkeypatch.setattr(os, "scandir", lambda directory: contextlib.nullcontext(map(Entry, range(300_000))))
+    tracemalloc.start()
+    try:
+        last, count = b"", 0
+        for name in scanning.scan(0).names:
+            assert name > last
+            last, count = name, count + 1
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 300_000
+    assert peak < 12 << 20

@@ -1,0 +1,292 @@
+"""A file is written under another name until it is whole; what an interrupted run wrote is hashed before it is used."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import xxhash
+
+from engine.errors import Conflict, PreconditionFailed, Unwritable
+from engine.folder import publishing, system
+from engine.folder.journal import Part
+from engine.folder.making import SharedSyncs
+from engine.folder.publishing import Publisher, temporary_name
+from engine.folder.roots import Root
+from engine.model import ABSENT
+
+PART = 1 << 10
+DATA = os.urandom(4 * PART)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Publisher:
+    return Publisher(Root(str(tmp_path)), "none")
+
+
+def part_of(number: int) -> tuple[Part, bytes]:
+    data = DATA[(number - 1) * PART : number * PART]
+    return Part(number, (number - 1) * PART, PART, xxhash.xxh3_128_hexdigest(data)), data
+
+
+def write_parts(publisher: Publisher, *numbers: int, pin: str = "v1") -> None:
+    """A run that is interrupted after these parts."""
+    with publisher.begin("d/large", len(DATA), pin) as file:
+        file.kept()
+        for number in numbers:
+            part, data = part_of(number)
+            file.write(data, part.offset)
+            file.part_done(part)
+
+
+def kept(publisher: Publisher, pin: str = "v1") -> list[int]:
+    with publisher.begin("d/large", len(DATA), pin) as file:
+        return [part.number for part in file.kept()]
+
+
+def temporary(tmp_path: Path, ending: str = "") -> Path:
+    return tmp_path / "d" / (os.fsdecode(temporary_name(b"large")) + ending)
+
+
+# --- resuming -------------------------------------------------------------------------------------------------------
+
+
+def test_the_next_run_goes_on_with_the_parts_that_are_there(publisher: Publisher, tmp_path: Path) -> None:
+    write_parts(publisher, 1, 3)
+    assert kept(publisher) == [1, 3]
+    with publisher.begin("d/large", len(DATA), "v1") as file:
+        assert [part.number for part in file.kept()] == [1, 3]
+        for number in (2, 4):
+            part, data = part_of(number)
+            file.write(data, part.offset)
+            file.part_done(part)
+        file.publish(ABSENT)
+    assert (tmp_path / "d/large").read_bytes() == DATA
+    assert [path.name for path in (tmp_path / "d").iterdir()] == ["large"]
+
+
+def test_what_is_listed_is_hashed_before_it_is_trusted(publisher: Publisher, tmp_path: Path) -> None:
+    write_parts(publisher, 1, 2, 3)
+    with temporary(tmp_path).open("r+b") as file:
+        file.seek(PART + 5)
+        file.write(b"bitrot")
+    assert kept(publisher) == [1, 3]
+    os.truncate(temporary(tmp_path), PART)
+    assert kept(publisher) == [1]
+
+
+def test_another_version_of_the_source_begins_anew(publisher: Publisher, tmp_path: Path) -> None:
+    write_parts(publisher, 1, 2)
+    assert kept(publisher, pin="v2") == []
+    write_parts(publisher, 1, pin="v2")
+    assert kept(publisher, pin="v1") == []
+
+
+def test_a_list_that_is_damaged_loses_what_comes_after_the_damage(publisher: Publisher, tmp_path: Path) -> None:
+    write_parts(publisher, 1, 2, 3)
+    listing = temporary(tmp_path, ".parts")
+    whole = listing.read_bytes()
+    for length in range(len(whole)):
+        listing.write_bytes(whole[:length])
+        with publisher.begin("d/large", len(DATA), "v1") as file:
+            numbers = [part.number for part in file.kept()]
+        assert numbers == [1, 2, 3][: max(0, whole[:length].count(b"\n") - 1)]
+        write_parts(publisher, *({1, 2, 3} - set(numbers)))
+    listing.write_bytes(whole.replace(b"\n2 ", b"\n2x "))
+    assert kept(publisher) == [1]
+
+
+def test_parts_that_were_kept_stay_listed_in_the_run_after_the_next(publisher: Publisher) -> None:
+    write_parts(publisher, 1)
+    write_parts(publisher, 2)
+    write_parts(publisher, 4)
+    assert kept(publisher) == [1, 2, 4]
+
+
+def test_a_file_is_written_by_one_process_at_a_time(publisher: Publisher) -> None:
+    with publisher.begin("one", 1), pytest.raises(Conflict, match="another process"):
+        publisher.begin("one", 1)
+    publisher.put("one", b"1")
+
+
+def test_a_name_of_255_bytes_has_room_for_its_temporary_one(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.put("x" * 255, b"1")
+    assert (tmp_path / ("x" * 255)).read_bytes() == b"1"
+
+
+# --- room -----------------------------------------------------------------------------------------------------------
+
+
+def test_room_is_taken_before_the_first_byte(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = publishing.ALLOCATED_FROM
+    with publisher.begin("one", size):
+        status = (tmp_path / os.fsdecode(temporary_name(b"one"))).stat()
+        assert status.st_size == size
+        if status.st_blocks * 512 < size:
+            pytest.skip("this file system cannot give room beforehand")
+    with pytest.raises(Unwritable, match="its disk has"):
+        publisher.begin("two", 1 << 60)
+    assert [path.name for path in tmp_path.iterdir()] == [os.fsdecode(temporary_name(b"one"))]
+
+
+def test_what_is_left_of_an_earlier_run_counts_as_room(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(publishing, "ALLOCATED_FROM", 1)
+    write_parts(publisher, 1)
+    if temporary(tmp_path).stat().st_blocks * 512 < len(DATA):
+        pytest.skip("this file system cannot give room beforehand")
+    monkeypatch.setattr(system, "free_bytes", lambda descriptor: 0)
+    assert kept(publisher) == [1]
+
+
+def test_zeros_leave_a_hole_and_are_zeros(publisher: Publisher, tmp_path: Path) -> None:
+    size = 8 << 20
+    with publisher.begin("sparse", size) as file:
+        file.write(b"begin", 0)
+        for offset in range(1 << 20, size, 1 << 20):
+            file.write(bytes(1 << 20), offset)
+        file.write(b"end", size - 3)
+        file.publish(ABSENT)
+    path = tmp_path / "sparse"
+    data = path.read_bytes()
+    assert (len(data), data[:5], data[-3:], data.count(0)) == (size, b"begin", b"end", size - 8)
+    assert path.stat().st_blocks * 512 <= 3 << 20
+
+
+def test_zeros_overwrite_what_an_earlier_run_left(publisher: Publisher, tmp_path: Path) -> None:
+    size = publishing.PUNCHED_FROM
+    with publisher.begin("d/large", size, "v1") as file:
+        file.write(b"x" * size, 0)
+        file.part_done(Part(1, 0, size, "0" * 32))
+    with publisher.begin("d/large", size, "v1") as file:
+        assert file.kept() == []
+        file.write(bytes(size), 0)
+        file.publish(ABSENT)
+    assert (tmp_path / "d/large").read_bytes() == bytes(size)
+
+
+@pytest.mark.parametrize("missing", ["_FALLOCATE", "_RENAME"])
+def test_a_system_without_the_newer_calls_does_the_same(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setattr(system, missing, None)
+    test_zeros_overwrite_what_an_earlier_run_left(publisher, tmp_path)
+    first = publisher.put("one", bytes(publishing.ALLOCATED_FROM), condition=ABSENT)
+    with pytest.raises(PreconditionFailed):
+        publisher.put("one", b"2", condition=ABSENT)
+    publisher.put("one", b"2", condition=first.version)
+    with pytest.raises(PreconditionFailed):
+        publisher.put("one", b"3", condition=first.version)
+    assert (tmp_path / "one").read_bytes() == b"2"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d", "one"]
+
+
+def test_a_file_system_without_links_either_looks_before_it_renames(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*of: object, **how: object) -> None:
+        raise PermissionError(1, "Operation not permitted")  # what FAT says
+
+    monkeypatch.setattr(system, "_RENAME", None)
+    monkeypatch.setattr(os, "link", no_links)
+    publisher.put("one", b"1", condition=ABSENT)
+    with pytest.raises(PreconditionFailed):
+        publisher.put("one", b"2", condition=ABSENT)
+    assert (tmp_path / "one").read_bytes() == b"1"
+
+
+# --- its name -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_at_the_last_moment_is_put_back(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the file and the exchange someone else writes to it: not a byte of that is lost."""
+    first = publisher.put("one", b"1")
+    exchange = system.exchange
+
+    def written_to_just_before(directory: int, one: bytes, other: bytes) -> bool:
+        monkeypatch.setattr(system, "exchange", exchange)
+        (tmp_path / "one").write_bytes(b"theirs")
+        return exchange(directory, one, other)
+
+    monkeypatch.setattr(system, "exchange", written_to_just_before)
+    with pytest.raises(PreconditionFailed, match="put back"):
+        publisher.put("one", b"ours", condition=first.version)
+    assert (tmp_path / "one").read_bytes() == b"theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_time_and_mode_are_set_before_the_name_is(publisher: Publisher, tmp_path: Path) -> None:
+    new = publisher.put("one", b"1", mtime_ns=1_234_567_890_123_456_789)
+    status = (tmp_path / "one").stat()
+    assert new.modified == "2009-02-13T23:31:30.123Z"
+    assert abs(status.st_mtime_ns - 1_234_567_890_123_456_789) < 1_000
+    (tmp_path / "plain").touch()
+    assert status.st_mode == (tmp_path / "plain").stat().st_mode
+    (tmp_path / "one").chmod(0o751)
+    publisher.put("one", b"2")
+    assert (tmp_path / "one").stat().st_mode & 0o777 == 0o751
+
+
+def test_many_threads_make_the_same_directories_at_once(publisher: Publisher, tmp_path: Path) -> None:
+    durable = Publisher(Root(str(tmp_path)), "object")
+    errors: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            durable.put(f"a/b/{number % 2}/{number}", b"1", condition=ABSENT)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len([path for path in (tmp_path / "a/b").rglob("*") if path.is_file()]) == 24
+
+
+# --- syncs that are shared ------------------------------------------------------------------------------------------
+
+
+def test_who_asks_while_a_sync_is_under_way_shares_the_next() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    syncs: list[int] = []
+
+    def sync(directory: int) -> None:
+        syncs.append(directory)
+        begun.set()
+        go_on.wait()
+
+    shared = SharedSyncs(sync)
+    first = threading.Thread(target=shared.sync, args=((1, 1), 7))
+    first.start()
+    begun.wait()
+    others = [threading.Thread(target=shared.sync, args=((1, 1), 8)) for _ in range(5)]
+    for thread in others:
+        thread.start()
+    while shared._turns[1, 1].waiting < 6:
+        time.sleep(0)  # yields to them; the lock alone says when they have all asked
+    go_on.set()
+    for thread in [first, *others]:
+        thread.join()
+    assert syncs == [7, 8]
+    assert shared._turns == {}
+
+
+def test_a_sync_that_failed_is_told_to_all_who_shared_it() -> None:
+    def failing(directory: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    shared = SharedSyncs(failing)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output error"):
+            shared.sync((1, 1), 7)
