@@ -34,12 +34,12 @@ def ls_command(invocation: Invocation, location: str, recursive: bool, summarize
 
         tell = options.listener if invocation.json else show
         found = await ls(where, options, tell=tell, recursive=recursive, sums=summarize)
-        if found is not None and invocation.json:
+        if found is not None and summarize and invocation.json:
             for event in found.events():
                 tell(event)
         return found
 
     found = invocation.run(work)
-    if found is not None:
+    if found is not None and summarize:
         invocation.say(("\n" if recursive else "") + summary_text(found))
     invocation.end(DONE, {"location": str(where), **(summary_values(found) if found is not None else {})})
