@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import anyio
 
 from engine.api.accept import note_expectations, taken_by_route
 from engine.api.asked import ASKED
@@ -17,7 +14,7 @@ from engine.api.empty import nothing_there, objects_of
 from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error, open_ledger, open_plan
 from engine.events import Notice, RunStarted
 from engine.finish.holding import dating_clock
-from engine.ledger import Ledger, Snapshot
+from engine.ledger import Snapshot
 from engine.listing.first_pages import first_pages
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
@@ -25,15 +22,11 @@ from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state
 from engine.sites.listings import refuse_losing
 from engine.store import ObjectStore
+from engine.transfer.carriers import Carriers
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date, outdated_before
-from engine.transfer.copying import Copier
 from engine.transfer.guard import Conditions
-from engine.transfer.orphans import Orphans
-from engine.transfer.pipeline import QUEUE_BOUND, Counters, Run
-from engine.transfer.task import CopyTask
-from engine.transfer.uploading import Uploader
-from engine.transfer.work import WorkQueue
+from engine.transfer.pipeline import Counters, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +85,26 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             conditions = Conditions(opened.sites, options.listener, guarded=options.conditional_writes)
             told = next((facts for facts in known.values() if facts.date), None)
             clock = dating_clock(told.date, told.came_s) if told is not None else None
-            run = _assemble_run(plan, options, opened, listed, ledger, conditions, outdated_before(settings), clock)
+            carriers = Carriers(
+                opened.store,
+                ledger,
+                conditions,
+                options.listener,
+                now_ms,
+                outdated_before=outdated_before(settings),
+                server_now_ms=clock,
+            )
+            run = Run(
+                listed,
+                opened.sources,
+                ledger,
+                plan.routes,
+                carriers.carrier_for,
+                carriers.queue,
+                concurrency=options.workers,
+                listener=options.listener,
+                gauges=opened.gauges,
+            )
             if stop is not None:
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
@@ -122,32 +134,3 @@ def _first_pages(plan: Plan, opened: OpenStore) -> AbstractAsyncContextManager[O
     """A store that has the listings' first pages on their way, unless the server has to be tried out first: how it is
     listed depends on that, and the trial leaves objects for a moment."""
     return first_pages(opened.store, plan.routes if opened.sites.trusted else ())
-
-
-def _assemble_run(
-    plan: Plan,
-    options: Options,
-    opened: OpenStore,
-    listed: ObjectStore,
-    ledger: Ledger,
-    conditions: Conditions,
-    outdated: dict[str, int],
-    clock: Callable[[], int] | None,
-) -> Run:
-    queue: WorkQueue[CopyTask] = WorkQueue(QUEUE_BOUND)
-    orphans = Orphans(opened.store, options.listener)
-    uploader = Uploader(opened.store, ledger, queue, orphans, now_ms, conditions, outdated, clock)
-    copier = Copier(opened.store, uploader, conditions, anyio.sleep, random.Random())
-    return Run(
-        listed,
-        opened.sources,
-        ledger,
-        plan.routes,
-        copier,
-        uploader,
-        queue,
-        concurrency=options.workers,
-        listener=options.listener,
-        gauges=opened.gauges,
-        relist=conditions.unpinned,
-    )

@@ -81,7 +81,7 @@ async def _compare(store: ObjectStore, route: Route, record: ObjectRecord) -> Ou
     listed = ListedObject(key, record.size, record.source_etag, record.source_modified, record.storage_class)
     source, target = ObjectRef(route.source.bucket, key), ObjectRef(route.target.bucket, route.target_key(record.key))
     try:
-        compared = await compare_properties(store, route, listed, source, target)
+        compared = await compare_properties(store, store, route, listed, source, target)
     except NotFound:
         return None  # gone on one side: whoever deletes looks for the target, and there is nothing to delete else
     except (ObjectError, AttemptError) as error:

@@ -279,7 +279,7 @@ class Verifier:
             )
             async with self._heads:
                 try:
-                    compared = await compare_properties(self._store, route, row.source, source, target)
+                    compared = await compare_properties(self._store, self._store, route, row.source, source, target)
                 except (ObjectError, AttemptError) as error:
                     message = f"its properties could not be read: {error}"
                     findings[at] = finding._replace(kind=Kind.UNREAD, message=message)

@@ -35,7 +35,8 @@ class Compared(NamedTuple):
 
 
 async def compare_properties(
-    store: ObjectStore,
+    source_store: ObjectStore,
+    target_store: ObjectStore,
     route: Route,
     source: ListedObject,
     source_ref: ObjectRef,
@@ -44,20 +45,20 @@ async def compare_properties(
     checksums: bool = False,
 ) -> Compared:
     """Look at both sides and compare what they carry. `checksums` has the HEADs ask for those too. Raises what the
-    store raises."""
-    source_head = await store.head_object(HeadObject(source_ref, checksums=checksums))
-    target_head = await store.head_object(HeadObject(target_ref, checksums=checksums))
+    stores raise."""
+    source_head = await source_store.head_object(HeadObject(source_ref, checksums=checksums))
+    target_head = await target_store.head_object(HeadObject(target_ref, checksums=checksums))
     try:
         wanted = adjusted(route, source, source_ref, source_properties(source_head))
-        acl = await chosen_acl(store, route, source_ref)
+        acl = await chosen_acl(source_store, route, source_ref)
     except Rejected as error:
         return Compared(error.message, source_head, target_head)
     found = differences(route, wanted, target_head.properties)
-    found += await _acl_differences(store, route, acl, target_ref)
-    tags = await _wanted_tags(store, route, source_ref, source_head)
+    found += await _acl_differences(target_store, route, acl, target_ref)
+    tags = await _wanted_tags(source_store, route, source_ref, source_head)
     # Where tags are dropped, what is not told of them is not asked for either: that may be forbidden.
     asked = route.set_tags is not None or route.properties.tags is not Keep.DROP or target_head.tag_count
-    there = await read_tags(store, target_ref, target_head) if asked else ()
+    there = await read_tags(target_store, target_ref, target_head) if asked else ()
     other = _pair_differences("tags", tuple(sorted(tags)), tuple(sorted(there)))
     alone = tags if other and not found else None
     return Compared("; ".join(found + other) or AGREE, source_head, target_head, alone)

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from engine.errors import Ambiguous, Conflict, EngineError, NotFound, PreconditionFailed, Unsupported
 from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, UploadedPart, UploadRef
 from engine.plan.integrity import is_md5, predicted_etag
-from engine.plan.record import Outcome
 from engine.store import CompleteUpload, HeadObject, ListParts, ObjectStore, head_or_none
+from engine.transfer.carrier import Conflicting, Task
 from engine.transfer.guard import Conditions
-from engine.transfer.task import CopyTask, conflicting
 
 COMPLETIONS = 4
 """How often Complete is sent while its outcome stays unknown, each time after a look at target and upload."""
@@ -31,14 +30,15 @@ class Again(Exception):
 async def complete(
     store: ObjectStore,
     conditions: Conditions,
-    task: CopyTask,
+    task: Task,
     ref: UploadRef,
     done: Sequence[UploadedPart],
     checksum: Checksum | None,
-) -> CopyResult | Outcome:
-    """Complete the upload: what S3 says of the object, or an outcome where the target is someone else's.
+) -> CopyResult:
+    """Complete the upload: what S3 says of the object.
 
-    Raises `Again` where the upload has to be begun anew, and `Ambiguous` where nothing settles it."""
+    Raises `Conflicting` where the target is someone else's, `Again` where the upload has to be begun anew, and
+    `Ambiguous` where nothing settles it."""
     parts = tuple(sorted(done))
     predicted = predicted_etag(parts)
     bucket, wanted = ref.target.bucket, task.target_condition
@@ -70,7 +70,8 @@ async def complete(
                     continue
                 if target is None:
                     raise Again(error, ABSENT) from error
-                return conflicting(task, target.etag, "the target was written by someone else during the upload")
+                why = "the target was written by someone else during the upload"
+                raise Conflicting(condition=wanted, etag_there=target.etag, why=why) from error
             if isinstance(error, NotFound):
                 raise Again(error, _perhaps_ours(task, target)) from error  # the upload, or an If-Match without target
             try:
@@ -82,7 +83,7 @@ async def complete(
     raise unknown
 
 
-async def look(store: ObjectStore, task: CopyTask) -> ObjectHead | None:
+async def look(store: ObjectStore, task: Task) -> ObjectHead | None:
     """The target, with its checksums; None where there is none."""
     return await head_or_none(store, HeadObject(task.target_ref, checksums=True))
 
@@ -102,7 +103,7 @@ def as_answer(target: ObjectHead) -> Looked:
     )
 
 
-def _perhaps_ours(task: CopyTask, target: ObjectHead | None) -> str:
+def _perhaps_ours(task: Task, target: ObjectHead | None) -> str:
     """The upload is gone, and what is at the target may be its object, under an encryption of whose ETags nothing can
     be predicted: it is copied again over exactly that. Empty where nothing speaks for it."""
     if target is None:

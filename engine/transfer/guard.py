@@ -98,21 +98,23 @@ class Conditions:
             self._listener(Notice(code, words.format(WORDS[trait])))
 
 
-async def copy_part(store: ObjectStore, conditions: Conditions, request: CopyPart) -> UploadedPart:
+async def copy_part(
+    source: ObjectStore, target: ObjectStore, conditions: Conditions, request: CopyPart
+) -> UploadedPart:
     """Copy one part, pinned by the ETag that `request` bears. A pin that is refused while the source is as it was is
-    left out from then on. Raises what the store raises."""
+    left out from then on. Raises what the stores raise."""
     bucket, etag = request.source.bucket, request.source_etag or ""
     pin = conditions.pin("part", bucket, etag)
     if pin is None:
-        return await store.copy_part(request._replace(source_etag=None))
+        return await target.copy_part(request._replace(source_etag=None))
     for _ in range(2):  # a 412 that nothing explains is met twice before it counts
         try:
-            return await store.copy_part(request)
+            return await target.copy_part(request)
         except (PreconditionFailed, Unsupported):
-            head = await head_or_none(store, HeadObject(request.source))
+            head = await head_or_none(source, HeadObject(request.source))
             if head is None or head.etag != etag:
                 raise
-    done = await store.copy_part(request._replace(source_etag=None))
+    done = await target.copy_part(request._replace(source_etag=None))
     conditions.refuse_pin("part", bucket, etag)
     return done
 

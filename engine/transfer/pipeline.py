@@ -9,7 +9,7 @@ of outcomes, and the next run settles it by looking at the target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -29,14 +29,9 @@ from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.sites.site import Gauges
 from engine.store import ObjectStore
-from engine.transfer.copying import Copier
+from engine.transfer.carrier import Carrier, Interrupted, Task
 from engine.transfer.recorder import Recorder
-from engine.transfer.task import CopyTask
-from engine.transfer.uploading import Interrupted, Uploader
 from engine.transfer.work import WorkQueue
-
-QUEUE_BOUND = 2_000
-"""Objects waiting for a worker: two pages, so that a page is always ready and little is planned ahead of a crash."""
 
 PROGRESS_EVERY_S = 0.25
 ASIDES_SHOWN = 10
@@ -62,8 +57,7 @@ class Counters:
 class Run:
     """One invocation on a ledger: `await run.go()`. `stop()` ends it gently, cancellation at once; both are safe.
 
-    `relist` are the source buckets, as they become known, of which something was copied without a pin that is known to
-    hold: they are listed again after the copies."""
+    `carrier_for` is asked once for each route; `queue` is the one that the carriers put parts into."""
 
     def __init__(
         self,
@@ -71,26 +65,22 @@ class Run:
         sources: Sources,
         ledger: Ledger,
         routes: Sequence[Route],
-        copier: Copier,
-        uploader: Uploader,
-        queue: WorkQueue[CopyTask],
+        carrier_for: Callable[[Route], Carrier],
+        queue: WorkQueue[Task],
         *,
         concurrency: int,
         listener: Listener,
         gauges: Callable[[], Gauges],
-        relist: Collection[str] = (),
     ) -> None:
         self._store = store
         self._sources = sources
         self._ledger = ledger
         self._routes = routes
-        self._copier = copier
-        self._uploader = uploader
+        self._carriers = {route.name: carrier_for(route) for route in routes}
         self._queue = queue
         self._concurrency = concurrency
         self._listener = listener
         self._gauges = gauges
-        self._relist = relist
         self._recorder = Recorder(ledger.conclude)
         self._uploads: dict[tuple[str, str], UploadRecord] = {}
         self._listing = anyio.CancelScope()
@@ -123,9 +113,9 @@ class Run:
                     self._queue.close()
                 if not self.stopped:
                     await self._settle_leftover_uploads()
-                if not self.stopped and self._relist:
+                if not self.stopped and (unpinned := self._unpinned()):
                     await self._recorder.finish()
-                    await self._find_drift()
+                    await self._find_drift(unpinned)
             finally:
                 # Whatever stopped the run, outcomes already known are committed: nothing known is thrown away.
                 with anyio.CancelScope(shield=True), anyio.move_on_after(30):
@@ -183,13 +173,13 @@ class Run:
             await self._queue.put(tasks)
         return len(sources), size_bytes
 
-    def _task(self, route: Route, choice: Choice) -> CopyTask | None:
+    def _task(self, route: Route, choice: Choice) -> Task | None:
         if choice.source is None:
             return None
         key = choice.decision.key
         upload = self._uploads.pop((route.name, key), None) if self._uploads else None
         action = choice.action
-        return CopyTask(
+        return Task(
             route,
             key,
             choice.source,
@@ -201,9 +191,7 @@ class Run:
             found=choice.decision.found,
         )
 
-    def _count_page(
-        self, route: Route, listed: int, listed_bytes: int, kept: list[Choice], tasks: list[CopyTask]
-    ) -> None:
+    def _count_page(self, route: Route, listed: int, listed_bytes: int, kept: list[Choice], tasks: list[Task]) -> None:
         counters = self.counters
         counters.listed += listed
         counters.listed_bytes += listed_bytes
@@ -219,12 +207,15 @@ class Run:
     async def _settle_leftover_uploads(self) -> None:
         """Uploads of earlier runs that no task took up: their object is done, or is no longer to be copied."""
         for record in list(self._uploads.values()):
-            await self._uploader.discard(record)
+            await self._carriers[record.route].discard(record)
 
-    async def _find_drift(self) -> None:
-        """Where the server is not known to pin sources: list them once more, and see what changed while it was
-        copied."""
-        for route in [route for route in self._routes if route.source.bucket in self._relist]:
+    def _unpinned(self) -> list[Route]:
+        """The routes whose sources may have changed unseen while they were carried."""
+        return [route for route in self._routes if route.source.bucket in self._carriers[route.name].unpinned]
+
+    async def _find_drift(self, routes: list[Route]) -> None:
+        """List these sources once more, and see what changed while it was copied."""
+        for route in routes:
             async with anyio.create_task_group() as group:
                 read = partial(self._ledger.entries, route.name)
                 join = self._sources.join(group, self._store, route, read, target=False)
@@ -240,11 +231,11 @@ class Run:
 
     async def _work(self) -> None:
         """One worker: takes what the queue gives until it is closed and empty."""
-        queue, recorder = self._queue, self._recorder
+        queue, recorder, carriers = self._queue, self._recorder, self._carriers
         while (job := await queue.take()) is not None:
-            if isinstance(job, CopyTask):
+            if isinstance(job, Task):
                 try:
-                    outcome = await self._copier.copy(job)
+                    outcome = await carriers[job.route.name].carry(job)
                 except Interrupted:
                     continue
                 finally:
@@ -258,7 +249,7 @@ class Run:
                 finally:
                     queue.part_done()
 
-    def _ended(self, task: CopyTask, outcome: Outcome) -> None:
+    def _ended(self, task: Task, outcome: Outcome) -> None:
         counters = self.counters
         counters.done += 1
         counters.done_bytes += task.source.size

@@ -10,15 +10,14 @@ import anyio
 
 from engine.events import Listener, Progress
 from engine.listing.sources import Sources
-from engine.model import ListedObject
 from engine.plan.decide import Action, decide, is_taken
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
-from engine.plan.parts import MAX_COPY_BYTES, fast_layout
+from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.store import ObjectStore
-from engine.transfer.task import Method, method_for
+from engine.transfer.methods import requests_for
 
 EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
 """`(route, after, upto, limit)` → ledger rows, where there is a ledger already."""
@@ -133,19 +132,6 @@ def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
         copies, heads = requests_for(source)
         report.copy_requests += copies
         report.head_requests += heads
-
-
-def requests_for(source: ListedObject) -> tuple[int, int]:
-    """How many write and read requests copying this object takes, as far as a listing can tell."""
-    method = method_for(source)
-    if method is Method.COPY:
-        return 1, 0
-    if method is Method.COPY_CHECKED:
-        return 1, 1
-    if method is Method.FAST_PARTS:
-        return fast_layout(max(source.size, 1)).count + 2, 2
-    parts = int(source.etag.rpartition("-")[2])
-    return parts + 2, 4
 
 
 def _progress(every: list[RouteSurvey]) -> Progress:

@@ -19,13 +19,10 @@ from engine.plan.record import ObjectRecord, UploadRecord
 from engine.plan.route import Route
 from engine.sites.site import Gauges
 from engine.sites.sites import Sites
-from engine.transfer.copying import Copier
+from engine.transfer.carrier import Task
+from engine.transfer.carriers import Carriers
 from engine.transfer.guard import Conditions
-from engine.transfer.orphans import Orphans
-from engine.transfer.pipeline import QUEUE_BOUND, Run
-from engine.transfer.task import CopyTask
-from engine.transfer.uploading import Uploader
-from engine.transfer.work import WorkQueue
+from engine.transfer.pipeline import Run
 from tests.fake_store import FakeStore, Held
 
 KMS = Encryption("aws:kms", "key-1")
@@ -61,7 +58,7 @@ class Journal:
 
 
 class Bench:
-    """A copier and all it needs, for one object at a time."""
+    """A carrier and all it needs, for one object at a time."""
 
     def __init__(
         self,
@@ -74,26 +71,27 @@ class Bench:
         self.journal = Journal()
         self.events: list[Event] = []
         self.slept: list[float] = []
-        self.queue: WorkQueue[CopyTask] = WorkQueue(100)
         self.sites = Sites(self.store, trusted=trusted)
         self.conditions = Conditions(self.sites, self.events.append)
-        self.uploader = Uploader(
+        carriers = Carriers(
             self.store,
             self.journal,
-            self.queue,
-            Orphans(self.store, self.events.append),
-            lambda: NOW_MS,
             self.conditions,
-            outdated_before,
+            self.events.append,
+            lambda: NOW_MS,
+            outdated_before=outdated_before,
+            sleep=self._sleep,
+            jitter=random.Random(1),
         )
-        self.copier = Copier(self.store, self.uploader, self.conditions, self._sleep, random.Random(1))
+        self.queue = carriers.queue
+        self.carrier = carriers.carrier_for(ROUTE)
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    def task(self, key: str = "k", *, condition: str = ABSENT, route: Route = ROUTE, **more: Any) -> CopyTask:
+    def task(self, key: str = "k", *, condition: str = ABSENT, route: Route = ROUTE, **more: Any) -> Task:
         """A task for the source as it is now."""
-        return CopyTask(route, key, listed(self.store, route, key), condition, **more)
+        return Task(route, key, listed(self.store, route, key), condition, **more)
 
 
 def conflict(operation: str) -> StoreError:
@@ -130,26 +128,22 @@ def assemble(
     trusted: bool = True,
     listener: Callable[[Event], None] = lambda event: None,
 ) -> Run:
-    queue: WorkQueue[CopyTask] = WorkQueue(QUEUE_BOUND)
     conditions = Conditions(Sites(store, trusted=trusted), listener)
 
     async def sleep(seconds: float) -> None:
         return None
 
-    uploader = Uploader(store, ledger, queue, Orphans(store, listener), lambda: NOW_MS, conditions)
-    copier = Copier(store, uploader, conditions, sleep, random.Random(1))
+    carriers = Carriers(store, ledger, conditions, listener, lambda: NOW_MS, sleep=sleep, jitter=random.Random(1))
     return Run(
         store,
         Sources(),
         ledger,
         routes,
-        copier,
-        uploader,
-        queue,
+        carriers.carrier_for,
+        carriers.queue,
         concurrency=workers,
         listener=listener,
         gauges=Gauges,
-        relist=conditions.unpinned,
     )
 
 

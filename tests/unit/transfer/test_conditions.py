@@ -58,9 +58,9 @@ async def test_what_is_refused_is_left_out_and_nothing_else_is(
 ) -> None:
     scene = bench()
     refusing(scene.store, make, *kinds)
-    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task())).state is State.COPIED
     scene.store.requests.clear()
-    assert (await scene.copier.copy(scene.task("l"))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task("l"))).state is State.COPIED
     (request,) = scene.store.made("CopyObject")  # from then on without asking again
     assert (request.source_etag is None) == ("pin" in kinds)
     assert request.target_condition == (None if "guard" in kinds else ABSENT)
@@ -79,8 +79,8 @@ async def test_a_pin_of_multipart_etags_that_is_refused_says_nothing_of_plain_on
             raise unmet(name)
 
     scene.store.before = before
-    assert (await scene.copier.copy(scene.task("m"))).state is State.COPIED
-    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task("m"))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task())).state is State.COPIED
     assert scene.store.made("CopyObject")[-1].source_etag
     assert scene.conditions.refused == {"bkt": {"part_pins_parts"}}
     assert scene.conditions.unpinned == {"bkt"}
@@ -96,7 +96,7 @@ async def test_a_part_of_a_source_that_changed_is_drift_and_no_refusal() -> None
         scene.store.put("s3://bkt/old/m", etag=md5("new"))
 
     scene.store.plan("UploadPartCopy", ("before", change))
-    assert (await scene.copier.copy(task)).state is State.DRIFTED
+    assert (await scene.carrier.carry(task)).state is State.DRIFTED
     assert scene.conditions.refused == {}
 
 
@@ -105,7 +105,7 @@ async def test_an_upload_is_completed_without_the_condition_that_is_refused(make
     scene = bench()
     scene.store.put_parts("s3://bkt/old/m", [5 << 20, 1 << 20])
     refusing(scene.store, make, "guard")
-    assert (await scene.copier.copy(scene.task("m"))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task("m"))).state is State.COPIED
     assert scene.conditions.refused == {"bkt": {"complete_guarded"}}
     assert len(scene.store.made("CreateMultipartUpload")) == 1
 
@@ -114,14 +114,14 @@ async def test_a_400_is_a_refusal_only_where_the_condition_is_not_known_to_hold(
     for trusted in (True, False):
         scene = bench(trusted=trusted)
         refusing(scene.store, lambda name: Rejected("what header?", operation=name, code="InvalidArgument"), "pin")
-        outcome = await scene.copier.copy(scene.task())
+        outcome = await scene.carrier.carry(scene.task())
         assert (outcome.state is State.COPIED) != trusted
 
 
 async def test_a_copy_that_is_refused_without_any_condition_too_fails_in_S3s_words() -> None:
     scene = bench()
     scene.store.before = lambda name, request: _raise(unsupported(name)) if name == "CopyObject" else None
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.code) == (State.FAILED, "NotImplemented")
     assert scene.conditions.refused == {}
     assert [event for event in scene.events if isinstance(event, Notice)] == []
@@ -132,9 +132,9 @@ async def test_while_a_condition_is_doubted_a_changed_source_is_drift_and_a_fore
     task = scene.task()
     refusing(scene.store, unmet, "pin")
     scene.store.put("s3://bkt/new/k", 99, etag=md5("foreign"))
-    assert (await scene.copier.copy(task)).state is State.CONFLICT
+    assert (await scene.carrier.carry(task)).state is State.CONFLICT
     scene.store.put("s3://bkt/old/k", etag=md5("new"))
-    assert (await scene.copier.copy(task)).state is State.DRIFTED
+    assert (await scene.carrier.carry(task)).state is State.DRIFTED
     assert scene.conditions.refused == {}
 
 
@@ -143,14 +143,14 @@ async def test_not_found_of_a_source_that_is_there_fails_in_S3s_words() -> None:
     scene = bench()
     said = NotFound("The specified key does not exist.", operation="CopyObject", code="NoSuchKey")
     scene.store.before = lambda name, request: _raise(said) if name == "CopyObject" else None
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.code, outcome.message) == (State.FAILED, "NoSuchKey", said.message)
     assert target(scene.store) is None
 
 
 async def test_what_is_copied_without_a_known_pin_is_to_be_listed_again() -> None:
     scene = bench(trusted=False)
-    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task())).state is State.COPIED
     assert scene.store.made("CopyObject")[0].source_etag  # sent all the same
     assert scene.conditions.unpinned == {"bkt"}
 

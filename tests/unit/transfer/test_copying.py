@@ -32,7 +32,7 @@ def bench(**source: object) -> Bench:
 
 async def test_a_plain_object_costs_one_request_and_is_proven_by_its_etag() -> None:
     scene = bench()
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.proof, outcome.compared, outcome.requests) == (
         State.COPIED,
         Proof.DIGEST,
@@ -51,7 +51,7 @@ async def test_412_because_the_source_changed_is_drift_with_both_etags() -> None
     scene = bench()
     task = scene.task()
     scene.store.put("s3://bkt/old/k", etag=md5("new"))
-    outcome = await scene.copier.copy(task)
+    outcome = await scene.carrier.carry(task)
     assert (outcome.state, outcome.code) == (State.DRIFTED, "SourceChanged")
     assert task.source.etag in outcome.message
     assert md5("new") in outcome.message
@@ -62,13 +62,13 @@ async def test_412_because_the_source_is_gone_is_drift_too() -> None:
     scene = bench()
     task = scene.task()
     del scene.store.objects["bkt", "old/k"]
-    assert (await scene.copier.copy(task)).code == "SourceGone"
+    assert (await scene.carrier.carry(task)).code == "SourceGone"
 
 
 async def test_412_because_someone_elses_target_appeared_is_a_conflict_and_it_stays() -> None:
     scene = bench()
     foreign = scene.store.put("s3://bkt/new/k", 99, etag=md5("foreign"))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.code) == (State.CONFLICT, "TargetAppeared")
     assert target(scene.store) is foreign
 
@@ -84,7 +84,7 @@ async def test_412_because_our_own_success_was_lost_is_done() -> None:
         landed.append(None)
 
     scene.store.plan("CopyObject", ("before", LOST), ("before", land_late))
-    outcome = await scene.copier.copy(task)
+    outcome = await scene.carrier.carry(task)
     assert landed
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
     assert len(scene.store.made("CopyObject")) == 2
@@ -100,7 +100,7 @@ async def test_412_after_a_lost_answer_may_be_our_own_copy_that_landed_late_unde
         scene.store.put("s3://bkt/new/k", etag=md5("other"), properties=Properties(encryption=encryption))
 
     scene.store.plan("CopyObject", ("before", LOST), ("before", land_late))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is state
     conditions = [request.target_condition for request in scene.store.made("CopyObject")]
     assert conditions == [ABSENT, ABSENT, md5("other")][:sent]
@@ -109,7 +109,7 @@ async def test_412_after_a_lost_answer_may_be_our_own_copy_that_landed_late_unde
 async def test_412_while_everything_is_as_it_should_be_is_asked_for_once_more() -> None:
     scene = bench()
     scene.store.plan("CopyObject", ("before", PreconditionFailed("?", operation="CopyObject")))
-    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task())).state is State.COPIED
     first, second = scene.store.made("CopyObject")
     assert first == second
     assert scene.conditions.refused == {}
@@ -122,7 +122,7 @@ async def test_412_while_everything_is_as_it_should_be_is_asked_for_once_more() 
 async def test_a_copy_that_landed_without_an_answer_is_not_sent_again(error: Ambiguous) -> None:
     scene = bench()
     scene.store.plan("CopyObject", ("after", error))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.target_etag) == (State.COPIED, scene.task().source.etag)
     assert len(scene.store.made("CopyObject")) == 1
 
@@ -130,7 +130,7 @@ async def test_a_copy_that_landed_without_an_answer_is_not_sent_again(error: Amb
 async def test_a_copy_that_never_arrived_is_sent_again_under_the_same_condition() -> None:
     scene = bench()
     scene.store.plan("CopyObject", ("before", LOST), ("before", LOST))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.COPIED
     assert [request.target_condition for request in scene.store.made("CopyObject")] == [ABSENT] * 3
     assert len(scene.slept) == 2
@@ -139,7 +139,7 @@ async def test_a_copy_that_never_arrived_is_sent_again_under_the_same_condition(
 async def test_an_outcome_that_stays_unknown_fails_after_five_looks() -> None:
     scene = bench()
     scene.store.plan("CopyObject", *[("before", LOST)] * 9)
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.code) == (State.FAILED, "ConnectionLost")
     assert len(scene.store.made("CopyObject")) == 5
 
@@ -148,7 +148,7 @@ async def test_a_replacement_whose_answer_was_lost_keeps_its_condition() -> None
     scene = bench()
     ours = scene.store.put("s3://bkt/new/k", etag=md5("before"))
     scene.store.plan("CopyObject", ("before", LOST))
-    outcome = await scene.copier.copy(scene.task(condition=ours.etag))
+    outcome = await scene.carrier.carry(scene.task(condition=ours.etag))
     assert outcome.state is State.COPIED
     assert [request.target_condition for request in scene.store.made("CopyObject")] == [ours.etag] * 2
 
@@ -161,7 +161,7 @@ async def test_what_cannot_be_told_apart_from_ours_is_copied_again_over_exactly_
         raise LOST
 
     scene.store.plan("CopyObject", ("before", encrypted_and_lost))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.COPIED
     assert [request.target_condition for request in scene.store.made("CopyObject")] == [ABSENT, md5("under a key")]
 
@@ -174,7 +174,7 @@ async def test_what_is_certainly_someone_elses_is_a_conflict_also_at_the_same_si
         raise LOST
 
     scene.store.plan("CopyObject", ("before", overtaken))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.CONFLICT
     assert target(scene.store).etag == md5("foreign")  # type: ignore[union-attr]
 
@@ -182,7 +182,7 @@ async def test_what_is_certainly_someone_elses_is_a_conflict_also_at_the_same_si
 async def test_409_is_looked_at_and_sent_again() -> None:
     scene = bench()
     scene.store.plan("CopyObject", ("before", conflict("CopyObject")))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.COPIED
     assert len(scene.store.made("HeadObject")) == 1
 
@@ -192,7 +192,7 @@ async def test_409_is_looked_at_and_sent_again() -> None:
 
 async def test_a_target_that_vanished_before_its_replacement_is_made_anew() -> None:
     scene = bench()
-    outcome = await scene.copier.copy(scene.task(condition=md5("gone")))
+    outcome = await scene.carrier.carry(scene.task(condition=md5("gone")))
     assert outcome.state is State.COPIED
     assert scene.store.made("CopyObject")[-1].target_condition == ABSENT
 
@@ -202,7 +202,7 @@ async def test_an_archived_source_is_set_aside() -> None:
     scene.store.plan(
         "CopyObject", ("before", Archived("restore it", operation="CopyObject", code="InvalidObjectState"))
     )
-    assert (await scene.copier.copy(scene.task())).state is State.ARCHIVED
+    assert (await scene.carrier.carry(scene.task())).state is State.ARCHIVED
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_an_archived_source_is_set_aside() -> None:
 async def test_what_concerns_one_object_is_a_value(error: Exception) -> None:
     scene = bench()
     scene.store.plan("CopyObject", ("before", error))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.code) == (State.FAILED, error.code)  # type: ignore[attr-defined]
 
 
@@ -224,7 +224,7 @@ async def test_what_concerns_all_is_raised() -> None:
     scene = bench()
     scene.store.plan("CopyObject", ("before", BadCredentials("expired", operation="CopyObject")))
     with pytest.raises(BadCredentials):
-        await scene.copier.copy(scene.task())
+        await scene.carrier.carry(scene.task())
 
 
 async def test_a_source_that_grew_over_the_limit_has_drifted() -> None:
@@ -232,7 +232,7 @@ async def test_a_source_that_grew_over_the_limit_has_drifted() -> None:
     task = scene.task()
     scene.store.honours_source = False
     scene.store.put("s3://bkt/old/k", 6 << 30, etag=md5("large"))
-    assert (await scene.copier.copy(task)).state is State.DRIFTED
+    assert (await scene.carrier.carry(task)).state is State.DRIFTED
 
 
 # --- proof --------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ async def test_a_source_that_grew_over_the_limit_has_drifted() -> None:
 
 async def test_an_etag_that_is_no_md5_is_no_mismatch() -> None:
     scene = bench(properties=Properties(encryption=KMS))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.SIZE)
     assert "aws:kms" in outcome.compared
 
@@ -262,7 +262,7 @@ async def test_a_copy_that_S3_says_is_different_fails_and_remembers_what_it_wrot
             scene.store.objects["bkt", "old/k"] = replace(held, etag=task.source.etag)
 
     scene.store.before = heal
-    outcome = await scene.copier.copy(task)
+    outcome = await scene.carrier.carry(task)
     assert (outcome.state, outcome.code, outcome.target_etag) == (State.FAILED, "DigestMismatch", md5("rot"))
 
 
@@ -270,7 +270,7 @@ async def test_a_multipart_source_with_a_checksum_is_proven_by_it_in_one_copy() 
     store = FakeStore()
     store.put_parts("s3://bkt/old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
     scene = Bench(store)
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "CRC64NVME full object")
     assert outcome.checksum == str(crc64("k"))
 
@@ -283,7 +283,7 @@ async def test_a_look_that_finds_equal_checksums_finds_the_object_in_place() -> 
     store.put_parts("s3://bkt/old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
     there = store.put("s3://bkt/new/k", 9 << 20, checksums=(crc64("k"),))
     scene = Bench(store)
-    outcome = await scene.copier.copy(scene.task(condition=there.etag, inspect=True))
+    outcome = await scene.carrier.carry(scene.task(condition=there.etag, inspect=True))
     assert (outcome.state, outcome.method, outcome.proof) == (State.COPIED, "found", Proof.DIGEST)
     assert store.made("CopyObject") == []
 
@@ -294,7 +294,7 @@ async def test_a_look_that_finds_other_bytes_obeys_the_policy(policy: Overwrite)
     store.put_parts("s3://bkt/old/k", [8 << 20, 1 << 20], checksums=(crc64("k"),))
     there = store.put("s3://bkt/new/k", 9 << 20, checksums=(crc64("other"),))
     scene = Bench(store)
-    outcome = await scene.copier.copy(scene.task(condition=there.etag, inspect=True, route=with_policy(policy)))
+    outcome = await scene.carrier.carry(scene.task(condition=there.etag, inspect=True, route=with_policy(policy)))
     if policy is Overwrite.NEVER:
         assert outcome.state is State.CONFLICT
         assert target(store) is there
@@ -305,7 +305,7 @@ async def test_a_look_that_finds_other_bytes_obeys_the_policy(policy: Overwrite)
 
 async def test_a_look_at_a_target_that_vanished_copies() -> None:
     scene = bench()
-    outcome = await scene.copier.copy(scene.task(condition=md5("gone"), inspect=True))
+    outcome = await scene.carrier.carry(scene.task(condition=md5("gone"), inspect=True))
     assert (outcome.state, scene.store.made("CopyObject")[0].target_condition) == (State.COPIED, ABSENT)
 
 
@@ -314,18 +314,18 @@ async def test_a_look_at_a_source_that_changed_is_drift() -> None:
     there = scene.store.put("s3://bkt/new/k")
     task = scene.task(condition=there.etag, inspect=True)
     scene.store.put("s3://bkt/old/k", etag=md5("new"))
-    assert (await scene.copier.copy(task)).state is State.DRIFTED
+    assert (await scene.carrier.carry(task)).state is State.DRIFTED
 
 
 async def test_what_appeared_while_our_copy_was_under_way_is_claimed_only_if_it_may_be_ours() -> None:
     scene = bench()
     foreign = scene.store.put("s3://bkt/new/k", etag=md5("foreign"))
-    outcome = await scene.copier.copy(scene.task(condition=foreign.etag, claim=True))
+    outcome = await scene.carrier.carry(scene.task(condition=foreign.etag, claim=True))
     assert outcome.state is State.CONFLICT
     assert target(scene.store) is foreign
 
     scene = bench()
     ours = scene.store.put("s3://bkt/new/k", etag=md5("under a key"), properties=Properties(encryption=KMS))
-    outcome = await scene.copier.copy(scene.task(condition=ours.etag, claim=True))
+    outcome = await scene.carrier.carry(scene.task(condition=ours.etag, claim=True))
     assert outcome.state is State.COPIED
     assert scene.store.made("CopyObject")[0].target_condition == ours.etag

@@ -23,8 +23,8 @@ from engine.model import ABSENT, MIB, ObjectRef, Proof, Properties, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.record import UploadRecord
 from engine.store import CopyPart, CreateUpload
-from engine.transfer.task import Method, method_for
-from engine.transfer.uploading import Interrupted
+from engine.transfer.carrier import Interrupted
+from engine.transfer.methods import Method, method_for
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.scene import KMS, NOW_MS, Bench, conflict, target
 
@@ -57,7 +57,7 @@ async def test_a_multipart_source_is_laid_out_as_it_was_and_its_etag_comes_out_e
     scene = bench(properties=Properties(content_type="x/y", metadata=(("a", "b"),), tags=(("t", "1"),)))
     source = scene.task().source
     assert method_for(source) is Method.OWN_PARTS
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "etag of parts")
     held = target(scene.store)
     assert held is not None
@@ -80,7 +80,7 @@ async def test_intent_is_committed_before_create_and_the_id_before_the_first_par
             assert known[:2] == ["intend", "id"]
 
     scene.store.before = check
-    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task())).state is State.COPIED
 
 
 # --- taken up again -----------------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ async def test_intent_is_committed_before_create_and_the_id_before_the_first_par
 async def test_only_the_missing_parts_are_copied_by_the_next_run() -> None:
     scene = bench()
     record = left_behind(scene, [1, 3])
-    outcome = await scene.copier.copy(scene.task(upload=record))
+    outcome = await scene.carrier.carry(scene.task(upload=record))
     assert outcome.state is State.COPIED
     assert sorted(part.number for part in scene.store.made("UploadPartCopy")) == [2, 4]
     assert scene.store.made("CreateMultipartUpload") == []
@@ -101,7 +101,7 @@ async def test_a_part_of_the_wrong_size_is_copied_again() -> None:
     record = left_behind(scene, [1, 2])
     parts = scene.store.uploads[record.upload_id].parts
     parts[2] = parts[2]._replace(size=5)
-    assert (await scene.copier.copy(scene.task(upload=record))).proof is Proof.DIGEST
+    assert (await scene.carrier.carry(scene.task(upload=record))).proof is Proof.DIGEST
     assert sorted(part.number for part in scene.store.made("UploadPartCopy")) == [2, 3, 4]
 
 
@@ -111,7 +111,7 @@ async def test_an_upload_of_another_source_or_with_another_checksum_is_aborted_a
 ) -> None:
     scene = bench()
     record = left_behind(scene, [1, 2], **unlike)
-    assert (await scene.copier.copy(scene.task(upload=record))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=record))).state is State.COPIED
     assert scene.journal.ends == ["aborted", "completed"]
     assert len(scene.store.made("UploadPartCopy")) == 4
     assert scene.store.uploads == {}
@@ -125,7 +125,7 @@ async def test_an_upload_from_before_its_buckets_settings_changed_is_begun_anew(
     store.put_parts("s3://bkt/old/k", PARTS)
     scene = Bench(store, {"bkt": NOW_MS + changed_ms})
     record = left_behind(scene, [1, 2])
-    assert (await scene.copier.copy(scene.task(upload=record))).proof is Proof.DIGEST
+    assert (await scene.carrier.carry(scene.task(upload=record))).proof is Proof.DIGEST
     assert (scene.journal.ends, len(scene.store.made("UploadPartCopy"))) == (ends, copied)
     assert scene.store.uploads == {}
 
@@ -134,7 +134,7 @@ async def test_an_upload_that_vanished_is_begun_anew() -> None:
     scene = bench()
     record = left_behind(scene, [1])
     scene.store.uploads.clear()
-    assert (await scene.copier.copy(scene.task(upload=record))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=record))).state is State.COPIED
     assert scene.journal.ends == ["vanished", "completed"]
 
 
@@ -144,7 +144,7 @@ async def test_an_upload_that_an_earlier_run_completed_without_being_told_is_don
     there = scene.store.put_parts("s3://bkt/new/k", PARTS)
     scene.store.objects["bkt", "new/k"] = replace(there, etag=scene.task().source.etag)
     scene.store.uploads.clear()
-    outcome = await scene.copier.copy(scene.task(upload=record, condition=scene.task().source.etag))
+    outcome = await scene.carrier.carry(scene.task(upload=record, condition=scene.task().source.etag))
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
     assert scene.store.made("UploadPartCopy") == []
     assert scene.journal.ends == ["aborted"]
@@ -157,7 +157,7 @@ async def test_an_upload_that_an_earlier_run_completed_without_being_told_is_don
 async def test_a_complete_that_landed_is_found_by_the_etag_that_its_parts_predict(error: Exception) -> None:
     scene = bench()
     scene.store.plan(COMPLETE, ("after", error))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
     assert len(scene.store.made(COMPLETE)) == 1
     assert scene.journal.ends == ["completed"]
@@ -166,7 +166,7 @@ async def test_a_complete_that_landed_is_found_by_the_etag_that_its_parts_predic
 async def test_a_complete_that_never_arrived_is_sent_again_while_its_parts_are_there() -> None:
     scene = bench()
     scene.store.plan(COMPLETE, ("before", LOST), ("before", LOST))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.COPIED
     assert len(scene.store.made(COMPLETE)) == 3
     assert len(scene.store.made("UploadPartCopy")) == 4
@@ -175,7 +175,7 @@ async def test_a_complete_that_never_arrived_is_sent_again_while_its_parts_are_t
 async def test_a_complete_that_stays_unknown_keeps_the_upload_for_the_next_run() -> None:
     scene = bench()
     scene.store.plan(COMPLETE, *[("before", LOST)] * 9)
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.FAILED
     assert len(scene.store.uploads) == 1
     assert scene.journal.ends == []
@@ -193,7 +193,7 @@ async def test_an_upload_that_lost_parts_to_a_cancellation_is_never_completed() 
 
     async def upload() -> None:
         with pytest.raises(Interrupted):
-            await scene.copier.copy(scene.task())
+            await scene.carrier.carry(scene.task())
         ended.append(True)
 
     cancelled = anyio.CancelScope()
@@ -222,7 +222,7 @@ async def test_an_upload_that_lost_parts_to_a_cancellation_is_never_completed() 
 async def test_409_on_complete_begins_the_upload_anew() -> None:
     scene = bench()
     scene.store.plan(COMPLETE, ("before", conflict(COMPLETE)))
-    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task())).state is State.COPIED
     assert len(scene.store.made("CreateMultipartUpload")) == 2
     assert scene.journal.ends == ["aborted", "completed"]
     assert scene.store.uploads == {}
@@ -231,7 +231,7 @@ async def test_409_on_complete_begins_the_upload_anew() -> None:
 async def test_409_without_end_fails_and_leaves_no_upload() -> None:
     scene = bench()
     scene.store.plan(COMPLETE, *[("before", conflict(COMPLETE))] * 9)
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.code) == (State.FAILED, "ConditionalRequestConflict")
     assert scene.store.uploads == {}
 
@@ -239,7 +239,7 @@ async def test_409_without_end_fails_and_leaves_no_upload() -> None:
 async def test_412_on_complete_is_a_conflict_and_the_upload_is_aborted() -> None:
     scene = bench()
     scene.store.plan("UploadPartCopy", ("after", lambda: scene.store.put("s3://bkt/new/k", etag=md5("foreign"))))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.CONFLICT
     assert target(scene.store).etag == md5("foreign")  # type: ignore[union-attr]
     assert scene.store.uploads == {}
@@ -248,7 +248,7 @@ async def test_412_on_complete_is_a_conflict_and_the_upload_is_aborted() -> None
 
 async def test_a_target_that_vanished_before_its_replacement_was_complete_is_made_anew() -> None:
     scene = bench()
-    outcome = await scene.copier.copy(scene.task(condition=md5("gone")))
+    outcome = await scene.carrier.carry(scene.task(condition=md5("gone")))
     assert outcome.state is State.COPIED
     assert scene.store.made(COMPLETE)[-1].target_condition == ABSENT
 
@@ -262,7 +262,7 @@ async def test_no_such_upload_with_an_unpredictable_etag_is_copied_again_over_ex
         raise GONE
 
     scene.store.plan(COMPLETE, ("before", completed_under_a_key))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.COPIED
     assert scene.store.made(COMPLETE)[-1].target_condition == md5("?") + "-4"
 
@@ -270,7 +270,7 @@ async def test_no_such_upload_with_an_unpredictable_etag_is_copied_again_over_ex
 async def test_501_to_the_condition_on_complete_goes_on_without() -> None:
     scene = bench()
     scene.store.plan(COMPLETE, ("before", Unsupported("no", operation=COMPLETE, code="NotImplemented")))
-    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task())).state is State.COPIED
     assert [request.target_condition for request in scene.store.made(COMPLETE)] == [ABSENT, None]
 
 
@@ -281,7 +281,7 @@ async def test_a_source_that_drifts_in_the_middle_aborts_the_upload() -> None:
     scene = bench()
     task = scene.task()
     scene.store.plan("UploadPartCopy", ("after", lambda: scene.store.put("s3://bkt/old/k", etag=md5("new"))))
-    outcome = await scene.copier.copy(task)
+    outcome = await scene.carrier.carry(task)
     assert (outcome.state, outcome.code) == (State.DRIFTED, "SourceChanged")
     assert scene.store.uploads == {}
     assert scene.journal.ends == ["aborted"]
@@ -293,7 +293,7 @@ async def test_a_source_that_drifted_before_aborts_what_an_earlier_run_left() ->
     record = left_behind(scene, [1])
     task = scene.task(upload=record)
     scene.store.put("s3://bkt/old/k", etag=md5("new"))
-    assert (await scene.copier.copy(task)).state is State.DRIFTED
+    assert (await scene.carrier.carry(task)).state is State.DRIFTED
     assert scene.store.uploads == {}
     assert scene.journal.ends == ["aborted"]
 
@@ -301,7 +301,7 @@ async def test_a_source_that_drifted_before_aborts_what_an_earlier_run_left() ->
 async def test_a_failure_of_the_object_aborts_the_upload() -> None:
     scene = bench()
     scene.store.plan("UploadPartCopy", ("before", Rejected("no", operation="UploadPartCopy", code="InvalidRequest")))
-    outcome = await scene.copier.copy(scene.task())
+    outcome = await scene.carrier.carry(scene.task())
     assert (outcome.state, outcome.code) == (State.FAILED, "InvalidRequest")
     assert scene.store.uploads == {}
 
@@ -310,7 +310,7 @@ async def test_an_error_that_stops_the_run_keeps_the_upload() -> None:
     scene = bench()
     scene.store.plan("UploadPartCopy", ("ok", None), ("before", BadCredentials("expired", operation="UploadPartCopy")))
     with pytest.raises(BadCredentials):
-        await scene.copier.copy(scene.task())
+        await scene.carrier.carry(scene.task())
     [upload] = scene.store.uploads.values()
     assert sorted(upload.parts) == [1]  # and no part was begun after the error
     assert scene.journal.ends == []
@@ -320,7 +320,7 @@ async def test_a_gentle_stop_keeps_the_upload_without_an_outcome() -> None:
     scene = bench()
     scene.store.plan("UploadPartCopy", ("after", scene.queue.abandon))
     with pytest.raises(Interrupted):
-        await scene.copier.copy(scene.task())
+        await scene.carrier.carry(scene.task())
     [upload] = scene.store.uploads.values()
     assert sorted(upload.parts) == [1]
     assert scene.journal.ends == []
@@ -337,7 +337,7 @@ async def test_cancellation_keeps_the_upload_and_leaves_at_once() -> None:
 
     scene.store.before = hang
     async with anyio.create_task_group() as group:
-        group.start_soon(scene.copier.copy, scene.task())
+        group.start_soon(scene.carrier.carry, scene.task())
         await reached.wait()
         group.cancel_scope.cancel()
     assert len(scene.store.uploads) == 1
@@ -355,7 +355,7 @@ async def test_an_abort_that_has_begun_is_not_cut_short_by_cancellation() -> Non
                 await anyio.lowlevel.checkpoint()
 
         scene.store.before = cancel_in_the_middle
-        group.start_soon(scene.copier.copy, scene.task())
+        group.start_soon(scene.carrier.carry, scene.task())
     assert scene.store.uploads == {}
     assert scene.journal.ends == ["aborted"]
 
@@ -364,7 +364,7 @@ async def test_an_abort_that_fails_is_named_and_left_to_the_next_run() -> None:
     scene = bench()
     scene.store.plan("UploadPartCopy", ("before", Rejected("no", operation="UploadPartCopy", code="InvalidRequest")))
     scene.store.plan("AbortMultipartUpload", ("before", AccessDenied("no", operation="AbortMultipartUpload")))
-    assert (await scene.copier.copy(scene.task())).state is State.FAILED
+    assert (await scene.carrier.carry(scene.task())).state is State.FAILED
     [notice] = [event for event in scene.events if isinstance(event, Notice)]
     assert notice.code == "OrphanedUpload"
     assert "upload-1" in notice.message
@@ -377,7 +377,7 @@ async def test_an_abort_that_fails_is_named_and_left_to_the_next_run() -> None:
 async def test_an_upload_whose_id_was_lost_is_found_and_aborted() -> None:
     scene = bench()
     scene.store.plan("CreateMultipartUpload", ("after", Ambiguous("lost", operation="CreateMultipartUpload")))
-    assert (await scene.copier.copy(scene.task())).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task())).state is State.COPIED
     assert len(scene.store.made("CreateMultipartUpload")) == 2
     assert scene.store.uploads == {}
     assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanAborted"]
@@ -392,7 +392,7 @@ async def test_an_upload_that_may_be_someone_elses_is_named_and_left(why: str) -
     if why == "it is older":
         intent = intent._replace(intent_ms=NOW_MS + 365 * 86_400_000)
     before = set(scene.store.uploads)
-    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=intent))).state is State.COPIED
     assert set(scene.store.uploads) == before
     notices = [event for event in scene.events if isinstance(event, Notice)]
     assert [notice.code for notice in notices] == {
@@ -411,7 +411,7 @@ async def test_a_lost_upload_is_looked_for_by_the_servers_clock(off_s: int) -> N
     scene = bench()
     lost = left_behind(scene, [])
     intent = lost._replace(upload_id="", intent_ms=NOW_MS + off_s * SECOND_MS, server_ms=NOW_MS)
-    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=intent))).state is State.COPIED
     assert scene.store.uploads == {}
     assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanAborted"]
 
@@ -425,7 +425,7 @@ async def test_where_only_this_machine_dates_it_a_lost_upload_is_named_rather_th
 ) -> None:
     scene = bench()
     intent = left_behind(scene, [])._replace(upload_id="", intent_ms=NOW_MS + off_s * SECOND_MS)
-    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=intent))).state is State.COPIED
     assert [event.code for event in scene.events if isinstance(event, Notice)] == [code]
     assert len(scene.store.uploads) == (code == "OrphanedUpload")
 
@@ -433,7 +433,7 @@ async def test_where_only_this_machine_dates_it_a_lost_upload_is_named_rather_th
 async def test_somebody_elses_upload_of_a_minute_before_is_not_ours_by_the_servers_clock() -> None:
     scene = bench()
     intent = left_behind(scene, [])._replace(upload_id="", server_ms=NOW_MS + 105 * SECOND_MS)
-    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=intent))).state is State.COPIED
     assert len(scene.store.uploads) == 1
     [notice] = [event for event in scene.events if isinstance(event, Notice)]
     assert notice.code == "OrphanNotFound"
@@ -455,7 +455,7 @@ async def test_an_upload_that_somebody_goes_on_with_while_the_process_is_stopped
             scene.store.uploads[upload_id].parts[1] = UploadedPart(1, md5("somebody's"), 5 * MIB)
 
     scene.store.before = stop
-    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=intent))).state is State.COPIED
     assert upload_id in scene.store.uploads
     assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanedUpload"]
 
@@ -465,7 +465,7 @@ async def test_an_upload_of_a_date_that_nobody_can_read_is_named_and_left() -> N
     intent = left_behind(scene, [])._replace(upload_id="", server_ms=NOW_MS)
     for upload_id, upload in scene.store.uploads.items():
         scene.store.uploads[upload_id] = replace(upload, modified="yesterday")
-    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=intent))).state is State.COPIED
     assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanedUpload"]
 
 
@@ -473,7 +473,7 @@ async def test_where_uploads_may_not_be_listed_the_object_is_copied_and_the_doub
     scene = bench()
     intent = left_behind(scene, [])._replace(upload_id="")
     scene.store.plan("ListMultipartUploads", ("before", AccessDenied("no", operation="ListMultipartUploads")))
-    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=intent))).state is State.COPIED
     assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanUnknown"]
 
 
@@ -486,11 +486,11 @@ async def test_no_other_upload_is_begun_while_nothing_is_known_of_one_whose_id_w
     scene = bench()
     scene.store.plan("CreateMultipartUpload", ("after", Ambiguous("lost", operation="CreateMultipartUpload")))
     scene.store.plan(operation, ("before", trouble("no", operation=operation)))
-    assert (await scene.copier.copy(scene.task())).state is State.FAILED
+    assert (await scene.carrier.carry(scene.task())).state is State.FAILED
     assert len(scene.store.uploads) == 1
     assert scene.journal.ends == []
     [intent] = [value for name, value in scene.journal.log if name == "intend"]
-    assert (await scene.copier.copy(scene.task(upload=intent))).state is State.COPIED
+    assert (await scene.carrier.carry(scene.task(upload=intent))).state is State.COPIED
     assert scene.store.uploads == {}
 
 
@@ -498,17 +498,17 @@ async def test_a_lost_upload_that_cannot_be_looked_for_now_is_left_to_the_next_r
     scene = bench()
     intent = left_behind(scene, [])._replace(upload_id="")
     scene.store.plan("ListParts", ("before", Ambiguous("cut short", operation="ListParts")))
-    await scene.uploader.discard(intent)
+    await scene.carrier.discard(intent)
     assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanedUpload"]
     assert scene.journal.ends == []
-    await scene.uploader.discard(intent)
+    await scene.carrier.discard(intent)
     assert scene.store.uploads == {}
 
 
 async def test_discarding_ends_an_upload_with_or_without_an_id() -> None:
     scene = bench()
-    await scene.uploader.discard(left_behind(scene, [1]))
-    await scene.uploader.discard(left_behind(scene, [])._replace(upload_id=""))
+    await scene.carrier.discard(left_behind(scene, [1]))
+    await scene.carrier.discard(left_behind(scene, [])._replace(upload_id=""))
     assert scene.store.uploads == {}
     assert scene.journal.ends == ["aborted", "aborted"]
 
@@ -539,7 +539,7 @@ async def test_parts_that_end_together_are_committed_together() -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(worker)
-        outcome = await scene.copier.copy(scene.task())
+        outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.COPIED
     assert sorted(number for batch in batches for number in batch) == [1, 2, 3, 4]
     assert len(batches) < 4

@@ -1,0 +1,160 @@
+"""What takes one object from one site to another: the protocol, its task, and the ends that are no copy.
+
+Workers, queue, recorder, join, ledger and gate know this alone. How a carrier does it is its own affair; each route is
+given its carrier once (`carriers.carriers_of`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from engine.errors import Archived, StoreError
+from engine.model import Checksum, ListedObject, ObjectRef
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome, UploadRecord
+from engine.plan.route import Route
+
+
+class Task(NamedTuple):
+    """What a carrier needs to know of one object. `target_condition` is `ABSENT` or the ETag that the target must still
+    bear. `inspect` asks for a look at both sides first; `claim` for a look at a target that appeared while an earlier
+    run's copy was under way, and may be it. `mend`: the bytes are there, and what both sides carry is to be compared
+    before anything is copied; `found`: the target was in place before us. `upload`: of an earlier run."""
+
+    route: Route
+    key: str
+    source: ListedObject
+    target_condition: str
+    inspect: bool = False
+    upload: UploadRecord | None = None
+    claim: bool = False
+    mend: bool = False
+    found: bool = False
+
+    @property
+    def source_ref(self) -> ObjectRef:
+        return ObjectRef(self.route.source.bucket, self.source.key)
+
+    @property
+    def target_ref(self) -> ObjectRef:
+        return ObjectRef(self.route.target.bucket, self.route.target_key(self.key))
+
+
+class Carrier(Protocol):
+    """Takes objects from one site to one other. One carrier serves every route between the two."""
+
+    @property
+    def unpinned(self) -> Collection[str]:
+        """The source buckets, as they become known, of which something was carried without a pin that is known to hold:
+        they are listed again when everything else is done."""
+
+    async def carry(self, task: Task) -> Outcome:
+        """Take a task to its outcome, from where an earlier run left it.
+
+        An object's failure is a value. Raises `RunError`, and `Interrupted` where the run is stopping."""
+
+    async def discard(self, upload: UploadRecord) -> None:
+        """End what an earlier run began and no task took up. What cannot be ended now stays in the ledger."""
+
+
+class Interrupted(Exception):
+    """The run is stopping: what was begun of this object is kept for the next one, and its task has no outcome."""
+
+
+# --- ends that are no copy, raised inside of a carrier ------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Ended(Exception):
+    """How an object ends that is not copied. `requests` is what it cost."""
+
+    requests: int = 1
+
+    def outcome(self, task: Task) -> Outcome:
+        raise NotImplementedError
+
+
+@dataclass(eq=False, kw_only=True)
+class Failed(Ended):
+    """The store's last word, once everything that could mend it was tried."""
+
+    error: StoreError
+
+    def outcome(self, task: Task) -> Outcome:
+        error = self.error
+        message = error.message if not error.advice else f"{error.message} {error.advice}"
+        code = error.code or type(error).__name__
+        return Outcome(task.key, State.FAILED, code=code, message=message, requests=self.requests)
+
+
+@dataclass(eq=False, kw_only=True)
+class Differs(Ended):
+    """It is copied, and S3 says that it is not what its source is."""
+
+    target_etag: str
+    checksum: str = ""
+    method: str
+    message: str
+
+    def outcome(self, task: Task) -> Outcome:
+        return Outcome(
+            task.key,
+            State.FAILED,
+            self.target_etag,
+            self.checksum,
+            method=self.method,
+            requests=self.requests,
+            code="DigestMismatch",
+            message=self.message,
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class Drifted(Ended):
+    """The source is no longer what was listed. `etag_now` is empty where it is gone."""
+
+    etag_now: str
+
+    def outcome(self, task: Task) -> Outcome:
+        now = f"bears ETag {self.etag_now} now" if self.etag_now else "is gone now"
+        return Outcome(
+            task.key,
+            State.DRIFTED,
+            code="SourceChanged" if self.etag_now else "SourceGone",
+            message=f"the source was listed with ETag {task.source.etag} and {now}; the next run plans it again",
+            requests=self.requests,
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class Conflicting(Ended):
+    """The target, to be written under `condition`, holds something that this ledger did not write."""
+
+    condition: str
+    etag_there: str
+    why: str
+
+    def outcome(self, task: Task) -> Outcome:
+        return Outcome(
+            task.key,
+            State.CONFLICT,
+            code="TargetAppeared" if self.condition == "*" else "TargetChanged",
+            message=f"{self.why} (target ETag {self.etag_there}, source ETag {task.source.etag})",
+            requests=self.requests,
+        )
+
+
+def outcome_of(task: Task, error: Ended | StoreError) -> Outcome:
+    """An object's end as a value. An attempt that the retry layer has given up is a failure too."""
+    if isinstance(error, Ended):
+        return error.outcome(task)
+    if isinstance(error, Archived):
+        return Outcome(task.key, State.ARCHIVED, code=error.code, message=error.message)
+    return Failed(error=error).outcome(task)
+
+
+def full_object(checksums: Sequence[Checksum]) -> str:
+    """The checksum of a whole object among these, as the ledger keeps it; empty where there is none."""
+    return next((str(item) for item in checksums if item.type == "FULL_OBJECT"), "")

@@ -1,0 +1,44 @@
+"""How a server-side copy takes an object, and what that will cost: by its size, its ETag and what is listed. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from engine.model import ListedObject
+from engine.plan.integrity import parts_of
+from engine.plan.parts import MAX_COPY_BYTES, fast_layout
+
+
+class Method(StrEnum):
+    """How an object is copied; the value is what the ledger records."""
+
+    COPY = "copy"  # one CopyObject; a plain ETag proves itself
+    COPY_CHECKED = "copy+checksum"  # one CopyObject, and a full-object checksum in place of the ETag
+    OWN_PARTS = "parts of the source"  # so that the ETag must come out equal
+    FAST_PARTS = "parts"  # sized for speed, proven by a full-object checksum where there is one
+
+
+def method_for(source: ListedObject) -> Method:
+    """Choose by size, form of ETag and what the listing says of checksums (docs/design.md, "How one object is
+    copied")."""
+    if "-" not in source.etag and source.size <= MAX_COPY_BYTES:
+        return Method.COPY
+    full_object = source.checksum.endswith(":FULL_OBJECT")
+    multipart = parts_of(source.etag) > 0
+    if source.size > MAX_COPY_BYTES:
+        return Method.OWN_PARTS if multipart and not full_object else Method.FAST_PARTS
+    if not multipart:
+        return Method.COPY
+    return Method.COPY_CHECKED if full_object else Method.OWN_PARTS
+
+
+def requests_for(source: ListedObject) -> tuple[int, int]:
+    """How many write and read requests copying this object takes, as far as a listing can tell."""
+    method = method_for(source)
+    if method is Method.COPY:
+        return 1, 0
+    if method is Method.COPY_CHECKED:
+        return 1, 1
+    if method is Method.FAST_PARTS:
+        return fast_layout(max(source.size, 1)).count + 2, 2
+    return parts_of(source.etag) + 2, 4

@@ -1,0 +1,435 @@
+"""The first carrier: S3 copies by itself, from one bucket of an endpoint to another. One object's life, top to bottom.
+
+`carry` looks where it is asked to, brings up to date what is there already, sends one CopyObject, or leaves an object
+that needs it to be copied by its parts (`server_parts`). An unknown outcome is settled by looking at the target.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import NamedTuple
+
+from engine.errors import (
+    Ambiguous,
+    AttemptError,
+    Conflict,
+    NotFound,
+    ObjectError,
+    PreconditionFailed,
+    Rejected,
+    StoreError,
+    Unsupported,
+)
+from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, OpaqueEtag, Proof
+from engine.plan.integrity import (
+    MD5_ENCRYPTIONS,
+    Agreement,
+    compare_etags,
+    evidence_of_copy,
+    evidence_of_heads,
+    is_md5,
+    parts_of,
+)
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome, UploadRecord
+from engine.plan.route import Keep
+from engine.store import CopyObject, HeadObject, ObjectStore, PutTags, head_or_none
+from engine.transfer.carrier import Conflicting, Differs, Drifted, Ended, Failed, Task, full_object, outcome_of
+from engine.transfer.comparing import compare_properties
+from engine.transfer.guard import FORMS, Conditions, Form
+from engine.transfer.methods import Method, method_for
+from engine.transfer.properties import NOTHING, copy_directives
+from engine.transfer.server_parts import ServerParts
+
+ATTEMPTS = 5
+"""How often one copy is sent while its outcome stays unknown, each time after a look at the target."""
+
+COMPARISONS = 3
+"""How often both sides are compared of what is brought up to date, with something mended in between."""
+
+TOO_LARGE = frozenset({"EntityTooLarge", "InvalidRequest"})
+"""What S3 answers to a CopyObject of a source over 5 GiB: the size was not what the listing said."""
+
+WRITTEN = "the target was written by someone else since it was "
+
+Done = Outcome
+
+
+class SendAgain(NamedTuple):
+    """How a CopyObject is sent next: in `form`, or `instead` in one of these where that is refused; under `condition`.
+    `lost`: the answer of one was lost, so that it may have landed since it was looked for; `pause`: not at once."""
+
+    form: Form
+    instead: tuple[Form, ...]
+    condition: str | None
+    lost: bool = False
+    pause: bool = False
+
+
+class ServerSideCopy:
+    """The carrier between two sites of one endpoint. `source` and `target` answer for their side; what copies is the
+    target's server. `parts` copies what one CopyObject cannot."""
+
+    def __init__(
+        self,
+        source: ObjectStore,
+        target: ObjectStore,
+        parts: ServerParts,
+        conditions: Conditions,
+        sleep: Callable[[float], Awaitable[None]],
+        jitter: random.Random,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._parts = parts
+        self._conditions = conditions
+        self._sleep = sleep
+        self._jitter = jitter
+
+    @property
+    def unpinned(self) -> Collection[str]:
+        return self._conditions.unpinned
+
+    async def discard(self, upload: UploadRecord) -> None:
+        await self._parts.discard(upload)
+
+    async def carry(self, task: Task) -> Outcome:
+        """Take one task to its outcome, as `Carrier.carry`."""
+        try:
+            if task.inspect:
+                return await self._inspect(task)
+            if task.mend:
+                return await self._mend(task)
+            if task.claim:
+                await self._refuse_foreign(task)
+            method = method_for(task.source)
+            if task.upload is not None or method in (Method.OWN_PARTS, Method.FAST_PARTS):
+                return await self._parts.copy(task, method)
+            if method is Method.COPY and task.route.plain_properties:  # what nearly every object is
+                return await self._send(task, method, self._request(task), (), 1)
+            return await self._copy_whole(task, method)
+        except (Ended, ObjectError, AttemptError) as error:
+            return outcome_of(task, error)
+
+    # --- what is there already ------------------------------------------------------------------------------
+
+    async def _inspect(self, task: Task) -> Outcome:
+        """The target was there before us, as long as the source, with an ETag that cannot be compared."""
+        source = await self._source_head(task, checksums=True)
+        target = await self._target_head(task, checksums=True)
+        if source is None or source.etag != task.source.etag:
+            raise Drifted(2, etag_now=source.etag if source else "")
+        if target is None:
+            return await self.carry(task._replace(inspect=False, target_condition=ABSENT))
+        if target.etag != task.target_condition:
+            raise _conflict(task, target.etag, WRITTEN + "listed")
+        agreement, evidence = evidence_of_heads(source, target, "etags of different forms, no common checksum")
+        if agreement is Agreement.EQUAL:
+            checksum = full_object(target.checksums)
+            return _copied(task, task.target_condition, checksum, evidence.proof, evidence.compared, "found", 2)
+        if task.route.overwrites_different:
+            return await self.carry(task._replace(inspect=False))
+        why = (
+            f"the target holds other content by {evidence.compared}"
+            if agreement is Agreement.DIFFERENT
+            else "the target has the same size, and S3 gives nothing else to compare"
+        )
+        raise _conflict(task, task.target_condition, why, 2)
+
+    async def _refuse_foreign(self, task: Task) -> None:
+        """A target appeared while an earlier run's copy was under way: a conflict where it is certainly not ours. Where
+        it may be, it is copied again over exactly what was seen."""
+        target = await self._target_head(task)
+        if target is not None and target.etag == task.target_condition and await self._differs(task, target):
+            raise _conflict(task, target.etag, "the target was written by someone else while a copy was under way")
+
+    async def _mend(self, task: Task) -> Outcome:
+        """Bring a target up to date that holds the right bytes, and perhaps not what its source carries.
+
+        Where both sides agree nothing is copied; where only tags differ they are put in place; else the source is
+        copied again over exactly the target that was seen, in the way that its size and ETag ask for: CopyObject of a
+        target onto itself would turn the ETag of one of parts into another, and goes to 5 GiB only. What came of it is
+        seen by comparing again: a target that bears the right ETag already tells nothing of an answer that was lost."""
+        if task.upload is not None and task.target_condition != ABSENT:
+            # Of an earlier run that mended it; what the source carried then it may not carry now.
+            await self.discard(task.upload)
+            task = task._replace(upload=None)
+        requests, method = 0, "found" if task.found else ""
+        task, may_write = task._replace(mend=False), not task.found or task.route.overwrites_different
+        for turn in range(1, COMPARISONS + 1):
+            if task.target_condition != ABSENT:
+                requests += 2
+                try:
+                    compared = await compare_properties(
+                        self._source,
+                        self._target,
+                        task.route,
+                        task.source,
+                        task.source_ref,
+                        task.target_ref,
+                        checksums=True,
+                    )
+                except NotFound:  # one of them is not there
+                    task = task._replace(target_condition=ABSENT)
+                else:
+                    if compared.source.etag != task.source.etag:
+                        raise Drifted(requests, etag_now=compared.source.etag)
+                    if compared.target.etag != task.target_condition:
+                        raise _conflict(task, compared.target.etag, WRITTEN + "listed", requests)
+                    nothing = "size: nothing else is comparable"
+                    agreement, evidence = evidence_of_heads(compared.source, compared.target, nothing)
+                    same = agreement is not Agreement.DIFFERENT
+                    if same and (compared.agrees or not may_write or turn == COMPARISONS):
+                        etag, checksum = compared.target.etag, full_object(compared.target.checksums)
+                        done = _copied(task, etag, checksum, evidence.proof, evidence.compared, method, requests)
+                        if not compared.agrees:
+                            done = done._replace(code="PropertiesDiffer", message=compared.found)
+                        return done._replace(properties=compared.found)
+                    if not same and not may_write:
+                        why = "the target holds other content by its checksum"
+                        raise _conflict(task, compared.target.etag, why, requests)
+                    if same and compared.tags is not None and task.route.properties.tags is not Keep.DROP:
+                        requests += 1
+                        await self._target.put_tags(PutTags(task.target_ref, compared.tags))
+                        continue
+            copied = await self.carry(task)
+            requests += copied.requests
+            if copied.state is not State.COPIED:
+                return copied._replace(requests=requests)
+            method = copied.method
+            task = task._replace(target_condition=copied.target_etag, upload=None, found=False)
+        raise _conflict(task, "", "the target came and went while it was being brought up to date", requests)
+
+    # --- one CopyObject -------------------------------------------------------------------------------------
+
+    def _request(self, task: Task) -> CopyObject:
+        conditions, source, target = self._conditions, task.source_ref, task.target_ref
+        return CopyObject(
+            source,
+            target,
+            conditions.pin("copy", source.bucket, task.source.etag),
+            conditions.target("copy", target.bucket, task.target_condition),
+            task.route.storage_class_for(task.source),
+        )
+
+    async def _copy_whole(self, task: Task, method: Method) -> Outcome:
+        """One CopyObject, after what it takes to know its checksums and properties."""
+        checksums: Sequence[Checksum] = ()
+        requests = 1
+        if method is Method.COPY_CHECKED:
+            requests += 1
+            head = await self._source_head(task, checksums=True)
+            if head is None or head.etag != task.source.etag:
+                raise Drifted(requests, etag_now=head.etag if head else "")
+            checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
+            if not checksums and parts_of(task.source.etag):  # the listing names one that HEAD does not show
+                return await self._parts.copy(task, Method.OWN_PARTS)
+        directives = NOTHING
+        if not task.route.plain_properties:
+            directives = await copy_directives(self._source, task.route, task.source, task.source_ref)
+        request = self._request(task)._replace(
+            checksum_algorithm=checksums[0].algorithm if checksums else "",
+            properties=directives.properties,
+            replace_tags=directives.tags,
+            keep_headers=directives.keep_headers,
+        )
+        return await self._send(task, method, request, checksums, requests)
+
+    async def _send(
+        self, task: Task, method: Method, request: CopyObject, checksums: Sequence[Checksum], requests: int
+    ) -> Outcome:
+        """One CopyObject, sent again only after a look at the target."""
+        try:
+            result = await self._target.copy_object(request)
+        except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as error:
+            settled, requests = await self._settle(task, request, error, requests)
+            if isinstance(settled, Outcome):
+                return settled
+            result = settled
+        source_etag = task.source.etag
+        if (
+            method is Method.COPY
+            and result.etag == source_etag
+            and result.encryption in MD5_ENCRYPTIONS
+            and "-" not in source_etag
+            and type(source_etag) is not OpaqueEtag
+        ):
+            # What nearly every object meets, without a call.
+            checksum = str(result.checksums[0]) if result.checksums else ""
+            return Outcome(task.key, State.COPIED, result.etag, checksum, Proof.DIGEST, "etag", "copy", requests)
+        return await self._judge(task, method, result, checksums, requests)
+
+    async def _judge(
+        self, task: Task, method: Method, result: CopyResult, checksums: Sequence[Checksum], requests: int
+    ) -> Outcome:
+        """The copy succeeded: what does the answer prove?"""
+        agreement, evidence = evidence_of_copy(
+            source_etag=task.source.etag,
+            target_etag=result.etag,
+            target_encryption=result.encryption,
+            source_checksums=checksums,
+            target_checksums=result.checksums,
+        )
+        target_checksums: Sequence[Checksum] = result.checksums
+        if agreement is not Agreement.EQUAL:  # what it does not say, a look at both sides may
+            requests += 2
+            source = await self._source_head(task, checksums=True)
+            target = await self._target_head(task, checksums=True)
+            if source is None or target is None or source.etag != task.source.etag or target.etag != result.etag:
+                agreement, target_checksums = Agreement.UNKNOWN, ()
+            else:
+                agreement, evidence = evidence_of_heads(source, target, evidence.compared)
+                target_checksums = target.checksums
+        if agreement is Agreement.DIFFERENT:
+            raise Differs(
+                requests,
+                target_etag=result.etag,
+                method=method.value,
+                message=f"S3 says that the copy differs from its source by {evidence.compared}; the next run copies it "
+                f"again (target ETag {result.etag}, source ETag {task.source.etag})",
+            )
+        checksum = full_object(target_checksums)
+        return _copied(task, result.etag, checksum, evidence.proof, evidence.compared, method.value, requests)
+
+    # --- an answer that is no copy --------------------------------------------------------------------------
+
+    async def _settle(
+        self, task: Task, request: CopyObject, error: StoreError, requests: int
+    ) -> tuple[CopyResult | Done, int]:
+        """After an error: look, and send the copy again for as long as that may help. Once a condition was refused it
+        is sent without, and what it can be sent without from then on is kept.
+
+        Gives the answer and how many requests it took. Raises `Ended` and what the store raises."""
+        pin = request.source_etag
+        full = Form(pin is not None, request.target_condition is not None)
+        sent = SendAgain(full, FORMS[full], request.target_condition)  # a 412 that nothing explains is met twice
+        for attempt in range(ATTEMPTS + len(FORMS[full])):
+            if attempt:
+                condition = sent.condition if sent.form.guarded else None
+                request = request._replace(source_etag=pin if sent.form.pinned else None, target_condition=condition)
+                try:
+                    result = await self._target.copy_object(request)
+                except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as again:
+                    error = again
+                else:
+                    if full.pinned and not sent.form.pinned:
+                        self._conditions.refuse_pin("copy", task.source_ref.bucket, task.source.etag)
+                    if full.guarded and not sent.form.guarded:
+                        self._conditions.refuse_target("copy", task.target_ref.bucket, task.target_condition)
+                    return result, requests + 2 * attempt
+            last = Failed(requests + 2 * attempt, error=error) if attempt >= ATTEMPTS - 1 else None
+            if isinstance(error, PreconditionFailed):
+                step = await self._after_412(task, sent, Failed(requests + 3 * attempt, error=error))
+            elif isinstance(error, (Ambiguous, Conflict)):
+                step = await self._after_unknown(task, request, sent, error, last)
+            elif isinstance(error, NotFound):
+                step = await self._after_404(task, sent, Drifted(requests + 1, etag_now=""), last)
+            else:
+                step = await self._after_refusal(task, request, sent, error, first=sent.instead[:1] == (full,))
+            if isinstance(step, Outcome):
+                return step, requests
+            sent = step
+            if sent.pause:
+                await self._sleep(self._jitter.uniform(0, min(20.0, 0.2 * 2**attempt)))
+        if isinstance(error, PreconditionFailed):
+            raise _conflict(task, "", "the target came and went while it was being copied", requests)
+        raise Failed(requests, error=error)
+
+    async def _after_412(self, task: Task, sent: SendAgain, refused: Failed) -> Done | SendAgain:
+        """412 has four meanings: the source changed, the target is there, our own success was lost; or, where both are
+        as they were, the server cannot do one of the conditions."""
+        source = await self._source_head(task)
+        if source is None or source.etag != task.source.etag:
+            raise Drifted(2, etag_now=source.etag if source else "")
+        target = await self._target_head(task)
+        if target is not None and _bears(task, target):
+            return _already_there(task, target)
+        condition = sent.condition
+        if target is None and condition not in (ABSENT, None):
+            return sent._replace(condition=ABSENT, pause=False)
+        if target is None or condition is None or target.etag == condition:
+            if not sent.instead or not (sent.form.pinned or sent.form.guarded):
+                raise refused
+            return sent._replace(form=sent.instead[0], instead=sent.instead[1:], pause=False)
+        if sent.lost and target.size == task.source.size and not await self._differs(task, target):
+            return sent._replace(condition=target.etag, pause=False)  # not to be told apart from ours
+        raise _conflict(task, target.etag, WRITTEN + "looked at", 3)
+
+    async def _after_unknown(
+        self, task: Task, request: CopyObject, sent: SendAgain, error: StoreError, last: Failed | None
+    ) -> Done | SendAgain:
+        """The answer was lost, or another write was under way: the target tells, or under which condition to go on."""
+        condition = request.target_condition
+        target = await self._target_head(task)
+        if target is None:
+            condition = condition if condition is None else ABSENT
+        elif _bears(task, target):
+            return _already_there(task, target)
+        elif condition is not None and target.etag != condition:
+            if target.size != task.source.size or await self._differs(task, target):
+                why = "the target was written by someone else while a copy's outcome was open"
+                raise _conflict(task, target.etag, why)
+            condition = target.etag  # perhaps ours, and nothing to tell it by: copied again over exactly this one
+        if last is not None:
+            raise last
+        return sent._replace(
+            condition=condition if sent.form.guarded else sent.condition,
+            lost=sent.lost or isinstance(error, Ambiguous),
+            pause=True,
+        )
+
+    async def _after_404(self, task: Task, sent: SendAgain, gone: Drifted, last: Failed | None) -> SendAgain:
+        """Of the source, or (If-Match) of a target that is gone: then it is ours to make."""
+        if await self._source_head(task) is None:
+            raise gone
+        if last is not None:
+            raise last
+        return sent._replace(condition=ABSENT if sent.condition else None, pause=sent.condition in (ABSENT, None))
+
+    async def _after_refusal(
+        self, task: Task, request: CopyObject, sent: SendAgain, error: StoreError, *, first: bool
+    ) -> SendAgain:
+        """A clear no is believed at once: the next lesser form, where it may be for one of the conditions."""
+        if isinstance(error, Rejected) and error.code in TOO_LARGE and task.source.size > 0:
+            head = await self._source_head(task)
+            if head is not None and head.etag != task.source.etag:
+                raise Drifted(etag_now=head.etag)
+        instead = sent.instead[1:] if first else sent.instead
+        if not instead or not (isinstance(error, Unsupported) or self._conditions.doubtful(request)):
+            raise error
+        return sent._replace(form=instead[0], instead=instead[1:], pause=False)
+
+    async def _differs(self, task: Task, target: ObjectHead) -> bool:
+        """Whether a target of the same size certainly holds other bytes: both ETags are MD5s, and differ."""
+        if compare_etags(task.source.etag, target.etag) is not Agreement.DIFFERENT:
+            return False
+        source = await self._source_head(task)
+        if source is None or source.etag != task.source.etag:
+            return False
+        return is_md5(source.properties.encryption) and is_md5(target.properties.encryption)
+
+    async def _source_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
+        return await head_or_none(self._source, HeadObject(task.source_ref, checksums=checksums))
+
+    async def _target_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
+        return await head_or_none(self._target, HeadObject(task.target_ref, checksums=checksums))
+
+
+def _bears(task: Task, target: ObjectHead) -> bool:
+    """The target is what our copy would have written, as far as an ETag can say."""
+    return target.size == task.source.size and compare_etags(task.source.etag, target.etag) is Agreement.EQUAL
+
+
+def _already_there(task: Task, target: ObjectHead) -> Outcome:
+    proven = is_md5(target.properties.encryption) or "-" in target.etag
+    proof, compared = (Proof.DIGEST, "etag") if proven else (Proof.SIZE, "size: etag is no MD5 under this encryption")
+    return _copied(task, target.etag, "", proof, compared, Method.COPY.value, 3)
+
+
+def _copied(task: Task, etag: str, checksum: str, proof: Proof, compared: str, method: str, requests: int) -> Outcome:
+    return Outcome(task.key, State.COPIED, etag, checksum, proof, compared, method, requests)
+
+
+def _conflict(task: Task, etag_there: str, why: str, requests: int = 1) -> Conflicting:
+    return Conflicting(requests, condition=task.target_condition, etag_there=etag_there, why=why)

@@ -1,0 +1,176 @@
+"""Copying one object by parts on the server: which parts, what each is copied with, and what the whole proves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.errors import EngineError, ObjectError
+from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Properties, UploadedPart, UploadRef
+from engine.plan.integrity import (
+    Agreement,
+    checksum_to_ask,
+    combined_checksum,
+    evidence_of_copy,
+    evidence_of_heads,
+    parts_of,
+)
+from engine.plan.lifecycle import State
+from engine.plan.parts import MAX_PARTS, Layout, PartRange, fast_layout, guessed_layout, sized_layout, uniform_layout
+from engine.plan.record import Outcome, UploadRecord
+from engine.store import CopyPart, HeadObject, ObjectStore, head_or_none
+from engine.transfer.carrier import Differs, Drifted, Ended, Task, full_object
+from engine.transfer.completing import Again
+from engine.transfer.guard import Conditions, copy_part
+from engine.transfer.methods import Method
+from engine.transfer.properties import read_properties
+from engine.transfer.uploading import Uploader
+
+RESTARTS = 3
+"""How often an upload is begun anew after 409, or where it vanished."""
+
+
+class ServerParts:
+    """Copies objects by parts from `source` to `target`. `uploader` keeps each upload's life, this what it is made
+    of."""
+
+    def __init__(self, source: ObjectStore, target: ObjectStore, uploader: Uploader, conditions: Conditions) -> None:
+        self.source = source
+        self.target = target
+        self.conditions = conditions
+        self._uploader = uploader
+
+    async def discard(self, upload: UploadRecord) -> None:
+        """As `Carrier.discard`."""
+        await self._uploader.discard(upload)
+
+    async def copy(self, task: Task, method: Method) -> Outcome:
+        """Copy one object by parts. Raises `Ended` and what the store raises; `ObjectError` only after the upload was
+        aborted."""
+        head = await head_or_none(self.source, HeadObject(task.source_ref, checksums=True))
+        if head is None or head.etag != task.source.etag:
+            if task.upload is not None:
+                await self.discard(task.upload)
+            raise Drifted(etag_now=head.etag if head else "")
+        checksum = checksum_to_ask(head.checksums)
+        layout, asked = None, 0
+        if method is Method.OWN_PARTS or (not (checksum and checksum.value) and "-" in task.source.etag):
+            layout, asked = await own_layout(self.source, task.source_ref, head)
+        method = Method.FAST_PARTS if layout is None else Method.OWN_PARTS
+        copy = PartsCopy(
+            self, task, head, fast_layout(task.source.size) if layout is None else layout, checksum, method
+        )
+        if task.upload is not None and (done := await self._uploader.completed_before(copy, task.upload)) is not None:
+            return done
+        last: EngineError | None = None
+        try:
+            for _ in range(RESTARTS):
+                try:
+                    outcome = await self._uploader.upload(copy)
+                    return outcome._replace(requests=outcome.requests + 1 + asked)
+                except Again as again:
+                    last = again.error
+                    condition = again.condition or copy.task.target_condition
+                    copy = copy._replace(task=copy.task._replace(upload=None, target_condition=condition))
+        except Ended as ended:
+            ended.requests += 1 + asked
+            raise
+        return Outcome(
+            task.key,
+            State.FAILED,
+            code=getattr(last, "code", "") or "UploadRestarted",
+            message=f"the upload had to be begun anew {RESTARTS} times: {last}",
+            requests=1 + asked,
+        )
+
+
+class PartsCopy(NamedTuple):
+    """One object that is copied by parts: the `uploading.Content` of its upload."""
+
+    by: ServerParts
+    task: Task
+    head: ObjectHead
+    layout: Layout
+    checksum: Checksum | None
+    method: Method
+
+    async def properties(self) -> Properties:
+        task = self.task
+        return await read_properties(self.by.source, task.route, task.source, task.source_ref, self.head)
+
+    async def etag_now(self) -> str:
+        head = await head_or_none(self.by.source, HeadObject(self.task.source_ref, checksums=True))
+        return head.etag if head else ""
+
+    async def send(self, upload: UploadRef, part: PartRange, count: int) -> UploadedPart:
+        """One part, copied by the target's server. S3 takes a range only of sources over 5 MB."""
+        task = self.task
+        whole = count == 1 and part.first == 0 and task.source.size <= 5 * MIB
+        first, last = (None, None) if whole else (part.first, part.last)
+        request = CopyPart(upload, part.number, task.source_ref, task.source.etag or None, first, last)
+        done = await copy_part(self.by.source, self.by.target, self.by.conditions, request)
+        return done._replace(size=part.size)
+
+    async def judge(self, result: CopyResult, parts: Sequence[UploadedPart], requests: int) -> Outcome:
+        """The upload is complete: what do its answers prove, those of its parts included?"""
+        task, wanted, checksums = self.task, self.checksum, result.checksums
+        if wanted is not None and wanted.value and all(item.algorithm != wanted.algorithm for item in checksums):
+            combined = combined_checksum(wanted, parts)
+            checksums = (*checksums, combined) if combined is not None else checksums
+        agreement, evidence = evidence_of_copy(
+            source_etag=task.source.etag,
+            target_etag=result.etag,
+            target_encryption=result.encryption,
+            source_checksums=self.head.checksums,
+            target_checksums=checksums,
+        )
+        if agreement is not Agreement.EQUAL:
+            requests += 1
+            target = await head_or_none(self.by.target, HeadObject(task.target_ref, checksums=True))
+            if target is not None and target.etag == result.etag:
+                agreement, evidence = evidence_of_heads(self.head, target, evidence.compared)
+                checksums = target.checksums or checksums
+        checksum, method = full_object(checksums), self.method.value
+        if agreement is Agreement.DIFFERENT:
+            why = f"S3 says that the copy differs from its source by {evidence.compared}; the next run copies it again"
+            raise Differs(requests, target_etag=result.etag, checksum=checksum, method=method, message=why)
+        proof, compared = evidence
+        return Outcome(task.key, State.COPIED, result.etag, checksum, proof, compared, method, requests)
+
+
+async def own_layout(source: ObjectStore, ref: ObjectRef, head: ObjectHead) -> tuple[Layout | None, int]:
+    """The layout that a multipart source was uploaded in, and how many requests it took to learn it.
+
+    One HEAD of part 1 gives its size and the number of parts (API reference, HeadObject, partNumber): parts of equal
+    size, which the finished copy's ETag confirms. Where sizes cannot be equal, one HEAD a part. A server that does
+    not tell parts leaves the sizes that the usual tools upload with. None: no layout of N parts is possible.
+    """
+    count = parts_of(head.etag)
+    if not count or count > MAX_PARTS:
+        return None, 0
+    first = await _part(source, ref, 1)
+    if first is None or first.part_size is None or first.parts_count != count:
+        return guessed_layout(head.size, count), 1
+    uniform = uniform_layout(head.size, first.part_size, count)
+    if uniform is not None and count <= 2:
+        return uniform, 1  # two parts leave nothing to guess
+    if uniform is not None:
+        # The second part tells a regular layout from nearly every odd one before a byte is copied.
+        second = await _part(source, ref, 2)
+        if second is not None and second.part_size == first.part_size:
+            return uniform, 2
+    sizes = [first.part_size]
+    for number in range(2, count + 1):
+        part = await _part(source, ref, number)
+        if part is None or part.part_size is None:
+            return None, number
+        sizes.append(part.part_size)
+    return sized_layout(head.size, sizes), count
+
+
+async def _part(source: ObjectStore, ref: ObjectRef, number: int) -> ObjectHead | None:
+    """HEAD of one part; None where the server does not know the parameter."""
+    try:
+        return await source.head_object(HeadObject(ref, part_number=number))
+    except ObjectError:
+        return None
