@@ -12,12 +12,12 @@ from engine.api.commands import command
 from engine.api.opening import ledger_path, stored_binding
 from engine.errors import UsageError
 from engine.finish.gate import acceptable
-from engine.finish.receipt import ACCEPTED_BY
 from engine.ledger import Ledger, LedgerReader, Snapshot
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import ENDED
 from engine.plan.record import Tally, by_route
+from engine.proof.receipt import ACCEPTED_BY
 
 FOUND = "found"
 """The ledger's note of figures that were shown and can be accepted, by name."""

@@ -22,7 +22,6 @@ from engine.api.opening import (
 )
 from engine.errors import GateClosed, RunError, StoreError
 from engine.events import RunStarted
-from engine.finish.audit import audit
 from engine.finish.carried import compare_carried
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import Condition, Deleter, Fate, condition_for
@@ -48,6 +47,7 @@ from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Tally
 from engine.plan.settings import CommandProbe
+from engine.proof.audit import audit
 from engine.references.rewriting import remaining
 from engine.store import AskBucket, BucketFacts
 

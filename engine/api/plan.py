@@ -11,9 +11,9 @@ from engine.api.empty import nothing_there
 from engine.api.opening import ledger_path, one_error, open_ledger, open_plan
 from engine.ledger import Acceptance
 from engine.plan.document import Plan
+from engine.proof.survey import RouteSurvey
+from engine.proof.survey import survey as survey_routes
 from engine.sites.traits import Traits
-from engine.transfer.survey import RouteSurvey
-from engine.transfer.survey import survey as survey_routes
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from engine.api.opening import ledger_path, one_error, open_ledger
 from engine.errors import UsageError
 from engine.events import RunStarted
 from engine.finish.holding import server_ms
-from engine.finish.receipt import (
+from engine.ledger import LedgerReader
+from engine.plan.document import Plan
+from engine.proof.receipt import (
     ACCEPTED_BY,
     Sums,
     ledger_differences,
@@ -26,8 +28,6 @@ from engine.finish.receipt import (
     target_differences,
     time_text,
 )
-from engine.ledger import LedgerReader
-from engine.plan.document import Plan
 from engine.store import AskBucket
 
 

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from engine.finish.audit import RouteAudit, Verdict
 from engine.finish.deleting import NO_CONDITION, Condition, condition_for
 from engine.finish.holding import Hold
 from engine.finish.probes import ProbeResult
@@ -21,6 +20,7 @@ from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, size_text
+from engine.proof.audit import RouteAudit, Verdict
 from engine.sites.traits import Traits
 from engine.store import BucketFacts, LifecycleRule
 

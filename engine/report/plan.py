@@ -11,9 +11,9 @@ from engine.plan.document import Plan
 from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, expectation_report
 from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
+from engine.proof.survey import RouteSurvey
 from engine.report.text import cost_text, count_text, duration_text, safe, size_text, table
 from engine.sites.traits import NOTHING_KNOWN
-from engine.transfer.survey import RouteSurvey
 
 
 def estimate_of(plan: Plan, routes: Sequence[RouteSurvey], writes_per_s: float) -> Estimate:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.finish.receipt import seal_of
+from engine.proof.receipt import seal_of
 from tests.cli.finish_scene import IMAGES, PREFIX, Scene
 from tests.servers import Endpoint
 

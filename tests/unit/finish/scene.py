@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from engine.finish.audit import audit
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import Condition, Deleter
 from engine.finish.gate import Facts, Reason, judge
@@ -19,6 +18,7 @@ from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Decision, ObjectRecord, Outcome
+from engine.proof.audit import audit
 from engine.store import AskBucket
 from tests.fake_store import START_S, FakeStore
 

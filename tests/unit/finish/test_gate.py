@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from engine.finish.audit import RouteAudit, Verdict
 from engine.finish.gate import Facts, Reason, ReferencesLeft, closed, expiring, judge
 from engine.finish.holding import Hold
 from engine.finish.probes import ProbeResult
@@ -15,6 +14,7 @@ from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import Noted
 from engine.plan.record import Tally
+from engine.proof.audit import RouteAudit, Verdict
 from engine.store import BucketFacts, LifecycleRule
 
 DAY_MS = 86_400_000

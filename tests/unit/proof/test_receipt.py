@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine.finish.receipt import ReceiptRefused, RouteSums, Sums, refuse_unfinished, time_text, without_userinfo
 from engine.ledger import Snapshot
 from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
+from engine.proof.receipt import ReceiptRefused, RouteSums, Sums, refuse_unfinished, time_text, without_userinfo
 from engine.report.receipt import escaped
 
 MD5, PARTS = "0" * 32, "0" * 32 + "-2"
