@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import click
 
-from engine.api.assembly import OpenStore, Options, open_store
+from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.errors import EngineError, PlanError, StoreError, UsageError
@@ -24,6 +24,8 @@ from engine.plan.estimate import Prices
 from engine.plan.locations import parse_location
 from engine.plan.settings import Connection
 from engine.report.text import size_text
+from engine.sites.opening import open_site
+from engine.sites.site import Site
 from engine.store import DeleteObjects, ListPage, PutObject
 
 PUTS_AT_ONCE = 64
@@ -63,7 +65,7 @@ async def _measure(where: Location, objects: int, size_bytes: int) -> None:
     source, target = Location(where.bucket, f"{root}source/"), Location(where.bucket, f"{root}target/")
     keys = [f"{number:08d}.bin" for number in range(objects)]
     options = Options()
-    async with open_store(Connection(), options) as opened:
+    async with open_site(Connection(), options) as opened:
         try:
             began = time.perf_counter()
             await _make(opened, source, keys, size_bytes)
@@ -94,7 +96,7 @@ async def _copy_and_verify(source: Location, target: Location, folder: Path, obj
     click.echo(f"  {'everything agrees' if report.agrees else f'{report.differing:,} objects differ'}")
 
 
-async def _make(opened: OpenStore, where: Location, keys: list[str], size_bytes: int) -> None:
+async def _make(opened: Site, where: Location, keys: list[str], size_bytes: int) -> None:
     body = bytes(size_bytes)
     waiting = iter(keys)
 
@@ -107,7 +109,7 @@ async def _make(opened: OpenStore, where: Location, keys: list[str], size_bytes:
             group.start_soon(put)
 
 
-async def _count(opened: OpenStore, where: Location) -> int:
+async def _count(opened: Site, where: Location) -> int:
     count, token = 0, None
     while True:
         page = await opened.store.list_page(ListPage(where.bucket, where.key, token=token))
@@ -117,7 +119,7 @@ async def _count(opened: OpenStore, where: Location) -> int:
             return count
 
 
-async def _remove(opened: OpenStore, where: Location, keys: list[str]) -> None:
+async def _remove(opened: Site, where: Location, keys: list[str]) -> None:
     for first in range(0, len(keys), KEYS_A_BATCH):
         batch = tuple((where.key + key, None) for key in keys[first : first + KEYS_A_BATCH])
         try:

@@ -32,7 +32,7 @@ import psutil
 
 from bench import reliability
 from bench.rest import Rest, at_rest
-from engine.api.assembly import Options
+from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.events import Event, Progress

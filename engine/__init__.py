@@ -12,15 +12,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.api.assembly import Options as Options
     from engine.api.cleanup import CleanupResult as CleanupResult
     from engine.api.cleanup import cleanup as cleanup
     from engine.api.consent import Consent as Consent
     from engine.api.load import load_plan as load_plan
-    from engine.api.opening import StopSignal as StopSignal
+    from engine.api.options import Options as Options
     from engine.api.revert import revert as revert
     from engine.api.run import MigrationResult as MigrationResult
     from engine.api.run import migrate as migrate
+    from engine.api.stopping import StopSignal as StopSignal
     from engine.api.verify import verify as verify
     from engine.errors import EngineError as EngineError
     from engine.plan.document import Plan as Plan
@@ -30,9 +30,9 @@ _HOMES = {
     "Consent": "engine.api.consent",
     "EngineError": "engine.errors",
     "MigrationResult": "engine.api.run",
-    "Options": "engine.api.assembly",
+    "Options": "engine.api.options",
     "Plan": "engine.plan.document",
-    "StopSignal": "engine.api.opening",
+    "StopSignal": "engine.api.stopping",
     "cleanup": "engine.api.cleanup",
     "load_plan": "engine.api.load",
     "migrate": "engine.api.run",

@@ -46,6 +46,15 @@ class UsageError(EngineError):
     exit_code = 2
 
 
+class NothingThere(UsageError):
+    """A location holds nothing, and nobody said that this is all right."""
+
+    ADVICE = "Mend the location; where it may hold nothing, --allow-empty (or allow_empty = true on the route) goes on."
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, advice=self.ADVICE)
+
+
 class PlanError(EngineError):
     """The plan is refused. `problems` lists every reason, each naming its line or route."""
 

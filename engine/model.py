@@ -7,7 +7,7 @@ ISO 8601 in UTC ("2026-01-31T10:00:00.000Z"), which sorts as time does and costs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -71,6 +71,11 @@ class Location:
     @property
     def is_prefix(self) -> bool:
         return self.key == "" or self.key.endswith("/")
+
+    @property
+    def whole_bucket(self) -> Location:
+        """The bucket that it is in."""
+        return replace(self, key="")
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"

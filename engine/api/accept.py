@@ -7,9 +7,9 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.api.assembly import Options, now_ms
 from engine.api.commands import command
-from engine.api.opening import ledger_path, stored_binding
+from engine.api.opening import stored_binding
+from engine.api.options import Options, ledger_path
 from engine.errors import UsageError
 from engine.finish.gate import acceptable
 from engine.ledger import Ledger, LedgerReader, Snapshot
@@ -18,6 +18,7 @@ from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import ENDED
 from engine.plan.record import Tally, by_route
 from engine.proof.receipt import ACCEPTED_BY
+from engine.sites.clock import now_ms
 
 FOUND = "found"
 """The ledger's note of figures that were shown and can be accepted, by name."""

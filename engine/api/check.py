@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from engine.api.assembly import Options, open_store
 from engine.api.opening import one_error
+from engine.api.options import Options
 from engine.model import Location
 from engine.plan.settings import Connection
 from engine.s3.session import Identity
+from engine.sites.opening import open_site
 from engine.sites.traits import Traits
-from engine.store import AskBucket, BucketFacts
+from engine.store import BucketFacts
 from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
 
 
@@ -33,16 +34,17 @@ async def check(where: Location | None, options: Options | None = None, *, write
 
     Raises errors of scope `run`: no credentials, no bucket, no endpoint."""
     options = options or Options()
-    async with one_error(), open_store(Connection(), options) as opened:
+    async with one_error(), open_site(Connection(), options) as opened:
         session = opened.session
+        assert session is not None
         key = (await session.credentials()).access_key
         shown = key[:4] + "…" if len(key) > 4 else "…"
         report = CheckReport(opened.endpoint, session.region, await session.identity(), shown)
         if where is None:
             return report
-        facts = await opened.store.bucket_facts(AskBucket(where.bucket))
+        facts = await opened.facts(where.bucket)
         actions = await try_reading(opened.store, where)
         if write:
             actions += await try_writing(opened.store, where)
-        traits = await opened.sites.tried_now(where) if write else None
+        traits = await opened.known.tried_now(where) if write else None
         return replace(report, facts=facts, skew_s=skew_s(facts.date, facts.date_s), actions=actions, traits=traits)

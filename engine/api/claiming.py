@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.api.accept import user_here
-from engine.api.assembly import OpenStore, Options
+from engine.api.options import Options
 from engine.finish.claim_taking import Asked, claimed, held_by_another
 from engine.finish.claim_text import Holder
 from engine.finish.gate import Reason
-from engine.finish.holding import server_ms
 from engine.ledger.identity import identity_of
 from engine.plan.document import Plan
+from engine.sites.clock import server_ms
+from engine.sites.site import Site
+from engine.sites.sites import Sites
 from engine.store import BucketFacts, ObjectStore
 
 Context = AbstractAsyncContextManager[ObjectStore]
@@ -24,7 +26,7 @@ def claim_for(
     command: str,
     name: str,
     ledger: Path,
-    opened: OpenStore,
+    site: Site,
     options: Options,
     buckets: tuple[BucketFacts, ...],
     *,
@@ -34,12 +36,12 @@ def claim_for(
     now_ms = next((found for item in buckets if (found := server_ms(item.date)) is not None), None)
     since = "" if now_ms is None else f"{datetime.fromtimestamp(now_ms / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     holder = Holder(secrets.token_hex(16), user_here(), command, name, since, identity_of(ledger))
-    asked = Asked(holder, opened.sites.trusted, unconditional, options.listener)
-    return claimed(opened.store, [item.bucket for item in buckets], asked)
+    asked = Asked(holder, site.known.trusted, unconditional, options.listener)
+    return claimed(site.store, [item.bucket for item in buckets], asked)
 
 
-async def claim_reason(plan: Plan, opened: OpenStore, ledger: Path) -> Reason:
+async def claim_reason(plan: Plan, opened: Sites, ledger: Path) -> Reason:
     """The gate's line about it, by a look alone."""
-    held = await held_by_another(opened.store, plan.buckets, identity_of(ledger))
+    held = await held_by_another(opened.home.store, plan.buckets, identity_of(ledger))
     said = f"nobody else is known to delete in {' or '.join(plan.buckets)}"
     return Reason("claim", not held, held or said)

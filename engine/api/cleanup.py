@@ -7,19 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.api.accept import keep_acceptance, note_found, taken_by_route
-from engine.api.assembly import OpenStore, Options
 from engine.api.claiming import claim_for, claim_reason
 from engine.api.consent import Consent
 from engine.api.naming import names_outlook, names_reasons, remove_left_probes
-from engine.api.opening import (
-    StopSignal,
-    ledger_path,
-    one_error,
-    open_ledger,
-    open_plan,
-    own_place,
-    server_clock,
-)
+from engine.api.opening import one_error, open_ledger, open_plan, own_place, server_clock
+from engine.api.options import Options, ledger_path
+from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, RunError, StoreError
 from engine.events import RunStarted
 from engine.finish.carried import compare_carried
@@ -37,7 +30,7 @@ from engine.finish.gate import (
     conditional,
     judge,
 )
-from engine.finish.holding import hold_of, proven_before_ms, server_ms
+from engine.finish.holding import hold_of, proven_before_ms
 from engine.finish.probes import ProbeResult, probe_of, run_probe
 from engine.finish.replication import replication_reasons
 from engine.ledger import Ledger
@@ -49,7 +42,9 @@ from engine.plan.record import Tally
 from engine.plan.settings import CommandProbe
 from engine.proof.audit import audit
 from engine.references.rewriting import remaining
-from engine.store import AskBucket, BucketFacts
+from engine.sites.clock import server_ms
+from engine.sites.sites import Sites
+from engine.store import BucketFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +92,18 @@ async def cleanup(
         async with await open_ledger(
             plan, path, opened, create=False, clock=clock, listener=options.listener
         ) as ledger:
-            options.listener(RunStarted("cleanup", plan.name, str(path), opened.endpoint, True))
-            settled = await settle(opened.store, ledger, plan.routes)
+            options.listener(RunStarted("cleanup", plan.name, str(path), opened.home.endpoint, True))
+            settled = await settle(opened.home.store, ledger, plan.routes)
             await remove_left_probes(opened, ledger)
             facts = await gather(plan, opened, ledger, options, consent)
             if not closed(judge(facts)):  # what costs requests an object is asked once all else is open
-                unread = await compare_carried(opened.store, ledger, plan.routes, plan.cleanup.proof, options.listener)
+                unread = await compare_carried(
+                    opened.home.store, ledger, plan.routes, plan.cleanup.proof, options.listener
+                )
                 recorded = (await ledger.noted())[PROPERTIES]
                 facts = replace(facts, properties=recorded.plus(unread), compared=True)
             force = consent.unconditional or plan.cleanup.unconditional
-            known = {item.bucket: opened.sites.known(item.bucket) for item in facts.sources}
+            known = {item.bucket: opened.home.known.known(item.bucket) for item in facts.sources}
             going = [tally for tally in facts.tallies if _goes(tally, plan)]
             result = CleanupResult(
                 path,
@@ -134,7 +131,9 @@ async def cleanup(
             if not result.open:
                 raise CleanupRefused(result)
             buckets = tuple(dict.fromkeys((*facts.sources, *facts.targets)))
-            async with claim_for("cleanup", plan.name, path, opened, options, buckets, unconditional=force) as store:
+            async with claim_for(
+                "cleanup", plan.name, path, opened.home, options, buckets, unconditional=force
+            ) as store:
                 at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
                 result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
                 await note_found(ledger, _figures(result.reasons), acceptable(plan))
@@ -166,16 +165,16 @@ def _goes(tally: Tally, plan: Plan) -> bool:
     return tally.state is State.VERIFIED and tally.proof >= plan.cleanup.proof
 
 
-async def gather(plan: Plan, opened: OpenStore, ledger: Ledger, options: Options, consent: Consent) -> Facts:
+async def gather(plan: Plan, opened: Sites, ledger: Ledger, options: Options, consent: Consent) -> Facts:
     """Look at the world and the ledger for everything that the gate judges. The server's clock is read last, so that
     what takes long does not date it too late."""
-    store = opened.store
+    store = opened.home.store
     audits = await audit(store, opened.sources, plan.routes, ledger.entries, options.listener, plan.cleanup.proof)
     probes = await _probes(plan, opened, options, consent)
     references = await _references(plan, opened, ledger)
-    facts = {bucket: await store.bucket_facts(AskBucket(bucket)) for bucket in plan.buckets}
-    sources = tuple(facts[name] for name in dict.fromkeys(route.source.bucket for route in plan.routes))
-    targets = tuple(facts[name] for name in dict.fromkeys(route.target.bucket for route in plan.routes))
+    facts = {where: await opened.site(where).facts(where.bucket, anew=True) for where in plan.places}
+    sources = tuple(facts[where] for where in dict.fromkeys(route.source.whole_bucket for route in plan.routes))
+    targets = tuple(facts[where] for where in dict.fromkeys(route.target.whole_bucket for route in plan.routes))
     now_ms = server_ms(targets[-1].date)
     cleanup, tallies = plan.cleanup, await ledger.tallies()
     held = await ledger.held(cleanup.proof, proven_before_ms(now_ms, cleanup.hold_s))
@@ -208,23 +207,23 @@ def _markers(bucket: BucketFacts) -> tuple[str, str]:
     return f"{DELETE_MARKERS}.{bucket.bucket}", UNKNOWN if bucket.versioning is None else bucket.versioning
 
 
-async def _probes(plan: Plan, opened: OpenStore, options: Options, consent: Consent) -> tuple[ProbeResult, ...]:
-    environment = [("CARTAGE_ENDPOINT_URL", opened.endpoint), ("CARTAGE_REGION", opened.session.region)]
+async def _probes(plan: Plan, opened: Sites, options: Options, consent: Consent) -> tuple[ProbeResult, ...]:
+    environment = [("CARTAGE_ENDPOINT_URL", opened.home.endpoint), ("CARTAGE_REGION", opened.home.region)]
     results = []
     for wanted in plan.probes:
         probe = probe_of(wanted, Path(plan.folder), tuple(environment))
-        result = await run_probe(opened.store, probe, allow_commands=consent.allow_commands)
+        result = await run_probe(opened.home.store, probe, allow_commands=consent.allow_commands)
         sentence = f"{wanted.name}: {result.sentence}" if isinstance(wanted, CommandProbe) else result.sentence
         results.append(result._replace(name=wanted.name, sentence=sentence))
     return tuple(results)
 
 
-async def _references(plan: Plan, opened: OpenStore, ledger: Ledger) -> ReferencesLeft | None:
+async def _references(plan: Plan, opened: Sites, ledger: Ledger) -> ReferencesLeft | None:
     """What the references scan still finds; None where the plan names nowhere to look."""
     if not plan.references.locations and not plan.references.folders:
         return None
     try:
-        found = await remaining(opened.store, ledger, plan)
+        found = await remaining(opened.home.store, ledger, plan)
     except RunError:
         raise
     except StoreError as error:
@@ -233,11 +232,11 @@ async def _references(plan: Plan, opened: OpenStore, ledger: Ledger) -> Referenc
 
 
 async def conditions_of(
-    plan: Plan, opened: OpenStore, buckets: Iterable[str], *, unconditional: bool
+    plan: Plan, opened: Sites, buckets: Iterable[str], *, unconditional: bool
 ) -> tuple[dict[str, Condition], Reason]:
     """How to delete in each of the buckets, and what the gate says of it: tried out anew in each, since a server may
     serve two of them by different means, or be another one by now."""
-    found = {bucket: await opened.sites.tried_now(own_place(plan, bucket)) for bucket in buckets}
+    found = {bucket: await opened.home.known.tried_now(own_place(plan, bucket)) for bucket in buckets}
     conditions = {bucket: condition_for(traits, unconditional=unconditional) for bucket, traits in found.items()}
     able = {bucket: condition for bucket, condition in conditions.items() if condition is not None}
     return able, conditional(found, unconditional=unconditional, tried=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from engine.api.assembly import Options
-from engine.api.opening import ledger_path
+from engine.api.options import Options, ledger_path
 from engine.plan.document import Plan
 
 REASON = "WHY"

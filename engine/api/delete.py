@@ -6,23 +6,25 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.api.assembly import Options, now_ms, open_store
 from engine.api.claiming import claim_for
 from engine.api.consent import Consent
-from engine.api.opening import StopSignal, one_error
+from engine.api.opening import one_error
+from engine.api.options import Options
+from engine.api.stopping import StopSignal
 from engine.errors import GateClosed
 from engine.events import RunStarted
 from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.gate import versions_text
-from engine.finish.holding import dating_clock, server_ms
 from engine.finish.project import Summary
 from engine.finish.project_deletion import OPEN, Deletion, ProjectDeletion, summary_of, take_snapshot
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.settings import Connection
 from engine.plan.sizes import duration_text
-from engine.store import AskBucket, BucketFacts, ObjectStore
+from engine.sites.clock import dating_clock, now_ms, server_ms
+from engine.sites.opening import open_site
+from engine.store import BucketFacts, ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ async def delete(
 
     Raises `GateClosed` where a deletion was asked for and may not be done."""
     options, consent = options or Options(), consent or Consent()
-    async with one_error(), open_store(Connection(), options) as opened:
-        facts = await opened.store.bucket_facts(AskBucket(location.bucket))
+    async with one_error(), open_site(Connection(), options) as opened:
+        facts = await opened.facts(location.bucket)
         path = list_path(location, options)
         async with await DeletionList.open(path, str(location), opened.endpoint) as listed:
             options.listener(RunStarted("delete", str(location), str(path), opened.endpoint, not again))
@@ -81,7 +83,7 @@ async def delete(
             name = str(location)
             force = consent.unconditional
             async with claim_for("delete", name, path, opened, options, (facts,), unconditional=force) as claimed:
-                traits = await opened.sites.tried_now(Location(location.bucket, ""))
+                traits = await opened.known.tried_now(Location(location.bucket, ""))
                 condition = condition_for(traits, unconditional=force)
                 if condition is None:
                     raise GateClosed([NO_CONDITION])

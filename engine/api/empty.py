@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from engine.api.assembly import OpenStore, Options
+from engine.api.options import Options
 from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
 from engine.plan.record import Tally, by_route
+from engine.sites.sites import Sites
 
 
-async def nothing_there(plan: Plan, options: Options, opened: OpenStore, known: Mapping[str, int]) -> list[str]:
+async def nothing_there(plan: Plan, options: Options, opened: Sites, known: Mapping[str, int]) -> list[str]:
     """A sentence for each route whose source holds nothing and of which nothing is known (`known`, by route), unless
     that was said to be all right."""
-    return [] if options.allow_empty else await empty_routes(opened.store, plan.routes, known)
+    return [] if options.allow_empty else await empty_routes(opened.home.store, plan.routes, known)
 
 
 def objects_of(tallies: Iterable[Tally]) -> dict[str, int]:

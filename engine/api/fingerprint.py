@@ -12,8 +12,8 @@ import anyio
 import anyio.to_thread
 import xxhash
 
-from engine.api.assembly import Options, open_store
 from engine.api.opening import one_error
+from engine.api.options import Options
 from engine.errors import UsageError
 from engine.events import Listener, Progress
 from engine.listing.nearest import refuse_nothing
@@ -25,6 +25,7 @@ from engine.plan.locations import parse_location
 from engine.plan.settings import Connection
 from engine.proof.digest import ByteReader
 from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
+from engine.sites.opening import open_site
 from engine.store import HeadObject, ObjectStore
 
 
@@ -37,7 +38,7 @@ async def fingerprint(where: str | Location | Path, basis: Basis = Basis.ETAG, o
     place = _place_of(where)
     if isinstance(place, Path):
         return (await anyio.to_thread.run_sync(_of_folder, place, basis)).line
-    async with one_error(), open_store(Connection(), options) as opened:
+    async with one_error(), open_site(Connection(), options) as opened:
         tree = await of_location(opened.store, place, basis, options.listener)
         if not tree.objects and not options.allow_empty:
             await refuse_nothing(opened.store, place)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from engine.api.assembly import Options, open_store
 from engine.api.opening import one_error
+from engine.api.options import Options
 from engine.events import Listener
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.settings import Connection
+from engine.sites.opening import open_site
 
 
 async def ls(
@@ -19,7 +20,7 @@ async def ls(
 
     Raises `NothingThere` where nothing does, and what the listing raises."""
     options = options or Options()
-    async with one_error(), open_store(Connection(), options) as opened:
+    async with one_error(), open_site(Connection(), options) as opened:
         store = opened.store
         summary: Summary | None = None
         if sums and not recursive:

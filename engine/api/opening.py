@@ -1,75 +1,44 @@
-"""What every call begins with: the ledger that belongs to a plan, one error out of many, and the way to stop."""
+"""What every call begins with: the ledger that belongs to a plan, and one error out of many."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
-
-from engine.api.assembly import OpenStore, Options, now_ms, open_store
 from engine.api.lists import bind_lists
-from engine.errors import EngineError, ObjectError, UsageError
+from engine.api.options import Options, ledger_path
+from engine.errors import EngineError, UsageError
 from engine.events import Listener, ignore
-from engine.finish.holding import dating_clock
 from engine.ledger import Binding, Ledger, LedgerReader
 from engine.listing.sources import open_sources
 from engine.model import Location
 from engine.plan.document import Plan
+from engine.sites.clock import now_ms
+from engine.sites.opening import open_sites
+from engine.sites.sites import Sites
 from engine.sites.traits import Answer
-from engine.store import AskBucket, BucketFacts
-
-
-class StopSignal:
-    """Ends a run gently: what is in flight is finished and committed, nothing new is begun. May be asked for at any
-    time, also before the run listens."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._listeners: list[Callable[[], None]] = []
-
-    @property
-    def heard(self) -> bool:
-        """Whether anyone listens: a request would end something gently."""
-        return bool(self._listeners)
-
-    def request(self) -> None:
-        self.requested = True
-        for listener in self._listeners:
-            listener()
-
-    def listen(self, listener: Callable[[], None]) -> None:
-        self._listeners.append(listener)
-        if self.requested:
-            listener()
-
-
-def ledger_path(plan: Plan, options: Options) -> Path:
-    """`<plan name>.ledger` beside the plan, unless the options name another."""
-    return options.ledger or Path(plan.folder) / f"{plan.name}.ledger"
 
 
 async def open_ledger(
     plan: Plan,
     path: Path,
-    opened: OpenStore,
+    opened: Sites,
     *,
     create: bool = True,
     clock: Callable[[], int] = now_ms,
-    known: Mapping[str, BucketFacts] | None = None,
     listener: Listener = ignore,
 ) -> Ledger:
-    """Open the plan's ledger for writing; `clock` is what its rows are dated by, `known` what is known of the plan's
-    buckets already. What the routes' lists say is bound as well, where the plan was opened with them."""
-    known = known if known is not None else await known_buckets(plan, opened)
-    buckets = [(bucket, known[bucket].owner_id if bucket in known else "") for bucket in plan.buckets]
+    """Open the plan's ledger for writing; `clock` is what its rows are dated by. What the routes' lists say is bound as
+    well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
+    it."""
+    known = await opened.facts(plan.places)
+    buckets = [(where.bucket, known[where].owner_id if where in known else "") for where in plan.places]
     lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
-    binding = Binding(plan.name, opened.endpoint, plan.binding_routes, tuple(buckets), lists)
+    binding = Binding(plan.name, opened.home.endpoint, plan.binding_routes, tuple(buckets), lists)
     ledger = await Ledger.open(path, binding, now_ms=clock, create=create)
     try:
-        await opened.sites.remember(ledger, plan.routes[0].target.bucket)
+        await opened.remember(ledger, plan.routes[0].target.bucket)
         await bind_lists(ledger, opened.sources, lists, listener)
     except BaseException:
         await ledger.close()
@@ -77,26 +46,11 @@ async def open_ledger(
     return ledger
 
 
-async def known_buckets(plan: Plan, opened: OpenStore) -> dict[str, BucketFacts]:
-    """What is known of the plan's buckets, without those of which nothing may be known. A bucket that is not there is
-    found out here, before anything is made for it."""
-    known: dict[str, BucketFacts] = {}
-
-    async def ask(bucket: str) -> None:
-        with suppress(ObjectError):
-            known[bucket] = await opened.store.bucket_facts(AskBucket(bucket))
-
-    async with anyio.create_task_group() as asking:
-        for bucket in plan.buckets:
-            asking.start_soon(ask, bucket)
-    return known
-
-
-async def server_clock(plan: Plan, opened: OpenStore) -> Callable[[], int]:
+async def server_clock(plan: Plan, opened: Sites) -> Callable[[], int]:
     """The clock that proof is dated by: the server's, so that a machine's clock set wrong neither shortens nor
     lengthens a hold. This machine's where the server sends no date (the gate then stays closed)."""
-    facts = await opened.store.bucket_facts(AskBucket(plan.routes[0].target.bucket))
-    return dating_clock(facts.date, facts.came_s) or now_ms
+    where = plan.routes[0].target
+    return await opened.site(where).clock(where.bucket) or now_ms
 
 
 async def stored_binding(plan: Plan, options: Options) -> Binding:
@@ -107,18 +61,17 @@ async def stored_binding(plan: Plan, options: Options) -> Binding:
 
 
 @asynccontextmanager
-async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> AsyncIterator[OpenStore]:
-    """A store for the plan's own connection, and the sources of its routes: for whoever lists a source. `now`: as in
-    `Sources`."""
-    async with open_store(plan.connection, options) as opened, open_sources(opened.store, plan, now=now) as sources:
-        yield replace(opened, sources=sources)
+async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> AsyncIterator[Sites]:
+    """The sites of a plan with the sources of its routes: for whoever lists a source. `now`: as in `Sources`."""
+    async with open_sites(plan, options) as opened, open_sources(opened.home.store, plan, now=now) as opened.sources:
+        yield opened
 
 
-async def refuse_unguarded(opened: OpenStore, options: Options, places: Iterable[Location]) -> None:
+async def refuse_unguarded(opened: Sites, options: Options, places: Iterable[Location]) -> None:
     """Raise `UsageError` where a server is not known to honour If-Match on a write, and the user did not say that this
     is all right: what someone else writes between the look and the write would be lost."""
     for where in places if options.conditional_writes else ():
-        answer = (await opened.sites.traits_of(where, ("put_if_match",))).put_if_match
+        answer = (await opened.home.known.traits_of(where, ("put_if_match",))).put_if_match
         if not answer.holds:
             unknown = answer is Answer.UNKNOWN
             does = "could not be tried for" if unknown else "refuses" if answer is Answer.REFUSED else "ignores"

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.accept import note_expectations
-from engine.api.assembly import Options
 from engine.api.empty import nothing_there
-from engine.api.opening import ledger_path, one_error, open_ledger, open_plan
+from engine.api.opening import one_error, open_ledger, open_plan
+from engine.api.options import Options, ledger_path
 from engine.ledger import Acceptance
 from engine.plan.document import Plan
 from engine.proof.survey import RouteSurvey
@@ -39,11 +39,11 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
         async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
             entries = None if ledger.fresh else ledger.entries
             if probe:
-                await opened.sites.try_routes(plan.routes)
-            routes = await survey_routes(opened.store, opened.sources, plan.routes, entries, options.listener)
+                await opened.try_routes(plan.routes)
+            routes = await survey_routes(opened.home.store, opened.sources, plan.routes, entries, options.listener)
             await opened.sources.refuse_missing(ledger.knows)
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
-            traits, lacking = opened.sites.of_routes(plan.routes), opened.sites.sentences(plan.routes)
+            traits, lacking = opened.traits(plan.routes), opened.sentences(plan.routes)
             counts = {item.route: item.objects + item.known for item in routes}
             empty = await nothing_there(plan, options, opened, counts)
             return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances(), traits, lacking, empty)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.accept import note_found
-from engine.api.assembly import Options, open_store
 from engine.api.claiming import claim_for
 from engine.api.cleanup import conditions_of
 from engine.api.commands import accept_command
 from engine.api.consent import Consent
 from engine.api.naming import names_reasons, remove_left_probes
-from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger
+from engine.api.opening import one_error, open_ledger
+from engine.api.options import Options, ledger_path
+from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, UsageError
 from engine.events import RunStarted
 from engine.finish.cleanup import settle
@@ -24,7 +25,7 @@ from engine.finish.way_back import way_back
 from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.references.local_files import write_new
-from engine.store import AskBucket
+from engine.sites.opening import open_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,18 @@ async def revert(
     Raises `GateClosed` where a deletion was asked for and the server cannot delete by ETag, or its bucket keeps
     versions and that was not accepted."""
     options, consent = options or Options(), consent or Consent()
-    async with one_error(), open_store(plan.connection, options) as opened:
+    async with one_error(), open_sites(plan, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
-            options.listener(RunStarted("revert", plan.name, str(path), opened.endpoint, True))
-            await settle(opened.store, ledger, plan.routes)
+            options.listener(RunStarted("revert", plan.name, str(path), opened.home.endpoint, True))
+            await settle(opened.home.store, ledger, plan.routes)
             await remove_left_probes(opened, ledger)
             found = await outlook(ledger, options.listener)
             if found.cleaned_up:
                 return RevertResult(path, found, way_back=_write_way_back(plan, path))
-            targets = dict.fromkeys(route.target.bucket for route in plan.routes)
-            facts = [await opened.store.bucket_facts(AskBucket(bucket)) for bucket in targets]
+            places = dict.fromkeys(route.target.whole_bucket for route in plan.routes)
+            targets = [where.bucket for where in places]
+            facts = [await opened.site(where).facts(where.bucket, anew=True) for where in places]
             versioned = tuple(item.bucket for item in facts if item.versioning)
             result = RevertResult(path, found, versioned=versioned)
             if not delete:
@@ -74,8 +76,8 @@ async def revert(
             removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
             await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
             force = consent.unconditional or plan.cleanup.unconditional
-            both = tuple([await opened.store.bucket_facts(AskBucket(bucket)) for bucket in plan.buckets])
-            async with claim_for("revert", plan.name, path, opened, options, both, unconditional=force) as store:
+            both = tuple([await opened.site(where).facts(where.bucket) for where in plan.places])
+            async with claim_for("revert", plan.name, path, opened.home, options, both, unconditional=force) as store:
                 await _refuse(ledger, plan, await names_reasons(plan, opened, ledger, agreed))
                 conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
                 if not reason.open:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.accept import note_found
-from engine.api.assembly import Options, open_store
 from engine.api.consent import Act
-from engine.api.opening import ledger_path, one_error, open_ledger, refuse_unguarded
+from engine.api.opening import one_error, open_ledger, refuse_unguarded
+from engine.api.options import Options, ledger_path
 from engine.errors import UsageError
 from engine.events import ReferenceFound, RunStarted
 from engine.finish.gate import REFERENCES
@@ -17,6 +17,7 @@ from engine.references import rewriting
 from engine.references.replacing import RestoredFile
 from engine.references.rewriting import Rewriting
 from engine.references.scanning import Scan, Scanner
+from engine.sites.opening import open_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,16 @@ async def rewrite(
             "the plan names nowhere to look for old paths.",
             advice='Add [references] with scan = ["pipelines/", "./notebooks/"] to the plan.',
         )
-    async with one_error(), open_store(plan.connection, options) as opened:
+    async with one_error(), open_sites(plan, options) as opened:
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             if act is not Act.SHOW:
                 await refuse_unguarded(opened, options, plan.references.locations)
-            options.listener(RunStarted("rewrite", plan.name, str(path), opened.endpoint, True))
+            options.listener(RunStarted("rewrite", plan.name, str(path), opened.home.endpoint, True))
             if act is Act.UNDO:
-                restored = await rewriting.undo(opened.store, ledger, plan, conditional=conditional)
+                restored = await rewriting.undo(opened.home.store, ledger, plan, conditional=conditional)
                 return RewriteResult(path, restored=restored)
-            scan = await Scanner(opened.store, ledger, plan, include_moved=include_moved).look()
+            scan = await Scanner(opened.home.store, ledger, plan, include_moved=include_moved).look()
             for file in scan.files:
                 for item in file.findings:
                     why = item.why or file.held_back
@@ -65,7 +66,7 @@ async def rewrite(
                 await rewriting.note_shown(ledger, scan)
                 result = RewriteResult(path, scan)
             else:
-                done = await rewriting.apply(opened.store, ledger, plan, scan, conditional=conditional)
+                done = await rewriting.apply(opened.home.store, ledger, plan, scan, conditional=conditional)
                 result = RewriteResult(path, scan, done)
             await note_found(ledger, [(REFERENCES, result.left.figure)] if result.left.places else [], [REFERENCES])
             return result

@@ -9,18 +9,20 @@ from pathlib import Path
 
 from engine.api.accept import note_expectations, taken_by_route
 from engine.api.asked import ASKED
-from engine.api.assembly import OpenStore, Options, now_ms
 from engine.api.empty import nothing_there, objects_of
-from engine.api.opening import StopSignal, known_buckets, ledger_path, one_error, open_ledger, open_plan
+from engine.api.opening import one_error, open_ledger, open_plan
+from engine.api.options import Options, ledger_path
+from engine.api.stopping import StopSignal
 from engine.events import Notice, RunStarted
-from engine.finish.holding import dating_clock
 from engine.ledger import Snapshot
 from engine.listing.first_pages import first_pages
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state
+from engine.sites.clock import dating_clock, now_ms
 from engine.sites.listings import refuse_losing
+from engine.sites.sites import Sites
 from engine.store import ObjectStore
 from engine.transfer.carriers import Carriers
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
@@ -69,24 +71,24 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened) as listed:
         path = ledger_path(plan, options)
-        known = await known_buckets(plan, opened)
-        async with await open_ledger(plan, path, opened, known=known, listener=options.listener) as ledger:
-            options.listener(RunStarted("run", plan.name, str(path), opened.endpoint, not ledger.fresh))
+        async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
+            known = await opened.facts(plan.places)
+            options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:
                 await ledger.set_note(ASKED, plan.asked)
-            await opened.sites.remove_leftovers()
-            await opened.sites.try_routes(plan.routes)
-            for sentence in opened.sites.sentences(plan.routes):
+            await opened.remove_leftovers()
+            await opened.try_routes(plan.routes)
+            for sentence in opened.sentences(plan.routes):
                 options.listener(Notice("NotHonoured", sentence))
-            for bucket, traits in opened.sites.of_routes(plan.routes).items():
+            for bucket, traits in opened.traits(plan.routes).items():
                 refuse_losing(traits, f"s3://{bucket}/")
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
-            conditions = Conditions(opened.sites, options.listener, guarded=options.conditional_writes)
+            conditions = Conditions(opened.home.known, options.listener, guarded=options.conditional_writes)
             told = next((facts for facts in known.values() if facts.date), None)
             clock = dating_clock(told.date, told.came_s) if told is not None else None
             carriers = Carriers(
-                opened.store,
+                opened.home.store,
                 ledger,
                 conditions,
                 options.listener,
@@ -109,7 +111,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
             for bucket, refused in conditions.refused.items():
-                await opened.sites.learn(bucket, refused)
+                await opened.home.known.learn(bucket, refused)
             if not run.stopped:
                 await opened.sources.refuse_missing(ledger.knows)
             gauges, tallies, snapshots = opened.gauges(), await ledger.tallies(), await ledger.snapshots()
@@ -130,7 +132,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             )
 
 
-def _first_pages(plan: Plan, opened: OpenStore) -> AbstractAsyncContextManager[ObjectStore]:
+def _first_pages(plan: Plan, opened: Sites) -> AbstractAsyncContextManager[ObjectStore]:
     """A store that has the listings' first pages on their way, unless the server has to be tried out first: how it is
     listed depends on that, and the trial leaves objects for a moment."""
-    return first_pages(opened.store, plan.routes if opened.sites.trusted else ())
+    return first_pages(opened.home.store, plan.routes if opened.home.known.trusted else ())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from engine.api.assembly import Options
 from engine.api.empty import nothing_there, objects_of
-from engine.api.opening import StopSignal, ledger_path, one_error, open_ledger, open_plan, server_clock
+from engine.api.opening import one_error, open_ledger, open_plan, server_clock
+from engine.api.options import Options, ledger_path
+from engine.api.stopping import StopSignal
 from engine.events import RunStarted
 from engine.plan.document import Plan
 from engine.proof.depth import Depth
@@ -30,9 +31,9 @@ async def verify(
         async with await open_ledger(
             plan, path, opened, create=False, clock=clock, listener=options.listener
         ) as ledger:
-            options.listener(RunStarted("verify", plan.name, str(path), opened.endpoint, True))
+            options.listener(RunStarted("verify", plan.name, str(path), opened.home.endpoint, True))
             verifier = Verifier(
-                opened.store,
+                opened.home.store,
                 opened.sources,
                 ledger,
                 options.listener,

@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import click
 
-from engine.api.assembly import Options
 from engine.api.cleanup import CleanupRefused, CleanupResult, cleanup
 from engine.api.consent import Consent
-from engine.api.opening import StopSignal
+from engine.api.options import Options
+from engine.api.stopping import StopSignal
 from engine.cli.confirming import ask, is_asked, require
 from engine.cli.ending import ASIDE, DONE, GATE
 from engine.cli.flags import assume_flag, shared_flags

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from engine.api.assembly import Options
+from engine.api.options import Options
 from engine.cli.ending import end
 from engine.cli.invocation import Invocation
 

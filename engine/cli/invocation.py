@@ -15,9 +15,9 @@ from typing import Any, NoReturn, TypeVar
 import anyio
 import click
 
-from engine.api.assembly import Options
 from engine.api.load import load_plan
-from engine.api.opening import StopSignal
+from engine.api.options import Options
+from engine.api.stopping import StopSignal
 from engine.cli.ending import INTERRUPTED, summarize
 from engine.events import Event
 from engine.plan.document import Plan
@@ -116,9 +116,9 @@ class Invocation:
         for sentence in empty:
             click.echo(f"cartage {self.verb}: {safe(sentence)}", err=True)
         if empty:
-            from engine.listing.nearest import ADVICE  # not for `status`, which lists nothing
+            from engine.errors import NothingThere  # not for `status`, which lists nothing
 
-            click.echo(f"  {ADVICE}", err=True)
+            click.echo(f"  {NothingThere.ADVICE}", err=True)
 
     def end(self, code: int, values: dict[str, Any]) -> NoReturn:
         """End with an exit code; `values` are what the summary line of `--json` says beside it."""

@@ -8,7 +8,7 @@ import anyio
 
 from engine.api.asked import asked_plan
 from engine.api.load import load_plan
-from engine.api.opening import ledger_path
+from engine.api.options import ledger_path
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.document import Plan

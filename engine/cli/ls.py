@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from engine.api.assembly import Options
 from engine.api.ls import ls
-from engine.api.opening import StopSignal
+from engine.api.options import Options
+from engine.api.stopping import StopSignal
 from engine.cli.ending import DONE
 from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from engine.finish.holding import server_ms
+from engine.sites.clock import server_ms
 
 STALE_S = 120
 """A claim that was not renewed for so long, by the server's clock, is one whose holder is gone."""

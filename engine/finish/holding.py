@@ -1,39 +1,14 @@
-"""The hold: how long each object has stood proven, by the server's clock. Pure.
+"""The hold: how long each object has stood proven, by the server's clock (`engine.sites.clock`). Pure.
 
-A machine's own clock may be set forward, or back. So proof is dated, and the hold is judged, by the Date header of
-the server: read once, and carried on with a clock that only runs forward. Header times are whole seconds, cut off;
-each side of the comparison is rounded to where the hold becomes longer.
+That tells whole seconds, cut off: each side of the comparison is rounded to where the hold becomes longer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from engine.freshness import running_s
 from engine.ledger.reader import Held
-
-SECOND_MS = 1_000
-
-
-def server_ms(date: str) -> int | None:
-    """Epoch milliseconds of a Date header; None where there is none that can be read."""
-    try:
-        read = parsedate_to_datetime(date)
-    except (TypeError, ValueError):
-        return None
-    return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()) * SECOND_MS
-
-
-def dating_clock(date: str, came_s: float, monotonic_s: Callable[[], float] = running_s) -> Callable[[], int] | None:
-    """A clock that dates what happens from now on by the server's time, never too early; None without a date. `came_s`
-    is what `monotonic_s` said when the date came: it may have taken a while until now."""
-    began_ms = server_ms(date)
-    if began_ms is None:
-        return None
-    return lambda: began_ms + SECOND_MS + int((monotonic_s() - came_s) * 1000)
+from engine.sites.clock import SECOND_MS
 
 
 class Hold(NamedTuple):

@@ -8,23 +8,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
-from engine.errors import UsageError
+from engine.errors import NothingThere
 from engine.model import Location
 from engine.plan.route import Route
 from engine.store import ListPage, ObjectStore
 
 NEAREST_NAMED = 3
-ADVICE = "Mend the location; where it may hold nothing, --allow-empty (or allow_empty = true on the route) goes on."
-
-
-class NothingThere(UsageError):
-    """A location holds nothing, and nobody said that this is all right."""
 
 
 async def refuse_nothing(store: ObjectStore, location: Location) -> None:
     """Raise `NothingThere` for a location that holds nothing. An empty bucket was not mistyped, and is let through."""
     if location.key and (said := await why_nothing(store, location)):
-        raise NothingThere(said, advice=ADVICE)
+        raise NothingThere(said)
 
 
 async def empty_routes(store: ObjectStore, routes: Sequence[Route], known: Mapping[str, int]) -> list[str]:

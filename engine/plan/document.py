@@ -150,10 +150,15 @@ class Plan:
         return tuple(binding_of(route) for route in self.routes)
 
     @property
+    def places(self) -> tuple[Location, ...]:
+        """Every bucket that the routes touch, as a place, sources first, each once."""
+        sides = [route.source for route in self.routes] + [route.target for route in self.routes]
+        return tuple(dict.fromkeys(side.whole_bucket for side in sides))
+
+    @property
     def buckets(self) -> tuple[str, ...]:
-        """Every bucket that the routes touch, sources first, each once."""
-        names = [route.source.bucket for route in self.routes] + [route.target.bucket for route in self.routes]
-        return tuple(dict.fromkeys(names))
+        """The names of the `places`."""
+        return tuple(place.bucket for place in self.places)
 
     def route(self, name: str) -> Route:
         """The route of that name. Raises `UsageError` where there is none."""

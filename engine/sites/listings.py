@@ -13,8 +13,8 @@ from engine.errors import AttemptError, ListingBroken, ObjectError
 from engine.events import Listener, Notice
 from engine.model import ObjectRef, Page
 from engine.s3.request_xml import fits_xml
+from engine.sites.known import KnownTraits
 from engine.sites.paging import TRIALS
-from engine.sites.sites import Sites
 from engine.sites.traits import Answer, Traits
 from engine.store import Answered, Asked, HeadObject, ListPage, ObjectStore, StoreDecorator, head_or_none
 
@@ -38,9 +38,9 @@ class Continued(str):
         return made
 
 
-def listing_all(store: ObjectStore, sites: Sites, listener: Listener) -> ObjectStore:
-    """`store`, listing each bucket so that nothing is lost, by what `sites` knows of it at that moment."""
-    return store if sites.trusted else SiteListings(store, sites, listener)
+def listing_all(store: ObjectStore, known: KnownTraits, listener: Listener) -> ObjectStore:
+    """`store`, listing each bucket so that nothing is lost, by what is `known` of it at that moment."""
+    return store if known.trusted else SiteListings(store, known, listener)
 
 
 class SiteListings(StoreDecorator):
@@ -50,9 +50,9 @@ class SiteListings(StoreDecorator):
 
     Raises `ListingBroken` where keys are lost either way."""
 
-    def __init__(self, inner: ObjectStore, sites: Sites, listener: Listener) -> None:
+    def __init__(self, inner: ObjectStore, known: KnownTraits, listener: Listener) -> None:
         super().__init__(inner)
-        self._sites = sites
+        self._known = known
         self._listener = listener
         self._plain: set[str] = set()
         self._told: set[str] = set()
@@ -61,7 +61,7 @@ class SiteListings(StoreDecorator):
         return await method(request)
 
     async def list_page(self, request: ListPage) -> Page:
-        traits, token = self._sites.known(request.bucket), request.token
+        traits, token = self._known.known(request.bucket), request.token
         refuse_losing(traits, f"s3://{request.bucket}/{request.prefix}")
         if isinstance(token, Continued):  # compared from its first page on
             page, after = await self._doubted(request._replace(token=str(token)), token.after), token.after

@@ -1,8 +1,15 @@
-"""One side of a route: where its objects live, and what is known of that place."""
+"""One side of a route: where its objects live, and all that is known of that place."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from engine.s3.session import Session
+from engine.sites.clock import dating_clock
+from engine.sites.known import KnownTraits
+from engine.store import AskBucket, BucketFacts, ObjectStore
 
 
 class Gauges(NamedTuple):
@@ -12,3 +19,40 @@ class Gauges(NamedTuple):
     throttled: int = 0
     rate_rps: float = 0.0
     in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place that a command has opened (`engine.sites.opening`). `store` has every decorator on, `known` is what the
+    server does, bucket by bucket. `name` is empty for the plan's own connection; a local folder has no `session`."""
+
+    name: str
+    endpoint: str
+    store: ObjectStore
+    known: KnownTraits
+    gauges: Callable[[], Gauges] = Gauges
+    session: Session | None = None
+    _facts: dict[str, BucketFacts] = field(default_factory=dict, repr=False)
+
+    async def facts(self, bucket: str, *, anew: bool = False) -> BucketFacts:
+        """What is known of a bucket, asked once; `anew` for what a delete rests on. Raises what the store raises."""
+        if anew or bucket not in self._facts:
+            self._facts[bucket] = await self.store.bucket_facts(AskBucket(bucket))
+        return self._facts[bucket]
+
+    async def clock(self, bucket: str) -> Callable[[], int] | None:
+        """The server's clock, for what happens from now on; None where it sends no date. Raises as `facts`."""
+        facts = await self.facts(bucket)
+        return dating_clock(facts.date, facts.came_s)
+
+    def copies_from(self, other: Site) -> bool:
+        """Whether the server can copy from there by itself: within one endpoint, or from AWS to AWS."""
+        return self.endpoint == other.endpoint or (self.is_aws and other.is_aws)
+
+    @property
+    def is_aws(self) -> bool:
+        return self.session is not None and self.session.is_aws
+
+    @property
+    def region(self) -> str:
+        return self.session.region if self.session is not None else ""

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from engine.errors import PreconditionFailed, Unsupported
 from engine.events import Listener, Notice
 from engine.model import ABSENT, UploadedPart
-from engine.sites.sites import Sites
+from engine.sites.known import KnownTraits
 from engine.sites.traits import WORDS, Answer
 from engine.store import CopyObject, CopyPart, HeadObject, ObjectStore, head_or_none
 
@@ -50,8 +50,8 @@ class Conditions:
     `unpinned` are the source buckets of which something was copied without a pin that is known to hold; `refused` are
     the traits that this run found out to be refused, by bucket."""
 
-    def __init__(self, sites: Sites, listener: Listener, *, guarded: bool = True) -> None:
-        self._sites = sites
+    def __init__(self, known: KnownTraits, listener: Listener, *, guarded: bool = True) -> None:
+        self._known = known
         self._listener = listener
         self._guarded = guarded
         self.unpinned: set[str] = set()
@@ -88,7 +88,7 @@ class Conditions:
     def _answer(self, bucket: str, trait: str) -> Answer:
         if self.refused and trait in self.refused.get(bucket, ()):
             return Answer.REFUSED
-        answer: Answer = getattr(self._sites.known(bucket), trait)
+        answer: Answer = getattr(self._known.known(bucket), trait)
         return answer
 
     def _refuse(self, bucket: str, trait: str, code: str, words: str) -> None:

@@ -17,10 +17,10 @@ import anyio
 import pytest
 from click.testing import CliRunner
 
-from engine.api.assembly import Options
 from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
 from engine.api.load import load_plan
+from engine.api.options import Options
 from engine.cli.main import cli
 from engine.events import Event, Progress
 from engine.report.cleanup import cleaned_values

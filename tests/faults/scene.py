@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.api.assembly import Options, StoreKind
 from engine.api.load import load_plan
+from engine.api.options import Options
 from engine.plan.document import Plan
 from engine.sandbox.launch import Sandbox
+from engine.sites.options import StoreKind
 
 PREFIX = "project/pokemon-card-recognition/"
 SCALE = 0.004

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from engine.api.assembly import Options, StoreKind
 from engine.api.delete import delete
 from engine.api.fingerprint import fingerprint
 from engine.api.ls import ls
+from engine.api.options import Options
 from engine.api.rewrite import rewrite
 from engine.api.run import migrate
 from engine.api.verify import verify
@@ -23,6 +23,7 @@ from engine.events import Notice
 from engine.plan.document import Plan
 from engine.plan.locations import parse_location
 from engine.proof.fingerprint import Basis
+from engine.sites.options import StoreKind
 from tests.servers import Endpoint
 
 pytestmark = pytest.mark.real

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from engine import crc
-from engine.api.assembly import Options, open_store
+from engine.api.options import Options
 from engine.errors import Archived, NotFound, PreconditionFailed
 from engine.model import MIB, ObjectRef, Properties, UploadRef
 from engine.plan.settings import Connection
+from engine.sites.opening import open_site
 from engine.store import (
     AbortUpload,
     CompleteUpload,
@@ -151,7 +152,7 @@ def test_a_changed_source_and_a_lost_target_are_found_and_mended(scene: Scene) -
 async def store(localstack: Endpoint, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ObjectStore]:
     for name, value in localstack.env().items():
         monkeypatch.setenv(name, value)
-    async with open_store(Connection(), Options(endpoint_url=localstack.url)) as opened:
+    async with open_site(Connection(), Options(endpoint_url=localstack.url)) as opened:
         yield opened.store
 
 

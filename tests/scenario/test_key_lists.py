@@ -15,8 +15,8 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from engine.api.assembly import Options
 from engine.api.cleanup import cleanup
+from engine.api.options import Options
 from engine.api.plan import survey
 from engine.api.run import migrate
 from engine.api.verify import verify

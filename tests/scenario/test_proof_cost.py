@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.assembly import Options
+from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.model import Proof

@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from engine.api.assembly import Options
+from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.status import status
 from engine.api.verify import verify

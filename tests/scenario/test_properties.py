@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from engine.api.assembly import Options, StoreKind
+from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.ledger import LedgerReader
 from engine.plan.document import Plan
 from engine.sandbox import Sandbox, start_sandbox
+from engine.sites.options import StoreKind
 from tests.servers import Endpoint
 
 HEADERS = {

@@ -10,12 +10,13 @@ import pytest
 
 from engine.errors import Ambiguous, BadCredentials
 from engine.finish.gate import closed
-from engine.finish.holding import dating_clock, hold_of, proven_before_ms, server_ms
+from engine.finish.holding import hold_of, proven_before_ms
 from engine.freshness import running_s
 from engine.ledger.reader import Held
 from engine.listing.sources import Sources
 from engine.plan.document import Plan
 from engine.proof.audit import Verdict, audit
+from engine.sites.clock import dating_clock, server_ms
 from tests.unit.finish.scene import DAY_S, PLAN, Scene, scene
 
 SOURCE = "s3://bucket/data/raw/"

@@ -17,8 +17,8 @@ from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary, first_level, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
 from engine.model import ListedObject, Location, Page, Properties
+from engine.sites.known import KnownTraits
 from engine.sites.listings import listing_all
-from engine.sites.sites import Sites
 from engine.store import ListPage
 from tests.fake_store import FakeStore
 from tests.unit.finish.scene import no_sleep
@@ -179,7 +179,7 @@ async def test_a_server_that_repeats_its_token_is_not_listed_for_ever(act: Any, 
         assert len(told) == len(set(told)), "a page was told twice"
 
     with pytest.raises(ListingBroken, match="repeats its continuation token"):
-        await act(listing_all(store, Sites(store, trusted=False), ignore) if compared else store, tell)
+        await act(listing_all(store, KnownTraits(store, trusted=False), ignore) if compared else store, tell)
 
 
 async def test_one_exact_key_is_that_key_alone() -> None:

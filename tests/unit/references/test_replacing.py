@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from engine import freshness
-from engine.api.assembly import Options, now_ms, open_store
+from engine.api.options import Options
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
 from engine.ledger import Binding, Ledger
 from engine.model import ABSENT, ObjectRef, Properties
@@ -25,6 +25,8 @@ from engine.references import local_files, replacing, rewriting
 from engine.references.local_files import replace_file, restore_file, walk, write_new, writing_new
 from engine.references.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
 from engine.references.scanning import Scanner
+from engine.sites.clock import now_ms
+from engine.sites.opening import open_site
 from engine.store import (
     Answered,
     Asked,
@@ -65,7 +67,7 @@ class Meddling(StoreDecorator):
 async def store(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Meddling]:
     for name, value in sandbox.env().items():
         monkeypatch.setenv(name, value)
-    async with open_store(Connection(), Options(give_up_after_s=0)) as opened:
+    async with open_site(Connection(), Options(give_up_after_s=0)) as opened:
         yield Meddling(opened.store)
 
 

@@ -84,13 +84,14 @@ def test_a_run_at_an_endpoint_of_ones_own_never_loads_botocore(tmp_path: Path) -
     """botocore costs a fifth of a second and 20 MB, which a short run would spend on nothing."""
     program = """
 import asyncio, sys
-from engine.api.assembly import Options, open_store
+from engine.api.options import Options
+from engine.sites.opening import open_site
 from engine.errors import StoreError
 from engine.plan.settings import Connection
 from engine.store import ListPage
 
 async def main():
-    async with open_store(Connection(), Options(endpoint_url="http://127.0.0.1:1", give_up_after_s=0)) as opened:
+    async with open_site(Connection(), Options(endpoint_url="http://127.0.0.1:1", give_up_after_s=0)) as opened:
         try:
             await opened.store.list_page(ListPage("bucket"))
         except StoreError as error:

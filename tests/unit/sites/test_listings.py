@@ -11,8 +11,8 @@ from engine.errors import Ambiguous, ListingBroken
 from engine.events import Notice
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.model import Location, Page
+from engine.sites.known import KnownTraits
 from engine.sites.listings import listing_all
-from engine.sites.sites import Sites
 from engine.sites.traits import AWS, NOTHING_KNOWN, Answer, Traits
 from engine.store import ListPage, ObjectStore
 from tests.fake_store import FakeStore
@@ -75,7 +75,7 @@ async def keys_of(store: ObjectStore) -> list[str]:
 KNOWN_PLAIN = Traits(listing=Answer.NO, listing_plain=Answer.YES, listing_ordered=Answer.YES)
 
 
-class Knowing(Sites):
+class Knowing(KnownTraits):
     """Knows the same of every bucket."""
 
     def __init__(self, traits: Traits) -> None:
@@ -88,7 +88,7 @@ class Knowing(Sites):
 
 def compared(store: ObjectStore) -> tuple[ObjectStore, list[Any]]:
     heard: list[Any] = []
-    return listing_all(store, Sites(store, trusted=False), heard.append), heard
+    return listing_all(store, KnownTraits(store, trusted=False), heard.append), heard
 
 
 async def test_the_server_does_lose_keys() -> None:
@@ -181,7 +181,7 @@ async def test_a_server_that_ignores_where_to_begin_is_listed_by_its_tokens(act:
 
 async def test_what_is_known_is_not_asked_again() -> None:
     store, say = FakeStore(), [].append
-    assert listing_all(store, Sites(store, trusted=True), say) is store
+    assert listing_all(store, KnownTraits(store, trusted=True), say) is store
     for traits, asked in ((AWS, [False]), (KNOWN_PLAIN, [True]), (NOTHING_KNOWN, [False, True])):
         listed = listing_all(store, Knowing(traits), say)
         store.requests.clear()

@@ -17,8 +17,8 @@ from engine.model import ABSENT, Checksum, Encryption, ListedObject, Location, O
 from engine.plan.binding import RouteBinding
 from engine.plan.record import ObjectRecord, UploadRecord
 from engine.plan.route import Route
+from engine.sites.known import KnownTraits
 from engine.sites.site import Gauges
-from engine.sites.sites import Sites
 from engine.transfer.carrier import Task
 from engine.transfer.carriers import Carriers
 from engine.transfer.guard import Conditions
@@ -71,7 +71,7 @@ class Bench:
         self.journal = Journal()
         self.events: list[Event] = []
         self.slept: list[float] = []
-        self.sites = Sites(self.store, trusted=trusted)
+        self.sites = KnownTraits(self.store, trusted=trusted)
         self.conditions = Conditions(self.sites, self.events.append)
         carriers = Carriers(
             self.store,
@@ -128,7 +128,7 @@ def assemble(
     trusted: bool = True,
     listener: Callable[[Event], None] = lambda event: None,
 ) -> Run:
-    conditions = Conditions(Sites(store, trusted=trusted), listener)
+    conditions = Conditions(KnownTraits(store, trusted=trusted), listener)
 
     async def sleep(seconds: float) -> None:
         return None

@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
-from engine.api.assembly import Options, open_store
 from engine.api.opening import own_place
+from engine.api.options import Options
 from engine.finish.deleting import Condition, condition_for
 from engine.finish.gate import conditional
 from engine.model import Location, Overwrite
 from engine.plan.document import Plan
 from engine.plan.route import Route
 from engine.plan.settings import Connection
+from engine.sites.known import KnownTraits
+from engine.sites.opening import open_site
+from engine.sites.site import Site
 from engine.sites.sites import Sites
 from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, Answer, Traits
 from engine.sites.trial import NAME
@@ -65,13 +68,13 @@ def like_s3(kind: type[FakeStore] = FakeStore) -> FakeStore:
 
 async def test_what_was_tried_is_noted_and_not_tried_again() -> None:
     store, notes = like_s3(), Memory()
-    sites = Sites(store, trusted=False)
+    sites = KnownTraits(store, trusted=False)
     await sites.remember(notes, "dst")
     assert sites.known("dst") == NOTHING_KNOWN
     assert await sites.traits_of(TARGET) == AWS
     requests = len(store.requests)
     assert await sites.traits_of(TARGET) == AWS
-    later = Sites(store, trusted=False)
+    later = KnownTraits(store, trusted=False)
     await later.remember(notes, "dst")
     assert await later.traits_of(TARGET) == later.known("dst") == AWS
     assert later.known("another") == NOTHING_KNOWN
@@ -80,7 +83,7 @@ async def test_what_was_tried_is_noted_and_not_tried_again() -> None:
 
 async def test_before_a_delete_it_is_tried_anew_each_time() -> None:
     store, notes = like_s3(), Memory()
-    sites = Sites(store, trusted=False)
+    sites = KnownTraits(store, trusted=False)
     await sites.remember(notes, "dst")
     assert (await sites.tried_now(TARGET)).batch_if_match.holds
     store.honours_delete = False
@@ -90,7 +93,7 @@ async def test_before_a_delete_it_is_tried_anew_each_time() -> None:
 
 async def test_what_is_not_known_is_tried_again_and_only_where_it_is_needed() -> None:
     store = like_s3()
-    sites = Sites(store, trusted=False)
+    sites = KnownTraits(store, trusted=False)
     await sites.remember(Memory(traits={"dst": AWS.as_note() | {"checksums": "not known"}}), "dst")
     assert (await sites.traits_of(TARGET, ("put_if_match",))).put_if_match.holds
     assert store.requests == []
@@ -99,13 +102,13 @@ async def test_what_is_not_known_is_tried_again_and_only_where_it_is_needed() ->
 
 
 async def test_a_server_that_could_not_be_used_is_tried_anew() -> None:
-    sites = Sites(like_s3(), trusted=False)
+    sites = KnownTraits(like_s3(), trusted=False)
     await sites.remember(Memory(traits={"dst": AWS.as_note() | {"listing_ordered": "no"}}), "dst")
     assert await sites.traits_of(TARGET) == AWS
 
 
 async def test_a_note_of_an_older_ledger_counts_for_the_bucket_that_was_tried() -> None:
-    sites = Sites(like_s3(), trusted=False)
+    sites = KnownTraits(like_s3(), trusted=False)
     await sites.remember(Memory(honours={"source_pinned": True, "delete_conditional": False}), "dst")
     assert sites.known("dst") == Traits(copy_pins=Answer.YES, delete_if_match=Answer.NO)
     assert sites.known("src") == NOTHING_KNOWN
@@ -113,7 +116,7 @@ async def test_a_note_of_an_older_ledger_counts_for_the_bucket_that_was_tried() 
 
 async def test_an_object_of_our_own_is_noted_before_it_is_made_and_removed_by_whoever_comes_next() -> None:
     store, notes = like_s3(), Memory()
-    sites = Sites(store, trusted=False)
+    sites = KnownTraits(store, trusted=False)
     await sites.remember(notes, "dst")
     put, noted = store.put_object, []
 
@@ -135,10 +138,11 @@ async def test_an_object_of_our_own_is_noted_before_it_is_made_and_removed_by_wh
 async def test_each_bucket_is_tried_where_it_is_used() -> None:
     store = like_s3(TwoKinds)
     store.put("s3://src/old/a", b"a")
-    sites = Sites(store, trusted=False)
+    known = KnownTraits(store, trusted=False)
+    sites = Sites({"": Site("", "http://127.0.0.1:9", store, known)})
     await sites.try_routes([route()])
-    assert sites.known("dst") == AWS
-    assert sites.known("src").copy_pins is Answer.NO
+    assert known.known("dst") == AWS
+    assert known.known("src").copy_pins is Answer.NO
     assert not [request for request in store.made("PutObject") if request.ref.bucket == "src"]
     said = sites.sentences([route()])
     assert any(line.startswith("src: the server ignores copy-source-if-match") for line in said)
@@ -147,7 +151,7 @@ async def test_each_bucket_is_tried_where_it_is_used() -> None:
 
 async def test_the_gate_is_closed_by_any_source_bucket_that_ignores_etags() -> None:
     store = like_s3(TwoKinds)
-    sites = Sites(store, trusted=False)
+    sites = KnownTraits(store, trusted=False)
     found = {bucket: await sites.tried_now(Location(bucket, "")) for bucket in ("src", "dst")}
     assert condition_for(found["dst"], unconditional=False) is Condition.BATCH
     assert condition_for(found["src"], unconditional=False) is None
@@ -170,7 +174,7 @@ def test_nothing_but_a_yes_lets_anything_be_deleted_by_etag(answer: Answer) -> N
 
 async def test_what_requests_in_earnest_found_refused_is_kept() -> None:
     notes = Memory(traits={"src": AWS.as_note()})
-    sites = Sites(FakeStore(), trusted=False)
+    sites = KnownTraits(FakeStore(), trusted=False)
     await sites.remember(notes, "dst")
     await sites.learn("src", {"part_pins_parts"})
     assert sites.known("src").part_pins_parts is Answer.REFUSED
@@ -192,6 +196,6 @@ def test_our_own_objects_are_beside_a_target_or_outside_of_what_a_route_lists() 
     ],
 )
 async def test_only_aws_and_what_is_to_be_taken_for_it_is_trusted(endpoint: str, assume: Any, trusted: bool) -> None:
-    async with open_store(Connection(), Options(endpoint_url=endpoint, assume=assume)) as opened:
-        assert opened.sites.trusted == trusted
-        assert opened.sites.known("any") == (AWS if trusted else NOTHING_KNOWN)
+    async with open_site(Connection(), Options(endpoint_url=endpoint, assume=assume)) as opened:
+        assert opened.known.trusted == trusted
+        assert opened.known.known("any") == (AWS if trusted else NOTHING_KNOWN)

@@ -1,0 +1,132 @@
+"""What is known of a server, bucket by bucket, for one command: AWS, noted by an earlier command, or tried out.
+
+Every command asks here. What nobody could find out is not known, which is treated as a no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from engine.model import Location, ObjectRef
+from engine.sites.traits import (
+    ALL,
+    AWS,
+    NOTHING_KNOWN,
+    PINS,
+    Answer,
+    Traits,
+    from_note,
+    from_older_note,
+)
+from engine.sites.trial import probe_at, remove_probe, try_out, try_pins
+from engine.store import ObjectStore
+
+NOTE = "traits"
+OLDER_NOTE = "honours"
+PROBE = "probe"
+"""The note of an object of our own that may be there still."""
+
+
+class Notes(Protocol):
+    """What remembers small facts between commands: the ledger."""
+
+    async def note(self, key: str) -> Any: ...
+    async def set_note(self, key: str, value: Any) -> None: ...
+
+
+class KnownTraits:
+    """What the buckets of one site are known to do. `trusted`: the server is AWS, or to be taken for it; then nothing
+    is ever tried. `store` is asked by trials, and must not be one that asks here. `site` is the site's name, under
+    which its notes are kept."""
+
+    def __init__(self, store: ObjectStore, *, trusted: bool, site: str = "") -> None:
+        self._store = store
+        self.trusted = trusted
+        ending = f" of {site}" if site else ""
+        self._note, self._probe_note = NOTE + ending, PROBE + ending
+        self._traits: dict[str, Traits] = {}
+        self._notes: Notes | None = None
+
+    def known(self, bucket: str) -> Traits:
+        """What is known of a bucket without asking the server."""
+        return AWS if self.trusted else self._traits.get(bucket, NOTHING_KNOWN)
+
+    async def remember(self, notes: Notes, older_bucket: str = "") -> None:
+        """Take what earlier commands noted, and keep there what is found out from now on. `older_bucket` is the bucket
+        that was tried where nothing said which, empty where none can be meant."""
+        self._notes = notes
+        older = await notes.note(OLDER_NOTE) if older_bucket else None
+        found = {older_bucket: from_older_note(older)} if older else {}
+        noted = await notes.note(self._note)
+        found |= {bucket: from_note(item) for bucket, item in noted.items()} if isinstance(noted, dict) else {}
+        # A server that cannot be used is tried anew: nothing was done with it, and it may be another version by now.
+        self._traits = {bucket: item for bucket, item in found.items() if not item.loses_keys} | self._traits
+
+    async def traits_of(self, where: Location, needs: Iterable[str] = ALL) -> Traits:
+        """What the server does in the bucket of `where`: tried out there now, unless all of `needs` is known.
+
+        Raises errors of scope `run`, as `tried_now`."""
+        known = self.known(where.bucket)
+        return known if known.knows(needs) else await self.tried_now(where)
+
+    async def tried_now(self, where: Location) -> Traits:
+        """Try the server out anew, on objects of our own under `where`: before anything is deleted there."""
+        if self.trusted:
+            return AWS
+        probe = probe_at(where)
+        await self._announce(probe)
+        traits = await try_out(self._store, where, probe)
+        await self._keep(where.bucket, traits)
+        await self.remove_leftovers()
+        return traits
+
+    async def pins_of(self, source: Location, beside: Location) -> Traits:
+        """What the server does of the conditions on a source that is only read, tried with what it holds: a copy of
+        something small, to a name of our own beside a target."""
+        known = self.known(source.bucket)
+        if known.knows(PINS):
+            return known
+        probe = probe_at(beside)
+        await self._announce(probe)
+        traits = replace(known, **await try_pins(self._store, source, probe))
+        await self._keep(source.bucket, traits)
+        await self.remove_leftovers()
+        return traits
+
+    async def learn(self, bucket: str, refused: Iterable[str]) -> None:
+        """Keep that the server refused what these traits stand for, as requests in earnest found out."""
+        told = dict.fromkeys(refused, Answer.REFUSED)
+        if told and not self.trusted:
+            await self._keep(bucket, replace(self.known(bucket), **told))
+
+    async def remove_leftovers(self) -> None:
+        """Remove what trials left behind that were cut short, or whose deletes were refused."""
+        if self._notes is None:
+            return
+        left = await self._left()
+        kept = [probe for probe in left if not await remove_probe(self._store, probe)]
+        if kept != left:
+            await self._note_left(kept)
+
+    async def _announce(self, probe: ObjectRef) -> None:
+        """Note an object of our own before it is made, so that the next command finds what a crash leaves."""
+        await self.remove_leftovers()
+        if self._notes is not None:
+            await self._note_left([*await self._left(), probe])
+
+    async def _left(self) -> list[ObjectRef]:
+        noted = await self._notes.note(self._probe_note) if self._notes is not None else None
+        if not noted:
+            return []
+        return [ObjectRef(*noted)] if isinstance(noted[0], str) else [ObjectRef(*item) for item in noted]
+
+    async def _note_left(self, probes: list[ObjectRef]) -> None:
+        if self._notes is not None:
+            await self._notes.set_note(self._probe_note, [list(probe) for probe in probes] or None)
+
+    async def _keep(self, bucket: str, traits: Traits) -> None:
+        self._traits[bucket] = traits
+        if self._notes is not None:
+            await self._notes.set_note(self._note, {name: item.as_note() for name, item in self._traits.items()})

@@ -1,0 +1,67 @@
+"""Opens sites: connection, plane, governor, retry layer. The only place where decorators are put on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from engine.plan.document import Plan
+from engine.plan.settings import Connection
+from engine.s3.session import Session
+from engine.sites.doubting import DoubtingStore
+from engine.sites.known import KnownTraits
+from engine.sites.listings import listing_all
+from engine.sites.options import SiteOptions
+from engine.sites.pacing import PacedStore
+from engine.sites.patience import RetryPolicy
+from engine.sites.retrying import RetryingStore
+from engine.sites.site import Gauges, Site
+from engine.sites.sites import Sites
+from engine.sites.tolerating import ToleratingStore
+from engine.store import ObjectStore
+
+SPARE_CONNECTIONS = 64
+"""For listings and looks beside the copies, so that they never wait in line for one."""
+
+
+@asynccontextmanager
+async def open_site(connection: Connection, options: SiteOptions, name: str = "") -> AsyncIterator[Site]:
+    """Open a site; what the options say of the connection is of the one without a name. Raises `UsageError` and what
+    credentials raise."""
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(
+            Session(connection if name else options.connection(connection), max_connections=options.workers)
+        )
+        plane, refresh = await _plane(stack, session, options)
+        paced = PacedStore(plane, max_rps=options.max_rps, concurrency=options.concurrency)
+        retrying = RetryingStore(paced, RetryPolicy(give_up_after_s=options.give_up_after_s), refresh=refresh)
+        tolerant = DoubtingStore(ToleratingStore(retrying, options.listener), options.listener)
+
+        def gauges() -> Gauges:
+            pace = paced.statistics()
+            return Gauges(retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight)
+
+        known = KnownTraits(tolerant, trusted=options.assume == "aws" or session.is_aws, site=name)
+        store = listing_all(tolerant, known, options.listener)
+        yield Site(name, session.endpoint, store, known, gauges, session)
+
+
+@asynccontextmanager
+async def open_sites(plan: Plan, options: SiteOptions) -> AsyncIterator[Sites]:
+    """Open the sites of a plan. Raises as `open_site`."""
+    async with open_site(plan.connection, options) as home:
+        yield Sites({"": home})
+
+
+async def _plane(
+    stack: AsyncExitStack, session: Session, options: SiteOptions
+) -> tuple[ObjectStore, Callable[[], Awaitable[None]]]:
+    """The store that the options name, and what looks for fresh credentials for it. Only one is loaded."""
+    if options.store == "boto":
+        from engine.s3.boto_store import BotoStore
+
+        return BotoStore(session), session.refresh
+    from engine.s3.wire_store import WireStore
+
+    wire = await stack.enter_async_context(WireStore(session, max_connections=options.workers + SPARE_CONNECTIONS))
+    return wire, wire.refresh

@@ -1,0 +1,52 @@
+"""How sites are spoken to: what a command says beside the plan's own connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from engine.errors import UsageError
+from engine.events import Listener, ignore
+from engine.plan.settings import Connection
+
+StoreKind = Literal["wire", "boto"]
+
+CONCURRENCY: dict[StoreKind, int] = {"wire": 1024, "boto": 128}
+"""Copies under way at once unless told otherwise. The wire: at 9,000 requests a second of 100 ms each, 900 are in
+flight. botocore costs about 1.2 ms of processor a call, so that more than 128 of its calls only wait in line."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOptions:
+    """How sites are spoken to. None leaves the plan's or the AWS environment's own value.
+
+    `give_up_after_s` is how long S3 may be unreachable before the run stops; `assume` "aws" takes a server for one that
+    honours all that AWS does, without trying it."""
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    request_payer: Literal["requester"] | None = None
+    store: StoreKind = "wire"
+    concurrency: int | None = None
+    max_rps: float | None = None
+    give_up_after_s: float = 300.0
+    assume: Literal["", "aws"] = ""
+    listener: Listener = ignore
+
+    def connection(self, base: Connection) -> Connection:
+        """The plan's connection with these options over it."""
+        chosen = {
+            "endpoint_url": self.endpoint_url,
+            "region": self.region,
+            "profile": self.profile,
+            "request_payer": self.request_payer,
+        }
+        return replace(base, **{name: value for name, value in chosen.items() if value is not None})
+
+    @property
+    def workers(self) -> int:
+        """How many copies may be under way at once. Raises `UsageError` below one."""
+        if self.concurrency is not None and self.concurrency < 1:
+            raise UsageError("--concurrency must be at least 1")
+        return self.concurrency or CONCURRENCY[self.store]
