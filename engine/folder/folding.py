@@ -28,7 +28,9 @@ def limits_of(directory: int, path: str) -> Limits:
 
 def spellings(name: str) -> list[str]:
     """Other spellings of a name that some file system takes for the same."""
-    others = [name.swapcase(), unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)]
+    others = [name.swapcase()]
+    if not name.isascii():
+        others += [unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)]
     return [other for other in dict.fromkeys(others) if other != name]
 
 

@@ -18,6 +18,7 @@ from typing import Literal
 from engine.folder import system
 from engine.folder.folding import real_name
 from engine.folder.names import Fault
+from engine.folder.refusals import Clash
 from engine.folder.roots import BELOW, Root
 
 Durability = Literal["object", "none"]
@@ -29,20 +30,12 @@ KNOWN = 100_000
 """So many directories are remembered as durable and spelled so; each takes about 250 bytes."""
 
 
-class Clash(Exception):
-    """A key's path leads through something that is not its directory. `fault` says what."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
-
-
 class Directories:
     """The directories of one folder, for writing. May be used by several threads."""
 
     def __init__(self, root: Root, durability: Durability) -> None:
         self._root = root
-        self._durable = durability == "object"
+        self.durable = durability == "object"
         self._known: set[tuple[int, int, bytes]] = set()
         self._shared = SharedSyncs(system.sync)
 
@@ -108,7 +101,7 @@ class Directories:
 
     def sync(self, directory: int) -> None:
         """Have a directory's names durable, where that is asked for."""
-        if self._durable:
+        if self.durable:
             status = os.fstat(directory)
             self._shared.sync((status.st_dev, status.st_ino), directory)
 

@@ -13,9 +13,9 @@ import stat
 from engine.errors import StoreError
 from engine.folder import system
 from engine.folder.folding import real_name
-from engine.folder.making import Clash, folded
+from engine.folder.making import folded
 from engine.folder.names import Fault
-from engine.folder.refusals import changed
+from engine.folder.refusals import Clash, changed
 from engine.folder.versions import same, version_of
 from engine.model import ABSENT
 

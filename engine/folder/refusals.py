@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 
 from engine.errors import (
     AccessDenied,
@@ -30,6 +32,26 @@ _PASSING = frozenset(
 _NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
 MAKE_ROOM = "Make room there, or name another folder; then run the command again: what is complete stays as it is."
+
+
+class Clash(Exception):
+    """What stands in a folder leaves no place for a key: a file where its directory is to be, a directory where its
+    file is, another spelling of its name. `fault` says what."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@contextlib.contextmanager
+def telling(operation: str, path: str) -> Iterator[None]:
+    """Whatever the system refuses inside, in the course of writing `path`, as an error of the tree."""
+    try:
+        yield
+    except Clash as clash:
+        raise misnamed(operation, path, clash.fault) from clash
+    except OSError as error:
+        raise told(error, operation, path, writing=True) from error
 
 
 def told(error: OSError, operation: str, path: str, *, writing: bool = False) -> StoreError:

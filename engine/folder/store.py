@@ -21,16 +21,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 
 from engine import freshness
-from engine.errors import NotFound, Rejected, StoreError, Unsupported, UsageError
+from engine.errors import NotFound, Rejected, StoreError, UsageError
 from engine.folder import system
 from engine.folder.carried import is_link, mtime_of, properties_of
 from engine.folder.folding import real_name
+from engine.folder.lacking import Lacking, unsupported
 from engine.folder.making import Durability
 from engine.folder.names import Fault, fault_of, parts_of
 from engine.folder.publishing import Publisher
@@ -40,22 +41,14 @@ from engine.folder.roots import HAS_DESCRIPTORS, Root
 from engine.folder.versions import moment_of, same, version_at, version_of
 from engine.folder.walking import USUAL, Manner, Position, Walk, listed
 from engine.model import (
-    Acl,
     CopyResult,
     ObjectHead,
     ObjectRef,
     Page,
-    UploadedPart,
-    UploadInfo,
-    UploadRef,
 )
 from engine.store import (
     Body,
     BucketFacts,
-    CompleteUpload,
-    CopyObject,
-    CopyPart,
-    CreateUpload,
     DeleteFailure,
     DeleteObject,
     DeleteObjects,
@@ -63,10 +56,7 @@ from engine.store import (
     GetRange,
     HeadObject,
     ListPage,
-    ListUploads,
     PutObject,
-    PutTags,
-    UploadPart,
 )
 
 Answer = TypeVar("Answer")
@@ -81,15 +71,12 @@ _AFTER, _AFTER_ALL = "after:", "after-all:"
 """How a page's token says where the next one begins."""
 
 
-class FolderStore:
-    """Local folders. `missing_is_empty`: a folder that was never there is an empty one, as a target may be that is made
-    with its first file; one that was there and is gone is an error either way.
+class FolderStore(Lacking):
+    """Local folders.
 
     Raises `UsageError` where the system cannot keep a path inside a folder."""
 
-    def __init__(
-        self, manner: Manner = USUAL, *, durability: Durability = "object", missing_is_empty: bool = False
-    ) -> None:
+    def __init__(self, manner: Manner = USUAL, *, durability: Durability = "object") -> None:
         if not HAS_DESCRIPTORS:
             raise UsageError(
                 "Local folders cannot be used on this system: it cannot open files below a directory's descriptor, "
@@ -97,7 +84,7 @@ class FolderStore:
             )
         self.manner = manner
         self._durability: Durability = durability
-        self._missing_is_empty = missing_is_empty
+        self._may_be_missing: set[str] = set()
         self._roots: dict[str, Root] = {}
         self._publishers: dict[str, Publisher] = {}
         self._walks: OrderedDict[tuple[str, str, str, str], Walk] = OrderedDict()
@@ -121,6 +108,24 @@ class FolderStore:
                 self._publishers[bucket] = Publisher(root, self._durability)
             return self._publishers[bucket]
 
+    def may_be_missing(self, bucket: str) -> None:
+        """Of a target's folder: where it was never there it is an empty one, and made with its first file. One that was
+        there and is gone is an error all the same."""
+        self._may_be_missing.add(bucket)
+
+    def _is_yet_to_be(self, root: Root) -> bool:
+        return root.path in self._may_be_missing and not root.exists()
+
+    async def free_bytes(self, bucket: str) -> int:
+        """What the folder's disk has left for this user; of a folder that is yet to be made, its nearest parent's."""
+        return await self._do(self._free, bucket)
+
+    def _free(self, bucket: str) -> int:
+        root = self.root(bucket)
+        if self._is_yet_to_be(root):
+            return system.free_bytes(next(folder for folder in Path(bucket).parents if folder.exists()))
+        return system.free_bytes(root.descriptor())
+
     def open_file(self, ref: ObjectRef, if_match: str | None = None) -> OpenedFile:
         """A file to be read as a source, pinned to a version. Blocks: it belongs in a thread."""
         return OpenedFile(self.root(ref.bucket), ref.key, self.manner, if_match=if_match)
@@ -142,9 +147,9 @@ class FolderStore:
     def _list(self, request: ListPage) -> Page:
         self._sending("ListObjectsV2", request.bucket, request.prefix)
         if request.delimiter not in ("", "/"):
-            raise self._unsupported("ListObjectsV2", request.bucket, "a delimiter other than /")
+            raise unsupported("ListObjectsV2", request.bucket, "delimiter other than /")
         root = self.root(request.bucket)
-        if self._missing_is_empty and not root.exists():
+        if self._is_yet_to_be(root):
             return Page([])
         if request.max_keys == 1 and not request.start_after and request.token is None:
             exact = self._exact(root, request)
@@ -193,7 +198,7 @@ class FolderStore:
         ref = request.ref
         self._sending("HeadObject", ref.bucket, ref.key)
         root = self.root(ref.bucket)
-        if self._missing_is_empty and not root.exists():
+        if self._is_yet_to_be(root):
             raise _missing("HeadObject", root.shown(ref.key))
         status = self._look(root, ref.key, "HeadObject")
         return ObjectHead(
@@ -322,7 +327,7 @@ class FolderStore:
         """`owner_id` is the folder's identity. The clock is this machine's own."""
         self._sending("GetBucketLocation", bucket, "")
         root = self.root(bucket)
-        identity = "" if self._missing_is_empty and not root.exists() else root.identity()
+        identity = "" if self._is_yet_to_be(root) else root.identity()
         now_s = self.manner.now_ns() / 1e9
         return BucketFacts(
             bucket,
@@ -333,47 +338,6 @@ class FolderStore:
             date_s=now_s,
             came_s=freshness.running_s(),
         )
-
-    # --- what a folder has not --------------------------------------------------------------------------------------
-
-    async def copy_object(self, request: CopyObject) -> CopyResult:
-        self._refuse("CopyObject", request.target.bucket)
-
-    async def create_upload(self, request: CreateUpload) -> UploadRef:
-        self._refuse("CreateMultipartUpload", request.target.bucket)
-
-    async def copy_part(self, request: CopyPart) -> UploadedPart:
-        self._refuse("UploadPartCopy", request.upload.target.bucket)
-
-    async def upload_part(self, request: UploadPart) -> UploadedPart:
-        self._refuse("UploadPart", request.upload.target.bucket)
-
-    async def complete_upload(self, request: CompleteUpload) -> CopyResult:
-        self._refuse("CompleteMultipartUpload", request.upload.target.bucket)
-
-    async def abort_upload(self, request: UploadRef) -> None:
-        self._refuse("AbortMultipartUpload", request.target.bucket)
-
-    async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
-        self._refuse("ListParts", request.target.bucket)
-
-    async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
-        self._refuse("ListMultipartUploads", request.bucket)
-
-    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
-        self._refuse("GetObjectTagging", request.bucket)
-
-    async def put_tags(self, request: PutTags) -> None:
-        self._refuse("PutObjectTagging", request.ref.bucket)
-
-    async def get_acl(self, request: ObjectRef) -> Acl:
-        self._refuse("GetObjectAcl", request.bucket)
-
-    def _refuse(self, operation: str, bucket: str) -> NoReturn:
-        raise self._unsupported(operation, bucket, operation)
-
-    def _unsupported(self, operation: str, bucket: str, what: str) -> Unsupported:
-        return Unsupported(f"a local folder has no {what}", operation=operation, ref=bucket, code="NotImplemented")
 
     # --- how ---------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
 _DARWIN = sys.platform == "darwin"
@@ -171,9 +172,9 @@ def punch(descriptor: int, offset: int, length: int) -> bool:
     raise OSError(code, os.strerror(code))
 
 
-def free_bytes(descriptor: int) -> int:
-    """What the file system has left for this user, in bytes."""
-    found = os.fstatvfs(descriptor)
+def free_bytes(place: int | Path) -> int:
+    """What the file system under a descriptor or a path has left for this user, in bytes."""
+    found = os.statvfs(place)
     return found.f_bavail * found.f_frsize
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import AccessDenied, BucketMissing, Unsupported
+from engine.errors import AccessDenied, BucketMissing, NotFound, Unsupported
 from engine.folder import scanning, walking
 from engine.folder.store import WALKS_HELD, FolderStore
 from engine.model import ListedObject, OpaqueEtag
@@ -244,9 +244,17 @@ async def test_a_folder_that_is_not_there_is_not_an_empty_one(scene: Scene, tmp_
     gone = Scene(scene.store, tmp_path / "gone")
     with pytest.raises(BucketMissing, match="does not exist"):
         await gone.keys()
-    target = Scene(FolderStore(missing_is_empty=True), tmp_path / "gone")
+    target = Scene(FolderStore(), tmp_path / "gone")
+    target.store.may_be_missing(str(target.folder))
     assert await target.keys() == []
+    with pytest.raises(NotFound):
+        await target.head("one")
+    assert (await target.store.bucket_facts(str(target.folder))).owner_id == ""
+    assert await target.store.free_bytes(str(target.folder)) > 0
+    assert not target.folder.exists()
     await target.put("one")
+    assert await target.store.free_bytes(str(target.folder)) > 0
+    assert (await target.store.bucket_facts(str(target.folder))).owner_id != ""
     assert await target.keys() == ["one"]
     (tmp_path / "gone/one").unlink()
     (tmp_path / "gone").rmdir()

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from engine.errors import NotFound, PreconditionFailed, Rejected
 from engine.folder.names import Limits, fault_of
-from engine.folder.publishing import Publisher, temporary_name
+from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
+from engine.folder.unfinished import temporary_name
 from engine.folder.walking import USUAL, Position, Walk
 from engine.model import ABSENT, OpaqueEtag, Properties
 from engine.store import DeleteObject

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from engine.folder import publishing
+from engine.folder import unfinished
 from engine.folder.journal import Part
 from engine.folder.making import Durability
 from engine.folder.publishing import Publisher
@@ -90,7 +90,7 @@ def cut_at(moment: int | None, tmp_path: Path, durability: Durability = "object"
 
 
 def test_nothing_that_was_said_to_be_durable_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "ALLOCATED_FROM", PART)
+    monkeypatch.setattr(unfinished, "ALLOCATED_FROM", PART)
     ended, moment = False, 0
     while not ended:
         ended, said, power = cut_at(moment, tmp_path)

@@ -11,11 +11,12 @@ import pytest
 import xxhash
 
 from engine.errors import Conflict, PreconditionFailed, Unwritable
-from engine.folder import publishing, system
+from engine.folder import system, unfinished
 from engine.folder.journal import Part
 from engine.folder.making import SharedSyncs
-from engine.folder.publishing import Publisher, temporary_name
+from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
+from engine.folder.unfinished import temporary_name
 from engine.model import ABSENT
 
 PART = 1 << 10
@@ -123,7 +124,7 @@ def test_a_name_of_255_bytes_has_room_for_its_temporary_one(publisher: Publisher
 def test_room_is_taken_before_the_first_byte(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = publishing.ALLOCATED_FROM
+    size = unfinished.ALLOCATED_FROM
     with publisher.begin("one", size):
         status = (tmp_path / os.fsdecode(temporary_name(b"one"))).stat()
         assert status.st_size == size
@@ -137,7 +138,7 @@ def test_room_is_taken_before_the_first_byte(
 def test_what_is_left_of_an_earlier_run_counts_as_room(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(publishing, "ALLOCATED_FROM", 1)
+    monkeypatch.setattr(unfinished, "ALLOCATED_FROM", 1)
     write_parts(publisher, 1)
     if temporary(tmp_path).stat().st_blocks * 512 < len(DATA):
         pytest.skip("this file system cannot give room beforehand")
@@ -160,7 +161,7 @@ def test_zeros_leave_a_hole_and_are_zeros(publisher: Publisher, tmp_path: Path) 
 
 
 def test_zeros_overwrite_what_an_earlier_run_left(publisher: Publisher, tmp_path: Path) -> None:
-    size = publishing.PUNCHED_FROM
+    size = unfinished.PUNCHED_FROM
     with publisher.begin("d/large", size, "v1") as file:
         file.write(b"x" * size, 0)
         file.part_done(Part(1, 0, size, "0" * 32))
@@ -177,7 +178,7 @@ def test_a_system_without_the_newer_calls_does_the_same(
 ) -> None:
     monkeypatch.setattr(system, missing, None)
     test_zeros_overwrite_what_an_earlier_run_left(publisher, tmp_path)
-    first = publisher.put("one", bytes(publishing.ALLOCATED_FROM), condition=ABSENT)
+    first = publisher.put("one", bytes(unfinished.ALLOCATED_FROM), condition=ABSENT)
     with pytest.raises(PreconditionFailed):
         publisher.put("one", b"2", condition=ABSENT)
     publisher.put("one", b"2", condition=first.version)
@@ -252,6 +253,21 @@ def test_many_threads_make_the_same_directories_at_once(publisher: Publisher, tm
         thread.join()
     assert errors == []
     assert len([path for path in (tmp_path / "a/b").rglob("*") if path.is_file()]) == 24
+
+
+def test_a_directory_that_is_removed_just_before_its_file_is_made_again(
+    publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = system.create
+
+    def removed_just_before(directory: int, name: bytes, mode: int) -> int:
+        monkeypatch.setattr(system, "create", create)
+        (tmp_path / "d").rmdir()
+        return create(directory, name, mode)
+
+    monkeypatch.setattr(system, "create", removed_just_before)
+    publisher.put("d/one", b"1", condition=ABSENT)
+    assert (tmp_path / "d/one").read_bytes() == b"1"
 
 
 # --- syncs that are shared ------------------------------------------------------------------------------------------

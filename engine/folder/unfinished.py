@@ -1,0 +1,299 @@
+"""One file while it is being written: under its temporary name, in its own directory, of its full length.
+
+What an earlier run left is taken up where it is of the very same source: its parts are listed in a journal beside it
+(`engine.folder.journal`), and hashed before they are trusted. A target is never mapped into memory: a full disk would
+be a signal instead of an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+import xxhash
+
+from engine.errors import Conflict, IntegrityError, Unwritable
+from engine.folder import system
+from engine.folder.journal import Journal, Part, header_of, read_parts
+from engine.folder.making import Directories
+from engine.folder.placing import place
+from engine.folder.refusals import MAKE_ROOM, telling
+from engine.folder.versions import moment_of, version_of
+from engine.model import ABSENT, OpaqueEtag
+from engine.plan.own import MARK
+
+WRITING = "PutObject"
+
+ALLOCATED_FROM = 1 << 20
+"""Files of this size on get their room before their first byte; smaller ones are written faster than that."""
+
+PUNCHED_FROM = 64 << 10
+"""So many zeros in one write leave a hole instead."""
+
+REHASHED_AT_ONCE = 1 << 20
+
+
+class Hasher(Protocol):
+    """A digest under way, as hashlib and xxhash make them."""
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> object: ...
+    def hexdigest(self) -> str: ...
+
+
+class Published(NamedTuple):
+    """A file that stands under its name: its version, and when it was written."""
+
+    version: OpaqueEtag
+    modified: str
+    size: int
+
+
+class Unfinished:
+    """A file that is being written under its temporary name, locked against other processes. A context manager."""
+
+    def __init__(self, directories: Directories, path: str, directory: int, name: bytes, size: int, pin: str) -> None:
+        """To be written at `name` of the directory at a descriptor, which is closed with it. `path` is for people."""
+        self._directories, self._path, self.size = directories, path, size
+        self._directory, self._name = directory, name
+        self._temporary = temporary_name(name)
+        self._list = self._temporary + b".parts"
+        self._header = header_of(pin, size)
+        self._journal: Journal | None = None
+        self._kept: list[Part] | None = None
+        self._lock = threading.Lock()
+        self._listed: list[Part] = []
+        self._open = True
+        self._descriptor = self._claim()
+        try:
+            if pin:
+                self._listed = read_parts(directory, self._list, self._header, size)
+            if not self._listed and os.fstat(self._descriptor).st_size:
+                system.cut(self._descriptor, 0)
+            self._take_room()
+        except BaseException:
+            if not self._listed:
+                self.discard()
+            os.close(self._descriptor)
+            raise
+
+    # --- beginning --------------------------------------------------------------------------------------------------
+
+    def _claim(self) -> int:
+        """The temporary file, of our own and locked. Whatever else stands under its name is no work of ours."""
+        for _ in range(8):
+            descriptor = self._opened()
+            if descriptor is None:
+                continue
+            if not _locked(descriptor):
+                os.close(descriptor)
+                raise Conflict(
+                    "another process is writing this file",
+                    operation=WRITING,
+                    ref=self._path,
+                    code="BeingWritten",
+                    advice="Wait for the other run to end.",
+                )
+            if _is_under(self._directory, self._temporary, descriptor):
+                return descriptor
+            os.close(descriptor)  # the other process published or removed it just before the lock
+        raise Conflict(
+            "its temporary file changes all the time", operation=WRITING, ref=self._path, code="BeingWritten"
+        )
+
+    def _opened(self) -> int | None:
+        with contextlib.suppress(FileExistsError):
+            return system.create(self._directory, self._temporary, 0o666)
+        try:
+            descriptor = os.open(
+                self._temporary, os.O_RDWR | system.NO_LINK | getattr(os, "O_NONBLOCK", 0), dir_fd=self._directory
+            )
+        except FileNotFoundError:
+            return None
+        except OSError:
+            descriptor = -1
+        if descriptor >= 0 and _is_ours(os.fstat(descriptor)):
+            return descriptor
+        if descriptor >= 0:
+            os.close(descriptor)
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # a link, a pipe, another name of someone's file: only the name goes
+            system.unlink(self._directory, self._temporary)
+        return None
+
+    def _take_room(self) -> None:
+        """Raises `Unwritable` where the disk has too little left: before the first byte."""
+        missing = self.size - os.fstat(self._descriptor).st_blocks * 512
+        free = system.free_bytes(self._descriptor)
+        if missing > free:
+            raise Unwritable(
+                f"{self._path} takes {self.size:,} bytes, and its disk has {free:,} left",
+                operation=WRITING,
+                ref=self._path,
+                code="DiskFull",
+                advice=MAKE_ROOM,
+            )
+        if self.size >= ALLOCATED_FROM:
+            system.allocate(self._descriptor, self.size)
+
+    # --- its bytes --------------------------------------------------------------------------------------------------
+
+    def kept(self, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> list[Part]:
+        """The parts that an earlier run wrote and whose bytes are here: each is hashed, with what `part_done` was given
+        the digests of. To be asked before the first write."""
+        with telling(WRITING, self._path):
+            self._kept = [part for part in self._listed if self._digest(part, hasher()) == part.digest]
+            return list(self._kept)
+
+    def _digest(self, part: Part, hasher: Hasher) -> str:
+        offset, end = part.offset, part.offset + part.length
+        buffer = memoryview(bytearray(min(REHASHED_AT_ONCE, part.length)))
+        while offset < end:
+            count = os.preadv(self._descriptor, [buffer[: end - offset]], offset)
+            if count == 0:
+                return ""
+            hasher.update(buffer[:count])
+            offset += count
+        return hasher.hexdigest()
+
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Write bytes at their place; many zeros as a hole. Raises `Unwritable` where the disk is full."""
+        with telling(WRITING, self._path):
+            if len(data) >= PUNCHED_FROM and _is_zero(data):
+                if offset + len(data) > os.fstat(self._descriptor).st_size:
+                    system.cut(self._descriptor, offset + len(data))
+                if system.punch(self._descriptor, offset, len(data)):
+                    return
+            system.write(self._descriptor, data, offset)
+
+    def part_done(self, part: Part) -> None:
+        """A part is written: have it synced, and listed for a run that goes on after a crash."""
+        with telling(WRITING, self._path):
+            durable = self._directories.durable
+            if durable:
+                system.sync_data(self._descriptor)
+            with self._lock:
+                if self._journal is None:
+                    kept = self._kept or []
+                    self._journal = Journal(self._directory, self._list, self._header, kept, durable=durable)
+                    self._directories.sync(self._directory)
+                self._journal.add(part)
+
+    # --- its end ----------------------------------------------------------------------------------------------------
+
+    def publish(self, condition: str | None = None, mtime_ns: int | None = None) -> Published:
+        """Give the file its name. `condition`: `ABSENT`, or the version that may be replaced; None replaces any file.
+
+        Raises `PreconditionFailed` where the condition does not hold, `Rejected` where something that is no file, or
+        another spelling of the name, stands there; what was written is kept then."""
+        with telling(WRITING, self._path):
+            if (length := os.fstat(self._descriptor).st_size) != self.size:
+                raise IntegrityError(
+                    f"{self._path}: {length:,} of {self.size:,} bytes were written; nothing was published"
+                )
+            if mtime_ns is not None:
+                os.utime(self._descriptor, ns=(mtime_ns, mtime_ns))
+            if condition != ABSENT:
+                self._resemble()
+            if self._directories.durable:
+                system.sync(self._descriptor)
+            place(self._directory, self._temporary, self._name, condition, WRITING, self._path)
+            self._directories.sync(self._directory)
+            if self._journal is not None or self._listed:
+                with contextlib.suppress(FileNotFoundError):
+                    system.unlink(self._directory, self._list)
+            status = os.fstat(self._descriptor)
+            return Published(version_of(status), moment_of(status.st_mtime_ns), status.st_size)
+
+    def _resemble(self) -> None:
+        """Mode and owner of the file that is to be replaced; a new one has what the system gives new files."""
+        try:
+            old = os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
+        except OSError:
+            return
+        if not stat.S_ISREG(old.st_mode):
+            return
+        now = os.fstat(self._descriptor)
+        if (old.st_uid, old.st_gid) != (now.st_uid, now.st_gid):
+            with contextlib.suppress(PermissionError):
+                os.fchown(self._descriptor, old.st_uid, old.st_gid)
+        if old.st_mode != now.st_mode:
+            with contextlib.suppress(PermissionError):
+                os.fchmod(self._descriptor, stat.S_IMODE(old.st_mode))
+
+    @contextlib.contextmanager
+    def discarded_on_error(self) -> Iterator[None]:
+        """What does not end well leaves nothing behind: for files that are written at one go."""
+        try:
+            yield
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Remove what was written, as far as it can be."""
+        with contextlib.suppress(OSError):
+            self._remove()
+
+    def _remove(self) -> None:
+        for name in (self._temporary, self._list):
+            with contextlib.suppress(FileNotFoundError):
+                system.unlink(self._directory, name)
+
+    def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        if self._journal is not None:
+            self._journal.close()
+        os.close(self._descriptor)
+        os.close(self._directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def temporary_name(name: bytes) -> bytes:
+    """The name under which a file is written: the same for every run, whatever the length of its own."""
+    return MARK.encode() + xxhash.xxh3_128_hexdigest(name).encode()
+
+
+def _is_zero(data: bytes | memoryview) -> bool:
+    return not any(data[:64]) and bytes(data).count(0) == len(data)
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    """A regular file of this user's, under one name alone: what is written into it reaches nothing else."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
+
+
+def _is_under(directory: int, name: bytes, descriptor: int) -> bool:
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    held = os.fstat(descriptor)
+    return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the lock of a file is ours now. Where a file system has none (some networks'), nobody else has it."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
