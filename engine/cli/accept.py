@@ -15,7 +15,7 @@ from engine.errors import UsageError
 from engine.report.accept import acceptances_text, accepted_line
 
 
-@click.command("accept", short_help="Accept a named difference, with a reason that is kept.")
+@click.command("accept")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("what", required=False)
 @click.option("--found", help="The figure that was found; it is not accepted for any other.")

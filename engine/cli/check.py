@@ -12,7 +12,7 @@ from engine.plan.locations import parse_location
 from engine.report.check import check_text, check_values
 
 
-@click.command("check", short_help="Who am I, which endpoint, does the bucket answer, what may I do.")
+@click.command("check")
 @click.argument("location", required=False)
 @click.option("--write", is_flag=True, help="Also try the write actions, on an object of its own that it removes.")
 @shared_flags

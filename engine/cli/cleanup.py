@@ -20,7 +20,7 @@ from engine.report.cleanup import cleaned_text, gate_text, gate_values
 from engine.report.text import plural, size_text
 
 
-@click.command("cleanup", short_help="What keeps the sources from being deleted; --delete deletes what is proven.")
+@click.command("cleanup")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--delete", is_flag=True, help="Delete the sources, if the gate is open and the plan's name is typed.")
 @click.option("--confirm", metavar="NAME", help="The plan's name, in place of typing it.")

@@ -13,7 +13,7 @@ from engine.errors import UsageError
 from engine.plan.document import Plan
 
 
-@click.command("cp", short_help="Copy one location to another, without a plan file.")
+@click.command("cp")
 @click.argument("source")
 @click.argument("target")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only keys that match; may be given again.")

@@ -17,7 +17,7 @@ from engine.report.delete import delete_text, delete_values
 from engine.report.text import plural, size_text
 
 
-@click.command("delete", short_help="Delete a whole project: exactly what a snapshot of its listing holds.")
+@click.command("delete")
 @click.argument("location")
 @click.option("--confirm", metavar="LOCATION", help="The location again, in place of typing it.")
 @click.option("--hold", default="0s", show_default=True, metavar="TIME", help="How long the snapshot must have stood.")

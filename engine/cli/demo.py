@@ -36,7 +36,7 @@ class Step:
     processor_s: float = 0.0
 
 
-@click.command("demo", short_help="Run the whole job on an embedded S3: plan, copy, kill, resume, verify.")
+@click.command("demo")
 @click.option(
     "--scale",
     type=click.FloatRange(0.001, 1.0),

@@ -24,7 +24,7 @@ from engine.report.export import FORMATS
 from engine.report.text import plural
 
 
-@click.command("export", short_help="The ledger as CSV, NDJSON or a list for xxh128sum -c.")
+@click.command("export")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), default="csv", show_default=True, help="What is written."

@@ -11,7 +11,7 @@ from engine.cli.invocation import Invocation
 from engine.proof.fingerprint import Basis
 
 
-@click.command("fingerprint", short_help="One line for a tree, to compare two on two machines.")
+@click.command("fingerprint")
 @click.argument("location")
 @click.option(
     "--by",

@@ -12,7 +12,7 @@ from engine.plan.starter import starter_plan
 from engine.report.text import safe
 
 
-@click.command("init", short_help="Write a commented plan to start from.")
+@click.command("init")
 @click.argument("file", type=click.Path(path_type=Path), default=Path("plan.toml"))
 def init_command(file: Path) -> None:
     """Write a commented plan to FILE (plan.toml), which must not exist yet."""

@@ -16,7 +16,7 @@ from engine.plan.locations import parse_location
 from engine.report.ls import listed_line, summary_text, summary_values
 
 
-@click.command("ls", short_help="What lies under a location; --summarize counts it by first-level prefix.")
+@click.command("ls")
 @click.argument("location")
 @click.option("--recursive", "-r", is_flag=True, help="Every object under it.")
 @click.option("--summarize", "-s", is_flag=True, help="Objects, bytes, classes, oldest and newest, by prefix.")

@@ -12,29 +12,6 @@ from typing import Any
 import click
 
 VERBS: dict[str, str] = {
-    "demo": "demo",
-    "check": "check",
-    "init": "init",
-    "cp": "cp",
-    "plan": "plan",
-    "run": "run",
-    "status": "status",
-    "verify": "verify",
-    "accept": "accept",
-    "export": "export",
-    "fingerprint": "fingerprint",
-    "manifest": "manifest",
-    "rewrite": "rewrite",
-    "cleanup": "cleanup",
-    "revert": "revert",
-    "receipt": "receipt",
-    "ls": "ls",
-    "delete": "delete",
-    "sandbox": "sandbox",
-}
-"""Each command and the module of `engine.cli` that holds it, imported only when it is used."""
-
-SUMMARIES: dict[str, str] = {
     "demo": "Run the whole job on an embedded S3: plan, copy, kill, resume, verify.",
     "check": "Who am I, which endpoint, does the bucket answer, what may I do.",
     "init": "Write a commented plan to start from.",
@@ -55,7 +32,7 @@ SUMMARIES: dict[str, str] = {
     "delete": "Delete a whole project: exactly what a snapshot of its listing holds.",
     "sandbox": "Start the embedded S3 on loopback and print what to export.",
 }
-"""Each command's short help once more, so that `cartage --help` imports none of them; a test holds the two together."""
+"""Each command and its short help. The module of its name in `engine.cli` holds it, and is imported when it is used."""
 
 
 class Verbs(click.Group):
@@ -67,13 +44,14 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command = getattr(importlib.import_module(f"engine.cli.{VERBS[cmd_name]}"), f"{cmd_name}_command")
+        command = getattr(importlib.import_module(f"engine.cli.{cmd_name}"), f"{cmd_name}_command")
         assert isinstance(command, click.Command)
+        command.short_help = VERBS[cmd_name]
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(verb, SUMMARIES.get(verb, "")) for verb in VERBS])
+            formatter.write_dl(list(VERBS.items()))
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

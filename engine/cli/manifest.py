@@ -16,7 +16,7 @@ from engine.references.replacing import all_back
 from engine.report.manifest import manifest_text, manifest_values
 
 
-@click.command("manifest", short_help="The project's manifest from the ledger's figures; --apply writes it.")
+@click.command("manifest")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--apply", is_flag=True, help="Write it, only if nobody changed it since.")
 @click.option("--undo", is_flag=True, help="Put back what was there before.")

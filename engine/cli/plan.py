@@ -15,7 +15,7 @@ from engine.plan.permissions import COMMANDS, policy
 from engine.report.plan import plan_text, plan_values
 
 
-@click.command("plan", short_help="Show what a run would do and cost. Writes nothing to S3.")
+@click.command("plan")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--max-rps",

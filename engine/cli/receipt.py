@@ -19,7 +19,7 @@ from engine.report.receipt import receipt_markdown
 from engine.report.text import count_text, safe, size_text
 
 
-@click.command("receipt", short_help="A document of what was done and proven; --check tells whether one holds.")
+@click.command("receipt")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where; else beside the plan."

@@ -15,7 +15,7 @@ from engine.cli.invocation import Invocation
 from engine.report.revert import revert_text, revert_values
 
 
-@click.command("revert", short_help="Take a migration back: --delete removes the copies that it made.")
+@click.command("revert")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--delete", is_flag=True, help="Remove the copies, once the plan's name is typed.")
 @click.option("--confirm", metavar="NAME", help="The plan's name, in place of typing it.")

@@ -23,7 +23,7 @@ def chosen_act(apply: bool, undo: bool) -> Act:
     return Act.APPLY if apply else Act.UNDO if undo else Act.SHOW
 
 
-@click.command("rewrite", short_help="What still names the old paths; --apply changes it, --undo puts it back.")
+@click.command("rewrite")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--apply", is_flag=True, help="Write the changes, each file only if nobody changed it since.")
 @click.option("--undo", is_flag=True, help="Put back what was there before.")

@@ -16,7 +16,7 @@ from engine.plan.document import Plan
 from engine.report.run import result_text, result_values
 
 
-@click.command("run", short_help="Copy what the plan says; resumes if there is a ledger.")
+@click.command("run")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @shared_flags

@@ -9,7 +9,7 @@ import click
 from engine.report.text import count_text, size_text
 
 
-@click.command("sandbox", short_help="Start the embedded S3 on loopback and print what to export.")
+@click.command("sandbox")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 chooses a free one.")
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=0.0, help="What each call takes, in the middle.")
 @click.option(

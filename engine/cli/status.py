@@ -15,7 +15,7 @@ from engine.cli.ledgers import ledger_of
 from engine.report.status import aside_line, aside_values, status_text, status_values
 
 
-@click.command("status", short_help="What the ledger says, at once; --failed lists what is not done.")
+@click.command("status")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--failed", is_flag=True, help="List every object that is failed, drifted, in conflict, archived, damaged."

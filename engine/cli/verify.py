@@ -22,7 +22,7 @@ class _BareDeep(click.Command):
         return super().parse_args(ctx, ["--deep=all" if item == "--deep" else item for item in args])
 
 
-@click.command("verify", short_help="Compare both sides and the ledger; exit 4 where anything differs.", cls=_BareDeep)
+@click.command("verify", cls=_BareDeep)
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--deep",
