@@ -19,6 +19,7 @@ from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.cli.ending import INTERRUPTED, summarize
+from engine.errors import NothingThere
 from engine.events import Event
 from engine.plan.document import Plan
 from engine.report.bar import ProgressBar
@@ -116,8 +117,6 @@ class Invocation:
         for sentence in empty:
             click.echo(f"cartage {self.verb}: {safe(sentence)}", err=True)
         if empty:
-            from engine.errors import NothingThere  # not for `status`, which lists nothing
-
             click.echo(f"  {NothingThere.ADVICE}", err=True)
 
     def end(self, code: int, values: dict[str, Any]) -> NoReturn:
