@@ -11,6 +11,9 @@ from engine.store import DeleteObject, HeadObject, ListPage, ObjectStore
 ATTEMPTS = 5
 """How often something is done with an object of our own while its outcome is not known: nobody else knows its name."""
 
+BASE_S = 0.1
+"""How long it rests before it does so again; twice as long each time."""
+
 
 async def is_seen(store: ObjectStore, ref: ObjectRef) -> bool:
     """Whether an object is there. Raises what the store raises where it may not be looked at."""
@@ -44,5 +47,5 @@ async def remove_own(store: ObjectStore, ref: ObjectRef) -> bool:
             return False
         if denied:
             return False
-        await anyio.sleep(0.1 * 2**attempt)  # the retry layer sends no delete again that carries no ETag
+        await anyio.sleep(BASE_S * 2**attempt)  # the retry layer sends no delete again that carries no ETag
     return False

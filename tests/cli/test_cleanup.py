@@ -319,14 +319,14 @@ def test_killed_at_any_moment_and_run_again_nothing_is_lost(
     project.migrate()
     targets = project.dump("new/")
     assert len(targets) == 3_200
-    server.control("settings", {"latency_ms": 60})
+    project.fault(kind="hang", operation="DeleteObjects", probability=1.0, delay_ms=200.0)
     ledger = terminal.folder / "moving.ledger"
     for at_least in (1, 2_000):
         with terminal.start("cleanup", project.plan, "--delete", "--confirm", "moving", "-q") as process:
             wait_until(lambda: leaving(ledger) >= at_least or process.poll() is not None)  # noqa: B023
             process.kill()
         assert project.dump("new/") == targets
-    server.control("settings", {"latency_ms": 0})
+    server.control("settings", {"faults": []})
     ended = project.delete("--json")
     assert ended.code == 0, ended.err
     assert project.count("old/") == 0

@@ -17,6 +17,7 @@ from engine.sandbox.launch import Sandbox
 from tests.faults import invariants
 from tests.faults.amount import amount, sample, seeds
 from tests.faults.conftest import Record
+from tests.faults.impatience import hurry
 from tests.faults.scene import Scene
 
 SEEDS = amount(1, 1, 5)
@@ -26,6 +27,7 @@ DELETES = ("DeleteObjects", "DeleteObject")
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sent again is sent again at once."""
+    hurry(monkeypatch)
     monkeypatch.setattr(deleting, "BASE_S", 0.005)
 
 

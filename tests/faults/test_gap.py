@@ -16,6 +16,7 @@ from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
 from engine.api.run import migrate
 from engine.api.verify import verify
+from engine.events import Event, Progress
 from engine.sandbox import FaultRule
 from engine.sandbox.judge import LOOK_S, MARGIN_S
 from engine.sandbox.launch import Sandbox
@@ -47,10 +48,15 @@ async def test_from_the_look_at_a_target_to_the_delete_of_its_source(
     sides = [[[scene.bucket, source], [scene.bucket, PREFIX + target]] for source, target in ROUTES.values()]
     signed_in.control("judge", {"routes": sides, "machines": {signed_in.access_key: "here"}})
     faults = [asdict(rule) | {"bucket": scene.bucket} for rule in CASES[name].get("faults", [])]
-    signed_in.control("settings", {"conditional_deletes": not unconditional, **CASES[name], "faults": faults})
+    signed_in.control("settings", {"conditional_deletes": not unconditional, "faults": faults})
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress) and event.done_bytes:  # the gate is open, and the first batch is gone
+            signed_in.control("settings", {"latency_ms": CASES[name].get("latency_ms", 0.0)})
+
     try:
         consent = Consent(unconditional=unconditional)
-        result = await cleanup(scene.plan, scene.options(), consent=consent, delete=True)
+        result = await cleanup(scene.plan, scene.options(listener=listen), consent=consent, delete=True)
         verdict = signed_in.control("verdict")
     finally:
         signed_in.control("settings", {"conditional_deletes": True, "latency_ms": 0.0, "faults": []})

@@ -121,7 +121,7 @@ def asked(url: str, folder: Path) -> tuple[int, str, float]:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "tests.faults.bounded", peak),
-            *(sys.executable, "-m", "engine.cli.main", "cp", "s3://bucket/old/", "s3://bucket/new/", "--yes"),
+            *(sys.executable, "-m", "tests.faults.impatience", "cp", "s3://bucket/old/", "s3://bucket/new/", "--yes"),
             *("--endpoint-url", url, "--give-up-after", "1", "--ledger", str(folder / "l.ledger")),
         ],
         env={

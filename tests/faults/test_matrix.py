@@ -26,6 +26,7 @@ from tests.faults import invariants
 from tests.faults.amount import amount, sample, seeds
 from tests.faults.cases import CASES, Case, together
 from tests.faults.conftest import Record
+from tests.faults.impatience import hurry
 from tests.faults.scene import Scene
 
 SEEDS = amount(1, 1, 5)
@@ -36,8 +37,9 @@ RUNS_TO_END = 4
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An abort that fails is given up after a second here, so that what follows is met soon."""
-    monkeypatch.setattr(uploading, "ABORT_GRACE_S", 1.0)
+    """What is sent again is sent again at once, and an abort that fails is given up in a moment."""
+    hurry(monkeypatch)
+    monkeypatch.setattr(uploading, "ABORT_GRACE_S", 0.1)
 
 
 @pytest.fixture
