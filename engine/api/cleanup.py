@@ -1,4 +1,4 @@
-"""`cleanup` and `revert`: what ends a migration, or takes it back. Both show, and only show, unless told to delete."""
+"""`cleanup`: what keeps the sources from being deleted; deletes them only when told to."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from engine.api.accept import keep_acceptance, note_found, taken_by_route
 from engine.api.claiming import claim_for, claim_reason
 from engine.api.consent import Consent
 from engine.api.naming import names_outlook, names_reasons, remove_left_probes
-from engine.api.opening import one_error, open_ledger, open_plan, own_place, server_clock
-from engine.api.options import Options, ledger_path
+from engine.api.opening import at_work, own_place
+from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, RunError, StoreError
-from engine.events import RunStarted
 from engine.finish.carried import compare_carried
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import Condition, Deleter, Fate, condition_for
@@ -86,74 +85,66 @@ async def cleanup(
     Raises `CleanupRefused` where a deletion was asked for and the gate is closed, `LedgerError`, and `StoreError` of
     scope `run`."""
     options, consent = options or Options(), consent or Consent()
-    async with one_error(), open_plan(plan, options, now=True) as opened:
-        path = ledger_path(plan, options)
-        clock = await server_clock(plan, opened)
-        async with await open_ledger(
-            plan, path, opened, create=False, clock=clock, listener=options.listener
-        ) as ledger:
-            options.listener(RunStarted("cleanup", plan.name, str(path), opened.home.endpoint, True))
-            settled = await settle(opened.home.store, ledger, plan.routes)
-            await remove_left_probes(opened, ledger)
-            facts = await gather(plan, opened, ledger, options, consent)
-            if not closed(judge(facts)):  # what costs requests an object is asked once all else is open
-                unread = await compare_carried(
-                    opened.home.store, ledger, plan.routes, plan.cleanup.proof, options.listener
-                )
-                recorded = (await ledger.noted())[PROPERTIES]
-                facts = replace(facts, properties=recorded.plus(unread), compared=True)
-            force = consent.unconditional or plan.cleanup.unconditional
-            known = {item.bucket: opened.home.known.known(item.bucket) for item in facts.sources}
-            going = [tally for tally in facts.tallies if _goes(tally, plan)]
-            result = CleanupResult(
-                path,
-                [
-                    *judge(facts),
-                    *replication_reasons(
-                        facts.sources, [route.source for route in plan.routes], facts.under, facts.accepted
-                    ),
-                    names_outlook(plan, opened),
-                    await claim_reason(plan, opened, path),
-                    conditional(known, unconditional=force),
-                ],
-                sum(tally.objects for tally in going),
-                sum(tally.bytes for tally in going),
-                settled,
-            )
-            looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES)]
-            await note_found(ledger, _figures(result.reasons), looked_at)
-            if not delete:
-                return result
-            if closed(result.reasons[:-1]):
-                raise CleanupRefused(result)
-            # Tried anew, whatever was found before: a server may only have been out of order then.
-            conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
+    async with at_work("cleanup", plan, options, lists=True, dated=True) as (opened, ledger):
+        settled = await settle(opened.home.store, ledger, plan.routes)
+        await remove_left_probes(opened, ledger)
+        facts = await gather(plan, opened, ledger, options, consent)
+        if not closed(judge(facts)):  # what costs requests an object is asked once all else is open
+            unread = await compare_carried(opened.home.store, ledger, plan.routes, plan.cleanup.proof, options.listener)
+            recorded = (await ledger.noted())[PROPERTIES]
+            facts = replace(facts, properties=recorded.plus(unread), compared=True)
+        force = consent.unconditional or plan.cleanup.unconditional
+        known = {item.bucket: opened.home.known.known(item.bucket) for item in facts.sources}
+        going = [tally for tally in facts.tallies if _goes(tally, plan)]
+        result = CleanupResult(
+            ledger=ledger.path,
+            reasons=[
+                *judge(facts),
+                *replication_reasons(
+                    facts.sources, [route.source for route in plan.routes], facts.under, facts.accepted
+                ),
+                names_outlook(plan, opened),
+                await claim_reason(plan, opened, ledger.path),
+                conditional(known, unconditional=force),
+            ],
+            objects=sum(tally.objects for tally in going),
+            bytes=sum(tally.bytes for tally in going),
+            settled=settled,
+        )
+        looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES)]
+        await note_found(ledger, _figures(result.reasons), looked_at)
+        if not delete:
+            return result
+        if closed(result.reasons[:-1]):
+            raise CleanupRefused(result)
+        # Tried anew, whatever was found before: a server may only have been out of order then.
+        conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
+        if not result.open:
+            raise CleanupRefused(result)
+        buckets = tuple(dict.fromkeys((*facts.sources, *facts.targets)))
+        async with claim_for(
+            "cleanup", plan.name, ledger.path, opened.home, options, buckets, unconditional=force
+        ) as store:
+            at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
+            result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
+            await note_found(ledger, _figures(result.reasons), acceptable(plan))
             if not result.open:
                 raise CleanupRefused(result)
-            buckets = tuple(dict.fromkeys((*facts.sources, *facts.targets)))
-            async with claim_for(
-                "cleanup", plan.name, path, opened.home, options, buckets, unconditional=force
-            ) as store:
-                at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
-                result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
-                await note_found(ledger, _figures(result.reasons), acceptable(plan))
-                if not result.open:
-                    raise CleanupRefused(result)
-                for reason in result.reasons:
-                    if consent.delete_markers and reason.name == "versioning" and reason.accept:
-                        await keep_acceptance(ledger, reason.accept, reason.found, "--accept-delete-markers")
-                deletion = Cleanup(
-                    store,
-                    ledger,
-                    Deleter(store, conditions),
-                    options.listener,
-                    minimum=plan.cleanup.proof,
-                    markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
-                )
-                if stop is not None:
-                    stop.listen(deletion.stop)
-                cleaned = await deletion.go(plan.routes)
-            return CleanupResult(path, result.reasons, result.objects, result.bytes, settled, cleaned)
+            for reason in result.reasons:
+                if consent.delete_markers and reason.name == "versioning" and reason.accept:
+                    await keep_acceptance(ledger, reason.accept, reason.found, "--accept-delete-markers")
+            deletion = Cleanup(
+                store,
+                ledger,
+                Deleter(store, conditions),
+                options.listener,
+                minimum=plan.cleanup.proof,
+                markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
+            )
+            if stop is not None:
+                stop.listen(deletion.stop)
+            cleaned = await deletion.go(plan.routes)
+        return replace(result, cleaned=cleaned)
 
 
 def _figures(reasons: Iterable[Reason]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.api.claiming import claim_for
@@ -72,7 +72,7 @@ async def delete(
         facts = await opened.facts(location.bucket)
         path = list_path(location, options)
         async with await DeletionList.open(path, str(location), opened.endpoint) as listed:
-            options.listener(RunStarted("delete", str(location), str(path), opened.endpoint, not again))
+            options.listener(RunStarted("delete", str(location), str(path), opened.endpoint, resumed=not again))
             store = opened.store
             result = await _snapshot(store, location, listed, facts, options, again=again, confirmed=confirmed)
             result.closed.extend(_closed(result, facts, hold_s, consent))
@@ -96,9 +96,8 @@ async def delete(
                 )
                 if stop is not None:
                     stop.listen(work.stop)
-                result.closed.clear()
                 done = await work.go(location)
-            return DeleteResult(path, result.summary, result.taken_ms, result.fresh, result.deleted_before, [], done)
+            return replace(result, closed=[], deletion=done)
 
 
 async def _snapshot(
@@ -118,13 +117,14 @@ async def _snapshot(
     finished = not any(count.state in OPEN for count in counts)
     if taken_ms is not None and not again and (not finished or (confirmed and counts)):
         before = sum(count.objects for count in counts if count.state is Row.DELETED)
-        return DeleteResult(listed.path, await summary_of(listed, location), taken_ms, False, before)
+        summary = await summary_of(listed, location)
+        return DeleteResult(listed.path, summary, taken_ms, fresh=False, deleted_before=before)
     clock = dating_clock(facts.date, facts.came_s) or now_ms
     taken_ms = clock()
     summary = await take_snapshot(store, location, listed, taken_ms, options.listener)
     if not summary.total.objects and not location.is_prefix:
         await refuse_nothing(store, location)
-    return DeleteResult(listed.path, summary, taken_ms, True, 0)
+    return DeleteResult(listed.path, summary, taken_ms, fresh=True, deleted_before=0)
 
 
 def _closed(result: DeleteResult, facts: BucketFacts, hold_s: int, consent: Consent) -> list[str]:

@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.consent import Act
-from engine.api.opening import one_error, open_ledger, refuse_unguarded
-from engine.api.options import Options, ledger_path
-from engine.events import RunStarted
+from engine.api.opening import at_work, refuse_unguarded
+from engine.api.options import Options
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.references.manifest import Draft, draft, note_shown, undo, write
 from engine.references.replacing import RestoredFile
-from engine.sites.opening import open_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +33,14 @@ async def manifest(
     Raises `UsageError`, `ManifestRefused`, `ReplaceRefused` where someone changed it, `LedgerError`, `StoreError`."""
     options = options or Options()
     conditional = options.conditional_writes
-    async with one_error(), open_sites(plan, options) as opened:
-        path = ledger_path(plan, options)
-        async with await open_ledger(plan, path, opened, create=False) as ledger:
-            options.listener(RunStarted("manifest", plan.name, str(path), opened.home.endpoint, True))
-            if act is Act.UNDO:
-                await refuse_unguarded(opened, options, [plan.manifest.object] if plan.manifest else ())
-                return ManifestResult(path, restored=await undo(opened.home.store, ledger, conditional=conditional))
-            found = await draft(opened.home.store, ledger, plan, create=create)
-            if act is Act.SHOW:
-                await note_shown(ledger, found)
-            elif found.changes:
-                await refuse_unguarded(opened, options, [Location(*found.ref)])
-                await write(opened.home.store, ledger, found, conditional=conditional)
-            return ManifestResult(path, found, act is Act.APPLY and found.changes)
+    async with at_work("manifest", plan, options) as (opened, ledger):
+        if act is Act.UNDO:
+            await refuse_unguarded(opened, options, [plan.manifest.object] if plan.manifest else ())
+            return ManifestResult(ledger.path, restored=await undo(opened.home.store, ledger, conditional=conditional))
+        found = await draft(opened.home.store, ledger, plan, create=create)
+        if act is Act.SHOW:
+            await note_shown(ledger, found)
+        elif found.changes:
+            await refuse_unguarded(opened, options, [Location(*found.ref)])
+            await write(opened.home.store, ledger, found, conditional=conditional)
+        return ManifestResult(ledger.path, found, written=act is Act.APPLY and found.changes)

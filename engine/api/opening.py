@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import EngineError, UsageError
-from engine.events import Listener, ignore
+from engine.events import Listener, RunStarted, ignore
 from engine.ledger import Binding, Ledger, LedgerReader
 from engine.listing.sources import open_sources
 from engine.model import Location
@@ -44,6 +44,25 @@ async def open_ledger(
         await ledger.close()
         raise
     return ledger
+
+
+@asynccontextmanager
+async def at_work(
+    command: str, plan: Plan, options: Options, *, lists: bool = False, dated: bool = False
+) -> AsyncIterator[tuple[Sites, Ledger]]:
+    """The sites of a plan, and its ledger, which must be there; the listener is told that the command began. `lists`:
+    sources are listed, as `open_plan` has it with `now`; `dated`: rows are dated by the server's clock.
+
+    Raises `LedgerError`, `PlanError`, and `StoreError` of scope `run`, one where several came together."""
+    sites = open_plan(plan, options, now=True) if lists else open_sites(plan, options)
+    async with one_error(), sites as opened:
+        clock = await server_clock(plan, opened) if dated else now_ms
+        path = ledger_path(plan, options)
+        async with await open_ledger(
+            plan, path, opened, create=False, clock=clock, listener=options.listener
+        ) as ledger:
+            options.listener(RunStarted(command, plan.name, str(path), opened.home.endpoint, resumed=True))
+            yield opened, ledger
 
 
 async def server_clock(plan: Plan, opened: Sites) -> Callable[[], int]:

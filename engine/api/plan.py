@@ -43,7 +43,13 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
             routes = await survey_routes(opened.home.store, opened.sources, plan.routes, entries, options.listener)
             await opened.sources.refuse_missing(ledger.knows)
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
-            traits, lacking = opened.traits(plan.routes), opened.sentences(plan.routes)
             counts = {item.route: item.objects + item.known for item in routes}
-            empty = await nothing_there(plan, options, opened, counts)
-            return SurveyResult(routes, path, not ledger.fresh, await ledger.acceptances(), traits, lacking, empty)
+            return SurveyResult(
+                routes=routes,
+                ledger=path,
+                has_ledger=not ledger.fresh,
+                acceptances=await ledger.acceptances(),
+                traits=opened.traits(plan.routes),
+                lacking=opened.sentences(plan.routes),
+                empty=await nothing_there(plan, options, opened, counts),
+            )

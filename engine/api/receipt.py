@@ -9,10 +9,9 @@ from typing import Any
 
 import anyio.to_thread
 
-from engine.api.opening import one_error, open_ledger
-from engine.api.options import Options, ledger_path
+from engine.api.opening import at_work
+from engine.api.options import Options
 from engine.errors import UsageError
-from engine.events import RunStarted
 from engine.ledger import LedgerReader
 from engine.plan.document import Plan
 from engine.proof.receipt import (
@@ -28,7 +27,6 @@ from engine.proof.receipt import (
     time_text,
 )
 from engine.sites.clock import now_ms, server_ms
-from engine.sites.opening import open_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +46,12 @@ async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
 
     Raises `ReceiptRefused` where something is not listed to its end or not verified, `LedgerError`, `StoreError`."""
     options = options or Options()
-    async with one_error(), open_sites(plan, options) as opened:
-        path = ledger_path(plan, options)
-        async with await open_ledger(plan, path, opened, create=False) as ledger:
-            options.listener(RunStarted("receipt", plan.name, str(path), opened.home.endpoint, True))
-            sums = await sum_up(ledger)
-            refuse_unfinished(sums, await ledger.snapshots(), await ledger.noted(), await ledger.accepted())
-            where = plan.routes[0].target
-            server = server_ms((await opened.site(where).facts(where.bucket, anew=True)).date)
-            return await _values(plan, opened.home.endpoint, ledger, sums, server)
+    async with at_work("receipt", plan, options) as (opened, ledger):
+        sums = await sum_up(ledger)
+        refuse_unfinished(sums, await ledger.snapshots(), await ledger.noted(), await ledger.accepted())
+        where = plan.routes[0].target
+        server = server_ms((await opened.site(where).facts(where.bucket, anew=True)).date)
+        return await _values(plan, opened.home.endpoint, ledger, sums, server)
 
 
 async def _values(plan: Plan, endpoint: str, ledger: LedgerReader, sums: Sums, server: int | None) -> dict[str, Any]:
@@ -109,15 +104,12 @@ async def check_receipt(file: Path, plan: Plan, options: Options | None = None) 
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         return ReceiptCheck({}, [f"the receipt {file} is not to be trusted: {why}"])
-    async with one_error(), open_sites(plan, options) as opened:
-        path = ledger_path(plan, options)
-        async with await open_ledger(plan, path, opened, create=False) as ledger:
-            options.listener(RunStarted("receipt", plan.name, str(path), opened.home.endpoint, True))
-            sums = await sum_up(ledger, given["ledger"]["columns"])
-            found = ledger_differences(given, plan, sums)
-            found += said_otherwise(given, await _values(plan, opened.home.endpoint, ledger, sums, None))
-            known = {route["name"]: route for route in given["routes"]}
-            for route in plan.routes:
-                if route.name in known:
-                    found += await target_differences(opened.home.store, ledger, route, known[route.name])
-            return ReceiptCheck(given, found)
+    async with at_work("receipt", plan, options) as (opened, ledger):
+        sums = await sum_up(ledger, given["ledger"]["columns"])
+        found = ledger_differences(given, plan, sums)
+        found += said_otherwise(given, await _values(plan, opened.home.endpoint, ledger, sums, None))
+        known = {route["name"]: route for route in given["routes"]}
+        for route in plan.routes:
+            if route.name in known:
+                found += await target_differences(opened.home.store, ledger, route, known[route.name])
+        return ReceiptCheck(given, found)

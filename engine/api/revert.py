@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.api.accept import note_found
@@ -11,11 +11,10 @@ from engine.api.cleanup import conditions_of
 from engine.api.commands import accept_command
 from engine.api.consent import Consent
 from engine.api.naming import names_reasons, remove_left_probes
-from engine.api.opening import one_error, open_ledger
-from engine.api.options import Options, ledger_path
+from engine.api.opening import at_work
+from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, UsageError
-from engine.events import RunStarted
 from engine.finish.cleanup import settle
 from engine.finish.deleting import Deleter
 from engine.finish.gate import Reason, closed
@@ -25,7 +24,6 @@ from engine.finish.way_back import way_back
 from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.references.local_files import write_new
-from engine.sites.opening import open_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,47 +52,44 @@ async def revert(
     Raises `GateClosed` where a deletion was asked for and the server cannot delete by ETag, or its bucket keeps
     versions and that was not accepted."""
     options, consent = options or Options(), consent or Consent()
-    async with one_error(), open_sites(plan, options) as opened:
-        path = ledger_path(plan, options)
-        async with await open_ledger(plan, path, opened, create=False) as ledger:
-            options.listener(RunStarted("revert", plan.name, str(path), opened.home.endpoint, True))
-            await settle(opened.home.store, ledger, plan.routes)
-            await remove_left_probes(opened, ledger)
-            found = await outlook(ledger, options.listener)
-            if found.cleaned_up:
-                return RevertResult(path, found, way_back=_write_way_back(plan, path))
-            places = dict.fromkeys(route.target.whole_bucket for route in plan.routes)
-            targets = [where.bucket for where in places]
-            facts = [await opened.site(where).facts(where.bucket, anew=True) for where in places]
-            versioned = tuple(item.bucket for item in facts if item.versioning)
-            result = RevertResult(path, found, versioned=versioned)
-            if not delete:
-                return result
-            if versioned and not consent.delete_markers:
-                raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
-            agreed = {(item.name, item.found) for item in await ledger.acceptances()}
-            removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
-            await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
-            force = consent.unconditional or plan.cleanup.unconditional
-            both = tuple([await opened.site(where).facts(where.bucket) for where in plan.places])
-            async with claim_for("revert", plan.name, path, opened.home, options, both, unconditional=force) as store:
-                await _refuse(ledger, plan, await names_reasons(plan, opened, ledger, agreed))
-                conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
-                if not reason.open:
-                    raise GateClosed([reason.sentence])
-                work = Revert(
-                    store,
-                    ledger,
-                    Deleter(store, conditions),
-                    options.listener,
-                    found.removable + found.unsettled,
-                    markers_accepted={
-                        item.bucket for item in facts if consent.delete_markers and item.versioning != ""
-                    },
-                )
-                if stop is not None:
-                    stop.listen(work.stop)
-                return RevertResult(path, found, await work.go(plan.routes), versioned=versioned)
+    async with at_work("revert", plan, options) as (opened, ledger):
+        await settle(opened.home.store, ledger, plan.routes)
+        await remove_left_probes(opened, ledger)
+        found = await outlook(ledger, options.listener)
+        if found.cleaned_up:
+            return RevertResult(ledger.path, found, way_back=_write_way_back(plan, ledger.path))
+        places = dict.fromkeys(route.target.whole_bucket for route in plan.routes)
+        targets = [where.bucket for where in places]
+        facts = [await opened.site(where).facts(where.bucket, anew=True) for where in places]
+        versioned = tuple(item.bucket for item in facts if item.versioning)
+        result = RevertResult(ledger.path, found, versioned=versioned)
+        if not delete:
+            return result
+        if versioned and not consent.delete_markers:
+            raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
+        agreed = {(item.name, item.found) for item in await ledger.acceptances()}
+        removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
+        await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
+        force = consent.unconditional or plan.cleanup.unconditional
+        both = tuple([await opened.site(where).facts(where.bucket) for where in plan.places])
+        async with claim_for(
+            "revert", plan.name, ledger.path, opened.home, options, both, unconditional=force
+        ) as store:
+            await _refuse(ledger, plan, await names_reasons(plan, opened, ledger, agreed))
+            conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
+            if not reason.open:
+                raise GateClosed([reason.sentence])
+            work = Revert(
+                store,
+                ledger,
+                Deleter(store, conditions),
+                options.listener,
+                found.removable + found.unsettled,
+                markers_accepted={item.bucket for item in facts if consent.delete_markers and item.versioning != ""},
+            )
+            if stop is not None:
+                stop.listen(work.stop)
+            return replace(result, reverted=await work.go(plan.routes))
 
 
 MARKERS = (

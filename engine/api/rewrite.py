@@ -53,7 +53,7 @@ async def rewrite(
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             if act is not Act.SHOW:
                 await refuse_unguarded(opened, options, plan.references.locations)
-            options.listener(RunStarted("rewrite", plan.name, str(path), opened.home.endpoint, True))
+            options.listener(RunStarted("rewrite", plan.name, str(path), opened.home.endpoint, resumed=True))
             if act is Act.UNDO:
                 restored = await rewriting.undo(opened.home.store, ledger, plan, conditional=conditional)
                 return RewriteResult(path, restored=restored)

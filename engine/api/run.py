@@ -73,7 +73,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
             known = await opened.facts(plan.places)
-            options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, not ledger.fresh))
+            options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:
                 await ledger.set_note(ASKED, plan.asked)
             await opened.remove_leftovers()
@@ -118,17 +118,17 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             await note_expectations(ledger, plan, taken_by_route(snapshots, tallies))
             noted = await ledger.noted()
             return MigrationResult(
-                path,
-                run.counters,
-                tallies,
-                snapshots,
-                run.stopped,
-                not ledger.fresh,
-                gauges.requests,
-                gauges.throttled,
-                [] if run.stopped else await nothing_there(plan, options, opened, objects_of(tallies)),
-                noted,
-                accepted_states(noted, await ledger.accepted()),
+                ledger=path,
+                counters=run.counters,
+                tallies=tallies,
+                snapshots=snapshots,
+                stopped=run.stopped,
+                resumed=not ledger.fresh,
+                requests=gauges.requests,
+                throttled=gauges.throttled,
+                empty=[] if run.stopped else await nothing_there(plan, options, opened, objects_of(tallies)),
+                noted=noted,
+                accepted=accepted_states(noted, await ledger.accepted()),
             )
 
 

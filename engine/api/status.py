@@ -34,13 +34,13 @@ async def status(path: Path) -> Status:
     """What a ledger says now. Raises `LedgerMissing`, `LedgerCorrupt`."""
     async with await LedgerReader.open_to_read(path) as reader:
         return Status(
-            path,
-            await reader.binding(),
-            await reader.tallies(),
-            await reader.snapshots(),
-            await reader.open_uploads(),
-            await reader.acceptances(),
-            await reader.noted(),
+            ledger=path,
+            binding=await reader.binding(),
+            tallies=await reader.tallies(),
+            snapshots=await reader.snapshots(),
+            uploads=await reader.open_uploads(),
+            acceptances=await reader.acceptances(),
+            noted=await reader.noted(),
         )
 
 

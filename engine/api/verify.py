@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from engine.api.empty import nothing_there, objects_of
-from engine.api.opening import one_error, open_ledger, open_plan, server_clock
-from engine.api.options import Options, ledger_path
+from engine.api.opening import at_work
+from engine.api.options import Options
 from engine.api.stopping import StopSignal
-from engine.events import RunStarted
 from engine.plan.document import Plan
 from engine.proof.depth import Depth
 from engine.proof.verify import Verification, Verifier
@@ -25,25 +24,19 @@ async def verify(
 
     Raises as `migrate`, and `LedgerMissing` where the plan was never run."""
     options = options or Options()
-    async with one_error(), open_plan(plan, options, now=True) as opened:
-        path = ledger_path(plan, options)
-        clock = await server_clock(plan, opened)
-        async with await open_ledger(
-            plan, path, opened, create=False, clock=clock, listener=options.listener
-        ) as ledger:
-            options.listener(RunStarted("verify", plan.name, str(path), opened.home.endpoint, True))
-            verifier = Verifier(
-                opened.home.store,
-                opened.sources,
-                ledger,
-                options.listener,
-                depth=depth,
-                properties=properties,
-                minimum=plan.cleanup.proof,
-            )
-            if stop is not None:
-                stop.listen(verifier.stop)
-            report = await verifier.verify(plan.routes)
-            if not report.stopped:
-                report.empty += await nothing_there(plan, options, opened, objects_of(await ledger.tallies()))
-            return report
+    async with at_work("verify", plan, options, lists=True, dated=True) as (opened, ledger):
+        verifier = Verifier(
+            opened.home.store,
+            opened.sources,
+            ledger,
+            options.listener,
+            depth=depth,
+            properties=properties,
+            minimum=plan.cleanup.proof,
+        )
+        if stop is not None:
+            stop.listen(verifier.stop)
+        report = await verifier.verify(plan.routes)
+        if not report.stopped:
+            report.empty += await nothing_there(plan, options, opened, objects_of(await ledger.tallies()))
+        return report
