@@ -7,7 +7,7 @@ ISO 8601 in UTC ("2026-01-31T10:00:00.000Z"), which sorts as time does and costs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -51,34 +51,57 @@ class Overwrite(StrEnum):
     ALWAYS = "always"
 
 
+FILE_SITE = "file"
+"""The site of local folders. Of a location there `bucket` is the folder's absolute path, with "/" between its parts,
+and `key` what lies under it."""
+
+
+def _address(bucket: str, key: str, *, local: bool) -> str:
+    return f"{bucket.rstrip('/')}/{key}" if local else f"s3://{bucket}/{key}"
+
+
 class ObjectRef(NamedTuple):
-    """One object's address."""
+    """One object's address at its site."""
 
     bucket: str
     key: str
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+        return _address(self.bucket, self.key, local=self.bucket.startswith("/"))
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """`s3://bucket/prefix/` (everything under it) or `s3://bucket/key` (that one exact key)."""
+    """`s3://bucket/prefix/` (everything under it) or `s3://bucket/key` (that one exact key); or a local folder, or one
+    file. `site` is where: "" the plan's `[connection]`, a name one of its `[sites.NAME]`, `FILE_SITE` this machine.
+
+    As text the first is `s3://bucket/key`, the second `name:s3://bucket/key`, the third an absolute path."""
 
     bucket: str
     key: str
+    site: str = ""
 
     @property
     def is_prefix(self) -> bool:
         return self.key == "" or self.key.endswith("/")
 
     @property
+    def is_local(self) -> bool:
+        return self.site == FILE_SITE
+
+    @property
     def whole_bucket(self) -> Location:
         """The bucket that it is in."""
-        return replace(self, key="")
+        return self.at("")
+
+    def at(self, key: str) -> Location:
+        """Another key of the same bucket, at the same site."""
+        return Location(self.bucket, key, self.site)
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+        local = self.site == FILE_SITE
+        named = f"{self.site}:" if self.site and not local else ""
+        return named + _address(self.bucket, self.key, local=local)
 
 
 class Checksum(NamedTuple):

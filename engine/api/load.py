@@ -17,7 +17,7 @@ def load_plan(path: str | Path) -> Plan:
         raise UsageError(f"there is no plan at {path}", advice="cartage init writes one to start from.") from None
     except OSError as error:
         raise UsageError(f"the plan {path} cannot be read: {error.strerror or error}") from error
-    return Plan.parse(data, str(path), home=home_folder())
+    return Plan.parse(data, str(path), folder=Path.cwd(), home=home_folder())
 
 
 def home_folder() -> Path | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import EngineError, UsageError
 from engine.events import Listener, RunStarted, ignore
-from engine.ledger import Binding, Ledger, LedgerReader
+from engine.ledger import Binding, Ledger, LedgerReader, SiteBinding
 from engine.listing.sources import open_sources
 from engine.model import Location
 from engine.plan.document import Plan
+from engine.plan.overlap import refuse_collisions
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_sites
 from engine.sites.sites import Sites
@@ -32,10 +34,9 @@ async def open_ledger(
     """Open the plan's ledger for writing; `clock` is what its rows are dated by. What the routes' lists say is bound as
     well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
     it."""
-    known = await opened.facts(plan.places)
-    buckets = [(where.bucket, known[where].owner_id if where in known else "") for where in plan.places]
+    own, *others = await _bind_sites(plan, opened)
     lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
-    binding = Binding(plan.name, opened.home.endpoint, plan.binding_routes, tuple(buckets), lists)
+    binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others))
     ledger = await Ledger.open(path, binding, now_ms=clock, create=create)
     try:
         await opened.remember(ledger, plan.routes[0].target.bucket)
@@ -65,6 +66,21 @@ async def at_work(
             yield opened, ledger
 
 
+async def _bind_sites(plan: Plan, opened: Sites) -> list[SiteBinding]:
+    """What a ledger is to be bound to at each site, the plan's own connection first. Raises as `Sites.facts`, and
+    `PlanError` where two sites turn out to be one server and routes meet there."""
+    known = await opened.facts(plan.places)
+    bound = []
+    for name in dict.fromkeys(("", *plan.sites_in_use)):
+        places = [where for where in plan.places if where.site == name]
+        buckets = tuple((where.bucket, known[where].owner_id if where in known else "") for where in places)
+        endpoint = opened.site(Location("", "", name)).endpoint if places else ""
+        bound.append(SiteBinding(name, endpoint, buckets))
+    if len(plan.sites_in_use) > 1:
+        refuse_collisions(plan.routes, {site.name: site.endpoint for site in bound})
+    return bound
+
+
 async def server_clock(plan: Plan, opened: Sites) -> Callable[[], int]:
     """The clock that proof is dated by: the server's, so that a machine's clock set wrong neither shortens nor
     lengthens a hold. This machine's where the server sends no date (the gate then stays closed)."""
@@ -76,7 +92,7 @@ async def stored_binding(plan: Plan, options: Options) -> Binding:
     """The binding that the plan's ledger has, with the plan's routes: for commands that do not go to S3."""
     async with await LedgerReader.open_to_read(ledger_path(plan, options)) as reader:
         bound = await reader.binding()
-    return Binding(plan.name, bound.endpoint, plan.binding_routes, bound.buckets, bound.lists)
+    return replace(bound, plan_name=plan.name, routes=plan.binding_routes)
 
 
 @asynccontextmanager

@@ -18,8 +18,11 @@ def way_back(plan: Plan) -> str:
         "# It copies whatever lies under its sources today; say with exclude what is not to go back.",
         "",
         f"name = {_text(plan.name + '-back')}",
-        *_connection(plan.connection),
     ]
+    if plan.connection.said:
+        lines += _connection("connection", plan.connection)
+    for name, site in plan.sites:
+        lines += _connection(f"sites.{name}", site)
     for route in plan.routes:
         lines += ["", *_route(route)]
     cleanup = plan.cleanup
@@ -30,21 +33,8 @@ def way_back(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _connection(connection: Connection) -> list[str]:
-    said = [
-        f"{name} = {_text(str(value))}"
-        for name in (
-            "region",
-            "endpoint_url",
-            "profile",
-            "request_payer",
-            "addressing_style",
-            "ca_bundle",
-            "expected_bucket_owner",
-        )
-        if (value := getattr(connection, name)) != getattr(Connection(), name)
-    ]
-    return ["", "[connection]", *said] if said else []
+def _connection(title: str, connection: Connection) -> list[str]:
+    return ["", f"[{title}]", *(f"{name} = {_text(value)}" for name, value in connection.said.items())]
 
 
 def _route(route: Route) -> list[str]:
@@ -60,6 +50,9 @@ def _route(route: Route) -> list[str]:
         f"from = {_text(_address(route.target))}",
         f"to = {_text(_address(route.source))}",
     ]
+    for key, end in (("from_site", route.target), ("to_site", route.source)):
+        if end.site and not end.is_local:
+            lines.append(f"{key} = {_text(end.site)}")
     for name, patterns in (("include", selection.include), ("exclude", selection.exclude)):
         if patterns:
             lines.append(f"{name} = [{', '.join(map(_text, patterns))}]")
@@ -71,7 +64,7 @@ def _route(route: Route) -> list[str]:
 
 
 def _address(location: Location) -> str:
-    return f"s3://{location.bucket}/{location.key}"
+    return f"file://{location}" if location.is_local else f"s3://{location.bucket}/{location.key}"
 
 
 def _text(value: str) -> str:

@@ -1,7 +1,7 @@
 """The durable record of every object's state and proof (docs/ledger.md)."""
 
-from engine.ledger.binding import Binding
+from engine.ledger.binding import Binding, SiteBinding
 from engine.ledger.ledger import Ledger
 from engine.ledger.reader import Acceptance, Kept, LedgerReader, Snapshot
 
-__all__ = ["Acceptance", "Binding", "Kept", "Ledger", "LedgerReader", "Snapshot"]
+__all__ = ["Acceptance", "Binding", "Kept", "Ledger", "LedgerReader", "SiteBinding", "Snapshot"]

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from engine.model import FILE_SITE
 from engine.plan.binding import RouteBinding
+
+Owners = tuple[tuple[str, str], ...]
+"""Buckets with their owners' ids, empty where it cannot be known; of local folders, which folder it is."""
+
+
+class SiteBinding(NamedTuple):
+    """A site beside the plan's own connection; `endpoint` is empty for local folders."""
+
+    name: str
+    endpoint: str
+    buckets: Owners
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Endpoint, buckets with their owners' ids (empty where it cannot be known), and routes; `lists` are the digests of
-    what the routes' lists of keys said, by route. Hold, probes and expectations are not part of it and may change.
+    """Endpoint and buckets of the plan's own connection, the other sites, and routes; `lists` are the digests of what
+    the routes' lists of keys said, by route. Hold, probes and expectations are not part of it and may change.
 
     A ledger that was made before lists were bound has none; nor has what a command wants that reads no list."""
 
     plan_name: str
     endpoint: str
     routes: tuple[RouteBinding, ...]
-    buckets: tuple[tuple[str, str], ...] = ()
+    buckets: Owners = ()
     lists: tuple[tuple[str, str], ...] = ()
+    sites: tuple[SiteBinding, ...] = ()
+
+    @property
+    def all_sites(self) -> dict[str, SiteBinding]:
+        """By name; the plan's own connection has none."""
+        return {site.name: site for site in (SiteBinding("", self.endpoint, self.buckets), *self.sites)}
 
     @property
     def text(self) -> str:
@@ -31,6 +51,7 @@ class Binding:
                 "routes": [list(item) for item in self.routes],
                 "buckets": [list(item) for item in self.buckets],
                 **({"lists": dict(self.lists)} if self.lists else {}),
+                **({"sites": [list(item) for item in self.sites]} if self.sites else {}),
             }
         )
 
@@ -43,17 +64,28 @@ class Binding:
                 values["plan"],
                 values["endpoint"],
                 tuple(RouteBinding(*item) for item in values["routes"]),
-                tuple((name, owner) for name, owner in values["buckets"]),
+                _owners(values["buckets"]),
                 tuple((name, digest) for name, digest in values.get("lists", {}).items()),
+                tuple(SiteBinding(name, at, _owners(buckets)) for name, at, buckets in values.get("sites", [])),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a binding: {error}") from error
 
 
+def _owners(items: Iterable[Sequence[str]]) -> Owners:
+    return tuple((name, owner) for name, owner in items)
+
+
 def learned(bound: Binding, wanted: Binding) -> Binding:
     """What is bound, with the owners that have become known since."""
-    owners = dict(wanted.buckets)
-    return replace(bound, buckets=tuple((name, owner or owners.get(name, "")) for name, owner in bound.buckets))
+    seen = wanted.all_sites
+
+    def filled(site: SiteBinding) -> SiteBinding:
+        owners = dict(seen[site.name].buckets) if site.name in seen else {}
+        return site._replace(buckets=tuple((name, owner or owners.get(name, "")) for name, owner in site.buckets))
+
+    own, *others = (filled(site) for site in bound.all_sites.values())
+    return replace(bound, buckets=own.buckets, sites=tuple(others))
 
 
 def differences(bound: Binding, wanted: Binding) -> list[str]:
@@ -62,19 +94,14 @@ def differences(bound: Binding, wanted: Binding) -> list[str]:
     lines = []
     if bound.plan_name != wanted.plan_name:
         lines.append(f"it belongs to the plan {bound.plan_name!r}, not {wanted.plan_name!r}")
-    if bound.endpoint != wanted.endpoint:
-        lines.append(f"it was made on {bound.endpoint}, and this is {wanted.endpoint}")
-    owners = dict(wanted.buckets)
-    for bucket, owner in bound.buckets:
-        if owner and owners.get(bucket) and owners[bucket] != owner:
-            lines.append(f"the bucket {bucket} belonged to {owner}, and belongs to {owners[bucket]} now")
+    had, has = bound.all_sites, wanted.all_sites
+    lines += _only_in_one("site", had, has)
+    for name in had.keys() & has.keys():
+        lines += _of_site(had[name], has[name])
     known = {item.name: item for item in bound.routes}
     asked = {item.name: item for item in wanted.routes}
-    for name in known.keys() - asked.keys():
-        lines.append(f'the route "{name}" is in the ledger and not in the plan')
-    for name in asked.keys() - known.keys():
-        lines.append(f'the route "{name}" is in the plan and not in the ledger')
-    for name in sorted(known.keys() & asked.keys()):
+    lines += _only_in_one("route", known, asked)
+    for name in known.keys() & asked.keys():
         old, new = known[name], asked[name]
         for what in ("source", "target"):
             if getattr(old, what) != getattr(new, what):
@@ -82,3 +109,26 @@ def differences(bound: Binding, wanted: Binding) -> list[str]:
         if old.digest != new.digest:
             lines.append(f'the filters of "{name}" have changed')
     return sorted(lines)
+
+
+def _only_in_one(what: str, bound: Collection[str], wanted: Collection[str]) -> list[str]:
+    gone = [f'the {what} "{name}" is in the ledger and not in the plan' for name in bound if name not in wanted]
+    return gone + [f'the {what} "{name}" is in the plan and not in the ledger' for name in wanted if name not in bound]
+
+
+def _of_site(bound: SiteBinding, wanted: SiteBinding) -> list[str]:
+    lines = []
+    if bound.endpoint != wanted.endpoint:
+        was = f'the site "{bound.name}" was at' if bound.name else "it was made on"
+        lines.append(f"{was} {bound.endpoint}, and this is {wanted.endpoint}")
+    owners = dict(wanted.buckets)
+    for bucket, owner in bound.buckets:
+        now = owners.get(bucket)
+        if not owner or not now or now == owner:
+            continue
+        if bound.name == FILE_SITE:
+            lines.append(f"the folder {bucket} was {owner}, and is another one now, {now}")
+        else:
+            of_site = f' of the site "{bound.name}"' if bound.name else ""
+            lines.append(f"the bucket {bucket}{of_site} belonged to {owner}, and belongs to {now} now")
+    return lines

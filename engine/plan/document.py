@@ -20,6 +20,7 @@ from typing import Any
 from engine.errors import UsageError
 from engine.model import Location
 from engine.plan.binding import RouteBinding, binding_of, canonical, digest_of
+from engine.plan.locations import local_path
 from engine.plan.route import Route
 from engine.plan.settings import (
     DEFAULT_HOLD_S,
@@ -35,6 +36,7 @@ from engine.plan.settings import (
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Routes, and everything that must hold about them. `expectations` are those of the routes, then `[[expect]]`.
+    `connection` is the default site's, `sites` those of the others, by name.
 
     `base` is where what is relative stands: the plan's bucket and prefix, or the first route's target. `source` is
     the file's name, `folder` where it lies and `home` what "~" stands for in local paths; none of them is part of the
@@ -46,6 +48,7 @@ class Plan:
     name: str
     routes: tuple[Route, ...]
     connection: Connection = field(default_factory=Connection)
+    sites: tuple[tuple[str, Connection], ...] = ()
     expectations: tuple[Expectation, ...] = ()
     probes: tuple[Probe, ...] = ()
     manifest: Manifest | None = None
@@ -67,14 +70,15 @@ class Plan:
         folder: PurePath | None = None,
         home: PurePath | None = None,
     ) -> Plan:
-        """Read a plan from TOML; `source` names it. Local paths begin in `folder`, by default the one that `source` is
-        in, and those with "~" in `home`.
+        """Read a plan from TOML; `source` names it. `folder` is the working folder, absolute, that a relative `source`
+        is seen from, `home` what "~" stands for: without them no location can be a relative local folder.
 
         Raises `PlanError` with every problem."""
         from engine.plan import reading  # here, for what only holds a plan need not pay for it
 
-        folder = folder if folder is not None else PurePath(source).parent
-        return cls(**reading.read(text, source)._asdict(), source=source, folder=folder, home=home)
+        lies_in = PurePath(source).parent
+        fields = reading.read(text, source, (folder or PurePath()) / lies_in, home)
+        return cls(**fields._asdict(), source=source, folder=lies_in, home=home)
 
     @classmethod
     def of(
@@ -99,9 +103,16 @@ class Plan:
         keys: str = "",
         inventory: str = "",
         hold: str | int = DEFAULT_HOLD_S,
+        source_connection: Connection | None = None,
+        target_connection: Connection | None = None,
+        folder: PurePath | None = None,
+        home: PurePath | None = None,
     ) -> Plan:
         """A plan of one route, each rule as the plan file writes it. Plan and route bear one name, made from source,
         target and rules unless `name` is given, so that the same copy finds its ledger again.
+
+        `source_connection` and `target_connection` are for a side that is at another site than `connection`. A local
+        path begins in `folder`, the working folder, or with "~" in `home`; "/x" is an absolute one.
 
         Raises `PlanError` with every problem."""
         rules: dict[str, Any] = {
@@ -122,8 +133,13 @@ class Plan:
         }
         given = {key: value for key, value in rules.items() if value not in (None, "", [], {})}
         cleanup = {"hold": f"{hold}s" if isinstance(hold, int) else hold}
-        asked = {"source": str(source), "target": str(target), "name": name, "rules": given, "cleanup": cleanup}
-        return cls._of(asked, connection or Connection())
+        asked: dict[str, Any] = {"source": str(source), "target": str(target), "name": name, "rules": given}
+        asked["cleanup"] = cleanup
+        for side, site in (("from", source_connection), ("to", target_connection)):
+            if site is not None:
+                given[f"{side}_site"] = side
+                asked.setdefault("sites", {})[side] = site.said
+        return cls._of(asked, connection or Connection(), folder, home)
 
     @classmethod
     def again(cls, asked: Mapping[str, Any]) -> Plan:
@@ -131,13 +147,19 @@ class Plan:
         return cls._of(asked, Connection())
 
     @classmethod
-    def _of(cls, asked: Mapping[str, Any], connection: Connection) -> Plan:
+    def _of(
+        cls,
+        asked: Mapping[str, Any],
+        connection: Connection,
+        folder: PurePath | None = None,
+        home: PurePath | None = None,
+    ) -> Plan:
         from engine.plan import reading
 
-        fields = reading.read_one_route(
-            asked["source"], asked["target"], asked["name"], asked["rules"], asked["cleanup"], connection
-        )
-        return cls(**fields._asdict(), asked=asked)
+        fields = reading.read_one_route(asked, connection, folder, home)
+        (route,) = fields.routes
+        local = {end: str(at) for end, at in (("source", route.source), ("target", route.target)) if at.is_local}
+        return cls(**fields._asdict(), home=home, asked={**asked, **local})
 
     @property
     def digest(self) -> str:
@@ -157,8 +179,20 @@ class Plan:
 
     @property
     def buckets(self) -> tuple[str, ...]:
-        """The names of the `places`."""
-        return tuple(place.bucket for place in self.places)
+        """The names of the `places`, each once."""
+        return tuple(dict.fromkeys(place.bucket for place in self.places))
+
+    @property
+    def sites_in_use(self) -> tuple[str, ...]:
+        """The sites that the routes touch, those of sources first, each once: "" is `connection`."""
+        return tuple(dict.fromkeys(place.site for place in self.places))
+
+    def connection_of(self, site: str) -> Connection:
+        """How a site in S3 is spoken to. Raises `UsageError` where the plan has none of that name."""
+        found = {"": self.connection, **dict(self.sites)}.get(site)
+        if found is None:
+            raise UsageError(f'the plan has no site "{site}"')
+        return found
 
     def route(self, name: str) -> Route:
         """The route of that name. Raises `UsageError` where there is none."""
@@ -171,8 +205,4 @@ class Plan:
     def local_path(self, text: str) -> PurePath:
         """A local path of the plan, from the folder that the plan lies in. Raises `UsageError` for one with a "~"
         where no home is known."""
-        if text == "~" or text.startswith("~/"):
-            if self.home is None:
-                raise UsageError(f'"{text}" cannot be found: it is not known which folder "~" stands for')
-            return self.home / text[2:]
-        return self.folder / text.removeprefix("file://")
+        return local_path(text, self.folder, self.home)

@@ -1,4 +1,5 @@
-"""Locations as people write them: `s3://bucket/prefix/`, `s3://bucket/key`, or short forms inside a plan. Pure.
+"""Locations as people write them: `s3://bucket/prefix/`, `s3://bucket/key`, a local folder, or short forms inside a
+plan. Pure.
 
 A key is taken exactly as written: nothing is decoded, normalised or trimmed, so `s3://b//x` is the key "/x" and
 `s3://b/a%20b` has a percent sign in it. A trailing slash means everything under it, no slash that one exact key, and
@@ -8,20 +9,27 @@ A key is taken exactly as written: nothing is decoded, normalised or trimmed, so
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from engine.errors import UsageError
-from engine.model import Location
+from engine.model import FILE_SITE, Location
 
 MAX_KEY_BYTES = 1024
 """The longest key, in bytes of UTF-8 (S3 User Guide, "Naming Amazon S3 objects")."""
 
 SCHEME = "s3://"
+NOT_UTF8 = "is not valid UTF-8"
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]{3,255}\Z")
 _MODERN = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
 _LEGACY = re.compile(r"[A-Z_]")
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}\Z")
 _ACCESS_POINT = re.compile(r"arn:aws[a-z-]*:s3:[a-z0-9-]+:\d{12}:accesspoint[:/][a-z0-9-]{3,50}")
+_LOOPBACK = re.compile(r"localhost\Z|127(\.\d{1,3}){3}\Z|::1\Z")
+_PORTS = {"http": 80, "https": 443}
 _REFUSED_SUFFIXES = {
     "--x-s3": "is a directory bucket: it lists its keys in no order, so that two sides cannot be compared safely",
     ".mrap": "is a Multi-Region Access Point: name one bucket behind it instead",
@@ -70,7 +78,7 @@ def problem_of_key(key: str) -> str:
     try:
         length = len(key.encode("utf-8"))
     except UnicodeEncodeError:
-        return "is not valid UTF-8"
+        return NOT_UTF8
     return "" if length <= MAX_KEY_BYTES else f"has {length:,} bytes, and S3 allows {MAX_KEY_BYTES:,}"
 
 
@@ -85,24 +93,67 @@ def is_access_point(bucket: str) -> bool:
 
 
 def may_be_same_bucket(one: str, other: str) -> bool:
-    """Whether two names may reach the same objects. An access point hides its bucket, so it may be any."""
+    """Whether two names of one site may reach the same objects. An access point hides its bucket, so it may be any."""
     return one == other or is_access_point(one) or is_access_point(other)
 
 
+def may_be_same_site(one: str, other: str, endpoints: Mapping[str, str]) -> bool:
+    """Whether two sites may hold the same buckets. `endpoints` are their URLs; one that is empty, or not there, is
+    AWS's unless flags or the environment say another. On AWS a bucket's name is one bucket, whoever asks."""
+    if one == other or FILE_SITE in (one, other):
+        return one == other
+    first, second = _server(endpoints.get(one, "")), _server(endpoints.get(other, ""))
+    return first == second
+
+
+def _server(endpoint: str) -> tuple[str, int | None]:
+    """Host and port of an endpoint, the same for two names of one server as far as that can be told: nothing for AWS.
+    What cannot be read is taken for a server of its own."""
+    try:
+        parts = urlsplit(endpoint)
+        host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return endpoint, None
+    if not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return "", None
+    return "localhost" if _LOOPBACK.match(host) else host, port
+
+
+LOCAL = ("./", "../", "~/", "file:///")
+"""How a local path begins wherever "/key" is a key of the plan's bucket."""
+
+
+def is_local(text: str) -> bool:
+    """Whether a location is written as a local path, where an absolute one is a key."""
+    return text.startswith(LOCAL) or text in (".", "..", "~")
+
+
+class Around(NamedTuple):
+    """What short forms stand for: "/x" is a key of `bucket`, "x" is under `prefix` there (None: not allowed), "./x" is
+    under `folder` and "~/x" under `home` (None: not known). `absolute`: there is no bucket, and "/x" is a path."""
+
+    bucket: str = ""
+    prefix: str | None = None
+    folder: PurePath | None = None
+    home: PurePath | None = None
+    absolute: bool = False
+
+
 def parse_location(text: str) -> Location:
-    """Read a full location, `s3://bucket`, `s3://bucket/prefix/` or `s3://bucket/key`.
+    """Read a full location in S3, `s3://bucket`, `s3://bucket/prefix/` or `s3://bucket/key`.
 
     In place of the bucket's name an access point's ARN or alias may stand. Raises `UsageError`.
     """
-    return resolve_location(text)
+    if is_local(text):
+        raise UsageError(f'"{_short(text)}" is a local path, and this takes a location in S3: s3://bucket/prefix/')
+    return resolve_location(text, Around())
 
 
-def resolve_location(text: str, *, bucket: str = "", prefix: str | None = None) -> Location:
-    """Read a location as a plan writes it.
-
-    `s3://…` is complete. `/x` is the key "x" of `bucket`. Anything else is relative: it stands under `prefix` in
-    `bucket`, and is refused where `prefix` is None. Raises `UsageError`.
-    """
+def resolve_location(text: str, around: Around, site: str = "") -> Location:
+    """Read a location as a plan writes it: in S3, at `site`, or a local path. Raises `UsageError`."""
+    bucket, prefix = around.bucket, around.prefix
+    if is_local(text) or (around.absolute and text.startswith("/")):
+        return _local(text, around)
     if text.startswith(SCHEME):
         location = _split(text)
     elif "://" in text[:12]:
@@ -123,7 +174,35 @@ def resolve_location(text: str, *, bucket: str = "", prefix: str | None = None) 
     problem = problem_of_key(location.key)
     if problem:
         raise UsageError(f'the key of "{_short(text)}" {problem}')
-    return location
+    return Location(location.bucket, location.key, site)
+
+
+def local_path(text: str, folder: PurePath, home: PurePath | None) -> PurePath:
+    """The path that is meant by `text`: from `home` where it begins with "~", else from `folder`. Raises `UsageError`
+    where no home is known."""
+    if text != "~" and not text.startswith("~/"):
+        return folder / text.removeprefix("file://")
+    if home is None:
+        raise UsageError(f'"{_short(text)}" cannot be found: it is not known which folder "~" stands for')
+    return home / text[1:].lstrip("/")
+
+
+def _local(text: str, around: Around) -> Location:
+    """A folder (with a slash at its end), or one file of the folder that it is in. "." and ".." are taken out by
+    name, as a shell's `cd` does, whatever is a link there."""
+    if any(character in text for character in "\0\n\r"):
+        raise UsageError(f"{_short(text)!r} has a line break or a NUL in it, and cannot be named here")
+    path = local_path(text, around.folder or PurePath(), around.home)
+    if not path.is_absolute():
+        raise UsageError(f'"{_short(text)}" cannot be found: it is not known in which folder it begins')
+    parts: list[str] = []
+    for part in path.parts[1:]:
+        parts = parts[:-1] if part == ".." else [*parts, part]
+    if any(problem_of_key(part) == NOT_UTF8 for part in parts):
+        raise UsageError(f"{_short(text)!r} {NOT_UTF8}")
+    name = "" if not parts or text.rpartition("/")[2] in ("", ".", "..", "~") else parts.pop()
+    drive = path.drive.replace("\\", "/")
+    return Location(f"{drive}/{'/'.join(parts)}", name, FILE_SITE)
 
 
 def _split(text: str) -> Location:
@@ -148,8 +227,14 @@ def _short(text: str) -> str:
     return text if len(text) <= 120 else text[:117] + "…"
 
 
+def flat(location: Location) -> Location:
+    """A local folder as one long key, so that a folder inside another is seen to be; anything else as it is."""
+    return Location("", str(location), location.site) if location.is_local else location
+
+
 def covers(outer: Location, inner: Location) -> bool:
     """Whether everything at `inner` is, or may be, also at `outer`."""
-    if not may_be_same_bucket(outer.bucket, inner.bucket):
+    if outer.site != inner.site or not (outer.is_local or may_be_same_bucket(outer.bucket, inner.bucket)):
         return False
+    outer, inner = flat(outer), flat(inner)
     return inner.key.startswith(outer.key) if outer.is_prefix else inner.key == outer.key

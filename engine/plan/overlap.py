@@ -7,12 +7,13 @@ target key, and no route reads what a route of the same plan writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import NamedTuple
 
+from engine.errors import PlanError
 from engine.model import Location
-from engine.plan.locations import covers, is_access_point, may_be_same_bucket
+from engine.plan.locations import covers, flat, is_access_point, may_be_same_bucket, may_be_same_site
 from engine.plan.route import Route
 from engine.plan.selection import head_of, tail_of
 
@@ -33,17 +34,19 @@ class Shape(NamedTuple):
     exact: bool
 
 
-def collisions(routes: Sequence[Route]) -> Iterator[Collision]:
-    """Every reason why these routes could lose or mix data, each route with itself first."""
+def collisions(routes: Sequence[Route], endpoints: Mapping[str, str]) -> Iterator[Collision]:
+    """Every reason why these routes could lose or mix data, each route with itself first. `endpoints` are the sites'
+    URLs as far as they are known: two sites that may be one server are taken for one."""
+    places = _Places(endpoints)
     for route in routes:
-        why = _with_itself(route)
+        why = _with_itself(route, places)
         if why:
             yield Collision(route, route, why)
     for first, second in combinations(routes, 2):
-        if _could_share(first, first.target, second, second.target):
-            yield Collision(second, first, _one_key(first, second))
+        if _could_share(first, first.target, second, second.target, places):
+            yield Collision(second, first, _one_key(first, second, places))
     for writer, reader in permutations(routes, 2):
-        if _could_share(writer, writer.target, reader, reader.source):
+        if _could_share(writer, writer.target, reader, reader.source, places):
             yield Collision(
                 writer,
                 reader,
@@ -52,38 +55,72 @@ def collisions(routes: Sequence[Route]) -> Iterator[Collision]:
             )
 
 
-def _with_itself(route: Route) -> str:
+def refuse_collisions(routes: Sequence[Route], endpoints: Mapping[str, str]) -> None:
+    """For sites whose endpoints the plan does not say, once they are known. Raises `PlanError` with every collision."""
+    found = [f'route "{item.route.name}": {item.why}' for item in collisions(routes, endpoints)]
+    if found:
+        raise PlanError(found)
+
+
+class _Places:
+    """Which locations may be one, whatever their sites and buckets are called."""
+
+    def __init__(self, endpoints: Mapping[str, str]) -> None:
+        self._endpoints = endpoints
+
+    def both(self, one: Location, other: Location) -> tuple[Location, Location] | None:
+        """The two as if at one site, local folders as long keys; None where no object can be in both."""
+        if not may_be_same_site(one.site, other.site, self._endpoints):
+            return None
+        one, other = flat(one), flat(other)
+        if not may_be_same_bucket(one.bucket, other.bucket):
+            return None
+        return one, Location(other.bucket, other.key, one.site)
+
+
+def _with_itself(route: Route, places: _Places) -> str:
     source, target = route.source, route.target
+    both = places.both(source, target)
+    if both is None:
+        return ""
+    one, other = both
     where = _hidden(source, target)
-    if source.key == target.key and may_be_same_bucket(source.bucket, target.bucket):
+    if one.key == other.key:
         return f"it would copy {source} onto itself{where}"
-    if covers(source, target):
+    if covers(one, other):
         return f"its target {target} is inside its source {source}{where}: it would copy its own copies"
-    if covers(target, source):
+    if covers(other, one):
         return f"its source {source} is inside its target {target}{where}: originals and copies would be mixed"
     return ""
 
 
 def _hidden(source: Location, target: Location) -> str:
-    """A word on access points, which may stand for the very bucket on the other side."""
+    """A word on names that may stand for the very place on the other side: of access points, and of sites."""
+    if source.site != target.site:
+        return " (the two sites may be one server: an endpoint_url in each tells them apart)"
     if source.bucket != target.bucket and (is_access_point(source.bucket) or is_access_point(target.bucket)):
         return " (an access point may stand for the same bucket)"
     return ""
 
 
-def _one_key(first: Route, second: Route) -> str:
-    if first.target == second.target:
+def _one_key(first: Route, second: Route, places: _Places) -> str:
+    both = places.both(first.target, second.target)
+    if both is None or first.target == second.target:
         return f'routes "{first.name}" and "{second.name}" both write to {second.target}'
-    outer, inner = (first, second) if covers(first.target, second.target) else (second, first)
+    outer, inner = (first, second) if covers(*both) else (second, first)
     return (
         f'routes "{first.name}" and "{second.name}" could write one target key: {inner.target} is inside '
         f'{outer.target} (leave it out of route "{outer.name}" by an exclude if they never meet)'
     )
 
 
-def _could_share(first: Route, one: Location, second: Route, other: Location) -> bool:
-    """Whether a key of `first` at the location `one` might be a key of `second` at the location `other`."""
-    if not may_be_same_bucket(one.bucket, other.bucket) or not (covers(one, other) or covers(other, one)):
+def _could_share(first: Route, at: Location, second: Route, other_at: Location, places: _Places) -> bool:
+    """Whether a key of `first` at the location `at` might be a key of `second` at the location `other_at`."""
+    both = places.both(at, other_at)
+    if both is None:
+        return False
+    one, other = both
+    if not (covers(one, other) or covers(other, one)):
         return False
     if _leaves_room(first, one, other) or _leaves_room(second, other, one):
         return False

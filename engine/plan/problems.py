@@ -89,6 +89,8 @@ class Problems:
                 return f"route {self._route_label(path[1])}", path[2:]
             return f"[[{path[0]}]]", path[2:]
         if path and isinstance(self._data.get(str(path[0])), dict):
+            if path[0] == "sites" and len(path) > 1:
+                return f"[sites.{path[1]}]", path[2:]
             return f"[{path[0]}]", path[1:]
         return "", path
 

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.errors import PlanError
-from engine.model import Location, Proof
+from engine.model import FILE_SITE, Location, Proof
 from engine.plan import schema
-from engine.plan.binding import binding_of, canonical
+from engine.plan.binding import binding_of
 from engine.plan.lines import Path, lines_of
-from engine.plan.locations import problem_of_bucket
+from engine.plan.locations import Around, flat, problem_of_bucket
 from engine.plan.overlap import collisions
 from engine.plan.problems import Problems, nearest
 from engine.plan.reading_finish import read_manifest, read_probes, read_references
@@ -33,6 +33,7 @@ from engine.plan.settings import Cleanup, Connection, Expectation, Manifest, Pro
 _NAME = re.compile(r"\w[\w .+-]{0,99}\Z")
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")
 _OWNER = re.compile(r"\d{12}\Z")
+_SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
 class Fields(NamedTuple):
@@ -41,6 +42,7 @@ class Fields(NamedTuple):
     name: str
     routes: tuple[Route, ...]
     connection: Connection
+    sites: tuple[tuple[str, Connection], ...]
     expectations: tuple[Expectation, ...]
     probes: tuple[Probe, ...]
     manifest: Manifest | None
@@ -49,8 +51,8 @@ class Fields(NamedTuple):
     base: Location
 
 
-def read(data: str | bytes, source: str) -> Fields:
-    """Read the text of a plan file, or its bytes. Raises `PlanError`."""
+def read(data: str | bytes, source: str, folder: PurePath, home: PurePath | None) -> Fields:
+    """Read the text of a plan file, or its bytes; `folder` is the one that it lies in. Raises `PlanError`."""
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
         text = text.replace("\r\n", "\n")
@@ -62,21 +64,23 @@ def read(data: str | bytes, source: str) -> Fields:
         raise PlanError(["this is not a plan: it is nested too deeply"], advice=_advice(source)) from None
     except ValueError as error:  # TOMLDecodeError, and numbers that are too long to be read
         raise PlanError([_syntax_problem(str(error), text)], advice=_advice(source)) from None
-    return _read(table, Problems(lines_of(text), table), source)
+    return _read(table, Problems(lines_of(text), table), source, Around(prefix="", folder=folder, home=home))
 
 
 def read_one_route(
-    source: str, target: str, name: str, rules: Mapping[str, Any], cleanup: Mapping[str, Any], connection: Connection
+    asked: Mapping[str, Any], connection: Connection, folder: PurePath | None, home: PurePath | None
 ) -> Fields:
-    """Read a plan of one route from values instead of text. Raises `PlanError`."""
+    """Read a plan of one route from what `Plan.of` was asked for instead of text. Raises `PlanError`."""
+    name = asked["name"]
     label = name or "copy"
     data = {
         "name": label,
-        "routes": [{"name": label, "from": source, "to": target, **rules}],
-        "cleanup": cleanup,
-        "connection": {key: value for key, value in canonical(connection).items() if key},
+        "routes": [{"name": label, "from": asked["source"], "to": asked["target"], **asked["rules"]}],
+        "cleanup": asked["cleanup"],
+        "connection": connection.said,
+        "sites": asked.get("sites", {}),
     }
-    fields = _read(data, Problems({}, data), "")
+    fields = _read(data, Problems({}, data), "", Around(prefix="", folder=folder, home=home, absolute=True))
     if name:
         return fields
     (route,) = fields.routes
@@ -93,7 +97,7 @@ def _name_of(route: Route) -> str:
 
 
 def _slug(location: Location) -> str:
-    parts = [part for part in location.key.split("/") if part]
+    parts = [part for part in flat(location).key.split("/") if part]
     words = re.sub(r"[^A-Za-z0-9._]+", "-", parts[-1] if parts else location.bucket).strip("-._")
     return words[:32].rstrip("-._") or "all"
 
@@ -109,29 +113,36 @@ def _syntax_problem(message: str, text: str) -> str:
     return f"line {line}: this is not TOML: {what[:1].lower()}{what[1:]}"
 
 
-def _read(data: dict[str, Any], problems: Problems, source: str) -> Fields:
+def _read(data: dict[str, Any], problems: Problems, source: str, short: Around) -> Fields:
     top = problems.read(schema.PlanTable, data, ())
     assert top is not None  # nothing in it is required
     name = top.name if top.name is not None else PurePath(source).stem
     if not _NAME.match(name) or name.endswith((".", " ")):
         problems.add(("name",), f'"{name}" cannot name a ledger: use letters, digits, ".", "-", "_" and spaces')
-    around = Surroundings(problems, top.bucket, top.prefix)
-    _check_bucket_and_prefix(around)
-    connection = _read_connection(top.connection, problems)
+    _check_bucket(top.bucket, problems)
+    short = short._replace(bucket=top.bucket, prefix=_read_prefix(top.prefix, problems))
+    connection = _read_connection(top.connection, problems, ("connection",))
+    sites = _read_sites(top.sites, problems)
+    around = Surroundings(problems, short, top.sites)
     if not top.routes and not isinstance(data.get("routes"), (dict, list)):
         problems.add((), "there is no [[routes]], so that nothing would be copied")
     found = [read_route(around, table, ("routes", index)) for index, table in enumerate(top.routes)]
     routes = [route for route, _ in found if route is not None]
     _check_names(top.routes, problems)
     positions = {id(route): index for index, (route, _) in enumerate(found)}
+    _check_sites_are_used(around)
+    endpoints = {"": connection.endpoint_url} | {name: site.endpoint_url for name, site in sites}
     for collision in collisions(
-        [route for route in routes if _patterns_stand(route, top.routes[positions[id(route)]])]
+        [route for route in routes if _patterns_stand(route, top.routes[positions[id(route)]])], endpoints
     ):
         problems.add(("routes", positions[id(collision.route)]), collision.why)
     names = [str(table["name"]) for table in top.routes if isinstance(table.get("name"), str)]
     expectations = [item for _, item in found if item is not None]
     expectations += _read_expectations(top.expect, names, problems)
-    base = Location(top.bucket, top.prefix) if top.bucket or not routes else routes[0].target
+    around.target_sites = {route.target.site for route in routes}
+    base = routes[0].target if routes else Location(top.bucket, top.prefix)
+    if top.bucket and around.target_sites != {FILE_SITE}:
+        base = Location(top.bucket, top.prefix, around.table_site or "")
     probes = read_probes(around, top.probes, base)
     manifest = read_manifest(around, top.manifest, names)
     references = read_references(around, top.references)
@@ -142,6 +153,7 @@ def _read(data: dict[str, Any], problems: Problems, source: str) -> Fields:
         name=name,
         routes=tuple(routes),
         connection=connection,
+        sites=sites,
         expectations=tuple(expectations),
         probes=probes,
         manifest=manifest,
@@ -159,16 +171,17 @@ def _patterns_stand(route: Route, data: Mapping[str, Any]) -> bool:
     )
 
 
-def _check_bucket_and_prefix(around: Surroundings) -> None:
-    bucket, prefix, problems = around.bucket, around.prefix, around.problems
-    if bucket:
-        problem = problem_of_bucket(bucket)
-        if bucket.startswith("s3://"):
-            problem = f'is a location: write bucket = "{bucket[5:].partition("/")[0]}"'
-        if problem:
-            problems.add(("bucket",), f'"{bucket}" {problem}')
+def _check_bucket(bucket: str, problems: Problems) -> None:
+    problem = problem_of_bucket(bucket) if bucket else ""
+    if bucket.startswith("s3://"):
+        problem = f'is a location: write bucket = "{bucket[5:].partition("/")[0]}"'
+    if problem:
+        problems.add(("bucket",), f'"{bucket}" {problem}')
+
+
+def _read_prefix(prefix: str, problems: Problems) -> str:
     if not prefix:
-        return
+        return prefix
     if "://" in prefix[:12]:
         problems.add(("prefix",), f'"{prefix}" is a location: write the part after the bucket')
     elif prefix.startswith("/"):
@@ -176,18 +189,34 @@ def _check_bucket_and_prefix(around: Surroundings) -> None:
     elif not prefix.endswith("/"):
         problems.add(("prefix",), f'"{prefix}" must end with a slash: write "{prefix}/"')
     else:
-        return
-    around.prefix = prefix.strip("/") + "/"
+        return prefix.strip("/") + "/"
+    return prefix
 
 
-def _read_connection(data: dict[str, Any], problems: Problems) -> Connection:
-    table = problems.read(schema.ConnectionTable, data, ("connection",))
+def _read_connection(data: Mapping[str, Any], problems: Problems, path: Path) -> Connection:
+    table = problems.read(schema.ConnectionTable, data, path)
     assert table is not None
     if table.endpoint_url and not re.match(r"https?://[^/\s]+", table.endpoint_url):
-        problems.add(("connection", "endpoint_url"), f'"{table.endpoint_url}" must begin with http:// or https://')
+        problems.add((*path, "endpoint_url"), f'"{table.endpoint_url}" must begin with http:// or https://')
     if table.expected_bucket_owner and not _OWNER.match(table.expected_bucket_owner):
-        problems.add(("connection", "expected_bucket_owner"), "must be an account id of 12 digits")
+        problems.add((*path, "expected_bucket_owner"), "must be an account id of 12 digits")
     return Connection(**msgspec.structs.asdict(table))
+
+
+def _read_sites(tables: Mapping[str, dict[str, Any]], problems: Problems) -> tuple[tuple[str, Connection], ...]:
+    """The `[sites.NAME]` tables, by name."""
+    for name in tables:
+        if name == FILE_SITE:
+            problems.add(("sites", name), f'"{name}" is what local folders are at: call it otherwise')
+        elif not _SITE.match(name):
+            problems.add(("sites", name), f'"{name}" cannot name a site: use letters, digits, "-" and "_"')
+    return tuple((name, _read_connection(tables[name], problems, ("sites", name))) for name in sorted(tables))
+
+
+def _check_sites_are_used(around: Surroundings) -> None:
+    for name in around.sites:
+        if name not in around.used:
+            around.problems.add(("sites", name), f'no route is at it: say from_site = "{name}" or to_site = "{name}"')
 
 
 def _check_names(tables: list[dict[str, Any]], problems: Problems) -> None:

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import date, time
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.model import Location
 from engine.plan import schema
 from engine.plan.lines import Path
+from engine.plan.locations import is_local
 from engine.plan.problems import nearest
 from engine.plan.reading_route import Surroundings
 from engine.plan.settings import (
@@ -37,7 +38,6 @@ _KINDS = {
 _DTYPE = re.compile(
     r"[<>|=]?[biufcSUVO?]\d*\Z|bool\Z|(?:u?int(?:8|16|32|64)|float(?:16|32|64|128)|complex(?:64|128))\Z"
 )
-_LOCAL = ("./", "../", "~/", "file:///")
 _SEGMENT = re.compile(r"[^.]+(?:\.[^.]+)*\Z")
 
 
@@ -50,45 +50,82 @@ def read_probes(around: Surroundings, tables: Sequence[dict[str, Any]], base: Lo
 def _probe(around: Surroundings, data: dict[str, Any], path: Path, base: Location) -> Probe | None:
     problems = around.problems
     table = problems.read(schema.ProbeTable, data, path)
-    assert table is not None
+    assert table is not None  # nothing in it is required
     kinds = [kind for kind in _KINDS if kind in data]
     if len(kinds) != 1:
         said = f"it has {' and '.join(kinds)}" if kinds else "it has none of them"
         problems.add(path, f"a probe is one of {', '.join(_KINDS)}, and {said}")
         return None
-    kind = kinds[0]
-    for other, owner in ((key, owner) for owner, keys in _KINDS.items() for key in keys):
-        if other in data and owner != kind:
-            problems.add((*path, other), f"goes with {owner}, not with {kind}")
-    subject = table.npy or table.json_ or table.exists or table.under or table.at
-    at = around.location(subject, (*path, "under" if table.under else "at" if table.at else kind)) if subject else base
-    if kind in ("npy", "json") and at is not None and at.is_prefix:
-        problems.add((*path, kind), f'"{subject}" is a prefix: name one object')
+    (kind,) = kinds
+    for owner, keys in _KINDS.items():
+        for key in keys:
+            if key in data and owner != kind:
+                problems.add((*path, key), f"goes with {owner}, not with {kind}")
+    return _READERS[kind](_Asked(around, table, path, base))
+
+
+class _Asked(NamedTuple):
+    """A probe's table, and what its locations are read by. A reader gives None where it reported why."""
+
+    around: Surroundings
+    table: schema.ProbeTable
+    path: Path
+    base: Location
+
+    def name(self, kind: str, subject: object) -> str:
+        return self.table.name or f"{kind} {subject}"
+
+    def place(self, key: str, text: str | None) -> Location | None:
+        """The location at `key`; where there is none, the one that all that is relative is under."""
+        return self.around.beside(text, (*self.path, key), self.path, self.table.site) if text else self.base
+
+    def one_object(self, key: str, text: str | None) -> Location | None:
+        at = self.place(key, text) if text else None
+        if at is not None and at.is_prefix:
+            self.around.problems.add((*self.path, key), f'"{text}" is a prefix: name one object')
+        return at
+
+
+def _npy(asked: _Asked) -> Probe | None:
+    table = asked.table
+    at = asked.one_object("npy", table.npy)
     if table.dtype and not _DTYPE.match(table.dtype):
-        problems.add((*path, "dtype"), f'"{table.dtype}" is not a type of NumPy: write "float32" or "<f4"')
-    name = table.name or f"{kind} {table.command or subject or base}"
-    given = {
-        "npy": table.npy,
-        "json": table.json_,
-        "exists": table.exists,
-        "min_objects": table.min_objects,
-        "command": table.command,
-    }
-    if at is None or given[kind] is None:
+        said = f'"{table.dtype}" is not a type of NumPy: write "float32" or "<f4"'
+        asked.around.problems.add((*asked.path, "dtype"), said)
+    shape = tuple(table.shape) if table.shape is not None else None
+    return NpyProbe(asked.name("npy", table.npy), at, shape, table.dtype or "") if at is not None else None
+
+
+def _json(asked: _Asked) -> Probe | None:
+    at = asked.one_object("json", asked.table.json_)
+    return JsonProbe(asked.name("json", asked.table.json_), at, asked.table.items) if at is not None else None
+
+
+def _exists(asked: _Asked) -> Probe | None:
+    at = asked.place("exists", asked.table.exists) if asked.table.exists else None
+    return ExistsProbe(asked.name("exists", asked.table.exists), at) if at is not None else None
+
+
+def _min_objects(asked: _Asked) -> Probe | None:
+    table = asked.table
+    at, subject = asked.place("under", table.under), table.under or asked.base
+    if at is None or table.min_objects is None:
         return None
-    if kind == "npy":
-        return NpyProbe(name, at, tuple(table.shape) if table.shape is not None else None, table.dtype or "")
-    if kind == "json":
-        return JsonProbe(name, at, table.items)
-    if kind == "exists":
-        return ExistsProbe(name, at)
-    if kind == "min_objects":
-        if not at.is_prefix:
-            problems.add((*path, "under"), f'"{subject or base}" is one exact key: end it with a slash')
-        return MinObjectsProbe(name, at, table.min_objects or 1)
-    return CommandProbe(
-        name, table.command or "", tuple(table.args or ()), at, 600 if table.timeout is None else table.timeout
-    )
+    if not at.is_prefix:
+        asked.around.problems.add((*asked.path, "under"), f'"{subject}" is one exact key: end it with a slash')
+    return MinObjectsProbe(asked.name("min_objects", subject), at, table.min_objects)
+
+
+def _command(asked: _Asked) -> Probe | None:
+    table = asked.table
+    at = asked.place("at", table.at)
+    if at is None or table.command is None:
+        return None
+    timeout_s = 600 if table.timeout is None else table.timeout
+    return CommandProbe(asked.name("command", table.command), table.command, tuple(table.args or ()), at, timeout_s)
+
+
+_READERS = {"npy": _npy, "json": _json, "exists": _exists, "min_objects": _min_objects, "command": _command}
 
 
 def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Sequence[str]) -> Manifest | None:
@@ -99,8 +136,10 @@ def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Seq
     table = problems.read(schema.ManifestTable, data, ("manifest",))
     if table is None:
         return None
-    location = around.location(table.object, ("manifest", "object"))
-    if location is not None and location.is_prefix:
+    location = around.beside(table.object, ("manifest", "object"), ("manifest",), table.site)
+    if location is not None and location.is_local:
+        problems.add(("manifest", "object"), f'"{table.object}" is a local file: name a JSON object in S3')
+    elif location is not None and location.is_prefix:
         problems.add(("manifest", "object"), f'"{table.object}" is a prefix: name the one JSON object')
     values = _leaves(around, table.set_, ("manifest", "set"))
     datasets = []
@@ -158,8 +197,8 @@ def read_references(around: Surroundings, data: dict[str, Any]) -> References:
     assert table is not None
     locations, folders = [], []
     for index, text in enumerate(table.scan):
-        if text.startswith(_LOCAL) or text in (".", ".."):
+        if is_local(text) and text != "~":
             folders.append(text)
-        elif (location := around.location(text, ("references", "scan", index))) is not None:
+        elif (location := around.beside(text, ("references", "scan", index), ("references",), table.site)) is not None:
             locations.append(location)
     return References(tuple(locations), tuple(folders), tuple(table.exclude))

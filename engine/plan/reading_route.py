@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from engine.errors import UsageError
-from engine.model import Encryption, Location, ObjectLock, Overwrite
+from engine.model import FILE_SITE, Encryption, Location, ObjectLock, Overwrite
 from engine.plan import schema
 from engine.plan.lines import Path
-from engine.plan.locations import MAX_KEY_BYTES, key_bytes, resolve_location
+from engine.plan.locations import MAX_KEY_BYTES, Around, key_bytes, resolve_location
 from engine.plan.own import is_own
-from engine.plan.problems import Problems
+from engine.plan.problems import Problems, nearest
 from engine.plan.route import Keep, KeyList, Pairs, PropertyRules, Route
 from engine.plan.selection import Selection
 from engine.plan.settings import Expectation
@@ -44,20 +44,56 @@ _HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
 
 
 class Surroundings:
-    """What the tables of one plan share while it is being read: the plan's bucket and prefix, and the problems."""
+    """What the tables of one plan share while it is being read: what short forms of locations stand for, the names of
+    its sites, which of them routes are at, those of the targets once they are known, and the problems."""
 
-    def __init__(self, problems: Problems, bucket: str, prefix: str) -> None:
+    def __init__(self, problems: Problems, short: Around, sites: Collection[str] = ()) -> None:
         self.problems = problems
-        self.bucket = bucket
-        self.prefix = prefix
+        self.short = short
+        self.sites = sites
+        self.used: set[str] = set()
+        self.target_sites: set[str] = set()
 
-    def location(self, text: str, path: Path, *, relative: bool = True) -> Location | None:
-        """`text` as a location; None, with the reason reported at `path`, where it is none."""
+    @property
+    def table_site(self) -> str | None:
+        """The site of what tables beside the routes name in S3: the targets' one; None where there are several."""
+        found = self.target_sites - {FILE_SITE}
+        return next(iter(found), "") if len(found) <= 1 else None
+
+    def location(
+        self, text: str, path: Path, *, relative: bool = True, site: str | None = "", said_at: Path = ()
+    ) -> Location | None:
+        """`text` as a location, in S3 at `site` (None: nothing tells which); None, with the reason reported at `path`
+        or at `said_at`, where a site was said, where it is none."""
         try:
-            return resolve_location(text, bucket=self.bucket, prefix=self.prefix if relative else None)
+            location = resolve_location(text, self.short if relative else self.short._replace(prefix=None), site or "")
         except UsageError as error:
             self.problems.add(path, error.message)
             return None
+        if said_at and (location.is_local or site == FILE_SITE):
+            written = 'it is written "./…", "~/…" or "file:///…", without one'
+            self.problems.add(said_at, f"a local folder has no site: {written}")
+        elif said_at and site and site not in self.sites:
+            known = nearest(site, self.sites) or f": write [sites.{site}]"
+            self.problems.add(said_at, f'there is no site "{site}"{known}')
+        elif site is None and not location.is_local:
+            self.problems.add(path, 'the routes write to several sites: say with site = "NAME" which one is meant')
+        else:
+            return location
+        return None
+
+    def end(self, text: str, path: Path, site: object, *, relative: bool = True) -> Location | None:
+        """One end of a route, at the site that it says, if it does."""
+        if not isinstance(site, str):
+            return self.location(text, path, relative=relative)
+        self.used.add(site)
+        return self.location(text, path, relative=relative, site=site, said_at=(*path[:-1], f"{path[-1]}_site"))
+
+    def beside(self, text: str, path: Path, table: Path, site: str | None) -> Location | None:
+        """What `table`, one beside the routes, names at `path`: at the site that it says, else at the targets'."""
+        if site is None:
+            return self.location(text, path, site=self.table_site)
+        return self.location(text, path, site=site, said_at=(*table, "site"))
 
 
 def read_expect(
@@ -91,15 +127,15 @@ def read_route(around: Surroundings, data: dict[str, Any], path: Path) -> tuple[
     if table is None:
         _check_what_there_is(around, data, path)
         return None, None
-    source = around.location(table.from_, (*path, "from"), relative=False)
-    target = around.location(table.to, (*path, "to"))
+    source = around.end(table.from_, (*path, "from"), table.from_site, relative=False)
+    target = around.end(table.to, (*path, "to"), table.to_site)
     if source is not None and target is not None:
         _check_ends(source, target, problems, path)
     _check_filters(table, source, problems, path)
     tags = _tags(table, problems, path)
     metadata = _metadata(table, problems, path)
     _check_storage_class(table.storage_class, problems, (*path, "storage_class"))
-    key_list = _key_list(around, table, path)
+    key_list = _key_list(around, table, path, source)
     carried = _Carried(problems, table, (*path, "properties"))
     expectation = None
     if table.expect is not None:
@@ -137,7 +173,7 @@ def _check_what_there_is(around: Surroundings, data: dict[str, Any], path: Path)
     """A route that lacks something: its ends are judged all the same, where they are there."""
     for key in ("from", "to"):
         if isinstance(data.get(key), str):
-            around.location(data[key], (*path, key), relative=key == "to")
+            around.end(data[key], (*path, key), data.get(f"{key}_site"), relative=key == "to")
 
 
 def _check_ends(source: Location, target: Location, problems: Problems, path: Path) -> None:
@@ -212,7 +248,8 @@ def _check_storage_class(name: str, problems: Problems, path: Path) -> None:
         problems.add(path, f'"{name}" is not a storage class: S3 has {", ".join(STORAGE_CLASSES)}')
 
 
-def _key_list(around: Surroundings, table: schema.RouteTable, path: Path) -> KeyList | None:
+def _key_list(around: Surroundings, table: schema.RouteTable, path: Path, source: Location | None) -> KeyList | None:
+    """The route's list of keys; one in S3 is where the objects are that it names."""
     if table.keys is not None and table.inventory is not None:
         around.problems.add((*path, "inventory"), "a route has one list: keys or inventory, not both")
     kind = "keys" if table.keys is not None else "inventory"
@@ -223,7 +260,7 @@ def _key_list(around: Surroundings, table: schema.RouteTable, path: Path) -> Key
         if "\0" in text:
             around.problems.add((*path, kind), "has a NUL in it, which no name of a file can have")
         return KeyList(kind, path=text)
-    location = around.location(text, (*path, kind))
+    location = around.location(text, (*path, kind), site="" if source is None or source.is_local else source.site)
     if location is not None and location.is_prefix:
         around.problems.add((*path, kind), f'"{text}" is a prefix: name the one object that holds the list')
     return KeyList(kind, location)

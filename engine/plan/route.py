@@ -103,8 +103,9 @@ class Route:
     def __post_init__(self) -> None:
         # Worked out once: these are asked for each object.
         grows = key_bytes(self.target.key) - key_bytes(self.source.key)
+        fits = grows <= 0 and not self.source.is_local  # S3's keys are short enough, a local path may be longer
         object.__setattr__(self, "selects_all", self.selection.is_everything)
-        object.__setattr__(self, "maps_any_key", grows <= 0 or not self.source.is_prefix)
+        object.__setattr__(self, "maps_any_key", fits or self.target.is_local or not self.source.is_prefix)
         object.__setattr__(self, "plain_properties", self._is_plain())
         object.__setattr__(self, "_cut", len(self.source.key))
         object.__setattr__(self, "_grows_bytes", grows)

@@ -85,6 +85,7 @@ class PlanTable(Table, frozen=True):
     bucket: str = ""
     prefix: str = ""
     connection: dict[str, Any] = {}
+    sites: dict[str, dict[str, Any]] = {}
     routes: Tables = []
     expect: Tables = []
     probes: Tables = []
@@ -166,6 +167,8 @@ class RouteTable(Table, frozen=True):
     name: Name
     from_: str = field(name="from")
     to: str
+    from_site: Name | None = None
+    to_site: Name | None = None
     expect: dict[str, Any] | None = None
     include: Patterns = []
     exclude: Patterns = []
@@ -198,6 +201,7 @@ class ProbeTable(Table, frozen=True):
     at: str | None = None
     args: list[str] | None = None
     timeout: Seconds | None = None
+    site: str | None = None
 
 
 class DatasetTable(Table, frozen=True):
@@ -211,11 +215,13 @@ class ManifestTable(Table, frozen=True):
     object: Name
     set_: dict[str, Any] = field(default={}, name="set")
     datasets: Tables = []
+    site: str | None = None
 
 
 class ReferencesTable(Table, frozen=True):
     scan: list[Name] = []
     exclude: Patterns = []
+    site: str | None = None
 
 
 class CleanupTable(Table, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from engine.model import Location, Proof
@@ -25,6 +25,11 @@ class Connection:
     addressing_style: str = "auto"
     ca_bundle: str = ""
     expected_bucket_owner: str = ""
+
+    @property
+    def said(self) -> dict[str, str]:
+        """The settings that are not left open, by name."""
+        return {item.name: value for item in fields(self) if (value := getattr(self, item.name)) != item.default}
 
 
 @dataclass(frozen=True, slots=True)

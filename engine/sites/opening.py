@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from engine.errors import UsageError
 from engine.plan.document import Plan
 from engine.plan.settings import Connection
 from engine.s3.session import Session
@@ -49,8 +50,17 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
 @asynccontextmanager
 async def open_sites(plan: Plan, options: SiteOptions) -> AsyncIterator[Sites]:
     """Open the sites of a plan. Raises as `open_site`."""
+    _refuse_elsewhere(plan)
     async with open_site(plan.connection, options) as home:
         yield Sites({"": home})
+
+
+def _refuse_elsewhere(plan: Plan) -> None:
+    """Raise `UsageError` where a route is anywhere but at the plan's own connection: nothing carries objects there."""
+    for place in plan.places:
+        if place.site:
+            what = f"the local folder {place}" if place.is_local else f"{place}, at another site"
+            raise UsageError(f"this version copies within one site in S3 only, and the plan names {what}.")
 
 
 async def _plane(

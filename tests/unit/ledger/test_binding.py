@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.errors import LedgerMismatch
-from engine.ledger import Binding, Ledger
-from engine.ledger.binding import differences
+from engine.ledger import Binding, Ledger, SiteBinding
+from engine.ledger.binding import differences, learned
 from engine.plan.binding import RouteBinding
 from tests.unit.ledger.scene import BINDING, MODEL, RAW, Clock, decision, opened, query
 
@@ -24,6 +24,10 @@ def route(of: RouteBinding, **values: str) -> RouteBinding:
 
 
 OWNED = changed(buckets=(("bucket", "111122223333"),))
+
+NEAR = SiteBinding("near", "http://127.0.0.1:9000", (("bucket", "111122223333"),))
+FOLDER = SiteBinding("file", "", (("/data/x", "disk 1, folder 2"),))
+BETWEEN = changed(sites=(NEAR, FOLDER))
 
 DIFFERENCES = [
     (BINDING, changed(plan_name="other"), ["it belongs to the plan 'moving', not 'other'"]),
@@ -65,6 +69,30 @@ DIFFERENCES = [
             'the target of "raw" was s3://bucket/project/data/raw/, and is s3://y/ now',
         ],
     ),
+    (
+        BETWEEN,
+        changed(sites=(NEAR._replace(endpoint="http://127.0.0.1:9001"), FOLDER)),
+        ['the site "near" was at http://127.0.0.1:9000, and this is http://127.0.0.1:9001'],
+    ),
+    (
+        BETWEEN,
+        changed(sites=(NEAR._replace(buckets=(("bucket", "444455556666"),)), FOLDER)),
+        ['the bucket bucket of the site "near" belonged to 111122223333, and belongs to 444455556666 now'],
+    ),
+    (
+        BETWEEN,
+        changed(sites=(NEAR, FOLDER._replace(buckets=(("/data/x", "disk 1, folder 3"),)))),
+        ["the folder /data/x was disk 1, folder 2, and is another one now, disk 1, folder 3"],
+    ),
+    (
+        BETWEEN,
+        changed(sites=(NEAR._replace(name="far"), FOLDER)),
+        [
+            'the site "far" is in the plan and not in the ledger',
+            'the site "near" is in the ledger and not in the plan',
+        ],
+    ),
+    (BINDING, changed(sites=(NEAR,)), ['the site "near" is in the plan and not in the ledger']),
 ]
 
 
@@ -82,8 +110,32 @@ def test_the_same_is_no_difference_and_an_owner_that_is_not_known_is_none_either
 
 def test_a_binding_comes_back_from_its_text_as_it_was() -> None:
     odd = changed(plan_name='"quoted" \n ü', routes=(route(RAW, source="s3://bucket/a\tb/"),))
-    for binding in (BINDING, OWNED, odd):
+    for binding in (BINDING, OWNED, BETWEEN, odd):
         assert Binding.from_text(binding.text) == binding
+
+
+def test_a_ledger_from_before_there_were_sites_is_one_of_the_plans_own_connection() -> None:
+    text = (
+        '{"plan": "moving", "endpoint": "https://s3.us-east-2.amazonaws.com", "routes": '
+        '[["raw", "s3://bucket/data/raw/", "s3://bucket/project/data/raw/", "rules-1"]], '
+        '"buckets": [["bucket", "111122223333"]]}'
+    )
+    assert Binding.from_text(text) == changed(routes=(RAW,), buckets=(("bucket", "111122223333"),))
+    assert Binding.from_text(text).text == text
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", '{"plan": 1}', BINDING.text.replace('"routes"', '"sites": [1], "routes"')]
+)
+def test_what_no_binding_ever_was_is_told_from_one(text: str) -> None:
+    with pytest.raises(ValueError, match="not a binding"):
+        Binding.from_text(text)
+
+
+def test_an_owner_is_learned_at_its_own_site_alone() -> None:
+    unknown = changed(sites=(NEAR._replace(buckets=(("bucket", ""),)),))
+    assert learned(unknown, changed(sites=(NEAR,))).sites == (NEAR,)
+    assert learned(unknown, OWNED).sites == unknown.sites
 
 
 async def test_a_ledger_that_holds_something_refuses_another_binding_and_stays_as_it_is(tmp_path: Path) -> None:

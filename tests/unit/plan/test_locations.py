@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import UsageError
 from engine.model import Location
-from engine.plan.locations import covers, parse_location, problem_of_bucket, resolve_location
+from engine.plan.locations import Around, covers, parse_location, problem_of_bucket, resolve_location
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_a_key_that_is_not_utf8_is_refused() -> None:
         ("//x", Location("main", "/x")),
         ("x/", Location("main", "under/x/")),
         ("", Location("main", "under/")),
-        ("./x", Location("main", "under/./x")),
+        (".x", Location("main", "under/.x")),
         ("s3://other/x", Location("other", "x")),
     ],
 )
 def test_short_forms_stand_in_the_plans_bucket_and_prefix(text: str, expected: Location) -> None:
-    assert resolve_location(text, bucket="main", prefix="under/") == expected
+    assert resolve_location(text, Around("main", "under/")) == expected
 
 
 @pytest.mark.parametrize(

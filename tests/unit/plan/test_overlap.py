@@ -18,7 +18,7 @@ def route(
 
 
 def whys(*routes: Route) -> list[str]:
-    return [item.why for item in collisions(routes)]
+    return [item.why for item in collisions(routes, {})]
 
 
 def test_routes_from_one_source_to_two_places_are_fine() -> None:
@@ -72,7 +72,7 @@ def test_reading_what_another_route_writes_is_refused() -> None:
 
 
 def test_a_chain_through_one_key_is_refused() -> None:
-    found = list(collisions([route("a", "s3://src/1", "s3://src/2"), route("b", "s3://src/2", "s3://src/3")]))
+    found = list(collisions([route("a", "s3://src/1", "s3://src/2"), route("b", "s3://src/2", "s3://src/3")], {}))
     assert [(item.route.name, item.other.name) for item in found] == [("a", "b")]
 
 
