@@ -12,7 +12,8 @@ Cancellation is never wrapped in any of these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import ClassVar
 
@@ -294,3 +295,26 @@ class NameNotFound(Unreachable):
 
 class ListingBroken(RunError):
     """A listing whose keys do not rise, repeats its token or lacks what it must carry cannot be joined."""
+
+
+@asynccontextmanager
+async def one_error() -> AsyncIterator[None]:
+    """Task groups raise groups of errors; the caller gets the one that stopped them."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        first = _first_error(group)
+        if first is None:
+            raise
+        raise first from None
+
+
+def _first_error(group: BaseExceptionGroup[BaseException]) -> EngineError | None:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            found = _first_error(error)
+            if found is not None:
+                return found
+        elif isinstance(error, EngineError):
+            return error
+    return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from engine.api.opening import one_error
 from engine.api.options import Options
+from engine.errors import one_error
 from engine.model import Location
 from engine.plan.settings import Connection
 from engine.s3.session import Identity

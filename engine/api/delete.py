@@ -8,10 +8,9 @@ from pathlib import Path
 
 from engine.api.claiming import claim_for
 from engine.api.consent import Consent
-from engine.api.opening import one_error
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
-from engine.errors import GateClosed
+from engine.errors import GateClosed, one_error
 from engine.events import RunStarted
 from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
 from engine.finish.deletion_list import DeletionList, Row

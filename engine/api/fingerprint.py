@@ -12,13 +12,11 @@ import anyio
 import anyio.to_thread
 import xxhash
 
-from engine.api.opening import one_error
 from engine.api.options import Options
-from engine.errors import UsageError
+from engine.errors import UsageError, one_error
 from engine.events import Listener, Progress
 from engine.listing.nearest import refuse_nothing
-from engine.listing.pages import Prefix
-from engine.listing.ranges import RouteJoin
+from engine.listing.whole import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.integrity import is_md5
 from engine.plan.locations import parse_location
@@ -55,11 +53,8 @@ async def of_location(store: ObjectStore, location: Location, basis: Basis, list
     """The fingerprint of everything that a listing gives."""
     tree = Fingerprint(basis)
     reading = _Reading(store, location, basis)
-    async with anyio.create_task_group() as group:
-        # As many ranges of keys as it takes: the order does not matter here.
-        join = RouteJoin(group, Prefix(store, location), None, None)
-        while (rows := await join.next_rows()) is not None:
-            objects = [row.source for row in rows if row.source is not None]
+    async with listed_under(store, location) as batches:
+        async for objects in batches:
             digests = await reading.digests(objects)
             for item in objects:
                 tree.add(item.key[len(location.key) :], item.size, digests.get(item.key, ""))

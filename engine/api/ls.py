@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.api.opening import one_error
 from engine.api.options import Options
+from engine.errors import one_error
 from engine.events import Listener
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.listing.nearest import refuse_nothing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
-from engine.errors import EngineError, UsageError
+from engine.errors import UsageError, one_error
 from engine.events import Listener, RunStarted, ignore
 from engine.ledger import Binding, Ledger, LedgerReader, SiteBinding
 from engine.listing.sources import open_sources
@@ -120,26 +120,3 @@ def own_place(plan: Plan, bucket: str) -> Location:
     """Where objects of our own may be in a bucket for a moment: beside a target, else where no route's listing meets
     them, as far as there is such a place."""
     return next((route.target for route in plan.routes if route.target.bucket == bucket), Location(bucket, ""))
-
-
-@asynccontextmanager
-async def one_error() -> AsyncIterator[None]:
-    """Task groups raise groups of errors; the caller gets the one that stopped the run."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        first = _first_error(group)
-        if first is None:
-            raise
-        raise first from None
-
-
-def _first_error(group: BaseExceptionGroup[BaseException]) -> EngineError | None:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            found = _first_error(error)
-            if found is not None:
-                return found
-        elif isinstance(error, EngineError):
-            return error
-    return None

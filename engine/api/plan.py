@@ -7,8 +7,9 @@ from pathlib import Path
 
 from engine.api.accept import note_expectations
 from engine.api.empty import nothing_there
-from engine.api.opening import one_error, open_ledger, open_plan
+from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
+from engine.errors import one_error
 from engine.ledger import Acceptance
 from engine.plan.document import Plan
 from engine.proof.survey import RouteSurvey

@@ -10,9 +10,10 @@ from pathlib import Path
 from engine.api.accept import note_expectations, taken_by_route
 from engine.api.asked import ASKED
 from engine.api.empty import nothing_there, objects_of
-from engine.api.opening import one_error, open_ledger, open_plan
+from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.stopping import StopSignal
+from engine.errors import one_error
 from engine.events import Notice, RunStarted
 from engine.ledger import Snapshot
 from engine.listing.first_pages import first_pages

@@ -6,10 +6,13 @@ byte. Deleting tells: the target of the first source goes with it, and nothing m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from engine.errors import GoneTogether
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from engine.errors import GoneTogether, one_error
 from engine.finish.deleting import BATCHES_AT_ONCE, KEYS_A_BATCH
 from engine.finish.looking import FEW, Seen
 
@@ -30,11 +33,14 @@ class Batch(NamedTuple, Generic[Record]):
 
 
 class Batches(Generic[Record]):
-    """The records of `pages` in batches, each within one page: small ones, until `grow` says that all is well."""
+    """The records of `pages` in batches, each within one page: small ones, until `grow` says that all is well.
+    `first` is how many are in the first."""
 
-    def __init__(self, pages: AsyncIterable[Sequence[Record]], key_of: Callable[[Record], str]) -> None:
+    def __init__(
+        self, pages: AsyncIterable[Sequence[Record]], key_of: Callable[[Record], str], first: int = FEW
+    ) -> None:
         self._key_of = key_of
-        self._size = FEW
+        self._size = first
         self._batches = self._cut(pages)
 
     def __aiter__(self) -> AsyncIterator[Batch[Record]]:
@@ -55,6 +61,43 @@ class Batches(Generic[Record]):
                 self._size = min(self._size * GROWTH, KEYS_A_BATCH)
                 yield Batch(after, batch)
                 after = self._key_of(batch[-1])
+
+
+async def work_off(
+    batches: Batches[Record],
+    delete: Callable[[Batch[Record], bool], Awaitable[bool]],
+    stopped: Callable[[], bool],
+    tell: Callable[[], None],
+) -> None:
+    """Delete batch after batch, until `stopped` says so: alone, and told to be first, until one says that something of
+    it went; then several at once. Those that are under way are finished; after
+    each there is something to `tell`. Raises what `delete` raises."""
+    async for batch in batches:
+        if stopped():
+            return
+        went = await delete(batch, True)
+        tell()
+        if went:
+            batches.grow()
+            break
+
+    async def work(given: MemoryObjectReceiveStream[Batch[Record]]) -> None:
+        async with given:
+            async for batch in given:
+                if not stopped():
+                    await delete(batch, False)
+                    tell()
+
+    send, receive = anyio.create_memory_object_stream[Batch[Record]](1)
+    async with one_error(), anyio.create_task_group() as group:
+        for _ in range(WORKERS):
+            group.start_soon(work, receive.clone())
+        receive.close()
+        async with send:
+            async for batch in batches:
+                if stopped():
+                    return
+                await send.send(batch)
 
 
 def refuse_gone(seen: Seen, keys: Sequence[str], bucket: str, what: str) -> None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
-
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
+from functools import partial
 
 from engine.errors import StoreError
 from engine.events import Listener, ObjectAside, Progress
-from engine.finish.batches import WORKERS, Batch, Batches, refuse_gone
+from engine.finish.batches import Batch, Batches, refuse_gone, work_off
 from engine.finish.deleting import Checked, Deleter, End, Fate, Item
 from engine.finish.looking import PATIENCE_S, Looker, Span, There
 from engine.finish.stays import Stays
@@ -120,37 +118,13 @@ class Cleanup:
 
     async def _delete_route(self, route: Route) -> None:
         batches = Batches(self._proven(route), lambda record: route.source_key(record.key))
-        async for batch in batches:
-            if self.report.stopped:
-                return
-            went = await self._delete_batch(route, batch, first=True)
-            self._tell()
-            if went:
-                batches.grow()
-                break
-        send, receive = anyio.create_memory_object_stream[Batch[ObjectRecord]](1)
-        async with anyio.create_task_group() as group:
-            for _ in range(WORKERS):
-                group.start_soon(self._delete_batches, route, receive.clone())
-            receive.close()
-            async with send:
-                async for batch in batches:
-                    if self.report.stopped:
-                        return
-                    await send.send(batch)
+        await work_off(batches, partial(self._delete_batch, route), lambda: self.report.stopped, self._tell)
 
     async def _proven(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
         async for records in self._ledger.records(route.name, {State.VERIFIED}):
             yield [record for record in records if record.proof >= self._minimum]
 
-    async def _delete_batches(self, route: Route, batches: MemoryObjectReceiveStream[Batch[ObjectRecord]]) -> None:
-        async with batches:
-            async for batch in batches:
-                if not self.report.stopped:
-                    await self._delete_batch(route, batch)
-                self._tell()
-
-    async def _delete_batch(self, route: Route, batch: Batch[ObjectRecord], *, first: bool = False) -> bool:
+    async def _delete_batch(self, route: Route, batch: Batch[ObjectRecord], first: bool) -> bool:
         """Whether anything of it went. With the `first`, what went is held against its targets once more."""
         records = batch.records
         await self._ledger.conclude_durably(route.name, [after_look(record, State.DELETING) for record in records])

@@ -16,8 +16,7 @@ import anyio.to_thread
 from engine.errors import AttemptError, NotFound, ObjectError
 from engine.finish.commands import CommandEnd, run_command
 from engine.finish.npy import PREAMBLE_BYTES, NotNpy, NpyHeader, header_length, parse_header, same_dtype
-from engine.listing.lister import KeyRange
-from engine.listing.pages import pages_of
+from engine.listing.whole import listed_under
 from engine.model import MIB, Location, ObjectRef
 from engine.plan import settings
 from engine.store import Body, GetRange, HeadObject, ObjectStore
@@ -27,6 +26,7 @@ FIRST_READ_BYTES = 4096
 MAX_JSON_BYTES = 128 * MIB
 """A JSON object is parsed in memory, which takes several times its length; a larger one wants a command."""
 DEFAULT_COMMAND_LIMIT_S = 600.0
+PAGE = 1000
 
 
 class ProbeResult(NamedTuple):
@@ -217,12 +217,15 @@ def judge_json(probe: JsonProbe, data: bytes, name: str) -> ProbeResult:
 
 
 async def _min_objects(store: ObjectStore, probe: MinObjectsProbe, name: str) -> ProbeResult:
-    count, whole = 0, False
-    async for objects, last in pages_of(store, probe.location, KeyRange()):
-        count += sum(1 for item in objects if item.size or not item.key.endswith("/"))
-        whole = last
-        if count >= probe.count:
-            break
+    count, seen, whole = 0, 0, False
+    async with listed_under(store, probe.location) as batches:
+        async for objects in batches:
+            count += sum(1 for item in objects if item.size or not item.key.endswith("/"))
+            seen += len(objects)
+            if count >= probe.count and seen >= PAGE:  # what one request shows is counted to its end
+                break
+        else:
+            whole = True
     found = f"{count} objects" if whole else f"at least {count} objects"
     ok = count >= probe.count
     tail = "" if ok else f", fewer than {probe.count:,}"

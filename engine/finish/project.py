@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import anyio
-
 from engine.events import Listener, ObjectListed, PrefixSummed, Progress
 from engine.listing.lister import KeyRange
-from engine.listing.pages import Prefix, broken, next_token, pages_of
-from engine.listing.ranges import RouteJoin
+from engine.listing.pages import broken, next_token, pages_of
+from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location
 from engine.plan.order import fault_of
 from engine.store import ListPage, ObjectStore
@@ -81,10 +79,9 @@ def first_level(key: str, cut: int) -> str:
 async def summarize(store: ObjectStore, location: Location, listener: Listener) -> Summary:
     """List everything under the location, by many ranges at once. Raises what the listing raises."""
     summary = Summary(len(location.key))
-    async with anyio.create_task_group() as group:
-        join = RouteJoin(group, Prefix(store, location), None, None)
-        while (rows := await join.next_rows()) is not None:
-            summary.add(row.source for row in rows if row.source is not None)
+    async with listed_under(store, location) as batches:
+        async for objects in batches:
+            summary.add(objects)
             listener(_progress(summary, done=False))
     listener(_progress(summary, done=True))
     return summary

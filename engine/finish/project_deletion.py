@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
+from functools import partial
 
 from engine.errors import ObjectError
 from engine.events import Listener, Notice, ObjectAside, Progress
-from engine.finish.batches import WORKERS, Batch
-from engine.finish.deleting import Deleter, End, Fate, Item
+from engine.finish.batches import Batch, Batches, work_off
+from engine.finish.deleting import KEYS_A_BATCH, Deleter, End, Fate, Item
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.looking import Span
 from engine.finish.project import Summary
 from engine.finish.stays import Stays
-from engine.listing.pages import Prefix
-from engine.listing.ranges import RouteJoin
+from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location
 from engine.store import ListUploads, ObjectStore
 
@@ -34,10 +32,8 @@ async def take_snapshot(
     """List everything under the location into the list. Raises what the listing raises: then there is no snapshot."""
     await into.begin()
     summary = Summary(len(location.key))
-    async with anyio.create_task_group() as group:
-        join = RouteJoin(group, Prefix(store, location), None, None)
-        while (rows := await join.next_rows()) is not None:
-            objects = [row.source for row in rows if row.source is not None]
+    async with listed_under(store, location) as batches:
+        async for objects in batches:
             summary.add(objects)
             await into.add(objects)
             listener(_progress(summary.total.objects, summary.total.objects, 0))
@@ -48,11 +44,16 @@ async def take_snapshot(
 async def summary_of(listed: DeletionList, location: Location) -> Summary:
     """The snapshot's figures, without what is deleted already."""
     summary = Summary(len(location.key))
+    async for rows in _open_rows(listed):
+        summary.add(rows)
+    return summary
+
+
+async def _open_rows(listed: DeletionList) -> AsyncIterator[list[ListedObject]]:
     after: str | None = None
     while rows := await listed.rows(after, OPEN):
-        summary.add(rows)
+        yield rows
         after = rows[-1].key
-    return summary
 
 
 @dataclass(slots=True)
@@ -87,27 +88,13 @@ class ProjectDeletion:
     async def go(self, location: Location) -> Deletion:
         """Delete, then look at what is left. Raises errors of scope `run`; what was confirmed before is committed."""
         self._total = sum(count.objects for count in await self._listed.counts() if count.state in OPEN)
-        send, receive = anyio.create_memory_object_stream[Batch[ListedObject]](1)
-        async with anyio.create_task_group() as group, send:
-            for _ in range(WORKERS):
-                group.start_soon(self._work, location, receive.clone())
-            receive.close()
-            after = ""
-            while not self.report.stopped and (rows := await self._listed.rows(after or None, OPEN)):
-                await send.send(Batch(after, rows))
-                after = rows[-1].key
-            send.close()
+        batches = Batches(_open_rows(self._listed), lambda row: row.key, KEYS_A_BATCH)
+        await work_off(batches, partial(self._delete, location), lambda: self.report.stopped, self._tell)
         if not self.report.stopped:
             await self._look_at_the_rest(location)
         return self.report
 
-    async def _work(self, location: Location, batches: MemoryObjectReceiveStream[Batch[ListedObject]]) -> None:
-        async with batches:
-            async for batch in batches:
-                if not self.report.stopped:
-                    await self._delete(location, batch)
-
-    async def _delete(self, location: Location, batch: Batch[ListedObject]) -> None:
+    async def _delete(self, location: Location, batch: Batch[ListedObject], _first: bool) -> bool:
         rows = batch.records
         await self._listed.set_states((row.key, Row.DELETING) for row in rows)
         items = [Item(row.key, row.etag) for row in rows]
@@ -117,6 +104,9 @@ class ProjectDeletion:
             self._count(row, ends[row.key])
         accepted_in = {location.bucket} if self._markers_accepted else ()
         self.report.note_markers(self._deleter.markers_in, accepted_in)
+        return True
+
+    def _tell(self) -> None:
         done = self.report.deleted + self.report.stayed
         self._listener(_progress(self._total, done, self.report.stayed))
 
@@ -132,11 +122,9 @@ class ProjectDeletion:
 
     async def _look_at_the_rest(self, location: Location) -> None:
         """What arrived after the snapshot, and unfinished uploads: left, and said."""
-        async with anyio.create_task_group() as group:
-            join = RouteJoin(group, Prefix(self._store, location), None, None)
-            while (rows := await join.next_rows()) is not None:
-                keys = [row.source.key for row in rows if row.source is not None]
-                arrived = await self._listed.unknown(keys)
+        async with listed_under(self._store, location) as batches:
+            async for objects in batches:
+                arrived = await self._listed.unknown([item.key for item in objects])
                 self.report.arrived += len(arrived)
                 self.report.first_arrived += arrived[: ARRIVED_SHOWN - len(self.report.first_arrived)]
         try:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 from engine.errors import NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress, ignore
-from engine.finish.batches import Batch, Batches, refuse_gone
+from engine.finish.batches import Batch, Batches, refuse_gone, work_off
 from engine.finish.deleting import Checked, Deleter, Fate, Item
 from engine.finish.looking import PATIENCE_S, Looker, Seen, Span
 from engine.finish.stays import Stays
@@ -155,15 +156,7 @@ class Revert:
 
     async def _remove_route(self, route: Route) -> None:
         batches = Batches(self._ours_of(route), lambda record: route.target_key(record.key))
-        first = True
-        async for batch in batches:
-            if self.report.stopped:
-                return
-            went = await self._remove(route, batch, first=first)
-            self._tell()
-            if first and went:
-                batches.grow()
-                first = False
+        await work_off(batches, partial(self._remove, route), lambda: self.report.stopped, self._tell)
 
     async def _ours_of(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
         async for records in self._ledger.records(route.name, SETTLED | IN_FLIGHT):
@@ -186,7 +179,7 @@ class Revert:
             await self._ledger.finish_upload(record.route, record.key, "aborted")
             self.report.aborted += 1
 
-    async def _remove(self, route: Route, batch: Batch[ObjectRecord], *, first: bool) -> bool:
+    async def _remove(self, route: Route, batch: Batch[ObjectRecord], first: bool) -> bool:
         """Whether anything of it went. With the `first`, what went is held against its sources once more."""
         records = batch.records
         sources = await self._looker.look(route.source.bucket, [route.source_key(record.key) for record in records])

@@ -12,7 +12,7 @@ from functools import partial
 
 import anyio
 
-from engine.errors import ListingBroken, RunError, StoreError
+from engine.errors import ListingBroken, RunError, StoreError, one_error
 from engine.events import Listener, Progress
 from engine.listing.sources import Sources
 from engine.model import Proof
@@ -124,7 +124,7 @@ async def _audit_route(
 ) -> None:
     read = partial(entries, route.name)
     try:
-        async with anyio.create_task_group() as group:
+        async with one_error(), anyio.create_task_group() as group:
             join = sources.join(group, store, route, read)
             while (rows := await join.next_rows()) is not None:
                 for row in rows:
@@ -133,18 +133,10 @@ async def _audit_route(
                     if (verdict := audit_row(row, minimum)) is not None:
                         report.add(verdict, row.key)
                 listener(_progress(every, done=False))
-    except* StoreError as errors:
-        first = _first(errors)
-        if isinstance(first, RunError) and not isinstance(first, ListingBroken):
+    except StoreError as error:
+        if isinstance(error, RunError) and not isinstance(error, ListingBroken):
             raise
-        report.error = str(first)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        report.error = str(error)
 
 
 def _progress(every: list[RouteAudit], *, done: bool) -> Progress:

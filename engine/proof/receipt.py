@@ -11,20 +11,24 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from engine.errors import EngineError
+import anyio
+
+from engine.errors import EngineError, one_error
 from engine.ledger import LedgerReader, Snapshot
-from engine.listing.lister import KeyRange
-from engine.listing.pages import pages_of
-from engine.model import ListedObject, Proof
+from engine.listing.pages import Prefix
+from engine.listing.ranges import RouteJoin
+from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states
-from engine.plan.record import ObjectRecord
+from engine.plan.record import Entry, ObjectRecord
 from engine.plan.route import Route
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
 from engine.store import ObjectStore
@@ -85,7 +89,7 @@ class Sums(NamedTuple):
     rows: int
 
 
-def comparable_digest(row: ObjectRecord) -> str:
+def comparable_digest(row: ObjectRecord | Entry) -> str:
     """What an object counts with in both fingerprints besides key and size: its MD5, where both sides have it."""
     source = digest_of_etag(row.source_etag)
     return source if source == digest_of_etag(row.target_etag) else ""
@@ -303,35 +307,26 @@ async def target_differences(
     """How a route's target, listed again, is no longer what the receipt says. What stands there besides is not looked
     at. Raises what listings raise."""
     tree = Fingerprint()
-    wrong: Counter[str] = Counter()
-    named: list[str] = []
-
-    def tell(what: str, key: str) -> None:
-        wrong[what] += 1
-        if len(named) < NAMED:
-            named.append(f"route {route.name}: {route.target_key(key)}: {what}")
-
-    listed = _flat(pages_of(store, route.target, KeyRange()))
-    there = await anext(listed, None)
-    async for rows in ledger.records(route.name):
-        for row in rows:
-            while there is not None and there.key < route.target_key(row.key):
-                there = await anext(listed, None)
-            if there is None or there.key != route.target_key(row.key):
-                tell("it is not there any more", row.key)
-                continue
-            if (there.size, there.etag) != (row.size, row.target_etag):
-                tell("it is not what was proven", row.key)
-            tree.add(row.key, there.size, digest_of_etag(there.etag) if comparable_digest(row) else "")
-    rest = sum(wrong.values()) - len(named)
-    if rest:
-        named.append(f"route {route.name}: and {rest:,} more")
+    wrong: list[tuple[str, str]] = []  # the first in key order, whichever range they are met in
+    count = 0
+    async with one_error(), anyio.create_task_group() as group:
+        join = RouteJoin(group, Prefix(store, route.target), None, partial(ledger.entries, route.name))
+        while (rows := await join.next_rows()) is not None:
+            found = []
+            for key, there, _, row in rows:
+                if row is None:
+                    continue
+                if there is None:
+                    found.append((key, "it is not there any more"))
+                    continue
+                if (there.size, there.etag) != (row.size, row.target_etag):
+                    found.append((key, "it is not what was proven"))
+                tree.add(key, there.size, digest_of_etag(there.etag) if comparable_digest(row) else "")
+            count += len(found)
+            wrong = nsmallest(NAMED, [*wrong, *found])
+    named = [f"route {route.name}: {route.target_key(key)}: {what}" for key, what in wrong]
+    if count > len(named):
+        named.append(f"route {route.name}: and {count - len(named):,} more")
     if not wrong and tree.line != was["fingerprints"]["target"]:
         named.append(f"route {route.name}: the target's fingerprint is {tree.line}")
     return named
-
-
-async def _flat(pages: AsyncIterator[tuple[list[ListedObject], bool]]) -> AsyncIterator[ListedObject]:
-    async for objects, _ in pages:
-        for item in objects:
-            yield item

@@ -15,8 +15,7 @@ import anyio.to_thread
 
 from engine.errors import NotFound, RunError, StoreError
 from engine.ledger import LedgerReader
-from engine.listing.lister import KeyRange
-from engine.listing.pages import pages_of
+from engine.listing.whole import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -146,15 +145,14 @@ class Scanner:
 
     async def _look_in_s3(self, location: Location) -> None:
         found = False
-        async for objects, _ in pages_of(self._store, location, KeyRange()):
-            found = found or bool(objects)
-            wanted = [item for item in objects if item.size and not self._left_out(item.key, location)]
-            results: list[FileFound | None] = [None] * len(wanted)
-            limiter = anyio.CapacityLimiter(READS_AT_ONCE)
-            async with anyio.create_task_group() as group:
-                for at, item in enumerate(wanted):
-                    group.start_soon(self._look_at_object, location.bucket, item, limiter, results, at)
-            self.scan.files += [file for file in results if file is not None]
+        limiter = anyio.CapacityLimiter(READS_AT_ONCE)
+        async with listed_under(self._store, location) as batches:
+            async for objects in batches:
+                found = found or bool(objects)
+                async with anyio.create_task_group() as group:
+                    for item in objects:
+                        if item.size and not self._left_out(item.key, location):
+                            group.start_soon(self._look_at_object, location.bucket, item, limiter)
         if not found:
             self.scan.unread.append(Skipped(str(location), "there is nothing there"))
 
@@ -172,8 +170,6 @@ class Scanner:
         bucket: str,
         item: ListedObject,
         limiter: anyio.CapacityLimiter,
-        results: list[FileFound | None],
-        at: int,
     ) -> None:
         async with limiter:
             ref = ObjectRef(bucket, item.key)
@@ -199,7 +195,8 @@ class Scanner:
             except StoreError as error:
                 self.scan.unread.append(Skipped(str(ref), f"{error.message} [{error.code}]"))
                 return
-            results[at] = await self._examined(str(ref), body.data, body.etag, inside, held_back)
+            file = await self._examined(str(ref), body.data, body.etag, inside, held_back)
+            self.scan.files += [file] if file is not None else []
 
     async def _inside(self, ref: ObjectRef) -> tuple[Inside | None, str]:
         """Whether an object is one that a route moves, and why it is left alone then; empty where it is not left."""
