@@ -1,6 +1,7 @@
 """Writes docs/api.md from the docstrings of everything that `engine` gives: `python docs/build_api.py`.
 
-A test holds the page equal to what `page` gives here.
+What is read is the source (ast), so that a default stands as it was written and a comment beside a value is kept. A
+docstring's indented lines are Python, and run in a test; a test too holds the page equal to what `page` gives here.
 """
 
 from __future__ import annotations
@@ -13,97 +14,139 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import engine
 import engine.api
+from engine.cli.main import VERBS
 from engine.errors import EngineError
 from engine.events import Event
 
-VALUES = ("engine.plan", "engine.model")
+WIDTH = 100
+RESULTS = ("Result", "Report", "Check", "Row", "Status", "Verification", "Acceptances", "Accepted", "Summary")
+WRITTEN = "<!-- written by docs/build_api.py from the docstrings: change those -->"
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Entry:
-    """One name of the library, with what its source says of it."""
+    """One name, with what its source says of it. `held`: a reader has it of a result, and changes nothing in it."""
 
-    def __init__(self, name: str, thing: Any) -> None:
+    def __init__(self, name: str, thing: Any, *, held: bool = False) -> None:
         self.name = name
         self.thing = thing
-
-    @cached_property
-    def lines(self) -> list[str]:
-        return inspect.getsource(self.thing).splitlines()
-
-    @cached_property
-    def node(self) -> ast.stmt:
-        return ast.parse("\n".join(self.lines)).body[0]
+        self.held = held
+        self.is_type = inspect.isclass(thing)
+        self.module = str(thing.__module__)
 
     @property
-    def is_type(self) -> bool:
-        return inspect.isclass(self.thing)
+    def verb(self) -> str:
+        """The command that a call carries out, where it has another name."""
+        name = self.module.removeprefix("engine.api.")
+        return name if name in VERBS and name != self.name else ""
 
     @property
-    def module(self) -> str:
-        return str(self.thing.__module__)
+    def title(self) -> str:
+        return f"class {self.name}" if self.is_type else self.name
+
+    @cached_property
+    def definitions(self) -> list[tuple[ast.ClassDef, list[str]]]:
+        """A class's source and its lines, after those of its bases that the page does not have by themselves."""
+        given = {getattr(engine, name) for name in engine.__all__} - {self.thing}
+        shown = [item for item in self.thing.__mro__ if item.__module__.startswith("engine.") and item not in given]
+        return [(node, lines) for node, lines in map(source_of, reversed(shown)) if isinstance(node, ast.ClassDef)]
 
     def is_a(self, kind: type) -> bool:
-        return inspect.isclass(self.thing) and issubclass(self.thing, kind)
+        return self.is_type and issubclass(self.thing, kind)
 
     def markdown(self) -> str:
-        if not self.is_type and not inspect.isfunction(self.thing):
-            return f"### `{self.name}`\n\n`{shown(self.thing)}`\n"
-        head = class_head(self) if self.is_type else signature(self.node)
-        parts = [f"### `{self.name}`", f"```text\n{head}\n```", prose(inspect.getdoc(self.thing) or "")]
-        if isinstance(self.node, ast.ClassDef):
-            parts += members(self.node)
-        return "\n\n".join(filter(None, parts)) + "\n"
+        if self.is_type:
+            code = class_text(self)
+        elif inspect.isfunction(self.thing):
+            code = signature(source_of(self.thing)[0])
+        else:
+            code = re.sub(r"\b(collections\.abc|engine\.events|typing)\.", "", str(self.thing))
+        parts = [f"### `{self.title}`", fenced(code, "text"), prose(inspect.getdoc(self.thing) or "")]
+        if self.is_type:
+            parts += [text for node, _ in self.definitions for text in members(node, changing=not self.held)]
+        elif self.verb:
+            parts.append(f"On the command line: `cartage {self.verb}`.")
+        return "\n\n".join(filter(None, parts))
+
+
+def source_of(thing: Any) -> tuple[ast.stmt, list[str]]:
+    source = inspect.getsource(thing)
+    return ast.parse(source).body[0], source.splitlines()
+
+
+def fenced(code: str, language: str) -> str:
+    return f"```{language}\n{code}\n```"
+
+
+def arguments(node: Function, *, method: bool) -> Iterator[str]:
+    """Each argument with its type and default, as the source has them."""
+    named = [*node.args.posonlyargs, *node.args.args]
+    defaults = [None] * (len(named) - len(node.args.defaults)) + node.args.defaults
+    for argument, default in list(zip(named, defaults, strict=True))[1 if method else 0 :]:
+        yield ast.unparse(argument) + (f" = {ast.unparse(default)}" if default is not None else "")
+    if node.args.vararg is not None:
+        yield f"*{ast.unparse(node.args.vararg)}"
+    elif node.args.kwonlyargs:
+        yield "*"
+    for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+        yield ast.unparse(argument) + (f" = {ast.unparse(default)}" if default is not None else "")
 
 
 def signature(node: ast.stmt, owner: str = "") -> str:
     """A function as one calls it; a long one with an argument a line."""
-    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    arguments = node.args
-    if owner and arguments.args[:1]:
-        arguments.args.pop(0)
-    word = "async " if isinstance(node, ast.AsyncFunctionDef) else ""
-    gives = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
-    line = f"{word}{owner}{node.name}({ast.unparse(arguments)}){gives}"
-    if len(line) <= 100:
-        return line
-    parts = re.split(r", (?=[*\w]+[:=,]|\*)", ast.unparse(arguments))
-    return "\n".join([f"{word}{owner}{node.name}(", *(f"    {part}," for part in parts), f"){gives}"])
+    assert isinstance(node, Function)
+    given = list(arguments(node, method=bool(owner)))
+    head = f"{'async ' if isinstance(node, ast.AsyncFunctionDef) else ''}{owner}{node.name}("
+    tail = f") -> {ast.unparse(node.returns)}" if node.returns is not None else ")"
+    line = head + ", ".join(given) + tail
+    return line if len(line) <= WIDTH else "\n".join([head, *(f"    {item}," for item in given), tail])
 
 
-def class_head(entry: Entry) -> str:
-    """A class with its bases and fields, as its source has them."""
-    assert isinstance(entry.node, ast.ClassDef)
-    bases = [ast.unparse(base) for base in entry.node.bases]
+def class_text(entry: Entry) -> str:
+    """A class with its fields or values. What it takes from a base is its own here."""
+    bases = [ast.unparse(base) for base in entry.definitions[-1][0].bases]
+    bases = [base for base in bases if base not in {node.name for node, _ in entry.definitions}]
     lines = [f"class {entry.name}({', '.join(bases)})" if bases else f"class {entry.name}"]
-    for item in entry.node.body:
-        named = isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id[:1] != "_"
-        hidden = named and "ClassVar" in ast.unparse(item.annotation)  # type: ignore[attr-defined]
-        if (named and not hidden) or (isinstance(item, ast.Assign) and issubclass(entry.thing, Enum)):
-            text = " ".join(line.strip() for line in entry.lines[item.lineno - 1 : item.end_lineno])
-            lines.append("    " + re.sub(r"field\(default_factory=(?:lambda: )?(\w+)(\(.*\))?.*\)$", r"\1()", text))
+    for node, source in entry.definitions:
+        for item in node.body:
+            if isinstance(item, ast.AnnAssign) and is_field(item):
+                lines.append(f"    {ast.unparse(item.target)}: {ast.unparse(item.annotation)}{default_of(item.value)}")
+            elif isinstance(item, ast.Assign) and issubclass(entry.thing, Enum):
+                lines.append(f"    {source[item.lineno - 1].strip()}")
     return "\n".join(lines)
 
 
-def members(node: ast.ClassDef) -> Iterator[str]:
-    """Properties and methods that say what they are."""
+def is_field(item: ast.AnnAssign) -> bool:
+    return not ast.unparse(item.target).startswith("_") and "ClassVar" not in ast.unparse(item.annotation)
+
+
+def default_of(value: ast.expr | None) -> str:
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
+        given = {word.arg: word.value for word in value.keywords}
+        if factory := given.get("default_factory"):
+            made = factory.body if isinstance(factory, ast.Lambda) else ast.Call(factory, [], [])
+            return f" = { ({'list()': '[]', 'dict()': '{}'}.get(ast.unparse(made), ast.unparse(made))) }"
+        value = given.get("default")
+    return f" = {ast.unparse(value)}" if value is not None else ""
+
+
+def members(node: ast.ClassDef, *, changing: bool) -> Iterator[str]:
+    """Properties and methods that say what they are; those that give nothing only where `changing`."""
     for item in node.body:
-        if not isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) or item.name.startswith("_"):
+        said = ast.get_docstring(item) if isinstance(item, Function) and not item.name.startswith("_") else None
+        if not isinstance(item, Function) or not said:
             continue
-        said = ast.get_docstring(item)
-        if not said:
-            continue
-        kinds = {ast.unparse(mark) for mark in item.decorator_list}
-        if kinds & {"property", "cached_property"}:
-            gives = f": {ast.unparse(item.returns)}" if item.returns is not None else ""
-            yield f"`.{item.name}{gives}` {prose(said)}"
-        else:
-            owner = f"{node.name}." if "classmethod" in kinds else "."
-            yield f"```text\n{signature(item, owner)}\n```\n\n{prose(said)}"
+        marks = {ast.unparse(mark) for mark in item.decorator_list}
+        if marks & {"property", "cached_property"}:
+            yield f"`.{item.name}: {ast.unparse(item.returns) if item.returns is not None else 'Any'}`: {prose(said)}"
+        elif changing or (item.returns is not None and ast.unparse(item.returns) != "None"):
+            owner = node.name if marks & {"classmethod", "staticmethod"} else ""
+            yield fenced(signature(item, f"{owner}."), "text") + f"\n\n{prose(said)}"
 
 
 def prose(text: str) -> str:
@@ -111,42 +154,38 @@ def prose(text: str) -> str:
     out = []
     for block in re.split(r"\n{2,}(?=\S)", text.strip()):
         lines = block.splitlines()
-        if all(line.startswith("    ") or not line for line in lines):
-            out.append("```python\n" + "\n".join(line[4:] for line in lines).strip("\n") + "\n```")
-        elif lines[0].startswith(("- ", "* ")):
+        if block.startswith("- "):
             out.append(re.sub(r"\n {2,}", " ", block))
-        else:
-            out.append(" ".join(line.strip() for line in lines))
-    return "\n\n".join(out)
-
-
-def shown(thing: Any) -> str:
-    return re.sub(r"\b(collections\.abc|engine\.events|typing)\.", "", str(thing)).replace("NoneType", "None")
+            continue
+        said = [line for line in lines if not line.startswith("    ")]
+        out.append(" ".join(line.strip() for line in said if line))
+        if code := [line[4:] for line in lines[len(said) - 1 :] if line.startswith("    ") or not line]:
+            out.append(fenced("\n".join(code).strip("\n"), "python"))
+    return "\n\n".join(filter(None, out))
 
 
 def entries() -> list[Entry]:
-    """Every name of the library, in the order in which its modules have it."""
-    order = list(engine._NAMES)  # by floor would be no help: a reader looks for a verb
-    found = [Entry(name, getattr(engine, name)) for name in engine.__all__]
-    return sorted(found, key=lambda entry: (order.index(engine._HOMES[entry.name]), entry.name.lower()))
+    """Every name that the library gives: by command in the order in which a user meets them, then by module."""
+    order = [*(f"engine.api.{verb}" for verb in VERBS), *sorted(set(engine._HOMES.values()))]
+    found = [Entry(name, getattr(engine, name)) for name in engine._HOMES]
+    return sorted(found, key=lambda entry: order.index(engine._HOMES[entry.name]))
 
 
-def held(results: Iterable[Entry]) -> list[Entry]:
-    """The engine's classes that the fields and properties of these hold, and theirs in turn."""
-    known = {entry.thing for entry in entries()}
+def held(holders: Iterable[Entry]) -> list[Entry]:
+    """The engine's classes that are in these, and what is in them in turn."""
+    known = {getattr(engine, name) for name in engine.__all__}
     found: dict[str, Entry] = {}
-    waiting = list(results)
+    waiting = list(holders)
     while waiting:
         entry = waiting.pop()
-        module: ModuleType = sys.modules[entry.module]
-        for item in ast.walk(entry.node):
-            if isinstance(item, ast.AnnAssign):
-                names = [part.id for part in ast.walk(item.annotation) if isinstance(part, ast.Name)]
-                for thing in (getattr(module, name, None) for name in names):
-                    if inspect.isclass(thing) and thing.__module__.startswith("engine.") and thing not in known:
-                        known.add(thing)
-                        found[thing.__name__] = Entry(thing.__name__, thing)
-                        waiting.append(found[thing.__name__])
+        names = vars(sys.modules[entry.module])
+        for node in (item for definition, _ in entry.definitions for item in definition.body):
+            for part in ast.walk(node.annotation) if isinstance(node, ast.AnnAssign) else ():
+                thing = names.get(part.id) if isinstance(part, ast.Name) else None
+                if inspect.isclass(thing) and thing.__module__.startswith("engine.") and thing not in known:
+                    known.add(thing)
+                    found[thing.__name__] = Entry(thing.__name__, thing, held=True)
+                    waiting.append(found[thing.__name__])
     return [found[name] for name in sorted(found, key=str.lower)]
 
 
@@ -156,35 +195,29 @@ def page() -> str:
 
     def take(which: Callable[[Entry], bool]) -> list[Entry]:
         taken = [entry for entry in rest if which(entry)]
-        rest[:] = [entry for entry in rest if not which(entry)]
+        rest[:] = [entry for entry in rest if entry not in taken]
         return taken
 
     errors = take(lambda entry: entry.is_a(EngineError) or entry.module == "engine.errors")
     events = take(lambda entry: entry.is_a(Event) or entry.name == "Listener")
-    plan = take(lambda entry: entry.module.startswith(VALUES) or entry.name == "load_plan")
+    plans = take(lambda entry: entry.module.startswith(("engine.plan", "engine.model")) or entry.name == "load_plan")
     verbs = take(lambda entry: inspect.iscoroutinefunction(entry.thing) or inspect.isasyncgenfunction(entry.thing))
     results = take(lambda entry: entry.is_type and entry.name.endswith(RESULTS))
     sections = {
-        "The verbs": verbs,
+        "Plans": plans,
+        "Verbs": verbs,
         "What they take": rest,
         "What they give": results,
-        "What results hold": held(results),
-        "Plans": plan,
         "Events": events,
         "Errors": errors,
+        "What plans and results hold": held([*(entry for entry in plans if entry.is_type), *results]),
     }
-    text = ["# The library", HEAD, prose(inspect.getdoc(engine) or ""), prose(inspect.getdoc(engine.api) or "")]
-    for title, items in sections.items():
-        names = ", ".join(f"[`{item.name}`](#{item.name.lower()})" for item in items)
-        text += [f"## {title}", names, *(item.markdown().rstrip() for item in items)]
+    text = ["# The library", WRITTEN, prose(inspect.getdoc(engine) or ""), prose(inspect.getdoc(engine.api) or "")]
+    for heading, items in sections.items():
+        names = ", ".join(f"[`{item.name}`](#{item.title.lower().replace(' ', '-')})" for item in items)
+        text += [f"## {heading}", names, *(item.markdown() for item in items)]
     return "\n\n".join(text) + "\n"
 
-
-RESULTS = ("Result", "Report", "Check", "Row", "Status", "Verification", "Acceptances", "Accepted", "Summary")
-HEAD = (
-    "<!-- written by docs/build_api.py from the docstrings; change those -->\n\n"
-    "What `import engine` gives. The command line is made of these calls, so that whatever it does, a program can."
-)
 
 if __name__ == "__main__":
     (Path(__file__).parent / "api.md").write_text(page(), encoding="utf-8")

@@ -1,8 +1,9 @@
 """The library's calls: each takes a plan and options, assembles the parts, and gives a value back.
 
-Nothing here prints or exits. What goes on is told to `Options.listener` as events (`engine.events`); what went wrong
-is raised (`engine.errors`); an object's failure is neither, but a value in the ledger and a count in the result.
+Nothing here prints or exits. What goes on is told to `Options.listener` as events; what went wrong is raised, one error
+also where several tasks failed at once; an object's failure is neither, but a row of the ledger and a count in the
+result. Sizes are bytes, times ending in `_ms` epoch milliseconds, in `_s` seconds, unless something else is said.
+Whatever writes may be killed at any moment, and called again.
 
-One module a task: `running`, `verifying`, `checking`, `ledgers`, ...; `assembly` puts stores together, `opening`
-finds the ledger of a plan. Import from the module: a command then loads only what it needs.
+A verb has a module of its name, here as in `engine.report` and `engine.cli`; what several share is in the others.
 """

@@ -25,7 +25,8 @@ FOUND = "found"
 
 
 class Accepted(NamedTuple):
-    """What was accepted, when (epoch milliseconds), why and by whom (empty where it is not known)."""
+    """A named difference that was accepted for one figure: why, when, and by whom ("user@host", empty where it is not
+    known)."""
 
     name: str
     found: str
@@ -35,16 +36,20 @@ class Accepted(NamedTuple):
 
 
 class Acceptances(NamedTuple):
-    """What was accepted, and what stands to be: the figures found last, of what is not accepted at them."""
+    """What was accepted, and what is `open`: the figures found last, by name, of what is not accepted at them."""
 
     accepted: tuple[Accepted, ...]
     open: dict[str, str]
 
 
-async def accept(plan: Plan, options: Options, name: str, found: str, because: str) -> None:
-    """Keep that a named difference was accepted, for exactly this figure, with date and reason.
+async def accept(plan: Plan, options: Options | None = None, *, name: str, found: str, because: str) -> None:
+    """Keep that a named difference was accepted, for exactly this figure, with date, reason and who is at this machine.
+    `name` and `found` are as `acceptances` and the gate's reasons have them ("raw.objects", "34374"), `because` is free
+    text. S3 is not asked.
 
-    Raises `UsageError` for a name that nothing in the plan has, and for a figure that was not found."""
+    Raises `UsageError` for a name that nothing in the plan has, for a figure that was not found last, and for an empty
+    reason; `LedgerMissing` where the plan was never surveyed or run."""
+    options = options or Options()
     _refuse_unknown(plan, name)
     if not because.strip():
         raise UsageError(
@@ -65,8 +70,11 @@ async def accept(plan: Plan, options: Options, name: str, found: str, because: s
         await keep_acceptance(ledger, name, found, because)
 
 
-async def take_back(plan: Plan, options: Options, name: str) -> list[Accepted]:
-    """Take back what was accepted under a name; gives it. Raises `UsageError` where nothing was."""
+async def take_back(plan: Plan, options: Options | None = None, *, name: str) -> list[Accepted]:
+    """Take back what was accepted under a name, and give it: for each figure that it was accepted for, one.
+
+    Raises `UsageError` where nothing was, `LedgerMissing` where there is no ledger."""
+    options = options or Options()
     async with await _opened(plan, options) as ledger:
         gone = [item for item in await _accepted(ledger) if item.name == name]
         if not gone:
@@ -78,8 +86,9 @@ async def take_back(plan: Plan, options: Options, name: str) -> list[Accepted]:
         return gone
 
 
-async def acceptances(plan: Plan, options: Options) -> Acceptances:
-    """What was accepted, and what could be. Raises `LedgerMissing`."""
+async def acceptances(plan: Plan, options: Options | None = None) -> Acceptances:
+    """What was accepted, and what could be. S3 is not asked. Raises `LedgerMissing` where there is no ledger."""
+    options = options or Options()
     async with await LedgerReader.open_to_read(ledger_path(plan, options)) as ledger:
         accepted = await _accepted(ledger)
         known = {(item.name, item.found) for item in accepted}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from engine.api.options import Options
 from engine.errors import one_error
 from engine.model import Location
+from engine.plan.locations import location_of
 from engine.plan.settings import Connection
 from engine.s3.session import Identity
 from engine.sites.opening import open_site
@@ -17,7 +18,9 @@ from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """Who, where, and what is allowed. `access_key` shows its first four characters alone."""
+    """Who, where, and what is allowed. `access_key` shows its first four characters alone; `skew_s` is how far this
+    machine's clock is ahead of the server's, in seconds; `traits` is what the server was found to honour. What only a
+    location can tell is None, or empty, without one."""
 
     endpoint: str
     region: str
@@ -29,11 +32,16 @@ class CheckReport:
     traits: Traits | None = None
 
 
-async def check(where: Location | None, options: Options | None = None, *, write: bool = False) -> CheckReport:
-    """Who the credentials belong to, where requests go, and which actions are allowed at `where`.
+async def check(
+    where: str | Location | None = None, options: Options | None = None, *, write: bool = False
+) -> CheckReport:
+    """Who the credentials belong to, where requests go, and which actions are allowed at `where` ("s3://bucket/prefix/";
+    None asks of no bucket). Only with `write` are the writing ones tried, on small objects of its own that it removes.
 
-    Raises errors of scope `run`: no credentials, no bucket, no endpoint."""
+    Raises `UsageError` for what is no location, and `StoreError` of scope `run`: no credentials, no bucket, no
+    endpoint. An action that is denied is none: it is in the report."""
     options = options or Options()
+    where = location_of(where) if where is not None else None
     async with one_error(), open_site(Connection(), options) as opened:
         session = opened.session
         assert session is not None

@@ -48,8 +48,8 @@ from engine.store import BucketFacts
 
 @dataclass(frozen=True, slots=True)
 class CleanupResult:
-    """The gate, what stands to be deleted, and what a deletion came to (None: nothing was deleted). `settled` says
-    what became of deletes that an earlier run left open."""
+    """The gate, a reason a line; how many `objects` and `bytes` stand to be deleted; and what a deletion came to (None:
+    none was asked for). `settled` counts what became of deletes that an earlier run left open."""
 
     ledger: Path
     reasons: list[Reason]
@@ -60,6 +60,7 @@ class CleanupResult:
 
     @property
     def open(self) -> bool:
+        """Whether no reason keeps the sources from being deleted."""
         return not closed(self.reasons)
 
 
@@ -79,10 +80,13 @@ async def cleanup(
     delete: bool = False,
     stop: StopSignal | None = None,
 ) -> CleanupResult:
-    """Judge the gate; with `delete`, and where it is open, delete the proven sources. Safe to repeat, and to kill at
-    any moment.
+    """Judge the gate: look at both sides, the buckets, the plan's probes and what names the old paths, and say of each
+    reason whether it is open. With `delete`, and where all of it is open, delete exactly the sources that are proven,
+    each only while it is what was proven. `consent` is what a user said to that beforehand. `stop` ends a deletion
+    gently. Safe to repeat, and to kill at any moment.
 
-    Raises `CleanupRefused` where a deletion was asked for and the gate is closed, `LedgerError`, and `StoreError` of
+    Raises `CleanupRefused` where a deletion was asked for and the gate is closed, `ClaimLost` where another deletion
+    took over, `GoneTogether` where source and target prove to be the same objects, `LedgerError`, and `StoreError` of
     scope `run`."""
     options, consent = options or Options(), consent or Consent()
     async with at_work("cleanup", plan, options, lists=True, dated=True) as (opened, ledger):

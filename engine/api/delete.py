@@ -19,6 +19,7 @@ from engine.finish.project import Summary
 from engine.finish.project_deletion import OPEN, Deletion, ProjectDeletion, summary_of, take_snapshot
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
+from engine.plan.locations import location_of
 from engine.plan.settings import Connection
 from engine.plan.sizes import duration_text
 from engine.sites.clock import dating_clock, now_ms, server_ms
@@ -28,8 +29,10 @@ from engine.store import BucketFacts, ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """A snapshot, and what a deletion of it came to (None: nothing was deleted). `summary` is of what the snapshot
-    still holds, `deleted_before` what earlier runs deleted of it. `closed` says why nothing may be deleted now."""
+    """A snapshot, which `path` holds, and what a deletion of it came to (None: nothing was deleted). `summary` is of
+    what the snapshot still holds, `taken_ms` when it was taken, by the server's clock; `fresh`: just now.
+    `deleted_before` counts what earlier calls deleted of it. `closed` says why nothing may be deleted now, a sentence
+    each."""
 
     path: Path
     summary: Summary
@@ -53,7 +56,7 @@ def list_path(location: Location, options: Options) -> Path:
 
 
 async def delete(
-    location: Location,
+    location: str | Location,
     options: Options | None = None,
     *,
     consent: Consent | None = None,
@@ -62,11 +65,17 @@ async def delete(
     confirmed: bool = False,
     stop: StopSignal | None = None,
 ) -> DeleteResult:
-    """Take a snapshot of everything under the location, or take up the one there is (`again` takes a new one); with
-    `confirmed`, and the hold over, delete exactly its keys. Safe to repeat, and to kill at any moment.
+    """Take a snapshot of everything under the location ("s3://bucket/prefix/", or one exact key), or take up the one
+    there is (`again` takes a new one). With `confirmed`, and once `hold_s` seconds have passed since the snapshot, by
+    the server's clock, delete exactly its keys, each only while it is what was listed. The snapshot is kept in a file
+    of its own: `Options.ledger`, else one named after the location, in the working folder. `stop` ends a deletion
+    gently. Safe to repeat, and to kill at any moment.
 
-    Raises `GateClosed` where a deletion was asked for and may not be done."""
+    Raises `GateClosed` where a deletion was asked for and may not be done, `ClaimLost` where another deletion took
+    over, `NothingThere` for one key that is not there, `UsageError` for what is no location, `LedgerError` for the
+    file, and `StoreError` of scope `run`."""
     options, consent = options or Options(), consent or Consent()
+    location = location_of(location)
     async with one_error(), open_site(Connection(), options) as opened:
         facts = await opened.facts(location.bucket)
         path = list_path(location, options)

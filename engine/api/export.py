@@ -20,9 +20,12 @@ class ExportRow(NamedTuple):
     target_key: str
 
 
-async def export(path: Path) -> AsyncIterator[list[ExportRow]]:
-    """The rows in batches: memory does not grow with the ledger. Raises `LedgerMissing`, `LedgerCorrupt`."""
-    async with await LedgerReader.open_to_read(path) as reader:
+async def export(path: str | Path) -> AsyncIterator[list[ExportRow]]:
+    """Every object of the ledger at `path`, with its proof, in order of route and key; in batches, so that memory does
+    not grow with the ledger. S3 is not asked, and a run may be going on.
+
+    Raises `LedgerMissing`, `LedgerCorrupt`."""
+    async with await LedgerReader.open_to_read(Path(path)) as reader:
         places = {item.name: (_split(item.source), _split(item.target)) for item in (await reader.binding()).routes}
         async for records in reader.records():
             batch = []

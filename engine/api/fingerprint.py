@@ -27,11 +27,15 @@ from engine.sites.opening import open_site
 from engine.store import HeadObject, ObjectStore
 
 
-async def fingerprint(where: str | Location | Path, basis: Basis = Basis.ETAG, options: Options | None = None) -> str:
-    """The line of the tree at `where`: "s3://bucket/prefix/", one exact key, or a local folder.
+async def fingerprint(
+    where: str | Location | Path, options: Options | None = None, *, basis: Basis = Basis.ETAG
+) -> str:
+    """One line for the tree at `where` ("s3://bucket/prefix/", one exact key, or a local folder): a figure that does
+    not depend on order, the number of objects and bytes, and what the figure is over. Equal lines, equal trees.
 
     `Basis.ETAG` costs a listing, and one HEAD to know whether ETags are MD5s there; `Basis.BYTES` reads everything.
-    Raises `UsageError` for a folder that is not there, and what listings raise."""
+    Raises `UsageError` for a folder that is not there, `NothingThere` for a location that holds nothing, and
+    `StoreError`."""
     options = options or Options()
     place = _place_of(where)
     if isinstance(place, Path):

@@ -8,18 +8,28 @@ from engine.events import Listener
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
+from engine.plan.locations import location_of
 from engine.plan.settings import Connection
 from engine.sites.opening import open_site
 
 
 async def ls(
-    location: Location, options: Options | None = None, *, tell: Listener, recursive: bool = False, sums: bool = False
+    location: str | Location,
+    options: Options | None = None,
+    *,
+    tell: Listener | None = None,
+    recursive: bool = False,
+    sums: bool = False,
 ) -> Summary | None:
-    """Tell what lies under a location: its first level, or (`recursive`) every object. With `sums` the figures by
-    first-level prefix are given; alone they are read by many ranges at once, and no object is told.
+    """Tell what lies under a location ("s3://bucket/prefix/", or one exact key): its first level, as `ObjectListed` and
+    `PrefixSummed`, or (`recursive`) every object, in key order. `tell` hears it, `Options.listener` where there is
+    none. With `sums` the figures by first-level prefix are given; alone they are read by many ranges at once, and no
+    object is told.
 
-    Raises `NothingThere` where nothing does, and what the listing raises."""
+    Raises `NothingThere` where nothing does (unless `Options.allow_empty`), `UsageError` for what is no location, and
+    `StoreError`."""
     options = options or Options()
+    location, tell = location_of(location), tell or options.listener
     async with one_error(), open_site(Connection(), options) as opened:
         store = opened.store
         summary: Summary | None = None

@@ -16,7 +16,8 @@ from engine.references.replacing import RestoredFile
 
 @dataclass(frozen=True, slots=True)
 class ManifestResult:
-    """`draft` is what was read and what it is to be, None for an undo; `written`: it is that now."""
+    """`draft` is what was read and what it is to be, None for an undo; `written`: it is that now. `restored` is what
+    an undo came to."""
 
     ledger: Path
     draft: Draft | None = None
@@ -27,10 +28,12 @@ class ManifestResult:
 async def manifest(
     plan: Plan, options: Options | None = None, *, act: Act = Act.SHOW, create: bool = False
 ) -> ManifestResult:
-    """Work out the plan's manifest; APPLY writes it over the one that was read, UNDO puts back what was there before
-    the first write. `create` makes one that is not there.
+    """Work out the plan's manifest (`[manifest]`) from what the ledger holds; APPLY writes it over the one that was
+    read, UNDO puts back what was there before the first write. `create` makes one that is not there.
 
-    Raises `UsageError`, `ManifestRefused`, `ReplaceRefused` where someone changed it, `LedgerError`, `StoreError`."""
+    Raises `UsageError` for a plan without one, and where the server is not known to honour If-Match (unless
+    `Options.conditional_writes` is False); `ManifestRefused` where a place in it cannot be filled, `ReplaceRefused`
+    where someone changed it, `LedgerError`, `StoreError`."""
     options = options or Options()
     conditional = options.conditional_writes
     async with at_work("manifest", plan, options) as (opened, ledger):

@@ -11,7 +11,12 @@ from engine.sites.options import SiteOptions
 
 @dataclass(frozen=True, slots=True)
 class Options(SiteOptions):
-    """How a command talks to S3 (`SiteOptions`) and to its caller.
+    """How a call talks to S3 and to its caller. None leaves the plan's or the AWS environment's own value.
+
+    `store`: "wire" is our own way to S3, "boto" botocore's. At most `concurrency` copies are under way and `max_rps`
+    requests a second begun. `give_up_after_s` is how long S3 may be out of reach before the run stops; `assume` "aws"
+    takes a server for one that honours all that AWS does, without trying it. `listener` is told what goes on, on the
+    event loop.
 
     `ledger` None is `<plan name>.ledger` beside the plan (for one without a file: in the working folder).
     `conditional_writes` False leaves out the conditions on what is written; `allow_empty`: it is no mistake where a

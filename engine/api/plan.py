@@ -19,8 +19,9 @@ from engine.sites.traits import Traits
 
 @dataclass(frozen=True, slots=True)
 class SurveyResult:
-    """What a plan would do, per route, and what the ledger says already; what is known of each bucket's server, and
-    what is promised less of for it; `empty` has a sentence for each source that holds nothing."""
+    """What a plan would do, by route, and what the ledger says already. `traits` is what is known of each bucket's
+    server, `lacking` what is promised less of for it, a sentence each; `empty` has one for each source that holds
+    nothing."""
 
     routes: list[RouteSurvey]
     ledger: Path
@@ -32,8 +33,12 @@ class SurveyResult:
 
 
 async def survey(plan: Plan, options: Options | None = None, *, probe: bool = False) -> SurveyResult:
-    """What the plan would do. Writes nothing to S3 unless `probe` asks to try what the server honours, and remembers
-    what was found in the ledger's notes if there is a ledger, or in a new one."""
+    """What a run of the plan would do: both sides of every route are listed and compared. Writes nothing to S3 unless
+    `probe` asks to try what the server honours, on small objects of its own; what was found is remembered in the
+    ledger, a new one if there is none, so that a difference from what the plan expects can be accepted.
+
+    Raises `PlanError` for a key whose target S3 could not hold, `LedgerError` (locked; of another endpoint, other
+    routes or a longer list of keys; damaged), and `StoreError` of scope `run`."""
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)

@@ -31,20 +31,23 @@ from engine.sites.clock import now_ms, server_ms
 
 @dataclass(frozen=True, slots=True)
 class ReceiptCheck:
-    """What no longer agrees with a receipt, a sentence each; empty where it holds."""
+    """The receipt that was read, and what no longer agrees with it, a sentence each."""
 
     receipt: dict[str, Any]
     differences: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
+        """Whether everything agrees."""
         return not self.differences
 
 
 async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
-    """The receipt of what the plan's ledger holds, as JSON values.
+    """A document of what was done and proven, as JSON values: figures, proof and fingerprints by route, who accepted
+    what, times, and digests of plan and ledger.
 
-    Raises `ReceiptRefused` where something is not listed to its end or not verified, `LedgerError`, `StoreError`."""
+    Raises `ReceiptRefused` where something is not listed to its end or not verified, `UsageError` where the plan's file
+    cannot be read, `LedgerError`, and `StoreError`."""
     options = options or Options()
     async with at_work("receipt", plan, options) as (opened, ledger):
         sums = await sum_up(ledger)
@@ -90,11 +93,13 @@ async def _accepted(ledger: LedgerReader) -> list[dict[str, str]]:
     return found
 
 
-async def check_receipt(file: Path, plan: Plan, options: Options | None = None) -> ReceiptCheck:
-    """Whether a receipt still holds: its own seal, the plan, the ledger to its last row, and every target listed again.
+async def check_receipt(file: str | Path, plan: Plan, options: Options | None = None) -> ReceiptCheck:
+    """Whether the receipt in a JSON file still holds: its own seal, the plan, the ledger to its last row, and every
+    target listed again.
 
-    Raises `UsageError` where there is no receipt to read."""
-    options = options or Options()
+    Raises `UsageError` where there is no receipt to read, `LedgerError`, and `StoreError`. What does not hold is no
+    error: it is in the result."""
+    options, file = options or Options(), Path(file)
     try:
         body = await anyio.to_thread.run_sync(file.read_bytes)
     except OSError as error:

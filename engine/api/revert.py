@@ -28,8 +28,8 @@ from engine.references.local_files import write_new
 
 @dataclass(frozen=True, slots=True)
 class RevertResult:
-    """What a revert would do, by the ledger; what it did (None: nothing); the plan that leads back, where sources are
-    gone already; and what a delete means in a bucket that keeps versions."""
+    """What a revert would do, by the ledger (`outlook`), and what it did (None: nothing). `way_back` is the plan that
+    leads back, where sources are gone already; `versioned` are the buckets that keep versions."""
 
     ledger: Path
     outlook: Outlook
@@ -46,11 +46,15 @@ async def revert(
     delete: bool = False,
     stop: StopSignal | None = None,
 ) -> RevertResult:
-    """Say what stands to be removed; with `delete`, remove the copies that the run made. Once a source is deleted,
-    nothing is removed and a plan for the way back is written instead.
+    """Say which copies the plan's runs made; with `delete`, remove them, each only while its source is there as it was
+    copied and the copy is as it was written, and abort unfinished uploads. What was found in place or overwritten
+    stays. Once a source is deleted, nothing is removed, and a plan for the way back is written beside the ledger
+    instead. `stop` ends a deletion gently. Safe to repeat, and to kill at any moment.
 
-    Raises `GateClosed` where a deletion was asked for and the server cannot delete by ETag, or its bucket keeps
-    versions and that was not accepted."""
+    Raises `GateClosed` where a deletion was asked for and the server cannot delete by ETag, its bucket keeps versions
+    and that was not accepted, it replicates deletes, or the two sides may be the same objects; `ClaimLost` where
+    another deletion took over; `UsageError` where the way back cannot be written; `LedgerError`, and `StoreError` of
+    scope `run`."""
     options, consent = options or Options(), consent or Consent()
     async with at_work("revert", plan, options) as (opened, ledger):
         await settle(opened.home.store, ledger, plan.routes)

@@ -22,7 +22,8 @@ from engine.sites.opening import open_sites
 
 @dataclass(frozen=True, slots=True)
 class RewriteResult:
-    """`scan` is what was found before anything was written, None for an undo."""
+    """`scan` is what was found before anything was written, None for an undo; `done` what an apply came to, `restored`
+    what an undo did."""
 
     ledger: Path
     scan: Scan | None = None
@@ -38,9 +39,12 @@ class RewriteResult:
 async def rewrite(
     plan: Plan, options: Options | None = None, *, act: Act = Act.SHOW, include_moved: bool = False
 ) -> RewriteResult:
-    """Look through what the plan's `[references]` name; with APPLY write what changes, with UNDO put all of it back.
+    """Look through the files that the plan's `[references]` name, in S3 and on disk, for what names a path that was
+    moved; with APPLY write what changes, with UNDO put all of it back. Each place is told as `ReferenceFound`.
+    `include_moved` rewrites also in files that are moved themselves, which are then copied again.
 
-    Raises `UsageError` where the plan names nowhere to look, `LedgerError`, and `StoreError` of scope `run`."""
+    Raises `UsageError` where the plan names nowhere to look, and where the server is not known to honour If-Match
+    (unless `Options.conditional_writes` is False); `LedgerError`, and `StoreError` of scope `run`."""
     options = options or Options()
     conditional = options.conditional_writes
     if not plan.references.locations and not plan.references.folders and act is not Act.UNDO:

@@ -34,9 +34,10 @@ from engine.transfer.pipeline import Counters, Run
 
 @dataclass(frozen=True, slots=True)
 class MigrationResult:
-    """What a run came to. `counters` is of this run, `tallies` of the ledger after it; `stopped`: it was asked to stop
-    before its end; `empty` has a sentence for each source that holds nothing. `noted` is what may be accepted of the
-    objects themselves; `accepted` are states in which there are only objects that someone accepted."""
+    """What a run came to. `counters`, `requests` and `throttled` (answers that asked for fewer requests) are of this
+    run, `tallies` and `snapshots` of the ledger after it; `stopped`: it was asked to stop before its end; `resumed`:
+    there was a ledger already; `empty` has a sentence for each source that holds nothing. `noted` is what may be
+    accepted of the objects themselves; `accepted` are states in which there are only objects that someone accepted."""
 
     ledger: Path
     counters: Counters
@@ -52,6 +53,7 @@ class MigrationResult:
 
     @property
     def copied(self) -> int:
+        """Objects that this run copied."""
         return self.counters.copied
 
     @property
@@ -66,9 +68,12 @@ class MigrationResult:
 
 
 async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSignal | None = None) -> MigrationResult:
-    """Carry the plan out, or take it up where an earlier run ended. Safe to repeat, and to kill at any moment.
+    """Carry the plan out, or take it up where an earlier run ended: list both sides, copy what is missing, and keep in
+    the ledger what became of each object. `stop` ends it gently. Safe to repeat, and to kill at any moment.
 
-    Raises `PlanError`, `LedgerError`, and `StoreError` of scope `run`; whatever was done before is committed."""
+    Raises `PlanError` for a key whose target S3 could not hold, `LedgerError` (locked; of another endpoint, other
+    routes or a longer list of keys; damaged), and `StoreError` of scope `run`; whatever was done before is committed.
+    An object that fails is no error: it is in `MigrationResult.aside`, and the next run tries it again."""
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened) as listed:
         path = ledger_path(plan, options)

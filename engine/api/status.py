@@ -30,8 +30,12 @@ class Status:
         return accepted_states(self.noted, ((item.name, item.found) for item in self.acceptances))
 
 
-async def status(path: Path) -> Status:
-    """What a ledger says now. Raises `LedgerMissing`, `LedgerCorrupt`."""
+async def status(path: str | Path) -> Status:
+    """What the ledger at `path` says now (`ledger_path` is where a plan's is). S3 is not asked, and a run may be going
+    on.
+
+    Raises `LedgerMissing`, `LedgerCorrupt`."""
+    path = Path(path)
     async with await LedgerReader.open_to_read(path) as reader:
         return Status(
             ledger=path,
@@ -44,8 +48,10 @@ async def status(path: Path) -> Status:
         )
 
 
-async def objects_aside(path: Path) -> AsyncIterator[list[ObjectRecord]]:
-    """Every object that is not done, with the reason, in batches."""
+async def objects_aside(path: str | Path) -> AsyncIterator[list[ObjectRecord]]:
+    """Every object of a ledger that is not done, with the reason, in batches. Raises `LedgerMissing`,
+    `LedgerCorrupt`."""
+    path = Path(path)
     async with await LedgerReader.open_to_read(path) as reader:
         async for records in reader.records(states=ASIDE):
             yield records

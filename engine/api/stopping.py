@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 
 class StopSignal:
-    """Ends a run gently: what is in flight is finished and committed, nothing new is begun. May be asked for at any
-    time, also before the run listens."""
+    """Ends a call gently: what is in flight is finished and committed, nothing new is begun, and the result says that
+    it was stopped. May be asked for at any time, also before the call listens."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -19,6 +19,7 @@ class StopSignal:
         return bool(self._listeners)
 
     def request(self) -> None:
+        """Ask for the end. On the event loop of the call alone."""
         self.requested = True
         for listener in self._listeners:
             listener()

@@ -19,10 +19,12 @@ async def verify(
     properties: bool = False,
     stop: StopSignal | None = None,
 ) -> Verification:
-    """List both sides again, compare them with the ledger, and raise or withdraw each copy's proof. `depth` has bytes
-    read on both sides too, `properties` has headers, metadata, tags and the like compared, a HEAD a side.
+    """List both sides again, compare them with the ledger, and raise or withdraw each copy's proof. `depth` says of
+    which objects the bytes are read on both sides too (None: of none), `properties` has headers, metadata, tags and the
+    like compared, a HEAD a side. `stop` ends it gently. What was read and did not change is not read again.
 
-    Raises as `migrate`, and `LedgerMissing` where the plan was never run."""
+    Raises as `migrate`, and `LedgerMissing` where the plan was never run. A difference is no error: it is in the
+    result."""
     options = options or Options()
     async with at_work("verify", plan, options, lists=True, dated=True) as (opened, ledger):
         verifier = Verifier(

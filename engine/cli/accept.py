@@ -40,12 +40,12 @@ def accept_command(
         invocation.say(acceptances_text(plan, invocation.options.ledger, all_of_it))
         values = {"accepted": [item._asdict() for item in all_of_it.accepted], "open": all_of_it.open}
     elif remove is not None and what is None and not listed:
-        gone = invocation.run(lambda options, _: take_back(plan, options, remove))
+        gone = invocation.run(lambda options, _: take_back(plan, options, name=remove))
         for item in gone:
             invocation.say(f"no longer accepted: {accepted_line(item)}")
         values = {"removed": [item._asdict() for item in gone]}
     elif what is not None and found is not None and because is not None and not listed and remove is None:
-        invocation.run(lambda options, _: accept(plan, options, what, found, because))
+        invocation.run(lambda options, _: accept(plan, options, name=what, found=found, because=because))
         invocation.say(f"accepted: {what} = {found} ({because})")
         values = {"what": what, "found": found, "because": because}
     else:

@@ -27,7 +27,7 @@ def fingerprint_command(invocation: Invocation, location: str, by: str) -> None:
     """Print one line for everything under LOCATION (s3://bucket/prefix/, one exact key, or a local folder): a figure
     that does not depend on order, the number of objects and bytes, and what the figure is over. Two trees are the same
     if their two lines are."""
-    line = invocation.run(lambda options, _: fingerprint(location, Basis(by), options))
+    line = invocation.run(lambda options, _: fingerprint(location, options, basis=Basis(by)))
     if not invocation.json:
         click.echo(line)
     invocation.end(DONE, {"location": location, "fingerprint": line})

@@ -38,6 +38,11 @@ _REFUSED_SUFFIXES = {
 }
 
 
+def location_of(where: str | Location) -> Location:
+    """As `parse_location`; a location stays what it is."""
+    return parse_location(where) if isinstance(where, str) else where
+
+
 def key_bytes(key: str) -> int:
     """The length of a key as S3 counts it."""
     return len(key) if key.isascii() else len(key.encode("utf-8", "surrogatepass"))

@@ -78,7 +78,9 @@ def actions(plan: Plan, command: str) -> tuple[str, ...]:
 
 
 def policy(plan: Plan, command: str) -> dict[str, Any]:
-    """The smallest IAM policy document that lets `command` do its work, ready for `json.dumps`."""
+    """The smallest IAM policy document that lets a command ("run", "verify", "cleanup", …) do its work, as JSON values.
+
+    Raises `UsageError` for a command that is not in `COMMANDS`."""
     on_bucket: dict[tuple[str, str], list[str]] = {}
     on_objects: dict[tuple[str, ...], list[str]] = {}
     by_resource: dict[str, list[str]] = {}

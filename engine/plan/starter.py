@@ -117,7 +117,8 @@ def starter_plan(
     region: str = "",
     file: str = "plan.toml",
 ) -> str:
-    """The text of a plan with these values filled in. `file` is the name that its comments use."""
+    """The commented text (TOML) of a plan to start from, with these values filled in. `file` is the name that its
+    comments use."""
     filled = {
         "{name}": _quoted(name),
         "{bucket}": _quoted(bucket),

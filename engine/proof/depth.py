@@ -26,8 +26,9 @@ _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%\Z")
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Objects below `below` at places under `places` are read. `count`: how many at the lowest places, where that is
-    known only after a look at the ledger (`Sampling`)."""
+    """Which objects a deep verification reads: by default all. Objects whose proof is below `below`, at places under
+    `places` of 2**64 (a hash of route and key spreads them evenly: the same sample every time). `count`: the so many at
+    the lowest places."""
 
     below: Proof = Proof.BYTES
     places: int = PLACES
@@ -39,7 +40,9 @@ class Depth:
 
 
 def parse_depth(text: str) -> Depth:
-    """ "all", "below-digest", "sample:500", "sample:5%" or "5%". Raises `UsageError`."""
+    """A depth as the command line has it: "all", "below-digest", "sample:500", "sample:5%" or "5%".
+
+    Raises `UsageError` for anything else."""
     if text == "all":
         return Depth()
     if text == "below-digest":

@@ -78,8 +78,8 @@ class RouteVerification:
 
 @dataclass(slots=True)
 class Verification:
-    """What a verification found, per route, and the first differences in key order of their discovery. `empty` has a
-    sentence for each source that holds nothing, and never did; `properties_differ` is what the ledger has recorded of
+    """What a verification found, by route, and the first differences in the order in which they were found. `empty` has
+    a sentence for each source that holds nothing, and never did; `properties_differ` is what the ledger has recorded of
     properties, now or before."""
 
     routes: list[RouteVerification] = field(default_factory=list)
@@ -93,14 +93,17 @@ class Verification:
 
     @property
     def standing(self) -> int:
+        """Targets that were compared and stand, while their sources are deleted or gone."""
         return sum(route.standing for route in self.routes)
 
     @property
     def differing(self) -> int:
+        """How many differences there are in all."""
         return sum(route.differing for route in self.routes)
 
     @property
     def agrees(self) -> bool:
+        """Whether everything was looked at to its end, and nothing differs."""
         whole = not self.stopped and not self.empty and all(route.snapshot_closed for route in self.routes)
         return whole and self.differing == 0
 

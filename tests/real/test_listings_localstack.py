@@ -22,7 +22,6 @@ from engine.api.verify import verify
 from engine.events import Notice
 from engine.plan.document import Plan
 from engine.plan.locations import parse_location
-from engine.proof.fingerprint import Basis
 from engine.sites.options import StoreKind
 from tests.servers import Endpoint
 
@@ -75,8 +74,8 @@ async def test_nor_by_the_commands_that_have_no_notes_nor_by_rewrite(
 
     total = await ls(docs, options, tell=heard.append, sums=True)
     assert total is not None and total.total.objects == len(DOCS)
-    here = str(await fingerprint(docs, Basis.ETAG, options))
-    assert here == await fingerprint(tmp_path / "files" / "docs", Basis.ETAG, options)
+    here = str(await fingerprint(docs, options))
+    assert here == await fingerprint(tmp_path / "files" / "docs", options)
     doomed = await delete(docs, replace(options, ledger=tmp_path / "docs.deletion"))
     assert doomed.summary.total.objects == len(DOCS)
     assert {item.code for item in heard if isinstance(item, Notice)} == {"NotHonoured"}

@@ -88,7 +88,7 @@ async def test_a_local_folder_has_the_line_of_the_same_tree_in_s3(tmp_path: Path
         (folder / key).write_bytes(data)
     (folder / "link").symlink_to(folder / "a")
     in_s3 = await of_location(scene.store, Location("bucket", "p/"), basis, ignore)
-    assert await fingerprint(folder, basis) == in_s3.line
+    assert await fingerprint(folder, basis=basis) == in_s3.line
     assert scene.store.counts["HeadObject"] == (1 if basis is Basis.ETAG else 0)
     assert scene.store.counts["GetObject"] == (3 if basis is Basis.BYTES else 0)
 
