@@ -30,7 +30,7 @@ from engine.finish.gate import (
     judge,
 )
 from engine.finish.holding import hold_of, proven_before_ms
-from engine.finish.probes import ProbeResult, probe_of, run_probe
+from engine.finish.probes import Commands, ProbeResult, run_probe
 from engine.finish.replication import replication_reasons
 from engine.ledger import Ledger
 from engine.plan.document import Plan
@@ -38,7 +38,6 @@ from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Tally
-from engine.plan.settings import CommandProbe
 from engine.proof.audit import audit
 from engine.references.rewriting import remaining
 from engine.sites.clock import server_ms
@@ -204,13 +203,8 @@ def _markers(bucket: BucketFacts) -> tuple[str, str]:
 
 async def _probes(plan: Plan, opened: Sites, options: Options, consent: Consent) -> tuple[ProbeResult, ...]:
     environment = [("CARTAGE_ENDPOINT_URL", opened.home.endpoint), ("CARTAGE_REGION", opened.home.region)]
-    results = []
-    for wanted in plan.probes:
-        probe = probe_of(wanted, Path(plan.folder), tuple(environment))
-        result = await run_probe(opened.home.store, probe, allow_commands=consent.allow_commands)
-        sentence = f"{wanted.name}: {result.sentence}" if isinstance(wanted, CommandProbe) else result.sentence
-        results.append(result._replace(name=wanted.name, sentence=sentence))
-    return tuple(results)
+    commands = Commands(consent.allow_commands, Path(plan.folder), tuple(environment))
+    return tuple([await run_probe(opened.home.store, probe, commands) for probe in plan.probes])
 
 
 async def _references(plan: Plan, opened: Sites, ledger: Ledger) -> ReferencesLeft | None:

@@ -91,7 +91,7 @@ class CommandProbe:
     command: str
     args: tuple[str, ...] = ()
     at: Location | None = None
-    timeout_s: int = 600
+    timeout_s: float = 600
 
 
 Probe = NpyProbe | JsonProbe | ExistsProbe | MinObjectsProbe | CommandProbe

@@ -12,39 +12,34 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engine.api.load import load_plan
 from engine.errors import AccessDenied, Ambiguous, BadCredentials, ListingBroken
 from engine.finish import probes
 from engine.finish.commands import KEPT_OUTPUT_BYTES, conceal, run_command
 from engine.finish.probes import (
-    CommandProbe,
-    ExistsProbe,
-    JsonProbe,
-    MinObjectsProbe,
-    NpyProbe,
-    Probe,
+    Commands,
     ProbeResult,
-    probe_of,
     run_probe,
 )
-from engine.model import Location, ObjectRef, Page
-from engine.plan.document import Plan
+from engine.model import Location, Page
+from engine.plan.settings import CommandProbe, ExistsProbe, JsonProbe, MinObjectsProbe, NpyProbe, Probe
 from engine.store import ListPage
 from tests.fake_store import FakeStore
 from tests.unit.finish.test_npy import npy
 
 ARRAY = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2)}") + b"\0" * 24
-REF = ObjectRef("b", "data/embeddings.npy")
+REF = Location("b", "data/embeddings.npy")
 
 
-async def ask(store: FakeStore, probe: Probe, *, allow_commands: bool = False) -> ProbeResult:
-    return await run_probe(store, probe, allow_commands=allow_commands)
+async def ask(
+    store: FakeStore, probe: Probe, *, allow_commands: bool = False, folder: Path | None = None
+) -> ProbeResult:
+    return await run_probe(store, probe, Commands(allow_commands, folder, (("CARTAGE_REGION", "us-east-2"),)))
 
 
 async def test_an_array_of_the_shape_and_type_that_was_asked_for() -> None:
     store = FakeStore()
     store.put(f"s3://{REF.bucket}/{REF.key}", ARRAY)
-    result = await ask(store, NpyProbe(REF, (3, 2), "float32"))
+    result = await ask(store, NpyProbe("the array", REF, (3, 2), "float32"))
     assert result.ok and "3 × 2 float32" in result.sentence
     ranges = [request for name, request in store.requests if name == "GetObject"]
     assert [(r.first, bool(r.if_match)) for r in ranges] == [(0, True)]
@@ -53,20 +48,20 @@ async def test_an_array_of_the_shape_and_type_that_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("body", "shape", "dtype", "why"),
     [
-        (ARRAY, (2, 3), None, "its shape is [3, 2], not [2, 3]"),
+        (ARRAY, (2, 3), "", "its shape is [3, 2], not [2, 3]"),
         (ARRAY, None, "float64", "its type is float32, not float64"),
         (ARRAY[:-1], (3, 2), None, "its header asks for"),
         (ARRAY + b"\0", (3, 2), None, "its header asks for"),
-        (b"not an array at all", None, None, "does not begin as an .npy file"),
-        (b"", None, None, "only 0 bytes"),
+        (b"not an array at all", None, "", "does not begin as an .npy file"),
+        (b"", None, "", "only 0 bytes"),
     ],
 )
 async def test_an_array_that_is_not_what_was_asked_for(
-    body: bytes, shape: tuple[int, ...] | None, dtype: str | None, why: str
+    body: bytes, shape: tuple[int, ...] | None, dtype: str, why: str
 ) -> None:
     store = FakeStore()
     store.put(f"s3://{REF.bucket}/{REF.key}", body)
-    result = await ask(store, NpyProbe(REF, shape, dtype))
+    result = await ask(store, NpyProbe("the array", REF, shape, dtype))
     assert not result.ok
     assert why in result.sentence
 
@@ -76,7 +71,7 @@ async def test_a_long_header_costs_a_second_request() -> None:
     body = npy(f"{{'descr': [{fields}], 'fortran_order': False, 'shape': (1,)}}") + b"\0" * 1600
     store = FakeStore()
     store.put(f"s3://{REF.bucket}/{REF.key}", body)
-    assert (await ask(store, NpyProbe(REF, (1,)))).ok
+    assert (await ask(store, NpyProbe("the array", REF, (1,)))).ok
     assert store.counts["GetObject"] == 2
 
 
@@ -93,7 +88,7 @@ async def test_a_long_header_costs_a_second_request() -> None:
 async def test_json(body: object, items: int | None, ok: bool, says: str) -> None:
     store = FakeStore()
     store.put("s3://b/index.json", json.dumps(body).encode())
-    result = await ask(store, JsonProbe(ObjectRef("b", "index.json"), items))
+    result = await ask(store, JsonProbe("the index", Location("b", "index.json"), items))
     assert (result.ok, says in result.sentence) == (ok, True)
 
 
@@ -101,7 +96,7 @@ async def test_json(body: object, items: int | None, ok: bool, says: str) -> Non
 async def test_what_is_no_json(body: bytes, says: str) -> None:
     store = FakeStore()
     store.put("s3://b/index.json", body)
-    result = await ask(store, JsonProbe(ObjectRef("b", "index.json")))
+    result = await ask(store, JsonProbe("the index", Location("b", "index.json")))
     assert not result.ok and says in result.sentence
 
 
@@ -109,7 +104,7 @@ async def test_json_too_large_for_memory_is_not_read(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(probes, "MAX_JSON_BYTES", 3)
     store = FakeStore()
     store.put("s3://b/index.json", b"[1, 2]")
-    result = await ask(store, JsonProbe(ObjectRef("b", "index.json")))
+    result = await ask(store, JsonProbe("the index", Location("b", "index.json")))
     assert not result.ok and store.counts["GetObject"] == 0
 
 
@@ -119,10 +114,12 @@ async def test_existence_and_a_minimum() -> None:
         store.put(f"s3://b/images/{number}.png")
     store.put("s3://b/images/empty/", b"")
     store.page_keys = 2
-    assert (await ask(store, ExistsProbe(ObjectRef("b", "images/0.png")))).ok
-    assert not (await ask(store, ExistsProbe(ObjectRef("b", "images/9.png")))).ok
-    assert (await ask(store, MinObjectsProbe(Location("b", "images/"), 5))).ok
-    result = await ask(store, MinObjectsProbe(Location("b", "images/"), 6))
+    assert (await ask(store, ExistsProbe("it", Location("b", "images/0.png")))).ok
+    assert not (await ask(store, ExistsProbe("it", Location("b", "images/9.png")))).ok
+    assert (await ask(store, MinObjectsProbe("enough", Location("b", "images/"), 5))).ok
+    assert (await ask(store, ExistsProbe("some", Location("b", "images/")))).ok
+    assert not (await ask(store, ExistsProbe("none", Location("b", "texts/")))).ok
+    result = await ask(store, MinObjectsProbe("enough", Location("b", "images/"), 6))
     assert not result.ok and "holds 5 objects, fewer than 6" in result.sentence
 
 
@@ -140,7 +137,7 @@ async def test_objects_that_are_listed_twice_are_not_counted_twice() -> None:
     for number in range(2):
         store.put(f"s3://b/images/{number}")
     with pytest.raises(ListingBroken, match="begins a page with what came before it"):
-        await ask(store, MinObjectsProbe(Location("b", "images/"), 3))
+        await ask(store, MinObjectsProbe("enough", Location("b", "images/"), 3))
 
 
 @pytest.mark.parametrize("error", [AccessDenied("no", operation="HeadObject"), Ambiguous("reset", operation="Head")])
@@ -148,7 +145,7 @@ async def test_what_could_not_be_found_out_is_not_ok(error: Exception) -> None:
     store = FakeStore()
     store.put("s3://b/a")
     store.plan("HeadObject", ("before", error), key="a")
-    result = await ask(store, ExistsProbe(ObjectRef("b", "a")))
+    result = await ask(store, ExistsProbe("it", Location("b", "a")))
     assert not result.ok and "could not be found out" in result.sentence
 
 
@@ -156,15 +153,14 @@ async def test_what_stops_every_request_is_raised() -> None:
     store = FakeStore()
     store.plan("HeadObject", ("before", BadCredentials("expired", operation="HeadObject")), key="a")
     with pytest.raises(BadCredentials):
-        await ask(store, ExistsProbe(ObjectRef("b", "a")))
+        await ask(store, ExistsProbe("it", Location("b", "a")))
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
-def python(code: str, *arguments: str, limit_s: float = 60.0, folder: Path | None = None) -> CommandProbe:
-    argv = (sys.executable, "-c", code, *arguments)
-    return CommandProbe(argv, Location("b", "index/"), limit_s, (("CARTAGE_REGION", "us-east-2"),), folder)
+def python(code: str, *arguments: str, limit_s: float = 60.0) -> CommandProbe:
+    return CommandProbe("mine", sys.executable, ("-c", code, *arguments), Location("b", "index/"), limit_s)
 
 
 async def test_a_command_is_not_run_unless_it_was_allowed(tmp_path: Path) -> None:
@@ -179,7 +175,7 @@ async def test_a_command_has_the_target_in_its_environment_and_the_plans_folder_
         "import os; print(os.environ['CARTAGE_TARGET'], os.environ['CARTAGE_BUCKET'], os.environ['CARTAGE_PREFIX'],"
         " os.environ['CARTAGE_REGION'], os.getcwd())"
     )
-    result = await ask(FakeStore(), python(code, folder=tmp_path), allow_commands=True)
+    result = await ask(FakeStore(), python(code), allow_commands=True, folder=tmp_path)
     assert result.ok
     assert f"s3://b/index/ b index/ us-east-2 {tmp_path.resolve()}" in result.sentence
 
@@ -232,7 +228,7 @@ def _runs(pid: int) -> bool:
 
 
 async def test_a_command_that_does_not_exist() -> None:
-    probe = CommandProbe(("no-such-program-anywhere",), Location("b", ""))
+    probe = CommandProbe("mine", "no-such-program-anywhere")
     result = await ask(FakeStore(), probe, allow_commands=True)
     assert not result.ok and "could not be started" in result.sentence
 
@@ -252,52 +248,3 @@ async def test_secrets_of_the_environment_are_struck_out(monkeypatch: pytest.Mon
 def test_control_characters_do_not_reach_a_terminal() -> None:
     assert conceal("a\x1b[31mb\x07", {}) == "a [31mb"
     assert conceal("short", {"TOKEN": "short"}) == "short"  # too short to be struck out of every word
-
-
-# --- from the plan --------------------------------------------------------------------------------------------------
-
-
-def test_the_reference_plans_probes_are_asked_as_written() -> None:
-    plan = load_plan(Path(__file__).parents[3] / "examples" / "pokemon.toml")
-    base = "project/pokemon-card-recognition/data/reference/"
-    bucket = "pokemon-card-training-us-east-2"
-    assert [probe_of(item, plan.folder) for item in plan.probes] == [
-        NpyProbe(ObjectRef(bucket, base + "embeddings.npy"), (17592, 768), "float32"),
-        JsonProbe(ObjectRef(bucket, base + "index.json"), 17592),
-        ExistsProbe(ObjectRef(bucket, base + "usearch.index")),
-    ]
-
-
-def test_the_other_kinds(tmp_path: Path) -> None:
-    plan = Plan.parse(
-        """
-name = "p"
-bucket = "bucket"
-prefix = "new/"
-[[routes]]
-name = "raw"
-from = "/old/"
-to = "raw/"
-[[probes]]
-exists = "raw/"
-[[probes]]
-min_objects = 5
-under = "raw/"
-[[probes]]
-name = "the index opens"
-command = "python3"
-args = ["check.py", "--fast"]
-at = "raw/usearch.index"
-timeout = "2m"
-""",
-        source=str(tmp_path / "p.toml"),
-    )
-    raw = Location("bucket", "new/raw/")
-    environment = (("CARTAGE_ENDPOINT_URL", "http://here"),)
-    assert [probe_of(item, plan.folder, environment) for item in plan.probes] == [
-        MinObjectsProbe(raw, 1),
-        MinObjectsProbe(raw, 5),
-        CommandProbe(
-            ("python3", "check.py", "--fast"), Location("bucket", "new/raw/usearch.index"), 120.0, environment, tmp_path
-        ),
-    ]
