@@ -40,8 +40,6 @@ class Directives(NamedTuple):
     keep_headers: bool = False
 
 
-NOTHING = Directives()
-
 LEAVE_TAGS_OUT = 'To leave tags out: properties = { tags = "drop" } on the route, or --no-tags with cp.'
 
 
@@ -51,7 +49,7 @@ async def copy_directives(store: ObjectStore, route: Route, source: ListedObject
     Costs a HEAD only where `Route.looks_at_source`, and a GetObjectAcl only where the route keeps ACLs. Raises
     `Rejected` (code `PropertyRefused`) for an object that carries what may not go."""
     if route.plain_properties:
-        return NOTHING
+        return Directives()
     rules = route.properties
     _refuse_storage_class(route, source, ref)
     tags: Tags | None = None

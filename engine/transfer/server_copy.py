@@ -36,10 +36,10 @@ from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Keep
 from engine.store import CopyObject, HeadObject, ObjectStore, PutTags, head_or_none
 from engine.transfer.carrier import Conflicting, Differs, Drifted, Ended, Failed, Task, full_object, outcome_of
-from engine.transfer.comparing import compare_properties
+from engine.transfer.comparing import Compared, compare_properties
 from engine.transfer.guard import FORMS, Conditions, Form
 from engine.transfer.methods import Method, method_for
-from engine.transfer.properties import NOTHING, copy_directives
+from engine.transfer.properties import copy_directives
 from engine.transfer.server_parts import ServerParts
 
 ATTEMPTS = 5
@@ -155,44 +155,26 @@ class ServerSideCopy:
             # Of an earlier run that mended it; what the source carried then it may not carry now.
             await self.discard(task.upload)
             task = task._replace(upload=None)
-        requests, method = 0, "found" if task.found else ""
         task, may_write = task._replace(mend=False), not task.found or task.route.overwrites_different
+        requests, method = 0, "found" if task.found else ""
         for turn in range(1, COMPARISONS + 1):
             if task.target_condition != ABSENT:
                 requests += 2
-                try:
-                    compared = await compare_properties(
-                        self._source,
-                        self._target,
-                        task.route,
-                        task.source,
-                        task.source_ref,
-                        task.target_ref,
-                        checksums=True,
-                    )
-                except NotFound:  # one of them is not there
+                compared = await self._compare(task, requests)
+                if compared is None:
                     task = task._replace(target_condition=ABSENT)
                 else:
-                    if compared.source.etag != task.source.etag:
-                        raise Drifted(requests, etag_now=compared.source.etag)
-                    if compared.target.etag != task.target_condition:
-                        raise _conflict(task, compared.target.etag, WRITTEN + "listed", requests)
-                    nothing = "size: nothing else is comparable"
-                    agreement, evidence = evidence_of_heads(compared.source, compared.target, nothing)
-                    same = agreement is not Agreement.DIFFERENT
-                    if same and (compared.agrees or not may_write or turn == COMPARISONS):
-                        etag, checksum = compared.target.etag, full_object(compared.target.checksums)
-                        done = _copied(task, etag, checksum, evidence.proof, evidence.compared, method, requests)
-                        if not compared.agrees:
-                            done = done._replace(code="PropertiesDiffer", message=compared.found)
-                        return done._replace(properties=compared.found)
-                    if not same and not may_write:
+                    agreement, found = _found(task, compared, method, requests)
+                    if agreement is Agreement.DIFFERENT and not may_write:
                         why = "the target holds other content by its checksum"
                         raise _conflict(task, compared.target.etag, why, requests)
-                    if same and compared.tags is not None and task.route.properties.tags is not Keep.DROP:
-                        requests += 1
-                        await self._target.put_tags(PutTags(task.target_ref, compared.tags))
-                        continue
+                    if agreement is not Agreement.DIFFERENT:
+                        if compared.agrees or not may_write or turn == COMPARISONS:
+                            return found
+                        if compared.tags is not None and task.route.properties.tags is not Keep.DROP:
+                            requests += 1
+                            await self._target.put_tags(PutTags(task.target_ref, compared.tags))
+                            continue
             copied = await self.carry(task)
             requests += copied.requests
             if copied.state is not State.COPIED:
@@ -200,6 +182,21 @@ class ServerSideCopy:
             method = copied.method
             task = task._replace(target_condition=copied.target_etag, upload=None, found=False)
         raise _conflict(task, "", "the target came and went while it was being brought up to date", requests)
+
+    async def _compare(self, task: Task, requests: int) -> Compared | None:
+        """Both sides as they were listed; None where one of them is not there."""
+        source, target, route = task.source_ref, task.target_ref, task.route
+        try:
+            compared = await compare_properties(
+                self._source, self._target, route, task.source, source, target, checksums=True
+            )
+        except NotFound:
+            return None
+        if compared.source.etag != task.source.etag:
+            raise Drifted(requests, etag_now=compared.source.etag)
+        if compared.target.etag != task.target_condition:
+            raise _conflict(task, compared.target.etag, WRITTEN + "listed", requests)
+        return compared
 
     # --- one CopyObject -------------------------------------------------------------------------------------
 
@@ -225,9 +222,7 @@ class ServerSideCopy:
             checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
             if not checksums and parts_of(task.source.etag):  # the listing names one that HEAD does not show
                 return await self._parts.copy(task, Method.OWN_PARTS)
-        directives = NOTHING
-        if not task.route.plain_properties:
-            directives = await copy_directives(self._source, task.route, task.source, task.source_ref)
+        directives = await copy_directives(self._source, task.route, task.source, task.source_ref)
         request = self._request(task)._replace(
             checksum_algorithm=checksums[0].algorithm if checksums else "",
             properties=directives.properties,
@@ -419,6 +414,18 @@ class ServerSideCopy:
 def _bears(task: Task, target: ObjectHead) -> bool:
     """The target is what our copy would have written, as far as an ETag can say."""
     return target.size == task.source.size and compare_etags(task.source.etag, target.etag) is Agreement.EQUAL
+
+
+def _found(task: Task, compared: Compared, method: str, requests: int) -> tuple[Agreement, Outcome]:
+    """What both sides prove, and the outcome that says so with what differs."""
+    target = compared.target
+    agreement, evidence = evidence_of_heads(compared.source, target, "size: nothing else is comparable")
+    outcome = _copied(
+        task, target.etag, full_object(target.checksums), evidence.proof, evidence.compared, method, requests
+    )
+    if not compared.agrees:
+        outcome = outcome._replace(code="PropertiesDiffer", message=compared.found)
+    return agreement, outcome._replace(properties=compared.found)
 
 
 def _already_there(task: Task, target: ObjectHead) -> Outcome:

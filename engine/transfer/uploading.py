@@ -2,8 +2,7 @@
 
 Intent is committed, then the upload created, then its id committed, then the parts. Interruption and errors of scope
 `run` keep the upload for the next run; a failure of the object, drift and a conflict abort it, shielded from
-cancellation. Parts run on the workers of everyone (`WorkQueue.put_parts`), and the worker that began the upload
-carries parts too while it waits.
+cancellation. Parts run on the workers of everyone (`WorkQueue.run_parts`).
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import anyio
@@ -25,7 +25,7 @@ from engine.transfer.carrier import Drifted, Ended, Failed, Interrupted, Task
 from engine.transfer.completing import Again, Looked, as_answer, complete, look
 from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
-from engine.transfer.work import PartJob, WorkQueue
+from engine.transfer.work import WorkQueue
 
 ABORT_GRACE_S = 20.0
 """How long an abort may take after the run was cancelled."""
@@ -73,9 +73,6 @@ class _Progress:
     """One upload under way. Not shared between uploads; mutated by its part jobs on the event loop alone."""
 
     done: dict[int, UploadedPart]
-    missing: int
-    finished: anyio.Event
-    error: BaseException | None = None
     requests: int = 0
     unrecorded: list[UploadedPart] = field(default_factory=list)
     recording: bool = False
@@ -113,12 +110,12 @@ class Uploader:
         and `ObjectError` only after the upload was aborted."""
         task = content.task
         ref, layout, have = await self._begin(content)
-        progress = _Progress(have, layout.count - len(have), anyio.Event())
+        progress = _Progress(have)
         async with self._aborted_unless_kept(content, ref, progress):
-            if progress.missing:
-                await self._carry(content, ref, layout, progress)
-            if progress.error is not None:
-                raise progress.error
+            missing = [part for part in layout if part.number not in have]
+            await self._queue.run_parts(
+                [partial(self._send, content, ref, part, layout.count, progress) for part in missing]
+            )
             if len(progress.done) != layout.count:
                 raise Interrupted  # S3 would complete an upload that lacks its last parts
             progress.requests += 2  # Create, or the look at its parts; and Complete
@@ -229,47 +226,12 @@ class Uploader:
         have = {part.number: part for part in parts if wanted.get(part.number) == part.size}
         return ref, layout, have
 
-    async def _carry(self, content: Content, ref: UploadRef, layout: Layout, progress: _Progress) -> None:
-        """Hand the missing parts to all workers, carry parts oneself, and wait for the last."""
-        missing = [part for part in layout if part.number not in progress.done]
-        self._queue.put_parts([self._part_job(content, ref, part, layout.count, progress) for part in missing])
-        try:
-            while not progress.finished.is_set():
-                job = self._queue.take_part_nowait()
-                if job is None:
-                    await progress.finished.wait()
-                    break
-                try:
-                    await job()
-                finally:
-                    self._queue.part_done()
-        except BaseException as error:
-            progress.error = progress.error or error  # the other parts of this upload need not begin
-            raise
-
-    def _part_job(self, content: Content, ref: UploadRef, part: PartRange, count: int, progress: _Progress) -> PartJob:
-        async def run() -> None:
-            try:
-                if self._queue.stopping:
-                    progress.error = progress.error or Interrupted()
-                if progress.error is None:
-                    progress.requests += 1
-                    done = await content.send(ref, part, count)
-                    progress.done[part.number] = done
-                    progress.unrecorded.append(done)
-                    await self._record(content.task, progress)
-            except (Ended, EngineError) as error:
-                progress.error = progress.error or error
-            except BaseException:  # cancelled: the part is missing, and whoever waits for the last must know
-                progress.error = progress.error or Interrupted()
-                raise
-            finally:
-                # Also after an error all parts are waited for, so that none lands after the abort.
-                progress.missing -= 1
-                if progress.missing == 0:
-                    progress.finished.set()
-
-        return run
+    async def _send(self, content: Content, ref: UploadRef, part: PartRange, count: int, progress: _Progress) -> None:
+        progress.requests += 1
+        done = await content.send(ref, part, count)
+        progress.done[part.number] = done
+        progress.unrecorded.append(done)
+        await self._record(content.task, progress)
 
     async def _record(self, task: Task, progress: _Progress) -> None:
         """Commit the parts that are done; those that end meanwhile go with the next batch, of whoever is at it."""

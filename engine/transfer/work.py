@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Generic, TypeVar
 
 import anyio
+
+from engine.errors import EngineError
+from engine.transfer.carrier import Ended, Interrupted
 
 Job = TypeVar("Job")
 
 PartJob = Callable[[], Awaitable[None]]
-"""One part to be copied. It reports to its own upload and raises nothing but cancellation."""
+"""One part to be carried."""
 
 
-class WorkStatistics(NamedTuple):
-    """An immutable snapshot of the queue."""
+@dataclass(slots=True)
+class _Together:
+    """Parts of one object that are waited for. Mutated by them on the event loop alone."""
 
-    objects_waiting: int
-    parts_waiting: int
-    objects_running: int
-    parts_running: int
+    left: int
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    error: BaseException | None = None
 
 
 class WorkQueue(Generic[Job]):
@@ -43,9 +48,6 @@ class WorkQueue(Generic[Job]):
         self._closed = False
         self.stopping = False
 
-    def statistics(self) -> WorkStatistics:
-        return WorkStatistics(len(self._objects), len(self._parts), self._objects_running, self._parts_running)
-
     async def put(self, batch: Iterable[Job]) -> None:
         """Add a batch once there is room for it. A batch may go over the bound, a second one waits."""
         while len(self._objects) >= self._bound and not self.stopping:
@@ -58,9 +60,51 @@ class WorkQueue(Generic[Job]):
         self._wake(len(self._objects))
 
     def put_parts(self, jobs: Iterable[PartJob]) -> None:
-        """Add the parts of one upload at once: their number is bounded by S3's 10,000."""
+        """Add parts at once: their number is bounded by S3's 10,000 an object. Nothing is heard of them but
+        cancellation."""
         self._parts.extend(jobs)
         self._wake(len(self._parts))
+
+    async def run_parts(self, jobs: Collection[PartJob]) -> None:
+        """Have the parts of one object carried by every worker, by this one too while it waits, until the last ended.
+
+        Raises the first error of one, `Interrupted` where the queue was abandoned. Then the others need not begin; but
+        those that have are waited for, so that none lands after what is done about it."""
+        if not jobs:
+            return
+        together = _Together(len(jobs))
+        self.put_parts([partial(self._run_part, job, together) for job in jobs])
+        try:
+            while not together.ended.is_set():
+                taken = self.take_part_nowait()
+                if taken is None:
+                    await together.ended.wait()
+                    break
+                try:
+                    await taken()
+                finally:
+                    self.part_done()
+        except BaseException as error:
+            together.error = together.error or error
+            raise
+        if together.error is not None:
+            raise together.error
+
+    async def _run_part(self, job: PartJob, together: _Together) -> None:
+        try:
+            if self.stopping:
+                together.error = together.error or Interrupted()
+            if together.error is None:
+                await job()
+        except (Ended, EngineError) as error:
+            together.error = together.error or error
+        except BaseException:  # cancelled: the part is missing, and whoever waits for the last must know
+            together.error = together.error or Interrupted()
+            raise
+        finally:
+            together.left -= 1
+            if together.left == 0:
+                together.ended.set()
 
     def abandon(self) -> None:
         """Stop gently: forget the objects that wait, let what runs end. Parts that wait are still taken, and end at
@@ -77,7 +121,7 @@ class WorkQueue(Generic[Job]):
         self._wake(len(self._idle))
 
     def take_part_nowait(self) -> PartJob | None:
-        """A part, for a worker that waits for its own upload and may as well carry parts."""
+        """A part, for a worker that waits for those of its own object and may as well carry others."""
         if not self._parts:
             return None
         self._parts_running += 1

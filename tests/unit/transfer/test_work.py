@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.lowlevel
+import pytest
 
+from engine.errors import Unavailable
+from engine.transfer.carrier import Interrupted
 from engine.transfer.work import WorkQueue
 
 
@@ -48,7 +51,7 @@ async def test_a_second_batch_waits_for_room() -> None:
         await queue.take()
         await settle()
         assert done == ["first", "second"]
-    assert queue.statistics().objects_waiting == 3
+    assert [await queue.take() for _ in range(3)] == [2, 1, 2]
 
 
 async def test_while_both_wait_parts_get_half_of_the_workers() -> None:
@@ -56,26 +59,22 @@ async def test_while_both_wait_parts_get_half_of_the_workers() -> None:
     log: list[str] = []
     await queue.put([f"object {number}" for number in range(20)])
     queue.put_parts([part(log, f"part {number}") for number in range(20)])
-    for _ in range(10):
-        await queue.take()
-    statistics = queue.statistics()
-    assert (statistics.objects_running, statistics.parts_running) == (5, 5)
+    taken = [await queue.take() for _ in range(10)]
+    assert sum(isinstance(job, str) for job in taken) == 5
 
 
 async def test_parts_use_every_worker_where_no_object_waits() -> None:
     queue: WorkQueue[str] = WorkQueue(100)
     queue.put_parts([part([], str(number)) for number in range(8)])
-    for _ in range(8):
-        await queue.take()
-    assert queue.statistics().parts_running == 8
+    with anyio.fail_after(1):
+        assert all([await queue.take() for _ in range(8)])
 
 
 async def test_objects_use_every_worker_where_no_part_waits() -> None:
     queue: WorkQueue[int] = WorkQueue(100)
     await queue.put(range(8))
-    for _ in range(8):
-        await queue.take()
-    assert queue.statistics().objects_running == 8
+    with anyio.fail_after(1):
+        assert [await queue.take() for _ in range(8)] == list(range(8))
 
 
 async def test_workers_stay_while_an_object_may_still_become_parts() -> None:
@@ -114,9 +113,8 @@ async def test_abandoning_forgets_objects_and_lets_parts_see_that_it_stops() -> 
         queue.put_parts([part(log, "1")])
         queue.abandon()
     assert queue.stopping
-    assert queue.statistics()[:2] == (0, 1)
     job = await queue.take()
-    assert job is not None and not isinstance(job, str)
+    assert job is not None and not isinstance(job, str)  # the object that waited is forgotten
     queue.part_done()
     assert await queue.take() is None
 
@@ -161,3 +159,56 @@ async def test_a_worker_cancelled_while_it_waits_is_not_woken_later() -> None:
         await settle()
         await queue.put(["only"])
     assert taken == ["only"]
+
+
+async def test_parts_of_one_object_are_carried_by_whoever_is_free_and_by_the_one_that_waits() -> None:
+    queue: WorkQueue[str] = WorkQueue(10)
+    met = anyio.Event()
+
+    async def meet() -> None:
+        met.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(queue.run_parts, [met.wait, meet])  # the first waits for the second, which another carries
+        job = await queue.take()
+        assert job is not None and not isinstance(job, str)
+        await job()
+        queue.part_done()
+    assert met.is_set()
+
+
+async def test_the_first_part_that_fails_keeps_the_rest_from_beginning_and_waits_for_those_that_have() -> None:
+    queue: WorkQueue[str] = WorkQueue(10)
+    log: list[str] = []
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await go_on.wait()
+        log.append("slow")
+
+    async def failing() -> None:
+        raise Unavailable("no answer", operation="UploadPart")
+
+    async def carry() -> None:
+        with pytest.raises(Unavailable):
+            await queue.run_parts([slow, failing, part(log, "never")])
+        log.append("told")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(carry)
+        await begun.wait()
+        while (job := queue.take_part_nowait()) is not None:
+            await job()
+            queue.part_done()
+        go_on.set()
+    assert log == ["slow", "told"]
+
+
+async def test_parts_of_a_queue_that_is_abandoned_interrupt_their_object() -> None:
+    queue: WorkQueue[str] = WorkQueue(10)
+    log: list[str] = []
+    queue.abandon()
+    with pytest.raises(Interrupted):
+        await queue.run_parts([part(log, "1")])
+    assert log == []
