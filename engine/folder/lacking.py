@@ -6,14 +6,19 @@ from __future__ import annotations
 from typing import NoReturn
 
 from engine.errors import Unsupported
-from engine.model import Acl, CopyResult, ObjectRef, UploadedPart, UploadInfo, UploadRef
+from engine.model import Acl, CopyResult, UploadedPart, UploadInfo, UploadRef
 from engine.store import (
+    AbortUpload,
     CompleteUpload,
     CopyObject,
     CopyPart,
     CreateUpload,
+    GetAcl,
+    GetTags,
+    ListParts,
     ListUploads,
     PutTags,
+    Request,
     UploadPart,
 )
 
@@ -22,42 +27,45 @@ class Lacking:
     """The part of an `ObjectStore` that no folder answers."""
 
     async def copy_object(self, request: CopyObject) -> CopyResult:
-        self._refuse("CopyObject", request.target.bucket)
+        _refuse(request)
 
     async def create_upload(self, request: CreateUpload) -> UploadRef:
-        self._refuse("CreateMultipartUpload", request.target.bucket)
+        _refuse(request)
 
     async def copy_part(self, request: CopyPart) -> UploadedPart:
-        self._refuse("UploadPartCopy", request.upload.target.bucket)
+        _refuse(request)
 
     async def upload_part(self, request: UploadPart) -> UploadedPart:
-        self._refuse("UploadPart", request.upload.target.bucket)
+        _refuse(request)
 
     async def complete_upload(self, request: CompleteUpload) -> CopyResult:
-        self._refuse("CompleteMultipartUpload", request.upload.target.bucket)
+        _refuse(request)
 
-    async def abort_upload(self, request: UploadRef) -> None:
-        self._refuse("AbortMultipartUpload", request.target.bucket)
+    async def abort_upload(self, request: AbortUpload) -> None:
+        _refuse(request)
 
-    async def list_parts(self, request: UploadRef) -> list[UploadedPart]:
-        self._refuse("ListParts", request.target.bucket)
+    async def list_parts(self, request: ListParts) -> list[UploadedPart]:
+        _refuse(request)
 
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
-        self._refuse("ListMultipartUploads", request.bucket)
+        _refuse(request)
 
-    async def get_tags(self, request: ObjectRef) -> tuple[tuple[str, str], ...]:
-        self._refuse("GetObjectTagging", request.bucket)
+    async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
+        _refuse(request)
 
     async def put_tags(self, request: PutTags) -> None:
-        self._refuse("PutObjectTagging", request.ref.bucket)
+        _refuse(request)
 
-    async def get_acl(self, request: ObjectRef) -> Acl:
-        self._refuse("GetObjectAcl", request.bucket)
-
-    def _refuse(self, operation: str, bucket: str) -> NoReturn:
-        raise unsupported(operation, bucket, operation)
+    async def get_acl(self, request: GetAcl) -> Acl:
+        _refuse(request)
 
 
-def unsupported(operation: str, bucket: str, what: str) -> Unsupported:
+def _refuse(request: Request) -> NoReturn:
+    raise unsupported(request, request.operation)
+
+
+def unsupported(request: Request, what: str) -> Unsupported:
     """The error for what a folder has not."""
-    return Unsupported(f"a local folder has no {what}", operation=operation, ref=bucket, code="NotImplemented")
+    return Unsupported(
+        f"a local folder has no {what}", operation=request.operation, ref=request.bucket, code="NotImplemented"
+    )

@@ -99,6 +99,10 @@ class Directories:
         what = "a symbolic link, which is not followed" if stat.S_ISLNK(status.st_mode) else "a file"
         return Clash(Fault("NameClash", f"a directory of its path is {what} there: {part.decode()!r}"))
 
+    def forget(self) -> None:
+        """Directories were removed: what comes next under their names, and their numbers, is another one."""
+        self._known.clear()
+
     def sync(self, directory: int) -> None:
         """Have a directory's names durable, where that is asked for."""
         if self.durable:

@@ -65,11 +65,12 @@ def _replaceable(directory: int, name: bytes, condition: str | None) -> os.stat_
     status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if (spelled := real_name(directory, name, status)) != name:
         raise Clash(folded(name, spelled))
-    if stat.S_ISREG(status.st_mode) or (stat.S_ISLNK(status.st_mode) and condition == version_of(status)):
+    is_link = stat.S_ISLNK(status.st_mode)
+    if stat.S_ISREG(status.st_mode) or (is_link and condition is not None and same(condition, version_of(status))):
         return status
     if stat.S_ISDIR(status.st_mode):
         raise Clash(Fault("NameClash", "a directory of that name is there: in a folder there cannot be both"))
-    what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "a pipe, a socket or a device"
+    what = "a symbolic link" if is_link else "a pipe, a socket or a device"
     raise Clash(Fault("NameClash", f"{what} is there, which is neither followed nor replaced"))
 
 

@@ -40,13 +40,9 @@ from engine.folder.refusals import changed, misnamed, told
 from engine.folder.roots import HAS_DESCRIPTORS, Root
 from engine.folder.versions import moment_of, same, version_at, version_of
 from engine.folder.walking import USUAL, Manner, Position, Walk, listed
-from engine.model import (
-    CopyResult,
-    ObjectHead,
-    ObjectRef,
-    Page,
-)
+from engine.model import CopyResult, ObjectHead, ObjectRef, Page
 from engine.store import (
+    AskBucket,
     Body,
     BucketFacts,
     DeleteFailure,
@@ -56,10 +52,13 @@ from engine.store import (
     GetRange,
     HeadObject,
     ListPage,
+    ObjectStore,
     PutObject,
+    Request,
 )
 
-Answer = TypeVar("Answer")
+Asked = TypeVar("Asked", bound=Request)
+Answered = TypeVar("Answered")
 
 THREADS = 8
 """Calls that may be with the system at once."""
@@ -71,7 +70,7 @@ _AFTER, _AFTER_ALL = "after:", "after-all:"
 """How a page's token says where the next one begins."""
 
 
-class FolderStore(Lacking):
+class FolderStore(Lacking, ObjectStore):
     """Local folders.
 
     Raises `UsageError` where the system cannot keep a path inside a folder."""
@@ -118,10 +117,10 @@ class FolderStore(Lacking):
 
     async def free_bytes(self, bucket: str) -> int:
         """What the folder's disk has left for this user; of a folder that is yet to be made, its nearest parent's."""
-        return await self._do(self._free, bucket)
+        return await self._do(self._free, AskBucket(bucket))
 
-    def _free(self, bucket: str) -> int:
-        root = self.root(bucket)
+    def _free(self, request: AskBucket) -> int:
+        root, bucket = self.root(request.bucket), request.bucket
         if self._is_yet_to_be(root):
             return system.free_bytes(next(folder for folder in Path(bucket).parents if folder.exists()))
         return system.free_bytes(root.descriptor())
@@ -147,7 +146,7 @@ class FolderStore(Lacking):
     def _list(self, request: ListPage) -> Page:
         self._sending("ListObjectsV2", request.bucket, request.prefix)
         if request.delimiter not in ("", "/"):
-            raise unsupported("ListObjectsV2", request.bucket, "delimiter other than /")
+            raise unsupported(request, "delimiter other than /")
         root = self.root(request.bucket)
         if self._is_yet_to_be(root):
             return Page([])
@@ -272,8 +271,11 @@ class FolderStore(Lacking):
     # --- deleting ---------------------------------------------------------------------------------------------------
 
     async def delete_object(self, request: DeleteObject) -> bool:
-        await self._do(self._delete, request.ref, request.if_match)
+        await self._do(self._delete_one, request)
         return False
+
+    def _delete_one(self, request: DeleteObject) -> None:
+        self._delete(request.ref, request.if_match, request.operation)
 
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
         return await self._do(self._delete_all, request)
@@ -283,7 +285,7 @@ class FolderStore(Lacking):
         failed: list[DeleteFailure] = []
         for key, if_match in request.keys:
             try:
-                self._delete(ObjectRef(request.bucket, key), if_match, "DeleteObjects")
+                self._delete(ObjectRef(request.bucket, key), if_match, request.operation)
             except StoreError as error:
                 if error.scope != "object":
                     raise
@@ -292,7 +294,7 @@ class FolderStore(Lacking):
                 deleted.append(key)
         return DeleteReport(tuple(deleted), tuple(failed))
 
-    def _delete(self, ref: ObjectRef, if_match: str | None, operation: str = "DeleteObject") -> None:
+    def _delete(self, ref: ObjectRef, if_match: str | None, operation: str) -> None:
         root, key = self.root(ref.bucket), ref.key
         path = root.shown(key)
         self._sending(operation, ref.bucket, key)
@@ -317,15 +319,19 @@ class FolderStore(Lacking):
         except OSError as error:
             raise told(error, operation, path, writing=True) from error
         _prune(root, above)
+        with self._lock:
+            if publisher := self._publishers.get(ref.bucket):
+                publisher.directories.forget()
 
     # --- the folder -------------------------------------------------------------------------------------------------
 
-    async def bucket_facts(self, request: str) -> BucketFacts:
+    async def bucket_facts(self, request: AskBucket) -> BucketFacts:
         return await self._do(self._facts, request)
 
-    def _facts(self, bucket: str) -> BucketFacts:
+    def _facts(self, request: AskBucket) -> BucketFacts:
         """`owner_id` is the folder's identity. The clock is this machine's own."""
-        self._sending("GetBucketLocation", bucket, "")
+        bucket = request.bucket
+        self._sending(request.operation, bucket, "")
         root = self.root(bucket)
         identity = "" if self._is_yet_to_be(root) else root.identity()
         now_s = self.manner.now_ns() / 1e9
@@ -341,15 +347,23 @@ class FolderStore(Lacking):
 
     # --- how ---------------------------------------------------------------------------------------------------------
 
-    async def _do(self, act: Callable[..., Answer], *request: object) -> Answer:
+    async def _do(self, act: Callable[[Asked], Answered], request: Asked) -> Answered:
         """Have it done in a thread. What has begun there ends there, also where whoever waits is cancelled."""
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(THREADS)
-        return await anyio.to_thread.run_sync(act, *request, limiter=self._limiter)
+        return await anyio.to_thread.run_sync(_told, act, request, limiter=self._limiter)
 
     def _sending(self, operation: str, bucket: str, key: str, *, ending: bool = False) -> None:
         """Called in the thread, just before the system is asked: nothing waits in between."""
         freshness.sending(operation, f"{bucket}/{key}", ending=ending)
+
+
+def _told(act: Callable[[Asked], Answered], request: Asked) -> Answered:
+    """What `act` answers; whatever the system refuses of the folder itself as an error of the tree."""
+    try:
+        return act(request)
+    except OSError as error:
+        raise told(error, request.operation, request.bucket, writing=not request.reads) from error
 
 
 def _position_of(request: ListPage) -> Position:

@@ -167,6 +167,15 @@ class Power:
     def _unlink(self, _: None, directory: int, name: bytes) -> None:
         self._entry(directory).later.append(lambda names: names.pop(name, None) and None)
 
+    def recorded_rmdir(self, rmdir: Callable[..., None]) -> Callable[..., None]:
+        """What `os.rmdir` is to be replaced by: the store removes directories with it."""
+
+        def done(name: bytes, *, dir_fd: int) -> None:
+            rmdir(name, dir_fd=dir_fd)
+            self._unlink(None, dir_fd, name)
+
+        return done
+
     # --- what is there once the power is back -------------------------------------------------------------------------
 
     def after(self, folder: Path, draw: Callable[[], bool]) -> None:

@@ -32,7 +32,7 @@ class Scene:
         path = self.folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        os.utime(path, ns=(1_700_000_000_000_000_001, 1_700_000_000_000_000_001))
+        os.utime(path, ns=(1_700_000_000_000_000_000, 1_700_000_000_000_000_000))
         return path
 
     async def put(self, key: str, body: bytes = b"1", **more: Any) -> CopyResult:

@@ -15,7 +15,7 @@ from engine.errors import AccessDenied, BucketMissing, NotFound, Unsupported
 from engine.folder import scanning, walking
 from engine.folder.store import WALKS_HELD, FolderStore
 from engine.model import ListedObject, OpaqueEtag
-from engine.store import ListPage
+from engine.store import AskBucket, ListPage
 from tests.unit.folder.scene import Scene
 
 
@@ -249,12 +249,12 @@ async def test_a_folder_that_is_not_there_is_not_an_empty_one(scene: Scene, tmp_
     assert await target.keys() == []
     with pytest.raises(NotFound):
         await target.head("one")
-    assert (await target.store.bucket_facts(str(target.folder))).owner_id == ""
+    assert (await target.store.bucket_facts(AskBucket(str(target.folder)))).owner_id == ""
     assert await target.store.free_bytes(str(target.folder)) > 0
     assert not target.folder.exists()
     await target.put("one")
     assert await target.store.free_bytes(str(target.folder)) > 0
-    assert (await target.store.bucket_facts(str(target.folder))).owner_id != ""
+    assert (await target.store.bucket_facts(AskBucket(str(target.folder)))).owner_id != ""
     assert await target.keys() == ["one"]
     (tmp_path / "gone/one").unlink()
     (tmp_path / "gone").rmdir()
@@ -270,15 +270,15 @@ async def test_a_folder_that_was_replaced_is_refused_in_the_middle_of_a_listing(
         scene.write(f"{number}")
     bucket = str(scene.folder)
     page = await scene.store.list_page(ListPage(bucket, max_keys=2))
-    facts = await scene.store.bucket_facts(bucket)
+    facts = await scene.store.bucket_facts(AskBucket(bucket))
     scene.folder.rename(tmp_path / "aside")
     scene.folder.mkdir()  # as a mount point is that lost what was mounted
     with pytest.raises(BucketMissing, match="another one than it was"):
         await scene.store.list_page(ListPage(bucket, token=page.next_token, max_keys=2))
     with pytest.raises(BucketMissing):
-        await scene.store.bucket_facts(bucket)
+        await scene.store.bucket_facts(AskBucket(bucket))
     another = FolderStore()
-    assert (await another.bucket_facts(bucket)).owner_id != facts.owner_id
+    assert (await another.bucket_facts(AskBucket(bucket))).owner_id != facts.owner_id
     another.close()
 
 

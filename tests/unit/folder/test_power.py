@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import xxhash
 
-from engine.folder import unfinished
+from engine.folder import making, system, unfinished
 from engine.folder.journal import Part
 from engine.folder.making import Durability
 from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
-from engine.model import ABSENT
+from engine.folder.store import FolderStore
+from engine.model import ABSENT, ObjectRef
+from engine.store import DeleteObject, PutObject
 from tests.unit.folder.power import Power, PowerCut, draws
 
 PART = 64
@@ -110,6 +113,27 @@ def test_nothing_that_was_said_to_be_durable_is_lost(tmp_path: Path, monkeypatch
             assert not to_go_on or said.parts <= again.kept, f"{where}: a part that was synced is written again"
         moment += 1
     assert moment > 40  # each of its operations
+
+
+async def test_a_directory_that_was_removed_and_made_again_is_durable_again(tmp_path: Path) -> None:
+    """Its number may be that of the one before: here they all have one."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    ref = ObjectRef(str(folder), "d/one")
+    store = FolderStore()
+    with pytest.MonkeyPatch.context() as patched:
+        power = Power(folder, patched)
+        patched.setattr(os, "rmdir", power.recorded_rmdir(os.rmdir))
+        numbered = SimpleNamespace(st_dev=1, st_ino=1)
+        patched.setattr(making, "os", SimpleNamespace(**{**vars(os), "fstat": lambda descriptor: numbered}))
+        for _ in range(3):
+            await store.put_object(PutObject(ref, b"1"))
+            await store.delete_object(DeleteObject(ref))
+            system.sync(store.root(ref.bucket).descriptor())  # as the system does by itself, sooner or later
+        await store.put_object(PutObject(ref, b"1"))
+    power.after(tmp_path / "after", lambda: False)
+    assert whole(tmp_path / "after", "d/one", b"1")
+    store.close()
 
 
 def test_the_harness_sees_what_is_not_synced(tmp_path: Path) -> None:

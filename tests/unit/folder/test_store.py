@@ -25,17 +25,23 @@ from engine.errors import (
 from engine.folder import store as store_module
 from engine.folder import system
 from engine.folder.refusals import told
+from engine.folder.roots import Root
 from engine.folder.store import FolderStore
 from engine.model import ABSENT, Checksum, ObjectRef, OpaqueEtag, Properties, UploadRef
 from engine.store import (
+    AbortUpload,
+    AskBucket,
     CompleteUpload,
     CopyObject,
     CopyPart,
     CreateUpload,
     DeleteObject,
     DeleteObjects,
+    GetAcl,
+    GetTags,
     HeadObject,
     ListPage,
+    ListParts,
     ListUploads,
     PutObject,
     PutTags,
@@ -52,7 +58,7 @@ async def test_head_says_what_a_listing_says_and_what_it_carries(scene: Scene) -
     head = await scene.head("a/page.html")
     assert (head.size, head.etag, head.modified) == (listed.size, listed.etag, listed.modified)
     assert type(head.etag) is OpaqueEtag
-    carried = Properties(content_type="text/html", metadata=(("mtime", "1700000000.000000001"),))
+    carried = Properties(content_type="text/html", metadata=(("mtime", "1700000000.000000000"),))
     assert head.properties == carried
 
 
@@ -93,11 +99,11 @@ async def test_a_file_of_no_bytes_and_a_marker_are_objects(scene: Scene) -> None
 
 
 async def test_a_put_answers_with_the_version_that_is_listed(scene: Scene) -> None:
-    modified = Properties(metadata=(("mtime", "1700000000.5"),))
+    modified = Properties(metadata=(("mtime", "1700000000"),))
     put = await scene.put("a/one", b"12", properties=modified)
     (listed,) = (await scene.store.list_page(_everything(scene))).objects
     assert (put.etag, put.modified) == (listed.etag, listed.modified)
-    assert listed.modified == "2023-11-14T22:13:20.500Z"
+    assert listed.modified == "2023-11-14T22:13:20.000Z"
 
 
 async def test_a_put_replaces_only_what_it_may(scene: Scene) -> None:
@@ -164,9 +170,9 @@ async def test_a_directory_goes_with_its_last_file_and_the_folder_stays(scene: S
 
 
 async def test_a_folder_has_an_identity_and_this_machines_clock(scene: Scene, tmp_path: Path) -> None:
-    facts = await scene.store.bucket_facts(str(scene.folder))
-    again = await FolderStore().bucket_facts(str(scene.folder))
-    other = await scene.store.bucket_facts(str(tmp_path))
+    facts = await scene.store.bucket_facts(AskBucket(str(scene.folder)))
+    again = await FolderStore().bucket_facts(AskBucket(str(scene.folder)))
+    other = await scene.store.bucket_facts(AskBucket(str(tmp_path)))
     assert facts.owner_id == again.owner_id != other.owner_id
     assert (facts.versioning, facts.lifecycle, facts.replication) == ("", (), ())
     assert facts.date.endswith(" GMT")
@@ -182,12 +188,12 @@ async def test_what_a_folder_has_not_is_unsupported(scene: Scene) -> None:
         store.copy_part(CopyPart(upload, 1, ref, None, None, None)),
         store.upload_part(UploadPart(upload, 1, b"")),
         store.complete_upload(CompleteUpload(upload, (), checksum=Checksum("", "", ""))),
-        store.abort_upload(upload),
-        store.list_parts(upload),
+        store.abort_upload(AbortUpload(upload)),
+        store.list_parts(ListParts(upload)),
         store.list_uploads(ListUploads(ref.bucket)),
-        store.get_tags(ref),
+        store.get_tags(GetTags(ref)),
         store.put_tags(PutTags(ref, ())),
-        store.get_acl(ref),
+        store.get_acl(GetAcl(ref)),
     ):
         with pytest.raises(Unsupported, match="a local folder has no"):
             await call
@@ -238,6 +244,25 @@ def test_what_the_system_refuses_is_said_with_the_path_and_how_far_it_reaches(
     assert (type(error), error.scope, error.ref) == (kind, scope, "/x/y")
     assert said in error.message
     assert "/x/y" in str(error)
+
+
+async def test_what_is_refused_of_the_folder_itself_is_said_so_too(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(self: Root) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Root, "descriptor", closed)
+    bucket = str(scene.folder)
+    for asking in (
+        scene.store.list_page(ListPage(bucket)),
+        scene.store.bucket_facts(AskBucket(bucket)),
+        scene.store.free_bytes(bucket),
+        scene.put("one"),
+        scene.get("one"),
+    ):
+        with pytest.raises(AccessDenied, match="permission denied"):
+            await asking
 
 
 async def test_a_disk_that_is_too_full_is_said_before_the_first_byte(
