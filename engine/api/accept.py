@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from engine.api.commands import command
@@ -12,11 +12,10 @@ from engine.api.opening import stored_binding
 from engine.api.options import Options, ledger_path
 from engine.errors import UsageError
 from engine.finish.gate import acceptable
-from engine.ledger import Ledger, LedgerReader, Snapshot
+from engine.ledger import Ledger, LedgerReader
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import ENDED
-from engine.plan.record import Tally, by_route
 from engine.proof.receipt import ACCEPTED_BY
 from engine.sites.clock import now_ms
 
@@ -119,12 +118,6 @@ async def note_expectations(ledger: Ledger, plan: Plan, found: Mapping[str, tupl
     report = expectation_report(plan, found)
     differ = [(item.what, str(item.found)) for item in report if item.found is not None and not item.agrees]
     await note_found(ledger, differ, [item.what for item in report])
-
-
-def taken_by_route(snapshots: Iterable[Snapshot], tallies: Sequence[Tally]) -> dict[str, tuple[int, int]]:
-    """What each route ever took whose listing reached its end."""
-    known = by_route(tallies)
-    return {item.route: known.get(item.route, (0, 0)) for item in snapshots if item.closed_ms}
 
 
 def _refuse_unknown(plan: Plan, name: str) -> None:

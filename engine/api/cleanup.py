@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from engine.api.accept import keep_acceptance, note_found, taken_by_route
+from engine.api.accept import keep_acceptance, note_found
 from engine.api.claiming import claim_for, claim_reason
 from engine.api.consent import Consent
 from engine.api.naming import names_outlook, names_reasons, remove_left_probes
@@ -18,10 +18,7 @@ from engine.finish.carried import compare_carried
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import Condition, Deleter, Fate, condition_for
 from engine.finish.gate import (
-    DELETE_MARKERS,
     NAMES,
-    UNKNOWN,
-    Facts,
     Reason,
     ReferencesLeft,
     acceptable,
@@ -29,20 +26,15 @@ from engine.finish.gate import (
     conditional,
     judge,
 )
-from engine.finish.holding import hold_of, proven_before_ms
-from engine.finish.probes import Commands, ProbeResult, run_probe
+from engine.finish.gathering import commands_of, gather
 from engine.finish.replication import replication_reasons
 from engine.ledger import Ledger
 from engine.plan.document import Plan
-from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
-from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
+from engine.plan.noted import PROPERTIES
 from engine.plan.record import Tally
-from engine.proof.audit import audit
 from engine.references.rewriting import remaining
-from engine.sites.clock import server_ms
 from engine.sites.sites import Sites
-from engine.store import BucketFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,11 @@ async def cleanup(
     async with at_work("cleanup", plan, options, lists=True, dated=True) as (opened, ledger):
         settled = await settle(opened.home.store, ledger, plan.routes)
         await remove_left_probes(opened, ledger)
-        facts = await gather(plan, opened, ledger, options, consent)
+        commands = commands_of(plan, opened, allowed=consent.allow_commands)
+        left = await _references(plan, opened, ledger)
+        facts = await gather(plan, opened, ledger, options.listener, commands, left)
+        if consent.delete_markers:
+            facts = facts.with_delete_markers()
         if not closed(judge(facts)):  # what costs requests an object is asked once all else is open
             unread = await compare_carried(opened.home.store, ledger, plan.routes, plan.cleanup.proof, options.listener)
             recorded = (await ledger.noted())[PROPERTIES]
@@ -157,54 +153,6 @@ def _figures(reasons: Iterable[Reason]) -> list[tuple[str, str]]:
 
 def _goes(tally: Tally, plan: Plan) -> bool:
     return tally.state is State.VERIFIED and tally.proof >= plan.cleanup.proof
-
-
-async def gather(plan: Plan, opened: Sites, ledger: Ledger, options: Options, consent: Consent) -> Facts:
-    """Look at the world and the ledger for everything that the gate judges. The server's clock is read last, so that
-    what takes long does not date it too late."""
-    store = opened.home.store
-    audits = await audit(store, opened.sources, plan.routes, ledger.entries, options.listener, plan.cleanup.proof)
-    probes = await _probes(plan, opened, options, consent)
-    references = await _references(plan, opened, ledger)
-    facts = {where: await opened.site(where).facts(where.bucket, anew=True) for where in plan.places}
-    sources = tuple(facts[where] for where in dict.fromkeys(route.source.whole_bucket for route in plan.routes))
-    targets = tuple(facts[where] for where in dict.fromkeys(route.target.whole_bucket for route in plan.routes))
-    now_ms = server_ms(targets[-1].date)
-    cleanup, tallies = plan.cleanup, await ledger.tallies()
-    held = await ledger.held(cleanup.proof, proven_before_ms(now_ms, cleanup.hold_s))
-    snapshots = await ledger.snapshots()
-    noted = await ledger.noted()
-    accepted = await ledger.accepted()
-    if consent.delete_markers:
-        accepted |= {_markers(item) for item in sources}
-    return Facts(
-        routes=tuple(route.name for route in plan.routes),
-        open_snapshots=tuple(item.route for item in snapshots if not item.closed_ms),
-        tallies=tuple(tallies),
-        minimum=cleanup.proof,
-        hold=hold_of(held, cleanup.hold_s, now_ms),
-        audits=tuple(audits),
-        expectations=expectation_report(plan, taken_by_route(snapshots, tallies)),
-        probes=probes,
-        references=references,
-        sources=sources,
-        targets=targets,
-        under=tuple(route.target for route in plan.routes),
-        withdrawn=noted[WITHDRAWN],
-        lost=noted[LOST],
-        properties=noted[PROPERTIES],
-        accepted=frozenset(accepted),
-    )
-
-
-def _markers(bucket: BucketFacts) -> tuple[str, str]:
-    return f"{DELETE_MARKERS}.{bucket.bucket}", UNKNOWN if bucket.versioning is None else bucket.versioning
-
-
-async def _probes(plan: Plan, opened: Sites, options: Options, consent: Consent) -> tuple[ProbeResult, ...]:
-    environment = [("CARTAGE_ENDPOINT_URL", opened.home.endpoint), ("CARTAGE_REGION", opened.home.region)]
-    commands = Commands(consent.allow_commands, Path(plan.folder), tuple(environment))
-    return tuple([await run_probe(opened.home.store, probe, commands) for probe in plan.probes])
 
 
 async def _references(plan: Plan, opened: Sites, ledger: Ledger) -> ReferencesLeft | None:

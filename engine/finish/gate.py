@@ -7,7 +7,7 @@ gate again. Missing or changed targets, changed sources and unproven objects can
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from engine.finish.deleting import NO_CONDITION, Condition, condition_for
@@ -88,6 +88,14 @@ class Facts:
     properties: Noted = NOTHING
     compared: bool = False
     accepted: frozenset[tuple[str, str]] = frozenset()
+
+    def with_delete_markers(self) -> Facts:
+        """As if it had been accepted that deletes of the sources only add markers."""
+        markers = {
+            (f"{DELETE_MARKERS}.{item.bucket}", UNKNOWN if item.versioning is None else item.versioning)
+            for item in self.sources
+        }
+        return replace(self, accepted=self.accepted | markers)
 
 
 def judge(facts: Facts) -> list[Reason]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +23,7 @@ from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import PROPERTIES, Noted, noted
-from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord
+from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord, by_route
 
 Result = TypeVar("Result")
 
@@ -38,6 +38,12 @@ class Snapshot(NamedTuple):
     closed_ms: int
     objects: int
     bytes: int
+
+
+def taken_by_route(snapshots: Iterable[Snapshot], tallies: Sequence[Tally]) -> dict[str, tuple[int, int]]:
+    """What each route ever took whose listing reached its end."""
+    known = by_route(tallies)
+    return {item.route: known.get(item.route, (0, 0)) for item in snapshots if item.closed_ms}
 
 
 class Acceptance(NamedTuple):

@@ -1,0 +1,66 @@
+"""Everything that the gate judges, looked at now: both sides, the probes, the buckets, the clock and the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.events import Listener
+from engine.finish.gate import Facts, ReferencesLeft
+from engine.finish.holding import hold_of, proven_before_ms
+from engine.finish.probes import Commands, run_probe
+from engine.ledger import Ledger, taken_by_route
+from engine.plan.document import Plan
+from engine.plan.estimate import expectation_report
+from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
+from engine.proof.audit import audit
+from engine.sites.clock import server_ms
+from engine.sites.sites import Sites
+
+
+async def gather(
+    plan: Plan,
+    opened: Sites,
+    ledger: Ledger,
+    listener: Listener,
+    commands: Commands,
+    references: ReferencesLeft | None,
+) -> Facts:
+    """Look at the world and the ledger; `references` is what their scan found. The server's clock is read last, so
+    that what takes long does not date it too late.
+
+    Raises `StoreError` of scope `run`."""
+    store = opened.home.store
+    audits = await audit(store, opened.sources, plan.routes, ledger.entries, listener, plan.cleanup.proof)
+    probes = [await run_probe(store, probe, commands) for probe in plan.probes]
+    facts = {where: await opened.site(where).facts(where.bucket, anew=True) for where in plan.places}
+    sources = tuple(facts[where] for where in dict.fromkeys(route.source.whole_bucket for route in plan.routes))
+    targets = tuple(facts[where] for where in dict.fromkeys(route.target.whole_bucket for route in plan.routes))
+    now_ms = server_ms(targets[-1].date)
+    cleanup, tallies = plan.cleanup, await ledger.tallies()
+    held = await ledger.held(cleanup.proof, proven_before_ms(now_ms, cleanup.hold_s))
+    snapshots = await ledger.snapshots()
+    noted = await ledger.noted()
+    return Facts(
+        routes=tuple(route.name for route in plan.routes),
+        open_snapshots=tuple(item.route for item in snapshots if not item.closed_ms),
+        tallies=tuple(tallies),
+        minimum=cleanup.proof,
+        hold=hold_of(held, cleanup.hold_s, now_ms),
+        audits=tuple(audits),
+        expectations=expectation_report(plan, taken_by_route(snapshots, tallies)),
+        probes=tuple(probes),
+        references=references,
+        sources=sources,
+        targets=targets,
+        under=tuple(route.target for route in plan.routes),
+        withdrawn=noted[WITHDRAWN],
+        lost=noted[LOST],
+        properties=noted[PROPERTIES],
+        accepted=frozenset(await ledger.accepted()),
+    )
+
+
+def commands_of(plan: Plan, opened: Sites, *, allowed: bool) -> Commands:
+    """How the plan's own programs are run: in its folder, and told where the objects are."""
+    environment = (("CARTAGE_ENDPOINT_URL", opened.home.endpoint), ("CARTAGE_REGION", opened.home.region))
+    return Commands(allowed, Path(plan.folder), environment)
