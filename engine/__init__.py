@@ -1,12 +1,18 @@
 """Cartage: moves objects in S3 in bulk, as fast as S3 itself allows, and proves that nothing was lost.
 
-plan = engine.load_plan("plan.toml")
-result = await engine.migrate(plan)
-report = await engine.verify(plan)
-gate = await engine.cleanup(plan)
+Every verb of the command line is a call here, with the types of what it takes, gives and raises:
 
-Every verb of the command line is a call here, with the types of what it takes, gives and raises (docs/api.md). Each is
-imported when it is first asked for.
+    import engine
+
+    plan = engine.load_plan("plan.toml")
+    found = await engine.survey(plan)       # what a run would do; nothing is written to S3
+    result = await engine.migrate(plan)     # call it again: it resumes
+    report = await engine.verify(plan)
+    if result.complete and report.agrees:
+        gate = await engine.cleanup(plan)   # shows; with delete=True it deletes what is proven
+        print([reason.sentence for reason in gate.reasons if not reason.open])
+
+Calls are coroutines; a script runs one with `asyncio.run`. A name is imported when it is first asked for.
 """
 
 from __future__ import annotations

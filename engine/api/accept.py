@@ -47,7 +47,11 @@ async def accept(plan: Plan, options: Options | None = None, *, name: str, found
     text. S3 is not asked.
 
     Raises `UsageError` for a name that nothing in the plan has, for a figure that was not found last, and for an empty
-    reason; `LedgerMissing` where the plan was never surveyed or run."""
+    reason; `LedgerMissing` where the plan was never surveyed or run.
+
+        for name, found in (await engine.acceptances(plan)).open.items():
+            await engine.accept(plan, name=name, found=found, because="two images a card")
+    """
     options = options or Options()
     _refuse_unknown(plan, name)
     if not because.strip():

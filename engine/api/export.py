@@ -24,7 +24,12 @@ async def export(path: str | Path) -> AsyncIterator[list[ExportRow]]:
     """Every object of the ledger at `path`, with its proof, in order of route and key; in batches, so that memory does
     not grow with the ledger. S3 is not asked, and a run may be going on.
 
-    Raises `LedgerMissing`, `LedgerCorrupt`."""
+    Raises `LedgerMissing`, `LedgerCorrupt`.
+
+        async for rows in engine.export(engine.ledger_path(plan)):
+            for row in rows:
+                print(row.target_key, row.record.state, row.record.proof.name)
+    """
     async with await LedgerReader.open_to_read(Path(path)) as reader:
         places = {item.name: (_split(item.source), _split(item.target)) for item in (await reader.binding()).routes}
         async for records in reader.records():

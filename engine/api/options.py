@@ -27,6 +27,6 @@ class Options(SiteOptions):
     allow_empty: bool = False
 
 
-def ledger_path(plan: Plan, options: Options) -> Path:
-    """`<plan name>.ledger` beside the plan, unless the options name another."""
-    return options.ledger or Path(plan.folder) / f"{plan.name}.ledger"
+def ledger_path(plan: Plan, options: Options | None = None) -> Path:
+    """Where a plan's ledger is: `<plan name>.ledger` beside the plan, unless the options name another."""
+    return (options and options.ledger) or Path(plan.folder) / f"{plan.name}.ledger"

@@ -37,8 +37,8 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
     `probe` asks to try what the server honours, on small objects of its own; what was found is remembered in the
     ledger, a new one if there is none, so that a difference from what the plan expects can be accepted.
 
-    Raises `PlanError` for a key whose target S3 could not hold, `LedgerError` (locked; of another endpoint, other
-    routes or a longer list of keys; damaged), and `StoreError` of scope `run`."""
+    Raises `LedgerError` (locked; of another endpoint, other routes or a list that names a key less; damaged), and
+    `StoreError` of scope `run`. A key whose target S3 could not hold is no error: it is in `RouteSurvey.problems`."""
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)

@@ -72,8 +72,8 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
     the ledger what became of each object. `stop` ends it gently. Safe to repeat, and to kill at any moment.
 
     Raises `PlanError` for a key whose target S3 could not hold, `LedgerError` (locked; of another endpoint, other
-    routes or a longer list of keys; damaged), and `StoreError` of scope `run`; whatever was done before is committed.
-    An object that fails is no error: it is in `MigrationResult.aside`, and the next run tries it again."""
+    routes or a list that names a key less; damaged), and `StoreError` of scope `run`; whatever was done before is
+    committed. An object that fails is no error: it is in `MigrationResult.aside`, and the next run tries it again."""
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened) as listed:
         path = ledger_path(plan, options)

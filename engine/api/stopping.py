@@ -7,7 +7,14 @@ from collections.abc import Callable
 
 class StopSignal:
     """Ends a call gently: what is in flight is finished and committed, nothing new is begun, and the result says that
-    it was stopped. May be asked for at any time, also before the call listens."""
+    it was stopped. May be asked for at any time, also before the call listens.
+
+        import asyncio, signal
+
+        stop = engine.StopSignal()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.request)
+        result = await engine.migrate(plan, stop=stop)
+    """
 
     def __init__(self) -> None:
         self.requested = False

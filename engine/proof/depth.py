@@ -42,7 +42,10 @@ class Depth:
 def parse_depth(text: str) -> Depth:
     """A depth as the command line has it: "all", "below-digest", "sample:500", "sample:5%" or "5%".
 
-    Raises `UsageError` for anything else."""
+    Raises `UsageError` for anything else.
+
+        report = await engine.verify(plan, depth=engine.parse_depth("sample:5%"))
+    """
     if text == "all":
         return Depth()
     if text == "below-digest":
