@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from engine.api.accept import accept, acceptances, take_back
-from engine.cli.ending import DONE
+from engine.cli.codes import DONE
 from engine.cli.flags import shared_flags
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError

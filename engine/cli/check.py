@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.api.check import check
-from engine.cli.ending import DONE, FATAL
+from engine.cli.codes import DONE, FATAL
 from engine.cli.flags import shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.locations import parse_location

@@ -11,8 +11,8 @@ from engine.api.cleanup import CleanupRefused, CleanupResult, cleanup
 from engine.api.consent import Consent
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
+from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, is_asked, require
-from engine.cli.ending import ASIDE, DONE, GATE
 from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan

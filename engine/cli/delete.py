@@ -6,8 +6,8 @@ import click
 
 from engine.api.consent import Consent
 from engine.api.delete import DeleteResult, delete
+from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, is_asked, require
-from engine.cli.ending import ASIDE, DONE, GATE
 from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError

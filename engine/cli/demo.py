@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from engine.cli.ending import FATAL
+from engine.cli.codes import FATAL
 from engine.report.text import count_text, duration_text, size_text, table
 
 LATENCY_MS = 30.0

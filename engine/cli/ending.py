@@ -1,5 +1,5 @@
-"""How a command ends: the exit codes (docs/exit-codes.md), and what went wrong as an error that a user can be told.
-Whatever was raised, no traceback is how a command ends."""
+"""How a command ends: what went wrong as an error that a user can be told. Whatever was raised, no traceback is how a
+command ends."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import Any, NoReturn
 
 import click
 
+from engine.cli.codes import FATAL
 from engine.errors import EngineError, PlanError, StoreError
 from engine.report.ndjson import NdjsonWriter
 from engine.report.text import safe
-
-DONE, FATAL, USAGE, ASIDE, DIFFERENT, GATE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 TRACEBACK = "CARTAGE_TRACEBACK"
 """Set to 1, an unexpected error's traceback is shown too, for a report."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.api.fingerprint import fingerprint
-from engine.cli.ending import DONE
+from engine.cli.codes import DONE
 from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.proof.fingerprint import Basis

@@ -18,7 +18,8 @@ import click
 from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
-from engine.cli.ending import INTERRUPTED, summarize
+from engine.cli.codes import INTERRUPTED
+from engine.cli.ending import summarize
 from engine.errors import NothingThere
 from engine.events import Event
 from engine.plan.document import Plan

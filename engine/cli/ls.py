@@ -7,7 +7,7 @@ import click
 from engine.api.ls import ls
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
-from engine.cli.ending import DONE
+from engine.cli.codes import DONE
 from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.events import Event

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from engine.api.plan import survey
-from engine.cli.ending import DONE, USAGE
+from engine.cli.codes import DONE, USAGE
 from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.permissions import COMMANDS, policy

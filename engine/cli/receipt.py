@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from engine.api.receipt import check_receipt, receipt
-from engine.cli.ending import DIFFERENT, DONE
+from engine.cli.codes import DIFFERENT, DONE
 from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError

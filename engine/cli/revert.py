@@ -8,8 +8,8 @@ import click
 
 from engine.api.consent import Consent
 from engine.api.revert import RevertResult, revert
+from engine.cli.codes import ASIDE, DONE
 from engine.cli.confirming import ask, is_asked, require
-from engine.cli.ending import ASIDE, DONE
 from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.report.revert import revert_text, revert_values

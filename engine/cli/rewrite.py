@@ -8,7 +8,7 @@ import click
 
 from engine.api.consent import Act
 from engine.api.rewrite import rewrite
-from engine.cli.ending import ASIDE, DONE
+from engine.cli.codes import ASIDE, DONE
 from engine.cli.flags import assume_flag, shared_flags, unguarded_flag
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError

@@ -9,7 +9,7 @@ import click
 
 from engine.api.plan import survey
 from engine.api.run import migrate
-from engine.cli.ending import ASIDE, DONE, FATAL, USAGE
+from engine.cli.codes import ASIDE, DONE, FATAL, USAGE
 from engine.cli.flags import copy_flags, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan

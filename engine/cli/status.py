@@ -8,7 +8,7 @@ import anyio
 import click
 
 from engine.api.status import objects_aside, status
-from engine.cli.ending import DONE
+from engine.cli.codes import DONE
 from engine.cli.flags import shared_flags
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import ledger_of

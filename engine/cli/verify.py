@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from engine.api.verify import verify
-from engine.cli.ending import DIFFERENT, DONE
+from engine.cli.codes import DIFFERENT, DONE
 from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import plan_of

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import engine.errors
-from engine.cli import ending
+from engine.cli import codes as exit_codes
 from engine.cli.ending import TRACEBACK
 from engine.cli.main import VERBS
 from engine.errors import EngineError
@@ -198,7 +198,7 @@ def test_every_verb_is_documented_and_in_the_table_of_exit_codes() -> None:
 
 
 def test_every_exit_code_is_documented() -> None:
-    codes = {value for name, value in vars(ending).items() if name.isupper() and isinstance(value, int)}
+    codes = {value for name, value in vars(exit_codes).items() if name.isupper() and isinstance(value, int)}
     for item in vars(engine.errors).values():
         if isinstance(item, type) and issubclass(item, EngineError):
             codes.add(item.exit_code)
