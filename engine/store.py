@@ -2,15 +2,14 @@
 
 Every implementation passes the same contract suite (tests/contract). A method either returns what S3 said or
 raises a `StoreError` whose scope says how far it reaches; it never retries. Retrying, pacing, tracing and faults
-are decorators (`StoreDecorator`), put on in `engine.sites` alone.
+are decorators (`engine.decorator`), put on in `engine.sites` alone.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, overload
 
 import msgspec
 from msgspec.structs import replace
@@ -162,13 +161,16 @@ class CopyPart(OnUpload, frozen=True):
 
 
 class UploadPart(OnUpload, frozen=True):
-    """UploadPart with a body (uploads from local files, fixtures and tests)."""
+    """UploadPart with a body; by `send_from` it comes from a source, and `body` is empty. `checksum` and `content_md5`
+    (base64) are the body's, for the server to compare."""
 
     operation = "UploadPart"
     harmless_twice = True
 
     number: int
-    body: bytes
+    body: bytes = b""
+    checksum: Checksum | None = None
+    content_md5: str = ""
 
 
 class CompleteUpload(OnUpload, frozen=True):
@@ -203,7 +205,8 @@ class ListUploads(Request, frozen=True):
 
 class GetRange(OnObject, frozen=True):
     """GetObject of bytes `first` to `last`, inclusive; the whole object where `first` is None. Pinned by
-    `if_match` where given, and to the whole object's `size` where that is known."""
+    `if_match` where given, and to the whole object's `size` where that is known. `checksums` asks for the object's
+    checksums too: S3 gives them with a whole object, and with a range only where it is just one of its parts."""
 
     operation = "GetObject"
     reads = harmless_twice = True
@@ -212,6 +215,7 @@ class GetRange(OnObject, frozen=True):
     last: int | None = None
     if_match: str | None = None
     size: int | None = None
+    checksums: bool = False
 
 
 class Body(NamedTuple):
@@ -222,13 +226,29 @@ class Body(NamedTuple):
     size: int
 
 
+class Fetched(NamedTuple):
+    """What came with the bytes of a GetRange that went into a sink: the ETag, the whole object's size, and how to read
+    the rest of the answer's head. Its `checksums` are the whole object's where the whole object came; of a range they
+    are that range's, or none."""
+
+    etag: str
+    size: int
+    head: Callable[[], ObjectHead]
+
+
 class PutObject(OnObject, frozen=True):
+    """PutObject; by `send_from` the body comes from a source, and `body` is empty. `checksum_algorithm` has the
+    checksum of `body` computed and sent; `checksum` and `content_md5` (base64) are those of a body that was hashed
+    before."""
+
     operation = "PutObject"
 
-    body: bytes
+    body: bytes = b""
     properties: Properties = Properties()
     target_condition: str | None = None
     checksum_algorithm: str = ""
+    checksum: Checksum | None = None
+    content_md5: str = ""
 
 
 class GetTags(OnObject, frozen=True):
@@ -343,8 +363,39 @@ class AskBucket(Request, frozen=True):
     bucket: str
 
 
+WINDOW_BYTES = 256 << 10
+"""The most bytes that a sink or a source is handed at a time. They stay in the processor's cache while they are
+hashed and written; windows of 8 MiB do not."""
+
+
+class Sink(Protocol):
+    """Where the bytes of a GetRange go, window after window, in order.
+
+    Every attempt begins with `restart`, the first one too: what was written before it counts for nothing. The window is
+    the sink's until `write` returns; then it is filled anew. None is empty. What `write` raises (a full disk) ends the
+    request, and reaches the caller as it is."""
+
+    def restart(self) -> None: ...
+    async def write(self, window: memoryview) -> None: ...
+
+
+class Source(Protocol):
+    """Where the body of an upload comes from, window after window, in order. `length` is all of it, in bytes.
+
+    Every attempt begins with `restart`; for a request that is signed with its body's hash it is read twice. A window
+    stays as it is until the next `read`, or until the request has ended. What `read` raises ends the request, and
+    reaches the caller as it is; one that gives other than `length` bytes in all is `Rejected` (code `ShortSource`)."""
+
+    @property
+    def length(self) -> int: ...
+    def restart(self) -> None: ...
+    async def read(self) -> memoryview: ...
+
+
 class ObjectStore(Protocol):
-    """All that the engine asks of S3."""
+    """All that the engine asks of S3. `fetch_into` is `get_range` into a sink, held to all that `get_range` is held to;
+    no byte of another answer than the one asked for reaches the sink. `send_from` is `put_object` or `upload_part`
+    with a body that comes from a source."""
 
     async def list_page(self, request: ListPage) -> Page: ...
     async def head_object(self, request: HeadObject) -> ObjectHead: ...
@@ -357,7 +408,12 @@ class ObjectStore(Protocol):
     async def list_parts(self, request: ListParts) -> list[UploadedPart]: ...
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]: ...
     async def get_range(self, request: GetRange) -> Body: ...
+    async def fetch_into(self, request: GetRange, sink: Sink) -> Fetched: ...
     async def put_object(self, request: PutObject) -> CopyResult: ...
+    @overload
+    async def send_from(self, request: PutObject, source: Source) -> CopyResult: ...
+    @overload
+    async def send_from(self, request: UploadPart, source: Source) -> UploadedPart: ...
     async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]: ...
     async def put_tags(self, request: PutTags) -> None: ...
     async def get_acl(self, request: GetAcl) -> Acl: ...
@@ -372,70 +428,3 @@ async def head_or_none(store: ObjectStore, request: HeadObject) -> ObjectHead | 
         return await store.head_object(request)
     except NotFound:
         return None
-
-
-class StoreDecorator(ABC):
-    """An `ObjectStore` around another: a subclass says in `_call` what happens around every request.
-
-    The methods are plain functions that give `_call`'s coroutine: one coroutine a layer and request is enough."""
-
-    def __init__(self, inner: ObjectStore) -> None:
-        self._inner = inner
-
-    @abstractmethod
-    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
-        """Carry out `method(request)`."""
-
-    def list_page(self, request: ListPage) -> Coroutine[Any, Any, Page]:
-        return self._call(self._inner.list_page, request)
-
-    def head_object(self, request: HeadObject) -> Coroutine[Any, Any, ObjectHead]:
-        return self._call(self._inner.head_object, request)
-
-    def copy_object(self, request: CopyObject) -> Coroutine[Any, Any, CopyResult]:
-        return self._call(self._inner.copy_object, request)
-
-    def create_upload(self, request: CreateUpload) -> Coroutine[Any, Any, UploadRef]:
-        return self._call(self._inner.create_upload, request)
-
-    def copy_part(self, request: CopyPart) -> Coroutine[Any, Any, UploadedPart]:
-        return self._call(self._inner.copy_part, request)
-
-    def upload_part(self, request: UploadPart) -> Coroutine[Any, Any, UploadedPart]:
-        return self._call(self._inner.upload_part, request)
-
-    def complete_upload(self, request: CompleteUpload) -> Coroutine[Any, Any, CopyResult]:
-        return self._call(self._inner.complete_upload, request)
-
-    def abort_upload(self, request: AbortUpload) -> Coroutine[Any, Any, None]:
-        return self._call(self._inner.abort_upload, request)
-
-    def list_parts(self, request: ListParts) -> Coroutine[Any, Any, list[UploadedPart]]:
-        return self._call(self._inner.list_parts, request)
-
-    def list_uploads(self, request: ListUploads) -> Coroutine[Any, Any, list[UploadInfo]]:
-        return self._call(self._inner.list_uploads, request)
-
-    def get_range(self, request: GetRange) -> Coroutine[Any, Any, Body]:
-        return self._call(self._inner.get_range, request)
-
-    def put_object(self, request: PutObject) -> Coroutine[Any, Any, CopyResult]:
-        return self._call(self._inner.put_object, request)
-
-    def get_tags(self, request: GetTags) -> Coroutine[Any, Any, tuple[tuple[str, str], ...]]:
-        return self._call(self._inner.get_tags, request)
-
-    def put_tags(self, request: PutTags) -> Coroutine[Any, Any, None]:
-        return self._call(self._inner.put_tags, request)
-
-    def get_acl(self, request: GetAcl) -> Coroutine[Any, Any, Acl]:
-        return self._call(self._inner.get_acl, request)
-
-    def delete_object(self, request: DeleteObject) -> Coroutine[Any, Any, bool]:
-        return self._call(self._inner.delete_object, request)
-
-    def delete_objects(self, request: DeleteObjects) -> Coroutine[Any, Any, DeleteReport]:
-        return self._call(self._inner.delete_objects, request)
-
-    def bucket_facts(self, request: AskBucket) -> Coroutine[Any, Any, BucketFacts]:
-        return self._call(self._inner.bucket_facts, request)

@@ -20,6 +20,7 @@ from math import inf
 import anyio
 
 from engine import freshness
+from engine.decorator import StoreDecorator
 from engine.errors import AttemptError, ClaimLost, Conflict, NotFound, ObjectError, PreconditionFailed, Unsupported
 from engine.finish.claim_text import MOST_BYTES, STALE_S, Holder, Standing
 from engine.freshness import LOOK_LASTS_S, only_until
@@ -33,7 +34,6 @@ from engine.store import (
     HeadObject,
     ObjectStore,
     PutObject,
-    StoreDecorator,
     head_or_none,
 )
 

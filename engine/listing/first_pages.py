@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from engine.decorator import StoreDecorator
 from engine.model import Page
 from engine.plan.route import Route
-from engine.store import Answered, Asked, ListPage, ObjectStore, StoreDecorator
+from engine.store import Answered, Asked, ListPage, ObjectStore
 
 MOST_ROUTES = 8
 """Routes whose first pages are asked for: two pages each wait in memory, half a megabyte a page."""

@@ -7,6 +7,7 @@ list goes on. Who believed either would call wrong bytes proven, or a part the w
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from engine.errors import Ambiguous, PreconditionFailed
 from engine.store import Body, GetRange
@@ -18,8 +19,22 @@ NO_WAY_ON = "it does not say that it is whole, and not how to go on"
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})", re.ASCII).fullmatch
 
 
+class Wanted(NamedTuple):
+    """Which bytes of an answer's body were asked for: `length` after `skip`. `size` is the whole object's."""
+
+    skip: int
+    length: int
+    size: int
+
+
 def body_of(request: GetRange, status: int, content_range: str, etag: str, data: bytes) -> Body:
-    """The bytes that `request` asked for, of an answer whose body came whole. `etag` is bare.
+    """The bytes that `request` asked for, of an answer whose body came whole. `etag` is bare. Raises as `wanted_of`."""
+    skip, wanted, size = wanted_of(request, status, content_range, etag, len(data))
+    return Body(data[skip : skip + wanted], etag, size)
+
+
+def wanted_of(request: GetRange, status: int, content_range: str, etag: str, length: int) -> Wanted:
+    """Where the bytes that `request` asked for are in an answer with a body of `length` bytes. `etag` is bare.
 
     A server may leave a range aside and give the whole object by a 200 (RFC 9110, 14.2), from which it is taken. Raises
     `Ambiguous` for any other bytes than those asked for, or an object of another size than `request.size`, and
@@ -30,19 +45,21 @@ def body_of(request: GetRange, status: int, content_range: str, etag: str, data:
         if said is None:
             raise _wrong(request, f"a range comes without saying which ({content_range[:100]!r})")
         begin, end, size = map(int, said.groups())
-        wanted = size - 1 if last is None else min(last, size - 1)
-        if (begin, end) != (first, wanted) or len(data) != end - begin + 1:
-            raise _wrong(request, f"{len(data)} bytes came as {content_range} where {first}-{wanted} was asked for")
+        asked_last = size - 1 if last is None else min(last, size - 1)
+        if (begin, end) != (first, asked_last) or length != end - begin + 1:
+            raise _wrong(request, f"{length} bytes came as {content_range} where {first}-{asked_last} was asked for")
+        wanted = Wanted(0, length, size)
     elif status == 200:
-        size = len(data)
-        if first is not None:
-            if first >= size:
-                raise _wrong(request, f"all of its {size} bytes came where it was asked for from byte {first} on")
-            data = data[first : None if last is None else last + 1]
+        if first is None:
+            wanted = Wanted(0, length, length)
+        elif first >= length:
+            raise _wrong(request, f"all of its {length} bytes came where it was asked for from byte {first} on")
+        else:
+            wanted = Wanted(first, (length if last is None else min(length, last + 1)) - first, length)
     else:
         raise _wrong(request, f"status {status} came with a body")
-    if request.size is not None and size != request.size:
-        raise _wrong(request, f"it has {size} bytes where it had {request.size}")
+    if request.size is not None and wanted.size != request.size:
+        raise _wrong(request, f"it has {wanted.size} bytes where it had {request.size}")
     if request.if_match and etag and etag != request.if_match:
         raise PreconditionFailed(
             f"a condition did not hold: it bears the ETag {etag}, and the server answered all the same",
@@ -50,7 +67,13 @@ def body_of(request: GetRange, status: int, content_range: str, etag: str, data:
             ref=str(request.ref),
             condition="If-Match",
         )
-    return Body(data, etag, size)
+    return wanted
+
+
+def range_length(content_range: str) -> int:
+    """How many bytes a Content-Range speaks of; none where it cannot be read."""
+    said = _CONTENT_RANGE(content_range)
+    return int(said[2]) - int(said[1]) + 1 if said is not None else 0
 
 
 def is_last(truncated: str | None) -> bool:

@@ -7,8 +7,8 @@ Success is what S3 must have said for it: a copy, a part or a finished upload wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, overload
 from urllib.parse import unquote_plus
 
 from engine.errors import Ambiguous, ListingBroken, ObjectError, RunError, StoreError
@@ -36,6 +36,8 @@ from engine.s3.answers import (
     tag_text,
 )
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, body_of, is_last
+from engine.s3.boto_arguments import copy_source, known_checksums, named, of_upload, ranged
+from engine.s3.boto_bodies import Pourer, Stopped, gathered
 from engine.s3.boto_bucket import BotoBucket
 from engine.s3.boto_errors import confirmed, no_etag, translate
 from engine.s3.boto_hooks import TRUNCATED
@@ -59,6 +61,7 @@ from engine.store import (
     DeleteObject,
     DeleteObjects,
     DeleteReport,
+    Fetched,
     GetAcl,
     GetRange,
     GetTags,
@@ -68,8 +71,13 @@ from engine.store import (
     ListUploads,
     PutObject,
     PutTags,
+    Sink,
+    Source,
     UploadPart,
 )
+
+Pour = Callable[[dict[str, Any], Any], Awaitable[None]]
+"""What takes a body off its stream, `(answer, stream)`, instead of having it in memory."""
 
 
 class BotoStore:
@@ -82,7 +90,10 @@ class BotoStore:
         if connection.expected_bucket_owner:
             self._common["ExpectedBucketOwner"] = connection.expected_bucket_owner
 
-    async def _call(self, operation: str, method: str, ref: str, **arguments: Any) -> dict[str, Any]:
+    async def _call(
+        self, operation: str, method: str, ref: str, pour: Pour | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        """The answer, with its body in it unless that is poured elsewhere."""
         session = self._session
         try:
             async with asyncio.timeout(COPY_TOTAL_S):  # aiohttp bounds silence alone
@@ -90,7 +101,7 @@ class BotoStore:
                 answer: dict[str, Any] = await getattr(client, method)(**arguments, **self._common)
                 if "Body" in answer:
                     async with answer["Body"] as stream:
-                        answer["Body"] = await stream.read()
+                        answer["Body"] = await (stream.read() if pour is None else pour(answer, stream))
         except Exception as error:
             known = translate(operation, ref, session.endpoint, error)
             if known is None or known is error:
@@ -144,7 +155,7 @@ class BotoStore:
     # --- one object ---------------------------------------------------------------------------------------
 
     async def head_object(self, request: HeadObject) -> ObjectHead:
-        arguments: dict[str, Any] = _named(request.ref)
+        arguments: dict[str, Any] = named(request.ref)
         if request.part_number is not None:
             arguments["PartNumber"] = request.part_number
         if request.checksums:
@@ -161,15 +172,15 @@ class BotoStore:
         """The answer to a HEAD has no body, so that expired credentials look like a bad request. A GET of one byte is
         refused in words: raises what reaches further than this object."""
         try:
-            await self._call("GetObject", "get_object", str(ref), **_named(ref), Range="bytes=0-0")
+            await self._call("GetObject", "get_object", str(ref), **named(ref), Range="bytes=0-0")
         except RunError:
             raise
         except StoreError:
             return
 
     async def copy_object(self, request: CopyObject) -> CopyResult:
-        arguments = _named(request.target) | {
-            "CopySource": _copy_source(request.source),
+        arguments = named(request.target) | {
+            "CopySource": copy_source(request.source),
         }
         if request.source_etag:
             arguments["CopySourceIfMatch"] = f'"{request.source_etag}"'
@@ -188,33 +199,48 @@ class BotoStore:
         return _result("CopyObject", request.target, answer, answer.get("CopyObjectResult") or {})
 
     async def put_object(self, request: PutObject) -> CopyResult:
-        arguments = _named(request.ref) | {"Body": request.body} | property_arguments(request.properties)
+        arguments = named(request.ref) | {"Body": request.body} | property_arguments(request.properties)
         arguments |= condition_arguments(request.target_condition)
         if request.checksum_algorithm:  # botocore computes CRC64NVME with an optional package alone
             arguments["ChecksumAlgorithm"] = request.checksum_algorithm
             arguments[checksum_field(request.checksum_algorithm)] = body_checksum(request)
+        arguments |= known_checksums(request)
         answer = await self._call("PutObject", "put_object", str(request.ref), **arguments)
         return _result("PutObject", request.ref, answer, answer)
 
     async def get_range(self, request: GetRange) -> Body:
-        arguments: dict[str, Any] = _named(request.ref)
-        if request.first is not None:
-            arguments["Range"] = f"bytes={request.first}-{'' if request.last is None else request.last}"
-        if request.if_match:
-            arguments["IfMatch"] = f'"{request.if_match}"'
-        answer = await self._call("GetObject", "get_object", str(request.ref), **arguments)
+        answer = await self._call("GetObject", "get_object", str(request.ref), **ranged(request))
         data: bytes = answer["Body"]
         if len(data) != int(answer.get("ContentLength", len(data))):
             raise Ambiguous("the answer was cut short", operation="GetObject", ref=str(request.ref), code="CutShort")
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return body_of(request, status, str(answer.get("ContentRange", "")), bare_etag(answer), data)
 
+    async def fetch_into(self, request: GetRange, sink: Sink) -> Fetched:
+        sink.restart()
+        pourer = Pourer(request, sink)
+        try:
+            answer = await self._call("GetObject", "get_object", str(request.ref), pourer, **ranged(request))
+        except Stopped as stopped:
+            raise stopped.cause from stopped
+        return Fetched(bare_etag(answer), pourer.size, lambda: head_of(answer))
+
+    @overload
+    async def send_from(self, request: PutObject, source: Source) -> CopyResult: ...
+    @overload
+    async def send_from(self, request: UploadPart, source: Source) -> UploadedPart: ...
+    async def send_from(self, request: PutObject | UploadPart, source: Source) -> CopyResult | UploadedPart:
+        body = await gathered(request, source)
+        if isinstance(request, PutObject):
+            return await self.put_object(request._replace(body=body))
+        return await self.upload_part(request._replace(body=body))
+
     async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
-        answer = await self._call("GetObjectTagging", "get_object_tagging", str(request.ref), **_named(request.ref))
+        answer = await self._call("GetObjectTagging", "get_object_tagging", str(request.ref), **named(request.ref))
         return tuple((item["Key"], item["Value"]) for item in answer.get("TagSet", ()))
 
     async def get_acl(self, request: GetAcl) -> Acl:
-        answer = await self._call("GetObjectAcl", "get_object_acl", str(request.ref), **_named(request.ref))
+        answer = await self._call("GetObjectAcl", "get_object_acl", str(request.ref), **named(request.ref))
         grants = [(item.get("Permission", ""), item.get("Grantee", {})) for item in answer.get("Grants", ())]
         return acl_of(
             str(answer.get("Owner", {}).get("ID", "")),
@@ -223,14 +249,12 @@ class BotoStore:
 
     async def put_tags(self, request: PutTags) -> None:
         tags = {"TagSet": [{"Key": key, "Value": value} for key, value in request.tags]}
-        await self._call(
-            "PutObjectTagging", "put_object_tagging", str(request.ref), **_named(request.ref), Tagging=tags
-        )
+        await self._call("PutObjectTagging", "put_object_tagging", str(request.ref), **named(request.ref), Tagging=tags)
 
     # --- uploads ------------------------------------------------------------------------------------------
 
     async def create_upload(self, request: CreateUpload) -> UploadRef:
-        arguments = _named(request.target) | property_arguments(request.properties)
+        arguments = named(request.target) | property_arguments(request.properties)
         arguments |= {"StorageClass": request.properties.storage_class} if request.properties.storage_class else {}
         if request.checksum_algorithm:
             arguments["ChecksumAlgorithm"] = request.checksum_algorithm
@@ -243,9 +267,9 @@ class BotoStore:
         return UploadRef(request.target, answer["UploadId"])
 
     async def copy_part(self, request: CopyPart) -> UploadedPart:
-        arguments = _upload(request.upload) | {
+        arguments = of_upload(request.upload) | {
             "PartNumber": request.number,
-            "CopySource": _copy_source(request.source),
+            "CopySource": copy_source(request.source),
         }
         if request.source_etag:
             arguments["CopySourceIfMatch"] = f'"{request.source_etag}"'
@@ -260,7 +284,8 @@ class BotoStore:
         return UploadedPart(request.number, etag, -1, checksums_of(part))
 
     async def upload_part(self, request: UploadPart) -> UploadedPart:
-        arguments = _upload(request.upload) | {"PartNumber": request.number, "Body": request.body}
+        arguments = of_upload(request.upload) | {"PartNumber": request.number, "Body": request.body}
+        arguments |= known_checksums(request)
         ref = str(request.upload.target)
         answer = await self._call("UploadPart", "upload_part", ref, **arguments)
         etag = bare_etag(answer)
@@ -275,7 +300,7 @@ class BotoStore:
             if request.checksum is not None:
                 values |= {checksum_field(item.algorithm): item.value for item in part.checksums}
             parts.append(values)
-        arguments = _upload(request.upload) | {"MultipartUpload": {"Parts": parts}}
+        arguments = of_upload(request.upload) | {"MultipartUpload": {"Parts": parts}}
         arguments |= condition_arguments(request.target_condition)
         if request.checksum is not None:
             if request.checksum.value:
@@ -289,7 +314,7 @@ class BotoStore:
 
     async def abort_upload(self, request: AbortUpload) -> None:
         await self._call(
-            "AbortMultipartUpload", "abort_multipart_upload", str(request.upload.target), **_upload(request.upload)
+            "AbortMultipartUpload", "abort_multipart_upload", str(request.upload.target), **of_upload(request.upload)
         )
 
     async def list_parts(self, request: ListParts) -> list[UploadedPart]:
@@ -298,7 +323,7 @@ class BotoStore:
         ref = str(request.upload.target)
         for _ in range(MOST_PAGES):
             answer = await self._call(
-                "ListParts", "list_parts", ref, **_upload(request.upload), PartNumberMarker=marker
+                "ListParts", "list_parts", ref, **of_upload(request.upload), PartNumberMarker=marker
             )
             for item in answer.get("Parts", ()):
                 number, size = int(item["PartNumber"]), int(item["Size"])
@@ -350,7 +375,7 @@ class BotoStore:
     # --- deleting -----------------------------------------------------------------------------------------
 
     async def delete_object(self, request: DeleteObject) -> bool:
-        arguments: dict[str, Any] = _named(request.ref)
+        arguments: dict[str, Any] = named(request.ref)
         if request.if_match:
             arguments["IfMatch"] = f'"{request.if_match}"'
         answer = await self._call("DeleteObject", "delete_object", str(request.ref), **arguments)
@@ -382,19 +407,6 @@ class BotoStore:
 
     async def bucket_facts(self, request: AskBucket) -> BucketFacts:
         return await bucket_facts(BotoBucket(self._call), request.bucket, self._session.region)
-
-
-def _named(ref: ObjectRef) -> dict[str, Any]:
-    return {"Bucket": ref.bucket, "Key": ref.key}
-
-
-def _upload(upload: UploadRef) -> dict[str, Any]:
-    return _named(upload.target) | {"UploadId": upload.upload_id}
-
-
-def _copy_source(ref: ObjectRef) -> dict[str, str]:
-    # As a dictionary botocore encodes every byte but the slashes; as text it would split at "?versionId=".
-    return {"Bucket": ref.bucket, "Key": ref.key}
 
 
 def _unreadable(operation: str, ref: str, why: str) -> Ambiguous:

@@ -17,7 +17,8 @@ import ssl
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from engine.s3.http import HttpConnection, Owner, TlsConnection
+from engine.s3.http import HttpConnection, Owner
+from engine.s3.https import TlsConnection
 from engine.s3.proxy import Proxy, connect_request, connect_status
 
 CONNECT_TIMEOUT_S = 10.0

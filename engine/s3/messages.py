@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from engine import checksums
 from engine.errors import Rejected
-from engine.model import ABSENT, Encryption, ObjectLock, ObjectRef, Properties, UploadRef
-from engine.s3.acl import acl_headers
+from engine.model import ABSENT, Checksum, ObjectRef, UploadRef
+from engine.s3.request_headers import checksum_headers, condition_headers, property_headers, tag_text
 from engine.s3.request_xml import complete_xml, delete_xml, tagging_xml
 from engine.s3.signing import encode_key, encode_query, encode_value
 from engine.store import (
@@ -53,6 +52,10 @@ ANSWER_LIMIT_BYTES = 1 << 20
 """The longest answer that is read into memory; as many may come at once as there are connections."""
 LIST_LIMIT_BYTES = 8 << 20
 """The longest answer with a line for each key: 1,000 keys of 1,024 bytes, each byte as &quot;, are 6 MiB."""
+EXPECTS_FROM_BYTES = 1 << 20
+"""From this length on a body from a source waits until the server has seen the request's head: a refusal, a redirect or
+a SlowDown costs no more than the head then, and is not lost in the reset of a connection that was still being written.
+It costs a round trip, which is little beside the body's own time."""
 BODY_LIMIT_BYTES = 1 << 30
 """The longest body of a GetObject that does not say how much it wants."""
 
@@ -72,7 +75,8 @@ class Operation:
 
 
 class Call(NamedTuple):
-    """One HTTP request to a bucket. `path` is the encoded key, "/" kept; `limit_bytes`, if not 0, is its own bound."""
+    """One HTTP request to a bucket. `path` is the encoded key, "/" kept; `limit_bytes`, if not 0, is its own bound.
+    `length` is that of a body which comes from a source; it `expects` "100 Continue" before that."""
 
     operation: Operation
     bucket: str
@@ -83,6 +87,8 @@ class Call(NamedTuple):
     ref: ObjectRef
     body: bytes = b""
     limit_bytes: int = 0
+    length: int = 0
+    expects: bool = False
 
 
 def _operation(request: type[Request], method: str, **more: Any) -> Operation:
@@ -123,8 +129,6 @@ _SETTINGS = {
     GET_ENCRYPTION: "encryption",
     GET_ACL: "acl",
 }
-_IS_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+").fullmatch  # RFC 9110, 5.6.2: token
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _COPY_PLAIN = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-storage-class")
 _COPY_ABSENT = ("if-none-match", *_COPY_PLAIN)
 _PART_RANGE = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-copy-source-range")
@@ -177,13 +181,13 @@ def copy_object(request: CopyObject) -> Call:
             )
     headers: dict[str, str] = {}
     if request.properties is not None:
-        headers = _property_headers("CopyObject", target, request.properties)
+        headers = property_headers("CopyObject", target, request.properties)
         headers.pop("x-amz-tagging", None)
         if not request.keep_headers:
             headers["x-amz-metadata-directive"] = "REPLACE"
     if request.replace_tags is not None:
         headers["x-amz-tagging-directive"] = "REPLACE"
-        headers["x-amz-tagging"] = _tag_text(request.replace_tags)
+        headers["x-amz-tagging"] = tag_text(request.replace_tags)
     if etag:
         headers["x-amz-copy-source-if-match"] = f'"{etag}"'
     if request.checksum_algorithm:
@@ -191,7 +195,7 @@ def copy_object(request: CopyObject) -> Call:
     headers["x-amz-copy-source"] = source
     if request.storage_class:
         headers["x-amz-storage-class"] = request.storage_class
-    return _call(COPY, target, "", headers | _condition(condition))
+    return _call(COPY, target, "", headers | condition_headers(condition))
 
 
 def copy_part(request: CopyPart) -> Call:
@@ -218,16 +222,30 @@ def get_range(request: GetRange) -> Call:
             limit = request.last - request.first + 1
     if request.if_match:
         headers["if-match"] = f'"{request.if_match}"'
+    if request.checksums:
+        headers["x-amz-checksum-mode"] = "ENABLED"
     # An error's XML must fit, however short the range.
     return _call(GET, request.ref, "", headers)._replace(limit_bytes=max(limit, 1 << 20))
 
 
 def put_object(request: PutObject) -> Call:
-    headers = _property_headers("PutObject", request.ref, request.properties) | _condition(request.target_condition)
+    headers = _put_headers(request)
     if request.checksum_algorithm:
-        headers["x-amz-sdk-checksum-algorithm"] = request.checksum_algorithm
-        headers[f"x-amz-checksum-{request.checksum_algorithm.lower()}"] = body_checksum(request)
+        headers |= checksum_headers(Checksum(request.checksum_algorithm, "", body_checksum(request)))
     return _with_body(_call(PUT, request.ref, "", headers), request.body)
+
+
+def put_from(request: PutObject, length: int, body_hash: str) -> Call:
+    """PutObject with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
+    return _with_length(_call(PUT, request.ref, "", _put_headers(request)), length, body_hash)
+
+
+def _put_headers(request: PutObject) -> dict[str, str]:
+    return (
+        property_headers("PutObject", request.ref, request.properties)
+        | condition_headers(request.target_condition)
+        | checksum_headers(request.checksum, request.content_md5)
+    )
 
 
 def body_checksum(request: PutObject) -> str:
@@ -247,7 +265,7 @@ def body_checksum(request: PutObject) -> str:
 
 
 def create_upload(request: CreateUpload) -> Call:
-    headers = _property_headers("CreateMultipartUpload", request.target, request.properties)
+    headers = property_headers("CreateMultipartUpload", request.target, request.properties)
     if request.properties.storage_class:
         headers["x-amz-storage-class"] = request.properties.storage_class
     if request.checksum_algorithm:
@@ -258,12 +276,21 @@ def create_upload(request: CreateUpload) -> Call:
 
 
 def upload_part(request: UploadPart) -> Call:
-    query = _part_query(request.upload, request.number)
-    return _with_body(_call(UPLOAD_PART, request.upload.target, query, {}), request.body)
+    return _with_body(_part_call(request), request.body)
+
+
+def upload_part_from(request: UploadPart, length: int, body_hash: str) -> Call:
+    """UploadPart with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
+    return _with_length(_part_call(request), length, body_hash)
+
+
+def _part_call(request: UploadPart) -> Call:
+    headers = checksum_headers(request.checksum, request.content_md5)
+    return _call(UPLOAD_PART, request.upload.target, _part_query(request.upload, request.number), headers)
 
 
 def complete_upload(request: CompleteUpload) -> Call:
-    headers = _condition(request.target_condition) | {"content-type": "application/xml"}
+    headers = condition_headers(request.target_condition) | {"content-type": "application/xml"}
     if request.checksum is not None:
         if request.checksum.value:
             headers[f"x-amz-checksum-{request.checksum.algorithm.lower()}"] = request.checksum.value
@@ -340,16 +367,18 @@ def _call(operation: Operation, ref: ObjectRef, query: str, headers: Mapping[str
 
 
 def _with_body(call: Call, body: bytes) -> Call:
+    return _signed_as(call, hashlib.sha256(body).hexdigest())._replace(body=body)
+
+
+def _with_length(call: Call, length: int, body_hash: str) -> Call:
+    return _signed_as(call, body_hash)._replace(length=length, expects=length >= EXPECTS_FROM_BYTES)
+
+
+def _signed_as(call: Call, body_hash: str) -> Call:
     headers = dict(zip(call.names, call.values, strict=True))
-    headers["x-amz-content-sha256"] = hashlib.sha256(body).hexdigest()
+    headers["x-amz-content-sha256"] = body_hash
     names = tuple(sorted(headers))
-    return call._replace(names=names, values=tuple([headers[name] for name in names]), body=body)
-
-
-def _condition(condition: str | None) -> dict[str, str]:
-    if condition is None:
-        return {}
-    return {"if-none-match": "*"} if condition == ABSENT else {"if-match": f'"{condition}"'}
+    return call._replace(names=names, values=tuple([headers[name] for name in names]))
 
 
 def _upload_query(upload: UploadRef) -> str:
@@ -363,60 +392,3 @@ def _part_query(upload: UploadRef, number: int) -> str:
 def _md5(body: bytes) -> str:
     # What S3 asks for as Content-MD5 guards a body on its way; it protects no secret.
     return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-
-
-def _tag_text(tags: tuple[tuple[str, str], ...]) -> str:
-    # A space as %20, which every server reads: Ceph RGW takes a "+" for a plus.
-    return "&".join(f"{encode_value(name)}={encode_value(value)}" for name, value in tags)
-
-
-def _property_headers(operation: str, ref: ObjectRef, properties: Properties) -> dict[str, str]:
-    """Everything that an object carries besides its bytes. STANDARD and absent values need no header.
-
-    Raises `Rejected` for a value with a control character: it would break out of its header."""
-    headers = {
-        "content-type": properties.content_type,
-        "content-encoding": properties.content_encoding,
-        "content-disposition": properties.content_disposition,
-        "content-language": properties.content_language,
-        "cache-control": properties.cache_control,
-        "expires": properties.expires,
-        "x-amz-tagging": _tag_text(properties.tags or ()),
-        "x-amz-website-redirect-location": properties.website_redirect,
-        "x-amz-storage-class": "" if properties.storage_class == "STANDARD" else properties.storage_class,
-        **_encryption_headers(properties.encryption),
-        **_lock_headers(properties.lock),
-        **acl_headers(properties.acl),
-    }
-    headers = {name: value for name, value in headers.items() if value}
-    # An empty value of metadata is a value.
-    headers |= {f"x-amz-meta-{name.lower()}": value for name, value in properties.metadata}
-    for name, value in headers.items():
-        if not _IS_NAME(name) or _CONTROL(value):
-            raise Rejected(
-                f"{name!r} cannot be sent: no header can carry such a name, or a control character in its value",
-                operation=operation,
-                ref=str(ref),
-                code="BadHeader",
-            )
-    return headers
-
-
-def _encryption_headers(encryption: Encryption | None) -> dict[str, str]:
-    if encryption is None:
-        return {}
-    return {
-        "x-amz-server-side-encryption": encryption.algorithm,
-        "x-amz-server-side-encryption-aws-kms-key-id": encryption.kms_key_id,
-        "x-amz-server-side-encryption-bucket-key-enabled": "true" if encryption.bucket_key else "",
-    }
-
-
-def _lock_headers(lock: ObjectLock | None) -> dict[str, str]:
-    if lock is None:
-        return {}
-    return {
-        "x-amz-object-lock-mode": lock.mode,
-        "x-amz-object-lock-retain-until-date": lock.retain_until,
-        "x-amz-object-lock-legal-hold": "ON" if lock.legal_hold else "",
-    }

@@ -194,7 +194,8 @@ def put_result(call: Call, answer: Answer) -> CopyResult:
 
 
 def uploaded_part(call: Call, answer: Answer, number: int) -> UploadedPart:
-    return UploadedPart(number, put_result(call, answer).etag, len(call.body), header_checksums(answer))
+    size = len(call.body) or call.length
+    return UploadedPart(number, put_result(call, answer).etag, size, header_checksums(answer))
 
 
 def listed_parts(document: xml.Document) -> list[UploadedPart]:

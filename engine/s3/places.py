@@ -27,13 +27,15 @@ their end (botocore, RefreshableCredentials)."""
 class Place:
     """One bucket's place: everything that its requests need but what they say."""
 
-    __slots__ = ("_before", "_path", "_tail", "endpoint", "pool", "region", "signer")
+    __slots__ = ("_before", "_path", "_tail", "endpoint", "invites", "pool", "region", "secure", "signer")
 
     def __init__(self, address: Address, pool: Pool, signer: Signer, *, before: str = "", tail: str = "") -> None:
         self.endpoint = address.origin
         self.region = address.region
         self.pool = pool
         self.signer = signer
+        self.secure = address.origin.startswith("https:")
+        self.invites = True  # until a server has answered Expect with silence
         self._path = address.path
         self._before = before  # "http://host" where a proxy has to be told
         self._tail = tail
@@ -46,7 +48,9 @@ class Place:
         lines = self.signer.sign(method, path, query, call.names, call.values)
         target = f"{path}?{query}" if query else path
         if call.body or method == "PUT" or method == "POST":
-            lines = f"{lines}content-length:{len(call.body)}\r\n"
+            lines = f"{lines}content-length:{len(call.body) or call.length}\r\n"
+            if call.expects:
+                lines = f"{lines}expect:100-continue\r\n"
         return f"{method} {self._before}{target} HTTP/1.1\r\n{lines}{self._tail}\r\n".encode("utf-8", "surrogateescape")
 
 

@@ -7,10 +7,9 @@ that the server closed while it was idle, goes out again on another.
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, overload
 
 import anyio
 
@@ -26,17 +25,21 @@ from engine.errors import (
 )
 from engine.model import Acl, CopyResult, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
 from engine.s3 import messages, parsing, xml
+from engine.s3.answers import bare
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, is_last
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
 from engine.s3.bucket import ROOTS, bucket_facts
 from engine.s3.classify import lacks_reason
 from engine.s3.connecting import ConnectFailed
 from engine.s3.http import ConnectionBroken
+from engine.s3.intake import Windows
 from engine.s3.listing_xml import page_of
 from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.s3.places import Place, Places, Statistics
 from engine.s3.session import Session
+from engine.s3.signing import UNSIGNED_PAYLOAD
+from engine.s3.streams import HELD_BACK_BYTES, Incoming, Outgoing, Stream, sha256_of
 from engine.s3.wire_bucket import WireBucket
 from engine.store import (
     AbortUpload,
@@ -50,6 +53,7 @@ from engine.store import (
     DeleteObject,
     DeleteObjects,
     DeleteReport,
+    Fetched,
     GetAcl,
     GetRange,
     GetTags,
@@ -59,6 +63,8 @@ from engine.store import (
     ListUploads,
     PutObject,
     PutTags,
+    Sink,
+    Source,
     UploadPart,
 )
 
@@ -68,10 +74,6 @@ BODY_AT_ONCE_BYTES = 256 << 10
 MOST_CONNECTIONS_TRIED = 100
 """Connections that a request may find closed, one after the other, before it counts as not sent: a server that closes
 all of its idle ones at a time, and not one that closes each as soon as it is open."""
-
-HELD_BACK_BYTES = 8
-"""Of the body of a request that may not be sent late: they go once all before them have left this process. Without
-them S3 does nothing, so that what was held up on its way is not carried out either."""
 
 
 class WireStore:
@@ -85,6 +87,7 @@ class WireStore:
 
     async def __aenter__(self) -> Self:
         self._places = Places(self._session, bound=self._max_connections)
+        self._windows = Windows()
         return self
 
     async def __aexit__(
@@ -102,8 +105,9 @@ class WireStore:
 
     # --- one request --------------------------------------------------------------------------------------
 
-    async def _exchange(self, call: Call) -> Answer:
-        """Send and receive. Raises for whatever is no answer; what an answer says is the caller's to read."""
+    async def _exchange(self, call: Call, stream: Stream | None = None) -> Answer:
+        """Send and receive. Raises for whatever is no answer; what an answer says is the caller's to read. A body that
+        does not lie in memory goes through `stream`, whose sink or source may raise too."""
         place = self._places.known(call.bucket) or await self._places.find(call.bucket)
         operation, pool, body = call.operation, place.pool, call.body
         for _ in range(MOST_CONNECTIONS_TRIED):
@@ -141,22 +145,17 @@ class WireStore:
                 limit=call.limit_bytes or operation.limit_bytes,
                 timeout_s=operation.timeout_s,
                 total_s=operation.total_s,
+                intake=None if stream is None else stream.begin(),
             )
             try:
+                if stream is not None:
+                    return await stream.run(connection, future)
                 if not together:
                     await connection.send_body(memoryview(body)[: len(body) - apart], last=not apart)
                 if apart:
                     freshness.sending(operation.name, call.ref, ending=True)
                     await connection.send_body(memoryview(body)[len(body) - apart :])
                 return await future
-            except TooLate:
-                future.cancel()
-                connection.abort()
-                raise
-            except CancelledError:
-                future.cancel()
-                connection.abort()
-                raise
             except ConnectionBroken as broken:
                 if broken.stale and operation.harmless_twice:
                     continue
@@ -166,6 +165,11 @@ class WireStore:
                     ref=str(call.ref),
                     code=broken.code,
                 ) from broken
+            except BaseException:  # cancelled, too late, or what a sink or a source raised
+                if not future.cancel() and not future.cancelled():
+                    future.exception()  # seen: nobody else asks for it
+                connection.abort()
+                raise
         raise Unavailable(
             f"{MOST_CONNECTIONS_TRIED} connections were closed before a request could use them",
             operation=operation.name,
@@ -173,9 +177,9 @@ class WireStore:
             code="Closed",
         )
 
-    async def _ask(self, call: Call) -> Answer:
+    async def _ask(self, call: Call, stream: Stream | None = None) -> Answer:
         """The answer to a request that S3 says has succeeded. Raises what it says otherwise."""
-        answer = await self._exchange(call)
+        answer = await self._exchange(call, stream)
         if 200 <= answer.status < 300:
             return answer
         raise parsing.error_of(call, answer, self._places.region(call.bucket))
@@ -240,6 +244,36 @@ class WireStore:
     async def get_range(self, request: GetRange) -> Body:
         call = messages.get_range(request)
         return parsing.body_of(call, await self._ask(call), request)
+
+    async def fetch_into(self, request: GetRange, sink: Sink) -> Fetched:
+        call = messages.get_range(request)
+        stream = Incoming(call, request, sink, self._windows)
+        answer = await self._ask(call, stream)
+        if stream.poured is None:  # it has no bytes
+            body = parsing.body_of(call, answer, request)
+            return Fetched(body.etag, body.size, lambda: parsing.object_head(call, answer))
+        etag, size = bare(answer.header(b"etag")), stream.poured.size
+        return Fetched(etag, size, lambda: parsing.object_head(call, answer))
+
+    @overload
+    async def send_from(self, request: PutObject, source: Source) -> CopyResult: ...
+    @overload
+    async def send_from(self, request: UploadPart, source: Source) -> UploadedPart: ...
+    async def send_from(self, request: PutObject | UploadPart, source: Source) -> CopyResult | UploadedPart:
+        place = self._places.known(request.bucket) or await self._places.find(request.bucket)
+        length = source.length
+        # TLS guards the body on its way, and its checksum at its end. Without TLS the signature has to.
+        body_hash = UNSIGNED_PAYLOAD if place.secure else await sha256_of(source)
+        if isinstance(request, PutObject):
+            call = messages.put_from(request, length, body_hash)
+        else:
+            call = messages.upload_part_from(request, length, body_hash)
+        if not place.invites:
+            call = call._replace(expects=False)
+        answer = await self._ask(call, Outgoing(call, source, place))
+        if isinstance(request, PutObject):
+            return parsing.put_result(call, answer)
+        return parsing.uploaded_part(call, answer, request.number)
 
     async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
         call = messages.get_tags(request)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from engine.decorator import StoreDecorator
 from engine.events import Listener, Notice, ignore
 from engine.model import ListedObject, ObjectHead, OpaqueEtag, Page
 from engine.plan.integrity import NOTHING, is_impossible
-from engine.store import Answered, Asked, HeadObject, ListPage, ObjectStore, StoreDecorator
+from engine.store import Answered, Asked, HeadObject, ListPage, ObjectStore
 
 REMEMBERED = 4_096
 """How many ETags are kept with their sizes, and how many doubtful ones (a page's may come on top): equal objects mostly

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from engine.decorator import StoreDecorator
 from engine.errors import AttemptError, ListingBroken, ObjectError
 from engine.events import Listener, Notice
 from engine.model import ObjectRef, Page
@@ -16,7 +17,7 @@ from engine.s3.request_xml import fits_xml
 from engine.sites.known import KnownTraits
 from engine.sites.paging import TRIALS
 from engine.sites.traits import Answer, Traits
-from engine.store import Answered, Asked, HeadObject, ListPage, ObjectStore, StoreDecorator, head_or_none
+from engine.store import Answered, Asked, HeadObject, ListPage, ObjectStore, head_or_none
 
 LAST = "\U0010ffff"
 """Follows whatever a prefix may be followed by."""

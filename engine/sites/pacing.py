@@ -16,9 +16,10 @@ from contextlib import suppress
 from math import inf
 from typing import NamedTuple, Protocol, TypeVar
 
+from engine.decorator import StoreDecorator
 from engine.errors import Ambiguous, StoreError, Throttled, TooLate, Unavailable
 from engine.sites.governor.governor import Governor, GovernorStatistics
-from engine.store import Answered, Asked, ObjectStore, StoreDecorator
+from engine.store import Answered, Asked, ObjectStore
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

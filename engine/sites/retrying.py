@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from engine import freshness
+from engine.decorator import StoreDecorator
 from engine.errors import CredentialsExpired, StoreError, Throttled, TooLate, Unavailable, Unreachable
 from engine.sites.patience import RetryPolicy, Step, Trouble, is_out_of_reach, next_step
-from engine.store import Answered, Asked, DeleteObject, DeleteObjects, ObjectStore, Request, StoreDecorator
+from engine.store import Answered, Asked, DeleteObject, DeleteObjects, ObjectStore, Request
 
 Observer = Callable[[str, StoreError, float], None]
 """Told of each retry: the operation, why, and after how many seconds it is sent again."""

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from engine.decorator import StoreDecorator
 from engine.errors import Ambiguous, ObjectError, Rejected, StoreError, Unsupported
 from engine.events import Listener, Notice, ignore
 from engine.model import UNKNOWN_SIZE, ObjectHead, ObjectRef
@@ -28,7 +29,6 @@ from engine.store import (
     ObjectStore,
     PutObject,
     Request,
-    StoreDecorator,
 )
 
 NO_TAGS = "NoTags"

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from sortedcontainers import SortedDict
 
@@ -37,6 +37,7 @@ from engine.model import (
 from engine.plan.integrity import multipart_etag
 from engine.s3.request_xml import check_batch
 from engine.store import (
+    WINDOW_BYTES,
     AbortUpload,
     AskBucket,
     Body,
@@ -49,6 +50,7 @@ from engine.store import (
     DeleteObject,
     DeleteObjects,
     DeleteReport,
+    Fetched,
     GetRange,
     GetTags,
     HeadObject,
@@ -59,6 +61,8 @@ from engine.store import (
     PutObject,
     PutTags,
     ReplicationRule,
+    Sink,
+    Source,
     UploadPart,
 )
 from tests.fake_store.held import START_S, Held, Open, checksum_of, md5, ref_of
@@ -193,6 +197,35 @@ class FakeStore:
 
     async def get_range(self, request: GetRange) -> Body:
         return await self._do("GetObject", request, request.ref.key, self._get)
+
+    async def fetch_into(self, request: GetRange, sink: Sink) -> Fetched:
+        sink.restart()
+        body: Body = await self._do("GetObject", request, request.ref.key, self._get)
+        held = self._there("GetObject", request.ref)
+        whole = len(body.data) == held.size
+        for start in range(0, len(body.data), WINDOW_BYTES):
+            await sink.write(memoryview(body.data)[start : start + WINDOW_BYTES])
+        head = self._head(HeadObject(request.ref, checksums=request.checksums and whole))
+        return Fetched(body.etag, body.size, lambda: head)
+
+    @overload
+    async def send_from(self, request: PutObject, source: Source) -> CopyResult: ...
+    @overload
+    async def send_from(self, request: UploadPart, source: Source) -> UploadedPart: ...
+    async def send_from(self, request: PutObject | UploadPart, source: Source) -> CopyResult | UploadedPart:
+        body = bytearray()
+        source.restart()
+        while len(body) < source.length:
+            window = await source.read()
+            if not window:
+                break
+            body += window
+        target = request.ref if isinstance(request, PutObject) else request.upload.target
+        if len(body) != source.length:
+            raise Rejected("its source has other bytes", operation="Send", ref=str(target), code="ShortSource")
+        if isinstance(request, PutObject):
+            return await self.put_object(request._replace(body=bytes(body)))
+        return await self.upload_part(request._replace(body=bytes(body)))
 
     async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
         return await self._do("GetObjectTagging", request, request.ref.key, lambda it: self._get_tags(it.ref))

@@ -19,10 +19,11 @@ import pytest
 from engine.errors import StoreError
 from engine.model import UNKNOWN_SIZE, CopyResult, ListedObject, ObjectHead, ObjectRef, Page, UploadedPart, UploadRef
 from engine.s3 import messages, parsing
-from engine.s3.http import HEADERS_LIMIT_BYTES, ConnectionBroken, HttpConnection
+from engine.s3.http import ConnectionBroken, HttpConnection
 from engine.s3.listing_xml import page_of
 from engine.s3.messages import Call
 from engine.s3.parsing import Answer
+from engine.s3.receiving import HEADERS_LIMIT_BYTES
 from engine.store import Body, CompleteUpload, CopyObject, CopyPart, DeleteObjects, GetRange, HeadObject, ListPage
 from tests.faults.amount import amount
 from tests.unit.s3.fakes import COPIED, ETAG, fake_connection

@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # each other and know nothing of each other, but for the single modules of one line, which share a folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "model", "events", "crc", "checksums", "freshness"),
-    ("plan", "store"),
+    ("plan", "store", "decorator", "bodies"),
     ("s3", "ledger", "listing", "folder"),
     ("sites",),
     ("transfer",),

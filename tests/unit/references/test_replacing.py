@@ -14,6 +14,7 @@ import pytest
 
 from engine import freshness
 from engine.api.options import Options
+from engine.decorator import StoreDecorator
 from engine.errors import AccessDenied, Ambiguous, StoreError, Unsupported
 from engine.ledger import Binding, Ledger
 from engine.model import ABSENT, ObjectRef, Properties
@@ -37,7 +38,6 @@ from engine.store import (
     ObjectStore,
     PutObject,
     PutTags,
-    StoreDecorator,
 )
 from tests.servers import Endpoint
 

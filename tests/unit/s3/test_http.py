@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.s3.http import HEADERS_LIMIT_BYTES, SLOWEST_BYTES_PER_S, ConnectionBroken, HttpConnection
+from engine.s3.http import SLOWEST_BYTES_PER_S, ConnectionBroken, HttpConnection
 from engine.s3.parsing import Answer
+from engine.s3.receiving import HEADERS_LIMIT_BYTES
 from tests.unit.s3.fakes import COPIED, FakeTransport, chunked, fake_connection, http
 
 REQUEST = b"GET / HTTP/1.1\r\nhost:h\r\n\r\n"

@@ -1,0 +1,185 @@
+"""Sinks and sources for what passes through this machine: a range of a file, or a buffer in memory.
+
+What is written is hashed on its way, while it lies in the processor's cache. Files are read and written by a few
+threads (`Disk`), since a disk that is busy would hold up every connection of the event loop; each sink has one window
+with them at a time, so that no more waits there than there are connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, TypeVarTuple
+
+import anyio
+
+from engine.checksums import CrcHasher, DigestHasher, hasher
+from engine.store import WINDOW_BYTES
+
+Done = TypeVar("Done")
+Arguments = TypeVarTuple("Arguments")
+
+THREADS = 4
+"""How many windows are read or written at the same time. A local disk is as fast with four as with more, and a network
+disk takes its time whoever waits."""
+
+_NO_WAITING = getattr(os, "RWF_NOWAIT", 0)
+_CANNOT = (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+
+
+class Disk:
+    """The threads that read and write files. One for all sinks and sources of a run; `close` it at the end."""
+
+    def __init__(self, threads: int = THREADS) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="cartage-disk")
+
+    async def run(self, work: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
+        """What `work` gives, or raises. Cancelled, it ends all the same before this does, or does not begin: what it
+        reads from and writes to is not to be touched before."""
+        job = self._threads.submit(work, *arguments)
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            if not job.cancelled():
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([asyncio.wrap_future(job)])
+            raise
+
+    def close(self) -> None:
+        self._threads.shutdown()
+
+
+class _Hashing:
+    """What has come so far, with its checksums: `hashers` in the order of `algorithms`."""
+
+    def __init__(self, algorithms: Sequence[str]) -> None:
+        self._algorithms = tuple(algorithms)
+        self.restart()
+
+    def restart(self) -> None:
+        self.hashers: list[CrcHasher | DigestHasher] = [hasher(name) for name in self._algorithms]
+        self.written = 0
+
+    def _count(self, window: memoryview) -> None:
+        for item in self.hashers:
+            item.update(window)
+
+
+class FileSink(_Hashing):
+    """Writes at `offset` of an open file and on, and hashes what it writes by `algorithms`. It neither makes the file
+    longer in advance nor syncs it; `written` bytes are in the file once the request has ended well."""
+
+    def __init__(self, disk: Disk, descriptor: int, offset: int, algorithms: Sequence[str] = ()) -> None:
+        self._disk = disk
+        self._descriptor = descriptor
+        self._offset = offset
+        super().__init__(algorithms)
+
+    async def write(self, window: memoryview) -> None:
+        await self._disk.run(self._put, window, self._offset + self.written)
+        self.written += len(window)
+
+    def _put(self, window: memoryview, position: int) -> None:
+        self._count(window)
+        while window:
+            size = os.pwrite(self._descriptor, window, position)
+            window = window[size:]
+            position += size
+
+
+class MemorySink(_Hashing):
+    """Keeps what comes in `buffer`, from its beginning. Raises ValueError for more than it holds."""
+
+    def __init__(self, buffer: bytearray | memoryview, algorithms: Sequence[str] = ()) -> None:
+        self.buffer = memoryview(buffer)
+        super().__init__(algorithms)
+
+    async def write(self, window: memoryview) -> None:
+        self._count(window)
+        end = self.written + len(window)
+        self.buffer[self.written : end] = window
+        self.written = end
+
+
+class FileSource:
+    """`length` bytes of an open file from `offset` on. What the system has in memory (as what was hashed a moment ago)
+    is read at once, all else by a thread."""
+
+    def __init__(self, disk: Disk, descriptor: int, offset: int, length: int) -> None:
+        self._disk = disk
+        self._descriptor = descriptor
+        self._offset = offset
+        self._window = memoryview(bytearray(min(length, WINDOW_BYTES)))
+        self._at_once = bool(_NO_WAITING)
+        self.length = length
+        self.restart()
+
+    def restart(self) -> None:
+        self._given = 0
+
+    async def read(self) -> memoryview:
+        window = self._window[: self.length - self._given]
+        size = self._read_at_once(window)
+        if size is None:
+            size = await self._disk.run(read_into, self._descriptor, window, self._offset + self._given)
+        self._given += size
+        return window[:size]
+
+    def _read_at_once(self, window: memoryview) -> int | None:
+        """How many bytes could be read without waiting; None where that cannot be had."""
+        if not self._at_once:
+            return None
+        try:
+            return os.preadv(self._descriptor, [window], self._offset + self._given, _NO_WAITING)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            self._at_once = error.errno == errno.EAGAIN
+            return None
+
+
+class MemorySource:
+    """The bytes of a buffer."""
+
+    def __init__(self, buffer: bytes | bytearray | memoryview) -> None:
+        self._buffer = memoryview(buffer)
+        self.length = len(self._buffer)
+        self.restart()
+
+    def restart(self) -> None:
+        self._given = 0
+
+    async def read(self) -> memoryview:
+        window = self._buffer[self._given : self._given + WINDOW_BYTES]
+        self._given += len(window)
+        return window
+
+
+def read_into(descriptor: int, window: memoryview, position: int) -> int:
+    """Fill a window from a file; gives less than its length only at the file's end."""
+    filled = 0
+    while filled < len(window):
+        size = os.preadv(descriptor, [window[filled:]], position + filled)
+        if not size:
+            break
+        filled += size
+    return filled
+
+
+def hash_range(descriptor: int, offset: int, length: int, algorithms: Sequence[str]) -> list[CrcHasher | DigestHasher]:
+    """The checksums of a part of a file, in the order of `algorithms`; each has the `length` that there was. Waits for
+    the disk: for `Disk.run`."""
+    hashers = [hasher(name) for name in algorithms]
+    window = memoryview(bytearray(min(length, WINDOW_BYTES)))
+    position, end = offset, offset + length
+    while position < end:
+        size = read_into(descriptor, window[: end - position], position)
+        if not size:
+            break
+        for item in hashers:
+            item.update(window[:size])
+        position += size
+    return hashers

@@ -1,0 +1,119 @@
+"""What all that is put around a store has in common: retrying, pacing, looking closer, tests' faults."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, overload
+
+from engine.model import Acl, CopyResult, ObjectHead, Page, UploadedPart, UploadInfo, UploadRef
+from engine.store import (
+    AbortUpload,
+    Answered,
+    AskBucket,
+    Asked,
+    Body,
+    BucketFacts,
+    CompleteUpload,
+    CopyObject,
+    CopyPart,
+    CreateUpload,
+    DeleteObject,
+    DeleteObjects,
+    DeleteReport,
+    Fetched,
+    GetAcl,
+    GetRange,
+    GetTags,
+    HeadObject,
+    ListPage,
+    ListParts,
+    ListUploads,
+    ObjectStore,
+    PutObject,
+    PutTags,
+    Sink,
+    Source,
+    UploadPart,
+)
+
+
+class StoreDecorator(ABC):
+    """An `ObjectStore` around another: a subclass says in `_call` what happens around every request.
+
+    The methods are plain functions that give `_call`'s coroutine: one coroutine a layer and request is enough."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        self._inner = inner
+
+    @abstractmethod
+    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+        """Carry out `method(request)`."""
+
+    def list_page(self, request: ListPage) -> Coroutine[Any, Any, Page]:
+        return self._call(self._inner.list_page, request)
+
+    def head_object(self, request: HeadObject) -> Coroutine[Any, Any, ObjectHead]:
+        return self._call(self._inner.head_object, request)
+
+    def copy_object(self, request: CopyObject) -> Coroutine[Any, Any, CopyResult]:
+        return self._call(self._inner.copy_object, request)
+
+    def create_upload(self, request: CreateUpload) -> Coroutine[Any, Any, UploadRef]:
+        return self._call(self._inner.create_upload, request)
+
+    def copy_part(self, request: CopyPart) -> Coroutine[Any, Any, UploadedPart]:
+        return self._call(self._inner.copy_part, request)
+
+    def upload_part(self, request: UploadPart) -> Coroutine[Any, Any, UploadedPart]:
+        return self._call(self._inner.upload_part, request)
+
+    def complete_upload(self, request: CompleteUpload) -> Coroutine[Any, Any, CopyResult]:
+        return self._call(self._inner.complete_upload, request)
+
+    def abort_upload(self, request: AbortUpload) -> Coroutine[Any, Any, None]:
+        return self._call(self._inner.abort_upload, request)
+
+    def list_parts(self, request: ListParts) -> Coroutine[Any, Any, list[UploadedPart]]:
+        return self._call(self._inner.list_parts, request)
+
+    def list_uploads(self, request: ListUploads) -> Coroutine[Any, Any, list[UploadInfo]]:
+        return self._call(self._inner.list_uploads, request)
+
+    def get_range(self, request: GetRange) -> Coroutine[Any, Any, Body]:
+        return self._call(self._inner.get_range, request)
+
+    def fetch_into(self, request: GetRange, sink: Sink) -> Coroutine[Any, Any, Fetched]:
+        inner = self._inner
+        return self._call(lambda attempt: inner.fetch_into(attempt, sink), request)
+
+    def put_object(self, request: PutObject) -> Coroutine[Any, Any, CopyResult]:
+        return self._call(self._inner.put_object, request)
+
+    @overload
+    def send_from(self, request: PutObject, source: Source) -> Coroutine[Any, Any, CopyResult]: ...
+    @overload
+    def send_from(self, request: UploadPart, source: Source) -> Coroutine[Any, Any, UploadedPart]: ...
+    def send_from(self, request: PutObject | UploadPart, source: Source) -> Coroutine[Any, Any, Any]:
+        inner = self._inner
+        if isinstance(request, PutObject):
+            return self._call(lambda attempt: inner.send_from(attempt, source), request)
+        return self._call(lambda attempt: inner.send_from(attempt, source), request)
+
+    def get_tags(self, request: GetTags) -> Coroutine[Any, Any, tuple[tuple[str, str], ...]]:
+        return self._call(self._inner.get_tags, request)
+
+    def put_tags(self, request: PutTags) -> Coroutine[Any, Any, None]:
+        return self._call(self._inner.put_tags, request)
+
+    def get_acl(self, request: GetAcl) -> Coroutine[Any, Any, Acl]:
+        return self._call(self._inner.get_acl, request)
+
+    def delete_object(self, request: DeleteObject) -> Coroutine[Any, Any, bool]:
+        return self._call(self._inner.delete_object, request)
+
+    def delete_objects(self, request: DeleteObjects) -> Coroutine[Any, Any, DeleteReport]:
+        return self._call(self._inner.delete_objects, request)
+
+    def bucket_facts(self, request: AskBucket) -> Coroutine[Any, Any, BucketFacts]:
+        return self._call(self._inner.bucket_facts, request)

@@ -1,0 +1,62 @@
+"""Bodies of aioboto3's that go into a sink or come from a source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.s3.answers import bare_etag
+from engine.s3.pouring import Pouring
+from engine.s3.streams import short_source
+from engine.store import WINDOW_BYTES, GetRange, PutObject, Sink, Source, UploadPart
+
+
+class Stopped(Exception):
+    """A sink raised `cause`: that is not what became of the request."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Pourer:
+    """Takes the body of one GetObject off its stream. `size` is the whole object's, once it is done."""
+
+    def __init__(self, request: GetRange, sink: Sink) -> None:
+        self._request = request
+        self._sink = sink
+        self.size = 0
+
+    async def __call__(self, answer: Mapping[str, Any], stream: Any) -> None:
+        """Raises `Stopped` for what the sink raises, and as `Pouring`."""
+        said = answer.get("ContentLength")
+        pouring = Pouring(
+            self._request,
+            self._sink,
+            int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)),
+            str(answer.get("ContentRange", "")),
+            bare_etag(answer),
+            int(said) if said is not None else None,
+        )
+        more = True
+        while more and (window := await stream.read(WINDOW_BYTES)):
+            try:
+                more = await pouring.take(memoryview(window))
+            except Exception as error:
+                raise Stopped(error) from error
+        self.size = (pouring.finished() if more else pouring.wanted).size
+
+
+async def gathered(request: PutObject | UploadPart, source: Source) -> bytes:
+    """All that a source gives: a part at most, in what the engine sends. Raises `Rejected` for other than it says."""
+    body = bytearray()
+    source.restart()
+    while len(body) < source.length:
+        window = await source.read()
+        if not window:
+            break
+        body += window
+    if len(body) != source.length:
+        ref = request.ref if isinstance(request, PutObject) else request.upload.target
+        raise short_source(request.operation, ref, source.length)
+    return bytes(body)

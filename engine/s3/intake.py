@@ -1,0 +1,139 @@
+"""The body of one answer on its way from a connection to a sink: two windows, one of which is filled while the other is
+being written.
+
+A connection asks where the next bytes are to come (`room`) and says how many have come (`landed`); with both windows
+in use it takes nothing off the network until one is given back, and the server has to wait. All of it on one event
+loop; only `next` waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from engine.s3.parsing import Answer
+from engine.store import WINDOW_BYTES
+
+WINDOWS_AT_ONCE = 2
+"""For each answer. A third would only hold more memory: the network is as far ahead as its own buffers allow."""
+
+
+class Windows:
+    """The pool of windows of one store. What is not given back (a thread may still write from it after its transfer was
+    given up) is left to the garbage collector."""
+
+    def __init__(self, kept: int = 64) -> None:
+        self._free: list[memoryview] = []
+        self._kept = kept
+
+    def take(self) -> memoryview:
+        return self._free.pop() if self._free else memoryview(bytearray(WINDOW_BYTES))
+
+    def give_back(self, window: memoryview) -> None:
+        if len(self._free) < self._kept:
+            self._free.append(window)
+
+
+class Intake:
+    """One body. `begin` is called once its head has come, `left` is what is still to come of a known length."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, windows: Windows) -> None:
+        self._loop = loop
+        self._windows = windows
+        self._ready: deque[memoryview] = deque()
+        self._sizes: deque[int] = deque()
+        self._window: memoryview | None = None
+        self._filled = 0
+        self._in_use = 0
+        self._written: memoryview | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._on_room: Callable[[], None] | None = None
+        self._ended = False
+        self.answer: Answer | None = None
+        self.length: int | None = None
+        self.left = 0
+
+    # --- the connection's side ----------------------------------------------------------------------------
+
+    @property
+    def begun(self) -> bool:
+        return self.answer is not None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more was put than the windows hold, of a body without a length."""
+        return sum(self._sizes) > WINDOWS_AT_ONCE * WINDOW_BYTES
+
+    def begin(self, answer: Answer, length: int | None, on_room: Callable[[], None]) -> None:
+        """The head has come, and `length` bytes follow it (None: as many as there are). `on_room` is called whenever
+        something has been written."""
+        self.answer = answer
+        self.length = length
+        self.left = length or 0
+        self._on_room = on_room
+
+    def room(self) -> memoryview | None:
+        """Where the next bytes are to come; None while all windows are in use."""
+        window = self._window
+        if window is None:
+            if self._in_use == WINDOWS_AT_ONCE:
+                return None
+            window = self._window = self._windows.take()
+            self._in_use += 1
+            self._filled = 0
+        return window[self._filled : self._filled + self.left]
+
+    def landed(self, nbytes: int) -> bool:
+        """So many bytes have come to where `room` said. Whether they were the last."""
+        self._filled += nbytes
+        self.left -= nbytes
+        if self._filled == WINDOW_BYTES or not self.left:
+            assert self._window is not None
+            self._ready.append(self._window)
+            self._sizes.append(self._filled)
+            self._window = None
+            self._wake()
+        return not self.left
+
+    def put(self, chunk: bytes) -> None:
+        """A piece of a body whose length is not known."""
+        self._ready.append(memoryview(chunk))
+        self._sizes.append(len(chunk))
+        self._wake()
+
+    def end(self) -> None:
+        """No more comes: all of it has, or the connection ended."""
+        self._ended = True
+        self._on_room = None  # the connection may serve another by now
+        if self._window is not None:
+            self._windows.give_back(self._window)
+            self._window = None
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # --- the taker's side ---------------------------------------------------------------------------------
+
+    async def next(self) -> memoryview | None:
+        """The next window; None where no more comes. Each is `done` before the next is asked for."""
+        while not self._ready:
+            if self._ended:
+                return None
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        window = self._ready.popleft()
+        size = self._sizes.popleft()
+        self._written = None if window.readonly else window
+        return window[:size]
+
+    def done(self) -> None:
+        """The window is of no more use to its taker."""
+        if self._written is not None:
+            self._windows.give_back(self._written)
+            self._written = None
+            self._in_use -= 1
+        if self._on_room is not None and not self.is_crowded:
+            self._on_room()

@@ -1,0 +1,51 @@
+"""What of an answer's body goes into a sink: what was asked for, and no byte of anything else."""
+
+from __future__ import annotations
+
+from engine.s3 import asked
+from engine.store import GetRange, Sink
+
+_ENDLESS = 1 << 62
+"""The length of a body of which nothing says before its end how long it is."""
+
+
+class Pouring:
+    """One answer's body on its way into a sink. `length` is what the head says of it; None where that says nothing.
+
+    Raises as `asked.wanted_of`: made before the first byte is handed on, so that the head alone decides."""
+
+    def __init__(
+        self, request: GetRange, sink: Sink, status: int, content_range: str, etag: str, length: int | None
+    ) -> None:
+        self._head = (request, status, content_range, etag)
+        self._sink = sink
+        self._is_known = length is not None
+        if length is None:
+            if status == 206:
+                length = asked.range_length(content_range)
+            else:
+                length = _ENDLESS if request.size is None else request.size
+        self._length = length
+        self.wanted = asked.wanted_of(*self._head, length)
+        self._skip = self.wanted.skip
+        self._left = self.wanted.length
+        self._came = 0
+
+    async def take(self, window: memoryview) -> bool:
+        """Hand on what was asked for of these bytes. False: that was all of it, and more still comes, since the server
+        left the range aside and gives the whole object."""
+        self._came += len(window)
+        piece = window
+        if self._skip or len(window) > self._left:
+            piece = window[self._skip : self._skip + self._left]
+            self._skip = max(0, self._skip - len(window))
+        if piece:
+            await self._sink.write(piece)
+            self._left -= len(piece)
+        return self._left > 0 or not self._came < self._length < _ENDLESS
+
+    def finished(self) -> asked.Wanted:
+        """All of the body has come. Raises as `asked.wanted_of` where it is not what the head spoke of."""
+        if not self._is_known:
+            self.wanted = asked.wanted_of(*self._head, self._came)
+        return self.wanted

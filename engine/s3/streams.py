@@ -1,0 +1,152 @@
+"""Bodies that do not lie in memory: one that comes goes into a sink, one that goes out comes from a source.
+
+What is written to a sink is what was asked for: the head is held against the request before the first byte is handed
+on. A body goes out as it is, with its length ahead, never as aws-chunked, which servers other than S3 misread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Protocol
+
+from engine import freshness
+from engine.errors import Ambiguous, Rejected
+from engine.s3 import parsing
+from engine.s3.answers import bare
+from engine.s3.asked import Wanted
+from engine.s3.http import HttpConnection
+from engine.s3.intake import Intake, Windows
+from engine.s3.messages import Call
+from engine.s3.parsing import Answer
+from engine.s3.places import Place
+from engine.s3.pouring import Pouring
+from engine.store import WINDOW_BYTES, GetRange, Sink, Source
+
+HELD_BACK_BYTES = 8
+"""Of the body of a request that may not be sent late: they go once all before them have left this process. Without
+them S3 does nothing, so that what was held up on its way is not carried out either."""
+
+INVITED_WITHIN_S = 1.0
+"""How long "100 Continue" is waited for (curl waits as long); a server that does not know it is not asked again."""
+
+
+def short_source(operation: str, ref: object, length: int) -> Rejected:
+    """The error for a source that gives more or less than it says it has."""
+    return Rejected(
+        f"not sent: its source has other than {length} bytes", operation=operation, ref=str(ref), code="ShortSource"
+    )
+
+
+async def sha256_of(source: Source) -> str:
+    """The hash of all that a source gives, in hexadecimal."""
+    state = hashlib.sha256()
+    source.restart()
+    left = source.length
+    while left > 0:
+        window = await source.read()
+        if not window:
+            break  # sending it says so
+        state.update(window)
+        left -= len(window)
+    return state.hexdigest()
+
+
+class Stream(Protocol):
+    """One request's body that does not lie in memory, whichever way it goes."""
+
+    def begin(self) -> Intake | None:
+        """Called for each attempt, before its first byte goes out."""
+
+    async def run(self, connection: HttpConnection, future: asyncio.Future[Answer]) -> Answer:
+        """Move the body, and give the answer. Raises what sink or source raise, and what `future` does."""
+
+
+class Incoming:
+    """The body of a GetObject, into a sink. `poured` says what of it went there; None where it has none."""
+
+    def __init__(self, call: Call, request: GetRange, sink: Sink, windows: Windows) -> None:
+        self._call = call
+        self._request = request
+        self._sink = sink
+        self._windows = windows
+        self._intake: Intake
+        self.poured: Wanted | None = None
+
+    def begin(self) -> Intake:
+        self._sink.restart()
+        self.poured = None
+        self._intake = Intake(asyncio.get_running_loop(), self._windows)
+        return self._intake
+
+    async def run(self, connection: HttpConnection, future: asyncio.Future[Answer]) -> Answer:
+        intake = self._intake
+        window = await intake.next()
+        answer = intake.answer
+        if window is None or answer is None:
+            return await future  # without a body, or no success: the answer says which
+        header = answer.header
+        pouring = Pouring(
+            self._request,
+            self._sink,
+            answer.status,
+            header(b"content-range"),
+            bare(header(b"etag")),
+            intake.length,
+        )
+        while window is not None:
+            more = await pouring.take(window)
+            intake.done()
+            if not more:
+                future.cancel()
+                connection.abort()
+                self.poured = pouring.wanted
+                return answer
+            window = await intake.next()
+        ended = await future
+        if not ended.whole:
+            raise parsing.cut_short(self._call)
+        self.poured = pouring.finished()
+        return ended
+
+
+class Outgoing:
+    """The body of a PutObject or UploadPart, from a source."""
+
+    def __init__(self, call: Call, source: Source, place: Place) -> None:
+        self._call = call
+        self._source = source
+        self._place = place
+
+    def begin(self) -> None:
+        self._source.restart()
+
+    async def run(self, connection: HttpConnection, future: asyncio.Future[Answer]) -> Answer:
+        length, sent = self._call.length, 0
+        if length > WINDOW_BYTES:
+            connection.write_through()  # a window is the source's again once the system has all of it
+        if self._call.expects and not await connection.invited(INVITED_WITHIN_S) and not future.done():
+            self._place.invites = False
+        while sent < length and not future.done():
+            window = await self._source.read()
+            sent += len(window)
+            if not window or sent > length:
+                raise short_source(self._call.operation.name, self._call.ref, length)
+            await self._send(connection, window, last=sent == length)
+        answer = await future
+        if sent < length and 200 <= answer.status < 300:
+            raise Ambiguous(
+                "the answer came before the body was sent: whether it happened is not known",
+                operation=self._call.operation.name,
+                ref=str(self._call.ref),
+                code="EarlyAnswer",
+            )
+        return answer
+
+    async def _send(self, connection: HttpConnection, window: memoryview, *, last: bool) -> None:
+        if last and freshness.ends_apart():
+            kept = max(0, len(window) - HELD_BACK_BYTES)
+            await connection.send_body(window[:kept], last=False)
+            freshness.sending(self._call.operation.name, self._call.ref, ending=True)
+            window = window[kept:]
+        await connection.send_body(window, last=last)
