@@ -91,7 +91,7 @@ async def delete(
             name = str(location)
             force = consent.unconditional
             async with claim_for("delete", name, path, opened, options, (facts,), unconditional=force) as claimed:
-                traits = await opened.known.tried_now(Location(location.bucket, ""))
+                traits = await opened.known.tried_now(location.whole_bucket)
                 condition = condition_for(traits, unconditional=force)
                 if condition is None:
                     raise GateClosed([NO_CONDITION])

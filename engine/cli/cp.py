@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from engine.api.load import home_folder
 from engine.cli.flags import copy_flags, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.cli.run import carry_out
@@ -66,6 +68,8 @@ def cp_command(
         exclude=exclude,
         tags=_pairs("--tag", tags) if tags else None,
         metadata=_pairs("--metadata", metadata),
+        folder=Path.cwd(),
+        home=home_folder(),
         **given,
     )
     carry_out(invocation, invocation.named(plan), yes=yes)

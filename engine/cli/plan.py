@@ -35,15 +35,20 @@ from engine.report.plan import plan_text, plan_values
     type=click.Choice(COMMANDS),
     help="Print the smallest IAM policy of a command instead, without asking S3.",
 )
+@click.option(
+    "--site", metavar="NAME", help='With --policy: the site whose policy it is; "connection" for the plan\'s own.'
+)
 @shared_flags
 @assume_flag
 @empty_flag
-def plan_command(invocation: Invocation, file: Path, max_rps: float, probe: bool, policy_of: str | None) -> None:
+def plan_command(
+    invocation: Invocation, file: Path, max_rps: float, probe: bool, policy_of: str | None, site: str | None
+) -> None:
     """List source and target of every route in FILE and show, per route and in total, what a run would do, what is
     expected against what is found, requests, cost, time floor and the IAM actions needed."""
     plan = invocation.plan(file)
     if policy_of is not None:
-        document = policy(plan, policy_of)
+        document = policy(plan, policy_of, "" if site == "connection" else site)
         invocation.say(json.dumps(document, indent=2))
         invocation.end(DONE, {"policy": document})
     result = invocation.run(lambda options, _: survey(plan, options, probe=probe))

@@ -63,7 +63,7 @@ def pairs_of(routes: Iterable[Route]) -> list[Pair]:
 
 def _folder(location: Location) -> Location:
     key = location.key if location.is_prefix else location.key[: location.key.rfind("/") + 1]
-    return Location(location.bucket, key)
+    return location.at(key)
 
 
 async def try_pairs(store: ObjectStore, pairs: Sequence[Pair], note: Note) -> list[Finding]:

@@ -200,7 +200,7 @@ class ListedKeys:
             for path in (folder / name, folder / "data" / name):
                 if name and await path.is_file():
                     return Path(path)
-        return Location(inventory.bucket, file.key)
+        return Location(inventory.bucket, file.key, self.location.site)
 
     async def _chunks(self, where: Location | Path, limit: int | None = None) -> AsyncIterator[bytes]:
         """A file's bytes, a few at a time. Raises `UsageError` for a local one that cannot be read."""

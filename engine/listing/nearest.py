@@ -59,9 +59,9 @@ async def _nearest(store: ObjectStore, location: Location) -> list[Location]:
         if page.common_prefixes:
             names = {prefix[len(folder) :].rstrip("/"): prefix for prefix in page.common_prefixes}
             alike = difflib.get_close_matches(name, names, n=NEAREST_NAMED, cutoff=0.0)
-            return [Location(location.bucket, names[one]) for one in alike]
+            return [location.at(names[one]) for one in alike]
         if page.objects:
-            return [Location(location.bucket, folder)]
+            return [location.at(folder)]
     return []
 
 

@@ -144,14 +144,15 @@ class Around(NamedTuple):
     absolute: bool = False
 
 
-def parse_location(text: str) -> Location:
-    """Read a full location in S3, `s3://bucket`, `s3://bucket/prefix/` or `s3://bucket/key`.
+def parse_location(text: str, *, folder: PurePath | None = None, home: PurePath | None = None) -> Location:
+    """Read a full location, `s3://bucket`, `s3://bucket/prefix/` or `s3://bucket/key`; where the working folder is
+    given, also a local one, which begins in it, with "~" in `home`, or with "/".
 
     In place of the bucket's name an access point's ARN or alias may stand. Raises `UsageError`.
     """
-    if is_local(text):
+    if folder is None and is_local(text):
         raise UsageError(f'"{_short(text)}" is a local path, and this takes a location in S3: s3://bucket/prefix/')
-    return resolve_location(text, Around())
+    return resolve_location(text, Around(folder=folder, home=home, absolute=folder is not None))
 
 
 def resolve_location(text: str, around: Around, site: str = "") -> Location:

@@ -61,7 +61,7 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
             found += _on(route.target, "s3:DeleteObject", "s3:AbortMultipartUpload")
             found += _bucket(route.target, "s3:GetBucketVersioning", "s3:GetReplicationConfiguration")
         if command in ("cleanup", "revert"):
-            found += _claiming(route.source.bucket) + _claiming(route.target.bucket)
+            found += _claiming(route.source) + _claiming(route.target)
             found += _trying_names(plan, route)
     if command in ("cleanup", "rewrite"):
         found += _reading_references(plan)
@@ -69,7 +69,7 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
         found += [item for probe in plan.probes for item in _probing(probe)]
     if command == "rewrite":
         found += _rewriting(plan)
-    return tuple(dict.fromkeys(found))
+    return tuple(item for item in dict.fromkeys(found) if not item.location.is_local)
 
 
 def actions(plan: Plan, command: str) -> tuple[str, ...]:
@@ -77,14 +77,24 @@ def actions(plan: Plan, command: str) -> tuple[str, ...]:
     return tuple(sorted({item.action for item in permissions(plan, command)}))
 
 
-def policy(plan: Plan, command: str) -> dict[str, Any]:
+def policy(plan: Plan, command: str, site: str | None = None) -> dict[str, Any]:
     """The smallest IAM policy document that lets a command ("run", "verify", "cleanup", …) do its work, as JSON values.
+    Of a plan that is at several sites it is that of `site`: each has its own users.
 
-    Raises `UsageError` for a command that is not in `COMMANDS`."""
+    Raises `UsageError` for a command that is not in `COMMANDS`, and where the site is not said or not there."""
+    needed = permissions(plan, command)
+    if site is not None:
+        plan.connection_of(site)
+    sites = dict.fromkeys(item.location.site for item in needed)
+    if site is None and len(sites) > 1:
+        named = ", ".join(name or "connection" for name in sites)
+        raise UsageError(f"the plan is at several sites, each with a policy of its own: say which one ({named})")
     on_bucket: dict[tuple[str, str], list[str]] = {}
     on_objects: dict[tuple[str, ...], list[str]] = {}
     by_resource: dict[str, list[str]] = {}
-    for item in permissions(plan, command):
+    for item in needed:
+        if site is not None and item.location.site != site:
+            continue
         if item.on_bucket:
             listing = item.action == "s3:ListBucket"
             key = (_bucket_arn(plan, item.location), item.action)
@@ -136,21 +146,22 @@ def _running(route: Route) -> list[Permission]:
     )
 
 
-def _claiming(bucket: str) -> list[Permission]:
+def _claiming(where: Location) -> list[Permission]:
     """One deletion at a time: the object that says so is at the root of each bucket."""
-    return _on(Location(bucket, CLAIM), "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
+    return _on(where.at(CLAIM), "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
 
 
 def _trying_names(plan: Plan, route: Route) -> list[Permission]:
     """An access point's name does not tell its bucket, and another server may have two for one: objects of our own
     tell, put on either side and looked for on the other. On AWS two names of buckets are two buckets."""
-    endpoint = plan.connection.endpoint_url
-    on_aws = not endpoint or ".amazonaws.com" in endpoint
-    if on_aws and not (is_access_point(route.source.bucket) or is_access_point(route.target.bucket)):
+    sides = (route.source, route.target)
+    endpoints = [plan.connection_of(side.site).endpoint_url for side in sides if not side.is_local]
+    on_aws = all(not endpoint or ".amazonaws.com" in endpoint for endpoint in endpoints)
+    if on_aws and not any(is_access_point(side.bucket) for side in sides):
         return []
     found: list[Permission] = []
-    for side in (route.source, route.target):
-        probes = Location(side.bucket, side.key[: side.key.rfind("/") + 1] + PROBE)
+    for side in sides:
+        probes = side.at(side.key[: side.key.rfind("/") + 1] + PROBE)
         found += _on(probes, "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
     return found
 
@@ -200,15 +211,15 @@ def _literal(key: str) -> str:
     return _WILD.sub(lambda found: "${" + found.group() + "}", key)
 
 
-def _partition(plan: Plan) -> str:
-    region = plan.connection.region
+def _partition(plan: Plan, site: str) -> str:
+    region = plan.connection_of(site).region
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
 def _bucket_arn(plan: Plan, location: Location) -> str:
     if location.bucket.startswith("arn:"):
         return location.bucket.replace("accesspoint:", "accesspoint/")
-    return f"arn:{_partition(plan)}:s3:::{location.bucket}"
+    return f"arn:{_partition(plan, location.site)}:s3:::{location.bucket}"
 
 
 def _object_arn(plan: Plan, location: Location) -> str:

@@ -208,6 +208,8 @@ def _read_sites(tables: Mapping[str, dict[str, Any]], problems: Problems) -> tup
     for name in tables:
         if name == FILE_SITE:
             problems.add(("sites", name), f'"{name}" is what local folders are at: call it otherwise')
+        elif name == "connection":
+            problems.add(("sites", name), f'"{name}" is the plan\'s own, which needs no name: call it otherwise')
         elif not _SITE.match(name):
             problems.add(("sites", name), f'"{name}" cannot name a site: use letters, digits, "-" and "_"')
     return tuple((name, _read_connection(tables[name], problems, ("sites", name))) for name in sorted(tables))

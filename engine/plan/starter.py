@@ -30,8 +30,13 @@ prefix = {prefix}    # what a relative "to" or key is under; it ends with a slas
 #request_payer = "requester"
 #expected_bucket_owner = "123456789012"
 
+#[sites.other]    # another server or account, for routes that say from_site or to_site; the keys of [connection]
+#endpoint_url = "https://s3.example.org"
+#profile = "other"
+
 # --- what goes where ---------------------------------------------------------------------------------------------
 # A trailing slash means everything under it; without one it is that one exact key. Write as many [[routes]] as needed.
+# A local folder is written ./data/, ~/data/ or file:///data/ (beside this file, in the home folder, by its whole path).
 
 [[routes]]
 name = "data"
@@ -51,6 +56,7 @@ to   = {target}
 #overwrite = "never"    # "if-different" and "always" replace what we did not write
 #exact = false    # true: anything else under the target is a difference
 #allow_empty = false    # true: it is no mistake if there is nothing under "from"
+#to_site = "other"    # where "to" is; and from_site; [connection] unless said
 #keys = "keys.txt"    # a list of keys in place of listing; or inventory = "s3://…/manifest.json"
 
 # --- what is expected of several routes together -----------------------------------------------------------------

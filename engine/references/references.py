@@ -217,7 +217,7 @@ def _as_object(
     found: list[tuple[Route, bool]] = []
     for route in _of_bucket(moves, bucket):
         source = route.source
-        if covers(source, Location(source.bucket, reading.key)):
+        if covers(source, source.at(reading.key)):
             exact = lookup(route.name, route.relative(reading.key)).exact
             if exact is not None:
                 found.append((route, exact))
@@ -253,7 +253,7 @@ def _as_folder(
             near.append(route)
         elif source.key.startswith(folder) and (mention.bucket or key):
             above.append(route)
-    if above and not hits and all(covers(Location(bucket, folder), route.target) for route in above):
+    if above and not hits and all(covers(Location(bucket, folder, route.source.site), route.target) for route in above):
         return None  # what is under it is still under it
     if above or len(hits) > 1:
         return _Verdict(end, (), _several([*(route for route, _ in hits), *above]))
@@ -297,7 +297,7 @@ def _change(
     """Exchange the head of the key, and the bucket where it is another."""
     source, target = route.source, route.target
     end = shown if shown is not None else reading.end
-    if any(covers(other.target, Location(source.bucket, reading.key)) for other in moves.routes):
+    if any(covers(other.target, source.at(reading.key)) for other in moves.routes):
         return _Verdict(end, (), "a route writes there too: it may be a new path already")
     if reading.key == "" and text[mention.key - 1] not in "/=":
         return _Verdict(end, (), "it names the bucket as a whole")

@@ -200,10 +200,9 @@ class Scanner:
 
     async def _inside(self, ref: ObjectRef) -> tuple[Inside | None, str]:
         """Whether an object is one that a route moves, and why it is left alone then; empty where it is not left."""
-        place = Location(ref.bucket, ref.key)
         for route in self._plan.routes:
             for location, is_source in ((route.source, True), (route.target, False)):
-                if not covers(location, place):
+                if not covers(location, Location(ref.bucket, ref.key, location.site)):
                     continue
                 relative = ref.key[len(location.key) :]
                 row = await self._holdings.entry(route.name, relative)

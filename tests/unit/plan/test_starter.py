@@ -30,6 +30,8 @@ def test_every_setting_that_it_shows_loads_too() -> None:
     assert plan.manifest is not None
     assert plan.references.folders == ("./notebooks/",)
     assert plan.routes[0].storage_class == "INTELLIGENT_TIERING"
+    assert plan.routes[0].target.site == "other"
+    assert plan.connection_of("other").profile == "other"
 
 
 def test_what_it_shows_as_the_default_is_the_default() -> None:
