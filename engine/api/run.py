@@ -28,7 +28,6 @@ from engine.store import ObjectStore
 from engine.transfer.carriers import Carriers
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date, outdated_before
-from engine.transfer.guard import Conditions
 from engine.transfer.pipeline import Counters, Run
 
 
@@ -90,15 +89,14 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 refuse_losing(traits, f"s3://{bucket}/")
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
-            conditions = Conditions(opened.home.known, options.listener, guarded=options.conditional_writes)
             told = next((facts for facts in known.values() if facts.date), None)
             clock = dating_clock(told.date, told.came_s) if told is not None else None
             carriers = Carriers(
-                opened.home.store,
+                opened,
                 ledger,
-                conditions,
                 options.listener,
                 now_ms,
+                guarded=options.conditional_writes,
                 outdated_before=outdated_before(settings),
                 server_now_ms=clock,
             )
@@ -116,8 +114,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             if stop is not None:
                 stop.listen(run.stop)
             await run.go(fresh=ledger.fresh)
-            for bucket, refused in conditions.refused.items():
-                await opened.home.known.learn(bucket, refused)
+            await carriers.remember()
             if not run.stopped:
                 await opened.sources.refuse_missing(ledger.knows)
             gauges, tallies, snapshots = opened.gauges(), await ledger.tallies(), await ledger.snapshots()

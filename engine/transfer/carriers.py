@@ -14,7 +14,8 @@ import anyio
 
 from engine.events import Listener
 from engine.plan.route import Route
-from engine.store import ObjectStore
+from engine.sites.site import Site
+from engine.sites.sites import Sites
 from engine.transfer.carrier import Carrier, Task
 from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
@@ -29,27 +30,56 @@ QUEUE_BOUND = 2_000
 
 class Carriers:
     """The carriers of one run, one for each pair of sites that a route needs, and the queue that they share. What they
-    begin is remembered in `journal`; dates are as for `Uploader`."""
+    begin is remembered in `journal`; `guarded` is as for `Conditions`, dates are as for `Uploader`."""
 
     def __init__(
         self,
-        store: ObjectStore,
+        sites: Sites,
         journal: UploadJournal,
-        conditions: Conditions,
         listener: Listener,
         now_ms: Callable[[], int],
         *,
+        guarded: bool = True,
         outdated_before: Mapping[str, int] | None = None,
         server_now_ms: Callable[[], int] | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         jitter: random.Random | None = None,
     ) -> None:
         self.queue: WorkQueue[Task] = WorkQueue(QUEUE_BOUND)
-        orphans = Orphans(store, listener)
-        uploader = Uploader(store, journal, self.queue, orphans, now_ms, conditions, outdated_before, server_now_ms)
-        parts = ServerParts(store, store, uploader, conditions)
-        self._server_side = ServerSideCopy(store, store, parts, conditions, sleep, jitter or random.Random())
+        self._sites = sites
+        self._journal = journal
+        self._listener = listener
+        self._now_ms = now_ms
+        self._guarded = guarded
+        self._outdated_before = outdated_before
+        self._server_now_ms = server_now_ms
+        self._sleep = sleep
+        self._jitter = jitter or random.Random()
+        self._made: dict[tuple[str, str], ServerSideCopy] = {}
 
     def carrier_for(self, route: Route) -> Carrier:
-        """What takes the objects of this route. Every site is one endpoint's today."""
-        return self._server_side
+        """What takes the objects of this route: the same one for every route between two sites."""
+        source, target = self._sites.source(route), self._sites.target(route)
+        if (source.name, target.name) not in self._made:
+            self._made[source.name, target.name] = self._server_side_copy(source, target)
+        return self._made[source.name, target.name]
+
+    async def remember(self) -> None:
+        """Have the next command know what the carriers found out of their sites."""
+        for carrier in self._made.values():
+            await carrier.conditions.remember()
+
+    def _server_side_copy(self, source: Site, target: Site) -> ServerSideCopy:
+        conditions = Conditions(source.known, target.known, self._listener, guarded=self._guarded)
+        uploader = Uploader(
+            target.store,
+            self._journal,
+            self.queue,
+            Orphans(target.store, self._listener),
+            self._now_ms,
+            conditions,
+            self._outdated_before,
+            self._server_now_ms,
+        )
+        parts = ServerParts(source.store, target.store, uploader, conditions)
+        return ServerSideCopy(source.store, target.store, parts, conditions, self._sleep, self._jitter)

@@ -45,13 +45,15 @@ afterwards, what was overwritten in a target is not."""
 
 
 class Conditions:
-    """Shared by everything that writes targets in one run. `guarded` False leaves conditions on targets out.
+    """What is known of pins at the `source` and of conditions at the `target` of one carrier, both of one endpoint.
+    `guarded` False leaves conditions on targets out.
 
     `unpinned` are the source buckets of which something was copied without a pin that is known to hold; `refused` are
     the traits that this run found out to be refused, by bucket."""
 
-    def __init__(self, known: KnownTraits, listener: Listener, *, guarded: bool = True) -> None:
-        self._known = known
+    def __init__(self, source: KnownTraits, target: KnownTraits, listener: Listener, *, guarded: bool = True) -> None:
+        self._source = source
+        self._target = target
         self._listener = listener
         self._guarded = guarded
         self.unpinned: set[str] = set()
@@ -59,22 +61,23 @@ class Conditions:
 
     def pin(self, operation: Literal["copy", "part"], bucket: str, etag: str) -> str | None:
         """The source's ETag to send with a copy from `bucket`, or None."""
-        answer = self._answer(bucket, _pin_trait(operation, etag))
+        answer = self._answer(self._source, bucket, _pin_trait(operation, etag))
         if not (answer.holds and etag):
             self.unpinned.add(bucket)
         return None if answer is Answer.REFUSED else etag or None
 
     def target(self, operation: Literal["copy", "complete"], bucket: str, wanted: str) -> str | None:
         """The condition to send for the one that is wanted of a target in `bucket`."""
-        refused = self._answer(bucket, _target_trait(operation, wanted)) is Answer.REFUSED
+        refused = self._answer(self._target, bucket, _target_trait(operation, wanted)) is Answer.REFUSED
         return wanted if self._guarded and not refused else None
 
     def doubtful(self, copy: CopyObject) -> bool:
         """Whether one of the conditions that a copy bears is not known to hold, so that a 400 may be for it."""
         pin, wanted = copy.source_etag, copy.target_condition
-        return (pin is not None and not self._answer(copy.source.bucket, _pin_trait("copy", pin)).holds) or (
-            wanted is not None and not self._answer(copy.target.bucket, _target_trait("copy", wanted)).holds
-        )
+        if pin is not None and not self._answer(self._source, copy.source.bucket, _pin_trait("copy", pin)).holds:
+            return True
+        trait = _target_trait("copy", wanted or "")
+        return wanted is not None and not self._answer(self._target, copy.target.bucket, trait).holds
 
     def refuse_pin(self, operation: Literal["copy", "part"], bucket: str, etag: str) -> None:
         """The server took a copy without its pin, and not with it: send none of this kind from now on."""
@@ -85,10 +88,16 @@ class Conditions:
         """The same of a condition on the target."""
         self._refuse(bucket, _target_trait(operation, wanted), "TargetUnguarded", UNGUARDED)
 
-    def _answer(self, bucket: str, trait: str) -> Answer:
+    async def remember(self) -> None:
+        """Have what was refused known to the next command."""
+        for known in {id(known): known for known in (self._source, self._target)}.values():
+            for bucket, refused in self.refused.items():
+                await known.learn(bucket, refused)
+
+    def _answer(self, known: KnownTraits, bucket: str, trait: str) -> Answer:
         if self.refused and trait in self.refused.get(bucket, ()):
             return Answer.REFUSED
-        answer: Answer = getattr(self._known.known(bucket), trait)
+        answer: Answer = getattr(known.known(bucket), trait)
         return answer
 
     def _refuse(self, bucket: str, trait: str, code: str, words: str) -> None:

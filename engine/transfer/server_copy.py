@@ -83,13 +83,13 @@ class ServerSideCopy:
         self._source = source
         self._target = target
         self._parts = parts
-        self._conditions = conditions
+        self.conditions = conditions
         self._sleep = sleep
         self._jitter = jitter
 
     @property
     def unpinned(self) -> Collection[str]:
-        return self._conditions.unpinned
+        return self.conditions.unpinned
 
     async def discard(self, upload: UploadRecord) -> None:
         await self._parts.discard(upload)
@@ -201,7 +201,7 @@ class ServerSideCopy:
     # --- one CopyObject -------------------------------------------------------------------------------------
 
     def _request(self, task: Task) -> CopyObject:
-        conditions, source, target = self._conditions, task.source_ref, task.target_ref
+        conditions, source, target = self.conditions, task.source_ref, task.target_ref
         return CopyObject(
             source,
             target,
@@ -309,9 +309,9 @@ class ServerSideCopy:
                     error = again
                 else:
                     if full.pinned and not sent.form.pinned:
-                        self._conditions.refuse_pin("copy", task.source_ref.bucket, task.source.etag)
+                        self.conditions.refuse_pin("copy", task.source_ref.bucket, task.source.etag)
                     if full.guarded and not sent.form.guarded:
-                        self._conditions.refuse_target("copy", task.target_ref.bucket, task.target_condition)
+                        self.conditions.refuse_target("copy", task.target_ref.bucket, task.target_condition)
                     return result, requests + 2 * attempt
             last = Failed(requests + 2 * attempt, error=error) if attempt >= ATTEMPTS - 1 else None
             if isinstance(error, PreconditionFailed):
@@ -391,7 +391,7 @@ class ServerSideCopy:
             if head is not None and head.etag != task.source.etag:
                 raise Drifted(etag_now=head.etag)
         instead = sent.instead[1:] if first else sent.instead
-        if not instead or not (isinstance(error, Unsupported) or self._conditions.doubtful(request)):
+        if not instead or not (isinstance(error, Unsupported) or self.conditions.doubtful(request)):
             raise error
         return sent._replace(form=instead[0], instead=instead[1:], pause=False)
 

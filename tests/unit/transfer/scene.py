@@ -18,11 +18,12 @@ from engine.plan.binding import RouteBinding
 from engine.plan.record import ObjectRecord, UploadRecord
 from engine.plan.route import Route
 from engine.sites.known import KnownTraits
-from engine.sites.site import Gauges
+from engine.sites.site import Gauges, Site
+from engine.sites.sites import Sites
 from engine.transfer.carrier import Task
 from engine.transfer.carriers import Carriers
-from engine.transfer.guard import Conditions
 from engine.transfer.pipeline import Run
+from engine.transfer.server_copy import ServerSideCopy
 from tests.fake_store import FakeStore, Held
 
 KMS = Encryption("aws:kms", "key-1")
@@ -71,12 +72,9 @@ class Bench:
         self.journal = Journal()
         self.events: list[Event] = []
         self.slept: list[float] = []
-        self.sites = KnownTraits(self.store, trusted=trusted)
-        self.conditions = Conditions(self.sites, self.events.append)
         carriers = Carriers(
-            self.store,
+            sites_of(self.store, trusted=trusted),
             self.journal,
-            self.conditions,
             self.events.append,
             lambda: NOW_MS,
             outdated_before=outdated_before,
@@ -85,6 +83,8 @@ class Bench:
         )
         self.queue = carriers.queue
         self.carrier = carriers.carrier_for(ROUTE)
+        assert isinstance(self.carrier, ServerSideCopy)
+        self.conditions = self.carrier.conditions
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -92,6 +92,10 @@ class Bench:
     def task(self, key: str = "k", *, condition: str = ABSENT, route: Route = ROUTE, **more: Any) -> Task:
         """A task for the source as it is now."""
         return Task(route, key, listed(self.store, route, key), condition, **more)
+
+
+def sites_of(store: FakeStore, *, trusted: bool) -> Sites:
+    return Sites({"": Site("", "http://fake", store, KnownTraits(store, trusted=trusted))})
 
 
 def conflict(operation: str) -> StoreError:
@@ -128,12 +132,12 @@ def assemble(
     trusted: bool = True,
     listener: Callable[[Event], None] = lambda event: None,
 ) -> Run:
-    conditions = Conditions(KnownTraits(store, trusted=trusted), listener)
 
     async def sleep(seconds: float) -> None:
         return None
 
-    carriers = Carriers(store, ledger, conditions, listener, lambda: NOW_MS, sleep=sleep, jitter=random.Random(1))
+    sites = sites_of(store, trusted=trusted)
+    carriers = Carriers(sites, ledger, listener, lambda: NOW_MS, sleep=sleep, jitter=random.Random(1))
     return Run(
         store,
         Sources(),
