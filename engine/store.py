@@ -19,6 +19,7 @@ from engine.model import (
     Acl,
     Checksum,
     CopyResult,
+    Location,
     ObjectHead,
     ObjectRef,
     Page,
@@ -420,6 +421,10 @@ class ObjectStore(Protocol):
     async def delete_object(self, request: DeleteObject) -> bool: ...
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport: ...
     async def bucket_facts(self, request: AskBucket) -> BucketFacts: ...
+
+
+StoreOf = Callable[[Location], ObjectStore]
+"""The store of the site that a location is on: what is given to whoever handles both sides of a route."""
 
 
 async def head_or_none(store: ObjectStore, request: HeadObject) -> ObjectHead | None:

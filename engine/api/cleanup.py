@@ -16,7 +16,7 @@ from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, RunError, StoreError
 from engine.finish.carried import compare_carried
 from engine.finish.cleanup import Cleaned, Cleanup, settle
-from engine.finish.deleting import Condition, Deleter, Fate, condition_for
+from engine.finish.deleting import Condition, Fate, condition_for, deleters
 from engine.finish.gate import (
     NAMES,
     Reason,
@@ -29,12 +29,13 @@ from engine.finish.gate import (
 from engine.finish.gathering import commands_of, gather
 from engine.finish.replication import replication_reasons
 from engine.ledger import Ledger
+from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import PROPERTIES
 from engine.plan.record import Tally
 from engine.references.rewriting import remaining
-from engine.sites.sites import Sites
+from engine.sites.sites import Sites, buckets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ async def cleanup(
     scope `run`."""
     options, consent = options or Options(), consent or Consent()
     async with at_work("cleanup", plan, options, lists=True, dated=True) as (opened, ledger):
-        settled = await settle(opened.home.store, ledger, plan.routes)
+        settled = await settle(opened.store, ledger, plan.routes)
         await remove_left_probes(opened, ledger)
         commands = commands_of(plan, opened, allowed=consent.allow_commands)
         left = await _references(plan, opened, ledger)
@@ -89,11 +90,12 @@ async def cleanup(
         if consent.delete_markers:
             facts = facts.with_delete_markers()
         if not closed(judge(facts)):  # what costs requests an object is asked once all else is open
-            unread = await compare_carried(opened.home.store, ledger, plan.routes, plan.cleanup.proof, options.listener)
+            unread = await compare_carried(opened.store, ledger, plan.routes, plan.cleanup.proof, options.listener)
             recorded = (await ledger.noted())[PROPERTIES]
             facts = replace(facts, properties=recorded.plus(unread), compared=True)
         force = consent.unconditional or plan.cleanup.unconditional
-        known = {item.bucket: opened.home.known.known(item.bucket) for item in facts.sources}
+        sources = buckets_of(route.source for route in plan.routes)
+        known = {where.bucket: opened.site(where).known.known(where.bucket) for where in sources}
         going = [tally for tally in facts.tallies if _goes(tally, plan)]
         result = CleanupResult(
             ledger=ledger.path,
@@ -117,13 +119,11 @@ async def cleanup(
         if closed(result.reasons[:-1]):
             raise CleanupRefused(result)
         # Tried anew, whatever was found before: a server may only have been out of order then.
-        conditions, result.reasons[-1] = await conditions_of(plan, opened, known, unconditional=force)
+        conditions, result.reasons[-1] = await conditions_of(plan, opened, sources, unconditional=force)
         if not result.open:
             raise CleanupRefused(result)
-        buckets = tuple(dict.fromkeys((*facts.sources, *facts.targets)))
-        async with claim_for(
-            "cleanup", plan.name, ledger.path, opened.home, options, buckets, unconditional=force
-        ) as store:
+        claim = claim_for("cleanup", plan.name, ledger.path, opened, options, plan.places, unconditional=force)
+        async with claim as store_of:
             at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
             result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
             await note_found(ledger, _figures(result.reasons), acceptable(plan))
@@ -133,9 +133,9 @@ async def cleanup(
                 if consent.delete_markers and reason.name == "versioning" and reason.accept:
                     await keep_acceptance(ledger, reason.accept, reason.found, "--accept-delete-markers")
             deletion = Cleanup(
-                store,
+                store_of,
                 ledger,
-                Deleter(store, conditions),
+                deleters(store_of, conditions),
                 options.listener,
                 minimum=plan.cleanup.proof,
                 markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
@@ -169,11 +169,12 @@ async def _references(plan: Plan, opened: Sites, ledger: Ledger) -> ReferencesLe
 
 
 async def conditions_of(
-    plan: Plan, opened: Sites, buckets: Iterable[str], *, unconditional: bool
-) -> tuple[dict[str, Condition], Reason]:
+    plan: Plan, opened: Sites, places: Iterable[Location], *, unconditional: bool
+) -> tuple[dict[Location, Condition], Reason]:
     """How to delete in each of the buckets, and what the gate says of it: tried out anew in each, since a server may
     serve two of them by different means, or be another one by now."""
-    found = {bucket: await opened.home.known.tried_now(own_place(plan, bucket)) for bucket in buckets}
-    conditions = {bucket: condition_for(traits, unconditional=unconditional) for bucket, traits in found.items()}
-    able = {bucket: condition for bucket, condition in conditions.items() if condition is not None}
-    return able, conditional(found, unconditional=unconditional, tried=True)
+    found = {where: await opened.site(where).known.tried_now(own_place(plan, where)) for where in places}
+    conditions = {where: condition_for(traits, unconditional=unconditional) for where, traits in found.items()}
+    able = {where: condition for where, condition in conditions.items() if condition is not None}
+    named = {where.bucket: traits for where, traits in found.items()}
+    return able, conditional(named, unconditional=unconditional, tried=True)

@@ -24,6 +24,7 @@ from engine.plan.settings import Connection
 from engine.plan.sizes import duration_text
 from engine.sites.clock import dating_clock, now_ms, server_ms
 from engine.sites.opening import open_site
+from engine.sites.sites import Sites
 from engine.store import BucketFacts, ObjectStore
 
 
@@ -88,17 +89,17 @@ async def delete(
                 return result
             if result.closed:
                 raise GateClosed(result.closed)
-            name = str(location)
-            force = consent.unconditional
-            async with claim_for("delete", name, path, opened, options, (facts,), unconditional=force) as claimed:
-                traits = await opened.known.tried_now(location.whole_bucket)
+            name, force, bucket = str(location), consent.unconditional, location.whole_bucket
+            sites = Sites({"": opened})
+            async with claim_for("delete", name, path, sites, options, [bucket], unconditional=force) as store_of:
+                traits = await opened.known.tried_now(bucket)
                 condition = condition_for(traits, unconditional=force)
                 if condition is None:
                     raise GateClosed([NO_CONDITION])
                 work = ProjectDeletion(
                     store,
                     listed,
-                    Deleter(claimed, {location.bucket: condition}),
+                    Deleter(store_of(bucket), {bucket.bucket: condition}),
                     options.listener,
                     markers_accepted=consent.delete_markers,
                 )

@@ -14,7 +14,7 @@ from engine.sites.sites import Sites
 async def nothing_there(plan: Plan, options: Options, opened: Sites, known: Mapping[str, int]) -> list[str]:
     """A sentence for each route whose source holds nothing and of which nothing is known (`known`, by route), unless
     that was said to be all right."""
-    return [] if options.allow_empty else await empty_routes(opened.home.store, plan.routes, known)
+    return [] if options.allow_empty else await empty_routes(opened.store, plan.routes, known)
 
 
 def objects_of(tallies: Iterable[Tally]) -> dict[str, int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from engine.finish.gate import NAMES, UNKNOWN, Reason
 from engine.finish.names import Finding, Pair, Seen, pairs_of, remove, try_pairs
 from engine.ledger import Ledger
-from engine.model import ObjectRef
+from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.locations import is_access_point
 from engine.sites.sites import Sites
@@ -21,10 +22,11 @@ SAME = "{why}: source and target are the same objects by two names, so that to d
 def pairs_to_try(plan: Plan, opened: Sites) -> list[Pair]:
     """The pairs of which their names alone do not tell. On AWS two names of buckets are two buckets, and a bucket has
     no second name but those of access points ("Bucket naming rules", S3 User Guide)."""
-    pairs = pairs_of(plan.routes)
-    if not opened.home.is_aws:
-        return pairs
-    return [pair for pair in pairs if is_access_point(pair.source.bucket) or is_access_point(pair.target.bucket)]
+
+    def hidden(where: Location) -> bool:
+        return not opened.site(where).is_aws or is_access_point(where.bucket)
+
+    return [pair for pair in pairs_of(plan.routes) if hidden(pair.source) or hidden(pair.target)]
 
 
 def names_outlook(plan: Plan, opened: Sites) -> Reason:
@@ -41,10 +43,7 @@ async def names_reasons(
 
     Raises errors of scope `run`."""
 
-    async def note(probes: Sequence[ObjectRef]) -> None:
-        await ledger.set_note(PROBES, [list(ref) for ref in probes] or None)
-
-    findings = await try_pairs(opened.home.store, pairs_to_try(plan, opened), note)
+    findings = await try_pairs(opened.store, pairs_to_try(plan, opened), partial(_note, ledger))
     worst: dict[tuple[str, str], Finding] = {}
     for finding in findings:
         key = (finding.pair.source.bucket, finding.pair.target.bucket)
@@ -67,5 +66,10 @@ async def remove_left_probes(opened: Sites, ledger: Ledger) -> None:
     """Remove what a crash left of an earlier trial."""
     noted = await ledger.note(PROBES)
     if noted:
-        left = await remove(opened.home.store, [ObjectRef(*ref) for ref in noted])
-        await ledger.set_note(PROBES, [list(ref) for ref in left] or None)
+        await _note(ledger, await remove(opened.store, [Location(*probe) for probe in noted]))
+
+
+async def _note(ledger: Ledger, probes: Sequence[Location]) -> None:
+    sites = [[where.site] if where.site else [] for where in probes]
+    noted = [[where.bucket, where.key, *site] for where, site in zip(probes, sites, strict=True)]
+    await ledger.set_note(PROBES, noted or None)

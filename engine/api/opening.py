@@ -98,7 +98,7 @@ async def stored_binding(plan: Plan, options: Options) -> Binding:
 @asynccontextmanager
 async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> AsyncIterator[Sites]:
     """The sites of a plan with the sources of its routes: for whoever lists a source. `now`: as in `Sources`."""
-    async with open_sites(plan, options) as opened, open_sources(opened.home.store, plan, now=now) as opened.sources:
+    async with open_sites(plan, options) as opened, open_sources(opened.store, plan, now=now) as opened.sources:
         yield opened
 
 
@@ -106,7 +106,7 @@ async def refuse_unguarded(opened: Sites, options: Options, places: Iterable[Loc
     """Raise `UsageError` where a server is not known to honour If-Match on a write, and the user did not say that this
     is all right: what someone else writes between the look and the write would be lost."""
     for where in places if options.conditional_writes else ():
-        answer = (await opened.home.known.traits_of(where, ("put_if_match",))).put_if_match
+        answer = (await opened.site(where).known.traits_of(where, ("put_if_match",))).put_if_match
         if not answer.holds:
             unknown = answer is Answer.UNKNOWN
             does = "could not be tried for" if unknown else "refuses" if answer is Answer.REFUSED else "ignores"
@@ -116,7 +116,7 @@ async def refuse_unguarded(opened: Sites, options: Options, places: Iterable[Loc
             )
 
 
-def own_place(plan: Plan, bucket: str) -> Location:
+def own_place(plan: Plan, bucket: Location) -> Location:
     """Where objects of our own may be in a bucket for a moment: beside a target, else where no route's listing meets
     them, as far as there is such a place."""
-    return next((route.target for route in plan.routes if route.target.bucket == bucket), Location(bucket, ""))
+    return next((route.target for route in plan.routes if route.target.whole_bucket == bucket), bucket)

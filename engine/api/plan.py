@@ -46,7 +46,7 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
             entries = None if ledger.fresh else ledger.entries
             if probe:
                 await opened.try_routes(plan.routes)
-            routes = await survey_routes(opened.home.store, opened.sources, plan.routes, entries, options.listener)
+            routes = await survey_routes(opened.store, opened.sources, plan.routes, entries, options.listener)
             await opened.sources.refuse_missing(ledger.knows)
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
             counts = {item.route: item.objects + item.known for item in routes}

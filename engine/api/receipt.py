@@ -116,5 +116,5 @@ async def check_receipt(file: str | Path, plan: Plan, options: Options | None = 
         known = {route["name"]: route for route in given["routes"]}
         for route in plan.routes:
             if route.name in known:
-                found += await target_differences(opened.home.store, ledger, route, known[route.name])
+                found += await target_differences(opened.target(route).store, ledger, route, known[route.name])
         return ReceiptCheck(given, found)

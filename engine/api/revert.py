@@ -16,7 +16,7 @@ from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, UsageError
 from engine.finish.cleanup import settle
-from engine.finish.deleting import Deleter
+from engine.finish.deleting import deleters
 from engine.finish.gate import Reason, closed
 from engine.finish.replication import replication_reasons
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
@@ -24,6 +24,7 @@ from engine.finish.way_back import way_back
 from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.references.local_files import write_new
+from engine.sites.sites import buckets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,13 @@ async def revert(
     scope `run`."""
     options, consent = options or Options(), consent or Consent()
     async with at_work("revert", plan, options) as (opened, ledger):
-        await settle(opened.home.store, ledger, plan.routes)
+        await settle(opened.store, ledger, plan.routes)
         await remove_left_probes(opened, ledger)
         found = await outlook(ledger, options.listener)
         if found.cleaned_up:
             return RevertResult(ledger.path, found, way_back=_write_way_back(plan, ledger.path))
-        places = dict.fromkeys(route.target.whole_bucket for route in plan.routes)
-        targets = [where.bucket for where in places]
-        facts = [await opened.site(where).facts(where.bucket, anew=True) for where in places]
+        targets = buckets_of(route.target for route in plan.routes)
+        facts = [await opened.site(where).facts(where.bucket, anew=True) for where in targets]
         versioned = tuple(item.bucket for item in facts if item.versioning)
         result = RevertResult(ledger.path, found, versioned=versioned)
         if not delete:
@@ -75,18 +75,16 @@ async def revert(
         removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
         await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
         force = consent.unconditional or plan.cleanup.unconditional
-        both = tuple([await opened.site(where).facts(where.bucket) for where in plan.places])
-        async with claim_for(
-            "revert", plan.name, ledger.path, opened.home, options, both, unconditional=force
-        ) as store:
+        claim = claim_for("revert", plan.name, ledger.path, opened, options, plan.places, unconditional=force)
+        async with claim as store_of:
             await _refuse(ledger, plan, await names_reasons(plan, opened, ledger, agreed))
             conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
             if not reason.open:
                 raise GateClosed([reason.sentence])
             work = Revert(
-                store,
+                store_of,
                 ledger,
-                Deleter(store, conditions),
+                deleters(store_of, conditions),
                 options.listener,
                 found.removable + found.unsettled,
                 markers_accepted={item.bucket for item in facts if consent.delete_markers and item.versioning != ""},

@@ -24,7 +24,7 @@ from engine.plan.record import Tally, by_state
 from engine.sites.clock import dating_clock, now_ms
 from engine.sites.listings import refuse_losing
 from engine.sites.sites import Sites
-from engine.store import ObjectStore
+from engine.store import StoreOf
 from engine.transfer.carriers import Carriers
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date, outdated_before
@@ -135,7 +135,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             )
 
 
-def _first_pages(plan: Plan, opened: Sites) -> AbstractAsyncContextManager[ObjectStore]:
+def _first_pages(plan: Plan, opened: Sites) -> AbstractAsyncContextManager[StoreOf]:
     """A store that has the listings' first pages on their way, unless the server has to be tried out first: how it is
     listed depends on that, and the trial leaves objects for a moment."""
-    return first_pages(opened.home.store, plan.routes if opened.home.known.trusted else ())
+    return first_pages(opened.store, [route for route in plan.routes if opened.trusts(route)])

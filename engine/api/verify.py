@@ -28,7 +28,7 @@ async def verify(
     options = options or Options()
     async with at_work("verify", plan, options, lists=True, dated=True) as (opened, ledger):
         verifier = Verifier(
-            opened.home.store,
+            opened.store,
             opened.sources,
             ledger,
             options.listener,

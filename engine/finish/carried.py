@@ -20,7 +20,7 @@ from engine.plan.noted import Noted, noted
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Keep, Route
 from engine.plan.sameness import same_moment
-from engine.store import ObjectStore
+from engine.store import StoreOf
 from engine.transfer.comparing import compare_properties
 
 OBJECTS_AT_ONCE = 64
@@ -42,7 +42,7 @@ def keeps_properties(route: Route) -> bool:
 
 
 async def compare_carried(
-    store: ObjectStore, ledger: Ledger, routes: tuple[Route, ...], minimum: Proof, listener: Listener
+    store_of: StoreOf, ledger: Ledger, routes: tuple[Route, ...], minimum: Proof, listener: Listener
 ) -> Noted:
     """Compare what every object that stands to be deleted carries, and keep in the ledger what differs. Gives what is
     not known of some: it may not be read, or changed meanwhile. Raises errors of scope `run`."""
@@ -58,7 +58,7 @@ async def compare_carried(
                 record: ObjectRecord, route: Route = route, found: dict[str, Outcome | _Unread] = found
             ) -> None:
                 async with at_once:
-                    answer = await _compare(store, route, record)
+                    answer = await _compare(store_of, route, record)
                 if answer is not None:
                     found[record.key] = answer
 
@@ -75,13 +75,15 @@ async def compare_carried(
     return unread
 
 
-async def _compare(store: ObjectStore, route: Route, record: ObjectRecord) -> Outcome | _Unread | None:
+async def _compare(store_of: StoreOf, route: Route, record: ObjectRecord) -> Outcome | _Unread | None:
     """One object; None where nothing new is known of it."""
     key = route.source_key(record.key)
     listed = ListedObject(key, record.size, record.source_etag, record.source_modified, record.storage_class)
     source, target = ObjectRef(route.source.bucket, key), ObjectRef(route.target.bucket, route.target_key(record.key))
     try:
-        compared = await compare_properties(store, store, route, listed, source, target)
+        compared = await compare_properties(
+            store_of(route.source), store_of(route.target), route, listed, source, target
+        )
     except NotFound:
         return None  # gone on one side: whoever deletes looks for the target, and there is nothing to delete else
     except (ObjectError, AttemptError) as error:

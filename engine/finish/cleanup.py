@@ -13,15 +13,15 @@ from functools import partial
 from engine.errors import StoreError
 from engine.events import Listener, ObjectAside, Progress
 from engine.finish.batches import Batch, Batches, refuse_gone, work_off
-from engine.finish.deleting import Checked, Deleter, End, Fate, Item
-from engine.finish.looking import PATIENCE_S, Looker, Span, There
+from engine.finish.deleting import Checked, DeleterOf, End, Fate, Item
+from engine.finish.looking import PATIENCE_S, Span, There, lookers
 from engine.finish.stays import Stays
 from engine.ledger import Ledger
 from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
-from engine.store import ObjectStore
+from engine.store import StoreOf
 
 
 @dataclass(slots=True)
@@ -32,14 +32,14 @@ class Cleaned(Stays):
     deleted_bytes: int = 0
 
 
-async def settle(store: ObjectStore, ledger: Ledger, routes: Sequence[Route]) -> dict[Fate, int]:
+async def settle(store_of: StoreOf, ledger: Ledger, routes: Sequence[Route]) -> dict[Fate, int]:
     """Find out what became of deletes whose answer was never committed, by a look at each source. Deletes nothing.
 
     What cannot be looked at stays as it is. Raises errors of scope `run`."""
-    looker = Looker(store)
+    looker_of = lookers(store_of)
     found: dict[Fate, int] = {}
     for route in routes:
-        after = ""
+        looker, after = looker_of(route.source), ""
         async for records in ledger.records(route.name, {State.DELETING}):
             keys = [route.source_key(record.key) for record in records]
             seen = await looker.look(route.source.bucket, keys)
@@ -81,18 +81,18 @@ class Cleanup:
 
     def __init__(
         self,
-        store: ObjectStore,
+        store_of: StoreOf,
         ledger: Ledger,
-        deleter: Deleter,
+        deleter_of: DeleterOf,
         listener: Listener,
         *,
         minimum: Proof,
         markers_accepted: Collection[str] = (),
     ) -> None:
         self._ledger = ledger
-        self._deleter = deleter
+        self._deleter_of = deleter_of
         self._listener = listener
-        self._looker = Looker(store)
+        self._looker_of = lookers(store_of)
         self._minimum = minimum
         self._markers_accepted = markers_accepted
         self._total = 0
@@ -139,16 +139,18 @@ class Cleanup:
 
         async def then(gone: Collection[str]) -> None:
             keys = sorted(route.target_key(record_of[key].key) for key in gone)
-            refuse_gone(await self._looker.look(route.target.bucket, keys), keys, route.target.bucket, "target")
+            looker = self._looker_of(route.target)
+            refuse_gone(await looker.look(route.target.bucket, keys), keys, route.target.bucket, "target")
 
         span = Span(route.source, batch.after)
-        ends = await self._deleter.delete(route.source.bucket, items, check, span, then if first else None)
+        deleter = self._deleter_of(route.source)
+        ends = await deleter.delete(route.source.bucket, items, check, span, then if first else None)
         outcomes = []
         for record, item in zip(records, items, strict=True):
             if (outcome := barred.get(record.key) or self._outcome(route, record, ends[item.key])) is not None:
                 outcomes.append(outcome)
         await self._ledger.conclude_durably(route.name, outcomes)
-        self.report.note_markers(self._deleter.markers_in, self._markers_accepted)
+        self.report.note_markers(deleter.markers_in, self._markers_accepted)
         return any(end.fate is Fate.GONE for end in ends.values())
 
     async def _targets_stand(
@@ -157,7 +159,9 @@ class Cleanup:
         """Which targets are there as they were proven, looked at now, by the keys of their sources; and what is to be
         recorded of the objects whose target is not."""
         targets = {key: route.target_key(record.key) for key, record in record_of.items()}
-        seen = await self._looker.look(route.target.bucket, list(targets.values()), within_s=PATIENCE_S)
+        seen = await self._looker_of(route.target).look(
+            route.target.bucket, list(targets.values()), within_s=PATIENCE_S
+        )
         may_go: dict[str, float] = {}
         unseen: dict[str, StoreError] = {}
         lost: dict[str, Outcome] = {}

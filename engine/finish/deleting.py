@@ -33,7 +33,7 @@ from engine.finish.looking import PATIENCE_S, Looker, Seen, Span, There
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import Location, ObjectRef
 from engine.sites.traits import Traits
-from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore
+from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore, StoreOf
 
 KEYS_A_BATCH = 1_000
 BATCHES_AT_ONCE = 4
@@ -132,6 +132,24 @@ class Checked(NamedTuple):
 
 Check = Callable[[Sequence[Item]], Awaitable[Checked]]
 """Asked just before items are sent, each time."""
+
+
+DeleterOf = Callable[[Location], "Deleter"]
+"""What deletes on the site that a location is on."""
+
+
+def deleters(store_of: StoreOf, conditions: Mapping[Location, Condition]) -> DeleterOf:
+    """What deletes on each site, in its buckets as the conditions say of these."""
+    made: dict[int, Deleter] = {}
+
+    def of(where: Location) -> Deleter:
+        store = store_of(where)
+        if id(store) not in made:
+            here = {place.bucket: condition for place, condition in conditions.items() if store_of(place) is store}
+            made[id(store)] = Deleter(store, here)
+        return made[id(store)]
+
+    return of
 
 
 class Deleter:

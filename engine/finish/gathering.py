@@ -7,14 +7,14 @@ from pathlib import Path
 from engine.events import Listener
 from engine.finish.gate import Facts, ReferencesLeft
 from engine.finish.holding import hold_of, proven_before_ms
-from engine.finish.probes import Commands, run_probe
+from engine.finish.probes import Commands, probed, run_probe
 from engine.ledger import Ledger, taken_by_route
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.proof.audit import audit
 from engine.sites.clock import server_ms
-from engine.sites.sites import Sites
+from engine.sites.sites import Sites, buckets_of
 
 
 async def gather(
@@ -29,12 +29,11 @@ async def gather(
     that what takes long does not date it too late.
 
     Raises `StoreError` of scope `run`."""
-    store = opened.home.store
-    audits = await audit(store, opened.sources, plan.routes, ledger.entries, listener, plan.cleanup.proof)
-    probes = [await run_probe(store, probe, commands) for probe in plan.probes]
+    audits = await audit(opened.store, opened.sources, plan.routes, ledger.entries, listener, plan.cleanup.proof)
+    probes = [await run_probe(opened.store(probed(probe)), probe, commands) for probe in plan.probes]
     facts = {where: await opened.site(where).facts(where.bucket, anew=True) for where in plan.places}
-    sources = tuple(facts[where] for where in dict.fromkeys(route.source.whole_bucket for route in plan.routes))
-    targets = tuple(facts[where] for where in dict.fromkeys(route.target.whole_bucket for route in plan.routes))
+    sources = tuple(facts[where] for where in buckets_of(route.source for route in plan.routes))
+    targets = tuple(facts[where] for where in buckets_of(route.target for route in plan.routes))
     now_ms = server_ms(targets[-1].date)
     cleanup, tallies = plan.cleanup, await ledger.tallies()
     held = await ledger.held(cleanup.proof, proven_before_ms(now_ms, cleanup.hold_s))

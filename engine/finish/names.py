@@ -21,12 +21,12 @@ from engine.model import Location, ObjectRef
 from engine.plan.own import PROBE
 from engine.plan.route import Route
 from engine.sites.own import ATTEMPTS, is_seen, remove_own
-from engine.store import ObjectStore, PutObject
+from engine.store import ObjectStore, PutObject, StoreOf
 
 AT_ONCE = 16
 BASE_S = 0.1
 
-Note = Callable[[Sequence[ObjectRef]], Awaitable[None]]
+Note = Callable[[Sequence[Location]], Awaitable[None]]
 """Remembers, before they are made, which probes a crash would leave."""
 
 
@@ -66,13 +66,13 @@ def _folder(location: Location) -> Location:
     return location.at(key)
 
 
-async def try_pairs(store: ObjectStore, pairs: Sequence[Pair], note: Note) -> list[Finding]:
+async def try_pairs(store_of: StoreOf, pairs: Sequence[Pair], note: Note) -> list[Finding]:
     """Try each pair in both directions, and remove what was put. Raises errors of scope `run`."""
     names = [(PROBE + secrets.token_hex(8), PROBE + secrets.token_hex(8)) for _ in pairs]
     probes = [
-        ref
+        probe
         for pair, (one, other) in zip(pairs, names, strict=True)
-        for ref in (_inside(pair.target, one), _inside(pair.source, other))
+        for probe in (pair.target.at(pair.target.key + one), pair.source.at(pair.source.key + other))
     ]
     await note(probes)
     findings: dict[Pair, Finding] = {}
@@ -80,7 +80,7 @@ async def try_pairs(store: ObjectStore, pairs: Sequence[Pair], note: Note) -> li
 
     async def attempt(pair: Pair, one: str, other: str) -> None:
         async with limit:
-            findings[pair] = await _try_pair(store, pair, one, other)
+            findings[pair] = await _try_pair(store_of, pair, one, other)
 
     try:
         async with anyio.create_task_group() as group:
@@ -88,30 +88,30 @@ async def try_pairs(store: ObjectStore, pairs: Sequence[Pair], note: Note) -> li
                 group.start_soon(attempt, pair, one, other)
     finally:
         with anyio.CancelScope(shield=True):
-            left = await remove(store, probes)
+            left = await remove(store_of, probes)
             await note(left)
     return [findings[pair] for pair in pairs]
 
 
-async def remove(store: ObjectStore, probes: Iterable[ObjectRef]) -> list[ObjectRef]:
+async def remove(store_of: StoreOf, probes: Iterable[Location]) -> list[Location]:
     """Remove probes; gives those of which S3 has not confirmed it. No one else's object bears these names."""
-    left: list[ObjectRef] = []
+    left: list[Location] = []
     limit = anyio.CapacityLimiter(AT_ONCE)
 
-    async def one(ref: ObjectRef) -> None:
+    async def one(probe: Location) -> None:
         async with limit:
-            if not await remove_own(store, ref):
-                left.append(ref)
+            if not await remove_own(store_of(probe), ObjectRef(probe.bucket, probe.key)):
+                left.append(probe)
 
     async with anyio.create_task_group() as group:
-        for ref in probes:
-            group.start_soon(one, ref)
+        for probe in probes:
+            group.start_soon(one, probe)
     return left
 
 
-async def _try_pair(store: ObjectStore, pair: Pair, one: str, other: str) -> Finding:
-    there = await _try_one(store, pair, _inside(pair.target, one), _inside(pair.source, one))
-    back = await _try_one(store, pair, _inside(pair.source, other), _inside(pair.target, other))
+async def _try_pair(store_of: StoreOf, pair: Pair, one: str, other: str) -> Finding:
+    there = await _try_one(store_of, pair, pair.target, pair.source, one)
+    back = await _try_one(store_of, pair, pair.source, pair.target, other)
     for wanted in (Seen.SAME, Seen.UNKNOWN):
         for finding in (there, back):
             if finding.seen is wanted:
@@ -119,18 +119,18 @@ async def _try_pair(store: ObjectStore, pair: Pair, one: str, other: str) -> Fin
     return there
 
 
-async def _try_one(store: ObjectStore, pair: Pair, put: ObjectRef, look: ObjectRef) -> Finding:
+async def _try_one(store_of: StoreOf, pair: Pair, put: Location, look: Location, name: str) -> Finding:
     """Put an object at the one place and look for it at the other."""
     try:
-        await _put(store, put)
+        await _put(store_of(put), _inside(put, name))
     except (ObjectError, AttemptError) as error:
-        return Finding(pair, Seen.UNKNOWN, f"nothing could be put to {_place(put)} to try it ({error.message})")
+        return Finding(pair, Seen.UNKNOWN, f"nothing could be put to {put} to try it ({error.message})")
     try:
-        shows = await is_seen(store, look)
+        shows = await is_seen(store_of(look), _inside(look, name))
     except (ObjectError, AttemptError) as error:
-        return Finding(pair, Seen.UNKNOWN, f"{_place(look)} could not be looked at ({error.message})")
+        return Finding(pair, Seen.UNKNOWN, f"{look} could not be looked at ({error.message})")
     if shows:
-        return Finding(pair, Seen.SAME, f"an object put to {_place(put)} is seen in {_place(look)}")
+        return Finding(pair, Seen.SAME, f"an object put to {put} is seen in {look}")
     return Finding(pair, Seen.APART)
 
 
@@ -147,7 +147,3 @@ async def _put(store: ObjectStore, ref: ObjectRef) -> None:
 
 def _inside(folder: Location, name: str) -> ObjectRef:
     return ObjectRef(folder.bucket, folder.key + name)
-
-
-def _place(ref: ObjectRef) -> Location:
-    return Location(ref.bucket, ref.key[: ref.key.rfind("/") + 1])

@@ -48,6 +48,11 @@ class Commands:
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
+def probed(probe: Probe) -> Location:
+    """Where a probe looks."""
+    return (probe.under if isinstance(probe, MinObjectsProbe) else probe.at) or Location("", "")
+
+
 async def run_probe(store: ObjectStore, probe: Probe, commands: Commands | None = None) -> ProbeResult:
     """Ask one of them. Raises only `StoreError` of scope run."""
     try:

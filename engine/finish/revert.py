@@ -7,7 +7,7 @@ is still there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -15,16 +15,16 @@ from functools import partial
 from engine.errors import NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress, ignore
 from engine.finish.batches import Batch, Batches, refuse_gone, work_off
-from engine.finish.deleting import Checked, Deleter, Fate, Item
-from engine.finish.looking import PATIENCE_S, Looker, Seen, Span
+from engine.finish.deleting import Checked, DeleterOf, Fate, Item
+from engine.finish.looking import PATIENCE_S, Seen, Span, lookers
 from engine.finish.stays import Stays
 from engine.ledger import Ledger, LedgerReader
-from engine.model import ObjectRef, UploadRef
+from engine.model import Location, ObjectRef, UploadRef
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.lifecycle import IN_FLIGHT, LEAVING, SETTLED, State
 from engine.plan.record import Decision, ObjectRecord, UploadRecord
 from engine.plan.route import Route
-from engine.store import AbortUpload, ObjectStore
+from engine.store import AbortUpload, StoreOf
 from engine.transfer.orphans import Orphans
 
 LEFT_SHOWN = 10
@@ -123,19 +123,19 @@ class Revert:
 
     def __init__(
         self,
-        store: ObjectStore,
+        store_of: StoreOf,
         ledger: Ledger,
-        deleter: Deleter,
+        deleter_of: DeleterOf,
         listener: Listener,
         total: int,
         *,
         markers_accepted: Collection[str] = (),
     ) -> None:
-        self._store = store
+        self._store_of = store_of
         self._ledger = ledger
-        self._deleter = deleter
+        self._deleter_of = deleter_of
         self._listener = listener
-        self._looker = Looker(store)
+        self._looker_of = lookers(store_of)
         self._total = total
         self._markers_accepted = markers_accepted
         self.report = Reverted()
@@ -146,7 +146,7 @@ class Revert:
 
     async def go(self, routes: Sequence[Route]) -> Reverted:
         """Abort unfinished uploads, then remove copies batch by batch. Raises errors of scope `run`."""
-        await self._abort_uploads()
+        await self._abort_uploads({route.name: route.target for route in routes})
         for route in routes:
             if self.report.stopped:
                 break
@@ -162,13 +162,14 @@ class Revert:
         async for records in self._ledger.records(route.name, SETTLED | IN_FLIGHT):
             yield [record for record in records if part_of(record) in (Part.REMOVE, Part.LOOK)]
 
-    async def _abort_uploads(self) -> None:
-        orphans = Orphans(self._store, self._listener)
+    async def _abort_uploads(self, targets: Mapping[str, Location]) -> None:
         for record in await self._ledger.open_uploads():
+            store = self._store_of(targets[record.route])
+            orphans = Orphans(store, self._listener)
             target = ObjectRef(record.bucket, record.target_key)
             if record.upload_id:
                 try:
-                    await self._store.abort_upload(AbortUpload(UploadRef(target, record.upload_id)))
+                    await store.abort_upload(AbortUpload(UploadRef(target, record.upload_id)))
                 except NotFound:
                     pass  # completed or aborted already: the target tells, like any other
                 except ObjectError as error:
@@ -181,11 +182,11 @@ class Revert:
 
     async def _remove(self, route: Route, batch: Batch[ObjectRecord], first: bool) -> bool:
         """Whether anything of it went. With the `first`, what went is held against its sources once more."""
-        records = batch.records
-        sources = await self._looker.look(route.source.bucket, [route.source_key(record.key) for record in records])
+        records, looker = batch.records, self._looker_of(route.source)
+        sources = await looker.look(route.source.bucket, [route.source_key(record.key) for record in records])
         safe = [record for record in records if self._source_stands(route, record, sources)]
         unsure = [route.target_key(record.key) for record in safe if not record.target_etag]
-        targets = await self._looker.look(route.target.bucket, unsure)
+        targets = await self._looker_of(route.target).look(route.target.bucket, unsure)
         going = [ours for record in safe if (ours := self._ours(route, record, targets)) is not None]
         if not going:
             return False
@@ -195,7 +196,7 @@ class Revert:
 
         async def check(some: Sequence[Item]) -> Checked:
             sources = {item.key: route.source_key(record_of[item.key].key) for item in some}
-            seen = await self._looker.look(route.source.bucket, list(sources.values()), within_s=PATIENCE_S)
+            seen = await looker.look(route.source.bucket, list(sources.values()), within_s=PATIENCE_S)
             unseen = {key: seen.unseen[source] for key, source in sources.items() if source in seen.unseen}
             return Checked(
                 {
@@ -208,11 +209,12 @@ class Revert:
 
         async def then(keys: Collection[str]) -> None:
             standing = sorted(route.source_key(record_of[key].key) for key in keys)
-            seen = await self._looker.look(route.source.bucket, standing)
+            seen = await looker.look(route.source.bucket, standing)
             refuse_gone(seen, standing, route.source.bucket, "source")
 
         span = Span(route.target, batch.after)
-        ends = await self._deleter.delete(route.target.bucket, items, check, span, then if first else None)
+        deleter = self._deleter_of(route.target)
+        ends = await deleter.delete(route.target.bucket, items, check, span, then if first else None)
         gone = []
         for record, item in zip(going, items, strict=True):
             end = ends[item.key]
@@ -226,7 +228,7 @@ class Revert:
                 self._keep(route, record, end.fate.value, end.code, end.message)
         if gone:
             await self._ledger.decide(route.name, gone)
-        self.report.note_markers(self._deleter.markers_in, self._markers_accepted)
+        self.report.note_markers(deleter.markers_in, self._markers_accepted)
         return bool(gone)
 
     def _source_stands(self, route: Route, record: ObjectRecord, seen: Seen) -> bool:

@@ -13,28 +13,37 @@ from contextlib import asynccontextmanager
 import anyio
 
 from engine.decorator import StoreDecorator
-from engine.model import Page
+from engine.model import Location, Page
 from engine.plan.route import Route
-from engine.store import Answered, Asked, ListPage, ObjectStore
+from engine.store import Answered, Asked, ListPage, ObjectStore, StoreOf
 
 MOST_ROUTES = 8
 """Routes whose first pages are asked for: two pages each wait in memory, half a megabyte a page."""
 
 
 @asynccontextmanager
-async def first_pages(store: ObjectStore, routes: Sequence[Route]) -> AsyncIterator[ObjectStore]:
-    """`store`, with the first pages of the routes under way: who lists there gets them, each once. An error of one
+async def first_pages(store_of: StoreOf, routes: Sequence[Route]) -> AsyncIterator[StoreOf]:
+    """The stores, with the first pages of the routes under way: who lists there gets them, each once. An error of one
     reaches whoever asks for that page, and nobody else."""
-    pages = FirstPages(store)
+    pages: dict[int, FirstPages] = {}  # by store
     for route in routes[:MOST_ROUTES]:
         if route.key_list is None and route.source.is_prefix:
             for location in (route.source, route.target):
-                pages.ask(ListPage(location.bucket, location.key))
+                store = store_of(location)
+                if id(store) not in pages:
+                    pages[id(store)] = FirstPages(store)
+                pages[id(store)].ask(ListPage(location.bucket, location.key))
+
+    def listed_by(where: Location) -> ObjectStore:
+        store = store_of(where)
+        return pages.get(id(store), store)
+
     try:
-        yield pages
+        yield listed_by
     finally:
         with anyio.CancelScope(shield=True):
-            await pages.give_up()
+            for asked in pages.values():
+                await asked.give_up()
 
 
 class FirstPages(StoreDecorator):

@@ -21,7 +21,7 @@ from engine.listing.lister import Feed, KeyRange
 from engine.model import MIB, ListedObject, Location, ObjectRef, Page
 from engine.plan.document import Plan
 from engine.plan.route import KeyList, Route
-from engine.store import GetRange, HeadObject, ObjectStore
+from engine.store import GetRange, HeadObject, StoreOf
 
 CHUNK_BYTES = 8 * MIB
 HEADS_AT_ONCE = 64
@@ -73,10 +73,10 @@ class ListedKeys:
 
     divisible = False
 
-    def __init__(self, store: ObjectStore, plan: Plan, route: Route, key_list: KeyList, folder: Path) -> None:
+    def __init__(self, store_of: StoreOf, plan: Plan, route: Route, key_list: KeyList, folder: Path) -> None:
         self.location = route.source
         self.missing: set[str] = set()
-        self._store = store
+        self._store_of = store_of
         self._route = route.name
         self._list = key_list
         self._where: Location | Path = key_list.location or Path(plan.local_path(key_list.path))
@@ -147,7 +147,9 @@ class ListedKeys:
         async def ask(at: int, key: str) -> None:
             async with self._heads:
                 try:
-                    head = await self._store.head_object(HeadObject(ObjectRef(self.location.bucket, key), None, True))
+                    head = await self._store_of(self.location).head_object(
+                        HeadObject(ObjectRef(self.location.bucket, key), None, True)
+                    )
                 except NotFound:
                     self.missing.add(key)
                     return
@@ -212,11 +214,11 @@ class ListedKeys:
             yield data
 
     async def _from_s3(self, where: Location) -> AsyncIterator[bytes]:
-        ref = ObjectRef(where.bucket, where.key)
-        head = await self._store.head_object(HeadObject(ref))
+        store, ref = self._store_of(where), ObjectRef(where.bucket, where.key)
+        head = await store.head_object(HeadObject(ref))
         for first in range(0, head.size, CHUNK_BYTES):
             last = min(first + CHUNK_BYTES, head.size) - 1
-            yield (await self._store.get_range(GetRange(ref, first, last, head.etag, head.size))).data
+            yield (await store.get_range(GetRange(ref, first, last, head.etag, head.size))).data
 
 
 async def _from_disk(path: Path) -> AsyncIterator[bytes]:

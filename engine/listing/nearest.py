@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from engine.errors import NothingThere
 from engine.model import Location
 from engine.plan.route import Route
-from engine.store import ListPage, ObjectStore
+from engine.store import ListPage, ObjectStore, StoreOf
 
 NEAREST_NAMED = 3
 
@@ -22,7 +22,7 @@ async def refuse_nothing(store: ObjectStore, location: Location) -> None:
         raise NothingThere(said)
 
 
-async def empty_routes(store: ObjectStore, routes: Sequence[Route], known: Mapping[str, int]) -> list[str]:
+async def empty_routes(store_of: StoreOf, routes: Sequence[Route], known: Mapping[str, int]) -> list[str]:
     """A sentence for each route whose source holds nothing, and of which nothing is known either: `known` counts what
     was listed, or is in the ledger, by route. What a cleanup deleted, and what filters leave out, is something."""
     found = []
@@ -31,7 +31,7 @@ async def empty_routes(store: ObjectStore, routes: Sequence[Route], known: Mappi
             continue
         if route.key_list is not None:
             found.append(f'route "{route.name}": its list, {route.key_list}, names no object')
-        elif said := await why_nothing(store, route.source):
+        elif said := await why_nothing(store_of(route.source), route.source):
             found.append(f'route "{route.name}": {said}')
     return found
 

@@ -19,7 +19,7 @@ from engine.listing.pages import Prefix, ReadEntries
 from engine.listing.ranges import RouteJoin
 from engine.plan.document import Plan
 from engine.plan.route import Route
-from engine.store import ObjectStore
+from engine.store import StoreOf
 
 MISSING_NAMED = 10
 
@@ -35,22 +35,22 @@ class Sources:
         self.lists = lists or {}
         self._now = now
 
-    def lister(self, store: ObjectStore, route: Route) -> Lister:
-        """Where the route's objects come from; `store` is what lists a prefix.
+    def lister(self, store_of: StoreOf, route: Route) -> Lister:
+        """Where the route's objects come from; a prefix is listed by the store of its site.
 
         Raises LookupError for a route with a list that was not opened: its prefix holds other objects."""
         if route.key_list is None or (self._now and route.key_list.kind == "inventory"):
-            return Prefix(store, route.source)
+            return Prefix(store_of(route.source), route.source)
         if route.name not in self.lists:
             raise LookupError(f"the list of route {route.name} was not opened")
         return self.lists[route.name]
 
     def join(
-        self, group: TaskGroup, store: ObjectStore, route: Route, entries: ReadEntries | None, *, target: bool = True
+        self, group: TaskGroup, store_of: StoreOf, route: Route, entries: ReadEntries | None, *, target: bool = True
     ) -> RouteJoin:
         """Everything known of each of the route's keys; without `target`, as if nothing were there."""
-        there = Prefix(store, route.target) if target else None
-        return RouteJoin(group, self.lister(store, route), there, entries)
+        there = Prefix(store_of(route.target), route.target) if target else None
+        return RouteJoin(group, self.lister(store_of, route), there, entries)
 
     async def refuse_missing(self, knows: Callable[[str, str], Awaitable[bool]]) -> None:
         """Raise `PlanError` for keys of a list that are not in S3 and that `knows(route, relative key)` does not know
@@ -67,15 +67,15 @@ class Sources:
 
 
 @asynccontextmanager
-async def open_sources(store: ObjectStore, plan: Plan, *, now: bool = False) -> AsyncIterator[Sources]:
-    """The sources of a plan's routes; `store` is where lists that lie in S3, and the keys of lists, are asked for.
+async def open_sources(store_of: StoreOf, plan: Plan, *, now: bool = False) -> AsyncIterator[Sources]:
+    """The sources of a plan's routes; lists that lie in S3, and the keys of lists, are asked for on their own sites.
     No list is read before it is asked for."""
     routes = [(route, route.key_list) for route in plan.routes if route.key_list is not None]
     if not routes:
         yield Sources(now=now)
         return
     with tempfile.TemporaryDirectory(prefix="cartage-keys-") as folder:
-        lists = {route.name: ListedKeys(store, plan, route, key_list, Path(folder)) for route, key_list in routes}
+        lists = {route.name: ListedKeys(store_of, plan, route, key_list, Path(folder)) for route, key_list in routes}
         try:
             yield Sources(lists, now=now)
         finally:

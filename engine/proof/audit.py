@@ -22,7 +22,7 @@ from engine.plan.lifecycle import ENDED
 from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.proof.judge import Kind, judge
-from engine.store import ObjectStore
+from engine.store import StoreOf
 
 EXAMPLES_KEPT = 10
 
@@ -94,7 +94,7 @@ ReadRoute = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
 
 
 async def audit(
-    store: ObjectStore,
+    store_of: StoreOf,
     sources: Sources,
     routes: Sequence[Route],
     entries: ReadRoute,
@@ -107,13 +107,13 @@ async def audit(
     found = [RouteAudit(route.name) for route in routes]
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
-            group.start_soon(_audit_route, store, sources, route, report, entries, listener, found, minimum)
+            group.start_soon(_audit_route, store_of, sources, route, report, entries, listener, found, minimum)
     listener(_progress(found, done=True))
     return found
 
 
 async def _audit_route(
-    store: ObjectStore,
+    store_of: StoreOf,
     sources: Sources,
     route: Route,
     report: RouteAudit,
@@ -125,7 +125,7 @@ async def _audit_route(
     read = partial(entries, route.name)
     try:
         async with one_error(), anyio.create_task_group() as group:
-            join = sources.join(group, store, route, read)
+            join = sources.join(group, store_of, route, read)
             while (rows := await join.next_rows()) is not None:
                 for row in rows:
                     if not is_audited(route, row):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections import deque
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -109,6 +110,21 @@ class ByteReader:
         self._reads = anyio.CapacityLimiter(reads_at_once)
         self.budget = ByteBudget(memory_bytes)
         self.bytes_read = 0
+        self._others: dict[int, ByteReader] = {}
+
+    def of(self, store: ObjectStore) -> ByteReader:
+        """What reads from `store` within the same bounds."""
+        if store is self._store:
+            return self
+        if id(store) not in self._others:
+            other = self._others[id(store)] = copy(self)
+            other._store, other.bytes_read, other._others = store, 0, {}
+        return self._others[id(store)]
+
+    @property
+    def bytes_read_of_all(self) -> int:
+        """What was read of all stores."""
+        return self.bytes_read + sum(other.bytes_read for other in self._others.values())
 
     async def read(self, ref: ObjectRef, etag: str, size: int, s3_algorithm: str = "") -> Read:
         """Read all of an object that must bear `etag` and have `size` bytes.

@@ -16,6 +16,7 @@ from engine.plan.route import Route
 from engine.proof.depth import Depth
 from engine.proof.digest import ByteBudget, ByteReader, Read
 from engine.proof.judge import Finding, Kind, verified
+from engine.store import StoreOf
 
 COMPARED = "xxh3-128 of the bytes"
 COMMIT_BYTES = 64 * MIB
@@ -30,7 +31,8 @@ class DeepReading:
     """Reads what `depth` takes of the objects that the listings already agree on. Small ones are read many at once,
     large ones one or two, so that each is done, and committed, as soon as it can be."""
 
-    def __init__(self, reader: ByteReader, depth: Depth, commit: Commit) -> None:
+    def __init__(self, store_of: StoreOf, reader: ByteReader, depth: Depth, commit: Commit) -> None:
+        self._store_of = store_of
         self._reader = reader
         self._depth = depth
         self._commit = commit
@@ -42,7 +44,7 @@ class DeepReading:
 
     @property
     def bytes_read(self) -> int:
-        return self._reader.bytes_read
+        return self._reader.bytes_read_of_all
 
     async def look(self, route: Route, rows: Sequence[Joined], findings: list[Finding | None]) -> int:
         """Read the page's objects, and put what then stands in the findings' place. Gives the bytes of one side that
@@ -92,17 +94,17 @@ class DeepReading:
         source, target = row.source, row.target
         assert finding is not None and source is not None and target is not None
         source_ref, target_ref = ObjectRef(route.source.bucket, source.key), ObjectRef(route.target.bucket, target.key)
-        reader = self._reader
+        readers = tuple(self._reader.of(self._store_of(side)) for side in (route.source, route.target))
         try:
-            source_algorithm, source_value = await reader.checksum_of_s3(source_ref, source)
-            target_algorithm, target_value = await reader.checksum_of_s3(target_ref, target)
+            source_algorithm, source_value = await readers[0].checksum_of_s3(source_ref, source)
+            target_algorithm, target_value = await readers[1].checksum_of_s3(target_ref, target)
         except (ObjectError, AttemptError) as error:
             return _unread(finding, f"neither side was read: {error}")
         sides: list[Read | Exception | None] = [None, None]
 
         async def read(number: int, *arguments: Any) -> None:
             try:
-                sides[number] = await reader.read(*arguments)
+                sides[number] = await readers[number].read(*arguments)
             except (ObjectError, AttemptError, IntegrityError) as error:
                 sides[number] = error
 

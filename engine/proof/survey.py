@@ -16,7 +16,7 @@ from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.record import Entry
 from engine.plan.route import Route
-from engine.store import ObjectStore
+from engine.store import StoreOf
 from engine.transfer.methods import requests_for
 
 EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
@@ -74,18 +74,18 @@ _FIGURES = (
 
 
 async def survey(
-    store: ObjectStore, sources: Sources, routes: Sequence[Route], entries_of: EntriesOf | None, listener: Listener
+    store_of: StoreOf, sources: Sources, routes: Sequence[Route], entries_of: EntriesOf | None, listener: Listener
 ) -> list[RouteSurvey]:
     """List both sides of every route and count what a run would do. Raises what the listings raise."""
     found = [RouteSurvey(route.name) for route in routes]
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
-            group.start_soon(_survey_route, store, sources, route, report, entries_of, listener, found)
+            group.start_soon(_survey_route, store_of, sources, route, report, entries_of, listener, found)
     return found
 
 
 async def _survey_route(
-    store: ObjectStore,
+    store_of: StoreOf,
     sources: Sources,
     route: Route,
     report: RouteSurvey,
@@ -95,7 +95,7 @@ async def _survey_route(
 ) -> None:
     read = None if entries_of is None else partial(entries_of, route.name)
     async with anyio.create_task_group() as group:
-        join = sources.join(group, store, route, read)
+        join = sources.join(group, store_of, route, read)
         while (rows := await join.next_rows()) is not None:
             for row in rows:
                 _count(route, report, row)

@@ -12,7 +12,7 @@ from engine.errors import AttemptError, ObjectError
 from engine.events import Listener, ObjectAside, Progress
 from engine.ledger import Ledger
 from engine.listing.sources import Sources
-from engine.model import ObjectHead, ObjectRef, Proof
+from engine.model import Location, ObjectHead, ObjectRef, Proof
 from engine.plan.decide import is_audited
 from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
 from engine.plan.join import Joined
@@ -25,7 +25,7 @@ from engine.proof.digest import ByteReader
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
 from engine.proof.judge import Finding, Kind, Look, judge, verified
 from engine.proof.reading import DeepReading
-from engine.store import HeadObject, ObjectStore, head_or_none
+from engine.store import HeadObject, StoreOf, head_or_none
 from engine.transfer.comparing import compare_properties
 
 HEADS_AT_ONCE = 64
@@ -115,7 +115,7 @@ class Verifier:
 
     def __init__(
         self,
-        store: ObjectStore,
+        store_of: StoreOf,
         sources: Sources,
         ledger: Ledger,
         listener: Listener,
@@ -124,7 +124,7 @@ class Verifier:
         properties: bool = False,
         minimum: Proof = Proof.NONE,
     ) -> None:
-        self._store = store
+        self._store_of = store_of
         self._sources = sources
         self._ledger = ledger
         self._listener = listener
@@ -152,7 +152,9 @@ class Verifier:
         """List both sides again and compare. Raises what the listings raise: then nothing is concluded of the rest."""
         if self._depth is not None:
             depth = await self._settled(self._depth, routes)
-            self._deep = DeepReading(ByteReader(self._store), depth, self._ledger.conclude)
+            self._deep = DeepReading(
+                self._store_of, ByteReader(self._store_of(routes[0].source)), depth, self._ledger.conclude
+            )
             self._deep.stopping = self.report.stopped
         closed = {item.route for item in await self._ledger.snapshots() if item.closed_ms}
         async with anyio.create_task_group() as telling:
@@ -199,7 +201,7 @@ class Verifier:
     async def _verify_route(self, route: Route, report: RouteVerification) -> None:
         read = partial(self._ledger.entries, route.name)
         async with anyio.create_task_group() as group:
-            join = self._sources.join(group, self._store, route, read)
+            join = self._sources.join(group, self._store_of, route, read)
             while not self.report.stopped and (rows := await join.next_rows()) is not None:
                 if not route.selects_all or route.key_list is not None:
                     rows = [row for row in rows if is_audited(route, row)]
@@ -249,8 +251,8 @@ class Verifier:
         if finding.look is Look.ENCRYPTION and await self._etags_are_md5(route, row.target.key):
             findings[at] = finding._replace(outcome=verified(row.key, etag, Proof.DIGEST, "etag"))
             return
-        source = await self._head(ObjectRef(route.source.bucket, row.source.key))
-        target = await self._head(ObjectRef(route.target.bucket, row.target.key))
+        source = await self._head(route.source, row.source.key)
+        target = await self._head(route.target, row.target.key)
         if source is None or target is None or source.etag != row.source.etag or target.etag != etag:
             return  # changed under our eyes: the size stands, and the next verification sees the change
         agreement, evidence = evidence_of_heads(source, target, why_not_comparable(source, target))
@@ -267,7 +269,7 @@ class Verifier:
         async with self._md5_asked.setdefault(route.name, anyio.Lock()):
             known = self._md5.get(route.name)
             if known is None:
-                head = await self._head(ObjectRef(route.target.bucket, key))
+                head = await self._head(route.target, key)
                 if head is None:
                     return False
                 known = self._md5[route.name] = is_md5(head.properties.encryption)
@@ -282,7 +284,9 @@ class Verifier:
             )
             async with self._heads:
                 try:
-                    compared = await compare_properties(self._store, self._store, route, row.source, source, target)
+                    compared = await compare_properties(
+                        self._store_of(route.source), self._store_of(route.target), route, row.source, source, target
+                    )
                 except (ObjectError, AttemptError) as error:
                     message = f"its properties could not be read: {error}"
                     findings[at] = finding._replace(kind=Kind.UNREAD, message=message)
@@ -299,9 +303,9 @@ class Verifier:
                 if finding is not None and finding.kind is Kind.OK and finding.outcome is not None:
                     group.start_soon(one, at, row, finding)
 
-    async def _head(self, ref: ObjectRef) -> ObjectHead | None:
+    async def _head(self, side: Location, key: str) -> ObjectHead | None:
         async with self._heads:
-            return await head_or_none(self._store, HeadObject(ref, checksums=True))
+            return await head_or_none(self._store_of(side), HeadObject(ObjectRef(side.bucket, key), checksums=True))
 
     def _count(self, route: Route, report: RouteVerification, row: Joined, finding: Finding) -> None:
         kind = finding.kind

@@ -28,7 +28,7 @@ class Sites:
 
     def site(self, where: Location) -> Site:
         """The site that a location is on."""
-        return self._opened[""]
+        return self._opened[where.site]
 
     def store(self, where: Location) -> ObjectStore:
         return self.site(where).store
@@ -38,6 +38,17 @@ class Sites:
 
     def target(self, route: Route) -> Site:
         return self.site(route.target)
+
+    def trusts(self, route: Route) -> bool:
+        """Whether neither side of a route has to be tried out first."""
+        return self.source(route).known.trusted and self.target(route).known.trusted
+
+    def by_site(self, places: Iterable[Location]) -> list[tuple[Site, list[str]]]:
+        """The buckets of these places, site by site."""
+        found: dict[str, list[str]] = {}
+        for where in buckets_of(places):
+            found.setdefault(where.site, []).append(where.bucket)
+        return [(self._opened[name], buckets) for name, buckets in found.items()]
 
     def gauges(self) -> Gauges:
         """All sites together."""
@@ -69,11 +80,13 @@ class Sites:
 
     async def try_routes(self, routes: Sequence[Route]) -> None:
         """Know what a run of these routes relies on: of each target's bucket all, of a source's bucket its pins."""
-        for where in buckets_of(route.target for route in routes):
-            await self.site(where).known.traits_of(where)
-        beside = {route.source.whole_bucket: route.target for route in reversed(routes)}
-        for where in buckets_of(route.source for route in routes):
-            await self.site(where).known.pins_of(where, beside[where.whole_bucket])
+        targets = {route.target.whole_bucket: route.target for route in reversed(routes)}
+        sources = {route.source.whole_bucket: route for route in reversed(routes)}
+        for target in dict.fromkeys(targets[route.target.whole_bucket] for route in routes):
+            await self.site(target).known.traits_of(target)
+        for route in dict.fromkeys(sources[route.source.whole_bucket] for route in routes):
+            if self.source(route) is self.target(route):  # a pin is one on a copy that the server makes by itself
+                await self.source(route).known.pins_of(route.source, route.target)
 
     def traits(self, routes: Sequence[Route]) -> dict[str, Traits]:
         """What is known of every bucket of these routes, targets first."""
@@ -92,8 +105,5 @@ class Sites:
 
 
 def buckets_of(places: Iterable[Location]) -> list[Location]:
-    """The first place of each bucket."""
-    first: dict[Location, Location] = {}
-    for where in places:
-        first.setdefault(where.whole_bucket, where)
-    return list(first.values())
+    """The buckets that these places are in, each once."""
+    return list(dict.fromkeys(where.whole_bucket for where in places))

@@ -28,7 +28,7 @@ from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.sites.site import Gauges
-from engine.store import ObjectStore
+from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
 from engine.transfer.recorder import Recorder
 from engine.transfer.work import WorkQueue
@@ -61,7 +61,7 @@ class Run:
 
     def __init__(
         self,
-        store: ObjectStore,
+        store_of: StoreOf,
         sources: Sources,
         ledger: Ledger,
         routes: Sequence[Route],
@@ -72,7 +72,7 @@ class Run:
         listener: Listener,
         gauges: Callable[[], Gauges],
     ) -> None:
-        self._store = store
+        self._store_of = store_of
         self._sources = sources
         self._ledger = ledger
         self._routes = routes
@@ -131,7 +131,7 @@ class Run:
         objects = size_bytes = 0
         async with anyio.create_task_group() as group:
             reader = None if fresh else partial(self._ledger.entries, route.name)
-            join = self._sources.join(group, self._store, route, reader)
+            join = self._sources.join(group, self._store_of, route, reader)
             while not self.stopped and (rows := await join.next_rows()) is not None:
                 counted, counted_bytes = await self._decide_page(route, rows)
                 objects += counted
@@ -218,7 +218,7 @@ class Run:
         for route in routes:
             async with anyio.create_task_group() as group:
                 read = partial(self._ledger.entries, route.name)
-                join = self._sources.join(group, self._store, route, read, target=False)
+                join = self._sources.join(group, self._store_of, route, read, target=False)
                 while not self.stopped and (rows := await join.next_rows()) is not None:
                     outcomes = [outcome for row in rows if (outcome := drift(row)) is not None]
                     for item in outcomes:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engine.finish.cleanup import Cleaned, Cleanup, settle
-from engine.finish.deleting import Condition, Deleter
+from engine.finish.deleting import Condition, Deleter, DeleterOf
 from engine.finish.gate import Facts, Reason, judge
 from engine.finish.holding import hold_of, proven_before_ms
 from engine.ledger import Binding, Ledger
@@ -20,7 +20,7 @@ from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Decision, ObjectRecord, Outcome
 from engine.proof.audit import audit
 from engine.store import AskBucket
-from tests.fake_store import START_S, FakeStore
+from tests.fake_store import START_S, FakeStore, everywhere
 
 DAY_S = 86_400
 PLAN = """
@@ -78,6 +78,8 @@ class Scene:
             for route in self.plan.routes
         }
         bucket = await self.store.bucket_facts(AskBucket("bucket"))
+        stores, entries = everywhere(self.store), self.ledger.entries
+        audits = await audit(stores, Sources(), self.plan.routes, entries, self.heard.append, minimum)
         noted = await self.ledger.noted()
         return judge(
             Facts(
@@ -86,11 +88,7 @@ class Scene:
                 tuple(tallies),
                 minimum,
                 hold_of(held, hold_s, now_ms),
-                tuple(
-                    await audit(
-                        self.store, Sources(), self.plan.routes, self.ledger.entries, self.heard.append, minimum
-                    )
-                ),
+                tuple(audits),
                 expectation_report(self.plan, found),
                 (),
                 None,
@@ -113,20 +111,24 @@ class Scene:
     ) -> Cleaned:
         """Delete the proven sources, as after an open gate."""
         cleanup = Cleanup(
-            self.store,
+            everywhere(self.store),
             self.ledger,
-            self.deleter(condition),
+            self.deleters(condition),
             self.heard.append,
             minimum=Proof.DIGEST,
             markers_accepted=markers_accepted,
         )
         return await cleanup.go(self.plan.routes)
 
+    def deleters(self, condition: Condition = Condition.BATCH) -> DeleterOf:
+        deleter = self.deleter(condition)
+        return lambda where: deleter
+
     def deleter(self, condition: Condition = Condition.BATCH) -> Deleter:
         return Deleter(self.store, {"bucket": condition}, sleep=no_sleep)
 
     async def settle(self) -> None:
-        await settle(self.store, self.ledger, self.plan.routes)
+        await settle(everywhere(self.store), self.ledger, self.plan.routes)
 
     async def records(self, route: str = "raw") -> dict[str, ObjectRecord]:
         return {record.key: record async for records in self.ledger.records(route) for record in records}

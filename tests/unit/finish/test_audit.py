@@ -17,6 +17,7 @@ from engine.listing.sources import Sources
 from engine.plan.document import Plan
 from engine.proof.audit import Verdict, audit
 from engine.sites.clock import dating_clock, server_ms
+from tests.fake_store import everywhere
 from tests.unit.finish.scene import DAY_S, PLAN, Scene, scene
 
 SOURCE = "s3://bucket/data/raw/"
@@ -24,7 +25,7 @@ TARGET = "s3://bucket/project/data/raw/"
 
 
 async def verdicts(s: Scene) -> dict[str, int]:
-    (report,) = await audit(s.store, Sources(), s.plan.routes, s.ledger.entries, s.heard.append)
+    (report,) = await audit(everywhere(s.store), Sources(), s.plan.routes, s.ledger.entries, s.heard.append)
     return {verdict.value: count for verdict, count in report.counts.items()}
 
 

@@ -17,7 +17,7 @@ from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.sites.traits import Answer, Traits
 from engine.store import DeleteFailure, DeleteObjects, DeleteReport
-from tests.fake_store import FakeStore
+from tests.fake_store import FakeStore, everywhere
 from tests.unit.finish.scene import DAY_S, no_sleep, scene
 
 SOURCE = "s3://bucket/data/raw/"
@@ -210,7 +210,7 @@ async def test_markers_accepted_for_another_bucket_stop_it(tmp_path: Path) -> No
 async def test_asked_to_stop_it_ends_between_batches_and_goes_on_later(tmp_path: Path) -> None:
     async with scene(tmp_path, objects=9_000) as s:
         await s.migrate()
-        cleanup = Cleanup(s.store, s.ledger, s.deleter(), s.heard.append, minimum=Proof.DIGEST)
+        cleanup = Cleanup(everywhere(s.store), s.ledger, s.deleters(), s.heard.append, minimum=Proof.DIGEST)
         s.store.before = lambda operation, request: cleanup.stop() if operation == "DeleteObjects" else None
         report = await cleanup.go(s.plan.routes)
         assert 0 < report.deleted < 9_000

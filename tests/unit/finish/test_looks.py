@@ -16,7 +16,7 @@ from engine.finish.looking import FEW, Looker
 from engine.finish.revert import Revert
 from engine.model import ListedObject, Page
 from engine.store import ListPage
-from tests.fake_store import FakeStore
+from tests.fake_store import FakeStore, everywhere
 from tests.unit.finish.scene import PLAN, Scene, no_sleep, scene
 
 SOURCE = "s3://bucket/data/raw/"
@@ -33,7 +33,7 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def revert(s: Scene, condition: Condition) -> Any:
-    return await Revert(s.store, s.ledger, s.deleter(condition), s.heard.append, 0).go(s.plan.routes)
+    return await Revert(everywhere(s.store), s.ledger, s.deleters(condition), s.heard.append, 0).go(s.plan.routes)
 
 
 def stopped_before(s: Scene, hands: list[float], what: str, vanishing: str) -> None:

@@ -13,7 +13,7 @@ from engine.finish.names import Finding, Pair, Seen, pairs_of, remove, try_pairs
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.own import PROBE, is_own
-from tests.fake_store import FakeStore
+from tests.fake_store import FakeStore, everywhere
 
 PAIR = Pair(Location("old", "data/"), Location("new", "project/data/"))
 
@@ -53,7 +53,7 @@ class Notes:
 async def found(store: FakeStore, pair: Pair = PAIR) -> Finding:
     store.requests.clear()
     notes = Notes()
-    (finding,) = await try_pairs(store, [pair], notes)
+    (finding,) = await try_pairs(everywhere(store), [pair], notes)
     assert not store.objects, "something was left"
     assert notes.now == []
     made = {request.ref.key.rpartition("/")[2] for request in store.made("PutObject")}
@@ -164,10 +164,10 @@ async def test_what_could_not_be_removed_stays_noted() -> None:
     store = FakeStore()
     store.before = denied("DeleteObject")
     notes = Notes()
-    await try_pairs(store, [PAIR], notes)
-    assert sorted(notes.now) == sorted(ObjectRef(*ref) for ref in store.objects) and len(notes.now) == 2
+    await try_pairs(everywhere(store), [PAIR], notes)
+    assert {(where.bucket, where.key) for where in notes.now} == set(store.objects) and len(notes.now) == 2
     store.before = None
-    assert await remove(store, notes.now) == []
+    assert await remove(everywhere(store), notes.now) == []
     assert not store.objects
 
 

@@ -17,6 +17,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision, Outcome, UploadRecord
 from engine.store import CreateUpload
+from tests.fake_store import everywhere
 from tests.unit.finish.scene import Scene, scene
 
 SOURCE = "s3://bucket/data/raw/"
@@ -24,7 +25,9 @@ TARGET = "s3://bucket/project/data/raw/"
 
 
 async def revert(s: Scene, condition: Condition = Condition.BATCH, **more: Any) -> Reverted:
-    return await Revert(s.store, s.ledger, s.deleter(condition), s.heard.append, 0, **more).go(s.plan.routes)
+    return await Revert(everywhere(s.store), s.ledger, s.deleters(condition), s.heard.append, 0, **more).go(
+        s.plan.routes
+    )
 
 
 def listed(s: Scene, key: str) -> Decision:

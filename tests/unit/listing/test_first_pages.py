@@ -14,7 +14,7 @@ from engine.listing.first_pages import MOST_ROUTES, first_pages
 from engine.model import Location
 from engine.plan.route import KeyList, Route
 from engine.store import CopyObject, HeadObject, ListPage
-from tests.fake_store import FakeStore
+from tests.fake_store import FakeStore, everywhere
 from tests.fake_store.held import ref_of
 from tests.unit.transfer.scene import ROUTE
 
@@ -39,7 +39,8 @@ async def settled() -> None:
 
 async def test_they_are_asked_for_at_once_and_each_is_given_once() -> None:
     store = store_of()
-    async with first_pages(store, [ROUTE]) as pages:
+    async with first_pages(everywhere(store), [ROUTE]) as listed_by:
+        pages = listed_by(ROUTE.source)
         await settled()
         assert listed(store) == [OLD, NEW]
         assert [item.key for item in (await pages.list_page(OLD)).objects] == ["old/0", "old/1", "old/2"]
@@ -57,7 +58,8 @@ async def test_who_asks_for_a_page_on_its_way_waits_for_it() -> None:
     async def ask() -> None:
         found.append(len((await pages.list_page(OLD)).objects))
 
-    async with first_pages(store, [ROUTE]) as pages, anyio.create_task_group() as group:
+    async with first_pages(everywhere(store), [ROUTE]) as listed_by, anyio.create_task_group() as group:
+        pages = listed_by(ROUTE.source)
         group.start_soon(ask)
         await settled()
         assert not found
@@ -70,7 +72,8 @@ async def test_an_error_reaches_whoever_asks_for_that_page_and_nobody_else() -> 
     store = store_of()
     store.plan("ListObjectsV2", ("before", AccessDenied("no", operation="ListObjectsV2")), key="old/")
     store.plan("ListObjectsV2", ("before", Unreachable("gone", operation="ListObjectsV2")), key="new/")
-    async with first_pages(store, [ROUTE]) as pages:
+    async with first_pages(everywhere(store), [ROUTE]) as listed_by:
+        pages = listed_by(ROUTE.source)
         await settled()
         with pytest.raises(AccessDenied):
             await pages.list_page(OLD)
@@ -79,7 +82,8 @@ async def test_an_error_reaches_whoever_asks_for_that_page_and_nobody_else() -> 
 
 async def test_other_pages_and_other_requests_go_to_the_store() -> None:
     store = store_of()
-    async with first_pages(store, [ROUTE]) as pages:
+    async with first_pages(everywhere(store), [ROUTE]) as listed_by:
+        pages = listed_by(ROUTE.source)
         assert len((await pages.list_page(OLD._replace(start_after="old/1"))).objects) == 1
         assert (await pages.head_object(HeadObject(ref_of("s3://bkt/old/0")))).size == 10
         await pages.copy_object(CopyObject(ref_of("s3://bkt/old/0"), ref_of("s3://bkt/new/0")))
@@ -92,11 +96,11 @@ async def test_only_prefixes_that_s3_lists_are_asked_for_and_each_once_and_not_t
     same_target = Route("s", Location("bkt", "other/"), ROUTE.target)
     many = [Route(f"m{n}", Location("bkt", f"m{n}/"), Location("bkt", f"t{n}/")) for n in range(3 * MOST_ROUTES)]
     store = store_of()
-    async with first_pages(store, [one_key, from_file, ROUTE, same_target]):
+    async with first_pages(everywhere(store), [one_key, from_file, ROUTE, same_target]):
         await settled()
     assert [item.prefix for item in listed(store)] == ["old/", "new/", "other/"]
     store.requests.clear()
-    async with first_pages(store, many):
+    async with first_pages(everywhere(store), many):
         await settled()
     assert len(listed(store)) == 2 * MOST_ROUTES
 
@@ -111,7 +115,7 @@ async def test_leaving_ends_what_nobody_asked_for() -> None:
             ended.append(request)
 
     store.before = hang
-    async with first_pages(store, [ROUTE]):
+    async with first_pages(everywhere(store), [ROUTE]):
         await settled()
         assert ended == []
     assert ended == [OLD, NEW]
@@ -119,5 +123,5 @@ async def test_leaving_ends_what_nobody_asked_for() -> None:
 
 async def test_an_error_of_whoever_lists_comes_out_as_itself() -> None:
     with pytest.raises(OSError, match="disk"):
-        async with first_pages(store_of(), [ROUTE]):
+        async with first_pages(everywhere(store_of()), [ROUTE]):
             raise OSError("disk full")

@@ -14,7 +14,7 @@ from engine.listing.pages import Prefix
 from engine.listing.sources import Sources, open_sources
 from engine.plan.document import Plan
 from engine.plan.route import KeyList
-from tests.fake_store import FakeStore
+from tests.fake_store import FakeStore, everywhere
 from tests.unit.transfer.scene import ROUTE
 
 
@@ -38,8 +38,8 @@ async def keys_of(lister: Lister, keys: KeyRange) -> list[list[str]]:
 
 async def test_a_list_gives_its_keys_in_order_whatever_lies_beside_them(tmp_path: Path) -> None:
     store = store_of("a", "b", "c", "d")
-    async with open_sources(store, plan := plan_of(tmp_path, "d", "a", "c")) as sources:
-        lister = sources.lister(store, plan.routes[0])
+    async with open_sources(everywhere(store), plan := plan_of(tmp_path, "d", "a", "c")) as sources:
+        lister = sources.lister(everywhere(store), plan.routes[0])
         assert await keys_of(lister, KeyRange()) == [["old/a", "old/c", "old/d"]]
         assert await keys_of(lister, KeyRange("a")) == [["old/c", "old/d"]]
         assert [item.key for item in (await lister.page_after("c")).objects] == ["old/d"]
@@ -50,8 +50,8 @@ async def test_a_list_gives_its_keys_in_order_whatever_lies_beside_them(tmp_path
 async def test_a_page_whose_keys_are_all_gone_does_not_end_a_list(tmp_path: Path) -> None:
     gone = [f"{number:05}" for number in range(KEYS_A_PAGE)]
     store = store_of("z")
-    async with open_sources(store, plan := plan_of(tmp_path, *gone, "z")) as sources:
-        assert await keys_of(sources.lister(store, plan.routes[0]), KeyRange()) == [["old/z"]]
+    async with open_sources(everywhere(store), plan := plan_of(tmp_path, *gone, "z")) as sources:
+        assert await keys_of(sources.lister(everywhere(store), plan.routes[0]), KeyRange()) == [["old/z"]]
         with pytest.raises(PlanError, match="and 990 more that its list names"):
             await sources.refuse_missing(lambda route, key: known(route, key))
 
@@ -63,7 +63,7 @@ async def known(route: str, key: str) -> bool:
 async def test_the_order_and_ends_of_lines_make_no_other_list_and_a_key_does(tmp_path: Path) -> None:
     async def digest(*keys: str, line_end: str = "\n") -> str:
         store = FakeStore()
-        async with open_sources(store, plan_of(tmp_path, *keys, line_end=line_end)) as sources:
+        async with open_sources(everywhere(store), plan_of(tmp_path, *keys, line_end=line_end)) as sources:
             return await sources.lists["r"].digest()
 
     assert (
@@ -73,19 +73,19 @@ async def test_the_order_and_ends_of_lines_make_no_other_list_and_a_key_does(tmp
 
 
 async def test_the_keys_that_a_list_does_not_name_are_told(tmp_path: Path) -> None:
-    async with open_sources(FakeStore(), plan_of(tmp_path, "a", "b")) as sources:
+    async with open_sources(everywhere(FakeStore()), plan_of(tmp_path, "a", "b")) as sources:
         assert await sources.lists["r"].without(["a", "b", "c", ""]) == ["c", ""]
 
 
 async def test_a_route_without_a_list_is_its_prefix_and_so_is_an_inventorys_where_now_is_asked_for() -> None:
     store, plan = FakeStore(), Plan.of("s3://bkt/old/", "s3://bkt/new/", inventory="s3://bkt/inv/manifest.json")
-    async with open_sources(store, plan) as sources:
-        assert isinstance(sources.lister(store, plan.routes[0]), ListedKeys)
-        assert isinstance(sources.lister(store, ROUTE), Prefix)
-    async with open_sources(store, plan, now=True) as sources:
-        assert isinstance(sources.lister(store, plan.routes[0]), Prefix)
+    async with open_sources(everywhere(store), plan) as sources:
+        assert isinstance(sources.lister(everywhere(store), plan.routes[0]), ListedKeys)
+        assert isinstance(sources.lister(everywhere(store), ROUTE), Prefix)
+    async with open_sources(everywhere(store), plan, now=True) as sources:
+        assert isinstance(sources.lister(everywhere(store), plan.routes[0]), Prefix)
 
 
 def test_a_list_that_was_not_opened_is_not_taken_for_its_prefix() -> None:
     with pytest.raises(LookupError):
-        Sources().lister(FakeStore(), replace(ROUTE, key_list=KeyList("keys", path="keys.txt")))
+        Sources().lister(everywhere(FakeStore()), replace(ROUTE, key_list=KeyList("keys", path="keys.txt")))

@@ -20,7 +20,7 @@ from engine.plan.route import Route
 from engine.proof.depth import Depth
 from engine.proof.verify import Verification, Verifier
 from engine.store import Body, GetRange
-from tests.fake_store import FakeStore
+from tests.fake_store import FakeStore, everywhere
 
 
 class SlowStore(FakeStore):
@@ -79,7 +79,7 @@ class Scene:
         stop_first: bool = False,
     ) -> Verification:
         async with await self.ledger() as ledger:
-            verifier = Verifier(self.store, Sources(), ledger, listener, depth=depth, properties=properties)
+            verifier = Verifier(everywhere(self.store), Sources(), ledger, listener, depth=depth, properties=properties)
             if stop_first:
                 verifier.stop()
             return await verifier.verify([self.route])

@@ -183,8 +183,8 @@ async def test_what_requests_in_earnest_found_refused_is_kept() -> None:
 
 def test_our_own_objects_are_beside_a_target_or_outside_of_what_a_route_lists() -> None:
     plan = Plan.of("s3://src/old/", "s3://dst/new/", name="p")
-    assert own_place(plan, "dst") == TARGET
-    assert own_place(plan, "src") == Location("src", "")
+    assert own_place(plan, Location("dst", "")) == TARGET
+    assert own_place(plan, Location("src", "")) == Location("src", "")
 
 
 @pytest.mark.parametrize(

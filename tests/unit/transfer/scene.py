@@ -139,7 +139,7 @@ def assemble(
     sites = sites_of(store, trusted=trusted)
     carriers = Carriers(sites, ledger, listener, lambda: NOW_MS, sleep=sleep, jitter=random.Random(1))
     return Run(
-        store,
+        sites.store,
         Sources(),
         ledger,
         routes,
