@@ -47,6 +47,22 @@ class Named(NamedTuple):
     span: Span | None
 
 
+class Pair(NamedTuple):
+    """The bucket that a path evidently is in, and where its name stands; None where it cannot be exchanged there."""
+
+    bucket: str
+    span: Span | None = None
+
+
+class Scope(NamedTuple):
+    """A part of a text whose labels may belong together. In a wide one, of lines or the whole file, only a bucket of
+    the plan counts."""
+
+    span: Span
+    is_wide: bool = False
+    is_file: bool = False
+
+
 class Pairing:
     """The paths of one text that stand without a bucket, for the sources of a plan.
 
@@ -89,13 +105,13 @@ class Pairing:
             if spans.meet(start, found.end()):
                 continue
             open_end, end = run_from(self._text, key, start)
-            bucket, bucket_span = ("", None) if key != start else self._evident(start)
-            if bucket and bucket not in self._buckets:
+            pair = self._evident(start) if key == start else None
+            if pair is not None and pair.bucket not in self._buckets:
                 continue  # the same path in another bucket
             if self._is_member_name(start, open_end):
                 continue
-            if bucket:
-                yield Mention(Form.PAIR, start, key, open_end, end, bucket, bucket_span)
+            if pair is not None:
+                yield Mention(Form.PAIR, start, key, open_end, end, pair.bucket, pair.span)
             elif not found.group("above"):
                 yield Mention(Form.BARE, start, key, open_end, end, "", why_not=NOT_EVIDENT)
 
@@ -113,31 +129,40 @@ class Pairing:
             _COLON.match(text, end + 1) and text[max(0, start - _LOOK_BACK) : start - 1].rstrip().endswith(("{", ","))
         )
 
-    def _evident(self, start: int) -> tuple[str, Span | None]:
+    def _evident(self, start: int) -> Pair | None:
+        """The bucket of a path: its neighbour's, or else what the nearest scope says that labels one at all."""
         neighbour = self._neighbour(start)
-        if neighbour is not None:
+        if neighbour is not None or not self._is_labelled(start):
             return neighbour
-        back = self._text[max(0, start - _LOOK_BACK) : start]
-        label = _LABEL_OF_KEY.search(back) if self._names else None
-        if label is None or _NOT_IN_S3.search(label.group("label")):
-            return "", None
-        for scope, is_wide in self._scopes(start):
-            is_file = is_wide and scope == (0, len(self._text))
-            first, last = bisect_left(self._starts, scope[0]), bisect_left(self._starts, scope[1])
-            inside = self._names[first:last]
-            if is_file and self._code:  # parameters that are handed on
-                inside = [item for item in inside if item.bucket is not None]
-            if not inside:
-                continue
-            buckets = {item.bucket for item in inside}
-            only = buckets.pop() if len(buckets) == 1 else None
-            if only is None or (is_wide and only not in self._buckets):
-                return "", None
-            exchangeable = len(inside) == 1 and not is_file and self._keys_inside(scope) == 1
-            return only, inside[0].span if exchangeable else None
-        return "", None
+        for scope in self._scopes(start):
+            if inside := self._labelled_in(scope):
+                return self._only(inside, scope)
+        return None
 
-    def _neighbour(self, start: int) -> tuple[str, Span | None] | None:
+    def _is_labelled(self, start: int) -> bool:
+        """Whether the path is called a key or a prefix, in a text that calls something a bucket."""
+        label = _LABEL_OF_KEY.search(self._text[max(0, start - _LOOK_BACK) : start]) if self._names else None
+        return label is not None and not _NOT_IN_S3.search(label.group("label"))
+
+    def _labelled_in(self, scope: Scope) -> list[Named]:
+        """What is labelled as a bucket there."""
+        first, end = scope.span
+        inside = self._names[bisect_left(self._starts, first) : bisect_left(self._starts, end)]
+        if scope.is_file and self._code:  # parameters that are handed on
+            return [item for item in inside if item.bucket is not None]
+        return inside
+
+    def _only(self, inside: Sequence[Named], scope: Scope) -> Pair | None:
+        """The bucket that all of a scope's are; None where they are several, or one that cannot be read."""
+        bucket = inside[0].bucket
+        if not bucket or any(item.bucket != bucket for item in inside):
+            return None
+        if scope.is_wide and bucket not in self._buckets:
+            return None
+        exchangeable = len(inside) == 1 and not scope.is_file and self._keys_inside(scope.span) == 1
+        return Pair(bucket, inside[0].span if exchangeable else None)
+
+    def _neighbour(self, start: int) -> Pair | None:
         """The bucket that stands right before a path, or in the same row."""
         line_start = self._lines[bisect_right(self._lines, start) - 1]
         back_at = max(line_start if self._rows else 0, start - _LOOK_BACK)
@@ -148,16 +173,16 @@ class Pairing:
             if name in self._buckets:
                 span = span if found.group("quoted") else (back_at + found.start("word"), back_at + found.end("word"))
                 around = next(self._brackets.around(start), (line_start, self._line_end(start)))
-                return name, span if self._keys_inside(around) == 1 else None
+                return Pair(name, span if self._keys_inside(around) == 1 else None)
             value = self._values.get(name.rpartition(".")[2]) if found.group("word") else None
             if value in self._buckets and value is not None:
-                return value, None
+                return Pair(value)
         method = _METHOD.search(self._text[back_at:start])
         if method is not None and self._bound.get(method.group("name"), "") in self._buckets:
-            return self._bound[method.group("name")], None
+            return Pair(self._bound[method.group("name")])
         return self._same_row(line_start, start) if self._rows else None
 
-    def _same_row(self, line_start: int, start: int) -> tuple[str, Span | None] | None:
+    def _same_row(self, line_start: int, start: int) -> Pair | None:
         """The bucket of a row whose header says which cell is the bucket's and which the key's."""
         cells = list(_CELL.finditer(self._text, line_start, self._line_end(start)))
         at = sum(1 for cell in cells if cell.end() <= start)
@@ -166,23 +191,23 @@ class Pairing:
             return None
         if "bucket" not in self._header[there[0]] or not _KEY_COLUMN.search(self._header[at]):
             return None
-        return cells[there[0]].group("cell"), cells[there[0]].span("cell")
+        return Pair(cells[there[0]].group("cell"), cells[there[0]].span("cell"))
 
     def _line_end(self, start: int) -> int:
         line = bisect_right(self._lines, start)
         return self._lines[line] - 1 if line < len(self._lines) else len(self._text)
 
-    def _scopes(self, start: int) -> Iterator[tuple[Span, bool]]:
+    def _scopes(self, start: int) -> Iterator[Scope]:
         """The brackets around, from the inside out, and the lines of one table; then, wide, the block of lines and the
         whole text."""
         for around in itertools.islice(self._brackets.around(start), LEVELS):
-            yield around, False
+            yield Scope(around)
         at, length = bisect_right(self._blocks, start), len(self._text)
         block = (self._blocks[at - 1], self._blocks[at] if at < len(self._blocks) else length)
         if not self._code and not self._rows:
-            yield self._siblings(start, block), False
-        yield block, True
-        yield (0, length), True
+            yield Scope(self._siblings(start, block))
+        yield Scope(block, is_wide=True, is_file=block == (0, length))
+        yield Scope((0, length), is_wide=True, is_file=True)
 
     def _siblings(self, start: int, block: Span) -> Span:
         """The lines of a block that belong to the same table of YAML, TOML or INI: indented alike, one item of a list,

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from engine.model import Location
 from engine.plan.locations import covers
 from engine.plan.route import Route
 from engine.references.filetext import Edit, FileText, View, edited, is_json, parses
@@ -161,7 +160,7 @@ def judge(mention: Mention, text: str, moves: Moves, lookup: Lookup, *, rows: bo
         found = [verdict for case in cases if (verdict := _as_folder(mention, text, *case, moves, lookup)) is not None]
         verdict = next((item for item in found if not item.why), found[-1] if found else None)
     if verdict is not None and mention.why_not:
-        return _Verdict(verdict.end, (), mention.why_not)
+        return _Verdict(verdict.end, why=mention.why_not)
     return verdict
 
 
@@ -224,10 +223,10 @@ def _as_object(
     if not found:
         return None
     if len(found) > 1:
-        return _Verdict(reading.end, (), _several(route for route, _ in found))
+        return _Verdict(reading.end, why=_several(route for route, _ in found))
     route, moved = found[0]
     if not moved:
-        return _Verdict(reading.end, (), f'route "{route.name}" has not copied it yet')
+        return _Verdict(reading.end, why=f'route "{route.name}" has not copied it yet')
     return _change(mention, text, reading, route, moves)
 
 
@@ -236,37 +235,49 @@ def _as_folder(
 ) -> _Verdict | None:
     """A mention of a folder, or of what cannot be told from one: a key with a part that is only known later."""
     static = _static(text[mention.key : reading.end], reading)
-    key, end = static.key, reading.end
-    folder = key if key == "" or key.endswith("/") else key + "/"
-    hits: list[tuple[Route, bool]] = []
-    near: list[Route] = []
-    above: list[Route] = []
+    folder = static.key if static.key == "" or static.key.endswith("/") else static.key + "/"
+    around = _around(mention, folder, static.key, bucket, moves, lookup)
+    if around.below and not around.over and all(covers(it.source.at(folder), it.target) for it in around.below):
+        return None  # what is under it is still under it
+    if around.below or len(around.over) > 1:
+        return _Verdict(reading.end, why=_several([*(route for route, _ in around.over), *around.below]))
+    if around.over:
+        route, all_moved = around.over[0]
+        if not route.selects_all or route.key_list is not None:
+            return _Verdict(reading.end, why=f'route "{route.name}" takes only a part of what is under it')
+        if not all_moved:
+            return _Verdict(reading.end, why=f'route "{route.name}" has not copied all of it yet')
+        return _change(mention, text, static._replace(end=mention.key + static.end), route, moves, shown=reading.end)
+    if around.near:
+        return _Verdict(reading.end, why=f'no object of this name was moved by route "{around.near[0].name}"')
+    return None
+
+
+class _Around(NamedTuple):
+    """How the routes of a bucket lie to a folder: `over` take what is under it (True: all of that is at the target),
+    `below` begin under it, `near` would take it, and nothing of its name is known."""
+
+    over: list[tuple[Route, bool]]
+    below: list[Route]
+    near: list[Route]
+
+
+def _around(mention: Mention, folder: str, key: str, bucket: str, moves: Moves, lookup: Lookup) -> _Around:
+    """`key` is the folder as it is written. A bare path that names nothing is above no route."""
+    around = _Around([], [], [])
     for route in _of_bucket(moves, bucket):
         source = route.source
         if source.is_prefix and folder.startswith(source.key):
             under = lookup(route.name, route.relative(folder)).under
             if under is None:
-                near.append(route)
+                around.near.append(route)
             else:
-                hits.append((route, under))
+                around.over.append((route, under))
         elif source.key == key:
-            near.append(route)
+            around.near.append(route)
         elif source.key.startswith(folder) and (mention.bucket or key):
-            above.append(route)
-    if above and not hits and all(covers(Location(bucket, folder, route.source.site), route.target) for route in above):
-        return None  # what is under it is still under it
-    if above or len(hits) > 1:
-        return _Verdict(end, (), _several([*(route for route, _ in hits), *above]))
-    if hits:
-        route, all_moved = hits[0]
-        if not route.selects_all or route.key_list is not None:
-            return _Verdict(end, (), f'route "{route.name}" takes only a part of what is under it')
-        if not all_moved:
-            return _Verdict(end, (), f'route "{route.name}" has not copied all of it yet')
-        return _change(mention, text, static._replace(end=mention.key + static.end), route, moves, shown=end)
-    if near:
-        return _Verdict(end, (), f'no object of this name was moved by route "{near[0].name}"')
-    return None
+            around.below.append(route)
+    return around
 
 
 def _static(raw: str, reading: _Reading) -> _Reading:
@@ -295,41 +306,44 @@ def _change(
     mention: Mention, text: str, reading: _Reading, route: Route, moves: Moves, shown: int | None = None
 ) -> _Verdict:
     """Exchange the head of the key, and the bucket where it is another."""
-    source, target = route.source, route.target
     end = shown if shown is not None else reading.end
-    if any(covers(other.target, source.at(reading.key)) for other in moves.routes):
-        return _Verdict(end, (), "a route writes there too: it may be a new path already")
+    if any(covers(other.target, route.source.at(reading.key)) for other in moves.routes):
+        return _Verdict(end, why="a route writes there too: it may be a new path already")
     if reading.key == "" and text[mention.key - 1] not in "/=":
-        return _Verdict(end, (), "it names the bucket as a whole")
-    raw = text[mention.key : reading.end]
-    old, new = source.key, target.key
-    if old.endswith("/") and reading.key == old[:-1]:
-        old, new = old[:-1], new.removesuffix("/")
-    length = head_length(raw, old, percent=reading.percent)
-    if reading.percent:
-        new = quote(new, safe="" if "%2f" in raw.lower() else "/~")
-        if "%2f" in raw and "%2F" not in raw:
-            new = new.replace("%2F", "%2f")
-    elif _NEEDS_QUOTES.search(new) and not _NEEDS_QUOTES.search(old):
-        return _Verdict(end, (), f"its new path, {target}, has characters that may need quotes here")
-    edits = [Edit(mention.key, mention.key + length, new)]
-    if target.bucket != source.bucket:
-        if mention.bucket_span is None:
-            return _Verdict(end, (), f"it is in {target.bucket} now, and the bucket stands elsewhere")
-        edits.append(Edit(*mention.bucket_span, target.bucket))
-        if mention.region_span is not None:
-            regions = moves.regions.get(source.bucket), moves.regions.get(target.bucket)
-            if None in regions:
-                return _Verdict(end, (), f"it names a region, and that of {target.bucket} is not known")
-            if regions[0] != regions[1]:
-                edits.append(Edit(*mention.region_span, regions[1] or ""))
+        return _Verdict(end, why="it names the bucket as a whole")
+    old, new = _heads(text[mention.key : reading.end], reading, route)
+    if not reading.percent and _NEEDS_QUOTES.search(new) and not _NEEDS_QUOTES.search(old):
+        return _Verdict(end, why=f"its new path, {route.target}, has characters that may need quotes here")
+    edits = [Edit(mention.key, mention.key + len(old), new)]
+    if route.target.bucket == route.source.bucket:
+        return _Verdict(end, tuple(edits))
+    if mention.bucket_span is None:
+        return _Verdict(end, why=f"it is in {route.target.bucket} now, and the bucket stands elsewhere")
+    edits.append(Edit(*mention.bucket_span, route.target.bucket))
+    if mention.region_span is not None:
+        old_region, new_region = moves.regions.get(route.source.bucket), moves.regions.get(route.target.bucket)
+        if old_region is None or new_region is None:
+            return _Verdict(end, why=f"it names a region, and that of {route.target.bucket} is not known")
+        if old_region != new_region:
+            edits.append(Edit(*mention.region_span, new_region))
     return _Verdict(end, tuple(edits))
 
 
-def head_length(raw: str, head: str, *, percent: bool) -> int:
-    """How much of `raw` spells `head`, with the text that it begins with known to."""
-    if not percent:
-        return len(head)
+def _heads(raw: str, reading: _Reading, route: Route) -> tuple[str, str]:
+    """What the key begins with as it is written, and what it is to begin with, written alike."""
+    old, new = route.source.key, route.target.key
+    if old.endswith("/") and reading.key == old[:-1]:
+        old, new = old[:-1], new.removesuffix("/")
+    if not reading.percent:
+        return old, new
+    new = quote(new, safe="" if "%2f" in raw.lower() else "/~")
+    if "%2f" in raw and "%2F" not in raw:
+        new = new.replace("%2F", "%2f")
+    return raw[: head_length(raw, old)], new
+
+
+def head_length(raw: str, head: str) -> int:
+    """How much of the URL-encoded `raw` spells `head`, with which it is known to begin."""
     left, at = len(head.encode()), 0
     while left > 0:
         if raw[at] == "%" and re.match(r"%[0-9A-Fa-f]{2}", raw[at : at + 3]):
