@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -66,8 +67,9 @@ THREADS = 8
 WALKS_HELD = 32
 """Listings that are remembered between two of their pages. One that was forgotten is begun anew where it was."""
 
-_AFTER, _AFTER_ALL = "after:", "after-all:"
-"""How a page's token says where the next one begins."""
+_TOKEN = re.compile(r"([0-9]{1,12}) (after|after-all):(.*)", re.DOTALL).fullmatch
+"""A page's token: how many pages there were, and where the next one begins. The number tells one from the last where a
+page held nothing but what is no object."""
 
 
 class FolderStore(Lacking, ObjectStore):
@@ -166,8 +168,7 @@ class FolderStore(Lacking, ObjectStore):
         found = walk.take(request.max_keys)
         if found.ended:
             return Page(found.objects, None, tuple(found.prefixes), tuple(found.unlisted))
-        last = walk.position
-        token = (_AFTER_ALL if last.whole else _AFTER) + last.key
+        token = _token_of(walk.position, request.token)
         with self._lock:
             self._walks[*place[:3], token] = walk
             forgotten = [self._walks.popitem(last=False)[1] for _ in range(len(self._walks) - WALKS_HELD)]
@@ -186,7 +187,7 @@ class FolderStore(Lacking, ObjectStore):
         except StoreError:
             return None  # the listing says what lies there instead
         # A longer key may follow: whether it does is not known without reading on, and the token costs nothing.
-        return Page([listed(key, status, self.manner.now_ns())], _AFTER + key)
+        return Page([listed(key, status, self.manner.now_ns())], _token_of(Position(key), None))
 
     # --- one object -------------------------------------------------------------------------------------------------
 
@@ -367,12 +368,23 @@ def _told(act: Callable[[Asked], Answered], request: Asked) -> Answered:
 
 
 def _position_of(request: ListPage) -> Position:
-    token = request.token
-    if token is None:
+    if request.token is None:
         return Position(request.start_after)
-    if token.startswith(_AFTER_ALL):
-        return Position(token.removeprefix(_AFTER_ALL), True)
-    return Position(token.removeprefix(_AFTER))
+    found = _TOKEN(request.token)
+    if found is None:
+        raise Rejected(
+            "this is no token of a folder's listing",
+            operation=request.operation,
+            ref=request.bucket,
+            code="InvalidArgument",
+        )
+    return Position(found[3], found[2] == "after-all")
+
+
+def _token_of(position: Position, before: str | None) -> str:
+    found = _TOKEN(before or "")
+    number = int(found[1]) + 1 if found else 1
+    return f"{number} {'after-all' if position.whole else 'after'}:{position.key}"
 
 
 def _missing(operation: str, path: str) -> NotFound:

@@ -120,9 +120,8 @@ class Unfinished:
             return descriptor
         if descriptor >= 0:
             os.close(descriptor)
-        with contextlib.suppress(
-            FileNotFoundError
-        ):  # a link, a pipe, another name of someone's file: only the name goes
+        # A link, a pipe, another name of someone's file: only the name goes.
+        with contextlib.suppress(FileNotFoundError):
             system.unlink(self._directory, self._temporary)
         return None
 
@@ -241,9 +240,10 @@ class Unfinished:
             self._remove()
 
     def _remove(self) -> None:
-        for name in (self._temporary, self._list):
-            with contextlib.suppress(FileNotFoundError):
-                system.unlink(self._directory, name)
+        if _is_under(self._directory, self._temporary, self._descriptor):
+            system.unlink(self._directory, self._temporary)
+        with contextlib.suppress(FileNotFoundError):
+            system.unlink(self._directory, self._list)
 
     def close(self) -> None:
         if not self._open:

@@ -101,14 +101,14 @@ class Walk:
     # --- one page ---------------------------------------------------------------------------------------------------
 
     def take(self, limit: int) -> Found:
-        """Up to `limit` objects and gathered prefixes. Raises a `StoreError`."""
+        """Up to `limit` things: objects, gathered prefixes, and what is neither. Raises a `StoreError`."""
         self._root.descriptor()  # still the same folder
         found = Found([], [], [], False)
         young: list[tuple[int, _Level, bytes]] = []
         if self._marker is not None:
             found.objects.append(self._marker)
             self._marker = None
-        while self._levels and len(found.objects) + len(found.prefixes) < limit:
+        while self._levels and len(found.objects) + len(found.prefixes) + len(found.unlisted) < limit:
             level = self._levels[-1]
             name = level.ahead
             if name is None:
@@ -120,7 +120,7 @@ class Walk:
             else:
                 self._look(level, name, found, young)
         self._move_on(found)
-        self._settle(found.objects, young)
+        self._settle(found, young)
         while self._levels and self._levels[-1].ahead is None:
             self._levels.pop()
         if not self._levels:
@@ -128,10 +128,10 @@ class Walk:
         return found._replace(ended=not self._levels)
 
     def _move_on(self, found: Found) -> None:
-        last = found.objects[-1].key if found.objects else ""
-        gathered = found.prefixes[-1] if found.prefixes else ""
-        if last or gathered:
-            self.position = Position(gathered, True) if gathered > last else Position(last)
+        passed = [Position(item.key) for item in found.objects[-1:]]
+        passed += [Position(prefix, True) for prefix in found.prefixes[-1:]]
+        passed += [Position(item.key, item.key.endswith("/")) for item in found.unlisted[-1:]]
+        self.position = max(self.position, *passed) if passed else self.position
 
     def close(self) -> None:
         """Let go of what is held open."""
@@ -261,14 +261,14 @@ class Walk:
             return  # removed meanwhile
         found.unlisted.append(Unlisted(key, "LinkDangling", "a symbolic link that leads to nothing"))
 
-    def _settle(self, objects: list[ListedObject], young: list[tuple[int, _Level, bytes]]) -> None:
+    def _settle(self, found: Found, young: list[tuple[int, _Level, bytes]]) -> None:
         """Look again, after one tick of the clock, at what had just been written: only what is young even then has to
         be told from what it may still become."""
         if not young:
             return
         self._manner.wait_s(TICK_NS / 1e9)
         follow = self._manner.links == "follow"
-        gone = []
+        objects, gone = found.objects, []
         for index, level, name in young:
             try:
                 status = os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=follow)
@@ -277,7 +277,12 @@ class Walk:
                 continue
             except OSError as error:
                 raise told(error, LISTING, self._shown(level.prefix + name)) from error
-            objects[index] = listed(objects[index].key, status, self._manner.now_ns())
+            key = objects[index].key
+            if stat.S_IFMT(status.st_mode) not in (stat.S_IFREG, stat.S_IFLNK):
+                gone.append(index)
+                found.unlisted.append(Unlisted(key, *kind_of(status.st_mode)))
+                continue
+            objects[index] = listed(key, status, self._manner.now_ns())
         for index in reversed(gone):
             del objects[index]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import AccessDenied, BucketMissing, NotFound, Unsupported
+from engine.errors import AccessDenied, BucketMissing, NotFound, Rejected, Unsupported
 from engine.folder import scanning, walking
 from engine.folder.store import WALKS_HELD, FolderStore
 from engine.model import ListedObject, OpaqueEtag
@@ -195,6 +195,39 @@ async def test_a_name_that_is_no_utf_8_is_told_and_ends_nothing(scene: Scene) ->
     keys, aside = await scene.listing(max_keys=1)
     assert keys == ["a", "z"]
     assert [(item.key, item.code) for item in aside] == [("caf\\xe9/", "NameNotUtf8"), ("m\\xff", "NameNotUtf8")]
+
+
+async def test_what_is_no_object_fills_pages_too_and_is_told_once(scene: Scene) -> None:
+    """However much of it there is, a page holds no more than was asked for, and each one goes on."""
+    for number in range(5):
+        os.mkfifo(scene.folder / f"pipe {number}")
+    with contextlib.suppress(OSError):
+        for number in range(3):
+            Path(os.fsdecode(os.fsencode(scene.folder) + b"/m\xff%d" % number)).write_bytes(b"1")
+    scene.write("z")
+    bucket = str(scene.folder)
+    tokens: list[str | None] = [None]
+    keys, aside = [], []
+    while True:
+        page = await scene.store.list_page(ListPage(bucket, token=tokens[-1], max_keys=2))
+        assert len(page.objects) + len(page.unlisted) <= 2
+        keys += [item.key for item in page.objects]
+        aside += [item.key for item in page.unlisted]
+        if page.next_token is None:
+            break
+        assert page.next_token not in tokens
+        tokens.append(page.next_token)
+    assert keys == ["z"]
+    assert len(aside) == len(set(aside)) == len(list(scene.folder.iterdir())) - 1
+    begun_anew = FolderStore()
+    page = await begun_anew.list_page(ListPage(bucket, token=tokens[2]))
+    assert {item.key for item in page.unlisted} >= set(aside) - set(aside[:4])
+    begun_anew.close()
+
+
+async def test_a_token_that_is_none_of_its_own_is_refused(scene: Scene) -> None:
+    with pytest.raises(Rejected, match="no token"):
+        await scene.store.list_page(ListPage(str(scene.folder), token="elsewhere"))
 
 
 async def test_links_are_followed_where_that_is_asked_for(scene: Scene, tmp_path: Path) -> None:
