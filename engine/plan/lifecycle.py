@@ -112,8 +112,3 @@ LEAVING: frozenset[State] = frozenset({_S.DELETING, _S.DELETED})
 BEREFT: frozenset[State] = frozenset({_S.DELETED, _S.LOST})
 """The source was there once and is not any more: another one under its key is a new object, and what stands at the
 target, or did, was perhaps all that was left of the old one."""
-
-
-def may_follow(before: State | None, after: State) -> bool:
-    """Whether an object may go from `before` (None: not in the ledger yet) to `after`."""
-    return after in FIRST if before is None else after in TRANSITIONS[before]

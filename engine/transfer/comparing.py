@@ -14,7 +14,15 @@ from engine.plan.encoded_words import meaning
 from engine.plan.record import AGREE
 from engine.plan.route import Keep, Pairs, Route
 from engine.store import GetAcl, HeadObject, ObjectStore
-from engine.transfer.properties import CONTENT_HEADERS, Tags, adjusted, chosen_acl, read_tags, source_properties
+from engine.transfer.properties import (
+    CONTENT_HEADERS,
+    Tags,
+    adjusted,
+    chosen_acl,
+    read_tags,
+    source_properties,
+    wanted_tags,
+)
 
 TOLD = ("private", "public-read", "public-read-write", "authenticated-read")
 """Canned ACLs that an object's grants tell."""
@@ -55,7 +63,7 @@ async def compare_properties(
         return Compared(error.message, source_head, target_head)
     found = differences(route, wanted, target_head.properties)
     found += await _acl_differences(target_store, route, acl, target_ref)
-    tags = await _wanted_tags(source_store, route, source_ref, source_head)
+    tags = await wanted_tags(source_store, route, source_ref, source_head)
     # Where tags are dropped, what is not told of them is not asked for either: that may be forbidden.
     asked = route.set_tags is not None or route.properties.tags is not Keep.DROP or target_head.tag_count
     there = await read_tags(target_store, target_ref, target_head) if asked else ()
@@ -91,14 +99,6 @@ async def _acl_differences(store: ObjectStore, route: Route, wanted: Acl | None,
     there = await store.get_acl(GetAcl(target_ref))
     one, other = str(wanted or Acl()), str(there)
     return [] if one == other else [_said("acl", one, other)]
-
-
-async def _wanted_tags(store: ObjectStore, route: Route, source_ref: ObjectRef, source_head: ObjectHead) -> Tags:
-    if route.set_tags is not None:
-        return route.set_tags
-    if route.properties.tags is Keep.DROP:
-        return ()
-    return await read_tags(store, source_ref, source_head)
 
 
 def _meant(pairs: Pairs) -> Pairs:

@@ -52,11 +52,7 @@ async def copy_directives(store: ObjectStore, route: Route, source: ListedObject
         return Directives()
     rules = route.properties
     _refuse_storage_class(route, source, ref)
-    tags: Tags | None = None
-    if route.set_tags is not None:
-        tags = route.set_tags
-    elif rules.tags is Keep.DROP:
-        tags = ()
+    tags = () if route.set_tags is None and rules.tags is Keep.DROP else route.set_tags
     there = Properties()
     if route.looks_at_source or rules.tags is Keep.FAIL:
         head = await store.head_object(HeadObject(ref))
@@ -84,14 +80,17 @@ async def read_properties(
     acl = await chosen_acl(store, route, ref)
     properties = replace(adjusted(route, source, ref, source_properties(head)), acl=acl)
     _refuse_hidden_metadata(properties, ref)
-    if route.set_tags is not None:
-        return replace(properties, tags=route.set_tags)
-    if route.properties.tags is Keep.DROP:
-        return replace(properties, tags=())
-    tags = await read_tags(store, ref, head)
-    if tags and route.properties.tags is Keep.FAIL:
+    tags = await wanted_tags(store, route, ref, head)
+    if tags and route.set_tags is None and route.properties.tags is Keep.FAIL:
         raise _refused(ref, "tags")
     return replace(properties, tags=tags)
+
+
+async def wanted_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> Tags:
+    """The tags that the copy of this source is to have. Raises as `read_tags`."""
+    if route.set_tags is not None:
+        return route.set_tags
+    return () if route.properties.tags is Keep.DROP else await read_tags(store, ref, head)
 
 
 async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tags:
