@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.api.accept import Acceptances as Acceptances
-    from engine.api.accept import Accepted as Accepted
     from engine.api.accept import accept as accept
     from engine.api.accept import acceptances as acceptances
     from engine.api.accept import take_back as take_back
@@ -108,6 +107,7 @@ if TYPE_CHECKING:
     from engine.events import ReferenceFound as ReferenceFound
     from engine.events import RunStarted as RunStarted
     from engine.events import SnapshotClosed as SnapshotClosed
+    from engine.finish.acceptances import Accepted as Accepted
     from engine.finish.project import Summary as Summary
     from engine.model import Location as Location
     from engine.model import Proof as Proof
@@ -125,7 +125,7 @@ if TYPE_CHECKING:
     from engine.references.replacing import ReplaceRefused as ReplaceRefused
 
 _NAMES = {
-    "engine.api.accept": "Acceptances Accepted accept acceptances take_back",
+    "engine.api.accept": "Acceptances accept acceptances take_back",
     "engine.api.check": "CheckReport check",
     "engine.api.cleanup": "CleanupRefused CleanupResult cleanup",
     "engine.api.consent": "Act Consent",
@@ -154,6 +154,7 @@ _NAMES = {
     "engine.events": (
         "Event Listener Notice ObjectAside ObjectListed PrefixSummed Progress ReferenceFound RunStarted SnapshotClosed"
     ),
+    "engine.finish.acceptances": "Accepted",
     "engine.finish.project": "Summary",
     "engine.model": "Location Proof",
     "engine.plan.document": "Plan",

@@ -6,17 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from engine.api.accept import keep_acceptance, note_found
-from engine.api.claiming import claim_for, claim_reason
 from engine.api.consent import Consent
-from engine.api.naming import names_outlook, names_reasons, remove_left_probes
-from engine.api.opening import at_work, own_place
+from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, RunError, StoreError
+from engine.finish.acceptances import keep_acceptance, note_found
 from engine.finish.carried import compare_carried
+from engine.finish.claiming import claim_for, claim_reason
 from engine.finish.cleanup import Cleaned, Cleanup, settle
-from engine.finish.deleting import Condition, Fate, condition_for, deleters
+from engine.finish.deleting import Fate, deleters
 from engine.finish.gate import (
     NAMES,
     Reason,
@@ -26,10 +25,10 @@ from engine.finish.gate import (
     conditional,
     judge,
 )
-from engine.finish.gathering import commands_of, gather
+from engine.finish.gathering import commands_of, conditions_of, gather
+from engine.finish.naming import names_outlook, names_reasons, remove_left_probes
 from engine.finish.replication import replication_reasons
 from engine.ledger import Ledger
-from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import PROPERTIES
@@ -122,7 +121,7 @@ async def cleanup(
         conditions, result.reasons[-1] = await conditions_of(plan, opened, sources, unconditional=force)
         if not result.open:
             raise CleanupRefused(result)
-        claim = claim_for("cleanup", plan.name, ledger.path, opened, options, plan.places, unconditional=force)
+        claim = claim_for("cleanup", plan.name, ledger.path, opened, options.listener, plan.places, unconditional=force)
         async with claim as store_of:
             at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
             result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
@@ -166,15 +165,3 @@ async def _references(plan: Plan, opened: Sites, ledger: Ledger) -> ReferencesLe
     except StoreError as error:
         return ReferencesLeft(0, error=str(error))
     return ReferencesLeft(found.count, found.first[0] if found.first else "", figure=found.figure)
-
-
-async def conditions_of(
-    plan: Plan, opened: Sites, places: Iterable[Location], *, unconditional: bool
-) -> tuple[dict[Location, Condition], Reason]:
-    """How to delete in each of the buckets, and what the gate says of it: tried out anew in each, since a server may
-    serve two of them by different means, or be another one by now."""
-    found = {where: await opened.site(where).known.tried_now(own_place(plan, where)) for where in places}
-    conditions = {where: condition_for(traits, unconditional=unconditional) for where, traits in found.items()}
-    able = {where: condition for where, condition in conditions.items() if condition is not None}
-    named = {where.bucket: traits for where, traits in found.items()}
-    return able, conditional(named, unconditional=unconditional, tried=True)

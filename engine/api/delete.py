@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from engine.api.claiming import claim_for
 from engine.api.consent import Consent
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, one_error
 from engine.events import RunStarted
+from engine.finish.claiming import claim_for
 from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.gate import versions_text
@@ -91,7 +91,9 @@ async def delete(
                 raise GateClosed(result.closed)
             name, force, bucket = str(location), consent.unconditional, location.whole_bucket
             sites = Sites({"": opened})
-            async with claim_for("delete", name, path, sites, options, [bucket], unconditional=force) as store_of:
+            async with claim_for(
+                "delete", name, path, sites, options.listener, [bucket], unconditional=force
+            ) as store_of:
                 traits = await opened.known.tried_now(bucket)
                 condition = condition_for(traits, unconditional=force)
                 if condition is None:

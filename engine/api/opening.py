@@ -114,9 +114,3 @@ async def refuse_unguarded(opened: Sites, options: Options, places: Iterable[Loc
                 f"this server {does} If-Match on a write: what someone else writes in the last moment would be lost.",
                 advice="Make sure that nobody else writes there, and add --no-conditional-writes.",
             )
-
-
-def own_place(plan: Plan, bucket: Location) -> Location:
-    """Where objects of our own may be in a bucket for a moment: beside a target, else where no route's listing meets
-    them, as far as there is such a place."""
-    return next((route.target for route in plan.routes if route.target.whole_bucket == bucket), bucket)

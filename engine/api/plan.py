@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.api.accept import note_expectations
 from engine.api.empty import nothing_there
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.errors import one_error
+from engine.finish.acceptances import note_expectations
 from engine.ledger import Acceptance
 from engine.plan.document import Plan
 from engine.proof.survey import RouteSurvey

@@ -12,10 +12,10 @@ import anyio.to_thread
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.errors import UsageError
+from engine.finish.acceptances import accepted_in
 from engine.ledger import LedgerReader
 from engine.plan.document import Plan
 from engine.proof.receipt import (
-    ACCEPTED_BY,
     Sums,
     ledger_differences,
     read_receipt,
@@ -69,28 +69,21 @@ async def _values(plan: Plan, endpoint: str, ledger: LedgerReader, sums: Sums, s
         text.decode("utf-8", "surrogateescape"),
         sums,
         await ledger.snapshots(),
-        await _accepted(ledger),
+        [
+            {
+                "what": item.name,
+                "found": item.found,
+                "because": item.because,
+                "by": item.by,
+                "at": time_text(item.accepted_ms),
+            }
+            for item in await accepted_in(ledger)
+        ],
         endpoint=endpoint,
         version=importlib.metadata.version("cartage"),
         at_ms=server if server is not None else now_ms(),
         clock="server" if server is not None else "this machine",
     )
-
-
-async def _accepted(ledger: LedgerReader) -> list[dict[str, str]]:
-    found = []
-    for item in await ledger.acceptances():
-        by = await ledger.note(f"{ACCEPTED_BY}{item.name} {item.found}")
-        found.append(
-            {
-                "what": item.name,
-                "found": item.found,
-                "because": item.because,
-                "by": by if isinstance(by, str) else "",
-                "at": time_text(item.accepted_ms),
-            }
-        )
-    return found
 
 
 async def check_receipt(file: str | Path, plan: Plan, options: Options | None = None) -> ReceiptCheck:

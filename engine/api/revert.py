@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.api.accept import note_found
-from engine.api.claiming import claim_for
-from engine.api.cleanup import conditions_of
 from engine.api.commands import accept_command
 from engine.api.consent import Consent
-from engine.api.naming import names_reasons, remove_left_probes
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, UsageError
+from engine.finish.acceptances import note_found
+from engine.finish.claiming import claim_for
 from engine.finish.cleanup import settle
 from engine.finish.deleting import deleters
 from engine.finish.gate import Reason, closed
+from engine.finish.gathering import conditions_of
+from engine.finish.naming import names_reasons, remove_left_probes
 from engine.finish.replication import replication_reasons
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back
@@ -75,7 +75,7 @@ async def revert(
         removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
         await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
         force = consent.unconditional or plan.cleanup.unconditional
-        claim = claim_for("revert", plan.name, ledger.path, opened, options, plan.places, unconditional=force)
+        claim = claim_for("revert", plan.name, ledger.path, opened, options.listener, plan.places, unconditional=force)
         async with claim as store_of:
             await _refuse(ledger, plan, await names_reasons(plan, opened, ledger, agreed))
             conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)

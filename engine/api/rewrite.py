@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.api.accept import note_found
 from engine.api.consent import Act
 from engine.api.opening import open_ledger, refuse_unguarded
 from engine.api.options import Options, ledger_path
 from engine.errors import UsageError, one_error
 from engine.events import ReferenceFound, RunStarted
+from engine.finish.acceptances import note_found
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
 from engine.references import rewriting

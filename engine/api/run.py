@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.api.accept import note_expectations
 from engine.api.asked import ASKED
 from engine.api.empty import nothing_there, objects_of
 from engine.api.opening import open_ledger, open_plan
@@ -15,6 +14,7 @@ from engine.api.options import Options, ledger_path
 from engine.api.stopping import StopSignal
 from engine.errors import one_error
 from engine.events import Notice, RunStarted
+from engine.finish.acceptances import note_expectations
 from engine.ledger import Snapshot, taken_by_route
 from engine.listing.first_pages import first_pages
 from engine.plan.document import Plan

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from engine.events import Listener
-from engine.finish.gate import Facts, ReferencesLeft
+from engine.finish.deleting import Condition, condition_for
+from engine.finish.gate import Facts, Reason, ReferencesLeft, conditional
 from engine.finish.holding import hold_of, proven_before_ms
 from engine.finish.probes import Commands, probed, run_probe
 from engine.ledger import Ledger, taken_by_route
+from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.estimate import expectation_report
 from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
+from engine.plan.own import own_place
 from engine.proof.audit import audit
 from engine.sites.clock import server_ms
 from engine.sites.sites import Sites, buckets_of
@@ -63,3 +67,15 @@ def commands_of(plan: Plan, opened: Sites, *, allowed: bool) -> Commands:
     """How the plan's own programs are run: in its folder, and told where the objects are."""
     environment = (("CARTAGE_ENDPOINT_URL", opened.home.endpoint), ("CARTAGE_REGION", opened.home.region))
     return Commands(allowed, Path(plan.folder), environment)
+
+
+async def conditions_of(
+    plan: Plan, opened: Sites, places: Iterable[Location], *, unconditional: bool
+) -> tuple[dict[Location, Condition], Reason]:
+    """How to delete in each of the buckets, and what the gate says of it: tried out anew in each, since a server may
+    serve two of them by different means, or be another one by now."""
+    found = {where: await opened.site(where).known.tried_now(own_place(plan.routes, where)) for where in places}
+    conditions = {where: condition_for(traits, unconditional=unconditional) for where, traits in found.items()}
+    able = {where: condition for where, condition in conditions.items() if condition is not None}
+    named = {where.bucket: traits for where, traits in found.items()}
+    return able, conditional(named, unconditional=unconditional, tried=True)

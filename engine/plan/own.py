@@ -7,8 +7,10 @@ where something is tried (`sites.trial`, `finish.names`). Both may be left by a 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from engine.model import ListedObject
+from engine.model import ListedObject, Location
+from engine.plan.route import Route
 
 MARK = ".cartage-"
 CLAIM = f"{MARK}claim"
@@ -35,3 +37,9 @@ def without_own(objects: list[ListedObject], *, probes: bool) -> list[ListedObje
         return objects
     own = is_own if probes else is_claim
     return [item for item in objects if not own(item.key)]
+
+
+def own_place(routes: Iterable[Route], bucket: Location) -> Location:
+    """Where objects of our own may be in a bucket for a moment: beside a target, else where no route's listing meets
+    them, as far as there is such a place."""
+    return next((route.target for route in routes if route.target.whole_bucket == bucket), bucket)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.api.accept import Acceptances, Accepted
+from engine.api.accept import Acceptances
 from engine.api.commands import accept_command
+from engine.finish.acceptances import Accepted
 from engine.plan.document import Plan
 from engine.report.text import safe
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from engine.api.opening import own_place
 from engine.api.options import Options
 from engine.finish.deleting import Condition, condition_for
 from engine.finish.gate import conditional
 from engine.model import Location, Overwrite
 from engine.plan.document import Plan
+from engine.plan.own import own_place
 from engine.plan.route import Route
 from engine.plan.settings import Connection
 from engine.sites.known import KnownTraits
@@ -183,8 +183,8 @@ async def test_what_requests_in_earnest_found_refused_is_kept() -> None:
 
 def test_our_own_objects_are_beside_a_target_or_outside_of_what_a_route_lists() -> None:
     plan = Plan.of("s3://src/old/", "s3://dst/new/", name="p")
-    assert own_place(plan, Location("dst", "")) == TARGET
-    assert own_place(plan, Location("src", "")) == Location("src", "")
+    assert own_place(plan.routes, Location("dst", "")) == TARGET
+    assert own_place(plan.routes, Location("src", "")) == Location("src", "")
 
 
 @pytest.mark.parametrize(

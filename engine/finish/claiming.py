@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.api.accept import user_here
-from engine.api.options import Options
+from engine.events import Listener
+from engine.finish.acceptances import user_here
 from engine.finish.claim_taking import Asked, claimed, held_by_another
 from engine.finish.claim_text import Holder
 from engine.finish.gate import Reason
@@ -27,7 +27,7 @@ async def claim_for(
     name: str,
     ledger: Path,
     opened: Sites,
-    options: Options,
+    listener: Listener,
     places: Sequence[Location],
     *,
     unconditional: bool,
@@ -41,7 +41,7 @@ async def claim_for(
     async with AsyncExitStack() as claims:
         stores = {}
         for site, buckets in opened.by_site(places):
-            asked = Asked(holder, site.known.trusted, unconditional, options.listener)
+            asked = Asked(holder, site.known.trusted, unconditional, listener)
             stores[site.name] = await claims.enter_async_context(claimed(site.store, buckets, asked))
         yield lambda where: stores[opened.site(where).name]
 
