@@ -8,7 +8,6 @@ from pathlib import Path
 from engine.api.consent import Act
 from engine.api.opening import at_work, refuse_unguarded
 from engine.api.options import Options
-from engine.model import Location
 from engine.plan.document import Plan
 from engine.references.manifest import Draft, draft, note_shown, undo, write
 from engine.references.replacing import RestoredFile
@@ -37,13 +36,15 @@ async def manifest(
     options = options or Options()
     conditional = options.conditional_writes
     async with at_work("manifest", plan, options) as (opened, ledger):
+        where = [plan.manifest.object] if plan.manifest else []
+        store = opened.store_of_all(where)
         if act is Act.UNDO:
-            await refuse_unguarded(opened, options, [plan.manifest.object] if plan.manifest else ())
-            return ManifestResult(ledger.path, restored=await undo(opened.home.store, ledger, conditional=conditional))
-        found = await draft(opened.home.store, ledger, plan, create=create)
+            await refuse_unguarded(opened, options, where)
+            return ManifestResult(ledger.path, restored=await undo(store, ledger, conditional=conditional))
+        found = await draft(store, ledger, plan, create=create)
         if act is Act.SHOW:
             await note_shown(ledger, found)
         elif found.changes:
-            await refuse_unguarded(opened, options, [Location(*found.ref)])
-            await write(opened.home.store, ledger, found, conditional=conditional)
+            await refuse_unguarded(opened, options, where)
+            await write(store, ledger, found, conditional=conditional)
         return ManifestResult(ledger.path, found, written=act is Act.APPLY and found.changes)

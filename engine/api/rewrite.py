@@ -53,15 +53,15 @@ async def rewrite(
             advice='Add [references] with scan = ["pipelines/", "./notebooks/"] to the plan.',
         )
     async with one_error(), open_sites(plan, options) as opened:
-        path = ledger_path(plan, options)
+        path, store = ledger_path(plan, options), opened.store_of_all(plan.references.locations)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             if act is not Act.SHOW:
                 await refuse_unguarded(opened, options, plan.references.locations)
             options.listener(RunStarted("rewrite", plan.name, str(path), opened.home.endpoint, resumed=True))
             if act is Act.UNDO:
-                restored = await rewriting.undo(opened.home.store, ledger, plan, conditional=conditional)
+                restored = await rewriting.undo(store, ledger, plan, conditional=conditional)
                 return RewriteResult(path, restored=restored)
-            scan = await Scanner(opened.home.store, ledger, plan, include_moved=include_moved).look()
+            scan = await Scanner(store, ledger, plan, include_moved=include_moved).look()
             for file in scan.files:
                 for item in file.findings:
                     why = item.why or file.held_back
@@ -70,7 +70,7 @@ async def rewrite(
                 await rewriting.note_shown(ledger, scan)
                 result = RewriteResult(path, scan)
             else:
-                done = await rewriting.apply(opened.home.store, ledger, plan, scan, conditional=conditional)
+                done = await rewriting.apply(store, ledger, plan, scan, conditional=conditional)
                 result = RewriteResult(path, scan, done)
             await note_found(ledger, [(REFERENCES, result.left.figure)] if result.left.places else [], [REFERENCES])
             return result

@@ -25,7 +25,7 @@ from engine.sites.clock import dating_clock, now_ms
 from engine.sites.listings import refuse_losing
 from engine.sites.sites import Sites
 from engine.store import StoreOf
-from engine.transfer.carriers import Carriers
+from engine.transfer.carriers import Carriers, refuse_apart
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date, outdated_before
 from engine.transfer.pipeline import Counters, Run
@@ -75,6 +75,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
     committed. An object that fails is no error: it is in `MigrationResult.aside`, and the next run tries it again."""
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened) as listed:
+        refuse_apart(opened, plan.routes)
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
             known = await opened.facts(plan.places)

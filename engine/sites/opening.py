@@ -49,18 +49,15 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
 
 @asynccontextmanager
 async def open_sites(plan: Plan, options: SiteOptions) -> AsyncIterator[Sites]:
-    """Open the sites of a plan. Raises as `open_site`."""
-    _refuse_elsewhere(plan)
-    async with open_site(plan.connection, options) as home:
-        yield Sites({"": home})
-
-
-def _refuse_elsewhere(plan: Plan) -> None:
-    """Raise `UsageError` where a route is anywhere but at the plan's own connection: nothing carries objects there."""
+    """Open the sites that a plan names, each with a session, patience and pace of its own. Raises as `open_site`."""
     for place in plan.places:
-        if place.site:
-            what = f"the local folder {place}" if place.is_local else f"{place}, at another site"
-            raise UsageError(f"this version copies within one site in S3 only, and the plan names {what}.")
+        if place.is_local:
+            raise UsageError(f"objects cannot yet pass to or from a local folder, and the plan names {place}.")
+    async with AsyncExitStack() as stack:
+        opened = {"": await stack.enter_async_context(open_site(plan.connection, options))}
+        for name, connection in plan.sites:
+            opened[name] = await stack.enter_async_context(open_site(connection, options, name))
+        yield Sites(opened)
 
 
 async def _plane(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from engine.model import FILE_SITE
 from engine.s3.session import Session
 from engine.sites.clock import dating_clock
 from engine.sites.known import KnownTraits
@@ -47,6 +48,8 @@ class Site:
 
     def copies_from(self, other: Site) -> bool:
         """Whether the server can copy from there by itself: within one endpoint, or from AWS to AWS."""
+        if self.session is None or other.session is None:
+            return self is other and self.name != FILE_SITE
         return self.endpoint == other.endpoint or (self.is_aws and other.is_aws)
 
     @property

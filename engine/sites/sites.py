@@ -33,6 +33,10 @@ class Sites:
     def store(self, where: Location) -> ObjectStore:
         return self.site(where).store
 
+    def store_of_all(self, places: Sequence[Location]) -> ObjectStore:
+        """The store of places that are on one site together; of no place, the plan's own connection's."""
+        return self.store(places[0]) if places else self.home.store
+
     def source(self, route: Route) -> Site:
         return self.site(route.source)
 
@@ -89,19 +93,27 @@ class Sites:
                 await self.source(route).known.pins_of(route.source, route.target)
 
     def traits(self, routes: Sequence[Route]) -> dict[str, Traits]:
-        """What is known of every bucket of these routes, targets first."""
-        places = [*(route.target for route in routes), *(route.source for route in routes)]
-        return {where.bucket: self.site(where).known.known(where.bucket) for where in buckets_of(places)}
+        """What is known of every bucket in S3 of these routes, targets first, by name (`named`)."""
+        places = buckets_of([*(route.target for route in routes), *(route.source for route in routes)])
+        return {named(where): self._known(where) for where in places if not where.is_local}
 
     def sentences(self, routes: Sequence[Route]) -> list[str]:
         """What is promised less of on these routes, a sentence each; with the bucket's name where they differ."""
-        targets = {route.target.bucket for route in routes}
+        targets = {named(route.target) for route in routes}
         said: dict[str, list[str]] = {}
         known = self.traits(routes)
         for bucket, traits in known.items():
             for line in sentences(traits) if bucket in targets else pin_sentences(traits):
                 said.setdefault(line, []).append(bucket)
         return [f"{', '.join(buckets)}: {line}" if len(known) > 1 else line for line, buckets in said.items()]
+
+    def _known(self, where: Location) -> Traits:
+        return self.site(where).known.known(where.bucket)
+
+
+def named(where: Location) -> str:
+    """What a bucket is called: by its name, and its site's where that is not the plan's own connection."""
+    return f"{where.site}:{where.bucket}" if where.site else where.bucket
 
 
 def buckets_of(places: Iterable[Location]) -> list[Location]:

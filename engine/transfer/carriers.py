@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import anyio
 
+from engine.errors import UsageError
 from engine.events import Listener
 from engine.plan.route import Route
 from engine.sites.site import Site
@@ -26,6 +27,16 @@ from engine.transfer.work import WorkQueue
 
 QUEUE_BOUND = 2_000
 """Objects waiting for a worker: two pages, so that a page is always ready and little is planned ahead of a crash."""
+
+
+def refuse_apart(sites: Sites, routes: Iterable[Route]) -> None:
+    """Raise `UsageError` for a route between sites that nothing carries objects between."""
+    for route in routes:
+        if not sites.target(route).copies_from(sites.source(route)):
+            raise UsageError(
+                f'objects cannot yet pass from {route.source} to {route.target} (route "{route.name}"): this version '
+                "copies within one endpoint alone."
+            )
 
 
 class Carriers:
@@ -58,7 +69,9 @@ class Carriers:
         self._made: dict[tuple[str, str], ServerSideCopy] = {}
 
     def carrier_for(self, route: Route) -> Carrier:
-        """What takes the objects of this route: the same one for every route between two sites."""
+        """What takes the objects of this route: the same one for every route between two sites. Raises `UsageError`
+        where nothing does."""
+        refuse_apart(self._sites, [route])
         source, target = self._sites.source(route), self._sites.target(route)
         if (source.name, target.name) not in self._made:
             self._made[source.name, target.name] = self._server_side_copy(source, target)

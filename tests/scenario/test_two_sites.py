@@ -1,0 +1,123 @@
+"""Two endpoints in one plan: each side of a route is listed, copied, proven and deleted at its own, under bucket names
+that are the same at both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.api.cleanup import cleanup
+from engine.api.consent import Consent
+from engine.api.options import Options
+from engine.api.plan import survey
+from engine.api.revert import revert
+from engine.api.run import migrate
+from engine.api.verify import verify
+from engine.errors import UsageError
+from engine.listing.lister import KeyRange
+from engine.listing.pages import Prefix
+from engine.model import Location
+from engine.plan.document import Plan
+from engine.sites.opening import open_sites
+from tests.servers import Endpoint, start_sandbox_endpoint
+
+BUCKET = "shared-name"
+
+
+@pytest.fixture(scope="module")
+def near() -> Iterator[Endpoint]:
+    with start_sandbox_endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(autouse=True)
+def environment(sandbox: Endpoint, near: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
+    for name, value in sandbox.env().items():
+        monkeypatch.setenv(name, value)
+    keys_of_near = tmp_path_factory.mktemp("aws") / "credentials"
+    keys_of_near.write_text(
+        f"[near]\naws_access_key_id = {near.access_key}\naws_secret_access_key = {near.secret_key}\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys_of_near))
+    for endpoint, keys in ((sandbox, ("old/a", "old/b")), (near, ("old/x",))):
+        client = endpoint.client()
+        if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
+            client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": endpoint.region})
+        for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+            client.delete_object(Bucket=BUCKET, Key=item["Key"])
+        for key in keys:
+            client.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+
+
+def plan_of(folder: Path, near: Endpoint, ends: str) -> Plan:
+    text = f"""
+name = "two"
+[sites.near]
+endpoint_url = "{near.url}"
+region = "{near.region}"
+profile = "near"
+[[routes]]
+name = "r"
+from = "s3://{BUCKET}/old/"
+to = "s3://{BUCKET}/new/"
+{ends}
+[cleanup]
+hold = "0s"
+"""
+    return Plan.parse(text, str(folder / "two.toml"))
+
+
+def keys_at(endpoint: Endpoint) -> set[str]:
+    listed: dict[str, Any] = endpoint.client().list_objects_v2(Bucket=BUCKET)
+    return {item["Key"] for item in listed.get("Contents", ())}
+
+
+async def test_each_side_is_listed_at_its_own_endpoint(tmp_path: Path, near: Endpoint) -> None:
+    plan = plan_of(tmp_path, near, 'from_site = "near"')
+    (route,) = plan.routes
+    async with open_sites(plan, Options()) as opened:
+        for side, keys in ((route.source, ["old/x"]), (Location(BUCKET, "old/"), ["old/a", "old/b"])):
+            found = [item.key async for page, _ in Prefix(opened.store(side), side).pages(KeyRange()) for item in page]
+            assert found == keys
+        assert opened.source(route).endpoint == near.url != opened.target(route).endpoint
+        assert opened.source(route).gauges().requests == opened.target(route).gauges().requests == 1
+        assert opened.gauges().requests == 2
+
+
+async def test_what_cannot_pass_is_counted_and_refused_before_anything_is_made_for_it(
+    tmp_path: Path, near: Endpoint
+) -> None:
+    plan = plan_of(tmp_path, near, 'to_site = "near"')
+    with pytest.raises(UsageError, match=r"objects cannot yet pass from s3://.* to near:s3://") as refused:
+        await migrate(plan, Options())
+    assert refused.value.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+    (found,) = (await survey(plan, Options())).routes
+    assert (found.objects, found.to_copy) == (2, 2)
+
+
+async def test_a_route_within_another_site_is_copied_proven_and_cleaned_up_there(
+    tmp_path: Path, near: Endpoint, sandbox: Endpoint
+) -> None:
+    plan = plan_of(tmp_path, near, 'from_site = "near"\nto_site = "near"')
+    result = await migrate(plan, Options())
+    assert result.complete and result.copied == 1
+    assert (await verify(plan, Options(), properties=True)).agrees
+    done = await cleanup(plan, Options(), delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == 1
+    assert keys_at(near) == {"new/x"}
+    assert keys_at(sandbox) == {"old/a", "old/b"}
+
+
+async def test_a_copy_within_another_site_is_taken_back_there(
+    tmp_path: Path, near: Endpoint, sandbox: Endpoint
+) -> None:
+    plan = plan_of(tmp_path, near, 'from_site = "near"\nto_site = "near"')
+    await migrate(plan, Options())
+    assert keys_at(near) == {"old/x", "new/x"}
+    await revert(plan, Options(), delete=True)
+    assert keys_at(near) == {"old/x"}
+    assert keys_at(sandbox) == {"old/a", "old/b"}
