@@ -120,7 +120,7 @@ if TYPE_CHECKING:
     from engine.proof.depth import parse_depth as parse_depth
     from engine.proof.fingerprint import Basis as Basis
     from engine.proof.receipt import ReceiptRefused as ReceiptRefused
-    from engine.proof.verify import Verification as Verification
+    from engine.proof.verification import Verification as Verification
     from engine.references.manifest import ManifestRefused as ManifestRefused
     from engine.references.replacing import ReplaceRefused as ReplaceRefused
 
@@ -165,7 +165,7 @@ _NAMES = {
     "engine.proof.depth": "Depth parse_depth",
     "engine.proof.fingerprint": "Basis",
     "engine.proof.receipt": "ReceiptRefused",
-    "engine.proof.verify": "Verification",
+    "engine.proof.verification": "Verification",
     "engine.references.manifest": "ManifestRefused",
     "engine.references.replacing": "ReplaceRefused",
 }

@@ -8,7 +8,8 @@ from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.plan.document import Plan
 from engine.proof.depth import Depth
-from engine.proof.verify import Verification, Verifier
+from engine.proof.verification import Verification
+from engine.proof.verify import Verifier
 
 
 async def verify(

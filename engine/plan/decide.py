@@ -50,20 +50,24 @@ def is_archived(source: ListedObject) -> bool:
     return source.storage_class in ARCHIVE_CLASSES and not source.restored
 
 
-def is_taken(route: Route, row: Joined) -> bool:
-    """Whether this row is any concern of a run. A source that was taken once is, whatever it is now: one that changed
-    and grew out of a filter by time or size would stay drifted for ever."""
-    if row.source is None or (row.entry is not None and row.entry.state not in BEREFT):
-        return True
-    return route.selects(row.source)
+def taken(route: Route, rows: list[Joined]) -> list[Joined]:
+    """Those that are any concern of a run. A source that was taken once is, whatever it is now: one that changed and
+    grew out of a filter by time or size would stay drifted for ever."""
+    if route.selects_all:
+        return rows
+    return [row for row in rows if row.source is None or _was_taken(row) or route.selects(row.source)]
 
 
-def is_audited(route: Route, row: Joined) -> bool:
-    """Whether this row is any concern of who compares what stands there now with the ledger. As `is_taken`; but where
-    an inventory names the route's objects all of the source was listed, and what was not in it was not asked for."""
-    if route.key_list is not None and route.key_list.kind == "inventory":
-        return row.source is None or (row.entry is not None and row.entry.state not in BEREFT)
-    return is_taken(route, row)
+def audited(route: Route, rows: list[Joined]) -> list[Joined]:
+    """Those that are any concern of who compares what stands there now with the ledger. As `taken`; but where an
+    inventory names the route's objects all of the source was listed, and what was not in it was not asked for."""
+    if route.key_list is None or route.key_list.kind != "inventory":
+        return taken(route, rows)
+    return [row for row in rows if row.source is None or _was_taken(row)]
+
+
+def _was_taken(row: Joined) -> bool:
+    return row.entry is not None and row.entry.state not in BEREFT
 
 
 def decide(row: Joined, policy: Overwrite) -> Choice | None:

@@ -16,7 +16,7 @@ from engine.errors import ListingBroken, RunError, StoreError, one_error
 from engine.events import Listener, Progress
 from engine.listing.sources import Sources
 from engine.model import Proof
-from engine.plan.decide import is_audited
+from engine.plan.decide import audited
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ENDED
 from engine.plan.record import Entry
@@ -127,9 +127,7 @@ async def _audit_route(
         async with one_error(), anyio.create_task_group() as group:
             join = sources.join(group, store_of, route, read)
             while (rows := await join.next_rows()) is not None:
-                for row in rows:
-                    if not is_audited(route, row):
-                        continue
+                for row in audited(route, rows):
                     if (verdict := audit_row(row, minimum)) is not None:
                         report.add(verdict, row.key)
                 listener(_progress(every, done=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from engine.plan.route import Route
 from engine.proof.depth import Depth
 from engine.proof.digest import ByteBudget, ByteReader, Read
 from engine.proof.judge import Finding, Kind, verified
+from engine.proof.stages import Judged, replaced
 from engine.store import StoreOf
 
 COMPARED = "xxh3-128 of the bytes"
@@ -39,6 +41,7 @@ class DeepReading:
         self._objects = anyio.CapacityLimiter(OBJECTS_AT_ONCE)
         # Twice what can be in memory: the next object begins while the one before comes to its end.
         self._begun = ByteBudget(2 * reader.budget.total_bytes)
+        self._done_bytes = 0
         self.stopping = False
         self.objects_read = 0
 
@@ -46,53 +49,51 @@ class DeepReading:
     def bytes_read(self) -> int:
         return self._reader.bytes_read_of_all
 
-    async def look(self, route: Route, rows: Sequence[Joined], findings: list[Finding | None]) -> int:
-        """Read the page's objects, and put what then stands in the findings' place. Gives the bytes of one side that
-        were read."""
-        chosen = [at for at, row in enumerate(rows) if self._wants(route, row, findings[at])]
-        if not chosen:
-            return 0
+    @property
+    def under_way_bytes(self) -> int:
+        """What was read of objects whose page is not done yet; of both sides, and so half."""
+        return max(0, self.bytes_read // 2 - self._done_bytes)
+
+    async def read(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
+        """Read what is wanted of a page's objects; gives the findings that stand then."""
         read_bytes = 0
         unsaved: list[Outcome] = []
         unsaved_bytes = 0
 
-        async def one(at: int) -> None:
+        async def one(row: Joined, finding: Finding) -> Finding:
             nonlocal unsaved, unsaved_bytes, read_bytes
-            row = rows[at]
             assert row.source is not None
             claim = min(2 * row.source.size, self._reader.budget.total_bytes)
             await self._begun.take(claim)
             try:
                 async with self._objects:
                     if self.stopping:
-                        return
+                        return finding
                     read_bytes += row.source.size
-                    finding = await self._compare(route, row, findings[at])
+                    finding = await self._compare(route, row, finding)
             finally:
                 self._begun.give(claim)
-            findings[at] = finding
-            if finding.outcome is None:
-                return
-            unsaved.append(finding.outcome)
-            unsaved_bytes += row.source.size
+            if finding.outcome is not None:
+                unsaved.append(finding.outcome)
+                unsaved_bytes += row.source.size
             if unsaved_bytes >= COMMIT_BYTES:
                 batch, unsaved, unsaved_bytes = unsaved, [], 0
                 await self._commit(route.name, batch)
+            return finding
 
-        async with anyio.create_task_group() as group:
-            for at in chosen:
-                group.start_soon(one, at)
-        return read_bytes
+        found = await replaced(judged, partial(self._wants, route), one)
+        self._done_bytes += read_bytes
+        return found
 
-    def _wants(self, route: Route, row: Joined, finding: Finding | None) -> bool:
-        if finding is None or finding.kind is not Kind.OK or finding.outcome is None or row.source is None:
+    def _wants(self, route: Route, row: Joined, finding: Finding) -> bool:
+        if finding.kind is not Kind.OK or finding.outcome is None or row.source is None:
             return False
         return row.target is not None and self._depth.takes(route.name, row.key, finding.outcome.proof)
 
-    async def _compare(self, route: Route, row: Joined, finding: Finding | None) -> Finding:
+    async def _compare(self, route: Route, row: Joined, finding: Finding) -> Finding:
         """Read both sides of one object."""
         source, target = row.source, row.target
-        assert finding is not None and source is not None and target is not None
+        assert source is not None and target is not None
         source_ref, target_ref = ObjectRef(route.source.bucket, source.key), ObjectRef(route.target.bucket, target.key)
         readers = tuple(self._reader.of(self._store_of(side)) for side in (route.source, route.target))
         try:

@@ -10,7 +10,7 @@ import anyio
 
 from engine.events import Listener, Progress
 from engine.listing.sources import Sources
-from engine.plan.decide import Action, decide, is_taken
+from engine.plan.decide import Action, decide, taken
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES
@@ -97,7 +97,7 @@ async def _survey_route(
     async with anyio.create_task_group() as group:
         join = sources.join(group, store_of, route, read)
         while (rows := await join.next_rows()) is not None:
-            for row in rows:
+            for row in taken(route, rows):
                 _count(route, report, row)
             listener(_progress(every))
 
@@ -107,8 +107,6 @@ def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
     if source is None:
         report.extra += row.entry is None
         report.known += row.entry is not None
-        return
-    if not route.selects_all and not is_taken(route, row):
         return
     report.objects += 1
     report.bytes += source.size

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
-from engine.proof.verify import AGREEING, RouteVerification, Verification
+from engine.proof.verification import AGREEING, RouteVerification, Verification
 from engine.report.text import count_text, counted, key_text, plural, safe, size_text, table
 
 SHOWN = 10

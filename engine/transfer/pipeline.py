@@ -21,7 +21,7 @@ from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
 from engine.listing.sources import Sources
 from engine.model import Overwrite
-from engine.plan.decide import Action, Choice, decide, drift, ended, is_taken
+from engine.plan.decide import Action, Choice, decide, drift, ended, taken
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.locations import MAX_KEY_BYTES
@@ -144,8 +144,7 @@ class Run:
 
     async def _decide_page(self, route: Route, rows: list[Joined]) -> tuple[int, int]:
         """Decide a page, commit it, hand it out. Gives the objects and bytes that the route selects of it."""
-        if not route.selects_all:
-            rows = [row for row in rows if is_taken(route, row)]
+        rows = taken(route, rows)
         sources = [row.source for row in rows if row.source is not None]
         size_bytes = sum(source.size for source in sources)
         _refuse_unmappable(route, rows)

@@ -18,7 +18,8 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Decision, ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.proof.depth import Depth
-from engine.proof.verify import Verification, Verifier
+from engine.proof.verification import Verification
+from engine.proof.verify import Verifier
 from engine.store import Body, GetRange
 from tests.fake_store import FakeStore, everywhere
 

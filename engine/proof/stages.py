@@ -1,0 +1,125 @@
+"""What a verification asks of S3 beyond the listings. A stage takes the findings of a page, and gives those that stand
+once it has asked: each of one object, all of a page at once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+
+from engine.errors import AttemptError, ObjectError
+from engine.model import Location, ObjectHead, ObjectRef, Proof
+from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
+from engine.plan.join import Joined
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome
+from engine.plan.route import Route
+from engine.proof.judge import Finding, Kind, Look, verified
+from engine.store import HeadObject, StoreOf, head_or_none
+from engine.transfer.comparing import compare_properties
+
+HEADS_AT_ONCE = 64
+
+Judged = tuple[Joined, Finding]
+
+
+async def replaced(
+    judged: Sequence[Judged],
+    wants: Callable[[Joined, Finding], bool],
+    find: Callable[[Joined, Finding], Awaitable[Finding]],
+) -> list[Judged]:
+    """The findings of a page, with what `find` finds in place of each that is wanted."""
+    found = list(judged)
+
+    async def one(at: int, row: Joined, finding: Finding) -> None:
+        found[at] = row, await find(row, finding)
+
+    chosen = [(at, *item) for at, item in enumerate(judged) if wants(*item)]
+    if chosen:
+        async with anyio.create_task_group() as group:
+            for item in chosen:
+                group.start_soon(one, *item)
+    return found
+
+
+class Heads:
+    """The stages that ask for what stands at an object: proof that no listing gives, and properties."""
+
+    def __init__(self, store_of: StoreOf) -> None:
+        self._store_of = store_of
+        self._limiter = anyio.CapacityLimiter(HEADS_AT_ONCE)
+        self._md5: dict[str, bool] = {}
+        self._md5_asked: dict[str, anyio.Lock] = {}
+        self.properties_compared = 0
+
+    async def prove(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
+        """What the listings could not tell. What may not be asked keeps the proof that it has, and is told: one object
+        does not end a verification."""
+
+        async def find(row: Joined, finding: Finding) -> Finding:
+            try:
+                return await self._proven(route, row, finding)
+            except (ObjectError, AttemptError) as error:
+                return finding._replace(kind=Kind.UNREAD, message=f"S3 would not say what it keeps of it: {error}")
+
+        return await replaced(judged, lambda _, finding: finding.look is not Look.NOTHING, find)
+
+    async def compare(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
+        """Whether each target whose bytes agree carries what the route gives it."""
+
+        async def find(row: Joined, finding: Finding) -> Finding:
+            async with self._limiter:
+                try:
+                    return await self._compared(route, row, finding)
+                except (ObjectError, AttemptError) as error:
+                    return finding._replace(kind=Kind.UNREAD, message=f"its properties could not be read: {error}")
+
+        return await replaced(judged, lambda _, finding: finding.kind is Kind.OK and finding.outcome is not None, find)
+
+    async def _proven(self, route: Route, row: Joined, finding: Finding) -> Finding:
+        assert row.source is not None and row.target is not None
+        etag = row.target.etag
+        if finding.look is Look.ENCRYPTION and await self._etags_are_md5(route, row.target.key):
+            return finding._replace(outcome=verified(row.key, etag, Proof.DIGEST, "etag"))
+        source = await self._head(route.source, row.source.key)
+        target = await self._head(route.target, row.target.key)
+        if source is None or target is None or source.etag != row.source.etag or target.etag != etag:
+            return finding  # changed under our eyes: the size stands, and the next verification sees the change
+        agreement, evidence = evidence_of_heads(source, target, why_not_comparable(source, target))
+        if agreement is Agreement.DIFFERENT:
+            message = f"the two sides differ by {evidence.compared}"
+            outcome = Outcome(row.key, State.DAMAGED, etag, requests=0, code="DigestDiffers", message=message)
+            return Finding(Kind.DIGEST, row.key, message, outcome)
+        checksum = next((str(item) for item in target.checksums if item.type == "FULL_OBJECT"), "")
+        return finding._replace(outcome=verified(row.key, etag, evidence.proof, evidence.compared, checksum))
+
+    async def _compared(self, route: Route, row: Joined, finding: Finding) -> Finding:
+        assert row.source is not None and row.target is not None and finding.outcome is not None
+        compared = await compare_properties(
+            self._store_of(route.source),
+            self._store_of(route.target),
+            route,
+            row.source,
+            ObjectRef(route.source.bucket, row.source.key),
+            ObjectRef(route.target.bucket, row.target.key),
+        )
+        self.properties_compared += 1
+        outcome = finding.outcome._replace(properties=compared.found)
+        if compared.agrees:
+            return finding._replace(outcome=outcome)
+        return Finding(Kind.PROPERTIES, row.key, compared.found, outcome)
+
+    async def _etags_are_md5(self, route: Route, key: str) -> bool:
+        """Whether the target is encrypted in a way that leaves plain ETags MD5s: one HEAD a route."""
+        async with self._md5_asked.setdefault(route.name, anyio.Lock()):
+            known = self._md5.get(route.name)
+            if known is None:
+                head = await self._head(route.target, key)
+                if head is None:
+                    return False
+                known = self._md5[route.name] = is_md5(head.properties.encryption)
+            return known
+
+    async def _head(self, side: Location, key: str) -> ObjectHead | None:
+        async with self._limiter:
+            return await head_or_none(self._store_of(side), HeadObject(ObjectRef(side.bucket, key), checksums=True))

@@ -1,0 +1,114 @@
+"""What a verification found, summed up by route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.model import Proof
+from engine.plan.join import Joined
+from engine.plan.noted import NOTHING, Noted
+from engine.proof.fingerprint import Fingerprint, digest_of_etag
+from engine.proof.judge import Finding, Kind
+
+AGREEING = frozenset({Kind.OK, Kind.SOURCE_GONE, Kind.SOURCE_DELETED})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One object that is not what it should be."""
+
+    route: str
+    key: str
+    kind: Kind
+    message: str
+
+
+@dataclass(slots=True)
+class RouteVerification:
+    """What was found on one route. `extra` counts as a difference only where the route is marked exact; `accepted` are
+    kinds that someone accepted for the very objects that they are found of."""
+
+    route: str
+    exact: bool = False
+    objects: int = 0
+    bytes: int = 0
+    verified: int = 0
+    by_proof: dict[Proof, int] = field(default_factory=dict)
+    by_kind: dict[Kind, int] = field(default_factory=dict)
+    snapshot_closed: bool = True
+    source_tree: Fingerprint = field(default_factory=Fingerprint)
+    target_tree: Fingerprint = field(default_factory=Fingerprint)
+    accepted: frozenset[Kind] = frozenset()
+
+    @property
+    def standing(self) -> int:
+        """Targets that were compared and stand, while their sources are deleted or gone."""
+        return self.by_kind.get(Kind.SOURCE_DELETED, 0) + self.by_kind.get(Kind.SOURCE_GONE, 0)
+
+    @property
+    def differing(self) -> int:
+        return sum(count for kind, count in self.by_kind.items() if self.differs(kind) and kind not in self.accepted)
+
+    def differs(self, kind: Kind) -> bool:
+        """Whether this is a difference on this route, accepted or not."""
+        return kind not in AGREEING and (kind is not Kind.EXTRA or self.exact)
+
+    def add(self, row: Joined, finding: Finding) -> None:
+        """Count what stands of one key."""
+        self._add_to_trees(row, finding)
+        kind = finding.kind
+        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+        if row.source is not None:
+            self.objects += 1
+            self.bytes += row.source.size
+        if kind in (Kind.OK, Kind.PROPERTIES) and finding.outcome is not None:
+            self.verified += 1
+            proof = finding.outcome.proof
+            self.by_proof[proof] = self.by_proof.get(proof, 0) + 1
+
+    def _add_to_trees(self, row: Joined, finding: Finding) -> None:
+        """Add a key to each side's fingerprint. A digest counts only where both sides have one of like form: two ETags
+        that cannot be compared would make two figures differ that are of one content."""
+        source, target = row.source, row.target
+        one = digest_of_etag(source.etag) if source is not None else ""
+        other = digest_of_etag(target.etag) if target is not None else ""
+        # Two that agree by other proof, and differ here, are encrypted by KMS: no MD5s, for all their form.
+        agreed = finding.kind in (Kind.OK, Kind.PROPERTIES, Kind.UNREAD)
+        if source is not None and target is not None and one != other and (agreed or not one or not other):
+            one = other = ""
+        if source is not None:
+            self.source_tree.add(row.key, source.size, one)
+        if target is not None and (finding.kind is not Kind.EXTRA or self.exact):
+            self.target_tree.add(row.key, target.size, other)
+
+
+@dataclass(slots=True)
+class Verification:
+    """What a verification found, by route, and the first differences in the order in which they were found. `empty` has
+    a sentence for each source that holds nothing, and never did; `properties_differ` is what the ledger has recorded of
+    properties, now or before."""
+
+    routes: list[RouteVerification] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    stopped: bool = False
+    objects_read: int = 0
+    bytes_read: int = 0
+    properties_compared: int = 0
+    empty: list[str] = field(default_factory=list)
+    properties_differ: Noted = NOTHING
+
+    @property
+    def standing(self) -> int:
+        """Targets that were compared and stand, while their sources are deleted or gone."""
+        return sum(route.standing for route in self.routes)
+
+    @property
+    def differing(self) -> int:
+        """How many differences there are in all."""
+        return sum(route.differing for route in self.routes)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything was looked at to its end, and nothing differs."""
+        whole = not self.stopped and not self.empty and all(route.snapshot_closed for route in self.routes)
+        return whole and self.differing == 0
