@@ -10,7 +10,7 @@ from engine.api.delete import DeleteResult
 from engine.finish.project_deletion import Deletion
 from engine.report.ls import summary_text, summary_values
 from engine.report.stays import MARKERS_ADDED, NOT_ACCEPTED, stays_values
-from engine.report.text import counted, plural, safe, size_text
+from engine.report.text import counted, picked, plural, safe, size_text
 
 
 def delete_text(location: str, result: DeleteResult) -> str:
@@ -59,10 +59,7 @@ def delete_values(result: DeleteResult) -> dict[str, Any]:
     values: dict[str, Any] = {
         "list": str(result.path),
         "snapshot": summary_values(result.summary),
-        "taken_ms": result.taken_ms,
-        "fresh": result.fresh,
-        "closed": result.closed,
-        "deleted_before": result.deleted_before,
+        **picked(result, "taken_ms fresh closed deleted_before"),
     }
     if done is not None:
         values |= {

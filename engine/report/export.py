@@ -22,32 +22,10 @@ from engine.model import Proof
 _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 COLUMNS = (
-    "route",
-    "key",
-    "key_percent",
-    "source",
-    "target",
-    "size",
-    "state",
-    "proof",
-    "compared",
-    "source_etag",
-    "target_etag",
-    "checksum",
-    "xxh3",
-    "properties",
-    "storage_class",
-    "method",
-    "found",
-    "attempts",
-    "source_modified",
-    "copied",
-    "size_proven",
-    "digest_proven",
-    "bytes_proven",
-    "code",
-    "message",
-)
+    "route", "key", "key_percent", "source", "target", "size", "state", "proof", "compared", "source_etag",
+    "target_etag", "checksum", "xxh3", "properties", "storage_class", "method", "found", "attempts",
+    "source_modified", "copied", "size_proven", "digest_proven", "bytes_proven", "code", "message",
+)  # fmt: skip
 """Of CSV, in order. NDJSON has the same names, without `key_percent`."""
 
 

@@ -12,7 +12,7 @@ from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, ex
 from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
-from engine.report.text import cost_text, count_text, duration_text, safe, size_text, table
+from engine.report.text import cost_text, count_text, duration_text, picked, safe, size_text, table
 from engine.sites.traits import NOTHING_KNOWN
 
 
@@ -117,18 +117,10 @@ def plan_values(plan: Plan, result: SurveyResult, writes_per_s: float) -> dict[s
     return {
         "ledger": str(result.ledger),
         "routes": {
-            item.route: {
-                "objects": item.objects,
-                "bytes": item.bytes,
-                "there": item.there,
-                "to_copy": item.to_copy,
-                "to_copy_bytes": item.to_copy_bytes,
-                "to_inspect": item.to_inspect,
-                "over_5gib": item.over_5gib,
-                "archived": item.archived,
-                "conflicting": item.conflicting,
-                "problems": item.problems,
-            }
+            item.route: picked(
+                item,
+                "objects bytes there to_copy to_copy_bytes to_inspect over_5gib archived conflicting problems",
+            )
             for item in result.routes
         },
         "expectations": [item._asdict() for item in expectations_of(plan, result.routes)],

@@ -8,7 +8,7 @@ from engine.api.commands import command
 from engine.api.run import MigrationResult
 from engine.plan.document import Plan
 from engine.report.tallies import aside_sentence, noted_lines, noted_values, route_values, tallies_table
-from engine.report.text import count_text, plural, size_text
+from engine.report.text import count_text, picked, plural, size_text
 
 SHOWN = 10
 
@@ -39,10 +39,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
         "ledger": str(result.ledger),
         "resumed": result.resumed,
         "complete": result.complete,
-        "listed": counters.listed,
-        "copied": counters.copied,
-        "copied_bytes": counters.copied_bytes,
-        "found": counters.found,
+        **picked(counters, "listed copied copied_bytes found"),
         "aside": {state.value: count for state, count in result.aside.items()},
         "requests": result.requests,
         "throttled": result.throttled,

@@ -9,7 +9,7 @@ from engine.api.status import Status
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
 from engine.plan.record import ObjectRecord, by_state
 from engine.report.tallies import aside_sentence, noted_lines, noted_values, route_values, tallies_table
-from engine.report.text import key_text, plural, safe
+from engine.report.text import key_text, picked, plural, safe
 
 
 def aside_line(record: ObjectRecord) -> str:
@@ -18,13 +18,7 @@ def aside_line(record: ObjectRecord) -> str:
 
 
 def aside_values(record: ObjectRecord) -> dict[str, str]:
-    return {
-        "route": record.route,
-        "key": record.key,
-        "state": record.state.value,
-        "code": record.code,
-        "message": record.message,
-    }
+    return picked(record, "route key state code message")
 
 
 def status_text(status: Status) -> str:

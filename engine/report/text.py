@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from engine.events import ObjectAside
 
@@ -67,6 +68,11 @@ def safe(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def picked(thing: object, names: str) -> dict[str, Any]:
+    """These attributes of it, by their names, for a summary line that has them as they are."""
+    return {name: getattr(thing, name) for name in names.split()}
 
 
 def key_text(key: str) -> str:

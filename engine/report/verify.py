@@ -7,7 +7,7 @@ from typing import Any
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
-from engine.report.text import count_text, counted, key_text, plural, safe, size_text, table
+from engine.report.text import count_text, counted, key_text, picked, plural, safe, size_text, table
 
 SHOWN = 10
 
@@ -72,19 +72,12 @@ def _trees(route: RouteVerification) -> list[str]:
 def verification_values(report: Verification) -> dict[str, Any]:
     """The summary of a verification."""
     return {
-        "agrees": report.agrees,
-        "differing": report.differing,
-        "objects_read": report.objects_read,
-        "bytes_read": report.bytes_read,
-        "properties_compared": report.properties_compared,
-        "empty": report.empty,
+        **picked(report, "agrees differing objects_read bytes_read properties_compared empty"),
         "properties_differ": report.properties_differ.objects,
         "standing": report.standing,
         "routes": {
             route.route: {
-                "objects": route.objects,
-                "bytes": route.bytes,
-                "verified": route.verified,
+                **picked(route, "objects bytes verified"),
                 "proof": {proof.name.lower(): count for proof, count in route.by_proof.items()},
                 "kinds": {kind.value: count for kind, count in route.by_kind.items() if kind not in AGREEING},
                 "snapshot_closed": route.snapshot_closed,

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.main import VERBS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 # From the ground up. A part is a folder of engine/, or one of its single modules; those on one line stand beside
@@ -204,6 +206,21 @@ def test_no_module_is_named_for_what_it_is_not() -> None:
         for path in sources(folder)
         if {path.stem, path.parent.name} & SHAPELESS
     ] == []
+
+
+SHARED = {
+    "api": {"asked", "commands", "consent", "empty", "lists", "load", "opening", "options", "stopping"},
+    "report": {"bar", "diff", "ndjson", "restored", "stays", "tallies", "text"},
+    "cli": {"codes", "confirming", "ending", "flags", "invocation", "ledgers", "main"},
+}
+"""What several verbs use, named for what it is."""
+
+
+@pytest.mark.parametrize("part", SHARED)
+def test_a_verb_has_a_module_of_its_name_on_every_floor(part: str) -> None:
+    modules = {path.stem for path in sources(f"engine/{part}")} - {"__init__"}
+    assert sorted(modules - SHARED[part] - set(VERBS)) == []
+    assert sorted(SHARED[part] - modules) == []
 
 
 def test_every_module_says_what_it_is_for() -> None:
