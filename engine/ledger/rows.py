@@ -7,6 +7,7 @@ the table of states (`engine.plan.lifecycle`) does not know.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,43 +21,86 @@ from engine.plan.record import Decision, Outcome
 TallyKey = tuple[str, int, int]
 """State, proof, found."""
 
-_COLUMNS = (
-    "route, key, size, source_etag, source_modified, storage_class, source_checksum, state, held, target_etag, "
-    "checksum, proof, compared, found, method, attempts, code, message, decided_ms, copied_ms, size_ms, digest_ms, "
-    "bytes_ms, xxh3, properties"
-)
-_VALUES = (
-    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, '', ?12, ?13, ?11, '', ?8 = 'planned', ?14, ?15, ?16, "
-    "CASE WHEN ?8 = 'copied' THEN ?16 ELSE 0 END, 0, 0, 0, '', ?17"
-)
-_INSERT = f"INSERT OR IGNORE INTO objects ({_COLUMNS}) VALUES ({_VALUES})"
-_UPSERT = f"""INSERT INTO objects ({_COLUMNS}) VALUES ({_VALUES})
-ON CONFLICT (route, key) DO UPDATE SET
-    size = excluded.size, source_etag = excluded.source_etag, source_modified = excluded.source_modified,
-    storage_class = excluded.storage_class, source_checksum = excluded.source_checksum, state = excluded.state,
-    held = excluded.held, target_etag = excluded.target_etag, checksum = '', proof = excluded.proof,
-    compared = excluded.compared, found = excluded.found,
-    method = CASE WHEN excluded.properties = '' THEN '' ELSE method END, attempts = attempts + excluded.attempts,
-    code = excluded.code, message = excluded.message, decided_ms = excluded.decided_ms,
-    copied_ms = excluded.copied_ms, size_ms = 0, digest_ms = 0, bytes_ms = 0, xxh3 = '',
-    properties = excluded.properties"""
 
-_REACHED = """CASE WHEN ?2 <> 'verified' OR ?5 < {level} THEN CASE WHEN ?2 = 'verified' OR ?2 = 'deleting'
-    OR ?2 = 'deleted' THEN {column} ELSE 0 END WHEN {column} > 0 AND target_etag = ?3 THEN {column} ELSE ?10 END"""
-_KEEPS_TARGET = "?3 = '' AND ?2 IN ('failed', 'drifted', 'conflict', 'archived')"
-_CONCLUDE = f"""UPDATE objects SET
-    state = ?2, checksum = CASE WHEN ?4 = '' AND target_etag = ?3 THEN checksum ELSE ?4 END,
-    proof = ?5, compared = CASE WHEN ?6 = '' AND ?5 > 0 THEN compared ELSE ?6 END,
-    method = CASE WHEN ?7 = '' THEN method ELSE ?7 END, code = ?8, message = ?9,
-    found = CASE ?7 WHEN 'found' THEN 1 WHEN '' THEN found ELSE 0 END,
-    copied_ms = CASE WHEN copied_ms = 0 AND ?2 IN ('copied', 'verified') THEN ?10 ELSE copied_ms END,
-    size_ms = {_REACHED.format(level=int(Proof.SIZE), column="size_ms")},
-    digest_ms = {_REACHED.format(level=int(Proof.DIGEST), column="digest_ms")},
-    bytes_ms = {_REACHED.format(level=int(Proof.BYTES), column="bytes_ms")},
-    xxh3 = CASE WHEN ?11 = '' AND target_etag = ?3 THEN xxh3 ELSE ?11 END,
-    properties = CASE WHEN ?13 = '' AND (target_etag = ?3 OR {_KEEPS_TARGET}) THEN properties ELSE ?13 END,
-    target_etag = CASE WHEN {_KEEPS_TARGET} THEN target_etag ELSE ?3 END
-WHERE route = ?12 AND key = ?1"""
+def _numbered(sql: str, names: Sequence[str]) -> str:
+    """A statement with `:name` for each value, as one that takes a tuple in the order of `names`: sqlite3 binds a dict
+    at more than twice the cost (5.0 and 2.1 µs a row)."""
+    return re.sub(r":(\w+)", lambda found: f"?{names.index(found[1]) + 1}", sql)
+
+
+_DECIDED = (
+    "route", "key", "size", "source_etag", "source_modified", "storage_class", "source_checksum", "state", "held",
+    "target_etag", "found", "proof", "compared", "code", "message", "at_ms", "properties",
+)  # fmt: skip
+"""The values of a decision, in the order in which `decide` gives them."""
+
+_NEW_ROW = {
+    **{column: f":{column}" for column in _DECIDED if column != "at_ms"},
+    "checksum": "''",
+    "method": "''",
+    "attempts": ":state = 'planned'",
+    "decided_ms": ":at_ms",
+    "copied_ms": "CASE WHEN :state = 'copied' THEN :at_ms ELSE 0 END",
+    "size_ms": "0",
+    "digest_ms": "0",
+    "bytes_ms": "0",
+    "xxh3": "''",
+}
+_DECIDED_AGAIN = {
+    **{column: f"excluded.{column}" for column in _NEW_ROW if column not in ("route", "key")},
+    "method": "CASE WHEN excluded.properties = '' THEN '' ELSE method END",
+    "attempts": "attempts + excluded.attempts",
+}
+_INTO = f"INTO objects ({', '.join(_NEW_ROW)}) VALUES ({', '.join(_NEW_ROW.values())})"
+_INSERT = _numbered(f"INSERT OR IGNORE {_INTO}", _DECIDED)
+_UPSERT = _numbered(
+    f"INSERT {_INTO} ON CONFLICT (route, key) DO UPDATE SET "
+    + ", ".join(f"{column} = {value}" for column, value in _DECIDED_AGAIN.items()),
+    _DECIDED,
+)
+
+_ENDED = (
+    "key", "state", "target_etag", "checksum", "proof", "compared", "method", "code", "message", "at_ms", "xxh3",
+    "route", "properties",
+)  # fmt: skip
+"""The values of an outcome, in the order in which `conclude` gives them."""
+
+_SAME_TARGET = "target_etag = :target_etag"
+_KEEPS_TARGET = ":target_etag = '' AND :state IN ('failed', 'drifted', 'conflict', 'archived')"
+
+
+def _reached(column: str, level: Proof) -> str:
+    """When this proof was reached: now, or before where the target is the same; what a row knew stays while it is
+    verified or deleted, and is gone in every other state."""
+    return f"""CASE
+        WHEN :state = 'verified' AND :proof >= {int(level)} THEN
+            CASE WHEN {column} > 0 AND {_SAME_TARGET} THEN {column} ELSE :at_ms END
+        WHEN :state IN ('verified', 'deleting', 'deleted') THEN {column} ELSE 0 END"""
+
+
+_AFTERWARDS = {
+    "state": ":state",
+    "checksum": f"CASE WHEN :checksum = '' AND {_SAME_TARGET} THEN checksum ELSE :checksum END",
+    "proof": ":proof",
+    "compared": "CASE WHEN :compared = '' AND :proof > 0 THEN compared ELSE :compared END",
+    "method": "CASE WHEN :method = '' THEN method ELSE :method END",
+    "code": ":code",
+    "message": ":message",
+    "found": "CASE :method WHEN 'found' THEN 1 WHEN '' THEN found ELSE 0 END",
+    "copied_ms": "CASE WHEN copied_ms = 0 AND :state IN ('copied', 'verified') THEN :at_ms ELSE copied_ms END",
+    "size_ms": _reached("size_ms", Proof.SIZE),
+    "digest_ms": _reached("digest_ms", Proof.DIGEST),
+    "bytes_ms": _reached("bytes_ms", Proof.BYTES),
+    "xxh3": f"CASE WHEN :xxh3 = '' AND {_SAME_TARGET} THEN xxh3 ELSE :xxh3 END",
+    "properties": f"CASE WHEN :properties = '' AND ({_SAME_TARGET} OR {_KEEPS_TARGET}) "
+    "THEN properties ELSE :properties END",
+    "target_etag": f"CASE WHEN {_KEEPS_TARGET} THEN target_etag ELSE :target_etag END",
+}
+_CONCLUDE = _numbered(
+    f"UPDATE objects SET {', '.join(f'{column} = {value}' for column, value in _AFTERWARDS.items())} "
+    "WHERE route = :route AND key = :key",
+    _ENDED,
+)
 
 _COPIED = """UPDATE objects SET state = 'copied', target_etag = ?, checksum = ?, proof = ?, compared = ?, method = ?,
 code = ?, message = ?, copied_ms = ?, found = ? WHERE route = ? AND key = ?"""

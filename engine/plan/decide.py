@@ -9,7 +9,7 @@ The order of the questions is the safety of the tool, so it stands in one functi
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import NamedTuple
 
 from engine.model import ABSENT, ListedObject, Overwrite, Proof
@@ -116,11 +116,51 @@ def bears(source: ListedObject, target: ListedObject) -> bool:
     return source.size == target.size and compare_etags(source.etag, target.etag) is Agreement.EQUAL
 
 
+class _Target(Enum):
+    """What a target that is there is to a source that is decided as if for the first time."""
+
+    DAMAGED = 1  # ours by its ETag, and found damaged: its ETag alone does not say that it is whole
+    SUSPECT = 2  # ours, and its bytes are the source's; what they carry may differ
+    EQUAL = 3  # its bytes are the source's, by the listings
+    UNKNOWN = 4  # as long as the source, with no ETag to compare
+    OTHER = 5  # other bytes
+
+
+class _Step(Enum):
+    LEAVE = 1
+    TAKE = 2  # for the copy
+    AGAIN = 3  # copy over what is our own
+    REPLACE = 4  # copy over what is not
+    COMPARE = 5  # what both sides carry
+    INSPECT = 6  # HEAD both before anything else
+    CONFLICT = 7
+
+
+def _by_policy(*steps: _Step) -> dict[Overwrite, _Step]:
+    return dict(zip((Overwrite.NEVER, Overwrite.IF_DIFFERENT, Overwrite.ALWAYS), steps, strict=True))
+
+
+_OVER_OURS = {  # we wrote it, and its source was there all the while
+    #                            never           if-different    always
+    _Target.DAMAGED: _by_policy(_Step.AGAIN, _Step.AGAIN, _Step.AGAIN),
+    _Target.SUSPECT: _by_policy(_Step.COMPARE, _Step.COMPARE, _Step.COMPARE),
+    _Target.EQUAL: _by_policy(_Step.TAKE, _Step.TAKE, _Step.AGAIN),
+    _Target.UNKNOWN: _by_policy(_Step.AGAIN, _Step.AGAIN, _Step.AGAIN),
+    _Target.OTHER: _by_policy(_Step.AGAIN, _Step.AGAIN, _Step.AGAIN),
+}
+_OVER_OTHERS = {  # in place before us, not known, or all that may be left of a source that was deleted
+    _Target.DAMAGED: _by_policy(_Step.LEAVE, _Step.REPLACE, _Step.REPLACE),
+    _Target.SUSPECT: _by_policy(_Step.COMPARE, _Step.COMPARE, _Step.COMPARE),
+    _Target.EQUAL: _by_policy(_Step.TAKE, _Step.TAKE, _Step.REPLACE),
+    _Target.UNKNOWN: _by_policy(_Step.INSPECT, _Step.INSPECT, _Step.REPLACE),
+    _Target.OTHER: _by_policy(_Step.CONFLICT, _Step.REPLACE, _Step.REPLACE),
+}
+
+
 def _fresh(
     row: Joined, source: ListedObject, target: ListedObject | None, entry: Entry | None, policy: Overwrite
 ) -> Choice | None:
-    """Decide as for the first time; `entry` only tells which target we wrote. One whose source was deleted since may be
-    all that is left of it, and is replaced by something else only where the policy says so."""
+    """Decide as for the first time; `entry` only tells which target is ours."""
     if is_archived(source) and not (target is not None and bears(source, target)):
         return _aside(
             row,
@@ -132,27 +172,41 @@ def _fresh(
         )
     if target is None:
         return _copy(row, source, held="")
-    known = _is_ours(target, entry) and entry is not None and entry.state not in BEREFT
-    wrote = _is_ours(target, entry) and entry is not None and not entry.found
-    if _is_ours(target, entry) and entry is not None and entry.state is State.DAMAGED:
-        # Its ETag alone does not say that it is whole. What was in place before us stays, and the row says damaged.
-        if wrote:
-            return _copy(row, source, held=target.etag, ours=target.etag)
-        return None if policy is Overwrite.NEVER else _copy(row, source, held=target.etag)
-    if bears(source, target):
-        if known and entry is not None and _is_suspect(source, entry):
-            return _compare(row, source, target, entry)
-        if policy is not Overwrite.ALWAYS:
+    ours = entry if _is_ours(target, entry) else None
+    wrote = ours is not None and not ours.found
+    steps = _OVER_OURS if ours is not None and wrote and ours.state not in BEREFT else _OVER_OTHERS
+    match steps[_relation(source, target, ours)][policy]:
+        case _Step.LEAVE:
+            return None
+        case _Step.TAKE:
             return _found(row, source, target, found=not wrote)
-    if wrote and known:
-        return _copy(row, source, held=target.etag, ours=target.etag)
-    if policy is Overwrite.ALWAYS:
-        return _copy(row, source, held=target.etag)
-    if source.size == target.size and compare_etags(source.etag, target.etag) is Agreement.UNKNOWN:
-        return _copy(row, source, held=target.etag, action=Action.INSPECT)
-    if policy is Overwrite.IF_DIFFERENT:
-        return _copy(row, source, held=target.etag)
-    return _conflict(row, source, target)
+        case _Step.AGAIN:
+            return _copy(row, source, held=target.etag, ours=target.etag)
+        case _Step.REPLACE:
+            return _copy(row, source, held=target.etag)
+        case _Step.COMPARE:
+            assert ours is not None  # only what is ours is suspect
+            return _compare(row, source, target, ours)
+        case _Step.INSPECT:
+            return _copy(row, source, held=target.etag, action=Action.INSPECT)
+        case _Step.CONFLICT:
+            return _conflict(row, source, target)
+
+
+def _relation(source: ListedObject, target: ListedObject, ours: Entry | None) -> _Target:
+    """`ours` is the ledger's row where the target bears the ETag that it knows."""
+    if ours is not None and ours.state is State.DAMAGED:
+        return _Target.DAMAGED
+    if source.size != target.size:
+        return _Target.OTHER
+    match compare_etags(source.etag, target.etag):
+        case Agreement.EQUAL:
+            suspect = ours is not None and ours.state not in BEREFT and _is_suspect(source, ours)
+            return _Target.SUSPECT if suspect else _Target.EQUAL
+        case Agreement.UNKNOWN:
+            return _Target.UNKNOWN
+        case Agreement.DIFFERENT:
+            return _Target.OTHER
 
 
 def _in_flight(

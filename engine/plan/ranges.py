@@ -12,7 +12,7 @@ at the first character where keys after the page can differ, the characters that
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 Item = TypeVar("Item")
 
@@ -73,38 +73,54 @@ def split_points(first: str, last: str, upto: str | None, alphabet: str, count: 
     """At most `count` texts strictly between `last` and `upto` where a range may be worth cutting, in order.
 
     `first` and `last` are the keys of the page read last; nothing of the range lies beyond `upto` (None: unbounded).
-    Empty where what is left looks like no more than a page."""
-    level = differs_at(last, upto)
-    shared = _shared(first, last)
+    Empty where what is left looks like no more than a page.
 
-    def inside(point: str | None) -> bool:
-        return point is not None and point > last and (upto is None or point < upto)
-
-    # What leaves the beginning at the last shared character is little: it was within reach of this page.
-    heads = [
-        point
-        for position in range(level, max(level + 1, shared - 1))
-        if position < min(shared, len(last)) and inside(point := head_end(last, position))
-    ]
-    base = next((at for at in range(level, len(last)) if at <= shared and inside(head_end(last, at))), None)
-    beyond: list[str] = []
-    if base is not None:
-        characters = [item for item in alphabet if item > last[base] and inside(last[:base] + item)]
-        if base == shared and base < len(first):
-            a_page = sum(first[base] <= item <= last[base] for item in alphabet)
-            characters = characters[max(1, a_page) :]  # the next ones are the next page
-        beyond = [last[:base] + item for item in characters]
-        run = _run(characters)
-        end = head_end(last[:base] + run, base) if run else None
-        if len(run) < len(characters) and end is not None and inside(end):
-            # Digits go on with digits: one look beyond them tells whether anything else is there at all.
-            beyond = [*(last[:base] + item for item in characters if item <= run), end]
-    of_heads = max(count // 2, count - len(beyond))
-    chosen = spread([point for point in heads if point is not None], of_heads)
-    if len(beyond) > count - len(chosen) > 1:
-        chosen.append(beyond.pop())
-    chosen += spread(beyond, count - len(chosen))
+    For example a page from "img_000000" to "img_000999" in names of digits and "gim_", with nothing known of what is
+    beyond. The heads are "j", "in", "imh", "img`", "img_1" and "img_01" (what leaves "img_00" was within reach of this
+    page); the spread is "m", the one known character that a later key can begin with. Pages show keys after "img_1"
+    and none after "img`", which is the bound from now on. Then a page from "img_100000" to "img_100999" leaves little
+    but what follows "img_": the head "img_11", and the spread "img_2", "img_3", … "img_9" with "img_:", which is
+    beyond all digits and tells whether anything else is there."""
+    heads = _heads(first, last, upto)
+    following = _following(first, last, upto, alphabet)
+    chosen = spread(heads, max(count // 2, count - len(following)))
+    if len(following) > count - len(chosen) > 1:
+        chosen.append(following.pop())
+    chosen += spread(following, count - len(chosen))
     return sorted(set(chosen))
+
+
+def _is_inside(point: str | None, last: str, upto: str | None) -> TypeGuard[str]:
+    return point is not None and point > last and (upto is None or point < upto)
+
+
+def _heads(first: str, last: str, upto: str | None) -> list[str]:
+    """Where keys after the page leave a beginning that all of it shares, the shortest one first. What leaves it at its
+    last character is little: it was within reach of this page."""
+    shared = _shared(first, last)
+    level = differs_at(last, upto)
+    ends = [head_end(last, at) for at in range(level, min(max(level + 1, shared - 1), shared))]
+    return [end for end in ends if _is_inside(end, last, upto)]
+
+
+def _following(first: str, last: str, upto: str | None, alphabet: str) -> list[str]:
+    """The known characters after the page's at the first place where later keys can differ; of a run of them, as digits
+    are, with one look beyond it that tells whether anything else is there at all."""
+    shared = _shared(first, last)
+    places = range(differs_at(last, upto), min(shared + 1, len(last)))
+    base = next((at for at in places if _is_inside(head_end(last, at), last, upto)), None)
+    if base is None:
+        return []
+    beginning = last[:base]
+    characters = [item for item in alphabet if item > last[base] and _is_inside(beginning + item, last, upto)]
+    if base == shared and base < len(first):
+        a_page = sum(first[base] <= item <= last[base] for item in alphabet)
+        characters = characters[max(1, a_page) :]  # the next ones are the next page
+    run = _run(characters)
+    beyond = head_end(beginning + run, base) if run and len(run) < len(characters) else None
+    if _is_inside(beyond, last, upto):
+        return [*(beginning + item for item in characters if item <= run), beyond]
+    return [beginning + item for item in characters]
 
 
 def _run(characters: Sequence[str]) -> str:

@@ -81,6 +81,16 @@ def test_a_counter_is_cut_at_each_of_its_digits() -> None:
     assert {"img_3", "img_6"} <= set(split_points("img_100000", "img_100999", "img`", "0123456789gim_", 12))
 
 
+def test_the_worked_example_is_what_is_found() -> None:
+    known = "0123456789_gim"
+    assert split_points("img_000000", "img_000999", None, known, 12) == [
+        "img_01", "img_1", "img`", "imh", "in", "j", "m",
+    ]  # fmt: skip
+    assert split_points("img_100000", "img_100999", "img`", known, 12) == [
+        "img_11", "img_2", "img_3", "img_4", "img_5", "img_6", "img_7", "img_8", "img_9", "img_:",
+    ]  # fmt: skip
+
+
 def test_what_looks_like_one_more_page_is_not_cut() -> None:
     assert split_points("k0", "k6", "k:", "0123456789k", 8) == []
     assert split_points("a", "b", "c", "abc", 8) == []
