@@ -32,6 +32,7 @@ from engine.errors import (
 from engine.finish.looking import PATIENCE_S, Looker, Seen, Span, There
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import Location, ObjectRef
+from engine.s3.request_xml import comes_back
 from engine.sites.traits import Traits
 from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore, StoreOf
 
@@ -264,8 +265,8 @@ class Deleter:
         if self._conditions[bucket] is Condition.SINGLE:
             batch, single = [], list(items)
         else:
-            batch = [item for item in items if fits_xml(item.key)]
-            single = [item for item in items if not fits_xml(item.key)]
+            batch = [item for item in items if comes_back(item.key)]
+            single = [item for item in items if not comes_back(item.key)]
         if not single:
             return await self._send_batch(bucket, batch)
         if not batch:
@@ -400,8 +401,3 @@ def _denied(failure: DeleteFailure) -> End | None:
     if failure.code in ("AccessDenied", "AllAccessDisabled", "MethodNotAllowed"):
         return End(Fate.DENIED, failure.code, failure.message)
     return None
-
-
-def fits_xml(key: str) -> bool:
-    """Whether DeleteObjects can carry this key: XML 1.0 has no control characters, and turns "\\r" into "\\n"."""
-    return not any(char < " " or "\ud800" <= char <= "\udfff" or char in "\ufffe\uffff" for char in key)

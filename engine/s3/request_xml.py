@@ -25,6 +25,11 @@ def fits_xml(text: str) -> bool:
     return _NOT_IN_XML(text) is None
 
 
+def comes_back(text: str) -> bool:
+    """Whether it fits, and is read as what it is also where it was not escaped: a raw "\\r" is read as "\\n"."""
+    return "\r" not in text and fits_xml(text)
+
+
 def check_batch(bucket: str, keys: Sequence[tuple[str, str | None]]) -> None:
     """Raises `Rejected` for what DeleteObjects cannot ask: no key, more than 1,000, or one that XML cannot carry."""
     if not 0 < len(keys) <= 1000:

@@ -13,7 +13,7 @@ from engine.decorator import StoreDecorator
 from engine.errors import AttemptError, ListingBroken, ObjectError
 from engine.events import Listener, Notice
 from engine.model import ObjectRef, Page
-from engine.s3.request_xml import fits_xml
+from engine.s3.request_xml import comes_back
 from engine.sites.known import KnownTraits
 from engine.sites.paging import TRIALS
 from engine.sites.traits import Answer, Traits
@@ -120,7 +120,7 @@ class SiteListings(StoreDecorator):
     async def _differing(self, request: ListPage, after: str, page: Page) -> frozenset[str] | None:
         """What is shown by this page, or by listings without encoding as far as it reaches, and not by both; None where
         some key cannot go without, or where the server ignores from where it is to list."""
-        if not all(fits_xml(name) and "\r" not in name for name in _names(page)):  # a raw one is read as "\n"
+        if not all(map(comes_back, _names(page))):
             return None
         shown = frozenset(_names(page))
         upto = None if page.next_token is None else _end(page, after)
