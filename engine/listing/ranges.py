@@ -24,7 +24,7 @@ from engine.listing.pages import PageReader, RangeJoin, ReadEntries, broken
 from engine.model import ListedObject, Page
 from engine.plan.join import Joined, Side
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
-from engine.plan.ranges import breadth, split_points, widened
+from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, widened
 
 MOST_RANGES = 32
 """Ranges at once. At 200 ms a page, 32 of them read what one core can join; each holds four pages at most, a page of a
@@ -264,33 +264,30 @@ class RouteJoin:
     def _cut(self, item: _Range, points: list[str], pages: dict[str, Page]) -> None:
         """Hand the parts of `item` that begin at `points` over to ranges of their own. All at once: nothing may be
         read in between."""
-        cut, reader = self._cut_at, item.join.sources
+        reader = item.join.sources
         if item not in self._ranges or reader.ended:
             return  # it came to its end meanwhile, and covered all of it
-        if any(page.objects and page.objects[0].key[cut:] <= point for point, page in pages.items()):
+        cut = self._cut_at
+        firsts = [pages[point].objects[0].key[cut:] if pages[point].objects else None for point in points]
+        if any(first is not None and first <= point for point, first in zip(points, firsts, strict=True)):
             self._most = 1  # the server ignores where a listing is to begin: from now on nothing is cut
             return
-        frontier = reader.newest[-1].key[cut:]
-        upto = item.join.keys.upto
-        new: list[tuple[str, Page]] = []
-        for point in reversed(points):
-            page = pages[point]
-            first = page.objects[0].key[cut:] if page.objects else None
-            if first is None or (upto is not None and first > upto):
-                if item.source_upto is None or point < item.source_upto:
-                    item.source_upto = point  # nothing lies beyond
-            elif point > frontier and (not new or first <= new[-1][0]):  # else no key lies before the next point
-                new.append((point, page))
-        source_upto = item.source_upto
-        for point, page in new:
-            keys = KeyRange(point, upto)
-            reader = PageReader(self._tasks, self._source, keys, 0, page)
-            target = None if item.join.target_ends_before(point) else self._target
-            following = self._begin(keys, source_upto, target, reader)
-            seam = _Seam(point)
-            following.begins, following.ends, item.ends = seam, item.ends, seam
-            item.join.hand_over(point)
-            upto = source_upto = item.source_upto = point
+        reach = Reach(reader.newest[-1].key[cut:], item.join.keys.upto, item.source_upto)
+        cuts = planned_cuts(points, firsts, reach)
+        item.source_upto = cuts.source_upto
+        for point in cuts.points:
+            self._hand_over(item, point, pages[point])
+
+    def _hand_over(self, item: _Range, point: str, page: Page) -> None:
+        """Give everything of `item` after `point` to a range of its own, whose first page is read already."""
+        keys = KeyRange(point, item.join.keys.upto)
+        reader = PageReader(self._tasks, self._source, keys, 0, page)
+        target = None if item.join.target_ends_before(point) else self._target
+        following = self._begin(keys, item.source_upto, target, reader)
+        seam = _Seam(point)
+        following.begins, following.ends, item.ends = seam, item.ends, seam
+        item.join.hand_over(point)
+        item.source_upto = point
 
 
 async def meets(lister: Lister, newest: str | None, at: str) -> bool:

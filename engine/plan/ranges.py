@@ -12,7 +12,7 @@ at the first character where keys after the page can differ, the characters that
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeGuard, TypeVar
+from typing import NamedTuple, TypeGuard, TypeVar
 
 Item = TypeVar("Item")
 
@@ -131,3 +131,35 @@ def _run(characters: Sequence[str]) -> str:
             break
         end = item
     return end
+
+
+class Reach(NamedTuple):
+    """What is known of a range that is to be cut: the last key read of it, its end, and a key that none of its source
+    is beyond (None: not known)."""
+
+    newest: str
+    upto: str | None
+    source_upto: str | None
+
+
+class Cuts(NamedTuple):
+    """Where a range is cut, from its end backwards, and what is known of its source's end now."""
+
+    points: list[str]
+    source_upto: str | None
+
+
+def planned_cuts(points: Sequence[str], firsts: Sequence[str | None], reach: Reach) -> Cuts:
+    """Which of `points`, in order, are worth a range of their own. `firsts` are the first keys beyond each (None: there
+    is none at all).
+
+    With keys read up to "b", points "c", "f", "k", "p" and first keys beyond them "g", "g", "m" and none: "p" is the
+    source's end; "k" and "f" are cuts, and "c" is not, since no key lies between it and "f"."""
+    cuts: list[str] = []
+    source_upto = reach.source_upto
+    for point, first in zip(reversed(points), reversed(firsts), strict=True):
+        if first is None or (reach.upto is not None and first > reach.upto):
+            source_upto = point if source_upto is None else min(source_upto, point)
+        elif point > reach.newest and (not cuts or first <= cuts[-1]):
+            cuts.append(point)
+    return Cuts(cuts, source_upto)

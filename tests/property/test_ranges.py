@@ -19,7 +19,7 @@ from engine.listing.ranges import GUESSES, MOST_RANGES, RouteJoin, meets
 from engine.model import ListedObject, Location, Page, Proof
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
-from engine.plan.ranges import breadth, head_end, split_points, spread, successor, widened
+from engine.plan.ranges import Reach, breadth, head_end, planned_cuts, split_points, spread, successor, widened
 from engine.plan.record import Entry
 from engine.store import ListPage
 from tests.fake_store import FakeStore
@@ -94,6 +94,15 @@ def test_the_worked_example_is_what_is_found() -> None:
 def test_what_looks_like_one_more_page_is_not_cut() -> None:
     assert split_points("k0", "k6", "k:", "0123456789k", 8) == []
     assert split_points("a", "b", "c", "abc", 8) == []
+
+
+def test_a_range_is_cut_only_where_keys_lie_on_both_sides() -> None:
+    points, firsts = ["c", "f", "k", "p"], ["g", "g", "m", None]
+    assert planned_cuts(points, firsts, Reach("b", None, None)) == (["k", "f"], "p")
+    assert planned_cuts(points, firsts, Reach("f", None, None)) == (["k"], "p"), "read that far already"
+    assert planned_cuts(points, firsts, Reach("b", "h", None)) == (["f"], "k"), "what is beyond is another range's"
+    assert planned_cuts(points, firsts, Reach("b", None, "n")) == (["k", "f"], "n")
+    assert planned_cuts(points, [None] * 4, Reach("b", None, None)) == ([], "c")
 
 
 @given(st.lists(st.integers(), max_size=40), st.integers(0, 12))
