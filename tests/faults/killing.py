@@ -86,9 +86,9 @@ def arm(killer: Killer) -> None:
 
     connect, exchange = ledger.connect, WireStore._exchange
 
-    async def watched(self: WireStore, call: Any) -> Any:
+    async def watched(self: WireStore, *asked: Any) -> Any:
         killer.met("request-before")
-        answer = await exchange(self, call)
+        answer = await exchange(self, *asked)
         killer.met("request-after")
         return answer
 
