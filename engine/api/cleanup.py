@@ -159,7 +159,7 @@ async def _references(plan: Plan, opened: Sites, ledger: Ledger) -> ReferencesLe
     if not plan.references.locations and not plan.references.folders:
         return None
     try:
-        found = await remaining(opened.store_of_all(plan.references.locations), ledger, plan)
+        found = await remaining(opened, ledger, plan)
     except RunError:
         raise
     except StoreError as error:

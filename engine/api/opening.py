@@ -69,7 +69,7 @@ async def at_work(
 async def _bind_sites(plan: Plan, opened: Sites) -> list[SiteBinding]:
     """What a ledger is to be bound to at each site, the plan's own connection first. Raises as `Sites.facts`, and
     `PlanError` where two sites turn out to be one server and routes meet there."""
-    known = await opened.facts(plan.places)
+    known = await opened.facts(plan.places, lacking=True)
     bound = []
     for name in dict.fromkeys(("", *plan.sites_in_use)):
         places = [where for where in plan.places if where.site == name]

@@ -64,7 +64,7 @@ async def revert(
         if found.cleaned_up:
             return RevertResult(ledger.path, found, way_back=_write_way_back(plan, ledger.path))
         targets = buckets_of(route.target for route in plan.routes)
-        facts = [await opened.site(where).facts(where.bucket, anew=True) for where in targets]
+        facts = list((await opened.facts(targets, anew=True)).values())
         versioned = tuple(item.bucket for item in facts if item.versioning)
         result = RevertResult(ledger.path, found, versioned=versioned)
         if not delete:

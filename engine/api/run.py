@@ -78,7 +78,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
         refuse_apart(opened, plan.routes)
         path = ledger_path(plan, options)
         async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
-            known = await opened.facts(plan.places)
+            known = await opened.facts(plan.places, lacking=True)
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:
                 await ledger.set_note(ASKED, plan.asked)

@@ -33,7 +33,7 @@ async def claim_for(
     unconditional: bool,
 ) -> AsyncIterator[StoreOf]:
     """The stores to delete by: under a claim of every one of the buckets. `ledger` is the file that is locked now."""
-    known = await opened.facts(places)
+    known = await opened.facts(places, lacking=True)
     dates = (server_ms(known[where].date) for where in places if where in known)
     now_ms = next((found for found in dates if found is not None), None)
     since = "" if now_ms is None else f"{datetime.fromtimestamp(now_ms / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -35,7 +35,7 @@ async def gather(
     Raises `StoreError` of scope `run`."""
     audits = await audit(opened.store, opened.sources, plan.routes, ledger.entries, listener, plan.cleanup.proof)
     probes = [await run_probe(opened.store(probed(probe)), probe, commands) for probe in plan.probes]
-    facts = {where: await opened.site(where).facts(where.bucket, anew=True) for where in plan.places}
+    facts = await opened.facts(plan.places, anew=True)
     sources = tuple(facts[where] for where in buckets_of(route.source for route in plan.routes))
     targets = tuple(facts[where] for where in buckets_of(route.target for route in plan.routes))
     now_ms = server_ms(targets[-1].date)

@@ -31,6 +31,7 @@ from engine.references.replacing import (
     restore_object,
 )
 from engine.references.scanning import FileFound, Inside, Scan, Scanner
+from engine.sites.sites import Sites
 from engine.store import ObjectStore
 
 KIND = "references"
@@ -65,9 +66,9 @@ class Rewriting:
     renewed: list[str] = field(default_factory=list)
 
 
-async def remaining(store: ObjectStore, ledger: LedgerReader, plan: Plan) -> Remaining:
+async def remaining(sites: Sites, ledger: LedgerReader, plan: Plan) -> Remaining:
     """What the references scan of a plan still finds, for the gate. Raises errors of scope `run`."""
-    scan = await Scanner(store, ledger, plan).look()
+    scan = await Scanner(sites, ledger, plan).look()
     lines = [f"{file.name}:{item.line} {item.written}" for file in scan.files for item in file.findings[:FIRST]]
     lines += [f"{item.name}: {item.why}" for item in scan.unread]
     return Remaining(scan.places, tuple(lines[:FIRST]), scan.figure)

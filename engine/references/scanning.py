@@ -27,7 +27,8 @@ from engine.references.holdings import Holdings
 from engine.references.local_files import Skipped, walk
 from engine.references.references import Finding, Moves, examine
 from engine.references.replacing import mark_of
-from engine.store import AskBucket, GetRange, ObjectStore
+from engine.sites.sites import Sites
+from engine.store import GetRange
 
 Item = TypeVar("Item")
 
@@ -110,8 +111,9 @@ class Scan:
 class Scanner:
     """Looks through everything that the plan's `[references]` name."""
 
-    def __init__(self, store: ObjectStore, ledger: LedgerReader, plan: Plan, *, include_moved: bool = False) -> None:
-        self._store = store
+    def __init__(self, sites: Sites, ledger: LedgerReader, plan: Plan, *, include_moved: bool = False) -> None:
+        self._sites = sites
+        self._store = sites.store_of_all(plan.references.locations)
         self._ledger = ledger
         self._plan = plan
         self._include_moved = include_moved
@@ -137,7 +139,7 @@ class Scanner:
         endpoints = {plan.connection.endpoint_url, (await self._ledger.binding()).endpoint} - {""}
         regions: dict[str, str] = {}
         if any(route.source.bucket != route.target.bucket for route in plan.routes):
-            regions = {bucket: (await self._store.bucket_facts(AskBucket(bucket))).region for bucket in plan.buckets}
+            regions = {item.bucket: item.region for item in (await self._sites.facts(plan.places)).values()}
         known = {bucket: region for bucket, region in regions.items() if region}
         return Moves(plan.routes, tuple(sorted(endpoints)), known)
 

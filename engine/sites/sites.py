@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 
 import anyio
 
-from engine.errors import ObjectError
+from engine.errors import ObjectError, one_error
 from engine.listing.sources import Sources
 from engine.model import Location
 from engine.plan.route import Route
@@ -58,19 +57,25 @@ class Sites:
         """All sites together."""
         return Gauges(*map(sum, zip(*(site.gauges() for site in self._opened.values()), strict=True)))
 
-    async def facts(self, places: Iterable[Location]) -> dict[Location, BucketFacts]:
-        """What is known of the buckets of these places, by place, all asked at once; without those of which nothing may
-        be known. Raises errors of scope `run`: a bucket that is not there."""
+    async def facts(
+        self, places: Iterable[Location], *, anew: bool = False, lacking: bool = False
+    ) -> dict[Location, BucketFacts]:
+        """What is known of the buckets that these places are in, in order, asked all at once; `lacking`: without those
+        of which nothing may be known. Raises as `Site.facts`."""
         found: dict[Location, BucketFacts] = {}
 
         async def ask(where: Location) -> None:
-            with suppress(ObjectError):
-                found[where] = await self.site(where).facts(where.bucket)
+            try:
+                found[where] = await self.site(where).facts(where.bucket, anew=anew)
+            except ObjectError:
+                if not lacking:
+                    raise
 
-        async with anyio.create_task_group() as asking:
-            for where in places:
+        wanted = buckets_of(places)
+        async with one_error(), anyio.create_task_group() as asking:
+            for where in wanted:
                 asking.start_soon(ask, where)
-        return found
+        return {where: found[where] for where in wanted if where in found}
 
     async def remember(self, notes: Notes, older_bucket: str) -> None:
         """As `KnownTraits.remember`, for each site; what is older than sites is of the plan's own connection."""

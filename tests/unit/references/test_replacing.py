@@ -39,6 +39,7 @@ from engine.store import (
     PutObject,
     PutTags,
 )
+from tests.fake_store import sites_of
 from tests.servers import Endpoint
 
 Request = TypeVar("Request")
@@ -286,7 +287,7 @@ async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back
     local.write_bytes(text)
     for place in (ref, other):
         await put(store, place, text)
-    scan = await Scanner(store, ledger, plan).look()
+    scan = await Scanner(sites_of(store), ledger, plan).look()
     assert [file.name for file in scan.files] == ["./local/a.md", str(ref), str(other)]
     await put(store, ref, THEIRS)
     local.write_bytes(THEIRS)
@@ -296,7 +297,7 @@ async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back
     assert (await body_of(store, ref), local.read_bytes()) == (THEIRS, THEIRS)
 
     await put(store, ref, text)
-    scan = await Scanner(store, ledger, plan).look()
+    scan = await Scanner(sites_of(store), ledger, plan).look()
 
     class Killed(BaseException):
         pass
@@ -314,7 +315,7 @@ async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back
         str(ref): Restored.ALREADY,
         str(other): Restored.BACK,
     }
-    left = await rewriting.remaining(store, ledger, plan)
+    left = await rewriting.remaining(sites_of(store), ledger, plan)
     assert left.count == 2 and left.first[0] == f"{ref}:1 s3://{ref.bucket}/old/a"
 
 

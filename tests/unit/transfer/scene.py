@@ -17,14 +17,12 @@ from engine.model import ABSENT, Checksum, Encryption, ListedObject, Location, O
 from engine.plan.binding import RouteBinding
 from engine.plan.record import ObjectRecord, UploadRecord
 from engine.plan.route import Route
-from engine.sites.known import KnownTraits
-from engine.sites.site import Gauges, Site
-from engine.sites.sites import Sites
+from engine.sites.site import Gauges
 from engine.transfer.carrier import Task
 from engine.transfer.carriers import Carriers
 from engine.transfer.pipeline import Run
 from engine.transfer.server_copy import ServerSideCopy
-from tests.fake_store import FakeStore, Held
+from tests.fake_store import FakeStore, Held, sites_of
 
 KMS = Encryption("aws:kms", "key-1")
 NOW_MS = 1_767_323_000_000  # 45 s before START_S, when whatever the store holds was modified
@@ -92,10 +90,6 @@ class Bench:
     def task(self, key: str = "k", *, condition: str = ABSENT, route: Route = ROUTE, **more: Any) -> Task:
         """A task for the source as it is now."""
         return Task(route, key, listed(self.store, route, key), condition, **more)
-
-
-def sites_of(store: FakeStore, *, trusted: bool) -> Sites:
-    return Sites({"": Site("", "http://fake", store, KnownTraits(store, trusted=trusted))})
 
 
 def conflict(operation: str) -> StoreError:
