@@ -15,7 +15,7 @@ from engine.finish.acceptances import keep_acceptance, note_found
 from engine.finish.carried import compare_carried
 from engine.finish.claiming import claim_for, claim_reason
 from engine.finish.cleanup import Cleaned, Cleanup, settle
-from engine.finish.deleting import Fate, deleters
+from engine.finish.deleting import deleters
 from engine.finish.gate import (
     NAMES,
     Reason,
@@ -28,6 +28,7 @@ from engine.finish.gate import (
 from engine.finish.gathering import commands_of, conditions_of, gather
 from engine.finish.naming import names_outlook, names_reasons, remove_left_probes
 from engine.finish.replication import replication_reasons
+from engine.finish.sending import Fate
 from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State

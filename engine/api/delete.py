@@ -12,11 +12,12 @@ from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, one_error
 from engine.events import RunStarted
 from engine.finish.claiming import claim_for
-from engine.finish.deleting import NO_CONDITION, Deleter, condition_for
+from engine.finish.deleting import Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.gate import versions_text
 from engine.finish.project import Summary
 from engine.finish.project_deletion import OPEN, Deletion, ProjectDeletion, summary_of, take_snapshot
+from engine.finish.sending import NO_CONDITION, condition_for
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.locations import location_of

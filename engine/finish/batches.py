@@ -13,8 +13,9 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import GoneTogether, one_error
-from engine.finish.deleting import BATCHES_AT_ONCE, KEYS_A_BATCH
+from engine.finish.deleting import KEYS_A_BATCH
 from engine.finish.looking import FEW, Seen
+from engine.finish.sending import BATCHES_AT_ONCE
 
 Record = TypeVar("Record")
 

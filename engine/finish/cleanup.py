@@ -13,8 +13,9 @@ from functools import partial
 from engine.errors import StoreError
 from engine.events import Listener, ObjectAside, Progress
 from engine.finish.batches import Batch, Batches, refuse_gone, work_off
-from engine.finish.deleting import Checked, DeleterOf, End, Fate, Item
+from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.looking import PATIENCE_S, Span, There, lookers
+from engine.finish.sending import End, Fate, Item
 from engine.finish.stays import Stays
 from engine.ledger import Ledger
 from engine.model import Proof

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from engine.finish.deleting import NO_CONDITION, Condition, condition_for
 from engine.finish.holding import Hold
 from engine.finish.probes import ProbeResult
+from engine.finish.sending import NO_CONDITION, Condition, condition_for
 from engine.model import Location, Proof
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.events import Listener
-from engine.finish.deleting import Condition, condition_for
 from engine.finish.gate import Facts, Reason, ReferencesLeft, conditional
 from engine.finish.holding import hold_of, proven_before_ms
 from engine.finish.probes import Commands, probed, run_probe
+from engine.finish.sending import Condition, condition_for
 from engine.ledger import Ledger, taken_by_route
 from engine.model import Location
 from engine.plan.document import Plan

@@ -9,10 +9,11 @@ from functools import partial
 from engine.errors import ObjectError
 from engine.events import Listener, Notice, ObjectAside, Progress
 from engine.finish.batches import Batch, Batches, work_off
-from engine.finish.deleting import KEYS_A_BATCH, Deleter, End, Fate, Item
+from engine.finish.deleting import KEYS_A_BATCH, Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.looking import Span
 from engine.finish.project import Summary
+from engine.finish.sending import End, Fate, Item
 from engine.finish.stays import Stays
 from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location

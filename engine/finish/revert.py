@@ -15,8 +15,9 @@ from functools import partial
 from engine.errors import NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress, ignore
 from engine.finish.batches import Batch, Batches, refuse_gone, work_off
-from engine.finish.deleting import Checked, DeleterOf, Fate, Item
+from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.looking import PATIENCE_S, Seen, Span, lookers
+from engine.finish.sending import Fate, Item
 from engine.finish.stays import Stays
 from engine.ledger import Ledger, LedgerReader
 from engine.model import Location, ObjectRef, UploadRef

@@ -7,8 +7,8 @@ from typing import Any
 from engine.api.cleanup import CleanupResult
 from engine.api.commands import accept_command, command
 from engine.finish.cleanup import Cleaned
-from engine.finish.deleting import Fate
 from engine.finish.gate import closed
+from engine.finish.sending import Fate
 from engine.plan.document import Plan
 from engine.report.stays import MARKERS_ADDED, stays_text, stays_values
 from engine.report.text import aside_text, count_text, counted, plural, safe, size_text

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engine.finish.cleanup import Cleaned, Cleanup, settle
-from engine.finish.deleting import Condition, Deleter, DeleterOf
+from engine.finish.deleting import Deleter, DeleterOf
 from engine.finish.gate import Facts, Reason, judge
 from engine.finish.holding import hold_of, proven_before_ms
+from engine.finish.sending import Condition
 from engine.ledger import Binding, Ledger
 from engine.listing.sources import Sources
 from engine.model import Proof

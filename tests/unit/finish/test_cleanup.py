@@ -11,8 +11,9 @@ import pytest
 
 from engine.errors import AccessDenied, Ambiguous, Throttled, Unreachable
 from engine.finish.cleanup import Cleanup
-from engine.finish.deleting import Condition, Deleter, Fate, Item, condition_for
+from engine.finish.deleting import Deleter
 from engine.finish.looking import FEW
+from engine.finish.sending import Condition, Fate, Item, condition_for
 from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.s3.request_xml import comes_back

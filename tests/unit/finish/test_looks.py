@@ -11,9 +11,10 @@ import pytest
 from engine import freshness
 from engine.errors import AccessDenied, GoneTogether, Throttled
 from engine.finish import cleanup
-from engine.finish.deleting import PASSES, Condition, Deleter, Fate, Item
+from engine.finish.deleting import PASSES, Deleter
 from engine.finish.looking import FEW, Looker
 from engine.finish.revert import Revert
+from engine.finish.sending import Condition, Fate, Item
 from engine.model import ListedObject, Page
 from engine.store import ListPage
 from tests.fake_store import FakeStore, everywhere

@@ -12,10 +12,11 @@ import pytest
 from engine.errors import Ambiguous, LedgerCorrupt, LedgerLocked, LedgerMismatch, ListingBroken, Unreachable
 from engine.events import ObjectListed, PrefixSummed
 from engine.finish import project
-from engine.finish.deleting import Condition, Deleter
+from engine.finish.deleting import Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary, first_level, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
+from engine.finish.sending import Condition
 from engine.model import ListedObject, Location, Page, Properties
 from engine.sites.known import KnownTraits
 from engine.sites.listings import listing_all

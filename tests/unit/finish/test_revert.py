@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from engine.errors import NotFound
-from engine.finish.deleting import Condition
 from engine.finish.looking import FEW
 from engine.finish.revert import Outlook, Part, Revert, Reverted, outlook, part_of
+from engine.finish.sending import Condition
 from engine.finish.way_back import way_back
 from engine.model import ObjectRef, Properties
 from engine.plan.document import Plan

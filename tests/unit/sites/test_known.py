@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from engine.api.options import Options
-from engine.finish.deleting import Condition, condition_for
 from engine.finish.gate import conditional
+from engine.finish.sending import Condition, condition_for
 from engine.model import Location, Overwrite
 from engine.plan.document import Plan
 from engine.plan.own import own_place
