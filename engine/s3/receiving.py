@@ -172,7 +172,7 @@ class Receiver(asyncio.BufferedProtocol):
         if not intake.begun:
             status = self._parser.get_status_code()
             if status not in (200, 206):
-                self._gather(view)
+                self._gather(intake, view)
                 return
             headers = {name.lower(): value for name, value in self._headers.items()}
             length = headers.get(b"content-length", b"")
@@ -193,9 +193,10 @@ class Receiver(asyncio.BufferedProtocol):
             intake.put(chunk)
         self._chunks.clear()
 
-    def _gather(self, view: memoryview) -> None:
+    def _gather(self, intake: Intake, view: memoryview) -> None:
         """An answer that is no success is gathered as any other."""
         self._intake, self._into = None, self._scratch
+        intake.end()
         if view:
             self._receive(view)
 

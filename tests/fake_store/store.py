@@ -19,7 +19,7 @@ from typing import Any, TypeVar, overload
 
 from sortedcontainers import SortedDict
 
-from engine import freshness
+from engine import checksums, freshness
 from engine.errors import AccessDenied, Ambiguous, Archived, BucketMissing, NotFound, PreconditionFailed, Rejected
 from engine.model import (
     ABSENT,
@@ -381,7 +381,15 @@ class FakeStore:
         held = Held(len(request.body), md5(request.body), request.properties, body=request.body)
         if request.checksum_algorithm:
             held.checksums = (checksum_of(request.checksum_algorithm, held),)
+        self._compare(request)
+        if request.checksum is not None:
+            held.checksums = (request.checksum,)
         return CopyResult(held.etag, self._hold(request.ref, held).modified, held.checksums)
+
+    def _compare(self, request: PutObject | UploadPart) -> None:
+        told = request.checksum
+        if told is not None and checksums.checksum_of(told.algorithm, request.body) != told.value:
+            raise Ambiguous("it is not what was sent", operation=request.operation, code="BadDigest")
 
     def _get(self, request: GetRange) -> Body:
         held = self._readable("GetObject", request.ref)
@@ -389,6 +397,8 @@ class FakeStore:
             raise PreconditionFailed("it changed", operation="GetObject", ref=str(request.ref))
         if request.first is not None and request.first >= held.size:
             raise Rejected("no such range", operation="GetObject", ref=str(request.ref), code="InvalidRange")
+        if request.size is not None and request.size != held.size:
+            raise Ambiguous("it has another size", operation="GetObject", ref=str(request.ref), code="WrongRange")
         last = held.size - 1 if request.last is None else min(request.last, held.size - 1)
         return Body(held.read(request.first or 0, last), held.etag, held.size)
 
@@ -420,6 +430,7 @@ class FakeStore:
         upload = self._open("UploadPart", request.upload)
         if not 1 <= request.number <= MOST_PARTS:
             raise Rejected("no such part number", operation="UploadPart", code="InvalidArgument")
+        self._compare(request)
         upload.bodies[request.number] = request.body
         upload.parts[request.number] = UploadedPart(request.number, md5(request.body), len(request.body))
         return upload.parts[request.number]
