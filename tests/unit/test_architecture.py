@@ -109,6 +109,18 @@ def test_every_part_of_the_engine_has_a_floor() -> None:
     assert sorted({part_of(path) for path in sources("engine")} - known) == []
 
 
+def test_the_floors_are_those_that_the_design_shows() -> None:
+    text = (REPOSITORY / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text.partition("## Floors")[2].partition("engine/\n")[2].partition("\nbench/")[0]
+    shown: dict[str, int] = {}
+    number = 0
+    for left, floor in re.findall(r"^  (?=\w)(.{32,33}) ?( \d|\d\d|–|  )  ", table, flags=re.MULTILINE):
+        number = int(floor) if floor.strip().isdigit() else number
+        if floor.strip() != "–":
+            shown |= {"" if name == "__init__" else name: number for name in re.findall(r"(\w+)(?:/|\.py)", left)}
+    assert shown == {part: number for number, parts in enumerate(FLOORS) for part in parts}
+
+
 def test_imports_point_down_or_stay_in_their_part() -> None:
     offences = []
     for path in sources("engine"):
