@@ -18,18 +18,18 @@ import xxhash
 
 from engine.folder import system
 
-_LINE = re.compile(rb"([0-9]{1,6}) ([0-9]{1,16}) ([0-9]{1,16}) ([0-9a-f]{1,128})").fullmatch
+_LINE = re.compile(rb"([0-9]{1,6}) ([0-9]{1,16}) ([0-9]{1,16}) ([0-9A-Za-z+/=]{1,128})").fullmatch
 LONGEST = 4 << 20
 """Bytes of a journal that are read: 10,000 parts take one."""
 
 
 class Part(NamedTuple):
-    """A part of a file: its number, its place, and the hexadecimal digest of its bytes."""
+    """A part of a file: its number, its place, and the checksum of its bytes as `engine.checksums` spells it."""
 
     number: int
     offset: int
     length: int
-    digest: str
+    checksum: str
 
 
 def header_of(pin: str, size: int) -> bytes:
@@ -91,4 +91,4 @@ class Journal:
 
 
 def _line(part: Part) -> bytes:
-    return f"{part.number} {part.offset} {part.length} {part.digest}\n".encode()
+    return f"{part.number} {part.offset} {part.length} {part.checksum}\n".encode()

@@ -1,9 +1,9 @@
 """Writing a file so that its name never stands for anything but all of its bytes.
 
     with publisher.begin(key, size, pin) as unfinished:   # thread
-        kept = unfinished.kept(hasher)                    # parts of an earlier run, hashed again
+        kept = unfinished.kept("CRC64NVME")               # parts of an earlier run, hashed again
         unfinished.write(data, offset)                    # any number of threads, any order
-        unfinished.part_done(Part(number, offset, length, digest))
+        unfinished.part_done(Part(number, offset, length, checksum))
         published = unfinished.publish(condition, mtime_ns)
 
 What is written lies under a temporary name in the same directory (`.cartage-` and a hash of the file's name: found

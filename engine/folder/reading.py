@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from email.utils import formatdate
 from types import TracebackType
 from typing import Self
 
@@ -18,12 +19,17 @@ from engine.folder.carried import properties_of
 from engine.folder.names import fault_of, parts_of
 from engine.folder.refusals import changed, misnamed, told
 from engine.folder.roots import Root
-from engine.folder.system import NO_LINK, expect_in_order, forget
-from engine.folder.versions import TICK_NS, is_young, same, version_at, version_of
+from engine.folder.system import NO_LINK, expect_in_order, forget, sync
+from engine.folder.versions import TICK_NS, is_young, moment_of, same, version_at, version_of
 from engine.folder.walking import USUAL, Manner, kind_of
-from engine.model import OpaqueEtag, Properties
+from engine.model import ObjectHead, OpaqueEtag, Properties
 
 READING = "GetObject"
+
+WRITTEN_BACK_NS = 120_000_000_000
+"""By then a system has written to the disk what it was given (Linux: after 35 s, dirty_expire_centisecs and
+dirty_writeback_centisecs). A sync costs a flush of the disk even where there is nothing to write."""
+
 _QUICK = os.O_RDONLY | NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 """A pipe is not waited for."""
 
@@ -44,6 +50,17 @@ def look(directory: int, name: bytes, key: str, manner: Manner, path: str, opera
     if kind not in (stat.S_IFREG, stat.S_IFDIR) and not (kind == stat.S_IFLNK and manner.links == "keep"):
         raise no_object(status.st_mode, path, operation)
     return status
+
+
+def head_of(key: str, status: os.stat_result, now_ns: int) -> ObjectHead:
+    """What HEAD says of a file that was looked at at `now_ns`, which is the date too."""
+    return ObjectHead(
+        size=0 if key.endswith("/") else status.st_size,
+        etag=version_at(status, now_ns),
+        modified=moment_of(status.st_mtime_ns),
+        properties=properties_of(key, status.st_mode, status.st_mtime_ns),
+        date=formatdate(now_ns / 1e9, usegmt=True),
+    )
 
 
 def no_object(mode: int, path: str, operation: str) -> Rejected:
@@ -109,10 +126,22 @@ class OpenedFile:
         if self._link is None and not self.key.endswith("/"):
             expect_in_order(self._descriptor)
 
-    def forget_cached(self) -> None:
-        """Drop its bytes from the cache: what is read next comes from the disk, which is what a proof is of."""
+    def forget_cached(self, offset: int = 0, length: int = 0) -> None:
+        """Drop bytes (of no `length`: all from `offset` on) from the cache: what is read next comes from the disk,
+        which is what a proof is of. Of a file that was written a moment ago they have to get there first."""
         if self._link is None and not self.key.endswith("/"):
-            forget(self._descriptor)
+            if self._seen_ns - self._status.st_ctime_ns < WRITTEN_BACK_NS:
+                sync(self._descriptor)
+            forget(self._descriptor, offset, length)
+
+    @property
+    def descriptor(self) -> int:
+        """Of a file, for who reads it by himself; of a link or a marker there is nothing to be read so: -1."""
+        return -1 if self._link is not None or self.key.endswith("/") else self._descriptor
+
+    def head(self) -> ObjectHead:
+        """What HEAD says of it."""
+        return head_of(self.key, self._status, self._seen_ns)
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` with the bytes at `offset`. Raises `PreconditionFailed` where the file ends before."""

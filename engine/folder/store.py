@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple, overload
 
 import anyio
 import anyio.to_thread
@@ -30,19 +28,23 @@ import anyio.to_thread
 from engine import freshness
 from engine.errors import NotFound, Rejected, StoreError, UsageError
 from engine.folder import system
-from engine.folder.carried import is_link, mtime_of, properties_of
+from engine.folder.carried import is_link, mtime_of
 from engine.folder.folding import real_name
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.making import Durability
 from engine.folder.names import Fault, fault_of, parts_of
+from engine.folder.paging import Walks, token_of
 from engine.folder.publishing import Publisher
-from engine.folder.reading import OpenedFile, look
+from engine.folder.reading import OpenedFile, head_of, look
 from engine.folder.refusals import changed, misnamed, told
 from engine.folder.roots import HAS_DESCRIPTORS, Root
-from engine.folder.versions import moment_of, same, version_at, version_of
-from engine.folder.walking import USUAL, Manner, Position, Walk, listed
-from engine.model import CopyResult, ObjectHead, ObjectRef, Page
+from engine.folder.streaming import check_body, fill, gather, pour
+from engine.folder.unfinished import Published, Unfinished
+from engine.folder.versions import same, version_of
+from engine.folder.walking import USUAL, Manner, Position, listed
+from engine.model import CopyResult, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.store import (
+    WINDOW_BYTES,
     AskBucket,
     Body,
     BucketFacts,
@@ -50,26 +52,24 @@ from engine.store import (
     DeleteObject,
     DeleteObjects,
     DeleteReport,
+    Fetched,
     GetRange,
     HeadObject,
     ListPage,
     ObjectStore,
     PutObject,
     Request,
+    Sink,
+    Source,
+    UploadPart,
 )
 
 Asked = TypeVar("Asked", bound=Request)
 Answered = TypeVar("Answered")
+Arguments = TypeVarTuple("Arguments")
 
 THREADS = 8
 """Calls that may be with the system at once."""
-
-WALKS_HELD = 32
-"""Listings that are remembered between two of their pages. One that was forgotten is begun anew where it was."""
-
-_TOKEN = re.compile(r"([0-9]{1,12}) (after|after-all):(.*)", re.DOTALL).fullmatch
-"""A page's token: how many pages there were, and where the next one begins. The number tells one from the last where a
-page held nothing but what is no object."""
 
 
 class FolderStore(Lacking, ObjectStore):
@@ -88,7 +88,7 @@ class FolderStore(Lacking, ObjectStore):
         self._may_be_missing: set[str] = set()
         self._roots: dict[str, Root] = {}
         self._publishers: dict[str, Publisher] = {}
-        self._walks: OrderedDict[tuple[str, str, str, str], Walk] = OrderedDict()
+        self._walks = Walks(manner)
         self._lock = threading.Lock()
         self._limiter: anyio.CapacityLimiter | None = None
 
@@ -134,9 +134,7 @@ class FolderStore(Lacking, ObjectStore):
     def close(self) -> None:
         """Let go of what listings and folders hold open."""
         with self._lock:
-            for walk in self._walks.values():
-                walk.close()
-            self._walks.clear()
+            self._walks.close()
             for root in self._roots.values():
                 root.close()
 
@@ -156,25 +154,7 @@ class FolderStore(Lacking, ObjectStore):
             exact = self._exact(root, request)
             if exact is not None:
                 return exact
-        return self._page_of(root, request)
-
-    def _page_of(self, root: Root, request: ListPage) -> Page:
-        position = _position_of(request)
-        place = (request.bucket, request.prefix, request.delimiter, request.token or "")
-        with self._lock:
-            walk = self._walks.pop(place, None) if request.token is not None else None
-        if walk is None:
-            walk = Walk(root, self.manner, request.prefix, position, delimiter=request.delimiter)
-        found = walk.take(request.max_keys)
-        if found.ended:
-            return Page(found.objects, None, tuple(found.prefixes), tuple(found.unlisted))
-        token = _token_of(walk.position, request.token)
-        with self._lock:
-            self._walks[*place[:3], token] = walk
-            forgotten = [self._walks.popitem(last=False)[1] for _ in range(len(self._walks) - WALKS_HELD)]
-        for old in forgotten:
-            old.close()
-        return Page(found.objects, token, tuple(found.prefixes), tuple(found.unlisted))
+        return self._walks.page(root, request)
 
     def _exact(self, root: Root, request: ListPage) -> Page | None:
         """The first key with a prefix is that very key, where there is such a file: found without reading the directory
@@ -187,7 +167,7 @@ class FolderStore(Lacking, ObjectStore):
         except StoreError:
             return None  # the listing says what lies there instead
         # A longer key may follow: whether it does is not known without reading on, and the token costs nothing.
-        return Page([listed(key, status, self.manner.now_ns())], _token_of(Position(key), None))
+        return Page([listed(key, status, self.manner.now_ns())], token_of(Position(key), None))
 
     # --- one object -------------------------------------------------------------------------------------------------
 
@@ -201,13 +181,7 @@ class FolderStore(Lacking, ObjectStore):
         if self._is_yet_to_be(root):
             raise _missing("HeadObject", root.shown(ref.key))
         status = self._look(root, ref.key, "HeadObject")
-        return ObjectHead(
-            size=0 if ref.key.endswith("/") else status.st_size,
-            etag=version_at(status, self.manner.now_ns()),
-            modified=moment_of(status.st_mtime_ns),
-            properties=properties_of(ref.key, status.st_mode, status.st_mtime_ns),
-            date=formatdate(self.manner.now_ns() / 1e9, usegmt=True),
-        )
+        return head_of(ref.key, status, self.manner.now_ns())
 
     def _look(self, root: Root, key: str, operation: str) -> os.stat_result:
         """What stands for a key. Raises `NotFound`, also where only another spelling of it is there."""
@@ -228,23 +202,39 @@ class FolderStore(Lacking, ObjectStore):
         return await self._do(self._get, request)
 
     def _get(self, request: GetRange) -> Body:
+        file, first, length = self._opened(request)
+        with file:
+            data = file.read(first, length)
+            file.check_unchanged()
+            return Body(data, file.version, file.size)
+
+    async def fetch_into(self, request: GetRange, sink: Sink) -> Fetched:
+        sink.restart()
+        file, first, length = await self._do(self._opened, request)
+        with file:
+            await pour(file, first, length, sink, self._in_thread)
+            head = file.head()
+            return Fetched(file.version, file.size, lambda: head)
+
+    def _opened(self, request: GetRange) -> tuple[OpenedFile, int, int]:
+        """The file, open, and which of its bytes are asked for. They come from the disk: whoever asks a store for bytes
+        that it could open as a file wants to know what is there."""
         ref = request.ref
         self._sending("GetObject", ref.bucket, ref.key)
-        with self.open_file(ref, request.if_match) as file:
+        file = self.open_file(ref, request.if_match)
+        try:
             if request.size is not None and request.size != file.size:
                 raise changed("GetObject", file.path, f"its size is {file.size:,} now")
             first = request.first or 0
             last = file.size - 1 if request.last is None else min(request.last, file.size - 1)
             if request.first is not None and first >= file.size:
-                raise Rejected(
-                    f"it has {file.size:,} bytes, and none at {first:,}",
-                    operation="GetObject",
-                    ref=file.path,
-                    code="InvalidRange",
-                )
-            data = file.read(first, last - first + 1)
-            file.check_unchanged()
-            return Body(data, file.version, file.size)
+                message = f"it has {file.size:,} bytes, and none at {first:,}"
+                raise Rejected(message, operation="GetObject", ref=file.path, code="InvalidRange")
+            file.forget_cached(first, last - first + 1)
+        except BaseException:
+            file.close()
+            raise
+        return file, first, last - first + 1
 
     async def put_object(self, request: PutObject) -> CopyResult:
         return await self._do(self._put, request)
@@ -259,15 +249,36 @@ class FolderStore(Lacking, ObjectStore):
                 fault = Fault("NameEmpty", "it ends with a slash, which names a directory, and holds bytes")
                 raise misnamed("PutObject", publisher.root.shown(ref.key), fault)
             done = publisher.make_directory(ref.key)
-        elif self.manner.links == "keep" and is_link(request.properties):
+        elif self._is_link(request):
             done = publisher.put_link(ref.key, request.body, condition=condition)
         else:
-            time_ns = mtime_of(request.properties)
+            check_body(request)
             with publisher.begin(ref.key, len(request.body)) as file, file.discarded_on_error():
                 file.write(request.body, 0)
-                self._sending("PutObject", ref.bucket, ref.key, ending=True)
-                done = file.publish(condition, time_ns)
+                done = self._publish(file, request)
         return CopyResult(done.version, done.modified)
+
+    @overload
+    async def send_from(self, request: PutObject, source: Source) -> CopyResult: ...
+    @overload
+    async def send_from(self, request: UploadPart, source: Source) -> UploadedPart: ...
+    async def send_from(self, request: PutObject | UploadPart, source: Source) -> CopyResult | UploadedPart:
+        if isinstance(request, UploadPart):
+            return await self.upload_part(request)
+        if source.length <= WINDOW_BYTES or request.ref.key.endswith("/") or self._is_link(request):
+            return await self.put_object(request._replace(body=await gather(source, request)))
+        file = await self._in_thread(self.publisher(request.bucket).begin, request.ref.key, source.length)
+        with file, file.discarded_on_error():
+            await fill(file, source, request, self._in_thread)
+            done = await self._in_thread(self._publish, file, request)
+            return CopyResult(done.version, done.modified)
+
+    def _is_link(self, request: PutObject) -> bool:
+        return self.manner.links == "keep" and is_link(request.properties)
+
+    def _publish(self, file: Unfinished, request: PutObject) -> Published:
+        self._sending("PutObject", request.bucket, request.ref.key, ending=True)
+        return file.publish(request.target_condition, mtime_of(request.properties))
 
     # --- deleting ---------------------------------------------------------------------------------------------------
 
@@ -350,9 +361,12 @@ class FolderStore(Lacking, ObjectStore):
 
     async def _do(self, act: Callable[[Asked], Answered], request: Asked) -> Answered:
         """Have it done in a thread. What has begun there ends there, also where whoever waits is cancelled."""
+        return await self._in_thread(_told, act, request)
+
+    async def _in_thread(self, act: Callable[[*Arguments], Answered], *arguments: *Arguments) -> Answered:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(THREADS)
-        return await anyio.to_thread.run_sync(_told, act, request, limiter=self._limiter)
+        return await anyio.to_thread.run_sync(act, *arguments, limiter=self._limiter)
 
     def _sending(self, operation: str, bucket: str, key: str, *, ending: bool = False) -> None:
         """Called in the thread, just before the system is asked: nothing waits in between."""
@@ -365,26 +379,6 @@ def _told(act: Callable[[Asked], Answered], request: Asked) -> Answered:
         return act(request)
     except OSError as error:
         raise told(error, request.operation, request.bucket, writing=not request.reads) from error
-
-
-def _position_of(request: ListPage) -> Position:
-    if request.token is None:
-        return Position(request.start_after)
-    found = _TOKEN(request.token)
-    if found is None:
-        raise Rejected(
-            "this is no token of a folder's listing",
-            operation=request.operation,
-            ref=request.bucket,
-            code="InvalidArgument",
-        )
-    return Position(found[3], found[2] == "after-all")
-
-
-def _token_of(position: Position, before: str | None) -> str:
-    found = _TOKEN(before or "")
-    number = int(found[1]) + 1 if found else 1
-    return f"{number} {'after-all' if position.whole else 'after'}:{position.key}"
 
 
 def _missing(operation: str, path: str) -> NotFound:

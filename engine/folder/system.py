@@ -184,9 +184,8 @@ def expect_in_order(descriptor: int) -> None:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
 
 
-def forget(descriptor: int) -> None:
-    """Drop a file's bytes from the cache, so that the next read is of the disk. What was not synced would stay: it is
-    synced first, where the descriptor may."""
-    os.fsync(descriptor)
+def forget(descriptor: int, offset: int, length: int) -> None:
+    """Drop a file's bytes from the cache (of no `length`: all from `offset` on), so that the next read is of the disk.
+    What was not written to the disk yet stays."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)

@@ -11,12 +11,13 @@ import contextlib
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 import xxhash
 
+from engine.bodies import hash_range
 from engine.errors import Conflict, IntegrityError, Unwritable
 from engine.folder import system
 from engine.folder.journal import Journal, Part, header_of, read_parts
@@ -35,15 +36,6 @@ ALLOCATED_FROM = 1 << 20
 PUNCHED_FROM = 64 << 10
 """So many zeros in one write leave a hole instead."""
 
-REHASHED_AT_ONCE = 1 << 20
-
-
-class Hasher(Protocol):
-    """A digest under way, as hashlib and xxhash make them."""
-
-    def update(self, data: bytes | bytearray | memoryview, /) -> object: ...
-    def hexdigest(self) -> str: ...
-
 
 class Published(NamedTuple):
     """A file that stands under its name: its version, and when it was written."""
@@ -54,11 +46,14 @@ class Published(NamedTuple):
 
 
 class Unfinished:
-    """A file that is being written under its temporary name, locked against other processes. A context manager."""
+    """A file that is being written under its temporary name, locked against other processes. A context manager.
+
+    `descriptor` is for who writes into it by himself (`engine.bodies.FileSink`): what the system refuses him is told by
+    `engine.folder.refusals.telling`, with `path`."""
 
     def __init__(self, directories: Directories, path: str, directory: int, name: bytes, size: int, pin: str) -> None:
         """To be written at `name` of the directory at a descriptor, which is closed with it. `path` is for people."""
-        self._directories, self._path, self.size = directories, path, size
+        self._directories, self.path, self.size = directories, path, size
         self._directory, self._name = directory, name
         self._temporary = temporary_name(name)
         self._list = self._temporary + b".parts"
@@ -68,17 +63,17 @@ class Unfinished:
         self._lock = threading.Lock()
         self._listed: list[Part] = []
         self._open = True
-        self._descriptor = self._claim()
+        self.descriptor = self._claim()
         try:
             if pin:
                 self._listed = read_parts(directory, self._list, self._header, size)
-            if not self._listed and os.fstat(self._descriptor).st_size:
-                system.cut(self._descriptor, 0)
+            if not self._listed and os.fstat(self.descriptor).st_size:
+                system.cut(self.descriptor, 0)
             self._take_room()
         except BaseException:
             if not self._listed:
                 self.discard()
-            os.close(self._descriptor)
+            os.close(self.descriptor)
             raise
 
     # --- beginning --------------------------------------------------------------------------------------------------
@@ -94,16 +89,14 @@ class Unfinished:
                 raise Conflict(
                     "another process is writing this file",
                     operation=WRITING,
-                    ref=self._path,
+                    ref=self.path,
                     code="BeingWritten",
                     advice="Wait for the other run to end.",
                 )
             if _is_under(self._directory, self._temporary, descriptor):
                 return descriptor
             os.close(descriptor)  # the other process published or removed it just before the lock
-        raise Conflict(
-            "its temporary file changes all the time", operation=WRITING, ref=self._path, code="BeingWritten"
-        )
+        raise Conflict("its temporary file changes all the time", operation=WRITING, ref=self.path, code="BeingWritten")
 
     def _opened(self) -> int | None:
         with contextlib.suppress(FileExistsError):
@@ -127,55 +120,48 @@ class Unfinished:
 
     def _take_room(self) -> None:
         """Raises `Unwritable` where the disk has too little left: before the first byte."""
-        missing = self.size - os.fstat(self._descriptor).st_blocks * 512
-        free = system.free_bytes(self._descriptor)
+        missing = self.size - os.fstat(self.descriptor).st_blocks * 512
+        free = system.free_bytes(self.descriptor)
         if missing > free:
             raise Unwritable(
-                f"{self._path} takes {self.size:,} bytes, and its disk has {free:,} left",
+                f"{self.path} takes {self.size:,} bytes, and its disk has {free:,} left",
                 operation=WRITING,
-                ref=self._path,
+                ref=self.path,
                 code="DiskFull",
                 advice=MAKE_ROOM,
             )
         if self.size >= ALLOCATED_FROM:
-            system.allocate(self._descriptor, self.size)
+            system.allocate(self.descriptor, self.size)
 
     # --- its bytes --------------------------------------------------------------------------------------------------
 
-    def kept(self, hasher: Callable[[], Hasher] = xxhash.xxh3_128) -> list[Part]:
-        """The parts that an earlier run wrote and whose bytes are here: each is hashed, with what `part_done` was given
-        the digests of. To be asked before the first write."""
-        with telling(WRITING, self._path):
-            self._kept = [part for part in self._listed if self._digest(part, hasher()) == part.digest]
+    def kept(self, algorithm: str = "CRC64NVME") -> list[Part]:
+        """The parts that an earlier run wrote and whose bytes are here: each is hashed anew, by the algorithm of the
+        checksums that `part_done` was given. To be asked before the first write."""
+        with telling(WRITING, self.path):
+            self._kept = [part for part in self._listed if self._checksum(part, algorithm) == part.checksum]
             return list(self._kept)
 
-    def _digest(self, part: Part, hasher: Hasher) -> str:
-        offset, end = part.offset, part.offset + part.length
-        buffer = memoryview(bytearray(min(REHASHED_AT_ONCE, part.length)))
-        while offset < end:
-            count = os.preadv(self._descriptor, [buffer[: end - offset]], offset)
-            if count == 0:
-                return ""
-            hasher.update(buffer[:count])
-            offset += count
-        return hasher.hexdigest()
+    def _checksum(self, part: Part, algorithm: str) -> str:
+        (found,) = hash_range(self.descriptor, part.offset, part.length, (algorithm,))
+        return found.value() if found.length == part.length else ""
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write bytes at their place; many zeros as a hole. Raises `Unwritable` where the disk is full."""
-        with telling(WRITING, self._path):
+        with telling(WRITING, self.path):
             if len(data) >= PUNCHED_FROM and _is_zero(data):
-                if offset + len(data) > os.fstat(self._descriptor).st_size:
-                    system.cut(self._descriptor, offset + len(data))
-                if system.punch(self._descriptor, offset, len(data)):
+                if offset + len(data) > os.fstat(self.descriptor).st_size:
+                    system.cut(self.descriptor, offset + len(data))
+                if system.punch(self.descriptor, offset, len(data)):
                     return
-            system.write(self._descriptor, data, offset)
+            system.write(self.descriptor, data, offset)
 
     def part_done(self, part: Part) -> None:
         """A part is written: have it synced, and listed for a run that goes on after a crash."""
-        with telling(WRITING, self._path):
+        with telling(WRITING, self.path):
             durable = self._directories.durable
             if durable:
-                system.sync_data(self._descriptor)
+                system.sync_data(self.descriptor)
             with self._lock:
                 if self._journal is None:
                     kept = self._kept or []
@@ -190,23 +176,23 @@ class Unfinished:
 
         Raises `PreconditionFailed` where the condition does not hold, `Rejected` where something that is no file, or
         another spelling of the name, stands there; what was written is kept then."""
-        with telling(WRITING, self._path):
-            if (length := os.fstat(self._descriptor).st_size) != self.size:
+        with telling(WRITING, self.path):
+            if (length := os.fstat(self.descriptor).st_size) != self.size:
                 raise IntegrityError(
-                    f"{self._path}: {length:,} of {self.size:,} bytes were written; nothing was published"
+                    f"{self.path}: {length:,} of {self.size:,} bytes were written; nothing was published"
                 )
             if mtime_ns is not None:
-                os.utime(self._descriptor, ns=(mtime_ns, mtime_ns))
+                os.utime(self.descriptor, ns=(mtime_ns, mtime_ns))
             if condition != ABSENT:
                 self._resemble()
             if self._directories.durable:
-                system.sync(self._descriptor)
-            place(self._directory, self._temporary, self._name, condition, WRITING, self._path)
+                system.sync(self.descriptor)
+            place(self._directory, self._temporary, self._name, condition, WRITING, self.path)
             self._directories.sync(self._directory)
             if self._journal is not None or self._listed:
                 with contextlib.suppress(FileNotFoundError):
                     system.unlink(self._directory, self._list)
-            status = os.fstat(self._descriptor)
+            status = os.fstat(self.descriptor)
             return Published(version_of(status), moment_of(status.st_mtime_ns), status.st_size)
 
     def _resemble(self) -> None:
@@ -217,13 +203,13 @@ class Unfinished:
             return
         if not stat.S_ISREG(old.st_mode):
             return
-        now = os.fstat(self._descriptor)
+        now = os.fstat(self.descriptor)
         if (old.st_uid, old.st_gid) != (now.st_uid, now.st_gid):
             with contextlib.suppress(PermissionError):
-                os.fchown(self._descriptor, old.st_uid, old.st_gid)
+                os.fchown(self.descriptor, old.st_uid, old.st_gid)
         if old.st_mode != now.st_mode:
             with contextlib.suppress(PermissionError):
-                os.fchmod(self._descriptor, stat.S_IMODE(old.st_mode))
+                os.fchmod(self.descriptor, stat.S_IMODE(old.st_mode))
 
     @contextlib.contextmanager
     def discarded_on_error(self) -> Iterator[None]:
@@ -240,7 +226,7 @@ class Unfinished:
             self._remove()
 
     def _remove(self) -> None:
-        if _is_under(self._directory, self._temporary, self._descriptor):
+        if _is_under(self._directory, self._temporary, self.descriptor):
             system.unlink(self._directory, self._temporary)
         with contextlib.suppress(FileNotFoundError):
             system.unlink(self._directory, self._list)
@@ -251,7 +237,7 @@ class Unfinished:
         self._open = False
         if self._journal is not None:
             self._journal.close()
-        os.close(self._descriptor)
+        os.close(self.descriptor)
         os.close(self._directory)
 
     def __enter__(self) -> Self:

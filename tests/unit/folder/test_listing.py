@@ -13,7 +13,8 @@ import pytest
 
 from engine.errors import AccessDenied, BucketMissing, NotFound, Rejected, Unsupported
 from engine.folder import scanning, walking
-from engine.folder.store import WALKS_HELD, FolderStore
+from engine.folder.paging import WALKS_HELD
+from engine.folder.store import FolderStore
 from engine.model import ListedObject, OpaqueEtag
 from engine.store import AskBucket, ListPage
 from tests.unit.folder.scene import Scene

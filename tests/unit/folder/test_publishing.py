@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-import xxhash
 
+from engine.checksums import checksum_of
 from engine.errors import Conflict, PreconditionFailed, Unwritable
 from engine.folder import system, unfinished
 from engine.folder.journal import Part
@@ -30,7 +30,7 @@ def publisher(tmp_path: Path) -> Publisher:
 
 def part_of(number: int) -> tuple[Part, bytes]:
     data = DATA[(number - 1) * PART : number * PART]
-    return Part(number, (number - 1) * PART, PART, xxhash.xxh3_128_hexdigest(data)), data
+    return Part(number, (number - 1) * PART, PART, checksum_of("CRC64NVME", data)), data
 
 
 def write_parts(publisher: Publisher, *numbers: int, pin: str = "v1") -> None:

@@ -1,0 +1,78 @@
+"""Pages of folders' listings: a walk is kept between two of its pages, and begun anew where it was not."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+
+from engine.errors import Rejected
+from engine.folder.roots import Root
+from engine.folder.walking import Manner, Position, Walk
+from engine.model import Page
+from engine.store import ListPage
+
+WALKS_HELD = 32
+"""Listings that are remembered between two of their pages. One that was forgotten is begun anew where it was."""
+
+_TOKEN = re.compile(r"([0-9]{1,12}) (after|after-all):(.*)", re.DOTALL).fullmatch
+"""A page's token: how many pages there were, and where the next one begins. The number tells one from the last where a
+page held nothing but what is no object."""
+
+
+class Walks:
+    """The listings that are under way. May be used by several threads."""
+
+    def __init__(self, manner: Manner) -> None:
+        self._manner = manner
+        self._held: OrderedDict[tuple[str, str, str, str], Walk] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def page(self, root: Root, request: ListPage) -> Page:
+        """The page that is asked for. Raises `Rejected` for a token that is none of ours, and what a `Walk` raises."""
+        position = _position_of(request)
+        listing = (request.bucket, request.prefix, request.delimiter)
+        with self._lock:
+            walk = self._held.pop((*listing, request.token), None) if request.token is not None else None
+        if walk is None:
+            walk = Walk(root, self._manner, request.prefix, position, delimiter=request.delimiter)
+        found = walk.take(request.max_keys)
+        token = None if found.ended else token_of(walk.position, request.token)
+        if token is not None:
+            self._keep((*listing, token), walk)
+        return Page(found.objects, token, tuple(found.prefixes), tuple(found.unlisted))
+
+    def _keep(self, place: tuple[str, str, str, str], walk: Walk) -> None:
+        with self._lock:
+            self._held[place] = walk
+            forgotten = [self._held.popitem(last=False)[1] for _ in range(len(self._held) - WALKS_HELD)]
+        for old in forgotten:
+            old.close()
+
+    def close(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            for walk in self._held.values():
+                walk.close()
+            self._held.clear()
+
+
+def token_of(position: Position, before: str | None) -> str:
+    """The token of a page that ends at `position`; `before` is that of the page before it."""
+    found = _TOKEN(before or "")
+    number = int(found[1]) + 1 if found else 1
+    return f"{number} {'after-all' if position.whole else 'after'}:{position.key}"
+
+
+def _position_of(request: ListPage) -> Position:
+    if request.token is None:
+        return Position(request.start_after)
+    found = _TOKEN(request.token)
+    if found is None:
+        raise Rejected(
+            "this is no token of a folder's listing",
+            operation=request.operation,
+            ref=request.bucket,
+            code="InvalidArgument",
+        )
+    return Position(found[3], found[2] == "after-all")
