@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from engine.errors import UsageError
+from engine.model import FILE_SITE
 from engine.plan.document import Plan
 from engine.plan.settings import Connection
 from engine.s3.session import Session
@@ -50,14 +50,21 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
 @asynccontextmanager
 async def open_sites(plan: Plan, options: SiteOptions) -> AsyncIterator[Sites]:
     """Open the sites that a plan names, each with a session, patience and pace of its own. Raises as `open_site`."""
-    for place in plan.places:
-        if place.is_local:
-            raise UsageError(f"objects cannot yet pass to or from a local folder, and the plan names {place}.")
     async with AsyncExitStack() as stack:
         opened = {"": await stack.enter_async_context(open_site(plan.connection, options))}
         for name, connection in plan.sites:
             opened[name] = await stack.enter_async_context(open_site(connection, options, name))
+        if FILE_SITE in plan.sites_in_use:
+            opened[FILE_SITE] = open_folders()
         yield Sites(opened)
+
+
+def open_folders() -> Site:
+    """The site of local folders: no server stands between, so that nothing is retried, paced or tried out."""
+    from engine.folder.store import FolderStore  # only where there is one
+
+    store = FolderStore()
+    return Site(FILE_SITE, "", store, KnownTraits(store, trusted=True, site=FILE_SITE))
 
 
 async def _plane(
