@@ -71,8 +71,8 @@ async def work_off(
     tell: Callable[[], None],
 ) -> None:
     """Delete batch after batch, until `stopped` says so: alone, and told to be first, until one says that something of
-    it went; then several at once. Those that are under way are finished; after
-    each there is something to `tell`. Raises what `delete` raises."""
+    it went; then several at once. Those that are under way are finished; after each there is something to `tell`.
+    Raises what `delete` raises."""
     async for batch in batches:
         if stopped():
             return

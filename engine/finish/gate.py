@@ -30,8 +30,6 @@ DELETE_MARKERS = "delete-markers"
 NAMES = "names"
 REPLICATION = "replication"
 UNKNOWN = "unknown"
-BY_DIGEST = frozenset({REFERENCES, PROPERTIES, WITHDRAWN, LOST})
-"""What is accepted by a number and a digest of the very ones: others may not take their place."""
 
 Accepted = Collection[tuple[str, str]]
 """(name, figure) of what was accepted."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 from engine.events import Listener, ObjectListed, PrefixSummed, Progress
 from engine.listing.lister import KeyRange
-from engine.listing.pages import broken, next_token, pages_of
+from engine.listing.pages import level_of, pages_of
 from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location
-from engine.plan.order import fault_of
-from engine.store import ListPage, ObjectStore
+from engine.store import ObjectStore
 
 PREFIXES_KEPT = 10_000
 """First-level prefixes with figures of their own; a bucket that has more has the rest in one line."""
@@ -97,29 +96,19 @@ async def list_objects(store: ObjectStore, location: Location, tell: Listener, s
 
 async def list_level(store: ObjectStore, location: Location, tell: Listener) -> int:
     """Tell what lies directly under the location: prefixes and objects, in key order of each page. Gives how many.
-
-    Raises `ListingBroken` where a page repeats its token, or is not in order."""
+    Raises what the listing raises."""
     if not location.is_prefix:
         summary = Summary(len(location.key))
         await list_objects(store, location, tell, summary)
         return summary.total.objects
     count = 0
-    token: str | None = None
-    newest = ""
-    while True:
-        page = await store.list_page(ListPage(location.bucket, location.key, token=token, delimiter="/"))
-        token = next_token(page, token, location)
-        for names in (list(page.common_prefixes), [item.key for item in page.objects]):
-            if fault := fault_of(names, location.key, newest):
-                raise broken(location, fault)
-        newest = max([*page.common_prefixes[-1:], *(item.key for item in page.objects[-1:]), newest])
+    async for page in level_of(store, location):
         for prefix in page.common_prefixes:
             tell(PrefixSummed(prefix[len(location.key) :]))
         for item in page.objects:
             tell(_listed(item))
         count += len(page.common_prefixes) + len(page.objects)
-        if token is None:
-            return count
+    return count
 
 
 def _listed(item: ListedObject) -> ObjectListed:

@@ -66,7 +66,7 @@ async def pages_of(
             page = await store.list_page(ListPage(location.bucket, location.key, start_after, token))
         else:
             page, first = first, None
-        token = next_token(page, token, location)
+        token = _next_token(page, token, location)
         if page.objects:
             if fault := fault_of([item.key for item in page.objects], location.key, newest):
                 raise broken(location, fault)
@@ -77,7 +77,24 @@ async def pages_of(
             return
 
 
-def next_token(page: Page, token: str | None, location: Location) -> str | None:
+async def level_of(store: ObjectStore, location: Location) -> AsyncIterator[Page]:
+    """The pages of what lies directly under a prefix: objects, and the prefixes of the next level. Raises
+    `ListingBroken` as `pages_of`."""
+    token: str | None = None
+    newest = ""
+    while True:
+        page = await store.list_page(ListPage(location.bucket, location.key, token=token, delimiter="/"))
+        token = _next_token(page, token, location)
+        for names in (list(page.common_prefixes), [item.key for item in page.objects]):
+            if fault := fault_of(names, location.key, newest):
+                raise broken(location, fault)
+        newest = max([*page.common_prefixes[-1:], *(item.key for item in page.objects[-1:]), newest])
+        yield page
+        if token is None:
+            return
+
+
+def _next_token(page: Page, token: str | None, location: Location) -> str | None:
     """What to go on with after the page that was asked for with `token`. Raises `ListingBroken` for the same again."""
     if page.next_token is not None and page.next_token == token:
         raise broken(location, "it repeats its continuation token")

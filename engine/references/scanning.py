@@ -146,7 +146,7 @@ class Scanner:
     # --- S3 -----------------------------------------------------------------------------------------------
 
     async def _look_in_s3(self, location: Location) -> None:
-        found = False
+        found, before = False, len(self.scan.unread)
         limiter = anyio.CapacityLimiter(READS_AT_ONCE)
         async with listed_under(self._store, location) as batches:
             async for objects in batches:
@@ -157,6 +157,7 @@ class Scanner:
                             group.start_soon(self._look_at_object, location.bucket, item, limiter)
         if not found:
             self.scan.unread.append(Skipped(str(location), "there is nothing there"))
+        self.scan.unread[before:] = sorted(self.scan.unread[before:])  # whichever range each was met in
 
     def _left_out(self, key: str, location: Location) -> bool:
         relative = key[len(location.key) :] if location.is_prefix else ""
