@@ -18,6 +18,7 @@ from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import deleters
 from engine.finish.gate import (
     NAMES,
+    Facts,
     Reason,
     ReferencesLeft,
     acceptable,
@@ -118,32 +119,51 @@ async def cleanup(
             return result
         if closed(result.reasons[:-1]):
             raise CleanupRefused(result)
-        # Tried anew, whatever was found before: a server may only have been out of order then.
-        conditions, result.reasons[-1] = await conditions_of(plan, opened, sources, unconditional=force)
+        cleaned = await _delete(plan, opened, ledger, options, consent=consent, facts=facts, result=result, stop=stop)
+        return replace(result, cleaned=cleaned)
+
+
+async def _delete(
+    plan: Plan,
+    opened: Sites,
+    ledger: Ledger,
+    options: Options,
+    *,
+    consent: Consent,
+    facts: Facts,
+    result: CleanupResult,
+    stop: StopSignal | None,
+) -> Cleaned:
+    """Try what is relied on, and delete under a claim; `result.reasons` are brought up to what was tried.
+
+    Raises `CleanupRefused` where that closes the gate."""
+    force = consent.unconditional or plan.cleanup.unconditional
+    sources = buckets_of(route.source for route in plan.routes)
+    # Tried anew, whatever was found before: a server may only have been out of order then.
+    conditions, result.reasons[-1] = await conditions_of(plan, opened, sources, unconditional=force)
+    if not result.open:
+        raise CleanupRefused(result)
+    claim = claim_for("cleanup", plan.name, ledger.path, opened, options.listener, plan.places, unconditional=force)
+    async with claim as store_of:
+        at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
+        result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
+        await note_found(ledger, _figures(result.reasons), acceptable(plan))
         if not result.open:
             raise CleanupRefused(result)
-        claim = claim_for("cleanup", plan.name, ledger.path, opened, options.listener, plan.places, unconditional=force)
-        async with claim as store_of:
-            at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
-            result.reasons[at : at + 1] = await names_reasons(plan, opened, ledger, facts.accepted)
-            await note_found(ledger, _figures(result.reasons), acceptable(plan))
-            if not result.open:
-                raise CleanupRefused(result)
-            for reason in result.reasons:
-                if consent.delete_markers and reason.name == "versioning" and reason.accept:
-                    await keep_acceptance(ledger, reason.accept, reason.found, "--accept-delete-markers")
-            deletion = Cleanup(
-                store_of,
-                ledger,
-                deleters(store_of, conditions),
-                options.listener,
-                minimum=plan.cleanup.proof,
-                markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
-            )
-            if stop is not None:
-                stop.listen(deletion.stop)
-            cleaned = await deletion.go(plan.routes)
-        return replace(result, cleaned=cleaned)
+        for reason in result.reasons:
+            if consent.delete_markers and reason.name == "versioning" and reason.accept:
+                await keep_acceptance(ledger, reason.accept, reason.found, "--accept-delete-markers")
+        deletion = Cleanup(
+            store_of,
+            ledger,
+            deleters(store_of, conditions),
+            options.listener,
+            minimum=plan.cleanup.proof,
+            markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
+        )
+        if stop is not None:
+            stop.listen(deletion.stop)
+        return await deletion.go(plan.routes)
 
 
 def _figures(reasons: Iterable[Reason]) -> list[tuple[str, str]]:
