@@ -28,10 +28,7 @@ def _numbered(sql: str, names: Sequence[str]) -> str:
     return re.sub(r":(\w+)", lambda found: f"?{names.index(found[1]) + 1}", sql)
 
 
-_DECIDED = (
-    "route", "key", "size", "source_etag", "source_modified", "storage_class", "source_checksum", "state", "held",
-    "target_etag", "found", "proof", "compared", "code", "message", "at_ms", "properties",
-)  # fmt: skip
+_DECIDED = ("route", "at_ms", *Decision._fields)
 """The values of a decision, in the order in which `decide` gives them."""
 
 _NEW_ROW = {
@@ -59,10 +56,7 @@ _UPSERT = _numbered(
     _DECIDED,
 )
 
-_ENDED = (
-    "key", "state", "target_etag", "checksum", "proof", "compared", "method", "code", "message", "at_ms", "xxh3",
-    "route", "properties",
-)  # fmt: skip
+_ENDED = ("route", "at_ms", *Outcome._fields)
 """The values of an outcome, in the order in which `conclude` gives them."""
 
 _SAME_TARGET = "target_etag = :target_etag"
@@ -102,8 +96,12 @@ _CONCLUDE = _numbered(
     _ENDED,
 )
 
-_COPIED = """UPDATE objects SET state = 'copied', target_etag = ?, checksum = ?, proof = ?, compared = ?, method = ?,
-code = ?, message = ?, copied_ms = ?, found = ? WHERE route = ? AND key = ?"""
+_COPIED = _numbered(
+    "UPDATE objects SET state = 'copied', target_etag = :target_etag, checksum = :checksum, proof = :proof, "
+    "compared = :compared, method = :method, code = :code, message = :message, copied_ms = :at_ms, "
+    "found = :method = 'found' WHERE route = :route AND key = :key",
+    ("route", "at_ms", "key", "target_etag", "checksum", "proof", "compared", "method", "code", "message"),
+)
 """What `_CONCLUDE` comes to over a planned row, whose checksum, method, times and xxh3 are empty."""
 
 KEYS_A_QUERY = 512
@@ -111,34 +109,14 @@ KEYS_A_QUERY = 512
 
 def decide(connection: sqlite3.Connection, route: int, decisions: Sequence[Decision], at_ms: int) -> None:
     """Write decisions. Raises `LedgerError` for a step that the table of states does not know."""
-    rows = [
-        (
-            route,
-            item.key,
-            item.size,
-            item.source_etag,
-            item.source_modified,
-            item.storage_class,
-            item.source_checksum,
-            item.state.value,
-            item.held,
-            item.target_etag,
-            int(item.found),
-            int(item.proof),
-            item.compared,
-            item.code,
-            item.message,
-            at_ms,
-            item.properties,
-        )
-        for item in decisions
-    ]
-    added: Counter[TallyKey] = Counter()
-    added_bytes: Counter[TallyKey] = Counter()
+    rows: list[tuple[object, ...]] = []
+    added, added_bytes = Counter[TallyKey](), Counter[TallyKey]()
     for item in decisions:
-        tally = (item.state.value, int(item.proof), int(item.found))
-        added[tally] += 1
-        added_bytes[tally] += item.size
+        # As plain text and numbers: sqlite3 first looks for an adapter of what is a subclass (0.9 µs a row).
+        state, found, proof = item.state.value, int(item.found), int(item.proof)
+        rows.append((route, at_ms, *item[:6], state, item.held, item.target_etag, found, proof, *item[11:]))
+        added[state, proof, found] += 1
+        added_bytes[state, proof, found] += item.size
     connection.execute("SAVEPOINT quick")
     inserted = connection.executemany(_INSERT, rows).rowcount
     if inserted == len(rows) and all(item.state in FIRST for item in decisions):
@@ -156,28 +134,12 @@ def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outc
     """Write outcomes over rows that exist. Raises `LedgerError` as `decide`, and for a key that was never decided."""
     if _conclude_copies(connection, route, outcomes, at_ms):
         return
-    rows = [
-        (
-            item.key,
-            item.state.value,
-            item.target_etag,
-            item.checksum,
-            int(item.proof),
-            item.compared,
-            item.method,
-            item.code,
-            item.message,
-            at_ms,
-            item.xxh3,
-            route,
-            item.properties,
-        )
-        for item in outcomes
-    ]
     before = _leave(connection, route, ((item.key, item.state) for item in outcomes), new=False)
-    connection.executemany(_CONCLUDE, rows)
-    added: Counter[TallyKey] = Counter()
-    added_bytes: Counter[TallyKey] = Counter()
+    connection.executemany(
+        _CONCLUDE,
+        [(route, at_ms, item.key, item.state.value, *item[2:4], int(item.proof), *item[5:]) for item in outcomes],
+    )
+    added, added_bytes = Counter[TallyKey](), Counter[TallyKey]()
     for item, (size, found) in zip(outcomes, before, strict=True):
         tally = (item.state.value, int(item.proof), found if item.method == "" else int(item.method == "found"))
         added[tally] += 1
@@ -193,8 +155,7 @@ def _conclude_copies(connection: sqlite3.Connection, route: int, outcomes: Seque
             return False
         tally = (State.COPIED.value, int(item.proof), int(item.method == "found"))
         keys_of.setdefault(tally, []).append(item.key)
-    objects: Counter[TallyKey] = Counter()
-    size_bytes: Counter[TallyKey] = Counter()
+    objects, size_bytes = Counter[TallyKey](), Counter[TallyKey]()
     what = (
         "SELECT proof, found, count(*), sum(size) FROM objects WHERE route = ? AND state = 'planned' AND found = 0 "
         "AND copied_ms = 0 AND checksum = '' AND xxh3 = '' AND properties = ''"
@@ -211,22 +172,7 @@ def _conclude_copies(connection: sqlite3.Connection, route: int, outcomes: Seque
             return False
     connection.executemany(
         _COPIED,
-        [
-            (
-                item.target_etag,
-                item.checksum,
-                int(item.proof),
-                item.compared,
-                item.method,
-                item.code,
-                item.message,
-                at_ms,
-                int(item.method == "found"),
-                route,
-                item.key,
-            )
-            for item in outcomes
-        ],
+        [(route, at_ms, item.key, *item[2:4], int(item.proof), *item[5:7], *item[8:10]) for item in outcomes],
     )
     _tally(connection, route, objects, size_bytes)
     return True
@@ -255,8 +201,7 @@ def _leave(
 ) -> list[tuple[int, int]]:
     """Check each step against the table and take the rows out of their tallies; gives (size, found) of each row. A key
     comes once in a batch: what the second step follows would not be in the table yet."""
-    gone: Counter[TallyKey] = Counter()
-    gone_bytes: Counter[TallyKey] = Counter()
+    gone, gone_bytes = Counter[TallyKey](), Counter[TallyKey]()
     before: list[tuple[int, int]] = []
     asked = list(steps)
     what = "SELECT key, state, proof, found, size, target_etag FROM objects WHERE route = ?"
