@@ -27,88 +27,51 @@ class State(StrEnum):
     LOST = "lost"  # the target is missing or different, and no source is left to mend it from
 
 
-_S = State
-
-TRANSITIONS: dict[State, frozenset[State]] = {
+_AFTER = {
     # A decision can be made again over one whose outcome was never committed.
-    _S.PLANNED: frozenset(
-        {
-            _S.PLANNED,
-            _S.COPYING,
-            _S.COPIED,
-            _S.VERIFIED,
-            _S.FAILED,
-            _S.DRIFTED,
-            _S.CONFLICT,
-            _S.ARCHIVED,
-            _S.WITHDRAWN,
-        }
-    ),
-    _S.COPYING: frozenset(
-        {_S.PLANNED, _S.COPYING, _S.COPIED, _S.FAILED, _S.DRIFTED, _S.CONFLICT, _S.ARCHIVED, _S.WITHDRAWN}
-    ),
-    _S.COPIED: frozenset(
-        {
-            _S.COPIED,
-            _S.VERIFIED,
-            _S.DAMAGED,
-            _S.DRIFTED,
-            _S.PLANNED,
-            _S.CONFLICT,
-            _S.ARCHIVED,
-            _S.WITHDRAWN,
-            _S.LOST,
-        }
-    ),
-    _S.VERIFIED: frozenset(
-        {
-            _S.VERIFIED,
-            _S.COPIED,
-            _S.DAMAGED,
-            _S.DRIFTED,
-            _S.PLANNED,
-            _S.CONFLICT,
-            _S.ARCHIVED,
-            _S.DELETING,
-            _S.WITHDRAWN,
-            _S.LOST,
-        }
-    ),
+    "planned": "planned copying copied verified failed drifted conflict archived withdrawn",
+    "copying": "planned copying copied failed drifted conflict archived withdrawn",
+    "copied": "planned copied verified drifted conflict archived damaged withdrawn lost",
+    "verified": "planned copied verified deleting drifted conflict archived damaged withdrawn lost",
     # Back to verified: S3 says that the source is still there, unchanged.
-    _S.DELETING: frozenset({_S.DELETED, _S.VERIFIED, _S.DRIFTED, _S.DAMAGED}),
+    "deleting": "verified deleted drifted damaged",
     # A new object under the same source key is planned like any other.
-    _S.DELETED: frozenset({_S.PLANNED, _S.COPIED, _S.CONFLICT, _S.ARCHIVED, _S.LOST}),
-    _S.FAILED: frozenset({_S.PLANNED, _S.COPIED, _S.CONFLICT, _S.ARCHIVED, _S.DRIFTED, _S.FAILED, _S.WITHDRAWN}),
-    _S.DRIFTED: frozenset({_S.PLANNED, _S.COPIED, _S.CONFLICT, _S.ARCHIVED, _S.DRIFTED, _S.WITHDRAWN}),
-    _S.CONFLICT: frozenset({_S.PLANNED, _S.COPIED, _S.CONFLICT, _S.ARCHIVED, _S.DRIFTED, _S.WITHDRAWN}),
-    _S.ARCHIVED: frozenset({_S.PLANNED, _S.COPIED, _S.CONFLICT, _S.ARCHIVED, _S.DRIFTED, _S.WITHDRAWN}),
-    _S.DAMAGED: frozenset(
-        {_S.PLANNED, _S.COPIED, _S.VERIFIED, _S.CONFLICT, _S.DAMAGED, _S.DRIFTED, _S.ARCHIVED, _S.LOST}
-    ),
-    # A source under the same key is planned like any other.
-    _S.WITHDRAWN: frozenset({_S.PLANNED, _S.COPIED, _S.CONFLICT, _S.ARCHIVED}),
+    "deleted": "planned copied conflict archived lost",
+    "failed": "planned copied failed drifted conflict archived withdrawn",
+    "drifted": "planned copied drifted conflict archived withdrawn",
+    "conflict": "planned copied drifted conflict archived withdrawn",
+    "archived": "planned copied drifted conflict archived withdrawn",
+    "damaged": "planned copied verified drifted conflict archived damaged lost",
+    "withdrawn": "planned copied conflict archived",
     # Back to deleted: the target stands again as it was proven.
-    _S.LOST: frozenset({_S.PLANNED, _S.COPIED, _S.CONFLICT, _S.ARCHIVED, _S.DELETED}),
+    "lost": "planned copied deleted conflict archived",
 }
 
-FIRST: frozenset[State] = frozenset({_S.PLANNED, _S.COPIED, _S.CONFLICT, _S.ARCHIVED})
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State(before): frozenset(map(State, after.split())) for before, after in _AFTER.items()
+}
+"""What may follow each state."""
+
+FIRST: frozenset[State] = frozenset({State.PLANNED, State.COPIED, State.CONFLICT, State.ARCHIVED})
 """What a row may begin as: decided to copy, found in place, or set aside at once."""
 
-IN_FLIGHT: frozenset[State] = frozenset({_S.PLANNED, _S.COPYING})
+IN_FLIGHT: frozenset[State] = frozenset({State.PLANNED, State.COPYING})
 """Intent is committed, outcome is not: a run that finds such a row looks at the target."""
 
-SETTLED: frozenset[State] = frozenset({_S.COPIED, _S.VERIFIED})
+SETTLED: frozenset[State] = frozenset({State.COPIED, State.VERIFIED})
 """The target holds the object."""
 
-ENDED: frozenset[State] = frozenset({_S.WITHDRAWN, _S.LOST})
+ENDED: frozenset[State] = frozenset({State.WITHDRAWN, State.LOST})
 """No source is left, so that no run can do more about it. Counts as aside until it is accepted by its figure."""
 
-ASIDE: frozenset[State] = frozenset({_S.FAILED, _S.DRIFTED, _S.CONFLICT, _S.ARCHIVED, _S.DAMAGED}) | ENDED
+ASIDE: frozenset[State] = (
+    frozenset({State.FAILED, State.DRIFTED, State.CONFLICT, State.ARCHIVED, State.DAMAGED}) | ENDED
+)
 """Not done, for a reason that is kept with the object. Exit code 3."""
 
-LEAVING: frozenset[State] = frozenset({_S.DELETING, _S.DELETED})
+LEAVING: frozenset[State] = frozenset({State.DELETING, State.DELETED})
 """The source is going, or gone. Cleanup owns these rows."""
 
-BEREFT: frozenset[State] = frozenset({_S.DELETED, _S.LOST})
+BEREFT: frozenset[State] = frozenset({State.DELETED, State.LOST})
 """The source was there once and is not any more: another one under its key is a new object, and what stands at the
 target, or did, was perhaps all that was left of the old one."""
