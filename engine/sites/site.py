@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.model import FILE_SITE
+from engine.s3.aws import domain_of
 from engine.s3.session import Session
 from engine.sites.clock import dating_clock
 from engine.sites.known import KnownTraits
@@ -47,10 +48,12 @@ class Site:
         return dating_clock(facts.date, facts.came_s)
 
     def copies_from(self, other: Site) -> bool:
-        """Whether the server can copy from there by itself: within one endpoint, or from AWS to AWS."""
-        if self.session is None or other.session is None:
-            return self is other and self.name != FILE_SITE
-        return self.endpoint == other.endpoint or (self.is_aws and other.is_aws)
+        """Whether the server can copy from there by itself: within one endpoint, or one partition of AWS. Whether its
+        credentials may read there is not asked."""
+        if FILE_SITE in (self.name, other.name):
+            return False
+        one_partition = self.is_aws and other.is_aws and domain_of(self.region) == domain_of(other.region)
+        return self.endpoint == other.endpoint or one_partition
 
     @property
     def is_aws(self) -> bool:

@@ -36,6 +36,18 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 SANDBOX = "sandbox"
 """Stands apart: an S3 server that shares no code with what it tests but the values of the ground floor."""
 
+KNOWS_S3 = {
+    "engine/api/check.py: engine.s3.session",  # who one is
+    "engine/finish/sending.py: engine.s3.request_xml",  # which keys a batch of deletes can name
+    "engine/sites/listings.py: engine.s3.request_xml",  # which keys a listing can show
+    "engine/sites/opening.py: engine.s3.boto_store",
+    "engine/sites/opening.py: engine.s3.session",
+    "engine/sites/opening.py: engine.s3.wire_store",
+    "engine/sites/site.py: engine.s3.aws",
+    "engine/sites/site.py: engine.s3.session",
+}
+"""Who knows more of S3 than its store. Retrying, pacing, tolerating and doubting do not."""
+
 MAY_IMPORT_SANDBOX = {"cli", SANDBOX}
 MAY_PRINT = ("engine/cli/", "engine/report/", "engine/sandbox/__main__.py")
 
@@ -145,6 +157,17 @@ def test_no_modules_of_the_plan_import_each_other() -> None:
         for name in free:
             del above[name]
     assert above == {}, "these stand in a circle"
+
+
+def test_nothing_above_the_sites_knows_how_s3_is_spoken() -> None:
+    assert sorted(
+        {
+            f"{shown(path)}: {module}"
+            for path in sources("engine")
+            for _, module in imports(path)
+            if module.startswith("engine.s3") and part_of(path) not in ("s3", SANDBOX)
+        }
+    ) == sorted(KNOWS_S3)
 
 
 def test_only_the_command_line_imports_the_sandbox() -> None:

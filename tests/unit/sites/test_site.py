@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.errors import AccessDenied, BucketMissing
-from engine.model import Location
+from engine.model import FILE_SITE, Location
 from engine.sites.known import KnownTraits
 from engine.sites.site import Gauges, Site
 from engine.sites.sites import Sites
@@ -54,3 +56,11 @@ def test_gauges_are_summed_over_sites() -> None:
     one = site_of(FakeStore(), gauges=lambda: Gauges(3, 1, 10.0, 2))
     assert Sites({"": one}).gauges() == Gauges(3, 1, 10.0, 2)
     assert Sites({"": one, "other": one}).gauges() == Gauges(6, 2, 20.0, 4)
+
+
+def test_a_server_copies_by_itself_within_one_endpoint_and_from_or_to_no_folder() -> None:
+    here, there = site_of(FakeStore()), site_of(FakeStore(), "there")
+    again = replace(there, name="again")
+    folder = replace(here, name=FILE_SITE)
+    assert here.copies_from(here) and again.copies_from(there)
+    assert not (here.copies_from(there) or folder.copies_from(folder) or folder.copies_from(here))
