@@ -33,10 +33,9 @@ from engine.plan.integrity import (
 )
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
-from engine.plan.route import Keep
-from engine.store import CopyObject, HeadObject, ObjectStore, PutTags, head_or_none
-from engine.transfer.carrier import Conflicting, Differs, Drifted, Ended, Failed, Task, full_object, outcome_of
-from engine.transfer.comparing import Compared, compare_properties
+from engine.store import CopyObject, ObjectStore
+from engine.transfer.carrier import Differs, Drifted, Ended, Failed, Task, full_object, outcome_of
+from engine.transfer.existing import WRITTEN, Existing, conflict, copied
 from engine.transfer.guard import FORMS, Conditions, Form
 from engine.transfer.methods import Method, method_for
 from engine.transfer.properties import copy_directives
@@ -45,13 +44,9 @@ from engine.transfer.server_parts import ServerParts
 ATTEMPTS = 5
 """How often one copy is sent while its outcome stays unknown, each time after a look at the target."""
 
-COMPARISONS = 3
-"""How often both sides are compared of what is brought up to date, with something mended in between."""
-
 TOO_LARGE = frozenset({"EntityTooLarge", "InvalidRequest"})
 """What S3 answers to a CopyObject of a source over 5 GiB: the size was not what the listing said."""
 
-WRITTEN = "the target was written by someone else since it was "
 
 Done = Outcome
 
@@ -67,7 +62,7 @@ class SendAgain(NamedTuple):
     pause: bool = False
 
 
-class ServerSideCopy:
+class ServerSideCopy(Existing):
     """The carrier between two sites of one endpoint. `source` and `target` answer for their side; what copies is the
     target's server. `parts` copies what one CopyObject cannot."""
 
@@ -80,8 +75,7 @@ class ServerSideCopy:
         sleep: Callable[[float], Awaitable[None]],
         jitter: random.Random,
     ) -> None:
-        self._source = source
-        self._target = target
+        super().__init__(source, target)
         self._parts = parts
         self.conditions = conditions
         self._sleep = sleep
@@ -111,92 +105,6 @@ class ServerSideCopy:
             return await self._copy_whole(task, method)
         except (Ended, ObjectError, AttemptError) as error:
             return outcome_of(task, error)
-
-    # --- what is there already ------------------------------------------------------------------------------
-
-    async def _inspect(self, task: Task) -> Outcome:
-        """The target was there before us, as long as the source, with an ETag that cannot be compared."""
-        source = await self._source_head(task, checksums=True)
-        target = await self._target_head(task, checksums=True)
-        if source is None or source.etag != task.source.etag:
-            raise Drifted(2, etag_now=source.etag if source else "")
-        if target is None:
-            return await self.carry(task._replace(inspect=False, target_condition=ABSENT))
-        if target.etag != task.target_condition:
-            raise _conflict(task, target.etag, WRITTEN + "listed")
-        agreement, evidence = evidence_of_heads(source, target, "etags of different forms, no common checksum")
-        if agreement is Agreement.EQUAL:
-            checksum = full_object(target.checksums)
-            return _copied(task, task.target_condition, checksum, evidence.proof, evidence.compared, "found", 2)
-        if task.route.overwrites_different:
-            return await self.carry(task._replace(inspect=False))
-        why = (
-            f"the target holds other content by {evidence.compared}"
-            if agreement is Agreement.DIFFERENT
-            else "the target has the same size, and S3 gives nothing else to compare"
-        )
-        raise _conflict(task, task.target_condition, why, 2)
-
-    async def _refuse_foreign(self, task: Task) -> None:
-        """A target appeared while an earlier run's copy was under way: a conflict where it is certainly not ours. Where
-        it may be, it is copied again over exactly what was seen."""
-        target = await self._target_head(task)
-        if target is not None and target.etag == task.target_condition and await self._differs(task, target):
-            raise _conflict(task, target.etag, "the target was written by someone else while a copy was under way")
-
-    async def _mend(self, task: Task) -> Outcome:
-        """Bring a target up to date that holds the right bytes, and perhaps not what its source carries.
-
-        Where both sides agree nothing is copied; where only tags differ they are put in place; else the source is
-        copied again over exactly the target that was seen, in the way that its size and ETag ask for: CopyObject of a
-        target onto itself would turn the ETag of one of parts into another, and goes to 5 GiB only. What came of it is
-        seen by comparing again: a target that bears the right ETag already tells nothing of an answer that was lost."""
-        if task.upload is not None and task.target_condition != ABSENT:
-            # Of an earlier run that mended it; what the source carried then it may not carry now.
-            await self.discard(task.upload)
-            task = task._replace(upload=None)
-        task, may_write = task._replace(mend=False), not task.found or task.route.overwrites_different
-        requests, method = 0, "found" if task.found else ""
-        for turn in range(1, COMPARISONS + 1):
-            if task.target_condition != ABSENT:
-                requests += 2
-                compared = await self._compare(task, requests)
-                if compared is None:
-                    task = task._replace(target_condition=ABSENT)
-                else:
-                    agreement, found = _found(task, compared, method, requests)
-                    if agreement is Agreement.DIFFERENT and not may_write:
-                        why = "the target holds other content by its checksum"
-                        raise _conflict(task, compared.target.etag, why, requests)
-                    if agreement is not Agreement.DIFFERENT:
-                        if compared.agrees or not may_write or turn == COMPARISONS:
-                            return found
-                        if compared.tags is not None and task.route.properties.tags is not Keep.DROP:
-                            requests += 1
-                            await self._target.put_tags(PutTags(task.target_ref, compared.tags))
-                            continue
-            copied = await self.carry(task)
-            requests += copied.requests
-            if copied.state is not State.COPIED:
-                return copied._replace(requests=requests)
-            method = copied.method
-            task = task._replace(target_condition=copied.target_etag, upload=None, found=False)
-        raise _conflict(task, "", "the target came and went while it was being brought up to date", requests)
-
-    async def _compare(self, task: Task, requests: int) -> Compared | None:
-        """Both sides as they were listed; None where one of them is not there."""
-        source, target, route = task.source_ref, task.target_ref, task.route
-        try:
-            compared = await compare_properties(
-                self._source, self._target, route, task.source, source, target, checksums=True
-            )
-        except NotFound:
-            return None
-        if compared.source.etag != task.source.etag:
-            raise Drifted(requests, etag_now=compared.source.etag)
-        if compared.target.etag != task.target_condition:
-            raise _conflict(task, compared.target.etag, WRITTEN + "listed", requests)
-        return compared
 
     # --- one CopyObject -------------------------------------------------------------------------------------
 
@@ -285,7 +193,7 @@ class ServerSideCopy:
                 f"again (target ETag {result.etag}, source ETag {task.source.etag})",
             )
         checksum = full_object(target_checksums)
-        return _copied(task, result.etag, checksum, evidence.proof, evidence.compared, method.value, requests)
+        return copied(task, result.etag, checksum, evidence.proof, evidence.compared, method.value, requests)
 
     # --- an answer that is no copy --------------------------------------------------------------------------
 
@@ -328,7 +236,7 @@ class ServerSideCopy:
             if sent.pause:
                 await self._sleep(self._jitter.uniform(0, min(20.0, 0.2 * 2**attempt)))
         if isinstance(error, PreconditionFailed):
-            raise _conflict(task, "", "the target came and went while it was being copied", requests)
+            raise conflict(task, "", "the target came and went while it was being copied", requests)
         raise Failed(requests, error=error)
 
     async def _after_412(self, task: Task, sent: SendAgain, refused: Failed) -> Done | SendAgain:
@@ -349,7 +257,7 @@ class ServerSideCopy:
             return sent._replace(form=sent.instead[0], instead=sent.instead[1:], pause=False)
         if sent.lost and target.size == task.source.size and not await self._differs(task, target):
             return sent._replace(condition=target.etag, pause=False)  # not to be told apart from ours
-        raise _conflict(task, target.etag, WRITTEN + "looked at", 3)
+        raise conflict(task, target.etag, WRITTEN + "looked at", 3)
 
     async def _after_unknown(
         self, task: Task, request: CopyObject, sent: SendAgain, error: StoreError, last: Failed | None
@@ -364,7 +272,7 @@ class ServerSideCopy:
         elif condition is not None and target.etag != condition:
             if target.size != task.source.size or await self._differs(task, target):
                 why = "the target was written by someone else while a copy's outcome was open"
-                raise _conflict(task, target.etag, why)
+                raise conflict(task, target.etag, why)
             condition = target.etag  # perhaps ours, and nothing to tell it by: copied again over exactly this one
         if last is not None:
             raise last
@@ -395,48 +303,13 @@ class ServerSideCopy:
             raise error
         return sent._replace(form=instead[0], instead=instead[1:], pause=False)
 
-    async def _differs(self, task: Task, target: ObjectHead) -> bool:
-        """Whether a target of the same size certainly holds other bytes: both ETags are MD5s, and differ."""
-        if compare_etags(task.source.etag, target.etag) is not Agreement.DIFFERENT:
-            return False
-        source = await self._source_head(task)
-        if source is None or source.etag != task.source.etag:
-            return False
-        return is_md5(source.properties.encryption) and is_md5(target.properties.encryption)
-
-    async def _source_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
-        return await head_or_none(self._source, HeadObject(task.source_ref, checksums=checksums))
-
-    async def _target_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
-        return await head_or_none(self._target, HeadObject(task.target_ref, checksums=checksums))
-
 
 def _bears(task: Task, target: ObjectHead) -> bool:
     """The target is what our copy would have written, as far as an ETag can say."""
     return target.size == task.source.size and compare_etags(task.source.etag, target.etag) is Agreement.EQUAL
 
 
-def _found(task: Task, compared: Compared, method: str, requests: int) -> tuple[Agreement, Outcome]:
-    """What both sides prove, and the outcome that says so with what differs."""
-    target = compared.target
-    agreement, evidence = evidence_of_heads(compared.source, target, "size: nothing else is comparable")
-    outcome = _copied(
-        task, target.etag, full_object(target.checksums), evidence.proof, evidence.compared, method, requests
-    )
-    if not compared.agrees:
-        outcome = outcome._replace(code="PropertiesDiffer", message=compared.found)
-    return agreement, outcome._replace(properties=compared.found)
-
-
 def _already_there(task: Task, target: ObjectHead) -> Outcome:
     proven = is_md5(target.properties.encryption) or "-" in target.etag
     proof, compared = (Proof.DIGEST, "etag") if proven else (Proof.SIZE, "size: etag is no MD5 under this encryption")
-    return _copied(task, target.etag, "", proof, compared, Method.COPY.value, 3)
-
-
-def _copied(task: Task, etag: str, checksum: str, proof: Proof, compared: str, method: str, requests: int) -> Outcome:
-    return Outcome(task.key, State.COPIED, etag, checksum, proof, compared, method, requests)
-
-
-def _conflict(task: Task, etag_there: str, why: str, requests: int = 1) -> Conflicting:
-    return Conflicting(requests, condition=task.target_condition, etag_there=etag_there, why=why)
+    return copied(task, target.etag, "", proof, compared, Method.COPY.value, 3)

@@ -1,0 +1,162 @@
+"""What a carrier does about what is at the target already, however it carries: looks, compares, brings up to date."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from engine.errors import NotFound
+from engine.model import ABSENT, ObjectHead, Proof
+from engine.plan.integrity import Agreement, Evidence, compare_etags, evidence_of_heads, is_md5
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome, UploadRecord
+from engine.plan.route import Keep
+from engine.store import HeadObject, ObjectStore, PutTags, head_or_none
+from engine.transfer.carrier import Conflicting, Drifted, Task, full_object
+from engine.transfer.comparing import Compared, compare_properties
+
+COMPARISONS = 3
+"""How often both sides are compared of what is brought up to date, with something mended in between."""
+
+WRITTEN = "the target was written by someone else since it was "
+
+
+class Existing(ABC):
+    """A carrier's look at both sides, each by its own store; how it carries is its subclass's."""
+
+    def __init__(self, source: ObjectStore, target: ObjectStore) -> None:
+        self._source = source
+        self._target = target
+
+    @abstractmethod
+    async def carry(self, task: Task) -> Outcome:
+        """As `Carrier.carry`."""
+
+    @abstractmethod
+    async def discard(self, upload: UploadRecord) -> None:
+        """As `Carrier.discard`."""
+
+    def _is_listed(self, task: Task, etag: str) -> bool:
+        """Whether a source that bears `etag` now is the one that was listed."""
+        return etag == task.source.etag
+
+    async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
+        """What both sides prove of each other's bytes."""
+        return evidence_of_heads(source, target, "etags of different forms, no common checksum")
+
+    async def _inspect(self, task: Task) -> Outcome:
+        """The target was there before us, as long as the source, with an ETag that cannot be compared."""
+        source = await self._source_head(task, checksums=True)
+        target = await self._target_head(task, checksums=True)
+        if source is None or not self._is_listed(task, source.etag):
+            raise Drifted(2, etag_now=source.etag if source else "")
+        if target is None:
+            return await self.carry(task._replace(inspect=False, target_condition=ABSENT))
+        if target.etag != task.target_condition:
+            raise conflict(task, target.etag, WRITTEN + "listed")
+        agreement, evidence = await self._evidence(task, source, target)
+        if agreement is Agreement.EQUAL:
+            checksum = full_object(target.checksums)
+            return copied(task, task.target_condition, checksum, evidence.proof, evidence.compared, "found", 2)
+        if task.route.overwrites_different:
+            return await self.carry(task._replace(inspect=False))
+        why = (
+            f"the target holds other content by {evidence.compared}"
+            if agreement is Agreement.DIFFERENT
+            else "the target has the same size, and S3 gives nothing else to compare"
+        )
+        raise conflict(task, task.target_condition, why, 2)
+
+    async def _refuse_foreign(self, task: Task) -> None:
+        """A target appeared while an earlier run's copy was under way: a conflict where it is certainly not ours. Where
+        it may be, it is copied again over exactly what was seen."""
+        target = await self._target_head(task)
+        if target is not None and target.etag == task.target_condition and await self._differs(task, target):
+            raise conflict(task, target.etag, "the target was written by someone else while a copy was under way")
+
+    async def _mend(self, task: Task) -> Outcome:
+        """Bring a target up to date that holds the right bytes, and perhaps not what its source carries.
+
+        Where both sides agree nothing is copied; where only tags differ they are put in place; else the source is
+        copied again over exactly the target that was seen, in the way that its size and ETag ask for: CopyObject of a
+        target onto itself would turn the ETag of one of parts into another, and goes to 5 GiB only. What came of it is
+        seen by comparing again: a target that bears the right ETag already tells nothing of an answer that was lost."""
+        if task.upload is not None and task.target_condition != ABSENT:
+            # Of an earlier run that mended it; what the source carried then it may not carry now.
+            await self.discard(task.upload)
+            task = task._replace(upload=None)
+        task, may_write = task._replace(mend=False), not task.found or task.route.overwrites_different
+        requests, method = 0, "found" if task.found else ""
+        for turn in range(1, COMPARISONS + 1):
+            if task.target_condition != ABSENT:
+                requests += 2
+                compared = await self._compare(task, requests)
+                if compared is None:
+                    task = task._replace(target_condition=ABSENT)
+                else:
+                    agreement, found = await self._found(task, compared, method, requests)
+                    if agreement is Agreement.DIFFERENT and not may_write:
+                        why = "the target holds other content by its checksum"
+                        raise conflict(task, compared.target.etag, why, requests)
+                    if agreement is not Agreement.DIFFERENT:
+                        if compared.agrees or not may_write or turn == COMPARISONS:
+                            return found
+                        if compared.tags is not None and task.route.properties.tags is not Keep.DROP:
+                            requests += 1
+                            await self._target.put_tags(PutTags(task.target_ref, compared.tags))
+                            continue
+            carried = await self.carry(task)
+            requests += carried.requests
+            if carried.state is not State.COPIED:
+                return carried._replace(requests=requests)
+            method = carried.method
+            task = task._replace(target_condition=carried.target_etag, upload=None, found=False)
+        raise conflict(task, "", "the target came and went while it was being brought up to date", requests)
+
+    async def _compare(self, task: Task, requests: int) -> Compared | None:
+        """Both sides as they were listed; None where one of them is not there."""
+        source, target, route = task.source_ref, task.target_ref, task.route
+        try:
+            compared = await compare_properties(
+                self._source, self._target, route, task.source, source, target, checksums=True
+            )
+        except NotFound:
+            return None
+        if not self._is_listed(task, compared.source.etag):
+            raise Drifted(requests, etag_now=compared.source.etag)
+        if compared.target.etag != task.target_condition:
+            raise conflict(task, compared.target.etag, WRITTEN + "listed", requests)
+        return compared
+
+    async def _found(self, task: Task, compared: Compared, method: str, requests: int) -> tuple[Agreement, Outcome]:
+        """What both sides prove, and the outcome that says so with what differs."""
+        target = compared.target
+        agreement, evidence = await self._evidence(task, compared.source, target)
+        outcome = copied(
+            task, target.etag, full_object(target.checksums), evidence.proof, evidence.compared, method, requests
+        )
+        if not compared.agrees:
+            outcome = outcome._replace(code="PropertiesDiffer", message=compared.found)
+        return agreement, outcome._replace(properties=compared.found)
+
+    async def _differs(self, task: Task, target: ObjectHead) -> bool:
+        """Whether a target of the same size certainly holds other bytes: both ETags are MD5s, and differ."""
+        if compare_etags(task.source.etag, target.etag) is not Agreement.DIFFERENT:
+            return False
+        source = await self._source_head(task)
+        if source is None or not self._is_listed(task, source.etag):
+            return False
+        return is_md5(source.properties.encryption) and is_md5(target.properties.encryption)
+
+    async def _source_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
+        return await head_or_none(self._source, HeadObject(task.source_ref, checksums=checksums))
+
+    async def _target_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
+        return await head_or_none(self._target, HeadObject(task.target_ref, checksums=checksums))
+
+
+def copied(task: Task, etag: str, checksum: str, proof: Proof, compared: str, method: str, requests: int) -> Outcome:
+    return Outcome(task.key, State.COPIED, etag, checksum, proof, compared, method, requests)
+
+
+def conflict(task: Task, etag_there: str, why: str, requests: int = 1) -> Conflicting:
+    return Conflicting(requests, condition=task.target_condition, etag_there=etag_there, why=why)
