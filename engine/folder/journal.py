@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import stat
 from typing import NamedTuple
 
 import xxhash
@@ -37,23 +36,32 @@ def header_of(pin: str, size: int) -> bytes:
     return f"cartage-parts-1 {xxhash.xxh3_128_hexdigest(pin.encode('utf-8', 'surrogatepass'))} {size}\n".encode()
 
 
-def read_parts(directory: int, name: bytes, header: bytes, size: int) -> list[Part]:
+class Listed(NamedTuple):
+    """What a journal lists, and where in it the last whole line ends: 0 where there is none of this file's."""
+
+    parts: list[Part]
+    end: int
+
+
+NOTHING = Listed([], 0)
+
+
+def read_parts(directory: int, name: bytes, header: bytes, size: int) -> Listed:
     """The parts that a journal lists; none where there is no journal, or one of something else. A line that a crash cut
     short ends it."""
     try:
         descriptor = os.open(name, os.O_RDONLY | system.NO_LINK | getattr(os, "O_NONBLOCK", 0), dir_fd=directory)
     except OSError:
-        return []
+        return NOTHING
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return []
-        data = os.pread(descriptor, LONGEST, 0)
+        data = os.pread(descriptor, LONGEST, 0) if system.is_ours(os.fstat(descriptor)) else b""
     finally:
         os.close(descriptor)
     if not data.startswith(header):
-        return []
+        return NOTHING
     parts: dict[int, Part] = {}
-    *lines, _ = data[len(header) :].split(b"\n")
+    end = len(header)
+    *lines, _ = data[end:].split(b"\n")
     for line in lines:
         if (found := _LINE(line)) is None:
             break
@@ -61,20 +69,27 @@ def read_parts(directory: int, name: bytes, header: bytes, size: int) -> list[Pa
         if part.offset + part.length > size:
             break
         parts[part.number] = part
-    return [parts[number] for number in sorted(parts)]
+        end += len(line) + 1
+    return Listed([parts[number] for number in sorted(parts)], end)
 
 
 class Journal:
     """The list of parts of one unfinished file, for writing. Not for several threads at once."""
 
-    def __init__(self, directory: int, name: bytes, header: bytes, kept: list[Part], *, durable: bool) -> None:
-        """Begun anew with the parts that were `kept`."""
+    def __init__(self, directory: int, name: bytes, header: bytes, end: int, *, durable: bool) -> None:
+        """Gone on with after its `end`, so that no crash loses what it lists; begun anew where that is 0. Of a part
+        that is listed twice the last line counts."""
         self._durable = durable
+        self._end = end
+        if end:
+            flags = os.O_RDWR | system.NO_LINK | getattr(os, "O_CLOEXEC", 0)
+            self._descriptor = os.open(name, flags, dir_fd=directory)
+            system.cut(self._descriptor, end)
+            return
         with contextlib.suppress(FileNotFoundError):
             system.unlink(directory, name)
         self._descriptor = system.create(directory, name)
-        self._end = 0
-        self._append(header + b"".join(_line(part) for part in kept))
+        self._append(header)
 
     def add(self, part: Part) -> None:
         """List a part, whose bytes are synced."""

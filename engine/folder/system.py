@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,11 @@ def write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 def cut(descriptor: int, size: int) -> None:
     """Give a file this length."""
     os.ftruncate(descriptor, size)
+
+
+def is_ours(status: os.stat_result) -> bool:
+    """A regular file of this user's, under one name alone: what is written into it reaches nothing else."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
 
 
 def sync(descriptor: int) -> None:

@@ -20,7 +20,7 @@ import xxhash
 from engine.bodies import hash_range
 from engine.errors import Conflict, IntegrityError, Unwritable
 from engine.folder import system
-from engine.folder.journal import Journal, Part, header_of, read_parts
+from engine.folder.journal import NOTHING, Journal, Part, header_of, read_parts
 from engine.folder.making import Directories
 from engine.folder.placing import place
 from engine.folder.refusals import MAKE_ROOM, telling
@@ -59,19 +59,18 @@ class Unfinished:
         self._list = self._temporary + b".parts"
         self._header = header_of(pin, size)
         self._journal: Journal | None = None
-        self._kept: list[Part] | None = None
         self._lock = threading.Lock()
-        self._listed: list[Part] = []
+        self._listed = NOTHING
         self._open = True
         self.descriptor = self._claim()
         try:
             if pin:
                 self._listed = read_parts(directory, self._list, self._header, size)
-            if not self._listed and os.fstat(self.descriptor).st_size:
+            if not self._listed.parts and os.fstat(self.descriptor).st_size:
                 system.cut(self.descriptor, 0)
             self._take_room()
         except BaseException:
-            if not self._listed:
+            if not self._listed.parts:
                 self.discard()
             os.close(self.descriptor)
             raise
@@ -109,7 +108,7 @@ class Unfinished:
             return None
         except OSError:
             descriptor = -1
-        if descriptor >= 0 and _is_ours(os.fstat(descriptor)):
+        if descriptor >= 0 and system.is_ours(os.fstat(descriptor)):
             return descriptor
         if descriptor >= 0:
             os.close(descriptor)
@@ -139,8 +138,7 @@ class Unfinished:
         """The parts that an earlier run wrote and whose bytes are here: each is hashed anew, by the algorithm of the
         checksums that `part_done` was given. To be asked before the first write."""
         with telling(WRITING, self.path):
-            self._kept = [part for part in self._listed if self._checksum(part, algorithm) == part.checksum]
-            return list(self._kept)
+            return [part for part in self._listed.parts if self._checksum(part, algorithm) == part.checksum]
 
     def _checksum(self, part: Part, algorithm: str) -> str:
         (found,) = hash_range(self.descriptor, part.offset, part.length, (algorithm,))
@@ -164,8 +162,8 @@ class Unfinished:
                 system.sync_data(self.descriptor)
             with self._lock:
                 if self._journal is None:
-                    kept = self._kept or []
-                    self._journal = Journal(self._directory, self._list, self._header, kept, durable=durable)
+                    end = self._listed.end
+                    self._journal = Journal(self._directory, self._list, self._header, end, durable=durable)
                     self._directories.sync(self._directory)
                 self._journal.add(part)
 
@@ -189,7 +187,7 @@ class Unfinished:
                 system.sync(self.descriptor)
             place(self._directory, self._temporary, self._name, condition, WRITING, self.path)
             self._directories.sync(self._directory)
-            if self._journal is not None or self._listed:
+            if self._journal is not None or self._listed.end:
                 with contextlib.suppress(FileNotFoundError):
                     system.unlink(self._directory, self._list)
             status = os.fstat(self.descriptor)
@@ -256,11 +254,6 @@ def temporary_name(name: bytes) -> bytes:
 
 def _is_zero(data: bytes | memoryview) -> bool:
     return not any(data[:64]) and bytes(data).count(0) == len(data)
-
-
-def _is_ours(status: os.stat_result) -> bool:
-    """A regular file of this user's, under one name alone: what is written into it reaches nothing else."""
-    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
 
 
 def _is_under(directory: int, name: bytes, descriptor: int) -> bool:

@@ -77,11 +77,8 @@ def whole(folder: Path, key: str, data: bytes) -> bool:
     return path.is_dir() if key.endswith("/") else path.is_file() and path.read_bytes() == data
 
 
-def cut_at(moment: int | None, tmp_path: Path, durability: Durability = "object") -> tuple[bool, Said, Power]:
+def carried_on(folder: Path, moment: int | None, durability: Durability = "object") -> tuple[bool, Said, Power]:
     """Run until so many operations are done. Whether it came to its end, what it was told, and the disk."""
-    folder = tmp_path / f"run {moment} {durability}"
-    folder.mkdir()
-    (folder / "replaced").write_bytes(OLD)
     said = Said()
     with pytest.MonkeyPatch.context() as patched:
         power = Power(folder, patched, moment)
@@ -90,6 +87,14 @@ def cut_at(moment: int | None, tmp_path: Path, durability: Durability = "object"
         except PowerCut:
             return False, said, power
         return True, said, power
+
+
+def cut_at(moment: int | None, tmp_path: Path, durability: Durability = "object") -> tuple[bool, Said, Power]:
+    """The same in a new folder."""
+    folder = tmp_path / f"run {moment} {durability}"
+    folder.mkdir()
+    (folder / "replaced").write_bytes(OLD)
+    return carried_on(folder, moment, durability)
 
 
 def test_nothing_that_was_said_to_be_durable_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +118,27 @@ def test_nothing_that_was_said_to_be_durable_is_lost(tmp_path: Path, monkeypatch
             assert not to_go_on or said.parts <= again.kept, f"{where}: a part that was synced is written again"
         moment += 1
     assert moment > 40  # each of its operations
+
+
+def test_parts_that_were_safe_stay_so_through_one_cut_after_another(tmp_path: Path) -> None:
+    moment, parts = 0, 0
+    while parts < 2:  # the first run: until two parts are safe
+        moment += 1
+        _, first, power = cut_at(moment, tmp_path)
+        parts = len(first.parts)
+    ended, second_moment = False, 0
+    while not ended:
+        for name in ("nothing", "all"):
+            place = tmp_path / f"second {second_moment} {name}"
+            power.after(place, lambda: False)
+            ended, second, again = carried_on(place, second_moment)
+            assert first.parts <= second.kept or not second.parts
+            third = tmp_path / f"third {second_moment} {name}"
+            again.after(third, draws()[name])
+            if not (third / "a/large").exists():
+                _, last, _ = carried_on(third, None)
+                assert first.parts | second.parts <= last.kept, f"cut at {second_moment}, {name} kept"
+        second_moment += 1
 
 
 async def test_a_directory_that_was_removed_and_made_again_is_durable_again(tmp_path: Path) -> None:
