@@ -31,6 +31,7 @@ from engine.model import (
 
 Asked = TypeVar("Asked", bound="Request")
 Answered = TypeVar("Answered")
+Made = TypeVar("Made")
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -425,6 +426,19 @@ class ObjectStore(Protocol):
 
 StoreOf = Callable[[Location], ObjectStore]
 """The store of the site that a location is on: what is given to whoever handles both sides of a route."""
+
+
+def by_store(store_of: StoreOf, make: Callable[[ObjectStore], Made]) -> Callable[[Location], Made]:
+    """What is made of a side's store, once for each store."""
+    made: dict[int, tuple[ObjectStore, Made]] = {}  # with the store, so that no other bears its id
+
+    def of(where: Location) -> Made:
+        store = store_of(where)
+        if id(store) not in made:
+            made[id(store)] = store, make(store)
+        return made[id(store)][1]
+
+    return of
 
 
 async def head_or_none(store: ObjectStore, request: HeadObject) -> ObjectHead | None:

@@ -14,7 +14,7 @@ from engine.errors import StoreError
 from engine.events import Listener, ObjectAside, Progress
 from engine.finish.batches import Batch, Batches, refuse_gone, work_off
 from engine.finish.deleting import Checked, DeleterOf
-from engine.finish.looking import PATIENCE_S, Span, There, lookers
+from engine.finish.looking import PATIENCE_S, Looker, Span, There
 from engine.finish.sending import End, Fate, Item
 from engine.finish.stays import Stays
 from engine.ledger import Ledger
@@ -22,7 +22,7 @@ from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
-from engine.store import StoreOf
+from engine.store import StoreOf, by_store
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ async def settle(store_of: StoreOf, ledger: Ledger, routes: Sequence[Route]) -> 
     """Find out what became of deletes whose answer was never committed, by a look at each source. Deletes nothing.
 
     What cannot be looked at stays as it is. Raises errors of scope `run`."""
-    looker_of = lookers(store_of)
+    looker_of = by_store(store_of, Looker)
     found: dict[Fate, int] = {}
     for route in routes:
         looker, after = looker_of(route.source), ""
@@ -93,7 +93,7 @@ class Cleanup:
         self._ledger = ledger
         self._deleter_of = deleter_of
         self._listener = listener
-        self._looker_of = lookers(store_of)
+        self._looker_of = by_store(store_of, Looker)
         self._minimum = minimum
         self._markers_accepted = markers_accepted
         self._total = 0

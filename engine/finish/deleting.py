@@ -21,7 +21,7 @@ from engine.finish.looking import PATIENCE_S, Looker, Span, There
 from engine.finish.sending import Condition, End, Fate, Item, Sender
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import Location
-from engine.store import ObjectStore, StoreOf
+from engine.store import ObjectStore, StoreOf, by_store
 
 KEYS_A_BATCH = 1_000
 PASSES = 8
@@ -62,16 +62,11 @@ DeleterOf = Callable[[Location], "Deleter"]
 
 def deleters(store_of: StoreOf, conditions: Mapping[Location, Condition]) -> DeleterOf:
     """What deletes on each site, in its buckets as the conditions say of these."""
-    made: dict[int, Deleter] = {}
 
-    def of(where: Location) -> Deleter:
-        store = store_of(where)
-        if id(store) not in made:
-            here = {place.bucket: condition for place, condition in conditions.items() if store_of(place) is store}
-            made[id(store)] = Deleter(store, here)
-        return made[id(store)]
+    def make(store: ObjectStore) -> Deleter:
+        return Deleter(store, {at.bucket: condition for at, condition in conditions.items() if store_of(at) is store})
 
-    return of
+    return by_store(store_of, make)
 
 
 class Deleter:

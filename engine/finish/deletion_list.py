@@ -111,8 +111,12 @@ class DeletionList:
 
     async def taken_ms(self) -> int | None:
         """When the snapshot was taken, by the server's clock; None while there is none that is whole."""
-        value = await self.note("taken_ms")
-        return int(value) if value else None
+
+        def command(connection: sqlite3.Connection) -> int | None:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'taken_ms'").fetchone()
+            return int(row[0]) if row else None
+
+        return await self._writer.do(command)
 
     async def begin(self) -> None:
         """Forget what was listed before."""
@@ -134,7 +138,11 @@ class DeletionList:
 
     async def close_snapshot(self, taken_ms: int) -> None:
         """The listing reached its end."""
-        await self.set_note("taken_ms", str(taken_ms))
+
+        def command(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('taken_ms', ?)", (str(taken_ms),))
+
+        await self._writer.do(command, durable=True)
 
     # --- deleting -------------------------------------------------------------------------------------------
 
@@ -180,25 +188,6 @@ class DeletionList:
                 )
             ]
         )
-
-    # --- notes ----------------------------------------------------------------------------------------------
-
-    async def note(self, key: str) -> str:
-        """A text kept under `key`; empty where there is none."""
-
-        def command(connection: sqlite3.Connection) -> str:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-            return str(row[0]) if row else ""
-
-        return await self._writer.do(command)
-
-    async def set_note(self, key: str, value: str) -> None:
-        """Keep a text under `key`."""
-
-        def command(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-        await self._writer.do(command, durable=True)
 
 
 def _fill(connection: sqlite3.Connection, wanted: dict[str, str]) -> None:

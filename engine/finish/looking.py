@@ -5,7 +5,7 @@ Each look has its date (`engine.freshness`), so that nothing is done upon an old
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from engine.freshness import LOOK_LASTS_S, dated
 from engine.listing.lister import KeyRange
 from engine.listing.pages import pages_of
 from engine.model import Location, ObjectRef
-from engine.store import HeadObject, ListPage, ObjectStore, StoreOf, head_or_none
+from engine.store import HeadObject, ListPage, ObjectStore, head_or_none
 
 HEADS_AT_ONCE = 32
 PAGES_TO_TRY = 3
@@ -61,19 +61,6 @@ class Span(NamedTuple):
 
     location: Location
     after: str = ""
-
-
-def lookers(store_of: StoreOf) -> Callable[[Location], Looker]:
-    """The looker of each side: one for each store."""
-    made: dict[int, Looker] = {}
-
-    def of(where: Location) -> Looker:
-        store = store_of(where)
-        if id(store) not in made:
-            made[id(store)] = Looker(store)
-        return made[id(store)]
-
-    return of
 
 
 class Looker:

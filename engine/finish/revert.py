@@ -16,7 +16,7 @@ from engine.errors import NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress, ignore
 from engine.finish.batches import Batch, Batches, refuse_gone, work_off
 from engine.finish.deleting import Checked, DeleterOf
-from engine.finish.looking import PATIENCE_S, Seen, Span, lookers
+from engine.finish.looking import PATIENCE_S, Looker, Seen, Span
 from engine.finish.sending import Fate, Item
 from engine.finish.stays import Stays
 from engine.ledger import Ledger, LedgerReader
@@ -25,7 +25,7 @@ from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.lifecycle import IN_FLIGHT, LEAVING, SETTLED, State
 from engine.plan.record import Decision, ObjectRecord, UploadRecord
 from engine.plan.route import Route
-from engine.store import AbortUpload, StoreOf
+from engine.store import AbortUpload, StoreOf, by_store
 from engine.transfer.orphans import Orphans
 
 LEFT_SHOWN = 10
@@ -136,7 +136,7 @@ class Revert:
         self._ledger = ledger
         self._deleter_of = deleter_of
         self._listener = listener
-        self._looker_of = lookers(store_of)
+        self._looker_of = by_store(store_of, Looker)
         self._total = total
         self._markers_accepted = markers_accepted
         self.report = Reverted()

@@ -24,7 +24,7 @@ from engine.errors import (
     UsageError,
 )
 from engine.freshness import LOOK_LASTS_S, dated, only_until
-from engine.ledger import Ledger
+from engine.ledger import Kept, Ledger
 from engine.model import ABSENT, MIB, Location, ObjectRef, Properties
 from engine.plan.document import Plan
 from engine.plan.lifecycle import LEAVING, SETTLED, State
@@ -38,7 +38,9 @@ from engine.references.replacing import (
     ReplaceRefused,
     Restored,
     RestoredFile,
+    by_name,
     mark_of,
+    put_back,
     read_whole,
     ref_of,
     replace_object,
@@ -263,23 +265,18 @@ def _appeared(ref: ObjectRef) -> ReplaceRefused:
 async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) -> list[RestoredFile]:
     """Put back what was there before the first write, as far as nobody else changed it since."""
     created = {item.name: item for item in await ledger.kept(CREATED)}
-    kept = list(reversed(await ledger.kept(KIND)))
+    kept = by_name(await ledger.kept(KIND))
     results: list[RestoredFile] = []
-    for name in dict.fromkeys([*(item.name for item in kept), *created]):
+    for name in dict.fromkeys([*reversed(kept), *created]):
         ref = ref_of(name)
         assert ref is not None
-        result = Restored.ALREADY
-        for item in kept:
-            if item.name != name:
-                continue
-            now = await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
-            if now is Restored.BACK or result is not Restored.BACK:
-                result = now
-            if now not in (Restored.BACK, Restored.ALREADY):
-                break
-        else:
-            if name in created:
-                result = await _remove(store, ref, created[name].etag, conditional)
+
+        async def restore(item: Kept, ref: ObjectRef = ref) -> Restored:
+            return await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
+
+        result, whole = await put_back(kept.get(name, ()), restore)
+        if whole and name in created:
+            result = await _remove(store, ref, created[name].etag, conditional)
         results.append(RestoredFile(name, result))
     return results
 

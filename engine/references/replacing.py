@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import anyio
 
@@ -30,6 +30,7 @@ from engine.errors import (
     Unsupported,
 )
 from engine.freshness import LOOK_LASTS_S, Dated, dated, only_until
+from engine.ledger import Kept, Ledger
 from engine.model import Acl, ObjectHead, ObjectRef, Properties
 from engine.store import Body, GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
 
@@ -37,26 +38,6 @@ LOOKS = 8
 """How often an object is looked at to be written over before S3 counts as too slow for it."""
 BASE_S = 0.1
 """What is waited before the next look, twice as long each time: on average a quarter of a minute in all."""
-
-
-class Kept(Protocol):
-    """What the ledger gives back: a name ("s3://bucket/key" or a local path), the mark that was kept with it, and
-    the bytes that were there before. Further fields are not looked at."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def etag(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
-
-
-class Keeper(Protocol):
-    """The part of the ledger that this floor writes to. `keep` returns once the bytes are safe on disk; `kept` gives
-    everything kept under `kind`, oldest first."""
-
-    async def keep(self, kind: str, name: str, etag: str, body: bytes, /) -> object: ...
-    async def kept(self, kind: str, /) -> Iterable[Kept]: ...
 
 
 class Restored(StrEnum):
@@ -77,6 +58,27 @@ class RestoredFile(NamedTuple):
 def all_back(restored: Iterable[RestoredFile]) -> bool:
     """Whether every file is as it was before."""
     return all(item.result in (Restored.BACK, Restored.ALREADY) for item in restored)
+
+
+def by_name(kept: Iterable[Kept]) -> dict[str, list[Kept]]:
+    """What was kept of each file, newest first."""
+    found: dict[str, list[Kept]] = {}
+    for item in kept:
+        found.setdefault(item.name, []).insert(0, item)
+    return found
+
+
+async def put_back(kept: Iterable[Kept], restore: Callable[[Kept], Awaitable[Restored]]) -> tuple[Restored, bool]:
+    """Go back through what was kept of one file, newest first, as far as nobody else changed it since. Gives what that
+    came to, and whether it got to the oldest."""
+    result = Restored.ALREADY
+    for item in kept:
+        now = await restore(item)
+        if now is Restored.BACK or result is not Restored.BACK:
+            result = now
+        if now not in (Restored.BACK, Restored.ALREADY):
+            return result, False
+    return result, True
 
 
 class ReplaceRefused(EngineError):
@@ -106,7 +108,7 @@ async def read_whole(store: ObjectStore, ref: ObjectRef, *, limit_bytes: int) ->
 
 async def replace_object(
     store: ObjectStore,
-    keeper: Keeper,
+    ledger: Ledger,
     kind: str,
     ref: ObjectRef,
     *,
@@ -121,7 +123,7 @@ async def replace_object(
     Raises ReplaceRefused where it changed since, where its tags or its ACL cannot be read or written again and would be
     lost, or where the server cannot write conditionally."""
     carried = await dated(_carried(store, ref, etag))  # first: what cannot be written is not kept either
-    await keeper.keep(kind, str(ref), mark_of(after), before)
+    await ledger.keep(kind, str(ref), mark_of(after), before)
     return await _write(store, ref, etag, after, carried, conditional)
 
 

@@ -6,26 +6,28 @@ the ledger first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import anyio.to_thread
 
 from engine.errors import ObjectError
-from engine.ledger import Ledger, LedgerReader
+from engine.ledger import Kept, Ledger, LedgerReader
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.references.holdings import Holdings
 from engine.references.local_files import replace_file, restore_file
 from engine.references.replacing import (
-    Kept,
     ReplaceRefused,
     Restored,
     RestoredFile,
+    by_name,
     mark_of,
+    put_back,
     ref_of,
     replace_object,
     restore_object,
@@ -139,29 +141,15 @@ async def _renew(ledger: Ledger, inside: Inside) -> None:
 async def undo(store: ObjectStore, ledger: Ledger, plan: Plan, *, conditional: bool = True) -> list[RestoredFile]:
     """Put back what was there before the first change, file by file, as far as nobody else changed it since."""
     results: list[RestoredFile] = []
-    for name, kept in _by_name(await ledger.kept(KIND)).items():
-        result = Restored.ALREADY
-        for item in kept:
-            now = await _restore(store, plan, item, conditional)
-            if now is Restored.BACK or result is not Restored.BACK:
-                result = now
-            if now not in (Restored.BACK, Restored.ALREADY):
-                break
+    for name, kept in by_name(await ledger.kept(KIND)).items():
+        result, _ = await put_back(kept, partial(_restore, store, plan, conditional=conditional))
         if result is Restored.BACK:
             await _renew_named(ledger, plan, name)
         results.append(RestoredFile(name, result))
     return results
 
 
-def _by_name(kept: Iterable[Kept]) -> dict[str, list[Kept]]:
-    """What was kept of each file, newest first."""
-    found: dict[str, list[Kept]] = {}
-    for item in kept:
-        found.setdefault(item.name, []).insert(0, item)
-    return found
-
-
-async def _restore(store: ObjectStore, plan: Plan, item: Kept, conditional: bool) -> Restored:
+async def _restore(store: ObjectStore, plan: Plan, item: Kept, *, conditional: bool) -> Restored:
     ref = ref_of(item.name)
     try:
         if ref is not None:
