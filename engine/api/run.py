@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,7 +114,8 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             )
             if stop is not None:
                 stop.listen(run.stop)
-            await run.go(fresh=ledger.fresh)
+            with closing(carriers):
+                await run.go(fresh=ledger.fresh)
             await carriers.remember()
             if not run.stopped:
                 await opened.sources.refuse_missing(ledger.knows)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from engine.model import FILE_SITE
 from engine.plan.document import Plan
@@ -55,16 +55,25 @@ async def open_sites(plan: Plan, options: SiteOptions) -> AsyncIterator[Sites]:
         for name, connection in plan.sites:
             opened[name] = await stack.enter_async_context(open_site(connection, options, name))
         if FILE_SITE in plan.sites_in_use:
-            opened[FILE_SITE] = open_folders()
+            opened[FILE_SITE] = stack.enter_context(_open_folders(plan))
         yield Sites(opened)
 
 
-def open_folders() -> Site:
-    """The site of local folders: no server stands between, so that nothing is retried, paced or tried out."""
+@contextmanager
+def _open_folders(plan: Plan) -> Iterator[Site]:
+    """The site of every local folder: no server stands between, so that nothing is retried, paced or tried out. A
+    target's is made with its first file; a source's must be there."""
     from engine.folder.store import FolderStore  # only where there is one
 
-    store = FolderStore()
-    return Site(FILE_SITE, "", store, KnownTraits(store, trusted=True, site=FILE_SITE))
+    folders = FolderStore()
+    try:
+        sources = {route.source.bucket for route in plan.routes if route.source.is_local}
+        for route in plan.routes:
+            if route.target.is_local and route.target.bucket not in sources:
+                folders.may_be_missing(route.target.bucket)
+        yield Site(FILE_SITE, "", folders, KnownTraits(folders, trusted=True, site=FILE_SITE), folder=folders)
+    finally:
+        folders.close()
 
 
 async def _plane(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.model import FILE_SITE
 from engine.s3.aws import domain_of
@@ -12,6 +12,9 @@ from engine.s3.session import Session
 from engine.sites.clock import dating_clock
 from engine.sites.known import KnownTraits
 from engine.store import AskBucket, BucketFacts, ObjectStore
+
+if TYPE_CHECKING:
+    from engine.folder.store import FolderStore
 
 
 class Gauges(NamedTuple):
@@ -26,7 +29,8 @@ class Gauges(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Site:
     """A place that a command has opened (`engine.sites.opening`). `store` has every decorator on, `known` is what the
-    server does, bucket by bucket. `name` is empty for the plan's own connection; a local folder has no `session`."""
+    server does, bucket by bucket. `name` is empty for the plan's own connection; of local folders `folder` is
+    the store, and there is no `session`."""
 
     name: str
     endpoint: str
@@ -34,6 +38,7 @@ class Site:
     known: KnownTraits
     gauges: Callable[[], Gauges] = Gauges
     session: Session | None = None
+    folder: FolderStore | None = None
     _facts: dict[str, BucketFacts] = field(default_factory=dict, repr=False)
 
     async def facts(self, bucket: str, *, anew: bool = False) -> BucketFacts:

@@ -105,10 +105,12 @@ class Sites:
     def sentences(self, routes: Sequence[Route]) -> list[str]:
         """What is promised less of on these routes, a sentence each; with the bucket's name where they differ."""
         targets = {named(route.target) for route in routes}
+        pinned = {named(route.source) for route in routes if self.source(route) is self.target(route)}
         said: dict[str, list[str]] = {}
         known = self.traits(routes)
         for bucket, traits in known.items():
-            for line in sentences(traits) if bucket in targets else pin_sentences(traits):
+            pins = pin_sentences(traits) if bucket in pinned else ()
+            for line in sentences(traits) if bucket in targets else pins:
                 said.setdefault(line, []).append(bucket)
         return [f"{', '.join(buckets)}: {line}" if len(known) > 1 else line for line, buckets in said.items()]
 

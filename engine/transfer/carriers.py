@@ -3,6 +3,7 @@
 | source and target | carrier |
 |---|---|
 | buckets of one endpoint | server-side copy (`server_copy`) |
+| S3, a local folder | `download` |
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import anyio
 
+from engine.bodies import Disk
 from engine.errors import UsageError
 from engine.events import Listener
 from engine.plan.route import Route
 from engine.sites.site import Site
 from engine.sites.sites import Sites
 from engine.transfer.carrier import Carrier, Task
+from engine.transfer.download import Download
 from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
 from engine.transfer.server_copy import ServerSideCopy
@@ -32,7 +35,8 @@ QUEUE_BOUND = 2_000
 def refuse_apart(sites: Sites, routes: Iterable[Route]) -> None:
     """Raise `UsageError` for a route between sites that nothing carries objects between."""
     for route in routes:
-        if not sites.target(route).copies_from(sites.source(route)):
+        source, target = sites.source(route), sites.target(route)
+        if not (target.copies_from(source) or (target.folder is not None and source.folder is None)):
             raise UsageError(
                 f'objects cannot yet pass from {route.source} to {route.target} (route "{route.name}"): this version '
                 "copies within one endpoint alone."
@@ -66,7 +70,9 @@ class Carriers:
         self._server_now_ms = server_now_ms
         self._sleep = sleep
         self._jitter = jitter or random.Random()
-        self._made: dict[tuple[str, str], ServerSideCopy] = {}
+        self._disk = Disk()
+        self._conditions: list[Conditions] = []
+        self._made: dict[tuple[str, str], Carrier] = {}
 
     def carrier_for(self, route: Route) -> Carrier:
         """What takes the objects of this route: the same one for every route between two sites. Raises `UsageError`
@@ -74,16 +80,26 @@ class Carriers:
         refuse_apart(self._sites, [route])
         source, target = self._sites.source(route), self._sites.target(route)
         if (source.name, target.name) not in self._made:
-            self._made[source.name, target.name] = self._server_side_copy(source, target)
+            self._made[source.name, target.name] = self._make(source, target)
         return self._made[source.name, target.name]
+
+    def _make(self, source: Site, target: Site) -> Carrier:
+        if target.folder is not None:
+            return Download(source.store, target.folder, self.queue, self._disk)
+        return self._server_side_copy(source, target)
 
     async def remember(self) -> None:
         """Have the next command know what the carriers found out of their sites."""
-        for carrier in self._made.values():
-            await carrier.conditions.remember()
+        for conditions in self._conditions:
+            await conditions.remember()
+
+    def close(self) -> None:
+        """End the threads of the disk. Nothing is carried any more."""
+        self._disk.close()
 
     def _server_side_copy(self, source: Site, target: Site) -> ServerSideCopy:
         conditions = Conditions(source.known, target.known, self._listener, guarded=self._guarded)
+        self._conditions.append(conditions)
         uploader = Uploader(
             target.store,
             self._journal,

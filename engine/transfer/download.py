@@ -1,0 +1,382 @@
+"""Objects of S3 into a local folder. One object's life, top to bottom.
+
+Bytes come pinned to the ETag that was listed, are hashed on their way, and are compared with what S3 says of the object
+before the file has its name; it is on the disk when its outcome is known (`engine.folder.publishing`). A small object
+is one GET; of a larger one ranges are fetched by every worker, into a file that has its full length from the start, and
+a run that was cut short goes on with those that are synced, once they have been hashed again.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+import anyio
+
+from engine.bodies import Disk, FileSink, MemorySink, hash_range
+from engine.checksums import checksum_of, hasher
+from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
+from engine.folder.carried import mtime_of
+from engine.folder.journal import Part
+from engine.folder.refusals import telling
+from engine.folder.store import FolderStore
+from engine.folder.unfinished import WRITING, Published, Unfinished
+from engine.model import ABSENT, MIB, Checksum, ObjectHead, Proof, UploadedPart
+from engine.plan.integrity import combined_checksum, is_md5, is_plain, multipart_etag, parts_of
+from engine.plan.lifecycle import State
+from engine.plan.parts import Layout, PartRange
+from engine.plan.record import AGREE, Outcome, UploadRecord
+from engine.store import GetRange, HeadObject, ObjectStore, PutObject, head_or_none
+from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, outcome_of
+from engine.transfer.server_parts import own_layout
+from engine.transfer.work import WorkQueue
+
+METHOD = "download"
+WHOLE_BYTES = 8 * MIB
+"""An object up to this size is one GET, kept in memory until all of it was compared."""
+RANGE_BYTES = 16 * MIB
+MOST_RANGE_BYTES = 64 * MIB
+RANGES = 1_000
+"""Ranges are so long that there are no more of an object, up to MOST_RANGE_BYTES: each costs a sync."""
+
+
+class Wanted(NamedTuple):
+    """What the bytes of an object are compared with: `algorithm` by which they are hashed, and what S3 says of them: a
+    checksum of the whole, or an ETag (of the whole, or of parts in `layout`). No `algorithm`: it says nothing."""
+
+    algorithm: str
+    checksum: Checksum | None = None
+    etag: str = ""
+    layout: Layout | None = None
+
+
+class Download:
+    """The carrier from one S3 site into local folders. `disk` has the threads that files are written by."""
+
+    def __init__(self, source: ObjectStore, target: FolderStore, queue: WorkQueue[Task], disk: Disk) -> None:
+        self._source = source
+        self._target = target
+        self._queue = queue
+        self._disk = disk
+
+    @property
+    def unpinned(self) -> Collection[str]:
+        """Every GET is pinned, and its answer says of which ETag it is."""
+        return ()
+
+    async def discard(self, upload: UploadRecord) -> None:
+        """A download begins no upload."""
+
+    async def carry(self, task: Task) -> Outcome:
+        """Take one task to its outcome, as `Carrier.carry`."""
+        try:
+            if task.inspect or task.claim:
+                return await self._inspect(task)
+            if task.mend:
+                return await self._mend(task)
+            if task.source.size == 0 or task.target_ref.key.endswith("/"):
+                return await self._make_empty(task)
+            if task.source.size <= WHOLE_BYTES:
+                return await self._fetch_whole(task)
+            return await self._fetch_ranges(task)
+        except (Ended, ObjectError, AttemptError) as error:
+            return outcome_of(task, error)
+
+    # --- what is there already ------------------------------------------------------------------------------
+
+    async def _inspect(self, task: Task) -> Outcome:
+        """A file of the same length was there before us, or appeared while an earlier run was writing it: read it, and
+        compare."""
+        head = await self._source_head(task)
+        wanted, requests = await self._wanted(task, head)
+        target = await head_or_none(self._target, HeadObject(task.target_ref))
+        plain = task._replace(inspect=False, claim=False)
+        if target is None:
+            return await self.carry(plain._replace(target_condition=ABSENT))
+        if target.etag != task.target_condition:
+            raise _conflict(task, target.etag, "the file was written to since it was listed")
+        equal = target.size == task.source.size and wanted.algorithm and await self._holds(task, wanted)
+        if equal:
+            proof, compared = Proof.DIGEST, _named(wanted)
+            method = METHOD if task.claim else "found"
+            checksum = str(wanted.checksum) if wanted.checksum else ""
+            return _copied(task, target.etag, checksum, proof, compared, method, 1 + requests)
+        if task.route.overwrites_different:
+            return await self.carry(plain)
+        why = "the file holds other content" if wanted.algorithm else "S3 gives nothing to compare the file with"
+        raise _conflict(task, target.etag, why)
+
+    async def _holds(self, task: Task, wanted: Wanted) -> bool:
+        """Whether the file has the bytes that S3 speaks of."""
+        if not task.source.size:
+            return True
+        layout = wanted.layout or Layout(task.source.size, part_bytes=max(task.source.size, 1))
+        return _agrees(wanted, layout, await self._disk.run(self._sums_of_file, task, layout, wanted.algorithm))
+
+    def _sums_of_file(self, task: Task, layout: Layout, algorithm: str) -> list[str]:
+        """The checksum of each of the file's parts. Blocks."""
+        sums = []
+        buffer = memoryview(bytearray(MIB))
+        with self._target.open_file(task.target_ref, task.target_condition) as file:
+            file.read_in_order()
+            for part in layout:
+                count = hasher(algorithm)
+                for offset in range(part.first, part.last + 1, len(buffer)):
+                    window = buffer[: part.last + 1 - offset]
+                    file.read_into(window, offset)
+                    count.update(window)
+                sums.append(count.value())
+            file.check_unchanged()
+        return sums
+
+    async def _mend(self, task: Task) -> Outcome:
+        """The file holds the bytes of the ETag that is listed, and the object was written again with others of its
+        properties: a file carries none of them."""
+        if task.target_condition == ABSENT:
+            return await self.carry(task._replace(mend=False))
+        head = await self._source_head(task)
+        target = await head_or_none(self._target, HeadObject(task.target_ref))
+        if target is None or target.etag != task.target_condition:
+            raise _conflict(task, target.etag if target else "", "the file was written to since it was listed")
+        outcome = _copied(task, target.etag, "", Proof.NONE, "", "found" if task.found else "", 1)
+        wanted, requests = await self._wanted(task, head)
+        if wanted.algorithm and await self._holds(task, wanted):
+            outcome = outcome._replace(proof=Proof.DIGEST, compared=_named(wanted), requests=1 + requests)
+            return outcome._replace(properties=AGREE)
+        return await self.carry(task._replace(mend=False))
+
+    # --- one GET --------------------------------------------------------------------------------------------
+
+    async def _fetch_whole(self, task: Task) -> Outcome:
+        source = task.source
+        algorithm, kind, _ = f"{source.checksum}::".split(":", 2)
+        by_checksum = kind == "FULL_OBJECT" and _is_crc(algorithm)
+        counted = algorithm if by_checksum else "MD5"
+        sink = MemorySink(bytearray(source.size), [counted])
+        request = GetRange(task.source_ref, if_match=source.etag, size=source.size, checksums=True)
+        try:
+            fetched = await self._source.fetch_into(request, sink)
+        except (PreconditionFailed, NotFound) as error:
+            await self._refuse_drift(task, error)
+            raise
+        head = fetched.head()
+        wanted, requests = await self._wanted(task, head)
+        layout = wanted.layout or Layout(source.size, part_bytes=source.size)
+        sums = [sink.hashers[0].value()]
+        if wanted.algorithm and (wanted.algorithm != counted or layout.count > 1):
+            sums = [checksum_of(wanted.algorithm, sink.buffer[part.first : part.last + 1]) for part in layout]
+        proof, compared = self._prove(wanted, layout, sums)
+        published = await self._written(task, partial(self._put, task, sink.buffer, _mtime_ns(head)))
+        checksum = str(wanted.checksum) if wanted.checksum else ""
+        return _copied(task, published.version, checksum, proof, compared, METHOD, 1 + requests)
+
+    def _put(self, task: Task, data: memoryview, mtime_ns: int | None) -> Published:
+        ref = task.target_ref
+        publisher = self._target.publisher(ref.bucket)
+        return publisher.put(ref.key, data, condition=task.target_condition, mtime_ns=mtime_ns)
+
+    async def _make_empty(self, task: Task) -> Outcome:
+        """An empty file, or a directory for a marker. S3's listing has said all there is to know of its bytes."""
+        head = await self._source_head(task)
+        # Bytes under a directory's name are refused there, and nothing is written.
+        body = b"\0" if task.source.size else b""
+        put = PutObject(task.target_ref, body, head.properties, task.target_condition)
+        try:
+            done = await self._target.put_object(put)
+        except PreconditionFailed as error:
+            raise await self._conflict_now(task) from error
+        return _copied(task, done.etag, "", Proof.DIGEST, "no bytes", METHOD, 1)
+
+    # --- ranges ---------------------------------------------------------------------------------------------
+
+    async def _fetch_ranges(self, task: Task) -> Outcome:
+        head = await self._source_head(task)
+        wanted, requests = await self._wanted(task, head)
+        # An MD5 of the whole is counted in order, once all is there.
+        by_part = wanted if wanted.layout is not None or wanted.checksum is not None else Wanted("CRC64NVME")
+        layout = wanted.layout or Layout(task.source.size, part_bytes=range_bytes(task.source.size))
+        unfinished, sums = await self._disk.run(self._begin, task, by_part.algorithm, layout)
+        try:
+            missing = [part for part in layout if part.number not in sums]
+            await self._queue.run_parts(
+                [partial(self._fetch_part, task, unfinished, part, by_part.algorithm, sums) for part in missing]
+            )
+            requests += 1 + len(missing)
+            ordered = [sums[part.number] for part in layout]
+            if wanted.algorithm == "MD5" and wanted.layout is None:
+                layout = Layout(task.source.size, part_bytes=task.source.size)
+                ordered = [await self._disk.run(_md5_of, unfinished)]
+            proof, compared = self._prove(wanted, layout, ordered)
+            published = await self._written(task, partial(unfinished.publish, task.target_condition, _mtime_ns(head)))
+            checksum = str(wanted.checksum) if wanted.checksum else ""
+            return _copied(task, published.version, checksum, proof, compared, METHOD, requests)
+        except (Drifted, _Different):
+            await self._disk.run(unfinished.discard)
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._disk.run(unfinished.close)
+
+    def _begin(self, task: Task, algorithm: str, layout: Layout) -> tuple[Unfinished, dict[int, str]]:
+        """The file, and the checksums of the ranges that an earlier run left, each hashed again. Blocks."""
+        ref = task.target_ref
+        pin = f"{task.source.etag} {algorithm} {layout.text}"
+        unfinished = self._target.publisher(ref.bucket).begin(ref.key, task.source.size, pin)
+        try:
+            return unfinished, {part.number: part.checksum for part in unfinished.kept(algorithm)}
+        except BaseException:
+            unfinished.close()
+            raise
+
+    async def _fetch_part(
+        self, task: Task, unfinished: Unfinished, part: PartRange, algorithm: str, sums: dict[int, str]
+    ) -> None:
+        sink = FileSink(self._disk, unfinished.descriptor, part.first, [algorithm])
+        request = GetRange(task.source_ref, part.first, part.last, task.source.etag, task.source.size)
+        try:
+            with telling(WRITING, unfinished.path):
+                await self._source.fetch_into(request, sink)
+        except (PreconditionFailed, NotFound) as error:
+            await self._refuse_drift(task, error)
+            raise
+        value = sink.hashers[0].value()
+        await self._disk.run(unfinished.part_done, Part(part.number, part.first, part.size, value))
+        sums[part.number] = value
+
+    # --- what the bytes prove -------------------------------------------------------------------------------
+
+    async def _wanted(self, task: Task, head: ObjectHead) -> tuple[Wanted, int]:
+        """What to compare with, and how many requests it took to know."""
+        wanted = _wanted_of(head, task.source.size)
+        if (
+            wanted.algorithm
+            or task.source.size == 0
+            or not parts_of(head.etag)
+            or not is_md5(head.properties.encryption)
+        ):
+            return wanted, 0
+        layout, requests = await own_layout(self._source, task.source_ref, head)
+        return (Wanted("MD5", etag=head.etag, layout=layout) if layout is not None else wanted), requests
+
+    def _prove(self, wanted: Wanted, layout: Layout, sums: Sequence[str]) -> tuple[Proof, str]:
+        """Raises `_Different` where the bytes that came are not those that S3 speaks of."""
+        if not wanted.algorithm:
+            return Proof.SIZE, "size: S3 gives nothing that bytes can be compared with"
+        if _agrees(wanted, layout, sums):
+            return Proof.DIGEST, _named(wanted)
+        if wanted.layout is not None:  # one that was guessed says nothing where it does not come out
+            return Proof.SIZE, "size: the parts of the source's upload are not known"
+        raise _Different(
+            f"the bytes that came differ from what S3 says of them by {_named(wanted)}; the next run fetches them again"
+        )
+
+    # --- both ends ------------------------------------------------------------------------------------------
+
+    async def _source_head(self, task: Task) -> ObjectHead:
+        head = await head_or_none(self._source, HeadObject(task.source_ref, checksums=True))
+        if head is None or head.etag != task.source.etag:
+            raise Drifted(etag_now=head.etag if head else "")
+        return head
+
+    async def _refuse_drift(self, task: Task, error: ObjectError) -> None:
+        """Raise `Drifted` where a GET was refused because the source is another one now."""
+        if isinstance(error, NotFound):
+            raise Drifted(2, etag_now="") from error
+        head = await head_or_none(self._source, HeadObject(task.source_ref))
+        if head is None or head.etag != task.source.etag:
+            raise Drifted(2, etag_now=head.etag if head else "") from error
+
+    async def _written(self, task: Task, publish: partial[Published]) -> Published:
+        try:
+            return await self._disk.run(publish)
+        except PreconditionFailed as error:
+            raise await self._conflict_now(task) from error
+
+    async def _conflict_now(self, task: Task) -> Conflicting:
+        target = None
+        with suppress(ObjectError):
+            target = await head_or_none(self._target, HeadObject(task.target_ref))
+        why = "the file was written by someone else while it was being fetched"
+        return _conflict(task, target.etag if target else "", why)
+
+
+class _Different(Ended):
+    """What came is not what S3 says of the object. Nothing of it is kept."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self._message = message
+
+    def outcome(self, task: Task) -> Outcome:
+        return Outcome(task.key, State.FAILED, method=METHOD, code="DigestMismatch", message=self._message)
+
+
+def range_bytes(size: int) -> int:
+    """How long the ranges of an object of `size` bytes are: 16 MiB, and up to 64 where that would be too many."""
+    return min(MOST_RANGE_BYTES, max(RANGE_BYTES, -(-size // RANGES // MIB) * MIB))
+
+
+def _wanted_of(head: ObjectHead, size: int) -> Wanted:
+    """By the whole object's CRC where S3 keeps one; else by its ETag where that is an MD5 of all of it, or of one part.
+    None of these: by nothing, unless its parts can be found out."""
+    for item in head.checksums:
+        if item.type == "FULL_OBJECT" and item.value and _is_crc(item.algorithm):
+            return Wanted(item.algorithm, checksum=item)
+    if not is_md5(head.properties.encryption):
+        return Wanted("")
+    if is_plain(head.etag):
+        return Wanted("MD5", etag=head.etag)
+    if parts_of(head.etag) == 1 and size:
+        return Wanted("MD5", etag=head.etag, layout=Layout(size, part_bytes=size))
+    return Wanted("")
+
+
+def _is_crc(algorithm: str) -> bool:
+    return algorithm in ("CRC64NVME", "CRC32C", "CRC32")
+
+
+def _agrees(wanted: Wanted, layout: Layout, sums: Sequence[str]) -> bool:
+    """Whether what was summed, part by part and base64, is what S3 says."""
+    if wanted.checksum is None:
+        etags = [base64.b64decode(item).hex() for item in sums]
+        return (etags[0] if is_plain(wanted.etag) else multipart_etag(etags)) == wanted.etag.lower()
+    parts = [
+        UploadedPart(part.number, "", part.size, (Checksum(wanted.algorithm, "", item),))
+        for part, item in zip(layout, sums, strict=True)
+    ]
+    return combined_checksum(wanted.checksum, parts) == wanted.checksum
+
+
+def _named(wanted: Wanted) -> str:
+    """What a proof rests on, in a few words."""
+    if wanted.checksum is not None:
+        return f"{wanted.algorithm} full object"
+    return "etag of parts" if parts_of(wanted.etag) else "etag"
+
+
+def _mtime_ns(head: ObjectHead) -> int | None:
+    """When the file that an object was made of was written; else when the object was."""
+    noted = mtime_of(head.properties)
+    if noted is not None:
+        return noted
+    with suppress(ValueError):
+        return int(datetime.fromisoformat(head.modified).timestamp()) * 1_000_000_000
+    return None
+
+
+def _md5_of(unfinished: Unfinished) -> str:
+    """Of all of the file, in order. Blocks."""
+    (found,) = hash_range(unfinished.descriptor, 0, unfinished.size, ["MD5"])
+    return found.value()
+
+
+def _copied(task: Task, etag: str, checksum: str, proof: Proof, compared: str, method: str, requests: int) -> Outcome:
+    return Outcome(task.key, State.COPIED, etag, checksum, proof, compared, method, requests)
+
+
+def _conflict(task: Task, etag_there: str, why: str) -> Conflicting:
+    return Conflicting(condition=task.target_condition, etag_there=etag_there, why=why)

@@ -1,0 +1,223 @@
+"""A project cloned into a local folder: every kind of object, proven by what S3 says of it, and gone on with after a
+stop. The sandbox stands in for S3."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.api.options import Options
+from engine.api.run import migrate
+from engine.api.verify import verify
+from engine.folder.store import FolderStore
+from engine.ledger import LedgerReader
+from engine.model import Proof
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.record import ObjectRecord
+from engine.store import GetRange, Sink
+from engine.transfer import download
+from tests.scenario.kinds import MIB, parts, plain
+from tests.servers import Endpoint
+
+BUCKET = "clone-source"
+BODY = b"a card\n" * 1000
+
+
+@pytest.fixture(autouse=True)
+def client(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in sandbox.env().items():
+        monkeypatch.setenv(name, value)
+    client = sandbox.client()
+    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+        client.delete_object(Bucket=BUCKET, Key=item["Key"])
+    return client
+
+
+def plan_of(folder: Path, **rules: Any) -> Plan:
+    return Plan.of(f"s3://{BUCKET}/p/", f"{folder}/clone/", name="clone", folder=folder, **rules)
+
+
+def options(folder: Path) -> Options:
+    return Options(ledger=folder / "clone.ledger")
+
+
+async def rows(folder: Path) -> dict[str, ObjectRecord]:
+    async with await LedgerReader.open_to_read(folder / "clone.ledger") as ledger:
+        return {row.key: row async for batch in ledger.records() for row in batch}
+
+
+async def test_every_kind_comes_with_its_bytes_and_is_proven(client: Any, tmp_path: Path) -> None:
+    plain()(client, BUCKET, "p/plain.txt")
+    client.put_object(Bucket=BUCKET, Key="p/empty", Body=b"")
+    client.put_object(Bucket=BUCKET, Key="p/a folder/", Body=b"")
+    client.put_object(Bucket=BUCKET, Key="p/deep/er/ümlaut\n.bin", Body=BODY, Metadata={"mtime": "1700000000.25"})
+    parts(5 * MIB, 5 * MIB, 3)(client, BUCKET, "p/parts.bin")
+    parts(5 * MIB, 6 * MIB, 7)(client, BUCKET, "p/odd parts.bin")
+    parts(9 * MIB, 9 * MIB, ChecksumAlgorithm="CRC32")(client, BUCKET, "p/summed.bin")
+    result = await migrate(plan_of(tmp_path), options(tmp_path))
+    assert (result.copied, result.complete) == (7, True)
+    clone = tmp_path / "clone"
+    for item in client.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        there = clone / item["Key"].removeprefix("p/")
+        if item["Key"].endswith("/"):
+            assert there.is_dir()
+        else:
+            assert there.read_bytes() == client.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()
+    assert (clone / "deep/er/ümlaut\n.bin").stat().st_mtime_ns == 1_700_000_000_250_000_000
+    assert {key: row.proof for key, row in (await rows(tmp_path)).items()} == dict.fromkeys(
+        ["plain.txt", "empty", "a folder/", "deep/er/ümlaut\n.bin", "parts.bin", "odd parts.bin", "summed.bin"],
+        Proof.DIGEST,
+    )
+    assert not [name for _, _, names in os.walk(clone) for name in names if name.startswith(".cartage")]
+    assert (await verify(plan_of(tmp_path), options(tmp_path))).agrees
+    again = await migrate(plan_of(tmp_path), options(tmp_path))
+    assert (again.copied, again.complete) == (0, True)
+
+
+async def test_files_that_are_there_are_read_and_found(client: Any, tmp_path: Path) -> None:
+    for name in ("same", "other", "shorter"):
+        client.put_object(Bucket=BUCKET, Key=f"p/{name}", Body=BODY)
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    (folder / "same").write_bytes(BODY)
+    (folder / "other").write_bytes(BODY[:-1] + b"!")
+    (folder / "shorter").write_bytes(BODY[:-1])
+    result = await migrate(plan_of(tmp_path), options(tmp_path))
+    assert (result.copied, result.counters.found, result.aside) == (0, 1, {State.CONFLICT: 2})
+    assert (folder / "other").read_bytes().endswith(b"!")
+    told = await rows(tmp_path)
+    assert (told["same"].found, told["same"].proof) == (True, Proof.DIGEST)
+    result = await migrate(plan_of(tmp_path, overwrite="if-different"), options(tmp_path))
+    assert result.complete and (folder / "other").read_bytes() == (folder / "shorter").read_bytes() == BODY
+
+
+async def test_a_name_that_no_file_can_have_is_set_aside_and_named(client: Any, tmp_path: Path) -> None:
+    keys = {"p/../escape": "NameDots", "p/a//b": "NameEmpty", "p/" + "x" * 256: "NameTooLong", "p/both/in": "NameClash"}
+    for key in ("p/both", *keys):
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    result = await migrate(plan_of(tmp_path), options(tmp_path))
+    assert result.aside == {State.FAILED: 4}
+    told = await rows(tmp_path)
+    failed = {f"p/{key}": row.code for key, row in told.items() if row.state is State.FAILED}
+    assert {key: code for key, code in failed.items() if not key.startswith("p/both")} == {
+        key: code for key, code in keys.items() if not key.startswith("p/both")
+    }
+    # Of `both` and `both/in` one has its place, whichever came first; the other is named.
+    assert {told["both"].state, told["both/in"].state} == {State.COPIED, State.FAILED}
+    assert not (tmp_path / "escape").exists()
+
+
+async def test_an_object_that_is_replaced_meanwhile_is_no_mixed_file(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "WHOLE_BYTES", 1 * MIB)
+    monkeypatch.setattr(download, "RANGE_BYTES", 1 * MIB)
+    client.put_object(Bucket=BUCKET, Key="p/big", Body=b"a" * (6 * MIB))
+    fetched = 0
+    fetch_part = download.Download._fetch_part
+
+    async def fetch_and_replace(self: Any, *arguments: Any) -> None:
+        nonlocal fetched
+        await fetch_part(self, *arguments)
+        fetched += 1
+        if fetched == 2:
+            client.put_object(Bucket=BUCKET, Key="p/big", Body=b"b" * (6 * MIB))
+
+    monkeypatch.setattr(download.Download, "_fetch_part", fetch_and_replace)
+    result = await migrate(plan_of(tmp_path), Options(ledger=tmp_path / "clone.ledger", concurrency=1))
+    assert result.aside == {State.DRIFTED: 1}
+    assert [*(tmp_path / "clone").iterdir()] == []
+    monkeypatch.setattr(download.Download, "_fetch_part", fetch_part)
+    assert (await migrate(plan_of(tmp_path), options(tmp_path))).complete
+    assert (tmp_path / "clone" / "big").read_bytes() == b"b" * (6 * MIB)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+async def test_a_download_goes_on_with_the_ranges_that_are_whole(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: bool
+) -> None:
+    monkeypatch.setattr(download, "WHOLE_BYTES", 1 * MIB)
+    monkeypatch.setattr(download, "RANGE_BYTES", 1 * MIB)
+    body = os.urandom(8 * MIB)
+    client.put_object(Bucket=BUCKET, Key="p/big", Body=body)
+    ranges: list[int] = []
+    fetch_part = download.Download._fetch_part
+
+    async def fetch_until_killed(self: Any, *arguments: Any) -> None:
+        ranges.append(arguments[2].number)
+        if len(ranges) == 4:
+            raise Killed
+        await fetch_part(self, *arguments)
+
+    monkeypatch.setattr(download.Download, "_fetch_part", fetch_until_killed)
+    with pytest.raises(BaseExceptionGroup):
+        await migrate(plan_of(tmp_path), Options(ledger=tmp_path / "clone.ledger", concurrency=1))
+    (unfinished,) = [item for item in (tmp_path / "clone").iterdir() if not item.name.endswith(".parts")]
+    if spoilt:
+        with unfinished.open("r+b") as file:
+            file.seek(ranges[0] * MIB - MIB)
+            file.write(b"spoilt")
+    first, ranges = ranges[:3], []
+
+    async def fetch_and_count(self: Any, *arguments: Any) -> None:
+        ranges.append(arguments[2].number)
+        await fetch_part(self, *arguments)
+
+    monkeypatch.setattr(download.Download, "_fetch_part", fetch_and_count)
+    result = await migrate(plan_of(tmp_path), options(tmp_path))
+    assert result.complete
+    trusted = first[1:] if spoilt else first
+    assert sorted(ranges) == sorted(set(range(1, 9)) - set(trusted))
+    assert (tmp_path / "clone" / "big").read_bytes() == body
+
+
+async def test_bytes_that_are_not_what_s3_says_never_get_the_files_name(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.put_object(Bucket=BUCKET, Key="p/a", Body=BODY)
+    from engine.sites.doubting import DoubtingStore
+
+    fetch = DoubtingStore.fetch_into
+
+    async def fetch_spoilt(self: Any, request: GetRange, sink: Sink) -> Any:
+        class Spoiling:
+            def restart(self) -> None:
+                sink.restart()
+
+            async def write(self, window: memoryview) -> None:
+                await sink.write(memoryview(b"!" + bytes(window[1:])))
+
+        return await fetch(self, request, Spoiling())
+
+    monkeypatch.setattr(DoubtingStore, "fetch_into", fetch_spoilt)
+    result = await migrate(plan_of(tmp_path), options(tmp_path))
+    assert result.aside == {State.FAILED: 1}
+    assert (await rows(tmp_path))["a"].code == "DigestMismatch"
+    assert not (tmp_path / "clone" / "a").exists()
+
+
+async def test_a_file_that_changed_is_a_difference_and_one_that_did_not_is_not_read(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        client.put_object(Bucket=BUCKET, Key=f"p/{name}", Body=BODY)
+    await migrate(plan_of(tmp_path), options(tmp_path))
+    opened: list[str] = []
+    monkeypatch.setattr(FolderStore, "open_file", lambda self, ref, *more: opened.append(ref.key))
+    assert (await verify(plan_of(tmp_path), options(tmp_path))).agrees
+    (tmp_path / "clone" / "b").write_bytes(BODY[::-1])
+    (tmp_path / "clone" / "c").unlink()
+    assert not (await verify(plan_of(tmp_path), options(tmp_path))).agrees
+    assert opened == []
+    told = {key: row.code for key, row in (await rows(tmp_path)).items()}
+    assert (told["a"], told["b"], told["c"]) == ("", "TargetChanged", "TargetMissing")
