@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from engine.api.plan import survey
-from engine.api.run import migrate
+from engine.api.run import MigrationResult, migrate
 from engine.cli.codes import ASIDE, DONE, FATAL, USAGE
 from engine.cli.flags import copy_flags, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
@@ -45,4 +45,9 @@ def carry_out(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
     if result.stopped:
         invocation.end_interrupted(values)
     invocation.say_empty(result.empty)
-    invocation.end(USAGE if result.empty else ASIDE if result.aside else DONE, values)
+    invocation.end(exit_code(result), values)
+
+
+def exit_code(result: MigrationResult) -> int:
+    """What a run that came to its end ends with."""
+    return USAGE if result.empty else ASIDE if result.aside else DONE

@@ -16,6 +16,7 @@ import pytest
 
 from engine.api.run import MigrationResult, migrate
 from engine.api.verify import verify
+from engine.cli.run import exit_code
 from engine.errors import EngineError, RunError, StoreError
 from engine.s3 import messages
 from engine.sandbox import FaultRule
@@ -148,11 +149,6 @@ async def attempted_verify(scene: Scene, case: Case) -> None:
         await verify(scene.plan, scene.options(store=case.store))  # type: ignore[arg-type]
     except EngineError as error:
         assert isinstance(error, StoreError), error
-
-
-def exit_code(result: MigrationResult) -> int:
-    """As engine/cli/run.py has it."""
-    return 3 if result.aside else 0
 
 
 def struck_targets(scene: Scene) -> set[str]:
