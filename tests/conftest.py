@@ -2,6 +2,9 @@
 
 A test that is marked `real`, or that asks for `localstack`, `rgw` or `swift`, runs only where CARTAGE_REAL=1 says so.
 There it must run: a skip, for whatever reason, is a failure.
+
+The whole suite runs in as many processes as there are processors, where pytest-xdist is there; a file's tests stay
+together, and so do those that need the same real server, which is then started once.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, sta
 REAL_FIXTURES = {"localstack", "rgw", "swift"}
 REAL_FOLDER = Path(__file__).parent / "real"
 CHOSEN = os.environ.get("CARTAGE_REAL") == "1"
+MOST_PROCESSES = 4
 NOT_CHOSEN = "needs a real S3 server: set CARTAGE_REAL=1"
 
 
@@ -56,12 +60,24 @@ def swift() -> Iterator[Endpoint]:
         yield endpoint
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:  # one of those processes, or what one of them runs
+        return
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
+        config.option.numprocesses = max(2, min(os.cpu_count() or 2, MOST_PROCESSES))
+        config.option.dist = "loadgroup"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if REAL_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("real")
-        if not CHOSEN and item.get_closest_marker("real"):
+        real = item.get_closest_marker("real") is not None
+        if real and not CHOSEN:
             item.add_marker(pytest.mark.skip(reason=NOT_CHOSEN))
+        item.add_marker(pytest.mark.xdist_group("real" if real and CHOSEN else str(item.path)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -199,7 +199,8 @@ def _free_ports(count: int) -> int:
     # Processes that look at once begin at different places.
     starts = range(20000, 32000, count)
     offset = os.getpid() % len(starts)
-    for first in [*starts[offset:], *starts[:offset]]:
+    firsts: list[int] = [*starts[offset:], *starts[:offset]]
+    for first in firsts:
         with contextlib.ExitStack() as probes:
             try:
                 for port in range(first, first + count):

@@ -43,7 +43,7 @@ def test_what_an_encoding_lacks_is_escaped(terminal: Terminal, monkeypatch: pyte
             monkeypatch.setattr(sys, "argv", ["cartage", *words])
             with pytest.raises(SystemExit):
                 cli_main.main()
-            said = out.buffer.getvalue().decode(encoding), err.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+            said = out.buffer.getvalue().decode(encoding), err.buffer.getvalue().decode(encoding)
             for text in said:
                 assert "Traceback" not in text and "mistake" not in text, (name, text)
             if name in ("ls", "status"):

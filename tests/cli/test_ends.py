@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -42,10 +43,11 @@ def plan(terminal: Terminal) -> Path:
     return write_plan(terminal.folder)
 
 
-def read_until(stream: object, text: str) -> str:
+def read_until(stream: IO[str] | None, text: str) -> str:
     """Read lines of a process up to one that holds `text`."""
     seen = ""
-    for line in stream:  # type: ignore[attr-defined]
+    assert stream is not None
+    for line in stream:
         seen += line
         if text in line:
             return seen

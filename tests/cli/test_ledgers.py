@@ -105,9 +105,9 @@ def test_a_missing_ledger(terminal: Terminal) -> None:
     plan = write_plan(terminal.folder)
     with answering(serving) as server:
         terminal.at(server.url)
-        for arguments in (["status", plan], ["verify", plan]):
-            ended = terminal.call(*arguments)
-            assert_said_well(ended, str(arguments[0]))
+        for verb in ("status", "verify"):
+            ended = terminal.call(verb, plan)
+            assert_said_well(ended, verb)
             assert ended.code == 1
             assert "there is no ledger at" in ended.err
     nothing = terminal.call("status")

@@ -11,7 +11,7 @@ from engine.api import run
 from engine.listing.first_pages import first_pages
 from engine.plan.route import Route
 from engine.sandbox import SandboxSettings, start_sandbox
-from engine.store import ObjectStore
+from engine.store import StoreOf
 from tests.cli.commands import Terminal, write_plan
 from tests.servers import Endpoint
 
@@ -24,9 +24,9 @@ def test_the_first_pages_are_asked_for_early_unless_the_server_has_to_be_tried_o
     """How an unknown server is listed depends on the trial, which leaves objects for a moment."""
     asked: list[int] = []
 
-    def spy(store: ObjectStore, routes: Sequence[Route]) -> AbstractAsyncContextManager[ObjectStore]:
+    def spy(store_of: StoreOf, routes: Sequence[Route]) -> AbstractAsyncContextManager[StoreOf]:
         asked.append(len(routes))
-        return first_pages(store, routes)
+        return first_pages(store_of, routes)
 
     monkeypatch.setattr(run, "first_pages", spy)
     with start_sandbox(SandboxSettings()) as sandbox:

@@ -36,10 +36,10 @@ SPECIAL_KEYS = {
 }
 
 
-async def keys_under(contract: Contract, prefix: str, **how: int) -> list[str]:
+async def keys_under(contract: Contract, prefix: str, max_keys: int = 1_000) -> list[str]:
     keys, token = [], None
     while True:
-        page = await contract.store.list_page(ListPage(contract.ground.bucket, prefix, token=token, **how))
+        page = await contract.store.list_page(ListPage(contract.ground.bucket, prefix, token=token, max_keys=max_keys))
         keys += [item.key for item in page.objects]
         token = page.next_token
         if token is None:

@@ -55,7 +55,7 @@ def test_an_event_is_one_line_of_ascii_that_gives_its_key_back() -> None:
     line = event_line(ObjectAside("raw", "ü\n\x1b[31m\u202e\U0001f600", "failed", "AccessDenied", "why"))
     assert line.isascii() and line.isprintable()
     assert json.loads(line)["key"] == "ü\n\x1b[31m\u202e\U0001f600"
-    fields = {field.name: 0 for field in dataclasses.fields(Progress)}
+    fields: dict[str, Any] = {field.name: 0 for field in dataclasses.fields(Progress)}
     assert set(json.loads(event_line(Progress(**fields)))) == {"event", *fields}
 
 

@@ -51,6 +51,7 @@ from engine.store import (
     DeleteObjects,
     DeleteReport,
     Fetched,
+    GetAcl,
     GetRange,
     GetTags,
     HeadObject,
@@ -254,8 +255,8 @@ class FakeStore:
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
         return await self._do("ListMultipartUploads", request, request.prefix, self._list_uploads)
 
-    async def get_acl(self, request: ObjectRef) -> Acl:
-        return await self._do("GetObjectAcl", request, request.key, self._get_acl)
+    async def get_acl(self, request: GetAcl) -> Acl:
+        return await self._do("GetObjectAcl", request, request.ref.key, lambda it: self._get_acl(it.ref))
 
     async def delete_object(self, request: DeleteObject) -> bool:
         return await self._do("DeleteObject", request, request.ref.key, self._delete)

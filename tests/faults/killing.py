@@ -16,7 +16,12 @@ import sys
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from engine.s3.messages import Call
+    from engine.s3.parsing import Answer
+    from engine.s3.streams import Stream
 
 
 class Moment(NamedTuple):
@@ -84,15 +89,15 @@ def arm(killer: Killer) -> None:
     from engine.ledger import ledger
     from engine.s3.wire_store import WireStore
 
-    connect, exchange = ledger.connect, WireStore._exchange
+    connect, exchange = vars(ledger)["connect"], WireStore._exchange
 
-    async def watched(self: WireStore, *asked: Any) -> Any:
+    async def watched(self: WireStore, call: Call, stream: Stream | None = None) -> Answer:
         killer.met("request-before")
-        answer = await exchange(self, *asked)
+        answer = await exchange(self, call, stream)
         killer.met("request-after")
         return answer
 
-    ledger.connect = lambda path: Watched(connect(path), killer)  # type: ignore[assignment,return-value]
+    setattr(ledger, "connect", lambda path: Watched(connect(path), killer))  # noqa: B010
     WireStore._exchange = watched  # type: ignore[method-assign]
 
 

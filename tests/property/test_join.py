@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def run(
     join: Join, sources: set[str], targets: set[str], entries: set[str], cuts: list[int], shrink_to: str | None = None
 ) -> list[Joined]:
     """Feed whatever the join wants, in pages whose sizes `cuts` gives in turn."""
-    waiting = {
+    waiting: dict[Side, list[Any]] = {
         Side.SOURCE: [listed(SOURCE, key) for key in sorted(sources)],
         Side.TARGET: [listed(TARGET, key) for key in sorted(targets)],
         Side.LEDGER: [entry(key) for key in sorted(entries)],
@@ -41,7 +43,7 @@ def run(
             size = cuts[turn % len(cuts)]
             turn += 1
             page, waiting[side] = waiting[side][:size], waiting[side][size:]
-            join.feed(side, page, last=not waiting[side])  # type: ignore[arg-type]
+            join.feed(side, page, last=not waiting[side])
         rows += join.take()
         if shrink_to is not None and (join.watermark is None or join.watermark <= shrink_to):
             join.shrink(shrink_to)
@@ -71,8 +73,8 @@ def test_two_ranges_side_by_side_give_what_one_gives(
         return {key for key in keys if (after is None or key > after) and (upto is None or key <= upto)}
 
     low = run(Join(SOURCE, TARGET, upto=bound), sources, targets, entries, cuts)
-    high_sets = [within(keys, bound, None) for keys in (sources, targets, entries)]
-    high = run(Join(SOURCE, TARGET, after=bound), *high_sets, cuts)
+    beyond = [within(keys, bound, None) for keys in (sources, targets, entries)]
+    high = run(Join(SOURCE, TARGET, after=bound), beyond[0], beyond[1], beyond[2], cuts)
     assert [row.key for row in low + high] == sorted(sources | targets | entries)
 
 

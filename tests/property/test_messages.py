@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 from xml.sax.saxutils import escape
 
@@ -11,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Ambiguous, ListingBroken, StoreError
-from engine.model import UNKNOWN_SIZE, ListedObject, ObjectRef, Page, Properties
+from engine.model import UNKNOWN_SIZE, ListedObject, ObjectRef, Page, Properties, UploadedPart, UploadRef
 from engine.s3 import listing_xml, messages, parsing, xml
 from engine.s3.listing_xml import page_of
 from engine.s3.parsing import Answer
 from engine.s3.request_xml import complete_xml, delete_xml, fits_xml
-from engine.store import CopyObject, CopyPart, HeadObject, ListPage, PutObject, UploadRef
+from engine.store import CopyObject, CopyPart, HeadObject, ListPage, PutObject
 
 CALL = messages.list_page(ListPage("bucket"))
 COPY = messages.copy_object(CopyObject(ObjectRef("a", "k"), ObjectRef("b", "k"), "e"))
@@ -76,7 +77,10 @@ def answer(body: bytes, status: int = 200) -> Answer:
 
 def strictly(body: bytes) -> Page:
     """What the parser alone reads."""
-    never = lambda *_: []  # noqa: E731
+
+    def never(*_: object) -> list[object]:
+        return []
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listing_xml, "_ITEMS", never)
         return page_of(CALL, answer(body), "r")
@@ -120,8 +124,9 @@ def test_a_page_that_was_tampered_with_reads_alike_or_not_at_all(
     text = page_xml("".join(item_xml(item, quick=True) for item in items)).decode()
     at = int(where * len(text))
     body = (text[:at] + insertion + text[at:]).encode()
-    results = []
-    for read in (lambda: page_of(CALL, answer(body), "r"), lambda: strictly(body)):
+    results: list[object] = []
+    ways: tuple[Callable[[], Page], ...] = (lambda: page_of(CALL, answer(body), "r"), lambda: strictly(body))
+    for read in ways:
         try:
             results.append(read())
         except StoreError as error:
@@ -159,7 +164,8 @@ def test_a_flat_answer_that_was_tampered_with_reads_alike_or_not_at_all(value: s
         return document.name, document.fields()
 
     results: list[object] = []
-    for read in (lambda: xml.read_flat(text.encode()), by_parser):
+    ways: tuple[Callable[[], object], ...] = (lambda: xml.read_flat(text.encode()), by_parser)
+    for read in ways:
         try:
             results.append(read())
         except xml.NotXml:
@@ -276,7 +282,7 @@ def test_a_batch_names_its_keys_verbatim(keys: list[tuple[str, str | None]]) -> 
 
 
 def test_an_upload_is_completed_with_its_parts_in_order() -> None:
-    parts = [parsing.UploadedPart(number, f"e{number}") for number in (1, 2, 3)]
+    parts = [UploadedPart(number, f"e{number}") for number in (1, 2, 3)]
     document = xml.read(complete_xml(parts, with_checksums=False).decode())
     assert [(item.text("PartNumber"), item.text("ETag")) for item in document.all("Part")] == [
         (str(part.number), f'"{part.etag}"') for part in parts

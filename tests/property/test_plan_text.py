@@ -47,7 +47,8 @@ def paths_of(value: object, path: Path) -> list[Path]:
 
 @given(st.lists(st.dictionaries(names, values, max_size=3), min_size=1, max_size=3))
 def test_every_key_of_a_toml_text_has_its_line(tables: list[dict[str, object]]) -> None:
-    text, starts = "", {}
+    text = ""
+    starts: dict[tuple[str | int, ...], int] = {}
     for index, table in enumerate(tables):
         starts[("t", index)] = text.count("\n") + 1
         text += "[[t]]\n"

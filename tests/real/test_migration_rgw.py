@@ -185,10 +185,10 @@ def test_the_large_object_is_laid_out_in_the_parts_of_its_source(migrated: Scene
 
 def test_the_servers_own_log_says_that_nothing_finished_was_copied_again(migrated: Scene) -> None:
     puts = successful_puts(migrated.endpoint, BUCKET, "project/")
-    puts = {path: count for path, count in puts.items() if NAME not in path}  # not what the server was tried out with
-    again = sum(count - 1 for count in puts.values())
+    mine = {path: count for path, count in puts.items() if NAME not in path}  # not what the server was tried out with
+    again = sum(count - 1 for count in mine.values())
     # What was in flight when the run was killed may have been carried out without anyone being told.
-    assert again <= CONCURRENCY, {path: count for path, count in puts.items() if count > 1}
+    assert again <= CONCURRENCY, {path: count for path, count in mine.items() if count > 1}
 
 
 def test_rclone_finds_no_difference(migrated: Scene) -> None:

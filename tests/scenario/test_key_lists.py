@@ -226,7 +226,7 @@ async def test_a_key_taken_out_of_the_list_is_not_gone_but_left_alone_and_said(s
     said = 'holds 2 objects of the route .* does not name: "src/a", "src/b b".'
     for command in (survey, migrate, verify):
         with pytest.raises(LedgerMismatch, match=said):
-            await command(plan, scene.options)  # type: ignore[operator]
+            await command(plan, scene.options)
     with pytest.raises(LedgerMismatch, match=said):
         await cleanup(plan, scene.options, delete=True)
     assert scene.copied("src/") == sorted(KEYS) and scene.copied() == ["a", "b b", "z/z"]

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import pytest
@@ -164,11 +164,11 @@ async def lines_of(
         monkeypatch.setenv(name, value)
     keys = prepare(endpoint, kinds)
     client = without_checksums(endpoint)
-    lines = []
+    lines: list[Line] = []
     for kind in kinds:
         kind.make(client, kind.bucket, keys[kind.name])
         # The sandbox is taken for AWS, where nothing has to be tried out first.
-        assume = "aws" if endpoint.name == "sandbox" else ""
+        assume: Literal["", "aws"] = "aws" if endpoint.name == "sandbox" else ""
         options = Options(ledger=folder / f"{len(lines)}.ledger", endpoint_url=endpoint.url, assume=assume)
         lines.append(await travel(kind, keys[kind.name], options, count))
     return lines

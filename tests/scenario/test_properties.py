@@ -182,7 +182,7 @@ async def test_a_rule_gives_the_same_target_either_way_and_verification_agrees(
     assert report.agrees and report.properties_compared == 2, report.differences
 
 
-REFUSED = {
+REFUSED: dict[str, dict[str, Any]] = {
     "content_headers": {"CacheControl": "no-store"},
     "metadata": {"Metadata": {"a": "b"}},
     "tags": {"Tagging": "a=b"},

@@ -11,7 +11,8 @@ from engine import freshness
 from engine.errors import Throttled, TooLate
 from engine.freshness import HastyClock, dated, only_until
 from engine.model import ObjectRef
-from engine.sites.retrying import RetryingStore, RetryPolicy
+from engine.sites.patience import RetryPolicy
+from engine.sites.retrying import RetryingStore
 from engine.store import DeleteObject, HeadObject
 from tests.fake_store import FakeStore
 

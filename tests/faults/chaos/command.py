@@ -14,10 +14,18 @@ import os
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, Any
 
 from tests.faults.killing import Killer, Moment, arm
+
+if TYPE_CHECKING:
+    from engine.plan.record import Decision, Outcome
+    from engine.s3.messages import Call
+    from engine.s3.parsing import Answer
+    from engine.s3.streams import Stream
 
 LATE = "late"
 VERIFIED = "SELECT key, source_etag, target_etag FROM objects WHERE state = 'verified'"
@@ -77,25 +85,25 @@ def keep_journal(journal: Journal, killer: Killer, verb: str) -> None:
     from engine.ledger import ledger, rows
     from engine.s3.wire_store import WireStore
 
-    conclude, decide, connect, exchange = rows.conclude, rows.decide, ledger.connect, WireStore._exchange
+    conclude, decide, connect, exchange = rows.conclude, rows.decide, vars(ledger)["connect"], WireStore._exchange
 
-    def concluded(connection: Any, route: int, outcomes: Any, *more: Any) -> None:
-        conclude(connection, route, outcomes, *more)
+    def concluded(connection: Connection, route: int, outcomes: Sequence[Outcome], at_ms: int) -> None:
+        conclude(connection, route, outcomes, at_ms)
         journal.verified |= {item.key: item.properties == "agree" for item in outcomes if item.state == "verified"}
         journal.deletes = journal.deletes or any(item.state == "deleting" for item in outcomes)
 
-    def decided(connection: Any, route: int, decisions: Any, *more: Any) -> None:
-        decide(connection, route, decisions, *more)
+    def decided(connection: Connection, route: int, decisions: Sequence[Decision], at_ms: int) -> None:
+        decide(connection, route, decisions, at_ms)
         journal.deletes = journal.deletes or (verb == "revert" and bool(decisions))
 
-    async def watched(self: WireStore, call: Any) -> Any:
-        answer = await exchange(self, call)
+    async def watched(self: WireStore, call: Call, stream: Stream | None = None) -> Answer:
+        answer = await exchange(self, call, stream)
         if journal.begun:
             killer.met(LATE)
         return answer
 
     rows.conclude, rows.decide = concluded, decided
-    ledger.connect = lambda path: Journalled(connect(path), journal)  # type: ignore[assignment,return-value]
+    setattr(ledger, "connect", lambda path: Journalled(connect(path), journal))  # noqa: B010
     WireStore._exchange = watched  # type: ignore[method-assign]
 
 

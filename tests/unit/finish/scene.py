@@ -43,6 +43,7 @@ class Scene:
         self.ledger = ledger
         self.plan = plan
         self.heard: list[object] = []
+        self._given: Deleter | None = None
 
     async def migrate(self, *, proof: Proof = Proof.DIGEST) -> None:
         """Copy and verify everything, as a run and a verification would record it."""
@@ -125,8 +126,12 @@ class Scene:
         deleter = self.deleter(condition)
         return lambda where: deleter
 
+    def give(self, deleter: Deleter) -> None:
+        """What is to delete from now on, whatever the condition."""
+        self._given = deleter
+
     def deleter(self, condition: Condition = Condition.BATCH) -> Deleter:
-        return Deleter(self.store, {"bucket": condition}, sleep=no_sleep)
+        return self._given or Deleter(self.store, {"bucket": condition}, sleep=no_sleep)
 
     async def settle(self) -> None:
         await settle(everywhere(self.store), self.ledger, self.plan.routes)

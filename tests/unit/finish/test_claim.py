@@ -342,9 +342,9 @@ async def test_a_claim_that_is_replicated_into_the_other_bucket_stays_ours(lag: 
     store = Replicated()
     store.lag, store.waiting = lag, {}
     world = World(store)
-    async with world.claimed(CLEANUP, "bucket", "other") as store:
+    async with world.claimed(CLEANUP, "bucket", "other") as claimed:
         world.pass_time(RENEW_S)
         await world.renew()
         world.pass_time(1)
-        await store.delete_objects(BATCH)
+        await claimed.delete_objects(BATCH)
     assert world.holder("bucket") is None

@@ -274,7 +274,7 @@ async def test_a_target_that_goes_while_s3_asks_for_patience_keeps_its_source(tm
                 s.store.remove(TARGET + "00007.png")
 
         deleter = Deleter(s.store, {"bucket": Condition.BATCH}, sleep=meanwhile)
-        s.deleter = lambda condition: deleter  # type: ignore[method-assign, assignment]
+        s.give(deleter)
         report = await s.delete()
         assert s.store.keys(SOURCE) == ["00007.png"]
         assert (report.deleted, report.kept) == (19, {"damaged": 1})

@@ -79,11 +79,12 @@ def test_every_state_but_verified_keeps_it_closed(state: State) -> None:
 @pytest.mark.parametrize("name", ["withdrawn", "lost", "properties"])
 def test_what_concerns_single_objects_closes_it_until_it_is_accepted_for_exactly_those(name: str) -> None:
     before, after = Noted(2, "2:0123456789ab", "raw: 'a'"), Noted(2, "2:ba9876543210", "raw: 'b'")
-    shut_by = only(replace(OPEN, **{name: before}))
+    facts, other = replace(OPEN, **{name: before}), replace(OPEN, **{name: after})  # type: ignore[arg-type]
+    shut_by = only(facts)
     assert (shut_by.name, shut_by.accept, shut_by.found) == (name, name, before.figure)
     accepted = frozenset({(name, before.figure)})
-    assert shut(replace(OPEN, accepted=accepted, **{name: before})) == []
-    assert only(replace(OPEN, accepted=accepted, **{name: after})).name == name
+    assert shut(replace(facts, accepted=accepted)) == []
+    assert only(replace(other, accepted=accepted)).name == name
 
 
 def test_a_proof_below_the_plans_minimum_whether_copied_or_found() -> None:

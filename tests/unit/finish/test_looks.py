@@ -258,7 +258,7 @@ async def test_a_listing_that_shows_it_no_more_the_next_time_is_believed(tmp_pat
             ghosts.clear()
 
         deleter = Deleter(s.store, {"bucket": Condition.BATCH}, sleep=later)
-        s.deleter = lambda condition: deleter  # type: ignore[method-assign, assignment]
+        s.give(deleter)
         assert (await s.delete()).deleted == 3
 
 

@@ -42,10 +42,10 @@ class Notes:
     """What would be known of probes after a crash, at each moment."""
 
     def __init__(self) -> None:
-        self.now: list[ObjectRef] = []
-        self.first: list[ObjectRef] = []
+        self.now: list[Location] = []
+        self.first: list[Location] = []
 
-    async def __call__(self, probes: Sequence[ObjectRef]) -> None:
+    async def __call__(self, probes: Sequence[Location]) -> None:
         self.now = list(probes)
         self.first = self.first or self.now
 
@@ -101,7 +101,7 @@ def link(one: str, other: str) -> Callable[[str, ObjectRef], ObjectRef]:
 )
 async def test_the_same_objects_by_two_names_are_found_out(links: Callable[[str, ObjectRef], ObjectRef]) -> None:
     store = Linked()
-    store.links = links  # type: ignore[method-assign]
+    store.links = links
     finding = await found(store)
     assert finding.seen is Seen.SAME
     assert "an object put to s3://" in finding.why
@@ -109,7 +109,7 @@ async def test_the_same_objects_by_two_names_are_found_out(links: Callable[[str,
 
 async def test_a_second_name_of_a_bucket_is_found_out_under_any_key() -> None:
     store = Linked()
-    store.links = lambda operation, ref: ObjectRef("old", ref.key)  # type: ignore[method-assign]
+    store.links = lambda operation, ref: ObjectRef("old", ref.key)
     same = Pair(Location("old", "data/"), Location("new", "data/"))
     assert (await found(store, same)).seen is Seen.SAME
     assert (await found(store)).seen is Seen.APART  # another key of the one bucket is another object
@@ -128,7 +128,7 @@ async def test_what_may_not_be_put_or_looked_at_is_not_known(place: str) -> None
 
 async def test_one_side_that_shows_it_is_enough() -> None:
     store = Linked()
-    store.links = link("s3://new/project/data/", "s3://old/data/")  # type: ignore[method-assign]
+    store.links = link("s3://new/project/data/", "s3://old/data/")
     asked = 0
 
     def once(operation: str, request: Any) -> None:
@@ -146,7 +146,7 @@ async def test_one_side_that_shows_it_is_enough() -> None:
 async def test_who_may_only_list_finds_out_by_listing(linked: bool) -> None:
     store = Linked()
     if linked:
-        store.links = link("s3://new/project/data/", "s3://old/data/")  # type: ignore[method-assign]
+        store.links = link("s3://new/project/data/", "s3://old/data/")
     store.before = denied("HeadObject")
     assert (await found(store)).seen is (Seen.SAME if linked else Seen.APART)
 

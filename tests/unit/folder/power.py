@@ -33,6 +33,11 @@ class File:
     synced: bytearray = field(default_factory=bytearray)
     later: list[Callable[[bytearray], None]] = field(default_factory=list)
 
+    def sync(self) -> None:
+        for change in self.later:
+            change(self.synced)
+        self.later.clear()
+
     def after(self, draw: Callable[[], bool]) -> bytes:
         data = bytearray(self.synced)
         for change in self.later:
@@ -47,6 +52,11 @@ class Directory:
 
     synced: Names = field(default_factory=dict)
     later: list[Callable[[Names], None]] = field(default_factory=list)
+
+    def sync(self) -> None:
+        for change in self.later:
+            change(self.synced)
+        self.later.clear()
 
     def after(self, draw: Callable[[], bool]) -> Names:
         names = dict(self.synced)
@@ -140,10 +150,8 @@ class Power:
 
     def _sync(self, _: None, descriptor: int) -> None:
         inode = os.fstat(descriptor).st_ino
-        held = self._files.get(inode) or self._directories[inode]
-        for change in held.later:
-            change(held.synced)  # type: ignore[operator]
-        held.later.clear()
+        held: File | Directory = self._files.get(inode) or self._directories[inode]
+        held.sync()
 
     _sync_data = _sync
 
@@ -165,7 +173,10 @@ class Power:
             self._entry(directory).later.append(change)
 
     def _unlink(self, _: None, directory: int, name: bytes) -> None:
-        self._entry(directory).later.append(lambda names: names.pop(name, None) and None)
+        def change(names: Names) -> None:
+            names.pop(name, None)
+
+        self._entry(directory).later.append(change)
 
     def recorded_rmdir(self, rmdir: Callable[..., None]) -> Callable[..., None]:
         """What `os.rmdir` is to be replaced by: the store removes directories with it."""

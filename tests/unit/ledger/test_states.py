@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def way_to(goal: State) -> list[State]:
     raise AssertionError(goal)
 
 
-async def bring(ledger: Ledger, key: str, goal: State, **more: object) -> None:
+async def bring(ledger: Ledger, key: str, goal: State, **more: Any) -> None:
     first, *rest = way_to(goal)
     await ledger.decide("raw", [decision(key, first)])
     for state in rest:

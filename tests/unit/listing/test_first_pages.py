@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -92,7 +91,7 @@ async def test_other_pages_and_other_requests_go_to_the_store() -> None:
 
 async def test_only_prefixes_that_s3_lists_are_asked_for_and_each_once_and_not_too_many() -> None:
     one_key = Route("k", Location("bkt", "one"), Location("bkt", "two"))
-    from_file = replace(ROUTE, key_list=KeyList("keys", path=Path("keys.txt")))
+    from_file = replace(ROUTE, key_list=KeyList("keys", path="keys.txt"))
     same_target = Route("s", Location("bkt", "other/"), ROUTE.target)
     many = [Route(f"m{n}", Location("bkt", f"m{n}/"), Location("bkt", f"t{n}/")) for n in range(3 * MOST_ROUTES)]
     store = store_of()

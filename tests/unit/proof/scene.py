@@ -50,7 +50,9 @@ class Scene:
         self._path = folder / "r.ledger"
         self._copied: list[tuple[Decision, Outcome]] = []
 
-    def copied(self, key: str, data: bytes, *, proof: Proof = Proof.DIGEST, target: bytes | None = None, **both: Any):
+    def copied(
+        self, key: str, data: bytes, *, proof: Proof = Proof.DIGEST, target: bytes | None = None, **both: Any
+    ) -> None:
         """One object on both sides; `target` is what the target holds instead of the same bytes."""
         etag = both.get("etag", "")
         properties = replace(both.pop("properties", Properties()), tags=both.pop("tags", ()))

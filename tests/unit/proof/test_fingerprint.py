@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def of(members: list[tuple[str, int, str]]) -> Fingerprint:
 
 
 @given(MEMBERS, st.randoms(), st.integers(0, 12))
-def test_neither_order_nor_shares_matter(members: list[tuple[str, int, str]], chance, cut: int) -> None:
+def test_neither_order_nor_shares_matter(members: list[tuple[str, int, str]], chance: random.Random, cut: int) -> None:
     whole = of(members)
     chance.shuffle(members)
     one, other = of(members[:cut]), of(members[cut:])

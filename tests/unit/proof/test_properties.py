@@ -13,6 +13,7 @@ from engine.model import Encryption, ObjectLock, ObjectRef, Properties
 from engine.plan.document import Plan
 from engine.plan.record import AGREE
 from engine.proof.judge import Kind
+from engine.store import GetTags
 from engine.transfer.comparing import differences
 from tests.unit.proof.scene import Scene
 
@@ -82,7 +83,7 @@ async def test_tags_that_may_not_be_read_are_said_to_be_so(tmp_path: Path) -> No
     scene = Scene(tmp_path)
     scene.copied("k", b"abc", tags=TAGS)
 
-    async def denied(request: ObjectRef) -> Any:
+    async def denied(request: GetTags) -> Any:
         raise AccessDenied("no", operation="GetObjectTagging", code="AccessDenied")
 
     scene.store.get_tags = denied  # type: ignore[method-assign]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -47,7 +48,7 @@ class Sandbox:
         key: str = "",
         body: bytes = b"",
         query: dict[str, str] | None = None,
-        **headers: str,
+        **headers: Any,
     ) -> Reply:
         """Header names are written with underscores."""
         lines = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -62,7 +63,7 @@ class Sandbox:
         assert caught.value.code == code, str(caught.value)
         return caught.value
 
-    def put(self, key: str, body: bytes = b"hello", bucket: str = "bbb", **headers: str) -> str:
+    def put(self, key: str, body: bytes = b"hello", bucket: str = "bbb", **headers: Any) -> str:
         """Put an object; its ETag with quotes."""
         return header(self("PUT", bucket, key, body, **headers), "ETag")
 
@@ -77,18 +78,18 @@ class Sandbox:
     def stored(self, key: str, bucket: str = "bbb") -> StoredObject | None:
         return self.account.buckets[bucket].objects.get(key)
 
-    def copy(self, source: str, target: str, bucket: str = "bbb", **headers: str) -> Reply:
+    def copy(self, source: str, target: str, bucket: str = "bbb", **headers: Any) -> Reply:
         return self("PUT", bucket, target, x_amz_copy_source=f"bbb/{quote(source)}", **headers)
 
-    def head(self, key: str, query: dict[str, str] | None = None, **headers: str) -> dict[str, str]:
+    def head(self, key: str, query: dict[str, str] | None = None, **headers: Any) -> dict[str, str]:
         """The answer's headers, by lower-case name."""
         return {name.lower(): value for name, value in self("HEAD", "bbb", key, query=query, **headers).headers}
 
-    def create(self, key: str, **headers: str) -> str:
+    def create(self, key: str, **headers: Any) -> str:
         """Begin an upload; its id."""
         return text_of(self("POST", "bbb", key, query={"uploads": ""}, **headers), "UploadId")
 
-    def complete(self, key: str, upload: str, parts: list[tuple[int, str]], more: str = "", **headers: str) -> Reply:
+    def complete(self, key: str, upload: str, parts: list[tuple[int, str]], more: str = "", **headers: Any) -> Reply:
         """`parts` are numbers and ETags; `more` is further XML in each."""
         rows = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{etag}</ETag>{more}</Part>" for n, etag in parts)
         body = f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>".encode()

@@ -78,7 +78,7 @@ class Answer:
         return self.body.partition(b"<Code>")[2].partition(b"</Code>")[0].decode()
 
 
-def signed(sandbox: Sandbox, method: str, path: str, body: bytes = b"", **headers: str) -> AWSRequest:
+def signed(sandbox: Sandbox, method: str, path: str, body: bytes = b"", **headers: Any) -> AWSRequest:
     request = AWSRequest(method=method, url=sandbox.url + path, data=body, headers=dict(headers))
     credentials = Credentials(sandbox.access_key, sandbox.secret_key, sandbox.session_token or None)
     S3SigV4Auth(credentials, "s3", sandbox.region).add_auth(request)
@@ -208,7 +208,7 @@ def test_a_streamed_body_of_boto_is_stored_without_its_framing(sandbox: Sandbox)
 def test_a_body_whose_chunks_are_signed_is_checked(sandbox: Sandbox) -> None:
     kind = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 
-    class Streaming(S3SigV4Auth):
+    class Streaming(S3SigV4Auth):  # type: ignore[misc]  # botocore has no types
         def payload(self, request: Any) -> str:
             return kind
 
@@ -286,7 +286,7 @@ def test_a_slow_copy_sends_white_space_until_it_is_done(sandbox: Sandbox, leads:
     changed = {"bandwidth_mib_s": 1.0, "whitespace_s": 0.01, "whitespace_leads": leads}
     sandbox.control("settings", changed)
     try:
-        headers = {"x-amz-copy-source": f"/{BUCKET}/slow-source"}
+        headers: dict[str, Any] = {"x-amz-copy-source": f"/{BUCKET}/slow-source"}
         answer = send(sandbox, signed(sandbox, "PUT", f"/{BUCKET}/slow-copy", **headers))
     finally:
         sandbox.control("settings", {"bandwidth_mib_s": 0, "whitespace_s": 0})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.unit.sandbox.asking import Sandbox, condition_of, header, text_of, te
 
 KEY = base64.b64encode(b"k" * 32).decode()
 KEY_MD5 = base64.b64encode(hashlib.md5(b"k" * 32).digest()).decode()
-CUSTOMER = {
+CUSTOMER: dict[str, Any] = {
     "x_amz_server_side_encryption_customer_algorithm": "AES256",
     "x_amz_server_side_encryption_customer_key": KEY,
     "x_amz_server_side_encryption_customer_key_md5": KEY_MD5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -111,7 +112,10 @@ def test_a_suspended_bucket_replaces_its_null_version(sandbox: Sandbox) -> None:
 
 def test_a_version_under_a_lock_stays(sandbox: Sandbox) -> None:
     sandbox("PUT", "bbb", "", ENABLED, {"versioning": ""})
-    until = {"x_amz_object_lock_retain_until_date": "2099-01-01T00:00:00Z", "x_amz_object_lock_mode": "GOVERNANCE"}
+    until: dict[str, Any] = {
+        "x_amz_object_lock_retain_until_date": "2099-01-01T00:00:00Z",
+        "x_amz_object_lock_mode": "GOVERNANCE",
+    }
     version = header(sandbox("PUT", "bbb", "a", b"x", **until), "x-amz-version-id")
     query = {"versionId": version}
     sandbox.refused("AccessDenied", "DELETE", "bbb", "a", query=query)

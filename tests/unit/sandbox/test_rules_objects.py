@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from typing import Any
 
 import pytest
 
@@ -76,8 +77,9 @@ def test_a_virtual_body_is_cut_and_not_made(sandbox: Sandbox) -> None:
 )  # fmt: skip
 def test_a_read_under_a_condition(sandbox: Sandbox, condition: str, value: str, status: int) -> None:
     etag = sandbox.put("a")
+    headers: dict[str, Any] = {condition: value.replace("ETAG", etag)}
     for method in ("GET", "HEAD"):
-        assert sandbox(method, "bbb", "a", **{condition: value.replace("ETAG", etag)}).status == status
+        assert sandbox(method, "bbb", "a", **headers).status == status
 
 
 def test_a_read_whose_condition_fails(sandbox: Sandbox) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def sandbox() -> Sandbox:
     return made
 
 
-def part(sandbox: Sandbox, upload: str, number: int, bounds: str = "", **headers: str) -> Reply:
+def part(sandbox: Sandbox, upload: str, number: int, bounds: str = "", **headers: Any) -> Reply:
     """UploadPartCopy of "a" into "c"."""
     if bounds:
         headers["x_amz_copy_source_range"] = bounds
@@ -34,7 +35,7 @@ def part(sandbox: Sandbox, upload: str, number: int, bounds: str = "", **headers
     return sandbox("PUT", "bbb", "c", query=query, x_amz_copy_source="bbb/a", **headers)
 
 
-def copied(sandbox: Sandbox, upload: str, part_bytes: int, **headers: str) -> list[tuple[int, str]]:
+def copied(sandbox: Sandbox, upload: str, part_bytes: int, **headers: Any) -> list[tuple[int, str]]:
     """All of "a" in parts of that size."""
     done = []
     for number, first in enumerate(range(0, SOURCE.size, part_bytes), 1):

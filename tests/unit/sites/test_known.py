@@ -166,7 +166,7 @@ def test_a_gate_that_was_not_tried_says_so_and_claims_nothing() -> None:
     assert not conditional({"b": AWS, "c": NOTHING_KNOWN}, unconditional=False, tried=True).open
 
 
-@pytest.mark.parametrize("answer", set(Answer) - {Answer.YES})
+@pytest.mark.parametrize("answer", [answer for answer in Answer if answer is not Answer.YES])
 def test_nothing_but_a_yes_lets_anything_be_deleted_by_etag(answer: Answer) -> None:
     assert condition_for(Traits(**dict.fromkeys(ALL, answer)), unconditional=False) is None
     assert condition_for(Traits(**dict.fromkeys(ALL, answer)), unconditional=True) is Condition.NONE

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from engine.errors import Ambiguous, ListingBroken
-from engine.events import Notice
+from engine.events import Event, Notice
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.model import Location, Page
 from engine.sites.known import KnownTraits
@@ -180,7 +180,8 @@ async def test_a_server_that_ignores_where_to_begin_is_listed_by_its_tokens(act:
 
 
 async def test_what_is_known_is_not_asked_again() -> None:
-    store, say = FakeStore(), [].append
+    store, heard = FakeStore(), list[Event]()
+    say = heard.append
     assert listing_all(store, KnownTraits(store, trusted=True), say) is store
     for traits, asked in ((AWS, [False]), (KNOWN_PLAIN, [True]), (NOTHING_KNOWN, [False, True])):
         listed = listing_all(store, Knowing(traits), say)
@@ -213,5 +214,5 @@ async def test_a_server_that_was_found_out_to_lose_keys_or_their_order_is_not_li
     lost = Traits(listing=Answer.NO, listing_plain=Answer.NO)
     for traits, words in ((lost, "leaves keys out"), (Traits(listing_ordered=Answer.NO), "in the order of")):
         with pytest.raises(ListingBroken, match=words):
-            await listing_all(store, Knowing(traits), [].append).list_page(ListPage("b"))
+            await listing_all(store, Knowing(traits), list[Event]().append).list_page(ListPage("b"))
     assert store.requests == []

@@ -24,7 +24,7 @@ def store_of() -> FakeStore:
 
 
 def site_of(store: FakeStore, name: str = "", **more: object) -> Site:
-    known = KnownTraits(store, trusted=False, site=name)  # type: ignore[arg-type]
+    known = KnownTraits(store, trusted=False, site=name)
     return Site(name, f"http://127.0.0.1:9/{name}", store, known, **more)  # type: ignore[arg-type]
 
 

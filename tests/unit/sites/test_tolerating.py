@@ -75,7 +75,7 @@ def tolerating(refuses: Any) -> tuple[ToleratingStore, Refusing, list[str]]:
         said.append(event.message)
 
     inner = Refusing(refuses)
-    return ToleratingStore(inner, listener), inner, said  # type: ignore[arg-type]
+    return ToleratingStore(inner, listener), inner, said
 
 
 async def answered(store: ToleratingStore, item: Optional) -> None:

@@ -12,7 +12,7 @@ from engine.errors import AccessDenied, Ambiguous, BadCredentials, EngineError, 
 from engine.events import Event, ObjectAside, Progress, SnapshotClosed
 from engine.model import MIB, Location, Overwrite, Page, Proof, Properties
 from engine.plan.lifecycle import State
-from engine.plan.record import Outcome
+from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.store import ListPage
 from engine.transfer.pipeline import Run
@@ -28,8 +28,8 @@ def store_of(count: int = 25, page_keys: int = 10) -> FakeStore:
     return store
 
 
-def states(rows: dict[str, object]) -> set[State]:
-    return {row.state for row in rows.values()}  # type: ignore[attr-defined]
+def states(rows: dict[str, ObjectRecord]) -> set[State]:
+    return {row.state for row in rows.values()}
 
 
 def first_error(group: BaseException) -> BaseException:
@@ -205,7 +205,7 @@ async def test_a_killed_run_is_taken_up_by_looking_at_the_targets(tmp_path: Path
         async def conclude(route: str, outcomes: object) -> None:
             return None
 
-        run._recorder._conclude = conclude  # type: ignore[assignment]
+        run._recorder._conclude = conclude
 
     await run_once(store, tmp_path / "l", before=forgetful)
     del store.objects["bkt", "new/0003"]
@@ -327,7 +327,7 @@ async def test_a_ledger_that_cannot_be_written_stops_the_run_and_says_why(tmp_pa
         async def conclude(route: str, outcomes: object) -> None:
             raise LedgerError("the disk is full")
 
-        run._recorder._conclude = conclude  # type: ignore[assignment]
+        run._recorder._conclude = conclude
 
     async def slow(operation: str, request: object) -> None:
         if operation == "CopyObject" and len(store.made("CopyObject")) > 20:

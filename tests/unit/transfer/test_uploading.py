@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -25,6 +27,7 @@ from engine.plan.record import UploadRecord
 from engine.store import CopyPart, CreateUpload
 from engine.transfer.carrier import Interrupted
 from engine.transfer.methods import Method, method_for
+from engine.transfer.work import PartJob
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.scene import KMS, NOW_MS, Bench, conflict, target
 
@@ -34,9 +37,9 @@ LOST = Ambiguous("the connection broke", operation=COMPLETE, code="ConnectionLos
 GONE = NotFound("no such upload", operation=COMPLETE, code="NoSuchUpload")
 
 
-def bench(**more: object) -> Bench:
+def bench(**more: Any) -> Bench:
     store = FakeStore()
-    store.put_parts("s3://bkt/old/k", PARTS, **more)  # type: ignore[arg-type]
+    store.put_parts("s3://bkt/old/k", PARTS, **more)
     return Bench(store)
 
 
@@ -198,11 +201,14 @@ async def test_an_upload_that_lost_parts_to_a_cancellation_is_never_completed() 
 
     cancelled = anyio.CancelScope()
 
+    async def carry(job: PartJob) -> None:
+        await job()
+
     async def carry_the_rest() -> None:
         with cancelled:
             async with anyio.create_task_group() as workers:
                 while (job := scene.queue.take_part_nowait()) is not None:
-                    workers.start_soon(job)
+                    workers.start_soon(carry, job)
 
     scene.store.before = hold
     async with anyio.create_task_group() as group:
@@ -521,12 +527,12 @@ async def test_parts_that_end_together_are_committed_together() -> None:
     committing = anyio.Event()
     batches: list[list[int]] = []
 
-    async def slow_commit(route: str, key: str, parts: list[object]) -> None:
-        batches.append([part.number for part in parts])  # type: ignore[attr-defined]
+    async def slow_commit(route: str, key: str, parts: Sequence[UploadedPart]) -> None:
+        batches.append([part.number for part in parts])
         if len(batches) == 1:
             await committing.wait()
 
-    scene.journal.record_parts = slow_commit  # type: ignore[assignment,method-assign]
+    scene.journal.record_parts = slow_commit  # type: ignore[method-assign]
 
     async def worker() -> None:
         for _ in range(2):
