@@ -86,6 +86,22 @@ def test_a_plan_with_many_mistakes_has_all_of_them_listed_with_their_lines(termi
     assert sorted(item.name for item in terminal.folder.iterdir()) == ["plan.toml"]
 
 
+def test_a_plan_at_several_sites_has_a_policy_for_each(terminal: Terminal) -> None:
+    plan = terminal.folder / "plan.toml"
+    plan.write_text(
+        '[sites.near]\nendpoint_url = "http://127.0.0.1:9000"\n[[routes]]\nname = "r"\nfrom = "s3://main/a/"\n'
+        'to = "s3://copies/a/"\nto_site = "near"\n'
+    )
+    ended = terminal.call("plan", plan, "--policy", "run")
+    assert (ended.code, ended.out) == (2, "")
+    assert "the plan is at several sites, each with a policy of its own: say which one (connection, near)" in ended.err
+    own, near = (terminal.call("plan", plan, "--policy", "run", "--site", site).out for site in ("connection", "near"))
+    assert ":::main" in own and ":::copies" not in own and "PutObject" not in own
+    assert ":::copies" in near and ":::main" not in near
+    unknown = terminal.call("plan", plan, "--policy", "run", "--site", "naer")
+    assert (unknown.code, 'the plan has no site "naer"' in unknown.err) == (2, True)
+
+
 @pytest.mark.parametrize("text", ["", "name = ", "[[routes]]\nname = 'x'\n", "\x00", "name = 'x'\nname = 'y'\n", "[["])
 def test_a_file_that_is_no_plan(terminal: Terminal, text: str) -> None:
     plan = terminal.folder / "plan.toml"

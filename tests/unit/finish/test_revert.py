@@ -228,3 +228,16 @@ unconditional = true
     assert back.cleanup == plan.cleanup
     again = Plan.parse(way_back(back))
     assert [route.source for route in again.routes] == [route.source for route in plan.routes]
+
+
+def test_the_way_back_leads_from_the_site_of_the_targets_to_that_of_the_sources() -> None:
+    plan = Plan.parse(
+        '[sites.near]\nendpoint_url = "http://127.0.0.1:9000"\nprofile = "work"\n[[routes]]\nname = "r"\n'
+        'from = "s3://main/a/"\nto = "s3://copies/a/"\nto_site = "near"\n'
+        '[[routes]]\nname = "s"\nfrom = "s3://main/b/"\nto = "file:///srv/b/"\n'
+    )
+    back = Plan.parse(way_back(plan))
+    assert back.sites == plan.sites
+    assert [(route.source, route.target) for route in back.routes] == [
+        (route.target, route.source) for route in plan.routes
+    ]
