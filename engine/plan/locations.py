@@ -206,7 +206,8 @@ def _local(text: str, around: Around) -> Location:
         parts = parts[:-1] if part == ".." else [*parts, part]
     if any(problem_of_key(part) == NOT_UTF8 for part in parts):
         raise UsageError(f"{_short(text)!r} {NOT_UTF8}")
-    name = "" if not parts or text.rpartition("/")[2] in ("", ".", "..", "~") else parts.pop()
+    is_folder = text == "~" or text.rpartition("/")[2] in ("", ".", "..")
+    name = "" if is_folder or not parts else parts.pop()
     drive = path.drive.replace("\\", "/")
     return Location(f"{drive}/{'/'.join(parts)}", name, FILE_SITE)
 

@@ -54,6 +54,7 @@ def why(source: str, target: str) -> str:
         ("../../../../x/", local("/x"), "/x/"),
         ("~", local("/users/me"), "/users/me/"),
         ("~/", local("/users/me"), "/users/me/"),
+        ("./~", local("/base/here", "~"), "/base/here/~"),
         ("~/x/", local("/users/me/x"), "/users/me/x/"),
         ("~//etc/", local("/users/me/etc"), "/users/me/etc/"),
         ("/data/x/", local("/data/x"), "/data/x/"),
