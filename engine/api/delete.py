@@ -104,7 +104,7 @@ async def delete(
                     listed,
                     Deleter(store_of(bucket), {bucket.bucket: condition}),
                     options.listener,
-                    markers_accepted=consent.delete_markers,
+                    markers_accepted=[bucket.bucket] if consent.delete_markers else [],
                 )
                 if stop is not None:
                     stop.listen(work.stop)

@@ -6,18 +6,22 @@ byte. Deleting tells: the target of the first source goes with it, and nothing m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import GoneTogether, one_error
+from engine.events import Listener, ObjectAside, Progress
 from engine.finish.deleting import KEYS_A_BATCH
 from engine.finish.looking import FEW, Seen
 from engine.finish.sending import BATCHES_AT_ONCE
+from engine.finish.stays import Stays
 
 Record = TypeVar("Record")
+Report = TypeVar("Report", bound=Stays)
 
 GROWTH = 8
 """The first batch has so few keys that each is asked for by itself; where nothing of it went, the next has so many
@@ -64,41 +68,60 @@ class Batches(Generic[Record]):
                 after = self._key_of(batch[-1])
 
 
-async def work_off(
-    batches: Batches[Record],
-    delete: Callable[[Batch[Record], bool], Awaitable[bool]],
-    stopped: Callable[[], bool],
-    tell: Callable[[], None],
-) -> None:
-    """Delete batch after batch, until `stopped` says so: alone, and told to be first, until one says that something of
-    it went; then several at once. Those that are under way are finished; after each there is something to `tell`.
-    Raises what `delete` raises."""
-    async for batch in batches:
-        if stopped():
-            return
-        went = await delete(batch, True)
-        tell()
-        if went:
-            batches.grow()
-            break
+class Removal(ABC, Generic[Report, Record]):
+    """What deletes records batch by batch, whatever for: it counts in its `report` what stays, and tells of it and of
+    how far it is. `markers_accepted` are the buckets in which it was accepted that a delete only adds a marker."""
 
-    async def work(given: MemoryObjectReceiveStream[Batch[Record]]) -> None:
-        async with given:
-            async for batch in given:
-                if not stopped():
-                    await delete(batch, False)
-                    tell()
+    def __init__(self, report: Report, listener: Listener, markers_accepted: Collection[str]) -> None:
+        self.report = report
+        self._listener = listener
+        self._markers_accepted = markers_accepted
 
-    send, receive = anyio.create_memory_object_stream[Batch[Record]](1)
-    async with one_error(), anyio.create_task_group() as group:
-        for _ in range(WORKERS):
-            group.start_soon(work, receive.clone())
-        receive.close()
-        async with send:
-            async for batch in batches:
-                if stopped():
-                    return
-                await send.send(batch)
+    def stop(self) -> None:
+        """Begin no further batch; those under way are finished and committed."""
+        self.report.stopped = True
+
+    @abstractmethod
+    def _progress(self) -> Progress:
+        """How far it is."""
+
+    def _keep(self, route: str, key: str, why: str, code: str, message: str) -> None:
+        """One more that stays."""
+        event = ObjectAside(route, key, why, code, message)
+        self.report.keep(event)
+        self._listener(event)
+
+    async def _work_off(
+        self, batches: Batches[Record], delete: Callable[[Batch[Record], bool], Awaitable[bool]]
+    ) -> None:
+        """Delete batch after batch until it is stopped: alone, and told to be first, until one says that something of
+        it went; then several at once. Those that are under way are finished. Raises what `delete` raises."""
+        async for batch in batches:
+            if self.report.stopped:
+                return
+            went = await delete(batch, True)
+            self._listener(self._progress())
+            if went:
+                batches.grow()
+                break
+
+        async def work(given: MemoryObjectReceiveStream[Batch[Record]]) -> None:
+            async with given:
+                async for batch in given:
+                    if not self.report.stopped:
+                        await delete(batch, False)
+                        self._listener(self._progress())
+
+        send, receive = anyio.create_memory_object_stream[Batch[Record]](1)
+        async with one_error(), anyio.create_task_group() as group:
+            for _ in range(WORKERS):
+                group.start_soon(work, receive.clone())
+            receive.close()
+            async with send:
+                async for batch in batches:
+                    if self.report.stopped:
+                        return
+                    await send.send(batch)
 
 
 def refuse_gone(seen: Seen, keys: Sequence[str], bucket: str, what: str) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.errors import StoreError
-from engine.events import Listener, ObjectAside, Progress
-from engine.finish.batches import Batch, Batches, refuse_gone, work_off
+from engine.events import Listener, Progress
+from engine.finish.batches import Batch, Batches, Removal, refuse_gone
 from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.looking import PATIENCE_S, Looker, Span, There
 from engine.finish.sending import End, Fate, Item
@@ -76,9 +76,8 @@ def after_look(record: ObjectRecord, state: State, code: str = "", message: str 
     )
 
 
-class Cleanup:
-    """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open. `markers_accepted` are
-    the buckets in which it was accepted that a delete only adds a marker."""
+class Cleanup(Removal[Cleaned, ObjectRecord]):
+    """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open."""
 
     def __init__(
         self,
@@ -90,19 +89,13 @@ class Cleanup:
         minimum: Proof,
         markers_accepted: Collection[str] = (),
     ) -> None:
+        super().__init__(Cleaned(), listener, markers_accepted)
         self._ledger = ledger
         self._deleter_of = deleter_of
-        self._listener = listener
         self._looker_of = by_store(store_of, Looker)
         self._minimum = minimum
-        self._markers_accepted = markers_accepted
         self._total = 0
         self._total_bytes = 0
-        self.report = Cleaned()
-
-    def stop(self) -> None:
-        """Begin no further batch; those under way are finished and committed."""
-        self.report.stopped = True
 
     async def go(self, routes: Sequence[Route]) -> Cleaned:
         """Delete, route by route. Raises errors of scope `run`; what was confirmed before is committed."""
@@ -114,12 +107,12 @@ class Cleanup:
             if self.report.stopped:
                 break
             await self._delete_route(route)
-        self._tell()
+        self._listener(self._progress())
         return self.report
 
     async def _delete_route(self, route: Route) -> None:
         batches = Batches(self._proven(route), lambda record: route.source_key(record.key))
-        await work_off(batches, partial(self._delete_batch, route), lambda: self.report.stopped, self._tell)
+        await self._work_off(batches, partial(self._delete_batch, route))
 
     async def _proven(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
         async for records in self._ledger.records(route.name, {State.VERIFIED}):
@@ -178,7 +171,7 @@ class Cleanup:
             what = "is not there any more" if target is None else f"bears ETag {target.etag} now"
             message = f"the target {what}; the source stays"
             lost[record.key] = after_look(record, State.DAMAGED, code, message)
-            self._keep(route, record, State.DAMAGED.value, code, message)
+            self._keep(route.name, record.key, State.DAMAGED.value, code, message)
         return Checked(may_go, unseen), lost
 
     def _outcome(self, route: Route, record: ObjectRecord, end: End) -> Outcome | None:
@@ -188,28 +181,21 @@ class Cleanup:
             self.report.deleted_bytes += record.size
             return after_look(record, State.DELETED)
         if end.fate is Fate.CHANGED:
-            self._keep(route, record, State.DRIFTED.value, end.code, end.message)
+            self._keep(route.name, record.key, State.DRIFTED.value, end.code, end.message)
             return after_look(record, State.DRIFTED, end.code, end.message)
         message = end.message
         if end.fate is Fate.UNSEEN:
             message = f"its target cannot be looked at: {message}"
-        self._keep(route, record, end.fate.value, end.code, message)
+        self._keep(route.name, record.key, end.fate.value, end.code, message)
         return None if end.fate is Fate.OPEN else after_look(record, State.VERIFIED, end.code, message)
 
-    def _keep(self, route: Route, record: ObjectRecord, state: str, code: str, message: str) -> None:
-        event = ObjectAside(route.name, record.key, state, code, message)
-        self.report.keep(event)
-        self._listener(event)
-
-    def _tell(self) -> None:
+    def _progress(self) -> Progress:
         report = self.report
-        self._listener(
-            Progress(
-                listed=self._total,
-                listed_bytes=self._total_bytes,
-                listing_done=True,
-                done=report.deleted + report.stayed,
-                done_bytes=report.deleted_bytes,
-                aside=report.stayed,
-            )
+        return Progress(
+            listed=self._total,
+            listed_bytes=self._total_bytes,
+            listing_done=True,
+            done=report.deleted + report.stayed,
+            done_bytes=report.deleted_bytes,
+            aside=report.stayed,
         )

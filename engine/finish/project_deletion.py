@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from functools import partial
 
 from engine.errors import ObjectError
-from engine.events import Listener, Notice, ObjectAside, Progress
-from engine.finish.batches import Batch, Batches, work_off
+from engine.events import Listener, Notice, Progress
+from engine.finish.batches import Batch, Batches, Removal
 from engine.finish.deleting import KEYS_A_BATCH, Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.looking import Span
@@ -68,29 +68,29 @@ class Deletion(Stays):
     uploads: int = 0
 
 
-class ProjectDeletion:
+class ProjectDeletion(Removal[Deletion, ListedObject]):
     """Deletes what the list still holds."""
 
     def __init__(
-        self, store: ObjectStore, listed: DeletionList, deleter: Deleter, listener: Listener, *, markers_accepted: bool
+        self,
+        store: ObjectStore,
+        listed: DeletionList,
+        deleter: Deleter,
+        listener: Listener,
+        *,
+        markers_accepted: Collection[str],
     ) -> None:
+        super().__init__(Deletion(), listener, markers_accepted)
         self._store = store
         self._listed = listed
         self._deleter = deleter
-        self._listener = listener
-        self._markers_accepted = markers_accepted
         self._total = 0
-        self.report = Deletion()
-
-    def stop(self) -> None:
-        """Begin no further batch; those under way are finished and committed."""
-        self.report.stopped = True
 
     async def go(self, location: Location) -> Deletion:
         """Delete, then look at what is left. Raises errors of scope `run`; what was confirmed before is committed."""
         self._total = sum(count.objects for count in await self._listed.counts() if count.state in OPEN)
         batches = Batches(_open_rows(self._listed), lambda row: row.key, KEYS_A_BATCH)
-        await work_off(batches, partial(self._delete, location), lambda: self.report.stopped, self._tell)
+        await self._work_off(batches, partial(self._delete, location))
         if not self.report.stopped:
             await self._look_at_the_rest(location)
         return self.report
@@ -103,23 +103,18 @@ class ProjectDeletion:
         await self._listed.set_states((row.key, _ROWS.get(ends[row.key].fate, Row.KEPT)) for row in rows)
         for row in rows:
             self._count(row, ends[row.key])
-        accepted_in = {location.bucket} if self._markers_accepted else ()
-        self.report.note_markers(self._deleter.markers_in, accepted_in)
+        self.report.note_markers(self._deleter.markers_in, self._markers_accepted)
         return True
 
-    def _tell(self) -> None:
-        done = self.report.deleted + self.report.stayed
-        self._listener(_progress(self._total, done, self.report.stayed))
+    def _progress(self) -> Progress:
+        return _progress(self._total, self.report.deleted + self.report.stayed, self.report.stayed)
 
     def _count(self, row: ListedObject, end: End) -> None:
-        report = self.report
         if end.fate is Fate.GONE:
-            report.deleted += 1
-            report.deleted_bytes += row.size
-            return
-        event = ObjectAside("", row.key, end.fate.value, end.code, end.message)
-        report.keep(event)
-        self._listener(event)
+            self.report.deleted += 1
+            self.report.deleted_bytes += row.size
+        else:
+            self._keep("", row.key, end.fate.value, end.code, end.message)
 
     async def _look_at_the_rest(self, location: Location) -> None:
         """What arrived after the snapshot, and unfinished uploads: left, and said."""

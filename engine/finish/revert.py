@@ -14,7 +14,7 @@ from functools import partial
 
 from engine.errors import NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress, ignore
-from engine.finish.batches import Batch, Batches, refuse_gone, work_off
+from engine.finish.batches import Batch, Batches, Removal, refuse_gone
 from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.looking import PATIENCE_S, Looker, Seen, Span
 from engine.finish.sending import Fate, Item
@@ -118,9 +118,8 @@ class Reverted(Stays):
     aborted: int = 0
 
 
-class Revert:
-    """Removes the copies that the ledger says are ours. `markers_accepted` are the buckets in which it was accepted
-    that a delete only adds a marker."""
+class Revert(Removal[Reverted, ObjectRecord]):
+    """Removes the copies that the ledger says are ours."""
 
     def __init__(
         self,
@@ -132,18 +131,12 @@ class Revert:
         *,
         markers_accepted: Collection[str] = (),
     ) -> None:
+        super().__init__(Reverted(), listener, markers_accepted)
         self._store_of = store_of
         self._ledger = ledger
         self._deleter_of = deleter_of
-        self._listener = listener
         self._looker_of = by_store(store_of, Looker)
         self._total = total
-        self._markers_accepted = markers_accepted
-        self.report = Reverted()
-
-    def stop(self) -> None:
-        """Begin no further batch; the one under way is finished and committed."""
-        self.report.stopped = True
 
     async def go(self, routes: Sequence[Route]) -> Reverted:
         """Abort unfinished uploads, then remove copies batch by batch. Raises errors of scope `run`."""
@@ -157,7 +150,7 @@ class Revert:
 
     async def _remove_route(self, route: Route) -> None:
         batches = Batches(self._ours_of(route), lambda record: route.target_key(record.key))
-        await work_off(batches, partial(self._remove, route), lambda: self.report.stopped, self._tell)
+        await self._work_off(batches, partial(self._remove, route))
 
     async def _ours_of(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
         async for records in self._ledger.records(route.name, SETTLED | IN_FLIGHT):
@@ -224,9 +217,11 @@ class Revert:
                 self.report.removed_bytes += record.size
                 gone.append(_decision(record, ""))
             elif end.fate is Fate.UNSEEN:
-                self._keep(route, record, end.fate.value, end.code, f"its source cannot be looked at: {end.message}")
+                self._keep(
+                    route.name, record.key, end.fate.value, end.code, f"its source cannot be looked at: {end.message}"
+                )
             elif end.fate is not Fate.BARRED:
-                self._keep(route, record, end.fate.value, end.code, end.message)
+                self._keep(route.name, record.key, end.fate.value, end.code, end.message)
         if gone:
             await self._ledger.decide(route.name, gone)
         self.report.note_markers(deleter.markers_in, self._markers_accepted)
@@ -235,13 +230,15 @@ class Revert:
     def _source_stands(self, route: Route, record: ObjectRecord, seen: Seen) -> bool:
         key = route.source_key(record.key)
         if (error := seen.unseen.get(key)) is not None:
-            self._keep(route, record, "unseen", error.code, f"its source cannot be looked at: {error.message}")
+            self._keep(route.name, record.key, "unseen", error.code, f"its source cannot be looked at: {error.message}")
             return False
         there = seen.there(key)
         if there is not None and there.etag == record.source_etag:
             return True
         what = "is not there any more" if there is None else f"bears ETag {there.etag} now"
-        self._keep(route, record, "source", "SourceGone" if there is None else "SourceChanged", f"the source {what}")
+        self._keep(
+            route.name, record.key, "source", "SourceGone" if there is None else "SourceChanged", f"the source {what}"
+        )
         return False
 
     def _ours(self, route: Route, record: ObjectRecord, seen: Seen) -> ObjectRecord | None:
@@ -254,25 +251,19 @@ class Revert:
         if there is not None and alike and compare_etags(record.source_etag, there.etag) is Agreement.EQUAL:
             return record._replace(target_etag=there.etag)
         if there is not None or key in seen.unseen:
-            self._keep(route, record, "unsure", "", "a copy of it was under way, and what is there may be another's")
+            self._keep(
+                route.name, record.key, "unsure", "", "a copy of it was under way, and what is there may be another's"
+            )
         return None
 
-    def _keep(self, route: Route, record: ObjectRecord, why: str, code: str, message: str) -> None:
-        event = ObjectAside(route.name, record.key, why, code, message)
-        self.report.keep(event)
-        self._listener(event)
-
-    def _tell(self) -> None:
+    def _progress(self) -> Progress:
         report = self.report
-        done = report.removed + report.stayed
-        self._listener(
-            Progress(
-                listed=self._total,
-                listing_done=True,
-                done=done,
-                done_bytes=report.removed_bytes,
-                aside=report.stayed,
-            )
+        return Progress(
+            listed=self._total,
+            listing_done=True,
+            done=report.removed + report.stayed,
+            done_bytes=report.removed_bytes,
+            aside=report.stayed,
         )
 
 

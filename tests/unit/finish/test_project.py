@@ -57,7 +57,9 @@ class Doomed:
         async with await self.open() as listed:
             return await take_snapshot(self.store, HERE, listed, 1_000, self.heard.append)
 
-    async def delete(self, *, markers_accepted: bool = False, condition: Condition = Condition.BATCH) -> Deletion:
+    async def delete(
+        self, *, markers_accepted: frozenset[str] = frozenset(), condition: Condition = Condition.BATCH
+    ) -> Deletion:
         async with await self.open() as listed:
             deleter = Deleter(self.store, {"b": condition}, sleep=no_sleep)
             work = ProjectDeletion(self.store, listed, deleter, self.heard.append, markers_accepted=markers_accepted)
@@ -284,7 +286,7 @@ async def test_a_bucket_that_keeps_versions_stops_it_unless_accepted(doomed: Doo
     doomed.store.versioning = "Enabled"
     report = await doomed.delete(condition=condition)
     assert report.markers and report.stopped
-    assert not (await doomed.delete(markers_accepted=True)).stopped
+    assert not (await doomed.delete(markers_accepted=frozenset({"b"}))).stopped
 
 
 async def test_out_of_reach_it_stops_and_keeps_what_it_knows(doomed: Doomed) -> None:
