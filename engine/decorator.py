@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
 from engine.model import Acl, CopyResult, ObjectHead, Page, UploadedPart, UploadInfo, UploadRef
@@ -37,18 +36,23 @@ from engine.store import (
     UploadPart,
 )
 
+Method = Callable[[Asked], Coroutine[Any, Any, Answered]]
+"""One of a store's methods."""
 
-class StoreDecorator(ABC):
-    """An `ObjectStore` around another: a subclass says in `_call` what happens around every request.
 
-    The methods are plain functions that give `_call`'s coroutine: one coroutine a layer and request is enough."""
+class StoreDecorator:
+    """An `ObjectStore` around another: a subclass says in `_call` what happens around every request, or replaces single
+    methods alone.
+
+    All of these are plain functions that give a coroutine: one a layer and request is enough, and none where nothing is
+    done."""
 
     def __init__(self, inner: ObjectStore) -> None:
         self._inner = inner
 
-    @abstractmethod
-    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+    def _call(self, method: Method[Asked, Answered], request: Asked) -> Coroutine[Any, Any, Answered]:
         """Carry out `method(request)`."""
+        return method(request)
 
     def list_page(self, request: ListPage) -> Coroutine[Any, Any, Page]:
         return self._call(self._inner.list_page, request)

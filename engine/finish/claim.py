@@ -20,7 +20,7 @@ from math import inf
 import anyio
 
 from engine import freshness
-from engine.decorator import StoreDecorator
+from engine.decorator import Method, StoreDecorator
 from engine.errors import AttemptError, ClaimLost, Conflict, NotFound, ObjectError, PreconditionFailed, Unsupported
 from engine.finish.claim_text import MOST_BYTES, STALE_S, Holder, Standing
 from engine.freshness import LOOK_LASTS_S, only_until
@@ -186,7 +186,7 @@ class ClaimedStore(StoreDecorator):
         super().__init__(inner)
         self._claims = claims
 
-    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+    async def _call(self, method: Method[Asked, Answered], request: Asked) -> Answered:
         if not (request.deletes or isinstance(request, AbortUpload)):
             return await method(request)
         looked_at = await self._claims.look()

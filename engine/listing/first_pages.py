@@ -7,7 +7,7 @@ the first pages can be on their way as well.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -15,7 +15,7 @@ import anyio
 from engine.decorator import StoreDecorator
 from engine.model import Location, Page
 from engine.plan.route import Route
-from engine.store import Answered, Asked, ListPage, ObjectStore, StoreOf
+from engine.store import ListPage, ObjectStore, StoreOf
 
 MOST_ROUTES = 8
 """Routes whose first pages are asked for: two pages each wait in memory, half a megabyte a page."""
@@ -61,9 +61,6 @@ class FirstPages(StoreDecorator):
     async def list_page(self, request: ListPage) -> Page:
         asked = self._asked.pop(request, None)
         return await (self._inner.list_page(request) if asked is None else asked)
-
-    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
-        return await method(request)
 
     async def give_up(self) -> None:
         """Want none of what is still under way."""

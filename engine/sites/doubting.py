@@ -7,14 +7,14 @@ an object of its size cannot have (`plan.integrity.is_impossible`), and one ETag
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.decorator import StoreDecorator
 from engine.events import Listener, Notice, ignore
 from engine.model import ListedObject, ObjectHead, OpaqueEtag, Page
 from engine.plan.integrity import NOTHING, is_impossible
-from engine.store import Answered, Asked, HeadObject, ListPage, ObjectStore
+from engine.store import HeadObject, ListPage, ObjectStore
 
 REMEMBERED = 4_096
 """How many ETags are kept with their sizes, and how many doubtful ones (a page's may come on top): equal objects mostly
@@ -30,9 +30,6 @@ class DoubtingStore(StoreDecorator):
         self._sizes: dict[str, int] = {}
         self._doubtful: set[str] = set()
         self._said = False
-
-    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
-        return await method(request)
 
     async def list_page(self, request: ListPage) -> Page:
         page = await self._inner.list_page(request)

@@ -7,8 +7,6 @@ for a blank). A trial finds that out; who may not write, or has not tried, asks 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from engine.decorator import StoreDecorator
 from engine.errors import AttemptError, ListingBroken, ObjectError
 from engine.events import Listener, Notice
@@ -17,7 +15,7 @@ from engine.s3.request_xml import comes_back
 from engine.sites.known import KnownTraits
 from engine.sites.paging import TRIALS
 from engine.sites.traits import Answer, Traits
-from engine.store import Answered, Asked, HeadObject, ListPage, ObjectStore, head_or_none
+from engine.store import HeadObject, ListPage, ObjectStore, head_or_none
 
 LAST = "\U0010ffff"
 """Follows whatever a prefix may be followed by."""
@@ -57,9 +55,6 @@ class SiteListings(StoreDecorator):
         self._listener = listener
         self._plain: set[str] = set()
         self._told: set[str] = set()
-
-    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
-        return await method(request)
 
     async def list_page(self, request: ListPage) -> Page:
         traits, token = self._known.known(request.bucket), request.token

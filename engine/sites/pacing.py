@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import NamedTuple, Protocol, TypeVar
 
-from engine.decorator import StoreDecorator
+from engine.decorator import Method, StoreDecorator
 from engine.errors import Ambiguous, StoreError, Throttled, TooLate, Unavailable
 from engine.sites.governor.governor import Governor, GovernorStatistics
 from engine.store import Answered, Asked, ObjectStore
@@ -149,7 +149,7 @@ class PacedStore(StoreDecorator):
         self._reads: dict[str, Lane] = {}
         self._writes: dict[str, Lane] = {}
 
-    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+    async def _call(self, method: Method[Asked, Answered], request: Asked) -> Answered:
         # S3 counts GET and HEAD apart from COPY, PUT, POST and DELETE ("Best practices design patterns: optimizing
         # Amazon S3 performance").
         lanes = self._reads if request.reads else self._writes

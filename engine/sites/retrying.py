@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from engine import freshness
-from engine.decorator import StoreDecorator
+from engine.decorator import Method, StoreDecorator
 from engine.errors import CredentialsExpired, StoreError, Throttled, TooLate, Unavailable, Unreachable
 from engine.sites.patience import RetryPolicy, Step, Trouble, is_out_of_reach, next_step
 from engine.store import Answered, Asked, DeleteObject, DeleteObjects, ObjectStore, Request
@@ -55,7 +55,7 @@ class RetryingStore(StoreDecorator):
         self.throttled = 0
         self.retried = 0
 
-    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+    async def _call(self, method: Method[Asked, Answered], request: Asked) -> Answered:
         self.requests += 1
         generation = self._credentials_generation
         try:
@@ -69,7 +69,7 @@ class RetryingStore(StoreDecorator):
 
     async def _again(
         self,
-        method: Callable[[Asked], Awaitable[Answered]],
+        method: Method[Asked, Answered],
         request: Asked,
         error: StoreError,
         generation: int,

@@ -9,11 +9,11 @@ server again. What the server took once is the object's own trouble when it is r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from engine.decorator import StoreDecorator
+from engine.decorator import Method, StoreDecorator
 from engine.errors import Ambiguous, ObjectError, Rejected, StoreError, Unsupported
 from engine.events import Listener, Notice, ignore
 from engine.model import UNKNOWN_SIZE, ObjectHead, ObjectRef
@@ -131,27 +131,25 @@ class ToleratingStore(StoreDecorator):
         self._reads_tags = False
         self._said: set[str] = set()
 
-    async def _call(self, method: Callable[[Asked], Awaitable[Answered]], request: Asked) -> Answered:
+    def _call(self, method: Method[Asked, Answered], request: Asked) -> Coroutine[Any, Any, Answered]:
         kind = type(request)
         for item in self._refused.get(kind, ()):
             if item.sends(request):
                 request = item.without(request)
         suspects = [item for item in self._open.get(kind, ()) if item.sends(request)]
-        if not suspects:
-            return await method(request)
+        return self._tried(method, request, suspects) if suspects else method(request)
+
+    async def _tried(self, method: Method[Asked, Answered], request: Asked, suspects: list[Optional]) -> Answered:
         try:
             answer = await method(request)
         except (Rejected, Unsupported) as error:
             return await self._without(method, request, suspects, error)
+        kind = type(request)
         self._open[kind] = [item for item in self._open[kind] if item not in suspects]
         return answer
 
     async def _without(
-        self,
-        method: Callable[[Asked], Awaitable[Answered]],
-        request: Asked,
-        suspects: list[Optional],
-        error: ObjectError,
+        self, method: Method[Asked, Answered], request: Asked, suspects: list[Optional], error: ObjectError
     ) -> Answered:
         """Send a refused request again without what may have been the reason: what the refusal names before all else.
         Raises the first refusal where that is not it."""
