@@ -59,6 +59,7 @@ def head_of(key: str, status: os.stat_result, now_ns: int) -> ObjectHead:
         etag=version_at(status, now_ns),
         modified=moment_of(status.st_mtime_ns),
         properties=properties_of(key, status.st_mode, status.st_mtime_ns),
+        tag_count=0,
         date=formatdate(now_ns / 1e9, usegmt=True),
     )
 

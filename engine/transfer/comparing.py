@@ -6,9 +6,11 @@ bucket's business and not looked at.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from engine.errors import Rejected
+from engine.folder.carried import MTIME
 from engine.model import Acl, Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.encoded_words import meaning
 from engine.plan.record import AGREE
@@ -61,7 +63,10 @@ async def compare_properties(
         acl = await chosen_acl(source_store, route, source_ref)
     except Rejected as error:
         return Compared(error.message, source_head, target_head)
-    found = differences(route, wanted, target_head.properties)
+    there_now = target_head.properties
+    if route.target.is_local:  # a file's time is its own, and part of its version
+        wanted, there_now = _without_mtime(wanted), _without_mtime(there_now)
+    found = differences(route, wanted, there_now)
     found += await _acl_differences(target_store, route, acl, target_ref)
     tags = await wanted_tags(source_store, route, source_ref, source_head)
     # Where tags are dropped, what is not told of them is not asked for either: that may be forbidden.
@@ -70,6 +75,10 @@ async def compare_properties(
     other = _pair_differences("tags", tuple(sorted(tags)), tuple(sorted(there)))
     alone = tags if other and not found else None
     return Compared("; ".join(found + other) or AGREE, source_head, target_head, alone)
+
+
+def _without_mtime(properties: Properties) -> Properties:
+    return replace(properties, metadata=tuple(pair for pair in properties.metadata if pair[0] != MTIME))
 
 
 def differences(route: Route, wanted: Properties, there: Properties) -> list[str]:

@@ -29,9 +29,10 @@ from engine.model import ABSENT, MIB, Checksum, ObjectHead, Proof, UploadedPart
 from engine.plan.integrity import combined_checksum, is_md5, is_plain, multipart_etag, parts_of
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
-from engine.plan.record import AGREE, Outcome, UploadRecord
+from engine.plan.record import Outcome, UploadRecord
 from engine.store import GetRange, HeadObject, ObjectStore, PutObject, head_or_none
 from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, outcome_of
+from engine.transfer.comparing import compare_properties
 from engine.transfer.server_parts import own_layout
 from engine.transfer.work import WorkQueue
 
@@ -134,20 +135,27 @@ class Download:
         return sums
 
     async def _mend(self, task: Task) -> Outcome:
-        """The file holds the bytes of the ETag that is listed, and the object was written again with others of its
-        properties: a file carries none of them."""
+        """The file holds the bytes of the ETag that is listed, and the object was written again, perhaps with other
+        properties: what a file does not carry of them is kept as a difference."""
+        again = task._replace(mend=False)
         if task.target_condition == ABSENT:
-            return await self.carry(task._replace(mend=False))
-        head = await self._source_head(task)
-        target = await head_or_none(self._target, HeadObject(task.target_ref))
-        if target is None or target.etag != task.target_condition:
-            raise _conflict(task, target.etag if target else "", "the file was written to since it was listed")
-        outcome = _copied(task, target.etag, "", Proof.NONE, "", "found" if task.found else "", 1)
-        wanted, requests = await self._wanted(task, head)
-        if wanted.algorithm and await self._holds(task, wanted):
-            outcome = outcome._replace(proof=Proof.DIGEST, compared=_named(wanted), requests=1 + requests)
-            return outcome._replace(properties=AGREE)
-        return await self.carry(task._replace(mend=False))
+            return await self.carry(again)
+        try:
+            compared = await compare_properties(
+                self._source, self._target, task.route, task.source, task.source_ref, task.target_ref, checksums=True
+            )
+        except NotFound:
+            return await self.carry(again._replace(inspect=True))
+        if compared.source.etag != task.source.etag:
+            raise Drifted(2, etag_now=compared.source.etag)
+        if compared.target.etag != task.target_condition:
+            raise _conflict(task, compared.target.etag, "the file was written to since it was listed")
+        wanted, requests = await self._wanted(task, compared.source)
+        if not wanted.algorithm or not await self._holds(task, wanted):
+            return await self.carry(again)
+        method = "found" if task.found else METHOD
+        outcome = _copied(task, compared.target.etag, "", Proof.DIGEST, _named(wanted), method, 1 + requests)
+        return outcome._replace(properties=compared.found)
 
     # --- one GET --------------------------------------------------------------------------------------------
 
