@@ -20,7 +20,8 @@ from engine.s3.intake import Intake
 from engine.s3.parsing import Answer
 from engine.s3.receiving import Receiver, let_be
 
-_WRITE_AT_ONCE_BYTES = 256 << 10
+_WRITE_AT_ONCE_BYTES = 64 << 10
+"""Of a body: what TLS makes of it still lies in the processor's cache when the system takes it."""
 SLOWEST_BYTES_PER_S = 16 << 10
 """What an answer's bytes may take beyond the time that its request has in all: so much comes in a second at least."""
 

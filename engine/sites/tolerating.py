@@ -23,12 +23,14 @@ from engine.store import (
     CompleteUpload,
     CopyObject,
     CreateUpload,
+    GetRange,
     GetTags,
     HeadObject,
     ListPage,
     ObjectStore,
     PutObject,
     Request,
+    UploadPart,
 )
 
 NO_TAGS = "NoTags"
@@ -109,8 +111,18 @@ OPTIONAL = (
         "the size of an upload is compared after it", careful=True,
     ),
     Optional(
+        GetRange, "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
+        NO_CHECKSUMS,
+    ),
+    Optional(
+        UploadPart, "x-amz-sdk-checksum-algorithm",
+        lambda it: it.checksum is not None, lambda it: it._replace(checksum=None),
+        NO_CHECKSUMS,
+    ),
+    Optional(
         PutObject, "x-amz-sdk-checksum-algorithm",
-        lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm=""),
+        lambda it: it.checksum_algorithm != "" or it.checksum is not None,
+        lambda it: it._replace(checksum_algorithm="", checksum=None),
         NO_CHECKSUMS,
     ),
 )  # fmt: skip

@@ -10,7 +10,17 @@ from engine.errors import Ambiguous, Rejected, StoreError, Unsupported
 from engine.events import Event, Notice
 from engine.model import Checksum, ObjectRef, Properties, UploadRef
 from engine.sites.tolerating import OPTIONAL, Optional, ToleratingStore
-from engine.store import CompleteUpload, CopyObject, CreateUpload, HeadObject, ListPage, PutObject, Request
+from engine.store import (
+    CompleteUpload,
+    CopyObject,
+    CreateUpload,
+    GetRange,
+    HeadObject,
+    ListPage,
+    PutObject,
+    Request,
+    UploadPart,
+)
 from tests.fake_store import FakeStore
 
 REF = ObjectRef("bucket", "one")
@@ -23,7 +33,9 @@ REQUESTS: dict[type[Request], Any] = {
     CompleteUpload: CompleteUpload(
         UploadRef(TARGET, "id"), (), size=5, checksum=Checksum("CRC64NVME", "FULL_OBJECT", "x")
     ),
-    PutObject: PutObject(REF, b"body", checksum_algorithm="SHA256"),
+    GetRange: GetRange(REF, checksums=True),
+    PutObject: PutObject(REF, b"body", checksum_algorithm="SHA256", checksum=Checksum("CRC64NVME", "", "x")),
+    UploadPart: UploadPart(UploadRef(TARGET, "id"), 1, b"body", Checksum("CRC64NVME", "", "x")),
 }
 """A request of each operation that carries everything that it can go without."""
 
@@ -33,7 +45,9 @@ METHODS: dict[type[Request], str] = {
     CopyObject: "copy_object",
     CreateUpload: "create_upload",
     CompleteUpload: "complete_upload",
+    GetRange: "get_range",
     PutObject: "put_object",
+    UploadPart: "upload_part",
 }
 
 

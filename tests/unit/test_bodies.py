@@ -1,0 +1,140 @@
+"""Sinks and sources: bytes at their place, hashed as they pass, and never touched after a transfer was given up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine import bodies
+from engine.bodies import Disk, FileSink, FileSource, MemorySink, MemorySource, hash_range
+from engine.checksums import checksum_of
+from engine.store import WINDOW_BYTES, Source
+
+DATA = bytes(range(251)) * 4000
+ALGORITHMS = ("CRC64NVME", "MD5")
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    disk = Disk()
+    yield disk
+    disk.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    os.pwrite(descriptor, DATA, 0)
+    yield descriptor
+    os.close(descriptor)
+
+
+async def all_of(source: Source) -> bytes:
+    found = b""
+    while window := await source.read():
+        assert len(window) <= WINDOW_BYTES
+        found += window
+    return found
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_file_is_written_at_its_place_and_hashed(
+    disk: Disk, file: int, busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if busy:
+        monkeypatch.setattr(bodies, "SLOW_S", -1.0)  # every write counts as one that found the disk busy
+    sink = FileSink(disk, file, 1000, ALGORITHMS)
+    await sink.write(memoryview(b"what an attempt wrote that did not end"))
+    sink.restart()
+    for start in range(0, 700_000, WINDOW_BYTES):
+        await sink.write(memoryview(DATA[::-1])[start : min(start + WINDOW_BYTES, 700_000)])
+    new = DATA[::-1][:700_000]
+    assert os.pread(file, len(DATA), 0) == DATA[:1000] + new + DATA[701_000:]
+    assert sink.written == len(new)
+    assert [item.value() for item in sink.hashers] == [checksum_of(name, new) for name in ALGORITHMS]
+
+
+async def test_a_disk_that_is_busy_is_written_to_by_threads(
+    disk: Disk, file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrote_in = []
+
+    def note() -> None:
+        wrote_in.append(threading.current_thread().name.startswith("cartage-disk"))
+
+    await disk.put(note)
+    monkeypatch.setattr(bodies, "SLOW_S", -1.0)
+    await disk.put(note)
+    await disk.put(note)
+    assert wrote_in == [False, False, True]
+
+
+async def test_what_a_thread_writes_from_is_not_given_up_before_it_has_ended(disk: Disk) -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), []
+
+    def write() -> None:
+        begun.set()
+        go_on.wait(5)
+        ended.append(True)
+
+    writing = asyncio.create_task(disk.run(write))
+    await asyncio.to_thread(begun.wait, 5)
+    writing.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not writing.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert ended == [True]
+
+
+async def test_what_a_disk_says_reaches_whoever_writes(disk: Disk, tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "readable", os.O_RDONLY | os.O_CREAT)
+    sink = FileSink(disk, descriptor, 0)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        await sink.write(memoryview(b"x"))
+    assert sink.written == 0
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_part_of_a_file_is_read_as_often_as_it_is_asked_for(
+    disk: Disk, file: int, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not at_once:
+        monkeypatch.setattr(bodies, "_NO_WAITING", 0)
+    source = FileSource(disk, file, 500, 900_000)
+    for _ in range(2):
+        source.restart()
+        assert await all_of(source) == DATA[500:900_500]
+
+
+async def test_a_file_that_became_shorter_gives_what_there_is(disk: Disk, file: int) -> None:
+    source = FileSource(disk, file, len(DATA) - 10, 100)
+    assert await all_of(source) == DATA[-10:]
+    assert [item.length for item in hash_range(file, len(DATA) - 10, 100, ALGORITHMS)] == [10, 10]
+
+
+def test_a_part_of_a_file_is_hashed(file: int) -> None:
+    found = hash_range(file, 7, 600_000, ALGORITHMS)
+    assert [item.value() for item in found] == [checksum_of(name, DATA[7:600_007]) for name in ALGORITHMS]
+
+
+async def test_buffers_are_sinks_and_sources_too() -> None:
+    sink = MemorySink(bytearray(len(DATA)), ALGORITHMS)
+    source = MemorySource(DATA)
+    for _ in range(2):
+        sink.restart()
+        source.restart()
+        while window := await source.read():
+            await sink.write(window)
+    assert sink.buffer[: sink.written] == DATA
+    assert sink.hashers[0].value() == checksum_of("CRC64NVME", DATA)
+    with pytest.raises(ValueError, match="different"):
+        await sink.write(memoryview(b"one more"))
