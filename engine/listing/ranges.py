@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import anyio
@@ -81,8 +81,8 @@ class _Range:
 
 
 class RouteJoin:
-    """Everything known of each key under two locations, in batches of about a page; each batch is in key order, and
-    holds no key of another.
+    """Everything known of each key of a range (of all, unless given) under two locations, in batches of about a page;
+    each batch is in key order, and holds no key of another.
 
     `target` None stands for an empty target, `read_entries` None for an empty ledger. Errors of the listings end
     `group`."""
@@ -93,6 +93,7 @@ class RouteJoin:
         source: Lister,
         target: Lister | None,
         read_entries: ReadEntries | None,
+        keys: KeyRange | None = None,
         *,
         most_ranges: int = MOST_RANGES,
         patience_s: float = PATIENCE_S,
@@ -100,6 +101,7 @@ class RouteJoin:
         self._source = source
         self._target = target
         self._read_entries = read_entries
+        self._keys = replace(keys) if keys is not None else KeyRange()  # of its own: it shrinks where it is cut
         self._patience_s = patience_s
         self._most = most_ranges if source.divisible else 1
         self._cut_at = len(source.location.key)
@@ -146,7 +148,7 @@ class RouteJoin:
             return
         try:
             async with self._tasks:
-                self._begin(KeyRange(), None, self._target, None)
+                self._begin(self._keys, self._keys.upto, self._target, None)
         finally:
             self._closed = True
         self._send.close()

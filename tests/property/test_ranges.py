@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ListingBroken
+from engine.listing.lister import KeyRange
 from engine.listing.pages import Prefix
 from engine.listing.ranges import GUESSES, MOST_RANGES, RouteJoin, meets
 from engine.model import ListedObject, Location, Page, Proof
@@ -118,7 +119,9 @@ def test_an_alphabet_stays_small() -> None:
     assert len(widened("", ["".join(chr(0x4E00 + n) for n in range(5_000))])) == 256
 
 
-async def read_all(store: FakeStore, entries: dict[str, Entry], most: int) -> tuple[list[Joined], RouteJoin]:
+async def read_all(
+    store: FakeStore, entries: dict[str, Entry], most: int, within: KeyRange | None = None
+) -> tuple[list[Joined], RouteJoin]:
     async def read_entries(after: str | None, upto: str | None, limit: int) -> list[Entry]:
         keys = [key for key in sorted(entries) if (after is None or key > after) and (upto is None or key <= upto)]
         return [entries[key] for key in keys[:limit]]
@@ -126,7 +129,7 @@ async def read_all(store: FakeStore, entries: dict[str, Entry], most: int) -> tu
     rows: list[Joined] = []
     async with anyio.create_task_group() as group:
         join = RouteJoin(
-            group, Prefix(store, SOURCE), Prefix(store, TARGET), read_entries, most_ranges=most, patience_s=0
+            group, Prefix(store, SOURCE), Prefix(store, TARGET), read_entries, within, most_ranges=most, patience_s=0
         )
         while (batch := await join.next_rows()) is not None:
             assert [row.key for row in batch] == sorted(row.key for row in batch)
@@ -138,13 +141,24 @@ def entry(key: str) -> Entry:
     return Entry(key, 1, "e", State.COPIED, "", "e", Proof.SIZE)
 
 
-KEYS = st.sets(TEXT | NARROW | st.integers(0, 300).map("img_{:04d}.jpg".format), max_size=60)
+A_KEY = TEXT | NARROW | st.integers(0, 300).map("img_{:04d}.jpg".format)
+KEYS = st.sets(A_KEY, max_size=60)
+RANGES = st.tuples(st.none() | A_KEY, st.none() | A_KEY).map(lambda ends: KeyRange(*ends))
 
 
 @settings(max_examples=60, deadline=None)
-@given(KEYS, KEYS, KEYS, st.integers(1, 7), st.sampled_from([1, 3, MOST_RANGES]), st.integers(0, 3))
-def test_however_it_is_cut_every_key_comes_once_with_all_that_is_known_of_it(
-    sources: set[str], targets: set[str], entries: set[str], page_keys: int, most: int, patience: int
+@given(
+    KEYS, KEYS, KEYS, st.just(KeyRange()) | RANGES, st.integers(1, 7), st.sampled_from([1, 3, MOST_RANGES]),
+    st.integers(0, 3),
+)  # fmt: skip
+def test_however_it_is_cut_every_key_of_a_range_comes_once_with_all_that_is_known_of_it(
+    sources: set[str],
+    targets: set[str],
+    entries: set[str],
+    within: KeyRange,
+    page_keys: int,
+    most: int,
+    patience: int,
 ) -> None:
     store = FakeStore()
     store.page_keys = page_keys
@@ -164,11 +178,16 @@ def test_however_it_is_cut_every_key_comes_once_with_all_that_is_known_of_it(
             await anyio.lowlevel.checkpoint()
 
     store.before = gate
-    rows, _ = anyio.run(read_all, store, {key: entry(key) for key in entries}, most)
-    assert sorted(row.key for row in rows) == sorted(sources | targets | entries)
-    assert {row.key for row in rows if row.source} == sources
-    assert {row.key for row in rows if row.target} == targets
-    assert {row.key for row in rows if row.entry} == entries
+    rows, _ = anyio.run(read_all, store, {key: entry(key) for key in entries}, most, within)
+
+    def inside(keys: set[str]) -> set[str]:
+        after, upto = within.after, within.upto
+        return {key for key in keys if (after is None or key > after) and (upto is None or key <= upto)}
+
+    assert sorted(row.key for row in rows) == sorted(inside(sources | targets | entries))
+    assert {row.key for row in rows if row.source} == inside(sources)
+    assert {row.key for row in rows if row.target} == inside(targets)
+    assert {row.key for row in rows if row.entry} == inside(entries)
 
 
 class FromTheBeginning(FakeStore):
