@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import Deleter, DeleterOf
-from engine.finish.gate import Facts, Reason, judge
-from engine.finish.holding import hold_of, proven_before_ms
+from engine.finish.gate import Reason, judge
+from engine.finish.gathering import gather
+from engine.finish.probes import Commands
 from engine.finish.sending import Condition
 from engine.ledger import Binding, Ledger
-from engine.listing.sources import Sources
 from engine.model import Proof
 from engine.plan.document import Plan
-from engine.plan.estimate import expectation_report
 from engine.plan.lifecycle import State
-from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.record import Decision, ObjectRecord, Outcome
-from engine.proof.audit import audit
-from engine.store import AskBucket
-from tests.fake_store import START_S, FakeStore, everywhere
+from tests.fake_store import START_S, FakeStore, everywhere, sites_of
 
 DAY_S = 86_400
 PLAN = """
@@ -69,40 +66,8 @@ class Scene:
 
     async def reasons(self, *, hold_s: int = DAY_S, minimum: Proof = Proof.DIGEST) -> list[Reason]:
         """The gate as it stands, without probes and references."""
-        now_ms = int(self.store.now_s) * 1000 if self.store.sends_date else None
-        held = await self.ledger.held(minimum, proven_before_ms(now_ms, hold_s))
-        tallies = await self.ledger.tallies()
-        found = {
-            route.name: (
-                sum(tally.objects for tally in tallies if tally.route == route.name),
-                sum(tally.bytes for tally in tallies if tally.route == route.name),
-            )
-            for route in self.plan.routes
-        }
-        bucket = await self.store.bucket_facts(AskBucket("bucket"))
-        stores, entries = everywhere(self.store), self.ledger.entries
-        audits = await audit(stores, Sources(), self.plan.routes, entries, self.heard.append, minimum)
-        noted = await self.ledger.noted()
-        return judge(
-            Facts(
-                tuple(route.name for route in self.plan.routes),
-                tuple(item.route for item in await self.ledger.snapshots() if not item.closed_ms),
-                tuple(tallies),
-                minimum,
-                hold_of(held, hold_s, now_ms),
-                tuple(audits),
-                expectation_report(self.plan, found),
-                (),
-                None,
-                (bucket,),
-                (bucket,),
-                tuple(route.target for route in self.plan.routes),
-                withdrawn=noted[WITHDRAWN],
-                lost=noted[LOST],
-                properties=noted[PROPERTIES],
-                accepted=frozenset(await self.ledger.accepted()),
-            )
-        )
+        plan = replace(self.plan, cleanup=replace(self.plan.cleanup, hold_s=hold_s, proof=minimum), probes=())
+        return judge(await gather(plan, sites_of(self.store), self.ledger, self.heard.append, Commands(), None))
 
     async def closed(self, **how: object) -> list[str]:
         """The names of what keeps the gate closed."""
