@@ -77,6 +77,9 @@ class Kept(NamedTuple):
     kept_ms: int
 
 
+_ENTRY = f"""SELECT key, size, source_etag, state, held, target_etag, proof, found, source_modified, {DIFFERING}
+    FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?)"""
+
 _RECORD = """SELECT r.name, o.key, o.size, o.source_etag, o.source_modified, o.storage_class, o.source_checksum,
 o.state, o.held, o.target_etag, o.checksum, o.proof, o.compared, o.found, o.method, o.attempts, o.code, o.message,
 o.decided_ms, o.copied_ms, o.size_ms, o.digest_ms, o.bytes_ms, o.xxh3, o.properties
@@ -185,10 +188,7 @@ class LedgerReader:
 
     async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
         """What the join needs, in the order of the keys' UTF-8 bytes; `after` exclusive, `upto` inclusive."""
-        sql = (
-            f"SELECT key, size, source_etag, state, held, target_etag, proof, found, source_modified, {DIFFERING} "
-            "FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?)"
-        )
+        sql = _ENTRY
         parameters: list[Any] = [route]
         for bound, operator in ((after, ">"), (upto, "<=")):
             if bound is not None:
@@ -221,12 +221,14 @@ class LedgerReader:
                     break
                 after = records[-1].key
 
+    async def entry(self, route: str, key: str) -> Entry | None:
+        """The row of exactly this relative key."""
+        rows = await self._rows(f"{_ENTRY} AND key = ?", (route, key))
+        return _entry(rows[0]) if rows else None
+
     async def knows(self, route: str, key: str) -> bool:
         """Whether there is a row of this key."""
-        rows = await self._rows(
-            "SELECT 1 FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?) AND key = ?", (route, key)
-        )
-        return bool(rows)
+        return await self.entry(route, key) is not None
 
     async def tallies(self) -> list[Tally]:
         """Objects and bytes by route, state, proof and whether they were found. Costs the same for any count."""

@@ -9,7 +9,6 @@ import anyio.to_thread
 
 from engine.ledger import LedgerReader
 from engine.plan.lifecycle import LEAVING, SETTLED
-from engine.plan.record import Entry
 from engine.references.references import Holding, Lookup
 
 Result = TypeVar("Result")
@@ -55,19 +54,8 @@ class Holdings:
 
         return lookup
 
-    async def entry(self, route: str, key: str) -> Entry | None:
-        """The row of exactly this relative key."""
-        after = just_before(key)
-        while True:
-            rows = await self._ledger.entries(route, after, key, ROWS_A_READ if after else 1)
-            if rows and rows[-1].key == key:
-                return rows[-1]
-            if len(rows) < ROWS_A_READ:
-                return None
-            after = rows[-1].key
-
     async def _exact(self, route: str, key: str) -> bool | None:
-        row = await self.entry(route, key)
+        row = await self._ledger.entry(route, key)
         return row.state in THERE if row is not None else None
 
     async def _under(self, route: str, prefix: str) -> bool | None:

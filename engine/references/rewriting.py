@@ -19,7 +19,6 @@ from engine.ledger import Kept, Ledger, LedgerReader
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
-from engine.references.holdings import Holdings
 from engine.references.local_files import replace_file, restore_file
 from engine.references.replacing import (
     ReplaceRefused,
@@ -130,7 +129,7 @@ async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound
 
 async def _renew(ledger: Ledger, inside: Inside) -> None:
     """The source of a copy is about to change: the next run copies it again, and a verification proves it again."""
-    row = await Holdings(ledger).entry(inside.route.name, inside.relative)
+    row = await ledger.entry(inside.route.name, inside.relative)
     if row is None or row.state is State.DRIFTED:
         return
     message = "its references were rewritten: the next run copies it again"

@@ -208,7 +208,7 @@ class Scanner:
                 if not covers(location, Location(ref.bucket, ref.key, location.site)):
                     continue
                 relative = ref.key[len(location.key) :]
-                row = await self._holdings.entry(route.name, relative)
+                row = await self._ledger.entry(route.name, relative)
                 if row is None:
                     continue
                 side = "moved" if is_source else "a copy made"
