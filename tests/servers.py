@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -106,12 +105,7 @@ def start_moto() -> Iterator[Endpoint]:
 def start_localstack() -> Iterator[Endpoint]:
     """LocalStack's S3, in its own virtual environment (installed at first use)."""
     with _folder("localstack") as folder:
-        pid_file = folder / "localstack.pid"
-        try:
-            yield _endpoint("localstack", _run_script("start-localstack.sh", folder, _free_ports(1)), folder)
-        finally:
-            if pid_file.exists():
-                _stop_pid(int(pid_file.read_text()))
+        yield from _scripted("localstack", folder, _free_ports(1), ["localstack"])
 
 
 @contextlib.contextmanager
@@ -119,22 +113,15 @@ def start_rgw(*, extra: str = "") -> Iterator[Endpoint]:
     """Ceph's RADOS Gateway from Debian's packages (installed at first use). `extra` is further lines of radosgw's
     configuration, such as `rgw_max_concurrent_requests = 4`."""
     with _folder("rgw") as folder:
-        cluster = folder / "cluster"
-        try:
-            yield _endpoint("rgw", _run_script("start-rgw.sh", cluster, _free_ports(10), RGW_EXTRA=extra), cluster)
-        finally:
-            subprocess.run([SCRIPTS / "stop-rgw.sh", cluster], check=True, stdin=subprocess.DEVNULL)
+        yield from _scripted("rgw", folder / "cluster", _free_ports(10), ["rgw", "osd", "mon"], RGW_EXTRA=extra)
 
 
 @contextlib.contextmanager
 def start_swift() -> Iterator[Endpoint]:
     """OpenStack Swift's s3api from Debian's packages (installed at first use)."""
     with _folder("swift") as folder:
-        server = folder / "server"
-        try:
-            yield _endpoint("swift", _run_script("start-swift.sh", server, _free_ports(5)), server)
-        finally:
-            subprocess.run([SCRIPTS / "stop-swift.sh", server], check=True, stdin=subprocess.DEVNULL)
+        daemons = ["proxy", "object", "container", "account", "memcached"]
+        yield from _scripted("swift", folder / "server", _free_ports(5), daemons)
 
 
 @contextlib.contextmanager
@@ -156,6 +143,15 @@ def start_s3rver() -> Iterator[Endpoint]:
         port = _free_ports(1)
         command = ["s3rver", "-d", str(folder / "data"), "-a", "127.0.0.1", "-p", str(port)]
         yield from _served("s3rver", command, folder, port, "S3RVER", "S3RVER")
+
+
+def _scripted(name: str, folder: Path, port: int, daemons: list[str], **environment: str) -> Iterator[Endpoint]:
+    """A server of several processes, which its start script leaves in the background."""
+    try:
+        said = _run_script(f"start-{name}.sh", folder, port, **environment)
+        yield Endpoint(name, said["endpoint"], said["access_key"], said["secret_key"], said["region"], folder)
+    finally:
+        subprocess.run([SCRIPTS / "stop.sh", folder, *daemons], check=True, stdin=subprocess.DEVNULL)
 
 
 def _served(name: str, command: list[str], folder: Path, port: int, key: str, secret: str) -> Iterator[Endpoint]:
@@ -240,10 +236,6 @@ def _run_script(script: str, folder: Path, port: int, **environment: str) -> dic
     return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
 
 
-def _endpoint(name: str, said: dict[str, str], folder: Path) -> Endpoint:
-    return Endpoint(name, said["endpoint"], said["access_key"], said["secret_key"], said["region"], folder)
-
-
 def _answers(url: str) -> bool:
     """Whether anything that speaks HTTP answers there; which status is no matter."""
     try:
@@ -277,26 +269,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(timeout=10)
-
-
-def _stop_pid(pid: int) -> None:
-    """Stop a process that is not a child of ours: a request, and after ten seconds no longer a request."""
-    for number, wait_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-        deadline = time.monotonic() + wait_s
-        while time.monotonic() < deadline:
-            if not _runs(pid):
-                return
-            time.sleep(0.05)
-    raise ServerFailed(f"process {pid} cannot be stopped")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # Where no one reaps orphans (a container's first process may not), a dead one stays as a zombie.
-    status = Path(f"/proc/{pid}/stat")
-    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")

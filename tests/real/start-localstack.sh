@@ -4,12 +4,13 @@
 #
 #   start-localstack.sh DIR PORT      DIR: a folder for this one server's files, made if need be
 #
-# Prints endpoint=, access_key=, secret_key= and region= once it answers. Stop it with the pid in DIR/localstack.pid.
+# Prints endpoint=, access_key=, secret_key= and region= once it answers. Stop it with stop.sh DIR localstack.
 set -euo pipefail
 [ $# = 2 ] || { echo "usage: start-localstack.sh DIR PORT" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 real=$(realpath -m "${CARTAGE_REAL_DIR:-$here/../../.real}")
 dir=$(realpath -m "$1") port=$2
+export CARTAGE_SERVER_DIR=$dir
 
 "$here/install-localstack.sh"
 mkdir -p "$dir/volume"

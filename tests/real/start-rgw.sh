@@ -6,12 +6,14 @@
 #   start-rgw.sh DIR PORT      DIR: an empty or new folder for this one cluster. PORT: the S3 endpoint;
 #                              PORT+1 is the monitor's, PORT+2 to PORT+9 the OSD's
 #
-# Prints endpoint=, access_key=, secret_key= and region= once it answers; about 2 s. Stop it with stop-rgw.sh DIR.
+# Prints endpoint=, access_key=, secret_key= and region= once it answers; about 2 s. Stop it with
+# stop.sh DIR rgw osd mon.
 # RGW_EXTRA holds further lines for radosgw's configuration ("rgw_max_concurrent_requests = 4": real 503 answers).
 set -euo pipefail
 [ $# = 2 ] || { echo "usage: start-rgw.sh DIR PORT" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$(realpath -m "$1") port=$2
+export CARTAGE_SERVER_DIR=$dir
 access_key=CARTAGETEST secret_key=not-a-secret
 
 fail() { echo "start-rgw: $*" >&2; exit 1; }
@@ -126,7 +128,7 @@ answers() (
 gateway_up() { check_alive rgw; answers; }
 
 if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then fail "port $port is taken"; fi
-trap 'code=$?; [ $code = 0 ] || "$here/stop-rgw.sh" "$dir" >&2 || true; exit $code' EXIT
+trap 'code=$?; [ $code = 0 ] || "$here/stop.sh" "$dir" rgw osd mon >&2 || true; exit $code' EXIT
 
 admin monmaptool --create --fsid "$cluster_id" --addv a "[v1:127.0.0.1:$((port + 1))]" "$dir/monmap"
 admin ceph-mon --mkfs -i a -c "$conf" --monmap "$dir/monmap"

@@ -6,11 +6,13 @@
 #   start-swift.sh DIR PORT      DIR: an empty or new folder for this one server, on a file system with extended
 #                                attributes. PORT: the S3 endpoint; PORT+1 to PORT+4 are the other processes'
 #
-# Prints endpoint=, access_key=, secret_key= and region= once it answers; about 3 s. Stop it with stop-swift.sh DIR.
+# Prints endpoint=, access_key=, secret_key= and region= once it answers; about 3 s. Stop it with
+# stop.sh DIR proxy object container account memcached.
 set -euo pipefail
 [ $# = 2 ] || { echo "usage: start-swift.sh DIR PORT" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$(realpath -m "$1") port=$2
+export CARTAGE_SERVER_DIR=$dir
 
 fail() { echo "start-swift: $*" >&2; exit 1; }
 if [ -e "$dir" ] && [ -n "$(ls -A "$dir")" ]; then fail "$dir is not empty"; fi
@@ -99,7 +101,7 @@ daemon() { # NAME COMMAND…: in the background, its pid in DIR/NAME.pid
   PYTHONUNBUFFERED=1 setsid "$@" </dev/null >"$dir/log/$name.out" 2>&1 &
   echo $! >"$dir/$name.pid"
 }
-trap 'code=$?; [ $code = 0 ] || "$here/stop-swift.sh" "$dir" >&2 || true; exit $code' EXIT
+trap 'code=$?; [ $code = 0 ] || "$here/stop.sh" "$dir" proxy object container account memcached >&2 || true; exit $code' EXIT
 daemon memcached memcached -u "$(id -un)" -l 127.0.0.1 -p $((port + 4)) -m 64
 for name in account container object; do daemon "$name" "swift-$name-server" "$dir/etc/$name-server.conf"; done
 
