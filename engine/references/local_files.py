@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from engine.ledger.files import sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
 
 NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
@@ -173,14 +174,4 @@ def _writing_whole(path: Path, mode: int, dress: Callable[[Path], None] | None) 
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path)
