@@ -123,13 +123,10 @@ async def test_a_copy_within_another_site_is_taken_back_there(
     assert keys_at(sandbox) == {"old/a", "old/b"}
 
 
-async def test_a_local_folder_is_a_side_like_any_other_and_nothing_passes_to_it_yet(tmp_path: Path) -> None:
+async def test_a_local_folder_is_a_side_like_any_other(tmp_path: Path) -> None:
     there = tmp_path / "there"
     (there / "sub").mkdir(parents=True)
-    (there / "a").write_bytes(b"old/a")
     (there / "sub" / "z").write_bytes(b"z")
     plan = Plan.of(f"s3://{BUCKET}/old/", f"{there}/", name="down", folder=tmp_path)
-    (found,) = (await survey(plan, Options(ledger=tmp_path / "plan.ledger"))).routes
-    assert (found.objects, found.extra) == (2, 1)
-    with pytest.raises(UsageError, match=f"objects cannot yet pass from s3://.* to {there}"):
-        await migrate(plan, Options(ledger=tmp_path / "run.ledger"))
+    (found,) = (await survey(plan, Options())).routes
+    assert (found.objects, found.to_copy, found.extra) == (2, 2, 1)
