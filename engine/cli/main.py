@@ -66,7 +66,7 @@ def main() -> None:
     _escape_what_cannot_be_shown()
     command = next((argument for argument in sys.argv[1:] if argument in VERBS), "")
     try:
-        raise SystemExit(cli.main(standalone_mode=False))
+        raise SystemExit(cli.main(prog_name="cartage", standalone_mode=False))
     except click.ClickException as error:
         error.show()
         _summarise(command, error.exit_code, {"error": "Usage", "message": error.format_message(), "advice": ""})
