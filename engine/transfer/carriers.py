@@ -4,6 +4,8 @@
 |---|---|
 | buckets of one endpoint | server-side copy (`server_copy`) |
 | S3, a local folder | `download` |
+| a local folder, S3 | `upload` |
+| buckets of two endpoints | `relay` |
 """
 
 from __future__ import annotations
@@ -16,17 +18,29 @@ import anyio
 from engine.bodies import Disk
 from engine.errors import UsageError
 from engine.events import Listener
+from engine.model import MIB
 from engine.plan.route import Route
 from engine.sites.site import Site
 from engine.sites.sites import Sites
+from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Carrier, Task
 from engine.transfer.download import Download
 from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
+from engine.transfer.passing import Origin, Passing
+from engine.transfer.relay import Elsewhere
 from engine.transfer.server_copy import ServerSideCopy
 from engine.transfer.server_parts import ServerParts
+from engine.transfer.sums import Sums
+from engine.transfer.upload import Files
 from engine.transfer.uploading import Uploader, UploadJournal
 from engine.transfer.work import WorkQueue
+
+UPLOAD_BYTES = 48 * MIB
+"""Of files, in memory at once: six parts are under way, which read from a disk and are soon gone."""
+
+RELAY_BYTES = 96 * MIB
+"""The same of what comes from another endpoint, where every part waits for two servers."""
 
 QUEUE_BOUND = 2_000
 """Objects waiting for a worker: two pages, so that a page is always ready and little is planned ahead of a crash."""
@@ -36,10 +50,10 @@ def refuse_apart(sites: Sites, routes: Iterable[Route]) -> None:
     """Raise `UsageError` for a route between sites that nothing carries objects between."""
     for route in routes:
         source, target = sites.source(route), sites.target(route)
-        if not (target.copies_from(source) or (target.folder is not None and source.folder is None)):
+        if source.folder is not None and target.folder is not None:
             raise UsageError(
-                f'objects cannot yet pass from {route.source} to {route.target} (route "{route.name}"): this version '
-                "copies within one endpoint alone."
+                f'nothing is carried from {route.source} to {route.target} (route "{route.name}"): both are local '
+                "folders, and one side has to be in S3."
             )
 
 
@@ -86,6 +100,10 @@ class Carriers:
     def _make(self, source: Site, target: Site) -> Carrier:
         if target.folder is not None:
             return Download(source.store, target.folder, self.queue, self._disk)
+        if source.folder is not None:
+            return self._passing(Files(source.folder, self._disk), source, target, UPLOAD_BYTES)
+        if not target.copies_from(source):
+            return self._passing(Elsewhere(source.store), source, target, RELAY_BYTES)
         return self._server_side_copy(source, target)
 
     async def remember(self) -> None:
@@ -98,9 +116,31 @@ class Carriers:
         self._disk.close()
 
     def _server_side_copy(self, source: Site, target: Site) -> ServerSideCopy:
+        conditions = self._conditions_of(source, target)
+        parts = ServerParts(source.store, target.store, self._uploader(target, conditions), conditions)
+        return ServerSideCopy(source.store, target.store, parts, conditions, self._sleep, self._jitter)
+
+    def _passing(self, origin: Origin, source: Site, target: Site, memory: int) -> Passing:
+        conditions = self._conditions_of(source, target)
+        return Passing(
+            origin,
+            source.store,
+            target.store,
+            self._uploader(target, conditions),
+            conditions,
+            Sums(target.known, self._listener),
+            Buffers(memory),
+            self._sleep,
+            self._jitter,
+        )
+
+    def _conditions_of(self, source: Site, target: Site) -> Conditions:
         conditions = Conditions(source.known, target.known, self._listener, guarded=self._guarded)
         self._conditions.append(conditions)
-        uploader = Uploader(
+        return conditions
+
+    def _uploader(self, target: Site, conditions: Conditions) -> Uploader:
+        return Uploader(
             target.store,
             self._journal,
             self.queue,
@@ -110,5 +150,3 @@ class Carriers:
             self._outdated_before,
             self._server_now_ms,
         )
-        parts = ServerParts(source.store, target.store, uploader, conditions)
-        return ServerSideCopy(source.store, target.store, parts, conditions, self._sleep, self._jitter)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from engine.errors import NotFound
+from engine.errors import AttemptError, NotFound, ObjectError
 from engine.model import ABSENT, ObjectHead, Proof
 from engine.plan.integrity import Agreement, Evidence, compare_etags, evidence_of_heads, is_md5
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Keep
 from engine.store import HeadObject, ObjectStore, PutTags, head_or_none
-from engine.transfer.carrier import Conflicting, Drifted, Task, full_object
+from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, full_object, outcome_of
 from engine.transfer.comparing import Compared, compare_properties
 
 COMPARISONS = 3
@@ -27,9 +27,22 @@ class Existing(ABC):
         self._source = source
         self._target = target
 
-    @abstractmethod
     async def carry(self, task: Task) -> Outcome:
         """As `Carrier.carry`."""
+        try:
+            if task.inspect:
+                return await self._inspect(task)
+            if task.mend:
+                return await self._mend(task)
+            if task.claim:
+                await self._refuse_foreign(task)
+            return await self._copy(task)
+        except (Ended, ObjectError, AttemptError) as error:
+            return outcome_of(task, error)
+
+    @abstractmethod
+    async def _copy(self, task: Task) -> Outcome:
+        """Bring the object to the target, where its place is as the task says. Raises `Ended` and what stores raise."""
 
     @abstractmethod
     async def discard(self, upload: UploadRecord) -> None:

@@ -66,7 +66,7 @@ class Conditions:
             self.unpinned.add(bucket)
         return None if answer is Answer.REFUSED else etag or None
 
-    def target(self, operation: Literal["copy", "complete"], bucket: str, wanted: str) -> str | None:
+    def target(self, operation: Literal["copy", "put", "complete"], bucket: str, wanted: str) -> str | None:
         """The condition to send for the one that is wanted of a target in `bucket`."""
         refused = self._answer(self._target, bucket, _target_trait(operation, wanted)) is Answer.REFUSED
         return wanted if self._guarded and not refused else None
@@ -84,7 +84,7 @@ class Conditions:
         self.unpinned.add(bucket)
         self._refuse(bucket, _pin_trait(operation, etag), "SourceUnpinned", UNPINNED)
 
-    def refuse_target(self, operation: Literal["copy", "complete"], bucket: str, wanted: str) -> None:
+    def refuse_target(self, operation: Literal["copy", "put", "complete"], bucket: str, wanted: str) -> None:
         """The same of a condition on the target."""
         self._refuse(bucket, _target_trait(operation, wanted), "TargetUnguarded", UNGUARDED)
 
@@ -135,4 +135,4 @@ def _pin_trait(operation: str, etag: str) -> str:
 def _target_trait(operation: str, wanted: str) -> str:
     if operation == "complete":
         return "complete_guarded"
-    return "copy_if_absent" if wanted == ABSENT else "copy_if_match"
+    return f"{operation}_if_absent" if wanted == ABSENT else f"{operation}_if_match"

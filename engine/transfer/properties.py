@@ -137,6 +137,8 @@ async def chosen_acl(store: ObjectStore, route: Route, ref: ObjectRef) -> Acl | 
         return None
     if keep is Keep.SET:
         return Acl(route.set_acl)
+    if route.source.is_local:
+        return None  # a file has none
     try:
         acl = await store.get_acl(GetAcl(ref))
     except AccessDenied as error:

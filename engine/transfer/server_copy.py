@@ -12,10 +12,8 @@ from typing import NamedTuple
 
 from engine.errors import (
     Ambiguous,
-    AttemptError,
     Conflict,
     NotFound,
-    ObjectError,
     PreconditionFailed,
     Rejected,
     StoreError,
@@ -34,7 +32,7 @@ from engine.plan.integrity import (
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyObject, ObjectStore
-from engine.transfer.carrier import Differs, Drifted, Ended, Failed, Task, full_object, outcome_of
+from engine.transfer.carrier import Differs, Drifted, Failed, Task, full_object
 from engine.transfer.existing import WRITTEN, Existing, conflict, copied
 from engine.transfer.guard import FORMS, Conditions, Form
 from engine.transfer.methods import Method, method_for
@@ -88,23 +86,13 @@ class ServerSideCopy(Existing):
     async def discard(self, upload: UploadRecord) -> None:
         await self._parts.discard(upload)
 
-    async def carry(self, task: Task) -> Outcome:
-        """Take one task to its outcome, as `Carrier.carry`."""
-        try:
-            if task.inspect:
-                return await self._inspect(task)
-            if task.mend:
-                return await self._mend(task)
-            if task.claim:
-                await self._refuse_foreign(task)
-            method = method_for(task.source)
-            if task.upload is not None or method in (Method.OWN_PARTS, Method.FAST_PARTS):
-                return await self._parts.copy(task, method)
-            if method is Method.COPY and task.route.plain_properties:  # what nearly every object is
-                return await self._send(task, method, self._request(task), (), 1)
-            return await self._copy_whole(task, method)
-        except (Ended, ObjectError, AttemptError) as error:
-            return outcome_of(task, error)
+    async def _copy(self, task: Task) -> Outcome:
+        method = method_for(task.source)
+        if task.upload is not None or method in (Method.OWN_PARTS, Method.FAST_PARTS):
+            return await self._parts.copy(task, method)
+        if method is Method.COPY and task.route.plain_properties:  # what nearly every object is
+            return await self._send(task, method, self._request(task), (), 1)
+        return await self._copy_whole(task, method)
 
     # --- one CopyObject -------------------------------------------------------------------------------------
 

@@ -5,29 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.errors import EngineError, ObjectError
+from engine.errors import ObjectError
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.integrity import (
-    Agreement,
     checksum_to_ask,
     combined_checksum,
-    evidence_of_copy,
-    evidence_of_heads,
     parts_of,
 )
-from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_PARTS, Layout, PartRange, fast_layout, guessed_layout, sized_layout, uniform_layout
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyPart, HeadObject, ObjectStore, head_or_none
-from engine.transfer.carrier import Differs, Drifted, Ended, Task, full_object
-from engine.transfer.completing import Again
+from engine.transfer.carrier import Drifted, Task
 from engine.transfer.guard import Conditions, copy_part
+from engine.transfer.judging import judged
 from engine.transfer.methods import Method
 from engine.transfer.properties import read_properties
 from engine.transfer.uploading import Uploader
-
-RESTARTS = 3
-"""How often an upload is begun anew after 409, or where it vanished."""
 
 
 class ServerParts:
@@ -60,28 +53,7 @@ class ServerParts:
         copy = PartsCopy(
             self, task, head, fast_layout(task.source.size) if layout is None else layout, checksum, method
         )
-        if task.upload is not None and (done := await self._uploader.completed_before(copy, task.upload)) is not None:
-            return done
-        last: EngineError | None = None
-        try:
-            for _ in range(RESTARTS):
-                try:
-                    outcome = await self._uploader.upload(copy)
-                    return outcome._replace(requests=outcome.requests + 1 + asked)
-                except Again as again:
-                    last = again.error
-                    condition = again.condition or copy.task.target_condition
-                    copy = copy._replace(task=copy.task._replace(upload=None, target_condition=condition))
-        except Ended as ended:
-            ended.requests += 1 + asked
-            raise
-        return Outcome(
-            task.key,
-            State.FAILED,
-            code=getattr(last, "code", "") or "UploadRestarted",
-            message=f"the upload had to be begun anew {RESTARTS} times: {last}",
-            requests=1 + asked,
-        )
+        return await self._uploader.carry(copy, 1 + asked)
 
 
 class PartsCopy(NamedTuple):
@@ -93,6 +65,15 @@ class PartsCopy(NamedTuple):
     layout: Layout
     checksum: Checksum | None
     method: Method
+
+    def whole(self, parts: Sequence[UploadedPart]) -> Checksum | None:
+        return self.checksum
+
+    async def kept(self, layout: Layout, parts: dict[int, UploadedPart]) -> dict[int, UploadedPart]:
+        return parts  # the server copied them itself, each from the source that is pinned
+
+    def again(self, task: Task) -> PartsCopy:
+        return self._replace(task=task)
 
     async def properties(self) -> Properties:
         task = self.task
@@ -117,25 +98,7 @@ class PartsCopy(NamedTuple):
         if wanted is not None and wanted.value and all(item.algorithm != wanted.algorithm for item in checksums):
             combined = combined_checksum(wanted, parts)
             checksums = (*checksums, combined) if combined is not None else checksums
-        agreement, evidence = evidence_of_copy(
-            source_etag=task.source.etag,
-            target_etag=result.etag,
-            target_encryption=result.encryption,
-            source_checksums=self.head.checksums,
-            target_checksums=checksums,
-        )
-        if agreement is not Agreement.EQUAL:
-            requests += 1
-            target = await head_or_none(self.by.target, HeadObject(task.target_ref, checksums=True))
-            if target is not None and target.etag == result.etag:
-                agreement, evidence = evidence_of_heads(self.head, target, evidence.compared)
-                checksums = target.checksums or checksums
-        checksum, method = full_object(checksums), self.method.value
-        if agreement is Agreement.DIFFERENT:
-            why = f"S3 says that the copy differs from its source by {evidence.compared}; the next run copies it again"
-            raise Differs(requests, target_etag=result.etag, checksum=checksum, method=method, message=why)
-        proof, compared = evidence
-        return Outcome(task.key, State.COPIED, result.etag, checksum, proof, compared, method, requests)
+        return await judged(self.by.target, task, self.head, result, checksums, self.method.value, requests)
 
 
 async def own_layout(source: ObjectStore, ref: ObjectRef, head: ObjectHead) -> tuple[Layout | None, int]:

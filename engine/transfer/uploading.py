@@ -18,6 +18,7 @@ import anyio
 from engine.errors import Ambiguous, AttemptError, EngineError, NotFound, ObjectError, PreconditionFailed
 from engine.model import ABSENT, Checksum, CopyResult, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.integrity import predicted_etag
+from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import AbortUpload, CreateUpload, ListParts, ObjectStore
@@ -26,6 +27,9 @@ from engine.transfer.completing import Again, Looked, as_answer, complete, look
 from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
 from engine.transfer.work import WorkQueue
+
+RESTARTS = 3
+"""How often an upload is begun anew after 409, or where it vanished."""
 
 ABORT_GRACE_S = 20.0
 """How long an abort may take after the run was cancelled."""
@@ -54,6 +58,16 @@ class Content(Protocol):
     @property
     def checksum(self) -> Checksum | None:
         """What S3 is to sum the object by, with its value where that is known beforehand."""
+
+    def whole(self, parts: Sequence[UploadedPart]) -> Checksum | None:
+        """What an upload of these parts is to be completed with. Raises `Ended` where they are not what they should
+        be."""
+
+    async def kept(self, layout: Layout, parts: dict[int, UploadedPart]) -> dict[int, UploadedPart]:
+        """Those of an earlier run's parts, in their places, that need not be sent again."""
+
+    def again(self, task: Task) -> Content:
+        """The same for an upload that is begun anew, of this task."""
 
     async def properties(self) -> Properties:
         """Everything that the upload is created with."""
@@ -103,6 +117,35 @@ class Uploader:
         self._server_now_ms = server_now_ms
         self._conditions = conditions
 
+    async def carry(self, content: Content, requests: int) -> Outcome:
+        """An upload to its outcome, begun anew where it has to be; `requests` is what it took to know its content.
+
+        Raises `Interrupted`, `Ended` and what the store raises: `Ended` and `ObjectError` only after the upload was
+        aborted."""
+        task = content.task
+        if task.upload is not None and (done := await self.completed_before(content, task.upload)) is not None:
+            return done
+        last: EngineError | None = None
+        try:
+            for _ in range(RESTARTS):
+                try:
+                    outcome = await self.upload(content)
+                    return outcome._replace(requests=outcome.requests + requests)
+                except Again as again:
+                    last = again.error
+                    condition = again.condition or content.task.target_condition
+                    content = content.again(content.task._replace(upload=None, target_condition=condition))
+        except Ended as ended:
+            ended.requests += requests
+            raise
+        return Outcome(
+            task.key,
+            State.FAILED,
+            code=getattr(last, "code", "") or "UploadRestarted",
+            message=f"the upload had to be begun anew {RESTARTS} times: {last}",
+            requests=requests,
+        )
+
     async def upload(self, content: Content) -> Outcome:
         """One upload from intent, or from where an earlier run left it, to its proof.
 
@@ -120,7 +163,8 @@ class Uploader:
                 raise Interrupted  # S3 would complete an upload that lacks its last parts
             progress.requests += 2  # Create, or the look at its parts; and Complete
             parts = list(progress.done.values())
-            result = await complete(self._store, self._conditions, task, ref, parts, content.checksum)
+            checksum = content.whole(parts)
+            result = await complete(self._store, self._conditions, task, ref, parts, checksum)
             outcome = await content.judge(result, parts, progress.requests)
         if isinstance(result, Looked):
             await self._abort(task.route.name, task.key, ref, how="completed")
@@ -159,7 +203,7 @@ class Uploader:
         task, checksum = content.task, content.checksum
         algorithm = checksum.algorithm if checksum else ""
         if task.upload is not None:
-            taken_up = await self._take_up(task, task.upload, algorithm)
+            taken_up = await self._take_up(content, task.upload, algorithm)
             if taken_up is not None:
                 return taken_up
         properties = await content.properties()
@@ -203,9 +247,10 @@ class Uploader:
         return await content.judge(as_answer(target), parts, 3)
 
     async def _take_up(
-        self, task: Task, upload: UploadRecord, algorithm: str
+        self, content: Content, upload: UploadRecord, algorithm: str
     ) -> tuple[UploadRef, Layout, dict[int, UploadedPart]] | None:
         """The parts that an earlier run left, or None where that upload is of no use any more."""
+        task = content.task
         if not upload.upload_id:
             with suppress(ObjectError):  # it may not be looked for at all: what was told has to do
                 await self._orphans.look_for(task.target_ref, upload)
@@ -224,7 +269,11 @@ class Uploader:
         layout = Layout.from_text(task.source.size, upload.layout)
         wanted = {part.number: part.size for part in layout}
         have = {part.number: part for part in parts if wanted.get(part.number) == part.size}
-        return ref, layout, have
+        try:
+            return ref, layout, await content.kept(layout, have)
+        except (Ended, ObjectError):
+            await self._abort(task.route.name, task.key, ref)
+            raise
 
     async def _send(self, content: Content, ref: UploadRef, part: PartRange, count: int, progress: _Progress) -> None:
         progress.requests += 1

@@ -87,16 +87,28 @@ async def test_each_side_is_listed_at_its_own_endpoint(tmp_path: Path, near: End
         assert opened.gauges().requests == 2
 
 
-async def test_what_cannot_pass_is_counted_and_refused_before_anything_is_made_for_it(
-    tmp_path: Path, near: Endpoint
+async def test_what_goes_from_one_endpoint_to_the_other_passes_through_and_is_proven_and_cleaned_up(
+    tmp_path: Path, near: Endpoint, sandbox: Endpoint
 ) -> None:
     plan = plan_of(tmp_path, near, 'to_site = "near"')
-    with pytest.raises(UsageError, match=r"objects cannot yet pass from s3://.* to near:s3://") as refused:
-        await migrate(plan, Options())
-    assert refused.value.exit_code == 2
-    assert list(tmp_path.iterdir()) == []
     (found,) = (await survey(plan, Options())).routes
     assert (found.objects, found.to_copy) == (2, 2)
+    result = await migrate(plan, Options())
+    assert result.complete and result.copied == 2
+    assert (await verify(plan, Options(), properties=True)).agrees
+    done = await cleanup(plan, Options(), delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == 2
+    assert keys_at(near) == {"old/x", "new/a", "new/b"}
+    assert keys_at(sandbox) == set()
+
+
+async def test_two_folders_are_refused_before_anything_is_made_for_them(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    plan = Plan.of(f"{tmp_path}/a/", f"{tmp_path}/b/", name="two", folder=tmp_path)
+    with pytest.raises(UsageError, match="both are local folders") as refused:
+        await migrate(plan, Options())
+    assert refused.value.exit_code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 async def test_a_route_within_another_site_is_copied_proven_and_cleaned_up_there(

@@ -1,0 +1,46 @@
+"""What the answer to a write proves of the bytes that were to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.model import Checksum, CopyResult, ObjectHead
+from engine.plan.integrity import Agreement, evidence_of_copy, evidence_of_heads
+from engine.plan.lifecycle import State
+from engine.plan.record import Outcome
+from engine.store import HeadObject, ObjectStore, head_or_none
+from engine.transfer.carrier import Differs, Task, full_object
+
+
+async def judged(
+    target: ObjectStore,
+    task: Task,
+    source: ObjectHead,
+    result: CopyResult,
+    checksums: Sequence[Checksum],
+    method: str,
+    requests: int,
+) -> Outcome:
+    """The outcome of a write that took so many requests: its answer against `source`, what is known of the bytes.
+    `checksums` are the target's. What they do not prove, a look at the target may.
+
+    Raises `Differs`, and what the store raises."""
+    agreement, evidence = evidence_of_copy(
+        source_etag=source.etag,
+        target_etag=result.etag,
+        target_encryption=result.encryption,
+        source_checksums=source.checksums,
+        target_checksums=checksums,
+    )
+    if agreement is not Agreement.EQUAL:
+        requests += 1
+        there = await head_or_none(target, HeadObject(task.target_ref, checksums=True))
+        if there is not None and there.etag == result.etag:
+            agreement, evidence = evidence_of_heads(source, there, evidence.compared)
+            checksums = there.checksums or checksums
+    checksum = full_object(checksums)
+    if agreement is Agreement.DIFFERENT:
+        why = f"S3 says that the copy differs from its source by {evidence.compared}; the next run copies it again"
+        raise Differs(requests, target_etag=result.etag, checksum=checksum, method=method, message=why)
+    proof, compared = evidence
+    return Outcome(task.key, State.COPIED, result.etag, checksum, proof, compared, method, requests)

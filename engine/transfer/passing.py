@@ -1,0 +1,413 @@
+"""Objects into a bucket whose bytes pass through this machine: from a folder (`upload`), or from elsewhere (`relay`).
+
+A small object is one PutObject, out of memory; a larger one goes part by part, each from a buffer of the carrier's one
+pool, so that memory is bounded whatever the objects are. What is sent bears a checksum that its server compares, and is
+completed with that of the whole: the answer is the proof. Parts that are longer than a buffer are streamed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import NamedTuple, Protocol
+
+from engine.bodies import MemorySource
+from engine.checksums import CrcHasher, DigestHasher, checksum_of, hasher, is_known
+from engine.crc import CRC64NVME
+from engine.errors import Ambiguous, Rejected, Unsupported
+from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
+from engine.plan.integrity import Agreement, Evidence, combined_checksum, multipart_etag, parts_of
+from engine.plan.parts import MAX_PARTS, Layout, PartRange
+from engine.plan.record import Outcome, UploadRecord
+from engine.store import WINDOW_BYTES, ObjectStore, PutObject, UploadPart
+from engine.transfer.buffers import Buffers
+from engine.transfer.carrier import Differs, Drifted, Failed, Task
+from engine.transfer.existing import Existing
+from engine.transfer.guard import Conditions
+from engine.transfer.judging import judged
+from engine.transfer.properties import read_properties
+from engine.transfer.putting import Putter
+from engine.transfer.sums import MD5, Counted, Sums, counted
+from engine.transfer.uploading import Uploader
+
+SMALL_BYTES = 8 * MIB
+"""Up to here an object is one PutObject."""
+
+PART_BYTES = 8 * MIB
+"""A part of what has no layout of its own, as the AWS CLI's: enough of them are under way at once to fill a line, and
+little is sent again."""
+
+BUFFER_BYTES = 32 * MIB
+"""A part that is longer is streamed, through a buffer of `PART_BYTES`."""
+
+
+class Way(NamedTuple):
+    """How a large object goes: in parts of `layout`, or, where there is none, by one PutObject. `checksum` is what its
+    target is to be summed by, with the value that it must come to where the source says one."""
+
+    layout: Layout | None
+    checksum: Checksum
+
+
+class Origin(Protocol):
+    """Where the bytes come from: where the carriers differ. All raise `Drifted` for a source that is not, or no longer,
+    the one that was listed, and what reading raises."""
+
+    @property
+    def method(self) -> str:
+        """What the ledger records."""
+
+    @property
+    def requests(self) -> int:
+        """What it costs to read something once."""
+
+    def is_listed(self, task: Task, etag: str) -> bool:
+        """Whether a source that bears `etag` now is the one that was listed."""
+
+    async def head(self, task: Task) -> ObjectHead:
+        """The source as it is, with its checksums."""
+
+    async def whole(self, task: Task, buffer: memoryview, algorithms: Sequence[str]) -> tuple[ObjectHead, Counted]:
+        """All bytes of a small object, into `buffer`, and what there is to know of it."""
+
+    async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
+        """Fill `buffer` with the bytes from `first` on."""
+
+    async def way(self, task: Task, head: ObjectHead, summed: bool) -> tuple[Way, int]:
+        """How an object goes that is not small, and how many requests it took to know. `summed`: the target's server
+        gives checksums, as far as is known."""
+
+    def claims(self, head: ObjectHead, passed: ObjectHead) -> ObjectHead:
+        """What is known of the source's bytes, for the proof: by what its own server says, or by what was counted as
+        they passed."""
+
+    async def evidence(
+        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore
+    ) -> tuple[Agreement, Evidence]:
+        """What both sides prove of each other's bytes; `store` is the target's."""
+
+    async def kept(
+        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str
+    ) -> dict[int, tuple[UploadedPart, Counted]]:
+        """Those parts of an earlier run that hold the source's bytes, each with its checksums."""
+
+
+class Passing(Existing):
+    """The carrier into a bucket from somewhere else. `buffers` bounds what is in memory."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        source: ObjectStore,
+        target: ObjectStore,
+        uploader: Uploader,
+        conditions: Conditions,
+        sums: Sums,
+        buffers: Buffers,
+        sleep: Callable[[float], Awaitable[None]],
+        jitter: random.Random,
+    ) -> None:
+        super().__init__(source, target)
+        self.origin = origin
+        self.conditions = conditions
+        self.sums = sums
+        self.buffers = buffers
+        self._uploader = uploader
+        self._putter = Putter(target, conditions, sums, sleep, jitter)
+
+    @property
+    def source(self) -> ObjectStore:
+        return self._source
+
+    @property
+    def target(self) -> ObjectStore:
+        return self._target
+
+    @property
+    def unpinned(self) -> Collection[str]:
+        """None: every answer of a source says which version its bytes are of."""
+        return ()
+
+    async def discard(self, upload: UploadRecord) -> None:
+        await self._uploader.discard(upload)
+
+    def _is_listed(self, task: Task, etag: str) -> bool:
+        return self.origin.is_listed(task, etag)
+
+    async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
+        return await self.origin.evidence(task, source, target, self._target)
+
+    async def _copy(self, task: Task) -> Outcome:
+        if task.upload is None and task.source.size <= SMALL_BYTES and not _needs_parts(task):
+            return await self._put_small(task)
+        try:
+            head = await self.origin.head(task)
+        except Drifted:
+            if task.upload is not None:
+                await self.discard(task.upload)
+            raise
+        way, asked = await self.origin.way(task, head, self.sums.takes(task.target_ref.bucket) is not False)
+        if way.layout is None:
+            return await self._put_streamed(task, head, way.checksum)
+        return await self._uploader.carry(PassedParts(self, task, head, way.layout, way.checksum), 1 + asked)
+
+    # --- one PutObject --------------------------------------------------------------------------------------
+
+    async def _put_small(self, task: Task) -> Outcome:
+        bucket = task.target_ref.bucket
+        buffer = await self.buffers.take(task.source.size)
+        try:
+            head, sums = await self.origin.whole(task, buffer, self.sums.algorithms(bucket, CRC64NVME))
+            told = next((it for it in head.checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
+            if told is not None and told.algorithm not in sums.values:
+                sums = sums._replace(values={**sums.values, told.algorithm: checksum_of(told.algorithm, buffer)})
+            algorithm = told.algorithm if told is not None else CRC64NVME
+            self._refuse_damage(task, told, sums)
+            request = PutObject(
+                task.target_ref,
+                properties=await read_properties(self._source, task.route, task.source, task.source_ref, head),
+                checksum=None if self.sums.takes(bucket) is False else sums.as_checksum(algorithm),
+                content_md5=sums.content_md5,
+            )
+            passed = _as_head(head, sums)
+            result, requests = await self._putter.put(task, request, MemorySource(buffer), lambda: passed)
+        finally:
+            self.buffers.give(buffer)
+        known, requests = self.origin.claims(head, passed), requests + self.origin.requests
+        return await judged(self._target, task, known, result, result.checksums, self.origin.method, requests)
+
+    async def _put_streamed(self, task: Task, head: ObjectHead, wanted: Checksum) -> Outcome:
+        """An object that has to be written in one piece, so that its ETag comes out equal."""
+        bucket = task.target_ref.bucket
+        properties = await read_properties(self._source, task.route, task.source, task.source_ref, head)
+        request = PutObject(task.target_ref, properties=properties)
+        buffer = await self.buffers.take(PART_BYTES)
+        try:
+            whole = PartRange(1, 0, task.source.size - 1)
+            source = Streamed(self.origin, task, whole, buffer, self.sums.algorithms(bucket, wanted.algorithm))
+
+            def passes() -> ObjectHead:
+                return _as_head(head, source.counted if source.is_whole else Counted({}))
+
+            result, requests = await self._putter.put(task, request, source, passes)
+        finally:
+            self.buffers.give(buffer)
+        requests += 1 + self.origin.requests * -(-task.source.size // PART_BYTES)
+        return await judged(self._target, task, passes(), result, result.checksums, self.origin.method, requests)
+
+    def _refuse_damage(self, task: Task, told: Checksum | None, sums: Counted) -> None:
+        """Raise `Differs` where the bytes that came are not those that the source's server speaks of."""
+        if told is not None and sums.values.get(told.algorithm) != told.value:
+            raise Differs(
+                target_etag="",
+                method=self.origin.method,
+                message=f"the bytes that came differ from what the source's server says of them by {told.algorithm}; "
+                "nothing was written, and the next run fetches them again",
+            )
+
+
+class PassedParts:
+    """One object that passes by parts: the `uploading.Content` of its upload."""
+
+    def __init__(
+        self,
+        by: Passing,
+        task: Task,
+        head: ObjectHead,
+        layout: Layout,
+        checksum: Checksum,
+        counted: dict[int, Counted] | None = None,
+    ) -> None:
+        self.task = task
+        self.layout = layout
+        self._by = by
+        self._head = head
+        self._wanted = checksum
+        self._counted = counted if counted is not None else {}
+        bucket = task.target_ref.bucket
+        # An upload that is taken up keeps what it was begun with.
+        takes = task.upload.checksum_algorithm != "" if task.upload is not None else by.sums.takes(bucket) is not False
+        self.checksum: Checksum | None = checksum if takes else None
+
+    def again(self, task: Task) -> PassedParts:
+        return PassedParts(self._by, task, self._head, self.layout, self._wanted)
+
+    @property
+    def _algorithm(self) -> str:
+        return self._wanted.algorithm
+
+    @property
+    def _algorithms(self) -> tuple[str, ...]:
+        sums, bucket, algorithm = self._by.sums, self.task.target_ref.bucket, self._algorithm
+        needed = sums.algorithms(bucket, algorithm) if self.checksum is not None else (MD5,)
+        return needed if not self._wanted.value or algorithm in needed else (algorithm, *needed)
+
+    async def properties(self) -> Properties:
+        task = self.task
+        return await read_properties(self._by.source, task.route, task.source, task.source_ref, self._head)
+
+    async def etag_now(self) -> str:
+        try:
+            await self._by.origin.head(self.task)
+        except Drifted as drifted:
+            return drifted.etag_now
+        return self.task.source.etag
+
+    # --- parts ----------------------------------------------------------------------------------------------
+
+    async def kept(self, layout: Layout, parts: dict[int, UploadedPart]) -> dict[int, UploadedPart]:
+        algorithm = self._algorithm if self.checksum is not None else ""
+        found = await self._by.origin.kept(self.task, layout, parts, algorithm)
+        self.layout = layout
+        self._counted |= {number: sums for number, (_, sums) in found.items()}
+        return {number: self._bearing(part, sums) for number, (part, sums) in found.items()}
+
+    async def send(self, upload: UploadRef, part: PartRange, count: int) -> UploadedPart:
+        size = part.size if part.size <= BUFFER_BYTES else PART_BYTES
+        buffer = await self._by.buffers.take(size)
+        try:
+            if size < part.size:
+                done, sums = await self._stream(upload, part, buffer)
+            else:
+                sums = await self._by.origin.fetch(self.task, part.first, buffer, self._algorithms)
+                done = await self._send_whole(upload, part, buffer, sums)
+        finally:
+            self._by.buffers.give(buffer)
+        self._refuse_other(part, done, sums)
+        self._counted[part.number] = sums
+        return self._bearing(done._replace(size=part.size), sums)
+
+    async def _send_whole(self, upload: UploadRef, part: PartRange, buffer: memoryview, sums: Counted) -> UploadedPart:
+        by, bucket, checksum = self._by, upload.target.bucket, None
+        if self.checksum is not None and by.sums.takes(bucket) is not False:
+            checksum = sums.as_checksum(self._algorithm, "")
+        request = UploadPart(upload, part.number, checksum=checksum, content_md5=sums.content_md5)
+        source = MemorySource(buffer)
+        try:
+            done = await by.target.send_from(request, source)
+        except (Rejected, Unsupported) as error:
+            if checksum is None or not by.sums.may_be_why(bucket, error):
+                raise
+            done = await by.target.send_from(request._replace(checksum=None), source)
+            by.sums.refused(bucket, self._algorithm)
+        else:
+            if checksum is not None:
+                by.sums.answered(bucket, self._algorithm, done.checksums)
+        return done
+
+    async def _stream(self, upload: UploadRef, part: PartRange, buffer: memoryview) -> tuple[UploadedPart, Counted]:
+        """A part that is longer than a buffer: what its server says of it is compared afterwards."""
+        source = Streamed(self._by.origin, self.task, part, buffer, self._algorithms)
+        done = await self._by.target.send_from(UploadPart(upload, part.number), source)
+        return done, source.counted
+
+    def _refuse_other(self, part: PartRange, done: UploadedPart, sums: Counted) -> None:
+        """Raise `Failed` where the server got other bytes than were sent."""
+        said = next((it.value for it in done.checksums if it.algorithm in sums.values), "")
+        if said and said not in sums.values.values():
+            message = f"part {part.number} arrived with other bytes than were sent, by its checksum"
+            ref = str(self.task.target_ref)
+            raise Failed(error=Ambiguous(message, operation="UploadPart", ref=ref, code="DigestMismatch"))
+
+    def _bearing(self, part: UploadedPart, sums: Counted) -> UploadedPart:
+        """The part with the checksum that was counted here, for Complete."""
+        checksum = sums.as_checksum(self._algorithm, "") if self.checksum is not None else None
+        return part._replace(checksums=(checksum,) if checksum is not None else ())
+
+    # --- the whole ------------------------------------------------------------------------------------------
+
+    def whole(self, parts: Sequence[UploadedPart]) -> Checksum | None:
+        told, came = self._wanted, self._passed().checksums
+        if told.value and came and came[0] != told:
+            raise Differs(
+                target_etag="",
+                method=self._by.origin.method,
+                message=f"the bytes that came differ from what the source's server says of them by {told.algorithm}; "
+                "the upload was aborted, and the next run fetches them again",
+            )
+        if self.checksum is None or self._by.sums.takes(self.task.target_ref.bucket) is False:
+            return None
+        return combined_checksum(told, parts) if told.type == "FULL_OBJECT" else told
+
+    async def judge(self, result: CopyResult, parts: Sequence[UploadedPart], requests: int) -> Outcome:
+        by = self._by
+        missing = [part for part in self.layout if part.number not in self._counted]
+        if missing:
+            # An earlier run completed it without being told: what it sent is counted again.
+            there = {part.number: part for part in parts}
+            lacking = {part.number: there[part.number] for part in missing if part.number in there}
+            algorithm = self._algorithm if self.checksum is not None else ""
+            found = await by.origin.kept(self.task, self.layout, lacking, algorithm)
+            self._counted |= {number: sums for number, (_, sums) in found.items()}
+        passed = by.origin.claims(self._head, self._passed())
+        return await judged(by.target, self.task, passed, result, result.checksums, by.origin.method, requests)
+
+    def _passed(self) -> ObjectHead:
+        """What was counted of all parts, as a HEAD of them would say it."""
+        numbers = [part.number for part in self.layout]
+        sums = [self._counted.get(number, Counted({})) for number in numbers]
+        etag = multipart_etag([item.md5 for item in sums])
+        pieces = [
+            UploadedPart(part.number, "", part.size, (checksum,))
+            for part, item in zip(self.layout, sums, strict=True)
+            if (checksum := item.as_checksum(self._algorithm)) is not None
+        ]
+        wanted = Checksum(self._algorithm, "FULL_OBJECT", "")
+        whole = combined_checksum(wanted, pieces) if len(pieces) == len(sums) else None
+        return ObjectHead(self.task.source.size, etag, "", checksums=(whole,) if whole is not None else ())
+
+
+class Streamed:
+    """Bytes of a source that are too many for a buffer: fetched piece by piece while they are sent. `counted` is what
+    has been read since it was begun anew."""
+
+    def __init__(
+        self, origin: Origin, task: Task, part: PartRange, buffer: memoryview, algorithms: Sequence[str]
+    ) -> None:
+        self._origin = origin
+        self._task = task
+        self._part = part
+        self._buffer = buffer
+        self._algorithms = algorithms
+        self.length = part.size
+        self.restart()
+
+    def restart(self) -> None:
+        self._given = 0
+        self._hashers: list[CrcHasher | DigestHasher] = [hasher(name) for name in self._algorithms]
+
+    async def read(self) -> memoryview:
+        at = self._given % len(self._buffer)
+        size = min(len(self._buffer) - at, self.length - self._given)
+        if at == 0 and size:
+            await self._origin.fetch(self._task, self._part.first + self._given, self._buffer[:size], ())
+        window = self._buffer[at : at + min(size, WINDOW_BYTES)]
+        for item in self._hashers:
+            item.update(window)
+        self._given += len(window)
+        return window
+
+    @property
+    def is_whole(self) -> bool:
+        return self._given == self.length
+
+    @property
+    def counted(self) -> Counted:
+        return counted(self._hashers)
+
+
+def part_layout(size: int) -> Layout:
+    """Parts of `PART_BYTES`, or the smallest whole number of MiB that needs no more than S3's 10,000."""
+    least = -(-size // MAX_PARTS)
+    return Layout(size, part_bytes=max(PART_BYTES, -(-least // MIB) * MIB))
+
+
+def _needs_parts(task: Task) -> bool:
+    """Whether the source was made of parts, and has nothing but its ETag to prove it by."""
+    return parts_of(task.source.etag) > 0 and not task.source.checksum.endswith(":FULL_OBJECT")
+
+
+def _as_head(head: ObjectHead, sums: Counted) -> ObjectHead:
+    """What was counted of all bytes, as a HEAD of them would say it."""
+    checksums = tuple(Checksum(name, "FULL_OBJECT", value) for name, value in sums.values.items() if name != MD5)
+    return ObjectHead(head.size, sums.md5, "", checksums=checksums)

@@ -1,0 +1,121 @@
+"""Objects of one endpoint into a bucket of another: the source of what passes.
+
+Every GET is pinned by If-Match, so that no two versions are ever mixed. Of a source that was uploaded in parts, and has
+no checksum of the whole, the parts are kept as they were: then the target's ETag comes out equal, and proves it. One
+that was written in one piece and has nothing but its MD5 is written in one piece too, up to the 5 GiB that S3 takes so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.bodies import MemorySink
+from engine.checksums import is_known
+from engine.crc import CRC64NVME
+from engine.errors import NotFound, PreconditionFailed, StoreError
+from engine.model import Checksum, ObjectHead, UploadedPart
+from engine.plan.integrity import (
+    Agreement,
+    Evidence,
+    checksum_to_ask,
+    compare_checksums,
+    evidence_of_heads,
+    is_plain,
+    parts_of,
+)
+from engine.plan.parts import MAX_COPY_BYTES, Layout
+from engine.store import GetRange, HeadObject, ObjectStore, head_or_none
+from engine.transfer.carrier import Drifted, Task
+from engine.transfer.passing import BUFFER_BYTES, Way, part_layout
+from engine.transfer.server_parts import own_layout
+from engine.transfer.sums import Counted, counted
+
+METHOD = "relay"
+
+
+class Elsewhere:
+    """The objects of another endpoint as an `Origin`."""
+
+    method = METHOD
+    requests = 1
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def is_listed(self, task: Task, etag: str) -> bool:
+        return etag == task.source.etag
+
+    async def head(self, task: Task) -> ObjectHead:
+        head = await head_or_none(self._store, HeadObject(task.source_ref, checksums=True))
+        if head is None or head.etag != task.source.etag:
+            raise Drifted(etag_now=head.etag if head else "")
+        return head
+
+    async def whole(self, task: Task, buffer: memoryview, algorithms: Sequence[str]) -> tuple[ObjectHead, Counted]:
+        source = task.source
+        sink = MemorySink(buffer, algorithms)
+        request = GetRange(task.source_ref, if_match=source.etag or None, size=source.size, checksums=True)
+        try:
+            fetched = await self._store.fetch_into(request, sink)
+        except (PreconditionFailed, NotFound) as error:
+            await self._refuse_drift(task, error)
+            raise
+        return fetched.head(), counted(sink.hashers)
+
+    async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
+        source = task.source
+        sink = MemorySink(buffer, algorithms)
+        last = first + len(buffer) - 1
+        request = GetRange(task.source_ref, first, last, source.etag or None, source.size)
+        try:
+            await self._store.fetch_into(request, sink)
+        except (PreconditionFailed, NotFound) as error:
+            await self._refuse_drift(task, error)
+            raise
+        return counted(sink.hashers)
+
+    async def _refuse_drift(self, task: Task, error: StoreError) -> None:
+        """Raise `Drifted` where a GET was refused since the source is another one now."""
+        head = await head_or_none(self._store, HeadObject(task.source_ref))
+        if head is None or head.etag != task.source.etag:
+            raise Drifted(2, etag_now=head.etag if head else "") from error
+
+    async def way(self, task: Task, head: ObjectHead, summed: bool) -> tuple[Way, int]:
+        size, told = task.source.size, checksum_to_ask(head.checksums)
+        counted_here = Checksum(CRC64NVME, "FULL_OBJECT", "")
+        if told is not None and told.value and summed:
+            return Way(part_layout(size), told), 0
+        if not parts_of(head.etag):
+            one_piece = is_plain(head.etag) and size <= MAX_COPY_BYTES
+            return Way(None if one_piece else part_layout(size), counted_here), 0
+        layout, asked = await own_layout(self._store, task.source_ref, head)
+        if layout is None:
+            return Way(part_layout(size), counted_here), asked
+        # S3 takes a part of a composite checksum only with its own, which has to be known before it is sent.
+        buffered = all(part.size <= BUFFER_BYTES for part in layout)
+        composite = told is not None and is_known(told.algorithm) and buffered
+        return Way(layout, told if told is not None and composite else counted_here), asked
+
+    def claims(self, head: ObjectHead, passed: ObjectHead) -> ObjectHead:
+        """What the source's server says; and what was counted of the bytes that passed, where these are proven to be
+        the source's."""
+        if compare_checksums(head.checksums, passed.checksums)[0] is not Agreement.EQUAL:
+            return head
+        return replace(head, etag=passed.etag or head.etag, checksums=(*head.checksums, *passed.checksums))
+
+    async def evidence(
+        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore
+    ) -> tuple[Agreement, Evidence]:
+        return evidence_of_heads(source, target, "etags of different forms, no common checksum")
+
+    async def kept(
+        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str
+    ) -> dict[int, tuple[UploadedPart, Counted]]:
+        """All of which the server says the checksum: what the whole comes to is held against the source's."""
+        found = {}
+        for number, part in parts.items():
+            values = {item.algorithm: item.value for item in part.checksums if item.algorithm == algorithm}
+            if values or not algorithm:
+                found[number] = part, Counted(values)
+        return found

@@ -1,0 +1,172 @@
+"""Files of a local folder into a bucket: the source of what passes.
+
+A file is opened anew for each piece that is read, by the version that was listed, and looked at again after the last
+byte of it: one that changes while it is read is *drifted*, and what was begun of it is aborted. What an earlier run
+left of an upload is trusted once the file's range has been hashed, and is what the server says of the part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import anyio
+
+from engine.bodies import THREADS, Disk
+from engine.checksums import CrcHasher, DigestHasher, checksum_of, hasher, is_known
+from engine.crc import CRC64NVME
+from engine.errors import NotFound, PreconditionFailed, one_error
+from engine.folder.reading import OpenedFile
+from engine.folder.store import FolderStore
+from engine.folder.versions import same
+from engine.model import Checksum, ObjectHead, UploadedPart
+from engine.plan.integrity import (
+    NOTHING,
+    Agreement,
+    Evidence,
+    evidence_of_heads,
+    is_md5,
+    is_plain,
+    multipart_etag,
+    parts_of,
+)
+from engine.plan.parts import Layout, PartRange
+from engine.store import WINDOW_BYTES, HeadObject, ObjectStore, head_or_none
+from engine.transfer.carrier import Drifted, Task
+from engine.transfer.passing import Way, part_layout
+from engine.transfer.server_parts import own_layout
+from engine.transfer.sums import MD5, Counted, counted
+
+METHOD = "upload"
+
+Done = TypeVar("Done")
+
+
+class Files:
+    """The files of folders as an `Origin`. What blocks is done by the threads of `disk`."""
+
+    method = METHOD
+    requests = 0
+
+    def __init__(self, store: FolderStore, disk: Disk) -> None:
+        self._store = store
+        self._disk = disk
+
+    def is_listed(self, task: Task, etag: str) -> bool:
+        return same(etag, task.source.etag)
+
+    async def head(self, task: Task) -> ObjectHead:
+        head = await head_or_none(self._store, HeadObject(task.source_ref))
+        if head is None or not same(head.etag, task.source.etag):
+            raise Drifted(0, etag_now=head.etag if head else "")
+        return head
+
+    async def whole(self, task: Task, buffer: memoryview, algorithms: Sequence[str]) -> tuple[ObjectHead, Counted]:
+        return await self._read(task, 0, buffer, algorithms)
+
+    async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
+        return (await self._read(task, first, buffer, algorithms))[1]
+
+    async def way(self, task: Task, head: ObjectHead, summed: bool) -> tuple[Way, int]:
+        return Way(part_layout(task.source.size), Checksum(CRC64NVME, "FULL_OBJECT", "")), 0
+
+    def claims(self, head: ObjectHead, passed: ObjectHead) -> ObjectHead:
+        return passed
+
+    async def kept(
+        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str
+    ) -> dict[int, tuple[UploadedPart, Counted]]:
+        found: dict[int, tuple[UploadedPart, Counted]] = {}
+        waiting = iter([place for place in layout if place.number in parts])
+
+        async def compare() -> None:
+            for place in waiting:
+                part = parts[place.number]
+                said = next((item.value for item in part.checksums if item.algorithm == algorithm), "")
+                algorithms = [name for name in (algorithm, "" if said else MD5) if name]
+                (sums,) = await self._read_by(task, partial(self._hash, task, [place], algorithms))
+                if sums.values[algorithm] == said if said else sums.md5 == part.etag.lower():
+                    found[place.number] = part, sums
+
+        async with one_error(), anyio.create_task_group() as comparing:
+            for _ in range(THREADS):
+                comparing.start_soon(compare)
+        return found
+
+    async def evidence(
+        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore
+    ) -> tuple[Agreement, Evidence]:
+        nothing = "the target's server says nothing that bytes can be compared with"
+        bare = ObjectHead(task.source.size, "", "")
+        if target.size != task.source.size:
+            return evidence_of_heads(bare, target, nothing)
+        told = next((it for it in target.checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
+        layout = Layout(max(target.size, 1), part_bytes=max(target.size, 1)) if target.size else None
+        if told is None and parts_of(target.etag) and is_md5(target.properties.encryption):
+            layout, _ = await own_layout(store, task.target_ref, target)
+        elif told is None and not is_plain(target.etag):
+            return evidence_of_heads(bare, target, nothing)
+        places = list(layout) if layout is not None else []
+        algorithm = told.algorithm if told is not None else MD5
+        sums = await self._read_by(task, lambda: self._hash(task, places, [algorithm]))
+        if told is not None:
+            value = sums[0].values[algorithm] if sums else checksum_of(algorithm, b"")
+            return evidence_of_heads(replace(bare, checksums=(told._replace(value=value),)), target, nothing)
+        digests = [item.md5 for item in sums] or [NOTHING]
+        return evidence_of_heads(
+            replace(bare, etag=multipart_etag(digests) if parts_of(target.etag) else digests[0]), target, nothing
+        )
+
+    async def _read(
+        self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]
+    ) -> tuple[ObjectHead, Counted]:
+        return await self._read_by(task, lambda: self._fill(task, first, buffer, algorithms))
+
+    async def _read_by(self, task: Task, read: Callable[[], Done]) -> Done:
+        """What a thread read of the file as it was listed."""
+        try:
+            return await self._disk.run(read)
+        except NotFound as error:
+            raise Drifted(0, etag_now="") from error
+        except PreconditionFailed as error:
+            head = await head_or_none(self._store, HeadObject(task.source_ref))
+            raise Drifted(0, etag_now=head.etag if head else "") from error
+
+    # --- in a thread ----------------------------------------------------------------------------------------
+
+    def _fill(
+        self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]
+    ) -> tuple[ObjectHead, Counted]:
+        with self._store.open_file(task.source_ref, task.source.etag) as file:
+            hashers = [hasher(name) for name in algorithms]
+            for start in range(0, len(buffer), WINDOW_BYTES):
+                window = buffer[start : start + WINDOW_BYTES]
+                file.read_into(window, first + start)
+                for item in hashers:
+                    item.update(window)
+            file.check_unchanged()
+            return file.head(), counted(hashers)
+
+    def _hash(self, task: Task, places: Sequence[PartRange], algorithms: Sequence[str]) -> list[Counted]:
+        """The checksums of ranges that follow each other."""
+        found: list[Counted] = []
+        with self._store.open_file(task.source_ref, task.source.etag) as file:
+            file.read_in_order()
+            for place in places:
+                found.append(counted(_hashed(file, place, [hasher(name) for name in algorithms])))
+            file.check_unchanged()
+        return found
+
+
+def _hashed(
+    file: OpenedFile, place: PartRange, hashers: Sequence[CrcHasher | DigestHasher]
+) -> Sequence[CrcHasher | DigestHasher]:
+    buffer = memoryview(bytearray(min(place.size, WINDOW_BYTES)))
+    for start in range(place.first, place.last + 1, WINDOW_BYTES):
+        window = buffer[: place.last + 1 - start]
+        file.read_into(window, start)
+        for item in hashers:
+            item.update(window)
+    return hashers

@@ -1,0 +1,96 @@
+"""A local folder taken into a bucket: every kind of file, proven by what S3 says of it, and gone on with after a stop.
+The sandbox stands in for S3."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.api.options import Options
+from engine.api.run import migrate
+from engine.api.verify import verify
+from engine.ledger import LedgerReader
+from engine.model import Proof
+from engine.plan.document import Plan
+from engine.plan.record import ObjectRecord
+from tests.servers import Endpoint
+
+BUCKET = "upload-target"
+BODY = b"a card\n" * 1000
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def client(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in sandbox.env().items():
+        monkeypatch.setenv(name, value)
+    client = sandbox.client()
+    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+        client.delete_object(Bucket=BUCKET, Key=item["Key"])
+    return client
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "data"
+    made.mkdir()
+    return made
+
+
+def put(folder: Path, name: str, body: bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+    os.utime(path, ns=(1_700_000_000_250_000_000, 1_700_000_000_250_000_000))
+    return path
+
+
+def large(size: int = 20 * MIB + 5) -> bytes:
+    return bytes(range(256)) * (size // 256) + bytes(size % 256)
+
+
+def plan_of(folder: Path, **rules: Any) -> Plan:
+    return Plan.of(f"{folder}/", f"s3://{BUCKET}/p/", name="upload", folder=folder.parent, **rules)
+
+
+def options(folder: Path) -> Options:
+    return Options(ledger=folder.parent / "upload.ledger")
+
+
+async def rows(folder: Path) -> dict[str, ObjectRecord]:
+    async with await LedgerReader.open_to_read(folder.parent / "upload.ledger") as ledger:
+        return {row.key: row async for batch in ledger.records() for row in batch}
+
+
+async def test_every_kind_arrives_with_its_bytes_and_is_proven(client: Any, folder: Path) -> None:
+    bodies = {
+        "plain.txt": BODY,
+        "empty": b"",
+        "deep/er/ümlaut\n.bin": BODY,
+        "large.bin": large(),
+        "8 MiB": large(8 * MIB),
+    }
+    for name, body in bodies.items():
+        put(folder, name, body)
+    (folder / "a folder").mkdir()
+    result = await migrate(plan_of(folder), options(folder))
+    assert (result.copied, result.complete) == (6, True)
+    for name, body in bodies.items():
+        got = client.get_object(Bucket=BUCKET, Key=f"p/{name}", ChecksumMode="ENABLED")
+        assert got["Body"].read() == body
+        assert got["ChecksumType"] == "FULL_OBJECT" and got["ChecksumCRC64NVME"]
+        assert got["Metadata"]["mtime"] == "1700000000.250000000"
+    assert client.head_object(Bucket=BUCKET, Key="p/plain.txt")["ContentType"] == "text/plain"
+    assert client.head_object(Bucket=BUCKET, Key="p/a folder/")["ContentLength"] == 0
+    found = await rows(folder)
+    assert {key: (row.proof, row.method) for key, row in found.items()} == dict.fromkeys(
+        [*bodies, "a folder/"], (Proof.DIGEST, "upload")
+    )
+    assert (await verify(plan_of(folder), options(folder))).agrees
+    again = await migrate(plan_of(folder), options(folder))
+    assert (again.copied, again.complete) == (0, True)
