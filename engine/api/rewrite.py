@@ -61,7 +61,7 @@ async def rewrite(
             if act is Act.UNDO:
                 restored = await rewriting.undo(store, ledger, plan, conditional=conditional)
                 return RewriteResult(path, restored=restored)
-            scan = await Scanner(opened, ledger, plan, include_moved=include_moved).look()
+            scan = await Scanner(opened, ledger, plan, include_moved=include_moved).run()
             for file in scan.files:
                 for item in file.findings:
                     why = item.why or file.held_back

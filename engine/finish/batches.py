@@ -16,12 +16,12 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from engine.errors import GoneTogether, one_error
 from engine.events import Listener, ObjectAside, Progress
 from engine.finish.deleting import KEYS_A_BATCH
+from engine.finish.deletion_report import DeletionReport
 from engine.finish.looking import FEW, Seen
 from engine.finish.sending import BATCHES_AT_ONCE
-from engine.finish.stays import Stays
 
 Record = TypeVar("Record")
-Report = TypeVar("Report", bound=Stays)
+Report = TypeVar("Report", bound=DeletionReport)
 
 GROWTH = 8
 """The first batch has so few keys that each is asked for by itself; where nothing of it went, the next has so many

@@ -18,7 +18,7 @@ from engine.model import ListedObject, ObjectRef, Proof
 from engine.plan.lifecycle import State
 from engine.plan.noted import Noted, noted
 from engine.plan.record import ObjectRecord, Outcome
-from engine.plan.route import Keep, Route
+from engine.plan.route import PropertyRule, Route
 from engine.plan.sameness import same_moment
 from engine.store import StoreOf
 from engine.transfer.comparing import compare_properties
@@ -38,7 +38,7 @@ def keeps_properties(route: Route) -> bool:
     kept = (rules.content_headers, rules.metadata, rules.tags, rules.encryption, rules.website_redirect)
     more = (rules.storage_class, rules.lock, rules.acl)
     given = route.set_tags is not None or bool(route.set_metadata or route.set_headers or route.storage_class)
-    return given or any(keep in (Keep.PRESERVE, Keep.SET) for keep in (*kept, *more))
+    return given or any(keep in (PropertyRule.PRESERVE, PropertyRule.SET) for keep in (*kept, *more))
 
 
 async def compare_carried(

@@ -14,9 +14,9 @@ from engine.errors import StoreError
 from engine.events import Listener, Progress
 from engine.finish.batches import Batch, Batches, Removal, refuse_gone
 from engine.finish.deleting import Checked, DeleterOf
+from engine.finish.deletion_report import DeletionReport
 from engine.finish.looking import PATIENCE_S, Looker, Span, There
 from engine.finish.sending import End, Fate, Item
-from engine.finish.stays import Stays
 from engine.ledger import Ledger
 from engine.model import Proof
 from engine.plan.lifecycle import State
@@ -26,7 +26,7 @@ from engine.store import StoreOf, by_store
 
 
 @dataclass(slots=True)
-class Cleaned(Stays):
+class Cleaned(DeletionReport):
     """What a cleanup came to."""
 
     deleted: int = 0

@@ -11,10 +11,10 @@ from engine.events import Listener, Notice, Progress
 from engine.finish.batches import Batch, Batches, Removal
 from engine.finish.deleting import KEYS_A_BATCH, Deleter
 from engine.finish.deletion_list import DeletionList, Row
+from engine.finish.deletion_report import DeletionReport
 from engine.finish.looking import Span
 from engine.finish.project import Summary
 from engine.finish.sending import End, Fate, Item
-from engine.finish.stays import Stays
 from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location
 from engine.store import ListUploads, ObjectStore
@@ -58,7 +58,7 @@ async def _open_rows(listed: DeletionList) -> AsyncIterator[list[ListedObject]]:
 
 
 @dataclass(slots=True)
-class Deletion(Stays):
+class Deletion(DeletionReport):
     """What a deletion came to. `arrived` is what lies under the location and is not in the snapshot."""
 
     deleted: int = 0

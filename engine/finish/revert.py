@@ -16,13 +16,13 @@ from engine.errors import NotFound, ObjectError
 from engine.events import Listener, ObjectAside, Progress, ignore
 from engine.finish.batches import Batch, Batches, Removal, refuse_gone
 from engine.finish.deleting import Checked, DeleterOf
+from engine.finish.deletion_report import DeletionReport
 from engine.finish.looking import PATIENCE_S, Looker, Seen, Span
 from engine.finish.sending import Fate, Item
-from engine.finish.stays import Stays
 from engine.ledger import Ledger, LedgerReader
 from engine.model import Location, ObjectRef, UploadRef
 from engine.plan.integrity import Agreement, compare_etags
-from engine.plan.lifecycle import IN_FLIGHT, LEAVING, SETTLED, State
+from engine.plan.lifecycle import IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import Decision, ObjectRecord, UploadRecord
 from engine.plan.route import Route
 from engine.store import AbortUpload, StoreOf, by_store
@@ -47,7 +47,7 @@ def part_of(record: ObjectRecord) -> Part:
     """What the ledger alone says of one object."""
     if record.state in LEAVING or record.state is State.LOST:
         return Part.GONE
-    if record.state in SETTLED:
+    if record.state in IN_PLACE:
         if record.found:
             return Part.FOUND
         return Part.OVERWRITTEN if record.held else Part.REMOVE
@@ -110,7 +110,7 @@ async def outlook(ledger: LedgerReader, listener: Listener = ignore) -> Outlook:
 
 
 @dataclass(slots=True)
-class Reverted(Stays):
+class Reverted(DeletionReport):
     """What a revert came to."""
 
     removed: int = 0
@@ -153,7 +153,7 @@ class Revert(Removal[Reverted, ObjectRecord]):
         await self._work_off(batches, partial(self._remove, route))
 
     async def _ours_of(self, route: Route) -> AsyncIterator[list[ObjectRecord]]:
-        async for records in self._ledger.records(route.name, SETTLED | IN_FLIGHT):
+        async for records in self._ledger.records(route.name, IN_PLACE | IN_FLIGHT):
             yield [record for record in records if part_of(record) in (Part.REMOVE, Part.LOOK)]
 
     async def _abort_uploads(self, targets: Mapping[str, Location]) -> None:

@@ -23,7 +23,7 @@ NAMES_HELD = 50_000
 BLOCK_BYTES = 32 << 10
 """Read of each lot at once: two hundred lots of a directory of ten million names take 6 MB."""
 
-Keep = Callable[[bytes], bool]
+PropertyRule = Callable[[bytes], bool]
 
 
 class Scan(NamedTuple):
@@ -34,7 +34,7 @@ class Scan(NamedTuple):
     is_empty: bool
 
 
-def scan(directory: int, keep: Keep | None = None, *, follow: bool = False) -> Scan:
+def scan(directory: int, keep: PropertyRule | None = None, *, follow: bool = False) -> Scan:
     """The names of the directory at a descriptor for which `keep` says so. `follow`: a link to a directory is one.
 
     Raises `OSError`. What is added or removed meanwhile may be there or not."""

@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 from engine.folder.names import shown
 from engine.folder.refusals import told
 from engine.folder.roots import Root
-from engine.folder.scanning import Keep, scan
+from engine.folder.scanning import PropertyRule, scan
 from engine.folder.versions import TICK_NS, is_young, moment_of, version_at, version_of
 from engine.model import ListedObject, Unlisted
 
@@ -288,7 +288,7 @@ class Walk:
 
     # --- what is part of it -----------------------------------------------------------------------------------------
 
-    def _filter(self, prefix: bytes) -> Keep | None:
+    def _filter(self, prefix: bytes) -> PropertyRule | None:
         """Which names of the directory at `prefix` are of this listing: None for all of them."""
         wanted = self._prefix[len(prefix) :] if len(self._prefix) > len(prefix) else b""
         after = self._after[len(prefix) :] if self._after.startswith(prefix) else b""

@@ -224,7 +224,7 @@ class RouteJoin:
         if room <= 0:
             return
         cut = self._cut_at
-        able = [item for item in self._ranges if item.join.sources.newest and not self._settled(item)]
+        able = [item for item in self._ranges if item.join.sources.newest and not self._cannot_be_cut(item)]
         able.sort(key=lambda item: breadth(item.join.sources.newest[-1].key[cut:], item.source_upto), reverse=True)
         guesses = min(room, GUESSES)
         for item in able:
@@ -243,7 +243,7 @@ class RouteJoin:
                 return
             item.uncut = page
 
-    def _settled(self, item: _Range) -> bool:
+    def _cannot_be_cut(self, item: _Range) -> bool:
         """Being cut already, with no page of the source to come, or with nothing to cut since its newest."""
         return item.cutting or item.join.sources.ended or item.uncut is item.join.sources.newest
 

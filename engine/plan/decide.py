@@ -15,7 +15,7 @@ from typing import NamedTuple
 from engine.model import ABSENT, ListedObject, Overwrite, Proof
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
-from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, SETTLED, State
+from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
 from engine.plan.record import COMPARE, Decision, Entry, Outcome
 from engine.plan.route import Route
 from engine.plan.sameness import how_changed, is_unchanged, same_bytes, same_moment
@@ -79,8 +79,8 @@ def decide(row: Joined, policy: Overwrite) -> Choice | None:
     if entry is not None:
         if entry.state is State.DELETING:
             return None  # cleanup's own business: it looks again before it believes anything
-        if entry.state in SETTLED and target is not None and same_bytes(source, entry) and _is_ours(target, entry):
-            return _settled(row, source, target, entry, policy)
+        if entry.state in IN_PLACE and target is not None and same_bytes(source, entry) and _is_ours(target, entry):
+            return _in_place(row, source, target, entry, policy)
         if entry.state is State.COPYING and entry.held == "" and target is None and same_bytes(source, entry):
             # Its upload is taken up again, whatever the class says now; it carries what the source carried then.
             touched = not same_moment(source.modified, entry.source_modified)
@@ -90,7 +90,9 @@ def decide(row: Joined, policy: Overwrite) -> Choice | None:
     return _fresh(row, source, target, entry, policy)
 
 
-def _settled(row: Joined, source: ListedObject, target: ListedObject, entry: Entry, policy: Overwrite) -> Choice | None:
+def _in_place(
+    row: Joined, source: ListedObject, target: ListedObject, entry: Entry, policy: Overwrite
+) -> Choice | None:
     """The bytes are in place on both sides: nothing is to be done, unless what they carry differs, or may."""
     if same_moment(source.modified, entry.source_modified):
         if not entry.differs:
@@ -231,7 +233,7 @@ def _in_flight(
 def drift(row: Joined) -> Outcome | None:
     """For a listing of the source alone, after the copies, on a server that pins no source: what changed meanwhile."""
     source, entry = row.source, row.entry
-    if source is None or entry is None or entry.state not in SETTLED or is_unchanged(source, entry):
+    if source is None or entry is None or entry.state not in IN_PLACE or is_unchanged(source, entry):
         return None
     code, message = how_changed(source, entry)
     return Outcome(
@@ -257,7 +259,7 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
     target, entry = row.target, row.entry
     if row.source is not None or entry is None or entry.state is State.DELETING or entry.state is State.WITHDRAWN:
         return None
-    if entry.state in SETTLED or entry.state in BEREFT:
+    if entry.state in IN_PLACE or entry.state in BEREFT:
         stands = _is_ours(target, entry) and target is not None and target.size == entry.size
         if not stands:
             return None if entry.state is State.LOST else _lost(row.key, target, entry)

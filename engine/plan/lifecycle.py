@@ -58,7 +58,7 @@ FIRST: frozenset[State] = frozenset({State.PLANNED, State.COPIED, State.CONFLICT
 IN_FLIGHT: frozenset[State] = frozenset({State.PLANNED, State.COPYING})
 """Intent is committed, outcome is not: a run that finds such a row looks at the target."""
 
-SETTLED: frozenset[State] = frozenset({State.COPIED, State.VERIFIED})
+IN_PLACE: frozenset[State] = frozenset({State.COPIED, State.VERIFIED})
 """The target holds the object."""
 
 ENDED: frozenset[State] = frozenset({State.WITHDRAWN, State.LOST})

@@ -14,7 +14,7 @@ from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.locations import is_access_point
 from engine.plan.own import CLAIM, PROBE
-from engine.plan.route import Keep, PropertyRules, Route
+from engine.plan.route import PropertyRule, PropertyRules, Route
 from engine.plan.settings import Probe
 
 COMMANDS = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
@@ -125,17 +125,17 @@ def _running(route: Route) -> list[Permission]:
     rules = route.properties
     source, target = ["s3:GetObject"], ["s3:PutObject", "s3:GetObject"]
     target += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-    if rules.tags in (Keep.PRESERVE, Keep.FAIL):
+    if rules.tags in (PropertyRule.PRESERVE, PropertyRule.FAIL):
         source.append("s3:GetObjectTagging")
-    if rules.tags in (Keep.PRESERVE, Keep.SET):
+    if rules.tags in (PropertyRule.PRESERVE, PropertyRule.SET):
         target.append("s3:PutObjectTagging")
-    if rules.acl in (Keep.PRESERVE, Keep.FAIL):
+    if rules.acl in (PropertyRule.PRESERVE, PropertyRule.FAIL):
         source.append("s3:GetObjectAcl")
-    if rules.acl in (Keep.PRESERVE, Keep.SET):
+    if rules.acl in (PropertyRule.PRESERVE, PropertyRule.SET):
         target.append("s3:PutObjectAcl")
-    if rules.lock is Keep.PRESERVE:
+    if rules.lock is PropertyRule.PRESERVE:
         source += ["s3:GetObjectRetention", "s3:GetObjectLegalHold"]
-    if rules.lock in (Keep.PRESERVE, Keep.SET):
+    if rules.lock in (PropertyRule.PRESERVE, PropertyRule.SET):
         target += ["s3:PutObjectRetention", "s3:PutObjectLegalHold"]
     return (
         _on(route.source, *source)
@@ -168,9 +168,9 @@ def _trying_names(plan: Plan, route: Route) -> list[Permission]:
 
 def _reading_properties(rules: PropertyRules) -> list[str]:
     """What tells whether the target took what the route says of it; headers and metadata come with s3:GetObject."""
-    names = ["s3:GetObjectTagging"] if rules.tags is not Keep.DROP else []
-    names += ["s3:GetObjectAcl"] if rules.acl is not Keep.DROP else []
-    return names + (["s3:GetObjectRetention", "s3:GetObjectLegalHold"] if rules.lock is not Keep.DROP else [])
+    names = ["s3:GetObjectTagging"] if rules.tags is not PropertyRule.DROP else []
+    names += ["s3:GetObjectAcl"] if rules.acl is not PropertyRule.DROP else []
+    return names + (["s3:GetObjectRetention", "s3:GetObjectLegalHold"] if rules.lock is not PropertyRule.DROP else [])
 
 
 def _probing(probe: Probe) -> list[Permission]:

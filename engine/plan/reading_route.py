@@ -16,7 +16,7 @@ from engine.plan.lines import Path
 from engine.plan.locations import MAX_KEY_BYTES, Around, key_bytes, resolve_location
 from engine.plan.own import is_own
 from engine.plan.problems import Problems, nearest
-from engine.plan.route import Keep, KeyList, Pairs, PropertyRules, Route
+from engine.plan.route import KeyList, Pairs, PropertyRule, PropertyRules, Route
 from engine.plan.selection import Selection
 from engine.plan.settings import Expectation
 from engine.plan.sizes import DEFAULT_TOLERANCE, parse_tolerance
@@ -281,14 +281,14 @@ class _Carried:
         assert asked is not None
         self._read_tables(asked)
         self.rules = PropertyRules(
-            content_headers=self._keep(asked.content_headers, Keep.PRESERVE),
+            content_headers=self._keep(asked.content_headers, PropertyRule.PRESERVE),
             metadata=self._with_values("metadata", asked.metadata, bool(table.metadata), drop_adds=True),
             tags=self._with_values("tags", asked.tags, table.tags is not None),
             storage_class=self._with_values("storage_class", asked.storage_class, bool(table.storage_class)),
-            encryption=self._keep(asked.encryption, Keep.DROP),
-            website_redirect=self._keep(asked.website_redirect, Keep.DROP),
-            lock=self._keep(asked.lock, Keep.DROP),
-            acl=self._keep(asked.acl, Keep.DROP),
+            encryption=self._keep(asked.encryption, PropertyRule.DROP),
+            website_redirect=self._keep(asked.website_redirect, PropertyRule.DROP),
+            lock=self._keep(asked.lock, PropertyRule.DROP),
+            acl=self._keep(asked.acl, PropertyRule.DROP),
         )
 
     def _read_tables(self, asked: schema.PropertiesTable) -> None:
@@ -316,22 +316,22 @@ class _Carried:
             self.acl = acl.canned
 
     def _table(self, shape: type[Shape], value: Any, name: str) -> Shape | None:
-        if value == Keep.SET:
+        if value == PropertyRule.SET:
             self._problems.add((*self._path, name), '"set" needs values: write a table of them in its place')
         return self._problems.read(shape, value, (*self._path, name)) if isinstance(value, dict) else None
 
-    def _keep(self, value: Any, default: Keep) -> Keep:
+    def _keep(self, value: Any, default: PropertyRule) -> PropertyRule:
         if value is None:
             return default
-        return Keep.SET if isinstance(value, dict) else Keep(value)
+        return PropertyRule.SET if isinstance(value, dict) else PropertyRule(value)
 
-    def _with_values(self, name: str, asked: str | None, given: bool, *, drop_adds: bool = False) -> Keep:
+    def _with_values(self, name: str, asked: str | None, given: bool, *, drop_adds: bool = False) -> PropertyRule:
         """A property whose values stand beside the table, on the route itself.
 
         `drop_adds`: "drop" clears what the source has, and the route's own values are laid on top."""
-        keep = Keep(asked) if asked is not None else Keep.SET if given else Keep.PRESERVE
-        if keep is Keep.SET and not given:
+        keep = PropertyRule(asked) if asked is not None else PropertyRule.SET if given else PropertyRule.PRESERVE
+        if keep is PropertyRule.SET and not given:
             self._problems.add((*self._path, name), f'"set" needs a value: give the route {name} = …')
-        elif given and keep is not Keep.SET and not (drop_adds and keep is Keep.DROP):
+        elif given and keep is not PropertyRule.SET and not (drop_adds and keep is PropertyRule.DROP):
             self._problems.add((*self._path, name), f'"{keep}" contradicts the {name} that the route sets')
         return keep

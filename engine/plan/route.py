@@ -17,7 +17,7 @@ from engine.plan.selection import Selection
 Pairs = tuple[tuple[str, str], ...]
 
 
-class Keep(StrEnum):
+class PropertyRule(StrEnum):
     """What is to happen to one property of an object on its way."""
 
     PRESERVE = "preserve"  # the target gets what the source has
@@ -35,14 +35,14 @@ class PropertyRules:
     and a private ACL (API reference, CopyObject).
     """
 
-    content_headers: Keep = Keep.PRESERVE
-    metadata: Keep = Keep.PRESERVE
-    tags: Keep = Keep.PRESERVE
-    storage_class: Keep = Keep.PRESERVE
-    encryption: Keep = Keep.DROP
-    website_redirect: Keep = Keep.DROP
-    lock: Keep = Keep.DROP
-    acl: Keep = Keep.DROP
+    content_headers: PropertyRule = PropertyRule.PRESERVE
+    metadata: PropertyRule = PropertyRule.PRESERVE
+    tags: PropertyRule = PropertyRule.PRESERVE
+    storage_class: PropertyRule = PropertyRule.PRESERVE
+    encryption: PropertyRule = PropertyRule.DROP
+    website_redirect: PropertyRule = PropertyRule.DROP
+    lock: PropertyRule = PropertyRule.DROP
+    acl: PropertyRule = PropertyRule.DROP
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class Route:
     under the target counts as a difference. `storage_class` is given to every copy where it is not empty.
     `set_tags` (None: not set) replaces the object's tags, `set_metadata` is laid over its user metadata,
     `set_headers` (fields of `model.Properties`) over its content headers; `set_encryption`, `set_lock`, `set_redirect`
-    and `set_acl` (a canned one) go with `Keep.SET` of their property. `allow_empty`: its source may hold nothing.
-    `line` is the plan's line, 0 where there is none.
+    and `set_acl` (a canned one) go with `PropertyRule.SET` of their property. `allow_empty`: its source may hold
+    nothing. `line` is the plan's line, 0 where there is none.
     """
 
     name: str
@@ -144,7 +144,7 @@ class Route:
         """The storage class that the copy of this object is to have."""
         if self.storage_class:
             return self.storage_class
-        if self.properties.storage_class is Keep.DROP:
+        if self.properties.storage_class is PropertyRule.DROP:
             return "STANDARD"
         return listed.storage_class or "STANDARD"
 
@@ -157,7 +157,7 @@ class Route:
     def rewrites_headers(self) -> bool:
         """Whether one CopyObject has to replace headers and metadata, which needs a HEAD of the source."""
         rules = self.properties
-        changed = bool({rules.content_headers, rules.metadata} & {Keep.SET, Keep.DROP})
+        changed = bool({rules.content_headers, rules.metadata} & {PropertyRule.SET, PropertyRule.DROP})
         return changed or bool(self.set_metadata or self.set_headers)
 
     @property
@@ -166,15 +166,15 @@ class Route:
         drops, or has to look for what must not be lost. What the route itself says needs none."""
         rules = self.properties
         extras = {rules.encryption, rules.website_redirect, rules.lock}
-        refused = Keep.FAIL in (rules.content_headers, rules.metadata)
-        return self.rewrites_headers or refused or bool(extras & {Keep.PRESERVE, Keep.FAIL})
+        refused = PropertyRule.FAIL in (rules.content_headers, rules.metadata)
+        return self.rewrites_headers or refused or bool(extras & {PropertyRule.PRESERVE, PropertyRule.FAIL})
 
     def _is_plain(self) -> bool:
         rules = self.properties
         return (
             self.set_tags is None
-            and rules.tags is Keep.PRESERVE
+            and rules.tags is PropertyRule.PRESERVE
             and not self.looks_at_source
-            and {rules.encryption, rules.website_redirect, rules.lock, rules.acl} == {Keep.DROP}
-            and rules.storage_class is not Keep.FAIL
+            and {rules.encryption, rules.website_redirect, rules.lock, rules.acl} == {PropertyRule.DROP}
+            and rules.storage_class is not PropertyRule.FAIL
         )

@@ -76,7 +76,7 @@ KeepOrTable = Annotated[Any, read_by(_word_or_table)]
 Payer = Annotated[str, read_by(_payer)]
 Count = Annotated[int, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1)]
-Keep = Literal["preserve", "set", "drop", "fail"]
+PropertyRule = Literal["preserve", "set", "drop", "fail"]
 Tables = list[dict[str, Any]]
 
 
@@ -117,9 +117,9 @@ class TotalTable(ExpectTable, frozen=True):
 
 class PropertiesTable(Table, frozen=True):
     content_headers: KeepOrTable = None
-    metadata: Keep | None = None
-    tags: Keep | None = None
-    storage_class: Keep | None = None
+    metadata: PropertyRule | None = None
+    tags: PropertyRule | None = None
+    storage_class: PropertyRule | None = None
     encryption: KeepOrTable = None
     website_redirect: KeepOrTable = None
     lock: KeepOrTable = None

@@ -101,7 +101,7 @@ async def audit(
     listener: Listener,
     minimum: Proof = Proof.NONE,
 ) -> list[RouteAudit]:
-    """Look at both sides of every route now. `minimum` is the proof that the plan asks for.
+    """Question at both sides of every route now. `minimum` is the proof that the plan asks for.
 
     Raises what leaves nothing to judge (bad credentials, no bucket); a listing that fails is in its route's `error`."""
     found = [RouteAudit(route.name) for route in routes]

@@ -35,7 +35,7 @@ class Kind(StrEnum):
     LOST = "lost"  # the target is not what was proven, and no source is left to mend it from
 
 
-class Look(StrEnum):
+class Question(StrEnum):
     """What has to be asked of S3 before a finding stands."""
 
     NOTHING = "nothing"
@@ -44,14 +44,14 @@ class Look(StrEnum):
 
 
 class Finding(NamedTuple):
-    """`outcome` is what the ledger is to learn, None where it learns nothing. While `look` is not NOTHING, the
-    outcome is what stands if that look says nothing more."""
+    """`outcome` is what the ledger is to learn, None where it learns nothing. While `question` is not NOTHING, the
+    outcome is what stands if that answer says nothing more."""
 
     kind: Kind
     key: str
     message: str = ""
     outcome: Outcome | None = None
-    look: Look = Look.NOTHING
+    question: Question = Question.NOTHING
 
 
 def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
@@ -114,8 +114,8 @@ def _agreed(key: str, source: ListedObject, target: ListedObject, entry: Entry) 
         return Finding(Kind.OK, key, outcome=verified(key, target.etag, Proof.DIGEST, "etag of parts"))
     by_size = verified(key, target.etag, Proof.SIZE, "size: nothing else is comparable")
     if agreement is Agreement.EQUAL:
-        return Finding(Kind.OK, key, outcome=by_size, look=Look.ENCRYPTION)
-    return Finding(Kind.OK, key, outcome=by_size, look=Look.CHECKSUMS)
+        return Finding(Kind.OK, key, outcome=by_size, question=Question.ENCRYPTION)
+    return Finding(Kind.OK, key, outcome=by_size, question=Question.CHECKSUMS)
 
 
 def verified(key: str, target_etag: str, proof: Proof, compared: str, checksum: str = "") -> Outcome:

@@ -14,7 +14,7 @@ from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.plan.route import Route
-from engine.proof.judge import Finding, Kind, Look, verified
+from engine.proof.judge import Finding, Kind, Question, verified
 from engine.store import HeadObject, StoreOf, head_or_none
 from engine.transfer.comparing import compare_properties
 
@@ -62,7 +62,7 @@ class Heads:
             except (ObjectError, AttemptError) as error:
                 return finding._replace(kind=Kind.UNREAD, message=f"S3 would not say what it keeps of it: {error}")
 
-        return await replaced(judged, lambda _, finding: finding.look is not Look.NOTHING, find)
+        return await replaced(judged, lambda _, finding: finding.question is not Question.NOTHING, find)
 
     async def compare(self, route: Route, judged: Sequence[Judged]) -> list[Judged]:
         """Whether each target whose bytes agree carries what the route gives it."""
@@ -79,7 +79,7 @@ class Heads:
     async def _proven(self, route: Route, row: Joined, finding: Finding) -> Finding:
         assert row.source is not None and row.target is not None
         etag = row.target.etag
-        if finding.look is Look.ENCRYPTION and await self._etags_are_md5(route, row.target.key):
+        if finding.question is Question.ENCRYPTION and await self._etags_are_md5(route, row.target.key):
             return finding._replace(outcome=verified(row.key, etag, Proof.DIGEST, "etag"))
         source = await self._head(route.source, row.source.key)
         target = await self._head(route.target, row.target.key)

@@ -14,7 +14,7 @@ from engine.listing.sources import Sources
 from engine.model import Proof
 from engine.plan.decide import audited
 from engine.plan.join import Joined
-from engine.plan.lifecycle import SETTLED
+from engine.plan.lifecycle import IN_PLACE
 from engine.plan.noted import PROPERTIES, accepted_states
 from engine.plan.route import Route
 from engine.proof.depth import Depth, Sampling
@@ -72,7 +72,7 @@ class Verifier:
     async def verify(self, routes: Sequence[Route]) -> Verification:
         """List both sides again and compare. Raises what the listings raise: then nothing is concluded of the rest."""
         if self._depth is not None:
-            depth = await self._settled(self._depth, routes)
+            depth = await self._with_places(self._depth, routes)
             self._deep = DeepReading(
                 self._store_of, ByteReader(self._store_of(routes[0].source)), depth, self._ledger.conclude
             )
@@ -108,7 +108,7 @@ class Verifier:
             await anyio.sleep(PROGRESS_EVERY_S)
             self._listener(self._progress(done=False))
 
-    async def _settled(self, depth: Depth, routes: Sequence[Route]) -> Depth:
+    async def _with_places(self, depth: Depth, routes: Sequence[Route]) -> Depth:
         """A sample of so many objects is so many places, once it is known how many keys there are."""
         if not depth.count:
             return depth
@@ -116,7 +116,7 @@ class Verifier:
         for route in routes:
             after: str | None = None
             while entries := await self._ledger.entries(route.name, after, None, ENTRIES_A_READ):
-                sampling.add(route.name, [entry.key for entry in entries if entry.state in SETTLED])
+                sampling.add(route.name, [entry.key for entry in entries if entry.state in IN_PLACE])
                 after = entries[-1].key
         return replace(depth, places=sampling.places)
 

@@ -27,7 +27,7 @@ from engine.freshness import LOOK_LASTS_S, dated, only_until
 from engine.ledger import Kept, Ledger
 from engine.model import ABSENT, MIB, Location, ObjectRef, Properties
 from engine.plan.document import Plan
-from engine.plan.lifecycle import LEAVING, SETTLED, State
+from engine.plan.lifecycle import IN_PLACE, LEAVING, State
 from engine.plan.record import Tally
 from engine.plan.route import Route
 from engine.plan.settings import Dataset, Manifest
@@ -92,7 +92,7 @@ def held_by(plan: Plan, tallies: Iterable[Tally], open_routes: Iterable[str]) ->
             continue
         if tally.state is State.LOST:
             continue  # not there any more, and no run will change that
-        if tally.state in SETTLED | LEAVING or tally.state is State.WITHDRAWN:
+        if tally.state in IN_PLACE | LEAVING or tally.state is State.WITHDRAWN:
             held = found[tally.route]
             found[tally.route] = Held(held.objects + tally.objects, held.bytes + tally.bytes)
         else:

@@ -34,7 +34,7 @@ READINGS = 16
 """Ends of one key that are tried, the longest first."""
 
 
-class Holding(NamedTuple):
+class Presence(NamedTuple):
     """What the ledger knows of a relative key. `exact`: an object of that very key is at the target (False: it is
     known, and not there; None: not known). `under`: the same of everything that begins with it."""
 
@@ -42,7 +42,7 @@ class Holding(NamedTuple):
     under: bool | None = None
 
 
-Lookup = Callable[[str, str], Holding]
+Lookup = Callable[[str, str], Presence]
 """(route, relative key) → what the ledger knows of it."""
 
 

@@ -69,7 +69,7 @@ class Rewriting:
 
 async def remaining(sites: Sites, ledger: LedgerReader, plan: Plan) -> Remaining:
     """What the references scan of a plan still finds, for the gate. Raises errors of scope `run`."""
-    scan = await Scanner(sites, ledger, plan).look()
+    scan = await Scanner(sites, ledger, plan).run()
     lines = [f"{file.name}:{item.line} {item.written}" for file in scan.files for item in file.findings[:FIRST]]
     lines += [f"{item.name}: {item.why}" for item in scan.unread]
     return Remaining(scan.places, tuple(lines[:FIRST]), scan.figure)

@@ -23,8 +23,8 @@ from engine.plan.locations import covers
 from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references.filetext import read_text
-from engine.references.holdings import Holdings
 from engine.references.local_files import Skipped, walk
+from engine.references.moved_keys import MovedKeys
 from engine.references.references import Finding, Moves, examine
 from engine.references.replacing import mark_of
 from engine.sites.sites import Sites
@@ -117,20 +117,20 @@ class Scanner:
         self._ledger = ledger
         self._plan = plan
         self._include_moved = include_moved
-        self._holdings = Holdings(ledger)
+        self._moved_keys = MovedKeys(ledger)
         self._chosen = Selection(exclude=plan.references.exclude)
         self._own = {Path(plan.source).name, ledger.path.name, f"{plan.name}-back.toml"} - {""}
         self._seen_inside: set[str] = set()
         self._moves = Moves(plan.routes)
         self.scan = Scan()
 
-    async def look(self) -> Scan:
+    async def run(self) -> Scan:
         """Read and examine every file. Raises errors of scope `run`, and what listings raise."""
         self._moves = await self._known_moves()
         for location in _outermost(self._plan.references.locations):
-            await self._look_in_s3(location)
+            await self._scan_s3(location)
         for folder in dict.fromkeys(self._plan.references.folders):
-            await self._look_on_disk(folder)
+            await self._scan_folder(folder)
         self.scan.files.sort(key=lambda file: file.name)
         return self.scan
 
@@ -145,7 +145,7 @@ class Scanner:
 
     # --- S3 -----------------------------------------------------------------------------------------------
 
-    async def _look_in_s3(self, location: Location) -> None:
+    async def _scan_s3(self, location: Location) -> None:
         found, before = False, len(self.scan.unread)
         limiter = anyio.CapacityLimiter(READS_AT_ONCE)
         async with listed_under(self._store, location) as batches:
@@ -154,7 +154,7 @@ class Scanner:
                 async with anyio.create_task_group() as group:
                     for item in objects:
                         if item.size and not self._left_out(item.key, location):
-                            group.start_soon(self._look_at_object, location.bucket, item, limiter)
+                            group.start_soon(self._scan_object, location.bucket, item, limiter)
         if not found:
             self.scan.unread.append(Skipped(str(location), "there is nothing there"))
         self.scan.unread[before:] = sorted(self.scan.unread[before:])  # whichever range each was met in
@@ -168,7 +168,7 @@ class Scanner:
         own = name in self._own or name.endswith(OWN_ENDINGS)
         return own or not self._chosen.takes_key(relative) or not self._chosen.takes_key(name)
 
-    async def _look_at_object(
+    async def _scan_object(
         self,
         bucket: str,
         item: ListedObject,
@@ -222,7 +222,7 @@ class Scanner:
 
     # --- disk ---------------------------------------------------------------------------------------------
 
-    async def _look_on_disk(self, folder: str) -> None:
+    async def _scan_folder(self, folder: str) -> None:
         async for file in _in_thread(walk(folder, Path(self._plan.local_path(folder)))):
             if isinstance(file, Skipped):
                 self.scan.unread.append(file)
@@ -255,7 +255,7 @@ class Scanner:
             self.scan.binary += not named
             why = "the file is not text, and is not touched"
             return FileFound(name, tuple(Finding(0, item, "", why) for item in named)) if named else None
-        result = await self._holdings.answering(functools.partial(examine, name, text, self._moves))
+        result = await self._moved_keys.answering(functools.partial(examine, name, text, self._moves))
         if not result.findings:
             return None
         if result.after == text.text:

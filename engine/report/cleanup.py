@@ -10,7 +10,7 @@ from engine.finish.cleanup import Cleaned
 from engine.finish.gate import closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
-from engine.report.stays import MARKERS_ADDED, stays_text, stays_values
+from engine.report.deletion_report import MARKERS_ADDED, stays_text, stays_values
 from engine.report.text import aside_text, count_text, counted, plural, safe, size_text
 
 

@@ -8,7 +8,7 @@ from engine.api.commands import command, typed
 from engine.api.revert import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
-from engine.report.stays import NOT_ACCEPTED, stays_text, stays_values
+from engine.report.deletion_report import NOT_ACCEPTED, stays_text, stays_values
 from engine.report.text import aside_text, counted, plural, size_text
 
 

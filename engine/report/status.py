@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.api.commands import of_ledger
 from engine.api.status import Status
-from engine.plan.lifecycle import ASIDE, IN_FLIGHT, LEAVING, SETTLED, State
+from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import ObjectRecord, by_state
 from engine.report.tallies import aside_sentence, noted_lines, noted_values, route_values, tallies_table
 from engine.report.text import key_text, picked, plural, safe
@@ -57,7 +57,7 @@ def status_values(status: Status) -> dict[str, Any]:
             item.route: {"closed": bool(item.closed_ms), "objects": item.objects} for item in status.snapshots
         },
         "open_uploads": len(status.uploads),
-        "settled": sum(by_state(status.tallies, SETTLED).values()),
+        "settled": sum(by_state(status.tallies, IN_PLACE).values()),
         "in_flight": sum(by_state(status.tallies, IN_FLIGHT).values()),
         "aside": {state.value: count for state, count in by_state(status.tallies, ASIDE - status.accepted).items()},
         "noted": noted_values(status.noted),

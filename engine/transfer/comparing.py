@@ -14,7 +14,7 @@ from engine.folder.carried import MTIME
 from engine.model import Acl, Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.encoded_words import meaning
 from engine.plan.record import AGREE
-from engine.plan.route import Keep, Pairs, Route
+from engine.plan.route import Pairs, PropertyRule, Route
 from engine.store import GetAcl, HeadObject, ObjectStore
 from engine.transfer.properties import (
     CONTENT_HEADERS,
@@ -70,7 +70,7 @@ async def compare_properties(
     found += await _acl_differences(target_store, route, acl, target_ref)
     tags = await wanted_tags(source_store, route, source_ref, source_head)
     # Where tags are dropped, what is not told of them is not asked for either: that may be forbidden.
-    asked = route.set_tags is not None or route.properties.tags is not Keep.DROP or target_head.tag_count
+    asked = route.set_tags is not None or route.properties.tags is not PropertyRule.DROP or target_head.tag_count
     there = await read_tags(target_store, target_ref, target_head) if asked else ()
     other = _pair_differences("tags", tuple(sorted(tags)), tuple(sorted(there)))
     alone = tags if other and not found else None
@@ -94,16 +94,18 @@ def differences(route: Route, wanted: Properties, there: Properties) -> list[str
         values = (str(side.hidden_metadata or "") for side in (wanted, there))
         found.append(_said("metadata that HEAD does not show", *values))
     rules = route.properties
-    if rules.encryption in (Keep.PRESERVE, Keep.SET) and not _same_encryption(wanted.encryption, there.encryption):
+    if rules.encryption in (PropertyRule.PRESERVE, PropertyRule.SET) and not _same_encryption(
+        wanted.encryption, there.encryption
+    ):
         found.append(_said("encryption", _encryption(wanted.encryption), _encryption(there.encryption)))
-    if rules.lock in (Keep.PRESERVE, Keep.SET) and not _same_lock(wanted.lock, there.lock):
+    if rules.lock in (PropertyRule.PRESERVE, PropertyRule.SET) and not _same_lock(wanted.lock, there.lock):
         found.append(_said("lock", _lock(wanted.lock), _lock(there.lock)))
     return found
 
 
 async def _acl_differences(store: ObjectStore, route: Route, wanted: Acl | None, target_ref: ObjectRef) -> list[str]:
     """What a canned ACL gives the bucket's owner cannot be told from the grants, and is not compared."""
-    if route.properties.acl is Keep.DROP or (wanted is not None and wanted.canned not in ("", *TOLD)):
+    if route.properties.acl is PropertyRule.DROP or (wanted is not None and wanted.canned not in ("", *TOLD)):
         return []
     there = await store.get_acl(GetAcl(target_ref))
     one, other = str(wanted or Acl()), str(there)

@@ -59,7 +59,7 @@ async def complete(
                 raise
             request = request._replace(target_condition=None)
         except (Ambiguous, NotFound, PreconditionFailed) as error:
-            target = await look(store, task)
+            target = await target_now(store, task)
             if target is not None and target.size == task.source.size and target.etag == predicted:
                 return as_answer(target)
             if isinstance(error, PreconditionFailed):
@@ -77,28 +77,28 @@ async def complete(
             try:
                 await store.list_parts(ListParts(ref))
             except NotFound as gone:
-                raise Again(gone, _perhaps_ours(task, await look(store, task))) from error
+                raise Again(gone, _perhaps_ours(task, await target_now(store, task))) from error
             unknown = error
     assert unknown is not None
     raise unknown
 
 
-async def look(store: ObjectStore, task: Task) -> ObjectHead | None:
+async def target_now(store: ObjectStore, task: Task) -> ObjectHead | None:
     """The target, with its checksums; None where there is none."""
     return await head_or_none(store, HeadObject(task.target_ref, checksums=True))
 
 
-class Looked(CopyResult):
+class SeenComplete(CopyResult):
     """What a look at the target says, in place of Complete's own answer. Whether it was this upload that wrote it, or
     an earlier one of the same parts, cannot be told: the upload may still be there."""
 
     __slots__ = ()
 
 
-def as_answer(target: ObjectHead) -> Looked:
+def as_answer(target: ObjectHead) -> SeenComplete:
     """What HEAD says of the target, as Complete would have said it."""
     encryption = target.properties.encryption
-    return Looked(
+    return SeenComplete(
         target.etag, checksums=target.checksums, encryption=encryption.algorithm if encryption is not None else ""
     )
 

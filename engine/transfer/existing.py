@@ -9,7 +9,7 @@ from engine.model import ABSENT, ObjectHead, Proof
 from engine.plan.integrity import Agreement, Evidence, compare_etags, evidence_of_heads, is_md5
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
-from engine.plan.route import Keep
+from engine.plan.route import PropertyRule
 from engine.store import HeadObject, ObjectStore, PutTags, head_or_none
 from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, full_object, outcome_of
 from engine.transfer.comparing import Compared, compare_properties
@@ -113,7 +113,7 @@ class Existing(ABC):
                     if agreement is not Agreement.DIFFERENT:
                         if compared.agrees or not may_write or turn == COMPARISONS:
                             return found
-                        if compared.tags is not None and task.route.properties.tags is not Keep.DROP:
+                        if compared.tags is not None and task.route.properties.tags is not PropertyRule.DROP:
                             requests += 1
                             await self._target.put_tags(PutTags(task.target_ref, compared.tags))
                             continue

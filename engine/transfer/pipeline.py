@@ -112,7 +112,7 @@ class Run:
                                 producers.start_soon(self._produce, route, fresh)
                     self._queue.close()
                 if not self.stopped:
-                    await self._settle_leftover_uploads()
+                    await self._discard_leftover_uploads()
                 if not self.stopped and (unpinned := self._unpinned()):
                     await self._recorder.finish()
                     await self._find_drift(unpinned)
@@ -203,7 +203,7 @@ class Run:
             elif decision.state in ASIDE:
                 self._set_aside(route, decision.key, decision.state, decision.code, decision.message)
 
-    async def _settle_leftover_uploads(self) -> None:
+    async def _discard_leftover_uploads(self) -> None:
         """Uploads of earlier runs that no task took up: their object is done, or is no longer to be copied."""
         for record in list(self._uploads.values()):
             await self._carriers[record.route].discard(record)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from engine.errors import AccessDenied, NotFound, Rejected, Unsupported
 from engine.model import Acl, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
-from engine.plan.route import Keep, Route
+from engine.plan.route import PropertyRule, Route
 from engine.sites.tolerating import NO_TAGS, TAGS_UNREADABLE
 from engine.store import GetAcl, GetTags, HeadObject, ObjectStore
 
@@ -52,12 +52,12 @@ async def copy_directives(store: ObjectStore, route: Route, source: ListedObject
         return Directives()
     rules = route.properties
     _refuse_storage_class(route, source, ref)
-    tags = () if route.set_tags is None and rules.tags is Keep.DROP else route.set_tags
+    tags = () if route.set_tags is None and rules.tags is PropertyRule.DROP else route.set_tags
     there = Properties()
-    if route.looks_at_source or rules.tags is Keep.FAIL:
+    if route.looks_at_source or rules.tags is PropertyRule.FAIL:
         head = await store.head_object(HeadObject(ref))
         there = source_properties(head)
-        if rules.tags is Keep.FAIL and await _has_tags(store, ref, head):
+        if rules.tags is PropertyRule.FAIL and await _has_tags(store, ref, head):
             raise _refused(ref, "tags")
     acl = await chosen_acl(store, route, ref)
     wanted = replace(adjusted(route, source, ref, there), acl=acl)
@@ -81,7 +81,7 @@ async def read_properties(
     properties = replace(adjusted(route, source, ref, source_properties(head)), acl=acl)
     _refuse_hidden_metadata(properties, ref)
     tags = await wanted_tags(store, route, ref, head)
-    if tags and route.set_tags is None and route.properties.tags is Keep.FAIL:
+    if tags and route.set_tags is None and route.properties.tags is PropertyRule.FAIL:
         raise _refused(ref, "tags")
     return replace(properties, tags=tags)
 
@@ -90,7 +90,7 @@ async def wanted_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: Ob
     """The tags that the copy of this source is to have. Raises as `read_tags`."""
     if route.set_tags is not None:
         return route.set_tags
-    return () if route.properties.tags is Keep.DROP else await read_tags(store, ref, head)
+    return () if route.properties.tags is PropertyRule.DROP else await read_tags(store, ref, head)
 
 
 async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tags:
@@ -133,9 +133,9 @@ async def chosen_acl(store: ObjectStore, route: Route, ref: ObjectRef) -> Acl | 
     """The ACL that the copy is to have; None for what every new object has. Raises `Rejected` where the source has
     another and none may be lost, `AccessDenied` (code `AclDenied`) where it may not be read."""
     keep = route.properties.acl
-    if keep is Keep.DROP:
+    if keep is PropertyRule.DROP:
         return None
-    if keep is Keep.SET:
+    if keep is PropertyRule.SET:
         return Acl(route.set_acl)
     if route.source.is_local:
         return None  # a file has none
@@ -152,7 +152,7 @@ async def chosen_acl(store: ObjectStore, route: Route, ref: ObjectRef) -> Acl | 
         ) from error
     if acl.is_private:
         return None
-    if keep is Keep.FAIL:
+    if keep is PropertyRule.FAIL:
         raise _refused(ref, "acl")
     return acl
 
@@ -184,17 +184,17 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
         "lock": properties.lock is not None,
     }
     for name, there in carried.items():
-        if there and getattr(rules, name) is Keep.FAIL:
+        if there and getattr(rules, name) is PropertyRule.FAIL:
             raise _refused(ref, name)
-    if rules.content_headers is Keep.DROP:
+    if rules.content_headers is PropertyRule.DROP:
         nothing: dict[str, Any] = dict.fromkeys(CONTENT_HEADERS, "")
         properties = replace(properties, **nothing)
-    metadata = {} if rules.metadata is Keep.DROP else dict(properties.metadata)
+    metadata = {} if rules.metadata is PropertyRule.DROP else dict(properties.metadata)
     given: dict[str, Any] = dict(route.set_headers)
     return replace(
         replace(properties, **given),
         metadata=tuple(sorted((metadata | dict(route.set_metadata)).items())),
-        hidden_metadata=0 if rules.metadata is Keep.DROP else properties.hidden_metadata,
+        hidden_metadata=0 if rules.metadata is PropertyRule.DROP else properties.hidden_metadata,
         storage_class=route.storage_class_for(source),
         website_redirect=_chosen(rules.website_redirect, properties.website_redirect, route.set_redirect, ""),
         encryption=_chosen(rules.encryption, properties.encryption, route.set_encryption, None),
@@ -217,14 +217,14 @@ def _refuse_hidden_metadata(properties: Properties, ref: ObjectRef) -> None:
 
 
 def _refuse_storage_class(route: Route, source: ListedObject, ref: ObjectRef) -> None:
-    if route.properties.storage_class is Keep.FAIL and source.storage_class not in ("", "STANDARD"):
+    if route.properties.storage_class is PropertyRule.FAIL and source.storage_class not in ("", "STANDARD"):
         raise _refused(ref, "storage_class")
 
 
-def _chosen(keep: Keep, there: Value, given: Value, nothing: Value) -> Value:
-    if keep is Keep.PRESERVE:
+def _chosen(keep: PropertyRule, there: Value, given: Value, nothing: Value) -> Value:
+    if keep is PropertyRule.PRESERVE:
         return there
-    return given if keep is Keep.SET else nothing
+    return given if keep is PropertyRule.SET else nothing
 
 
 async def _has_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> bool:

@@ -23,7 +23,7 @@ from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import AbortUpload, CreateUpload, ListParts, ObjectStore
 from engine.transfer.carrier import Drifted, Ended, Failed, Interrupted, Task
-from engine.transfer.completing import Again, Looked, as_answer, complete, look
+from engine.transfer.completing import Again, SeenComplete, as_answer, complete, target_now
 from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
 from engine.transfer.work import WorkQueue
@@ -166,7 +166,7 @@ class Uploader:
             checksum = content.whole(parts)
             result = await complete(self._store, self._conditions, task, ref, parts, checksum)
             outcome = await content.judge(result, parts, progress.requests)
-        if isinstance(result, Looked):
+        if isinstance(result, SeenComplete):
             await self._abort(task.route.name, task.key, ref, how="completed")
         else:
             await self._journal.finish_upload(task.route.name, task.key, "completed")
@@ -240,7 +240,7 @@ class Uploader:
             return None
         parts = await self._journal.parts(task.route.name, task.key)
         predicted = predicted_etag(parts)
-        target = await look(self._store, task) if predicted else None
+        target = await target_now(self._store, task) if predicted else None
         if target is None or target.etag != predicted or target.size != task.source.size:
             return None
         await self.discard(upload)

@@ -13,7 +13,7 @@ from engine.model import Location
 from engine.plan.route import Route
 from engine.references.filetext import Edit, View, edited, read_text
 from engine.references.local_files import replace_file, restore_file
-from engine.references.references import Holding, Moves, examine
+from engine.references.references import Moves, Presence, examine
 from engine.references.replacing import Restored, mark_of
 
 BUCKET = "cards-bucket"
@@ -81,13 +81,13 @@ TEXTS = st.lists(
 NAMES = st.sampled_from(["a.py", "a.sh", "a.csv", "a.md", "a.yaml", "a.txt"])
 
 
-def all_there(route: str, key: str) -> Holding:
+def all_there(route: str, key: str) -> Presence:
     folder = key == "" or key.endswith("/")
-    return Holding(None if folder and route != "one" else True, True if folder else None)
+    return Presence(None if folder and route != "one" else True, True if folder else None)
 
 
-def nothing_there(route: str, key: str) -> Holding:
-    return Holding()
+def nothing_there(route: str, key: str) -> Presence:
+    return Presence()
 
 
 @given(TEXTS, NAMES)

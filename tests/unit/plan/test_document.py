@@ -12,7 +12,7 @@ from engine.api.load import load_plan
 from engine.errors import PlanError, UsageError
 from engine.model import Encryption, Location, ObjectLock, Overwrite, Proof
 from engine.plan.document import Plan
-from engine.plan.route import Keep
+from engine.plan.route import PropertyRule
 from engine.plan.settings import CommandProbe, Connection, Dataset, ExistsProbe, JsonProbe, MinObjectsProbe, NpyProbe
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "pokemon.toml"
@@ -154,8 +154,8 @@ def test_every_setting_arrives() -> None:
     assert route.set_encryption == Encryption("aws:kms", "key", True)
     assert route.set_lock == ObjectLock("GOVERNANCE", "2030-01-01T00:00:00Z")
     assert route.set_redirect == "/new"
-    assert route.properties.tags is Keep.SET
-    assert route.properties.storage_class is Keep.SET
+    assert route.properties.tags is PropertyRule.SET
+    assert route.properties.storage_class is PropertyRule.SET
     assert route.overwrite is Overwrite.IF_DIFFERENT
     assert route.exact
     assert route.key_list is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.plan.lifecycle import ASIDE, FIRST, IN_FLIGHT, LEAVING, SETTLED, TRANSITIONS, State
+from engine.plan.lifecycle import ASIDE, FIRST, IN_FLIGHT, IN_PLACE, LEAVING, TRANSITIONS, State
 
 DESIGN = Path(__file__).parents[3] / "docs" / "design.md"
 
@@ -26,7 +26,7 @@ def test_the_diagram_in_the_design_shows_every_step_and_no_other() -> None:
 
 def test_every_state_has_a_row_and_belongs_to_one_group() -> None:
     assert set(TRANSITIONS) == set(State)
-    groups = [IN_FLIGHT, SETTLED, ASIDE, LEAVING]
+    groups = [IN_FLIGHT, IN_PLACE, ASIDE, LEAVING]
     assert sorted(state for group in groups for state in group) == sorted(State)
 
 

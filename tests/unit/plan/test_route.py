@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from engine.model import ListedObject, Location
-from engine.plan.route import Keep, PropertyRules, Route
+from engine.plan.route import PropertyRule, PropertyRules, Route
 from engine.plan.selection import Selection, head_of, problem_of_pattern, tail_of
 
 ROUTE = Route("r", Location("one", "data/"), Location("two", "project/data/"))
@@ -109,28 +109,35 @@ def test_the_storage_class_is_the_sources_unless_the_route_says_otherwise() -> N
     assert ROUTE.storage_class_for(source) == "STANDARD_IA"
     assert ROUTE.storage_class_for(listed("data/x", cls="")) == "STANDARD"
     assert replace(ROUTE, storage_class="GLACIER_IR").storage_class_for(source) == "GLACIER_IR"
-    assert replace(ROUTE, properties=PropertyRules(storage_class=Keep.DROP)).storage_class_for(source) == "STANDARD"
+    assert (
+        replace(ROUTE, properties=PropertyRules(storage_class=PropertyRule.DROP)).storage_class_for(source)
+        == "STANDARD"
+    )
 
 
 def test_only_what_copyobject_does_not_do_by_itself_needs_a_look_at_the_source() -> None:
     assert ROUTE.plain_properties
-    tags_only = replace(ROUTE, set_tags=(("a", "b"),), properties=PropertyRules(tags=Keep.SET))
+    tags_only = replace(ROUTE, set_tags=(("a", "b"),), properties=PropertyRules(tags=PropertyRule.SET))
     assert (tags_only.plain_properties, tags_only.rewrites_headers) == (False, False)
     for changed in (
         replace(ROUTE, set_metadata=(("a", "b"),)),
-        replace(ROUTE, properties=PropertyRules(content_headers=Keep.DROP)),
+        replace(ROUTE, properties=PropertyRules(content_headers=PropertyRule.DROP)),
     ):
         assert (changed.rewrites_headers, changed.looks_at_source, changed.plain_properties) == (True, True, False)
     for kept in (
-        PropertyRules(encryption=Keep.PRESERVE),
-        PropertyRules(website_redirect=Keep.FAIL),
-        PropertyRules(lock=Keep.PRESERVE),
-        PropertyRules(metadata=Keep.FAIL),
+        PropertyRules(encryption=PropertyRule.PRESERVE),
+        PropertyRules(website_redirect=PropertyRule.FAIL),
+        PropertyRules(lock=PropertyRule.PRESERVE),
+        PropertyRules(metadata=PropertyRule.FAIL),
     ):
         route = replace(ROUTE, properties=kept)
         assert (route.rewrites_headers, route.looks_at_source, route.plain_properties) == (False, True, False)
     # What the route says by itself needs no look at the source.
-    for said in (PropertyRules(encryption=Keep.SET), PropertyRules(lock=Keep.SET), PropertyRules(acl=Keep.SET)):
+    for said in (
+        PropertyRules(encryption=PropertyRule.SET),
+        PropertyRules(lock=PropertyRule.SET),
+        PropertyRules(acl=PropertyRule.SET),
+    ):
         route = replace(ROUTE, properties=said)
         assert (route.looks_at_source, route.plain_properties) == (False, False)
 

@@ -11,7 +11,7 @@ from engine.model import Location
 from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references.filetext import read_text
-from engine.references.references import Examined, Holding, Moves, examine
+from engine.references.references import Examined, Moves, Presence, examine
 
 B = "pokemon-card-training-us-east-2"
 P = "project/pokemon-card-recognition/"
@@ -33,10 +33,10 @@ ROUTES = (
 MOVES = Moves(ROUTES, ("http://127.0.0.1:9000",))
 
 
-def lookup(route: str, key: str) -> Holding:
+def lookup(route: str, key: str) -> Presence:
     keys = MOVED.get(route, set())
     under = True if any(item.startswith(key) for item in keys) else None
-    return Holding(key != "pending.png" if key in keys else None, under)
+    return Presence(key != "pending.png" if key in keys else None, under)
 
 
 def look(text: str, name: str = "a.txt", moves: Moves = MOVES) -> Examined:
@@ -347,5 +347,5 @@ def test_what_a_member_is_called_is_no_path(name: str, text: str, found: list[st
     moves = Moves((Route("data", Location(B, "data/"), Location(B, "project/data/")),))
     file = read_text(text.encode())
     assert file is not None
-    examined = examine(name, file, moves, lambda *_: Holding(None, True))
+    examined = examine(name, file, moves, lambda *_: Presence(None, True))
     assert [item.written for item in examined.findings] == found

@@ -287,7 +287,7 @@ async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back
     local.write_bytes(text)
     for place in (ref, other):
         await put(store, place, text)
-    scan = await Scanner(sites_of(store), ledger, plan).look()
+    scan = await Scanner(sites_of(store), ledger, plan).run()
     assert [file.name for file in scan.files] == ["./local/a.md", str(ref), str(other)]
     await put(store, ref, THEIRS)
     local.write_bytes(THEIRS)
@@ -297,7 +297,7 @@ async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back
     assert (await body_of(store, ref), local.read_bytes()) == (THEIRS, THEIRS)
 
     await put(store, ref, text)
-    scan = await Scanner(sites_of(store), ledger, plan).look()
+    scan = await Scanner(sites_of(store), ledger, plan).run()
 
     class Killed(BaseException):
         pass

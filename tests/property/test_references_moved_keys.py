@@ -12,21 +12,21 @@ from engine.ledger import Binding, Ledger
 from engine.plan.binding import RouteBinding
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
-from engine.references import holdings
-from engine.references.holdings import THERE, Holdings, just_before
-from engine.references.references import Holding
+from engine.references import moved_keys
+from engine.references.moved_keys import THERE, MovedKeys, just_before
+from engine.references.references import Presence
 
 KEYS = st.text(st.sampled_from("ab/.\u00e9\ue000\ud7ff\U0001f600"), max_size=5)
 ROWS = st.dictionaries(KEYS, st.sampled_from([State.COPIED, State.COPIED, State.PLANNED, State.CONFLICT]), max_size=12)
 BINDING = Binding("p", "e", (RouteBinding("r", "s3://a/", "s3://b/", ""),))
 
 
-def expected(rows: dict[str, State], key: str) -> Holding:
+def expected(rows: dict[str, State], key: str) -> Presence:
     under = [state in THERE for name, state in rows.items() if name.startswith(key)]
-    return Holding(rows[key] in THERE if key in rows else None, all(under) if under else None)
+    return Presence(rows[key] in THERE if key in rows else None, all(under) if under else None)
 
 
-async def ask(rows: dict[str, State], keys: list[str]) -> list[Holding]:
+async def ask(rows: dict[str, State], keys: list[str]) -> list[Presence]:
     with tempfile.TemporaryDirectory() as folder:
         async with await Ledger.open(Path(folder) / "p.ledger", BINDING, now_ms=lambda: 1) as ledger:
             decisions = [
@@ -34,19 +34,19 @@ async def ask(rows: dict[str, State], keys: list[str]) -> list[Holding]:
                 for key, state in sorted(rows.items())
             ]
             await ledger.decide("r", decisions)
-            return await Holdings(ledger).answering(lambda lookup: [lookup("r", key) for key in keys])
+            return await MovedKeys(ledger).answering(lambda lookup: [lookup("r", key) for key in keys])
 
 
 @given(ROWS, st.lists(KEYS, min_size=1, max_size=6), st.integers(1, 4))
 @settings(max_examples=25, deadline=None)
 async def test_it_is_what_all_rows_say(rows: dict[str, State], keys: list[str], rows_a_read: int) -> None:
-    before = holdings.ROWS_A_READ
-    holdings.ROWS_A_READ = rows_a_read
+    before = moved_keys.ROWS_A_READ
+    moved_keys.ROWS_A_READ = rows_a_read
     try:
         asked = [*keys, *rows]
         assert await ask(rows, asked) == [expected(rows, key) for key in asked]
     finally:
-        holdings.ROWS_A_READ = before
+        moved_keys.ROWS_A_READ = before
 
 
 @given(KEYS, KEYS)

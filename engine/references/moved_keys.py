@@ -8,24 +8,24 @@ from typing import TypeVar
 import anyio.to_thread
 
 from engine.ledger import LedgerReader
-from engine.plan.lifecycle import LEAVING, SETTLED
-from engine.references.references import Holding, Lookup
+from engine.plan.lifecycle import IN_PLACE, LEAVING
+from engine.references.references import Lookup, Presence
 
 Result = TypeVar("Result")
 
-THERE = SETTLED | LEAVING
+THERE = IN_PLACE | LEAVING
 """The states of an object that its target holds."""
 KNOWN_AT_MOST = 100_000
 ROWS_A_READ = 1_000
-NOTHING = Holding()
+NOTHING = Presence()
 
 
-class Holdings:
+class MovedKeys:
     """Answers from the ledger, asked for when they are missing, and remembered."""
 
     def __init__(self, ledger: LedgerReader) -> None:
         self._ledger = ledger
-        self._known: dict[tuple[str, str], Holding] = {}
+        self._known: dict[tuple[str, str], Presence] = {}
         self._all_there: dict[str, bool] = {}
 
     async def answering(self, work: Callable[[Lookup], Result]) -> Result:
@@ -42,10 +42,10 @@ class Holdings:
             if not asked:
                 return result
             for route, key in sorted(asked):
-                self._known[route, key] = Holding(await self._exact(route, key), await self._under(route, key))
+                self._known[route, key] = Presence(await self._exact(route, key), await self._under(route, key))
 
     def _lookup(self, asked: set[tuple[str, str]]) -> Lookup:
-        def lookup(route: str, key: str) -> Holding:
+        def lookup(route: str, key: str) -> Presence:
             known = self._known.get((route, key))
             if known is None:
                 asked.add((route, key))

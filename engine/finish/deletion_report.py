@@ -11,7 +11,7 @@ STAYS_SHOWN = 10
 
 
 @dataclass(slots=True)
-class Stays:
+class DeletionReport:
     """What a deletion of any kind left in place. `kept` counts it by why, `first_kept` holds the first of it.
     `markers`: delete markers were added; `unaccepted` are the buckets in which nobody had said yes to that; `stopped`:
     it ended before its end."""

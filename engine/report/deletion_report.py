@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.finish.stays import Stays
+from engine.finish.deletion_report import DeletionReport
 from engine.report.text import count_text, plural
 
 MARKERS_ADDED = "delete markers were added: data and cost stay, save of what had no version (suspended)"
@@ -16,6 +16,6 @@ def stays_text(count: int, noun: str = "") -> str:
     return f"{plural(count, noun) if noun else count_text(count)} {'stays' if count == 1 else 'stay'}"
 
 
-def stays_values(done: Stays) -> dict[str, Any]:
+def stays_values(done: DeletionReport) -> dict[str, Any]:
     """The part that the summaries of all commands that delete share."""
     return {"kept": done.kept, "delete_markers": done.markers, "not_accepted": list(done.unaccepted)}
