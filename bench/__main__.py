@@ -3,6 +3,7 @@
 python -m bench                              every scenario, every peer, three runs each
 python -m bench copy-cpu resume --runs 5     these scenarios
 python -m bench --peers cartage,s5cmd        these clients
+python -m bench clone-small --scale 0.1      with a tenth of the objects
 python -m bench --endpoint s3://bucket/tmp/  your own S3: shows the cost first, cleans up after itself
 python -m bench --render                     table and chart again from the committed results
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,7 +20,7 @@ import click
 from bench import chart, results
 from bench.own import bench_endpoint
 from bench.peers import PEERS
-from bench.running import measure
+from bench.running import Skipped, measure
 from bench.scenarios import ALL_PEERS, SCENARIOS
 
 README = results.REPOSITORY / "README.md"
@@ -28,6 +30,7 @@ README = results.REPOSITORY / "README.md"
 @click.argument("names", nargs=-1, metavar="[SCENARIO]…")
 @click.option("--runs", type=click.IntRange(1), help="Runs of each client; by default what the scenario says.")
 @click.option("--peers", default=",".join(ALL_PEERS), show_default=True, help="Which clients.")
+@click.option("--scale", type=click.FloatRange(0.0001, 1), default=1.0, help="A part of each scenario's objects.")
 @click.option("--save", default="", metavar="NAME", help="Write bench/results/NAME.json and its chart.")
 @click.option("--render", is_flag=True, help="Measure nothing: table and chart from bench/results/latest.json.")
 @click.option("--endpoint", default="", metavar="s3://BUCKET/PREFIX/", help="Measure Cartage on this place instead.")
@@ -38,6 +41,7 @@ def main(
     names: tuple[str, ...],
     runs: int | None,
     peers: str,
+    scale: float,
     save: str,
     render: bool,
     endpoint: str,
@@ -59,7 +63,13 @@ def main(
         PEERS[name].install()
     found = []
     for scenario in [SCENARIOS[name] for name in names] or SCENARIOS.values():
-        found.append(measure(scenario, chosen, runs, lambda line: click.echo(line, err=True)))
+        if scale < 1 and scenario.floor_s:
+            raise click.UsageError(f"{scenario.name} has a floor, which is that of all its objects: leave --scale out")
+        scaled = replace(scenario, fill=scenario.fill.scaled(scale))
+        try:
+            found.append(measure(scaled, chosen, runs, lambda line: click.echo(line, err=True)))
+        except Skipped as reason:
+            click.echo(f"{scenario.name}: skipped: {reason}", err=True)
     values = results.as_values(found)
     click.echo(results.table(values))
     if save:

@@ -22,14 +22,19 @@ HOME = Path(os.environ.get("CARTAGE_BENCH_DIR") or REPOSITORY / ".bench")
 LOOPS = Path(__file__).resolve().parent / "loops"
 WORKERS = 1024
 
-Job = Literal["copy", "again", "list", "verify"]
+Job = Literal["copy", "again", "list", "verify", "download", "upload", "relay"]
 """copy: everything under the source to the target; again: the same once everything is there; list: count what is under
-the source; verify: compare both sides."""
+the source; verify: compare both sides. download: everything under the source into the run's `FILES`; upload: what lies
+there to the target; relay: everything under the source to the target at `Place.other_url`."""
+
+FILES = "files"
+"""The folder of a run that objects come into, or are made of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An endpoint, what to sign with, and the two prefixes of one bucket (each ends in "/")."""
+    """An endpoint, what to sign with, and the two prefixes of one bucket (each ends in "/"). `other_url` is a second
+    endpoint, for the same keys and with a bucket of the same name."""
 
     url: str
     access_key: str
@@ -39,6 +44,7 @@ class Place:
     source: str
     target: str
     ca_bundle: str = ""
+    other_url: str = ""
 
     def environment(self) -> dict[str, str]:
         """What every client finds its endpoint and keys by, over the process's own environment without AWS's."""
@@ -134,6 +140,12 @@ name = "all"
 from = "{source}"
 to   = "{target}"
 """
+OTHER_SITE = """to_site = "other"
+
+[sites.other]
+endpoint_url = "{url}"
+region = "{region}"
+"""
 
 
 def _cartage(place: Place, job: Job, folder: Path) -> Command | None:
@@ -141,7 +153,13 @@ def _cartage(place: Place, job: Job, folder: Path) -> Command | None:
     if job == "list":
         return Command((command, "ls", "--summarize", "--json", "--assume", "aws", place.source_url))
     plan = folder / "bench.toml"
-    plan.write_text(PLAN.format(source=place.source_url, target=place.target_url), "utf-8")
+    files = f"{folder / FILES}/"
+    source = f"file://{files}" if job == "upload" else place.source_url
+    target = f"file://{files}" if job == "download" else place.target_url
+    text = PLAN.format(source=source, target=target)
+    if job == "relay":
+        text += OTHER_SITE.format(url=place.other_url, region=place.region)
+    plan.write_text(text, "utf-8")
     if job == "verify":
         return Command((command, "verify", str(plan), "--json"))
     return Command((command, "run", str(plan), "--yes", "--json", "--assume", "aws"))
@@ -155,6 +173,11 @@ def _s5cmd(place: Place, job: Job, folder: Path) -> Command | None:
         return Command((*begin, "sync", "--size-only", f"{place.source_url}*", place.target_url))
     if job == "list":
         return Command((*begin, "du", f"{place.source_url}*"))
+    plain = (_tool("s5cmd", "s5cmd"), "--endpoint-url", place.url, "--log", "error", "cp")
+    if job == "download":
+        return Command((*plain, f"{place.source_url}*", f"{folder / FILES}/"))
+    if job == "upload":
+        return Command((*plain, f"{folder / FILES}/", place.target_url))
     return None
 
 
@@ -171,6 +194,15 @@ def _rclone(place: Place, job: Job, folder: Path) -> Command | None:
     source, target = f"s3:{place.bucket}/{place.source}", f"s3:{place.bucket}/{place.target}"
     shared = ("--config", "", "--fast-list", "--checkers", "512", "--s3-no-check-bucket", "--s3-list-chunk", "1000")
     trust = ("--ca-cert", place.ca_bundle) if place.ca_bundle else ()
+    if job in ("download", "upload", "relay"):
+        files = f"{folder / FILES}/"
+        other = tuple((name.replace("_S3_", "_OTHER_", 1), value) for name, value in remote)
+        other = tuple((name, place.other_url if name.endswith("ENDPOINT") else value) for name, value in other)
+        source = files if job == "upload" else source
+        target = files if job == "download" else target.replace("s3:", "other:") if job == "relay" else target
+        plain = ("--transfers", "64", "--ignore-checksum", "--use-server-modtime", "--s3-no-head", "--stats", "0")
+        quick = ("--s3-disable-checksum", "--s3-upload-concurrency", "8")
+        return Command((tool, "copy", *shared, *plain, *quick, *trust, source, target), remote + other)
     if job in ("copy", "again"):
         flags = ("--transfers", "512", "--size-only", "--s3-no-head", "--s3-disable-checksum", "--stats", "0")
         return Command((tool, "copy", *shared, *flags, *trust, source, target), remote)
@@ -184,14 +216,24 @@ def _aws(place: Place, job: Job, folder: Path) -> Command | None:
     config = folder / "aws-config"
     config.write_text("[default]\ns3 =\n  max_concurrent_requests = 256\n  max_queue_size = 10000\n")
     environment = (("AWS_CONFIG_FILE", str(config)),)
-    if job in ("copy", "again"):
-        return Command((tool, "s3", "sync", "--only-show-errors", place.source_url, place.target_url), environment)
+    ends = {
+        "copy": (place.source_url, place.target_url),
+        "again": (place.source_url, place.target_url),
+        "download": (place.source_url, f"{folder / FILES}/"),
+        "upload": (f"{folder / FILES}/", place.target_url),
+    }
+    if job in ends:
+        return Command((tool, "s3", "sync", "--only-show-errors", *ends[job]), environment)
     if job == "list":
         return Command((tool, "s3", "ls", "--recursive", "--summarize", place.source_url), environment)
     return None
 
 
 def _obstore(place: Place, job: Job, folder: Path) -> Command | None:
+    if job in ("download", "upload", "relay"):
+        script = str(LOOPS / "obstore_files.py")
+        ends = (place.bucket, place.source, place.target, str(folder / FILES), place.other_url)
+        return Command((_tool("obstore", "python"), script, job, *ends))
     return _loop("obstore", "obstore_loop.py", place, job)
 
 

@@ -71,6 +71,7 @@ def _scenario(result: ScenarioResult) -> dict[str, Any]:
             "wall_s": round(figures.wall_s, 2),
             "processor_s": round(figures.processor_s, 2),
             "processor_us_per_object": round(figures.processor_us_per_object, 1),
+            "processor_s_per_gb": round(figures.processor_s_per_gb, 3),
             "peak_mb": round(figures.peak_mb, 1),
             "refused": round(figures.refused, 4),
             "runs_wall_s": [round(item.usage.wall_s, 2) for item in client.attempts],
@@ -132,6 +133,10 @@ def cell(scenario: dict[str, Any], client: dict[str, Any]) -> str:
     name = scenario["name"]
     if name == "copy-cpu":
         return f"{client['processor_us_per_object']:.0f} µs an object"
+    if name in ("clone-small", "upload-small", "relay"):
+        return f"{client['processor_us_per_object']:.0f} µs an object, {client['peak_mb']:.0f} MB"
+    if name in ("clone-large", "upload-large"):
+        return f"{client['processor_s_per_gb']:.2f} s of processor a GB, {client['peak_mb']:.0f} MB"
     if scenario["floor_s"]:
         refused = f", {client['refused']:.1%} refused" if client["refused"] >= 0.001 else ""
         return f"{client['wall_s']:.1f} s = {client['ratio_to_floor']:.2f} × floor{refused}"

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.measure import CommandFailed, Usage, run
-from bench.peers import CARTAGE, HOME, PEERS, Job, Peer, Place
-from bench.scenarios import Figures, Fill, Scenario
+from bench.peers import CARTAGE, FILES, HOME, PEERS, Job, Peer, Place
+from bench.scenarios import MIB, Figures, Fill, Scenario
 from engine.sandbox import SandboxSettings, start_sandbox
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 BUCKET, SOURCE, TARGET = "bench", "source/", "target/"
+KEY, SECRET = "cartage-bench", "cartage-bench-secret"
 WARM_UP_OBJECTS = 1_000
+WARM_UP_BYTES = 500_000_000
+TEMPLATES = 256
+"""So many files of an upload differ; the others are further names of theirs, and take no room."""
+RAM_DISK = Path("/dev/shm")
 
 Say = Callable[[str], None]
 
@@ -31,6 +39,7 @@ class Attempt:
     objects: int
     requests: int
     refused: int
+    moved_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,7 @@ class ClientResult:
             self.attempts[0].objects,
             median(item.refused / max(1, item.requests) for item in self.attempts),
             floor_s,
+            self.attempts[0].moved_bytes,
         )
 
 
@@ -65,16 +75,22 @@ class ScenarioResult:
     clients: list[ClientResult]
 
 
+class Skipped(Exception):
+    """A scenario that Cartage cannot do: beside what, would the others be measured?"""
+
+
 def measure(scenario: Scenario, clients: Sequence[str], runs: int | None, say: Say) -> ScenarioResult:
     """All clients in one scenario, taking turns, so that a machine that slows down slows all of them. `runs` None: as
-    often as the scenario says."""
+    often as the scenario says. Raises `Skipped`."""
     most = runs or max(scenario.runs, scenario.peer_runs)
     peers = [PEERS[name] for name in scenario.peers if name in clients]
     found = {peer.name: ClientResult(peer.name, peer.version, peer.settings, peer.does_less) for peer in peers}
     for peer in peers:
         try:
-            _attempt(scenario, peer, Fill(WARM_UP_OBJECTS, scenario.fill.size_bytes), {})
+            _attempt(scenario, peer, _warm_up(scenario.fill), {})
         except CommandFailed as error:
+            if peer is CARTAGE:
+                raise Skipped(str(error)) from error
             found[peer.name] = replace(found[peer.name], failure=str(error))
             say(f"{scenario.name}: {peer.name}: {error}")
     for number in range(most):
@@ -97,9 +113,27 @@ def measure(scenario: Scenario, clients: Sequence[str], runs: int | None, say: S
     return ScenarioResult(scenario, list(found.values()))
 
 
+def _warm_up(fill: Fill) -> Fill:
+    count = min(WARM_UP_OBJECTS, fill.count, max(1, WARM_UP_BYTES // max(1, fill.size_bytes)))
+    return replace(fill, count=count, large_bytes=0, size_bytes=min(fill.size_bytes, WARM_UP_BYTES))
+
+
 def _attempt(scenario: Scenario, peer: Peer, fill: Fill, manners: dict[str, Any]) -> Attempt:
-    """One run of one client on a sandbox of its own. Raises `CommandFailed`."""
-    with _served(fill, scenario.manners.get("tls", False)) as (sandbox, place), _folder() as folder:
+    """One run of one client on a sandbox of its own (of a relay: on two). Raises `CommandFailed`."""
+    with ExitStack() as stack:
+        tls = scenario.manners.get("tls", False)
+        sandbox, place = stack.enter_context(_served(tls))
+        folder = stack.enter_context(_folder(fill if scenario.job in ("download", "upload") else None))
+        there = sandbox
+        if scenario.job == "relay":
+            there, other = stack.enter_context(_served(tls))
+            place = _relayed(place, other, folder)
+            there.control("bucket", {"name": BUCKET})
+        if scenario.job == "upload":
+            sandbox.control("bucket", {"name": BUCKET})
+            _make_files(folder / FILES, fill)
+        else:
+            _fill(sandbox, fill)
         if scenario.prepare is not None:
             _go(CARTAGE, place, scenario.prepare, folder, core=None, timeout_s=scenario.timeout_s)
         sandbox.control("settings", {name: value for name, value in manners.items() if name != "tls"})
@@ -107,13 +141,38 @@ def _attempt(scenario: Scenario, peer: Peer, fill: Fill, manners: dict[str, Any]
         usage = _go(peer, place, scenario.job, folder, core=CLIENT_CORE, timeout_s=scenario.timeout_s)
         stats = sandbox.control("stats")
         objects = fill.count + (1 if fill.large_bytes else 0)
-        if scenario.job in ("copy", "again"):
-            there = int(sandbox.control("count", {"bucket": BUCKET, "prefix": TARGET})["objects"])
-            if there != objects:
-                raise CommandFailed(f"it ended with 0 and {there} of {objects} objects are in place")
+        if scenario.job == "download":
+            _expect(_sizes(folder / FILES), [fill.size_bytes] * fill.count)
+        elif scenario.job in ("copy", "again", "upload", "relay"):
+            found = int(there.control("count", {"bucket": BUCKET, "prefix": TARGET})["objects"])
+            if found != objects:
+                raise CommandFailed(f"it ended with 0 and {found} of {objects} objects are in place")
     by_status = [status for operation in stats["operations"].values() for status in operation.items()]
     refused = sum(count for status, count in by_status if str(status) == "503")
-    return Attempt(usage, objects, sum(count for _, count in by_status), refused)
+    moved_bytes = fill.count * fill.size_bytes + fill.large_bytes
+    return Attempt(usage, objects, sum(count for _, count in by_status), refused, moved_bytes)
+
+
+def _make_files(folder: Path, fill: Fill) -> None:
+    folder.mkdir()
+    for number in range(fill.count):
+        path = folder / f"{number:08d}.bin"
+        if number >= TEMPLATES:
+            path.hardlink_to(folder / f"{number % TEMPLATES:08d}.bin")
+            continue
+        with path.open("wb") as file:
+            for begun in range(0, fill.size_bytes, MIB):
+                file.write(os.urandom(min(MIB, fill.size_bytes - begun)))
+
+
+def _sizes(folder: Path) -> list[int]:
+    return [entry.stat().st_size for entry in os.scandir(folder)] if folder.exists() else []
+
+
+def _expect(found: list[int], wanted: list[int]) -> None:
+    if found != wanted:
+        those = f"{len(found)} of {len(wanted)} files are there, with {sum(found)} of {sum(wanted)} bytes"
+        raise CommandFailed(f"it ended with 0 and {those}")
 
 
 def _go(peer: Peer, place: Place, job: Job, folder: Path, *, core: int | None, timeout_s: float) -> Usage:
@@ -130,32 +189,38 @@ def _go(peer: Peer, place: Place, job: Job, folder: Path, *, core: int | None, t
 
 
 @contextmanager
-def _served(fill: Fill, tls: bool) -> Iterator[tuple[Any, Place]]:
-    settings = SandboxSettings(check_signatures=False, tls=tls, uniform=True)
+def _served(tls: bool) -> Iterator[tuple[Any, Place]]:
+    settings = SandboxSettings(access_key=KEY, secret_key=SECRET, check_signatures=False, tls=tls, uniform=True)
     with start_sandbox(settings) as sandbox:
         if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
             os.sched_setaffinity(sandbox.pid, {SERVER_CORE})
-        sandbox.control("fill", {"bucket": BUCKET, "prefix": SOURCE, "count": fill.count, "size": fill.size_bytes})
-        if fill.large_bytes:
-            large = {"bucket": BUCKET, "prefix": SOURCE + "large/", "count": 1, "size": fill.large_bytes}
-            sandbox.control("fill", large | {"multipart": True})
-        yield (
-            sandbox,
-            Place(
-                sandbox.url,
-                sandbox.access_key,
-                sandbox.secret_key,
-                sandbox.region,
-                BUCKET,
-                SOURCE,
-                TARGET,
-                str(sandbox.ca_bundle or ""),
-            ),
-        )
+        trusted = str(sandbox.ca_bundle or "")
+        yield sandbox, Place(sandbox.url, KEY, SECRET, sandbox.region, BUCKET, SOURCE, TARGET, trusted)
+
+
+def _fill(sandbox: Any, fill: Fill) -> None:
+    those = {"bucket": BUCKET, "prefix": SOURCE, "count": fill.count, "size": fill.size_bytes}
+    sandbox.control("fill", those | {"multipart": fill.multipart})
+    if fill.large_bytes:
+        large = {"bucket": BUCKET, "prefix": SOURCE + "large/", "count": 1, "size": fill.large_bytes}
+        sandbox.control("fill", large | {"multipart": True})
+
+
+def _relayed(place: Place, other: Place, folder: Path) -> Place:
+    """One place with both endpoints, and the authorities of both."""
+    authorities = [Path(item.ca_bundle).read_text("ascii") for item in (place, other) if item.ca_bundle]
+    trusted = folder / "authorities.pem"
+    trusted.write_text("".join(authorities), "ascii")
+    return replace(place, other_url=other.url, ca_bundle=str(trusted) if authorities else "")
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def _folder(fill: Fill | None = None) -> Iterator[Path]:
+    """A folder for one run, on a RAM disk where a `fill` is to lie in it and there is memory for that."""
     HOME.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=HOME) as name:
+    above = HOME
+    if fill is not None and RAM_DISK.is_dir():
+        room = min(shutil.disk_usage(RAM_DISK).free, psutil.virtual_memory().available)
+        above = RAM_DISK if 2 * fill.count * fill.size_bytes <= room else HOME
+    with tempfile.TemporaryDirectory(prefix="cartage-bench-", dir=above) as name:
         yield Path(name)

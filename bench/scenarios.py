@@ -9,7 +9,7 @@ token bucket stands for the limit: R a second with a burst of R / 10.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.peers import Job
@@ -19,16 +19,24 @@ REFERENCE_BYTES = 26_842_595_000
 TEACHER_BYTES = 5_600_000_000
 MIB = 1 << 20
 
+SMALL_BYTES = 100_000
+TLS = {"tls": True, "check_signatures": False}
+
 ALL_PEERS = ("cartage", "s5cmd", "rclone", "awscli", "obstore", "aioboto3")
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """What the source prefix holds: `count` objects of `size_bytes`, and one of `large_bytes` beside them."""
+    """What the source holds: `count` objects (of an upload: files) of `size_bytes`, in parts of 8 MiB where they are
+    larger and `multipart` is set, and one of `large_bytes` beside them."""
 
     count: int
     size_bytes: int = REFERENCE_BYTES // REFERENCE_OBJECTS
     large_bytes: int = 0
+    multipart: bool = False
+
+    def scaled(self, scale: float) -> Fill:
+        return replace(self, count=max(1, round(self.count * scale)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,12 @@ class Figures:
     objects: int
     refused: float
     floor_s: float | None
+    moved_bytes: int = 0
+
+    @property
+    def processor_s_per_gb(self) -> float:
+        """Of what passed through the client."""
+        return self.processor_s * 1e9 / max(1, self.moved_bytes)
 
     @property
     def processor_us_per_object(self) -> float:
@@ -96,6 +110,16 @@ def _limit(rate_rps: float) -> Scenario:
     )
 
 
+def _through(name: str, question: str, job: Job, fill: Fill, peers: tuple[str, ...], **more: Any) -> Scenario:
+    """Bytes that pass through the client, over TLS, from or to files on a RAM disk: a disk of one's own would be
+    measured instead, and what it takes to sync them is not asked here."""
+    return Scenario(name, question, job, fill, TLS, peers=peers, peer_runs=3, **more)
+
+
+_SMALL, _LARGE = Fill(REFERENCE_OBJECTS, SMALL_BYTES), Fill(8, 1 << 30, multipart=True)
+_FILES_PEERS = ("cartage", "s5cmd", "rclone", "awscli", "obstore")
+_RELAY_PEERS = ("cartage", "rclone", "obstore")
+
 MIXED_REQUESTS = REFERENCE_OBJECTS + 84 + 2
 """The teacher model in 84 parts of 64 MiB, Create and Complete."""
 MIXED_FLOOR_S = max(limit_floor_s(MIXED_REQUESTS, 3500.0), TEACHER_BYTES / (64 * 64 * MIB))
@@ -113,6 +137,49 @@ SCENARIOS: dict[str, Scenario] = {
             peer_runs=1,
             target="≤ 60 µs of processor an object",
             reached=lambda found: found.processor_us_per_object <= 60,
+        ),
+        _through(
+            "clone-small",
+            "52,994 objects of 100 KB into a folder, each proven",
+            "download",
+            _SMALL,
+            _FILES_PEERS,
+            target="≤ 240 µs of processor an object, ≤ 120 MB",
+            reached=lambda found: found.processor_us_per_object <= 240 and found.peak_mb <= 120,
+        ),
+        _through(
+            "clone-large",
+            "8 objects of 1 GiB into a folder, each proven",
+            "download",
+            _LARGE,
+            _FILES_PEERS,
+            target="processor ≤ s5cmd's, ≤ 120 MB",
+        ),
+        _through(
+            "upload-small",
+            "52,994 files of 100 KB to S3, each proven",
+            "upload",
+            _SMALL,
+            _FILES_PEERS,
+            target="≤ 300 µs of processor a file, ≤ 120 MB",
+            reached=lambda found: found.processor_us_per_object <= 300 and found.peak_mb <= 120,
+        ),
+        _through(
+            "upload-large",
+            "8 files of 1 GiB to S3, each proven",
+            "upload",
+            _LARGE,
+            _FILES_PEERS,
+            target="processor ≤ 0.4 × s5cmd's, ≤ 120 MB",
+        ),
+        _through(
+            "relay",
+            "52,994 objects of 100 KB from one endpoint to another, each proven",
+            "relay",
+            _SMALL,
+            _RELAY_PEERS,
+            target="≤ 200 MB",
+            reached=lambda found: found.peak_mb <= 200,
         ),
         _limit(900.0),
         _limit(3500.0),
