@@ -15,7 +15,7 @@ VERBS: dict[str, str] = {
     "demo": "Run the whole job on an embedded S3: plan, copy, kill, resume, verify.",
     "check": "Who am I, which endpoint, does the bucket answer, what may I do.",
     "init": "Write a commented plan to start from.",
-    "cp": "Copy one location to another, without a plan file.",
+    "cp": "Copy between S3, other endpoints and local folders, without a plan file.",
     "plan": "Show what a run would do and cost. Writes nothing to S3.",
     "run": "Copy what the plan says; resumes if there is a ledger.",
     "status": "What the ledger says, at once; --failed lists what is not done.",

@@ -246,7 +246,7 @@ def test_no_module_is_named_for_what_it_is_not() -> None:
 SHARED = {
     "api": {"asked", "commands", "consent", "empty", "lists", "load", "opening", "options", "stopping"},
     "report": {"bar", "diff", "ndjson", "restored", "deletion_report", "tallies", "text"},
-    "cli": {"codes", "confirming", "ending", "flags", "invocation", "ledgers", "main"},
+    "cli": {"codes", "confirming", "ending", "flags", "invocation", "ledgers", "main", "route_flags"},
 }
 """What several verbs use, named for what it is."""
 
