@@ -121,7 +121,7 @@ class Carriers:
         return ServerSideCopy(source.store, target.store, parts, conditions, self._sleep, self._jitter)
 
     def _passing(self, origin: Origin, source: Site, target: Site, memory: int) -> Passing:
-        conditions = self._conditions_of(source, target)
+        conditions = self._conditions_of(target, target)  # a GET's pin is looked at in its answer
         return Passing(
             origin,
             source.store,

@@ -138,7 +138,9 @@ class Passing(Existing):
         return await self.origin.evidence(task, source, target, self._target)
 
     async def _copy(self, task: Task) -> Outcome:
-        if task.upload is None and task.source.size <= SMALL_BYTES and not _needs_parts(task):
+        if task.source.size <= SMALL_BYTES and not _needs_parts(task):
+            if task.upload is not None:  # of what it was before
+                await self.discard(task.upload)
             return await self._put_small(task)
         try:
             head = await self.origin.head(task)
@@ -169,11 +171,12 @@ class Passing(Existing):
                 checksum=None if self.sums.takes(bucket) is False else sums.as_checksum(algorithm),
                 content_md5=sums.content_md5,
             )
-            passed = _as_head(head, sums)
-            result, requests = await self._putter.put(task, request, MemorySource(buffer), lambda: passed)
+            result, requests = await self._putter.put(
+                task, request, MemorySource(buffer), lambda: _as_head(head, _with_md5(sums, buffer))
+            )
         finally:
             self.buffers.give(buffer)
-        known, requests = self.origin.claims(head, passed), requests + self.origin.requests
+        known, requests = self.origin.claims(head, _as_head(head, sums)), requests + self.origin.requests
         return await judged(self._target, task, known, result, result.checksums, self.origin.method, requests)
 
     async def _put_streamed(self, task: Task, head: ObjectHead, wanted: Checksum) -> Outcome:
@@ -187,7 +190,8 @@ class Passing(Existing):
             source = Streamed(self.origin, task, whole, buffer, self.sums.algorithms(bucket, wanted.algorithm))
 
             def passes() -> ObjectHead:
-                return _as_head(head, source.counted if source.is_whole else Counted({}))
+                passed = _as_head(head, source.counted if source.is_whole else Counted({}))
+                return self.origin.claims(head, passed)
 
             result, requests = await self._putter.put(task, request, source, passes)
         finally:
@@ -330,14 +334,13 @@ class PassedParts:
         return combined_checksum(told, parts) if told.type == "FULL_OBJECT" else told
 
     async def judge(self, result: CopyResult, parts: Sequence[UploadedPart], requests: int) -> Outcome:
-        by = self._by
-        missing = [part for part in self.layout if part.number not in self._counted]
-        if missing:
+        by, upload = self._by, self.task.upload
+        if upload is not None and not self._counted:
             # An earlier run completed it without being told: what it sent is counted again.
+            self.layout = Layout.from_text(self.task.source.size, upload.layout)
             there = {part.number: part for part in parts}
-            lacking = {part.number: there[part.number] for part in missing if part.number in there}
             algorithm = self._algorithm if self.checksum is not None else ""
-            found = await by.origin.kept(self.task, self.layout, lacking, algorithm)
+            found = await by.origin.kept(self.task, self.layout, there, algorithm)
             self._counted |= {number: sums for number, (_, sums) in found.items()}
         passed = by.origin.claims(self._head, self._passed())
         return await judged(by.target, self.task, passed, result, result.checksums, by.origin.method, requests)
@@ -399,7 +402,7 @@ class Streamed:
 def part_layout(size: int) -> Layout:
     """Parts of `PART_BYTES`, or the smallest whole number of MiB that needs no more than S3's 10,000."""
     least = -(-size // MAX_PARTS)
-    return Layout(size, part_bytes=max(PART_BYTES, -(-least // MIB) * MIB))
+    return Layout(size, part_bytes=PART_BYTES if least <= PART_BYTES else -(-least // MIB) * MIB)
 
 
 def _needs_parts(task: Task) -> bool:
@@ -411,3 +414,13 @@ def _as_head(head: ObjectHead, sums: Counted) -> ObjectHead:
     """What was counted of all bytes, as a HEAD of them would say it."""
     checksums = tuple(Checksum(name, "FULL_OBJECT", value) for name, value in sums.values.items() if name != MD5)
     return ObjectHead(head.size, sums.md5, "", checksums=checksums)
+
+
+def _with_md5(sums: Counted, buffer: memoryview) -> Counted:
+    """The same, and the MD5: once it is to be known whether it is these bytes that stand somewhere."""
+    if sums.md5:
+        return sums
+    item = hasher(MD5)
+    item.update(buffer)
+    also = counted([item])
+    return Counted({**sums.values, **also.values}, also.md5)

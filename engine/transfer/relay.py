@@ -21,6 +21,7 @@ from engine.plan.integrity import (
     checksum_to_ask,
     compare_checksums,
     evidence_of_heads,
+    is_md5,
     is_plain,
     parts_of,
 )
@@ -100,7 +101,8 @@ class Elsewhere:
     def claims(self, head: ObjectHead, passed: ObjectHead) -> ObjectHead:
         """What the source's server says; and what was counted of the bytes that passed, where these are proven to be
         the source's."""
-        if compare_checksums(head.checksums, passed.checksums)[0] is not Agreement.EQUAL:
+        by_etag = is_plain(head.etag) and is_md5(head.properties.encryption) and head.etag.lower() == passed.etag
+        if not by_etag and compare_checksums(head.checksums, passed.checksums)[0] is not Agreement.EQUAL:
             return head
         return replace(head, etag=passed.etag or head.etag, checksums=(*head.checksums, *passed.checksums))
 

@@ -87,6 +87,9 @@ class ServerSideCopy(Existing):
         await self._parts.discard(upload)
 
     async def _copy(self, task: Task) -> Outcome:
+        if task.upload is not None and not task.source.size:  # of what it was before: nothing has no parts
+            await self.discard(task.upload)
+            task = task._replace(upload=None)
         method = method_for(task.source)
         if task.upload is not None or method in (Method.OWN_PARTS, Method.FAST_PARTS):
             return await self._parts.copy(task, method)

@@ -34,7 +34,7 @@ from engine.plan.integrity import (
 )
 from engine.plan.parts import Layout, PartRange
 from engine.store import WINDOW_BYTES, HeadObject, ObjectStore, head_or_none
-from engine.transfer.carrier import Drifted, Task
+from engine.transfer.carrier import Drifted, Ended, Task
 from engine.transfer.passing import Way, part_layout
 from engine.transfer.server_parts import own_layout
 from engine.transfer.sums import MD5, Counted, counted
@@ -80,19 +80,26 @@ class Files:
     ) -> dict[int, tuple[UploadedPart, Counted]]:
         found: dict[int, tuple[UploadedPart, Counted]] = {}
         waiting = iter([place for place in layout if place.number in parts])
+        ended: list[Ended] = []
 
         async def compare() -> None:
             for place in waiting:
                 part = parts[place.number]
                 said = next((item.value for item in part.checksums if item.algorithm == algorithm), "")
                 algorithms = [name for name in (algorithm, "" if said else MD5) if name]
-                (sums,) = await self._read_by(task, partial(self._hash, task, [place], algorithms))
+                try:
+                    (sums,) = await self._read_by(task, partial(self._hash, task, [place], algorithms))
+                except Ended as error:
+                    ended.append(error)
+                    return
                 if sums.values[algorithm] == said if said else sums.md5 == part.etag.lower():
                     found[place.number] = part, sums
 
         async with one_error(), anyio.create_task_group() as comparing:
             for _ in range(THREADS):
                 comparing.start_soon(compare)
+        if ended:
+            raise ended[0]
         return found
 
     async def evidence(

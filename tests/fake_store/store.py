@@ -433,7 +433,8 @@ class FakeStore:
             raise Rejected("no such part number", operation="UploadPart", code="InvalidArgument")
         self._compare(request)
         upload.bodies[request.number] = request.body
-        upload.parts[request.number] = UploadedPart(request.number, md5(request.body), len(request.body))
+        told = (request.checksum,) if request.checksum is not None else ()
+        upload.parts[request.number] = UploadedPart(request.number, md5(request.body), len(request.body), told)
         return upload.parts[request.number]
 
     def _copy_part(self, request: CopyPart) -> UploadedPart:

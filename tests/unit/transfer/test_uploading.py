@@ -99,6 +99,15 @@ async def test_only_the_missing_parts_are_copied_by_the_next_run() -> None:
     assert scene.store.uploads == {}
 
 
+async def test_what_an_earlier_run_left_of_a_source_that_is_empty_now_is_aborted() -> None:
+    scene = bench()
+    record = left_behind(scene, [1])
+    scene.store.put("s3://bkt/old/k", b"")
+    assert (await scene.carrier.carry(scene.task(upload=record))).state is State.COPIED
+    assert scene.store.uploads == {}
+    assert scene.journal.ends == ["aborted"]
+
+
 async def test_a_part_of_the_wrong_size_is_copied_again() -> None:
     scene = bench()
     record = left_behind(scene, [1, 2])
