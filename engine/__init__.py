@@ -25,7 +25,7 @@ _NAMES = {
     "engine.api.check": "CheckReport check",
     "engine.api.cleanup": "CleanupRefused CleanupResult cleanup",
     "engine.api.consent": "Act Consent",
-    "engine.api.delete": "DeleteResult delete",
+    "engine.api.delete": "delete",
     "engine.api.export": "ExportRow export",
     "engine.api.fingerprint": "fingerprint",
     "engine.api.load": "load_plan",
@@ -51,6 +51,7 @@ _NAMES = {
         "Event Listener Notice ObjectAside ObjectListed PrefixSummed Progress ReferenceFound RunStarted SnapshotClosed"
     ),
     "engine.finish.acceptances": "Accepted",
+    "engine.finish.listed_deletion": "DeleteResult",
     "engine.finish.project": "Summary",
     "engine.model": "Location Proof",
     "engine.plan.document": "Plan",

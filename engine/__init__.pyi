@@ -10,7 +10,6 @@ from engine.api.cleanup import CleanupResult as CleanupResult
 from engine.api.cleanup import cleanup as cleanup
 from engine.api.consent import Act as Act
 from engine.api.consent import Consent as Consent
-from engine.api.delete import DeleteResult as DeleteResult
 from engine.api.delete import delete as delete
 from engine.api.export import ExportRow as ExportRow
 from engine.api.export import export as export
@@ -86,6 +85,7 @@ from engine.events import ReferenceFound as ReferenceFound
 from engine.events import RunStarted as RunStarted
 from engine.events import SnapshotClosed as SnapshotClosed
 from engine.finish.acceptances import Accepted as Accepted
+from engine.finish.listed_deletion import DeleteResult as DeleteResult
 from engine.finish.project import Summary as Summary
 from engine.model import Location as Location
 from engine.model import Proof as Proof

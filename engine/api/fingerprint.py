@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import xxhash
 
+from engine.api.load import home_folder
 from engine.api.options import Options
 from engine.errors import UsageError, one_error
 from engine.events import Listener, Progress
@@ -19,7 +20,7 @@ from engine.listing.nearest import refuse_nothing
 from engine.listing.whole import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.integrity import is_md5
-from engine.plan.locations import parse_location
+from engine.plan.locations import local_path, parse_location
 from engine.plan.settings import Connection
 from engine.proof.digest import ByteReader
 from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
@@ -38,6 +39,8 @@ async def fingerprint(
     `StoreError`."""
     options = options or Options()
     place = _place_of(where)
+    if isinstance(place, Location) and place.is_local:
+        place = Path(place.bucket, place.key)
     if isinstance(place, Path):
         return (await anyio.to_thread.run_sync(_of_folder, place, basis)).line
     async with one_error(), open_site(Connection(), options) as opened:
@@ -50,7 +53,7 @@ async def fingerprint(
 def _place_of(where: str | Location | Path) -> Location | Path:
     if not isinstance(where, str):
         return where
-    return parse_location(where) if where.startswith("s3://") else Path(where)
+    return parse_location(where) if where.startswith("s3://") else Path(local_path(where, Path.cwd(), home_folder()))
 
 
 async def of_location(store: ObjectStore, location: Location, basis: Basis, listener: Listener) -> Fingerprint:
@@ -102,7 +105,8 @@ async def _read_page(reader: ByteReader, location: Location, objects: list[Liste
 
 
 def _of_folder(folder: Path, basis: Basis) -> Fingerprint:
-    """Files alone, by their path with slashes; links are not followed."""
+    """Files alone, by their path with slashes; links are not followed. Not by way of a site: a file's version there is
+    no digest, and what is compared with S3's ETags has to be an MD5 of its bytes."""
     if not folder.is_dir():
         raise UsageError(
             f"there is no folder {folder}", advice="A location in S3 begins with s3://, as s3://bucket/prefix/."

@@ -1,11 +1,13 @@
-"""Reads a plan's file: plans themselves touch no disk."""
+"""Reads a plan's file, and knows where local paths begin: plans themselves touch no disk."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from engine.errors import UsageError
+from engine.model import Location
 from engine.plan.document import Plan
+from engine.plan.locations import parse_location
 
 
 def load_plan(path: str | Path) -> Plan:
@@ -18,6 +20,19 @@ def load_plan(path: str | Path) -> Plan:
     except OSError as error:
         raise UsageError(f"the plan {path} cannot be read: {error.strerror or error}") from error
     return Plan.parse(data, str(path), folder=Path.cwd(), home=home_folder())
+
+
+def place_of(where: str | Location) -> Location:
+    """A location as a person writes it, in S3 or a local path from the working folder; a location stays what it is. A
+    local path without a slash at its end that is a directory is meant as one.
+
+    Raises `UsageError` for what is no location."""
+    if not isinstance(where, str):
+        return where
+    place = parse_location(where, folder=Path.cwd(), home=home_folder())
+    if place.is_local and not place.is_prefix and (path := Path(place.bucket, place.key)).is_dir():
+        return Location(f"{path.as_posix()}", "", place.site)
+    return place
 
 
 def home_folder() -> Path | None:

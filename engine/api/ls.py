@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from engine.api.load import place_of
 from engine.api.options import Options
 from engine.errors import one_error
 from engine.events import Listener
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
-from engine.plan.locations import location_of
-from engine.plan.settings import Connection
-from engine.sites.opening import open_site
+from engine.sites.opening import open_place
 
 
 async def ls(
@@ -21,17 +20,17 @@ async def ls(
     recursive: bool = False,
     sums: bool = False,
 ) -> Summary | None:
-    """Tell what lies under a location ("s3://bucket/prefix/", or one exact key): its first level, as `ObjectListed` and
-    `PrefixSummed`, or (`recursive`) every object, in key order. `tell` hears it, `Options.listener` where there is
-    none. With `sums` the figures by first-level prefix are given; alone they are read by many ranges at once, and no
-    object is told.
+    """Tell what lies under a location ("s3://bucket/prefix/", one exact key, or a local folder or file): its first
+    level, as `ObjectListed` and `PrefixSummed`, or (`recursive`) every object, in key order. `tell` hears it,
+    `Options.listener` where there is none. With `sums` the figures by first-level prefix are given; alone they are read
+    by many ranges at once, and no object is told.
 
     Raises `NothingThere` where nothing does (unless `Options.allow_empty`), `UsageError` for what is no location, and
     `StoreError`."""
     options = options or Options()
-    location, tell = location_of(location), tell or options.listener
-    async with one_error(), open_site(Connection(), options) as opened:
-        store = opened.store
+    location, tell = place_of(location), tell or options.listener
+    async with one_error(), open_place(location, options) as opened:
+        store = opened.store(location)
         summary: Summary | None = None
         if sums and not recursive:
             summary = await summarize(store, location, options.listener)

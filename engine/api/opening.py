@@ -22,6 +22,21 @@ from engine.sites.sites import Sites
 from engine.sites.traits import Answer
 
 
+def refuse_inside(path: Path, places: Iterable[Location]) -> None:
+    """Raise `UsageError` where a file of ours, which changes all the time, would lie in one of the folders that a
+    command is about."""
+    for where in places:
+        if (
+            where.is_local
+            and where.is_prefix
+            and path.resolve().is_relative_to(Path(where.bucket, where.key).resolve())
+        ):
+            raise UsageError(
+                f"{path} would lie in {where}, and change while that is looked at.",
+                advice="Name a place outside of it with --ledger FILE.",
+            )
+
+
 async def open_ledger(
     plan: Plan,
     path: Path,
@@ -34,6 +49,7 @@ async def open_ledger(
     """Open the plan's ledger for writing; `clock` is what its rows are dated by. What the routes' lists say is bound as
     well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
     it."""
+    refuse_inside(path, [route.source for route in plan.routes if route.selection.takes_key(path.name)])
     own, *others = await _bind_sites(plan, opened)
     lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
     binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from engine.api.consent import Consent
-from engine.api.delete import DeleteResult, delete
+from engine.api.delete import delete
+from engine.api.load import place_of
 from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, is_asked, require
 from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
-from engine.plan.locations import parse_location
+from engine.finish.listed_deletion import DeleteResult
 from engine.plan.sizes import parse_duration
 from engine.report.delete import delete_text, delete_values
 from engine.report.text import plural, size_text
@@ -35,11 +36,12 @@ def delete_command(
     accept_delete_markers: bool,
     unconditional: bool,
 ) -> None:
-    """Take a snapshot of everything under LOCATION and show it by first-level prefix. Once the location is typed (or
-    given by --confirm), and the hold has passed since the snapshot, exactly its keys are deleted, each only while it
-    is what was listed. What arrived later is left, and said. Run it again after an interruption: it goes on."""
+    """Take a snapshot of everything under LOCATION, in S3 or a local folder such as ./project/, and show it by
+    first-level prefix. Once the location is typed (or given by --confirm), and the hold has passed since the snapshot,
+    exactly its keys are deleted, each only while it is what was listed. What arrived later is left, and said. Run it
+    again after an interruption: it goes on."""
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
-    where, hold_s = parse_location(location), _seconds(hold)
+    where, hold_s = place_of(location), _seconds(hold)
     if confirm is not None:
         require(str(where), confirm)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from engine.api.load import place_of
 from engine.api.ls import ls
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
@@ -12,7 +13,6 @@ from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.events import Event
 from engine.finish.project import Summary
-from engine.plan.locations import parse_location
 from engine.report.ls import listed_line, summary_text, summary_values
 
 
@@ -24,9 +24,10 @@ from engine.report.ls import listed_line, summary_text, summary_values
 @empty_flag
 @assume_flag
 def ls_command(invocation: Invocation, location: str, recursive: bool, summarize: bool) -> None:
-    """List LOCATION, s3://bucket/prefix/ (what is under it) or s3://bucket/key (that one): its first level, every
-    object with --recursive, the figures by first-level prefix with --summarize, or both."""
-    where = parse_location(location)
+    """List LOCATION: s3://bucket/prefix/ or a local folder, ./project/ (what is under it), or s3://bucket/key or a
+    local file (that one). Its first level, every object with --recursive, the figures by first-level prefix with
+    --summarize, or both."""
+    where = place_of(location)
 
     async def work(options: Options, _: StopSignal) -> Summary | None:
         def show(event: Event) -> None:

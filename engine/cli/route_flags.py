@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from engine.api.load import home_folder
+from engine.api.load import home_folder, place_of
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.document import Plan
-from engine.plan.locations import parse_location
 from engine.plan.settings import Connection
 
 _CHOOSING = (
@@ -60,7 +59,7 @@ def plan_of_flags(invocation: Invocation, source: str, target: str, given: dict[
         connection = Connection(**{name: given.pop(f"{side}_{name}") for name in _SETTINGS})
         if connection == Connection():
             continue
-        if parse_location(text, folder=here, home=home).is_local:
+        if place_of(text).is_local:
             flag = _flag(side, next(iter(connection.said)))
             message = f"{flag} says where a place in S3 is, and {_SIDES[side]} is the local path {text}."
             raise UsageError(message, advice="Leave it out.")

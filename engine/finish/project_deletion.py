@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
 from engine.errors import ObjectError
 from engine.events import Listener, Notice, Progress
 from engine.finish.batches import Batch, Batches, Removal
-from engine.finish.deleting import KEYS_A_BATCH, Deleter
+from engine.finish.deleting import KEYS_A_BATCH, Check, Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.deletion_report import DeletionReport
 from engine.finish.looking import Span
@@ -27,13 +28,17 @@ OPEN = (Row.LISTED, Row.DELETING, Row.KEPT)
 """What a deletion takes up: also what an earlier one was denied, or left without an answer."""
 
 
+Listing = Callable[[], AbstractAsyncContextManager[AsyncIterator[list[ListedObject]]]]
+"""Gives the objects of which a snapshot is, in batches; reading ends with the context."""
+
+
 async def take_snapshot(
-    store: ObjectStore, location: Location, into: DeletionList, taken_ms: int, listener: Listener
+    listing: Listing, location: Location, into: DeletionList, taken_ms: int, listener: Listener
 ) -> Summary:
-    """List everything under the location into the list. Raises what the listing raises: then there is no snapshot."""
+    """Keep what `listing` gives of what is under the location. Raises what it raises: then there is no snapshot."""
     await into.begin()
     summary = Summary(len(location.key))
-    async with listed_under(store, location) as batches:
+    async with listing() as batches:
         async for objects in batches:
             summary.add(objects)
             await into.add(objects)
@@ -69,7 +74,8 @@ class Deletion(DeletionReport):
 
 
 class ProjectDeletion(Removal[Deletion, ListedObject]):
-    """Deletes what the list still holds."""
+    """Deletes what the list still holds; of that, what `check` lets go. `is_all`: the list was to hold everything under
+    the location, so that what is left there has arrived since."""
 
     def __init__(
         self,
@@ -79,8 +85,12 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         listener: Listener,
         *,
         markers_accepted: Collection[str],
+        check: Check | None = None,
+        is_all: bool = True,
     ) -> None:
         super().__init__(Deletion(), listener, markers_accepted)
+        self._check = check
+        self._is_all = is_all
         self._store = store
         self._listed = listed
         self._deleter = deleter
@@ -91,7 +101,7 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         self._total = sum(count.objects for count in await self._listed.counts() if count.state in OPEN)
         batches = Batches(_open_rows(self._listed), lambda row: row.key, KEYS_A_BATCH)
         await self._work_off(batches, partial(self._delete, location))
-        if not self.report.stopped:
+        if self._is_all and not self.report.stopped:
             await self._look_at_the_rest(location)
         return self.report
 
@@ -99,7 +109,7 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         rows = batch.records
         await self._listed.set_states((row.key, Row.DELETING) for row in rows)
         items = [Item(row.key, row.etag) for row in rows]
-        ends = await self._deleter.delete(location.bucket, items, span=Span(location, batch.after))
+        ends = await self._deleter.delete(location.bucket, items, self._check, Span(location, batch.after))
         await self._listed.set_states((row.key, _ROWS.get(ends[row.key].fate, Row.KEPT)) for row in rows)
         for row in rows:
             self._count(row, ends[row.key])
@@ -123,6 +133,8 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
                 arrived = await self._listed.unknown([item.key for item in objects])
                 self.report.arrived += len(arrived)
                 self.report.first_arrived += arrived[: ARRIVED_SHOWN - len(self.report.first_arrived)]
+        if location.is_local:
+            return  # what a folder has of unfinished files is no part of it
         try:
             uploads = await self._store.list_uploads(ListUploads(location.bucket, location.key))
         except ObjectError as error:

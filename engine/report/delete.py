@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.api.commands import shell_word
-from engine.api.delete import DeleteResult
+from engine.finish.listed_deletion import DeleteResult
 from engine.finish.project_deletion import Deletion
 from engine.report.deletion_report import MARKERS_ADDED, NOT_ACCEPTED, stays_values
 from engine.report.ls import summary_text, summary_values

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
-from engine.model import FILE_SITE
+from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
 from engine.plan.settings import Connection
 from engine.s3.session import Session
@@ -55,22 +55,34 @@ async def open_sites(plan: Plan, options: SiteOptions) -> AsyncIterator[Sites]:
         for name, connection in plan.sites:
             opened[name] = await stack.enter_async_context(open_site(connection, options, name))
         if FILE_SITE in plan.sites_in_use:
-            opened[FILE_SITE] = stack.enter_context(_open_folders(plan))
+            sources = {route.source.bucket for route in plan.routes if route.source.is_local}
+            targets = {route.target.bucket for route in plan.routes if route.target.is_local}
+            opened[FILE_SITE] = stack.enter_context(_open_folders(options, targets - sources))
         yield Sites(opened)
 
 
+@asynccontextmanager
+async def open_place(where: Location, options: SiteOptions) -> AsyncIterator[Sites]:
+    """Open the one site that a location is at, without a plan: a local folder, or S3 as the options say. Raises as
+    `open_site`."""
+    if where.is_local:
+        with _open_folders(options) as folders:
+            yield Sites({FILE_SITE: folders})
+    else:
+        async with open_site(Connection(), options) as site:
+            yield Sites({"": site})
+
+
 @contextmanager
-def _open_folders(plan: Plan) -> Iterator[Site]:
-    """The site of every local folder: no server stands between, so that nothing is retried, paced or tried out. A
-    target's is made with its first file; a source's must be there."""
+def _open_folders(options: SiteOptions, yet_to_be: Iterable[str] = ()) -> Iterator[Site]:
+    """The site of every local folder: no server stands between, so that nothing is retried, paced or tried out.
+    Folders that are `yet_to_be` are made with their first file; others must be there."""
     from engine.folder.store import FolderStore  # only where there is one
 
-    folders = FolderStore()
+    folders = FolderStore(durability=options.durability)
     try:
-        sources = {route.source.bucket for route in plan.routes if route.source.is_local}
-        for route in plan.routes:
-            if route.target.is_local and route.target.bucket not in sources:
-                folders.may_be_missing(route.target.bucket)
+        for folder in yet_to_be:
+            folders.may_be_missing(folder)
         yield Site(FILE_SITE, "", folders, KnownTraits(folders, trusted=True, site=FILE_SITE), folder=folders)
     finally:
         folders.close()

@@ -21,7 +21,9 @@ class SiteOptions:
     """How sites are spoken to. None leaves the plan's or the AWS environment's own value.
 
     `give_up_after_s` is how long S3 may be unreachable before the run stops; `assume` "aws" takes a server for one that
-    honours all that AWS does, without trying it."""
+    honours all that AWS does, without trying it. `durability` is what is bought with each file that is written:
+    "object" has it on the disk before it counts as copied, "none" leaves that to the system, and a power cut may lose
+    it."""
 
     endpoint_url: str | None = None
     region: str | None = None
@@ -32,6 +34,7 @@ class SiteOptions:
     max_rps: float | None = None
     give_up_after_s: float = 300.0
     assume: Literal["", "aws"] = ""
+    durability: Literal["none", "object"] = "object"
     listener: Listener = ignore
 
     def connection(self, base: Connection) -> Connection:

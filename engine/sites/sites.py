@@ -18,11 +18,11 @@ from engine.store import BucketFacts, ObjectStore
 
 class Sites:
     """Whoever handles one side of a route asks here for its site, or for its store. `home` is the plan's own
-    connection, `sources` are those of its routes, where they were opened."""
+    connection (or the only site, where there is no plan), `sources` are those of its routes, where they were opened."""
 
     def __init__(self, opened: Mapping[str, Site]) -> None:
         self._opened = opened
-        self.home = opened[""]
+        self.home = opened.get("") or next(iter(opened.values()))
         self.sources = Sources()
 
     def site(self, where: Location) -> Site:

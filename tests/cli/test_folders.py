@@ -47,3 +47,67 @@ def test_a_flag_of_an_endpoint_is_refused_for_a_local_side(terminal: Terminal) -
     assert_said_well(ended, "cp")
     assert ended.code == 2
     assert "--to-profile" in ended.err and "./clone/" in ended.err
+
+
+def clone(folder: Path) -> Path:
+    made = folder / "x"
+    (made / "deep").mkdir(parents=True)
+    (made / "a").write_bytes(b"p/a")
+    (made / "deep" / "b").write_bytes(b"p/deep/b")
+    return made
+
+
+def test_a_folder_is_listed_and_counted_as_a_prefix_is(terminal: Terminal) -> None:
+    clone(terminal.folder)
+    assert [line.split() for line in terminal.call("ls", "./x/").out.splitlines()] == [
+        ["PRE", "deep/"],
+        [*terminal.call("ls", "./x/a").out.split()[:2], "3", "a"],
+    ]
+    found = terminal.call("ls", "./x", "--summarize", "--json").summary
+    assert (found["objects"], found["bytes"]) == (2, 11)
+    missing = terminal.call("ls", "./y/")
+    assert_said_well(missing, "ls")
+    assert missing.code == 1
+
+
+def test_a_folder_is_deleted_by_its_snapshot_and_no_link_is_followed(terminal: Terminal) -> None:
+    made = clone(terminal.folder)
+    outside = terminal.folder / "outside"
+    outside.mkdir()
+    (outside / "kept").write_bytes(b"kept")
+    (made / "link").symlink_to(outside)
+    first = terminal.call("delete", "./x/")
+    assert first.code == 0 and "nothing is deleted yet" in first.out, first.err
+    (made / "later").write_bytes(b"later")
+    (made / "a").write_bytes(b"changed")
+    name = f"{made}/"
+    ended = terminal.call("delete", "./x/", "--confirm", name)
+    assert ended.code == 3, ended.err
+    assert files(outside) == {"kept": b"kept"}
+    assert (made / "link").is_symlink()
+    assert {path.name: path.read_bytes() for path in made.iterdir() if not path.is_symlink()} == {
+        "a": b"changed",
+        "later": b"later",
+    }
+
+
+def test_a_list_of_what_is_to_go_is_not_kept_in_the_folder_that_goes(terminal: Terminal) -> None:
+    clone(terminal.folder)
+    ended = terminal.call("delete", "./")
+    assert_said_well(ended, "delete")
+    assert ended.code == 2 and "--ledger" in ended.err
+    assert [path.name for path in terminal.folder.iterdir()] == ["x"]
+
+
+def test_a_folder_and_a_prefix_have_one_fingerprint(terminal: Terminal, client: Any) -> None:
+    made = clone(terminal.folder)
+    in_s3 = terminal.call("fingerprint", f"s3://{BUCKET}/p/").out
+    assert {terminal.call("fingerprint", where).out for where in ("x", "./x/", str(made), f"file://{made}/")} == {in_s3}
+
+
+def test_a_ledger_is_not_kept_in_the_folder_that_is_uploaded(terminal: Terminal, client: Any) -> None:
+    clone(terminal.folder)
+    ended = terminal.call("cp", "./", f"s3://{BUCKET}/up/")
+    assert_said_well(ended, "cp")
+    assert ended.code == 2 and "--ledger" in ended.err
+    assert terminal.call("cp", "./", f"s3://{BUCKET}/up/", "--exclude", "*.ledger*").code == 0

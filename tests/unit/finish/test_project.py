@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.project import Summary, first_level, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
 from engine.finish.sending import Condition
+from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location, Page, Properties
 from engine.sites.known import KnownTraits
 from engine.sites.listings import listing_all
@@ -55,7 +57,7 @@ class Doomed:
 
     async def snapshot(self) -> Summary:
         async with await self.open() as listed:
-            return await take_snapshot(self.store, HERE, listed, 1_000, self.heard.append)
+            return await take_snapshot(partial(listed_under, self.store, HERE), HERE, listed, 1_000, self.heard.append)
 
     async def delete(
         self, *, markers_accepted: frozenset[str] = frozenset(), condition: Condition = Condition.BATCH
