@@ -13,7 +13,7 @@ from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.stopping import StopSignal
 from engine.errors import one_error
-from engine.events import Notice, RunStarted
+from engine.events import Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Snapshot, taken_by_route
 from engine.listing.first_pages import first_pages
@@ -36,7 +36,8 @@ class MigrationResult:
     """What a run came to. `counters`, `requests` and `throttled` (answers that asked for fewer requests) are of this
     run, `tallies` and `snapshots` of the ledger after it; `stopped`: it was asked to stop before its end; `resumed`:
     there was a ledger already; `empty` has a sentence for each source that holds nothing. `noted` is what may be
-    accepted of the objects themselves; `accepted` are states in which there are only objects that someone accepted."""
+    accepted of the objects themselves; `accepted` are states in which there are only objects that someone accepted.
+    `unlisted` is what lies in a source's folder and cannot be an object: a link, a pipe, a name that is no UTF-8."""
 
     ledger: Path
     counters: Counters
@@ -49,6 +50,7 @@ class MigrationResult:
     empty: list[str] = field(default_factory=list)
     noted: Mapping[str, Noted] = field(default_factory=dict)
     accepted: frozenset[State] = frozenset()
+    unlisted: list[ObjectAside] = field(default_factory=list)
 
     @property
     def copied(self) -> int:
@@ -62,8 +64,9 @@ class MigrationResult:
 
     @property
     def complete(self) -> bool:
-        """Every listing reached its end, found something, and every object is copied."""
-        return not self.stopped and not self.aside and not self.empty and all(item.closed_ms for item in self.snapshots)
+        """Every listing reached its end, found something, and everything there is copied."""
+        done = not (self.stopped or self.aside or self.empty or self.unlisted)
+        return done and all(item.closed_ms for item in self.snapshots)
 
 
 async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSignal | None = None) -> MigrationResult:
@@ -119,6 +122,9 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
             await carriers.remember()
             if not run.stopped:
                 await opened.sources.refuse_missing(ledger.knows)
+            unlisted = [item for route in plan.routes for item in opened.unlisted(route)]
+            for item in unlisted:
+                options.listener(item)
             gauges, tallies, snapshots = opened.gauges(), await ledger.tallies(), await ledger.snapshots()
             await note_expectations(ledger, plan, taken_by_route(snapshots, tallies))
             noted = await ledger.noted()
@@ -134,6 +140,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 empty=[] if run.stopped else await nothing_there(plan, options, opened, objects_of(tallies)),
                 noted=noted,
                 accepted=accepted_states(noted, await ledger.accepted()),
+                unlisted=unlisted,
             )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.api.commands import command
 from engine.api.run import MigrationResult
+from engine.events import ObjectAside
 from engine.plan.document import Plan
 from engine.report.tallies import aside_sentence, noted_lines, noted_values, route_values, tallies_table
-from engine.report.text import count_text, picked, plural, size_text
+from engine.report.text import count_text, key_text, picked, plural, safe, size_text
 
-SHOWN = 10
+SHOWN = 3
 
 
 def result_text(plan: Plan, result: MigrationResult) -> str:
@@ -27,9 +29,17 @@ def result_text(plan: Plan, result: MigrationResult) -> str:
         lines += ["", *told]
     if result.aside:
         lines += ["", aside_sentence(result.aside, command(plan, result.ledger, "status", "--failed"))]
-    elif not result.stopped and not result.empty:
+    if result.unlisted:
+        lines += ["", unlisted_sentence(result.unlisted)]
+    if result.complete:
         lines += ["", f"every object is in place; next: {command(plan, result.ledger, 'verify')}"]
     return "\n".join(lines)
+
+
+def unlisted_sentence(unlisted: Sequence[ObjectAside]) -> str:
+    """What lies in a source's folder and was not taken along."""
+    first = "; ".join(f"{key_text(item.key)}: {safe(item.message)}" for item in unlisted[:SHOWN])
+    return f"left, since they cannot be objects: {count_text(len(unlisted))}; first {first}"
 
 
 def result_values(result: MigrationResult) -> dict[str, Any]:
@@ -44,6 +54,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
         "requests": result.requests,
         "throttled": result.throttled,
         "empty": result.empty,
+        "unlisted": len(result.unlisted),
         "noted": noted_values(result.noted),
         "routes": route_values(result.tallies),
     }

@@ -111,3 +111,15 @@ def test_a_ledger_is_not_kept_in_the_folder_that_is_uploaded(terminal: Terminal,
     assert_said_well(ended, "cp")
     assert ended.code == 2 and "--ledger" in ended.err
     assert terminal.call("cp", "./", f"s3://{BUCKET}/up/", "--exclude", "*.ledger*").code == 0
+
+
+def test_what_cannot_be_an_object_is_named_and_never_passed_over(terminal: Terminal, client: Any) -> None:
+    made = clone(terminal.folder)
+    (made / "link").symlink_to("a")
+    planned = terminal.call("cp", "./x/", f"s3://{BUCKET}/up/", "--exclude", "link")
+    assert planned.code == 0, planned.err
+    ended = terminal.call("cp", "./x/", f"s3://{BUCKET}/up/", "--json")
+    assert (ended.code, ended.summary["unlisted"], ended.summary["complete"]) == (3, 1, False)
+    assert [(line["key"], line["state"]) for line in ended.lines if line["event"] == "object"] == [("link", "unlisted")]
+    said = terminal.call("cp", "./x/", f"s3://{BUCKET}/up/")
+    assert "link: " in said.out and "every object is in place" not in said.out
