@@ -92,6 +92,8 @@ class FileSink(_Hashing):
     """Writes at `offset` of an open file and on, and hashes what it writes by `algorithms`. It neither makes the file
     longer in advance nor syncs it; `written` bytes are in the file once the request has ended well."""
 
+    room: memoryview | None = None
+
     def __init__(self, disk: Disk, descriptor: int, offset: int, algorithms: Sequence[str] = ()) -> None:
         self._disk = disk
         self._descriptor = descriptor
@@ -115,12 +117,14 @@ class MemorySink(_Hashing):
 
     def __init__(self, buffer: bytearray | memoryview, algorithms: Sequence[str] = ()) -> None:
         self.buffer = memoryview(buffer)
+        self.room: memoryview | None = self.buffer
         super().__init__(algorithms)
 
     async def write(self, window: memoryview) -> None:
         self._count(window)
         end = self.written + len(window)
-        self.buffer[self.written : end] = window
+        if window.obj is not self.buffer.obj:  # else it came to its place at once
+            self.buffer[self.written : end] = window
         self.written = end
 
 

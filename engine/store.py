@@ -373,12 +373,14 @@ hashed and written; windows of 8 MiB do not."""
 class Sink(Protocol):
     """Where the bytes of a GetRange go, window after window, in order.
 
-    Every attempt begins with `restart`, the first one too: what was written before it counts for nothing. The window is
-    the sink's until `write` returns; then it is filled anew. None is empty. What `write` raises (a full disk) ends the
-    request, and reaches the caller as it is."""
+    Every attempt begins with `restart`, the first one too. The window is the sink's until `write` returns; then it is
+    filled anew, unless it lies in the sink's `room`, where a body of that very length may be put. None is empty.
+    What `write` raises (a full disk) ends the request, and reaches the caller as it is."""
 
     def restart(self) -> None: ...
     async def write(self, window: memoryview) -> None: ...
+
+    room: memoryview | None
 
 
 class Source(Protocol):
@@ -395,9 +397,8 @@ class Source(Protocol):
 
 
 class ObjectStore(Protocol):
-    """All that the engine asks of S3. `fetch_into` is `get_range` into a sink, held to all that `get_range` is held to;
-    no byte of another answer than the one asked for reaches the sink. `send_from` is `put_object` or `upload_part`
-    with a body that comes from a source."""
+    """All that the engine asks of S3. `fetch_into` is `get_range` into a sink, where no byte of another answer than the
+    one asked for comes. `send_from` is `put_object` or `upload_part` with a body that comes from a source."""
 
     async def list_page(self, request: ListPage) -> Page: ...
     async def head_object(self, request: HeadObject) -> ObjectHead: ...

@@ -22,6 +22,8 @@ class KeepingSink:
     def data(self) -> bytes:
         return b"".join(self.windows)
 
+    room: memoryview | None = None
+
     def restart(self) -> None:
         self.windows.clear()
         self.restarts += 1

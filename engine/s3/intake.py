@@ -1,5 +1,5 @@
 """The body of one answer on its way from a connection to a sink: two windows, one of which is filled while the other is
-being written.
+being written. A sink that keeps all of it in memory has them in its own room, where they need not be copied.
 
 A connection asks where the next bytes are to come (`room`) and says how many have come (`landed`); with both windows
 in use it takes nothing off the network until one is given back, and the server has to wait. All of it on one event
@@ -38,9 +38,11 @@ class Windows:
 class Intake:
     """One body. `begin` is called once its head has come, `left` is what is still to come of a known length."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, windows: Windows) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, windows: Windows, own: memoryview | None = None) -> None:
         self._loop = loop
         self._windows = windows
+        self._own = own
+        self._taken = 0
         self._ready: deque[memoryview] = deque()
         self._sizes: deque[int] = deque()
         self._window: memoryview | None = None
@@ -71,6 +73,8 @@ class Intake:
         self.answer = answer
         self.length = length
         self.left = length or 0
+        if self._own is not None and len(self._own) != length:
+            self._own = None
         self._on_room = on_room
 
     def room(self) -> memoryview | None:
@@ -79,10 +83,21 @@ class Intake:
         if window is None:
             if self._in_use == WINDOWS_AT_ONCE:
                 return None
-            window = self._window = self._windows.take()
+            window = self._window = self._next_window()
             self._in_use += 1
             self._filled = 0
         return window[self._filled : self._filled + self.left]
+
+    def _next_window(self) -> memoryview:
+        if self._own is None:
+            return self._windows.take()
+        begun = self._taken
+        self._taken = begun + WINDOW_BYTES
+        return self._own[begun : self._taken]
+
+    def _give_back(self, window: memoryview) -> None:
+        if self._own is None:
+            self._windows.give_back(window)
 
     def landed(self, nbytes: int) -> bool:
         """So many bytes have come to where `room` said. Whether they were the last."""
@@ -107,7 +122,7 @@ class Intake:
         self._ended = True
         self._on_room = None  # the connection may serve another by now
         if self._window is not None:
-            self._windows.give_back(self._window)
+            self._give_back(self._window)
             self._window = None
         self._wake()
 
@@ -132,7 +147,7 @@ class Intake:
     def done(self) -> None:
         """The window is of no more use to its taker."""
         if self._written is not None:
-            self._windows.give_back(self._written)
+            self._give_back(self._written)
             self._written = None
             self._in_use -= 1
         if self._on_room is not None and not self.is_crowded:

@@ -76,7 +76,7 @@ class Incoming:
     def begin(self) -> Intake:
         self._sink.restart()
         self.poured = None
-        self._intake = Intake(asyncio.get_running_loop(), self._windows)
+        self._intake = Intake(asyncio.get_running_loop(), self._windows, self._sink.room)
         return self._intake
 
     async def run(self, connection: HttpConnection, future: asyncio.Future[Answer]) -> Answer:

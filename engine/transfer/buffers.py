@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from engine.model import MIB
-
-KEPT_FROM = MIB
-"""A buffer at least this long is kept for the next part: a new one costs a page fault every 4 KiB."""
+STEP_BYTES = 128 << 10
+"""Buffers are of whole steps, so that they can be used again: a new one costs a page fault every 4 KiB. What is short
+takes one all the same, which is about what its connection takes beside it."""
 
 
 class Buffers:
@@ -17,46 +16,57 @@ class Buffers:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._out = 0
-        self._idle: list[bytearray] = []
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._idle: dict[int, list[bytearray]] = {}
+        self._idle_bytes = 0
+        self._waiting: deque[tuple[int, asyncio.Future[bytearray]]] = deque()
 
     async def take(self, size: int) -> memoryview:
         """A buffer of `size` bytes, once there is room for it. What is in it is anybody's. Answer with `give`."""
-        if self._waiting or not self._fits(size):
-            ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((size, ready))
-            try:
-                await ready
-            except BaseException:
-                if ready.done() and not ready.cancelled():
-                    self._out -= size  # it came just then
-                self._serve()
-                raise
-        else:
-            self._out += size
-        return memoryview(self._reused(size) or bytearray(size))[:size]
+        steps = -(-size // STEP_BYTES) * STEP_BYTES or STEP_BYTES
+        if not self._waiting and self._fits(steps):
+            return memoryview(self._taken(steps))[:size]
+        ready: asyncio.Future[bytearray] = asyncio.get_running_loop().create_future()
+        self._waiting.append((steps, ready))
+        try:
+            return memoryview(await ready)[:size]
+        except BaseException:
+            if ready.done() and not ready.cancelled():
+                self._out -= steps  # it came just then
+            self._serve()
+            raise
 
     def give(self, buffer: memoryview) -> None:
         """Give a buffer back: it is not to be touched any more."""
-        self._out -= len(buffer)
         whole = buffer.obj
-        if isinstance(whole, bytearray) and len(whole) >= KEPT_FROM:
-            self._idle.append(whole)
+        assert isinstance(whole, bytearray)
+        self._out -= len(whole)
+        self._idle.setdefault(len(whole), []).append(whole)
+        self._idle_bytes += len(whole)
         self._serve()
-        while self._idle and self._out + sum(map(len, self._idle)) > self._limit:
-            self._idle.pop(0)
+        self._trim()
 
     def _fits(self, size: int) -> bool:
         return self._out == 0 or self._out + size <= self._limit
 
-    def _reused(self, size: int) -> bytearray | None:
-        """An idle one that is long enough, and not so long that most of it would lie waste."""
-        for place, idle in enumerate(self._idle):
-            if size <= len(idle) <= 2 * size:
-                return self._idle.pop(place)
-        while self._idle and self._out + sum(map(len, self._idle)) > self._limit:
-            self._idle.pop(0)
-        return None
+    def _taken(self, size: int) -> bytearray:
+        """An idle one of this very length, or a new one."""
+        self._out += size
+        idle = self._idle.get(size)
+        if idle:
+            self._idle_bytes -= size
+            return idle.pop()
+        self._trim()
+        return bytearray(size)
+
+    def _trim(self) -> None:
+        """What lies idle and what is out are no more than the limit together."""
+        while self._idle_bytes and self._out + self._idle_bytes > self._limit:
+            size, idle = next(iter(self._idle.items()))
+            if idle:
+                idle.pop()
+                self._idle_bytes -= size
+            if not idle:
+                del self._idle[size]
 
     def _serve(self) -> None:
         while self._waiting:
@@ -64,6 +74,5 @@ class Buffers:
             if not ready.done():
                 if not self._fits(size):
                     return
-                self._out += size
-                ready.set_result(None)
+                ready.set_result(self._taken(size))
             self._waiting.popleft()

@@ -42,6 +42,9 @@ UPLOAD_BYTES = 48 * MIB
 RELAY_BYTES = 96 * MIB
 """The same of what comes from another endpoint, where every part waits for two servers."""
 
+DOWNLOAD_BYTES = 32 * MIB
+"""Of small objects on their way into files: 256 at once, and as many connections. Ranges of large ones take none."""
+
 QUEUE_BOUND = 2_000
 """Objects waiting for a worker: two pages, so that a page is always ready and little is planned ahead of a crash."""
 
@@ -99,7 +102,7 @@ class Carriers:
 
     def _make(self, source: Site, target: Site) -> Carrier:
         if target.folder is not None:
-            return Download(source.store, target.folder, self.queue, self._disk)
+            return Download(source.store, target.folder, self.queue, self._disk, Buffers(DOWNLOAD_BYTES))
         if source.folder is not None:
             return self._passing(Files(source.folder, self._disk), source, target, UPLOAD_BYTES)
         if not target.copies_from(source):

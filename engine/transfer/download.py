@@ -31,13 +31,14 @@ from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import GetRange, HeadObject, ObjectStore, PutObject, head_or_none
+from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, outcome_of
 from engine.transfer.comparing import compare_properties
 from engine.transfer.server_parts import own_layout
 from engine.transfer.work import WorkQueue
 
 METHOD = "download"
-WHOLE_BYTES = 8 * MIB
+WHOLE_BYTES = 2 * MIB
 """An object up to this size is one GET, kept in memory until all of it was compared."""
 RANGE_BYTES = 16 * MIB
 MOST_RANGE_BYTES = 64 * MIB
@@ -56,13 +57,17 @@ class Wanted(NamedTuple):
 
 
 class Download:
-    """The carrier from one S3 site into local folders. `disk` has the threads that files are written by."""
+    """The carrier from one S3 site into local folders. `disk` has the threads that files are written by, `buffers` the
+    memory of small objects: it also bounds how many are on their way, each of which takes a connection."""
 
-    def __init__(self, source: ObjectStore, target: FolderStore, queue: WorkQueue[Task], disk: Disk) -> None:
+    def __init__(
+        self, source: ObjectStore, target: FolderStore, queue: WorkQueue[Task], disk: Disk, buffers: Buffers
+    ) -> None:
         self._source = source
         self._target = target
         self._queue = queue
         self._disk = disk
+        self._buffers = buffers
 
     @property
     def unpinned(self) -> Collection[str]:
@@ -160,11 +165,18 @@ class Download:
     # --- one GET --------------------------------------------------------------------------------------------
 
     async def _fetch_whole(self, task: Task) -> Outcome:
+        buffer = await self._buffers.take(task.source.size)
+        try:
+            return await self._fetch_into(task, buffer)
+        finally:
+            self._buffers.give(buffer)
+
+    async def _fetch_into(self, task: Task, buffer: memoryview) -> Outcome:
         source = task.source
         algorithm, kind, _ = f"{source.checksum}::".split(":", 2)
         by_checksum = kind == "FULL_OBJECT" and _is_crc(algorithm)
         counted = algorithm if by_checksum else "MD5"
-        sink = MemorySink(bytearray(source.size), [counted])
+        sink = MemorySink(buffer, [counted])
         request = GetRange(task.source_ref, if_match=source.etag, size=source.size, checksums=True)
         try:
             fetched = await self._source.fetch_into(request, sink)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from engine import freshness
-from engine.bodies import MemorySource
+from engine.bodies import MemorySink, MemorySource
+from engine.checksums import checksum_of
 from engine.errors import AccessDenied, Ambiguous, PreconditionFailed, Rejected, StoreError, TooLate
 from engine.model import ObjectRef, UploadRef
 from engine.s3 import streams
@@ -72,6 +73,33 @@ async def test_a_body_comes_as_it_was_asked_for(
             assert sink.data == DATA[request_.first or 0 : None if request_.last is None else request_.last + 1]
             assert (fetched.etag, fetched.size) == (ETAG, len(DATA))
         assert sink.restarts == 2
+
+
+@pytest.mark.parametrize("length", [1, WINDOW_BYTES, WINDOW_BYTES + 1, len(DATA)])
+async def test_a_body_comes_straight_to_where_it_is_kept_and_one_of_another_length_does_not(
+    open_store: OpenStore, length: int
+) -> None:
+    """A fetch that failed leaves in the memory what it will: the next begins anew, and writes nothing else."""
+    rest = iter([http(DATA[:length], QUOTED)[:-1], http(DATA[:length], QUOTED), http(DATA, QUOTED)])
+
+    async def script(exchange: Exchange) -> None:
+        said = next(rest)
+        await exchange.answer(said)
+        if len(said) < len(http(DATA[:length], QUOTED)):
+            await exchange.close()
+
+    async with serving(script) as server:
+        store, kept = await open_store(server.url()), bytearray(length + 10)
+        sink = MemorySink(memoryview(kept)[:length], ["CRC64NVME"])
+        with pytest.raises(StoreError):
+            await store.fetch_into(GetRange(REF, size=length), sink)
+        await store.fetch_into(GetRange(REF, size=length), sink)
+        assert (bytes(kept), sink.written) == (DATA[:length] + bytes(10), length)
+        assert sink.hashers[0].value() == checksum_of("CRC64NVME", DATA[:length])
+        part = GetRange(REF, 1, length, ETAG, len(DATA)) if length < len(DATA) else GetRange(REF)
+        await store.fetch_into(part, sink)  # the range is left aside: what comes is longer than the memory
+        begun = part.first or 0
+        assert bytes(kept) == DATA[begun : begun + length] + bytes(10)
 
 
 @pytest.mark.parametrize("plane", ["wire", "boto"])

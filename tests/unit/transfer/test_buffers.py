@@ -1,53 +1,65 @@
-"""The memory of what passes through: bounded, in turn, and given back whatever happens."""
+"""Memory for what passes is bounded, handed out in turn, and used again."""
 
 from __future__ import annotations
 
-import anyio
-import anyio.lowlevel
+import asyncio
 
-from engine.transfer.buffers import KEPT_FROM, Buffers
+import pytest
 
-
-async def test_who_does_not_fit_waits_for_its_turn_and_nobody_overtakes() -> None:
-    buffers = Buffers(100)
-    first = await buffers.take(80)
-    came: list[int] = []
-
-    async def want(size: int) -> None:
-        buffer = await buffers.take(size)
-        came.append(len(buffer))
-        buffers.give(buffer)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(want, 60)
-        await anyio.lowlevel.checkpoint()
-        group.start_soon(want, 10)  # it would fit, but came later
-        await anyio.lowlevel.checkpoint()
-        assert came == []
-        buffers.give(first)
-    assert came == [60, 10]
+from engine.transfer.buffers import STEP_BYTES, Buffers
 
 
-async def test_one_that_is_longer_than_the_bound_goes_alone() -> None:
-    buffers = Buffers(100)
-    assert len(await buffers.take(500)) == 500
+async def test_no_more_is_out_than_the_limit_and_who_waits_is_served_in_turn() -> None:
+    buffers = Buffers(2 * STEP_BYTES)
+    first, second = await buffers.take(10), await buffers.take(STEP_BYTES)
+    assert (len(first), len(second)) == (10, STEP_BYTES)
+    third, fourth = (asyncio.ensure_future(buffers.take(size)) for size in (2 * STEP_BYTES, 1))
+    await asyncio.sleep(0)
+    buffers.give(first)
+    await asyncio.sleep(0)
+    assert (third.done(), fourth.done()) == (False, False)  # the small one would fit, and is not let by
+    buffers.give(second)
+    buffers.give(await third)
+    assert len(await fourth) == 1
+
+
+async def test_what_is_given_back_is_handed_on_as_it_is() -> None:
+    """A new one would cost a page fault every 4 KiB."""
+    buffers = Buffers(STEP_BYTES)
+    first = await buffers.take(100)
+    waiting = asyncio.ensure_future(buffers.take(200))
+    await asyncio.sleep(0)
+    buffers.give(first)
+    second = await waiting
+    assert second.obj is first.obj
+    buffers.give(second)
+    assert (await buffers.take(300)).obj is first.obj
+
+
+async def test_one_that_is_longer_than_the_limit_goes_alone() -> None:
+    buffers = Buffers(STEP_BYTES)
+    assert len(await buffers.take(5 * STEP_BYTES)) == 5 * STEP_BYTES
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(buffers.take(1), 0)
+
+
+async def test_who_gives_up_waiting_leaves_no_trace() -> None:
+    buffers = Buffers(STEP_BYTES)
+    first = await buffers.take(1)
+    waiting = asyncio.ensure_future(buffers.take(1))
+    await asyncio.sleep(0)
+    buffers.give(first)  # the other's now
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert len(await asyncio.wait_for(buffers.take(1), 1)) == 1
 
 
 async def test_who_is_cancelled_while_waiting_takes_nothing_along() -> None:
-    buffers = Buffers(100)
-    first = await buffers.take(100)
-    async with anyio.create_task_group() as group:
-        group.start_soon(buffers.take, 50)
-        await anyio.lowlevel.checkpoint()
-        group.cancel_scope.cancel()
+    buffers = Buffers(STEP_BYTES)
+    first = await buffers.take(1)
+    waiting = asyncio.ensure_future(buffers.take(1))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
     buffers.give(first)
-    with anyio.fail_after(1):
-        buffers.give(await buffers.take(100))
-
-
-async def test_a_long_one_is_used_again_and_a_short_one_never_takes_its_room() -> None:
-    buffers = Buffers(2 * KEPT_FROM)
-    first = await buffers.take(KEPT_FROM)
-    whole = first.obj
-    buffers.give(first)
-    assert (await buffers.take(KEPT_FROM)).obj is whole
+    buffers.give(await asyncio.wait_for(buffers.take(STEP_BYTES), 1))
