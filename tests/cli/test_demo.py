@@ -1,0 +1,59 @@
+"""`cartage demo` as a whole, small: it ends well, shows a clone that is proven, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.cli import demo
+from engine.ledger import LedgerReader
+from engine.model import Proof
+
+
+def play(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "engine.cli.main", "demo", "--scale", "0.001", *arguments],
+        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(folder), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+async def test_it_ends_with_a_clone_in_a_folder_which_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    said = play(tmp_path, "--keep")
+    told = re.search(r"small parts are in a folder: (\d+) files, .*, each proven by digest", said)
+    kept = re.search(r"plan, ledgers and the cloned folder are in (.*)", said)
+    assert told is not None
+    assert kept is not None
+    clone = Path(kept[1]) / "clone"
+    files = [path for path in clone.rglob("*") if path.is_file()]
+    assert len(files) == int(told[1]) > 10
+    assert (clone / "README.md").read_text("utf-8").startswith("# Pokémon card recognition")
+    assert {path.relative_to(clone).parts[0] for path in files} >= {"pipelines", "metadata", "experiments"}
+    async with await LedgerReader.open_to_read(clone.parent / "clone.ledger") as ledger:
+        proofs = {row.key: row.proof async for batch in ledger.records() for row in batch}
+    assert set(proofs.values()) == {Proof.DIGEST}
+    assert {str(path.relative_to(clone)) for path in files} <= set(proofs)
+
+
+def test_it_leaves_nothing_where_it_is_not_told_to(tmp_path: Path) -> None:
+    said = play(tmp_path)
+    assert "the project's small parts are in a folder" in said
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("cartage-demo-")] == []
+
+
+def test_a_clone_that_did_not_end_well_is_said_and_no_success(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied_but_not_proven = {"copied": 3, "routes": {"all": {"objects": 3, "proof": {"digest": 2, "size": 1}}}}
+    monkeypatch.setattr(demo, "_step", lambda *_: demo.Step("clone", 1.0, 0, copied_but_not_proven))
+    assert not demo._clone(tmp_path, "bucket", {}, [])
+    assert "did not end as it should" in capsys.readouterr().out
