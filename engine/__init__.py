@@ -39,6 +39,7 @@ _NAMES = {
     "engine.api.run": "MigrationResult migrate",
     "engine.api.status": "Status objects_aside status",
     "engine.api.stopping": "StopSignal",
+    "engine.api.sync": "SyncResult synchronize",
     "engine.api.verify": "verify",
     "engine.errors": (
         "AccessDenied Ambiguous Archived AttemptError BadCredentials BucketMissing ClaimLost ClockSkew Conflict "

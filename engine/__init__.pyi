@@ -35,6 +35,8 @@ from engine.api.status import Status as Status
 from engine.api.status import objects_aside as objects_aside
 from engine.api.status import status as status
 from engine.api.stopping import StopSignal as StopSignal
+from engine.api.sync import SyncResult as SyncResult
+from engine.api.sync import synchronize as synchronize
 from engine.api.verify import verify as verify
 from engine.errors import AccessDenied as AccessDenied
 from engine.errors import Ambiguous as Ambiguous

@@ -9,6 +9,7 @@ import click
 
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
+from engine.plan.sizes import parse_duration
 
 
 def is_asked(invocation: Invocation, confirm: str | None) -> bool:
@@ -33,3 +34,11 @@ def ask(name: str, what: str) -> str:
     if given != name:
         raise UsageError(f"you typed {given!r}, and this is {name!r}: nothing was deleted.")
     return given
+
+
+def seconds(flag: str, text: str) -> int:
+    """A duration that a flag gives. Raises `UsageError` for what is none."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}") from error

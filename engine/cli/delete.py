@@ -8,12 +8,10 @@ from engine.api.consent import Consent
 from engine.api.delete import delete
 from engine.api.load import place_of
 from engine.cli.codes import ASIDE, DONE, GATE
-from engine.cli.confirming import ask, is_asked, require
+from engine.cli.confirming import ask, is_asked, require, seconds
 from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
-from engine.errors import UsageError
 from engine.finish.listed_deletion import DeleteResult
-from engine.plan.sizes import parse_duration
 from engine.report.delete import delete_text, delete_values
 from engine.report.text import plural, size_text
 
@@ -41,7 +39,7 @@ def delete_command(
     exactly its keys are deleted, each only while it is what was listed. What arrived later is left, and said. Run it
     again after an interruption: it goes on."""
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
-    where, hold_s = place_of(location), _seconds(hold)
+    where, hold_s = place_of(location), seconds("--hold", hold)
     if confirm is not None:
         require(str(where), confirm)
 
@@ -69,10 +67,3 @@ def delete_command(
         invocation.end_interrupted(values)
     aside = done is not None and not done.is_whole
     invocation.end(ASIDE if aside else GATE if result.closed else DONE, values)
-
-
-def _seconds(text: str) -> int:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"--hold: {error}") from error

@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "check": "Who am I, which endpoint, does the bucket answer, what may I do.",
     "init": "Write a commented plan to start from.",
     "cp": "Copy between S3, other endpoints and local folders, without a plan file.",
+    "sync": "Bring a target up to date; --delete removes what stands there alone.",
     "plan": "Show what a run would do and cost. Writes nothing to S3.",
     "run": "Copy what the plan says; resumes if there is a ledger.",
     "status": "What the ledger says, at once; --failed lists what is not done.",

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
+from engine.api.options import ledger_path
 from engine.api.plan import survey
 from engine.cli.codes import DONE, USAGE
 from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
+from engine.plan.document import Plan
 from engine.plan.permissions import COMMANDS, policy
 from engine.report.plan import plan_text, plan_values
+from engine.report.text import plural, size_text
+
+WRITES_PER_S = 3500.0
+"""What S3 takes of one prefix: what a time floor is reckoned with unless told otherwise."""
 
 
 @click.command("plan")
@@ -20,7 +28,7 @@ from engine.report.plan import plan_text, plan_values
 @click.option(
     "--max-rps",
     type=click.FloatRange(min=0.1),
-    default=3500.0,
+    default=WRITES_PER_S,
     show_default=True,
     help="Requests a second that the time floor is reckoned with.",
 )
@@ -51,7 +59,27 @@ def plan_command(
         document = policy(plan, policy_of, "" if site == "connection" else site)
         invocation.say(json.dumps(document, indent=2))
         invocation.end(DONE, {"policy": document})
+    show_plan(invocation, plan, max_rps, probe=probe)
+
+
+def show_plan(
+    invocation: Invocation, plan: Plan, max_rps: float = WRITES_PER_S, *, probe: bool = False, deletes: bool = False
+) -> NoReturn:
+    """Show what a run of the plan would do, and end. `deletes`: what stands in the target alone would go too."""
     result = invocation.run(lambda options, _: survey(plan, options, probe=probe))
     invocation.say(plan_text(plan, result, max_rps))
+    if deletes:
+        surplus = sum(item.surplus for item in result.routes)
+        size_bytes = sum(item.surplus_bytes for item in result.routes)
+        invocation.say(f"\ndeletes    {plural(surplus, 'object')} ({size_text(size_bytes)}) in the target alone")
     invocation.say_empty(result.empty)
     invocation.end(USAGE if result.empty else DONE, plan_values(plan, result, max_rps))
+
+
+def dry_run(invocation: Invocation, plan: Plan, *, deletes: bool = False) -> NoReturn:
+    """As `show_plan`, and nothing is written: what is noted goes into a ledger for the moment, unless there is one."""
+    if ledger_path(plan, invocation.options).exists():
+        show_plan(invocation, plan, deletes=deletes)
+    with tempfile.TemporaryDirectory(prefix="cartage-dry-") as folder:
+        ledger = Path(folder) / f"{plan.name}.ledger"
+        show_plan(invocation.having(ledger=ledger), plan, deletes=deletes)

@@ -45,9 +45,15 @@ _ELSEWHERE = tuple(
 )
 
 
+_ASKING = (
+    click.option("--dry-run", "dry", is_flag=True, help="Show what would be done, as plan does; write nothing."),
+    click.option("--yes", "-y", is_flag=True, help="Do not ask."),
+)
+
+
 def route_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The rules of one route as flags."""
-    for option in reversed((*_CHOOSING, *_WRITING, *_ELSEWHERE)):
+    """The rules of one route as flags, and whether it is carried out."""
+    for option in reversed((*_CHOOSING, *_WRITING, *_ELSEWHERE, *_ASKING)):
         command = option(command)
     return command
 

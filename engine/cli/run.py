@@ -12,7 +12,9 @@ from engine.api.run import MigrationResult, migrate
 from engine.cli.codes import ASIDE, DONE, FATAL, USAGE
 from engine.cli.flags import copy_flags, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
+from engine.cli.plan import WRITES_PER_S
 from engine.plan.document import Plan
+from engine.report.plan import plan_text
 from engine.report.run import result_text, result_values
 
 
@@ -30,15 +32,7 @@ def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
 
 def carry_out(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
     """Ask if a person is there to be asked, migrate, say what came of it."""
-    if not yes and sys.stdin.isatty() and not invocation.json:
-        from engine.report.plan import plan_text
-
-        found = invocation.run(lambda options, _: survey(plan, options))
-        click.echo(plan_text(plan, found, 3500.0))
-        invocation.say_empty(found.empty)
-        if not click.confirm("\nCopy?"):
-            click.echo("nothing was copied", err=True)
-            raise SystemExit(FATAL)
+    ask_to_copy(invocation, plan, yes=yes)
     result = invocation.run(lambda options, stop: migrate(plan, options, stop=stop))
     values = result_values(result)
     invocation.say(result_text(plan, result))
@@ -46,6 +40,18 @@ def carry_out(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
         invocation.end_interrupted(values)
     invocation.say_empty(result.empty)
     invocation.end(exit_code(result), values)
+
+
+def ask_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
+    """Show what would be done and ask, if a person is there to be asked; end where the answer is no."""
+    if yes or invocation.json or not sys.stdin.isatty():
+        return
+    found = invocation.run(lambda options, _: survey(plan, options))
+    click.echo(plan_text(plan, found, WRITES_PER_S))
+    invocation.say_empty(found.empty)
+    if not click.confirm("\nCopy?"):
+        click.echo("nothing was copied", err=True)
+        raise SystemExit(FATAL)
 
 
 def exit_code(result: MigrationResult) -> int:

@@ -49,13 +49,15 @@ async def snapshot_of(
     *,
     again: bool,
     confirmed: bool,
+    repeats: bool = False,
 ) -> DeleteResult:
     """The snapshot that there is, or a new one. One that was deleted to its end is not followed by another unseen:
-    what was confirmed is that one, and what arrived since is not in it."""
+    what was confirmed is that one, and what arrived since is not in it. Unless it `repeats`, deletion after deletion:
+    then what one of them had to leave is for the next snapshot to tell."""
     taken_ms = await listed.taken_ms()
     counts = await listed.counts()
-    finished = not any(count.state in OPEN for count in counts)
-    if taken_ms is not None and not again and (not finished or (confirmed and counts)):
+    unfinished = any(count.state in ((Row.LISTED, Row.DELETING) if repeats else OPEN) for count in counts)
+    if taken_ms is not None and not again and (unfinished or (confirmed and counts and not repeats)):
         before = sum(count.objects for count in counts if count.state is Row.DELETED)
         summary = await summary_of(listed, location)
         return DeleteResult(listed.path, summary, taken_ms, fresh=False, deleted_before=before)

@@ -108,6 +108,11 @@ class Ledger(LedgerReader):
         route_id = self._route_ids[route]
         await self._writer.do(lambda connection: rows.forget(connection, route_id, keys))
 
+    async def let_go(self, route: str, keys: Sequence[str]) -> None:
+        """Remove rows of objects that their owner has removed on both sides; other keys are passed over."""
+        route_id = self._route_ids[route]
+        await self._writer.do(lambda connection: rows.let_go(connection, route_id, keys))
+
     async def bind_list(self, route: str, digest: str, *, reopen: bool) -> None:
         """Bind the route to what its list of keys says now. `reopen`: that is more than it was bound to, so that
         nothing is known to be complete until its source was listed again."""

@@ -196,11 +196,24 @@ def forget(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> N
     connection.executemany("DELETE FROM objects WHERE route = ? AND key = ?", [(route, key) for key in keys])
 
 
+def let_go(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:
+    """Remove rows of objects that their owner has removed on both sides; of keys that are not known nothing."""
+    known = [row[0] for row in _of_keys(connection, route, keys, "SELECT key FROM objects WHERE route = ?")]
+    _leave(connection, route, ((key, None) for key in known), new=False, is_gone=True)
+    connection.executemany("DELETE FROM objects WHERE route = ? AND key = ?", [(route, key) for key in known])
+
+
 def _leave(
-    connection: sqlite3.Connection, route: int, steps: Iterable[tuple[str, State | None]], *, new: bool
+    connection: sqlite3.Connection,
+    route: int,
+    steps: Iterable[tuple[str, State | None]],
+    *,
+    new: bool,
+    is_gone: bool = False,
 ) -> list[tuple[int, int]]:
     """Check each step against the table and take the rows out of their tallies; gives (size, found) of each row. A key
-    comes once in a batch: what the second step follows would not be in the table yet."""
+    comes once in a batch: what the second step follows would not be in the table yet. `is_gone`: nothing is left of
+    what was written."""
     gone, gone_bytes = Counter[TallyKey](), Counter[TallyKey]()
     before: list[tuple[int, int]] = []
     asked = list(steps)
@@ -219,7 +232,7 @@ def _leave(
                 raise LedgerError(f"{key!r} cannot begin as {after.value if after else 'nothing'}")
             continue
         _, state, proof, found, size, target_etag = row
-        if after is None and (State(state) not in ASIDE or target_etag):
+        if after is None and not is_gone and (State(state) not in ASIDE or target_etag):
             raise LedgerError(f"{key!r} is {state}, and what was written of it is not forgotten")
         if after is not None and after not in TRANSITIONS[State(state)]:
             raise LedgerError(f"{key!r} cannot go from {state} to {after.value}")

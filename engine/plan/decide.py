@@ -58,6 +58,12 @@ def taken(route: Route, rows: list[Joined]) -> list[Joined]:
     return [row for row in rows if row.source is None or _was_taken(row) or route.selects(row.source)]
 
 
+def is_extra(route: Route, row: Joined) -> bool:
+    """Whether it stands in the target alone, and would be taken along if it stood in the source: what the patterns
+    leave out is no concern of the route on either side."""
+    return row.source is None and row.target is not None and route.selection.takes_key(row.key)
+
+
 def audited(route: Route, rows: list[Joined]) -> list[Joined]:
     """Those that are any concern of who compares what stands there now with the ledger. As `taken`; but where an
     inventory names the route's objects all of the source was listed, and what was not in it was not asked for."""

@@ -10,7 +10,7 @@ import anyio
 
 from engine.events import Listener, Progress
 from engine.listing.sources import Sources
-from engine.plan.decide import Action, decide, taken
+from engine.plan.decide import Action, decide, is_extra, taken
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES
@@ -28,7 +28,7 @@ PROBLEMS_KEPT = 10
 @dataclass(slots=True)
 class RouteSurvey:
     """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
-    the ledger and no longer at the source."""
+    the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take."""
 
     route: str
     objects: int = 0
@@ -46,6 +46,8 @@ class RouteSurvey:
     head_requests: int = 0
     pages: int = 0
     known: int = 0
+    surplus: int = 0
+    surplus_bytes: int = 0
     problems: list[str] = field(default_factory=list)
 
     def add(self, other: RouteSurvey) -> None:
@@ -70,6 +72,8 @@ _FIGURES = (
     "copy_requests",
     "head_requests",
     "pages",
+    "surplus",
+    "surplus_bytes",
 )
 
 
@@ -107,6 +111,9 @@ def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
     if source is None:
         report.extra += row.entry is None
         report.known += row.entry is not None
+        if row.target is not None and is_extra(route, row):
+            report.surplus += 1
+            report.surplus_bytes += row.target.size
         return
     report.objects += 1
     report.bytes += source.size

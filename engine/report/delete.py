@@ -13,8 +13,8 @@ from engine.report.ls import summary_text, summary_values
 from engine.report.text import counted, picked, plural, safe, size_text
 
 
-def delete_text(location: str, result: DeleteResult) -> str:
-    """The snapshot, and what stands to be done about it or was done."""
+def delete_text(location: str, result: DeleteResult, to_delete: str = "") -> str:
+    """The snapshot, and what stands to be done about it or was done. `to_delete` is the command that deletes it."""
     taken = datetime.fromtimestamp(result.taken_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     total = result.summary.total
     lines = [f"{safe(location)}, as listed at {taken} ({safe(str(result.path))})"]
@@ -32,7 +32,8 @@ def delete_text(location: str, result: DeleteResult) -> str:
     elif not result.closed:
         what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
         word = shell_word(location)
-        lines.append(f"nothing is deleted yet; to delete exactly these {what}: cartage delete {word} --confirm {word}")
+        typed = to_delete or f"cartage delete {word} --confirm {word}"
+        lines.append(f"nothing is deleted yet; to delete exactly these {what}: {typed}")
     return "\n".join(lines)
 
 

@@ -119,7 +119,8 @@ def plan_values(plan: Plan, result: SurveyResult, writes_per_s: float) -> dict[s
         "routes": {
             item.route: picked(
                 item,
-                "objects bytes there to_copy to_copy_bytes to_inspect over_5gib archived conflicting problems",
+                "objects bytes there to_copy to_copy_bytes to_inspect over_5gib archived conflicting surplus "
+                "surplus_bytes problems",
             )
             for item in result.routes
         },

@@ -24,7 +24,7 @@ from tests.docs.pages import DOCS, REPOSITORY, blocks
 from tests.servers import Endpoint
 
 PAGE = DOCS / "api.md"
-CALLS = {"run": "migrate", "cp": "migrate", "plan": "survey", "init": "starter_plan"}
+CALLS = {"sync": "synchronize", "run": "migrate", "cp": "migrate", "plan": "survey", "init": "starter_plan"}
 """Verbs whose call has another name: a plan and a run are things here, a copy without a file is `Plan.of` and a run."""
 WITHOUT_CALL = {"demo", "sandbox"}
 """They start a server, and belong to the command line."""

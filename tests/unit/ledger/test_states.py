@@ -106,3 +106,14 @@ async def test_an_upload_makes_a_planned_object_copying_and_no_other(tmp_path: P
         states = {entry.key: entry.state for entry in await ledger.entries("raw", None, None, 100)}
     assert states == {state.value: state if state is not State.PLANNED else State.COPYING for state in State}
     assert_tallies_agree(path)
+
+
+async def test_what_is_gone_on_both_sides_is_let_go_whatever_was_written_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "moving.ledger"
+    async with opened(path) as ledger:
+        for state in State:
+            await bring(ledger, state.value, state)
+        await ledger.let_go("raw", ["never known", *(state.value for state in State if state is not State.COPIED)])
+        left = [entry.key for entry in await ledger.entries("raw", None, None, 100)]
+    assert left == [State.COPIED.value]
+    assert_tallies_agree(path)

@@ -1,0 +1,135 @@
+"""`sync`: a target brought up to date with its source, and what stands in the target alone deleted."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from engine.api.consent import Consent
+from engine.api.opening import at_work, refuse_inside
+from engine.api.options import Options, ledger_path
+from engine.api.run import MigrationResult, migrate
+from engine.api.stopping import StopSignal
+from engine.errors import UsageError
+from engine.finish.deletion_list import DeletionList, Row
+from engine.finish.extras import extras_under, not_at_source
+from engine.finish.listed_deletion import DeleteResult, closed_for, delete_listed, snapshot_of
+from engine.ledger import Ledger
+from engine.plan.document import Plan
+from engine.plan.lifecycle import ENDED
+from engine.plan.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What a run came to; and the snapshot of what stands in the target alone, with what was deleted of it (None: that
+    was not asked for, or the run did not get so far)."""
+
+    run: MigrationResult
+    extras: DeleteResult | None = None
+
+
+async def synchronize(
+    plan: Plan,
+    options: Options | None = None,
+    *,
+    delete: bool = False,
+    consent: Consent | None = None,
+    hold_s: int = 0,
+    again: bool = False,
+    confirmed: bool = False,
+    stop: StopSignal | None = None,
+) -> SyncResult:
+    """Carry out a plan of one route, as `migrate`; what the source's owner removed there is no failure. With `delete`
+    take a snapshot of what stands in the target alone, or, with `confirmed` or a hold, take up one that waits for that
+    (`again` takes a new one); what the route's patterns leave out is no part of it. With `confirmed`, and once `hold_s`
+    seconds have passed since the snapshot, delete exactly its keys, each only while it is what was listed and the
+    source has none of its name. Nothing is deleted where the run left anything undone, or the source holds nothing
+    (unless `Options.allow_empty`). The snapshot is kept beside the ledger. `stop` ends it gently. Safe to repeat, and
+    to kill at any moment.
+
+    Raises as `migrate` and `delete`; `UsageError` for a deletion by a plan of several routes, or by one that does not
+    compare whole places: of one key, of a list, by times or sizes."""
+    options, consent = options or Options(), consent or Consent()
+    if delete:
+        _refuse_parts(plan)
+        refuse_inside(ledger_path(plan, options), [plan.routes[0].target])
+    run = await migrate(plan, options, stop=stop)
+    run = replace(run, accepted=run.accepted | ENDED)
+    if not delete or run.stopped or run.empty:
+        return SyncResult(run)
+    (route,) = plan.routes
+    async with AsyncExitStack() as stack:
+        opened, ledger = await stack.enter_async_context(at_work("sync", plan, options, lists=True))
+        site, target = opened.target(route), route.target
+        facts = await site.facts(target.bucket)
+        listed = await stack.enter_async_context(
+            await DeletionList.open(_list_path(ledger.path), str(target), site.endpoint)
+        )
+        extras = await snapshot_of(
+            partial(extras_under, opened, route),
+            target,
+            listed,
+            facts,
+            options.listener,
+            again=again or not (confirmed or hold_s),
+            confirmed=confirmed,
+            repeats=True,
+        )
+        extras.closed.extend(_undone(run, options))
+        extras.closed.extend(closed_for(extras.taken_ms, facts, hold_s, delete_markers=consent.delete_markers))
+        if not confirmed or not extras.summary.total.objects or extras.closed:
+            return SyncResult(run, extras)
+        done = await delete_listed(
+            opened,
+            target,
+            listed,
+            options.listener,
+            stop.listen if stop is not None else None,
+            command="sync",
+            unconditional=consent.unconditional,
+            delete_markers=consent.delete_markers,
+            check=not_at_source(opened, route),
+            is_all=False,
+        )
+        await _forget(ledger, route, listed)
+        return SyncResult(run, replace(extras, deletion=done))
+
+
+def _refuse_parts(plan: Plan) -> None:
+    """Raise `UsageError` where what a route takes cannot tell what else stands in its target."""
+    if len(plan.routes) != 1:
+        raise UsageError("extras are deleted of one route alone, and the plan has several.")
+    (route,) = plan.routes
+    chosen = replace(route.selection, include=(), exclude=())
+    if not route.target.is_prefix or route.key_list is not None or not chosen.is_everything:
+        raise UsageError(
+            "what stands in the target alone is known only where whole places are compared.",
+            advice="Leave out --delete; or compare folders, without lists, times and sizes. "
+            "--include and --exclude hold for both sides.",
+        )
+
+
+def _undone(run: MigrationResult, options: Options) -> list[str]:
+    """Why nothing may be deleted after such a run."""
+    reasons = []
+    left = sum(run.aside.values()) + len(run.unlisted)
+    if left:
+        reasons.append(f"{left:,} of the source are not done: nothing is deleted where a run left anything undone")
+    if not run.counters.listed and not options.allow_empty:
+        reasons.append("the source holds nothing now; --allow-empty says that this is no mistake")
+    return reasons
+
+
+def _list_path(ledger: Path) -> Path:
+    return ledger.with_name(f"{ledger.stem}.deletion")
+
+
+async def _forget(ledger: Ledger, route: Route, listed: DeletionList) -> None:
+    """The ledger has no more to say of what is gone on both sides."""
+    cut, after = len(route.target.key), None
+    while rows := await listed.rows(after, (Row.DELETED,)):
+        await ledger.let_go(route.name, [row.key[cut:] for row in rows])
+        after = rows[-1].key

@@ -1,0 +1,109 @@
+"""`cartage sync SRC DST`: bring a target up to date; with --delete, what stands there alone goes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from engine.api.consent import Consent
+from engine.api.sync import SyncResult, synchronize
+from engine.cli.codes import ASIDE, FATAL, GATE
+from engine.cli.confirming import seconds
+from engine.cli.flags import copy_flags, empty_flag, shared_flags
+from engine.cli.invocation import Invocation
+from engine.cli.plan import dry_run
+from engine.cli.route_flags import plan_of_flags, route_flags
+from engine.cli.run import ask_to_copy, exit_code
+from engine.plan.document import Plan
+from engine.report.run import result_text
+from engine.report.sync import extras_text, sync_values
+from engine.report.text import plural, safe, size_text
+
+
+@click.command("sync")
+@click.argument("source")
+@click.argument("target")
+@click.option("--delete", is_flag=True, help="Delete what stands in TARGET alone, of what the patterns take.")
+@click.option("--hold", default="0s", show_default=True, metavar="TIME", help="How long the snapshot must have stood.")
+@click.option("--again", is_flag=True, help="Take a new snapshot in place of an earlier one.")
+@click.option("--accept-delete-markers", is_flag=True, help="Delete in a bucket that keeps versions.")
+@click.option("--unconditional", is_flag=True, help="Also on a server that cannot delete by ETag.")
+@route_flags
+@shared_flags
+@empty_flag
+@copy_flags
+def sync_command(
+    invocation: Invocation,
+    source: str,
+    target: str,
+    delete: bool,
+    hold: str,
+    again: bool,
+    accept_delete_markers: bool,
+    unconditional: bool,
+    yes: bool,
+    dry: bool,
+    **rules: Any,
+) -> None:
+    """Bring TARGET up to date with SOURCE; each is s3://bucket/prefix/ or a local folder, ./project/. What differs in
+    TARGET is written over.
+
+    With --delete, what stands in TARGET alone is shown, and deleted once that is confirmed on a terminal or by --yes:
+    exactly what was listed, each only while it is what was listed and SOURCE has none of its name. What --include and
+    --exclude leave out is not deleted either. Nothing is deleted where anything of SOURCE could not be copied, or where
+    SOURCE holds nothing."""
+    plan = plan_of_flags(invocation, source, target, rules, overwrite="if-different")
+    if dry:
+        dry_run(invocation, plan, deletes=delete)
+    ask_to_copy(invocation, plan, yes=yes)
+    consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
+    hold_s = seconds("--hold", hold)
+
+    def go(*, again: bool, confirmed: bool) -> SyncResult:
+        return invocation.run(
+            lambda options, stop: synchronize(
+                plan,
+                options,
+                delete=delete,
+                consent=consent,
+                hold_s=hold_s,
+                again=again,
+                confirmed=confirmed,
+                stop=stop,
+            )
+        )
+
+    result = go(again=again, confirmed=yes)
+    extras = result.extras
+    if extras is not None and not yes and not extras.closed and extras.summary.total.objects and _is_asked(invocation):
+        total = extras.summary.total
+        click.echo(extras_text(safe(str(plan.routes[0].target)), result))
+        what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
+        if not click.confirm(f"\nDelete these {what} for good?"):
+            click.echo("nothing was deleted", err=True)
+            raise SystemExit(FATAL)
+        result = go(again=False, confirmed=True)
+    _end(invocation, plan, result)
+
+
+def _is_asked(invocation: Invocation) -> bool:
+    return sys.stdin.isatty() and not invocation.json
+
+
+def _end(invocation: Invocation, plan: Plan, result: SyncResult) -> None:
+    values = sync_values(result)
+    invocation.say(result_text(plan, result.run))
+    if said := extras_text(safe(str(plan.routes[0].target)), result):
+        invocation.say(f"\n{said}")
+    extras = result.extras
+    done = extras.deletion if extras is not None else None
+    if result.run.stopped or (done is not None and done.interrupted):
+        invocation.end_interrupted(values)
+    invocation.say_empty(result.run.empty)
+    code = exit_code(result.run)
+    if extras is not None and not code:
+        stays = extras.summary.total.objects and done is None
+        code = ASIDE if done is not None and not done.is_whole else GATE if extras.closed or stays else code
+    invocation.end(code, values)

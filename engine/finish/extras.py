@@ -1,0 +1,51 @@
+"""What stands in a route's target alone: listed, and looked at once more at the source before any of it is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+
+from engine.errors import one_error
+from engine.finish.deleting import Check, Checked
+from engine.finish.looking import PATIENCE_S, Looker
+from engine.finish.sending import Item
+from engine.listing.ranges import RouteJoin
+from engine.model import ListedObject
+from engine.plan.decide import is_extra
+from engine.plan.route import Route
+from engine.sites.sites import Sites
+
+
+@asynccontextmanager
+async def extras_under(opened: Sites, route: Route) -> AsyncIterator[AsyncIterator[list[ListedObject]]]:
+    """Batches of what is listed under the target and not under the source, of what the route's patterns take. Raises
+    what the listings raise."""
+    async with one_error(), anyio.create_task_group() as group:
+        join = opened.sources.join(group, opened.store, route, None)
+        yield _extras(join, route)
+        join.close()
+
+
+async def _extras(join: RouteJoin, route: Route) -> AsyncIterator[list[ListedObject]]:
+    while (rows := await join.next_rows()) is not None:
+        if found := [row.target for row in rows if row.target is not None and is_extra(route, row)]:
+            yield found
+
+
+def not_at_source(opened: Sites, route: Route) -> Check:
+    """Lets those go that have no object at the source at that moment: whatever the snapshot's age, nothing goes that
+    would have to come back."""
+    looker = Looker(opened.store(route.source))
+    cut = len(route.target.key)
+
+    async def check(items: Sequence[Item]) -> Checked:
+        keys = {route.source_key(item.key[cut:]): item.key for item in items}
+        seen = await looker.look(route.source.bucket, list(keys), within_s=PATIENCE_S)
+        return Checked(
+            {keys[key]: look.sent_at for key, look in seen.looks.items() if look.there is None},
+            {keys[key]: error for key, error in seen.unseen.items()},
+        )
+
+    return check

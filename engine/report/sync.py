@@ -1,0 +1,27 @@
+"""What `cartage sync` shows beside its run: what stands in the target alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.api.sync import SyncResult
+from engine.report.delete import delete_text, delete_values
+from engine.report.run import result_values
+
+TO_DELETE = "the same command again, with --yes"
+
+
+def extras_text(target: str, result: SyncResult) -> str:
+    """The snapshot of the extras, and what became of it; empty where there was none."""
+    extras = result.extras
+    if extras is None:
+        return ""
+    if not extras.summary.total.objects and not extras.closed:
+        return f"nothing stands in {target} alone" if extras.deletion is None else ""
+    return f"in the target alone: {delete_text(target, extras, TO_DELETE)}"
+
+
+def sync_values(result: SyncResult) -> dict[str, Any]:
+    """The summary: a run's, and under `extras` a deletion's."""
+    extras = result.extras
+    return result_values(result.run) | {"extras": delete_values(extras) if extras is not None else None}

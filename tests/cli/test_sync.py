@@ -1,0 +1,184 @@
+"""`cartage sync`: a target that is brought up to date, and what stands there alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import Ended, Terminal, assert_said_well
+from tests.servers import Endpoint
+
+BUCKET = "synced"
+P, Q = f"s3://{BUCKET}/p/", f"s3://{BUCKET}/q/"
+
+
+class Scene:
+    """A bucket with a source, and a folder."""
+
+    def __init__(self, terminal: Terminal, client: Any) -> None:
+        self.terminal, self.client = terminal, client
+        self.folder = terminal.folder / "x"
+
+    def put(self, *keys: str, body: str = "") -> None:
+        for key in keys:
+            self.client.put_object(Bucket=BUCKET, Key=key, Body=(body or key).encode())
+
+    def write(self, **files: str) -> None:
+        self.folder.mkdir(exist_ok=True)
+        for name, text in files.items():
+            (self.folder / name).write_text(text)
+
+    def keys(self, prefix: str) -> set[str]:
+        found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", ())
+        return {item["Key"].removeprefix(prefix) for item in found}
+
+    def names(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()}
+
+    def sync(self, *arguments: str) -> Ended:
+        return self.terminal.call("sync", *arguments)
+
+
+@pytest.fixture
+def scene(sandbox: Endpoint, terminal: Terminal) -> Scene:
+    terminal.on(sandbox)
+    client = sandbox.client()
+    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+        client.delete_object(Bucket=BUCKET, Key=item["Key"])
+    return Scene(terminal, client)
+
+
+def test_a_target_is_brought_up_to_date_and_keeps_what_stands_there_alone(scene: Scene) -> None:
+    scene.put("p/a", "p/b")
+    scene.put("q/a", body="older")
+    scene.put("q/alone")
+    ended = scene.sync(P, Q)
+    assert ended.code == 0, ended.err
+    assert scene.keys("q/") == {"a", "b", "alone"}
+    assert scene.client.get_object(Bucket=BUCKET, Key="q/a")["Body"].read() == b"p/a"
+
+
+@pytest.mark.parametrize("way", ["within S3", "down", "up"])
+def test_what_left_the_source_leaves_the_target_time_after_time(scene: Scene, way: str) -> None:
+    if way == "up":
+        scene.write(a="1", b="2", c="3")
+        source, target = "./x/", Q
+    else:
+        scene.put("p/a", "p/b", "p/c")
+        source, target = P, "./x/" if way == "down" else Q
+
+    def remove(name: str) -> None:
+        if way == "up":
+            (scene.folder / name).unlink()
+        else:
+            scene.client.delete_object(Bucket=BUCKET, Key=f"p/{name}")
+
+    def there() -> set[str]:
+        return scene.names() if way == "down" else scene.keys("q/")
+
+    assert scene.sync(source, target, "--delete", "--yes").code == 0
+    assert there() == {"a", "b", "c"}
+    for gone, left in (("a", {"b", "c"}), ("b", {"c"})):
+        remove(gone)
+        ended = scene.sync(source, target, "--delete", "--yes")
+        assert ended.code == 0, ended.out + ended.err
+        assert there() == left
+    again = scene.sync(source, target, "--delete", "--yes", "--json")
+    assert (again.code, again.summary["copied"], again.summary["extras"]["snapshot"]["objects"]) == (0, 0, 0)
+    (ledger,) = scene.terminal.folder.glob("*.ledger")
+    assert scene.terminal.call("verify", "--ledger", ledger).code == 0
+
+
+def test_extras_are_shown_and_stay_until_they_are_confirmed(scene: Scene) -> None:
+    scene.put("p/a", "q/alone")
+    ended = scene.sync(P, Q, "--delete")
+    assert ended.code == 5
+    assert "nothing is deleted yet" in ended.out and "--yes" in ended.out
+    assert scene.keys("q/") == {"a", "alone"}
+    scene.put("q/alone", body="another one now")
+    scene.put("q/later")
+    scene.client.put_object(Bucket=BUCKET, Key="q/alone", Body=b"another one now")
+    assert scene.sync(P, Q, "--delete", "--yes").code == 3, "it is another one than was shown"
+    assert scene.keys("q/") == {"a", "alone", "later"}
+    assert scene.sync(P, Q, "--delete", "--yes").code == 0
+    assert scene.keys("q/") == {"a"}
+
+
+def test_what_came_back_at_the_source_stays(scene: Scene) -> None:
+    scene.put("p/a", "q/alone")
+    assert scene.sync(P, Q, "--delete").code == 5
+    scene.client.put_object(Bucket=BUCKET, Key="p/alone", Body=b"q/alone")
+    ended = scene.sync(P, Q, "--delete", "--yes")
+    assert ended.code == 3 and "barred" in ended.out, ended.out
+    assert scene.keys("q/") == {"a", "alone"}
+
+
+def test_patterns_hold_for_what_is_deleted_too(scene: Scene) -> None:
+    scene.put("p/a.png", "q/alone.png", "q/alone.txt", "q/notes.png")
+    rules = ("--include", "*.png", "--exclude", "notes*")
+    assert scene.sync(P, Q, "--delete", "--yes", *rules).code == 0
+    assert scene.keys("q/") == {"a.png", "alone.txt", "notes.png"}
+
+
+def test_a_source_that_became_empty_takes_nothing_with_it(scene: Scene) -> None:
+    scene.put("p/a", "p/b")
+    assert scene.sync(P, Q, "--delete", "--yes").code == 0
+    for key in ("p/a", "p/b"):
+        scene.client.delete_object(Bucket=BUCKET, Key=key)
+    ended = scene.sync(P, Q, "--delete", "--yes")
+    assert ended.code == 5 and "--allow-empty" in ended.out, ended.out + ended.err
+    assert scene.keys("q/") == {"a", "b"}
+    assert scene.sync(P, Q, "--delete", "--yes", "--allow-empty").code == 0
+    assert scene.keys("q/") == set()
+
+
+def test_a_run_that_left_something_undone_deletes_nothing(scene: Scene) -> None:
+    scene.write(a="1")
+    (scene.folder / "link").symlink_to("a")
+    scene.put("q/link", "q/alone")
+    ended = scene.sync("./x/", Q, "--delete", "--yes")
+    assert ended.code == 3 and "left anything undone" in ended.out, ended.out
+    assert scene.keys("q/") == {"a", "link", "alone"}
+
+
+def test_a_hold_is_waited_for_by_the_servers_clock(scene: Scene) -> None:
+    scene.put("p/a", "q/alone")
+    ended = scene.sync(P, Q, "--delete", "--yes", "--hold", "1h")
+    assert ended.code == 5 and "the hold of" in ended.out
+    assert scene.keys("q/") == {"a", "alone"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(P, Q, "--since", "2026-01-01"), (P, Q, "--keys", "list.txt"), (P, "./"), (f"{P}a", f"{Q}a")],
+    ids=["times", "a list", "its own folder", "one key"],
+)
+def test_extras_that_cannot_be_told_are_refused_before_anything_is_done(
+    scene: Scene, arguments: tuple[str, ...]
+) -> None:
+    scene.put("p/a", "q/alone")
+    (scene.terminal.folder / "list.txt").write_text("p/a\n")
+    ended = scene.sync(*arguments, "--delete", "--yes")
+    assert_said_well(ended, "sync")
+    assert ended.code == 2
+    assert scene.keys("q/") == {"alone"}
+
+
+@pytest.mark.parametrize("verb", ["cp", "sync"])
+def test_a_dry_run_writes_nothing(scene: Scene, verb: str) -> None:
+    scene.put("p/a", "q/alone")
+    before: set[Path] = set(scene.terminal.folder.rglob("*"))
+    more = ("--delete",) if verb == "sync" else ()
+    ended = scene.terminal.call(verb, P, Q, "--dry-run", *more)
+    assert ended.code == 0, ended.err
+    assert ("in the target alone" in ended.out) == (verb == "sync")
+    told = scene.terminal.call(verb, P, "./x/", "--dry-run", "--json").summary
+    (route,) = told["routes"].values()
+    assert route["to_copy"] == 1
+    assert scene.terminal.call(verb, f"s3://{BUCKET}/nothing/", Q, "--dry-run").code == 2
+    assert set(scene.terminal.folder.rglob("*")) == before
+    assert scene.keys("q/") == {"alone"}
