@@ -36,8 +36,8 @@ from engine.transfer.upload import Files
 from engine.transfer.uploading import Uploader, UploadJournal
 from engine.transfer.work import WorkQueue
 
-UPLOAD_BYTES = 48 * MIB
-"""Of files, in memory at once: six parts are under way, which read from a disk and are soon gone."""
+UPLOAD_BYTES = 40 * MIB
+"""Of files, in memory at once: five parts are under way, which read from a disk and are soon gone."""
 
 RELAY_BYTES = 96 * MIB
 """The same of what comes from another endpoint, where every part waits for two servers."""

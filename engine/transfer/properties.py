@@ -78,12 +78,12 @@ async def read_properties(
     Raises as `read_tags`, and `Rejected` (code `MetadataHidden`) where HEAD does not show all metadata."""
     _refuse_storage_class(route, source, ref)
     acl = await chosen_acl(store, route, ref)
-    properties = replace(adjusted(route, source, ref, source_properties(head)), acl=acl)
+    properties = adjusted(route, source, ref, source_properties(head))
     _refuse_hidden_metadata(properties, ref)
     tags = await wanted_tags(store, route, ref, head)
     if tags and route.set_tags is None and route.properties.tags is PropertyRule.FAIL:
         raise _refused(ref, "tags")
-    return replace(properties, tags=tags)
+    return replace(properties, tags=tags, acl=acl)
 
 
 async def wanted_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> Tags:
@@ -192,7 +192,8 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
     metadata = {} if rules.metadata is PropertyRule.DROP else dict(properties.metadata)
     given: dict[str, Any] = dict(route.set_headers)
     return replace(
-        replace(properties, **given),
+        properties,
+        **given,
         metadata=tuple(sorted((metadata | dict(route.set_metadata)).items())),
         hidden_metadata=0 if rules.metadata is PropertyRule.DROP else properties.hidden_metadata,
         storage_class=route.storage_class_for(source),
