@@ -14,6 +14,7 @@ from engine.ledger import Acceptance
 from engine.plan.document import Plan
 from engine.proof.survey import PROBLEMS_KEPT, RouteSurvey
 from engine.proof.survey import survey as survey_routes
+from engine.sites.sites import Sites
 from engine.sites.traits import Traits
 
 
@@ -21,7 +22,7 @@ from engine.sites.traits import Traits
 class SurveyResult:
     """What a plan would do, by route, and what the ledger says already. `traits` is what is known of each bucket's
     server, `lacking` what is promised less of for it, a sentence each; `empty` has one for each source that holds
-    nothing."""
+    nothing, `no_room` one for each disk that has too little left for what is to be copied."""
 
     routes: list[RouteSurvey]
     ledger: Path
@@ -30,6 +31,7 @@ class SurveyResult:
     traits: dict[str, Traits] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    no_room: list[str] = field(default_factory=list)
 
 
 async def survey(plan: Plan, options: Options | None = None, *, probe: bool = False) -> SurveyResult:
@@ -61,4 +63,22 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
                 traits=opened.traits(plan.routes),
                 lacking=opened.sentences(plan.routes),
                 empty=await nothing_there(plan, options, opened, counts),
+                no_room=await _no_room(plan, opened, routes),
             )
+
+
+async def _no_room(plan: Plan, opened: Sites, found: list[RouteSurvey]) -> list[str]:
+    """A sentence for each disk of local folders that has less left than the routes into it add to it."""
+    added: dict[int, int] = {}
+    disks: dict[int, tuple[str, int]] = {}
+    for route, item in zip(plan.routes, found, strict=True):
+        folder = opened.target(route).folder
+        if folder is not None:
+            room = await folder.room(route.target.bucket)
+            disks.setdefault(room.disk, (route.target.bucket, room.free_bytes))
+            added[room.disk] = added.get(room.disk, 0) + item.added_bytes
+    return [
+        f"what is to be copied adds {added[disk]:,} bytes to the disk of {place}, which has {free:,} left"
+        for disk, (place, free) in disks.items()
+        if added[disk] > free
+    ]

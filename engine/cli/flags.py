@@ -75,6 +75,12 @@ COPYING = (
     Flag("concurrency", type=click.IntRange(min=1), help="At most so many requests under way."),
     Flag("max_rps", type=click.FloatRange(min=0.1), help="At most so many requests a second."),
     _conditional_writes("Leave out If-Match and If-None-Match on the target, for servers that answer 501 to them."),
+    Flag(
+        "durability",
+        type=click.Choice(["none", "object"]),
+        help="Of local files that are written: object (the default) has each on the disk before it counts as copied; "
+        "none is faster, and a power cut may lose what was copied.",
+    ),
     ASSUME,
 )
 

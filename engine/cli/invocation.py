@@ -120,6 +120,13 @@ class Invocation:
         if empty:
             click.echo(f"  {NothingThere.ADVICE}", err=True)
 
+    def say_no_room(self, no_room: Sequence[str]) -> None:
+        """The disks that have too little left."""
+        for sentence in no_room:
+            click.echo(f"cartage {self.verb}: {safe(sentence)}", err=True)
+        if no_room:
+            click.echo("  Make room there, or copy less at a time.", err=True)
+
     def end(self, code: int, values: dict[str, Any]) -> NoReturn:
         """End with an exit code; `values` are what the summary line of `--json` says beside it."""
         if self.json:

@@ -73,7 +73,8 @@ def show_plan(
         size_bytes = sum(item.surplus_bytes for item in result.routes)
         invocation.say(f"\ndeletes    {plural(surplus, 'object')} ({size_text(size_bytes)}) in the target alone")
     invocation.say_empty(result.empty)
-    invocation.end(USAGE if result.empty else DONE, plan_values(plan, result, max_rps))
+    invocation.say_no_room(result.no_room)
+    invocation.end(USAGE if result.empty or result.no_room else DONE, plan_values(plan, result, max_rps))
 
 
 def dry_run(invocation: Invocation, plan: Plan, *, deletes: bool = False) -> NoReturn:

@@ -49,6 +49,9 @@ def ask_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
     found = invocation.run(lambda options, _: survey(plan, options))
     click.echo(plan_text(plan, found, WRITES_PER_S))
     invocation.say_empty(found.empty)
+    if found.no_room:
+        invocation.say_no_room(found.no_room)
+        raise SystemExit(USAGE)
     if not click.confirm("\nCopy?"):
         click.echo("nothing was copied", err=True)
         raise SystemExit(FATAL)

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple, overload
+from typing import NamedTuple, TypeVar, TypeVarTuple, overload
 
 import anyio
 import anyio.to_thread
@@ -75,6 +75,13 @@ THREADS = 8
 """Calls that may be with the system at once."""
 
 
+class Room(NamedTuple):
+    """How many bytes are free on a disk, and which disk it is."""
+
+    disk: int
+    free_bytes: int
+
+
 class FolderStore(Lacking, ObjectStore):
     """Local folders.
 
@@ -126,15 +133,17 @@ class FolderStore(Lacking, ObjectStore):
         met = self._unlisted.get(bucket, {})
         return [met[key] for key in sorted(met)]
 
-    async def free_bytes(self, bucket: str) -> int:
+    async def room(self, bucket: str) -> Room:
         """What the folder's disk has left for this user; of a folder that is yet to be made, its nearest parent's."""
-        return await self._do(self._free, AskBucket(bucket))
+        return await self._do(self._room, AskBucket(bucket))
 
-    def _free(self, request: AskBucket) -> int:
+    def _room(self, request: AskBucket) -> Room:
         root, bucket = self.root(request.bucket), request.bucket
         if self._is_yet_to_be(root):
-            return system.free_bytes(next(folder for folder in Path(bucket).parents if folder.exists()))
-        return system.free_bytes(root.descriptor())
+            place = next(folder for folder in Path(bucket).parents if folder.exists())
+            return Room(place.stat().st_dev, system.free_bytes(place))
+        descriptor = root.descriptor()
+        return Room(os.fstat(descriptor).st_dev, system.free_bytes(descriptor))
 
     def open_file(self, ref: ObjectRef, if_match: str | None = None) -> OpenedFile:
         """A file to be read as a source, pinned to a version. Blocks: it belongs in a thread."""

@@ -28,7 +28,8 @@ PROBLEMS_KEPT = 10
 @dataclass(slots=True)
 class RouteSurvey:
     """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
-    the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take."""
+    the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take;
+    `added_bytes` is what the target grows by."""
 
     route: str
     objects: int = 0
@@ -46,6 +47,7 @@ class RouteSurvey:
     head_requests: int = 0
     pages: int = 0
     known: int = 0
+    added_bytes: int = 0
     surplus: int = 0
     surplus_bytes: int = 0
     problems: list[str] = field(default_factory=list)
@@ -72,6 +74,7 @@ _FIGURES = (
     "copy_requests",
     "head_requests",
     "pages",
+    "added_bytes",
     "surplus",
     "surplus_bytes",
 )
@@ -133,6 +136,7 @@ def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
     else:
         report.to_copy += 1
         report.to_copy_bytes += source.size
+        report.added_bytes += source.size - (row.target.size if row.target is not None else 0)
         report.over_5gib += source.size > MAX_COPY_BYTES
         copies, heads = requests_for(source)
         report.copy_requests += copies

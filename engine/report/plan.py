@@ -135,5 +135,6 @@ def plan_values(plan: Plan, result: SurveyResult, writes_per_s: float) -> dict[s
         "floor_s": round(figures.floor_s, 3),
         "actions": list(actions(plan, "run")),
         "empty": result.empty,
+        "no_room": result.no_room,
         "honours": {bucket: traits.as_note() for bucket, traits in result.traits.items()},
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.folder import system
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint
 
@@ -182,3 +183,55 @@ def test_a_dry_run_writes_nothing(scene: Scene, verb: str) -> None:
     assert scene.terminal.call(verb, f"s3://{BUCKET}/nothing/", Q, "--dry-run").code == 2
     assert set(scene.terminal.folder.rglob("*")) == before
     assert scene.keys("q/") == {"alone"}
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder"])
+def test_a_folder_that_vanished_is_no_empty_source(scene: Scene, left: str) -> None:
+    scene.write(a="1", b="2")
+    assert scene.sync("./x/", Q, "--delete", "--yes").code == 0
+    scene.folder.rename(scene.terminal.folder / "unmounted")
+    if left == "an empty folder":
+        scene.folder.mkdir()  # what a mount leaves behind
+    ended = scene.sync("./x/", Q, "--delete", "--yes", "--allow-empty")
+    assert ended.code == 1, ended.out
+    assert_said_well(ended, "sync")
+    assert scene.keys("q/") == {"a", "b"}
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder"])
+def test_no_gate_opens_over_a_folder_that_vanished(scene: Scene, left: str) -> None:
+    """A target's folder whose mount is gone: the sources in S3 are all that is left."""
+    scene.put("p/a")
+    plan = scene.terminal.folder / "plan.toml"
+    plan.write_text(f'[[routes]]\nname = "all"\nfrom = "{P}"\nto = "./x/"\n[cleanup]\nhold = "0s"\n', encoding="utf-8")
+    for verb in ("run", "verify"):
+        assert scene.terminal.call(verb, plan).code == 0
+    scene.folder.rename(scene.terminal.folder / "unmounted")
+    if left == "an empty folder":
+        scene.folder.mkdir()
+    ended = scene.terminal.call("cleanup", plan, "--delete", "--confirm", "plan")
+    assert ended.code in (1, 5), ended.out
+    assert scene.keys("p/") == {"a"}
+
+
+def test_too_little_room_is_said_before_the_first_byte(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.put("p/a", "p/b")
+    monkeypatch.setattr(system, "free_bytes", lambda place: 5)
+    ended = scene.terminal.call("cp", P, "./x/", "--dry-run")
+    assert_said_well(ended, "cp")
+    assert ended.code == 2 and "adds 6 bytes" in ended.err and "5 left" in ended.err
+    scene.write(a="a b", b="c d")  # of the same length: nothing is added
+    assert scene.sync(P, "./x/", "--dry-run").code == 0
+
+
+@pytest.mark.parametrize(("flags", "synced"), [((), True), (("--durability", "none"), False)])
+def test_durability_is_what_is_asked_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], synced: bool
+) -> None:
+    scene.put("p/a")
+    scene.write(beside="the folder is there")
+    syncs: list[int] = []
+    monkeypatch.setattr(system, "sync", syncs.append)
+    assert scene.terminal.call("cp", P, "./x/", *flags).code == 0
+    assert (syncs != []) == synced
+    assert (scene.folder / "a").read_bytes() == b"p/a"

@@ -284,10 +284,10 @@ async def test_a_folder_that_is_not_there_is_not_an_empty_one(scene: Scene, tmp_
     with pytest.raises(NotFound):
         await target.head("one")
     assert (await target.store.bucket_facts(AskBucket(str(target.folder)))).owner_id == ""
-    assert await target.store.free_bytes(str(target.folder)) > 0
+    assert (await target.store.room(str(target.folder))).free_bytes > 0
     assert not target.folder.exists()
     await target.put("one")
-    assert await target.store.free_bytes(str(target.folder)) > 0
+    assert (await target.store.room(str(target.folder))).free_bytes > 0
     assert (await target.store.bucket_facts(AskBucket(str(target.folder)))).owner_id != ""
     assert await target.keys() == ["one"]
     (tmp_path / "gone/one").unlink()

@@ -257,7 +257,7 @@ async def test_what_is_refused_of_the_folder_itself_is_said_so_too(
     for asking in (
         scene.store.list_page(ListPage(bucket)),
         scene.store.bucket_facts(AskBucket(bucket)),
-        scene.store.free_bytes(bucket),
+        scene.store.room(bucket),
         scene.put("one"),
         scene.get("one"),
     ):
