@@ -45,6 +45,7 @@ class Place:
     target: str
     ca_bundle: str = ""
     other_url: str = ""
+    other_ca_bundle: str = ""
 
     def environment(self) -> dict[str, str]:
         """What every client finds its endpoint and keys by, over the process's own environment without AWS's."""
@@ -145,6 +146,7 @@ OTHER_SITE = """to_site = "other"
 [sites.other]
 endpoint_url = "{url}"
 region = "{region}"
+ca_bundle = "{ca_bundle}"
 """
 
 
@@ -158,7 +160,7 @@ def _cartage(place: Place, job: Job, folder: Path) -> Command | None:
     target = f"file://{files}" if job == "download" else place.target_url
     text = PLAN.format(source=source, target=target)
     if job == "relay":
-        text += OTHER_SITE.format(url=place.other_url, region=place.region)
+        text += OTHER_SITE.format(url=place.other_url, region=place.region, ca_bundle=place.other_ca_bundle)
     plan.write_text(text, "utf-8")
     if job == "verify":
         return Command((command, "verify", str(plan), "--json"))
@@ -193,7 +195,7 @@ def _rclone(place: Place, job: Job, folder: Path) -> Command | None:
     )
     source, target = f"s3:{place.bucket}/{place.source}", f"s3:{place.bucket}/{place.target}"
     shared = ("--config", "", "--fast-list", "--checkers", "512", "--s3-no-check-bucket", "--s3-list-chunk", "1000")
-    trust = ("--ca-cert", place.ca_bundle) if place.ca_bundle else ()
+    trust: tuple[str, ...] = ("--ca-cert", place.ca_bundle) if place.ca_bundle else ()
     if job in ("download", "upload", "relay"):
         files = f"{folder / FILES}/"
         other = tuple((name.replace("_S3_", "_OTHER_", 1), value) for name, value in remote)
@@ -202,6 +204,8 @@ def _rclone(place: Place, job: Job, folder: Path) -> Command | None:
         target = files if job == "download" else target.replace("s3:", "other:") if job == "relay" else target
         plain = ("--transfers", "64", "--ignore-checksum", "--use-server-modtime", "--s3-no-head", "--stats", "0")
         quick = ("--s3-disable-checksum", "--s3-upload-concurrency", "8")
+        if job == "relay":
+            trust = ("--no-check-certificate",)  # it takes one authority, and there are two
         return Command((tool, "copy", *shared, *plain, *quick, *trust, source, target), remote + other)
     if job in ("copy", "again"):
         flags = ("--transfers", "512", "--size-only", "--s3-no-head", "--s3-disable-checksum", "--stats", "0")

@@ -127,7 +127,7 @@ def _attempt(scenario: Scenario, peer: Peer, fill: Fill, manners: dict[str, Any]
         there = sandbox
         if scenario.job == "relay":
             there, other = stack.enter_context(_served(tls))
-            place = _relayed(place, other, folder)
+            place = replace(place, other_url=other.url, other_ca_bundle=other.ca_bundle)
             there.control("bucket", {"name": BUCKET})
         if scenario.job == "upload":
             sandbox.control("bucket", {"name": BUCKET})
@@ -204,14 +204,6 @@ def _fill(sandbox: Any, fill: Fill) -> None:
     if fill.large_bytes:
         large = {"bucket": BUCKET, "prefix": SOURCE + "large/", "count": 1, "size": fill.large_bytes}
         sandbox.control("fill", large | {"multipart": True})
-
-
-def _relayed(place: Place, other: Place, folder: Path) -> Place:
-    """One place with both endpoints, and the authorities of both."""
-    authorities = [Path(item.ca_bundle).read_text("ascii") for item in (place, other) if item.ca_bundle]
-    trusted = folder / "authorities.pem"
-    trusted.write_text("".join(authorities), "ascii")
-    return replace(place, other_url=other.url, ca_bundle=str(trusted) if authorities else "")
 
 
 @contextmanager

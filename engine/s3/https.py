@@ -101,7 +101,7 @@ class TlsConnection(HttpConnection):
         while self._transport is not None and not self._held:
             try:
                 if self._flows:
-                    came = cast(int, self._tls.read(len(self._into), self._into))
+                    came = self._fill(self._into)
                     if came:
                         self._flowed(came)
                     if self._incoming.pending or self._tls.pending():
@@ -124,6 +124,22 @@ class TlsConnection(HttpConnection):
                 break
         if self._outgoing.pending:
             self._flush()  # the answer to a change of keys
+
+    def _fill(self, window: memoryview) -> int:
+        """Read record after record, as far as they have come and the window reaches: what is done with a window is done
+        once, and not for each 16 KiB. Gives how many bytes came."""
+        read, incoming = self._tls.read, self._incoming
+        size, filled = len(window), 0
+        try:
+            while filled < size:
+                came = cast(int, read(size - filled, window[filled:]))
+                filled += came
+                if not came or not incoming.pending:
+                    break
+        except ssl.SSLWantReadError:
+            if not filled:
+                raise
+        return filled
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._shaken.done():

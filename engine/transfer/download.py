@@ -8,6 +8,7 @@ a run that was cut short goes on with those that are synced, once they have been
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -42,6 +43,8 @@ WHOLE_BYTES = 2 * MIB
 """An object up to this size is one GET, kept in memory until all of it was compared."""
 RANGE_BYTES = 16 * MIB
 MOST_RANGE_BYTES = 64 * MIB
+RANGES_AT_ONCE = 32
+"""Ranges that are fetched at the same time, of all objects together. Each takes two windows and a connection."""
 RANGES = 1_000
 """Ranges are so long that there are no more of an object, up to MOST_RANGE_BYTES: each costs a sync."""
 
@@ -68,6 +71,7 @@ class Download:
         self._queue = queue
         self._disk = disk
         self._buffers = buffers
+        self._ranges = asyncio.Semaphore(RANGES_AT_ONCE)
 
     @property
     def unpinned(self) -> Collection[str]:
@@ -259,7 +263,8 @@ class Download:
         request = GetRange(task.source_ref, part.first, part.last, task.source.etag, task.source.size)
         try:
             with telling(WRITING, unfinished.path):
-                await self._source.fetch_into(request, sink)
+                async with self._ranges:
+                    await self._source.fetch_into(request, sink)
         except (PreconditionFailed, NotFound) as error:
             await self._refuse_drift(task, error)
             raise
