@@ -41,6 +41,11 @@ ENDPOINT = (
         read=lambda given: "requester" if given else None,
         help="Pay for requests to a bucket that has its requesters pay.",
     ),
+    Flag(
+        "links",
+        type=click.Choice(["skip", "follow", "keep"]),
+        help="Symbolic links in local folders: set aside (the default), followed, or kept as links.",
+    ),
     Flag("ledger", type=click.Path(path_type=Path, dir_okay=False), help="The ledger's file."),
     Flag("store", type=click.Choice(["wire", "boto"]), help="How to speak to S3."),
     Flag(

@@ -49,6 +49,7 @@ class Invocation:
         """What the command line said of the connection, as it was given."""
         options = self.options
         named = {"--endpoint-url": options.endpoint_url, "--region": options.region, "--profile": options.profile}
+        named |= {"--links": options.links} if options.links != "skip" else {}
         flags = [word for flag, value in named.items() if value is not None for word in (flag, value)]
         return (*flags, "--request-payer") if options.request_payer else tuple(flags)
 

@@ -78,8 +78,9 @@ def _open_folders(options: SiteOptions, yet_to_be: Iterable[str] = ()) -> Iterat
     """The site of every local folder: no server stands between, so that nothing is retried, paced or tried out.
     Folders that are `yet_to_be` are made with their first file; others must be there."""
     from engine.folder.store import FolderStore  # only where there is one
+    from engine.folder.walking import Manner
 
-    folders = FolderStore(durability=options.durability)
+    folders = FolderStore(Manner(options.links), durability=options.durability)
     try:
         for folder in yet_to_be:
             folders.may_be_missing(folder)

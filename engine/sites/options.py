@@ -23,7 +23,7 @@ class SiteOptions:
     `give_up_after_s` is how long S3 may be unreachable before the run stops; `assume` "aws" takes a server for one that
     honours all that AWS does, without trying it. `durability` is what is bought with each file that is written:
     "object" has it on the disk before it counts as copied, "none" leaves that to the system, and a power cut may lose
-    it."""
+    it. `links` is what becomes of symbolic links in local folders: set aside, followed, or kept as links."""
 
     endpoint_url: str | None = None
     region: str | None = None
@@ -35,6 +35,7 @@ class SiteOptions:
     give_up_after_s: float = 300.0
     assume: Literal["", "aws"] = ""
     durability: Literal["none", "object"] = "object"
+    links: Literal["skip", "follow", "keep"] = "skip"
     listener: Listener = ignore
 
     def connection(self, base: Connection) -> Connection:

@@ -21,7 +21,7 @@ import anyio
 from engine.bodies import Disk, FileSink, MemorySink, hash_range
 from engine.checksums import checksum_of, hasher
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
-from engine.folder.carried import mtime_of
+from engine.folder.carried import is_link, mtime_of
 from engine.folder.journal import Part
 from engine.folder.refusals import telling
 from engine.folder.store import FolderStore
@@ -194,14 +194,16 @@ class Download:
         if wanted.algorithm and (wanted.algorithm != counted or layout.count > 1):
             sums = [checksum_of(wanted.algorithm, sink.buffer[part.first : part.last + 1]) for part in layout]
         proof, compared = self._prove(wanted, layout, sums)
-        published = await self._written(task, partial(self._put, task, sink.buffer, _mtime_ns(head)))
+        published = await self._written(task, partial(self._put, task, sink.buffer, head))
         checksum = str(wanted.checksum) if wanted.checksum else ""
         return _copied(task, published.version, checksum, proof, compared, METHOD, 1 + requests)
 
-    def _put(self, task: Task, data: memoryview, mtime_ns: int | None) -> Published:
+    def _put(self, task: Task, data: memoryview, head: ObjectHead) -> Published:
         ref = task.target_ref
         publisher = self._target.publisher(ref.bucket)
-        return publisher.put(ref.key, data, condition=task.target_condition, mtime_ns=mtime_ns)
+        if self._target.manner.links == "keep" and is_link(head.properties):
+            return publisher.put_link(ref.key, bytes(data), condition=task.target_condition)
+        return publisher.put(ref.key, data, condition=task.target_condition, mtime_ns=_mtime_ns(head))
 
     async def _make_empty(self, task: Task) -> Outcome:
         """An empty file, or a directory for a marker. S3's listing has said all there is to know of its bytes."""

@@ -123,3 +123,24 @@ def test_what_cannot_be_an_object_is_named_and_never_passed_over(terminal: Termi
     assert [(line["key"], line["state"]) for line in ended.lines if line["event"] == "object"] == [("link", "unlisted")]
     said = terminal.call("cp", "./x/", f"s3://{BUCKET}/up/")
     assert "link: " in said.out and "every object is in place" not in said.out
+
+
+def test_links_are_followed_where_that_is_asked_for(terminal: Terminal, client: Any) -> None:
+    made = clone(terminal.folder)
+    outside = terminal.folder / "outside"
+    outside.mkdir()
+    (outside / "led to").write_bytes(b"led to")
+    (made / "link").symlink_to(outside)
+    ended = terminal.call("cp", "./x/", f"s3://{BUCKET}/up/", "--links", "follow", "--ledger", "up.ledger")
+    assert ended.code == 0, ended.out + ended.err
+    assert "--links follow" in ended.out, "the command that is shown looks at the folder in the same way"
+    assert client.get_object(Bucket=BUCKET, Key="up/link/led to")["Body"].read() == b"led to"
+    assert terminal.call("verify", "--ledger", "up.ledger", "--links", "follow").code == 0
+
+
+def test_links_are_kept_where_that_is_asked_for(terminal: Terminal, client: Any) -> None:
+    made = clone(terminal.folder)
+    (made / "link").symlink_to("a")
+    assert terminal.call("cp", "./x/", f"s3://{BUCKET}/up/", "--links", "keep").code == 0
+    assert terminal.call("cp", f"s3://{BUCKET}/up/", "./back/", "--links", "keep").code == 0
+    assert (terminal.folder / "back" / "link").readlink() == Path("a")
