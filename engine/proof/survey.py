@@ -17,7 +17,7 @@ from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.store import StoreOf
-from engine.transfer.methods import requests_for
+from engine.transfer.costs import requests_for
 
 EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
 """`(route, after, upto, limit)` → ledger rows, where there is a ledger already."""
@@ -138,7 +138,7 @@ def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
         report.to_copy_bytes += source.size
         report.added_bytes += source.size - (row.target.size if row.target is not None else 0)
         report.over_5gib += source.size > MAX_COPY_BYTES
-        copies, heads = requests_for(source)
+        copies, heads = requests_for(source, route)
         report.copy_requests += copies
         report.head_requests += heads
 

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from engine.api.options import Options
+from engine.api.plan import survey
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.ledger import LedgerReader
 from engine.model import Proof
 from engine.plan.document import Plan
+from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
+from engine.s3.wire_store import WireStore
+from engine.store import UploadPart
 from tests.servers import Endpoint
 
 BUCKET = "upload-target"
@@ -94,3 +98,29 @@ async def test_every_kind_arrives_with_its_bytes_and_is_proven(client: Any, fold
     assert (await verify(plan_of(folder), options(folder))).agrees
     again = await migrate(plan_of(folder), options(folder))
     assert (again.copied, again.complete) == (0, True)
+
+
+async def test_the_plan_counts_the_requests_of_an_upload(folder: Path) -> None:
+    put(folder, "small", BODY)
+    put(folder, "large", large())
+    (found,) = (await survey(plan_of(folder), options(folder))).routes
+    assert (found.to_copy, found.copy_requests, found.head_requests) == (2, 1 + 3 + 2, 0)
+
+
+async def test_a_file_that_changes_in_the_middle_of_a_run_is_drifted_and_taken_by_the_next(
+    client: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(folder, "large", large())
+    send_from = WireStore.send_from
+
+    async def changing(self: WireStore, request: Any, source: Any) -> Any:
+        if isinstance(request, UploadPart) and path.read_bytes() == large():
+            path.write_bytes(large()[::-1])
+        return await send_from(self, request, source)
+
+    monkeypatch.setattr(WireStore, "send_from", changing)
+    first = await migrate(plan_of(folder), Options(ledger=options(folder).ledger, concurrency=1))
+    assert first.aside == {State.DRIFTED: 1}
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=BUCKET)
+    assert (await migrate(plan_of(folder), options(folder))).complete
+    assert client.get_object(Bucket=BUCKET, Key="p/large")["Body"].read() == large()[::-1]
