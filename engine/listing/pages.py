@@ -8,8 +8,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from engine.errors import EngineError, ListingBroken
-from engine.listing.lister import Feed, KeyRange, Lister
-from engine.model import ListedObject, Location, Page
+from engine.listing.lister import Feed, KeyRange, Lister, is_unlisted
+from engine.model import ListedObject, Location, Page, Unlisted
 from engine.plan.join import Join, Joined, Side
 from engine.plan.order import fault_of
 from engine.plan.own import without_own
@@ -33,10 +33,11 @@ class Prefix:
     def __init__(self, store: ObjectStore, location: Location) -> None:
         self._store = store
         self.location = location
-        self.divisible = location.is_prefix
+        self.divisible = location.is_prefix and not location.is_local  # a folder is read in one walk
+        self.unlisted: dict[str, Unlisted] = {}
 
     def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
-        return pages_of(self._store, self.location, keys, first)
+        return pages_of(self._store, self.location, keys, first, self.unlisted)
 
     async def page_after(self, relative: str) -> Page:
         location = self.location
@@ -47,10 +48,14 @@ class Prefix:
 
 
 async def pages_of(
-    store: ObjectStore, location: Location, keys: KeyRange, first: Page | None = None
+    store: ObjectStore,
+    location: Location,
+    keys: KeyRange,
+    first: Page | None = None,
+    unlisted: dict[str, Unlisted] | None = None,
 ) -> AsyncIterator[Feed]:
     """The pages of `keys` under `location`, each with whether it is the last. `first` is a first page that was read
-    already.
+    already; what a page met that cannot be an object is put into `unlisted`, by relative key.
 
     A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token, begins
     with what came before it, or is not in order: nothing is taken from a page before all of it was looked at."""
@@ -67,6 +72,8 @@ async def pages_of(
         else:
             page, first = first, None
         token = _next_token(page, token, location)
+        if page.unlisted and unlisted is not None:
+            unlisted.update((item.key.removeprefix(location.key), item) for item in page.unlisted)
         if page.objects:
             if fault := fault_of([item.key for item in page.objects], location.key, newest):
                 raise broken(location, fault)
@@ -188,6 +195,7 @@ class RangeJoin:
         is_route: bool = True,
     ) -> None:
         self._is_route = is_route
+        self._unlisted = source.unlisted
         self._target_key = target.location.key if target is not None else ""
         self.join = Join(source.location.key, self._target_key, after=keys.after, upto=keys.upto)
         self.keys = keys
@@ -204,6 +212,8 @@ class RangeJoin:
         """The next rows in key order; None when the range has ended."""
         while True:
             rows = self.join.take()
+            if rows and self._unlisted:  # what is not listed is not gone
+                rows = [row for row in rows if row.source is not None or not is_unlisted(row.key, self._unlisted)]
             if rows:
                 return rows
             if self.join.done:

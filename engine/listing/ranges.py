@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 
 from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import PageReader, RangeJoin, ReadEntries, broken
-from engine.model import ListedObject, Page
+from engine.model import ListedObject, Page, Unlisted
 from engine.plan.join import Joined, Side
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
 from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, widened
@@ -132,6 +132,11 @@ class RouteJoin:
             return None
         finally:
             self._waiting -= 1
+
+    @property
+    def unlisted(self) -> list[tuple[str, Unlisted]]:
+        """What either side's pages met until now that cannot be an object, by relative key; the source's first."""
+        return [item for lister in self._sides.values() for item in sorted(lister.unlisted.items())]
 
     def close(self) -> None:
         """Stop reading; batches that wait are dropped."""

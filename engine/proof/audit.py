@@ -131,6 +131,10 @@ async def _audit_route(
                     if (verdict := audit_row(row, minimum)) is not None:
                         report.add(verdict, row.key)
                 listener(_progress(every, done=False))
+            met = [(key, item) for key, item in join.unlisted if route.selection.takes_key(key)]
+            if met:
+                key, item = met[0]
+                report.error = f"{len(met):,} lie there and cannot be objects; the first is {key!r}: {item.message}"
     except StoreError as error:
         if isinstance(error, RunError) and not isinstance(error, ListingBroken):
             raise

@@ -126,6 +126,11 @@ class Verifier:
             join = self._sources.join(group, self._store_of, route, read)
             while not self.report.stopped and (rows := await join.next_rows()) is not None:
                 await self._verify_page(route, report, audited(route, rows))
+            for key, item in join.unlisted:
+                if route.selection.takes_key(key):
+                    finding = Finding(Kind.UNREAD, key, item.message)
+                    report.add(Joined(key, None, None, None), finding)
+                    self._tell_difference(route, finding)
             join.close()
 
     async def _verify_page(self, route: Route, report: RouteVerification, rows: list[Joined]) -> None:
