@@ -30,7 +30,7 @@ class Action(StrEnum):
 
     COPY = "copy"
     INSPECT = "inspect"  # the target has the same size and no comparable ETag: HEAD both before anything else
-    CLAIM = "claim"  # it appeared while our copy was under way, with other content by its ETag: HEAD both, then copy
+    CLAIM = "claim"  # it appeared while our copy was under way, and may be ours: look at it before copying again
     MEND = "mend"  # the bytes are there: HEAD both, compare what they carry, and copy again only where that differs
     RECORD = "record"  # nothing to do but to remember it
     FORGET = "forget"  # it vanished from the source before anything of it was written
@@ -228,10 +228,9 @@ def _in_flight(
             return _compare(row, source, target, entry)
         return _found(row, source, target, found=False)
     if target.size == source.size:
-        # It appeared since the decision and cannot be told apart from ours: copied again, guarded by what is seen.
-        # Two plain ETags that differ tell them apart if both are MD5s, which a listing does not say.
-        differs = compare_etags(source.etag, target.etag) is Agreement.DIFFERENT
-        action = Action.CLAIM if differs and not _is_ours(target, entry) else Action.COPY
+        # It appeared since the decision, and a listing cannot tell it apart from ours: two plain ETags that differ tell
+        # them apart if both are MD5s, all others if the bytes are asked for.
+        action = Action.COPY if _is_ours(target, entry) else Action.CLAIM
         return _copy(row, source, held=target.etag, ours=entry.target_etag, action=action)
     return _fresh(row, source, target, entry, policy)
 

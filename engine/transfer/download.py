@@ -115,7 +115,9 @@ class Download:
             method = METHOD if task.claim else "found"
             checksum = str(wanted.checksum) if wanted.checksum else ""
             return _copied(task, target.etag, checksum, proof, compared, method, 1 + requests)
-        if task.route.overwrites_different:
+        # Ours, as far as can be told, is fetched again: a layout that was guessed proves no difference.
+        untold = not wanted.algorithm or wanted.layout is not None
+        if task.route.overwrites_different or (task.claim and untold):
             return await self.carry(plain)
         why = "the file holds other content" if wanted.algorithm else "S3 gives nothing to compare the file with"
         raise _conflict(task, target.etag, why)

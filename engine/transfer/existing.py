@@ -34,8 +34,8 @@ class Existing(ABC):
                 return await self._inspect(task)
             if task.mend:
                 return await self._mend(task)
-            if task.claim:
-                await self._refuse_foreign(task)
+            if task.claim and (ours := await self._claim(task)) is not None:
+                return ours
             return await self._copy(task)
         except (Ended, ObjectError, AttemptError) as error:
             return outcome_of(task, error)
@@ -79,9 +79,15 @@ class Existing(ABC):
         )
         raise conflict(task, task.target_condition, why, 2)
 
-    async def _refuse_foreign(self, task: Task) -> None:
+    async def _claim(self, task: Task) -> Outcome | None:
         """A target appeared while an earlier run's copy was under way: a conflict where it is certainly not ours. Where
-        it may be, it is copied again over exactly what was seen."""
+        it may be, it is copied again over exactly what was seen (None): a server does that without our reading it."""
+        await self._refuse_foreign(task)
+        return None
+
+    async def _refuse_foreign(self, task: Task) -> None:
+        if compare_etags(task.source.etag, task.target_condition) is not Agreement.DIFFERENT:
+            return  # a look would tell no more
         target = await self._target_head(task)
         if target is not None and target.etag == task.target_condition and await self._differs(task, target):
             raise conflict(task, target.etag, "the target was written by someone else while a copy was under way")

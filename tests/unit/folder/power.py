@@ -124,7 +124,7 @@ class Power:
         self._directories[inode] = Directory()
         self._entry(directory).later.append(lambda names: names.update({name: inode}))
 
-    def _write(self, _: None, descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    def _write(self, _: int | None, descriptor: int, data: bytes | memoryview, offset: int) -> None:
         self._change(descriptor, bytes(data), offset)
 
     def _change(self, descriptor: int, data: bytes, offset: int) -> None:
@@ -186,6 +186,10 @@ class Power:
             self._unlink(None, dir_fd, name)
 
         return done
+
+    def recorded_pwrite(self, pwrite: Callable[..., int]) -> Callable[..., int]:
+        """What `os.pwrite` is to be replaced by, where bytes are written past `engine.folder.system`."""
+        return self._recorded(pwrite, self._write)
 
     # --- what is there once the power is back -------------------------------------------------------------------------
 

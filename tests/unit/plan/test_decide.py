@@ -101,9 +101,9 @@ def test_an_intent_whose_copy_landed_is_ours_and_done() -> None:
     assert (choice.action, choice.decision.state, choice.decision.found) == (Action.RECORD, State.COPIED, False)
 
 
-def test_an_intent_whose_target_cannot_be_told_apart_is_copied_over_exactly_that() -> None:
+def test_an_intent_whose_target_cannot_be_told_apart_is_looked_at_and_copied_over_exactly_that() -> None:
     choice = decide(Joined("k", source(f"{A}-7"), target(B), entry(State.PLANNED, etag=f"{A}-7")), NEVER)
-    assert choice is not None and (choice.action, choice.target_condition) == (Action.COPY, B)
+    assert choice is not None and (choice.action, choice.target_condition) == (Action.CLAIM, B)
 
 
 def test_an_intent_whose_target_has_another_plain_etag_is_looked_at_before_it_is_claimed() -> None:

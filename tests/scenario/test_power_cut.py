@@ -1,0 +1,123 @@
+"""The power goes in the middle of a clone, at each operation on the disk: no row of the ledger says `copied` of bytes
+that are not there, and the next run ends what was begun."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import bodies
+from engine.api.options import Options
+from engine.api.run import migrate
+from engine.ledger import LedgerReader
+from engine.model import MIB
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.transfer import download, recorder
+from tests.servers import Endpoint
+from tests.unit.folder.power import Power, PowerCut, draws
+
+BUCKET = "clone-in-the-dark"
+SIZES = {"a/b/one": 10, "a/two": 2_000, "large": 3 * MIB + 5, "three": 1}
+EVERY = 4
+"""Every so-maniest operation is the last one; the publisher's own test takes each."""
+
+
+@pytest.fixture(autouse=True)
+def held(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    for name, value in sandbox.env().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(download, "WHOLE_BYTES", MIB)
+    monkeypatch.setattr(download, "RANGE_BYTES", MIB)
+    monkeypatch.setattr(recorder, "OUTCOMES_A_BATCH", 1)  # an outcome is committed as soon as it is known
+    client = sandbox.client()
+    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    found = {name: os.urandom(size) for name, size in SIZES.items()}
+    for name, body in found.items():
+        client.put_object(Bucket=BUCKET, Key=f"p/{name}", Body=body)
+    return found
+
+
+async def cloned(folder: Path) -> bool:
+    """One object after the other, so that each run does the same. Whether it came to its end."""
+    plan = Plan.of(f"s3://{BUCKET}/p/", f"{folder}/clone/", name="clone", folder=folder)
+    try:
+        return (await migrate(plan, Options(ledger=folder / "clone.ledger", concurrency=1))).complete
+    except BaseExceptionGroup as group:
+        assert group.split(PowerCut)[1] is None, group
+        return False
+
+
+async def cut_at(moment: int, folder: Path) -> tuple[bool, Power]:
+    (folder / "clone").mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patched:
+        power = Power(folder / "clone", patched, moment)
+        # What comes from S3 in ranges is written past the folder's own module.
+        patched.setattr(bodies, "os", _RecordedOs(power))
+        return await cloned(folder), power
+
+
+class _RecordedOs:
+    """`os`, whose `pwrite` is an operation of the disk."""
+
+    def __init__(self, power: Power) -> None:
+        self.pwrite: Callable[..., int] = power.recorded_pwrite(os.pwrite)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
+async def copied(folder: Path) -> set[str]:
+    async with await LedgerReader.open_to_read(folder / "clone.ledger") as ledger:
+        return {row.key async for batch in ledger.records() for row in batch if row.state is State.COPIED}
+
+
+def hold(folder: Path, disk: Path) -> None:
+    """Have the folder hold what the disk has: the folder itself stays the one that the ledger knows."""
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in disk.iterdir():
+        shutil.move(path, folder)
+
+
+def lacking(disk: Path, keys: set[str], held: dict[str, bytes]) -> set[str]:
+    return {key for key in keys if not (disk / key).is_file() or (disk / key).read_bytes() != held[key]}
+
+
+async def test_no_row_is_copied_without_its_bytes(held: dict[str, bytes], tmp_path: Path) -> None:
+    ended, moment, seen = False, 2, 0
+    while not ended:
+        folder = tmp_path / str(moment)
+        ended, power = await cut_at(moment, folder)
+        said = await copied(folder)
+        seen += 0 < len(said) < len(held)
+        for name, draw in draws().items():
+            where = f"cut at {moment}, of what was not synced {name} kept"
+            disk = tmp_path / f"after {moment} {name}"
+            power.after(disk, draw)
+            assert lacking(disk, said, held) == set(), where
+            there = {path.relative_to(disk).as_posix() for path in disk.rglob("[!.]*") if path.is_file()}
+            assert lacking(disk, there, held) == set(), f"{where}: in part under its name"
+        hold(folder / "clone", tmp_path / f"after {moment} some 1")
+        assert await cloned(folder)
+        assert lacking(folder / "clone", set(held), held) == set()
+        assert {path.name for path in (folder / "clone").rglob(".*")} == set()
+        moment += EVERY
+    assert seen > 2, "in the middle of a run none was copied: this proves nothing"
+
+
+async def test_without_the_syncs_rows_would_be_copied_without_their_bytes(
+    held: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the test above would prove nothing."""
+    monkeypatch.setattr(Power, "_sync", lambda self, *of: None)
+    ended, power = await cut_at(1_000, tmp_path / "run")
+    assert ended
+    power.after(tmp_path / "after", lambda: False)
+    assert lacking(tmp_path / "after", await copied(tmp_path / "run"), held) == set(held)
