@@ -55,14 +55,15 @@ class Cartage:
         """Run one verb to its end, whatever that is."""
         return self._run(self.command(verb, *flags))
 
-    def bare(self, verb: str, *words: str) -> Finished:
-        """Run a verb that takes no plan."""
-        return self._run([str(CARTAGE), verb, *words, "--json", "--endpoint-url", self.endpoint.url])
+    def bare(self, verb: str, *words: str, **environment: str) -> Finished:
+        """Run a verb that takes no plan, with `environment` laid over the endpoint's."""
+        command = [str(CARTAGE), verb, *words, "--json", "--endpoint-url", self.endpoint.url]
+        return self._run(command, environment)
 
-    def _run(self, command: list[str]) -> Finished:
+    def _run(self, command: list[str], environment: dict[str, str] | None = None) -> Finished:
         done = subprocess.run(
             command,
-            env=self.endpoint.clean_env(),
+            env=self.endpoint.clean_env() | (environment or {}),
             cwd=self.plan.parent,
             stdin=subprocess.DEVNULL,
             capture_output=True,
