@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.api.cleanup import cleanup
 from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.verify import verify
@@ -57,3 +58,16 @@ def test_nothing_below_what_is_unlisted_is_judged() -> None:
     met = {"d": Unlisted("p/d", "Link", "a link"), "cycle/": Unlisted("p/cycle/", "LinkCycle", "a cycle")}
     assert all(is_unlisted(key, met) for key in ("d", "d/", "d/x", "d/x/y", "cycle/", "cycle/x"))
     assert not any(is_unlisted(key, met) for key in ("d.txt", "de", "c/d", "cycle.txt"))
+
+
+async def test_the_gate_stays_closed_and_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"x")
+    plan = Plan.of(f"{folder}/", f"s3://{BUCKET}/p/", name="up", folder=tmp_path)
+    options = Options(ledger=tmp_path / "up.ledger")
+    assert (await migrate(plan, options)).complete
+    (folder / "link").symlink_to("a")
+    gate = await cleanup(plan, options)
+    assert not gate.open
+    assert any("'link'" in reason.sentence for reason in gate.reasons if not reason.open)
