@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
+
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import UsageError, one_error
@@ -50,6 +53,7 @@ async def open_ledger(
     well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
     it."""
     refuse_inside(path, [route.source for route in plan.routes if route.selection.takes_key(path.name)])
+    await _settle_folders(plan, opened, make=create and not await anyio.Path(path).exists())
     own, *others = await _bind_sites(plan, opened)
     lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
     binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others))
@@ -80,6 +84,20 @@ async def at_work(
         ) as ledger:
             options.listener(RunStarted(command, plan.name, str(path), opened.home.endpoint, resumed=True))
             yield opened, ledger
+
+
+async def _settle_folders(plan: Plan, opened: Sites, *, make: bool) -> None:
+    """Make the targets' folders before a new ledger binds them, so that another folder, or none, is refused from the
+    second command on. Sources are looked at first: nothing is made for one that is not there."""
+    if make:
+        await opened.facts([route.source for route in plan.routes], lacking=True)
+    for where in {route.target.bucket: route.target for route in plan.routes if route.target.is_local}.values():
+        folders = opened.site(where).folder
+        if folders is None:
+            continue
+        folders.must_be_there(where.bucket)
+        if make:
+            await anyio.to_thread.run_sync(folders.root(where.bucket).make)
 
 
 async def _bind_sites(plan: Plan, opened: Sites) -> list[SiteBinding]:

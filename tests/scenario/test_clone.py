@@ -12,6 +12,7 @@ import pytest
 from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.verify import verify
+from engine.errors import EngineError
 from engine.folder.store import FolderStore
 from engine.ledger import LedgerReader
 from engine.model import Proof
@@ -223,3 +224,16 @@ async def test_a_file_that_changed_is_a_difference_and_one_that_did_not_is_not_r
     assert opened == []
     told = {key: row.code for key, row in (await rows(tmp_path)).items()}
     assert (told["a"], told["b"], told["c"]) == ("", "TargetChanged", "TargetMissing")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_clone_that_vanished_or_was_replaced_is_refused(client: Any, tmp_path: Path, replaced: bool) -> None:
+    client.put_object(Bucket=BUCKET, Key="p/a", Body=BODY)
+    assert (await migrate(plan_of(tmp_path), options(tmp_path))).complete
+    (tmp_path / "clone").rename(tmp_path / "elsewhere")
+    if replaced:
+        (tmp_path / "clone").mkdir()
+    with pytest.raises(EngineError):
+        await migrate(plan_of(tmp_path), options(tmp_path))
+    assert (tmp_path / "clone").exists() is replaced
+    assert not replaced or [*(tmp_path / "clone").iterdir()] == []
