@@ -42,8 +42,8 @@ UPLOAD_BYTES = 40 * MIB
 RELAY_BYTES = 96 * MIB
 """The same of what comes from another endpoint, where every part waits for two servers."""
 
-DOWNLOAD_BYTES = 32 * MIB
-"""Of small objects on their way into files: 256 at once, and as many connections. Ranges of large ones take none."""
+DOWNLOAD_BYTES = 24 * MIB
+"""Of small objects on their way into files: 192 at once, and as many connections. Ranges of large ones take none."""
 
 QUEUE_BOUND = 2_000
 """Objects waiting for a worker: two pages, so that a page is always ready and little is planned ahead of a crash."""
