@@ -57,7 +57,9 @@ async def found(folder: Path) -> AsyncIterator[tuple[str, int]]:
 
 async def main() -> None:
     job, bucket, source, target, folder, other_url = sys.argv[1:7]
-    store = open_store(bucket, os.environ["AWS_ENDPOINT_URL_S3"])
+    url = os.environ.pop("AWS_ENDPOINT_URL_S3")  # it goes before what a store is told
+    os.environ.pop("AWS_ENDPOINT_URL")
+    store = open_store(bucket, url)
     files = Path(folder)
     parts = asyncio.Semaphore(PARTS_AT_ONCE)
 
