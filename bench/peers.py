@@ -164,7 +164,8 @@ def _cartage(place: Place, job: Job, folder: Path) -> Command | None:
     plan.write_text(text, "utf-8")
     if job == "verify":
         return Command((command, "verify", str(plan), "--json"))
-    return Command((command, "run", str(plan), "--yes", "--json", "--assume", "aws"))
+    unsynced = ("--durability", "none") if job == "download" else ()  # as all others are
+    return Command((command, "run", str(plan), "--yes", "--json", "--assume", "aws", *unsynced))
 
 
 def _s5cmd(place: Place, job: Job, folder: Path) -> Command | None:
