@@ -129,6 +129,7 @@ COLUMNS = {
     "halted": "stopped for seconds",
     "killed": "processes ended",
     "repeated": "writes done twice",
+    "again": "bodies sent twice",
     "acts": "acts of users",
     "proofs": "proofs judged",
     "deleted": "deletes judged",

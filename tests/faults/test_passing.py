@@ -41,12 +41,12 @@ async def test_what_is_killed_on_its_way_goes_on_where_it_was(
     known = await usual(Passage(signed_in, bucket, source, f"{folder}/clone/", wanted, folder))
     if way == "upload":
         known = await usual(passage(1))
-    killed, number, again = 0, 1, 0
+    killed, number = 0, 1
     while killed < KILLS:
         number += 1
         one = passage(number)
-        killed += await one.through(number, known, min(IN_A_ROW, KILLS - killed))
-        again += one.sent_again()
+        kills = await one.through(number, known, min(IN_A_ROW, KILLS - killed))
+        record("passing", way, kills, "complete, byte for byte", again=one.sent_again())
+        killed += kills
         if way == "clone":
             shutil.rmtree(one.target)
-    record("passing", way, killed, "complete, byte for byte", again=again)

@@ -27,7 +27,7 @@ ICONS = {"rgw": "*.png", "localstack": "/{8x8,16x16,22x22}/**.png"}
 
 NO_FILES = {
     "double//slash.png": "NameEmpty",
-    "/leading slash.png": "NameEmpty",
+    "/leading slash.png": "NameLeadingSlash",
     "dots/../still/here/./x.png": "NameDots",
     "z" * 900: "NameTooLong",
 }
