@@ -16,7 +16,7 @@ from engine.errors import UsageError, one_error
 from engine.events import Listener, RunStarted, ignore
 from engine.ledger import Binding, Ledger, LedgerReader, SiteBinding
 from engine.listing.sources import open_sources
-from engine.model import Location
+from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
 from engine.plan.overlap import refuse_collisions
 from engine.sites.clock import now_ms
@@ -46,14 +46,15 @@ async def open_ledger(
     opened: Sites,
     *,
     create: bool = True,
+    writes: bool = False,
     clock: Callable[[], int] = now_ms,
     listener: Listener = ignore,
 ) -> Ledger:
     """Open the plan's ledger for writing; `clock` is what its rows are dated by. What the routes' lists say is bound as
     well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
-    it."""
+    it; `writes`: targets' folders are made then."""
     refuse_inside(path, [route.source for route in plan.routes if route.selection.takes_key(path.name)])
-    await _settle_folders(plan, opened, make=create and not await anyio.Path(path).exists())
+    await _settle_folders(plan, path, opened, make=writes)
     own, *others = await _bind_sites(plan, opened)
     lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
     binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others))
@@ -86,17 +87,27 @@ async def at_work(
             yield opened, ledger
 
 
-async def _settle_folders(plan: Plan, opened: Sites, *, make: bool) -> None:
-    """Make the targets' folders before a new ledger binds them, so that another folder, or none, is refused from the
-    second command on. Sources are looked at first: nothing is made for one that is not there."""
+async def _settle_folders(plan: Plan, path: Path, opened: Sites, *, make: bool) -> None:
+    """A target's folder that the ledger is bound to must be there. One that it is not bound to yet is made, where
+    `make` says so, before the ledger binds it. Sources are looked at first: nothing is made for one that is not there.
+    """
+    targets = {route.target.bucket: route.target for route in plan.routes if route.target.is_local}
+    if not targets:
+        return
+    bound: dict[str, str] = {}
+    if await anyio.Path(path).exists():
+        async with await LedgerReader.open_to_read(path) as reader:
+            site = (await reader.binding()).all_sites.get(FILE_SITE)
+        bound = dict(site.buckets) if site is not None else {}
     if make:
         await opened.facts([route.source for route in plan.routes], lacking=True)
-    for where in {route.target.bucket: route.target for route in plan.routes if route.target.is_local}.values():
+    for where in targets.values():
         folders = opened.site(where).folder
         if folders is None:
             continue
-        folders.must_be_there(where.bucket)
-        if make:
+        if bound.get(where.bucket):
+            folders.must_be_there(where.bucket)
+        elif make:
             await anyio.to_thread.run_sync(folders.root(where.bucket).make)
 
 

@@ -80,7 +80,7 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened) as listed:
         refuse_apart(opened, plan.routes)
         path = ledger_path(plan, options)
-        async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
+        async with await open_ledger(plan, path, opened, writes=True, listener=options.listener) as ledger:
             known = await opened.facts(plan.places, lacking=True)
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:

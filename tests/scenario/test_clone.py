@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.api.options import Options
+from engine.api.plan import survey
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.errors import EngineError
@@ -237,3 +238,14 @@ async def test_a_clone_that_vanished_or_was_replaced_is_refused(client: Any, tmp
         await migrate(plan_of(tmp_path), options(tmp_path))
     assert (tmp_path / "clone").exists() is replaced
     assert not replaced or [*(tmp_path / "clone").iterdir()] == []
+
+
+async def test_a_plan_makes_no_folder_and_the_run_after_it_does(client: Any, tmp_path: Path) -> None:
+    client.put_object(Bucket=BUCKET, Key="p/a", Body=BODY)
+    await survey(plan_of(tmp_path), options(tmp_path))
+    assert not (tmp_path / "clone").exists()
+    assert (await migrate(plan_of(tmp_path), options(tmp_path))).complete
+    (tmp_path / "clone").rename(tmp_path / "elsewhere")
+    with pytest.raises(EngineError):
+        await survey(plan_of(tmp_path), options(tmp_path))
+    assert not (tmp_path / "clone").exists()
