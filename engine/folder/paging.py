@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 
 from engine.errors import Rejected
 from engine.folder.roots import Root
@@ -25,8 +26,13 @@ class Walks:
 
     def __init__(self, manner: Manner) -> None:
         self._manner = manner
+        self._marked: set[str] = set()
         self._held: OrderedDict[tuple[str, str, str, str], Walk] = OrderedDict()
         self._lock = threading.Lock()
+
+    def mark_all(self, bucket: str) -> None:
+        """Of this folder every directory is shown as a marker, also one that something is in."""
+        self._marked.add(bucket)
 
     def page(self, root: Root, request: ListPage) -> Page:
         """The page that is asked for. Raises `Rejected` for a token that is none of ours, and what a `Walk` raises."""
@@ -35,7 +41,8 @@ class Walks:
         with self._lock:
             walk = self._held.pop((*listing, request.token), None) if request.token is not None else None
         if walk is None:
-            walk = Walk(root, self._manner, request.prefix, position, delimiter=request.delimiter)
+            manner = replace(self._manner, markers="all") if request.bucket in self._marked else self._manner
+            walk = Walk(root, manner, request.prefix, position, delimiter=request.delimiter)
         found = walk.take(request.max_keys)
         token = None if found.ended else token_of(walk.position, request.token)
         if token is not None:

@@ -125,6 +125,10 @@ class FolderStore(Lacking, ObjectStore):
         there and is gone is an error all the same."""
         self._may_be_missing.add(bucket)
 
+    def is_target(self, bucket: str) -> None:
+        """Of a folder that objects come into: a marker `dir/` is there once its directory is, whatever is in it."""
+        self._walks.mark_all(bucket)
+
     def must_be_there(self, bucket: str) -> None:
         """Of a folder that a ledger is bound to: where it is missing, that is an error and no empty folder."""
         self._may_be_missing.discard(bucket)

@@ -196,6 +196,7 @@ class RangeJoin:
     ) -> None:
         self._is_route = is_route
         self._unlisted = source.unlisted
+        self._shows_directories = target is not None and target.location.is_local
         self._target_key = target.location.key if target is not None else ""
         self.join = Join(source.location.key, self._target_key, after=keys.after, upto=keys.upto)
         self.keys = keys
@@ -212,6 +213,8 @@ class RangeJoin:
         """The next rows in key order; None when the range has ended."""
         while True:
             rows = self.join.take()
+            if rows and self._shows_directories:  # a directory that nobody asked for is no object too many
+                rows = [row for row in rows if row.source or row.entry or row.key[-1:] != "/"]
             if rows and self._unlisted:  # what is not listed is not gone
                 rows = [row for row in rows if row.source is not None or not is_unlisted(row.key, self._unlisted)]
             if rows:

@@ -57,7 +57,7 @@ async def open_sites(plan: Plan, options: SiteOptions) -> AsyncIterator[Sites]:
         if FILE_SITE in plan.sites_in_use:
             sources = {route.source.bucket for route in plan.routes if route.source.is_local}
             targets = {route.target.bucket for route in plan.routes if route.target.is_local}
-            opened[FILE_SITE] = stack.enter_context(_open_folders(options, targets - sources))
+            opened[FILE_SITE] = stack.enter_context(_open_folders(options, targets - sources, targets))
         yield Sites(opened)
 
 
@@ -74,7 +74,7 @@ async def open_place(where: Location, options: SiteOptions) -> AsyncIterator[Sit
 
 
 @contextmanager
-def _open_folders(options: SiteOptions, yet_to_be: Iterable[str] = ()) -> Iterator[Site]:
+def _open_folders(options: SiteOptions, yet_to_be: Iterable[str] = (), targets: Iterable[str] = ()) -> Iterator[Site]:
     """The site of every local folder: no server stands between, so that nothing is retried, paced or tried out.
     Folders that are `yet_to_be` are made with their first file; others must be there."""
     from engine.folder.store import FolderStore  # only where there is one
@@ -84,6 +84,8 @@ def _open_folders(options: SiteOptions, yet_to_be: Iterable[str] = ()) -> Iterat
     try:
         for folder in yet_to_be:
             folders.may_be_missing(folder)
+        for folder in targets:
+            folders.is_target(folder)
         yield Site(FILE_SITE, "", folders, KnownTraits(folders, trusted=True, site=FILE_SITE), folder=folders)
     finally:
         folders.close()

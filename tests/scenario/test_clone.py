@@ -249,3 +249,17 @@ async def test_a_plan_makes_no_folder_and_the_run_after_it_does(client: Any, tmp
     with pytest.raises(EngineError):
         await survey(plan_of(tmp_path), options(tmp_path))
     assert not (tmp_path / "clone").exists()
+
+
+async def test_a_marker_of_a_directory_that_something_is_in_is_there(client: Any, tmp_path: Path) -> None:
+    for key in ("p/d/", "p/d/x", "p/d/e/", "p/d/e/y", "p/f/z"):
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"" if key.endswith("/") else BODY)
+    plan = plan_of(tmp_path, exact=True)  # the directory of `f/z` is no object too many
+    assert (await migrate(plan, options(tmp_path))).copied == 5
+    verified = await verify(plan, options(tmp_path))
+    assert (verified.agrees, verified.routes[0].objects) == (True, 5)
+    again = await migrate(plan, options(tmp_path))
+    assert (again.copied, again.complete) == (0, True)
+    (tmp_path / "clone.ledger").unlink()
+    found = await migrate(plan, options(tmp_path))
+    assert (found.copied, found.counters.found, found.complete) == (0, 5, True)
