@@ -50,6 +50,7 @@ def notices(events: list[dict[str, Any]]) -> str:
 CONFIRMED = "--delete --confirm cards"
 OTHER, THIRD = "s3://BUCKET/other/", "s3://BUCKET/third/"
 COPIED = {"third/a+b %.txt", "third/plain"}
+SYNCED = {"third/index.json"}
 STEPS = [
     Step("check s3://BUCKET/data/raw/ --write", 1, says=lambda summary, _: claims_nothing(summary["honours"])),
     Step("plan PLAN", 0, says=lambda summary, _: all(map(claims_nothing, summary["honours"].values()))),
@@ -63,6 +64,8 @@ STEPS = [
     Step("ls -r s3://BUCKET/other/", 0, says=lambda _, events: SPECIAL in {event.get("key") for event in events}),
     Step("fingerprint s3://BUCKET/other/", 0, says=lambda summary, _: "objects=2 " in summary["fingerprint"]),
     Step("cp s3://BUCKET/other/ s3://BUCKET/third/", 0, writes=COPIED),
+    Step("sync s3://BUCKET/other/ s3://BUCKET/third/ --yes", 0, says=lambda summary, _: summary["copied"] == 0),
+    Step("sync s3://BUCKET/data/reference/ s3://BUCKET/third/ --delete --yes", 5, writes=SYNCED),
     Step("rewrite PLAN", 0),
     Step("rewrite PLAN --apply", 2),
     Step("rewrite PLAN --undo", 2),
@@ -83,7 +86,7 @@ STEPS = [
     Step("accept PLAN names.BUCKET.BUCKET --found unknown --because looked", 0),
     Step(f"cleanup PLAN {CONFIRMED} --unconditional", 0, deletes=SOURCES),
     Step("verify PLAN", 0),
-    Step(f"delete {THIRD} --confirm {THIRD} --assume aws", 0, deletes=COPIED),
+    Step(f"delete {THIRD} --confirm {THIRD} --assume aws", 0, deletes=COPIED | SYNCED),
     Step("manifest PLAN --undo --assume aws", 0, writes={f"{PREFIX}metadata/manifest.json"}),
 ]
 """In this order, on one bucket. A command that is added is a line."""
