@@ -63,9 +63,6 @@ NOT_ALONE = (
 )
 
 
-NO_ETAG = "the server's listing gave it no ETag, so that it cannot be told from an object that took its place"
-
-
 class Item(NamedTuple):
     """One object to be deleted, and the ETag that it must still bear."""
 

@@ -20,6 +20,7 @@ import anyio
 
 from engine.bodies import Disk, FileSink, MemorySink, hash_range
 from engine.checksums import checksum_of, hasher
+from engine.crc import PARAMETERS
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
 from engine.folder.carried import is_link, mtime_of
 from engine.folder.journal import Part
@@ -57,6 +58,11 @@ class Wanted(NamedTuple):
     checksum: Checksum | None = None
     etag: str = ""
     layout: Layout | None = None
+
+    @property
+    def known(self) -> str:
+        """The checksum of the whole, as the ledger keeps it; empty where there is none."""
+        return str(self.checksum) if self.checksum is not None else ""
 
 
 class Download:
@@ -113,8 +119,7 @@ class Download:
         if equal:
             proof, compared = Proof.DIGEST, _named(wanted)
             method = METHOD if task.claim else "found"
-            checksum = str(wanted.checksum) if wanted.checksum else ""
-            return _copied(task, target.etag, checksum, proof, compared, method, 1 + requests)
+            return _copied(task, target.etag, wanted.known, proof, compared, method, 1 + requests)
         # Ours, as far as can be told, is fetched again: a layout that was guessed proves no difference.
         untold = not wanted.algorithm or wanted.layout is not None
         if task.route.overwrites_different or (task.claim and untold):
@@ -126,7 +131,7 @@ class Download:
         """Whether the file has the bytes that S3 speaks of."""
         if not task.source.size:
             return True
-        layout = wanted.layout or Layout(task.source.size, part_bytes=max(task.source.size, 1))
+        layout = wanted.layout or Layout(task.source.size, part_bytes=task.source.size)
         return _agrees(wanted, layout, await self._disk.run(self._sums_of_file, task, layout, wanted.algorithm))
 
     def _sums_of_file(self, task: Task, layout: Layout, algorithm: str) -> list[str]:
@@ -180,7 +185,7 @@ class Download:
     async def _fetch_into(self, task: Task, buffer: memoryview) -> Outcome:
         source = task.source
         algorithm, kind, _ = f"{source.checksum}::".split(":", 2)
-        by_checksum = kind == "FULL_OBJECT" and _is_crc(algorithm)
+        by_checksum = kind == "FULL_OBJECT" and algorithm in PARAMETERS
         counted = algorithm if by_checksum else "MD5"
         sink = MemorySink(buffer, [counted])
         request = GetRange(task.source_ref, if_match=source.etag, size=source.size, checksums=True)
@@ -197,8 +202,7 @@ class Download:
             sums = [checksum_of(wanted.algorithm, sink.buffer[part.first : part.last + 1]) for part in layout]
         proof, compared = self._prove(wanted, layout, sums)
         published = await self._written(task, partial(self._put, task, sink.buffer, head))
-        checksum = str(wanted.checksum) if wanted.checksum else ""
-        return _copied(task, published.version, checksum, proof, compared, METHOD, 1 + requests)
+        return _copied(task, published.version, wanted.known, proof, compared, METHOD, 1 + requests)
 
     def _put(self, task: Task, data: memoryview, head: ObjectHead) -> Published:
         ref = task.target_ref
@@ -240,8 +244,7 @@ class Download:
                 ordered = [await self._disk.run(_md5_of, unfinished)]
             proof, compared = self._prove(wanted, layout, ordered)
             published = await self._written(task, partial(unfinished.publish, task.target_condition, _mtime_ns(head)))
-            checksum = str(wanted.checksum) if wanted.checksum else ""
-            return _copied(task, published.version, checksum, proof, compared, METHOD, requests)
+            return _copied(task, published.version, wanted.known, proof, compared, METHOD, requests)
         except (Drifted, _Different):
             await self._disk.run(unfinished.discard)
             raise
@@ -353,7 +356,7 @@ def _wanted_of(head: ObjectHead, size: int) -> Wanted:
     """By the whole object's CRC where S3 keeps one; else by its ETag where that is an MD5 of all of it, or of one part.
     None of these: by nothing, unless its parts can be found out."""
     for item in head.checksums:
-        if item.type == "FULL_OBJECT" and item.value and _is_crc(item.algorithm):
+        if item.type == "FULL_OBJECT" and item.value and item.algorithm in PARAMETERS:
             return Wanted(item.algorithm, checksum=item)
     if not is_md5(head.properties.encryption):
         return Wanted("")
@@ -362,10 +365,6 @@ def _wanted_of(head: ObjectHead, size: int) -> Wanted:
     if parts_of(head.etag) == 1 and size:
         return Wanted("MD5", etag=head.etag, layout=Layout(size, part_bytes=size))
     return Wanted("")
-
-
-def _is_crc(algorithm: str) -> bool:
-    return algorithm in ("CRC64NVME", "CRC32C", "CRC32")
 
 
 def _agrees(wanted: Wanted, layout: Layout, sums: Sequence[str]) -> bool:
