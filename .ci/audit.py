@@ -9,6 +9,8 @@ import json
 import subprocess
 import sys
 import tempfile
+import tomllib
+from collections.abc import Iterable
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -17,23 +19,37 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 LIMIT_S = 120
+REPOSITORY = Path(__file__).resolve().parents[1]
+FOR_DEVELOPERS = {"dev", "docs", "all"}
+"""Extras that bring nothing to a user, or nothing but what the others bring."""
 
 
-def runtime(name: str, extras: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Each package that this one needs here, itself left out, with its version."""
+def required() -> list[str]:
+    """What the project asks for, with what every extra brings to its users."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    own = f"{project['name']}["
+    users = [line for name, lines in extras.items() if name not in FOR_DEVELOPERS for line in lines]
+    return [*project["dependencies"], *(line for line in users if not line.startswith(own))]
+
+
+def runtime(lines: Iterable[str]) -> dict[str, str]:
+    """Each package that these requirements bring here, directly or not, with its version."""
     found: dict[str, str] = {}
-    waiting = [(name, extras)]
-    seen = set(waiting)
+    waiting = [Requirement(line) for line in lines]
+    seen: set[str] = set()
     while waiting:
-        owner, chosen = waiting.pop()
-        for line in distribution(owner).requires or []:
-            needed = Requirement(line)
-            if needed.marker and not any(needed.marker.evaluate({"extra": extra}) for extra in chosen | {""}):
-                continue
-            found[canonicalize_name(needed.name)] = distribution(needed.name).version
-            if (item := (needed.name, frozenset(needed.extras))) not in seen:
-                seen.add(item)
-                waiting.append(item)
+        needed = waiting.pop()
+        if str(needed) in seen or (needed.marker and not needed.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(str(needed))
+        package = distribution(needed.name)
+        found[canonicalize_name(needed.name)] = package.version
+        for line in package.requires or []:
+            inner = Requirement(line)
+            marker, inner.marker = inner.marker, None
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in needed.extras | {""}):
+                waiting.append(inner)
     return found
 
 
@@ -70,7 +86,7 @@ def ask(program: str, packages: dict[str, str]) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    needed = runtime("cartage")
+    needed = runtime(required())
     code, said = verdict(len(needed), ask(sys.argv[1], needed))
     print("\n".join(said))
     sys.exit(code)

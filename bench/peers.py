@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import engine
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("CARTAGE_BENCH_DIR") or REPOSITORY / ".bench")
 """Where peers are installed and runs leave their files."""
@@ -117,7 +119,7 @@ class Peer:
     def version(self) -> str:
         """As its package says."""
         if not self.packages:
-            return _version(sys.executable, "cartage")
+            return engine.__version__
         return _version(str(self.folder / "bin" / "python"), self.packages[0].partition("==")[0])
 
 

@@ -167,7 +167,7 @@ def prose(text: str) -> str:
 def entries() -> list[Entry]:
     """Every name that the library gives: by command in the order in which a user meets them, then by module."""
     order = [*(f"engine.api.{verb}" for verb in VERBS), *sorted(set(engine._HOMES.values()))]
-    found = [Entry(name, getattr(engine, name)) for name in engine._HOMES]
+    found = [Entry(name, getattr(engine, name)) for name in engine.__all__]
     return sorted(found, key=lambda entry: order.index(engine._HOMES[entry.name]))
 
 

@@ -43,7 +43,7 @@ _NAMES = {
     "engine.api.verify": "verify",
     "engine.errors": (
         "AccessDenied Ambiguous Archived AttemptError BadCredentials BucketMissing ClaimLost ClockSkew Conflict "
-        "CredentialsExpired EngineError GateClosed GoneTogether IntegrityError LedgerCorrupt LedgerError "
+        "CredentialsExpired EngineError ExtraMissing GateClosed GoneTogether IntegrityError LedgerCorrupt LedgerError "
         "LedgerLocked LedgerMismatch LedgerMissing ListingBroken NameNotFound NotFound NothingThere ObjectError "
         "PlanError PreconditionFailed Rejected RunError Scope StoreError Throttled TooLate Unavailable Unreachable "
         "Unsupported Unwritable UsageError WrongRegion"
@@ -66,12 +66,13 @@ _NAMES = {
     "engine.proof.verification": "Verification",
     "engine.references.manifest": "ManifestRefused",
     "engine.references.replacing": "ReplaceRefused",
+    "engine.version": "__version__",
 }
 """What each module gives. `__init__.pyi` says the same to type checkers; a test holds the two together."""
 
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(name for name in _HOMES if not name.startswith("_"))
 
 
 def __getattr__(name: str) -> Any:

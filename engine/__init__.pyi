@@ -49,6 +49,7 @@ from engine.errors import ClockSkew as ClockSkew
 from engine.errors import Conflict as Conflict
 from engine.errors import CredentialsExpired as CredentialsExpired
 from engine.errors import EngineError as EngineError
+from engine.errors import ExtraMissing as ExtraMissing
 from engine.errors import GateClosed as GateClosed
 from engine.errors import GoneTogether as GoneTogether
 from engine.errors import IntegrityError as IntegrityError
@@ -103,6 +104,7 @@ from engine.proof.receipt import ReceiptRefused as ReceiptRefused
 from engine.proof.verification import Verification as Verification
 from engine.references.manifest import ManifestRefused as ManifestRefused
 from engine.references.replacing import ReplaceRefused as ReplaceRefused
+from engine.version import __version__ as __version__
 
 _NAMES: dict[str, str]
 _HOMES: dict[str, str]

@@ -47,6 +47,18 @@ class UsageError(EngineError):
     exit_code = 2
 
 
+class ExtraMissing(UsageError):
+    """What was asked for needs a package that only an extra of the distribution brings."""
+
+    def __init__(self, package: str, extra: str, install: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(
+            f"this needs {package}, which is not installed: {install}",
+            advice="The extra [all] brings every such package.",
+        )
+
+
 class NothingThere(UsageError):
     """A location holds nothing, and nobody said that this is all right."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from engine.proof.receipt import (
     time_text,
 )
 from engine.sites.clock import now_ms, server_ms
+from engine.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ async def _values(plan: Plan, endpoint: str, ledger: LedgerReader, sums: Sums, s
             for item in await accepted_in(ledger)
         ],
         endpoint=endpoint,
-        version=importlib.metadata.version("cartage"),
+        version=__version__,
         at_ms=server if server is not None else now_ms(),
         clock="server" if server is not None else "this machine",
     )

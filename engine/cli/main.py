@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from engine.version import __version__
+
 VERBS: dict[str, str] = {
     "demo": "Run the whole job on an embedded S3: plan, copy, kill, resume, verify.",
     "check": "Who am I, which endpoint, does the bucket answer, what may I do.",
@@ -56,7 +58,7 @@ class Verbs(click.Group):
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="cartage", prog_name="cartage")
+@click.version_option(__version__, prog_name="cartage")
 def cli() -> None:
     """Moves objects in S3 in bulk, as fast as S3 itself allows, and proves that nothing was lost."""
 

@@ -1,6 +1,6 @@
 """Certificates for TLS on loopback: an authority made for one sandbox, and flawed ones for the tests that must refuse.
 
-Needs the `cryptography` package, which comes with the extra `dev`.
+Needs the `cryptography` package, which comes with the extra `sandbox`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError
+from engine.extras import needs
 from engine.sandbox.settings import SandboxSettings
 
 STOP_S = 10.0
@@ -66,13 +67,18 @@ class Sandbox:
 
 @contextlib.contextmanager
 def start_sandbox(settings: SandboxSettings | None = None) -> Iterator[Sandbox]:
-    """Start a sandbox, yield it once it listens, and stop it. It ends with this process too, however that ends."""
+    """Start a sandbox, yield it once it listens, and stop it. It ends with this process too, however that ends.
+
+    Raises `SandboxError` where it does not start, `ExtraMissing` where what only it needs is not installed."""
+    with needs("sandbox"):
+        import sortedcontainers  # noqa: F401  # in the sandbox's process, whose traceback would say less
     asked = settings if settings is not None else SandboxSettings()
     with contextlib.ExitStack() as stack:
         start: dict[str, Any] = {"settings": asked.as_json(), "secret": secrets.token_urlsafe(24)}
         ca_bundle = None
         if asked.tls:
-            from engine.sandbox.certificates import make_certificates
+            with needs("sandbox"):
+                from engine.sandbox.certificates import make_certificates
 
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cartage-tls-"))  # made with mode 0700
             made = make_certificates(Path(folder), asked.tls_names, asked.tls_flaw)

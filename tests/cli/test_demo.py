@@ -12,6 +12,7 @@ import pytest
 from engine.cli import demo
 from engine.ledger import LedgerReader
 from engine.model import Proof
+from tests.cli.commands import Terminal, assert_said_well
 
 
 def play(folder: Path, *arguments: str) -> str:
@@ -57,3 +58,15 @@ def test_a_clone_that_did_not_end_well_is_said_and_no_success(
     monkeypatch.setattr(demo, "_step", lambda *_: demo.Step("clone", 1.0, 0, copied_but_not_proven))
     assert not demo._clone(tmp_path, "bucket", {}, [])
     assert "did not end as it should" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["demo", "sandbox"])
+def test_what_only_the_sandbox_needs_is_named_with_its_extra(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "sortedcontainers", None)  # as if it were not installed
+    ended = terminal.call(command)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert_said_well(ended, command)
+    assert "this needs sortedcontainers, which is not installed: pip install 'cartage-s3[sandbox]'\n" in ended.err

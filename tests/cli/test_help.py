@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+import engine
 from engine.cli.main import VERBS, cli
 from tests.cli.commands import MODULE, Terminal, write_plan
 
@@ -51,11 +52,9 @@ def test_every_module_with_a_command_is_a_verb() -> None:
 
 
 def test_no_command_is_help_and_the_version_is_the_packages(terminal: Terminal) -> None:
-    from importlib.metadata import version
-
     bare = terminal.call()
     assert [verb for verb in VERBS if f"\n  {verb} " not in bare.out + bare.err] == []
-    assert terminal.call("--version").out.strip() == f"cartage, version {version('cartage')}"
+    assert terminal.call("--version").out.strip() == f"cartage, version {engine.__version__}"
 
 
 def loaded(folder: Path, *arguments: str) -> set[str]:
