@@ -213,6 +213,7 @@ def page() -> str:
         "What plans and results hold": held([*(entry for entry in plans if entry.is_type), *results]),
     }
     text = ["# The library", WRITTEN, prose(inspect.getdoc(engine) or ""), prose(inspect.getdoc(engine.api) or "")]
+    text += ["## Without `await`", prose(inspect.getdoc(engine.sync) or "")]
     for heading, items in sections.items():
         names = ", ".join(f"[`{item.name}`](#{item.title.lower().replace(' ', '-')})" for item in items)
         text += [f"## {heading}", names, *(item.markdown() for item in items)]

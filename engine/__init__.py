@@ -12,7 +12,8 @@ Every verb of the command line is a call here, with the types of what it takes, 
         gate = await engine.cleanup(plan)   # shows; with delete=True it deletes what is proven
         print([reason.sentence for reason in gate.reasons if not reason.open])
 
-Calls are coroutines; a script runs one with `asyncio.run`. A name is imported when it is first asked for.
+Calls are coroutines; a script runs one with `asyncio.run`, or calls it by its name in `engine.sync`, which waits for
+the result itself: `engine.sync.migrate(plan)`, in a notebook too. A name is imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ __all__ = sorted(name for name in _HOMES if not name.startswith("_"))
 
 def __getattr__(name: str) -> Any:
     """Imported when asked for: a pure part of the engine can be used without paying for the rest."""
+    if name == "sync":
+        return import_module("engine.sync")
     if name not in _HOMES:
         raise AttributeError(f"module 'engine' has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(_HOMES[name]), name)

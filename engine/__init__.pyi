@@ -1,4 +1,5 @@
 # What a type checker sees of engine/__init__.py, which imports each name when it is first asked for.
+from engine import sync as sync
 from engine.api.accept import Acceptances as Acceptances
 from engine.api.accept import accept as accept
 from engine.api.accept import acceptances as acceptances
