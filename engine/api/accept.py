@@ -10,7 +10,7 @@ from engine.api.options import Options, ledger_path
 from engine.errors import UsageError
 from engine.finish.acceptances import Accepted, accepted_in, found_figures, keep_acceptance
 from engine.finish.gate import acceptable
-from engine.ledger import Ledger, LedgerReader
+from engine.ledger import Ledger, open_to_read, open_to_write
 from engine.plan.document import Plan
 from engine.sites.clock import now_ms
 
@@ -73,7 +73,7 @@ async def take_back(plan: Plan, options: Options | None = None, *, name: str) ->
 async def acceptances(plan: Plan, options: Options | None = None) -> Acceptances:
     """What was accepted, and what could be. S3 is not asked. Raises `LedgerMissing` where there is no ledger."""
     options = options or Options()
-    async with await LedgerReader.open_to_read(ledger_path(plan, options)) as ledger:
+    async with await open_to_read(ledger_path(plan, options)) as ledger:
         accepted = await accepted_in(ledger)
         known = {(item.name, item.found) for item in accepted}
         figures = await found_figures(ledger)
@@ -88,6 +88,6 @@ def _refuse_unknown(plan: Plan, name: str) -> None:
 
 
 async def _opened(plan: Plan, options: Options) -> Ledger:
-    return await Ledger.open(
+    return await open_to_write(
         ledger_path(plan, options), await stored_binding(plan, options), now_ms=now_ms, create=False
     )

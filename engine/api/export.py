@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.ledger import LedgerReader
+from engine.ledger import open_to_read
 from engine.plan.record import ObjectRecord
 
 
@@ -30,7 +30,7 @@ async def export(path: str | Path) -> AsyncIterator[list[ExportRow]]:
             for row in rows:
                 print(row.target_key, row.record.state, row.record.proof.name)
     """
-    async with await LedgerReader.open_to_read(Path(path)) as reader:
+    async with await open_to_read(Path(path)) as reader:
         places = {item.name: (_split(item.source), _split(item.target)) for item in (await reader.binding()).routes}
         async for records in reader.records():
             batch = []

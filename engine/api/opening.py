@@ -14,7 +14,7 @@ from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import UsageError, one_error
 from engine.events import Listener, RunStarted, ignore
-from engine.ledger import Binding, Ledger, LedgerReader, SiteBinding
+from engine.ledger import Binding, Ledger, SiteBinding, open_to_read, open_to_write
 from engine.listing.sources import open_sources
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
@@ -58,7 +58,7 @@ async def open_ledger(
     own, *others = await _bind_sites(plan, opened)
     lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
     binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others))
-    ledger = await Ledger.open(path, binding, now_ms=clock, create=create)
+    ledger = await open_to_write(path, binding, now_ms=clock, create=create)
     try:
         await opened.remember(ledger, plan.routes[0].target.bucket)
         await bind_lists(ledger, opened.sources, lists, listener)
@@ -96,7 +96,7 @@ async def _settle_folders(plan: Plan, path: Path, opened: Sites, *, make: bool) 
         return
     bound: dict[str, str] = {}
     if await anyio.Path(path).exists():
-        async with await LedgerReader.open_to_read(path) as reader:
+        async with await open_to_read(path) as reader:
             site = (await reader.binding()).all_sites.get(FILE_SITE)
         bound = dict(site.buckets) if site is not None else {}
     if make:
@@ -135,7 +135,7 @@ async def server_clock(plan: Plan, opened: Sites) -> Callable[[], int]:
 
 async def stored_binding(plan: Plan, options: Options) -> Binding:
     """The binding that the plan's ledger has, with the plan's routes: for commands that do not go to S3."""
-    async with await LedgerReader.open_to_read(ledger_path(plan, options)) as reader:
+    async with await open_to_read(ledger_path(plan, options)) as reader:
         bound = await reader.binding()
     return replace(bound, plan_name=plan.name, routes=plan.binding_routes)
 

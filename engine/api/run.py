@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,14 +21,15 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state
-from engine.sites.clock import dating_clock, now_ms
+from engine.sites.clock import now_ms
 from engine.sites.listings import refuse_losing
 from engine.sites.sites import Sites
 from engine.store import StoreOf
-from engine.transfer.carriers import Carriers, refuse_apart
+from engine.transfer.carriers import refuse_apart
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
-from engine.transfer.configuration import brought_up_to_date, outdated_before
-from engine.transfer.pipeline import Counters, Run
+from engine.transfer.configuration import brought_up_to_date
+from engine.transfer.migration import carry_out
+from engine.transfer.pipeline import Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,33 +94,16 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 refuse_losing(traits, f"s3://{bucket}/")
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
-            told = next((facts for facts in known.values() if facts.date), None)
-            clock = dating_clock(told.date, told.came_s) if told is not None else None
-            carriers = Carriers(
+            run = await carry_out(
+                plan,
                 opened,
                 ledger,
-                options.listener,
-                now_ms,
+                options,
+                store_of=listed,
+                facts=known.values(),
                 guarded=options.conditional_writes,
-                outdated_before=outdated_before(settings),
-                server_now_ms=clock,
+                listen_for_stop=stop.listen if stop is not None else None,
             )
-            run = Run(
-                listed,
-                opened.sources,
-                ledger,
-                plan.routes,
-                carriers.carrier_for,
-                carriers.queue,
-                concurrency=options.workers,
-                listener=options.listener,
-                gauges=opened.gauges,
-            )
-            if stop is not None:
-                stop.listen(run.stop)
-            with closing(carriers):
-                await run.go(fresh=ledger.fresh)
-            await carriers.remember()
             if not run.stopped:
                 await opened.sources.refuse_missing(ledger.knows)
             unlisted = [item for route in plan.routes for item in opened.unlisted(route)]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.ledger import Acceptance, Binding, LedgerReader, Snapshot
+from engine.ledger import Acceptance, Binding, Snapshot, open_to_read
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
@@ -36,7 +36,7 @@ async def status(path: str | Path) -> Status:
 
     Raises `LedgerMissing`, `LedgerCorrupt`."""
     path = Path(path)
-    async with await LedgerReader.open_to_read(path) as reader:
+    async with await open_to_read(path) as reader:
         return Status(
             ledger=path,
             binding=await reader.binding(),
@@ -52,6 +52,6 @@ async def objects_aside(path: str | Path) -> AsyncIterator[list[ObjectRecord]]:
     """Every object of a ledger that is not done, with the reason, in batches. Raises `LedgerMissing`,
     `LedgerCorrupt`."""
     path = Path(path)
-    async with await LedgerReader.open_to_read(path) as reader:
+    async with await open_to_read(path) as reader:
         async for records in reader.records(states=ASIDE):
             yield records

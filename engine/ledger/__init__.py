@@ -3,5 +3,18 @@
 from engine.ledger.binding import Binding, SiteBinding
 from engine.ledger.ledger import Ledger
 from engine.ledger.reader import Acceptance, Kept, LedgerReader, Snapshot, taken_by_route
+from engine.ledger.sharded import ShardedLedger, open_to_read, open_to_write
 
-__all__ = ["Acceptance", "Binding", "Kept", "Ledger", "LedgerReader", "SiteBinding", "Snapshot", "taken_by_route"]
+__all__ = [
+    "Acceptance",
+    "Binding",
+    "Kept",
+    "Ledger",
+    "LedgerReader",
+    "ShardedLedger",
+    "SiteBinding",
+    "Snapshot",
+    "open_to_read",
+    "open_to_write",
+    "taken_by_route",
+]

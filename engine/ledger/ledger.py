@@ -190,14 +190,17 @@ class Ledger(LedgerReader):
         await self._writer.do(command)
 
     async def finish_upload(self, route: str, key: str, how: str) -> None:
-        """Commit an upload's end: "completed", "aborted", "refused" or "vanished"."""
-        await self._execute(
-            "UPDATE uploads SET ended = ?, ended_ms = ? WHERE route = ? AND key = ? AND ended = ''",
-            how,
-            self._now_ms(),
-            self._route_ids[route],
-            key,
-        )
+        """Commit an upload's end: "completed", "aborted", "refused" or "vanished". Its parts are forgotten: there may
+        be 10,000 of them, and nobody asks for those of an upload that has ended."""
+        route_id, at_ms = self._route_ids[route], self._now_ms()
+
+        def command(connection: sqlite3.Connection) -> None:
+            row = connection.execute(_OPEN, (route_id, key)).fetchone()
+            if row is not None:
+                connection.execute("DELETE FROM parts WHERE upload = ?", row)
+                connection.execute("UPDATE uploads SET ended = ?, ended_ms = ? WHERE id = ?", (how, at_ms, row[0]))
+
+        await self._writer.do(command, durable=True)
 
     # --- the rest -----------------------------------------------------------------------------------------
 

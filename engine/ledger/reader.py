@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import anyio.to_thread
 
@@ -18,7 +18,7 @@ from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.binding import Binding
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.files import beside, hold_to_read, refuse_foreign
-from engine.ledger.schema import DIFFERING, MIGRATIONS, OLDER_VIEWS, newer
+from engine.ledger.schema import DIFFERING, MIGRATIONS, OLDER_VIEWS, UNDONE, newer
 from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import ENDED, State
@@ -28,6 +28,8 @@ from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord, by_rout
 Result = TypeVar("Result")
 
 RECORDS_A_READ = 1_000
+USUAL = frozenset({State.PLANNED, State.COPIED, State.VERIFIED, State.DELETED})
+"""The states that `schema.UNDONE` leaves out."""
 
 
 class Snapshot(NamedTuple):
@@ -64,6 +66,11 @@ class Held(NamedTuple):
     undated: int
     last_ms: int
     later: int
+
+    def plus(self, other: Held) -> Held:
+        """Those of one route in two ledgers."""
+        undated, last_ms = self.undated + other.undated, max(self.last_ms, other.last_ms)
+        return Held(self.route, self.objects + other.objects, undated, last_ms, self.later + other.later)
 
 
 class Kept(NamedTuple):
@@ -141,6 +148,9 @@ def _open_to_read(path: Path) -> tuple[sqlite3.Connection, int]:
 class LedgerReader:
     """Read-only queries, in a thread of their own. Everything gives what is committed."""
 
+    NOTED: ClassVar[tuple[str, ...]] = (PROPERTIES, *sorted(state.value for state in ENDED))
+    """Under which names `noted` sums up."""
+
     def __init__(self, path: Path, connection: sqlite3.Connection, hold: Hold) -> None:
         self.path = path
         self._reading = connection
@@ -150,7 +160,7 @@ class LedgerReader:
     @classmethod
     async def open_to_read(cls, path: Path) -> LedgerReader:
         """Open without a lock. Raises `LedgerMissing`, `LedgerCorrupt`."""
-        return await anyio.to_thread.run_sync(_open_alone, path)
+        return await anyio.to_thread.run_sync(open_alone, path, cls)
 
     async def __aenter__(self) -> Self:
         return self
@@ -200,26 +210,40 @@ class LedgerReader:
         )
 
     async def records(
-        self, route: str | None = None, states: Collection[State] | None = None
+        self,
+        route: str | None = None,
+        states: Collection[State] | None = None,
+        *,
+        after: str | None = None,
+        upto: str | None = None,
     ) -> AsyncIterator[list[ObjectRecord]]:
-        """Whole rows in batches of 1,000, by route and key; memory does not grow with the ledger."""
-        routes = await self._rows("SELECT id, name FROM routes ORDER BY id")
+        """Whole rows in batches of 1,000, by route and key; memory does not grow with the ledger. `after` (exclusive)
+        and `upto` (inclusive) are relative keys."""
         chosen = "" if states is None else f" AND o.state IN ({', '.join('?' * len(states))})"
+        rare = states is not None and not USUAL.intersection(states) and await self._has_undone_index()
+        if rare:
+            chosen += f" AND o.{UNDONE}"
+        select = _RECORD.replace("objects o", "objects o INDEXED BY objects_undone") if rare else _RECORD
         values = tuple(state.value for state in states or ())
-        for route_id, name in routes:
+        for route_id, name in await self._rows("SELECT id, name FROM routes ORDER BY id"):
             if route is not None and route != name:
                 continue
-            after: str | None = None
+            beyond = after
             while True:
-                bound = "" if after is None else " AND o.key > ?"
-                parameters = (route_id, *values, *(() if after is None else (after,)), RECORDS_A_READ)
-                sql = f"{_RECORD} WHERE o.route = ?{chosen}{bound} ORDER BY o.key LIMIT ?"
+                bounds = [(word, at) for word, at in ((">", beyond), ("<=", upto)) if at is not None]
+                within = "".join(f" AND o.key {word} ?" for word, _ in bounds)
+                parameters = (route_id, *values, *(at for _, at in bounds), RECORDS_A_READ)
+                sql = f"{select} WHERE o.route = ?{chosen}{within} ORDER BY o.key LIMIT ?"
                 records = await self._read(_reading_records(sql, parameters))
                 if records:
                     yield records
                 if len(records) < RECORDS_A_READ:
                     break
-                after = records[-1].key
+                beyond = records[-1].key
+
+    async def _has_undone_index(self) -> bool:
+        """Not a ledger of an older format, that is only read. SQLite would not choose it by itself (3.46)."""
+        return bool(await self._rows("SELECT 1 FROM main.sqlite_master WHERE name = 'objects_undone'"))
 
     async def entry(self, route: str, key: str) -> Entry | None:
         """The row of exactly this relative key."""
@@ -232,8 +256,11 @@ class LedgerReader:
 
     async def tallies(self) -> list[Tally]:
         """Objects and bytes by route, state, proof and whether they were found. Costs the same for any count."""
+        return await self._tallies("tallies")
+
+    async def _tallies(self, table: str) -> list[Tally]:
         sql = (
-            "SELECT r.name, t.state, t.proof, t.found, t.objects, t.bytes FROM tallies t "
+            f"SELECT r.name, t.state, t.proof, t.found, t.objects, t.bytes FROM {table} t "
             "JOIN routes r ON r.id = t.route WHERE t.objects > 0 ORDER BY t.route, t.state, t.proof, t.found"
         )
         return await self._read(lambda connection: [_tally(row) for row in connection.execute(sql)])
@@ -306,11 +333,12 @@ class LedgerReader:
         return "; ".join(str(row[0]) for row in rows)
 
 
-def _open_alone(path: Path) -> LedgerReader:
+def open_alone(path: Path, kind: type[LedgerReader] = LedgerReader) -> LedgerReader:
+    """Open a ledger's file without a lock, as a reader of that kind."""
     path = real_place(path)
     hold = hold_existing(path)
     try:
-        return LedgerReader(path, connect_to_read(path, hold), hold)
+        return kind(path, connect_to_read(path, hold), hold)
     except BaseException:
         hold.release()
         raise

@@ -12,6 +12,9 @@ APPLICATION_ID = 0x43415254  # "CART"
 DIFFERING = "properties NOT IN ('', 'agree')"
 """An object of which something is recorded that its properties should not be. As in the index, word for word."""
 
+UNDONE = "state NOT IN ('planned', 'copied', 'verified', 'deleted')"
+"""An object that is neither on its usual way nor at its end. As in the index, word for word."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
@@ -59,12 +62,34 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE uploads ADD COLUMN server_ms INTEGER NOT NULL DEFAULT 0",),
     # Few objects carry other properties than they should, and status, gate and receipt ask which.
     (f"CREATE INDEX objects_differing ON objects (route, key) WHERE {DIFFERING}",),
+    (
+        # The index of a plan that is carried in shards: which shard has which keys, and what became of it. Its rows are
+        # in ledgers of their own, each whole in itself.
+        """CREATE TABLE shards (
+            number INTEGER PRIMARY KEY, parent INTEGER NOT NULL, is_open INTEGER NOT NULL, uploads INTEGER NOT NULL,
+            noted TEXT NOT NULL, recorded_ms INTEGER NOT NULL) STRICT""",
+        """CREATE TABLE pieces (
+            shard INTEGER NOT NULL REFERENCES shards (number), route INTEGER NOT NULL REFERENCES routes (id),
+            after TEXT, upto TEXT) STRICT""",
+        """CREATE TABLE shard_listings (
+            shard INTEGER NOT NULL REFERENCES shards (number), route INTEGER NOT NULL REFERENCES routes (id),
+            opened_ms INTEGER NOT NULL, objects INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            PRIMARY KEY (shard, route)) WITHOUT ROWID, STRICT""",
+        """CREATE TABLE shard_tallies (
+            shard INTEGER NOT NULL REFERENCES shards (number), route INTEGER NOT NULL REFERENCES routes (id),
+            state TEXT NOT NULL, proof INTEGER NOT NULL, found INTEGER NOT NULL, objects INTEGER NOT NULL,
+            bytes INTEGER NOT NULL, PRIMARY KEY (shard, route, state, proof, found)) WITHOUT ROWID, STRICT""",
+    ),
+    # What is not done is little beside what is, and is asked for by itself: `status --failed`, deletes left open.
+    (f"CREATE INDEX objects_undone ON objects (route, key) WHERE {UNDONE}",),
 )
 
 OLDER_VIEWS: dict[int, str] = {
     1: "CREATE TEMP VIEW objects AS SELECT *, '' AS properties FROM main.objects",
     2: "CREATE TEMP VIEW uploads AS SELECT *, 0 AS server_ms FROM main.uploads",
     3: "SELECT 1",
+    4: "SELECT 1",
+    5: "SELECT 1",
 }
 """How a reader, which may not migrate, sees the tables of an older format as those of the newest."""
 

@@ -60,9 +60,10 @@ class _Seen(NamedTuple):
 @dataclass(slots=True, eq=False)
 class _Seam:
     """Where one range ends, `at` a key that need not be there, and the next begins: what the two saw there, of each
-    side, once they have ended."""
+    side, once they have ended. `outer`: the next is not of this join, and what it begins with has to be asked for."""
 
     at: str
+    outer: bool = False
     before: dict[Side, _Seen] | None = None
     after: dict[Side, str | None] | None = None
 
@@ -76,6 +77,7 @@ class _Range:
     source_upto: str | None
     begins: _Seam | None = None
     ends: _Seam | None = None
+    read_upto: str | None = None  # the last key handed on, or where it began
     cutting: bool = False
     uncut: list[ListedObject] | None = None  # its newest page when nothing to cut was seen
 
@@ -114,6 +116,9 @@ class RouteJoin:
         self._waiting = 0
         self._since_s = self._due_s = 0.0
         self._closed = False
+        self._ending = False
+        self.rest: list[KeyRange] = []
+        """What was left unread after `end_early`."""
         group.start_soon(self._run)
 
     async def next_rows(self) -> list[Joined] | None:
@@ -138,6 +143,11 @@ class RouteJoin:
         """What either side's pages met until now that cannot be an object, by relative key; the source's first."""
         return [item for lister in self._sides.values() for item in sorted(lister.unlisted.items())]
 
+    def end_early(self) -> None:
+        """Read no further than what is on its way: the batches that `next_rows` still gives are the last, and what
+        lies beyond them is in `rest` then."""
+        self._ending = True
+
     def close(self) -> None:
         """Stop reading; batches that wait are dropped."""
         self._closed = True
@@ -153,7 +163,10 @@ class RouteJoin:
             return
         try:
             async with self._tasks:
-                self._begin(self._keys, self._keys.upto, self._target, None)
+                whole = self._begin(self._keys, self._keys.upto, self._target, None)
+                after, upto = self._keys.after, self._keys.upto
+                if upto is not None and (after is None or after < upto):
+                    whole.ends = _Seam(upto, outer=True)
         finally:
             self._closed = True
         self._send.close()
@@ -164,16 +177,25 @@ class RouteJoin:
         join = RangeJoin(
             self._tasks, self._source, target, self._read_entries, keys, pages, is_route=self._target is not None
         )
-        item = _Range(join, source_upto)
+        item = _Range(join, source_upto, read_upto=keys.after)
         self._ranges.append(item)
         self._tasks.start_soon(self._drive, item)
         return item
 
     async def _drive(self, item: _Range) -> None:
-        while (rows := await item.join.next_rows()) is not None:
+        while (rows := None if self._ending else await item.join.next_rows()) is not None:
             await self._send.send(rows)
+            item.read_upto = rows[-1].key
         self._ranges.remove(item)
         join = item.join.join
+        if self._ending and not join.done:
+            item.join.close()
+            if item.read_upto is None or item.read_upto != join.upto:
+                self.rest.append(KeyRange(item.read_upto, join.upto))
+            if item.begins is not None:
+                item.begins.outer = True  # perhaps nothing was read of what comes after it
+                await self._close_seam(item.begins)
+            return  # whoever reads the rest goes on after a key that was shown here
         if item.begins is not None:
             item.begins.after = {side: join.first(side) for side in self._sides}
             await self._close_seam(item.begins)
@@ -189,11 +211,12 @@ class RouteJoin:
         Each was in order by itself. Where the one saw first, beyond its end, what the other began with, the two are one
         listing without a gap, whatever order the server lists in; and then it is in order, for both are. Else somebody
         wrote or deleted there meanwhile, or the server lists in another order and has left out what lies between."""
-        if seam.before is None or seam.after is None:
+        if seam.before is None or (seam.after is None and not seam.outer):
             return
         for side, lister in self._sides.items():
             seen = seam.before[side]
-            if seen.beyond != seam.after[side] and not await meets(lister, seen.newest, seam.at):
+            same = seam.after is not None and seen.beyond == seam.after[side]
+            if not same and not await meets(lister, seen.newest, seam.at):
                 raise broken(
                     lister.location, f"from {seam.at!r} on it shows other keys than after the key before that one"
                 )
@@ -215,7 +238,7 @@ class RouteJoin:
         now = time.monotonic()
         busy = now > self._due_s + BUSY_S  # the event loop: more pages at once would only wait in line
         self._due_s = 0.0
-        if not self._waiting or self._closed or self._tasks.cancel_scope.cancel_called:
+        if not self._waiting or self._closed or self._ending or self._tasks.cancel_scope.cancel_called:
             return  # what was begun now would keep an error from ending the ranges
         if busy or now < self._since_s + 0.9 * self._patience_s or any(item.join.reads_ledger for item in self._ranges):
             self._set_alarm(now)

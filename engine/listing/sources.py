@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from engine.errors import PlanError
 from engine.listing.key_lists import ListedKeys
-from engine.listing.lister import Lister
+from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import Prefix, ReadEntries
 from engine.listing.ranges import RouteJoin
 from engine.plan.document import Plan
@@ -46,11 +46,19 @@ class Sources:
         return self.lists[route.name]
 
     def join(
-        self, group: TaskGroup, store_of: StoreOf, route: Route, entries: ReadEntries | None, *, target: bool = True
+        self,
+        group: TaskGroup,
+        store_of: StoreOf,
+        route: Route,
+        entries: ReadEntries | None,
+        *,
+        target: bool = True,
+        keys: KeyRange | None = None,
     ) -> RouteJoin:
-        """Everything known of each of the route's keys; without `target`, as if nothing were there."""
+        """Everything known of each of the route's keys, or of those in a range of them; without `target`, as if nothing
+        were there."""
         there = Prefix(store_of(route.target), route.target) if target else None
-        return RouteJoin(group, self.lister(store_of, route), there, entries)
+        return RouteJoin(group, self.lister(store_of, route), there, entries, keys)
 
     async def refuse_missing(self, knows: Callable[[str, str], Awaitable[bool]]) -> None:
         """Raise `PlanError` for keys of a list that are not in S3 and that `knows(route, relative key)` does not know

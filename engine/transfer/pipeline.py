@@ -19,6 +19,8 @@ import anyio
 from engine.errors import PlanError
 from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
+from engine.listing.lister import KeyRange
+from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
 from engine.model import Overwrite
 from engine.plan.decide import Action, Choice, decide, drift, ended, taken
@@ -27,6 +29,7 @@ from engine.plan.lifecycle import ASIDE, State
 from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
+from engine.plan.shards import Piece
 from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
@@ -57,7 +60,9 @@ class Counters:
 class Run:
     """One invocation on a ledger: `await run.go()`. `stop()` ends it gently, cancellation at once; both are safe.
 
-    `carrier_for` is asked once for each route; `queue` is the one that the carriers put parts into."""
+    `carrier_for` is asked once for each route; `queue` is the one that the carriers put parts into. `pieces` are the
+    keys that are this run's, all of the routes' unless given. It hands the rest of them over, in `rest`, once it has
+    decided `most` objects; then its listings end at a page's bound."""
 
     def __init__(
         self,
@@ -71,6 +76,8 @@ class Run:
         concurrency: int,
         listener: Listener,
         gauges: Callable[[], Gauges],
+        pieces: Sequence[Piece] | None = None,
+        most: int | None = None,
     ) -> None:
         self._store_of = store_of
         self._sources = sources
@@ -84,6 +91,13 @@ class Run:
         self._recorder = Recorder(ledger.conclude)
         self._uploads: dict[tuple[str, str], UploadRecord] = {}
         self._listing = anyio.CancelScope()
+        self._pieces: dict[str, list[Piece]] = {route.name: [] for route in routes}
+        for piece in pieces if pieces is not None else (Piece(route.name) for route in routes):
+            self._pieces[piece.route].append(piece)
+        self._most = most
+        self._joins: list[RouteJoin] = []
+        self.rest: list[Piece] = []
+        self.listings: dict[str, tuple[int, int]] = {}
         self.counters = Counters()
         self.stopped = False
 
@@ -129,18 +143,34 @@ class Run:
         """List one route, decide page by page, hand out tasks; close its snapshot at the listing's end."""
         await self._ledger.open_snapshot(route.name)
         objects = size_bytes = 0
-        async with anyio.create_task_group() as group:
-            reader = None if fresh else partial(self._ledger.entries, route.name)
-            join = self._sources.join(group, self._store_of, route, reader)
-            while not self.stopped and (rows := await join.next_rows()) is not None:
-                counted, counted_bytes = await self._decide_page(route, rows)
-                objects += counted
-                size_bytes += counted_bytes
-            join.close()
+        for piece in self._pieces[route.name]:
+            if self._has_enough:
+                self.rest.append(piece)
+                continue
+            async with anyio.create_task_group() as group:
+                reader = None if fresh else partial(self._ledger.entries, route.name)
+                keys = KeyRange(piece.after, piece.upto)
+                join = self._sources.join(group, self._store_of, route, reader, keys=keys)
+                self._joins.append(join)
+                while not self.stopped and (rows := await join.next_rows()) is not None:
+                    counted, counted_bytes = await self._decide_page(route, rows)
+                    objects += counted
+                    size_bytes += counted_bytes
+                    if self._has_enough:
+                        for other in self._joins:
+                            other.end_early()
+                join.close()
+            self._joins.remove(join)
+            self.rest += [Piece(route.name, keys.after, keys.upto) for keys in join.rest]
         if not self.stopped:
             await self._ledger.close_snapshot(route.name, objects, size_bytes)
+            self.listings[route.name] = (objects, size_bytes)
             self.counters.listings_open -= 1
             self._listener(SnapshotClosed(route.name, objects, size_bytes))
+
+    @property
+    def _has_enough(self) -> bool:
+        return self._most is not None and self.counters.listed >= self._most
 
     async def _decide_page(self, route: Route, rows: list[Joined]) -> tuple[int, int]:
         """Decide a page, commit it, hand it out. Gives the objects and bytes that the route selects of it."""
@@ -214,10 +244,11 @@ class Run:
 
     async def _find_drift(self, routes: list[Route]) -> None:
         """List these sources once more, and see what changed while it was copied."""
-        for route in routes:
+        for route, piece in ((item, piece) for item in routes for piece in self._pieces[item.name]):
             async with anyio.create_task_group() as group:
                 read = partial(self._ledger.entries, route.name)
-                join = self._sources.join(group, self._store_of, route, read, target=False)
+                keys = KeyRange(piece.after, piece.upto)
+                join = self._sources.join(group, self._store_of, route, read, target=False, keys=keys)
                 while not self.stopped and (rows := await join.next_rows()) is not None:
                     outcomes = [outcome for row in rows if (outcome := drift(row)) is not None]
                     for item in outcomes:

@@ -190,6 +190,40 @@ def test_however_it_is_cut_every_key_of_a_range_comes_once_with_all_that_is_know
     assert {row.key for row in rows if row.entry} == inside(entries)
 
 
+async def read_in_turns(store: FakeStore, most_keys: int) -> tuple[list[str], int]:
+    """Each turn reads until it has so many keys, and leaves the rest to turns of their own."""
+    keys: list[str] = []
+    turns = 0
+    left = [KeyRange()]
+    while left:
+        turns += 1
+        within, read = left.pop(), 0
+        async with anyio.create_task_group() as group:
+            join = RouteJoin(group, Prefix(store, SOURCE), None, None, within, patience_s=0)
+            while (batch := await join.next_rows()) is not None:
+                keys += [row.key for row in batch]
+                read += len(batch)
+                if read >= most_keys:
+                    join.end_early()
+        left += join.rest
+    return keys, turns
+
+
+@settings(max_examples=60, deadline=None)
+@given(KEYS, st.integers(1, 7), st.integers(1, 30), st.integers(1, 4))
+def test_what_a_turn_leaves_is_read_by_others_and_every_key_comes_once(
+    sources: set[str], page_keys: int, most_keys: int, patience: int
+) -> None:
+    store = FakeStore()
+    store.page_keys = page_keys
+    for key in sources:
+        store.put(f"s3://bkt/{SOURCE.key}{key}")
+    store.before = Busy(patience)
+    keys, turns = anyio.run(read_in_turns, store, most_keys)
+    assert sorted(keys) == sorted(sources)
+    assert turns > 1 or len(sources) <= max(most_keys, page_keys) * MOST_RANGES
+
+
 class FromTheBeginning(FakeStore):
     """Ignores where a listing is to begin."""
 

@@ -1,0 +1,91 @@
+"""The ledgers of shards, opened when they are asked for; those used last stay open."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import anyio
+
+from engine.ledger.reader import LedgerReader
+
+KEPT_OPEN = 8
+"""Each has a connection, a thread and SQLite's cache of 2 MB."""
+
+INDEX = "index.ledger"
+SHARDS = "shards"
+
+Opened = TypeVar("Opened", bound=LedgerReader)
+
+
+def index_path(folder: Path) -> Path:
+    """Where the index of a ledger in shards is."""
+    return folder / INDEX
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Where one of its shards is."""
+    return folder / SHARDS / f"{number:06}.ledger"
+
+
+@dataclass(slots=True, eq=False)
+class _Slot(Generic[Opened]):
+    """One shard's ledger, or its place. Changed under its lock alone; `users` on the event loop."""
+
+    ledger: Opened | None = None
+    users: int = 0
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+class ShardFiles(Generic[Opened]):
+    """Opens shards by `open_one`, and has each closed by `close_one`."""
+
+    def __init__(
+        self,
+        open_one: Callable[[int], Awaitable[Opened]],
+        close_one: Callable[[int, Opened], Awaitable[None]],
+    ) -> None:
+        self._open_one = open_one
+        self._close_one = close_one
+        self._slots: OrderedDict[int, _Slot[Opened]] = OrderedDict()
+
+    @asynccontextmanager
+    async def use(self, number: int) -> AsyncIterator[Opened]:
+        """The ledger of a shard, open as long as it is used. Raises what opening raises."""
+        slot = self._slots.setdefault(number, _Slot())
+        self._slots.move_to_end(number)
+        slot.users += 1
+        try:
+            async with slot.lock:
+                if slot.ledger is None:
+                    slot.ledger = await self._open_one(number)
+                ledger = slot.ledger
+            yield ledger
+        finally:
+            slot.users -= 1
+            with anyio.CancelScope(shield=True):
+                await self._close_all_but(KEPT_OPEN)
+
+    @property
+    def open(self) -> list[tuple[int, Opened]]:
+        """Those that are open, by number."""
+        return [(number, slot.ledger) for number, slot in self._slots.items() if slot.ledger is not None]
+
+    async def close(self) -> None:
+        """Close all of them."""
+        await self._close_all_but(0)
+
+    async def _close_all_but(self, kept: int) -> None:
+        for number, slot in list(self._slots.items()):
+            if len(self.open) <= kept:
+                return
+            if slot.ledger is None or slot.users:
+                continue
+            async with slot.lock:
+                if slot.ledger is not None and not slot.users:
+                    ledger, slot.ledger = slot.ledger, None
+                    await self._close_one(number, ledger)

@@ -1,0 +1,357 @@
+"""A ledger in shards: one index, and a ledger for each shard, never merged. To whoever uses it, it is a ledger like any
+other: what is asked of a key goes to the shard that has it, what is asked of all is answered from the index's records,
+or shard by shard in the order of keys.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio.to_thread
+
+from engine.errors import LedgerCorrupt
+from engine.ledger import index
+from engine.ledger.binding import Binding
+from engine.ledger.files import unwritable
+from engine.ledger.ledger import Ledger
+from engine.ledger.reader import Held, LedgerReader, open_alone
+from engine.ledger.shard_files import SHARDS, ShardFiles, index_path, shard_path
+from engine.ledger.writer import MOVE_AWAY
+from engine.model import Proof, UploadedPart
+from engine.plan.lifecycle import State
+from engine.plan.noted import Noted
+from engine.plan.record import Decision, Entry, ObjectRecord, Outcome, Tally, UploadRecord
+from engine.plan.shards import Atlas, Piece, tile
+
+Item = TypeVar("Item")
+
+
+class _InShards(LedgerReader):
+    """What any reader of a ledger in shards answers otherwise than one of a single file."""
+
+    _folder: Path
+    _atlas: Atlas
+    _readers: ShardFiles[LedgerReader]
+
+    async def _begin_reading(self, folder: Path) -> None:
+        self.path = self._folder = folder
+
+        async def open_one(number: int) -> LedgerReader:
+            return await LedgerReader.open_to_read(shard_path(folder, number))
+
+        async def close_one(number: int, shard: LedgerReader) -> None:
+            await shard.close()
+
+        self._readers = ShardFiles(open_one, close_one)
+        await self._read_atlas()
+
+    async def _read_atlas(self) -> None:
+        """Read which shard has which keys. Raises `LedgerCorrupt` where a key has no shard, or two."""
+        pieces = {item.number: item.pieces for item in await self.shards()}
+        try:
+            self._atlas = Atlas(pieces)
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+        for route in (await self.binding()).routes if pieces else ():
+            if not tile([piece for some in pieces.values() for piece in some if piece.route == route.name]):
+                raise self._damaged(f'some keys of "{route.name}" are in no shard')
+
+    def _damaged(self, why: str) -> LedgerCorrupt:
+        return LedgerCorrupt(
+            f"the ledger {self._folder} is damaged ({why}); nothing in it is trusted.", advice=MOVE_AWAY
+        )
+
+    async def shards(self) -> list[index.ShardRecord]:
+        """Every shard with its record, by number."""
+        return await self._read(index.records)
+
+    async def close_reading(self) -> None:
+        await self._readers.close()
+        await super().close_reading()
+
+    def _begun(self, number: int) -> bool:
+        """Whether there is anything of a shard yet."""
+        return shard_path(self._folder, number).exists()
+
+    async def _shards_with(self, condition: str, *parameters: str) -> list[int]:
+        """Those of which their record says so, and those that may have changed since."""
+        rows = await self._rows(f"SELECT number FROM shards WHERE is_open OR {condition} ORDER BY number", parameters)
+        return [number for (number,) in rows if self._begun(number)]
+
+    # --- by key ---------------------------------------------------------------------------------------------
+
+    async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
+        found: list[Entry] = []
+        for piece, number in self._atlas.within(route, after, upto):
+            if not self._begun(number):
+                continue
+            async with self._readers.use(number) as shard:
+                found += await shard.entries(route, piece.after, piece.upto, limit - len(found))
+            if len(found) >= limit:
+                break
+        return found
+
+    async def records(
+        self,
+        route: str | None = None,
+        states: Collection[State] | None = None,
+        *,
+        after: str | None = None,
+        upto: str | None = None,
+    ) -> AsyncIterator[list[ObjectRecord]]:
+        held = "1" if states is None else f"state IN ({', '.join('?' * len(states))})"
+        in_them = f"number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND {held})"
+        holding = set(await self._shards_with(in_them, *(state.value for state in states or ())))
+        for (name,) in await self._rows("SELECT name FROM routes ORDER BY id"):
+            if route is not None and route != name:
+                continue
+            for piece, number in self._atlas.within(name, after, upto):
+                if number in holding:
+                    async with self._readers.use(number) as shard:
+                        async for found in shard.records(name, states, after=piece.after, upto=piece.upto):
+                            yield found
+
+    async def entry(self, route: str, key: str) -> Entry | None:
+        found = await self._where(route, key, lambda shard: shard.entry(route, key))
+        return found if isinstance(found, Entry) else None
+
+    async def parts(self, route: str, key: str) -> list[UploadedPart]:
+        return list(await self._where(route, key, lambda shard: shard.parts(route, key)) or [])
+
+    async def _where(self, route: str, key: str, ask: Callable[[LedgerReader], Awaitable[Any]]) -> Any:
+        try:
+            number = self._atlas.shard_of(route, key)
+        except LookupError:
+            return None
+        if not self._begun(number):
+            return None
+        async with self._readers.use(number) as shard:
+            return await ask(shard)
+
+    # --- of all ---------------------------------------------------------------------------------------------
+
+    async def tallies(self) -> list[Tally]:
+        return await self._tallies(
+            "(SELECT route, state, proof, found, sum(objects) AS objects, sum(bytes) AS bytes FROM shard_tallies "
+            "GROUP BY route, state, proof, found)"
+        )
+
+    async def noted(self) -> dict[str, Noted]:
+        found = index.noted_of(row[0] for row in await self._rows("SELECT noted FROM shards ORDER BY number"))
+        return {name: found.get(name, Noted()) for name in self.NOTED}
+
+    async def held(self, proof: Proof, since_ms: int) -> list[Held]:
+        found: dict[str, Held] = {}
+        for number in await self._shards_with("1"):
+            async with self._readers.use(number) as shard:
+                for held in await shard.held(proof, since_ms):
+                    found[held.route] = held.plus(found[held.route]) if held.route in found else held
+        return list(found.values())
+
+    async def open_uploads(self) -> list[UploadRecord]:
+        found: list[UploadRecord] = []
+        for number in await self._shards_with("uploads > 0"):
+            async with self._readers.use(number) as shard:
+                found += await shard.open_uploads()
+        return found
+
+    async def check(self) -> str:
+        wrong = [] if (said := await super().check()) == "ok" else [said]
+        for number in await self._shards_with("1"):
+            async with self._readers.use(number) as shard:
+                if (said := await shard.check()) != "ok":
+                    wrong.append(f"{shard.path.name}: {said}")
+        return "; ".join(wrong) or "ok"
+
+
+class ShardedReader(_InShards):
+    """Reads a ledger in shards, without a lock. What a run that is under way did is as of its last records."""
+
+    @classmethod
+    async def open_to_read(cls, path: Path) -> ShardedReader:
+        """Raises as `LedgerReader.open_to_read`."""
+        reader = await anyio.to_thread.run_sync(open_alone, index_path(path), cls)
+        assert isinstance(reader, ShardedReader)
+        try:
+            await reader._begin_reading(path)
+        except BaseException:
+            await reader.close()
+            raise
+        return reader
+
+
+class ShardedLedger(_InShards, Ledger):
+    """A ledger in shards, open to write: its index for as long as it is open, a shard when something in it changes.
+
+    A shard is marked in the index before it changes, and its record is made when it is closed; one that is found marked
+    was being changed when a run ended, and its record is made anew."""
+
+    _files: ShardFiles[Ledger]
+    _binding: Binding
+
+    @classmethod
+    async def open(
+        cls, path: Path, binding: Binding, *, now_ms: Callable[[], int], create: bool = True
+    ) -> ShardedLedger:
+        """Raises as `Ledger.open`."""
+        if create:
+            await anyio.to_thread.run_sync(_make_folders, path)
+        ledger = await anyio.to_thread.run_sync(cls._open, index_path(path), binding, now_ms, create)
+        assert isinstance(ledger, ShardedLedger)
+        ledger._binding = binding
+        ledger._files = ShardFiles(ledger._open_one, ledger._close_one)
+        try:
+            await ledger._begin_reading(path)
+            for (number,) in await ledger._rows("SELECT number FROM shards WHERE is_open"):
+                await ledger.record(number)
+        except BaseException:
+            await ledger.close()
+            raise
+        ledger.fresh = not await ledger._rows("SELECT 1 FROM shard_tallies WHERE objects > 0 LIMIT 1")
+        return ledger
+
+    async def _open_one(self, number: int) -> Ledger:
+        await self._writer.do(lambda connection: index.set_open(connection, number), durable=True)
+        return await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms)
+
+    async def _close_one(self, number: int, shard: Ledger) -> None:
+        try:
+            closing = await _closing(shard)
+        finally:
+            await shard.close()
+        await self._keep(number, closing)
+
+    async def _keep(self, number: int, closing: index.Closing, *, still_open: bool = False) -> None:
+        at_ms = self._now_ms()
+        await self._writer.do(
+            lambda connection: index.record(connection, number, closing, at_ms, still_open=still_open), durable=True
+        )
+
+    async def close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._files.close()
+            await super().close()
+
+    # --- shards -----------------------------------------------------------------------------------------------
+
+    async def add_shards(self, shards: Iterable[Sequence[Piece]]) -> None:
+        """Cut the plan into shards of these pieces. Raises `LedgerCorrupt` where they do not tile its routes."""
+        cut = [tuple(pieces) for pieces in shards]
+        await self._writer.do(lambda connection: index.add(connection, cut), durable=True)
+        await self._read_atlas()
+
+    async def hand_over(self, number: int, kept: Sequence[Piece], rest: Iterable[Sequence[Piece]]) -> list[int]:
+        """Leave a shard with what it has `kept`; the rest is committed as shards of their own, whose numbers this
+        gives."""
+        cut = [tuple(pieces) for pieces in rest]
+        numbers = await self._writer.do(lambda connection: index.hand_over(connection, number, kept, cut), durable=True)
+        await self._read_atlas()
+        return numbers
+
+    async def begin(self, number: int) -> Path:
+        """Mark a shard as one that another process changes from now on; gives where its ledger is."""
+        await self._files.close()
+        await self._writer.do(lambda connection: index.set_open(connection, number), durable=True)
+        return shard_path(self._folder, number)
+
+    async def record(
+        self, number: int, listings: Sequence[tuple[str, int, int, int]] = (), *, still_open: bool = False
+    ) -> None:
+        """Keep what a shard's own ledger says now; `listings` as in `index.Closing`."""
+        path = shard_path(self._folder, number)
+        if await anyio.Path(path).exists():
+            async with await LedgerReader.open_to_read(path) as shard:
+                closing = await _closing(shard)
+        else:
+            closing = index.Closing((), {}, 0)
+        await self._keep(number, closing._replace(listings=listings), still_open=still_open)
+
+    async def listed_by_route(self) -> Mapping[str, tuple[int, int]]:
+        """Objects and bytes by route, of those whose shards were all listed to their end for the snapshot that is
+        open."""
+        return await self._read(index.listed_by_route)
+
+    async def tallies(self) -> list[Tally]:
+        for number, shard in self._files.open:  # what they hold now, and not what they held when they were closed last
+            await self._keep(number, await _closing(shard), still_open=True)
+        return await super().tallies()
+
+    async def noted(self) -> dict[str, Noted]:
+        await self.tallies()
+        return await super().noted()
+
+    # --- rows -------------------------------------------------------------------------------------------------
+
+    def _by_shard(self, route: str, items: Iterable[Item], key_of: Callable[[Item], str]) -> dict[int, list[Item]]:
+        found: dict[int, list[Item]] = defaultdict(list)
+        for item in items:
+            found[self._atlas.shard_of(route, key_of(item))].append(item)
+        return found
+
+    async def decide(self, route: str, decisions: Sequence[Decision]) -> None:
+        for number, some in self._by_shard(route, decisions, lambda item: item.key).items():
+            async with self._files.use(number) as shard:
+                await shard.decide(route, some)
+
+    async def conclude(self, route: str, outcomes: Sequence[Outcome]) -> None:
+        for number, some in self._by_shard(route, outcomes, lambda item: item.key).items():
+            async with self._files.use(number) as shard:
+                await shard.conclude(route, some)
+
+    async def conclude_durably(self, route: str, outcomes: Sequence[Outcome]) -> None:
+        for number, some in self._by_shard(route, outcomes, lambda item: item.key).items():
+            async with self._files.use(number) as shard:
+                await shard.conclude_durably(route, some)
+
+    async def forget(self, route: str, keys: Sequence[str]) -> None:
+        for number, some in self._by_shard(route, keys, str).items():
+            async with self._files.use(number) as shard:
+                await shard.forget(route, some)
+
+    async def let_go(self, route: str, keys: Sequence[str]) -> None:
+        for number, some in self._by_shard(route, keys, str).items():
+            async with self._files.use(number) as shard:
+                await shard.let_go(route, some)
+
+    async def intend_upload(self, upload: UploadRecord) -> None:
+        async with self._files.use(self._atlas.shard_of(upload.route, upload.key)) as shard:
+            await shard.intend_upload(upload)
+
+    async def set_upload_id(self, route: str, key: str, upload_id: str) -> None:
+        async with self._files.use(self._atlas.shard_of(route, key)) as shard:
+            await shard.set_upload_id(route, key, upload_id)
+
+    async def record_parts(self, route: str, key: str, parts: Iterable[UploadedPart]) -> None:
+        async with self._files.use(self._atlas.shard_of(route, key)) as shard:
+            await shard.record_parts(route, key, parts)
+
+    async def finish_upload(self, route: str, key: str, how: str) -> None:
+        async with self._files.use(self._atlas.shard_of(route, key)) as shard:
+            await shard.finish_upload(route, key, how)
+
+
+async def _closing(shard: LedgerReader) -> index.Closing:
+    return index.Closing(await shard.tallies(), await shard.noted(), len(await shard.open_uploads()))
+
+
+def _make_folders(path: Path) -> None:
+    try:
+        (path / SHARDS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+async def open_to_write(path: Path, binding: Binding, *, now_ms: Callable[[], int], create: bool = True) -> Ledger:
+    """Open the ledger at `path`, whichever form it has; a new one is a single file. Raises as `Ledger.open`."""
+    kind: type[Ledger] = ShardedLedger if await anyio.Path(path).is_dir() else Ledger
+    return await kind.open(path, binding, now_ms=now_ms, create=create)
+
+
+async def open_to_read(path: Path) -> LedgerReader:
+    """Open the ledger at `path` without a lock, whichever form it has. Raises as `LedgerReader.open_to_read`."""
+    kind: type[LedgerReader] = ShardedReader if await anyio.Path(path).is_dir() else LedgerReader
+    return await kind.open_to_read(path)

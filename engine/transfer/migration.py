@@ -1,0 +1,67 @@
+"""One run on one ledger, from what is known of the buckets to what was carried: of a whole plan, or of one shard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+
+from engine.ledger import Ledger
+from engine.plan.document import Plan
+from engine.plan.shards import Piece
+from engine.sites.clock import dating_clock, now_ms
+from engine.sites.options import SiteOptions
+from engine.sites.sites import Sites
+from engine.store import BucketFacts, StoreOf
+from engine.transfer.carriers import Carriers
+from engine.transfer.configuration import NOTE as SETTINGS_NOTE
+from engine.transfer.configuration import outdated_before
+from engine.transfer.pipeline import Run
+
+
+async def carry_out(
+    plan: Plan,
+    opened: Sites,
+    ledger: Ledger,
+    options: SiteOptions,
+    *,
+    store_of: StoreOf,
+    facts: Iterable[BucketFacts],
+    guarded: bool,
+    listen_for_stop: Callable[[Callable[[], None]], None] | None = None,
+    pieces: Sequence[Piece] | None = None,
+    most: int | None = None,
+) -> Run:
+    """Run the plan's routes, or these `pieces` of them, to the end; `most` is as for `Run`, `facts` are of their
+    buckets, and the ledger knows already what was noted of their settings. `listen_for_stop` is given what ends it
+    gently.
+
+    Raises as `Run.go`."""
+    told = next((item for item in facts if item.date), None)
+    carriers = Carriers(
+        opened,
+        ledger,
+        options.listener,
+        now_ms,
+        guarded=guarded,
+        outdated_before=outdated_before(await ledger.note(SETTINGS_NOTE)),
+        server_now_ms=dating_clock(told.date, told.came_s) if told is not None else None,
+    )
+    run = Run(
+        store_of,
+        opened.sources,
+        ledger,
+        plan.routes,
+        carriers.carrier_for,
+        carriers.queue,
+        concurrency=options.workers,
+        listener=options.listener,
+        gauges=opened.gauges,
+        pieces=pieces,
+        most=most,
+    )
+    if listen_for_stop is not None:
+        listen_for_stop(run.stop)
+    with closing(carriers):
+        await run.go(fresh=ledger.fresh)
+    await carriers.remember()
+    return run
