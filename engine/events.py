@@ -14,6 +14,7 @@ from typing import ClassVar
 @dataclass(frozen=True, slots=True)
 class Event:
     event: ClassVar[str] = "event"
+    for_people: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,17 @@ class Progress(Event):
     def of_listing(cls, objects: int, size_bytes: int = 0, *, ended: bool = False, aside: int = 0) -> Progress:
         """Where an object is done as soon as it is listed."""
         return cls(objects, size_bytes, ended, objects, size_bytes, aside=aside)
+
+
+@dataclass(frozen=True, slots=True)
+class Doing(Event):
+    """What is done from now on, or (`waits`) waited for: "copying", "the server's answer". What `Progress` counts
+    begins anew with it. For people alone: NDJSON does not have it."""
+
+    event: ClassVar[str] = "doing"
+    for_people: ClassVar[bool] = True
+    what: str
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ from typing import Any
 import click
 
 from engine.api.accept import accept, acceptances, take_back
+from engine.api.commands import command
 from engine.cli.codes import DONE
 from engine.cli.flags import shared_flags
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
-from engine.report.accept import acceptances_text, accepted_line
+from engine.report.accept import acceptances_page, accepted_line
+from engine.report.page import next_step
+from engine.report.text import safe
 
 
 @click.command("accept")
@@ -34,19 +37,21 @@ def accept_command(
 ) -> None:
     """Accept WHAT (such as processed.objects, as `cartage plan` and `cartage cleanup` name it) as it was found."""
     plan = invocation.plan(file)
+    gate_next = [next_step(command(plan, invocation.options.ledger, "cleanup"))]
     values: dict[str, Any]
     if listed and what is None and remove is None:
         all_of_it = invocation.run(lambda options, _: acceptances(plan, options))
-        invocation.say(acceptances_text(plan, invocation.options.ledger, all_of_it))
+        invocation.say(acceptances_page(plan, invocation.options.ledger, all_of_it))
         values = {"accepted": [item._asdict() for item in all_of_it.accepted], "open": all_of_it.open}
     elif remove is not None and what is None and not listed:
         gone = invocation.run(lambda options, _: take_back(plan, options, name=remove))
         for item in gone:
             invocation.say(f"no longer accepted: {accepted_line(item)}")
+        invocation.say(gate_next)
         values = {"removed": [item._asdict() for item in gone]}
     elif what is not None and found is not None and because is not None and not listed and remove is None:
         invocation.run(lambda options, _: accept(plan, options, name=what, found=found, because=because))
-        invocation.say(f"accepted: {what} = {found} ({because})")
+        invocation.say([f"accepted: {safe(what)} = {safe(found)} ({safe(because)})", *gate_next])
         values = {"what": what, "found": found, "because": because}
     else:
         raise UsageError(

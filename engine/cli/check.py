@@ -9,7 +9,7 @@ from engine.cli.codes import DONE, FATAL
 from engine.cli.flags import shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.locations import parse_location
-from engine.report.check import check_text, check_values
+from engine.report.check import check_page, check_values
 
 
 @click.command("check")
@@ -21,6 +21,6 @@ def check_command(invocation: Invocation, location: str | None, write: bool) -> 
     try the actions that a migration needs there: reading by itself, writing only with --write."""
     where = parse_location(location) if location else None
     report = invocation.run(lambda options, _: check(where, options, write=write))
-    invocation.say(check_text(report))
+    invocation.say(check_page(report, location, invocation.took_s, invocation.connection_flags))
     denied = any(item.verdict == "denied" for item in report.actions)
     invocation.end(FATAL if denied else DONE, check_values(report))

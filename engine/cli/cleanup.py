@@ -16,7 +16,7 @@ from engine.cli.confirming import ask, is_asked, require
 from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
-from engine.report.cleanup import cleaned_text, gate_text, gate_values
+from engine.report.cleanup import cleaned_page, gate_page, gate_values
 from engine.report.text import plural, size_text
 
 
@@ -46,16 +46,16 @@ def cleanup_command(
     consent = Consent(allow_commands, unconditional, accept_delete_markers)
     if delete and is_asked(invocation, confirm):
         first = _run(invocation, plan, consent, delete=False)
-        click.echo(gate_text(plan, first))
+        invocation.show(gate_page(plan, first, invocation.took_s))
         if first.open and first.objects:
             confirm = ask(plan.name, f"{plural(first.objects, 'source')} ({size_text(first.bytes)}) for good")
         if not first.open or not first.objects:
-            _end(invocation, first)
+            _end(invocation, plan, first)
     if delete:
         require(plan.name, confirm)
     result = _run(invocation, plan, consent, delete=delete)
-    invocation.say(gate_text(plan, result))
-    _end(invocation, result)
+    invocation.say(gate_page(plan, result, invocation.took_s))
+    _end(invocation, plan, result)
 
 
 def _run(invocation: Invocation, plan: Plan, consent: Consent, *, delete: bool) -> CleanupResult:
@@ -68,10 +68,10 @@ def _run(invocation: Invocation, plan: Plan, consent: Consent, *, delete: bool) 
     return invocation.run(work, asides=False)
 
 
-def _end(invocation: Invocation, result: CleanupResult) -> NoReturn:
+def _end(invocation: Invocation, plan: Plan, result: CleanupResult) -> NoReturn:
     cleaned, values = result.cleaned, gate_values(result)
     if cleaned is not None:
-        invocation.say(cleaned_text(cleaned))
+        invocation.say(["", *cleaned_page(plan, result, cleaned, invocation.took_s)])
         if cleaned.interrupted:
             invocation.end_interrupted(values)
     code = GATE if not result.open else DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from engine.api.commands import typed
 from engine.api.consent import Consent
 from engine.api.delete import delete
 from engine.api.load import place_of
@@ -12,7 +13,7 @@ from engine.cli.confirming import ask, is_asked, require, seconds
 from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.finish.listed_deletion import DeleteResult
-from engine.report.delete import delete_text, delete_values
+from engine.report.delete import delete_page, delete_values
 from engine.report.text import plural, size_text
 
 
@@ -40,6 +41,7 @@ def delete_command(
     again after an interruption: it goes on."""
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
     where, hold_s = place_of(location), seconds("--hold", hold)
+    to_delete = typed("cartage", "delete", str(where), "--confirm", str(where), *invocation.connection_flags)
     if confirm is not None:
         require(str(where), confirm)
 
@@ -53,7 +55,7 @@ def delete_command(
 
     if is_asked(invocation, confirm):
         first = go(again=again, confirmed=False)
-        click.echo(delete_text(str(where), first))
+        invocation.show(delete_page(str(where), first, invocation.took_s, to_delete))
         total = first.summary.total
         if first.closed or not total.objects:
             raise SystemExit(GATE if first.closed else DONE)
@@ -61,7 +63,7 @@ def delete_command(
         again = False
     result = go(again=again, confirmed=confirm is not None)
     values = delete_values(result)
-    invocation.say(delete_text(str(where), result))
+    invocation.say(delete_page(str(where), result, invocation.took_s, to_delete))
     done = result.deletion
     if done is not None and done.interrupted:
         invocation.end_interrupted(values)

@@ -20,7 +20,9 @@ from typing import Any
 import click
 
 from engine.cli.codes import FATAL
-from engine.report.text import count_text, duration_text, size_text, table
+from engine.report.drawing import draw, look_at
+from engine.report.page import Table
+from engine.report.text import count_text, duration_text, size_text
 
 LATENCY_MS = 30.0
 """What a copy takes in the demo: about a third of S3's own, so that the demo ends soon on two cores."""
@@ -180,7 +182,8 @@ def _tell(steps: list[Step], objects: int, copies: int) -> bool:
         ]
         for step in steps
     ]
-    click.echo(table(["step", "ended", "time", "processor", "memory", "copied"], rows))
+    steps_table = Table(["step", "ended", "time", "processor", "memory", "copied"], rows)
+    draw([steps_table], sys.stdout, look_at(sys.stdout, os.environ))
     click.echo()
     routes = verified.last.get("routes", {})
     at_digest = sum(route["proof"].get("digest", 0) for route in routes.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TextIO
 import anyio
 import click
 
+from engine.api.commands import typed
 from engine.api.export import export
 from engine.cli.codes import DONE
 from engine.cli.flags import shared_flags
@@ -21,7 +23,8 @@ from engine.cli.ledgers import ledger_of
 from engine.errors import UsageError
 from engine.references.local_files import writing_new
 from engine.report.export import FORMATS
-from engine.report.text import plural
+from engine.report.page import next_step
+from engine.report.text import pace_text, plural, safe
 
 
 @click.command("export")
@@ -42,13 +45,22 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
     keys."""
     if invocation.json and output is None:
         raise UsageError("--json and the export itself cannot both be on stdout.", advice="Add --output FILE.")
+    began_s = time.monotonic()
     written, left_out = anyio.run(_write, ledger_of(file, invocation), form, output)
     if left_out and not invocation.quiet:
         click.echo(
             f"left out: {plural(left_out, 'object')} whose bytes were not read: verify them with --deep", err=True
         )
+    if output is not None:
+        took = pace_text(written, time.monotonic() - began_s, nouns="rows")
+        invocation.say([f"wrote {plural(written, 'row')} to {safe(str(output))} in {took}", *_next(form, output)])
     values = {"format": form, "objects": written, "left_out": left_out, "output": str(output) if output else ""}
     invocation.end(DONE, values)
+
+
+def _next(form: str, output: Path) -> list[str]:
+    """A list of checksums is there to be checked."""
+    return [next_step(typed("xxh128sum", "-c", str(output.absolute())))] if form == "checksums" else []
 
 
 async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,11 +131,10 @@ def shared_flags(command: Command) -> Command:
     @click.option("--progress/--no-progress", default=None, help="A progress bar on stderr; by default on a terminal.")
     @functools.wraps(command)
     def with_flags(*, as_json: bool, quiet: bool, progress: bool | None, **given: Any) -> Any:
-        draw = sys.stderr.isatty() and not as_json if progress is None else progress
         verb = str(click.get_current_context().info_name)
         options = Options(**take(ENDPOINT, given))
         try:
-            return command(invocation=Invocation(verb, options, as_json, quiet, draw and not quiet), **given)
+            return command(invocation=Invocation(verb, options, as_json, quiet, progress), **given)
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:

@@ -7,8 +7,9 @@ import importlib.util
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -23,22 +24,55 @@ from engine.cli.ending import summarize
 from engine.errors import NothingThere
 from engine.events import Event
 from engine.plan.document import Plan
-from engine.report.bar import ProgressBar
+from engine.report.bar import TICK_S, Manner, ProgressBar
+from engine.report.drawing import draw, look_at
 from engine.report.ndjson import NdjsonWriter
+from engine.report.page import Page
 from engine.report.text import safe
 
 Result = TypeVar("Result")
 
 
+DOING = {
+    "plan": "listing",
+    "run": "copying",
+    "cp": "copying",
+    "sync": "copying",
+    "verify": "verifying",
+    "delete": "listing",
+    "fingerprint": "reading",
+    "ls": "listing",
+    "rewrite": "scanning",
+    "receipt": "reading the ledger",
+}
+"""What a command begins with; the others begin with looking."""
+PATIENCE_S = {"check": 2.0, "receipt": 2.0, "accept": 2.0, "manifest": 2.0, "ls": 2.0}
+"""How long it has to take before anything is drawn of it. Short commands are over before that."""
+PATIENCE_OF_ALL_S = 0.5
+
+
+@dataclass(slots=True)
+class Took:
+    """How long the work took that was done last, in seconds."""
+
+    s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A command and the flags that every command takes."""
+    """A command and the flags that every command takes. `progress` None draws where a terminal is."""
 
     verb: str
     options: Options
     json: bool
     quiet: bool
-    progress: bool
+    progress: bool | None
+    took: Took = field(default_factory=Took)
+
+    @property
+    def took_s(self) -> float:
+        """How long the last `run` took."""
+        return self.took.s
 
     def having(self, **options: Any) -> Invocation:
         """The same, but for these fields of its options."""
@@ -72,24 +106,26 @@ class Invocation:
         if self.json:
             listener = NdjsonWriter(sys.stdout)
         else:
-            listener = bar = ProgressBar(
-                sys.stderr, verb=self.verb, draw=self.progress, say=not self.quiet, asides=asides
-            )
+            listener = bar = self._bar(asides=asides)
         results: list[Result] = []
 
         async def main() -> None:
             stop = StopSignal()
             async with anyio.create_task_group() as group:
-                group.start_soon(self._watch_signals, stop, group.cancel_scope)
+                group.start_soon(self._watch_signals, stop, group.cancel_scope, bar)
+                if bar is not None:
+                    group.start_soon(_tick, bar)
                 results.append(await work(replace(self.options, listener=listener), stop))
                 group.cancel_scope.cancel()
 
+        began_s = time.monotonic()
         gc.freeze()  # what the modules themselves hold is never looked at again
         try:
             anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
         except KeyboardInterrupt:
             results = []
         finally:
+            self.took.s = time.monotonic() - began_s
             if bar is not None:
                 bar.close()
         if not results:  # a signal cancelled the work
@@ -97,7 +133,23 @@ class Invocation:
             self.end(INTERRUPTED, {"interrupted": True})
         return results[0]
 
-    async def _watch_signals(self, stop: StopSignal, scope: anyio.CancelScope) -> None:
+    def _bar(self, *, asides: bool) -> ProgressBar:
+        look = look_at(sys.stderr, os.environ)
+        asked = self.progress is True
+        manner = Manner.SILENT if self.quiet or self.progress is False else Manner.LINES
+        if asked or (manner is Manner.LINES and look.moves):
+            manner = Manner.BAR
+        return ProgressBar(
+            sys.stderr,
+            what=DOING.get(self.verb, "looking"),
+            manner=manner,
+            look=look,
+            patience_s=0.0 if asked else PATIENCE_S.get(self.verb, PATIENCE_OF_ALL_S),
+            say=not self.quiet,
+            asides=asides,
+        )
+
+    async def _watch_signals(self, stop: StopSignal, scope: anyio.CancelScope, bar: ProgressBar | None) -> None:
         if os.name == "nt":  # pragma: no cover
             return  # asyncio has no signals there: Ctrl-C cancels the work
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -106,13 +158,22 @@ class Invocation:
                     scope.cancel()
                     return
                 stop.request()
-                if not self.quiet and not self.json:
-                    click.echo("\nstopping: finishing what is in flight (again to leave at once)", err=True)
+                if not self.quiet and bar is not None:
+                    bar.write("stopping: finishing what is in flight (again to leave at once)")
 
-    def say(self, text: str = "") -> None:
-        """A line for people on stdout; nothing under `--json` and `--quiet`."""
-        if not self.json and not self.quiet:
-            click.echo(text)
+    def say(self, page: Page | str) -> None:
+        """A page for people on stdout; nothing under `--json` and `--quiet`. A string is written as it is: a line of a
+        list, of which there may be millions."""
+        if self.json or self.quiet:
+            return
+        if isinstance(page, str):
+            click.echo(page)
+        else:
+            self.show(page)
+
+    def show(self, page: Page) -> None:
+        """A page on stdout, whatever the flags: what a person is asked about."""
+        draw(page, sys.stdout, look_at(sys.stdout, os.environ))
 
     def say_empty(self, empty: Sequence[str]) -> None:
         """The sources that hold nothing, and what to do about it."""
@@ -138,3 +199,9 @@ class Invocation:
         """End a command that was asked to stop and did."""
         click.echo("interrupted: everything known is committed; run the same command again to resume", err=True)
         self.end(INTERRUPTED, {"interrupted": True, **values})
+
+
+async def _tick(bar: ProgressBar) -> None:
+    while True:
+        bar.tick()
+        await anyio.sleep(TICK_S)

@@ -13,7 +13,7 @@ from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.events import Event
 from engine.finish.project import Summary
-from engine.report.ls import listed_line, summary_text, summary_values
+from engine.report.ls import listed_line, summary_page, summary_values
 
 
 @click.command("ls")
@@ -42,5 +42,5 @@ def ls_command(invocation: Invocation, location: str, recursive: bool, summarize
 
     found = invocation.run(work)
     if found is not None and summarize:
-        invocation.say(("\n" if recursive else "") + summary_text(found))
+        invocation.say([*([""] if recursive else []), *summary_page(found, invocation.took_s)])
     invocation.end(DONE, {"location": str(where), **(summary_values(found) if found is not None else {})})

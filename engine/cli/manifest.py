@@ -13,7 +13,7 @@ from engine.cli.flags import assume_flag, shared_flags, unguarded_flag
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.references.replacing import all_back
-from engine.report.manifest import manifest_text, manifest_values
+from engine.report.manifest import manifest_page, manifest_values
 
 
 @click.command("manifest")
@@ -33,5 +33,5 @@ def manifest_command(invocation: Invocation, file: Path, apply: bool, undo: bool
         raise UsageError("--undo stands alone: it puts back what was there.")
     act = Act.UNDO if undo else Act.APPLY if apply else Act.SHOW
     result = invocation.run(lambda options, _: manifest(plan, options, act=act, create=create))
-    invocation.say(manifest_text(plan, result, create=create))
+    invocation.say(manifest_page(plan, result, invocation.took_s, create=create))
     invocation.end(DONE if all_back(result.restored) else ASIDE, manifest_values(result))

@@ -16,7 +16,7 @@ from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
 from engine.plan.permissions import COMMANDS, policy
-from engine.report.plan import plan_text, plan_values
+from engine.report.plan import plan_next, plan_page, plan_values
 from engine.report.text import plural, size_text
 
 WRITES_PER_S = 3500.0
@@ -67,11 +67,12 @@ def show_plan(
 ) -> NoReturn:
     """Show what a run of the plan would do, and end. `deletes`: what stands in the target alone would go too."""
     result = invocation.run(lambda options, _: survey(plan, options, probe=probe))
-    invocation.say(plan_text(plan, result, max_rps))
+    page = plan_page(plan, result, max_rps, invocation.took_s)
     if deletes:
         surplus = sum(item.surplus for item in result.routes)
         size_bytes = sum(item.surplus_bytes for item in result.routes)
-        invocation.say(f"\ndeletes    {plural(surplus, 'object')} ({size_text(size_bytes)}) in the target alone")
+        page.append(f"\ndeletes    {plural(surplus, 'object')} ({size_text(size_bytes)}) in the target alone")
+    invocation.say([*page, *plan_next(plan, result)])
     invocation.say_empty(result.empty)
     invocation.say_no_room(result.no_room)
     invocation.end(USAGE if result.empty or result.no_room else DONE, plan_values(plan, result, max_rps))

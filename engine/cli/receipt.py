@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from engine.api.commands import command
 from engine.api.receipt import check_receipt, receipt
 from engine.cli.codes import DIFFERENT, DONE
 from engine.cli.flags import assume_flag, shared_flags
@@ -15,8 +16,9 @@ from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.document import Plan
 from engine.references.local_files import write_new
+from engine.report.page import next_step
 from engine.report.receipt import receipt_markdown
-from engine.report.text import count_text, safe, size_text
+from engine.report.text import count_text, pace_text, safe, size_text
 
 
 @click.command("receipt")
@@ -51,10 +53,16 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
         message = f"the receipt cannot be written to {folder}: {error.strerror or error}"
         raise UsageError(message, advice="Choose a folder with --output.") from error
     total = values["total"]
-    invocation.say(f"{values['stage']}: {count_text(total['objects'])} objects, {size_text(total['bytes'])}")
-    for path in paths:
-        invocation.say(f"written: {safe(str(path))}")
-    invocation.say(f"ledger: sha256 {values['ledger']['sha256']}")
+    check_it = command(plan, invocation.options.ledger, "receipt", "--check", str(paths[0]))
+    invocation.say(
+        [
+            f"{values['stage']}: {count_text(total['objects'])} objects, {size_text(total['bytes'])}",
+            *(f"written: {safe(str(path))}" for path in paths),
+            f"ledger: sha256 {values['ledger']['sha256']}",
+            f"took {pace_text(total['objects'], invocation.took_s)}",
+            next_step(check_it),
+        ]
+    )
     invocation.end(DONE, {"files": [str(path) for path in paths], "receipt": values})
 
 
@@ -64,4 +72,6 @@ def _check(invocation: Invocation, plan: Plan, checked: Path) -> NoReturn:
         invocation.say(safe(line))
     if result.holds:
         invocation.say(f"{safe(str(checked))} holds: plan, ledger and every target are what it says")
+    else:
+        invocation.say([next_step(command(plan, invocation.options.ledger, "verify"))])
     invocation.end(DONE if result.holds else DIFFERENT, {"holds": result.holds, "differences": result.differences})

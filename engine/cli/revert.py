@@ -12,7 +12,7 @@ from engine.cli.codes import ASIDE, DONE
 from engine.cli.confirming import ask, is_asked, require
 from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
-from engine.report.revert import revert_text, revert_values
+from engine.report.revert import revert_page, revert_values
 
 
 @click.command("revert")
@@ -45,7 +45,7 @@ def revert_command(
 
     if delete and is_asked(invocation, confirm):
         first = go(delete=False)
-        click.echo(revert_text(plan, first))
+        invocation.show(revert_page(plan, first, invocation.took_s))
         found = first.outlook
         if first.way_back is not None or not (found.removable or found.unsettled or found.uploads):
             invocation.end(DONE, revert_values(first))
@@ -53,7 +53,7 @@ def revert_command(
     if delete:
         require(plan.name, confirm)
     result = go(delete=delete)
-    invocation.say(revert_text(plan, result))
+    invocation.say(revert_page(plan, result, invocation.took_s))
     values = revert_values(result)
     done = result.reverted
     if done is not None and done.interrupted:

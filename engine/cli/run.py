@@ -14,8 +14,8 @@ from engine.cli.flags import copy_flags, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.cli.plan import WRITES_PER_S
 from engine.plan.document import Plan
-from engine.report.plan import plan_text
-from engine.report.run import result_text, result_values
+from engine.report.plan import plan_page
+from engine.report.run import result_page, result_values
 
 
 @click.command("run")
@@ -35,7 +35,7 @@ def carry_out(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
     ask_to_copy(invocation, plan, yes=yes)
     result = invocation.run(lambda options, stop: migrate(plan, options, stop=stop))
     values = result_values(result)
-    invocation.say(result_text(plan, result))
+    invocation.say(result_page(plan, result, invocation.took_s))
     if result.stopped:
         invocation.end_interrupted(values)
     invocation.say_empty(result.empty)
@@ -47,7 +47,7 @@ def ask_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
     if yes or invocation.json or not sys.stdin.isatty():
         return
     found = invocation.run(lambda options, _: survey(plan, options))
-    click.echo(plan_text(plan, found, WRITES_PER_S))
+    invocation.show(plan_page(plan, found, WRITES_PER_S, invocation.took_s))
     invocation.say_empty(found.empty)
     if found.no_room:
         invocation.say_no_room(found.no_room)

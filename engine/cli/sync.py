@@ -17,8 +17,8 @@ from engine.cli.plan import dry_run
 from engine.cli.route_flags import plan_of_flags, route_flags
 from engine.cli.run import ask_to_copy, exit_code
 from engine.plan.document import Plan
-from engine.report.run import result_text
-from engine.report.sync import extras_text, sync_values
+from engine.report.run import result_page
+from engine.report.sync import extras_page, sync_values
 from engine.report.text import plural, safe, size_text
 
 
@@ -79,7 +79,7 @@ def sync_command(
     extras = result.extras
     if extras is not None and not yes and not extras.closed and extras.summary.total.objects and _is_asked(invocation):
         total = extras.summary.total
-        click.echo(extras_text(safe(str(plan.routes[0].target)), result))
+        invocation.show(extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s))
         what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
         if not click.confirm(f"\nDelete these {what} for good?"):
             click.echo("nothing was deleted", err=True)
@@ -94,9 +94,9 @@ def _is_asked(invocation: Invocation) -> bool:
 
 def _end(invocation: Invocation, plan: Plan, result: SyncResult) -> None:
     values = sync_values(result)
-    invocation.say(result_text(plan, result.run))
-    if said := extras_text(safe(str(plan.routes[0].target)), result):
-        invocation.say(f"\n{said}")
+    invocation.say(result_page(plan, result.run, invocation.took_s))
+    if said := extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s):
+        invocation.say(["", *said])
     extras = result.extras
     done = extras.deletion if extras is not None else None
     if result.run.stopped or (done is not None and done.interrupted):

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from engine.api.options import ledger_path
 from engine.api.verify import verify
 from engine.cli.codes import DIFFERENT, DONE
 from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import plan_of
 from engine.proof.depth import parse_depth
-from engine.report.verify import verification_text, verification_values
+from engine.report.verify import verification_page, verification_values
 
 
 class _BareDeep(click.Command):
@@ -52,6 +53,6 @@ def verify_command(invocation: Invocation, file: Path | None, deep: str | None, 
     values = verification_values(report)
     if report.stopped:
         invocation.end_interrupted(values)
-    invocation.say(verification_text(plan, report))
+    invocation.say(verification_page(plan, ledger_path(plan, invocation.options), report, invocation.took_s))
     invocation.say_empty(report.empty)
     invocation.end(DONE if report.agrees else DIFFERENT, values)

@@ -1,70 +1,160 @@
-"""The progress bar: tqdm on stderr, on a terminal only unless asked for, its total growing with the listing."""
+"""What goes on, on stderr: one line that is drawn again where a person looks, a line with its time now and then where
+nobody does; and what is said beside it: notices, and the first objects that were set aside."""
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, TextIO
 
-from engine.events import Event, Notice, ObjectAside, Progress
-from engine.report.text import aside_text, safe, size_text
+from engine.events import Doing, Event, Notice, ObjectAside, Progress
+from engine.report.drawing import Look, terminal_width
+from engine.report.meter import Drawn, Meter, drawn, written
+from engine.report.text import aside_text, duration_text, safe
 
 ASIDES_PRINTED = 10
+TICK_S = 0.2
+"""How often a bar is drawn."""
+LINE_S = 15.0
+"""How often a line is written where no bar can be."""
+COPYING = "copying"
+"""What a copy of anything is called (`Doing.what`)."""
+
+
+class Manner(Enum):
+    """How it is told how far a command is."""
+
+    SILENT = "silent"
+    LINES = "lines"
+    BAR = "bar"
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
 
 
 class ProgressBar:
-    """A listener that draws a bar, and prints notices and the first ten objects set aside above it."""
+    """A listener; `tick` draws. Nothing is drawn of what ends within `patience_s` seconds.
 
-    def __init__(self, stream: TextIO, *, verb: str, draw: bool, say: bool = True, asides: bool = True) -> None:
+    tqdm draws, since all that is asked of it is a bar of the terminal's own width on one line, that comes and goes:
+    what the line says is reckoned here (`meter`), because tqdm's own rate is over the whole run. It is imported with
+    the first line that it draws."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        what: str,
+        manner: Manner,
+        look: Look | None = None,
+        patience_s: float = 0.0,
+        say: bool = True,
+        asides: bool = True,
+        now_s: Callable[[], float] = time.monotonic,
+        utc: Callable[[], datetime] = _utc,
+    ) -> None:
         self._stream = stream
+        self._manner = manner
+        self._look = look or Look()
+        self._patience_s = patience_s
         self._say = say
         self._show_asides = say and asides
+        self._now_s = now_s
+        self._utc = utc
         self._asides = 0
         self._bar: Any = None
-        if draw:
-            from tqdm import tqdm  # only where a bar is drawn: `status` has none
-
-            self._bar = tqdm(
-                total=0,
-                unit=" objects",
-                desc=verb,
-                file=stream,
-                dynamic_ncols=True,
-                mininterval=0.2,
-                bar_format="{desc}: {n:,}/{total:,} objects |{bar}| {rate_fmt} {postfix}",
-            )
+        self._began_s = now_s()
+        self._line_s = self._began_s
+        self._begin(what, waits=False)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
-            self._draw(event)
+            self._counted = True
+            self._meter.add(event, self._now_s())
+        elif isinstance(event, Doing):
+            self._begin(event.what, waits=event.waits)
         elif isinstance(event, ObjectAside) and self._show_asides:
             self._asides += 1
             if self._asides <= ASIDES_PRINTED:
-                self._print(aside_text(event))
+                self.write(aside_text(event))
             elif self._asides == ASIDES_PRINTED + 1:
-                self._print("… more are in the ledger")
+                self.write("more are in the ledger")
         elif isinstance(event, Notice) and self._say:
-            self._print(f"note: {safe(event.message)}")
+            self.write(f"note: {safe(event.message)}")
+
+    def write(self, line: str) -> None:
+        """A line above the bar; with its time where no terminal is."""
+        if self._look.width is None and self._manner is Manner.LINES:
+            line = f"{self._utc():%Y-%m-%dT%H:%M:%SZ} {line}"
+        if self._bar is not None:
+            self._bar.clear()
+        self._stream.write(line + "\n")
+        self._stream.flush()
+        if self._bar is not None:
+            self._bar.refresh()
+
+    def tick(self) -> None:
+        """Draw it again, or write a line where it is time for one."""
+        now_s = self._now_s()
+        if self._manner is Manner.BAR and now_s - self._began_s >= self._patience_s:
+            self._draw(now_s)
+        elif self._manner is Manner.LINES and now_s - self._line_s >= LINE_S:
+            self._line_s = now_s
+            told = written(self._what, self._meter.last, self._meter.read(now_s))
+            self.write(told if self._counted else self._waiting(now_s))
 
     def close(self) -> None:
+        """Take the line away: what came of it is said elsewhere, and stays."""
+        self._manner = Manner.SILENT
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
-    def _draw(self, progress: Progress) -> None:
+    def _begin(self, what: str, *, waits: bool) -> None:
+        self._what = what
+        self._waits = waits
+        self._since_s = self._now_s()
+        self._counted = False
+        self._meter = Meter(copies=what == COPYING)
+
+    def _waiting(self, now_s: float) -> str:
+        """Where nothing is counted: what it is about, and since when."""
+        since = duration_text(now_s - self._since_s)
+        return f"waiting for {self._what}: {since}" if self._waits else f"{self._what}: {since}"
+
+    def _draw(self, now_s: float) -> None:
+        width = terminal_width(self._stream, os.environ) - 1  # a window may have changed since; some wrap too early
+        line = Drawn("", None, self._waiting(now_s))
+        if self._counted:
+            line = drawn(self._what, self._meter.last, self._meter.read(now_s), width)
+        between = "|{bar}| " if line.fraction is not None else ""
+        form = f"{_literal(line.head)}{between}{_literal(line.tail)}"
         if self._bar is None:
+            self._bar = _bar(self._stream, self._look, form, width, line.fraction or 0.0)
             return
-        self._bar.total = progress.listed
-        self._bar.n = progress.done
-        growing = "" if progress.listing_done else ", still listing"
-        flight = f", {progress.in_flight:,} in flight" if progress.in_flight else ""
-        throttled = f", {progress.throttled:,} × SlowDown" if progress.throttled else ""
-        self._bar.set_postfix_str(
-            f"{size_text(progress.done_bytes)} of {size_text(progress.listed_bytes)}{growing}{flight}{throttled}",
-            refresh=False,
-        )
+        self._bar.bar_format, self._bar.ncols, self._bar.n = form, width, line.fraction or 0.0
         self._bar.refresh()
 
-    def _print(self, line: str) -> None:
-        if self._bar is not None:
-            self._bar.write(line, file=self._stream)
-        else:
-            self._stream.write(line + "\n")
+
+def _bar(stream: TextIO, look: Look, form: str, width: int, fraction: float) -> Any:
+    """A bar, drawn."""
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # it is drawn by our own ticks: no thread has to see to it
+    return tqdm(
+        total=1,
+        initial=fraction,
+        file=stream,
+        leave=False,
+        position=0,
+        ascii=not look.whole_unicode,
+        bar_format=form,
+        ncols=width,
+    )
+
+
+def _literal(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")

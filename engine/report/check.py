@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.api.check import CheckReport
-from engine.report.text import safe, table
+from engine.api.commands import typed
+from engine.report.page import Page, Table, Tone, Toned, next_step
+from engine.report.text import duration_text, safe
 from engine.sites.traits import sentences
 
+_VERDICTS = {"allowed": Tone.GOOD, "denied": Tone.BAD}
 
-def check_text(report: CheckReport) -> str:
-    """Who and where, then what is allowed, an action a line, and what the server lacks."""
+
+def check_page(report: CheckReport, location: str | None, took_s: float, flags: Sequence[str] = ()) -> Page:
+    """Who and where, then what is allowed, an action a line, and what the server lacks. `location` is what it was asked
+    of, None for no location; `flags` are the connection's, as they were given."""
     identity, facts = report.identity, report.facts
     who = f"{identity.arn} (account {identity.account})" if identity.arn else "not known"
-    lines = [
+    facts_told = [
         f"endpoint   {report.endpoint}",
         f"region     {report.region}",
         f"you are    {safe(who)}" + (f": {safe(identity.problem)}" if identity.problem else ""),
         f"key        {report.access_key}",
     ]
     if facts is not None:
-        lines.append(f"bucket     {facts.bucket} answers; region {facts.region or 'not said'}")
+        facts_told.append(f"bucket     {facts.bucket} answers; region {facts.region or 'not said'}")
         skew = f"{report.skew_s:+.0f} s from S3's" if report.skew_s is not None else "not said"
-        lines.append(f"clock      {skew}")
+        facts_told.append(f"clock      {skew}")
         if facts.versioning:
-            lines.append(f"versioning {facts.versioning}: a delete there only adds a marker")
+            facts_told.append(f"versioning {facts.versioning}: a delete there only adds a marker")
+    lines: list[str | Table] = [Toned(line, hang=11) for line in facts_told]
     if report.actions:
-        rows = [[item.action, item.verdict, safe(item.reason)] for item in report.actions]
-        lines += ["", table(["action", "", ""], rows, left=3)]
+        rows = [
+            [item.action, Toned(item.verdict, _VERDICTS.get(item.verdict, Tone.WARNING)), safe(item.reason)]
+            for item in report.actions
+        ]
+        lines += ["", Table(["action", "", ""], rows, left=3)]
     if report.traits is not None:
         lines += [f"note: {sentence}" for sentence in sentences(report.traits)]
-    return "\n".join(lines)
+    lines.append(f"took {duration_text(took_s)}")
+    return [*lines, *_next(report, location, flags)]
+
+
+def _next(report: CheckReport, location: str | None, flags: Sequence[str]) -> list[str]:
+    denied = ", ".join(item.action for item in report.actions if item.verdict == "denied")
+    if location is None:
+        return [next_step(typed("cartage", "check", "s3://BUCKET/PREFIX/", *flags))]
+    if denied:
+        return [Toned(f"next: have {denied} allowed, then the same again", Tone.NEXT)]
+    return [next_step(typed("cartage", "ls", "--summarize", location, *flags))]
 
 
 def check_values(report: CheckReport) -> dict[str, Any]:

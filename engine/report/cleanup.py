@@ -7,33 +7,54 @@ from typing import Any
 from engine.api.cleanup import CleanupResult
 from engine.api.commands import accept_command, command
 from engine.finish.cleanup import Cleaned
-from engine.finish.gate import closed
+from engine.finish.gate import REFERENCES, Reason, closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
 from engine.report.deletion_report import MARKERS_ADDED, stays_text, stays_values
-from engine.report.text import aside_text, count_text, counted, plural, safe, size_text
+from engine.report.page import Page, Tone, Toned, next_step
+from engine.report.text import aside_text, count_text, counted, duration_text, pace_text, plural, safe, size_text
 
 
-def gate_text(plan: Plan, result: CleanupResult) -> str:
+def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
     """Every reason on a line of its own, open or closed, and how to accept those that can be."""
     width = max(len(reason.name) for reason in result.reasons)
     lines = [_settled_text(result.settled)] if result.settled else []
     for reason in result.reasons:
-        lines.append(f"{'open  ' if reason.open else 'CLOSED'}  {reason.name.ljust(width)}  {safe(reason.sentence)}")
+        head = f"{'open  ' if reason.open else 'CLOSED'}  {reason.name.ljust(width)}  "
+        lines.append(Toned(f"{head}{safe(reason.sentence)}", Tone.GOOD if reason.open else Tone.BAD, hang=len(head)))
         if not reason.open and reason.accept:
-            lines.append(f"{' ' * (width + 10)}{accept_command(plan, result.ledger, reason.accept, reason.found)}")
+            accept = accept_command(plan, result.ledger, reason.accept, reason.found)
+            lines.append(Toned(f"{' ' * 8}{accept}", Tone.NEXT, whole=True))
     shut = len(closed(result.reasons))
     what = f"{plural(result.objects, 'source')} ({size_text(result.bytes)})"
-    lines.append("")
+    if result.cleaned is not None:
+        return lines
+    took = f"looked at in {duration_text(took_s)}"
     if shut:
-        lines.append(f"the gate is closed by {plural(shut, 'reason')}; nothing is deleted")
+        lines += ["", f"the gate is closed by {plural(shut, 'reason')}; nothing is deleted ({took})"]
+        lines.append(next_step(_opening(plan, result)))
     elif not result.objects:
-        lines.append("the gate is open, and there is nothing to delete")
-    elif result.cleaned is None:
-        lines.append(
-            f"the gate is open for {what}; to delete them: {command(plan, result.ledger, 'cleanup', '--delete')}"
-        )
-    return "\n".join(lines).rstrip()
+        lines += ["", f"the gate is open, and there is nothing to delete ({took})"]
+        lines.append(next_step(command(plan, result.ledger, "receipt")))
+    else:
+        lines += ["", Toned(f"the gate is open for {what} ({took})", Tone.GOOD)]
+        lines.append(next_step(command(plan, result.ledger, "cleanup", "--delete")))
+    return lines
+
+
+_OPENED_BY = {"snapshot": "run", "proof": "verify", "audit": "run", REFERENCES: "rewrite"}
+"""What opens a reason, where a command does. The others open by themselves, by accepting them, or elsewhere."""
+
+
+def _opening(plan: Plan, result: CleanupResult) -> str:
+    """The command that gets on best with what keeps the gate closed: the first that does something, then the first
+    that accepts; else the same again, later."""
+    shut = closed(result.reasons)
+    verb = next((_OPENED_BY[reason.name] for reason in shut if reason.name in _OPENED_BY), "")
+    accept: Reason | None = next((reason for reason in shut if reason.accept), None)
+    if not verb and accept is not None:
+        return accept_command(plan, result.ledger, accept.accept, accept.found)
+    return command(plan, result.ledger, verb or "cleanup")
 
 
 def _settled_text(settled: dict[Fate, int]) -> str:
@@ -47,20 +68,26 @@ def _settled_text(settled: dict[Fate, int]) -> str:
     return f"deletes that an earlier run left open: {', '.join(parts)}\n"
 
 
-def cleaned_text(cleaned: Cleaned, noun: str = "source") -> str:
-    """What was deleted, and what stays and why."""
-    lines = [f"{plural(cleaned.deleted, noun)} deleted, {size_text(cleaned.deleted_bytes)}"]
+def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: float) -> Page:
+    """What was deleted, how fast, and what stays and why."""
+    lines = [
+        f"{plural(cleaned.deleted, 'source')} deleted, {size_text(cleaned.deleted_bytes)}, "
+        f"in {pace_text(cleaned.deleted, took_s)}"
+    ]
     lines += map(aside_text, cleaned.first_kept)
     if cleaned.stayed:
         lines.append(
-            f"{stays_text(cleaned.stayed, noun)}: {counted(cleaned.kept)}. run and verify the plan again, then this"
+            f"{stays_text(cleaned.stayed, 'source')}: {counted(cleaned.kept)}. run and verify the plan again, then this"
         )
     if cleaned.markers:
         lines.append(MARKERS_ADDED)
     if cleaned.unaccepted:
         buckets = ", ".join(cleaned.unaccepted)
         lines.append(f"stopped, since that was not accepted for {buckets}: the gate shows it, without --delete")
-    return "\n".join(lines)
+    if not cleaned.interrupted:
+        verb = "run" if cleaned.stayed else "cleanup" if cleaned.unaccepted else "receipt"
+        lines.append(next_step(command(plan, result.ledger, verb)))
+    return lines
 
 
 def gate_values(result: CleanupResult) -> dict[str, Any]:

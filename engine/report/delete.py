@@ -5,40 +5,40 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.api.commands import shell_word
 from engine.finish.listed_deletion import DeleteResult
 from engine.finish.project_deletion import Deletion
 from engine.report.deletion_report import MARKERS_ADDED, NOT_ACCEPTED, stays_values
-from engine.report.ls import summary_text, summary_values
-from engine.report.text import counted, picked, plural, safe, size_text
+from engine.report.ls import summary_page, summary_values
+from engine.report.page import Page, Table, next_step
+from engine.report.text import counted, pace_text, picked, plural, safe, size_text
 
 
-def delete_text(location: str, result: DeleteResult, to_delete: str = "") -> str:
+def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: str) -> Page:
     """The snapshot, and what stands to be done about it or was done. `to_delete` is the command that deletes it."""
     taken = datetime.fromtimestamp(result.taken_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     total = result.summary.total
-    lines = [f"{safe(location)}, as listed at {taken} ({safe(str(result.path))})"]
+    head = f"{safe(location)}, as listed at {taken} ({safe(str(result.path))})"
     if not result.fresh:
         before = f", {plural(result.deleted_before, 'object')} of it deleted before" if result.deleted_before else ""
-        lines[0] += f"; an earlier snapshot{before}; --again takes a new one"
+        head += f"; an earlier snapshot{before}; --again takes a new one"
     if not total.objects and result.deleted_before:
-        return lines[0]
+        return [head]
     if not total.objects:
-        return f"{lines[0]}: there is nothing under it"
-    lines += ["", summary_text(result.summary), ""]
-    lines += result.closed
+        return [f"{head}: there is nothing under it"]
+    lines: list[str | Table] = [head, "", *summary_page(result.summary), "", *result.closed]
     if result.deletion is not None:
-        lines += _deletion(result.deletion)
+        lines += _deletion(result.deletion, took_s)
     elif not result.closed:
         what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
-        word = shell_word(location)
-        typed = to_delete or f"cartage delete {word} --confirm {word}"
-        lines.append(f"nothing is deleted yet; to delete exactly these {what}: {typed}")
-    return "\n".join(lines)
+        lines += [f"nothing is deleted yet; to delete exactly these {what}:", next_step(to_delete)]
+    return lines
 
 
-def _deletion(done: Deletion) -> list[str]:
-    lines = [f"{plural(done.deleted, 'object')} deleted, {size_text(done.deleted_bytes)}"]
+def _deletion(done: Deletion, took_s: float) -> list[str]:
+    lines = [
+        f"{plural(done.deleted, 'object')} deleted, {size_text(done.deleted_bytes)}, "
+        f"in {pace_text(done.deleted, took_s)}"
+    ]
     lines += [f"{item.state}: {safe(item.key)}: {safe(item.message)}" for item in done.first_kept]
     if done.stayed:
         lines.append(f"{plural(done.stayed, 'object')} of the snapshot left in place: {counted(done.kept)}")

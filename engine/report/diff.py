@@ -5,11 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
+from engine.report.page import Tone, Toned
 from engine.report.text import safe
 
 CONTEXT = 3
 LONGEST_LINE = 500
 """A longer line (a notebook's picture, minified JSON) is cut where it is shown, around what changed in it."""
+
+
+def diff_lines(diff: str) -> list[str]:
+    """A diff as lines of a page: what goes, and what comes."""
+    tones = {"+": Tone.GOOD, "-": Tone.BAD, "@": Tone.FAINT}
+    return [Toned(line, tones.get(line[:1]), whole=True) for line in diff.split("\n")]
 
 
 def unified_diff(name: str, before: str, after: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from engine.events import Event, ObjectListed, PrefixSummed
 from engine.finish.project import OTHERS, Figures, Summary
-from engine.report.text import count_text, safe, size_text, table
+from engine.report.page import Table
+from engine.report.text import count_text, pace_text, safe, size_text
 
 PREFIXES_SHOWN = 200
 
@@ -19,15 +20,17 @@ def listed_line(event: Event) -> str:
     return f"{'':19}  {'PRE':>15}  {safe(event.prefix)}"
 
 
-def summary_text(summary: Summary) -> str:
-    """A table by first-level prefix, and the total."""
+def summary_page(summary: Summary, took_s: float | None = None) -> list[str | Table]:
+    """A table by first-level prefix, and the total; how fast it was listed, where that is known."""
     events = summary.events()
     rows = [_row(_prefix_text(event.prefix), event) for event in events[:PREFIXES_SHOWN]]
     rows.append(_row("total", summary.total))
-    text = table(["", "objects", "size", "oldest", "newest", "classes"], rows)
+    page: list[str | Table] = [Table(["", "objects", "size", "oldest", "newest", "classes"], rows, total=True)]
     if len(events) > PREFIXES_SHOWN:
-        text += f"\n({count_text(len(events) - PREFIXES_SHOWN)} more prefixes are in the total; --json has them)"
-    return text
+        page.append(f"({count_text(len(events) - PREFIXES_SHOWN)} more prefixes are in the total; --json has them)")
+    if took_s is not None:
+        page.append(f"listed in {pace_text(summary.total.objects, took_s)}")
+    return page
 
 
 def _row(name: str, item: PrefixSummed | Figures) -> list[str]:

@@ -8,25 +8,31 @@ from engine.api.commands import command
 from engine.api.manifest import ManifestResult
 from engine.plan.document import Plan
 from engine.references.filetext import read_text
-from engine.report.diff import unified_diff
+from engine.report.diff import diff_lines, unified_diff
+from engine.report.page import Page, next_step
 from engine.report.restored import restored_text, restored_values
-from engine.report.text import safe
+from engine.report.text import duration_text, safe
 
 
-def manifest_text(plan: Plan, result: ManifestResult, *, create: bool) -> str:
+def manifest_page(plan: Plan, result: ManifestResult, took_s: float, *, create: bool) -> Page:
     """The change as a diff, and what was done or is to be done about it; or what was put back."""
     draft = result.draft
     if draft is None:
-        return restored_text(result.restored) or "the manifest was never written: there is nothing to put back"
+        said = restored_text(result.restored) or "the manifest was never written: there is nothing to put back"
+        return [said, next_step(command(plan, result.ledger, "manifest"))]
     if not draft.changes:
-        return f"{safe(str(draft.ref))} is up to date"
-    more = ["--create"] if create else []
-    end = (
-        f"written; to put the old one back: {command(plan, result.ledger, 'manifest', '--undo')}"
-        if result.written
-        else f"nothing was written; next: {command(plan, result.ledger, 'manifest', '--apply', *more)}"
-    )
-    return f"{_diff(result)}\n\n{end}"
+        up_to_date = f"{safe(str(draft.ref))} is up to date (worked out in {duration_text(took_s)})"
+        return [up_to_date, next_step(command(plan, result.ledger, "cleanup"))]
+    lines = [*diff_lines(_diff(result)), ""]
+    if result.written:
+        back = command(plan, result.ledger, "manifest", "--undo")
+        return [
+            *lines,
+            f"written in {duration_text(took_s)}; to put the old one back: {back}",
+            next_step(command(plan, result.ledger, "cleanup")),
+        ]
+    apply = command(plan, result.ledger, "manifest", "--apply", *(["--create"] if create else []))
+    return [*lines, f"nothing was written (worked out in {duration_text(took_s)})", next_step(apply)]
 
 
 def manifest_values(result: ManifestResult) -> dict[str, Any]:

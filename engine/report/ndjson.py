@@ -38,8 +38,9 @@ class NdjsonWriter:
         self._stream = stream
 
     def __call__(self, event: Event) -> None:
-        self._stream.write(event_line(event) + "\n")
-        self._stream.flush()
+        if not event.for_people:
+            self._stream.write(event_line(event) + "\n")
+            self._stream.flush()
 
     def summary(self, command: str, exit_code: int, values: dict[str, Any]) -> None:
         """The last line: what the command came to."""

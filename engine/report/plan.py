@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.api.commands import accept_command
+from engine.api.commands import accept_command, command
 from engine.api.plan import SurveyResult
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, expectation_report
 from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
-from engine.report.text import cost_text, count_text, duration_text, picked, safe, size_text, table
+from engine.report.page import Page, Table, Tone, Toned, next_step, to_type
+from engine.report.text import cost_text, count_text, duration_text, pace_text, picked, safe, size_text
 from engine.sites.traits import NOTHING_KNOWN
 
 
@@ -45,7 +46,7 @@ HIDES = (
 )
 
 
-def plan_text(plan: Plan, result: SurveyResult, writes_per_s: float) -> str:
+def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: float) -> list[str | Table]:
     """Everything that a plan says, for people."""
     total = RouteSurvey("total")
     for item in result.routes:
@@ -53,7 +54,7 @@ def plan_text(plan: Plan, result: SurveyResult, writes_per_s: float) -> str:
     header = ["route", "objects", "size", "there", "to copy", "size", "over 5 GiB", "archived", "conflicts"]
     rows = [
         [
-            item.route,
+            safe(item.route),
             count_text(item.objects),
             size_text(item.bytes),
             count_text(item.there),
@@ -65,23 +66,41 @@ def plan_text(plan: Plan, result: SurveyResult, writes_per_s: float) -> str:
         ]
         for item in [*result.routes, total]
     ]
-    sections = [table(header, rows)]
-    sections += [safe(problem) for problem in total.problems[:10]]
+    page: list[str | Table] = [Table(header, rows, total=True)]
+    page += [f"\n{safe(problem)}" for problem in total.problems[:10]]
     expected = expectations_of(plan, result.routes)
     if expected:
-        sections.append(_expectations_text(plan, expected, result))
+        page += ["", *_expectations(plan, expected, result)]
     figures = estimate_of(plan, result.routes, writes_per_s)
-    sections.append(
-        f"requests   {count_text(figures.copy_requests)} copies and parts, {count_text(figures.head_requests)} HEAD, "
-        f"{count_text(figures.list_requests)} list pages\n"
-        f"cost       {cost_text(figures.requests_dollars)} for requests, "
-        f"{cost_text(figures.storage_dollars_a_day)} a day while both sides are kept\n"
-        f"time       at least {duration_text(figures.floor_s)}, at {writes_per_s:,.0f} writes a second\n"
-        f"allowed    {', '.join(actions(plan, 'run'))}"
-    )
-    sections.append(_server_text(result))
-    sections += [f"names      {safe(bucket)} {HIDES}" for bucket in plan.buckets if is_access_point(bucket)]
-    return "\n\n".join(sections)
+    page += [
+        "",
+        _facts(
+            f"requests   {count_text(figures.copy_requests)} copies and parts, "
+            f"{count_text(figures.head_requests)} HEAD, {count_text(figures.list_requests)} list pages\n"
+            f"cost       {cost_text(figures.requests_dollars)} for requests, "
+            f"{cost_text(figures.storage_dollars_a_day)} a day while both sides are kept\n"
+            f"time       at least {duration_text(figures.floor_s)}, at {writes_per_s:,.0f} writes a second\n"
+            f"allowed    {', '.join(actions(plan, 'run'))}"
+        ),
+    ]
+    page += ["", _facts(_server_text(result))]
+    page += [_facts(f"\nnames      {safe(bucket)} {HIDES}") for bucket in plan.buckets if is_access_point(bucket)]
+    page += ["", f"listed {count_text(total.objects)} objects in {pace_text(total.objects, took_s)}"]
+    return page
+
+
+def plan_next(plan: Plan, result: SurveyResult) -> list[str]:
+    """What to type after a plan that can be carried out."""
+    if result.empty or result.no_room:
+        return []
+    if not plan.source:
+        return [Toned("next: the same command without --dry-run", Tone.NEXT)]
+    return [next_step(command(plan, result.ledger, "run"))]
+
+
+def _facts(text: str) -> Toned:
+    """Lines that each begin with what they are about."""
+    return Toned(text, hang=11)
 
 
 def _server_text(result: SurveyResult) -> str:
@@ -90,25 +109,26 @@ def _server_text(result: SurveyResult) -> str:
     return "\n".join(f"server     {line}" for line in result.lacking or ["honours every condition that is relied on"])
 
 
-def _expectations_text(plan: Plan, expected: Sequence[Difference], result: SurveyResult) -> str:
+def _expectations(plan: Plan, expected: Sequence[Difference], result: SurveyResult) -> Page:
     accepted = {(item.name, item.found) for item in result.acceptances}
     rows = []
     for item in expected:
         show = size_text if item.what.endswith(".size") else count_text
         found = "not listed" if item.found is None else show(item.found)
-        verdict = "agrees"
+        verdict = Toned("agrees", Tone.GOOD)
         if not item.agrees:
-            verdict = "accepted" if (item.what, str(item.found)) in accepted else "DIFFERS"
-        rows.append([item.what, show(item.expected), found, verdict])
-    text = table(["expected", "", "found", ""], rows)
+            agreed = (item.what, str(item.found)) in accepted
+            verdict = Toned("accepted", Tone.WARNING) if agreed else Toned("DIFFERS", Tone.BAD)
+        rows.append([safe(item.what), show(item.expected), found, verdict])
+    page: list[str | Table] = [Table(["expected", "", "found", ""], rows)]
     open_ones = [item for item in expected if not item.agrees and (item.what, str(item.found)) not in accepted]
     if open_ones:
         first = open_ones[0]
-        text += (
-            "\n\nA difference does not stop a run, but no source is deleted until it is accepted by name, as in:\n"
-            f"  {accept_command(plan, result.ledger, first.what, str(first.found))}"
-        )
-    return text
+        page += [
+            "\nA difference does not stop a run, but no source is deleted until it is accepted by name, as in:",
+            to_type(accept_command(plan, result.ledger, first.what, str(first.found))),
+        ]
+    return page
 
 
 def plan_values(plan: Plan, result: SurveyResult, writes_per_s: float) -> dict[str, Any]:

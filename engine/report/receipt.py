@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from engine.report.page import Table, markdown
 from engine.report.text import count_text, counted, safe, size_text
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]#|~$])")
@@ -46,7 +47,7 @@ def receipt_markdown(receipt: Mapping[str, Any]) -> str:
         ]
         for route in receipt["routes"]
     ]
-    lines += _table(["route", "source", "target", "objects", "bytes", "proof", "state"], rows)
+    lines += markdown(Table(["route", "source", "target", "objects", "bytes", "proof", "state"], rows))
     lines += ["", "## Fingerprints", ""]
     for route in receipt["routes"]:
         source, target = route["fingerprints"]["source"], route["fingerprints"]["target"]
@@ -61,13 +62,13 @@ def receipt_markdown(receipt: Mapping[str, Any]) -> str:
         [escaped(route["name"]), *(escaped(route["times"][name]) or "–" for name in names)]
         for route in receipt["routes"]
     ]
-    lines += _table(["route", *(name.replace("_", " ") for name in names)], times)
+    lines += markdown(Table(["route", *(name.replace("_", " ") for name in names)], times))
     lines += ["", "## Accepted differences", ""]
     if receipt["accepted"]:
         accepted = [
             [escaped(item[name]) for name in ("what", "found", "because", "by", "at")] for item in receipt["accepted"]
         ]
-        lines += _table(["what", "found", "because", "by", "at"], accepted)
+        lines += markdown(Table(["what", "found", "because", "by", "at"], accepted))
     else:
         lines.append("None.")
     lines += [
@@ -84,11 +85,3 @@ def receipt_markdown(receipt: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [
-        f"| {' | '.join(header)} |",
-        f"|{'---|' * len(header)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]

@@ -9,22 +9,27 @@ from engine.api.revert import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
 from engine.report.deletion_report import NOT_ACCEPTED, stays_text, stays_values
-from engine.report.text import aside_text, counted, plural, size_text
+from engine.report.page import Page, next_step
+from engine.report.text import aside_text, counted, duration_text, pace_text, plural, size_text
 
 
-def revert_text(plan: Plan, result: RevertResult) -> str:
+def revert_page(plan: Plan, result: RevertResult, took_s: float) -> Page:
     """What a revert would do, or did."""
     found = result.outlook
     if result.way_back is not None:
         gone = plural(found.objects[Part.GONE], "source")
-        return (
-            f"{gone} deleted already, so nothing is removed. The way back is a plan like any other:\n"
-            f"  {typed('cartage', 'plan', str(result.way_back))}"
-        )
+        said = f"{gone} deleted already, so nothing is removed. The way back is a plan like any other:"
+        return [said, next_step(typed("cartage", "plan", str(result.way_back), *plan.flags))]
     if result.reverted is not None:
-        return "\n".join([*_left(found), *_reverted(result.reverted)])
+        next_verb = "status" if result.reverted.is_whole else "revert"
+        return [
+            *_left(found),
+            *_reverted(result.reverted, took_s),
+            next_step(command(plan, result.ledger, next_verb)),
+        ]
     size = found.bytes.get(Part.REMOVE, 0)
-    lines = [f"{plural(found.removable, 'copy', 'copies')} of this ledger, {size_text(size)}"]
+    looked = f"(looked at in {duration_text(took_s)})"
+    lines = [f"{plural(found.removable, 'copy', 'copies')} of this ledger, {size_text(size)} {looked}"]
     if found.unsettled:
         lines.append(f"{plural(found.unsettled, 'object')} planned and not known to be copied: each is looked at")
     if found.uploads:
@@ -32,8 +37,10 @@ def revert_text(plan: Plan, result: RevertResult) -> str:
     lines += _left(found)
     lines += [MARKERS.format(bucket) for bucket in result.versioned]
     if found.removable or found.unsettled or found.uploads:
-        lines.append(f"to remove them: {command(plan, result.ledger, 'revert', '--delete')}")
-    return "\n".join(lines)
+        lines += ["to remove them:", next_step(command(plan, result.ledger, "revert", "--delete"))]
+    else:
+        lines += ["there is nothing to remove", next_step(command(plan, result.ledger, "status"))]
+    return lines
 
 
 def _left(found: Outlook) -> list[str]:
@@ -42,8 +49,11 @@ def _left(found: Outlook) -> list[str]:
     return lines + [f"  {aside_text(item)}" for item in found.left]
 
 
-def _reverted(done: Reverted) -> list[str]:
-    lines = [f"{plural(done.removed, 'copy', 'copies')} removed, {size_text(done.removed_bytes)}"]
+def _reverted(done: Reverted, took_s: float) -> list[str]:
+    lines = [
+        f"{plural(done.removed, 'copy', 'copies')} removed, {size_text(done.removed_bytes)}, "
+        f"in {pace_text(done.removed, took_s)}"
+    ]
     if done.aborted:
         lines.append(f"{plural(done.aborted, 'unfinished upload')} aborted")
     lines += map(aside_text, done.first_kept)

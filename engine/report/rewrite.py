@@ -10,19 +10,21 @@ from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
 from engine.references.filetext import read_text
 from engine.references.scanning import FileFound
-from engine.report.diff import unified_diff
+from engine.report.diff import diff_lines, unified_diff
+from engine.report.page import Page, next_step
 from engine.report.restored import restored_text, restored_values
-from engine.report.text import count_text, plural, safe
+from engine.report.text import count_text, pace_text, plural, safe
 
 SHOWN_A_FILE = 20
 
 
-def rewrite_text(plan: Plan, result: RewriteResult) -> str:
+def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
     """The diff, then what is left alone and why, then what was done or is to be done."""
     scan = result.scan
     if scan is None:
-        return restored_text(result.restored) or "nothing was rewritten yet: there is nothing to put back"
-    lines = [diff for file in scan.files if file.changes and (diff := file_diff(file))]
+        said = restored_text(result.restored) or "nothing was rewritten yet: there is nothing to put back"
+        return [said, next_step(command(plan, result.ledger, "rewrite"))]
+    lines = [line for file in scan.files if file.changes and (diff := file_diff(file)) for line in diff_lines(diff)]
     for file in scan.files:
         lines += _left(file)
     lines += [f"{safe(item.name)}: not looked into: {safe(item.why)}" for item in scan.unread]
@@ -31,10 +33,12 @@ def rewrite_text(plan: Plan, result: RewriteResult) -> str:
     if lines:
         lines.append("")
     looked = f"looked through {plural(scan.looked, 'file')}, {count_text(scan.binary)} of them binary"
+    following = command(plan, result.ledger, "cleanup")
     if result.done is None:
         lines.append(f"{looked}: {plural(places, 'place')} in {plural(len(changing), 'file')} would be rewritten")
         if changing:
-            lines.append(f"nothing was written; next: {command(plan, result.ledger, 'rewrite', '--apply')}")
+            lines.append("nothing was written")
+            following = command(plan, result.ledger, "rewrite", "--apply")
     else:
         lines += [f"not written: {safe(item.why)}" for item in result.done.refused]
         lines.append(f"{looked}: {plural(len(result.done.written), 'file')} written")
@@ -45,6 +49,11 @@ def rewrite_text(plan: Plan, result: RewriteResult) -> str:
             )
         if result.done.written:
             lines.append(f"to put everything back: {command(plan, result.ledger, 'rewrite', '--undo')}")
+        if result.done.renewed:
+            following = command(plan, result.ledger, "run")
+        elif result.done.refused:
+            # What was not shown is not written, nor what changed since: it is shown first.
+            following = command(plan, result.ledger, "rewrite")
     if result.done is None and changing:
         left = scan.left_after({file.name for file in changing}).places
         if left:
@@ -53,7 +62,7 @@ def rewrite_text(plan: Plan, result: RewriteResult) -> str:
         # Only what is left now has the figure that the gate will find, and that can be accepted.
         accept = accept_command(plan, result.ledger, REFERENCES, result.left.figure)
         lines.append(f"{_old_paths(result.left.places)} left to you: change them, or {accept}")
-    return "\n".join(lines)
+    return [*lines, f"took {pace_text(scan.looked, took_s, nouns='files')}", next_step(following)]
 
 
 def _old_paths(places: int) -> str:

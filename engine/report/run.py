@@ -9,31 +9,36 @@ from engine.api.commands import command
 from engine.api.run import MigrationResult
 from engine.events import ObjectAside
 from engine.plan.document import Plan
-from engine.report.tallies import aside_sentence, noted_lines, noted_values, route_values, tallies_table
-from engine.report.text import count_text, key_text, picked, plural, safe, size_text
+from engine.report.page import Page, Table, Tone, Toned, next_step
+from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table
+from engine.report.text import count_text, key_text, pace_text, picked, plural, safe, size_text
 
 SHOWN = 3
 
 
-def result_text(plan: Plan, result: MigrationResult) -> str:
-    """After a run: what this run did, then what the ledger holds."""
+def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
+    """After a run: what this run did and how fast, then what the ledger holds."""
     counters = result.counters
-    lines = [
+    lines: list[str | Table] = [
         f"{plan.name}: copied {plural(counters.copied, 'object')} ({size_text(counters.copied_bytes)}), "
         f"found {count_text(counters.found)} in place, {count_text(counters.aside)} set aside; "
         f"{plural(result.requests, 'request')}, {count_text(result.throttled)} answered SlowDown",
+        f"took {pace_text(counters.copied, took_s, counters.copied_bytes)}",
         "",
         tallies_table(result.tallies),
     ]
     if told := noted_lines(result.noted, result.accepted, plan, result.ledger):
         lines += ["", *told]
-    if result.aside:
-        lines += ["", aside_sentence(result.aside, command(plan, result.ledger, "status", "--failed"))]
     if result.unlisted:
         lines += ["", unlisted_sentence(result.unlisted)]
     if result.complete:
-        lines += ["", f"every object is in place; next: {command(plan, result.ledger, 'verify')}"]
-    return "\n".join(lines)
+        lines += ["", Toned("every object is in place", Tone.GOOD)]
+    if result.aside:
+        again = command(plan, result.ledger, "run") if plan.source else ""
+        lines += ["", *aside_lines(result.aside, command(plan, result.ledger, "status", "--failed"), again)]
+    elif not result.stopped and not result.empty:
+        lines.append(next_step(command(plan, result.ledger, "verify")))
+    return lines
 
 
 def unlisted_sentence(unlisted: Sequence[ObjectAside]) -> str:

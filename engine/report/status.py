@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.api.commands import of_ledger
+from engine.api.commands import command, of_ledger
 from engine.api.status import Status
+from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import ObjectRecord, by_state
-from engine.report.tallies import aside_sentence, noted_lines, noted_values, route_values, tallies_table
+from engine.report.page import Page, Table, Tone, Toned, next_step
+from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table
 from engine.report.text import key_text, picked, plural, safe
 
 
@@ -21,29 +23,46 @@ def aside_values(record: ObjectRecord) -> dict[str, str]:
     return picked(record, "route key state code message")
 
 
-def status_text(status: Status) -> str:
-    """What a ledger says."""
-    lines = [f"{status.binding.plan_name}  {status.binding.endpoint}  ({status.ledger})", ""]
-    lines.append(tallies_table(status.tallies) if status.tallies else "no object yet")
+def status_page(status: Status, plan: Plan | None) -> Page:
+    """What a ledger says. `plan` is the one that it belongs to, None where that is not known."""
+    head = f"{safe(status.binding.plan_name)}  {safe(status.binding.endpoint)}  ({safe(str(status.ledger))})"
+    page: list[str | Table] = [head, ""]
+    page.append(tallies_table(status.tallies) if status.tallies else "no object yet")
     open_routes = [item.route for item in status.snapshots if not item.closed_ms]
-    lines.append("")
+    page.append("")
     if open_routes:
-        lines.append(f"listing not at its end: {', '.join(open_routes)}; run the plan again to go on")
+        page.append(f"listing not at its end: {safe(', '.join(open_routes))}; run the plan again to go on")
     if status.uploads:
-        lines.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
+        page.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
     if in_flight := sum(by_state(status.tallies, IN_FLIGHT).values()):
-        lines.append(f"{plural(in_flight, 'object')} planned, and not known to be done")
+        page.append(f"{plural(in_flight, 'object')} planned, and not known to be done")
     aside = by_state(status.tallies, ASIDE - status.accepted)
-    lines += noted_lines(status.noted, status.accepted, None, status.ledger)
-    if aside:
-        lines.append(aside_sentence(aside, of_ledger(status.ledger, "status", "--failed")))
+    page += noted_lines(status.noted, status.accepted, None, status.ledger)
     gone = by_state(status.tallies, LEAVING)
     if State.DELETING in gone:
-        lines.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")
+        page.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")
     if not open_routes and not aside and not in_flight:
         sources = f"; {plural(gone[State.DELETED], 'source')} deleted" if State.DELETED in gone else ""
-        lines.append(f"every object is in place{sources}")
-    return "\n".join(lines)
+        page.append(Toned(f"every object is in place{sources}", Tone.GOOD))
+    again = command(plan, status.ledger, "run") if plan is not None and plan.source else ""
+    if aside:
+        return [*page, *aside_lines(aside, of_ledger(status.ledger, "status", "--failed"), again)]
+    return [*page, *_next(status, plan, again if open_routes or in_flight else "")]
+
+
+def _next(status: Status, plan: Plan | None, again: str) -> list[str]:
+    """What follows on where the ledger is; nothing where the plan's file is not known."""
+    if plan is None:
+        return []
+    if again:
+        return [next_step(again)]
+    states = {tally.state for tally in status.tallies}
+    if State.COPIED in states:
+        return [next_step(command(plan, status.ledger, "verify"))]
+    if not plan.source:
+        return []
+    verb = "cleanup" if states & {State.VERIFIED, State.DELETING} else "receipt"
+    return [next_step(command(plan, status.ledger, verb))]
 
 
 def status_values(status: Status) -> dict[str, Any]:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.sync import SyncResult
-from engine.report.delete import delete_text, delete_values
+from engine.report.delete import delete_page, delete_values
+from engine.report.page import Page
 from engine.report.run import result_values
 
 TO_DELETE = "the same command again, with --yes"
 
 
-def extras_text(target: str, result: SyncResult) -> str:
+def extras_page(target: str, result: SyncResult, took_s: float) -> Page:
     """The snapshot of the extras, and what became of it; empty where there was none."""
     extras = result.extras
     if extras is None:
-        return ""
+        return []
     if not extras.summary.total.objects and not extras.closed:
-        return f"nothing stands in {target} alone" if extras.deletion is None else ""
-    return f"in the target alone: {delete_text(target, extras, TO_DELETE)}"
+        return [f"nothing stands in {target} alone"] if extras.deletion is None else []
+    return ["in the target alone:", *delete_page(target, extras, took_s, TO_DELETE)]
 
 
 def sync_values(result: SyncResult) -> dict[str, Any]:

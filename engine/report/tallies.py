@@ -12,10 +12,11 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
-from engine.report.text import count_text, counted, size_text, table
+from engine.report.page import Table, Tone, Toned, next_step
+from engine.report.text import count_text, counted, safe, size_text
 
 
-def tallies_table(tallies: list[Tally]) -> str:
+def tallies_table(tallies: list[Tally]) -> Table:
     """Objects by route and state, with the bytes of all."""
     states = [state for state in State if any(tally.state is state for tally in tallies)]
     routes: dict[str, dict[State, int]] = defaultdict(lambda: defaultdict(int))
@@ -26,11 +27,11 @@ def tallies_table(tallies: list[Tally]) -> str:
             sizes[name] += tally.bytes
     total = routes.pop("total", {})
     rows = [
-        [name, *(count_text(counts[state]) for state in states), size_text(sizes[name])]
+        [safe(name), *(count_text(counts[state]) for state in states), size_text(sizes[name])]
         for name, counts in [*routes.items(), ("total", total)]
         if counts
     ]
-    return table(["route", *(state.value for state in states), "size"], rows)
+    return Table(["route", *(state.value for state in states), "size"], rows, total=True)
 
 
 def route_values(tallies: list[Tally]) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def noted_values(noted: Mapping[str, Noted]) -> dict[str, Any]:
     return {name: {"objects": item.objects, "found": item.figure} for name, item in noted.items() if item.objects}
 
 
+MENDED_BY_RUN = {State.FAILED, State.DRIFTED, State.DAMAGED}
 _MENDED_BY = {
     State.FAILED: "run again to try again",
     State.DRIFTED: "run again to copy what is there now",
@@ -81,8 +83,12 @@ _MENDED_BY = {
 }
 
 
-def aside_sentence(aside: dict[State, int], listing: str) -> str:
-    """How many are not done, by state, what ends that, and the command that lists each with its reason."""
+def aside_lines(aside: dict[State, int], listing: str, again: str) -> list[str]:
+    """How many are not done, by state, what ends that, the command that lists each with its reason, and what to type
+    next: `again` where that mends any of them."""
     counts = counted({state.value: count for state, count in aside.items()})
     mended = "; ".join(sentence for state, sentence in _MENDED_BY.items() if state in aside)
-    return "\n".join(filter(None, [f"not done: {counts}", mended, f"each with its reason: {listing}"]))
+    lines: list[str] = [Toned(f"not done: {counts}", Tone.WARNING), *filter(None, [mended])]
+    if again and not MENDED_BY_RUN.isdisjoint(aside):
+        return [*lines, Toned(f"each with its reason: {listing}", whole=True), next_step(again)]
+    return [*lines, Toned(f"each with its reason: {listing}", Tone.NEXT, whole=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from engine.events import ObjectAside
@@ -70,6 +70,32 @@ def safe(text: str) -> str:
     )
 
 
+def width_of(text: str) -> int:
+    """How many columns a text takes that is `safe`: East Asian wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+def pace_text(count: int, took_s: float, size_bytes: int = 0, nouns: str = "objects") -> str:
+    """ "14 s, 3,785 objects a second, 1.91 GB/s": how long it took, and how fast that was. Of what took no time, or
+    was nothing, the time alone."""
+    said = [duration_text(took_s)]
+    if count and took_s > 0:
+        said.append(f"{rate_text(count / took_s)} {nouns} a second")
+        if size_bytes:
+            said.append(f"{size_text(size_bytes / took_s)}/s")
+    return ", ".join(said)
+
+
+def rate_text(rate: float) -> str:
+    """ "3,785", and below ten "4.2": so many a second."""
+    return f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.1f}"
+
+
 def picked(thing: object, names: str) -> dict[str, Any]:
     """These attributes of it, by their names, for a summary line that has them as they are."""
     return {name: getattr(thing, name) for name in names.split()}
@@ -83,17 +109,3 @@ def key_text(key: str) -> str:
 def aside_text(item: ObjectAside) -> str:
     """ "drifted: raw: a.png: changed since": an object that was left or set aside, and why."""
     return f"{item.state}: {item.route}: {key_text(item.key)}: {safe(item.message)}"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
-    """Columns apart by two spaces; the first `left` columns to the left, numbers to the right."""
-    lines = [list(header), *[list(row) for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    rendered = []
-    for line in lines:
-        cells = [
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        rendered.append("  ".join(cells).rstrip())
-    return "\n".join(rendered)

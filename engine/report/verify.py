@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from engine.api.commands import command
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
-from engine.report.text import count_text, counted, key_text, picked, plural, safe, size_text, table
+from engine.report.page import Page, Table, Tone, Toned, next_step
+from engine.report.text import count_text, counted, key_text, pace_text, picked, plural, safe, size_text
 
 SHOWN = 10
 
 
-def verification_text(plan: Plan, report: Verification) -> str:
-    """After a verification: per route what agrees, at which proof, and what does not."""
+def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: float) -> Page:
+    """After a verification: per route what agrees, at which proof, and what does not, and how fast that was seen."""
     rows = []
     for route in report.routes:
         proofs = {proof.name.lower(): count for proof, count in sorted(route.by_proof.items(), reverse=True)}
         rows.append(
             [
-                route.route,
+                safe(route.route),
                 count_text(route.objects),
                 size_text(route.bytes),
                 count_text(route.verified),
-                counted(proofs) or "–",
+                counted(proofs) or "-",
                 count_text(route.differing),
                 count_text(sum(count for kind, count in route.by_kind.items() if kind.value == "extra")),
             ]
         )
     header = ["route", "objects", "size", "verified", "at proof", "different", "extra"]
-    lines = [table(header, rows)]
+    lines: list[str | Table] = [Table(header, rows)]
     for route in report.routes:
         if not route.snapshot_closed:
             lines.append(f"{route.route}: its listing never reached its end; run the plan again before trusting this")
@@ -52,21 +55,30 @@ def verification_text(plan: Plan, report: Verification) -> str:
     for item in report.differences[:SHOWN]:
         lines.append(f"{item.kind.value}: {item.route}: {key_text(item.key)}: {safe(item.message)}")
     if report.differing > SHOWN:
-        lines.append(f"… and {count_text(report.differing - SHOWN)} more; --json tells each")
-    lines.append("")
+        lines.append(f"and {count_text(report.differing - SHOWN)} more; --json tells each")
+    looked, looked_bytes = sum(route.objects for route in report.routes), report.bytes_read
+    lines += [f"took {pace_text(looked, took_s, looked_bytes)}", ""]
     said = plural(report.differing, "difference")
     if report.empty and not report.differing:
         said = "no difference, and nothing to compare where a source holds nothing"
-    lines.append(f"{plan.name}: {'everything agrees' if report.agrees else said}")
-    return "\n".join(lines)
+    tone = Tone.GOOD if report.agrees else Tone.BAD
+    lines.append(Toned(f"{plan.name}: {'everything agrees' if report.agrees else said}", tone))
+    if plan.source and not report.empty:
+        lines.append(next_step(command(plan, ledger, "cleanup" if report.agrees else "run")))
+    elif not report.empty:
+        done = "nothing is left to do: every object is proven at its target"
+        lines.append(done if report.agrees else "next: the same copy again, then this")
+    return lines
 
 
 def _trees(route: RouteVerification) -> list[str]:
     """Both sides' fingerprints: one line where they are equal."""
     source, target = route.source_tree.line, route.target_tree.line
     if source == target:
-        return [f"{safe(route.route)}: both sides {source}"]
-    return [f"{safe(route.route)}: source {source}", f"{' ' * len(safe(route.route))}  target {target}"]
+        sides = [f"{safe(route.route)}: both sides {source}"]
+    else:
+        sides = [f"{safe(route.route)}: source {source}", f"{' ' * len(safe(route.route))}  target {target}"]
+    return [Toned(line, Tone.FAINT) for line in sides]
 
 
 def verification_values(report: Verification) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def test_the_gate_from_closed_to_open_to_empty(project: Project) -> None:
     project.pass_time(DAY_S + 2)
     ended = project.call("cleanup")
     assert (ended.code, closed(ended), project.count("old/")) == (0, [], 25)
-    assert "to delete them: cartage cleanup" in ended.out
+    assert "next: cartage cleanup" in ended.out
     ended = project.delete("--json")
     assert (ended.code, ended.summary["deleted"]) == (0, 25)
     assert [reason["open"] for reason in ended.summary["reasons"]] == [True] * len(ended.summary["reasons"])

@@ -188,7 +188,8 @@ def test_a_full_disk_under_the_ledger_stops_the_run_and_the_next_one_goes_on(ter
 
 def test_status_says_what_is_under_way_and_what_was_deleted(terminal: Terminal, plan: Path) -> None:
     ledger = plan.with_suffix(".ledger")
-    assert terminal.call("status", plan).out.endswith("\n\nevery object is in place\n")
+    said = terminal.call("status", plan).out
+    assert said.endswith(f"\n\nevery object is in place\nnext: cartage verify {plan}\n")
     for state, says in (
         ("planned", "1 object planned, and not known to be done"),
         ("deleting", "1 delete not confirmed: run the cleanup again"),

@@ -1,58 +1,151 @@
-"""The progress bar: on stderr, on a terminal or where asked for, its total growing; and what is said beside it."""
+"""What goes on while a command works: a bar on a terminal, lines with their time where none is, and what is said beside
+it."""
 
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 
-from engine.events import Notice, ObjectAside, Progress
-from engine.report.bar import ASIDES_PRINTED, ProgressBar
+import pytest
+
+from engine.events import Doing, Notice, ObjectAside, Progress
+from engine.report.bar import ASIDES_PRINTED, LINE_S, Manner, ProgressBar
+from engine.report.drawing import Look
 from tests.cli.canned import Copied, Listing, answering
 from tests.cli.commands import Terminal, write_plan
+
+NOON = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
+TERMINAL = Look(width=80, moves=True)
+
+
+class Told:
+    """A bar of which a test says how late it is."""
+
+    def __init__(self, manner: Manner, look: Look = TERMINAL, patience_s: float = 0.0, **more: bool) -> None:
+        self.stream = io.StringIO()
+        self.now_s = 0.0
+        self.bar = ProgressBar(
+            self.stream,
+            what="copying",
+            manner=manner,
+            look=look,
+            patience_s=patience_s,
+            now_s=lambda: self.now_s,
+            utc=lambda: NOON,
+            **more,
+        )
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def line(self) -> str:
+        """What was drawn last."""
+        return [part for part in self.text.split("\r") if part.strip()][-1].rstrip()
+
+    def at(self, now_s: float, *events: Progress | Doing | Notice | ObjectAside) -> None:
+        self.now_s = now_s
+        for event in events:
+            self.bar(event)
+        self.bar.tick()
 
 
 def progress(listed: int, done: int, *, listing_done: bool = False, throttled: int = 0) -> Progress:
     return Progress(listed, listed * 1_000, listing_done, done, done * 1_000, done, 0, 0, done, throttled, 0.0, 4)
 
 
-def test_the_total_grows_while_the_listing_goes_on() -> None:
-    stream = io.StringIO()
-    bar = ProgressBar(stream, verb="run", draw=True)
-    bar(progress(1_000, 10))
-    bar(progress(53_000, 20_000, listing_done=True, throttled=3))
-    bar.close()
-    drawn = stream.getvalue()
-    assert "10/1,000 objects" in drawn
-    assert "10 kB of 1 MB, still listing" in drawn
-    assert "20,000/53,000 objects" in drawn
-    assert "20 MB of 53 MB, 4 in flight, 3 × SlowDown" in drawn
+def test_the_total_grows_while_the_listing_goes_on_and_then_there_is_a_percentage() -> None:
+    told = Told(Manner.BAR)
+    told.at(0, progress(1_000, 10))
+    told.at(1, progress(1_000, 10))
+    assert told.line.startswith("copying: 10 of 1,000 listed so far, 10 kB of 1 MB, 0.0/s")
+    told.at(11, progress(53_000, 20_000, listing_done=True, throttled=3))
+    assert told.line.startswith("copying  37% |")
+    assert told.line.endswith("| 20,000 of 53,000 objects, 1,999/s, 17 s left, 3 SlowDown")
+    assert len(told.line) < 80
+
+
+def test_at_its_end_the_line_is_gone() -> None:
+    told = Told(Manner.BAR)
+    told.at(0, progress(1_000, 10))
+    told.bar.close()
+    last = told.text.rsplit("\r", 2)
+    assert last[-1] == "" and last[-2].strip() == ""
+    told.at(9, progress(1_000, 1_000))
+    assert told.text.rsplit("\r", 2) == last
+
+
+def test_what_ends_at_once_draws_nothing() -> None:
+    told = Told(Manner.BAR, patience_s=2.0)
+    told.at(1.9, progress(1_000, 10))
+    assert told.text == ""
+    told.at(2.0)
+    assert "10 of 1,000" in told.line
+
+
+def test_a_line_now_and_then_where_no_terminal_is() -> None:
+    told = Told(Manner.LINES, Look())
+    told.at(LINE_S - 1, progress(1_000, 10))
+    assert told.text == ""
+    told.at(LINE_S, progress(100_000, 30_000, listing_done=True))
+    told.at(LINE_S + 1, progress(100_000, 31_000, listing_done=True))
+    assert told.text == (
+        "2026-11-28T12:00:00Z copying: 30%, 30,000 of 100,000 objects, 30 MB of 100 MB, "
+        "29,990/s, 30 MB/s, 2.3 s left, 4 in flight\n"
+    )
+
+
+def test_what_is_waited_for_is_named_with_how_long() -> None:
+    told = Told(Manner.BAR)
+    told.at(5, Doing("s3.example.org to answer", waits=True))
+    told.at(17)
+    assert told.line == "waiting for s3.example.org to answer: 12 s"
 
 
 def test_nothing_is_drawn_unless_asked_for_and_notices_are_said_all_the_same() -> None:
-    stream = io.StringIO()
-    bar = ProgressBar(stream, verb="run", draw=False)
-    bar(progress(10, 5))
-    bar(Notice("orphan", "an upload\x1b[31m of unknown origin"))
-    bar.close()
-    assert stream.getvalue() == "note: an upload\\x1b[31m of unknown origin\n"
+    told = Told(Manner.SILENT)
+    told.at(100, progress(10, 5), Notice("orphan", "an upload\x1b[31m of unknown origin"))
+    told.bar.close()
+    assert told.text == "note: an upload\\x1b[31m of unknown origin\n"
+
+
+def test_what_is_said_where_no_terminal_is_has_its_time() -> None:
+    told = Told(Manner.LINES, Look())
+    told.at(1, Notice("orphan", "an upload"))
+    assert told.text == "2026-11-28T12:00:00Z note: an upload\n"
+
+
+def test_what_is_said_stands_above_the_bar() -> None:
+    told = Told(Manner.BAR)
+    told.at(1, progress(10, 5), Notice("orphan", "an upload"))
+    told.at(2)
+    above, below = told.text.split("note: an upload\n")
+    assert above.rsplit("\r", 1)[-1] == ""  # the bar was cleared from that line
+    assert "5 of 10" in below
 
 
 def test_the_first_objects_set_aside_are_shown_and_the_rest_counted_elsewhere() -> None:
-    stream = io.StringIO()
-    bar = ProgressBar(stream, verb="run", draw=False)
+    told = Told(Manner.SILENT)
     for number in range(ASIDES_PRINTED + 5):
-        bar(ObjectAside("raw", f"{number}\n", "failed", "AccessDenied", "access denied"))
-    lines = stream.getvalue().splitlines()
+        told.bar(ObjectAside("raw", f"{number}\n", "failed", "AccessDenied", "access denied"))
+    lines = told.text.splitlines()
     assert lines[0] == "failed: raw: 0\\n: access denied"
     assert len(lines) == ASIDES_PRINTED + 1
-    assert lines[-1].endswith("more are in the ledger")
+    assert lines[-1] == "more are in the ledger"
 
 
 def test_a_quiet_bar_says_nothing() -> None:
-    stream = io.StringIO()
-    bar = ProgressBar(stream, verb="run", draw=False, say=False)
-    bar(ObjectAside("raw", "a", "failed", "AccessDenied", "access denied"))
-    bar(Notice("orphan", "an upload"))
-    assert stream.getvalue() == ""
+    told = Told(Manner.SILENT, say=False)
+    told.at(100, ObjectAside("raw", "a", "failed", "AccessDenied", "access denied"), Notice("orphan", "an upload"))
+    assert told.text == ""
+
+
+@pytest.mark.parametrize("look, block", [(TERMINAL, "█"), (Look(width=80, moves=True, whole_unicode=False), "#")])
+def test_the_bar_is_made_of_what_the_terminal_can_show(look: Look, block: str) -> None:
+    told = Told(Manner.BAR, look)
+    told.at(0, progress(1_000, 500, listing_done=True))
+    assert f"|{block}" in told.line
 
 
 def test_where_each_flag_puts_what(terminal: Terminal) -> None:
@@ -67,7 +160,7 @@ def test_where_each_flag_puts_what(terminal: Terminal) -> None:
         plain = terminal.call("run", plan, "--ledger", "2.ledger")
         quiet = terminal.call("run", plan, "--quiet", "--ledger", "3.ledger")
         told = terminal.call("run", plan, "--json", "--progress", "--ledger", "4.ledger")
-    assert "2/2 objects" in drawn.err and "copied 2 objects" in drawn.out
-    assert plain.err == "" and plain.out == drawn.out.replace("1.ledger", "2.ledger")
+    assert drawn.err.startswith("\rcopying") and drawn.err.endswith("\r") and "copied 2 objects" in drawn.out
+    assert plain.err == "" and "copied 2 objects" in plain.out and "\r" not in plain.out
     assert (quiet.out, quiet.err) == ("", "")
     assert told.err == "" and told.summary["copied"] == 2

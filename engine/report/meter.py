@@ -1,0 +1,145 @@
+"""How far a command is, how fast it goes now, and what that makes of the rest. Pure: moments are handed in."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.events import Progress
+from engine.report.text import count_text, duration_text, plural, rate_text, size_text, width_of
+
+WINDOW_S = 10.0
+"""What "now" is: long enough that a rate can be read, short enough that it tells of a storm while it goes on."""
+SHORTEST_S = 0.5
+"""Of less no rate is told."""
+NARROWEST_BAR = 5
+
+
+class Reading(NamedTuple):
+    """`fraction` of the whole, None while it still grows; objects and bytes a second over the window, None while
+    nothing is known; `left_s` at that rate, None where it cannot be told."""
+
+    fraction: float | None
+    rate: float | None
+    bytes_rate: float | None
+    left_s: float | None
+
+
+class Meter:
+    """Reads a command's `Progress`. `copies`: while its listing goes on, only what was copied or set aside counts as
+    work; the rest was there, and is passed by as fast as it can be listed."""
+
+    def __init__(self, *, copies: bool) -> None:
+        self._copies = copies
+        self._last = Progress()
+        self._work = 0
+        self._work_bytes = 0
+        self._window: deque[tuple[float, int, int]] = deque()
+
+    @property
+    def last(self) -> Progress:
+        """What was told last."""
+        return self._last
+
+    def add(self, progress: Progress, at_s: float) -> None:
+        """Take what is told at `at_s`, seconds of any clock that does not go back."""
+        before, self._last = self._last, progress
+        if progress.done < before.done or progress.listed < before.listed:  # something else has begun
+            self._window.clear()
+            before = Progress()
+        done = progress.done - before.done
+        work = done
+        if self._copies and not progress.listing_done:
+            work = min(done, progress.copied - before.copied + progress.aside - before.aside)
+        self._work += work
+        # Of what was passed by in the same moment nobody knows the sizes apart: as many bytes of all as objects.
+        size_bytes = progress.done_bytes - before.done_bytes
+        self._work_bytes += size_bytes if work == done else size_bytes * work // done
+        self._window.append((at_s, self._work, self._work_bytes))
+        while len(self._window) > 2 and self._window[1][0] <= at_s - WINDOW_S:
+            self._window.popleft()
+
+    def read(self, at_s: float) -> Reading:
+        """What that comes to at `at_s`."""
+        last = self._last
+        rate = bytes_rate = None
+        if self._window and (passed_s := at_s - self._window[0][0]) >= SHORTEST_S:
+            rate = (self._work - self._window[0][1]) / passed_s
+            bytes_rate = (self._work_bytes - self._window[0][2]) / passed_s
+        if not last.listing_done or not last.listed:
+            return Reading(None, rate, bytes_rate, None)
+        parts = [(last.done, last.listed, rate), (last.done_bytes, last.listed_bytes, bytes_rate)]
+        counted = [part for part in parts if part[1]]
+        lefts = [(whole - done) / pace for done, whole, pace in counted if pace and whole > done]
+        ended = all(done >= whole for done, whole, _ in counted)
+        fraction = min(done / whole for done, whole, _ in counted)
+        return Reading(min(1.0, max(0.0, fraction)), rate, bytes_rate, 0.0 if ended else max(lefts, default=None))
+
+
+def progress_words(progress: Progress, reading: Reading) -> list[tuple[int, str]]:
+    """What is said of it, in the order in which it is said, each with its weight: where there is little room, what
+    weighs most is left out first."""
+    growing = not progress.listing_done
+    done, listed = count_text(progress.done), count_text(progress.listed)
+    if growing and progress.done == progress.listed:
+        counts = plural(progress.listed, "object")
+    else:
+        counts = f"{done} of {listed} {'listed so far' if growing else 'objects'}"
+    words = [(0, counts)]
+    if progress.listed_bytes and progress.done_bytes == progress.listed_bytes:
+        words.append((5, size_text(progress.done_bytes)))
+    elif progress.listed_bytes:
+        words.append((5, f"{size_text(progress.done_bytes)} of {size_text(progress.listed_bytes)}"))
+    if reading.rate is not None:
+        words.append((1, f"{rate_text(reading.rate)}/s"))
+    if reading.bytes_rate:
+        words.append((6, f"{size_text(reading.bytes_rate)}/s"))
+    if reading.left_s:
+        words.append((2, f"{duration_text(reading.left_s)} left"))
+    if progress.throttled:
+        words.append((3, f"{count_text(progress.throttled)} SlowDown"))
+    if progress.aside:
+        words.append((4, f"{count_text(progress.aside)} aside"))
+    if progress.in_flight:
+        words.append((7, f"{count_text(progress.in_flight)} in flight"))
+    return words
+
+
+def within(words: Sequence[tuple[int, str]], width: int | None) -> str:
+    """The words as one text of at most so many columns (None: all of them)."""
+    kept = list(words)
+    while True:
+        text = ", ".join(word for _, word in kept)
+        if width is None or width_of(text) <= width or len(kept) <= 1:
+            return text
+        kept.remove(max(kept))
+
+
+class Drawn(NamedTuple):
+    """One line of progress: what stands before and after the bar; `fraction` None for no bar."""
+
+    head: str
+    fraction: float | None
+    tail: str
+
+
+def drawn(what: str, progress: Progress, reading: Reading, width: int) -> Drawn:
+    """The line for a terminal of so many columns."""
+    words = progress_words(progress, reading)
+    if reading.fraction is None:
+        return Drawn(f"{what}: ", None, within(words, width - len(what) - 3))
+    head = f"{what} {percent_text(reading.fraction)} "
+    room = width - len(head) - NARROWEST_BAR - len("|| ") - 1
+    return Drawn(head, reading.fraction, within(words, room))
+
+
+def percent_text(fraction: float) -> str:
+    """ " 64%": never 100 before the end."""
+    return f"{int(100 * fraction):3d}%"
+
+
+def written(what: str, progress: Progress, reading: Reading) -> str:
+    """The same for a log: all of it."""
+    percent = "" if reading.fraction is None else f"{percent_text(reading.fraction).strip()}, "
+    return f"{what}: {percent}{within(progress_words(progress, reading), None)}"

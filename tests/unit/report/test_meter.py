@@ -1,0 +1,117 @@
+"""How far, how fast now, and what is left: of this run's own work, over the last seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.events import Progress
+from engine.report.meter import WINDOW_S, Meter, Reading, drawn, percent_text, progress_words, within, written
+
+
+def of(listed: int, done: int, copied: int = 0, *, ended: bool = False, size: int = 1_000, **more: int) -> Progress:
+    return Progress(
+        listed=listed,
+        listed_bytes=listed * size,
+        listing_done=ended,
+        done=done,
+        done_bytes=done * size,
+        copied=copied,
+        **more,
+    )
+
+
+def test_what_an_earlier_run_did_is_not_this_ones_rate() -> None:
+    """A resumed run lists 40,000 objects that are there in three seconds, and copies 2,000 a second meanwhile."""
+    meter = Meter(copies=True)
+    for tick in range(13):
+        copied = tick * 500
+        meter.add(of(53_000, 40_000 * min(tick, 12) // 12 + copied, copied), tick / 4)
+    rate = meter.read(3.0).rate
+    assert rate == pytest.approx(2_000)
+    meter.add(of(53_000, 46_000, 6_000, ended=True), 3.0)
+    for second in range(4, 7):
+        meter.add(of(53_000, 40_000 + 2_000 * second, 2_000 * second, ended=True), float(second))
+    reading = meter.read(6.0)
+    assert reading.rate == pytest.approx(2_000)
+    assert reading.left_s == pytest.approx(0.5)
+
+
+def test_the_rate_is_that_of_the_last_seconds() -> None:
+    meter = Meter(copies=False)
+    for second in range(31):
+        meter.add(of(100_000, 1_000 * min(second, 10), ended=True), float(second))
+        if second == 10 + WINDOW_S / 2:
+            assert meter.read(float(second)).rate == 500
+    assert meter.read(30.0).rate == 0
+    assert meter.read(30.0).left_s is None
+
+
+def test_while_nothing_comes_the_rate_falls() -> None:
+    meter = Meter(copies=False)
+    meter.add(of(1_000, 0, ended=True), 0.0)
+    meter.add(of(1_000, 500, ended=True), 1.0)
+    assert meter.read(1.0).rate == 500
+    assert meter.read(5.0).rate == 100
+
+
+def test_a_few_large_objects_hold_up_the_end_that_many_small_ones_promise() -> None:
+    """99 of 100 objects are done, and half of the bytes."""
+    meter = Meter(copies=False)
+    meter.add(Progress(100, 1_000_000, True, 0, 0), 0.0)
+    meter.add(Progress(100, 1_000_000, True, 99, 500_000), 10.0)
+    reading = meter.read(10.0)
+    assert reading.fraction == 0.5
+    assert reading.left_s == pytest.approx(10.0)
+
+
+def test_what_begins_anew_is_measured_anew() -> None:
+    meter = Meter(copies=False)
+    meter.add(of(1_000, 1_000, ended=True), 0.0)
+    meter.add(of(50, 10, ended=True), 1.0)
+    assert meter.read(1.2).rate is None
+    meter.add(of(50, 20, ended=True), 2.0)
+    assert meter.read(2.0).rate == 10
+
+
+def test_while_the_whole_still_grows_there_is_no_percentage() -> None:
+    meter = Meter(copies=False)
+    assert meter.read(0.0) == Reading(None, None, None, None)
+    meter.add(of(1_000, 500), 0.0)
+    assert meter.read(0.1).fraction is None
+    meter.add(of(1_000, 1_000, ended=True), 1.0)
+    assert meter.read(1.0).fraction == 1.0 and meter.read(1.0).left_s == 0
+
+
+def test_nothing_to_do_is_no_division() -> None:
+    meter = Meter(copies=True)
+    meter.add(Progress(listing_done=True), 0.0)
+    assert meter.read(1.0).fraction is None
+
+
+def test_a_hundred_is_said_at_the_end_alone() -> None:
+    assert percent_text(0.9999) == " 99%"
+    assert percent_text(1.0) == "100%"
+
+
+BUSY = of(53_000, 20_000, ended=True, throttled=3, aside=7, in_flight=64)
+READING = Reading(0.37, 1_999.0, 1_999_000.0, 17.0)
+
+
+def test_all_of_it_where_there_is_room() -> None:
+    assert written("copying", BUSY, READING) == (
+        "copying: 37%, 20,000 of 53,000 objects, 20 MB of 53 MB, 1,999/s, 2 MB/s, 17 s left, "
+        "3 SlowDown, 7 aside, 64 in flight"
+    )
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
+def test_what_weighs_least_stays_where_there_is_little(width: int) -> None:
+    line = drawn("copying", BUSY, READING, width)
+    assert len(line.head) + len("|") + 5 + len("| ") + len(line.tail) <= max(width, 55)
+    assert line.tail.startswith("20,000 of 53,000 objects")
+    assert ("17 s left" in line.tail) >= ("3 SlowDown" in line.tail) >= ("of 53 MB" in line.tail)
+
+
+def test_a_listing_has_one_figure() -> None:
+    listing = Progress.of_listing(1_000, 5_000_000)
+    assert within(progress_words(listing, Reading(None, 500.0, None, None)), None) == "1,000 objects, 5 MB, 500/s"
