@@ -96,7 +96,7 @@ class PseudoTerminal:
 
     def lines(self) -> list[str]:
         """The screen down to its last line that is not empty."""
-        found = [line.rstrip() for line in self._screen.display]
+        found: list[str] = [line.rstrip() for line in self._screen.display]
         while found and not found[-1]:
             found.pop()
         return found
@@ -142,7 +142,8 @@ class PseudoTerminal:
             line.rstrip()
             console.print(line, soft_wrap=True)
         console.file.close()
-        return console.export_svg(title=title, theme=MONOKAI, code_format=_SVG)
+        drawn: str = console.export_svg(title=title, theme=MONOKAI, code_format=_SVG)
+        return drawn
 
 
 _NAMES = {"brown": "yellow"}
