@@ -13,6 +13,9 @@ from engine.sites.options import SiteOptions
 class Options(SiteOptions):
     """How a call talks to S3 and to its caller. None leaves the plan's or the AWS environment's own value.
 
+    `session` is one of boto3's, aioboto3's or botocore's: its credentials (refreshed as it refreshes them), region and
+    configuration count instead of the environment's, for all but a plan's named sites. Nothing in it is changed.
+
     `store`: "wire" is our own way to S3, "boto" botocore's. At most `concurrency` copies are under way and `max_rps`
     requests a second begun. `give_up_after_s` is how long S3 may be out of reach before the run stops; `assume` "aws"
     takes a server for one that honours all that AWS does, without trying it. `durability` "object" has each file that

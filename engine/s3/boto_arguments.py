@@ -1,4 +1,4 @@
-"""What several of aioboto3's calls are told in the same words."""
+"""What several of aiobotocore's calls are told in the same words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies of aioboto3's that go into a sink or come from a source."""
+"""Bodies of aiobotocore's that go into a sink or come from a source."""
 
 from __future__ import annotations
 

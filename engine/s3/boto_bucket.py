@@ -1,4 +1,4 @@
-"""The questions of a bucket, asked by aioboto3."""
+"""The questions of a bucket, asked by aiobotocore."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one seam where what botocore, aiohttp and the network raise becomes the engine's errors.
+"""The one seam where what botocore, urllib3, aiohttp and the network raise becomes the engine's errors.
 
 What matters most is whether the request can have been carried out: never where no connection was made, perhaps
 wherever one was.
@@ -7,6 +7,8 @@ wherever one was.
 from __future__ import annotations
 
 import socket
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from engine.errors import Ambiguous, NameNotFound, Rejected, StoreError, Unavailable, Unreachable
@@ -20,11 +22,11 @@ NO_ETAG = "NoETag"
 
 
 def translate(operation: str, ref: str, endpoint: str, error: Exception) -> StoreError | None:
-    """The engine's error for what a call through aiobotocore raised; None where it is none of theirs (a mistake in
-    our own code, which must not be dressed up). Cancellation is no `Exception` and never comes here."""
-    import aiohttp
+    """The engine's error for what a call through botocore or aiobotocore raised; None where it is none of theirs (a
+    mistake in our own code, which must not be dressed up). Cancellation is no `Exception` and never comes here."""
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import LocationParseError
 
     if isinstance(error, StoreError):
         return error
@@ -37,7 +39,9 @@ def translate(operation: str, ref: str, endpoint: str, error: Exception) -> Stor
         return Unavailable(f"no connection could be made ({error})", **about)
     if isinstance(error, boto.EndpointConnectionError):
         return _from_connection(endpoint, about, _inner(error))
-    if isinstance(error, boto.HTTPClientError) and isinstance(_inner(error), (aiohttp.InvalidURL, UnicodeError)):
+    if isinstance(error, boto.HTTPClientError) and isinstance(
+        _inner(error), (UnicodeError, LocationParseError, *_aiohttp("InvalidURL"))
+    ):
         return unreachable(endpoint, "it is not a URL that can be used", operation, "InvalidEndpoint")
     if isinstance(error, boto.EndpointProviderError):
         return unreachable(endpoint, "it is not a URL that can be used", operation, "InvalidEndpoint")
@@ -47,7 +51,7 @@ def translate(operation: str, ref: str, endpoint: str, error: Exception) -> Stor
         return Ambiguous(f"the connection ended before the answer was complete ({error})", **about)
     if isinstance(error, boto.BotoCoreError):
         return credentials_error(error) if _about_credentials(error) else Rejected(f"not sent: {error}", **about)
-    if isinstance(error, (aiohttp.ClientError, OSError, TimeoutError, EOFError)):
+    if isinstance(error, (OSError, TimeoutError, EOFError, *_aiohttp("ClientError"))):
         return Ambiguous(f"the connection broke ({error or type(error).__name__})", **about)
     return None
 
@@ -109,14 +113,27 @@ def _from_answer(operation: str, ref: str, error: Any) -> StoreError:
 
 
 def _from_connection(endpoint: str, about: dict[str, str], inner: BaseException | None) -> StoreError:
-    """aiobotocore raises the same error for a connection that was never made and for one that broke."""
-    import aiohttp
+    """botocore raises it where no connection was made; aiobotocore raises the same for one that broke."""
+    from urllib3.exceptions import NewConnectionError
 
-    if isinstance(getattr(inner, "os_error", inner), socket.gaierror):
+    if any(isinstance(error, socket.gaierror) for error in _causes(inner)):
         return unreachable(endpoint, "its name is not found", about["operation"], NAME_NOT_FOUND)
-    if isinstance(inner, aiohttp.ClientConnectorError):
+    if isinstance(inner, (NewConnectionError, *_aiohttp("ClientConnectorError"))):
         return Unavailable(f"no connection could be made ({inner})", **about | {"code": "NoConnection"})
     return Ambiguous(f"the connection broke ({inner})", **about | {"code": "ConnectionBroken"})
+
+
+def _aiohttp(name: str) -> tuple[type[BaseException], ...]:
+    """A class of aiohttp's errors, where it is loaded at all: else none of them can have been raised."""
+    loaded = sys.modules.get("aiohttp")
+    return (getattr(loaded, name),) if loaded is not None else ()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised for, as Python, or aiohttp, keeps it."""
+    while error is not None:
+        yield error
+        error = getattr(error, "os_error", None) or error.__cause__ or error.__context__
 
 
 def _inner(error: Any) -> BaseException | None:

@@ -1,4 +1,4 @@
-"""`BotoStore`: every S3 action through aioboto3: the plane of the rare calls, or all of it with `--store boto`.
+"""`BotoStore`: every S3 action through aiobotocore, for `--store boto`.
 
 Success is what S3 must have said for it: a copy, a part or a finished upload without an ETag is an open outcome
 (`Ambiguous`, code `NoETag`). Keys go out and come back byte for byte.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, overload
+from typing import Any, Self, overload
 from urllib.parse import unquote_plus
 
 from engine.errors import Ambiguous, ListingBroken, ObjectError, RunError, StoreError
@@ -39,6 +39,7 @@ from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, body_of, is_last
 from engine.s3.boto_arguments import copy_source, known_checksums, named, of_upload, ranged
 from engine.s3.boto_bodies import Pourer, Stopped, gathered
 from engine.s3.boto_bucket import BotoBucket
+from engine.s3.boto_clients import BotoClients
 from engine.s3.boto_errors import confirmed, no_etag, translate
 from engine.s3.boto_hooks import TRUNCATED
 from engine.s3.bucket import bucket_facts
@@ -81,14 +82,21 @@ Pour = Callable[[dict[str, Any], Any], Awaitable[None]]
 
 
 class BotoStore:
-    """`engine.store.ObjectStore` on one aioboto3 client, its own retries off."""
+    """`engine.store.ObjectStore` on aiobotocore's clients, their own retries off. Opened with `async with`, which
+    raises `ExtraMissing` where aiobotocore is not installed."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, max_connections: int = 128) -> None:
         self._session = session
-        connection = session.connection
-        self._common: dict[str, Any] = {}
-        if connection.expected_bucket_owner:
-            self._common["ExpectedBucketOwner"] = connection.expected_bucket_owner
+        self._clients = BotoClients(session, max_connections)
+        owner = session.connection.expected_bucket_owner
+        self._common: dict[str, Any] = {"ExpectedBucketOwner": owner} if owner else {}
+
+    async def __aenter__(self) -> Self:
+        await self._clients.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._clients.__aexit__(*raised)
 
     async def _call(
         self, operation: str, method: str, ref: str, pour: Pour | None = None, **arguments: Any
@@ -97,7 +105,7 @@ class BotoStore:
         session = self._session
         try:
             async with asyncio.timeout(COPY_TOTAL_S):  # aiohttp bounds silence alone
-                client = await session.client(await session.bucket_region(arguments["Bucket"]))
+                client = await self._clients.of(await session.bucket_region(arguments["Bucket"]))
                 answer: dict[str, Any] = await getattr(client, method)(**arguments, **self._common)
                 if "Body" in answer:
                     async with answer["Body"] as stream:

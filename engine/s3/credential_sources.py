@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import subprocess
 from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
 from engine.errors import BadCredentials, CredentialsExpired, StoreError
 from engine.s3.classify import EXPIRED, classify
+from engine.s3.waiting import in_thread
 
 WAIT_S = 120.0
 """How long a source may take: a program may ask somebody to sign in first, and one that hangs must not be waited for
@@ -78,15 +81,64 @@ def _program(line: str) -> str:
     return line[1:].partition(line[0])[0] if line[:1] in ("'", '"') else line.partition(" ")[0]
 
 
-async def bounded(asking: Any) -> Any:
-    """What a source answers. Raises `TimeoutError` where it takes longer than `WAIT_S`."""
+class AskedCredentials:
+    """The credentials of a session of botocore's or aiobotocore's: asked for once, and refreshed when they are due,
+    which may read files, run a program, or wait for a host. `ours` is a session that nobody else has: it asks for MFA
+    codes as `ask_mfa_code` does, and a program that is given up is ended."""
+
+    def __init__(self, session: Any, *, ours: bool) -> None:
+        self._session = session
+        self._found: Any = None
+        self._asking = asyncio.Lock()
+        self._programs: list[subprocess.Popen[bytes]] = []
+        self._given_up = False
+        if ours:
+            resolver = session.get_component("credential_provider")
+            resolver.get_provider("assume-role")._prompter = ask_mfa_code
+            resolver.get_provider("custom-process")._popen = self._start
+
+    async def frozen(self) -> Any:
+        """What requests of this moment are signed with. Raises `BadCredentials` where there is nothing, else whatever
+        botocore stumbles over."""
+        if self._found is None or _may_wait(self._found):
+            async with self._asking:
+                if self._found is None:
+                    self._found = await self._ask(self._session.get_credentials)
+                if self._found is None:
+                    raise no_credentials()
+                return await self._ask(self._found.get_frozen_credentials)
+        return self._found.get_frozen_credentials()
+
+    async def _ask(self, call: Callable[[], Any]) -> Any:
+        self._programs, self._given_up = [], False
+        try:
+            return await bounded(call)
+        except (TimeoutError, asyncio.CancelledError):
+            self._given_up = True
+            for program in self._programs:
+                program.kill()
+            raise
+
+    def _start(self, *arguments: Any, **more: Any) -> subprocess.Popen[bytes]:
+        program = subprocess.Popen(*arguments, **more)
+        self._programs.append(program)
+        if self._given_up:  # before it was begun
+            program.kill()
+        return program
+
+
+def _may_wait(found: Any) -> bool:
+    """Whether asking these credentials for what they are now may take a while: they are about to expire, or are
+    aiobotocore's, which are asked on the event loop."""
+    due = getattr(found, "refresh_needed", None)
+    return iscoroutinefunction(found.get_frozen_credentials) or (due is not None and due())
+
+
+async def bounded(call: Callable[[], Any]) -> Any:
+    """What a source answers: a coroutine function here, any other call in a thread. Raises `TimeoutError` where it
+    takes longer than `WAIT_S`."""
     async with asyncio.timeout(WAIT_S):
-        return await asking
-
-
-def use_own_prompt(session: Any) -> None:
-    """Let an aioboto3 session ask for MFA codes by `ask_mfa_code`."""
-    session._session.get_component("credential_provider").get_provider("assume-role")._prompter = ask_mfa_code
+        return await (call() if iscoroutinefunction(call) else in_thread(call))
 
 
 def ask_mfa_code(prompt: str) -> str:
@@ -149,11 +201,14 @@ def credentials_error(error: Exception, source: Source | None = None) -> StoreEr
         if code in EXPIRED:
             return classify("Sign", "", 400, code, str(said.get("Message", "")))
     return BadCredentials(
-        f"{source.name} gives no credentials ({_why(error)})", operation="Sign", code=code, advice=source.advice
+        f"{source.name} gives no credentials ({_why(error, source.name)})",
+        operation="Sign",
+        code=code,
+        advice=source.advice,
     )
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, source: str) -> str:
     """In a few words, what was raised: our own for what says nothing of its cause."""
     text = " ".join(str(error).split())
     if isinstance(error, UnicodeDecodeError):
@@ -163,7 +218,8 @@ def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"nothing came within {WAIT_S:.0f} s"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        file = str(error.filename or "")
+        return f"{file}: {error.strerror}" if file and file not in source else error.strerror
     if isinstance(error, KeyError):  # botocore's cache of tokens, for a file that it cannot read
         return f"what is kept of it in ~/.aws/sso/cache or ~/.aws/cli/cache cannot be read: {text}"
     if isinstance(error, (AttributeError, TypeError)):

@@ -31,7 +31,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
     credentials raise."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
-            Session(connection if name else options.connection(connection), max_connections=options.workers)
+            Session(connection) if name else Session(options.connection(connection), options.session)
         )
         plane, refresh = await _plane(stack, session, options)
         paced = PacedStore(plane, max_rps=options.max_rps, concurrency=options.concurrency)
@@ -98,7 +98,8 @@ async def _plane(
     if options.store == "boto":
         from engine.s3.boto_store import BotoStore
 
-        return BotoStore(session), session.refresh
+        boto = await stack.enter_async_context(BotoStore(session, max_connections=options.workers))
+        return boto, session.refresh
     from engine.s3.wire_store import WireStore
 
     wire = await stack.enter_async_context(WireStore(session, max_connections=options.workers + SPARE_CONNECTIONS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from engine.errors import UsageError
 from engine.events import Listener, ignore
@@ -20,6 +20,7 @@ flight. botocore costs about 1.2 ms of processor a call, so that more than 128 o
 class SiteOptions:
     """How sites are spoken to. None leaves the plan's or the AWS environment's own value.
 
+    `session`, of boto3's, aioboto3's or botocore's, has credentials and configuration of the site without a name.
     `give_up_after_s` is how long S3 may be unreachable before the run stops; `assume` "aws" takes a server for one that
     honours all that AWS does, without trying it. `durability` is what is bought with each file that is written:
     "object" has it on the disk before it counts as copied, "none" leaves that to the system, and a power cut may lose
@@ -29,6 +30,7 @@ class SiteOptions:
     region: str | None = None
     profile: str | None = None
     request_payer: Literal["requester"] | None = None
+    session: Any = None
     store: StoreKind = "wire"
     concurrency: int | None = None
     max_rps: float | None = None
@@ -39,7 +41,12 @@ class SiteOptions:
     listener: Listener = ignore
 
     def connection(self, base: Connection) -> Connection:
-        """The plan's connection with these options over it."""
+        """The plan's connection with these options over it. Raises `UsageError` for a profile beside a session, which
+        has one of its own."""
+        if self.session is not None:
+            if self.profile is not None:
+                raise UsageError("a session and a profile are given.", advice="Give the profile to the session alone.")
+            base = replace(base, profile="")
         chosen = {
             "endpoint_url": self.endpoint_url,
             "region": self.region,

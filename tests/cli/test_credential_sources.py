@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
-from aiobotocore.tokens import AioSSOTokenProvider
 from botocore.credentials import SSOProvider
+from botocore.tokens import SSOTokenProvider
 
 from engine.s3 import credential_sources
 from tests.cli.commands import SECRET, Terminal, assert_said_well
@@ -148,7 +148,7 @@ def test_what_gives_no_credentials_is_named_in_a_sentence(
         (home / path).write_text(text.replace("HOME", str(home)))
         (home / path).chmod(0o700)
     # botocore works out where its caches are when it is imported.
-    monkeypatch.setattr(AioSSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", str(home / ".aws/sso/cache"))
+    monkeypatch.setattr(SSOTokenProvider, "_SSO_TOKEN_CACHE_DIR", str(home / ".aws/sso/cache"))
     monkeypatch.setattr(SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(home / ".aws/sso/cache"))
     terminal.set(HOME=str(home), AWS_CONFIG_FILE=str(home / ".aws/config"), **case.environment)
     ended = terminal.call("ls", "s3://bucket/old/", "--give-up-after", "0.2")
@@ -161,7 +161,7 @@ def test_what_gives_no_credentials_is_named_in_a_sentence(
 async def test_a_source_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credential_sources, "WAIT_S", 0.0)
     with pytest.raises(TimeoutError):
-        await credential_sources.bounded(asyncio.Event().wait())
+        await credential_sources.bounded(asyncio.Event().wait)
     said = credential_sources.credentials_error(TimeoutError(), credential_sources.Source("the program p"))
     assert "the program p gives no credentials (nothing came within" in said.message
 

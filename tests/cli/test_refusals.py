@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,15 @@ def test_a_profile_that_is_not_there(terminal: Terminal) -> None:
     assert_said_well(ended, "check")
     assert ended.code == 2
     assert "nobody" in ended.err
+
+
+def test_a_store_whose_package_is_not_installed(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiobotocore", None)  # as if it were not installed
+    terminal.at("http://127.0.0.1:1")
+    ended = terminal.call("ls", "s3://bucket/old/", "--store", "boto")
+    assert_said_well(ended, "ls")
+    assert ended.code == 2
+    assert "this needs aiobotocore, which is not installed: pip install 'cartage-s3[boto]'\n" in ended.err
 
 
 def test_an_endpoint_where_nobody_listens(terminal: Terminal) -> None:

@@ -1,6 +1,6 @@
 """Each test of this folder runs on every store and every server.
 
-Stores: the wire and aioboto3 on each server, and the fake store in memory. Servers: the sandbox and moto; LocalStack
+Stores: the wire and aiobotocore on each server, and the fake store in memory. Servers: the sandbox and moto; LocalStack
 and Ceph's gateway where CARTAGE_REAL=1; and whatever CARTAGE_CONTRACT_BUCKET names ("s3://bucket/prefix/", with the AWS
 environment as it is: everything under a new folder there, and removed again). That one is held to all that S3
 promises, unless CARTAGE_CONTRACT_SERVER says whose departures it has ("rgw").
@@ -104,7 +104,7 @@ async def open_store_on(ground: Ground, stack: AsyncExitStack) -> ObjectStore:
         return ground.hand.store
     session = await stack.enter_async_context(Session(Connection()))
     if ground.plane == "boto":
-        return BotoStore(session)
+        return await stack.enter_async_context(BotoStore(session))
     return await stack.enter_async_context(WireStore(session))
 
 

@@ -132,7 +132,7 @@ def _cases() -> list[Case]:
         if case.name in ("Complete done, and answered 500", "Complete done, and reset", "200-empty after it was done")
     ]
     found += [
-        replace(case, name=f"{case.name}, by aioboto3", store="boto")
+        replace(case, name=f"{case.name}, by aiobotocore", store="boto")
         for case in found
         if case.name
         in ("reset-served", "cut-body", "500", "200 with InternalError inside", "page-missing", "expired-token")

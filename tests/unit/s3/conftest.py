@@ -39,7 +39,7 @@ async def open_store() -> AsyncIterator[OpenStore]:
             session = session or Session(Connection(endpoint_url=url))
             await stack.enter_async_context(session)
             if plane == "boto":
-                return BotoStore(session)
+                return await stack.enter_async_context(BotoStore(session))
             return await stack.enter_async_context(WireStore(session, **more))
 
         yield open_one

@@ -25,8 +25,8 @@ ENDPOINTS = [
 
 
 async def by_botocore(session: Session, bucket: str) -> Address:
-    client = await session.client()
-    url = urlsplit(await client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
+    client = await session._client(session.region)
+    url = urlsplit(client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
     return Address(f"{url.scheme}://{url.netloc}", url.path.removesuffix("k"), session.region)
 
 

@@ -63,11 +63,9 @@ async def test_an_endpoint_is_seen_wherever_botocore_sees_it(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     async with Session(Connection()) as session:
-        theirs = await session.boto.client("s3", region_name=session.region).__aenter__()
-        try:
-            resolved = theirs.meta.endpoint_url
-        finally:
-            await theirs.__aexit__(None, None, None)
+        theirs = session.boto.create_client("s3", region_name=session.region)
+        resolved = theirs.meta.endpoint_url
+        theirs.close()
         assert session.is_aws == (resolved not in (OWN, OTHER))
         if not session.is_aws:
             assert session.endpoint == resolved

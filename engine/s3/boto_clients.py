@@ -1,0 +1,137 @@
+"""aiobotocore's clients, for `--store boto`: one a region, on the session's credentials and configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from engine.extras import needs
+from engine.s3 import boto_hooks, boto_sessions
+from engine.s3.boto_errors import unreachable
+from engine.s3.session import Session
+
+READ_TIMEOUT_S = 300
+"""A large CopyObject or Complete may take minutes before its answer begins (API reference: S3 sends white space to
+keep the connection alive); a time-out is an unknown outcome, so it must not come early."""
+
+
+class BotoClients:
+    """Opened with `async with`, which raises `ExtraMissing` where aiobotocore is not installed."""
+
+    def __init__(self, session: Session, max_connections: int) -> None:
+        self._session = session
+        self._max_connections = max_connections
+        self._stack = AsyncExitStack()
+        self._clients: dict[str, Any] = {}
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        with needs("boto"):
+            import aiobotocore  # noqa: F401
+        # It logs what it raises, traceback and all; without a handler Python prints it (logging, lastResort). Whoever
+        # configures logging still gets it.
+        logging.getLogger("aiobotocore").addHandler(logging.NullHandler())
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        self._clients.clear()
+        await self._stack.aclose()
+
+    async def of(self, region: str) -> Any:
+        """The S3 client of a region, made at its first use: that takes 50 ms and more, and each has a pool of
+        connections of its own."""
+        client = self._clients.get(region)
+        if client is not None:
+            return client
+        async with self._opening:
+            client = self._clients.get(region)
+            if client is None:
+                await self._session.credentials()  # says it in words where there are none
+                client = self._clients[region] = await self._open(region)
+        return client
+
+    async def _open(self, region: str) -> Any:
+        from aiobotocore.config import AioConfig
+        from aiobotocore.session import AioSession
+
+        session = self._session
+        config = AioConfig(
+            http_session_cls=_http_session(),
+            max_pool_connections=self._max_connections,
+            read_timeout=READ_TIMEOUT_S,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            **boto_sessions.client_settings(session.path_style),
+        )
+        aio = boto_sessions.configured_as(session.boto, AioSession())
+        aio.register_component("credential_provider", _Provider(session))
+        try:
+            client = await self._stack.enter_async_context(
+                aio.create_client(
+                    "s3",
+                    region_name=region,
+                    endpoint_url=session.named_endpoint or None,
+                    verify=session.ca_bundle or None,
+                    config=config,
+                )
+            )
+        except ValueError as error:  # botocore: "Invalid endpoint: …"
+            raise unreachable(session.endpoint, str(error)) from error
+        boto_hooks.put_on(client.meta.events, session.connection.request_payer)
+        return client
+
+
+class _Provider:
+    """Gives aiobotocore the credentials that the session has, whatever they come from."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def load_credentials(self) -> Any:
+        from aiobotocore.credentials import AioCredentials
+        from botocore.credentials import ReadOnlyCredentials
+
+        session = self._session
+
+        class OfTheSession(AioCredentials):  # type: ignore[misc]
+            """Asked for at each request."""
+
+            async def get_frozen_credentials(self) -> Any:
+                found = await session.credentials()
+                return ReadOnlyCredentials(found.access_key, found.secret_key, found.token or None)
+
+        return OfTheSession("", "")
+
+
+def _http_session() -> Any:
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    class CheckedSession(AIOHTTPSession):  # type: ignore[misc]
+        """aiobotocore before 3.9 leaves the host name unchecked: a trusted certificate for another name was accepted.
+        botocore's context verifies the chain; this adds the name. And it lets aiohttp follow redirects, to wherever
+        the answer says."""
+
+        def _get_ssl_context(self) -> Any:
+            context = super()._get_ssl_context()
+            context.check_hostname = True
+            return context
+
+        async def _get_session(self, proxy_url: str | None) -> Any:
+            return _Direct(await super()._get_session(proxy_url))
+
+    return CheckedSession
+
+
+class _Direct:
+    """An aiohttp session that hands a redirect back as the answer that it is."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        return self._session.request(*args, **kwargs, allow_redirects=False)
