@@ -40,6 +40,16 @@ class EngineError(Exception):
         self.message = message
         self.advice = advice
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """As it is, from one process to another: an exception is else made anew from its message alone."""
+        return _as_it_was, (type(self), self.args, vars(self))
+
+
+def _as_it_was(kind: type[EngineError], args: tuple[object, ...], values: dict[str, object]) -> EngineError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(values)
+    return error
+
 
 class UsageError(EngineError):
     """What was asked for does not make sense: a flag, a location, a combination of them."""

@@ -26,11 +26,13 @@ class Options(SiteOptions):
 
     `ledger` None is `<plan name>.ledger` beside the plan (for one without a file: in the working folder).
     `conditional_writes` False leaves out the conditions on what is written; `allow_empty`: it is no mistake where a
-    source holds nothing."""
+    source holds nothing. So many `processes` carry a plan out, each with shards of it; None has one do it, or, where a
+    plan expects a million objects, as many as there are processors."""
 
     ledger: Path | None = None
     conditional_writes: bool = True
     allow_empty: bool = False
+    processes: int | None = None
 
 
 def ledger_path(plan: Plan, options: Options | None = None) -> Path:

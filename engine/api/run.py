@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
+
 from engine.api.asked import ASKED
+from engine.api.carrying import carry, processes_for
 from engine.api.empty import nothing_there, objects_of
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
@@ -28,7 +32,6 @@ from engine.store import StoreOf
 from engine.transfer.carriers import refuse_apart
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date
-from engine.transfer.migration import carry_out
 from engine.transfer.pipeline import Counters
 
 
@@ -70,9 +73,18 @@ class MigrationResult:
         return done and all(item.closed_ms for item in self.snapshots)
 
 
-async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSignal | None = None) -> MigrationResult:
+async def migrate(
+    plan: Plan,
+    options: Options | None = None,
+    *,
+    stop: StopSignal | None = None,
+    executor: Executor | None = None,
+) -> MigrationResult:
     """Carry the plan out, or take it up where an earlier run ended: list both sides, copy what is missing, and keep in
     the ledger what became of each object. `stop` ends it gently. Safe to repeat, and to kill at any moment.
+
+    `executor` runs shards of it, `Options.processes` of them at once, in processes that see this machine's files; else
+    processes of this machine's own do where there are to be several.
 
     Raises `PlanError` for a key whose target S3 could not hold, `LedgerError` (locked; of another endpoint, other
     routes or a list that names a key less; damaged), and `StoreError` of scope `run`; whatever was done before is
@@ -81,6 +93,9 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened) as listed:
         refuse_apart(opened, plan.routes)
         path = ledger_path(plan, options)
+        processes = processes_for(plan, options, path, has_executor=executor is not None)
+        if processes > 1 or executor is not None:
+            await anyio.Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)  # a ledger in shards is a folder
         async with await open_ledger(plan, path, opened, writes=True, listener=options.listener) as ledger:
             known = await opened.facts(plan.places, lacking=True)
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
@@ -94,22 +109,20 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 refuse_losing(traits, f"s3://{bucket}/")
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
-            run = await carry_out(
+            run = await carry(
                 plan,
+                options,
                 opened,
                 ledger,
-                options,
                 store_of=listed,
                 facts=known.values(),
-                guarded=options.conditional_writes,
-                listen_for_stop=stop.listen if stop is not None else None,
+                processes=processes,
+                executor=executor,
+                stop=stop,
             )
-            if not run.stopped:
-                await opened.sources.refuse_missing(ledger.knows)
-            unlisted = [item for route in plan.routes for item in opened.unlisted(route)]
-            for item in unlisted:
+            for item in run.unlisted:
                 options.listener(item)
-            gauges, tallies, snapshots = opened.gauges(), await ledger.tallies(), await ledger.snapshots()
+            tallies, snapshots = await ledger.tallies(), await ledger.snapshots()
             await note_expectations(ledger, plan, taken_by_route(snapshots, tallies))
             noted = await ledger.noted()
             return MigrationResult(
@@ -119,12 +132,12 @@ async def migrate(plan: Plan, options: Options | None = None, *, stop: StopSigna
                 snapshots=snapshots,
                 stopped=run.stopped,
                 resumed=not ledger.fresh,
-                requests=gauges.requests,
-                throttled=gauges.throttled,
+                requests=run.requests,
+                throttled=run.throttled,
                 empty=[] if run.stopped else await nothing_there(plan, options, opened, objects_of(tallies)),
                 noted=noted,
                 accepted=accepted_states(noted, await ledger.accepted()),
-                unlisted=unlisted,
+                unlisted=run.unlisted,
             )
 
 

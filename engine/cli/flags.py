@@ -77,6 +77,7 @@ def _conditional_writes(help_text: str) -> Flag:
 
 COPYING = (
     Flag("concurrency", type=click.IntRange(min=1), help="At most so many requests under way."),
+    Flag("processes", type=click.IntRange(min=1), help="So many processes, each with shards of the plan."),
     Flag("max_rps", type=click.FloatRange(min=0.1), help="At most so many requests a second."),
     _conditional_writes("Leave out If-Match and If-None-Match on the target, for servers that answer 501 to them."),
     Flag(

@@ -320,6 +320,10 @@ class LedgerReader:
         rows = await self._rows("SELECT value FROM notes WHERE key = ?", (key,))
         return json.loads(rows[0][0]) if rows else None
 
+    async def notes(self) -> dict[str, Any]:
+        """Every value that is kept, by its key."""
+        return {key: json.loads(value) for key, value in await self._rows("SELECT key, value FROM notes")}
+
     async def kept(self, kind: str) -> list[Kept]:
         """What was kept of this kind, oldest first."""
         rows = await self._rows(

@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sites",),
     ("transfer",),
     ("proof",),
-    ("finish", "references"),
+    ("finish", "references", "shards"),
     ("api",),
     ("", "sync"),  # engine/__init__.py
     ("report",),

@@ -1,0 +1,122 @@
+"""Who carries a plan out: this process, or several, each with shards of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.api.options import Options
+from engine.api.stopping import StopSignal
+from engine.errors import UsageError
+from engine.events import ObjectAside, Progress
+from engine.ledger import Ledger, ShardedLedger
+from engine.plan.document import Plan
+from engine.shards.coordinating import Coordinator
+from engine.shards.processes import LocalProcesses
+from engine.sites.sites import Sites
+from engine.store import BucketFacts, StoreOf
+from engine.transfer.migration import carry_out
+from engine.transfer.pipeline import Counters
+
+WORTH_MORE = 1_000_000
+"""So many objects, by what the plan expects, are worth more than one process: below, one is done before others have
+begun to pay."""
+
+
+class Carried(NamedTuple):
+    """What became of it: `requests` and `throttled` are of this run."""
+
+    counters: Counters
+    stopped: bool
+    unlisted: list[ObjectAside]
+    requests: int
+    throttled: int
+
+
+def processes_for(plan: Plan, options: Options, path: Path, *, has_executor: bool = False) -> int:
+    """How many processes are to carry the plan out. A ledger that is one file is carried by one; unless told otherwise,
+    a plan that expects many objects by as many as there are processors.
+
+    Raises `UsageError` below one, and for several on a ledger of one file."""
+    asked = options.processes
+    if asked is not None and asked < 1:
+        raise UsageError("--processes must be at least 1")
+    if path.is_file():
+        if has_executor or (asked or 1) > 1:
+            raise UsageError(
+                f"the ledger {path} is one file, which one process writes.",
+                advice="Leave out --processes; or begin a new ledger with --ledger: what is copied is found.",
+            )
+        return 1
+    if asked is not None:
+        return asked
+    expected = max((item.objects or 0 for item in plan.expectations), default=0)
+    return os.cpu_count() or 1 if path.is_dir() or expected >= WORTH_MORE else 1
+
+
+async def carry(
+    plan: Plan,
+    options: Options,
+    opened: Sites,
+    ledger: Ledger,
+    *,
+    store_of: StoreOf,
+    facts: Iterable[BucketFacts],
+    processes: int,
+    executor: Executor | None,
+    stop: StopSignal | None,
+) -> Carried:
+    """Carry the plan out on its ledger, by what form that has. Raises as `engine.migrate`."""
+    listen = stop.listen if stop is not None else None
+    if not isinstance(ledger, ShardedLedger):
+        run = await carry_out(
+            plan,
+            opened,
+            ledger,
+            options,
+            store_of=store_of,
+            facts=facts,
+            guarded=options.conditional_writes,
+            listen_for_stop=listen,
+        )
+        if not run.stopped:
+            await opened.sources.refuse_missing(ledger.knows)
+        unlisted = [item for route in plan.routes for item in opened.unlisted(route)]
+        gauges = opened.gauges()
+        return Carried(run.counters, run.stopped, unlisted, gauges.requests, gauges.throttled)
+    runs = executor or LocalProcesses(processes)
+    try:
+        coordinator = Coordinator(plan, opened, ledger, options, runs, processes, guarded=options.conditional_writes)
+        if listen is not None:
+            listen(coordinator.stop)
+        await coordinator.go()
+    finally:
+        if executor is None:
+            runs.shutdown(wait=False, cancel_futures=True)
+    carried = coordinator.carried
+    progress, gauges = carried.progress, opened.gauges()
+    return Carried(
+        _counters(progress, carried.copied_bytes, carried.first_asides),
+        carried.stopped,
+        carried.unlisted,
+        progress.requests + gauges.requests,
+        progress.throttled + gauges.throttled,
+    )
+
+
+def _counters(progress: Progress, copied_bytes: int, first_asides: list[ObjectAside]) -> Counters:
+    return Counters(
+        listed=progress.listed,
+        listed_bytes=progress.listed_bytes,
+        done=progress.done,
+        done_bytes=progress.done_bytes,
+        copied=progress.copied,
+        copied_bytes=copied_bytes,
+        found=progress.found,
+        aside=progress.aside,
+        requests=progress.requests,
+        first_asides=first_asides,
+    )

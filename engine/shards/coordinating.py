@@ -1,0 +1,282 @@
+"""A run of a plan in shards: orders go to an executor, what becomes of each shard is committed to the index.
+
+Nothing is decided about an object here. A shard is marked in the index before an order for it goes out; what it hands
+over is committed before anyone is asked to carry that; a route's snapshot is closed when every shard that has a piece
+of it was listed to its end for this very snapshot. So it may be killed at any moment, and so may every process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.to_thread import run_sync
+
+from engine.errors import EngineError
+from engine.events import Notice, ObjectAside, Progress, SnapshotClosed, ignore
+from engine.ledger import ShardedLedger
+from engine.ledger.index import ShardRecord
+from engine.listing.lister import Lister
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, shared_out, without
+from engine.shards.board import Board
+from engine.shards.order import Order, ShardEnded
+from engine.shards.roots import root_pieces
+from engine.shards.working import carry_shard
+from engine.sites.options import SiteOptions
+from engine.sites.sites import Sites
+
+DEATHS_A_SHARD = 4
+"""So often a shard's process may die before the shard is left undone: what kills it is perhaps the shard."""
+
+RECORDED_EVERY_S = 2.0
+SHOWN_EVERY_S = 0.25
+FIGURES = tuple(name for name in asdict(Progress()) if name != "listing_done")
+MOMENTARY = ("rate_rps", "in_flight")
+DONE_STATES = frozenset({State.COPIED.value, State.VERIFIED.value, State.DELETED.value, State.DELETING.value})
+ASIDES_SHOWN = 10
+
+
+@dataclass(slots=True)
+class Carried:
+    """What all processes of a run came to."""
+
+    progress: Progress = field(default_factory=Progress)
+    copied_bytes: int = 0
+    stopped: bool = False
+    unlisted: list[ObjectAside] = field(default_factory=list)
+    first_asides: list[ObjectAside] = field(default_factory=list)
+
+
+class Coordinator:
+    """One run of a plan on a ledger in shards. `await go()`; `stop()` ends it gently, cancellation at once.
+
+    `executor` runs `slots` calls at once. What it is given can be pickled, and is safe to try again."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        opened: Sites,
+        ledger: ShardedLedger,
+        options: SiteOptions,
+        executor: Executor,
+        slots: int,
+        *,
+        guarded: bool,
+        most: int = OBJECTS_A_SHARD,
+    ) -> None:
+        self._plan = plan
+        self._opened = opened
+        self._ledger = ledger
+        self._executor = executor
+        self._slots = slots
+        self._guarded = guarded
+        self._most = most
+        self._listener = options.listener
+        self._board = Board(Path(ledger.path) / "at-work")
+        self._options = _of_one(options, slots)
+        self._notes: dict[str, Any] = {}
+        self._opened_ms: dict[str, int] = {}
+        self._free = anyio.Semaphore(slots)
+        self._running: dict[int, Progress] = {}
+        self._ended: list[ShardEnded] = []
+        self._undone: list[EngineError] = []
+        self._left = 0
+        self.carried = Carried()
+
+    def stop(self) -> None:
+        """Begin no shard, and have those that run finish what is in flight."""
+        self.carried.stopped = True
+        self._board.ask_to_stop()
+
+    async def go(self) -> None:
+        """Carry every shard that has something to do. Raises what stops a run, once the others have ended gently."""
+        await run_sync(self._board.clear)
+        if self.carried.stopped:
+            return
+        if not await self._ledger.shards():
+            await self._ledger.add_shards(await self._cut())
+        await self._open_snapshots()
+        self._notes = await self._ledger.notes()
+        todo = [item for item in await self._ledger.shards() if self._has_work(item)]
+        try:
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self._tell)
+                beside.start_soon(self._keep_records)
+                async with anyio.create_task_group() as shards:
+                    for item in todo:
+                        self._begin(shards, item.number, item.pieces)
+                beside.cancel_scope.cancel()
+        except BaseException:
+            self._kill()
+            raise
+        finally:
+            self._sum_up()
+        if self._undone:
+            raise self._undone[0]
+        if not self.carried.stopped:
+            await self._close_snapshots()
+        self._listener(self._progress(ended=True))
+
+    # --- before ---------------------------------------------------------------------------------------------
+
+    async def _cut(self) -> list[tuple[Piece, ...]]:
+        """The shards of a plan that was never carried. What a local folder has a part in is one shard: which names are
+        one there is known only to who makes them all."""
+        apart = [route.name for route in self._plan.routes if route.source.is_local or route.target.is_local]
+        listers: dict[str, Lister] = {
+            route.name: self._opened.sources.lister(self._opened.store, route)
+            for route in self._plan.routes
+            if route.name not in apart and route.key_list is None
+        }
+        whole = [Piece(route.name) for route in self._plan.routes if route.key_list is not None]
+        shards = self._slots * SHARDS_A_SLOT
+        pieces = [*await root_pieces(listers, shards), *(item for item in whole if item.route not in apart)]
+        cut = shared_out(pieces, shards) if pieces else []
+        return [*cut, tuple(Piece(name) for name in apart)] if apart else cut
+
+    async def _open_snapshots(self) -> None:
+        """Go on with a snapshot that an earlier run did not close; begin a new one where there is none."""
+        for item in await self._ledger.snapshots():
+            if item.closed_ms or not item.opened_ms:
+                await self._ledger.open_snapshot(item.route)
+        self._opened_ms = {item.route: item.opened_ms for item in await self._ledger.snapshots()}
+
+    def _has_work(self, item: ShardRecord) -> bool:
+        routes = {piece.route for piece in item.pieces}
+        listed = all(item.listed.get(route) == self._opened_ms[route] for route in routes)
+        done = all(state in DONE_STATES for state, objects in item.tallies if objects)
+        return bool(routes) and not (listed and done and not item.uploads and not item.is_open)
+
+    # --- at work --------------------------------------------------------------------------------------------
+
+    def _begin(self, shards: anyio.abc.TaskGroup, number: int, pieces: Sequence[Piece]) -> None:
+        self._left += 1
+        shards.start_soon(self._carry, shards, number, tuple(pieces))
+
+    async def _carry(self, shards: anyio.abc.TaskGroup, number: int, pieces: tuple[Piece, ...]) -> None:
+        """One shard, however often its process dies."""
+        async with self._free:
+            if self.carried.stopped:
+                return
+            path = await self._ledger.begin(number)
+            order = Order(
+                number=number,
+                pieces=pieces,
+                path=path,
+                plan=self._plan,
+                binding=await self._ledger.binding(),
+                board=self._board.folder,
+                options=self._options,
+                guarded=self._guarded,
+                notes=self._notes,
+                most=self._most,
+            )
+            self._running[number] = Progress()
+            try:
+                ended = await self._try(order)
+            except EngineError as error:
+                self._undone.append(error)
+                self.stop()
+                ended = None
+            finally:
+                self._running.pop(number, None)
+            for event in await run_sync(lambda: list(self._board.events(number))):
+                self._hear(event)
+            if ended is None:
+                await self._ledger.record(number)
+                return
+            await self._conclude(shards, ended, pieces)
+
+    async def _try(self, order: Order) -> ShardEnded:
+        """Raises what the run raised; `EngineError` where its process dies again and again."""
+        for death in range(1, DEATHS_A_SHARD + 1):
+            try:
+                return await asyncio.wrap_future(self._executor.submit(carry_shard, order))
+            except BrokenExecutor:
+                said = f"the process that carried shard {order.number} ended by itself; another takes it up"
+                if death < DEATHS_A_SHARD:
+                    self._listener(Notice("ProcessDied", said))
+        raise EngineError(
+            f"shard {order.number} is not done: {DEATHS_A_SHARD} processes that carried it were killed.",
+            advice="Look for what kills them (memory, as the system's log has it), then run the same command again.",
+        )
+
+    async def _conclude(self, shards: anyio.abc.TaskGroup, ended: ShardEnded, pieces: tuple[Piece, ...]) -> None:
+        """Commit how a shard was left, then have what it handed over carried."""
+        rest = list(ended.rest)
+        if rest:
+            bundles = shared_out(rest, self._slots)
+            numbers = await self._ledger.hand_over(ended.number, without(pieces, rest), bundles)
+        listings = [(route, self._opened_ms[route], *figures) for route, figures in ended.listings.items()]
+        await self._ledger.record(ended.number, listings)
+        self._ended.append(ended)
+        self.carried.stopped = self.carried.stopped or ended.stopped
+        if rest:
+            for number, bundle in zip(numbers, bundles, strict=True):
+                self._begin(shards, number, bundle)
+
+    async def _keep_records(self) -> None:
+        """Have the index say, for who reads it alone, how far the shards are."""
+        while True:
+            await anyio.sleep(RECORDED_EVERY_S)
+            for number in list(self._running):
+                await self._ledger.record(number, still_open=True)
+
+    # --- after ----------------------------------------------------------------------------------------------
+
+    async def _close_snapshots(self) -> None:
+        for route, (objects, size_bytes) in (await self._ledger.listed_by_route()).items():
+            await self._ledger.close_snapshot(route, objects, size_bytes)
+            self._listener(SnapshotClosed(route, objects, size_bytes))
+
+    def _sum_up(self) -> None:
+        self.carried.progress = self._progress(ended=True)
+        self.carried.copied_bytes = sum(item.copied_bytes for item in self._ended)
+        self.carried.unlisted = [one for item in self._ended for one in item.unlisted]
+
+    def _kill(self) -> None:
+        kill: Callable[[], None] | None = getattr(self._executor, "kill", None)
+        if kill is not None:
+            kill()
+
+    # --- telling --------------------------------------------------------------------------------------------
+
+    def _hear(self, event: Any) -> None:
+        if isinstance(event, ObjectAside) and len(self.carried.first_asides) < ASIDES_SHOWN:
+            self.carried.first_asides.append(event)
+        self._listener(event)
+
+    def _progress(self, *, ended: bool = False) -> Progress:
+        """All shards together: what those that have ended came to, and how far the others are."""
+        over, at_work = [item.progress for item in self._ended], list(self._running.values())
+        sums = {name: sum(getattr(item, name) for item in [*over, *at_work]) for name in FIGURES}
+        sums |= {name: sum(getattr(item, name) for item in at_work) for name in MOMENTARY}
+        begun = len(over) + len(at_work)
+        listing_done = ended or (begun == self._left and all(item.listing_done for item in [*over, *at_work]))
+        return Progress(**sums, listing_done=listing_done)
+
+    async def _tell(self) -> None:
+        while True:
+            await anyio.sleep(SHOWN_EVERY_S)
+            for number in list(self._running):
+                told = await run_sync(self._board.told, number)
+                if told is not None and number in self._running:
+                    self._running[number] = told.progress
+            self._listener(self._progress())
+
+
+def _of_one(options: SiteOptions, slots: int) -> SiteOptions:
+    """What one of so many processes may do, of what all may together."""
+    share = {
+        "max_rps": options.max_rps / slots if options.max_rps is not None else None,
+        "concurrency": max(1, options.concurrency // slots) if options.concurrency is not None else None,
+    }
+    plain = {name: getattr(options, name) for name in SiteOptions.__dataclass_fields__}
+    return SiteOptions(**{**plain, **share, "listener": ignore})

@@ -1,0 +1,84 @@
+"""An executor of processes on this machine, each in a pool of its own: one that is killed takes no other with it.
+
+The standard library's `ProcessPoolExecutor` gives up all of its processes when one dies (`BrokenProcessPool`), and with
+them what they were doing.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
+
+LOOKED_EVERY_S = 0.25
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class LocalProcesses(Executor):
+    """`count` processes, begun when there is something for them to do. A call whose process died raises
+    `BrokenExecutor`; the next one gets a new process."""
+
+    def __init__(self, count: int) -> None:
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="shard")
+        self._own = threading.local()
+        self._guard = threading.Lock()
+        self._pools: set[ProcessPoolExecutor] = set()
+
+    def submit(self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
+        return self._threads.submit(self._call, fn, args, kwargs)
+
+    def _call(self, fn: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+        pool: ProcessPoolExecutor | None = getattr(self._own, "pool", None)
+        if pool is None:
+            pool = ProcessPoolExecutor(
+                1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+            )
+            self._own.pool = pool
+            with self._guard:
+                self._pools.add(pool)
+        try:
+            return pool.submit(fn, *args, **kwargs).result()
+        except BrokenExecutor:
+            self._own.pool = None
+            with self._guard:
+                self._pools.discard(pool)
+            pool.shutdown(wait=False)
+            raise
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        with self._guard:
+            pools, self._pools = self._pools, set()
+        for pool in pools:
+            pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+    def kill(self) -> None:
+        """End every process now; what they had committed is safe."""
+        with self._guard:
+            pools = list(self._pools)
+        for pool in pools:
+            for pid in list(getattr(pool, "_processes", None) or {}):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _begin(parent: int) -> None:
+    """Ctrl-C reaches every process of a terminal's group: the one that was begun by hand decides what it means. And
+    when that one is gone, however it went, nobody waits for this one's answer; `ProcessPoolExecutor` alone would have
+    it wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+
+
+def _leave_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOKED_EVERY_S)
+    os._exit(1)  # as if killed, which is safe at any moment

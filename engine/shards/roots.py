@@ -1,0 +1,97 @@
+"""Where a plan is cut into shards before anything of it was carried: by the probing that cuts listings.
+
+A few pages are asked for at guessed keys (`engine.plan.ranges`), and the widest range is cut until there are enough.
+The guesses may be bad: a shard that turns out too large hands its rest over, one that is small is soon done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from engine.listing.lister import Lister
+from engine.model import Page
+from engine.plan.locations import MAX_KEY_BYTES, key_bytes
+from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, spread, widened
+from engine.plan.shards import Piece, cut
+
+GUESSES = 8
+
+
+@dataclass(slots=True)
+class _Root:
+    """A range with its first page. No key of it lies beyond `source_upto`."""
+
+    first: str
+    last: str
+    upto: str | None
+    source_upto: str | None
+
+
+async def root_pieces(listers: Mapping[str, Lister], wanted: int) -> list[Piece]:
+    """The routes of these listers, each whole or in pieces, about `wanted` of them where there are keys enough. Raises
+    what listing raises."""
+    found: dict[str, list[Piece]] = {}
+    share = max(1, wanted // max(1, len(listers)))
+
+    async def probe(route: str, lister: Lister) -> None:
+        found[route] = cut(route, await _points(lister, share)) if lister.divisible else [Piece(route)]
+
+    async with anyio.create_task_group() as group:
+        for route, lister in listers.items():
+            group.start_soon(probe, route, lister)
+    return [piece for route in listers for piece in found[route]]
+
+
+async def _points(lister: Lister, wanted: int) -> list[str]:
+    """At most `wanted` - 1 keys at which the route is cut."""
+    at = len(lister.location.key)
+    alphabet = ""
+    points: list[str] = []
+    page = await lister.page_after("")
+    roots = _rooted(page, at, None, None)
+    while roots and len(points) + 1 < wanted:
+        roots.sort(key=lambda root: breadth(root.last, root.source_upto))
+        root = roots.pop()
+        alphabet = widened(alphabet, [root.first, root.last, *(item.key[at:] for item in page.objects[::24])])
+        guesses = [
+            point
+            for point in split_points(root.first, root.last, root.source_upto, alphabet, GUESSES)
+            if key_bytes(lister.location.key + point) <= MAX_KEY_BYTES
+        ]
+        pages = await _ask(lister, guesses)
+        firsts = [item.objects[0].key[at:] if item.objects else None for item in pages]
+        if any(first is not None and first <= point for point, first in zip(guesses, firsts, strict=True)):
+            return []  # the server ignores where a listing is to begin: it is read by one
+        cuts = planned_cuts(guesses, firsts, Reach(root.last, root.upto, root.source_upto))
+        upto, source_upto = root.upto, cuts.source_upto
+        for point in spread(cuts.points, wanted - 1 - len(points)):
+            page = pages[guesses.index(point)]
+            roots += _rooted(page, at, upto, source_upto)
+            points.append(point)
+            upto = source_upto = point
+        if cuts.points:
+            roots.append(_Root(root.first, root.last, upto, source_upto))
+    return points
+
+
+def _rooted(page: Page, at: int, upto: str | None, source_upto: str | None) -> list[_Root]:
+    """The range that begins with this page; none where the page is all of it."""
+    keys = [item.key[at:] for item in page.objects]
+    if not keys or page.next_token is None or (upto is not None and keys[-1] >= upto):
+        return []
+    return [_Root(keys[0], keys[-1], upto, source_upto)]
+
+
+async def _ask(lister: Lister, points: Sequence[str]) -> list[Page]:
+    pages: dict[str, Page] = {}
+
+    async def ask(point: str) -> None:
+        pages[point] = await lister.page_after(point)
+
+    async with anyio.create_task_group() as group:
+        for point in points:
+            group.start_soon(ask, point)
+    return [pages[point] for point in points]
