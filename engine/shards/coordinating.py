@@ -69,7 +69,6 @@ class Coordinator:
         slots: int,
         *,
         guarded: bool,
-        most: int = OBJECTS_A_SHARD,
     ) -> None:
         self._plan = plan
         self._opened = opened
@@ -77,7 +76,6 @@ class Coordinator:
         self._executor = executor
         self._slots = slots
         self._guarded = guarded
-        self._most = most
         self._listener = options.listener
         self._board = Board(Path(ledger.path) / "at-work")
         self._options = _of_one(options, slots)
@@ -176,15 +174,15 @@ class Coordinator:
                 options=self._options,
                 guarded=self._guarded,
                 notes=self._notes,
-                most=self._most,
+                most=OBJECTS_A_SHARD,
             )
             self._running[number] = Progress()
+            ended: ShardEnded | None = None
             try:
                 ended = await self._try(order)
             except EngineError as error:
                 self._undone.append(error)
                 self.stop()
-                ended = None
             finally:
                 self._running.pop(number, None)
             for event in await run_sync(lambda: list(self._board.events(number))):

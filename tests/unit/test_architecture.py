@@ -244,10 +244,13 @@ def test_no_module_is_named_for_what_it_is_not() -> None:
 
 
 SHARED = {
-    "api": {"asked", "blocking", "commands", "consent", "empty", "lists", "load", "opening", "options", "stopping"},
+    "api": {
+        "asked", "blocking", "carrying", "commands", "consent", "empty", "lists", "load", "opening", "options",
+        "stopping",
+    },
     "report": {"bar", "deletion_report", "diff", "drawing", "meter", "ndjson", "page", "restored", "tallies", "text"},
     "cli": {"codes", "confirming", "ending", "flags", "invocation", "ledgers", "main", "route_flags"},
-}
+}  # fmt: skip
 """What several verbs use, named for what it is."""
 
 

@@ -1,0 +1,267 @@
+"""A plan carried in shards: what comes of it is what one process on one file comes to, whoever is stopped or killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import engine.listing.pages
+import engine.shards.coordinating
+from engine.api.cleanup import cleanup
+from engine.api.consent import Consent
+from engine.api.export import export
+from engine.api.options import Options
+from engine.api.receipt import check_receipt, receipt
+from engine.api.run import migrate
+from engine.api.status import status
+from engine.api.stopping import StopSignal
+from engine.api.verify import verify
+from engine.errors import UsageError
+from engine.events import Event, Notice, Progress
+from engine.ledger import open_to_read
+from engine.ledger.sharded import ShardedReader
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.shards.board import Board
+from engine.shards.order import Order, ShardEnded
+from engine.shards.processes import LocalProcesses
+from engine.shards.working import carry_shard
+from engine.store import ListPage
+from engine.transfer.recorder import Recorder
+from tests.servers import Endpoint
+
+BUCKET = "in-shards"
+IMAGES = 60
+SHARDS = 3
+
+
+@pytest.fixture
+def plan(sandbox: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Two routes and one object, and 5 keys in a listing's page, so that there is something to cut."""
+    for name, value in sandbox.env().items():
+        monkeypatch.setenv(name, value)
+    client = sandbox.client()
+    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    for item in keys_of(sandbox, ""):
+        client.delete_object(Bucket=BUCKET, Key=item)
+    keys = [f"old/img/{number:04d}.jpg" for number in range(IMAGES)]
+    for key in [*keys, "old/notes/a", "old/notes/b", "model.bin"]:
+        client.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+    text = f"""
+name = "shards"
+bucket = "{BUCKET}"
+[[routes]]
+name = "img"
+from = "/old/img/"
+to = "/new/img/"
+[[routes]]
+name = "notes"
+from = "/old/notes/"
+to = "/new/notes/"
+[[routes]]
+name = "model"
+from = "/model.bin"
+to = "/new/model.bin"
+[cleanup]
+hold = "0s"
+"""
+    file = tmp_path / "shards.toml"
+    file.write_text(text)
+    return Plan.parse(text, str(file))
+
+
+def keys_of(sandbox: Endpoint, prefix: str) -> list[str]:
+    pages = sandbox.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+    return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Any executor will do; threads are quick."""
+    with ThreadPoolExecutor(SHARDS) as executor:
+        yield executor
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards end after ten objects, pages after five."""
+    monkeypatch.setattr(engine.listing.pages, "ListPage", partial(ListPage, max_keys=5))
+    monkeypatch.setattr(engine.shards.coordinating, "OBJECTS_A_SHARD", 10)
+
+
+def in_shards(folder: Path, **more: Any) -> Options:
+    return Options(ledger=folder / "in-shards.ledger", processes=SHARDS, **more)
+
+
+async def rows(path: Path) -> list[tuple[object, ...]]:
+    """What is known of each object, without when."""
+    return [
+        (row.source_key, row.target_key, row.record.state, row.record.size, row.record.proof, row.record.target_etag)
+        async for batch in export(path)
+        for row in batch
+    ]
+
+
+async def test_it_comes_to_what_one_process_comes_to(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, small: None
+) -> None:
+    options, alone = in_shards(tmp_path), Options(ledger=tmp_path / "alone.ledger")
+    result = await migrate(plan, options, executor=threads)
+    assert result.complete
+    assert result.copied == IMAGES + 3
+    assert sorted(keys_of(sandbox, "new/")) == sorted(
+        key.replace("old/", "new/") if key != "model.bin" else "new/model.bin"
+        for key in [*keys_of(sandbox, "old/"), "model.bin"]
+    )
+    one = await migrate(plan, alone)
+    assert one.counters.found == IMAGES + 3, "all of it stands there"
+    assert [(item.route, item.objects, item.bytes) for item in result.snapshots] == [
+        (item.route, item.objects, item.bytes) for item in one.snapshots
+    ]
+    for choice in (options, alone):
+        assert (await verify(plan, choice)).agrees
+    assert await rows(options.ledger or Path()) == await rows(alone.ledger or Path())
+    given, other = await receipt(plan, options), await receipt(plan, alone)
+    for name in ("fingerprints", "objects", "bytes"):
+        assert [route[name] for route in given["routes"]] == [route[name] for route in other["routes"]]
+
+
+async def test_a_shard_that_has_enough_hands_the_rest_over(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, small: None
+) -> None:
+    options = in_shards(tmp_path)
+    await migrate(plan, options, executor=threads)
+    async with await open_to_read(options.ledger or Path()) as reader:
+        assert isinstance(reader, ShardedReader)
+        shards = await reader.shards()
+    assert any(item.parent for item in shards), "some keys were handed over"
+    assert not any(item.is_open for item in shards)
+    assert sum(objects for item in shards for _, objects in item.tallies) == IMAGES + 3
+
+
+async def test_every_command_works_on_its_ledger(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, small: None
+) -> None:
+    options = in_shards(tmp_path)
+    await migrate(plan, options, executor=threads)
+    now = await status(options.ledger or Path())
+    assert [(item.route, item.state, item.objects) for item in now.tallies if item.objects] == [
+        ("img", State.COPIED, IMAGES), ("notes", State.COPIED, 2), ("model", State.COPIED, 1),
+    ]  # fmt: skip
+    sandbox.client().delete_object(Bucket=BUCKET, Key="new/img/0030.jpg")
+    assert not (await verify(plan, options)).agrees
+    assert Counter(item.state for item in (await status(options.ledger or Path())).tallies)[State.DAMAGED] == 1
+    assert (await migrate(plan, options, executor=threads)).copied == 1, "it is mended"
+    assert (await verify(plan, options)).agrees
+    document = tmp_path / "receipt.json"
+    document.write_text(json.dumps(await receipt(plan, options)))
+    assert (await check_receipt(document, plan, options)).holds
+    found = await cleanup(plan, options, consent=Consent(), delete=True)
+    assert found.cleaned is not None
+    assert found.cleaned.deleted == IMAGES + 3
+    assert keys_of(sandbox, "old/") == []
+    assert {row[2] for row in await rows(options.ledger or Path())} == {State.DELETED}
+
+
+async def test_a_run_that_was_stopped_goes_on_with_what_is_not_done(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, small: None
+) -> None:
+    stop = StopSignal()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress) and event.done:
+            stop.request()
+
+    first = await migrate(plan, in_shards(tmp_path, listener=listen), stop=stop, executor=threads)
+    second = await migrate(plan, in_shards(tmp_path), executor=threads)
+    assert second.complete
+    assert sum(item.objects for item in second.tallies) == IMAGES + 3
+    assert first.copied + second.copied >= IMAGES + 3
+
+
+async def test_new_arrivals_are_taken_along_by_the_next_run(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, small: None
+) -> None:
+    await migrate(plan, in_shards(tmp_path), executor=threads)
+    for key in ("old/img/0000", "old/img/0030a.jpg", "old/img/zzz"):
+        sandbox.client().put_object(Bucket=BUCKET, Key=key, Body=b"new")
+    again = await migrate(plan, in_shards(tmp_path), executor=threads)
+    assert again.complete
+    assert again.copied == 3
+
+
+async def test_a_ledger_of_one_file_is_carried_by_one_process(plan: Plan, tmp_path: Path) -> None:
+    options = Options(ledger=tmp_path / "one.ledger")
+    await migrate(plan, options)
+    with pytest.raises(UsageError, match="is one file, which one process writes"):
+        await migrate(plan, Options(ledger=options.ledger, processes=2))
+    assert (await migrate(plan, Options(ledger=options.ledger, processes=1))).complete
+
+
+# --- killed -------------------------------------------------------------------------------------------------
+
+
+def carry_and_die(order: Order) -> ShardEnded:
+    """Carry a shard; the first process that does is killed when what it copied has landed, and was not recorded."""
+    if order.number == 1 and not (order.board / "died").exists():
+        setattr(Recorder, "_commit", _die(order.board / "died"))  # noqa: B010
+    return carry_shard(order)
+
+
+def _die(mark: Path) -> Callable[[Recorder], Coroutine[Any, Any, None]]:
+    async def commit(recorder: Recorder) -> None:
+        if recorder._count:
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return commit
+
+
+async def test_a_shard_whose_process_is_killed_goes_on_in_another(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", carry_and_die)
+    heard: list[Event] = []
+    with LocalProcesses(2) as executor:
+        result = await migrate(plan, in_shards(tmp_path, listener=heard.append), executor=executor)
+    died = [event for event in heard if isinstance(event, Notice) and event.code == "ProcessDied"]
+    assert len(died) == 1
+    assert result.complete
+    assert sum(item.objects for item in result.tallies) == IMAGES + 3
+
+
+def test_a_coordinator_that_is_killed_leaves_no_process_behind_and_the_next_goes_on(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint
+) -> None:
+    command = [sys.executable, "-m", "engine.cli.main", "run", plan.source, "--yes", "--processes", "2", "--json"]
+    with subprocess.Popen(command, env=sandbox.clean_env(), stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if '"progress"' in line:
+                break
+        board = tmp_path / "shards.ledger" / "at-work"
+        run.kill()
+    told = [Board(board).told(number) for number in range(1, 20)]
+    for pid in {item.pid for item in told if item is not None}:
+        for _ in range(1_000):
+            if not Path(f"/proc/{pid}").exists():
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail(f"process {pid} is still there")
+    again = subprocess.run(command, env=sandbox.clean_env(), capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0, again.stderr
+    assert len(keys_of(sandbox, "new/")) == IMAGES + 3
