@@ -65,6 +65,7 @@ _NAMES = {
     "engine.proof.fingerprint": "Basis",
     "engine.proof.receipt": "ReceiptRefused",
     "engine.proof.verification": "Verification",
+    "engine.shown": "LedgerResult Result",
     "engine.references.manifest": "ManifestRefused",
     "engine.references.replacing": "ReplaceRefused",
     "engine.version": "__version__",

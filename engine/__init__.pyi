@@ -105,6 +105,8 @@ from engine.proof.receipt import ReceiptRefused as ReceiptRefused
 from engine.proof.verification import Verification as Verification
 from engine.references.manifest import ManifestRefused as ManifestRefused
 from engine.references.replacing import ReplaceRefused as ReplaceRefused
+from engine.shown import LedgerResult as LedgerResult
+from engine.shown import Result as Result
 from engine.version import __version__ as __version__
 
 _NAMES: dict[str, str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from engine.api.commands import command
 from engine.api.opening import stored_binding
@@ -12,10 +12,12 @@ from engine.finish.acceptances import Accepted, accepted_in, found_figures, keep
 from engine.finish.gate import acceptable
 from engine.ledger import Ledger, open_to_read, open_to_write
 from engine.plan.document import Plan
+from engine.shown import Result
 from engine.sites.clock import now_ms
 
 
-class Acceptances(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Acceptances(Result):
     """What was accepted, and what is `open`: the figures found last, by name, of what is not accepted at them."""
 
     accepted: tuple[Accepted, ...]

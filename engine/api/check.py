@@ -10,6 +10,7 @@ from engine.model import Location
 from engine.plan.locations import location_of
 from engine.plan.settings import Connection
 from engine.s3.session import Identity
+from engine.shown import Result
 from engine.sites.opening import open_site
 from engine.sites.traits import Traits
 from engine.store import BucketFacts
@@ -17,7 +18,7 @@ from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
 
 
 @dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckReport(Result):
     """Who, where, and what is allowed. `access_key` shows its first four characters alone; `skew_s` is how far this
     machine's clock is ahead of the server's, in seconds; `traits` is what the server was found to honour. What only a
     location can tell is None, or empty, without one."""

@@ -36,11 +36,12 @@ from engine.plan.lifecycle import State
 from engine.plan.noted import PROPERTIES
 from engine.plan.record import Tally
 from engine.references.rewriting import remaining
+from engine.shown import LedgerResult
 from engine.sites.sites import Sites, buckets_of
 
 
 @dataclass(frozen=True, slots=True)
-class CleanupResult:
+class CleanupResult(LedgerResult):
     """The gate, a reason a line; how many `objects` and `bytes` stand to be deleted; and what a deletion came to (None:
     none was asked for). `settled` counts what became of deletes that an earlier run left open."""
 

@@ -11,13 +11,17 @@ from engine.plan.record import ObjectRecord
 
 
 class ExportRow(NamedTuple):
-    """One object: what the ledger knows of it, and where it is on both sides."""
+    """One object: what the ledger knows of it, and where it is on both sides. `source` and `target` are its whole
+    places ("s3://bucket/key", "site:s3://bucket/key", or a local path); of a local file the bucket is empty, and the
+    key its path."""
 
     record: ObjectRecord
     source_bucket: str
     source_key: str
     target_bucket: str
     target_key: str
+    source: str
+    target: str
 
 
 async def export(path: str | Path) -> AsyncIterator[list[ExportRow]]:
@@ -35,11 +39,16 @@ async def export(path: str | Path) -> AsyncIterator[list[ExportRow]]:
         async for records in reader.records():
             batch = []
             for record in records:
-                (source_bucket, source), (target_bucket, target) = places[record.route]
-                batch.append(ExportRow(record, source_bucket, source + record.key, target_bucket, target + record.key))
+                key = record.key
+                (source_bucket, source_key, source), (target_bucket, target_key, target) = places[record.route]
+                here, there = (source_bucket, source_key + key), (target_bucket, target_key + key)
+                batch.append(ExportRow(record, *here, *there, source + key, target + key))
             yield batch
 
 
-def _split(location: str) -> tuple[str, str]:
-    bucket, _, key = location.removeprefix("s3://").partition("/")
-    return bucket, key
+def _split(location: str) -> tuple[str, str, str]:
+    """Bucket and key of a location as a ledger keeps it, and all of it."""
+    if location.startswith("/"):
+        return "", location, location
+    bucket, _, key = location.partition("s3://")[2].partition("/")
+    return bucket, key, location

@@ -11,10 +11,11 @@ from engine.api.options import Options
 from engine.plan.document import Plan
 from engine.references.manifest import Draft, draft, note_shown, undo, write
 from engine.references.replacing import RestoredFile
+from engine.shown import LedgerResult
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestResult:
+class ManifestResult(LedgerResult):
     """`draft` is what was read and what it is to be, None for an undo; `written`: it is that now. `restored` is what
     an undo came to."""
 

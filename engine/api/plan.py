@@ -14,16 +14,18 @@ from engine.ledger import Acceptance
 from engine.plan.document import Plan
 from engine.proof.survey import PROBLEMS_KEPT, RouteSurvey
 from engine.proof.survey import survey as survey_routes
+from engine.shown import LedgerResult
 from engine.sites.sites import Sites
 from engine.sites.traits import Traits
 
 
 @dataclass(frozen=True, slots=True)
-class SurveyResult:
+class SurveyResult(LedgerResult):
     """What a plan would do, by route, and what the ledger says already. `traits` is what is known of each bucket's
     server, `lacking` what is promised less of for it, a sentence each; `empty` has one for each source that holds
     nothing, `no_room` one for each disk that has too little left for what is to be copied."""
 
+    plan: Plan
     routes: list[RouteSurvey]
     ledger: Path
     has_ledger: bool
@@ -56,6 +58,7 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
             counts = {item.route: item.objects + item.known for item in routes}
             return SurveyResult(
+                plan,
                 routes=routes,
                 ledger=path,
                 has_ledger=not ledger.fresh,

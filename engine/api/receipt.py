@@ -25,12 +25,13 @@ from engine.proof.receipt import (
     target_differences,
     time_text,
 )
+from engine.shown import Result
 from engine.sites.clock import now_ms, server_ms
 from engine.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptCheck:
+class ReceiptCheck(Result):
     """The receipt that was read, and what no longer agrees with it, a sentence each."""
 
     receipt: dict[str, Any]

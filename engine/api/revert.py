@@ -24,11 +24,12 @@ from engine.finish.way_back import way_back
 from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.references.local_files import write_new
+from engine.shown import LedgerResult
 from engine.sites.sites import buckets_of
 
 
 @dataclass(frozen=True, slots=True)
-class RevertResult:
+class RevertResult(LedgerResult):
     """What a revert would do, by the ledger (`outlook`), and what it did (None: nothing). `way_back` is the plan that
     leads back, where sources are gone already; `versioned` are the buckets that keep versions."""
 

@@ -17,11 +17,12 @@ from engine.references import rewriting
 from engine.references.replacing import RestoredFile
 from engine.references.rewriting import Rewriting
 from engine.references.scanning import Scan, Scanner
+from engine.shown import LedgerResult
 from engine.sites.opening import open_sites
 
 
 @dataclass(frozen=True, slots=True)
-class RewriteResult:
+class RewriteResult(LedgerResult):
     """`scan` is what was found before anything was written, None for an undo; `done` what an apply came to, `restored`
     what an undo did."""
 

@@ -25,6 +25,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state
+from engine.shown import LedgerResult
 from engine.sites.clock import now_ms
 from engine.sites.listings import refuse_losing
 from engine.sites.sites import Sites
@@ -36,7 +37,7 @@ from engine.transfer.pipeline import Counters
 
 
 @dataclass(frozen=True, slots=True)
-class MigrationResult:
+class MigrationResult(LedgerResult):
     """What a run came to. `counters`, `requests` and `throttled` (answers that asked for fewer requests) are of this
     run, `tallies` and `snapshots` of the ledger after it; `stopped`: it was asked to stop before its end; `resumed`:
     there was a ledger already; `empty` has a sentence for each source that holds nothing. `noted` is what may be

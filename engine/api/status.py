@@ -10,10 +10,11 @@ from engine.ledger import Acceptance, Binding, Snapshot, open_to_read
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
+from engine.shown import LedgerResult
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class Status(LedgerResult):
     """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects."""
 
     ledger: Path

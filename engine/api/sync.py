@@ -20,15 +20,21 @@ from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED
 from engine.plan.route import Route
+from engine.shown import LedgerResult
 
 
 @dataclass(frozen=True, slots=True)
-class SyncResult:
+class SyncResult(LedgerResult):
     """What a run came to; and the snapshot of what stands in the target alone, with what was deleted of it (None: that
     was not asked for, or the run did not get so far)."""
 
     run: MigrationResult
     extras: DeleteResult | None = None
+
+    @property
+    def ledger(self) -> Path:  # type: ignore[override]
+        """The run's."""
+        return self.run.ledger
 
 
 async def synchronize(

@@ -1,36 +1,42 @@
-"""`cartage export FILE`: the ledger as CSV, NDJSON or a checksum list."""
+"""`cartage export FILE`: the ledger as CSV, NDJSON, Parquet or a checksum list."""
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 import anyio
 import click
 
 from engine.api.commands import typed
-from engine.api.export import export
+from engine.api.export import ExportRow, export
 from engine.cli.codes import DONE
 from engine.cli.flags import shared_flags
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import ledger_of
 from engine.errors import UsageError
 from engine.references.local_files import writing_new
-from engine.report.export import FORMATS
+from engine.report.export import FORMATS, writing_lines
 from engine.report.page import next_step
 from engine.report.text import pace_text, plural, safe
+
+PARQUET = "parquet"
 
 
 @click.command("export")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
-    "--format", "form", type=click.Choice(list(FORMATS)), default="csv", show_default=True, help="What is written."
+    "--format",
+    "form",
+    type=click.Choice([*FORMATS, PARQUET]),
+    default="csv",
+    show_default=True,
+    help="What is written.",
 )
 @click.option(
     "--output",
@@ -45,6 +51,8 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
     keys."""
     if invocation.json and output is None:
         raise UsageError("--json and the export itself cannot both be on stdout.", advice="Add --output FILE.")
+    if form == PARQUET and output is None and sys.stdout.isatty():
+        raise UsageError("a Parquet file is nothing for a terminal.", advice="Add --output FILE, or lead it into one.")
     began_s = time.monotonic()
     written, left_out = anyio.run(_write, ledger_of(file, invocation), form, output)
     if left_out and not invocation.quiet:
@@ -65,32 +73,36 @@ def _next(form: str, output: Path) -> list[str]:
 
 async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int]:
     """How many objects were written, and how many this format leaves out."""
-    head, line_of = FORMATS[form]
     written = left_out = 0
-    with _private_file(output) if output is not None else _stdout() as file:
-        file.write(head)
+    with _private_file(output) if output is not None else _stdout() as file, _writing(form, file) as write:
         async for batch in export(ledger):
-            lines = [line for row in batch if (line := line_of(row))]
-            file.write("".join(lines))
-            written += len(lines)
-            left_out += len(batch) - len(lines)
+            count = write(batch)
+            written += count
+            left_out += len(batch) - count
     return written, left_out
 
 
+def _writing(form: str, file: BinaryIO) -> AbstractContextManager[Callable[[list[ExportRow]], int]]:
+    """What takes batches into a file of this format, and says how many of them it wrote."""
+    if form != PARQUET:
+        return writing_lines(form, file)
+    from engine.report.arrow import writing_parquet
+
+    return writing_parquet(file)
+
+
 @contextmanager
-def _stdout() -> Iterator[TextIO]:
-    # Line ends and characters exactly as written, whatever the terminal's own are.
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", newline="") as file:
+def _stdout() -> Iterator[BinaryIO]:
+    # Bytes: line ends and characters are exactly as written, whatever the terminal's own are.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
         yield file
 
 
 @contextmanager
-def _private_file(path: Path) -> Iterator[TextIO]:
+def _private_file(path: Path) -> Iterator[BinaryIO]:
     """A file that only its owner may read, there as a whole or not at all."""
     try:
         with writing_new(path) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-            yield text
-            text.detach()
+            yield file
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error

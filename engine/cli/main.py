@@ -24,7 +24,7 @@ VERBS: dict[str, str] = {
     "status": "What the ledger says, at once; --failed lists what is not done.",
     "verify": "Compare both sides and the ledger; exit 4 where anything differs.",
     "accept": "Accept a named difference, with a reason that is kept.",
-    "export": "The ledger as CSV, NDJSON or a list for xxh128sum -c.",
+    "export": "The ledger as CSV, NDJSON, Parquet or a list for xxh128sum -c.",
     "fingerprint": "One line for a tree, to compare two on two machines.",
     "manifest": "The project's manifest from the ledger's figures; --apply writes it.",
     "rewrite": "What still names the old paths; --apply changes it, --undo puts it back.",

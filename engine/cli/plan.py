@@ -15,12 +15,10 @@ from engine.cli.codes import DONE, USAGE
 from engine.cli.flags import assume_flag, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
+from engine.plan.estimate import WRITES_PER_S
 from engine.plan.permissions import COMMANDS, policy
 from engine.report.plan import plan_next, plan_page, plan_values
 from engine.report.text import plural, size_text
-
-WRITES_PER_S = 3500.0
-"""What S3 takes of one prefix: what a time floor is reckoned with unless told otherwise."""
 
 
 @click.command("plan")
@@ -75,7 +73,7 @@ def show_plan(
     invocation.say([*page, *plan_next(plan, result)])
     invocation.say_empty(result.empty)
     invocation.say_no_room(result.no_room)
-    invocation.end(USAGE if result.empty or result.no_room else DONE, plan_values(plan, result, max_rps))
+    invocation.end(USAGE if result.empty or result.no_room else DONE, plan_values(result, max_rps))
 
 
 def dry_run(invocation: Invocation, plan: Plan, *, deletes: bool = False) -> NoReturn:

@@ -12,8 +12,8 @@ from engine.api.run import MigrationResult, migrate
 from engine.cli.codes import ASIDE, DONE, FATAL, USAGE
 from engine.cli.flags import copy_flags, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
-from engine.cli.plan import WRITES_PER_S
 from engine.plan.document import Plan
+from engine.plan.estimate import WRITES_PER_S
 from engine.report.plan import plan_page
 from engine.report.run import result_page, result_values
 

@@ -17,6 +17,7 @@ from engine.finish.project_deletion import OPEN, Deletion, Listing, ProjectDelet
 from engine.finish.sending import NO_CONDITION, condition_for
 from engine.model import Location
 from engine.plan.sizes import duration_text
+from engine.shown import Result
 from engine.sites.clock import dating_clock, now_ms, server_ms
 from engine.sites.sites import Sites
 from engine.store import BucketFacts
@@ -25,7 +26,7 @@ ACCEPT_MARKERS = "--accept-delete-markers deletes all the same"
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteResult:
+class DeleteResult(Result):
     """A snapshot, which `path` holds, and what a deletion of it came to (None: nothing was deleted). `summary` is of
     what the snapshot still holds, `taken_ms` when it was taken, by the server's clock; `fresh`: just now.
     `deleted_before` counts what earlier calls deleted of it. `closed` says why nothing may be deleted now, a sentence

@@ -10,6 +10,7 @@ from engine.listing.lister import KeyRange
 from engine.listing.pages import level_of, pages_of
 from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location
+from engine.shown import Result
 from engine.store import ObjectStore
 
 PREFIXES_KEPT = 10_000
@@ -41,7 +42,7 @@ class Figures:
 
 
 @dataclass(slots=True)
-class Summary:
+class Summary(Result):
     """Figures in all and by first-level prefix. `cut` is where a key's part under the location begins."""
 
     cut: int

@@ -9,6 +9,7 @@ from engine.plan.join import Joined
 from engine.plan.noted import NOTHING, Noted
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
 from engine.proof.judge import Finding, Kind
+from engine.shown import Result
 
 AGREEING = frozenset({Kind.OK, Kind.SOURCE_GONE, Kind.SOURCE_DELETED})
 
@@ -83,7 +84,7 @@ class RouteVerification:
 
 
 @dataclass(slots=True)
-class Verification:
+class Verification(Result):
     """What a verification found, by route, and the first differences in the order in which they were found. `empty` has
     a sentence for each source that holds nothing, and never did; `properties_differ` is what the ledger has recorded of
     properties, now or before."""

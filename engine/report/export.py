@@ -1,4 +1,4 @@
-"""A ledger's objects as CSV, NDJSON or a checksum list. Pure: a row in, its line out.
+"""A ledger's objects as CSV, NDJSON or a checksum list (`arrow` has them as Parquet). Pure: a row in, its line out.
 
 Keys are other people's data. A spreadsheet runs a cell that begins with "=", "+", "-" or "@" (also after a tab, a line
 end, or in full width), so that such a text gets an apostrophe before it, and so does one that has an apostrophe
@@ -11,9 +11,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from engine.api.export import ExportRow
@@ -21,44 +22,34 @@ from engine.model import Proof
 
 _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
-COLUMNS = (
-    "route", "key", "key_percent", "source", "target", "size", "state", "proof", "compared", "source_etag",
-    "target_etag", "checksum", "xxh3", "properties", "storage_class", "method", "found", "attempts",
-    "source_modified", "copied", "size_proven", "digest_proven", "bytes_proven", "code", "message",
+NAMES = (
+    "route", "key", "source", "target", "size", "state", "proof", "compared", "source_etag", "target_etag", "checksum",
+    "xxh3", "properties", "storage_class", "method", "found", "attempts", "source_modified", "copied", "size_proven",
+    "digest_proven", "bytes_proven", "code", "message",
 )  # fmt: skip
-"""Of CSV, in order. NDJSON has the same names, without `key_percent`."""
+"""Of every format, in order."""
+
+COLUMNS = (*NAMES[:2], "key_percent", *NAMES[2:])
+"""Of CSV, in order."""
+
+MOMENTS = ("copied", "size_proven", "digest_proven", "bytes_proven")
 
 
-def values_of(row: ExportRow) -> dict[str, Any]:
-    """Every value by its column's name. Times are ISO 8601 in UTC, empty where not reached."""
+def values_of(row: ExportRow) -> tuple[Any, ...]:
+    """Every value, in the order of `NAMES`; `MOMENTS` in epoch milliseconds, 0 where not reached."""
     record = row.record
-    return {
-        "route": record.route,
-        "key": record.key,
-        "key_percent": _percent(record.key),
-        "source": f"s3://{row.source_bucket}/{row.source_key}",
-        "target": f"s3://{row.target_bucket}/{row.target_key}",
-        "size": record.size,
-        "state": record.state.value,
-        "proof": record.proof.name.lower(),
-        "compared": record.compared,
-        "source_etag": record.source_etag,
-        "target_etag": record.target_etag,
-        "checksum": record.checksum,
-        "xxh3": record.xxh3,
-        "properties": record.properties,
-        "storage_class": record.storage_class,
-        "method": record.method,
-        "found": record.found,
-        "attempts": record.attempts,
-        "source_modified": record.source_modified,
-        "copied": _moment(record.copied_ms),
-        "size_proven": _moment(record.size_ms),
-        "digest_proven": _moment(record.digest_ms),
-        "bytes_proven": _moment(record.bytes_ms),
-        "code": record.code,
-        "message": record.message,
-    }
+    return (
+        record.route, record.key, row.source, row.target, record.size, record.state.value, record.proof.name.lower(),
+        record.compared, record.source_etag, record.target_etag, record.checksum, record.xxh3, record.properties,
+        record.storage_class, record.method, record.found, record.attempts, record.source_modified, record.copied_ms,
+        record.size_ms, record.digest_ms, record.bytes_ms, record.code, record.message,
+    )  # fmt: skip
+
+
+def texts_of(row: ExportRow) -> dict[str, Any]:
+    """The same by name, with times in ISO 8601 in UTC, empty where not reached."""
+    values = dict(zip(NAMES, values_of(row), strict=True))
+    return values | {name: _moment(values[name]) for name in MOMENTS}
 
 
 def csv_header() -> str:
@@ -68,15 +59,13 @@ def csv_header() -> str:
 def csv_line(row: ExportRow) -> str:
     """As RFC 4180 has it."""
     text = io.StringIO()
-    values = values_of(row)
+    values = texts_of(row) | {"key_percent": _percent(row.record.key)}
     csv.writer(text, lineterminator="\r\n").writerow([_cell(values[name]) for name in COLUMNS])
     return text.getvalue()
 
 
 def ndjson_line(row: ExportRow) -> str:
-    values = values_of(row)
-    del values["key_percent"]
-    return json.dumps(values, ensure_ascii=True) + "\n"
+    return json.dumps(texts_of(row), ensure_ascii=True) + "\n"
 
 
 def checksum_line(row: ExportRow) -> str:
@@ -98,6 +87,20 @@ FORMATS: dict[str, tuple[str, Callable[[ExportRow], str]]] = {
     "checksums": ("", checksum_line),
 }
 """Each format's first line, and how a row is written."""
+
+
+@contextmanager
+def writing_lines(form: str, file: BinaryIO) -> Iterator[Callable[[list[ExportRow]], int]]:
+    """What takes batches of rows into a file of this format, and says how many it wrote: it may leave some out."""
+    head, line_of = FORMATS[form]
+    file.write(head.encode())
+
+    def write(rows: list[ExportRow]) -> int:
+        lines = [line for row in rows if (line := line_of(row))]
+        file.write("".join(lines).encode())
+        return len(lines)
+
+    yield write
 
 
 def defused(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from engine.api.commands import accept_command, command
 from engine.api.plan import SurveyResult
 from engine.plan.document import Plan
-from engine.plan.estimate import Difference, Estimate, RouteCounts, estimate, expectation_report
+from engine.plan.estimate import WRITES_PER_S, Difference, Estimate, RouteCounts, estimate, expectation_report
 from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
@@ -131,8 +131,9 @@ def _expectations(plan: Plan, expected: Sequence[Difference], result: SurveyResu
     return page
 
 
-def plan_values(plan: Plan, result: SurveyResult, writes_per_s: float) -> dict[str, Any]:
+def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dict[str, Any]:
     """The summary of a plan."""
+    plan = result.plan
     figures = estimate_of(plan, result.routes, writes_per_s)
     return {
         "ledger": str(result.ledger),

@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # From the ground up. A part is a folder of engine/, or one of its single modules; those on one line stand beside
 # each other and know nothing of each other, but for the single modules of one line, which share a folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "model", "events", "crc", "checksums", "freshness", "extras", "version"),
+    ("errors", "model", "events", "crc", "checksums", "freshness", "extras", "shown", "version"),
     ("plan", "store", "decorator", "bodies"),
     ("s3", "ledger", "listing", "folder"),
     ("sites",),
@@ -248,7 +248,10 @@ SHARED = {
         "asked", "blocking", "carrying", "commands", "consent", "empty", "lists", "load", "opening", "options",
         "stopping",
     },
-    "report": {"bar", "deletion_report", "diff", "drawing", "meter", "ndjson", "page", "restored", "tallies", "text"},
+    "report": {
+        "arrow", "bar", "deletion_report", "diff", "drawing", "meter", "ndjson", "notebook", "page", "restored",
+        "results", "tallies", "text",
+    },
     "cli": {"codes", "confirming", "ending", "flags", "invocation", "ledgers", "main", "route_flags"},
 }  # fmt: skip
 """What several verbs use, named for what it is."""

@@ -16,10 +16,12 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api.export import ExportRow
+from engine.api.export import ExportRow, export
+from engine.ledger import Binding, Ledger
 from engine.model import Proof
+from engine.plan.binding import RouteBinding
 from engine.plan.lifecycle import State
-from engine.plan.record import ObjectRecord
+from engine.plan.record import Decision, ObjectRecord
 from engine.proof.depth import Depth
 from engine.report.export import COLUMNS, checksum_line, csv_header, csv_line, defused, ndjson_line
 from tests.unit.proof.scene import Scene
@@ -32,7 +34,7 @@ def row(key: str, *, xxh3: str = "", proof: Proof = Proof.DIGEST, message: str =
         "r", key, 3, "e" * 32, "2026-01-01T00:00:00.000Z", "STANDARD", "", State.VERIFIED, "", "f" * 32, "", proof,
         "etag", False, "copy", 1, "", message, 1, 1_767_225_600_000, 0, 0, 0, xxh3,
     )  # fmt: skip
-    return ExportRow(record, "src", f"a/{key}", "dst", f"b/{key}")
+    return ExportRow(record, "src", f"a/{key}", "dst", f"b/{key}", f"s3://src/a/{key}", f"s3://dst/b/{key}")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(KEYS))
@@ -69,6 +71,23 @@ def test_checksum_lines_are_those_of_xxh128sum() -> None:
     assert checksum_line(row("k", proof=Proof.DIGEST)) == ""
 
 
+async def test_a_place_is_said_as_everywhere_else(tmp_path: Path) -> None:
+    routes = (
+        RouteBinding("r", "minio:s3://src/a/", "/data/copy/", ""),
+        RouteBinding("s", "s3://src/one.bin", "s3://dst/two.bin", ""),
+    )
+    path = tmp_path / "r.ledger"
+    async with await Ledger.open(path, Binding("r", "http://memory", routes), now_ms=lambda: 1_000) as ledger:
+        for route, key in (("r", "x/k"), ("s", "")):
+            decision = Decision(key, 1, "e", "", "STANDARD", "", State.PLANNED)
+            await ledger.decide(route, [decision])
+    rows = [item async for batch in export(path) for item in batch]
+    assert [item[1:] for item in rows] == [
+        ("src", "a/x/k", "", "/data/copy/x/k", "minio:s3://src/a/x/k", "/data/copy/x/k"),
+        ("src", "one.bin", "dst", "two.bin", "s3://src/one.bin", "s3://dst/two.bin"),
+    ]
+
+
 async def test_the_command_writes_a_private_file_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     for number in range(3):
@@ -78,7 +97,7 @@ async def test_the_command_writes_a_private_file_as_a_whole_or_not_at_all(tmp_pa
     await scene.records()
     output = tmp_path / "out.txt"
 
-    def export(*flags: str) -> subprocess.CompletedProcess[str]:
+    def call(*flags: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "engine.cli.main", "export", "--ledger", str(tmp_path / "r.ledger"), *flags],
             capture_output=True,
@@ -87,16 +106,16 @@ async def test_the_command_writes_a_private_file_as_a_whole_or_not_at_all(tmp_pa
             check=False,
         )
 
-    done = export("--format", "checksums", "--output", str(output))
+    done = call("--format", "checksums", "--output", str(output))
     assert done.returncode == 0 and "left out: 1 object whose bytes were not read" in done.stderr
     assert output.read_text() == "".join(
         f"{xxhash.xxh3_128_hexdigest(b'x' * number)}  dst/={number}\n" for number in range(3)
     )
     assert stat.S_IMODE(output.stat().st_mode) == 0o600
-    lines = [json.loads(line) for line in export("--format", "ndjson").stdout.splitlines()]
+    lines = [json.loads(line) for line in call("--format", "ndjson").stdout.splitlines()]
     assert [line["key"] for line in lines] == ["=0", "=1", "=2", "later"]
     assert {line["proof"] for line in lines[:3]} == {"bytes"}
-    refused = export("--output", str(tmp_path / "no" / "folder"))
+    refused = call("--output", str(tmp_path / "no" / "folder"))
     assert refused.returncode == 2 and "cannot be written" in refused.stderr
-    assert export("--json").returncode == 2
+    assert call("--json").returncode == 2
     assert list(tmp_path.glob(".*")) == []
