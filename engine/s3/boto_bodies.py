@@ -39,7 +39,7 @@ class Pourer:
             int(said) if said is not None else None,
         )
         more = True
-        while more and (window := await stream.content.read(WINDOW_BYTES)):
+        while more and (window := await stream.read(WINDOW_BYTES)):
             try:
                 more = await pouring.take(memoryview(window))
             except Exception as error:

@@ -108,7 +108,7 @@ class BotoStore:
                 client = await self._clients.of(await session.bucket_region(arguments["Bucket"]))
                 answer: dict[str, Any] = await getattr(client, method)(**arguments, **self._common)
                 if "Body" in answer:
-                    async with answer["Body"] as stream:
+                    async with (stream := answer["Body"]):
                         answer["Body"] = await (stream.read() if pour is None else pour(answer, stream))
         except Exception as error:
             known = translate(operation, ref, session.endpoint, error)
