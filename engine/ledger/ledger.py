@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 
 from engine.errors import LedgerMissing
-from engine.ledger import rows
 from engine.ledger.binding import Binding
+from engine.ledger.commands import Command
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.locking import FileLock
 from engine.ledger.network import refuse_network
@@ -23,8 +22,6 @@ from engine.ledger.reader import LedgerReader, connect_to_read
 from engine.ledger.writer import DISK_ERRORS, Writer, translated
 from engine.model import UploadedPart
 from engine.plan.record import Decision, Outcome, UploadRecord
-
-_OPEN = "SELECT id FROM uploads WHERE route = ? AND key = ? AND ended = ''"
 
 
 class Ledger(LedgerReader):
@@ -90,159 +87,78 @@ class Ledger(LedgerReader):
 
     async def decide(self, route: str, decisions: Sequence[Decision]) -> None:
         """Commit a page's decisions, before anything is done about them."""
-        route_id, at_ms = self._route_ids[route], self._now_ms()
-        await self._writer.do(lambda connection: rows.decide(connection, route_id, decisions, at_ms))
+        await self._do("decide", self._route_ids[route], decisions, self._now_ms())
 
     async def conclude(self, route: str, outcomes: Sequence[Outcome]) -> None:
         """Commit how tasks ended, or what a verification found."""
-        route_id, at_ms = self._route_ids[route], self._now_ms()
-        await self._writer.do(lambda connection: rows.conclude(connection, route_id, outcomes, at_ms))
+        await self._do("conclude", self._route_ids[route], outcomes, self._now_ms())
 
     async def conclude_durably(self, route: str, outcomes: Sequence[Outcome]) -> None:
         """`conclude`, surviving a power cut when it returns: for deletes."""
-        route_id, at_ms = self._route_ids[route], self._now_ms()
-        await self._writer.do(lambda connection: rows.conclude(connection, route_id, outcomes, at_ms), durable=True)
+        await self._do_durably("conclude", self._route_ids[route], outcomes, self._now_ms())
 
     async def forget(self, route: str, keys: Sequence[str]) -> None:
         """Remove rows of objects that vanished before anything of them was written."""
-        route_id = self._route_ids[route]
-        await self._writer.do(lambda connection: rows.forget(connection, route_id, keys))
+        await self._do("forget", self._route_ids[route], keys)
 
     async def let_go(self, route: str, keys: Sequence[str]) -> None:
         """Remove rows of objects that their owner has removed on both sides; other keys are passed over."""
-        route_id = self._route_ids[route]
-        await self._writer.do(lambda connection: rows.let_go(connection, route_id, keys))
+        await self._do("let_go", self._route_ids[route], keys)
 
     async def bind_list(self, route: str, digest: str, *, reopen: bool) -> None:
         """Bind the route to what its list of keys says now. `reopen`: that is more than it was bound to, so that
         nothing is known to be complete until its source was listed again."""
-
-        def bind(connection: sqlite3.Connection) -> None:
-            (text,) = connection.execute("SELECT value FROM meta WHERE key = 'binding'").fetchone()
-            bound = Binding.from_text(text)
-            lists = {**dict(bound.lists), route: digest}
-            binding = replace(bound, lists=tuple(lists.items()))
-            connection.execute("UPDATE meta SET value = ? WHERE key = 'binding'", (binding.text,))
-            if reopen:
-                connection.execute("UPDATE routes SET closed_ms = 0 WHERE name = ?", (route,))
-
-        await self._writer.do(bind, durable=True)
+        await self._do_durably("bind_list", route, digest, reopen)
 
     # --- snapshots ----------------------------------------------------------------------------------------
 
     async def open_snapshot(self, route: str) -> None:
         """The route's source is being listed: until that ends, nothing is known to be complete."""
-        await self._execute(
-            "UPDATE routes SET opened_ms = ?, closed_ms = 0 WHERE id = ?", self._now_ms(), self._route_ids[route]
-        )
+        await self._do_durably("open_snapshot", self._route_ids[route], self._now_ms())
 
     async def close_snapshot(self, route: str, objects: int, size_bytes: int) -> None:
         """The listing reached its end, with so many objects."""
-        await self._execute(
-            "UPDATE routes SET closed_ms = ?, objects = ?, bytes = ? WHERE id = ?",
-            self._now_ms(),
-            objects,
-            size_bytes,
-            self._route_ids[route],
-        )
+        await self._do_durably("close_snapshot", self._route_ids[route], objects, size_bytes, self._now_ms())
 
     # --- uploads ------------------------------------------------------------------------------------------
 
     async def intend_upload(self, upload: UploadRecord) -> None:
         """Commit that an upload is about to be created; an intent without an id is replaced."""
-        route_id = self._route_ids[upload.route]
-
-        def command(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "UPDATE uploads SET ended = 'replaced', ended_ms = ? WHERE route = ? AND key = ? AND ended = ''",
-                (upload.intent_ms, route_id, upload.key),
-            )
-            connection.execute(
-                "INSERT INTO uploads (route, key, bucket, target_key, upload_id, source_etag, source_size, layout, "
-                "checksum_algorithm, intent_ms, server_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (route_id, *upload[1:]),
-            )
-            rows.begin_copying(connection, route_id, upload.key)
-
-        await self._writer.do(command, durable=True)
+        await self._do_durably("intend_upload", self._route_ids[upload.route], upload)
 
     async def set_upload_id(self, route: str, key: str, upload_id: str) -> None:
         """Commit the id that S3 gave."""
-        await self._execute(
-            "UPDATE uploads SET upload_id = ? WHERE route = ? AND key = ? AND ended = ''",
-            upload_id,
-            self._route_ids[route],
-            key,
-        )
+        await self._do_durably("set_upload_id", self._route_ids[route], key, upload_id)
 
     async def record_parts(self, route: str, key: str, parts: Iterable[UploadedPart]) -> None:
         """Commit parts that are in place."""
-        route_id, done = self._route_ids[route], list(parts)
-
-        def command(connection: sqlite3.Connection) -> None:
-            row = connection.execute(_OPEN, (route_id, key)).fetchone()
-            if row is not None:
-                connection.executemany(
-                    "INSERT OR REPLACE INTO parts (upload, number, etag, size) VALUES (?, ?, ?, ?)",
-                    [(row[0], part.number, part.etag, part.size) for part in done],
-                )
-
-        await self._writer.do(command)
+        await self._do("record_parts", self._route_ids[route], key, list(parts))
 
     async def finish_upload(self, route: str, key: str, how: str) -> None:
-        """Commit an upload's end: "completed", "aborted", "refused" or "vanished". Its parts are forgotten: there may
-        be 10,000 of them, and nobody asks for those of an upload that has ended."""
-        route_id, at_ms = self._route_ids[route], self._now_ms()
-
-        def command(connection: sqlite3.Connection) -> None:
-            row = connection.execute(_OPEN, (route_id, key)).fetchone()
-            if row is not None:
-                connection.execute("DELETE FROM parts WHERE upload = ?", row)
-                connection.execute("UPDATE uploads SET ended = ?, ended_ms = ? WHERE id = ?", (how, at_ms, row[0]))
-
-        await self._writer.do(command, durable=True)
+        """Commit an upload's end: "completed", "aborted", "refused" or "vanished"."""
+        await self._do_durably("finish_upload", self._route_ids[route], key, how, self._now_ms())
 
     # --- the rest -----------------------------------------------------------------------------------------
 
     async def accept(self, name: str, found: str, because: str) -> None:
         """Keep that a named difference was accepted, for exactly this figure."""
-        await self._execute(
-            "INSERT OR REPLACE INTO acceptances (name, found, because, accepted_ms) VALUES (?, ?, ?, ?)",
-            name,
-            found,
-            because,
-            self._now_ms(),
-        )
+        await self._do_durably("accept", name, found, because, self._now_ms())
 
     async def take_back(self, name: str) -> None:
         """Forget what was accepted under this name."""
-        await self._execute("DELETE FROM acceptances WHERE name = ?", name)
+        await self._do_durably("take_back", name)
 
     async def set_note(self, key: str, value: Any) -> None:
         """Keep a JSON value under `key`."""
-        await self._execute(
-            "INSERT OR REPLACE INTO notes (key, value, noted_ms) VALUES (?, ?, ?)",
-            key,
-            json.dumps(value),
-            self._now_ms(),
-        )
+        await self._do_durably("set_note", key, json.dumps(value), self._now_ms())
 
     async def keep(self, kind: str, name: str, etag: str, body: bytes) -> int:
         """Keep content that is about to be replaced; gives its number."""
+        return int(await self._do_durably("keep", kind, name, etag, body, self._now_ms()))
 
-        def command(connection: sqlite3.Connection) -> int:
-            cursor = connection.execute(
-                "INSERT INTO keeps (kind, name, etag, body, kept_ms) VALUES (?, ?, ?, ?, ?)",
-                (kind, name, etag, body, self._now_ms()),
-            )
-            return int(cursor.lastrowid or 0)
+    async def _do(self, name: str, *arguments: Any) -> Any:
+        return await self._writer.do(Command(name, arguments))
 
-        return await self._writer.do(command, durable=True)
-
-    async def _execute(self, sql: str, *parameters: Any) -> None:
-        """One durable statement."""
-
-        def command(connection: sqlite3.Connection) -> None:
-            connection.execute(sql, parameters)
-
-        await self._writer.do(command, durable=True)
+    async def _do_durably(self, name: str, *arguments: Any) -> Any:
+        """Surviving a power cut when it returns."""
+        return await self._writer.do(Command(name, arguments), durable=True)

@@ -214,7 +214,7 @@ class ShardedLedger(_InShards, Ledger):
         return ledger
 
     async def _open_one(self, number: int) -> Ledger:
-        await self._writer.do(lambda connection: index.set_open(connection, number), durable=True)
+        await self._do_durably("open_shard", number)
         return await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms)
 
     async def _close_one(self, number: int, shard: Ledger) -> None:
@@ -225,10 +225,7 @@ class ShardedLedger(_InShards, Ledger):
         await self._keep(number, closing)
 
     async def _keep(self, number: int, closing: index.Closing, *, still_open: bool = False) -> None:
-        at_ms = self._now_ms()
-        await self._writer.do(
-            lambda connection: index.record(connection, number, closing, at_ms, still_open=still_open), durable=True
-        )
+        await self._do_durably("record_shard", number, closing, self._now_ms(), still_open)
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -239,22 +236,21 @@ class ShardedLedger(_InShards, Ledger):
 
     async def add_shards(self, shards: Iterable[Sequence[Piece]]) -> None:
         """Cut the plan into shards of these pieces. Raises `LedgerCorrupt` where they do not tile its routes."""
-        cut = [tuple(pieces) for pieces in shards]
-        await self._writer.do(lambda connection: index.add(connection, cut), durable=True)
+        await self._do_durably("add_shards", [list(pieces) for pieces in shards])
         await self._read_atlas()
 
     async def hand_over(self, number: int, kept: Sequence[Piece], rest: Iterable[Sequence[Piece]]) -> list[int]:
         """Leave a shard with what it has `kept`; the rest is committed as shards of their own, whose numbers this
         gives."""
-        cut = [tuple(pieces) for pieces in rest]
-        numbers = await self._writer.do(lambda connection: index.hand_over(connection, number, kept, cut), durable=True)
+        cut = [list(pieces) for pieces in rest]
+        numbers: list[int] = await self._do_durably("hand_over", number, list(kept), cut)
         await self._read_atlas()
         return numbers
 
     async def begin(self, number: int) -> Path:
         """Mark a shard as one that another process changes from now on; gives where its ledger is."""
         await self._files.close()
-        await self._writer.do(lambda connection: index.set_open(connection, number), durable=True)
+        await self._do_durably("open_shard", number)
         return shard_path(self._folder, number)
 
     async def record(

@@ -1,0 +1,168 @@
+"""Everything that changes a ledger, as values: a name and plain arguments, which say all that the change depends on.
+
+So a change can be kept outside the file, and made again in another one (`engine.journal`). Each is one transaction; its
+moment (`at_ms`) is one of its arguments. A route is named by its number, which is its place in the binding.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.ledger import index, rows
+from engine.ledger.binding import Binding
+from engine.model import UploadedPart
+from engine.plan.record import Decision, Outcome, UploadRecord
+from engine.plan.shards import Piece
+
+_OPEN = "SELECT id FROM uploads WHERE route = ? AND key = ? AND ended = ''"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One change: the name of a function below, and what it is given beside the connection."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+    def __call__(self, connection: sqlite3.Connection) -> Any:
+        return COMMANDS[self.name](connection, *self.arguments)
+
+
+# --- objects ------------------------------------------------------------------------------------------------
+
+
+def decide(connection: sqlite3.Connection, route: int, decisions: list[Decision], at_ms: int) -> None:
+    rows.decide(connection, route, decisions, at_ms)
+
+
+def conclude(connection: sqlite3.Connection, route: int, outcomes: list[Outcome], at_ms: int) -> None:
+    rows.conclude(connection, route, outcomes, at_ms)
+
+
+def forget(connection: sqlite3.Connection, route: int, keys: list[str]) -> None:
+    rows.forget(connection, route, keys)
+
+
+def let_go(connection: sqlite3.Connection, route: int, keys: list[str]) -> None:
+    rows.let_go(connection, route, keys)
+
+
+# --- routes -------------------------------------------------------------------------------------------------
+
+
+def bind_list(connection: sqlite3.Connection, route: str, digest: str, reopen: bool) -> None:
+    (text,) = connection.execute("SELECT value FROM meta WHERE key = 'binding'").fetchone()
+    bound = Binding.from_text(text)
+    lists = {**dict(bound.lists), route: digest}
+    binding = replace(bound, lists=tuple(lists.items()))
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'binding'", (binding.text,))
+    if reopen:
+        connection.execute("UPDATE routes SET closed_ms = 0 WHERE name = ?", (route,))
+
+
+def open_snapshot(connection: sqlite3.Connection, route: int, at_ms: int) -> None:
+    connection.execute("UPDATE routes SET opened_ms = ?, closed_ms = 0 WHERE id = ?", (at_ms, route))
+
+
+def close_snapshot(connection: sqlite3.Connection, route: int, objects: int, size_bytes: int, at_ms: int) -> None:
+    connection.execute(
+        "UPDATE routes SET closed_ms = ?, objects = ?, bytes = ? WHERE id = ?", (at_ms, objects, size_bytes, route)
+    )
+
+
+# --- uploads ------------------------------------------------------------------------------------------------
+
+
+def intend_upload(connection: sqlite3.Connection, route: int, upload: UploadRecord) -> None:
+    connection.execute(
+        "UPDATE uploads SET ended = 'replaced', ended_ms = ? WHERE route = ? AND key = ? AND ended = ''",
+        (upload.intent_ms, route, upload.key),
+    )
+    connection.execute(
+        "INSERT INTO uploads (route, key, bucket, target_key, upload_id, source_etag, source_size, layout, "
+        "checksum_algorithm, intent_ms, server_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (route, *upload[1:]),
+    )
+    rows.begin_copying(connection, route, upload.key)
+
+
+def set_upload_id(connection: sqlite3.Connection, route: int, key: str, upload_id: str) -> None:
+    connection.execute(
+        "UPDATE uploads SET upload_id = ? WHERE route = ? AND key = ? AND ended = ''", (upload_id, route, key)
+    )
+
+
+def record_parts(connection: sqlite3.Connection, route: int, key: str, parts: list[UploadedPart]) -> None:
+    row = connection.execute(_OPEN, (route, key)).fetchone()
+    if row is not None:
+        connection.executemany(
+            "INSERT OR REPLACE INTO parts (upload, number, etag, size) VALUES (?, ?, ?, ?)",
+            [(row[0], part.number, part.etag, part.size) for part in parts],
+        )
+
+
+def finish_upload(connection: sqlite3.Connection, route: int, key: str, how: str, at_ms: int) -> None:
+    """Its parts are forgotten: there may be 10,000, and nobody asks for those of an upload that has ended."""
+    row = connection.execute(_OPEN, (route, key)).fetchone()
+    if row is not None:
+        connection.execute("DELETE FROM parts WHERE upload = ?", row)
+        connection.execute("UPDATE uploads SET ended = ?, ended_ms = ? WHERE id = ?", (how, at_ms, row[0]))
+
+
+# --- the whole ----------------------------------------------------------------------------------------------
+
+
+def accept(connection: sqlite3.Connection, name: str, found: str, because: str, at_ms: int) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO acceptances (name, found, because, accepted_ms) VALUES (?, ?, ?, ?)",
+        (name, found, because, at_ms),
+    )
+
+
+def take_back(connection: sqlite3.Connection, name: str) -> None:
+    connection.execute("DELETE FROM acceptances WHERE name = ?", (name,))
+
+
+def set_note(connection: sqlite3.Connection, key: str, text: str, at_ms: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO notes (key, value, noted_ms) VALUES (?, ?, ?)", (key, text, at_ms))
+
+
+def keep(connection: sqlite3.Connection, kind: str, name: str, etag: str, body: bytes, at_ms: int) -> int:
+    cursor = connection.execute(
+        "INSERT INTO keeps (kind, name, etag, body, kept_ms) VALUES (?, ?, ?, ?, ?)", (kind, name, etag, body, at_ms)
+    )
+    return int(cursor.lastrowid or 0)
+
+
+# --- shards -------------------------------------------------------------------------------------------------
+
+
+def add_shards(connection: sqlite3.Connection, shards: list[list[Piece]]) -> list[int]:
+    return index.add(connection, shards)
+
+
+def hand_over(connection: sqlite3.Connection, number: int, kept: list[Piece], rest: list[list[Piece]]) -> list[int]:
+    return index.hand_over(connection, number, kept, rest)
+
+
+def open_shard(connection: sqlite3.Connection, number: int) -> None:
+    index.set_open(connection, number)
+
+
+def record_shard(
+    connection: sqlite3.Connection, number: int, closing: index.Closing, at_ms: int, still_open: bool
+) -> None:
+    index.record(connection, number, closing, at_ms, still_open=still_open)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        decide, conclude, forget, let_go, bind_list, open_snapshot, close_snapshot, intend_upload, set_upload_id,
+        record_parts, finish_upload, accept, take_back, set_note, keep, add_shards, hand_over, open_shard, record_shard,
+    )
+}  # fmt: skip
+"""By name. What one of them does may change only in ways that do to an older journal what was done then."""
