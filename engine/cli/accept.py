@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
-
 from engine.api.accept import accept, acceptances, take_back
 from engine.api.commands import command
 from engine.cli.codes import DONE
-from engine.cli.flags import shared_flags
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.report.accept import acceptances_page, accepted_line
@@ -18,14 +15,6 @@ from engine.report.page import next_step
 from engine.report.text import safe
 
 
-@click.command("accept")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("what", required=False)
-@click.option("--found", help="The figure that was found; it is not accepted for any other.")
-@click.option("--because", help="Why; kept with the date and shown in the receipt.")
-@click.option("--list", "listed", is_flag=True, help="What was accepted, and what can be.")
-@click.option("--remove", metavar="NAME", help="Take back what was accepted as NAME.")
-@shared_flags
 def accept_command(
     invocation: Invocation,
     file: Path,
@@ -35,7 +24,6 @@ def accept_command(
     listed: bool,
     remove: str | None,
 ) -> None:
-    """Accept WHAT (such as processed.objects, as `cartage plan` and `cartage cleanup` name it) as it was found."""
     plan = invocation.plan(file)
     gate_next = [next_step(command(plan, invocation.options.ledger, "cleanup"))]
     values: dict[str, Any]

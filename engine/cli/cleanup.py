@@ -5,30 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NoReturn
 
-import click
-
 from engine.api.cleanup import CleanupRefused, CleanupResult, cleanup
 from engine.api.consent import Consent
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, is_asked, require
-from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
 from engine.report.cleanup import cleaned_page, gate_page, gate_values
 from engine.report.text import plural, size_text
 
 
-@click.command("cleanup")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--delete", is_flag=True, help="Delete the sources, if the gate is open and the plan's name is typed.")
-@click.option("--confirm", metavar="NAME", help="The plan's name, in place of typing it.")
-@click.option("--allow-commands", is_flag=True, help="Let the plan's own commands run as probes.")
-@click.option("--accept-delete-markers", is_flag=True, help="Delete in a bucket that keeps versions; kept with date.")
-@click.option("--unconditional", is_flag=True, help="Also on a server that cannot delete by ETag.")
-@shared_flags
-@assume_flag
 def cleanup_command(
     invocation: Invocation,
     file: Path,
@@ -38,10 +26,6 @@ def cleanup_command(
     accept_delete_markers: bool,
     unconditional: bool,
 ) -> None:
-    """Show what keeps the sources of the plan in FILE from being deleted, a reason a line: every object verified, the
-    hold passed, both sides unchanged just now, what was expected, the probes, what still names the old paths, and what
-    the buckets would do to the targets. Exit 5 while any of it is closed. With --delete, and everything open, deletes
-    exactly what the ledger holds as proven, each source only while it bears the ETag that was proven."""
     plan = invocation.plan(file)
     consent = Consent(allow_commands, unconditional, accept_delete_markers)
     if delete and is_asked(invocation, confirm):

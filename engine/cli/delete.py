@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import click
-
 from engine.api.commands import typed
 from engine.api.consent import Consent
 from engine.api.delete import delete
 from engine.api.load import place_of
 from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, is_asked, require, seconds
-from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.finish.listed_deletion import DeleteResult
 from engine.report.delete import delete_page, delete_values
 from engine.report.text import plural, size_text
 
 
-@click.command("delete")
-@click.argument("location")
-@click.option("--confirm", metavar="LOCATION", help="The location again, in place of typing it.")
-@click.option("--hold", default="0s", show_default=True, metavar="TIME", help="How long the snapshot must have stood.")
-@click.option("--again", is_flag=True, help="Take a new snapshot in place of an earlier one.")
-@click.option("--accept-delete-markers", is_flag=True, help="Delete in a bucket that keeps versions.")
-@click.option("--unconditional", is_flag=True, help="Also on a server that cannot delete by ETag.")
-@shared_flags
-@assume_flag
 def delete_command(
     invocation: Invocation,
     location: str,
@@ -35,10 +23,6 @@ def delete_command(
     accept_delete_markers: bool,
     unconditional: bool,
 ) -> None:
-    """Take a snapshot of everything under LOCATION, in S3 or a local folder such as ./project/, and show it by
-    first-level prefix. Once the location is typed (or given by --confirm), and the hold has passed since the snapshot,
-    exactly its keys are deleted, each only while it is what was listed. What arrived later is left, and said. Run it
-    again after an interruption: it goes on."""
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
     where, hold_s = place_of(location), seconds("--hold", hold)
     to_delete = typed("cartage", "delete", str(where), "--confirm", str(where), *invocation.connection_flags)

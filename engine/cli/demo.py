@@ -44,20 +44,7 @@ class Step:
     processor_s: float = 0.0
 
 
-@click.command("demo")
-@click.option(
-    "--scale",
-    type=click.FloatRange(0.001, 1.0),
-    default=1.0,
-    show_default=True,
-    help="A fraction of the 52,994 objects.",
-)
-@click.option("--keep", is_flag=True, help="Keep plan, ledgers and the cloned folder, and say where they are.")
-@click.option("--store", type=click.Choice(["wire", "boto"]), default=None, help="How to speak to S3.")
 def demo_command(scale: float, keep: bool, store: str | None) -> None:
-    """Start an S3 on loopback, fill it with the reference migration (52,994 objects, 26.8 GB, and a 5.6 GB model),
-    plan it, run it, kill the run with SIGKILL about half way, resume, verify, clone the project's small parts into a
-    folder, and print what happened."""
     folder = Path(tempfile.mkdtemp(prefix="cartage-demo-"))
     try:
         agreed = _play(folder, scale, store)

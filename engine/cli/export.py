@@ -16,39 +16,18 @@ import click
 from engine.api.commands import typed
 from engine.api.export import ExportRow, export
 from engine.cli.codes import DONE
-from engine.cli.flags import shared_flags
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import ledger_of
 from engine.errors import UsageError
 from engine.references.local_files import writing_new
-from engine.report.export import FORMATS, writing_lines
+from engine.report.export import writing_lines
 from engine.report.page import next_step
 from engine.report.text import pace_text, plural, safe
 
 PARQUET = "parquet"
 
 
-@click.command("export")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice([*FORMATS, PARQUET]),
-    default="csv",
-    show_default=True,
-    help="What is written.",
-)
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file (mode 0600, replaced as a whole) instead of stdout.",
-)
-@shared_flags
 def export_command(invocation: Invocation, file: Path | None, form: str, output: Path | None) -> None:
-    """Write every object in the ledger of the plan in FILE (or --ledger) with its state and proof. No request is made,
-    and a run may be going on. `checksums` has the objects whose bytes were read by verify --deep, under their target
-    keys."""
     if invocation.json and output is None:
         raise UsageError("--json and the export itself cannot both be on stdout.", advice="Add --output FILE.")
     if form == PARQUET and output is None and sys.stdout.isatty():

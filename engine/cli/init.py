@@ -12,10 +12,7 @@ from engine.plan.starter import starter_plan
 from engine.report.text import safe
 
 
-@click.command("init")
-@click.argument("file", type=click.Path(path_type=Path), default=Path("plan.toml"))
 def init_command(file: Path) -> None:
-    """Write a commented plan to FILE (plan.toml), which must not exist yet."""
     try:
         with file.open("x", encoding="utf-8") as handle:
             handle.write(starter_plan(file=file.name))

@@ -1,4 +1,5 @@
-"""`cartage`: one verb a file, each of them flags → options → one call of `engine.api`."""
+"""`cartage`: what is typed is in `engine.cli.grammar`, what a command does in the module of its name: flags → options →
+one call of `engine.api`."""
 
 from __future__ import annotations
 
@@ -7,60 +8,141 @@ import gc
 import importlib
 import io
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from engine.version import __version__
 
-VERBS: dict[str, str] = {
-    "demo": "Run the whole job on an embedded S3: plan, copy, kill, resume, verify.",
-    "check": "Who am I, which endpoint, does the bucket answer, what may I do.",
-    "init": "Write a commented plan to start from.",
-    "cp": "Copy between S3, other endpoints and local folders, without a plan file.",
-    "sync": "Bring a target up to date; --delete removes what stands there alone.",
-    "plan": "Show what a run would do and cost. Writes nothing to S3.",
-    "run": "Copy what the plan says; resumes if there is a ledger.",
-    "status": "What the ledger says, at once; --failed lists what is not done.",
-    "verify": "Compare both sides and the ledger; exit 4 where anything differs.",
-    "accept": "Accept a named difference, with a reason that is kept.",
-    "export": "The ledger as CSV, NDJSON, Parquet or a list for xxh128sum -c.",
-    "fingerprint": "One line for a tree, to compare two on two machines.",
-    "manifest": "The project's manifest from the ledger's figures; --apply writes it.",
-    "rewrite": "What still names the old paths; --apply changes it, --undo puts it back.",
-    "cleanup": "What keeps the sources from being deleted; --delete deletes what is proven.",
-    "revert": "Take a migration back: --delete removes the copies that it made.",
-    "receipt": "A document of what was done and proven; --check tells whether one holds.",
-    "ls": "What lies under a location; --summarize counts it by first-level prefix.",
-    "delete": "Delete a whole project: exactly what a snapshot of its listing holds.",
-    "sandbox": "Start the embedded S3 on loopback and print what to export.",
-}
-"""Each command and its short help. The module of its name in `engine.cli` holds it, and is imported when it is used."""
+
+class Group(NamedTuple):
+    """Commands that a user meets together: each with its short help. `module` of the grammar holds them."""
+
+    title: str
+    module: str
+    verbs: dict[str, str]
 
 
-class Verbs(click.Group):
-    """Commands in the order in which a user meets them, loaded when called."""
+GROUPS = (
+    Group(
+        "A move, day by day",
+        "move",
+        {
+            "init": "Write a commented plan to start from.",
+            "plan": "Show what a run would do and cost; writes nothing to S3.",
+            "run": "Copy what the plan says; resumes if there is a ledger.",
+            "verify": "Compare both sides and the ledger; exit 4 if they differ.",
+            "accept": "Accept a named difference, with a reason that is kept.",
+            "rewrite": "What still names the old paths; --apply changes it.",
+            "manifest": "The project's manifest from the ledger's figures.",
+            "receipt": "A document of what was done and proven.",
+            "cleanup": "What keeps the sources; --delete deletes what is proven.",
+            "revert": "Take a migration back: --delete removes its copies.",
+        },
+    ),
+    Group(
+        "Look",
+        "look",
+        {
+            "check": "Who am I, which endpoint, what may I do there.",
+            "status": "What the ledger says, at once; --failed lists the rest.",
+            "export": "The ledger as CSV, NDJSON, Parquet or for xxh128sum -c.",
+            "ls": "What lies under a location, or how much by prefix.",
+            "fingerprint": "One line for a tree, to compare two on two machines.",
+        },
+    ),
+    Group(
+        "Everyday copies, without a plan",
+        "everyday",
+        {
+            "cp": "Copy between S3, other endpoints and local folders.",
+            "sync": "Bring a target up to date; --delete removes the rest.",
+            "delete": "Delete a whole project: exactly what a snapshot holds.",
+        },
+    ),
+    Group(
+        "Try it out",
+        "trying",
+        {
+            "demo": "The whole job on an embedded S3: copy, kill, resume, verify.",
+            "sandbox": "Start the embedded S3 on loopback; print what to export.",
+            "help": "A command's help; what the flags of all mean; variables.",
+            "completion": "Have bash, zsh or fish complete what is typed.",
+        },
+    ),
+)
+VERBS = {verb: text for group in GROUPS for verb, text in group.verbs.items()}
+"""Each command and its short help, in the order in which a user meets them."""
+
+_OTHER_NAMES = {
+    "copy": "cp", "migrate": "run", "mv": "run", "move": "run", "resume": "run", "list": "ls", "dir": "ls",
+    "du": "ls", "rm": "delete", "remove": "delete", "undo": "revert", "rollback": "revert", "mirror": "sync",
+    "whoami": "check", "new": "init", "hash": "fingerprint",
+}  # fmt: skip
+"""Names that other tools have for ours, which no measure of likeness would find."""
+
+
+class Commands(click.Group):
+    """The commands in their groups, each defined when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            return None
-        command = getattr(importlib.import_module(f"engine.cli.{cmd_name}"), f"{cmd_name}_command")
-        assert isinstance(command, click.Command)
-        command.short_help = VERBS[cmd_name]
-        return command
+        for group in GROUPS:
+            if cmd_name in group.verbs:
+                command = getattr(importlib.import_module(f"engine.cli.grammar.{group.module}"), cmd_name)
+                assert isinstance(command, click.Command)
+                command.short_help = VERBS[cmd_name]
+                return command
+        return None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in VERBS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"There is no command {name!r}.{did_you_mean(name)}")
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for group in GROUPS:
+            with formatter.section(group.title):
+                formatter.write_dl(list(group.verbs.items()))
+        with formatter.section("Flags"):
+            formatter.write_dl(
+                [
+                    ("-h, --help", "This; after a command: what it does, its flags, examples."),
+                    ("--version", "Versions."),
+                ]
+            )
+        with formatter.section("Examples"):
+            for line in ("cartage demo --scale 0.01", "cartage init plan.toml", "cartage run --help"):
+                formatter.write(f"{' ' * formatter.current_indent}{line}\n")
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def did_you_mean(name: str) -> str:
+    """A sentence that names the command most like `name`, after a space; empty where none is."""
+    import difflib
+
+    alike = _OTHER_NAMES.get(name) or next(iter(difflib.get_close_matches(name.lower(), VERBS, n=1)), "")
+    return f" Did you mean {alike!r}?" if alike else ""
+
+
+@click.group(
+    cls=Commands,
+    subcommand_metavar="COMMAND …",
+    options_metavar="",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 140},
+)
 @click.version_option(__version__, prog_name="cartage")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Moves objects in S3 in bulk, as fast as S3 itself allows, and proves that nothing was lost."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
 
 
 def main() -> None:
@@ -71,8 +153,12 @@ def main() -> None:
     try:
         raise SystemExit(cli.main(prog_name="cartage", standalone_mode=False))
     except click.ClickException as error:
-        error.show()
-        _summarise(command, error.exit_code, {"error": "Usage", "message": error.format_message(), "advice": ""})
+        from engine.cli.grammar.mistakes import advice_for, sentence_of
+
+        message, advice = sentence_of(error), advice_for(error, sys.argv[1:])
+        lines = "".join(f"\n  {line}" for line in advice)
+        click.echo(f"cartage{command and f' {command}'}: {message}{lines}", err=True)
+        _summarise(command, error.exit_code, {"error": "Usage", "message": message, "advice": "\n".join(advice)})
         raise SystemExit(error.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)

@@ -6,12 +6,9 @@ import json
 from pathlib import Path
 from typing import NoReturn
 
-import click
-
 from engine.api.commands import command
 from engine.api.receipt import check_receipt, receipt
 from engine.cli.codes import DIFFERENT, DONE
-from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.document import Plan
@@ -21,24 +18,7 @@ from engine.report.receipt import receipt_markdown
 from engine.report.text import count_text, pace_text, safe, size_text
 
 
-@click.command("receipt")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where; else beside the plan."
-)
-@click.option(
-    "--check",
-    "checked",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="RECEIPT",
-    help="A receipt (JSON) to hold against plan, ledger and targets; exit 4 where anything differs.",
-)
-@shared_flags
-@assume_flag
 def receipt_command(invocation: Invocation, file: Path, output: Path | None, checked: Path | None) -> None:
-    """Write <plan name>.receipt.json and .md for the plan in FILE: figures, proof and fingerprints per route, who
-    accepted what, times, and digests of plan and ledger. Refused (exit 5) until every listing reached its end and
-    every object is verified."""
     plan = invocation.plan(file)
     if checked is not None:
         _check(invocation, plan, checked)

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from engine.api.consent import Consent
 from engine.api.revert import RevertResult, revert
 from engine.cli.codes import ASIDE, DONE
 from engine.cli.confirming import ask, is_asked, require
-from engine.cli.flags import assume_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.report.revert import revert_page, revert_values
 
 
-@click.command("revert")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--delete", is_flag=True, help="Remove the copies, once the plan's name is typed.")
-@click.option("--confirm", metavar="NAME", help="The plan's name, in place of typing it.")
-@click.option("--accept-delete-markers", is_flag=True, help="Delete in a bucket that keeps versions.")
-@click.option("--unconditional", is_flag=True, help="Also on a server that cannot delete by ETag.")
-@shared_flags
-@assume_flag
 def revert_command(
     invocation: Invocation,
     file: Path,
@@ -31,10 +20,6 @@ def revert_command(
     accept_delete_markers: bool,
     unconditional: bool,
 ) -> None:
-    """Show which copies the plan in FILE made. With --delete they are removed, each only if its source is still there
-    as it was copied and the copy is as it was written; what was found in place or overwritten stays, and is listed.
-    Unfinished uploads are aborted. Once cleanup has deleted a source, nothing is removed: a plan for the way back is
-    written, to be run like any other."""
     plan = invocation.plan(file)
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
 

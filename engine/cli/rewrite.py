@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
-
 from engine.api.consent import Act
 from engine.api.rewrite import rewrite
 from engine.cli.codes import ASIDE, DONE
-from engine.cli.flags import assume_flag, shared_flags, unguarded_flag
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.references.replacing import all_back
@@ -23,20 +20,7 @@ def chosen_act(apply: bool, undo: bool) -> Act:
     return Act.APPLY if apply else Act.UNDO if undo else Act.SHOW
 
 
-@click.command("rewrite")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--apply", is_flag=True, help="Write the changes, each file only if nobody changed it since.")
-@click.option("--undo", is_flag=True, help="Put back what was there before.")
-@click.option(
-    "--include-moved", is_flag=True, help="Also in files that are moved themselves; they are then copied again."
-)
-@shared_flags
-@unguarded_flag
-@assume_flag
 def rewrite_command(invocation: Invocation, file: Path, apply: bool, undo: bool, include_moved: bool) -> None:
-    """Look through the files that [references] of the plan in FILE names, in S3 and on disk, for everything that names
-    a path that was moved, and show what it becomes. Only paths that the ledger knows to be at their target are
-    changed; what is not certain is listed with its line and left alone."""
     plan = invocation.plan(file)
     act = chosen_act(apply, undo)
     result = invocation.run(lambda options, _: rewrite(plan, options, act=act, include_moved=include_moved))

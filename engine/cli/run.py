@@ -10,7 +10,6 @@ import click
 from engine.api.plan import survey
 from engine.api.run import MigrationResult, migrate
 from engine.cli.codes import ASIDE, DONE, FATAL, USAGE
-from engine.cli.flags import copy_flags, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S
@@ -18,15 +17,7 @@ from engine.report.plan import plan_page
 from engine.report.run import result_page, result_values
 
 
-@click.command("run")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@shared_flags
-@empty_flag
-@copy_flags
 def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
-    """Carry out the plan in FILE. Run it again after an interruption, an error or a change: it goes on from its
-    ledger, copies what is missing and takes new arrivals along."""
     carry_out(invocation, invocation.plan(file), yes=yes)
 
 

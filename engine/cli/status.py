@@ -5,26 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
-import click
 
 from engine.api.asked import asked_plan
 from engine.api.status import objects_aside, status
 from engine.cli.codes import DONE
-from engine.cli.flags import shared_flags
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import ledger_of
 from engine.plan.document import Plan
 from engine.report.status import aside_line, aside_values, status_page, status_values
 
 
-@click.command("status")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--failed", is_flag=True, help="List every object that is failed, drifted, in conflict, archived, damaged."
-)
-@shared_flags
 def status_command(invocation: Invocation, file: Path | None, failed: bool) -> None:
-    """Read the ledger of the plan in FILE (or --ledger) alone: no request is made, and a run may be going on."""
     path = ledger_of(file, invocation)
     found = anyio.run(status, path)
     values = status_values(found)

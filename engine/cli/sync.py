@@ -11,10 +11,9 @@ from engine.api.consent import Consent
 from engine.api.sync import SyncResult, synchronize
 from engine.cli.codes import ASIDE, FATAL, GATE
 from engine.cli.confirming import seconds
-from engine.cli.flags import copy_flags, empty_flag, shared_flags
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
-from engine.cli.route_flags import plan_of_flags, route_flags
+from engine.cli.route_flags import plan_of_flags
 from engine.cli.run import ask_to_copy, exit_code
 from engine.plan.document import Plan
 from engine.report.run import result_page
@@ -22,18 +21,6 @@ from engine.report.sync import extras_page, sync_values
 from engine.report.text import plural, safe, size_text
 
 
-@click.command("sync")
-@click.argument("source")
-@click.argument("target")
-@click.option("--delete", is_flag=True, help="Delete what stands in TARGET alone, of what the patterns take.")
-@click.option("--hold", default="0s", show_default=True, metavar="TIME", help="How long the snapshot must have stood.")
-@click.option("--again", is_flag=True, help="Take a new snapshot in place of an earlier one.")
-@click.option("--accept-delete-markers", is_flag=True, help="Delete in a bucket that keeps versions.")
-@click.option("--unconditional", is_flag=True, help="Also on a server that cannot delete by ETag.")
-@route_flags
-@shared_flags
-@empty_flag
-@copy_flags
 def sync_command(
     invocation: Invocation,
     source: str,
@@ -47,13 +34,6 @@ def sync_command(
     dry: bool,
     **rules: Any,
 ) -> None:
-    """Bring TARGET up to date with SOURCE; each is s3://bucket/prefix/ or a local folder, ./project/. What differs in
-    TARGET is written over.
-
-    With --delete, what stands in TARGET alone is shown, and deleted once that is confirmed on a terminal or by --yes:
-    exactly what was listed, each only while it is what was listed and SOURCE has none of its name. What --include and
-    --exclude leave out is not deleted either. Nothing is deleted where anything of SOURCE could not be copied, or where
-    SOURCE holds nothing."""
     plan = plan_of_flags(invocation, source, target, rules, overwrite="if-different")
     if dry:
         dry_run(invocation, plan, deletes=delete)

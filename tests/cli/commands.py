@@ -69,7 +69,7 @@ class Terminal:
         self._capture = capture
         self._assumes = False
         for name in list(os.environ):
-            if name.startswith("AWS_") or name.upper().endswith("_PROXY"):
+            if name.startswith(("AWS_", "CARTAGE_")) or name.upper().endswith("_PROXY"):
                 patch.delenv(name)
         self.set(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true")
         patch.chdir(folder)

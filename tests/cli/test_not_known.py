@@ -91,7 +91,7 @@ STEPS = [
 ]
 """In this order, on one bucket. A command that is added is a line."""
 
-ELSEWHERE = {"demo", "init", "sandbox"}
+ELSEWHERE = {"demo", "init", "sandbox", "help", "completion"}
 """These ask no server, or one of their own."""
 
 

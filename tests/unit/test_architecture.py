@@ -252,7 +252,10 @@ SHARED = {
         "arrow", "bar", "deletion_report", "diff", "drawing", "meter", "ndjson", "notebook", "page", "restored",
         "results", "tallies", "text",
     },
-    "cli": {"codes", "confirming", "ending", "flags", "invocation", "ledgers", "main", "route_flags"},
+    "cli": {
+        "calling", "choices", "codes", "confirming", "ending", "everyday", "invocation", "layout", "ledgers", "look",
+        "main", "mistakes", "move", "reference", "route_flags", "shared", "trying", "words",
+    },
 }  # fmt: skip
 """What several verbs use, named for what it is."""
 

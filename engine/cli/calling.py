@@ -1,0 +1,32 @@
+"""From a line that was read to the command's own function: the shared flags become its `Invocation`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from engine.api.options import Options
+from engine.cli.ending import end
+from engine.cli.grammar.words import Verb
+from engine.cli.invocation import Invocation
+
+
+def call(verb: Verb, given: dict[str, Any]) -> Any:
+    """Carry out a command. What it raises ends it, with a sentence and an exit code."""
+    name = str(verb.name)
+    as_json, quiet, progress = given.pop("as_json"), given.pop("quiet"), given.pop("progress")
+    try:
+        invocation = Invocation(name, options_of(verb, given), as_json, quiet, progress)
+        return verb.function(invocation=invocation, **given)
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        end(error, name, as_json=as_json)
+
+
+def options_of(verb: Verb, given: dict[str, Any]) -> Options:
+    """The options that the flags chose, taken out of what was given; a flag that was not given leaves the options'
+    own."""
+    values = [(flag, given.pop(flag.field)) for flag in verb.flags if flag.field]
+    return Options(**{flag.field: flag.read(value) for flag, value in values if value is not None})

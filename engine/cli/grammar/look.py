@@ -1,0 +1,100 @@
+"""Commands that look, at a plan's ledger or at S3, and change nothing."""
+
+from __future__ import annotations
+
+import click
+
+from engine.cli.grammar.choices import complete_places
+from engine.cli.grammar.shared import ALLOW_EMPTY, ASSUME, EVERYWHERE, NEW_FILE, plan_file
+from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Verb
+
+EXPORTS = ("csv", "ndjson", "checksums", "parquet")
+BASES = ("size", "etag", "bytes")
+
+check = Verb(
+    "check",
+    """Say who the credentials belong to, and which endpoint and region are used. With LOCATION (s3://bucket/prefix/),
+    try the actions that a migration needs there: reading by itself, writing only with --write.""",
+    Place("location", required=False),
+    Flag(
+        "--write",
+        group=SAFETY,
+        is_flag=True,
+        help="Also try the write actions, on an object of its own that it removes.",
+    ),
+    *EVERYWHERE,
+    examples=[
+        Example("cartage check", "who am I, and where"),
+        Example("cartage check s3://mybucket/project/ --write", "what may I do there"),
+    ],
+)
+status = Verb(
+    "status",
+    "Read the ledger of the plan in FILE (or --ledger) alone: no request is made, and a run may be going on.",
+    plan_file(required=False),
+    Flag("--failed", is_flag=True, help="List every object that is failed, drifted, in conflict, archived, damaged."),
+    *EVERYWHERE,
+    examples=[
+        Example("cartage status plan.toml", "how far it is"),
+        Example("cartage status plan.toml --failed", "what is not done, and why"),
+    ],
+)
+export = Verb(
+    "export",
+    """Write every object in the ledger of the plan in FILE (or --ledger) with its state and proof. No request is made,
+    and a run may be going on. `checksums` has the objects whose bytes were read by verify --deep, under their target
+    keys.""",
+    plan_file(required=False),
+    Flag(
+        "--format",
+        "form",
+        type=click.Choice(EXPORTS),
+        default="csv",
+        show_default=True,
+        help="What is written.",
+    ),
+    Flag("--output", "-o", type=NEW_FILE, help="A file (mode 0600, replaced as a whole) instead of stdout."),
+    *EVERYWHERE,
+    examples=[
+        Example("cartage export plan.toml -o objects.csv", "every object, its state and proof"),
+        Example("cartage export plan.toml --format ndjson", "the same for a program, on stdout"),
+    ],
+)
+ls = Verb(
+    "ls",
+    """List LOCATION: s3://bucket/prefix/ or a local folder, ./project/ (what is under it), or s3://bucket/key or a
+    local file (that one). Its first level, every object with --recursive, the figures by first-level prefix with
+    --summarize, or both.""",
+    Place("location", complete=complete_places),
+    Flag("--recursive", "-r", is_flag=True, help="Every object under it."),
+    Flag("--summarize", "-s", is_flag=True, help="Objects, bytes, classes, oldest and newest, by prefix."),
+    *EVERYWHERE,
+    ALLOW_EMPTY,
+    ASSUME,
+    examples=[
+        Example("cartage ls s3://mybucket/data/", "the first level"),
+        Example("cartage ls s3://mybucket/ --summarize", "how much is under each prefix"),
+        Example("cartage ls ./notebooks/ --recursive", "every file of a local folder"),
+    ],
+)
+fingerprint = Verb(
+    "fingerprint",
+    """Print one line for everything under LOCATION (s3://bucket/prefix/, one exact key, or a local folder): a figure
+    that does not depend on order, the number of objects and bytes, and what the figure is over. Two trees are the same
+    if their two lines are.""",
+    Place("location", complete=complete_places),
+    Flag(
+        "--by",
+        type=click.Choice(BASES),
+        default="etag",
+        show_default=True,
+        help="What counts besides key and size: nothing, ETags that are MD5s, or all bytes, read.",
+    ),
+    *EVERYWHERE,
+    ALLOW_EMPTY,
+    ASSUME,
+    examples=[
+        Example("cartage fingerprint s3://mybucket/data/", "by what S3 says of each object"),
+        Example("cartage fingerprint s3://mybucket/data/ --by bytes", "by what is in them: all of it is read"),
+    ],
+)

@@ -1,0 +1,82 @@
+"""Everything that can be typed, as data: what the page of all commands, the man page and `cartage help` are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import click
+
+from engine.cli.grammar.words import SHARED, Example, Flag, Verb
+from engine.cli.main import GROUPS, cli
+
+
+class FlagText(NamedTuple):
+    """A flag: "-y, --yes", what it means, and the variable that stands for it, empty where none does."""
+
+    spelling: str
+    meaning: str
+    variable: str
+
+
+class VerbText(NamedTuple):
+    """A command: its place among the others, its line, what it does in paragraphs, examples, and its own flags by
+    group. The shared flags are apart (`shared_flags`); `shares` says whether it takes them."""
+
+    name: str
+    group: str
+    short: str
+    usage: str
+    paragraphs: tuple[str, ...]
+    examples: tuple[Example, ...]
+    flags: tuple[tuple[str, tuple[FlagText, ...]], ...]
+    shares: bool
+
+
+def reference() -> list[VerbText]:
+    """Every command, in the order in which a user meets them."""
+    top = click.Context(cli, info_name="cartage")
+    found = []
+    for group in GROUPS:
+        for name, short in group.verbs.items():
+            verb = cli.get_command(top, name)
+            assert isinstance(verb, Verb)
+            words = verb.collect_usage_pieces(click.Context(verb, info_name=name, parent=top))
+            paragraphs = tuple(" ".join(text.split()) for text in (verb.help or "").split("\n\n"))
+            own = tuple((title, _texts(flags)) for title, flags in verb.grouped() if title not in SHARED)
+            usage = " ".join(["cartage", name, *words])
+            found.append(VerbText(name, group.title, short, usage, paragraphs, verb.examples, own, not verb.bare))
+    return found
+
+
+def shared_flags() -> list[tuple[str, tuple[FlagText, ...]]]:
+    """The flags that nearly every command takes, by group."""
+    return [(title, _texts(flags)) for title, flags in shared_groups()]
+
+
+def shared_groups() -> list[tuple[str, list[Flag]]]:
+    verb = cli.get_command(click.Context(cli), "run")
+    assert isinstance(verb, Verb)
+    return [(title, flags) for title, flags in verb.grouped() if title in SHARED]
+
+
+def variables() -> list[Flag]:
+    """The flags that a variable stands for, each once."""
+    found: dict[str, Flag] = {}
+    for verb in _verbs():
+        for flag in verb.flags:
+            if flag.variable:
+                found.setdefault(flag.variable, flag)
+    return [found[name] for name in sorted(found)]
+
+
+def _verbs() -> Iterator[Verb]:
+    top = click.Context(cli)
+    for name in cli.list_commands(top):
+        verb = cli.get_command(top, name)
+        assert isinstance(verb, Verb)
+        yield verb
+
+
+def _texts(flags: list[Flag]) -> tuple[FlagText, ...]:
+    return tuple(FlagText(flag.spelling, flag.meaning, flag.variable) for flag in flags)

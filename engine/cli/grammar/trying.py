@@ -1,0 +1,92 @@
+"""Commands to try Cartage out with, and about the command line itself."""
+
+from __future__ import annotations
+
+import click
+
+from engine.cli.grammar.choices import complete_topics
+from engine.cli.grammar.words import Example, Flag, Place, Verb
+
+SHELLS = ("bash", "zsh", "fish")
+
+demo = Verb(
+    "demo",
+    """Start an S3 on loopback, fill it with the reference migration (52,994 objects, 26.8 GB, and a 5.6 GB model),
+    plan it, run it, kill the run with SIGKILL about half way, resume, verify, clone the project's small parts into a
+    folder, and print what happened.""",
+    Flag(
+        "--scale",
+        type=click.FloatRange(0.001, 1.0),
+        default=1.0,
+        metavar="FRACTION",
+        show_default=True,
+        help="A fraction of the 52,994 objects.",
+    ),
+    Flag("--keep", is_flag=True, help="Keep plan, ledgers and the cloned folder, and say where they are."),
+    Flag("--store", type=click.Choice(["wire", "boto"]), default=None, help="How to speak to S3."),
+    examples=[
+        Example("cartage demo", "the whole of it"),
+        Example("cartage demo --scale 0.01 --keep", "a hundredth, with the ledger to look into"),
+    ],
+    bare=True,
+)
+sandbox = Verb(
+    "sandbox",
+    "Run an S3 on loopback until Ctrl-C. It keeps everything in memory and is gone with the command.",
+    Flag("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="0 chooses a free one."),
+    Flag(
+        "--latency-ms",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="MS",
+        help="What each call takes, in the middle.",
+    ),
+    Flag(
+        "--rate",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="N",
+        help="Requests a second before 503 SlowDown; 0: any.",
+    ),
+    Flag("--reference/--empty", default=True, help="Fill it with the reference migration, or leave it empty."),
+    Flag(
+        "--scale",
+        type=click.FloatRange(0.001, 1.0),
+        default=1.0,
+        metavar="FRACTION",
+        show_default=True,
+        help="A fraction of the reference migration.",
+    ),
+    Flag("--older-than-2024", is_flag=True, help="A bucket from before December 2024: no object has a checksum."),
+    examples=[
+        Example("cartage sandbox", "with the reference migration in it"),
+        Example("cartage sandbox --empty --port 9000", "with nothing, on a port of your own"),
+    ],
+    bare=True,
+)
+help = Verb(
+    "help",
+    """Show the help of a command, "flags" for what the flags mean that nearly every command takes, or "variables" for
+    those of the environment that stand for flags.""",
+    Place("topic", required=False, complete=complete_topics),
+    examples=[
+        Example("cartage help run", "a command"),
+        Example("cartage help flags", "the flags of the connection, the ledger and the output"),
+        Example("cartage help variables", "what the environment may say"),
+    ],
+    bare=True,
+)
+completion = Verb(
+    "completion",
+    """Print the script that has SHELL (bash, zsh or fish) complete commands, flags and their values: plan files and
+    ledgers, profiles, storage classes, the sites of a plan, and what can be accepted, with the figure that was found.
+    It reads files of this machine alone. Kept where the shell looks for it, it works from the next shell on; zsh looks
+    in ~/.zfunc once ~/.zshrc says fpath+=~/.zfunc before compinit.""",
+    Place("shell", type=click.Choice(SHELLS), metavar="SHELL"),
+    examples=[
+        Example("cartage completion bash > ~/.local/share/bash-completion/completions/cartage", "bash"),
+        Example("cartage completion zsh > ~/.zfunc/_cartage", "zsh"),
+        Example("cartage completion fish > ~/.config/fish/completions/cartage.fish", "fish"),
+    ],
+    bare=True,
+)

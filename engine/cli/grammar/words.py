@@ -1,0 +1,147 @@
+"""`Verb`, `Flag` and `Place`: a command, its flags and its arguments, with all that help, completion and the reference
+say of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from engine.cli.grammar.layout import write_help
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem[Any]]"]
+
+WHAT, WRITTEN, ENDS = "What", "How it is written", "Where the two are"
+SAFETY, SPEED = "Safety", "How fast"
+CONNECTION, OUTPUT = "Connection and ledger", "Output"
+GROUPS = (WHAT, WRITTEN, ENDS, SAFETY, SPEED, CONNECTION, OUTPUT)
+"""The groups of flags, in the order in which help shows them."""
+SHARED = (CONNECTION, OUTPUT)
+"""Groups that nearly every command has: its help only names what is in them."""
+
+PREFIX = "CARTAGE_"
+"""How the variables begin that stand for flags."""
+
+
+def as_given(value: Any) -> Any:
+    return value
+
+
+class Flag(click.Option):
+    """A flag. `field` is the one of `Options` that it sets, by way of `read`; empty for what is the command's own.
+
+    `group` is where help shows it. `by_variable`: a variable (CARTAGE_REGION for --region) may stand for it. None does
+    for what says which objects are meant, what is deleted or written over, what is not asked, or which of the server's
+    promises are done without: these hold for one command and have to be seen on its line."""
+
+    def __init__(
+        self,
+        *names: str,
+        group: str = WHAT,
+        field: str = "",
+        read: Callable[[Any], Any] = as_given,
+        by_variable: bool = False,
+        complete: Complete | None = None,
+        **attributes: Any,
+    ) -> None:
+        self.variable = PREFIX + names[0].partition("/")[0].lstrip("-").upper().replace("-", "_") if by_variable else ""
+        super().__init__(
+            [*names, field] if field else list(names),
+            envvar=self.variable or None,
+            shell_complete=complete,
+            **attributes,
+        )
+        self.group, self.field, self.read = group, field, read
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Names the variable too: a value that nobody typed has to be found."""
+        hint = super().get_error_hint(ctx) if ctx is not None else self.opts[-1]
+        source = ctx.get_parameter_source(self.name) if ctx is not None and self.name else None
+        return f"{hint} (by {self.variable})" if source is click.core.ParameterSource.ENVIRONMENT else hint
+
+    @property
+    def spelling(self) -> str:
+        """The flag as help and reference show it: "-y, --yes", "--region NAME", "--progress / --no-progress"."""
+        names = ", ".join(sorted(self.opts, key=lambda name: name.startswith("--")))
+        if self.secondary_opts:
+            names += f" / {', '.join(self.secondary_opts)}"
+        if self.is_flag or self.count:
+            return names
+        if isinstance(self.type, click.Choice) and self.metavar is None:
+            return f"{names} {'|'.join(map(str, self.type.choices))}"
+        joint = "" if (self.metavar or "").startswith("[=") else " "
+        return f"{names}{joint}{self.metavar or self.type.name.upper()}"
+
+    @property
+    def meaning(self) -> str:
+        """What it says, with its default where that is shown."""
+        default = self.default
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+        return f"{self.help}  [default: {shown}]" if self.show_default else str(self.help)
+
+
+class Place(click.Argument):
+    """An argument. `complete` says what may stand there."""
+
+    def __init__(self, name: str, *, complete: Complete | None = None, **attributes: Any) -> None:
+        super().__init__([name], shell_complete=complete, **attributes)
+
+
+class Example(NamedTuple):
+    """A line that can be typed as it stands, and what it does."""
+
+    line: str
+    does: str
+
+
+class Verb(click.Command):
+    """A command. `examples` come with its help, and a test types each. `bare`: it takes none of the shared flags and is
+    no `Invocation`. `preparing` may change the words of its line before they are read."""
+
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        *params: click.Parameter,
+        examples: Sequence[Example],
+        bare: bool = False,
+        preparing: Callable[[list[str]], list[str]] | None = None,
+    ) -> None:
+        super().__init__(name, params=list(params), callback=self._carry_out, help=text, options_metavar="[FLAGS]")
+        self.examples = tuple(examples)
+        self.bare = bare
+        self._preparing = preparing
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """What carries it out, in the module of its name."""
+        found: Callable[..., Any] = getattr(importlib.import_module(f"engine.cli.{self.name}"), f"{self.name}_command")
+        return found
+
+    def _carry_out(self, **given: Any) -> Any:
+        if self.bare:
+            return self.function(**given)
+        from engine.cli.calling import call  # loads all that the command needs, which its help does not
+
+        return call(self, given)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._preparing(args) if self._preparing is not None else args)
+
+    @property
+    def flags(self) -> list[Flag]:
+        return [param for param in self.params if isinstance(param, Flag)]
+
+    def grouped(self) -> Iterator[tuple[str, list[Flag]]]:
+        """Its flags by group, in the order in which help shows them."""
+        for group in GROUPS:
+            if found := [flag for flag in self.flags if flag.group == group]:
+                yield group, found
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_help(self, ctx, formatter)
