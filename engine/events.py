@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+COPYING = "copying"
+"""What a run is doing (`Doing.what`) while it carries objects."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -56,13 +59,13 @@ class Progress(Event):
 
 @dataclass(frozen=True, slots=True)
 class Doing(Event):
-    """What is done from now on, or (`waits`) waited for: "copying", "the server's answer". What `Progress` counts
-    begins anew with it. For people alone: NDJSON does not have it."""
+    """What is done from now on: "copying"; or, with `at_most_s`, waited for so many seconds: "the bucket to answer".
+    What `Progress` counts begins anew with it. For people alone: NDJSON does not have it."""
 
     event: ClassVar[str] = "doing"
     for_people: ClassVar[bool] = True
     what: str
-    waits: bool = False
+    at_most_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.api.options import Options
 from engine.errors import one_error
+from engine.events import Doing
 from engine.model import Location
 from engine.plan.locations import location_of
 from engine.plan.settings import Connection
@@ -44,6 +45,8 @@ async def check(
     options = options or Options()
     where = location_of(where) if where is not None else None
     async with one_error(), open_site(Connection(), options) as opened:
+        at_most_s = options.give_up_after_s
+        options.listener(Doing(f"the credentials, and who they belong to at {opened.endpoint}", at_most_s))
         session = opened.session
         assert session is not None
         key = (await session.credentials()).access_key
@@ -51,9 +54,12 @@ async def check(
         report = CheckReport(opened.endpoint, session.region, await session.identity(), shown)
         if where is None:
             return report
+        options.listener(Doing(f"{where.bucket} to answer at {opened.endpoint}", at_most_s))
         facts = await opened.facts(where.bucket)
+        options.listener(Doing(f"what may be done at {where}", at_most_s))
         actions = await try_reading(opened.store, where)
         if write:
             actions += await try_writing(opened.store, where)
+            options.listener(Doing(f"what {opened.endpoint} honours", at_most_s))
         traits = await opened.known.tried_now(where) if write else None
         return replace(report, facts=facts, skew_s=skew_s(facts.date, facts.date_s), actions=actions, traits=traits)

@@ -11,6 +11,7 @@ from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import GateClosed, RunError, StoreError
+from engine.events import Doing, Listener
 from engine.finish.acceptances import keep_acceptance, note_found
 from engine.finish.carried import compare_carried
 from engine.finish.claiming import claim_for, claim_reason
@@ -87,7 +88,7 @@ async def cleanup(
         settled = await settle(opened.store, ledger, plan.routes)
         await remove_left_probes(opened, ledger)
         commands = commands_of(plan, opened, allowed=consent.allow_commands)
-        left = await _references(plan, opened, ledger)
+        left = await _references(plan, opened, ledger, options.listener)
         facts = await gather(plan, opened, ledger, options.listener, commands, left)
         if consent.delete_markers:
             facts = facts.with_delete_markers()
@@ -144,6 +145,7 @@ async def _delete(
     conditions, result.reasons[-1] = await conditions_of(plan, opened, sources, unconditional=force)
     if not result.open:
         raise CleanupRefused(result)
+    options.listener(Doing("trying what the server honours"))
     claim = claim_for("cleanup", plan.name, ledger.path, opened, options.listener, plan.places, unconditional=force)
     async with claim as store_of:
         at = next(number for number, reason in enumerate(result.reasons) if reason.name == NAMES)
@@ -176,12 +178,12 @@ def _goes(tally: Tally, plan: Plan) -> bool:
     return tally.state is State.VERIFIED and tally.proof >= plan.cleanup.proof
 
 
-async def _references(plan: Plan, opened: Sites, ledger: Ledger) -> ReferencesLeft | None:
+async def _references(plan: Plan, opened: Sites, ledger: Ledger, listener: Listener) -> ReferencesLeft | None:
     """What the references scan still finds; None where the plan names nowhere to look."""
     if not plan.references.locations and not plan.references.folders:
         return None
     try:
-        found = await remaining(opened, ledger, plan)
+        found = await remaining(opened, ledger, plan, listener)
     except RunError:
         raise
     except StoreError as error:

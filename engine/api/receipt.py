@@ -51,7 +51,7 @@ async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
     cannot be read, `LedgerError`, and `StoreError`."""
     options = options or Options()
     async with at_work("receipt", plan, options) as (opened, ledger):
-        sums = await sum_up(ledger)
+        sums = await sum_up(ledger, listener=options.listener)
         refuse_unfinished(sums, await ledger.snapshots(), await ledger.noted(), await ledger.accepted())
         where = plan.routes[0].target
         server = server_ms((await opened.site(where).facts(where.bucket, anew=True)).date)
@@ -104,11 +104,13 @@ async def check_receipt(file: str | Path, plan: Plan, options: Options | None = 
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         return ReceiptCheck({}, [f"the receipt {file} is not to be trusted: {why}"])
     async with at_work("receipt", plan, options) as (opened, ledger):
-        sums = await sum_up(ledger, given["ledger"]["columns"])
+        sums = await sum_up(ledger, given["ledger"]["columns"], options.listener)
         found = ledger_differences(given, plan, sums)
         found += said_otherwise(given, await _values(plan, opened.home.endpoint, ledger, sums, None))
         known = {route["name"]: route for route in given["routes"]}
         for route in plan.routes:
             if route.name in known:
-                found += await target_differences(opened.target(route).store, ledger, route, known[route.name])
+                found += await target_differences(
+                    opened.target(route).store, ledger, route, known[route.name], options.listener
+                )
         return ReceiptCheck(given, found)

@@ -9,7 +9,7 @@ from engine.api.consent import Act
 from engine.api.opening import open_ledger, refuse_unguarded
 from engine.api.options import Options, ledger_path
 from engine.errors import UsageError, one_error
-from engine.events import ReferenceFound, RunStarted
+from engine.events import Doing, ReferenceFound, RunStarted
 from engine.finish.acceptances import note_found
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
@@ -62,7 +62,7 @@ async def rewrite(
             if act is Act.UNDO:
                 restored = await rewriting.undo(store, ledger, plan, conditional=conditional)
                 return RewriteResult(path, restored=restored)
-            scan = await Scanner(opened, ledger, plan, include_moved=include_moved).run()
+            scan = await Scanner(opened, ledger, plan, include_moved=include_moved, listener=options.listener).run()
             for file in scan.files:
                 for item in file.findings:
                     why = item.why or file.held_back
@@ -71,6 +71,7 @@ async def rewrite(
                 await rewriting.note_shown(ledger, scan)
                 result = RewriteResult(path, scan)
             else:
+                options.listener(Doing("writing"))
                 done = await rewriting.apply(store, ledger, plan, scan, conditional=conditional)
                 result = RewriteResult(path, scan, done)
             await note_found(ledger, [(REFERENCES, result.left.figure)] if result.left.places else [], [REFERENCES])

@@ -17,7 +17,7 @@ from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.stopping import StopSignal
 from engine.errors import one_error
-from engine.events import Notice, ObjectAside, RunStarted
+from engine.events import COPYING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Snapshot, taken_by_route
 from engine.listing.first_pages import first_pages
@@ -102,6 +102,7 @@ async def migrate(
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:
                 await ledger.set_note(ASKED, plan.asked)
+            options.listener(Doing("trying what the server honours"))
             await opened.remove_leftovers()
             await opened.try_routes(plan.routes)
             for sentence in opened.sentences(plan.routes):
@@ -110,6 +111,7 @@ async def migrate(
                 refuse_losing(traits, f"s3://{bucket}/")
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
+            options.listener(Doing(COPYING))
             run = await carry(
                 plan,
                 options,

@@ -14,7 +14,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import GoneTogether, one_error
-from engine.events import Listener, ObjectAside, Progress
+from engine.events import Doing, Listener, ObjectAside, Progress
 from engine.finish.deleting import KEYS_A_BATCH
 from engine.finish.deletion_report import DeletionReport
 from engine.finish.looking import FEW, Seen
@@ -96,6 +96,8 @@ class Removal(ABC, Generic[Report, Record]):
     ) -> None:
         """Delete batch after batch until it is stopped: alone, and told to be first, until one says that something of
         it went; then several at once. Those that are under way are finished. Raises what `delete` raises."""
+        self._listener(Doing("deleting"))
+        self._listener(self._progress())
         async for batch in batches:
             if self.report.stopped:
                 return

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import anyio
 
 from engine.errors import AttemptError, NotFound, ObjectError
-from engine.events import Listener, Progress
+from engine.events import Doing, Listener, Progress
 from engine.ledger import Ledger
 from engine.model import ListedObject, ObjectRef, Proof
 from engine.plan.lifecycle import State
@@ -46,10 +46,17 @@ async def compare_carried(
 ) -> Noted:
     """Compare what every object that stands to be deleted carries, and keep in the ledger what differs. Gives what is
     not known of some: it may not be read, or changed meanwhile. Raises errors of scope `run`."""
+    listener(Doing("comparing what objects carry"))
+    kept = {route.name for route in routes if keeps_properties(route)}
+    total = sum(
+        tally.objects
+        for tally in await ledger.tallies()
+        if tally.route in kept and tally.state is State.VERIFIED and tally.proof >= minimum
+    )
     unread = Noted()
     at_once = anyio.CapacityLimiter(OBJECTS_AT_ONCE)
     done = 0
-    for route in filter(keeps_properties, routes):
+    for route in (route for route in routes if route.name in kept):
         async for records in ledger.records(route.name, {State.VERIFIED}):
             proven = [record for record in records if record.proof >= minimum]
             found: dict[str, Outcome | _Unread] = {}
@@ -71,7 +78,7 @@ async def compare_carried(
                 noted((route.name, key, item.why) for key, item in found.items() if isinstance(item, _Unread))
             )
             done += len(proven)
-            listener(Progress.of_listing(done, aside=unread.objects))
+            listener(Progress(total, listing_done=True, done=done, aside=unread.objects))
     return unread
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.errors import GateClosed
-from engine.events import Listener
+from engine.events import Doing, Listener
 from engine.finish.claiming import claim_for
 from engine.finish.deleting import Check, Deleter
 from engine.finish.deletion_list import DeletionList, Row
@@ -62,6 +62,7 @@ async def snapshot_of(
         before = sum(count.objects for count in counts if count.state is Row.DELETED)
         summary = await summary_of(listed, location)
         return DeleteResult(listed.path, summary, taken_ms, fresh=False, deleted_before=before)
+    listener(Doing("listing"))
     clock = dating_clock(facts.date, facts.came_s) or now_ms
     taken_ms = clock()
     summary = await take_snapshot(listing, location, listed, taken_ms, listener)

@@ -42,7 +42,7 @@ async def take_snapshot(
         async for objects in batches:
             summary.add(objects)
             await into.add(objects)
-            listener(_progress(summary.total.objects, summary.total.objects, 0))
+            listener(Progress.of_listing(summary.total.objects, summary.total.bytes))
     await into.close_snapshot(taken_ms)
     return summary
 
@@ -117,7 +117,8 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         return True
 
     def _progress(self) -> Progress:
-        return _progress(self._total, self.report.deleted + self.report.stayed, self.report.stayed)
+        done = self.report.deleted + self.report.stayed
+        return Progress(self._total, listing_done=True, done=done, aside=self.report.stayed)
 
     def _count(self, row: ListedObject, end: End) -> None:
         if end.fate is Fate.GONE:
@@ -141,7 +142,3 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
             self._listener(Notice("UploadsNotListed", f"whether unfinished uploads are left is not known: {error}"))
             return
         self.report.uploads = sum(location.is_prefix or item.key == location.key for item in uploads)
-
-
-def _progress(total: int, done: int, aside: int) -> Progress:
-    return Progress(listed=total, listing_done=True, done=done, aside=aside)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import partial
 
 from engine.errors import NotFound, ObjectError
-from engine.events import Listener, ObjectAside, Progress, ignore
+from engine.events import Doing, Listener, ObjectAside, Progress, ignore
 from engine.finish.batches import Batch, Batches, Removal, refuse_gone
 from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.deletion_report import DeletionReport
@@ -95,6 +95,7 @@ _SAID = {
 
 async def outlook(ledger: LedgerReader, listener: Listener = ignore) -> Outlook:
     """Read the whole ledger once. `listener` is told of everything that stays, `Outlook.left` holds the first."""
+    listener(Doing("reading the ledger"))
     found = Outlook(uploads=await ledger.open_uploads())
     async for records in ledger.records():
         for record in records:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import anyio
 
 from engine.errors import EngineError, one_error
+from engine.events import Doing, Listener, Progress, ignore
 from engine.ledger import LedgerReader, Snapshot
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
@@ -101,8 +102,12 @@ def _widened(span: tuple[int, int], at_ms: int) -> tuple[int, int]:
     return (min(span[0] or at_ms, at_ms), max(span[1], at_ms))
 
 
-async def sum_up(ledger: LedgerReader, columns: Sequence[str] = ObjectRecord._fields) -> Sums:
+async def sum_up(
+    ledger: LedgerReader, columns: Sequence[str] = ObjectRecord._fields, listener: Listener = ignore
+) -> Sums:
     """Read every row once. Memory does not grow with their number."""
+    listener(Doing("reading the ledger"))
+    total = sum(tally.objects for tally in await ledger.tallies())
     digest = hashlib.sha256()
 
     def take(*values: object) -> None:
@@ -120,6 +125,7 @@ async def sum_up(ledger: LedgerReader, columns: Sequence[str] = ObjectRecord._fi
         for row in records:
             take(*(row[place] for place in places))
             routes[row.route].add(row)
+        listener(Progress(total, listing_done=True, done=rows))
     for acceptance in await ledger.acceptances():
         take("accepted", *acceptance)
     return Sums(routes, digest.hexdigest(), tuple(columns), rows)
@@ -302,10 +308,11 @@ def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
 
 
 async def target_differences(
-    store: ObjectStore, ledger: LedgerReader, route: Route, was: Mapping[str, Any]
+    store: ObjectStore, ledger: LedgerReader, route: Route, was: Mapping[str, Any], listener: Listener = ignore
 ) -> list[str]:
     """How a route's target, listed again, is no longer what the receipt says. What stands there besides is not looked
     at. Raises what listings raise."""
+    listener(Doing(f"listing the target of {route.name}"))
     tree = Fingerprint()
     wrong: list[tuple[str, str]] = []  # the first in key order, whichever range they are met in
     count = 0
@@ -324,6 +331,8 @@ async def target_differences(
                 tree.add(key, there.size, digest_of_etag(there.etag) if comparable_digest(row) else "")
             count += len(found)
             wrong = nsmallest(NAMED, [*wrong, *found])
+            done = tree.objects + count
+            listener(Progress(was["objects"], listing_done=True, done=min(done, was["objects"])))
     named = [f"route {route.name}: {route.target_key(key)}: {what}" for key, what in wrong]
     if count > len(named):
         named.append(f"route {route.name}: and {count - len(named):,} more")

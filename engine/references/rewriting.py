@@ -15,6 +15,7 @@ from typing import NamedTuple
 import anyio.to_thread
 
 from engine.errors import ObjectError
+from engine.events import Listener, ignore
 from engine.ledger import Kept, Ledger, LedgerReader
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -67,9 +68,9 @@ class Rewriting:
     renewed: list[str] = field(default_factory=list)
 
 
-async def remaining(sites: Sites, ledger: LedgerReader, plan: Plan) -> Remaining:
+async def remaining(sites: Sites, ledger: LedgerReader, plan: Plan, listener: Listener = ignore) -> Remaining:
     """What the references scan of a plan still finds, for the gate. Raises errors of scope `run`."""
-    scan = await Scanner(sites, ledger, plan).run()
+    scan = await Scanner(sites, ledger, plan, listener=listener).run()
     lines = [f"{file.name}:{item.line} {item.written}" for file in scan.files for item in file.findings[:FIRST]]
     lines += [f"{item.name}: {item.why}" for item in scan.unread]
     return Remaining(scan.places, tuple(lines[:FIRST]), scan.figure)

@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from engine.errors import NotFound, RunError, StoreError
+from engine.events import Doing, Listener, Progress, ignore
 from engine.ledger import LedgerReader
 from engine.listing.whole import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
@@ -111,12 +112,21 @@ class Scan:
 class Scanner:
     """Looks through everything that the plan's `[references]` name."""
 
-    def __init__(self, sites: Sites, ledger: LedgerReader, plan: Plan, *, include_moved: bool = False) -> None:
+    def __init__(
+        self,
+        sites: Sites,
+        ledger: LedgerReader,
+        plan: Plan,
+        *,
+        include_moved: bool = False,
+        listener: Listener = ignore,
+    ) -> None:
         self._sites = sites
         self._store = sites.store_of_all(plan.references.locations)
         self._ledger = ledger
         self._plan = plan
         self._include_moved = include_moved
+        self._listener = listener
         self._moved_keys = MovedKeys(ledger)
         self._chosen = Selection(exclude=plan.references.exclude)
         self._own = {Path(plan.source).name, ledger.path.name, f"{plan.name}-back.toml"} - {""}
@@ -126,6 +136,7 @@ class Scanner:
 
     async def run(self) -> Scan:
         """Read and examine every file. Raises errors of scope `run`, and what listings raise."""
+        self._listener(Doing("scanning for old paths"))
         self._moves = await self._known_moves()
         for location in _outermost(self._plan.references.locations):
             await self._scan_s3(location)
@@ -155,6 +166,7 @@ class Scanner:
                     for item in objects:
                         if item.size and not self._left_out(item.key, location):
                             group.start_soon(self._scan_object, location.bucket, item, limiter)
+                self._listener(Progress.of_listing(self.scan.looked))
         if not found:
             self.scan.unread.append(Skipped(str(location), "there is nothing there"))
         self.scan.unread[before:] = sorted(self.scan.unread[before:])  # whichever range each was met in
@@ -230,6 +242,7 @@ class Scanner:
             if self._is_left_out(file.relative):
                 continue
             self.scan.looked += 1
+            self._listener(Progress.of_listing(self.scan.looked))
             if not file.name.isprintable() or file.size > LONGEST_BYTES:
                 why = (
                     f"longer than {LONGEST_BYTES // MIB} MiB" if file.size > LONGEST_BYTES else "a name that is no text"

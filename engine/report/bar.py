@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TextIO
 
-from engine.events import Doing, Event, Notice, ObjectAside, Progress
+from engine.events import COPYING, Doing, Event, Notice, ObjectAside, Progress
 from engine.report.drawing import Look, terminal_width
 from engine.report.meter import Drawn, Meter, drawn, written
 from engine.report.text import aside_text, duration_text, safe
 
 ASIDES_PRINTED = 10
+KEYS_SHOWN = 3
+"""Columns left free: for "^C", which would else be on the next line, and for terminals that go there too early."""
 TICK_S = 0.2
 """How often a bar is drawn."""
 LINE_S = 15.0
 """How often a line is written where no bar can be."""
-COPYING = "copying"
-"""What a copy of anything is called (`Doing.what`)."""
 
 
 class Manner(Enum):
@@ -68,14 +68,14 @@ class ProgressBar:
         self._bar: Any = None
         self._began_s = now_s()
         self._line_s = self._began_s
-        self._begin(what, waits=False)
+        self._begin(Doing(what))
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._counted = True
             self._meter.add(event, self._now_s())
         elif isinstance(event, Doing):
-            self._begin(event.what, waits=event.waits)
+            self._begin(event)
         elif isinstance(event, ObjectAside) and self._show_asides:
             self._asides += 1
             if self._asides <= ASIDES_PRINTED:
@@ -89,8 +89,7 @@ class ProgressBar:
         """A line above the bar; with its time where no terminal is."""
         if self._look.width is None and self._manner is Manner.LINES:
             line = f"{self._utc():%Y-%m-%dT%H:%M:%SZ} {line}"
-        if self._bar is not None:
-            self._bar.clear()
+        self._clear()
         self._stream.write(line + "\n")
         self._stream.flush()
         if self._bar is not None:
@@ -111,22 +110,30 @@ class ProgressBar:
         self._manner = Manner.SILENT
         if self._bar is not None:
             self._bar.close()
+            self._clear()
             self._bar = None
 
-    def _begin(self, what: str, *, waits: bool) -> None:
-        self._what = what
-        self._waits = waits
+    def _clear(self) -> None:
+        """Leave nothing of the line, nor of a "^C" that the terminal showed behind it."""
+        if self._bar is not None:
+            self._stream.write("\r" + " " * (terminal_width(self._stream, os.environ) - 1) + "\r")
+
+    def _begin(self, doing: Doing) -> None:
+        self._what = safe(doing.what)
+        self._at_most_s = doing.at_most_s
         self._since_s = self._now_s()
         self._counted = False
-        self._meter = Meter(copies=what == COPYING)
+        self._meter = Meter(copies=doing.what == COPYING)
 
     def _waiting(self, now_s: float) -> str:
         """Where nothing is counted: what it is about, and since when."""
         since = duration_text(now_s - self._since_s)
-        return f"waiting for {self._what}: {since}" if self._waits else f"{self._what}: {since}"
+        if not self._at_most_s:
+            return f"{self._what}: {since}"
+        return f"waiting for {self._what}: {since} of at most {duration_text(self._at_most_s)}"
 
     def _draw(self, now_s: float) -> None:
-        width = terminal_width(self._stream, os.environ) - 1  # a window may have changed since; some wrap too early
+        width = terminal_width(self._stream, os.environ) - KEYS_SHOWN  # of the window as it is now
         line = Drawn("", None, self._waiting(now_s))
         if self._counted:
             line = drawn(self._what, self._meter.last, self._meter.read(now_s), width)

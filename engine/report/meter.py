@@ -13,7 +13,7 @@ WINDOW_S = 10.0
 """What "now" is: long enough that a rate can be read, short enough that it tells of a storm while it goes on."""
 SHORTEST_S = 0.5
 """Of less no rate is told."""
-NARROWEST_BAR = 5
+NARROWEST_BAR = 4
 
 
 class Reading(NamedTuple):
@@ -50,7 +50,7 @@ class Meter:
             before = Progress()
         done = progress.done - before.done
         work = done
-        if self._copies and not progress.listing_done:
+        if self._copies and not before.listing_done:
             work = min(done, progress.copied - before.copied + progress.aside - before.aside)
         self._work += work
         # Of what was passed by in the same moment nobody knows the sizes apart: as many bytes of all as objects.

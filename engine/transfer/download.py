@@ -235,7 +235,8 @@ class Download:
         try:
             missing = [part for part in layout if part.number not in sums]
             await self._queue.run_parts(
-                [partial(self._fetch_part, task, unfinished, part, by_part.algorithm, sums) for part in missing]
+                [partial(self._fetch_part, task, unfinished, part, by_part.algorithm, sums) for part in missing],
+                sum(part.size for part in missing),
             )
             requests += 1 + len(missing)
             ordered = [sums[part.number] for part in layout]

@@ -98,6 +98,7 @@ class Run:
         self._joins: list[RouteJoin] = []
         self.rest: list[Piece] = []
         self.listings: dict[str, tuple[int, int]] = {}
+        self._told_bytes = 0
         self.counters = Counters()
         self.stopped = False
 
@@ -306,12 +307,14 @@ class Run:
     def progress(self) -> Progress:
         """An immutable snapshot of the run so far."""
         counters, gauges = self.counters, self._gauges()
+        # A large object is told part by part. Between its last part and its end it counts as neither: never less.
+        self._told_bytes = max(self._told_bytes, counters.done_bytes + self._queue.part_bytes)
         return Progress(
             listed=counters.listed,
             listed_bytes=counters.listed_bytes,
             listing_done=counters.listings_open == 0,
             done=counters.done,
-            done_bytes=counters.done_bytes,
+            done_bytes=self._told_bytes,
             copied=counters.copied,
             found=counters.found,
             aside=counters.aside,

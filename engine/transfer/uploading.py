@@ -157,7 +157,8 @@ class Uploader:
         async with self._aborted_unless_kept(content, ref, progress):
             missing = [part for part in layout if part.number not in have]
             await self._queue.run_parts(
-                [partial(self._send, content, ref, part, layout.count, progress) for part in missing]
+                [partial(self._send, content, ref, part, layout.count, progress) for part in missing],
+                sum(part.size for part in missing),
             )
             if len(progress.done) != layout.count:
                 raise Interrupted  # S3 would complete an upload that lacks its last parts

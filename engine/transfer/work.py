@@ -29,6 +29,8 @@ class _Together:
     """Parts of one object that are waited for. Mutated by them on the event loop alone."""
 
     left: int
+    part_bytes: float
+    done_bytes: float = 0.0
     ended: anyio.Event = field(default_factory=anyio.Event)
     error: BaseException | None = None
 
@@ -46,7 +48,13 @@ class WorkQueue(Generic[Job]):
         self._idle: deque[asyncio.Future[None]] = deque()
         self._room: deque[anyio.Event] = deque()
         self._closed = False
+        self._part_bytes = 0.0
         self.stopping = False
+
+    @property
+    def part_bytes(self) -> int:
+        """What has been carried of objects whose parts are under way."""
+        return round(self._part_bytes)
 
     async def put(self, batch: Iterable[Job]) -> None:
         """Add a batch once there is room for it. A batch may go over the bound, a second one waits."""
@@ -65,14 +73,15 @@ class WorkQueue(Generic[Job]):
         self._parts.extend(jobs)
         self._wake(len(self._parts))
 
-    async def run_parts(self, jobs: Collection[PartJob]) -> None:
-        """Have the parts of one object carried by every worker, by this one too while it waits, until the last ended.
+    async def run_parts(self, jobs: Collection[PartJob], size_bytes: int = 0) -> None:
+        """Have the parts of one object, `size_bytes` together, carried by every worker, by this one too while it waits,
+        until the last ended.
 
         Raises the first error of one, `Interrupted` where the queue was abandoned. Then the others need not begin; but
         those that have are waited for, so that none lands after what is done about it."""
         if not jobs:
             return
-        together = _Together(len(jobs))
+        together = _Together(len(jobs), size_bytes / len(jobs))
         self.put_parts([partial(self._run_part, job, together) for job in jobs])
         try:
             while not together.ended.is_set():
@@ -87,6 +96,8 @@ class WorkQueue(Generic[Job]):
         except BaseException as error:
             together.error = together.error or error
             raise
+        finally:
+            self._part_bytes -= together.done_bytes
         if together.error is not None:
             raise together.error
 
@@ -96,6 +107,9 @@ class WorkQueue(Generic[Job]):
                 together.error = together.error or Interrupted()
             if together.error is None:
                 await job()
+                if together.error is None:
+                    together.done_bytes += together.part_bytes
+                    self._part_bytes += together.part_bytes
         except (Ended, EngineError) as error:
             together.error = together.error or error
         except BaseException:  # cancelled: the part is missing, and whoever waits for the last must know

@@ -98,9 +98,9 @@ def test_a_line_now_and_then_where_no_terminal_is() -> None:
 
 def test_what_is_waited_for_is_named_with_how_long() -> None:
     told = Told(Manner.BAR)
-    told.at(5, Doing("s3.example.org to answer", waits=True))
+    told.at(5, Doing("s3.example.org to answer", 300))
     told.at(17)
-    assert told.line == "waiting for s3.example.org to answer: 12 s"
+    assert told.line == "waiting for s3.example.org to answer: 12 s of at most 5 min 0 s"
 
 
 def test_nothing_is_drawn_unless_asked_for_and_notices_are_said_all_the_same() -> None:

@@ -107,7 +107,7 @@ def test_all_of_it_where_there_is_room() -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
 def test_what_weighs_least_stays_where_there_is_little(width: int) -> None:
     line = drawn("copying", BUSY, READING, width)
-    assert len(line.head) + len("|") + 5 + len("| ") + len(line.tail) <= max(width, 55)
+    assert len(line.head) + len("|") + 4 + len("| ") + len(line.tail) <= max(width, 55)
     assert line.tail.startswith("20,000 of 53,000 objects")
     assert ("17 s left" in line.tail) >= ("3 SlowDown" in line.tail) >= ("of 53 MB" in line.tail)
 
