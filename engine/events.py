@@ -70,14 +70,20 @@ class Doing(Event):
 
 @dataclass(frozen=True, slots=True)
 class ObjectAside(Event):
-    """One object was set aside: failed, drifted, conflict, archived or damaged."""
+    """One object was set aside: failed, drifted, conflict, archived or damaged; or what lies in a folder and cannot be
+    an object was left (`UNLISTED`)."""
 
     event: ClassVar[str] = "object"
+    UNLISTED: ClassVar[str] = "unlisted"
     route: str
     key: str
     state: str
     code: str
     message: str
+
+    @property
+    def is_unlisted(self) -> bool:
+        return self.state == self.UNLISTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Carried(NamedTuple):
     counters: Counters
     stopped: bool
     unlisted: list[ObjectAside]
+    unlisted_count: int
     requests: int
     throttled: int
 
@@ -84,9 +85,8 @@ async def carry(
         )
         if not run.stopped:
             await opened.sources.refuse_missing(ledger.knows)
-        unlisted = [item for route in plan.routes for item in opened.unlisted(route)]
-        gauges = opened.gauges()
-        return Carried(run.counters, run.stopped, unlisted, gauges.requests, gauges.throttled)
+        unlisted, gauges = run.unlisted(), opened.gauges()
+        return Carried(run.counters, run.stopped, unlisted.named, unlisted.count, gauges.requests, gauges.throttled)
     runs = executor or LocalProcesses(processes)
     try:
         coordinator = Coordinator(plan, opened, ledger, options, runs, processes, guarded=options.conditional_writes)
@@ -102,6 +102,7 @@ async def carry(
         _counters(progress, carried.copied_bytes, carried.first_asides),
         carried.stopped,
         carried.unlisted,
+        carried.unlisted_count,
         progress.requests + gauges.requests,
         progress.throttled + gauges.throttled,
     )

@@ -44,8 +44,9 @@ async def delete(
     """Take a snapshot of everything under the location ("s3://bucket/prefix/", one exact key, or a local folder), or
     take up the one there is (`again` takes a new one). With `confirmed`, and once `hold_s` seconds have passed since
     the snapshot, by the server's clock, delete exactly its keys, each only while it is what was listed. The snapshot
-    is kept in a file of its own: `Options.ledger`, else one named after the location, in the working folder. `stop`
-    ends a deletion gently. Safe to repeat, and to kill at any moment.
+    is kept in a file of its own: `Options.ledger`, else one named after the location, in the working folder. What lies
+    in a folder and cannot be an object is left: `Options.listener` hears an `ObjectAside` of each. `stop` ends a
+    deletion gently. Safe to repeat, and to kill at any moment.
 
     Raises `GateClosed` where a deletion was asked for and may not be done, `ClaimLost` where another deletion took
     over, `NothingThere` for one key that is not there, `UsageError` for what is no location, `LedgerError` for the
@@ -60,7 +61,7 @@ async def delete(
         async with await DeletionList.open(path, str(location), site.endpoint) as listed:
             options.listener(RunStarted("delete", str(location), str(path), site.endpoint, resumed=not again))
             result = await snapshot_of(
-                partial(listed_under, site.store, location),
+                partial(listed_under, site.store, location, options.listener),
                 location,
                 listed,
                 facts,
@@ -85,5 +86,6 @@ async def delete(
                 command="delete",
                 unconditional=consent.unconditional,
                 delete_markers=markers,
+                tells=not result.fresh,
             )
             return replace(result, closed=[], deletion=done)

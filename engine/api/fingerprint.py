@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 import xxhash
 
-from engine.api.load import home_folder
+from engine.api.load import home_folder, place_of
 from engine.api.options import Options
 from engine.errors import UsageError, one_error
 from engine.events import Listener, Progress
 from engine.listing.nearest import refuse_nothing
 from engine.listing.whole import listed_under
-from engine.model import MIB, ListedObject, Location, ObjectRef
+from engine.model import FILE_SITE, MIB, ListedObject, Location, ObjectRef
 from engine.plan.integrity import is_md5
-from engine.plan.locations import local_path, parse_location
-from engine.plan.settings import Connection
+from engine.plan.locations import local_path
 from engine.proof.digest import ByteReader
 from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
-from engine.sites.opening import open_site
+from engine.sites.opening import open_place
 from engine.store import HeadObject, ObjectStore
+
+if TYPE_CHECKING:
+    from engine.folder.store import FolderStore
 
 
 async def fingerprint(
@@ -34,26 +35,33 @@ async def fingerprint(
     """One line for the tree at `where` ("s3://bucket/prefix/", one exact key, or a local folder): a figure that does
     not depend on order, the number of objects and bytes, and what the figure is over. Equal lines, equal trees.
 
-    `Basis.ETAG` costs a listing, and one HEAD to know whether ETags are MD5s there; `Basis.BYTES` reads everything.
-    Raises `UsageError` for a folder that is not there, `NothingThere` for a location that holds nothing, and
-    `StoreError`."""
+    `Basis.ETAG` costs a listing, and one HEAD to know whether ETags are MD5s there; `Basis.BYTES` reads everything. Of
+    a folder all is read for either. What lies in it and cannot be an object (a link, a pipe, a name that is no UTF-8)
+    is no part of the figure: `Options.listener` hears an `ObjectAside` of each. Raises `UsageError` for a folder that
+    is not there, `NothingThere` for a location that holds nothing, and `StoreError`."""
     options = options or Options()
     place = _place_of(where)
-    if isinstance(place, Location) and place.is_local:
-        place = Path(place.bucket, place.key)
-    if isinstance(place, Path):
-        return (await anyio.to_thread.run_sync(_of_folder, place, basis)).line
-    async with one_error(), open_site(Connection(), options) as opened:
-        tree = await of_location(opened.store, place, basis, options.listener)
-        if not tree.objects and not options.allow_empty:
-            await refuse_nothing(opened.store, place)
+    async with one_error(), open_place(place, options) as opened:
+        site = opened.site(place)
+        if site.folder is not None:
+            tree = await _of_folder(site.folder, place, basis, options.listener)
+        else:
+            tree = await of_location(site.store, place, basis, options.listener)
+        if not tree.objects and not options.allow_empty and not place.is_local:
+            await refuse_nothing(site.store, place)
         return tree.line
 
 
-def _place_of(where: str | Location | Path) -> Location | Path:
-    if not isinstance(where, str):
-        return where
-    return parse_location(where) if where.startswith("s3://") else Path(local_path(where, Path.cwd(), home_folder()))
+def _place_of(where: str | Location | Path) -> Location:
+    """A local folder may be written without any sign of being one."""
+    if isinstance(where, Location) or (isinstance(where, str) and where.startswith("s3://")):
+        return place_of(where)
+    path = Path(local_path(os.fspath(where), Path.cwd(), home_folder()))
+    if not path.is_dir():
+        raise UsageError(
+            f"there is no folder {path}", advice="A location in S3 begins with s3://, as s3://bucket/prefix/."
+        )
+    return Location(path.as_posix(), "", FILE_SITE)
 
 
 async def of_location(store: ObjectStore, location: Location, basis: Basis, listener: Listener) -> Fingerprint:
@@ -104,38 +112,30 @@ async def _read_page(reader: ByteReader, location: Location, objects: list[Liste
     return digests
 
 
-def _of_folder(folder: Path, basis: Basis) -> Fingerprint:
-    """Files alone, by their path with slashes; links are not followed. Not by way of a site: a file's version there is
-    no digest, and what is compared with S3's ETags has to be an MD5 of its bytes."""
-    if not folder.is_dir():
-        raise UsageError(
-            f"there is no folder {folder}", advice="A location in S3 begins with s3://, as s3://bucket/prefix/."
-        )
-    make: dict[Basis, Callable[[], Any]] = {Basis.ETAG: hashlib.md5, Basis.BYTES: xxhash.xxh3_128}
+async def _of_folder(folder: FolderStore, location: Location, basis: Basis, listener: Listener) -> Fingerprint:
+    """Every object that a folder stands for. A file's version is no digest: what is compared with S3's ETags has to be
+    an MD5 of its bytes."""
     tree = Fingerprint(basis)
-    for path, size in _files(folder):
-        digest = ""
-        if basis in make:
-            hasher = make[basis]()
-            with path.open("rb") as file:
-                while data := file.read(MIB):
-                    hasher.update(data)
-            digest = hasher.hexdigest()
-        tree.add(path.relative_to(folder).as_posix(), size, digest)
+    async with listed_under(folder, location, listener) as batches:
+        async for objects in batches:
+            for item in objects:
+                ref = ObjectRef(location.bucket, item.key)
+                digest = ""
+                if basis is not Basis.SIZE:
+                    digest = await anyio.to_thread.run_sync(_digest, folder, ref, item, basis)
+                tree.add(item.key[len(location.key) :], item.size, digest)
+            listener(_progress(tree))
     return tree
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, int]]:
-    for parent, _, names in os.walk(folder, onerror=_raise):
-        for name in names:
-            path = Path(parent, name)
-            if path.is_file() and not path.is_symlink():
-                yield path, path.stat().st_size
-
-
-def _raise(error: OSError) -> None:
-    """A folder that may not be read would make a smaller figure, which nobody could tell from a right one."""
-    raise error
+def _digest(folder: FolderStore, ref: ObjectRef, item: ListedObject, basis: Basis) -> str:
+    hasher: Any = hashlib.md5(usedforsecurity=False) if basis is Basis.ETAG else xxhash.xxh3_128()
+    with folder.open_file(ref, item.etag) as file:
+        file.read_in_order()
+        for offset in range(0, file.size, MIB):
+            hasher.update(file.read(offset, min(MIB, file.size - offset)))
+        file.check_unchanged()
+    return str(hasher.hexdigest())
 
 
 def _progress(tree: Fingerprint) -> Progress:

@@ -22,8 +22,9 @@ async def ls(
 ) -> Summary | None:
     """Tell what lies under a location ("s3://bucket/prefix/", one exact key, or a local folder or file): its first
     level, as `ObjectListed` and `PrefixSummed`, or (`recursive`) every object, in key order. `tell` hears it,
-    `Options.listener` where there is none. With `sums` the figures by first-level prefix are given; alone they are read
-    by many ranges at once, and no object is told.
+    `Options.listener` where there is none; of what lies in a folder and cannot be an object (a link, a pipe, a name
+    that is no UTF-8) an `ObjectAside` each. With `sums` the figures by first-level prefix are given; alone they are
+    read by many ranges at once, and no object is told.
 
     Raises `NothingThere` where nothing does (unless `Options.allow_empty`), `UsageError` for what is no location, and
     `StoreError`."""

@@ -12,7 +12,7 @@ from engine.errors import one_error
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Acceptance
 from engine.plan.document import Plan
-from engine.proof.survey import PROBLEMS_KEPT, RouteSurvey
+from engine.proof.survey import RouteSurvey
 from engine.proof.survey import survey as survey_routes
 from engine.shown import LedgerResult
 from engine.sites.sites import Sites
@@ -51,9 +51,6 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
             if probe:
                 await opened.try_routes(plan.routes)
             routes = await survey_routes(opened.store, opened.sources, plan.routes, entries, options.listener)
-            for route, found in zip(plan.routes, routes, strict=True):
-                left = opened.unlisted(route)[:PROBLEMS_KEPT]
-                found.problems += [f'route "{route.name}": {item.key!r} is left: {item.message}' for item in left]
             await opened.sources.refuse_missing(ledger.knows)
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
             counts = {item.route: item.objects + item.known for item in routes}

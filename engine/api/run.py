@@ -42,7 +42,8 @@ class MigrationResult(LedgerResult):
     run, `tallies` and `snapshots` of the ledger after it; `stopped`: it was asked to stop before its end; `resumed`:
     there was a ledger already; `empty` has a sentence for each source that holds nothing. `noted` is what may be
     accepted of the objects themselves; `accepted` are states in which there are only objects that someone accepted.
-    `unlisted` is what lies in a source's folder and cannot be an object: a link, a pipe, a name that is no UTF-8."""
+    `unlisted` names what lies in a source's folder and cannot be an object (a link, a pipe, a name that is no UTF-8),
+    the first 10,000 of each route; `unlisted_count` is all of it."""
 
     ledger: Path
     counters: Counters
@@ -56,6 +57,7 @@ class MigrationResult(LedgerResult):
     noted: Mapping[str, Noted] = field(default_factory=dict)
     accepted: frozenset[State] = frozenset()
     unlisted: list[ObjectAside] = field(default_factory=list)
+    unlisted_count: int = 0
 
     @property
     def copied(self) -> int:
@@ -70,7 +72,7 @@ class MigrationResult(LedgerResult):
     @property
     def complete(self) -> bool:
         """Every listing reached its end, found something, and everything there is copied."""
-        done = not (self.stopped or self.aside or self.empty or self.unlisted)
+        done = not (self.stopped or self.aside or self.empty or self.unlisted_count)
         return done and all(item.closed_ms for item in self.snapshots)
 
 
@@ -141,6 +143,7 @@ async def migrate(
                 noted=noted,
                 accepted=accepted_states(noted, await ledger.accepted()),
                 unlisted=run.unlisted,
+                unlisted_count=run.unlisted_count,
             )
 
 

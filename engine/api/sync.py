@@ -75,7 +75,7 @@ async def synchronize(
             await DeletionList.open(_list_path(ledger.path), str(target), site.endpoint)
         )
         extras = await snapshot_of(
-            partial(extras_under, opened, route),
+            partial(extras_under, opened, route, options.listener),
             target,
             listed,
             facts,
@@ -121,7 +121,7 @@ def _refuse_parts(plan: Plan) -> None:
 def _undone(run: MigrationResult, options: Options) -> list[str]:
     """Why nothing may be deleted after such a run."""
     reasons = []
-    left = sum(run.aside.values()) + len(run.unlisted)
+    left = sum(run.aside.values()) + run.unlisted_count
     if left:
         reasons.append(f"{left:,} of the source are not done: nothing is deleted where a run left anything undone")
     if not run.counters.listed and not options.allow_empty:

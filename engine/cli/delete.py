@@ -46,10 +46,11 @@ def delete_command(
         confirm = ask(str(where), f"{plural(total.objects, 'object')} ({size_text(total.bytes)}) for good")
         again = False
     result = go(again=again, confirmed=confirm is not None)
-    values = delete_values(result)
+    values = {**delete_values(result), "unlisted": invocation.left.count}
     invocation.say(delete_page(str(where), result, invocation.took_s, to_delete))
     done = result.deletion
     if done is not None and done.interrupted:
         invocation.end_interrupted(values)
     aside = done is not None and not done.is_whole
-    invocation.end(ASIDE if aside else GATE if result.closed else DONE, values)
+    left = invocation.done()
+    invocation.end(ASIDE if aside else GATE if result.closed else left, values)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from engine.api.fingerprint import fingerprint
-from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.proof.fingerprint import Basis
 
 
 def fingerprint_command(invocation: Invocation, location: str, by: str) -> None:
-    line = invocation.run(lambda options, _: fingerprint(location, options, basis=Basis(by)))
+    line = invocation.run(lambda options, _: fingerprint(location, options, basis=Basis(by)), asides=False)
     if not invocation.json:
         click.echo(line)
-    invocation.end(DONE, {"location": location, "fingerprint": line})
+    values = {"location": location, "fingerprint": line, "unlisted": invocation.left.count}
+    invocation.end(invocation.done(), values)

@@ -19,16 +19,16 @@ import click
 from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
-from engine.cli.codes import INTERRUPTED
+from engine.cli.codes import ASIDE, DONE, INTERRUPTED
 from engine.cli.ending import summarize
 from engine.errors import NothingThere
-from engine.events import Event
+from engine.events import Event, Listener, ObjectAside
 from engine.plan.document import Plan
 from engine.report.bar import TICK_S, Manner, ProgressBar
 from engine.report.drawing import draw, look_at
 from engine.report.ndjson import NdjsonWriter
 from engine.report.page import Page
-from engine.report.text import safe
+from engine.report.text import UNLISTED_SHOWN, safe, unlisted_sentence
 
 Result = TypeVar("Result")
 
@@ -58,6 +58,26 @@ class Took:
     s: float = 0.0
 
 
+@dataclass(slots=True)
+class Left:
+    """What lay in folders and cannot be an object, as `ls`, `fingerprint` and `delete` met it: how many, and the
+    first."""
+
+    count: int = 0
+    first: list[ObjectAside] = field(default_factory=list)
+
+    def hear(self, listener: Listener) -> Listener:
+        """`listener`, listened to."""
+
+        def heard(event: Event) -> None:
+            if isinstance(event, ObjectAside) and event.is_unlisted:
+                self.count += 1
+                self.first += [event][: UNLISTED_SHOWN - len(self.first)]
+            listener(event)
+
+        return heard
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """A command and the flags that every command takes. `progress` None draws where a terminal is."""
@@ -68,6 +88,7 @@ class Invocation:
     quiet: bool
     progress: bool | None
     took: Took = field(default_factory=Took)
+    left: Left = field(default_factory=Left)
 
     @property
     def took_s(self) -> float:
@@ -115,7 +136,7 @@ class Invocation:
                 group.start_soon(self._watch_signals, stop, group.cancel_scope, bar)
                 if bar is not None:
                     group.start_soon(_tick, bar)
-                results.append(await work(replace(self.options, listener=listener), stop))
+                results.append(await work(replace(self.options, listener=self.left.hear(listener)), stop))
                 group.cancel_scope.cancel()
 
         began_s = time.monotonic()
@@ -188,6 +209,15 @@ class Invocation:
             click.echo(f"cartage {self.verb}: {safe(sentence)}", err=True)
         if no_room:
             click.echo("  Make room there, or copy less at a time.", err=True)
+
+    def done(self) -> int:
+        """The exit code of a command that did all of its work: not all of it was, where something in a folder had to
+        be left, which is said."""
+        if not self.left.count:
+            return DONE
+        if not self.quiet and not self.json:
+            click.echo(unlisted_sentence(self.left.count, self.left.first), err=True)
+        return ASIDE
 
     def end(self, code: int, values: dict[str, Any]) -> NoReturn:
         """End with an exit code; `values` are what the summary line of `--json` says beside it."""

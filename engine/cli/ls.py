@@ -6,9 +6,8 @@ from engine.api.load import place_of
 from engine.api.ls import ls
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
-from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
-from engine.events import Event
+from engine.events import Event, ObjectAside
 from engine.finish.project import Summary
 from engine.report.ls import listed_line, summary_page, summary_values
 
@@ -18,7 +17,10 @@ def ls_command(invocation: Invocation, location: str, recursive: bool, summarize
 
     async def work(options: Options, _: StopSignal) -> Summary | None:
         def show(event: Event) -> None:
-            invocation.say(listed_line(event))
+            if isinstance(event, ObjectAside):
+                options.listener(event)
+            else:
+                invocation.say(listed_line(event))
 
         tell = options.listener if invocation.json else show
         found = await ls(where, options, tell=tell, recursive=recursive, sums=summarize)
@@ -27,7 +29,8 @@ def ls_command(invocation: Invocation, location: str, recursive: bool, summarize
                 tell(event)
         return found
 
-    found = invocation.run(work)
+    found = invocation.run(work, asides=False)
     if found is not None and summarize:
         invocation.say([*([""] if recursive else []), *summary_page(found, invocation.took_s)])
-    invocation.end(DONE, {"location": str(where), **(summary_values(found) if found is not None else {})})
+    figures = summary_values(found) if found is not None else {}
+    invocation.end(invocation.done(), {"location": str(where), **figures, "unlisted": invocation.left.count})

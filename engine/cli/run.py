@@ -50,4 +50,4 @@ def ask_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
 
 def exit_code(result: MigrationResult) -> int:
     """What a run that came to its end ends with."""
-    return USAGE if result.empty else ASIDE if result.aside or result.unlisted else DONE
+    return USAGE if result.empty else ASIDE if result.aside or result.unlisted_count else DONE

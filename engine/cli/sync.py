@@ -9,7 +9,7 @@ import click
 
 from engine.api.consent import Consent
 from engine.api.sync import SyncResult, synchronize
-from engine.cli.codes import ASIDE, FATAL, GATE
+from engine.cli.codes import ASIDE, DONE, FATAL, GATE
 from engine.cli.confirming import seconds
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
@@ -82,7 +82,7 @@ def _end(invocation: Invocation, plan: Plan, result: SyncResult) -> None:
     if result.run.stopped or (done is not None and done.interrupted):
         invocation.end_interrupted(values)
     invocation.say_empty(result.run.empty)
-    code = exit_code(result.run)
+    code = exit_code(result.run) or (ASIDE if invocation.left.count else DONE)
     if extras is not None and not code:
         stays = extras.summary.total.objects and done is None
         code = ASIDE if done is not None and not done.is_whole else GATE if extras.closed or stays else code

@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 import anyio
 
 from engine.errors import one_error
+from engine.events import Listener, ignore
 from engine.finish.deleting import Check, Checked
 from engine.finish.looking import PATIENCE_S, Looker
 from engine.finish.sending import Item
 from engine.listing.ranges import RouteJoin
+from engine.listing.unlisted import aside_of
 from engine.model import ListedObject
 from engine.plan.decide import is_extra
 from engine.plan.route import Route
@@ -19,12 +21,16 @@ from engine.sites.sites import Sites
 
 
 @asynccontextmanager
-async def extras_under(opened: Sites, route: Route) -> AsyncIterator[AsyncIterator[list[ListedObject]]]:
-    """Batches of what is listed under the target and not under the source, of what the route's patterns take. Raises
-    what the listings raise."""
+async def extras_under(
+    opened: Sites, route: Route, tell: Listener = ignore
+) -> AsyncIterator[AsyncIterator[list[ListedObject]]]:
+    """Batches of what is listed under the target and not under the source, of what the route's patterns take; `tell`
+    hears of what lies there and cannot be an object. Raises what the listings raise."""
     async with one_error(), anyio.create_task_group() as group:
         join = opened.sources.join(group, opened.store, route, None)
         yield _extras(join, route)
+        for key, thing in join.unlisted[-1].named():
+            tell(aside_of(route.name, key, thing))
         join.close()
 
 

@@ -97,9 +97,10 @@ async def delete_listed(
     delete_markers: bool,
     check: Check | None = None,
     is_all: bool = True,
+    tells: bool = False,
 ) -> Deletion:
     """Delete what the list holds, under a claim, each only while it is what was listed; `listen` is given what ends it
-    gently, `check` and `is_all` are as for `ProjectDeletion`.
+    gently, `check`, `is_all` and `tells` are as for `ProjectDeletion`.
 
     Raises `GateClosed` where the server cannot do that, `ClaimLost`, and `StoreError` of scope `run`."""
     bucket = location.whole_bucket
@@ -117,6 +118,7 @@ async def delete_listed(
             markers_accepted=[bucket.bucket] if delete_markers else [],
             check=check,
             is_all=is_all,
+            tells=tells,
         )
         if listen is not None:
             listen(work.stop)

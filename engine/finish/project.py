@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.events import Listener, ObjectListed, PrefixSummed, Progress
 from engine.listing.lister import KeyRange
 from engine.listing.pages import level_of, pages_of
+from engine.listing.unlisted import UnlistedThings
 from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location
 from engine.shown import Result
@@ -77,9 +78,10 @@ def first_level(key: str, cut: int) -> str:
 
 
 async def summarize(store: ObjectStore, location: Location, listener: Listener) -> Summary:
-    """List everything under the location, by many ranges at once. Raises what the listing raises."""
+    """List everything under the location, by many ranges at once. `listener` also hears of each thing there that cannot
+    be an object. Raises what the listing raises."""
     summary = Summary(len(location.key))
-    async with listed_under(store, location) as batches:
+    async with listed_under(store, location, listener) as batches:
         async for objects in batches:
             summary.add(objects)
             listener(_progress(summary, done=False))
@@ -88,22 +90,22 @@ async def summarize(store: ObjectStore, location: Location, listener: Listener) 
 
 
 async def list_objects(store: ObjectStore, location: Location, tell: Listener, summary: Summary) -> None:
-    """Tell every object under the location, in key order."""
-    async for objects, _ in pages_of(store, location, KeyRange()):
+    """Tell every object under the location, in key order, and each thing there that cannot be one."""
+    async for objects, _ in pages_of(store, location, KeyRange(), unlisted=UnlistedThings(tell=tell)):
         summary.add(objects)
         for item in objects:
             tell(_listed(item))
 
 
 async def list_level(store: ObjectStore, location: Location, tell: Listener) -> int:
-    """Tell what lies directly under the location: prefixes and objects, in key order of each page. Gives how many.
-    Raises what the listing raises."""
+    """Tell what lies directly under the location: prefixes and objects, in key order of each page, and each thing
+    that is neither. Gives how many of the former. Raises what the listing raises."""
     if not location.is_prefix:
         summary = Summary(len(location.key))
         await list_objects(store, location, tell, summary)
         return summary.total.objects
     count = 0
-    async for page in level_of(store, location):
+    async for page in level_of(store, location, tell):
         for prefix in page.common_prefixes:
             tell(PrefixSummed(prefix[len(location.key) :]))
         for item in page.objects:

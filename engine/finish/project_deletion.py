@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from engine.errors import ObjectError
-from engine.events import Listener, Notice, Progress
+from engine.events import Listener, Notice, Progress, ignore
 from engine.finish.batches import Batch, Batches, Removal
 from engine.finish.deleting import KEYS_A_BATCH, Check, Deleter
 from engine.finish.deletion_list import DeletionList, Row
@@ -75,7 +75,7 @@ class Deletion(DeletionReport):
 
 class ProjectDeletion(Removal[Deletion, ListedObject]):
     """Deletes what the list still holds; of that, what `check` lets go. `is_all`: the list was to hold everything under
-    the location, so that what is left there has arrived since."""
+    the location, so that what is left there has arrived since; `tells`: also of what cannot be an object there."""
 
     def __init__(
         self,
@@ -87,10 +87,12 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         markers_accepted: Collection[str],
         check: Check | None = None,
         is_all: bool = True,
+        tells: bool = False,
     ) -> None:
         super().__init__(Deletion(), listener, markers_accepted)
         self._check = check
         self._is_all = is_all
+        self._tells = tells
         self._store = store
         self._listed = listed
         self._deleter = deleter
@@ -129,7 +131,7 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
 
     async def _look_at_the_rest(self, location: Location) -> None:
         """What arrived after the snapshot, and unfinished uploads: left, and said."""
-        async with listed_under(self._store, location) as batches:
+        async with listed_under(self._store, location, self._listener if self._tells else ignore) as batches:
             async for objects in batches:
                 arrived = await self._listed.unknown([item.key for item in objects])
                 self.report.arrived += len(arrived)

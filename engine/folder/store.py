@@ -42,7 +42,7 @@ from engine.folder.streaming import check_body, fill, gather, pour
 from engine.folder.unfinished import Published, Unfinished
 from engine.folder.versions import same, version_of
 from engine.folder.walking import USUAL, Manner, Position, listed
-from engine.model import CopyResult, ObjectHead, ObjectRef, Page, Unlisted, UploadedPart
+from engine.model import CopyResult, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.store import (
     WINDOW_BYTES,
     AskBucket,
@@ -67,9 +67,6 @@ from engine.store import (
 Asked = TypeVar("Asked", bound=Request)
 Answered = TypeVar("Answered")
 Arguments = TypeVarTuple("Arguments")
-
-UNLISTED_KEPT = 10_000
-"""Of what lies in a folder and cannot be an object: so many are remembered by name."""
 
 THREADS = 8
 """Calls that may be with the system at once."""
@@ -96,7 +93,6 @@ class FolderStore(Lacking, ObjectStore):
         self.manner = manner
         self._durability: Durability = durability
         self._may_be_missing: set[str] = set()
-        self._unlisted: dict[str, dict[str, Unlisted]] = {}
         self._roots: dict[str, Root] = {}
         self._publishers: dict[str, Publisher] = {}
         self._walks = Walks(manner)
@@ -135,11 +131,6 @@ class FolderStore(Lacking, ObjectStore):
 
     def _is_yet_to_be(self, root: Root) -> bool:
         return root.path in self._may_be_missing and not root.exists()
-
-    def unlisted(self, bucket: str) -> list[Unlisted]:
-        """What listings of a folder met until now that cannot be an object, in order."""
-        met = self._unlisted.get(bucket, {})
-        return [met[key] for key in sorted(met)]
 
     async def room(self, bucket: str) -> Room:
         """What the folder's disk has left for this user; of a folder that is yet to be made, its nearest parent's."""
@@ -180,11 +171,7 @@ class FolderStore(Lacking, ObjectStore):
             exact = self._exact(root, request)
             if exact is not None:
                 return exact
-        page = self._walks.page(root, request)
-        if page.unlisted:
-            met = self._unlisted.setdefault(request.bucket, {})
-            met.update((item.key, item) for item in page.unlisted[: UNLISTED_KEPT - len(met)])
-        return page
+        return self._walks.page(root, request)
 
     def _exact(self, root: Root, request: ListPage) -> Page | None:
         """The first key with a prefix is that very key, where there is such a file: found without reading the directory

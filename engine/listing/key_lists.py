@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import anyio
 import anyio.to_thread
@@ -19,7 +18,8 @@ import anyio.to_thread
 from engine.errors import NotFound, PlanError, UsageError
 from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
 from engine.listing.lister import Feed, KeyRange
-from engine.model import MIB, ListedObject, Location, ObjectRef, Page, Unlisted
+from engine.listing.unlisted import UnlistedThings
+from engine.model import MIB, ListedObject, Location, ObjectRef, Page
 from engine.plan.document import Plan
 from engine.plan.route import KeyList, Route
 from engine.store import GetRange, HeadObject, StoreOf
@@ -73,10 +73,10 @@ class ListedKeys:
     The file is read once, at the first question, so that everything that one command concludes rests on one reading."""
 
     divisible = False
-    unlisted: Mapping[str, Unlisted] = MappingProxyType({})
 
     def __init__(self, store_of: StoreOf, plan: Plan, route: Route, key_list: KeyList, folder: Path) -> None:
         self.location = route.source
+        self.unlisted = UnlistedThings()
         self.missing: set[str] = set()
         self._store_of = store_of
         self._route = route.name

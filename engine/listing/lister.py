@@ -6,11 +6,12 @@ of keys or an S3 Inventory names (`engine.listing.key_lists`). `engine.listing.s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.model import ListedObject, Location, Page, Unlisted
+from engine.listing.unlisted import UnlistedThings
+from engine.model import ListedObject, Location, Page
 
 Feed = tuple[list[ListedObject], bool]
 """One page's objects, and whether it is the last."""
@@ -29,15 +30,15 @@ class Lister(Protocol):
     """Gives the objects of `location` in the order of their keys' UTF-8 bytes.
 
     `divisible`: several ranges of it may be read side by side, which is worth while where each page costs an answer's
-    time. `unlisted`, by relative key: what its pages met until now that lies there and cannot be an object; nothing is
-    to be concluded from its absence, nor from that of what would lie below it."""
+    time. `unlisted`: what its pages met until now that lies there and cannot be an object; nothing is to be concluded
+    from its absence, nor from that of what would lie below it."""
 
     @property
     def location(self) -> Location: ...
     @property
     def divisible(self) -> bool: ...
     @property
-    def unlisted(self) -> Mapping[str, Unlisted]: ...
+    def unlisted(self) -> UnlistedThings: ...
 
     def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
         """The pages of `keys`, each with whether it is the last; objects beyond its end may come with the last one.
@@ -47,15 +48,3 @@ class Lister(Protocol):
     async def page_after(self, relative: str) -> Page:
         """One page of what comes after a relative key: where a range may be cut."""
         ...
-
-
-def is_unlisted(key: str, unlisted: Mapping[str, Unlisted]) -> bool:
-    """Whether a relative key, or what it would lie below, is there and cannot be an object."""
-    if key in unlisted or key.rstrip("/") in unlisted:
-        return True
-    at = key.find("/")
-    while at >= 0:
-        if key[:at] in unlisted or key[: at + 1] in unlisted:
-            return True
-        at = key.find("/", at + 1)
-    return False

@@ -68,6 +68,8 @@ async def _nearest(store: ObjectStore, location: Location) -> list[Location]:
 async def _no_such_key(store: ObjectStore, location: Location) -> str:
     """Of an exact key: perhaps a slash was forgotten."""
     page = await store.list_page(ListPage(location.bucket, location.key, max_keys=1000))
+    if thing := next((item for item in page.unlisted if item.key == location.key), None):
+        return f"{location} cannot be an object: {thing.message}"
     if any(item.key == location.key for item in page.objects):
         return ""
     under = sum(item.key.startswith(location.key + "/") for item in page.objects)

@@ -8,8 +8,10 @@ import anyio
 from anyio.abc import TaskGroup
 
 from engine.errors import EngineError, ListingBroken
-from engine.listing.lister import Feed, KeyRange, Lister, is_unlisted
-from engine.model import ListedObject, Location, Page, Unlisted
+from engine.events import Listener, ignore
+from engine.listing.lister import Feed, KeyRange, Lister
+from engine.listing.unlisted import UnlistedThings, aside_of
+from engine.model import ListedObject, Location, Page
 from engine.plan.join import Join, Joined, Side
 from engine.plan.order import fault_of
 from engine.plan.own import without_own
@@ -28,13 +30,20 @@ ReadEntries = Callable[[str | None, str | None, int], Awaitable[list[Entry]]]
 
 
 class Prefix:
-    """What S3 lists under a location now: everything under a prefix, or one exact key."""
+    """What is listed under a location now: everything under a prefix, or one exact key. `takes`: which relative keys
+    are asked for; `tell` hears of each thing that cannot be an object."""
 
-    def __init__(self, store: ObjectStore, location: Location) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        location: Location,
+        takes: Callable[[str], bool] | None = None,
+        tell: Listener | None = None,
+    ) -> None:
         self._store = store
         self.location = location
         self.divisible = location.is_prefix and not location.is_local  # a folder is read in one walk
-        self.unlisted: dict[str, Unlisted] = {}
+        self.unlisted = UnlistedThings(takes, tell)
 
     def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
         return pages_of(self._store, self.location, keys, first, self.unlisted)
@@ -52,10 +61,10 @@ async def pages_of(
     location: Location,
     keys: KeyRange,
     first: Page | None = None,
-    unlisted: dict[str, Unlisted] | None = None,
+    unlisted: UnlistedThings | None = None,
 ) -> AsyncIterator[Feed]:
     """The pages of `keys` under `location`, each with whether it is the last. `first` is a first page that was read
-    already; what a page met that cannot be an object is put into `unlisted`, by relative key.
+    already; what a page met that cannot be an object is put into `unlisted`.
 
     A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token, begins
     with what came before it, or is not in order: nothing is taken from a page before all of it was looked at."""
@@ -66,14 +75,16 @@ async def pages_of(
     start_after = location.key + keys.after if keys.after is not None else ""
     token: str | None = None
     newest = start_after or None
+    reading = unlisted.reading(keys.after) if unlisted is not None else None
     while True:
         if first is None:
             page = await store.list_page(ListPage(location.bucket, location.key, start_after, token))
         else:
             page, first = first, None
         token = _next_token(page, token, location)
-        if page.unlisted and unlisted is not None:
-            unlisted.update((item.key.removeprefix(location.key), item) for item in page.unlisted)
+        if page.unlisted and unlisted is not None and reading is not None:
+            named = [(item.key.removeprefix(location.key), item) for item in page.unlisted]
+            unlisted.add(reading, [item for item in named if keys.upto is None or item[0] <= keys.upto])
         if page.objects:
             if fault := fault_of([item.key for item in page.objects], location.key, newest):
                 raise broken(location, fault)
@@ -84,9 +95,9 @@ async def pages_of(
             return
 
 
-async def level_of(store: ObjectStore, location: Location) -> AsyncIterator[Page]:
-    """The pages of what lies directly under a prefix: objects, and the prefixes of the next level. Raises
-    `ListingBroken` as `pages_of`."""
+async def level_of(store: ObjectStore, location: Location, tell: Listener = ignore) -> AsyncIterator[Page]:
+    """The pages of what lies directly under a prefix: objects, and the prefixes of the next level; `tell` hears
+    of each thing there that cannot be an object. Raises `ListingBroken` as `pages_of`."""
     token: str | None = None
     newest = ""
     while True:
@@ -95,6 +106,8 @@ async def level_of(store: ObjectStore, location: Location) -> AsyncIterator[Page
         for names in (list(page.common_prefixes), [item.key for item in page.objects]):
             if fault := fault_of(names, location.key, newest):
                 raise broken(location, fault)
+        for thing in page.unlisted:
+            tell(aside_of("", thing.key.removeprefix(location.key), thing))
         newest = max([*page.common_prefixes[-1:], *(item.key for item in page.objects[-1:]), newest])
         yield page
         if token is None:
@@ -215,8 +228,8 @@ class RangeJoin:
             rows = self.join.take()
             if rows and self._shows_directories:  # a directory that nobody asked for is no object too many
                 rows = [row for row in rows if row.source or row.entry or row.key[-1:] != "/"]
-            if rows and self._unlisted:  # what is not listed is not gone
-                rows = [row for row in rows if row.source is not None or not is_unlisted(row.key, self._unlisted)]
+            if rows and self._unlisted.met:  # what is not listed is not gone
+                rows = [row for row in rows if row.source is not None or not self._unlisted.covers(row.key)]
             if rows:
                 return rows
             if self.join.done:

@@ -21,7 +21,8 @@ from anyio.abc import TaskGroup
 
 from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import PageReader, RangeJoin, ReadEntries, broken
-from engine.model import ListedObject, Page, Unlisted
+from engine.listing.unlisted import UnlistedThings
+from engine.model import ListedObject, Page
 from engine.plan.join import Joined, Side
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
 from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, widened
@@ -139,9 +140,15 @@ class RouteJoin:
             self._waiting -= 1
 
     @property
-    def unlisted(self) -> list[tuple[str, Unlisted]]:
-        """What either side's pages met until now that cannot be an object, by relative key; the source's first."""
-        return [item for lister in self._sides.values() for item in sorted(lister.unlisted.items())]
+    def unlisted(self) -> list[UnlistedThings]:
+        """What each side's pages met until now that cannot be an object; the source's first."""
+        return [lister.unlisted for lister in self._sides.values()]
+
+    def judged(self, rows: list[Joined]) -> list[Joined]:
+        """Without the rows whose place in the target is taken by what cannot be an object, or lies below such a thing:
+        of it that is said, and it is neither missing nor another."""
+        there = self._target.unlisted if self._target is not None else None
+        return [row for row in rows if not there.covers(row.key)] if there is not None and there.met else rows
 
     def end_early(self) -> None:
         """Read no further than what is on its way: the batches that `next_rows` still gives are the last, and what

@@ -40,7 +40,7 @@ class Sources:
 
         Raises LookupError for a route with a list that was not opened: its prefix holds other objects."""
         if route.key_list is None or (self._now and route.key_list.kind == "inventory"):
-            return Prefix(store_of(route.source), route.source)
+            return Prefix(store_of(route.source), route.source, route.selection.takes_key)
         if route.name not in self.lists:
             raise LookupError(f"the list of route {route.name} was not opened")
         return self.lists[route.name]
@@ -57,7 +57,7 @@ class Sources:
     ) -> RouteJoin:
         """Everything known of each of the route's keys, or of those in a range of them; without `target`, as if nothing
         were there."""
-        there = Prefix(store_of(route.target), route.target) if target else None
+        there = Prefix(store_of(route.target), route.target, route.selection.takes_key) if target else None
         return RouteJoin(group, self.lister(store_of, route), there, entries, keys)
 
     async def refuse_missing(self, knows: Callable[[str, str], Awaitable[bool]]) -> None:

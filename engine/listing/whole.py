@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from engine.errors import one_error
+from engine.events import Listener, ignore
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import ListedObject, Location
@@ -15,12 +16,15 @@ from engine.store import ObjectStore
 
 
 @asynccontextmanager
-async def listed_under(store: ObjectStore, location: Location) -> AsyncIterator[AsyncIterator[list[ListedObject]]]:
-    """Batches of about a page; each is in key order, and holds no key of another. Reading ends with the context.
+async def listed_under(
+    store: ObjectStore, location: Location, tell: Listener = ignore
+) -> AsyncIterator[AsyncIterator[list[ListedObject]]]:
+    """Batches of about a page; each is in key order, and holds no key of another. Reading ends with the context. `tell`
+    hears of each thing there that cannot be an object, as an `ObjectAside`.
 
     Raises what the listing raises, which is never its end."""
     async with one_error(), anyio.create_task_group() as group:
-        join = RouteJoin(group, Prefix(store, location), None, None)
+        join = RouteJoin(group, Prefix(store, location, tell=tell), None, None)
         yield _batches(join)
         join.close()
 

@@ -128,14 +128,14 @@ async def _audit_route(
         async with one_error(), anyio.create_task_group() as group:
             join = sources.join(group, store_of, route, read)
             while (rows := await join.next_rows()) is not None:
-                for row in audited(route, rows):
+                for row in join.judged(audited(route, rows)):
                     if (verdict := audit_row(row, minimum)) is not None:
                         report.add(verdict, row.key)
                 listener(_progress(every, done=False))
-            met = [(key, item) for key, item in join.unlisted if route.selection.takes_key(key)]
-            if met:
-                key, item = met[0]
-                report.error = f"{len(met):,} lie there and cannot be objects; the first is {key!r}: {item.message}"
+            if count := sum(things.count for things in join.unlisted):
+                named = [item for things in join.unlisted for item in things.named()[:1]]
+                first = f"; the first is {named[0][0]!r}: {named[0][1].message}" if named else ""
+                report.error = f"{count:,} lie there and cannot be objects{first}"
     except StoreError as error:
         if isinstance(error, RunError) and not isinstance(error, ListingBroken):
             raise

@@ -29,7 +29,8 @@ PROBLEMS_KEPT = 10
 class RouteSurvey:
     """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
     the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take;
-    `added_bytes` is what the target grows by."""
+    `added_bytes` is what the target grows by, `unlisted` counts what lies in the source's folder and cannot be an
+    object."""
 
     route: str
     objects: int = 0
@@ -50,6 +51,7 @@ class RouteSurvey:
     added_bytes: int = 0
     surplus: int = 0
     surplus_bytes: int = 0
+    unlisted: int = 0
     problems: list[str] = field(default_factory=list)
 
     def add(self, other: RouteSurvey) -> None:
@@ -77,6 +79,7 @@ _FIGURES = (
     "added_bytes",
     "surplus",
     "surplus_bytes",
+    "unlisted",
 )
 
 
@@ -104,9 +107,31 @@ async def _survey_route(
     async with anyio.create_task_group() as group:
         join = sources.join(group, store_of, route, read)
         while (rows := await join.next_rows()) is not None:
-            for row in taken(route, rows):
+            rows = taken(route, rows)
+            judged = join.judged(rows)
+            for row in judged:
                 _count(route, report, row)
+            if len(judged) < len(rows):
+                seen = {row.key for row in judged}
+                for row in rows:
+                    if row.key not in seen:
+                        _count_hidden(route, report, row)
             listener(_progress(every))
+        things, *_ = join.unlisted
+        report.unlisted = things.count
+        for key, item in things.named()[: PROBLEMS_KEPT - len(report.problems)]:
+            report.problems.append(f'route "{route.name}": {key!r} is left: {item.message}')
+
+
+def _count_hidden(route: Route, report: RouteSurvey, row: Joined) -> None:
+    """A row whose place in the target is taken by what cannot be an object."""
+    if row.source is None:
+        return
+    report.objects += 1
+    report.bytes += row.source.size
+    report.conflicting += 1
+    if len(report.problems) < PROBLEMS_KEPT:
+        report.problems.append(f'route "{route.name}": {row.key!r} has no place: what lies there is no file')
 
 
 def _count(route: Route, report: RouteSurvey, row: Joined) -> None:

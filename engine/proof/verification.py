@@ -67,6 +67,11 @@ class RouteVerification:
             proof = finding.outcome.proof
             self.by_proof[proof] = self.by_proof.get(proof, 0) + 1
 
+    def add_unnamed(self, kind: Kind, count: int) -> None:
+        """Count what is known of by number alone."""
+        if count:
+            self.by_kind[kind] = self.by_kind.get(kind, 0) + count
+
     def _add_to_trees(self, row: Joined, finding: Finding) -> None:
         """Add a key to each side's fingerprint. A digest counts only where both sides have one of like form: two ETags
         that cannot be compared would make two figures differ that are of one content."""

@@ -125,12 +125,13 @@ class Verifier:
         async with anyio.create_task_group() as group:
             join = self._sources.join(group, self._store_of, route, read)
             while not self.report.stopped and (rows := await join.next_rows()) is not None:
-                await self._verify_page(route, report, audited(route, rows))
-            for key, item in join.unlisted:
-                if route.selection.takes_key(key):
+                await self._verify_page(route, report, join.judged(audited(route, rows)))
+            for things in join.unlisted:
+                for key, item in things.named():
                     finding = Finding(Kind.UNREAD, key, item.message)
                     report.add(Joined(key, None, None, None), finding)
                     self._tell_difference(route, finding)
+                report.add_unnamed(Kind.UNREAD, things.count - len(things.named()))
             join.close()
 
     async def _verify_page(self, route: Route, report: RouteVerification, rows: list[Joined]) -> None:

@@ -141,7 +141,7 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
             item.route: picked(
                 item,
                 "objects bytes there to_copy to_copy_bytes to_inspect over_5gib archived conflicting surplus "
-                "surplus_bytes problems",
+                "surplus_bytes unlisted problems",
             )
             for item in result.routes
         },

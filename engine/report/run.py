@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from engine.api.commands import command
 from engine.api.run import MigrationResult
-from engine.events import ObjectAside
 from engine.plan.document import Plan
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table
-from engine.report.text import count_text, key_text, pace_text, picked, plural, safe, size_text
-
-SHOWN = 3
+from engine.report.text import count_text, pace_text, picked, plural, size_text, unlisted_sentence
 
 
 def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
@@ -29,8 +25,8 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     ]
     if told := noted_lines(result.noted, result.accepted, plan, result.ledger):
         lines += ["", *told]
-    if result.unlisted:
-        lines += ["", unlisted_sentence(result.unlisted)]
+    if result.unlisted_count:
+        lines += ["", unlisted_sentence(result.unlisted_count, result.unlisted)]
     if result.complete:
         lines += ["", Toned("every object is in place", Tone.GOOD)]
     if result.aside:
@@ -39,12 +35,6 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     elif not result.stopped and not result.empty:
         lines.append(next_step(command(plan, result.ledger, "verify")))
     return lines
-
-
-def unlisted_sentence(unlisted: Sequence[ObjectAside]) -> str:
-    """What lies in a source's folder and was not taken along."""
-    first = "; ".join(f"{key_text(item.key)}: {safe(item.message)}" for item in unlisted[:SHOWN])
-    return f"left, since they cannot be objects: {count_text(len(unlisted))}; first {first}"
 
 
 def result_values(result: MigrationResult) -> dict[str, Any]:
@@ -59,7 +49,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
         "requests": result.requests,
         "throttled": result.throttled,
         "empty": result.empty,
-        "unlisted": len(result.unlisted),
+        "unlisted": result.unlisted_count,
         "noted": noted_values(result.noted),
         "routes": route_values(result.tallies),
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.events import ObjectAside
+
+UNLISTED_SHOWN = 3
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -108,4 +110,11 @@ def key_text(key: str) -> str:
 
 def aside_text(item: ObjectAside) -> str:
     """ "drifted: raw: a.png: changed since": an object that was left or set aside, and why."""
-    return f"{item.state}: {item.route}: {key_text(item.key)}: {safe(item.message)}"
+    route = f"{item.route}: " if item.route else ""
+    return f"{item.state}: {route}{key_text(item.key)}: {safe(item.message)}"
+
+
+def unlisted_sentence(count: int, named: Sequence[ObjectAside]) -> str:
+    """What lies in a folder and was left, with the first of it."""
+    first = "; ".join(f"{key_text(item.key)}: {safe(item.message)}" for item in named[:UNLISTED_SHOWN])
+    return f"left, since they cannot be objects: {count_text(count)}" + (f"; first {first}" if first else "")

@@ -51,6 +51,7 @@ class Carried:
     copied_bytes: int = 0
     stopped: bool = False
     unlisted: list[ObjectAside] = field(default_factory=list)
+    unlisted_count: int = 0
     first_asides: list[ObjectAside] = field(default_factory=list)
 
 
@@ -237,7 +238,8 @@ class Coordinator:
     def _sum_up(self) -> None:
         self.carried.progress = self._progress(ended=True)
         self.carried.copied_bytes = sum(item.copied_bytes for item in self._ended)
-        self.carried.unlisted = [one for item in self._ended for one in item.unlisted]
+        self.carried.unlisted = [one for item in self._ended for one in item.unlisted.named]
+        self.carried.unlisted_count = sum(item.unlisted.count for item in self._ended)
 
     def _kill(self) -> None:
         kill: Callable[[], None] | None = getattr(self._executor, "kill", None)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.events import ObjectAside, Progress
+from engine.events import Progress
 from engine.ledger import Binding
+from engine.listing.unlisted import ToldUnlisted
 from engine.plan.document import Plan
 from engine.plan.shards import OBJECTS_A_SHARD, Piece
 from engine.sites.options import SiteOptions
@@ -43,4 +44,4 @@ class ShardEnded(NamedTuple):
     listings: Mapping[str, tuple[int, int]]
     progress: Progress
     copied_bytes: int
-    unlisted: tuple[ObjectAside, ...]
+    unlisted: ToldUnlisted

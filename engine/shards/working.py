@@ -73,7 +73,7 @@ async def _carry(order: Order) -> ShardEnded:
             listings={} if run.stopped else run.listings,
             progress=run.progress(),
             copied_bytes=run.counters.copied_bytes,
-            unlisted=tuple(item for route in plan.routes for item in opened.unlisted(route)),
+            unlisted=run.unlisted(),
         )
     raise AssertionError("the block above returns or raises")
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import anyio
 
 from engine.errors import ObjectError, one_error
-from engine.events import ObjectAside
 from engine.listing.sources import Sources
 from engine.model import Location
 from engine.plan.route import Route
@@ -46,20 +45,6 @@ class Sites:
     def trusts(self, route: Route) -> bool:
         """Whether neither side of a route has to be tried out first."""
         return self.source(route).known.trusted and self.target(route).known.trusted
-
-    def unlisted(self, route: Route) -> list[ObjectAside]:
-        """What was met at a route's source that cannot be an object, and that its patterns take: none of it may be
-        passed over, and nothing below it be taken for gone."""
-        source, folder = route.source, self.source(route).folder
-        if folder is None or not source.is_prefix:
-            return []
-        met = [item for item in folder.unlisted(source.bucket) if item.key.startswith(source.key)]
-        named = [(item.key[len(source.key) :], item) for item in met]
-        return [
-            ObjectAside(route.name, key, "unlisted", item.code, item.message)
-            for key, item in named
-            if route.selection.takes_key(key)
-        ]
 
     def by_site(self, places: Iterable[Location]) -> list[tuple[Site, list[str]]]:
         """The buckets of these places, site by site."""

@@ -22,6 +22,7 @@ from engine.ledger import Ledger
 from engine.listing.lister import KeyRange
 from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
+from engine.listing.unlisted import ToldUnlisted, UnlistedThings, told
 from engine.model import Overwrite
 from engine.plan.decide import Action, Choice, decide, drift, ended, taken
 from engine.plan.join import Joined
@@ -100,6 +101,7 @@ class Run:
         self.listings: dict[str, tuple[int, int]] = {}
         self._told_bytes = 0
         self.counters = Counters()
+        self._unlisted: list[tuple[str, UnlistedThings]] = []
         self.stopped = False
 
     def stop(self) -> None:
@@ -107,6 +109,10 @@ class Run:
         self.stopped = True
         self._queue.abandon()
         self._listing.cancel()
+
+    def unlisted(self) -> ToldUnlisted:
+        """What the sources' listings met that cannot be an object."""
+        return told(self._unlisted)
 
     async def go(self, *, fresh: bool) -> None:
         """Run to the end. `fresh`: the ledger is known to be empty, so that it need not be read.
@@ -153,6 +159,7 @@ class Run:
                 keys = KeyRange(piece.after, piece.upto)
                 join = self._sources.join(group, self._store_of, route, reader, keys=keys)
                 self._joins.append(join)
+                self._unlisted.append((route.name, join.unlisted[0]))
                 while not self.stopped and (rows := await join.next_rows()) is not None:
                     counted, counted_bytes = await self._decide_page(route, rows)
                     objects += counted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_a_folder_is_deleted_by_its_snapshot_and_no_link_is_followed(terminal: T
     (outside / "kept").write_bytes(b"kept")
     (made / "link").symlink_to(outside)
     first = terminal.call("delete", "./x/")
-    assert first.code == 0 and "nothing is deleted yet" in first.out, first.err
+    assert first.code == 3 and "nothing is deleted yet" in first.out and "link: " in first.err
     (made / "later").write_bytes(b"later")
     (made / "a").write_bytes(b"changed")
     name = f"{made}/"
@@ -123,6 +124,41 @@ def test_what_cannot_be_an_object_is_named_and_never_passed_over(terminal: Termi
     assert [(line["key"], line["state"]) for line in ended.lines if line["event"] == "object"] == [("link", "unlisted")]
     said = terminal.call("cp", "./x/", f"s3://{BUCKET}/up/")
     assert "link: " in said.out and "every object is in place" not in said.out
+
+
+@pytest.mark.parametrize("command", ["ls", "ls --recursive", "ls --summarize", "fingerprint", "delete --confirm {}"])
+def test_who_looks_at_a_folder_says_what_cannot_be_an_object(command: str, terminal: Terminal) -> None:
+    made = clone(terminal.folder)
+    (made / "link").symlink_to("a")
+    os.mkfifo(made / "pipe")
+    (made / os.fsdecode(b"caf\xe9")).write_bytes(b"x")
+    verb, *flags = command.format(f"{made}/").split()
+    ended = terminal.call(verb, "./x/", *flags)
+    assert ended.code == 3, ended.err
+    assert "cannot be objects: 3" in ended.err
+    assert all(name in ended.err for name in ("link: ", "pipe: ", "caf\\xe9: "))
+    assert "more are in the ledger" not in ended.err
+    again = ["--again"] if verb == "delete" else []
+    left = terminal.call(verb, "./x/", *flags, *again, "--json")
+    assert (left.code, left.summary["unlisted"]) == (3, 3)
+    assert {line["key"] for line in left.lines if line.get("state") == "unlisted"} == {"caf\\xe9", "link", "pipe"}
+    assert {"link", "pipe"} <= {path.name for path in made.iterdir()}
+
+
+def test_a_link_that_was_named_itself_is_said_to_be_one(terminal: Terminal) -> None:
+    made = clone(terminal.folder)
+    (made / "link").symlink_to("a")
+    ended = terminal.call("ls", "./x/link")
+    assert ended.code == 2 and "a symbolic link" in ended.err
+
+
+def test_what_sync_has_to_leave_in_its_target_is_said(terminal: Terminal, client: Any) -> None:
+    made = clone(terminal.folder)
+    (made / "extra").write_bytes(b"x")
+    (made / "link").symlink_to("a")
+    ended = terminal.call("sync", f"s3://{BUCKET}/p/", "./x/", "--delete", "--yes")
+    assert ended.code == 3 and "link: " in ended.err, ended.out + ended.err
+    assert not (made / "extra").exists() and (made / "link").is_symlink()
 
 
 def test_links_are_followed_where_that_is_asked_for(terminal: Terminal, client: Any) -> None:

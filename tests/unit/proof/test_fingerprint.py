@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.api.fingerprint import fingerprint, of_location
-from engine.errors import UsageError
+from engine.errors import AccessDenied, UsageError
 from engine.events import ignore
 from engine.model import Encryption, Location, Properties
 from engine.proof.fingerprint import Basis, Fingerprint, digest_of_etag
@@ -114,11 +114,12 @@ async def test_a_folder_inside_that_may_not_be_read_is_an_error_and_no_smaller_f
     (tmp_path / "tree" / "a").write_bytes(b"1")
     scandir = os.scandir
 
-    def refusing(path: str) -> object:
-        if Path(path) == shut:
-            raise PermissionError(errno.EACCES, "Permission denied", str(shut))
-        return scandir(path)
+    def refusing(directory: int) -> object:
+        if os.path.samestat(os.fstat(directory), shut.stat()):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(directory)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    with pytest.raises(PermissionError, match="shut"):
+    with pytest.raises(AccessDenied) as raised:
         await fingerprint(tmp_path / "tree")
+    assert "shut" in raised.value.ref
