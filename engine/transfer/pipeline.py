@@ -125,8 +125,7 @@ class Run:
             background.start_soon(self._report_progress)
             try:
                 async with anyio.create_task_group() as work:
-                    for _ in range(self._concurrency):
-                        work.start_soon(self._work)
+                    self._queue.staff(partial(work.start_soon, self._work), self._concurrency)
                     with self._listing:
                         async with anyio.create_task_group() as producers:
                             for route in self._routes:

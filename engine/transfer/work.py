@@ -48,6 +48,8 @@ class WorkQueue(Generic[Job]):
         self._idle: deque[asyncio.Future[None]] = deque()
         self._room: deque[anyio.Event] = deque()
         self._closed = False
+        self._hire: Callable[[], object] | None = None
+        self._to_hire = 0
         self._part_bytes = 0.0
         self.stopping = False
 
@@ -55,6 +57,11 @@ class WorkQueue(Generic[Job]):
     def part_bytes(self) -> int:
         """What has been carried of objects whose parts are under way."""
         return round(self._part_bytes)
+
+    def staff(self, hire: Callable[[], object], most: int) -> None:
+        """Have `hire` begin a worker wherever more waits than workers are idle, `most` of them in all."""
+        self._hire, self._to_hire = hire, most
+        self._call(len(self._objects) + len(self._parts))
 
     async def put(self, batch: Iterable[Job]) -> None:
         """Add a batch once there is room for it. A batch may go over the bound, a second one waits."""
@@ -65,13 +72,13 @@ class WorkQueue(Generic[Job]):
         if self.stopping:
             return
         self._objects.extend(batch)
-        self._wake(len(self._objects))
+        self._call(len(self._objects))
 
     def put_parts(self, jobs: Iterable[PartJob]) -> None:
         """Add parts at once: their number is bounded by S3's 10,000 an object. Nothing is heard of them but
         cancellation."""
         self._parts.extend(jobs)
-        self._wake(len(self._parts))
+        self._call(len(self._parts))
 
     async def run_parts(self, jobs: Collection[PartJob], size_bytes: int = 0) -> None:
         """Have the parts of one object, `size_bytes` together, carried by every worker, by this one too while it waits,
@@ -174,9 +181,19 @@ class WorkQueue(Generic[Job]):
         if self._closed and not self._objects_running:
             self._wake(len(self._idle))
 
-    def _wake(self, count: int) -> None:
+    def _call(self, count: int) -> None:
+        """Workers for so many jobs: those that are idle, and then new ones."""
+        left = self._wake(count)
+        while left > 0 and self._to_hire and self._hire is not None:
+            self._hire()
+            self._to_hire -= 1
+            left -= 1
+
+    def _wake(self, count: int) -> int:
+        """Wake so many idle workers; gives how many too few there were."""
         while count > 0 and self._idle:
             woken = self._idle.popleft()
             if not woken.done():  # else cancelled while it waited
                 woken.set_result(None)
                 count -= 1
+        return count

@@ -54,6 +54,33 @@ async def test_a_second_batch_waits_for_room() -> None:
     assert [await queue.take() for _ in range(3)] == [2, 1, 2]
 
 
+async def test_workers_are_begun_for_what_waits_and_never_more_than_allowed() -> None:
+    queue: WorkQueue[int] = WorkQueue(100)
+    taken: list[int] = []
+    begun = 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        while (job := await queue.take()) is not None:
+            assert isinstance(job, int)
+            taken.append(job)
+            queue.object_done()
+
+    async with anyio.create_task_group() as group:
+        queue.staff(lambda: group.start_soon(work), 4)
+        await queue.put([1, 2])
+        await settle()
+        assert (taken, begun) == ([1, 2], 2)
+        await queue.put([3])
+        await settle()
+        assert (taken, begun) == ([1, 2, 3], 2), "idle workers come first"
+        await queue.put([4, 5, 6, 7, 8, 9])
+        await settle()
+        assert (taken, begun) == ([1, 2, 3, 4, 5, 6, 7, 8, 9], 4)
+        queue.close()
+
+
 async def test_while_both_wait_parts_get_half_of_the_workers() -> None:
     queue: WorkQueue[str] = WorkQueue(100)
     log: list[str] = []
