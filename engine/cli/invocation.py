@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -78,6 +79,13 @@ class Left:
         return heard
 
 
+@cache
+def _freeze() -> None:
+    """What the modules themselves hold is never looked at again. Once in a process: a second time would keep whatever
+    the command before left to be collected, 20 MB each."""
+    gc.freeze()
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """A command and the flags that every command takes. `progress` None draws where a terminal is."""
@@ -140,7 +148,7 @@ class Invocation:
                 group.cancel_scope.cancel()
 
         began_s = time.monotonic()
-        gc.freeze()  # what the modules themselves hold is never looked at again
+        _freeze()
         try:
             anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
         except KeyboardInterrupt:

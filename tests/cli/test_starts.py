@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
@@ -38,3 +39,13 @@ def test_the_first_pages_are_asked_for_early_unless_the_server_has_to_be_tried_o
         assert sum(sandbox.control("stats")["operations"]["ListObjectsV2"].values()) == 2  # none was asked for twice
         unknown = terminal.call("run", plan, "--yes", "-q")
         assert (unknown.code, asked) == (0, [1, 0])
+
+
+def test_what_one_command_leaves_to_be_collected_is_not_kept_by_the_next(terminal: Terminal) -> None:
+    """The collector passes over what is there when a process's first command begins, and over nothing more."""
+    with start_sandbox(SandboxSettings()) as sandbox:
+        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        assert terminal.call("ls", "s3://nowhere/").code == 1
+        passed_over = gc.get_freeze_count()
+        assert terminal.call("ls", "s3://nowhere/").code == 1
+        assert 0 < gc.get_freeze_count() <= passed_over
