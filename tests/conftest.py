@@ -9,10 +9,14 @@ together, and so do those that need the same real server, which is then started 
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, start_sandbox_endpoint, start_swift
@@ -22,6 +26,21 @@ REAL_FOLDER = Path(__file__).parent / "real"
 CHOSEN = os.environ.get("CARTAGE_REAL") == "1"
 MOST_PROCESSES = 4
 NOT_CHOSEN = "needs a real S3 server: set CARTAGE_REAL=1"
+
+# Bytecode is kept (.gitignore knows it) also where the environment says otherwise: else each of the hundred commands
+# that run in a process of their own compiles the package anew, and pytest rewrites every test file each time.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Ledgers and cloned files are synced to the disk again and again, which is most of what a small run waits for. What a
+# test writes need not outlive a power cut: those are played (tests/unit/folder/test_power.py), not had.
+IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 2 << 30
+if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+# One loader for all of botocore's sessions: each would read its models of S3 anew, which is a third of what a command
+# costs that runs in this process. What a loader gives is shared between a session's clients anyway.
+setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,7 @@ def answering(answer: Answer | Callable[[Asked], Answer]) -> Iterator[Canned]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body leave together: two writes wait for the client's acknowledgement, 40 ms
 
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))

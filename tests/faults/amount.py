@@ -17,6 +17,11 @@ def amount(every_day: int, ci: int, full: int) -> int:
     return {"": every_day, "ci": ci, "full": full}[LEVEL]
 
 
+def examples(all_of_them: int) -> int:
+    """How many examples Hypothesis tries of a property: a third on an ordinary day, `all_of_them` else."""
+    return amount(max(5, all_of_them // 3), all_of_them, all_of_them)
+
+
 def sample(items: Iterable[str], every: int) -> Sequence[str]:
     """Every so-maniest item on an ordinary day, all of them else."""
     found = list(items)

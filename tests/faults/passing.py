@@ -21,13 +21,14 @@ from engine.model import MIB
 from engine.plan.own import MARK
 from engine.sandbox.launch import Sandbox
 from tests.faults import invariants
+from tests.faults.amount import amount
 from tests.faults.killing import KINDS, Moment
 from tests.faults.scene import credentials, snapshot
 from tests.servers import REPOSITORY
 
 CONCURRENCY = 8
 SMALL, SMALL_BYTES = 150, 40_000
-LARGE, LARGE_BYTES = 3, 60 * MIB + 12_345
+LARGE, LARGE_BYTES = 3, amount(20, 60, 60) * MIB + 12_345
 COMMAND_S = 120.0
 
 Contents = dict[str, str]

@@ -25,7 +25,7 @@ from tests.faults.amount import amount
 from tests.faults.conftest import Record
 from tests.faults.scene import Scene
 
-MOMENTS = amount(6, 60, 1_000)
+MOMENTS = amount(4, 60, 1_000)
 """At how many suspensions, evenly spread over the call's own number of them (all where there are fewer)."""
 
 Call = Callable[[Scene], Awaitable[Any]]

@@ -140,7 +140,7 @@ def asked(url: str, folder: Path) -> tuple[int, str, float]:
     return done.returncode, done.stdout.decode("utf-8", "replace"), float(peak.read_text())
 
 
-@pytest.mark.parametrize("name", sample(POISONS, 4))
+@pytest.mark.parametrize("name", sample(POISONS, 5))
 async def test_a_hostile_server_costs_a_sentence(name: str, tmp_path: Path, record: Record) -> None:
     async with serving(POISONS[name]) as url:
         code, text, memory_mb = await asyncio.to_thread(asked, url, tmp_path)

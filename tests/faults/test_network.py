@@ -69,7 +69,7 @@ async def test_a_network_that_stays_gone_is_given_up_and_gone_on_from(
     scene = Scene(slow, tmp_path)
     running = asyncio.create_task(migrate(scene.plan, scene.options(concurrency=8, give_up_after_s=0.5)))
     await written(scene, 60)
-    await asyncio.to_thread(slow.control, "refuse_connections", {"seconds": 2.0})
+    await asyncio.to_thread(slow.control, "refuse_connections", {"seconds": 1.2})
     with pytest.raises(Unreachable, match="out of reach") as gave_up:
         await running
     assert "--give-up-after" in gave_up.value.advice

@@ -16,7 +16,7 @@ from tests.faults.amount import amount
 from tests.faults.conftest import Record
 from tests.faults.passing import Passage, filled, usual
 
-KILLS = int(os.environ.get("CARTAGE_TRUST_KILLS") or amount(3, 10, 100))
+KILLS = int(os.environ.get("CARTAGE_TRUST_KILLS") or amount(2, 10, 100))
 IN_A_ROW = 5
 """How often one copy is killed before it is let be."""
 

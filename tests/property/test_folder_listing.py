@@ -16,6 +16,7 @@ from engine.folder.roots import Root
 from engine.folder.store import FolderStore
 from engine.folder.walking import Manner, Position, Walk
 from engine.store import ListPage
+from tests.faults.amount import examples
 
 NAMES = st.text(alphabet="ab.!-0/é～\U0001f4a9 \n", min_size=1, max_size=8).filter(
     lambda name: all(part not in ("", ".", "..") for part in name.removesuffix("/").split("/"))
@@ -57,7 +58,7 @@ async def listed(store: FolderStore, folder: Path, **how: object) -> list[str]:
 MANNER = Manner(wait_s=lambda seconds: None)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.lists(NAMES, max_size=25),
     st.text(alphabet="ab./0é～ ", max_size=5),
@@ -78,7 +79,7 @@ def test_a_listing_is_what_sorting_all_keys_gives(
         store.close()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(NAMES, max_size=25), st.integers(1, 4))
 def test_every_page_can_be_begun_anew(names: list[str], page: int) -> None:
     """What is held between two pages saves time alone."""
@@ -100,7 +101,7 @@ def test_every_page_can_be_begun_anew(names: list[str], page: int) -> None:
         assert found == keys
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(NAMES, max_size=25), st.sampled_from(["", "a/", "b/", "a", "é/"]), st.integers(1, 4))
 def test_gathered_keys_are_those_of_s3(names: list[str], prefix: str, page: int) -> None:
     with tempfile.TemporaryDirectory() as place:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.references.jsonedit import NoPlace, NotJson, parse, set_values, value_at
+from tests.faults.amount import examples
 
 KEYS = st.sampled_from(["a", "b", "c", "project", "data", "r\u00e4w", '"', "0"])
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-1000, 10**20), st.floats(-1e6, 1e6), st.text(max_size=5))
@@ -60,7 +61,7 @@ def put(value: Any, path: str, new: Any) -> Any:
 
 
 @given(texts(), PATHS, VALUES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_it_means_what_was_asked_for(text: str, path: str, new: Any) -> None:
     before = json.loads(text)
     try:
@@ -77,7 +78,7 @@ def test_it_means_what_was_asked_for(text: str, path: str, new: Any) -> None:
 
 
 @given(texts(), PATHS, SCALARS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_only_one_stretch_changes(text: str, path: str, new: Any) -> None:
     try:
         after = set_values(text, [(path, new)])
@@ -96,7 +97,7 @@ def test_only_one_stretch_changes(text: str, path: str, new: Any) -> None:
 
 
 @given(texts(), st.lists(st.tuples(PATHS, SCALARS), max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_several_are_set_one_after_the_other(text: str, values: list[tuple[str, Any]]) -> None:
     expected = json.loads(text)
     try:

@@ -15,6 +15,7 @@ from engine.errors import LedgerCorrupt, LedgerError
 from engine.ledger import LedgerReader
 from engine.model import UploadedPart
 from engine.plan.lifecycle import State
+from tests.faults.amount import examples
 from tests.unit.ledger.scene import decision, opened, outcome, upload
 
 ROWS = 300
@@ -69,7 +70,7 @@ async def look(path: Path) -> None:
         _ = [batch async for batch in reader.records(states=[State.PLANNED, State.FAILED])]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=64)), max_size=4),
     length=st.one_of(st.just(1.0), st.floats(0, 1.5)),

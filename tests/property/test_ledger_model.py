@@ -19,6 +19,7 @@ from engine.ledger import Ledger
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import ASIDE, FIRST, TRANSITIONS, State
 from engine.plan.record import AGREE, COMPARE, Decision, Outcome
+from tests.faults.amount import examples
 from tests.unit.ledger.scene import BINDING, Clock, assert_tallies_agree, upload
 
 KEYS = ["", "a", "a/", "a\0b", "é", "\U0001f600", "z'; --"]
@@ -251,5 +252,5 @@ class LedgerMachine(RuleBasedStateMachine):
 
 TestLedgerModel = LedgerMachine.TestCase
 TestLedgerModel.settings = settings(
-    max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(15), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -21,6 +21,7 @@ from engine.plan.parts import (
     sized_layout,
     uniform_layout,
 )
+from tests.faults.amount import examples
 
 TIB = 1 << 40
 
@@ -52,7 +53,7 @@ def test_the_largest_object_has_48_8_tib() -> None:
     assert 48.8 < MAX_OBJECT_BYTES / TIB < 48.9
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(SIZES)
 def test_fast_parts_tile_the_object_within_every_limit_of_s3(size: int) -> None:
     layout = fast_layout(size)
@@ -76,7 +77,7 @@ def test_more_than_the_largest_object_has_no_layout() -> None:
         fast_layout(MAX_OBJECT_BYTES + 1)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(SIZES, st.integers(MIN_PART_BYTES, MAX_PART_BYTES))
 def test_the_source_s_own_uniform_layout_is_found_again(size: int, part_bytes: int) -> None:
     count = -(-size // part_bytes)

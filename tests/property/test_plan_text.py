@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.errors import PlanError
 from engine.plan.document import Plan
 from engine.plan.lines import Path, lines_of
+from tests.faults.amount import examples
 
 EXAMPLE = (FilePath(__file__).parents[2] / "examples" / "pokemon.toml").read_text(encoding="utf-8")
 
@@ -63,7 +64,7 @@ def test_every_key_of_a_toml_text_has_its_line(tables: list[dict[str, object]]) 
     assert set(lines) == expected | {("t",)}
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.integers(0, len(EXAMPLE)),
     st.integers(0, 12),
@@ -76,7 +77,7 @@ def test_a_damaged_plan_is_refused_with_reasons_or_still_a_plan(at: int, length:
         Plan.parse(EXAMPLE[:at] + put + EXAMPLE[at + length :])
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data(), values)
 def test_any_value_in_any_place_is_refused_with_reasons_or_taken(data: st.DataObject, value: object) -> None:
     tables = [line for line in EXAMPLE.split("\n") if " = " in line and not line.startswith("#")]

@@ -24,6 +24,7 @@ from engine.plan.ranges import Reach, breadth, head_end, planned_cuts, split_poi
 from engine.plan.record import Entry
 from engine.store import ListPage
 from tests.fake_store import FakeStore
+from tests.faults.amount import examples
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=6)
 NARROW = st.text("ab/\U0010ffff", max_size=6)
@@ -146,7 +147,7 @@ KEYS = st.sets(A_KEY, max_size=60)
 RANGES = st.tuples(st.none() | A_KEY, st.none() | A_KEY).map(lambda ends: KeyRange(*ends))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     KEYS, KEYS, KEYS, st.just(KeyRange()) | RANGES, st.integers(1, 7), st.sampled_from([1, 3, MOST_RANGES]),
     st.integers(0, 3),
@@ -310,7 +311,7 @@ FORM = st.sampled_from(["{c}/{n:04d}", "z{c}{n:04d}", "{n:04d}{c}", "{c}{n}{c}",
 TREE = st.lists(st.tuples(FORM, CHARACTERS, st.sampled_from([1, 3, 30, 100])), min_size=1, max_size=7)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(sorted(ORDERS)), TREE, st.sampled_from([5, 20]), st.integers(1, 40), st.booleans())
 @example(
     "utf-16",

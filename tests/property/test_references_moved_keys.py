@@ -15,6 +15,7 @@ from engine.plan.record import Decision
 from engine.references import moved_keys
 from engine.references.moved_keys import THERE, MovedKeys, just_before
 from engine.references.references import Presence
+from tests.faults.amount import examples
 
 KEYS = st.text(st.sampled_from("ab/.\u00e9\ue000\ud7ff\U0001f600"), max_size=5)
 ROWS = st.dictionaries(KEYS, st.sampled_from([State.COPIED, State.COPIED, State.PLANNED, State.CONFLICT]), max_size=12)
@@ -38,7 +39,7 @@ async def ask(rows: dict[str, State], keys: list[str]) -> list[Presence]:
 
 
 @given(ROWS, st.lists(KEYS, min_size=1, max_size=6), st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 async def test_it_is_what_all_rows_say(rows: dict[str, State], keys: list[str], rows_a_read: int) -> None:
     before = moved_keys.ROWS_A_READ
     moved_keys.ROWS_A_READ = rows_a_read

@@ -12,6 +12,7 @@ from engine.errors import PlanError
 from engine.model import ListedObject
 from engine.plan.document import Plan
 from engine.plan.selection import Selection, head_of, problem_of_pattern, tail_of
+from tests.faults.amount import examples
 
 anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 few = st.text("ab/.", max_size=5)
@@ -57,7 +58,7 @@ def accepted(tables: list[dict[str, object]]) -> Plan:
 keys = st.lists(st.text("abx/.", min_size=1, max_size=8), min_size=1, max_size=40, unique=True)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(routes(), min_size=1, max_size=3), keys)
 def test_no_two_source_objects_share_a_target_key(tables: list[dict[str, object]], names: list[str]) -> None:
     plan = accepted(tables)
@@ -71,7 +72,7 @@ def test_no_two_source_objects_share_a_target_key(tables: list[dict[str, object]
                 assert came_from.setdefault(target, source) == source
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(routes(), min_size=1, max_size=3), keys)
 def test_no_route_reads_what_a_route_writes(tables: list[dict[str, object]], names: list[str]) -> None:
     plan = accepted(tables)

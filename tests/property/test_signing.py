@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from engine.s3.session import Credentials
 from engine.s3.signing import Signer, encode_key, encode_query
+from tests.faults.amount import examples
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(
     ["", "a b+c%d", "a//b/../c/./", "/lead", "~!*'()", "é/💩", "a\nb", "?versionId=1", "%2F%25"]
@@ -68,7 +69,7 @@ def parts(authorization: str) -> tuple[str, ...]:
     return found.groups()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     method=st.sampled_from(["GET", "PUT", "POST", "HEAD", "DELETE"]),
     key=KEYS,
@@ -109,7 +110,7 @@ def test_each_signature_is_botocores(
     assert again == ours  # a shape that is kept signs as one that is new
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(moments=st.lists(MOMENTS, min_size=2, max_size=6), secrets=st.lists(SECRETS, min_size=2, max_size=2))
 def test_a_signer_follows_the_clock_and_new_credentials(moments: list[int], secrets: list[str]) -> None:
     now = [0]

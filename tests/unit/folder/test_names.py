@@ -18,6 +18,7 @@ from engine.folder.unfinished import temporary_name
 from engine.folder.walking import USUAL, Position, Walk
 from engine.model import ABSENT, OpaqueEtag, Properties
 from engine.store import DeleteObject
+from tests.faults.amount import examples
 from tests.unit.folder.folding_system import fold_names
 from tests.unit.folder.scene import Scene
 
@@ -98,7 +99,7 @@ async def test_every_other_key_arrives_verbatim(scene: Scene) -> None:
     assert {"a", "line\nbreak\ttab", "x" * 255, "dir/"} <= set(kept)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(alphabet="ab./\\\0\n~é\u0301\ud800 ", max_size=12))
 @example("a/../../b")
 @example("//")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.s3.http import SLOWEST_BYTES_PER_S, ConnectionBroken, HttpConnection
 from engine.s3.parsing import Answer
 from engine.s3.receiving import HEADERS_LIMIT_BYTES
+from tests.faults.amount import examples
 from tests.unit.s3.fakes import COPIED, FakeTransport, chunked, fake_connection, http
 
 REQUEST = b"GET / HTTP/1.1\r\nhost:h\r\n\r\n"
@@ -56,7 +57,7 @@ async def test_an_answer_is_the_same_wherever_it_is_cut_in_two(name: str) -> Non
         assert (owner.free, owner.gone, transport.written) == ([connection], [], REQUEST)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(sorted(WHOLE)), st.lists(st.integers(1, 40), min_size=1, max_size=30))
 def test_an_answer_is_the_same_however_it_is_cut(name: str, sizes: list[int]) -> None:
     async def receive() -> Answer:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.sandbox.exchange import Reply
+from tests.faults.amount import examples
 from tests.unit.sandbox.asking import Sandbox, text_of, texts_of
 
 KEYS = ["a", "a/b", "a/b/c", "a/d", "a b", "a+b", "a~b", "b/", "b/x", "é", "\U0001f600", "﹏", "Z", "x%41", "new\nline"]
@@ -65,7 +66,7 @@ def test_a_delimiter_rolls_keys_up(sandbox: Sandbox) -> None:
     assert walk(sandbox, delimiter="/")[1] == ["a/", "b/"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.sets(st.text(st.sampled_from("ab/é\U0001f600"), min_size=1, max_size=5), min_size=1, max_size=20),
     st.text(st.sampled_from("ab/"), max_size=2),
