@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from engine.ledger import Acceptance, Binding, Snapshot, open_to_read
+import anyio
+
+from engine.ledger import Acceptance, Binding, Snapshot, Worker, open_to_read
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
@@ -15,7 +18,8 @@ from engine.shown import LedgerResult
 
 @dataclass(frozen=True, slots=True)
 class Status(LedgerResult):
-    """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects."""
+    """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects, `worker`
+    who is at work on it (None: nobody)."""
 
     ledger: Path
     binding: Binding
@@ -24,6 +28,7 @@ class Status(LedgerResult):
     uploads: list[UploadRecord]
     acceptances: list[Acceptance]
     noted: Mapping[str, Noted] = field(default_factory=dict)
+    worker: Worker | None = None
 
     @property
     def accepted(self) -> frozenset[State]:
@@ -46,7 +51,28 @@ async def status(path: str | Path) -> Status:
             uploads=await reader.open_uploads(),
             acceptances=await reader.acceptances(),
             noted=await reader.noted(),
+            worker=await reader.worker(),
         )
+
+
+class Pulse(NamedTuple):
+    """How far a ledger is, of what costs the same to read for any number of objects."""
+
+    worker: Worker | None
+    tallies: list[Tally]
+    snapshots: list[Snapshot]
+
+
+async def pulses(path: str | Path, every_s: float = 1.0) -> AsyncIterator[Pulse]:
+    """A reading now, and another every so many seconds while somebody is at work on the ledger; the last is of after
+    that. Raises `LedgerMissing`, `LedgerCorrupt`."""
+    async with await open_to_read(Path(path)) as reader:
+        while True:
+            worker = await reader.worker()
+            yield Pulse(worker, await reader.tallies(), await reader.snapshots())
+            if worker is None:
+                return
+            await anyio.sleep(every_s)
 
 
 async def objects_aside(path: str | Path) -> AsyncIterator[list[ObjectRecord]]:

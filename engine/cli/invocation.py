@@ -124,10 +124,16 @@ class Invocation:
         """A plan whose commands, where they are shown, go to the same place as this one."""
         return replace(plan, flags=self.connection_flags)
 
-    def run(self, work: Callable[[Options, StopSignal], Awaitable[Result]], *, asides: bool = True) -> Result:
+    def run(
+        self,
+        work: Callable[[Options, StopSignal], Awaitable[Result]],
+        *,
+        asides: bool = True,
+        leaving: str = "interrupted: run the same command again to resume",
+    ) -> Result:
         """Run `work` on an event loop and tell what goes on: as NDJSON, or by a bar and notes on stderr, the objects
         set aside among them unless `asides` is False. Two Ctrl-C end it: the first gently, the second at once. Work
-        that does not listen to `StopSignal` has nothing to end gently, and ends at the first.
+        that does not listen to `StopSignal` has nothing to end gently, and ends at the first; `leaving` is said then.
 
         What the work raises comes out as it is, for `shared_flags` to end the process with."""
         bar: ProgressBar | None = None
@@ -158,7 +164,7 @@ class Invocation:
             if bar is not None:
                 bar.close()
         if not results:  # a signal cancelled the work
-            click.echo("interrupted: run the same command again to resume", err=True)
+            click.echo(leaving, err=True)
             self.end(INTERRUPTED, {"interrupted": True})
         return results[0]
 

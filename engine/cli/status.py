@@ -2,28 +2,77 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import anyio
 
 from engine.api.asked import asked_plan
-from engine.api.status import objects_aside, status
+from engine.api.options import Options
+from engine.api.status import Status, objects_aside, pulses, status
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import ledger_of
+from engine.errors import UsageError
+from engine.events import Doing
 from engine.plan.document import Plan
-from engine.report.status import aside_line, aside_values, status_page, status_values
+from engine.report.meter import Meter, written
+from engine.report.status import aside_line, aside_values, how_far, status_page, status_values, work_lines
+
+NO_LONGER = "no longer watched; whoever is at work goes on"
+MEASURED_S = 1.0
+"""Between the two readings that a rate is told of."""
 
 
-def status_command(invocation: Invocation, file: Path | None, failed: bool) -> None:
+def status_command(invocation: Invocation, file: Path | None, failed: bool, watch: bool) -> None:
     path = ledger_of(file, invocation)
+    if failed and watch:
+        raise UsageError("--failed is a list of what is not done now: look at it once --watch has ended.")
     found = anyio.run(status, path)
+    if watch and found.worker is not None:
+        _say(invocation, file, found)
+        invocation.run(lambda options, _: _watch(path, options), leaving=NO_LONGER)
+        found = anyio.run(status, path)
     values = status_values(found)
     if failed:
         values["objects"] = anyio.run(_list_aside, invocation, path)
     else:
-        invocation.say(status_page(found, _plan(file, invocation, path)))
+        _say(invocation, file, found)
     invocation.end(DONE, values)
+
+
+def _say(invocation: Invocation, file: Path | None, found: Status) -> None:
+    if invocation.json or invocation.quiet:
+        return
+    told = anyio.run(_measured, found.ledger) if found.worker is not None else ""
+    at_work = work_lines(found.worker, time.time(), told)
+    invocation.say(status_page(found, _plan(file, invocation, found.ledger), at_work))
+
+
+async def _measured(path: Path) -> str:
+    """How far whoever is at work is, and how fast: of two readings."""
+    meter, told = Meter(copies=False), ""
+    async for pulse in pulses(path, MEASURED_S):
+        if (far := how_far(pulse)) is None:
+            break
+        doing, progress = far
+        meter.add(progress, now_s := time.monotonic())
+        if told:
+            return written(doing.what, progress, meter.read(now_s))
+        told = written(doing.what, progress, meter.read(now_s))
+    return told
+
+
+async def _watch(path: Path, options: Options) -> None:
+    """Tell how far it is until nobody is at work on it."""
+    before: Doing | None = None
+    async for pulse in pulses(path):
+        far = how_far(pulse)
+        doing = far[0] if far is not None else Doing("at work")
+        if doing != before:
+            options.listener(before := doing)
+        if far is not None:
+            options.listener(far[1])
 
 
 def _plan(file: Path | None, invocation: Invocation, ledger: Path) -> Plan | None:

@@ -2,6 +2,7 @@
 
 from engine.ledger.binding import Binding, SiteBinding
 from engine.ledger.ledger import Ledger
+from engine.ledger.locking import Worker
 from engine.ledger.reader import Acceptance, Kept, LedgerReader, Snapshot, taken_by_route
 from engine.ledger.sharded import ShardedLedger, open_to_read, open_to_write
 
@@ -14,6 +15,7 @@ __all__ = [
     "ShardedLedger",
     "SiteBinding",
     "Snapshot",
+    "Worker",
     "open_to_read",
     "open_to_write",
     "taken_by_route",

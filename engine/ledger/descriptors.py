@@ -28,6 +28,8 @@ SIDE_FILES = ("-wal", "-shm", "-journal")
 _CAREFUL = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 """A pipe is not waited for."""
 
+_FLOCK = "hhqqi4x"
+"""struct flock of Linux on 64 bits (fcntl(2))."""
 LOCKED_BYTE = 1 << 61
 """Far beyond what SQLite locks (sqlite.org/lockingv3.html) or a file can hold."""
 
@@ -134,6 +136,15 @@ class Hold:
         so that the lock file alone guards it."""
         return _set_lock(self._descriptor, exclusive=True)
 
+    def locked_by_another(self) -> bool | None:
+        """Whether another hold has the lock of `lock`; None where this system cannot say. Takes nothing."""
+        return _is_locked(self._descriptor)
+
+    @property
+    def path(self) -> Path:
+        """The file that is held, by the name that it was opened by."""
+        return self._path
+
     def still_there(self) -> bool:
         """Whether the path still names this very file."""
         try:
@@ -158,6 +169,12 @@ class Hold:
                 os.close(descriptor)
 
 
+def open_to_look(path: Path) -> int:
+    """A descriptor to read a regular file with one name. Raises `LedgerError` for anything else, OSError where it
+    cannot be opened."""
+    return _opened(path, os.O_RDONLY | _CAREFUL, own=False)
+
+
 def _set_lock(descriptor: int, *, exclusive: bool) -> bool | None:
     """Set or lift an open file description lock (Linux, fcntl(2)): it is this descriptor's alone, so that no other
     descriptor's closing lifts it, and no lock of SQLite's meets it. As `Hold.lock`."""
@@ -170,9 +187,26 @@ def _set_lock(descriptor: int, *, exclusive: bool) -> bool | None:
         return None
     kind = fcntl.F_WRLCK if exclusive else fcntl.F_UNLCK
     try:
-        fcntl.fcntl(descriptor, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, LOCKED_BYTE, 1, 0))
+        fcntl.fcntl(descriptor, command, struct.pack(_FLOCK, kind, os.SEEK_SET, LOCKED_BYTE, 1, 0))
     except (BlockingIOError, PermissionError):
         return False
     except OSError:
         return None  # this file system, or kernel, has no such lock
     return True
+
+
+def _is_locked(descriptor: int) -> bool | None:
+    """Whether a lock of another descriptor is in the way of `_set_lock`. None as there."""
+    if os.name == "nt":
+        return None
+    import fcntl
+
+    command = getattr(fcntl, "F_OFD_GETLK", None)
+    if command is None:
+        return None
+    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, LOCKED_BYTE, 1, 0)
+    try:
+        found = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, command, asked))
+    except OSError:
+        return None
+    return bool(found[0] != fcntl.F_UNLCK)

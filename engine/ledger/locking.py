@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import socket
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from engine.errors import LedgerError, LedgerLocked
-from engine.ledger.descriptors import Hold, open_own
+from engine.ledger.descriptors import Hold, open_own, open_to_look
 from engine.ledger.files import beside, unwritable
 
 ATTEMPTS = 5
 """How often a lock file that vanishes while it is taken is made anew."""
+
+
+class Worker(NamedTuple):
+    """Who is at work on a ledger, and since when (seconds since the epoch)."""
+
+    pid: int
+    host: str
+    since_s: float
+
+
+_WORKER = re.compile(r"pid (\d+) on (\S+)")
+
+
+def worker_on(hold: Hold) -> Worker | None:
+    """Who is at work on the ledger that is held for reading; None where nobody is. No lock is taken, not for a moment:
+    whoever begins just then would be refused."""
+    locked = hold.locked_by_another()
+    if locked is False:
+        return None
+    try:
+        with os.fdopen(open_to_look(beside(hold.path, ".lock")), encoding="utf-8", errors="replace") as file:
+            found, since_s = _WORKER.match(file.read(200)), os.fstat(file.fileno()).st_mtime
+    except (OSError, LedgerError):
+        found, since_s = None, 0.0
+    if found is None:
+        return Worker(0, "", since_s) if locked else None
+    worker = Worker(int(found[1]), found[2], since_s)
+    return worker if locked or _is_alive(worker) else None
+
+
+def _is_alive(worker: Worker) -> bool:
+    """Where the file itself tells nothing: whether a process of that number is there."""
+    if worker.host != socket.gethostname():
+        return False
+    try:
+        os.kill(worker.pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    return True
 
 
 class FileLock:

@@ -18,6 +18,7 @@ from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.binding import Binding
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.files import beside, hold_to_read, refuse_foreign
+from engine.ledger.locking import Worker, worker_on
 from engine.ledger.schema import DIFFERING, MIGRATIONS, OLDER_VIEWS, UNDONE, newer
 from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
@@ -195,6 +196,10 @@ class LedgerReader:
             raise LedgerCorrupt(f"the ledger {self.path} has no binding: it was never finished.", advice=MOVE_AWAY)
         with _translating(self.path):
             return Binding.from_text(rows[0][0])
+
+    async def worker(self) -> Worker | None:
+        """Who is at work on it; None where nobody is."""
+        return await self._read(lambda _: worker_on(self._hold))
 
     async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
         """What the join needs, in the order of the keys' UTF-8 bytes; `after` exclusive, `upto` inclusive."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.api.commands import command, of_ledger
-from engine.api.status import Status
+from engine.api.status import Pulse, Status
+from engine.events import COPYING, Doing, Progress
+from engine.ledger import Worker
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import ObjectRecord, by_state
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table
-from engine.report.text import key_text, picked, plural, safe
+from engine.report.text import duration_text, key_text, picked, plural, safe
 
 
 def aside_line(record: ObjectRecord) -> str:
@@ -23,13 +26,55 @@ def aside_values(record: ObjectRecord) -> dict[str, str]:
     return picked(record, "route key state code message")
 
 
-def status_page(status: Status, plan: Plan | None) -> Page:
-    """What a ledger says. `plan` is the one that it belongs to, None where that is not known."""
+def how_far(pulse: Pulse) -> tuple[Doing, Progress] | None:
+    """What whoever is at work on a ledger is about, and how far that is, as the states of its objects tell; None where
+    they do not change."""
+    objects, sizes = dict.fromkeys(State, 0), dict.fromkeys(State, 0)
+    for tally in pulse.tallies:
+        objects[tally.state] += tally.objects
+        sizes[tally.state] += tally.bytes
+    listed = all(item.closed_ms for item in pulse.snapshots)
+    under_way, whole = IN_FLIGHT, set(State)
+    what = COPYING
+    if listed and not any(objects[state] for state in IN_FLIGHT):
+        going = objects[State.DELETING] + objects[State.DELETED]
+        if objects[State.COPIED]:
+            what, under_way = "verifying", frozenset({State.COPIED})
+        elif objects[State.VERIFIED] and going:
+            what, under_way, whole = "deleting", frozenset({State.VERIFIED, State.DELETING}), {State.VERIFIED, *LEAVING}
+        else:
+            return None
+    done = sum(objects[state] for state in whole - under_way)
+    return Doing(what), Progress(
+        listed=sum(objects[state] for state in whole),
+        listed_bytes=sum(sizes[state] for state in whole),
+        listing_done=listed,
+        done=done,
+        done_bytes=sum(sizes[state] for state in whole - under_way),
+        copied=done,
+        aside=sum(objects[state] for state in ASIDE),
+    )
+
+
+def work_lines(worker: Worker | None, now_s: float, told: str = "") -> list[str]:
+    """Who is at work on a ledger, since when, and `told`: how far that is. `now_s` is in seconds since the epoch."""
+    if worker is None:
+        return []
+    who = f"pid {worker.pid} on {safe(worker.host)}" if worker.pid else "another process"
+    since = f", for {duration_text(max(0.0, now_s - worker.since_s))}" if worker.since_s else ""
+    return [Toned(f"at work: {who}{since}", Tone.STRONG), *filter(None, [told])]
+
+
+def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) -> Page:
+    """What a ledger says. `plan` is the one that it belongs to, None where that is not known; `at_work` says who is at
+    work on it, and how far that is (`work_lines`)."""
     head = f"{safe(status.binding.plan_name)}  {safe(status.binding.endpoint)}  ({safe(str(status.ledger))})"
-    page: list[str | Table] = [head, ""]
+    page: list[str | Table] = [head, *at_work, ""]
     page.append(tallies_table(status.tallies) if status.tallies else "no object yet")
     open_routes = [item.route for item in status.snapshots if not item.closed_ms]
     page.append("")
+    if status.worker is not None:
+        return [*page, *_while_at_work(status, plan)]
     if open_routes:
         page.append(f"listing not at its end: {safe(', '.join(open_routes))}; run the plan again to go on")
     if status.uploads:
@@ -48,6 +93,16 @@ def status_page(status: Status, plan: Plan | None) -> Page:
     if aside:
         return [*page, *aside_lines(aside, of_ledger(status.ledger, "status", "--failed"), again)]
     return [*page, *_next(status, plan, again if open_routes or in_flight else "")]
+
+
+def _while_at_work(status: Status, plan: Plan | None) -> list[str]:
+    """What stands unfinished is under way, and to be waited for."""
+    aside = by_state(status.tallies, ASIDE - status.accepted)
+    lines: list[str] = []
+    if aside:
+        lines += aside_lines(aside, of_ledger(status.ledger, "status", "--failed"), "")
+    ways = command(plan, status.ledger, "status", "--watch") if plan is not None else ""
+    return [*lines, next_step(ways or of_ledger(status.ledger, "status", "--watch"))]
 
 
 def _next(status: Status, plan: Plan | None, again: str) -> list[str]:

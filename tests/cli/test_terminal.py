@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -179,3 +181,53 @@ def test_check_says_what_it_waits_for(seat: Seat, sandbox: Sandbox) -> None:
         shown.type("\x03")
         assert shown.end() == 130
         assert shown.lines() == ["interrupted: run the same command again to resume"]
+
+
+@contextmanager
+def running(seat: Seat, sandbox: Sandbox, target: str) -> Iterator[PseudoTerminal]:
+    """A run that is under way: a first object is copied."""
+    text = (seat.folder / seat.plan).read_text()
+    (seat.folder / seat.plan).write_text(text.replace('prefix = "new/"', f'prefix = "{target}/"'))
+    slow(sandbox, 0.3)
+    with seat.at(100, "run", seat.plan, "--yes", "--assume", "aws", "--concurrency", "4") as run:
+        run.see(" of 60 objects")
+        yield run
+
+
+def test_the_status_of_a_run_says_who_is_at_work_how_far_and_how_fast(seat: Seat, sandbox: Sandbox) -> None:
+    with running(seat, sandbox, "told") as run:
+        code, lines, _ = seat.see(100, "status", seat.plan)
+        assert code == 0
+        assert lines[1].startswith(f"at work: pid {run.pid} on ")
+        assert re.match(r"copying: \d+%, \d+ of 60 objects, .*/s", lines[2])
+        assert lines[-1] == f"next: cartage status {seat.plan} --watch"
+        before = json.loads(seat.piped("status", seat.plan, "--json").stdout)
+        assert "worker" not in before
+        run.type("\x03")
+        assert run.end() == 130
+    code, lines, _ = seat.see(100, "status", seat.plan)
+    assert not any("at work" in line for line in lines)
+    assert lines[-1] == f"next: cartage run {seat.plan}"
+
+
+def test_watched_until_it_ends(seat: Seat, sandbox: Sandbox) -> None:
+    with running(seat, sandbox, "watched") as run, seat.at(100, "status", seat.plan, "--watch") as watching:
+        watching.see("copying  ")
+        assert "at work: pid" in watching.text()
+        slow(sandbox, 0)
+        assert run.end() == 0
+        assert watching.end() == 0
+        lines = watching.lines()
+    assert lines[-2:] == ["every object is in place", f"next: cartage verify {seat.plan}"]
+    assert not any(line.startswith("copying  ") for line in lines)
+
+
+def test_who_stops_watching_stops_nothing_else(seat: Seat, sandbox: Sandbox) -> None:
+    with running(seat, sandbox, "left") as run, seat.at(100, "status", seat.plan, "--watch") as watching:
+        watching.see("copying  ")
+        watching.type("\x03")
+        assert watching.end() == 130
+        assert watching.cursor == (0, True)
+        assert watching.lines()[-1] == "no longer watched; whoever is at work goes on"
+        slow(sandbox, 0)
+        assert run.end() == 0

@@ -33,9 +33,11 @@ status = Verb(
     "Read the ledger of the plan in FILE (or --ledger) alone: no request is made, and a run may be going on.",
     plan_file(required=False),
     Flag("--failed", is_flag=True, help="List every object that is failed, drifted, in conflict, archived, damaged."),
+    Flag("--watch", is_flag=True, help="Show how far it is until whoever is at work on it has ended."),
     *EVERYWHERE,
     examples=[
         Example("cartage status plan.toml", "how far it is"),
+        Example("cartage status plan.toml --watch", "the same, drawn again until it ends"),
         Example("cartage status plan.toml --failed", "what is not done, and why"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -30,6 +31,41 @@ async def made(path: Path) -> Path:
 async def open_again(path: Path) -> None:
     async with await Ledger.open(path, BINDING, now_ms=Clock()):
         raise AssertionError("a second run has begun")
+
+
+# --- who is at work -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("able", [pytest.param(True, marks=LINUX), False])
+async def test_who_is_at_work_is_known_without_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: bool
+) -> None:
+    """`able`: the system can say who has the file's lock. Else the lock file and the process's number have to do."""
+    if not able:
+        monkeypatch.setattr(descriptors, "_is_locked", lambda descriptor: None)
+    path = tmp_path / "p.ledger"
+    async with opened(path), await LedgerReader.open_to_read(path) as reader:
+        worker = await reader.worker()
+        assert worker is not None and worker.pid == os.getpid() and worker.since_s > 0
+        with pytest.raises(LedgerLocked):
+            await open_again(path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    path.with_name("p.ledger.lock").write_text(f"pid {ended.pid} on {socket.gethostname()}\n")
+    async with await LedgerReader.open_to_read(path) as reader:
+        assert await reader.worker() is None
+        async with await Ledger.open(path, BINDING, now_ms=Clock()):  # and nobody is refused who begins just then
+            assert await reader.worker() is not None
+
+
+@LINUX
+async def test_a_lock_file_that_tells_nothing_is_no_lie(tmp_path: Path) -> None:
+    path = tmp_path / "p.ledger"
+    async with opened(path):
+        path.with_name("p.ledger.lock").write_text("what?")
+        async with await LedgerReader.open_to_read(path) as reader:
+            worker = await reader.worker()
+            assert worker is not None and (worker.pid, worker.host) == (0, "")
 
 
 # --- by any name --------------------------------------------------------------------------------------------

@@ -1,0 +1,52 @@
+"""How far a ledger is, as the states of its objects tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.api.status import Pulse
+from engine.events import COPYING
+from engine.ledger import Snapshot, Worker
+from engine.model import Proof
+from engine.plan.lifecycle import State
+from engine.plan.record import Tally
+from engine.report.status import how_far, work_lines
+
+
+def pulse(listed: bool = True, **states: int) -> Pulse:
+    tallies = [
+        Tally("raw", State(name), Proof.NONE, False, objects, objects * 1_000) for name, objects in states.items()
+    ]
+    return Pulse(None, tallies, [Snapshot("raw", 1, 2 if listed else 0, 0, 0)])
+
+
+@pytest.mark.parametrize(
+    ("now", "what", "done", "whole"),
+    [
+        (pulse(planned=30, copying=1, copied=60, verified=5, failed=4), COPYING, 69, 100),
+        (pulse(copied=60, verified=40), "verifying", 40, 100),
+        (pulse(verified=60, deleting=10, deleted=30, failed=7), "deleting", 30, 100),
+    ],
+)
+def test_what_goes_on_shows_in_the_states(now: Pulse, what: str, done: int, whole: int) -> None:
+    far = how_far(now)
+    assert far is not None
+    doing, progress = far
+    assert (doing.what, progress.done, progress.listed) == (what, done, whole)
+    assert (progress.done_bytes, progress.listed_bytes) == (done * 1_000, whole * 1_000)
+
+
+def test_while_a_listing_goes_on_the_whole_is_not_known() -> None:
+    far = how_far(pulse(listed=False, copied=60))
+    assert far is not None and far[0].what == COPYING and not far[1].listing_done
+
+
+@pytest.mark.parametrize("now", [pulse(verified=100), pulse(deleted=100), pulse()])
+def test_where_no_state_changes_nothing_is_told(now: Pulse) -> None:
+    assert how_far(now) is None
+
+
+def test_who_is_at_work() -> None:
+    assert work_lines(None, 1_000.0, "never said") == []
+    assert work_lines(Worker(7, "here", 800.0), 1_000.0) == ["at work: pid 7 on here, for 3 min 20 s"]
+    assert work_lines(Worker(0, "", 0.0), 1_000.0, "copying: 3%") == ["at work: another process", "copying: 3%"]
