@@ -1,4 +1,4 @@
-"""Where a ledger's journals may be kept: a place in S3 that nobody else changes, on a server that lets one write win."""
+"""Where journals may be kept: a place in S3 that nobody else changes, where one write of several wins."""
 
 from __future__ import annotations
 
