@@ -32,6 +32,7 @@ _NAMES = {
     "engine.api.load": "load_plan",
     "engine.api.ls": "ls",
     "engine.api.manifest": "ManifestResult manifest",
+    "engine.api.metrics": "Metrics",
     "engine.api.options": "Options ledger_path",
     "engine.api.plan": "SurveyResult survey",
     "engine.api.receipt": "ReceiptCheck check_receipt receipt",

@@ -19,6 +19,7 @@ from engine.api.load import load_plan as load_plan
 from engine.api.ls import ls as ls
 from engine.api.manifest import ManifestResult as ManifestResult
 from engine.api.manifest import manifest as manifest
+from engine.api.metrics import Metrics as Metrics
 from engine.api.options import Options as Options
 from engine.api.options import ledger_path as ledger_path
 from engine.api.plan import SurveyResult as SurveyResult

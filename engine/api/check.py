@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from engine.api.options import Options
+from engine.api.watching import watched
 from engine.errors import one_error
 from engine.events import Doing
 from engine.model import Location
@@ -34,6 +35,7 @@ class CheckReport(Result):
     traits: Traits | None = None
 
 
+@watched
 async def check(
     where: str | Location | None = None, options: Options | None = None, *, write: bool = False
 ) -> CheckReport:

@@ -10,6 +10,7 @@ from engine.api.consent import Consent
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
+from engine.api.watching import watched
 from engine.errors import GateClosed, RunError, StoreError
 from engine.events import Doing, Listener
 from engine.finish.acceptances import keep_acceptance, note_found
@@ -67,6 +68,7 @@ class CleanupRefused(GateClosed):
         self.result = result
 
 
+@watched
 async def cleanup(
     plan: Plan,
     options: Options | None = None,

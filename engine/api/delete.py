@@ -12,6 +12,7 @@ from engine.api.load import place_of
 from engine.api.opening import refuse_inside
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
+from engine.api.watching import watched
 from engine.errors import GateClosed, one_error
 from engine.events import RunStarted
 from engine.finish.deletion_list import DeletionList
@@ -31,6 +32,7 @@ def list_path(location: Location, options: Options) -> Path:
     return Path(f"delete-{words.strip('-')[:60]}-{digest}.deletion")
 
 
+@watched
 async def delete(
     location: str | Location,
     options: Options | None = None,

@@ -13,6 +13,7 @@ import xxhash
 
 from engine.api.load import home_folder, place_of
 from engine.api.options import Options
+from engine.api.watching import watched
 from engine.errors import UsageError, one_error
 from engine.events import Listener, Progress
 from engine.listing.nearest import refuse_nothing
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from engine.folder.store import FolderStore
 
 
+@watched
 async def fingerprint(
     where: str | Location | Path, options: Options | None = None, *, basis: Basis = Basis.ETAG
 ) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.api.load import place_of
 from engine.api.options import Options
+from engine.api.watching import watched
 from engine.errors import one_error
 from engine.events import Listener
 from engine.finish.project import Summary, list_level, list_objects, summarize
@@ -12,6 +13,7 @@ from engine.model import Location
 from engine.sites.opening import open_place
 
 
+@watched
 async def ls(
     location: str | Location,
     options: Options | None = None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.api.consent import Act
 from engine.api.opening import at_work, refuse_unguarded
 from engine.api.options import Options
+from engine.api.watching import watched
 from engine.plan.document import Plan
 from engine.references.manifest import Draft, draft, note_shown, undo, write
 from engine.references.replacing import RestoredFile
@@ -25,6 +26,7 @@ class ManifestResult(LedgerResult):
     restored: list[RestoredFile] = field(default_factory=list)
 
 
+@watched
 async def manifest(
     plan: Plan, options: Options | None = None, *, act: Act = Act.SHOW, create: bool = False
 ) -> ManifestResult:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.plan.document import Plan
 from engine.sites.options import SiteOptions
+
+if TYPE_CHECKING:
+    from engine.api.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,15 @@ class Options(SiteOptions):
     `ledger` None is `<plan name>.ledger` beside the plan (for one without a file: in the working folder).
     `conditional_writes` False leaves out the conditions on what is written; `allow_empty`: it is no mistake where a
     source holds nothing. So many `processes` carry a plan out, each with shards of it; None has one do it, or, where a
-    plan expects a million objects, as many as there are processors."""
+    plan expects a million objects, as many as there are processors.
+
+    `metrics` has the call's figures for Prometheus: a `Metrics`, or what that is made of, ":PORT" or a file."""
 
     ledger: Path | None = None
     conditional_writes: bool = True
     allow_empty: bool = False
     processes: int | None = None
+    metrics: Metrics | str | None = None
 
 
 def ledger_path(plan: Plan, options: Options | None = None) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.api.empty import nothing_there
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
+from engine.api.watching import watched
 from engine.errors import one_error
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Acceptance
@@ -36,6 +37,7 @@ class SurveyResult(LedgerResult):
     no_room: list[str] = field(default_factory=list)
 
 
+@watched
 async def survey(plan: Plan, options: Options | None = None, *, probe: bool = False) -> SurveyResult:
     """What a run of the plan would do: both sides of every route are listed and compared. Writes nothing to S3 unless
     `probe` asks to try what the server honours, on small objects of its own; what was found is remembered in the

@@ -10,6 +10,7 @@ import anyio.to_thread
 
 from engine.api.opening import at_work
 from engine.api.options import Options
+from engine.api.watching import watched
 from engine.errors import UsageError
 from engine.finish.acceptances import accepted_in
 from engine.ledger import LedgerReader
@@ -43,6 +44,7 @@ class ReceiptCheck(Result):
         return not self.differences
 
 
+@watched
 async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
     """A document of what was done and proven, as JSON values: figures, proof and fingerprints by route, who accepted
     what, times, and digests of plan and ledger.
@@ -87,6 +89,7 @@ async def _values(plan: Plan, endpoint: str, ledger: LedgerReader, sums: Sums, s
     )
 
 
+@watched
 async def check_receipt(file: str | Path, plan: Plan, options: Options | None = None) -> ReceiptCheck:
     """Whether the receipt in a JSON file still holds: its own seal, the plan, the ledger to its last row, and every
     target listed again.

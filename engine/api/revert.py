@@ -10,6 +10,7 @@ from engine.api.consent import Consent
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
+from engine.api.watching import watched
 from engine.errors import GateClosed, UsageError
 from engine.finish.acceptances import note_found
 from engine.finish.claiming import claim_for
@@ -40,6 +41,7 @@ class RevertResult(LedgerResult):
     versioned: tuple[str, ...] = ()
 
 
+@watched
 async def revert(
     plan: Plan,
     options: Options | None = None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.api.consent import Act
 from engine.api.opening import open_ledger, refuse_unguarded
 from engine.api.options import Options, ledger_path
+from engine.api.watching import watched
 from engine.errors import UsageError, one_error
 from engine.events import Doing, ReferenceFound, RunStarted
 from engine.finish.acceptances import note_found
@@ -37,6 +38,7 @@ class RewriteResult(LedgerResult):
         return (self.scan or Scan()).left_after(self.done.written if self.done is not None else ())
 
 
+@watched
 async def rewrite(
     plan: Plan, options: Options | None = None, *, act: Act = Act.SHOW, include_moved: bool = False
 ) -> RewriteResult:

@@ -16,6 +16,7 @@ from engine.api.empty import nothing_there, objects_of
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.stopping import StopSignal
+from engine.api.watching import watched
 from engine.errors import one_error
 from engine.events import COPYING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
@@ -76,6 +77,7 @@ class MigrationResult(LedgerResult):
         return done and all(item.closed_ms for item in self.snapshots)
 
 
+@watched
 async def migrate(
     plan: Plan,
     options: Options | None = None,

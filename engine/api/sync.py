@@ -12,6 +12,7 @@ from engine.api.opening import at_work, refuse_inside
 from engine.api.options import Options, ledger_path
 from engine.api.run import MigrationResult, migrate
 from engine.api.stopping import StopSignal
+from engine.api.watching import watched
 from engine.errors import UsageError
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.extras import extras_under, not_at_source
@@ -37,6 +38,7 @@ class SyncResult(LedgerResult):
         return self.run.ledger
 
 
+@watched
 async def synchronize(
     plan: Plan,
     options: Options | None = None,

@@ -6,12 +6,14 @@ from engine.api.empty import nothing_there, objects_of
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
+from engine.api.watching import watched
 from engine.plan.document import Plan
 from engine.proof.depth import Depth
 from engine.proof.verification import Verification
 from engine.proof.verify import Verifier
 
 
+@watched
 async def verify(
     plan: Plan,
     options: Options | None = None,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.events import Event, Notice, ObjectAside, Progress
 
@@ -21,10 +22,11 @@ PASSED_ON: dict[str, type[Event]] = {kind.event: kind for kind in (ObjectAside, 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a process told last: which one it is, and how far."""
+    """What a process told last: which one it is, how far, and what its requests came to where that is counted."""
 
     pid: int
     progress: Progress
+    measured: dict[str, Any] | None = None
 
 
 class Board:
@@ -49,14 +51,14 @@ class Board:
     def tell(self, number: int, told: Told) -> None:
         """Say how far the process of a shard is."""
         new = self.folder / f"{number}.new"
-        new.write_text(json.dumps({"pid": told.pid, "progress": asdict(told.progress)}), encoding="utf-8")
+        new.write_text(json.dumps(asdict(told)), encoding="utf-8")
         new.replace(self.folder / f"{number}.json")
 
     def told(self, number: int) -> Told | None:
         """What the process of a shard told last; None where it told nothing yet."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             values = json.loads((self.folder / f"{number}.json").read_bytes())
-            return Told(values["pid"], Progress(**values["progress"]))
+            return Told(values["pid"], Progress(**values["progress"]), values["measured"])
         return None
 
     def passing_on(self, number: int) -> Callable[[Event], None]:

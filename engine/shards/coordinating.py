@@ -29,6 +29,7 @@ from engine.shards.board import Board
 from engine.shards.order import Order, ShardEnded
 from engine.shards.roots import root_pieces
 from engine.shards.working import carry_shard
+from engine.sites.measuring import Meter
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
 
@@ -78,6 +79,7 @@ class Coordinator:
         self._slots = slots
         self._guarded = guarded
         self._listener = options.listener
+        self._meter = options.meter
         self._board = Board(Path(ledger.path) / "at-work")
         self._options = _of_one(options, slots)
         self._notes: dict[str, Any] = {}
@@ -186,12 +188,19 @@ class Coordinator:
                 self.stop()
             finally:
                 self._running.pop(number, None)
+                self._measured(number, ended)
             for event in await run_sync(lambda: list(self._board.events(number))):
                 self._hear(event)
             if ended is None:
                 await self._ledger.record(number)
                 return
             await self._conclude(shards, ended, pieces)
+
+    def _measured(self, number: int, ended: ShardEnded | None) -> None:
+        if self._meter is not None:
+            if ended is not None:
+                self._meter.take((number, ended.pid), ended.measured)
+            self._meter.part_ended(number)
 
     async def _try(self, order: Order) -> ShardEnded:
         """Raises what the run raised; `EngineError` where its process dies again and again."""
@@ -269,6 +278,8 @@ class Coordinator:
                 told = await run_sync(self._board.told, number)
                 if told is not None and number in self._running:
                     self._running[number] = told.progress
+                    if self._meter is not None:
+                        self._meter.take((number, told.pid), told.measured)
             self._listener(self._progress())
 
 
@@ -279,4 +290,5 @@ def _of_one(options: SiteOptions, slots: int) -> SiteOptions:
         "concurrency": max(1, options.concurrency // slots) if options.concurrency is not None else None,
     }
     plain = {name: getattr(options, name) for name in SiteOptions.__dataclass_fields__}
-    return SiteOptions(**{**plain, **share, "listener": ignore})
+    meter = Meter() if options.meter is not None else None
+    return SiteOptions(**{**plain, **share, "listener": ignore, "meter": meter})

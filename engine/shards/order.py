@@ -43,5 +43,7 @@ class ShardEnded(NamedTuple):
     rest: tuple[Piece, ...]
     listings: Mapping[str, tuple[int, int]]
     progress: Progress
+    pid: int
+    measured: dict[str, Any] | None
     copied_bytes: int
     unlisted: ToldUnlisted

@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
@@ -18,6 +19,7 @@ from engine.shards.board import Board, Told
 from engine.shards.order import Order, ShardEnded
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_sites
+from engine.sites.options import SiteOptions
 from engine.transfer.migration import carry_out
 
 LOCKED_FOR_S = 10.0
@@ -50,7 +52,7 @@ async def _carry(order: Order) -> ShardEnded:
         await opened.remember(ledger, plan.routes[0].target.bucket)
         facts = await opened.facts(plan.places, lacking=True)
         stops: list[Callable[[], None]] = []
-        beside.start_soon(_watch, order.number, board, heard, stops)
+        beside.start_soon(_watch, order.number, board, heard, options, stops)
         run = await carry_out(
             plan,
             opened,
@@ -72,6 +74,8 @@ async def _carry(order: Order) -> ShardEnded:
             rest=tuple(run.rest),
             listings={} if run.stopped else run.listings,
             progress=run.progress(),
+            pid=os.getpid(),
+            measured=_measured(options),
             copied_bytes=run.counters.copied_bytes,
             unlisted=run.unlisted(),
         )
@@ -104,13 +108,19 @@ async def _open(order: Order) -> Ledger:
         await anyio.sleep(LOOKED_EVERY_S)
 
 
-async def _watch(number: int, board: Board, heard: _Heard, stops: list[Callable[[], None]]) -> None:
+def _measured(options: SiteOptions) -> dict[str, Any] | None:
+    return options.meter.figures() if options.meter is not None else None
+
+
+async def _watch(
+    number: int, board: Board, heard: _Heard, options: SiteOptions, stops: list[Callable[[], None]]
+) -> None:
     """Tell how far the run is, and hear when it is to stop."""
     told: Progress | None = None
     while True:
         if heard.progress is not told:
             told = heard.progress
-            await run_sync(board.tell, number, Told(os.getpid(), told))
+            await run_sync(board.tell, number, Told(os.getpid(), told, _measured(options)))
         if await run_sync(board.is_stop_asked):
             while stops:
                 stops.pop()()

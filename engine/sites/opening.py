@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
@@ -12,6 +13,7 @@ from engine.s3.session import Session
 from engine.sites.doubting import DoubtingStore
 from engine.sites.known import KnownTraits
 from engine.sites.listings import listing_all
+from engine.sites.measuring import MeasuredStore
 from engine.sites.options import SiteOptions
 from engine.sites.pacing import PacedStore
 from engine.sites.patience import RetryPolicy
@@ -34,14 +36,24 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
             Session(connection) if name else Session(options.connection(connection), options.session)
         )
         plane, refresh = await _plane(stack, session, options)
+        meter = options.meter
+        if meter is not None:
+            plane = MeasuredStore(plane, meter, name)
         paced = PacedStore(plane, max_rps=options.max_rps, concurrency=options.concurrency)
-        retrying = RetryingStore(paced, RetryPolicy(give_up_after_s=options.give_up_after_s), refresh=refresh)
+        retrying = RetryingStore(
+            paced,
+            RetryPolicy(give_up_after_s=options.give_up_after_s),
+            refresh=refresh,
+            observe=partial(meter.retried, name) if meter is not None else None,
+        )
         tolerant = DoubtingStore(ToleratingStore(retrying, options.listener), options.listener)
 
         def gauges() -> Gauges:
             pace = paced.statistics()
             return Gauges(retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight)
 
+        if meter is not None:
+            stack.enter_context(meter.watching(name, gauges))
         known = KnownTraits(tolerant, trusted=options.assume == "aws" or session.is_aws, site=name)
         store = listing_all(tolerant, known, options.listener)
         yield Site(name, session.endpoint, store, known, gauges, session)

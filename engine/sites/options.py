@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import UsageError
 from engine.events import Listener, ignore
 from engine.plan.settings import Connection
+
+if TYPE_CHECKING:
+    from engine.sites.measuring import Meter
 
 StoreKind = Literal["wire", "boto"]
 
@@ -24,7 +27,8 @@ class SiteOptions:
     `give_up_after_s` is how long S3 may be unreachable before the run stops; `assume` "aws" takes a server for one that
     honours all that AWS does, without trying it. `durability` is what is bought with each file that is written:
     "object" has it on the disk before it counts as copied, "none" leaves that to the system, and a power cut may lose
-    it. `links` is what becomes of symbolic links in local folders: set aside, followed, or kept as links."""
+    it. `links` is what becomes of symbolic links in local folders: set aside, followed, or kept as links. `meter`
+    counts what requests come to."""
 
     endpoint_url: str | None = None
     region: str | None = None
@@ -39,6 +43,7 @@ class SiteOptions:
     durability: Literal["none", "object"] = "object"
     links: Literal["skip", "follow", "keep"] = "skip"
     listener: Listener = ignore
+    meter: Meter | None = None
 
     def connection(self, base: Connection) -> Connection:
         """The plan's connection with these options over it. Raises `UsageError` for a profile beside a session, which

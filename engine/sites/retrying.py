@@ -14,8 +14,8 @@ from engine.errors import CredentialsExpired, StoreError, Throttled, TooLate, Un
 from engine.sites.patience import RetryPolicy, Step, Trouble, is_out_of_reach, next_step
 from engine.store import Answered, Asked, DeleteObject, DeleteObjects, ObjectStore, Request
 
-Observer = Callable[[str, StoreError, float], None]
-"""Told of each retry: the operation, why, and after how many seconds it is sent again."""
+Observer = Callable[[StoreError], None]
+"""Told of each retry, and why."""
 
 FRESH_S = 10.0
 """How old credentials are that were refused when fresh. A request may wait its turn for longer than they last, so that
@@ -86,7 +86,7 @@ class RetryingStore(StoreDecorator):
                 raise error  # by then it may not be sent any more: whoever rests it on a look looks again
             self.retried += 1
             if self._observe is not None:
-                self._observe(request.operation, error, step.delay_s)
+                self._observe(error)
             await self._sleep(step.delay_s)
             self.requests += 1
             generation = self._credentials_generation

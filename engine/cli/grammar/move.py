@@ -13,6 +13,7 @@ from engine.cli.grammar.shared import (
     COPYING,
     DELETING,
     EVERYWHERE,
+    METRICS,
     NEW_FILE,
     PLAN_FILE,
     UNGUARDED,
@@ -113,6 +114,7 @@ verify = Verb(
         "--properties", is_flag=True, help="Compare headers, metadata, tags and the like as well: a HEAD on each side."
     ),
     *EVERYWHERE,
+    METRICS,
     ASSUME,
     ALLOW_EMPTY,
     examples=[
@@ -224,6 +226,7 @@ cleanup = Verb(
     Flag("--allow-commands", group=SAFETY, is_flag=True, help="Let the plan's own commands run as probes."),
     *DELETING,
     *EVERYWHERE,
+    METRICS,
     ASSUME,
     examples=[
         Example("cartage cleanup plan.toml", "what keeps the sources from being deleted"),

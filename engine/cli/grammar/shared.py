@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from engine.cli.grammar.choices import (
     complete_tables,
 )
 from engine.cli.grammar.words import CONNECTION, ENDS, OUTPUT, SAFETY, SPEED, WRITTEN, Flag, Place
+
+if TYPE_CHECKING:
+    from engine.api.metrics import Metrics
 
 PLAN_FILE = click.Path(path_type=Path)
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -126,6 +129,23 @@ def conditional_writes(text: str) -> Flag:
 
 
 UNGUARDED = conditional_writes("For servers that cannot write by ETag (If-Match).")
+
+
+def _metrics(where: str) -> Metrics:
+    from engine.api.metrics import Metrics  # what serves them need not be installed
+
+    return Metrics(where)
+
+
+METRICS = Flag(
+    "--metrics",
+    field="metrics",
+    group=OUTPUT,
+    by_variable=True,
+    read=_metrics,
+    metavar="FILE|:PORT",
+    help="Figures for Prometheus: at a port (on loopback, or HOST:PORT), or in a file for node_exporter.",
+)
 COPYING = (
     ALLOW_EMPTY,
     ASSUME,
@@ -165,6 +185,7 @@ COPYING = (
         metavar="N",
         help="At most so many requests a second.",
     ),
+    METRICS,
 )
 
 # --- one route as flags -------------------------------------------------------------------------------------

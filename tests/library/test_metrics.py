@@ -1,0 +1,200 @@
+"""Figures for Prometheus: in its text form, at a port on loopback, in a file, in a program's own registry."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+from collections import defaultdict
+from pathlib import Path
+
+import prometheus_client
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+import engine
+from engine.sandbox import Sandbox
+from engine.sites.measuring import BOUNDS_S
+from tests.cli.commands import Terminal, assert_said_well
+from tests.docs.pages import DOCS, table_rows
+from tests.library.conftest import OBJECTS
+from tests.library.test_results import hide
+
+Figures = dict[str, dict[frozenset[tuple[str, str]], float]]
+
+
+def read(text: str) -> Figures:
+    """What Prometheus' own parser makes of it: samples by name and labels. Every family has its help and type."""
+    found: Figures = defaultdict(dict)
+    for family in text_string_to_metric_families(text):
+        assert family.documentation and family.type != "unknown", family.name
+        for sample in family.samples:
+            labels = frozenset(sample.labels.items())
+            assert labels not in found[sample.name], f"{sample.name} {sample.labels} is there twice"
+            found[sample.name][labels] = sample.value
+            assert (family.type == "counter") == sample.name.endswith("_total")
+    return found
+
+
+def figures_of(metrics: engine.Metrics) -> Figures:
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(metrics)
+    return read(prometheus_client.generate_latest(registry).decode())
+
+
+def total(figures: Figures, name: str, **labels: str) -> float:
+    """The sum over all that have these labels."""
+    return sum(value for key, value in figures[name].items() if labels.items() <= dict(key).items())
+
+
+def test_a_run_s_file_adds_up_to_what_the_run_says(plan: engine.Plan, library_sandbox: Sandbox, tmp_path: Path) -> None:
+    rule = {"kind": "503", "operation": "CopyObject", "key": "raw/", "nth": 7}
+    library_sandbox.control("settings", {"faults": [rule]})
+    path = tmp_path / "cartage.prom"
+    written: list[Figures] = []
+
+    def hear(event: engine.Event) -> None:
+        if isinstance(event, engine.RunStarted):
+            written.append(read(path.read_text()))
+
+    result = engine.sync.migrate(plan, engine.Options(metrics=str(path), listener=hear))
+    library_sandbox.control("settings", {"faults": []})
+    (before,), after = written, read(path.read_text())
+    assert total(before, "cartage_run_active") == 1 and total(after, "cartage_run_active") == 0
+    assert total(after, "cartage_run_start_time_seconds") <= total(after, "cartage_run_end_time_seconds")
+    assert total(after, "cartage_run_info", command="migrate", plan=plan.name) == 1
+
+    assert result.throttled == 1 == total(after, "cartage_throttled_requests_total")
+    assert total(after, "cartage_requests_total") == result.requests
+    assert total(after, "cartage_requests_total", operation="CopyObject", status="SlowDown") == 1
+    assert total(after, "cartage_retries_total", operation="CopyObject", status="SlowDown") == 1
+    assert total(after, "cartage_requests_total", operation="CopyObject", status="ok") >= OBJECTS
+
+    assert total(after, "cartage_request_duration_seconds_count") == result.requests
+    for operation in {dict(key)["operation"] for key in after["cartage_requests_total"]}:
+        count = total(after, "cartage_request_duration_seconds_count", operation=operation)
+        assert count == total(after, "cartage_requests_total", operation=operation)
+        buckets = [
+            total(after, "cartage_request_duration_seconds_bucket", operation=operation, le=le)
+            for le in [*map(str, BOUNDS_S), "+Inf"]
+        ]
+        assert buckets == sorted(buckets) and buckets[-1] == count
+
+    assert total(after, "cartage_ledger_objects", route="raw", state="copied", proof="digest") == OBJECTS
+    assert total(after, "cartage_ledger_bytes") == total(after, "cartage_listed_bytes_total") == OBJECTS * 100
+    assert total(after, "cartage_listed_objects_total") == total(after, "cartage_done_objects_total") == OBJECTS
+    assert list(tmp_path.glob("cartage.prom*")) == [path], "nothing is left of how it was written"
+
+
+def test_it_is_served_on_loopback_while_a_call_goes_on(plan: engine.Plan) -> None:
+    seen: list[str] = []
+    url = ""
+
+    def hear(event: engine.Event) -> None:
+        nonlocal url
+        if isinstance(event, engine.Notice) and event.code == "Metrics":
+            url = event.message.split()[-1]
+        if isinstance(event, engine.SnapshotClosed):
+            seen.append(urllib.request.urlopen(url, timeout=10).read().decode())
+
+    assert engine.sync.migrate(plan, engine.Options(metrics=":0", listener=hear)).complete
+    assert url.startswith("http://127.0.0.1:")
+    figures = read(seen[0])
+    assert total(figures, "cartage_run_active") == 1
+    assert total(figures, "cartage_requests_in_flight", site="") >= 0
+    assert total(figures, "cartage_ledger_objects") <= OBJECTS
+    with pytest.raises(OSError):
+        urllib.request.urlopen(url, timeout=10)
+
+
+async def test_a_program_s_own_registry_has_all_calls_together(plan: engine.Plan) -> None:
+    metrics = engine.Metrics()
+    registry = prometheus_client.CollectorRegistry(auto_describe=True)
+    registry.register(metrics)
+    options = engine.Options(metrics=metrics)
+    first = await engine.migrate(plan, options)
+    await engine.verify(plan, options)
+    figures = read(prometheus_client.generate_latest(registry).decode())
+    assert total(figures, "cartage_requests_total") > first.requests
+    assert total(figures, "cartage_ledger_objects", state="verified") == OBJECTS
+    assert total(figures, "cartage_listed_objects_total") == 2 * OBJECTS
+    assert total(figures, "cartage_run_info", command="verify") == 1
+    with pytest.raises(ValueError, match="Duplicated"):
+        registry.register(engine.Metrics())
+
+
+def test_a_sync_is_one_call_although_it_has_a_run_in_it(plan: engine.Plan) -> None:
+    metrics = engine.Metrics()
+    engine.sync.synchronize(plan, engine.Options(metrics=metrics))
+    assert total(figures_of(metrics), "cartage_run_info", command="synchronize") == 1
+
+
+def test_the_processes_of_a_run_are_counted_together(plan: engine.Plan) -> None:
+    metrics = engine.Metrics()
+    result = engine.sync.migrate(plan, engine.Options(metrics=metrics, processes=2))
+    figures = figures_of(metrics)
+    assert total(figures, "cartage_requests_total", operation="CopyObject", status="ok") >= OBJECTS
+    assert total(figures, "cartage_requests_total") == result.requests
+    assert total(figures, "cartage_ledger_objects", state="copied") == OBJECTS
+    assert total(figures, "cartage_requests_in_flight") == 0
+
+
+@pytest.mark.parametrize("command", ["run", "verify", "cleanup"])
+def test_a_port_in_use_is_said_before_anything_is_begun(plan: engine.Plan, terminal: Terminal, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = terminal.call(command, plan.source, "--metrics", f":{taken.getsockname()[1]}")
+    assert ended.code == 2 and "metrics cannot be served at 127.0.0.1 port" in ended.err
+    assert_said_well(ended, command)
+    assert not engine.ledger_path(plan).exists()
+
+
+def test_so_is_a_file_that_cannot_be_written_and_a_port_that_is_none(plan: engine.Plan, terminal: Terminal) -> None:
+    for where, said in (("no/such/folder/x.prom", "metrics cannot be written to no/such"), (":65536", "names no port")):
+        ended = terminal.call("run", plan.source, "--metrics", where)
+        assert ended.code == 2 and said in ended.err
+        assert_said_well(ended, "run")
+    assert not engine.ledger_path(plan).exists()
+
+
+def test_the_package_that_is_missing_is_named(
+    plan: engine.Plan, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide(monkeypatch, "prometheus_client")
+    ended = terminal.call("run", plan.source, "--metrics", ":0")
+    assert ended.code == 2 and "pip install 'cartage-s3[metrics]'" in ended.err
+    assert_said_well(ended, "run")
+
+
+def test_a_file_that_cannot_be_written_any_more_ends_no_run(plan: engine.Plan, tmp_path: Path) -> None:
+    folder = tmp_path / "collector"
+    folder.mkdir()
+    notices: list[str] = []
+
+    def hear(event: engine.Event) -> None:
+        if isinstance(event, engine.RunStarted):
+            (folder / "x.prom").unlink()
+            folder.rmdir()
+        if isinstance(event, engine.Notice):
+            notices.append(event.message)
+
+    assert engine.sync.migrate(plan, engine.Options(metrics=str(folder / "x.prom"), listener=hear)).complete
+    assert [text for text in notices if text.startswith("the last metrics were not written to")]
+
+
+def test_the_page_has_every_family_with_its_type_and_labels(plan: engine.Plan) -> None:
+    metrics = engine.Metrics()
+    assert engine.sync.migrate(plan, engine.Options(metrics=metrics)).complete
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(metrics)
+    said = {
+        name: (kind, labels)
+        for names, kind, labels, _ in table_rows((DOCS / "metrics.md").read_text(encoding="utf-8"))
+        for name in names.replace("`", "").split(", ")
+    }
+    text = prometheus_client.generate_latest(registry).decode()
+    for family in text_string_to_metric_families(text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        kind, labels = said.pop(name)
+        assert kind == family.type, name
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(labels.replace("`", "").split(", ")) - {"–"}, name
+    assert said == {}
