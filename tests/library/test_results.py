@@ -60,7 +60,7 @@ def test_every_result_has_the_names_of_the_command_s_summary(plan: engine.Plan, 
         values = result.to_dict()
         assert json.loads(json.dumps(values)) == values
         summary = terminal.call(command, *words.get(command, [plan.source]), "--json").summary
-        extra = {"event", "command", "exit_code"} | ({"location"} if command == "ls" else set())
+        extra = {"event", "command", "exit_code"} | ({"location", "unlisted"} if command == "ls" else set())
         assert set(values) == set(summary) - extra, command
 
 
