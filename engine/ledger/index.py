@@ -39,10 +39,10 @@ class Closing(NamedTuple):
     """What a shard's own ledger says at its end. `listings` are objects and bytes by route, of those that were listed
     to their end for the snapshot that was opened at the moment given."""
 
-    tallies: Sequence[Tally]
-    noted: Mapping[str, Noted]
+    tallies: list[Tally]
+    noted: dict[str, Noted]
     uploads: int
-    listings: Sequence[tuple[str, int, int, int]] = ()
+    listings: list[tuple[str, int, int, int]]
 
 
 def add(connection: sqlite3.Connection, shards: Iterable[Sequence[Piece]], parent: int = WHOLE) -> list[int]:

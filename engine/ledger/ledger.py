@@ -83,6 +83,17 @@ class Ledger(LedgerReader):
             await self._writer.close()  # last: then SQLite puts all of the -wal into the file and removes it
             self._lock.release()
 
+    # --- writing --------------------------------------------------------------------------------------------
+
+    @property
+    def writer(self) -> Writer:
+        """What changes go through."""
+        return self._writer
+
+    def write_through(self, writer: Any) -> None:
+        """Have changes go through `writer`, which does with each what a `Writer` does."""
+        self._writer = writer
+
     # --- objects ------------------------------------------------------------------------------------------
 
     async def decide(self, route: str, decisions: Sequence[Decision]) -> None:

@@ -189,6 +189,11 @@ class LedgerReader:
 
     # --- queries ------------------------------------------------------------------------------------------
 
+    async def meta(self, key: str) -> str | None:
+        """What the file says of itself under `key`."""
+        rows = await self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
     async def binding(self) -> Binding:
         """What the ledger is bound to."""
         rows = await self._rows("SELECT value FROM meta WHERE key = 'binding'")

@@ -32,6 +32,11 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / SHARDS / f"{number:06}.ledger"
 
 
+def shard_name(number: int) -> str:
+    """What one of its shards is called."""
+    return f"{SHARDS}/{number:06}"
+
+
 @dataclass(slots=True, eq=False)
 class _Slot(Generic[Opened]):
     """One shard's ledger, or its place. Changed under its lock alone; `users` on the event loop."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio.to_thread
 
@@ -18,7 +18,7 @@ from engine.ledger.binding import Binding
 from engine.ledger.files import unwritable
 from engine.ledger.ledger import Ledger
 from engine.ledger.reader import Held, LedgerReader, open_alone
-from engine.ledger.shard_files import SHARDS, ShardFiles, index_path, shard_path
+from engine.ledger.shard_files import SHARDS, ShardFiles, index_path, shard_name, shard_path
 from engine.ledger.writer import MOVE_AWAY
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import State
@@ -27,6 +27,19 @@ from engine.plan.record import Decision, Entry, ObjectRecord, Outcome, Tally, Up
 from engine.plan.shards import Atlas, Piece, tile
 
 Item = TypeVar("Item")
+
+
+class Journals(Protocol):
+    """What keeps every change outside the ledger's files, where several machines share one ledger (`engine.journal`).
+    `name` is "index" or a shard's."""
+
+    async def join(self, ledger: Ledger, name: str) -> None:
+        """Bring a ledger up to its journal, claim that, and have every change go there first."""
+        ...
+
+    async def bring_up(self, ledger: Ledger, name: str) -> None:
+        """Bring a ledger up to its journal, without claiming it."""
+        ...
 
 
 class _InShards(LedgerReader):
@@ -39,14 +52,14 @@ class _InShards(LedgerReader):
     async def _begin_reading(self, folder: Path) -> None:
         self.path = self._folder = folder
 
-        async def open_one(number: int) -> LedgerReader:
-            return await LedgerReader.open_to_read(shard_path(folder, number))
-
         async def close_one(number: int, shard: LedgerReader) -> None:
             await shard.close()
 
-        self._readers = ShardFiles(open_one, close_one)
+        self._readers = ShardFiles(self._open_reader, close_one)
         await self._read_atlas()
+
+    async def _open_reader(self, number: int) -> LedgerReader:
+        return await LedgerReader.open_to_read(shard_path(self._folder, number))
 
     async def _read_atlas(self) -> None:
         """Read which shard has which keys. Raises `LedgerCorrupt` where a key has no shard, or two."""
@@ -191,19 +204,28 @@ class ShardedLedger(_InShards, Ledger):
 
     _files: ShardFiles[Ledger]
     _binding: Binding
+    _journals: Journals | None
 
     @classmethod
     async def open(
-        cls, path: Path, binding: Binding, *, now_ms: Callable[[], int], create: bool = True
+        cls,
+        path: Path,
+        binding: Binding,
+        *,
+        now_ms: Callable[[], int],
+        create: bool = True,
+        journals: Journals | None = None,
     ) -> ShardedLedger:
-        """Raises as `Ledger.open`."""
+        """With `journals` its files are views of those. Raises as `Ledger.open`, and what the journals raise."""
         if create:
             await anyio.to_thread.run_sync(_make_folders, path)
         ledger = await anyio.to_thread.run_sync(cls._open, index_path(path), binding, now_ms, create)
         assert isinstance(ledger, ShardedLedger)
-        ledger._binding = binding
+        ledger._binding, ledger._journals = binding, journals
         ledger._files = ShardFiles(ledger._open_one, ledger._close_one)
         try:
+            if journals is not None:
+                await journals.join(ledger, "index")
             await ledger._begin_reading(path)
             for (number,) in await ledger._rows("SELECT number FROM shards WHERE is_open"):
                 await ledger.record(number)
@@ -215,11 +237,23 @@ class ShardedLedger(_InShards, Ledger):
 
     async def _open_one(self, number: int) -> Ledger:
         await self._do_durably("open_shard", number)
-        return await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms)
+        shard = await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms)
+        if self._journals is not None:
+            await self._journals.join(shard, shard_name(number))
+        return shard
+
+    async def _open_reader(self, number: int) -> LedgerReader:
+        if self._journals is not None and number not in dict(self._files.open):
+            async with await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms) as view:
+                await self._journals.bring_up(view, shard_name(number))
+        return await super()._open_reader(number)
+
+    def _begun(self, number: int) -> bool:
+        return self._journals is not None or super()._begun(number)
 
     async def _close_one(self, number: int, shard: Ledger) -> None:
         try:
-            closing = await _closing(shard)
+            closing = await closing_of(shard)
         finally:
             await shard.close()
         await self._keep(number, closing)
@@ -254,16 +288,21 @@ class ShardedLedger(_InShards, Ledger):
         return shard_path(self._folder, number)
 
     async def record(
-        self, number: int, listings: Sequence[tuple[str, int, int, int]] = (), *, still_open: bool = False
+        self,
+        number: int,
+        listings: Sequence[tuple[str, int, int, int]] = (),
+        closing: index.Closing | None = None,
+        *,
+        still_open: bool = False,
     ) -> None:
-        """Keep what a shard's own ledger says now; `listings` as in `index.Closing`."""
-        path = shard_path(self._folder, number)
-        if await anyio.Path(path).exists():
-            async with await LedgerReader.open_to_read(path) as shard:
-                closing = await _closing(shard)
-        else:
-            closing = index.Closing((), {}, 0)
-        await self._keep(number, closing._replace(listings=listings), still_open=still_open)
+        """Keep what a shard's own ledger says now, or, where it lies elsewhere, what it said (`closing`); `listings` as
+        in `index.Closing`."""
+        if closing is None:
+            closing = index.Closing([], {}, 0, [])
+            if self._begun(number):
+                async with self._readers.use(number) as shard:
+                    closing = await closing_of(shard)
+        await self._keep(number, closing._replace(listings=list(listings)), still_open=still_open)
 
     async def listed_by_route(self) -> Mapping[str, tuple[int, int]]:
         """Objects and bytes by route, of those whose shards were all listed to their end for the snapshot that is
@@ -272,7 +311,7 @@ class ShardedLedger(_InShards, Ledger):
 
     async def tallies(self) -> list[Tally]:
         for number, shard in self._files.open:  # what they hold now, and not what they held when they were closed last
-            await self._keep(number, await _closing(shard), still_open=True)
+            await self._keep(number, await closing_of(shard), still_open=True)
         return await super().tallies()
 
     async def noted(self) -> dict[str, Noted]:
@@ -329,8 +368,9 @@ class ShardedLedger(_InShards, Ledger):
             await shard.finish_upload(route, key, how)
 
 
-async def _closing(shard: LedgerReader) -> index.Closing:
-    return index.Closing(await shard.tallies(), await shard.noted(), len(await shard.open_uploads()))
+async def closing_of(shard: LedgerReader) -> index.Closing:
+    """What a ledger's rows come to."""
+    return index.Closing(await shard.tallies(), await shard.noted(), len(await shard.open_uploads()), [])
 
 
 def _make_folders(path: Path) -> None:
@@ -341,10 +381,19 @@ def _make_folders(path: Path) -> None:
         raise unwritable(path, error) from error
 
 
-async def open_to_write(path: Path, binding: Binding, *, now_ms: Callable[[], int], create: bool = True) -> Ledger:
-    """Open the ledger at `path`, whichever form it has; a new one is a single file. Raises as `Ledger.open`."""
-    kind: type[Ledger] = ShardedLedger if await anyio.Path(path).is_dir() else Ledger
-    return await kind.open(path, binding, now_ms=now_ms, create=create)
+async def open_to_write(
+    path: Path,
+    binding: Binding,
+    *,
+    now_ms: Callable[[], int],
+    create: bool = True,
+    journals: Journals | None = None,
+) -> Ledger:
+    """Open the ledger at `path`, whichever form it has; a new one is a single file, and one with `journals` a folder.
+    Raises as `ShardedLedger.open`."""
+    if journals is not None or await anyio.Path(path).is_dir():
+        return await ShardedLedger.open(path, binding, now_ms=now_ms, create=create, journals=journals)
+    return await Ledger.open(path, binding, now_ms=now_ms, create=create)
 
 
 async def open_to_read(path: Path) -> LedgerReader:

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "model", "events", "crc", "checksums", "freshness", "extras", "shown", "version"),
     ("plan", "store", "decorator", "bodies"),
     ("s3", "ledger", "listing", "folder"),
-    ("sites",),
+    ("sites", "journal"),
     ("transfer",),
     ("proof",),
     ("finish", "references", "shards"),

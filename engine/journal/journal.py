@@ -1,0 +1,136 @@
+"""A journal: numbered objects under one prefix, each of which can be written once. Whoever has the next number has it.
+
+An append is a PutObject with If-None-Match on the next slot. To claim a journal is to read it to its end and to append
+the next epoch; an older writer that goes on meets the claim in its own next slot, and ends. So two may believe that a
+journal is theirs, and only one can add to it (SlateDB and Litestream fence in the same way). Slots are never deleted.
+
+Needed of the server: that of two writes with If-None-Match on one key one succeeds, and that what was written is read
+by everyone at once. Amazon S3 promises both ("Conditional writes", "Amazon S3 data consistency model").
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+
+import anyio
+
+from engine.errors import Ambiguous, Conflict, LedgerCorrupt, LedgerError, NotFound, PreconditionFailed
+from engine.journal.segments import Segment, decoded, encoded
+from engine.model import ABSENT, Location, ObjectRef
+from engine.store import GetRange, ListPage, ObjectStore, PutObject
+
+SLOT_DIGITS = 12
+PATIENCE = 8
+"""How often an append is sent whose outcome stays open."""
+
+PAUSE_S = 0.2
+
+
+class Fenced(LedgerError):
+    """Another process has taken this journal over: what was done since its last append is not committed."""
+
+
+class Journal:
+    """The journal at a prefix. `epoch` is 0 until `claim`."""
+
+    def __init__(self, store: ObjectStore, place: Location) -> None:
+        self._store = store
+        self.place = place
+        self.epoch = 0
+        self.next_slot = 0
+        self._newest_epoch = 0
+
+    async def read(self, slot: int) -> AsyncIterator[tuple[int, Segment]]:
+        """Every segment from a slot on, with its number, to the end. Raises `LedgerCorrupt` where one is missing or
+        cannot be read."""
+        self.next_slot = slot
+        async for number in self._slots(slot):
+            if number != self.next_slot:
+                raise self._damaged(f"slot {self.next_slot:,} is missing")
+            segment = await self._segment(number)
+            if segment is None:
+                raise self._damaged(f"slot {number:,} is gone")
+            self._newest_epoch = max(self._newest_epoch, segment.epoch)
+            self.next_slot = number + 1
+            yield number, segment
+
+    async def claim(self) -> Segment | None:
+        """Append the next epoch, after `read` has come to the end. Gives what somebody else appended there first, which
+        is to be read like the rest before the next try; None: it is claimed."""
+        claim = Segment(self._newest_epoch + 1, secrets.token_hex(8))
+        other = await self._put(claim)
+        if other is None:
+            self.epoch = claim.epoch
+            self._newest_epoch = claim.epoch
+            return None
+        self._newest_epoch = max(self._newest_epoch, other.epoch)
+        self.next_slot += 1
+        return other
+
+    async def append(self, segment: Segment) -> int:
+        """Append what this epoch did; gives the slot. Raises `Fenced` where another epoch has begun, and what the store
+        raises where it cannot be found out whether it was appended: then nothing may go on from here."""
+        other = await self._put(segment)
+        if other is not None:
+            raise Fenced(
+                f"another process took {self.place} over (epoch {other.epoch}, after {self.epoch}).",
+                advice="Nothing is lost: it goes on there. Look at it with: cartage status",
+            )
+        return self.next_slot - 1
+
+    async def _put(self, segment: Segment) -> Segment | None:
+        """Write the next slot; gives what is there where it was written by somebody else."""
+        ref, body = self._ref(self.next_slot), encoded(segment)
+        for attempt in range(PATIENCE):
+            try:
+                await self._store.put_object(
+                    PutObject(ref, body, target_condition=ABSENT, checksum_algorithm="CRC64NVME")
+                )
+                break
+            except (PreconditionFailed, Ambiguous, Conflict):
+                there = await self._segment(self.next_slot)
+                if there is not None and (there.epoch, there.nonce) != (segment.epoch, segment.nonce):
+                    return there
+                if there is not None:
+                    break
+                if attempt + 1 == PATIENCE:
+                    raise
+                await anyio.sleep(PAUSE_S)
+        self.next_slot += 1
+        return None
+
+    async def _slots(self, first: int) -> AsyncIterator[int]:
+        after = self._ref(first - 1).key if first else self.place.key
+        token: str | None = None
+        while True:
+            page = await self._store.list_page(ListPage(self.place.bucket, self.place.key, after, token))
+            for item in page.objects:
+                name = item.key.removeprefix(self.place.key)
+                if not name.isdecimal() or len(name) != SLOT_DIGITS:
+                    raise self._damaged(f"{item.key} is none of its slots")
+                yield int(name)
+            token = page.next_token
+            if token is None:
+                return
+
+    async def _segment(self, number: int) -> Segment | None:
+        ref = self._ref(number)
+        try:
+            body = await self._store.get_range(GetRange(ref))
+        except NotFound:
+            return None
+        try:
+            return decoded(body.data)
+        except ValueError as error:
+            raise self._damaged(f"slot {number:,}: {error}") from error
+
+    def _ref(self, number: int) -> ObjectRef:
+        return ObjectRef(self.place.bucket, f"{self.place.key}{number:0{SLOT_DIGITS}}")
+
+    def _damaged(self, why: str) -> LedgerCorrupt:
+        return LedgerCorrupt(
+            f"the journal {self.place} is damaged ({why}); nothing after that is trusted.",
+            advice="Its slots are never to be deleted or changed. Begin anew with another --state: what is copied is "
+            "found.",
+        )

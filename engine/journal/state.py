@@ -1,0 +1,91 @@
+"""Where journals may be kept: a place in S3 that nobody else changes, where one write of several wins."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+import anyio
+
+from engine.errors import AttemptError, ObjectError, UsageError
+from engine.model import ABSENT, Location, ObjectRef
+from engine.plan.route import Route
+from engine.store import BucketFacts, DeleteObject, ObjectStore, PutObject
+
+RACES = 4
+RACERS = 8
+"""Writes of one key at once. A server that compares first and writes then lets several of them win."""
+
+
+def state_of(text: str, plan_name: str) -> Location:
+    """The place of one plan's journals in what `--state` names. Raises `UsageError` for anything but a prefix in S3."""
+    scheme, _, rest = text.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket or (key and not key.endswith("/")):
+        raise UsageError(f"--state {text} is no place in S3.", advice="Give one as s3://bucket/prefix/.")
+    return Location(bucket, f"{key}{plan_name}/")
+
+
+def problems_of(place: Location, routes: Iterable[Route], facts: BucketFacts) -> list[str]:
+    """Why a plan's journals may not be kept there, by what is known of the bucket."""
+    found = []
+    for route in routes:
+        for side in (route.source, route.target):
+            if (side.site, side.bucket) == (place.site, place.bucket) and _overlap(side.key, place.key):
+                found.append(f'it lies in {side}, which the route "{route.name}" moves')
+    if facts.lifecycle is None:
+        found.append(f"the lifecycle rules of {place.bucket} cannot be read, and one of them may expire it")
+    for rule in facts.lifecycle or ():
+        if _overlap(rule.prefix, place.key):
+            found.append(f'the lifecycle rule "{rule.rule_id}" expires what lies there')
+    return found
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+async def refuse_unfit(store: ObjectStore, place: Location, routes: Iterable[Route], facts: BucketFacts) -> None:
+    """Raise `UsageError` where a journal could be lost there, or the server lets two writers have one slot: that is
+    raced with real writes, of objects that are removed again."""
+    problems = problems_of(place, routes, facts)
+    if not problems and not await one_wins(store, place):
+        problems.append("two writes of one key with If-None-Match both succeeded, or the condition was refused")
+    if problems:
+        raise UsageError(
+            f"the state of a run cannot be kept at {place}: {'; '.join(problems)}.",
+            advice="Name another place with --state: a prefix of its own, without lifecycle rules, on a server that "
+            "honours If-None-Match.",
+        )
+
+
+async def one_wins(store: ObjectStore, place: Location) -> bool:
+    """Whether of several writes of one key that is not there exactly one succeeds, each time. What was not answered is
+    no yes."""
+    name = secrets.token_hex(8)
+    refs = [ObjectRef(place.bucket, f"{place.key}race/{name}-{number}") for number in range(RACES)]
+    won = dict.fromkeys(refs, 0)
+    refused = dict.fromkeys(refs, 0)
+
+    async def write(ref: ObjectRef, number: int) -> None:
+        try:
+            await store.put_object(PutObject(ref, str(number).encode(), target_condition=ABSENT))
+            won[ref] += 1
+        except (ObjectError, AttemptError) as error:
+            refused[ref] += error.code in ("PreconditionFailed", "ConditionalRequestConflict")
+
+    async with anyio.create_task_group() as group:
+        for ref in refs:
+            for number in range(RACERS):
+                group.start_soon(write, ref, number)
+    async with anyio.create_task_group() as group:
+        for ref in refs:
+            group.start_soon(_remove, store, ref)
+    return all(count == 1 for count in won.values()) and all(count == RACERS - 1 for count in refused.values())
+
+
+async def _remove(store: ObjectStore, ref: ObjectRef) -> None:
+    try:
+        await store.delete_object(DeleteObject(ref))
+    except ObjectError:
+        return  # a few bytes of ours stay

@@ -1,0 +1,168 @@
+"""A ledger as the view of a journal: what it holds is what the journal says, and every change is appended there first.
+
+Changes that wait while an append is under way go out together with the next one, so that the rate of changes is not
+bound by the time that an append takes. A change counts once it is in the journal; the view then has it in one
+transaction with the slot that it stands in, so that a view that was left behind knows what it lacks.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from engine.errors import LedgerError, LedgerMismatch
+from engine.journal.journal import Journal
+from engine.journal.segments import Segment
+from engine.ledger import Ledger
+from engine.ledger.commands import Command
+from engine.ledger.writer import Command as AnyCommand
+from engine.ledger.writer import Writer
+from engine.model import Location
+from engine.store import ObjectStore
+
+META = "journal"
+"""Under which key a view's `meta` has the journal's place and its next slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """Changes that are in the journal up to `next_slot`, made in the view. A change that the ledger refuses changes
+    nothing, here and in every other view; its error is its result."""
+
+    commands: tuple[Command, ...]
+    place: str
+    next_slot: int
+
+    def __call__(self, connection: sqlite3.Connection) -> list[Any]:
+        results: list[Any] = []
+        for command in self.commands:
+            connection.execute("SAVEPOINT change")
+            try:
+                results.append(command(connection))
+            except LedgerError as error:
+                connection.execute("ROLLBACK TO change")
+                results.append(error)
+            connection.execute("RELEASE change")
+        connection.execute(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (META, json.dumps([self.place, self.next_slot]))
+        )
+        return results
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A change on its way into the journal, and who waits for it."""
+
+    command: Command
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: Any = None
+    leads: bool = False
+
+
+class JournaledWriter:
+    """Stands in a ledger where its writer stood. After an append that failed nothing more is taken: what is in the
+    journal is then not known here."""
+
+    def __init__(self, inner: Writer, journal: Journal) -> None:
+        self._inner = inner
+        self._journal = journal
+        self._pending: list[_Waiting] = []
+        self._is_led = False
+        self._failed: BaseException | None = None
+
+    async def do(self, command: AnyCommand[Any], *, durable: bool = False) -> Any:
+        """As `Writer.do`; every change is durable once it is in the journal. Raises `Fenced` besides."""
+        assert isinstance(command, Command)
+        own = _Waiting(command, leads=not self._is_led)
+        self._is_led = True
+        self._pending.append(own)
+        try:
+            if not own.leads:
+                await own.done.wait()
+        finally:
+            if own.leads:  # also when it is cancelled: others wait for it
+                with anyio.CancelScope(shield=True):
+                    await self._lead()
+        if isinstance(own.result, BaseException):
+            raise own.result
+        return own.result
+
+    async def _lead(self) -> None:
+        """Append what waits, make it in the view, and have the next in line lead."""
+        batch, self._pending = self._pending, []
+        try:
+            if self._failed is not None:
+                raise self._failed
+            commands = tuple(item.command for item in batch)
+            slot = await self._journal.append(Segment(self._journal.epoch, secrets.token_hex(8), commands))
+            results = await self._inner.do(_Applied(commands, str(self._journal.place), slot + 1))
+        except BaseException as error:
+            self._failed = error
+            results = [error] * len(batch)
+        for item, result in zip(batch, results, strict=True):
+            item.result = result
+            item.leads = False
+            item.done.set()
+        self._is_led = bool(self._pending)
+        if self._pending:
+            self._pending[0].leads = True
+            self._pending[0].done.set()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class Journals:
+    """The journals of one state location, for `ShardedLedger`: `index/`, and one for each shard."""
+
+    def __init__(self, store: ObjectStore, place: Location) -> None:
+        self._store = store
+        self._place = place
+
+    async def join(self, ledger: Ledger, name: str) -> None:
+        """Make the ledger a view of the journal of that name, claim it, and have its changes go there first.
+
+        Raises `LedgerMismatch` for a ledger that is no view of it, `LedgerCorrupt`, and what the store raises."""
+        journal = self._journal(name)
+        await self._catch_up(ledger, journal)
+        while (other := await journal.claim()) is not None:
+            await self._apply(ledger, journal, other)
+            await self._catch_up(ledger, journal)
+        ledger.write_through(JournaledWriter(ledger.writer, journal))
+
+    async def bring_up(self, ledger: Ledger, name: str) -> None:
+        """Have the ledger show what the journal says now, without claiming it. Raises as `join`."""
+        await self._catch_up(ledger, self._journal(name))
+
+    def _journal(self, name: str) -> Journal:
+        return Journal(self._store, Location(self._place.bucket, f"{self._place.key}{name}/", self._place.site))
+
+    async def _catch_up(self, ledger: Ledger, journal: Journal) -> None:
+        async for _, segment in journal.read(max(journal.next_slot, await self._position(ledger, journal))):
+            await self._apply(ledger, journal, segment)
+
+    async def _apply(self, ledger: Ledger, journal: Journal, segment: Segment) -> None:
+        await ledger.writer.do(_Applied(segment.commands, str(journal.place), journal.next_slot))
+
+    async def _position(self, ledger: Ledger, journal: Journal) -> int:
+        """The slot that a view lacks first; 0 for a ledger that holds nothing."""
+        kept = await ledger.meta(META)
+        if kept is None:
+            if not ledger.fresh:
+                raise LedgerMismatch(
+                    f"the ledger {ledger.path} was not made with --state.",
+                    advice="Leave --state out; or begin a new ledger with --ledger: what is copied is found.",
+                )
+            return 0
+        place, slot = json.loads(kept)
+        if place != str(journal.place):
+            raise LedgerMismatch(
+                f"the ledger {ledger.path} is a view of {place}, and not of {journal.place}.",
+                advice="Give the --state that it was made with, or a new ledger with --ledger.",
+            )
+        return int(slot)
