@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import signal
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from engine.api.verify import verify
 from engine.sandbox.launch import Sandbox
 from tests.faults import invariants
 from tests.faults.killing import KINDS, Moment
+from tests.faults.processes import cartage
 from tests.faults.scene import PREFIX, Held, Scene
-from tests.servers import REPOSITORY
 
 CONCURRENCY = 8
 VERBS = ("run", "run", "run", "verify", "cleanup", "rewrite", "plan")
@@ -83,28 +82,8 @@ async def prepared(scene: Scene, verb: str) -> None:
 
 async def command(scene: Scene, verb: str, environment: dict[str, str]) -> tuple[int, str]:
     """Run the verb in a process of its own; gives its exit code (negative: a signal) and all that it said."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.faults.killing",
-        verb,
-        str(plan_for(scene, verb)),
-        *ARGUMENTS[verb],
-        "--json",
-        env=scene.env() | environment,
-        cwd=REPOSITORY,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await asyncio.wait_for(process.communicate(), COMMAND_S)
-    except TimeoutError:
-        process.kill()
-        said, _ = await process.communicate()
-        raise AssertionError(f"{verb} did not end within {COMMAND_S:.0f} s:\n{said.decode()[-3000:]}") from None
-    assert process.returncode is not None
-    return process.returncode, said.decode()
+    words = (verb, str(plan_for(scene, verb)), *ARGUMENTS[verb])
+    return await cartage(*words, environment=scene.env() | environment, within_s=COMMAND_S)
 
 
 async def counted(sandbox: Sandbox, folder: Path) -> Counts:

@@ -12,7 +12,6 @@ import json
 import os
 import random
 import signal
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +22,8 @@ from engine.sandbox.launch import Sandbox
 from tests.faults import invariants
 from tests.faults.amount import amount
 from tests.faults.killing import KINDS, Moment
+from tests.faults.processes import cartage
 from tests.faults.scene import credentials, snapshot
-from tests.servers import REPOSITORY
 
 CONCURRENCY = 8
 SMALL, SMALL_BYTES = 150, 40_000
@@ -65,31 +64,28 @@ class Passage:
         if moment is not None:
             environment["CARTAGE_TEST_KILL"] = moment.text
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.faults.killing", "cp", self.source, self.target, "--yes", "--json"),
+        code, said = await cartage(
+            *("cp", self.source, self.target, "--yes"),
             *("--concurrency", str(CONCURRENCY), "--ledger", str(self.ledger)),
-            env=inherited | credentials(self.sandbox) | environment,
-            cwd=REPOSITORY,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            environment=inherited | credentials(self.sandbox) | environment,
+            within_s=COMMAND_S,
         )
-        try:
-            said, _ = await asyncio.wait_for(process.communicate(), COMMAND_S)
-        except TimeoutError:
-            process.kill()
-            said, _ = await process.communicate()
-            raise AssertionError(f"it did not end within {COMMAND_S:.0f} s:\n{said.decode()[-3000:]}") from None
-        assert process.returncode is not None
-        assert process.returncode in (0, -signal.SIGKILL), f"{moment}: {process.returncode}\n{said.decode()[-3000:]}"
-        self.ends.append(process.returncode)
-        return process.returncode
+        assert code in (0, -signal.SIGKILL), f"{moment}: {code}\n{said[-3000:]}"
+        self.ends.append(code)
+        return code
 
     def held(self) -> Contents:
         """What lies in the target now, but for what Cartage has not finished."""
         if self.target.startswith("s3://"):
             return in_bucket(self.sandbox, self.bucket, self.target.removeprefix(f"s3://{self.bucket}/"))
         return in_folder(Path(self.target))
+
+    def unfinished(self, place: str) -> list[str]:
+        """What is ours alone in a folder or a bucket: files that are being written, and what a server is tried with."""
+        if place.startswith("s3://"):
+            found = self.sandbox.control("dump", {"bucket": self.bucket, "prefix": "", "contents": False})["objects"]
+            return [key for key, *_ in found if MARK in key]
+        return [str(path) for path in Path(place).rglob(f"{MARK}*")]
 
     def claims(self) -> None:
         """No wrong byte under a final name, and no row `copied` without its bytes."""
@@ -110,8 +106,8 @@ class Passage:
         with snapshot(self.ledger) as connection:
             states = dict(connection.execute("SELECT state, count(*) FROM objects GROUP BY state"))
         assert states == {"copied": len(self.wanted)}
-        left = [name for place in (self.source, self.target) for name in unfinished(place)]
-        assert left == [], "files that were never finished are left"
+        left = [name for place in (self.source, self.target) for name in self.unfinished(place)]
+        assert left == [], "what was never finished, or only tried, is left"
         assert self.sandbox.control("uploads", {"bucket": self.bucket})["uploads"] == []
 
     def sent_again(self) -> int:
@@ -149,7 +145,7 @@ def filled(sandbox: Sandbox, bucket: str) -> Contents:
 
 def in_bucket(sandbox: Sandbox, bucket: str, prefix: str) -> Contents:
     found = sandbox.control("dump", {"bucket": bucket, "prefix": prefix, "contents": True})["objects"]
-    return {key.removeprefix(prefix): content for key, _, _, content in found}
+    return {key.removeprefix(prefix): content for key, _, _, content in found if MARK not in key}
 
 
 def in_folder(folder: Path) -> Contents:
@@ -160,12 +156,6 @@ def in_folder(folder: Path) -> Contents:
 def _md5_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def unfinished(place: str) -> list[str]:
-    if place.startswith("s3://"):
-        return []
-    return [str(path) for path in Path(place).rglob(f"{MARK}*")]
 
 
 async def usual(passage: Passage) -> dict[str, int]:
