@@ -57,7 +57,9 @@ async def open_ledger(
     await _settle_folders(plan, path, opened, make=writes)
     own, *others = await _bind_sites(plan, opened)
     lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
-    binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others))
+    folders = opened.folders
+    links = folders.manner.links if folders is not None else ""
+    binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others), links)
     ledger = await open_to_write(path, binding, now_ms=clock, create=create)
     try:
         await opened.remember(ledger, plan.routes[0].target.bucket)
@@ -76,7 +78,7 @@ async def at_work(
     sources are listed, as `open_plan` has it with `now`; `dated`: rows are dated by the server's clock.
 
     Raises `LedgerError`, `PlanError`, and `StoreError` of scope `run`, one where several came together."""
-    sites = open_plan(plan, options, now=True) if lists else open_sites(plan, options)
+    sites = open_plan(plan, options, now=True) if lists else open_bound(plan, options)
     async with one_error(), sites as opened:
         clock = await server_clock(plan, opened) if dated else now_ms
         path = ledger_path(plan, options)
@@ -141,9 +143,21 @@ async def stored_binding(plan: Plan, options: Options) -> Binding:
 
 
 @asynccontextmanager
+async def open_bound(plan: Plan, options: Options) -> AsyncIterator[Sites]:
+    """The sites of a plan; folders are read as its ledger is bound to, where the options do not say how. Raises as
+    `open_sites`, and what an unreadable ledger raises."""
+    path = ledger_path(plan, options)
+    if options.links is None and FILE_SITE in plan.sites_in_use and await anyio.Path(path).exists():
+        async with await open_to_read(path) as reader:
+            options = replace(options, links=(await reader.binding()).links or None)
+    async with open_sites(plan, options) as opened:
+        yield opened
+
+
+@asynccontextmanager
 async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> AsyncIterator[Sites]:
     """The sites of a plan with the sources of its routes: for whoever lists a source. `now`: as in `Sources`."""
-    async with open_sites(plan, options) as opened, open_sources(opened.store, plan, now=now) as opened.sources:
+    async with open_bound(plan, options) as opened, open_sources(opened.store, plan, now=now) as opened.sources:
         yield opened
 
 

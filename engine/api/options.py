@@ -25,8 +25,8 @@ class Options(SiteOptions):
     takes a server for one that honours all that AWS does, without trying it. `durability` "object" has each file that
     is written to a local folder on the disk before it counts as copied; "none" leaves that to the system, so that a
     power cut may lose what was copied. `links` "skip" sets symbolic links in local folders aside, "follow" takes what
-    they lead to, "keep" the links themselves: every command on a ledger is to be given the same. `listener` is told
-    what goes on, on the event loop.
+    they lead to, "keep" the links themselves; None is what the ledger was made with, and "skip" for a new one.
+    `listener` is told what goes on, on the event loop.
 
     `ledger` None is `<plan name>.ledger` beside the plan (for one without a file: in the working folder).
     `conditional_writes` False leaves out the conditions on what is written; `allow_empty`: it is no mistake where a

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.consent import Act
-from engine.api.opening import open_ledger, refuse_unguarded
+from engine.api.opening import open_bound, open_ledger, refuse_unguarded
 from engine.api.options import Options, ledger_path
 from engine.api.watching import watched
 from engine.errors import UsageError, one_error
@@ -19,7 +19,6 @@ from engine.references.replacing import RestoredFile
 from engine.references.rewriting import Rewriting
 from engine.references.scanning import Scan, Scanner
 from engine.shown import LedgerResult
-from engine.sites.opening import open_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ async def rewrite(
             "the plan names nowhere to look for old paths.",
             advice='Add [references] with scan = ["pipelines/", "./notebooks/"] to the plan.',
         )
-    async with one_error(), open_sites(plan, options) as opened:
+    async with one_error(), open_bound(plan, options) as opened:
         path, store = ledger_path(plan, options), opened.store_of_all(plan.references.locations)
         async with await open_ledger(plan, path, opened, create=False) as ledger:
             if act is not Act.SHOW:

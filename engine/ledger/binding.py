@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from engine.model import FILE_SITE
 from engine.plan.binding import RouteBinding
 
 Owners = tuple[tuple[str, str], ...]
 """Buckets with their owners' ids, empty where it cannot be known; of local folders, which folder it is."""
+
+
+Links = Literal["", "skip", "follow", "keep"]
+_LINKS = {"skip": "set aside", "follow": "followed", "keep": "kept as links"}
 
 
 class SiteBinding(NamedTuple):
@@ -25,9 +29,11 @@ class SiteBinding(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Binding:
     """Endpoint and buckets of the plan's own connection, the other sites, and routes; `lists` are the digests of what
-    the routes' lists of keys said, by route. Hold, probes and expectations are not part of it and may change.
+    the routes' lists of keys said, by route; `links` is what becomes of symbolic links in local folders. Hold, probes
+    and expectations are not part of it and may change.
 
-    A ledger that was made before lists were bound has none; nor has what a command wants that reads no list."""
+    A ledger that was made before lists or links were bound has none; nor has what a command wants that reads no list,
+    or goes into no folder."""
 
     plan_name: str
     endpoint: str
@@ -35,6 +41,7 @@ class Binding:
     buckets: Owners = ()
     lists: tuple[tuple[str, str], ...] = ()
     sites: tuple[SiteBinding, ...] = ()
+    links: Links = ""
 
     @property
     def all_sites(self) -> dict[str, SiteBinding]:
@@ -52,6 +59,7 @@ class Binding:
                 "buckets": [list(item) for item in self.buckets],
                 **({"lists": dict(self.lists)} if self.lists else {}),
                 **({"sites": [list(item) for item in self.sites]} if self.sites else {}),
+                **({"links": self.links} if self.links else {}),
             }
         )
 
@@ -67,6 +75,7 @@ class Binding:
                 _owners(values["buckets"]),
                 tuple((name, digest) for name, digest in values.get("lists", {}).items()),
                 tuple(SiteBinding(name, at, _owners(buckets)) for name, at, buckets in values.get("sites", [])),
+                values.get("links", ""),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a binding: {error}") from error
@@ -77,7 +86,7 @@ def _owners(items: Iterable[Sequence[str]]) -> Owners:
 
 
 def learned(bound: Binding, wanted: Binding) -> Binding:
-    """What is bound, with the owners that have become known since."""
+    """What is bound, with what has become known since: owners, and what becomes of links."""
     seen = wanted.all_sites
 
     def filled(site: SiteBinding) -> SiteBinding:
@@ -85,7 +94,7 @@ def learned(bound: Binding, wanted: Binding) -> Binding:
         return site._replace(buckets=tuple((name, owner or owners.get(name, "")) for name, owner in site.buckets))
 
     own, *others = (filled(site) for site in bound.all_sites.values())
-    return replace(bound, buckets=own.buckets, sites=tuple(others))
+    return replace(bound, buckets=own.buckets, sites=tuple(others), links=bound.links or wanted.links)
 
 
 def differences(bound: Binding, wanted: Binding) -> list[str]:
@@ -94,6 +103,9 @@ def differences(bound: Binding, wanted: Binding) -> list[str]:
     lines = []
     if bound.plan_name != wanted.plan_name:
         lines.append(f"it belongs to the plan {bound.plan_name!r}, not {wanted.plan_name!r}")
+    if bound.links and wanted.links and bound.links != wanted.links:
+        was, now = _LINKS[bound.links], _LINKS[wanted.links]
+        lines.append(f"symbolic links in its folders were {was} (--links {bound.links}), and are to be {now} now")
     had, has = bound.all_sites, wanted.all_sites
     lines += _only_in_one("site", had, has)
     for name in had.keys() & has.keys():

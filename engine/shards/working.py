@@ -39,7 +39,7 @@ async def _carry(order: Order) -> ShardEnded:
     heard = _Heard(board.passing_on(order.number))
     names = {piece.route for piece in order.pieces}
     plan = replace(order.plan, routes=tuple(route for route in order.plan.routes if route.name in names))
-    options = replace(order.options, listener=heard)
+    options = replace(order.options, listener=heard, links=order.binding.links or None)
     async with (
         one_error(),
         open_sites(plan, options) as opened,

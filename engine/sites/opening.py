@@ -92,7 +92,7 @@ def _open_folders(options: SiteOptions, yet_to_be: Iterable[str] = (), targets: 
     from engine.folder.store import FolderStore  # only where there is one
     from engine.folder.walking import Manner
 
-    folders = FolderStore(Manner(options.links), durability=options.durability)
+    folders = FolderStore(Manner(options.links or "skip"), durability=options.durability)
     try:
         for folder in yet_to_be:
             folders.may_be_missing(folder)

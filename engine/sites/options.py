@@ -27,8 +27,8 @@ class SiteOptions:
     `give_up_after_s` is how long S3 may be unreachable before the run stops; `assume` "aws" takes a server for one that
     honours all that AWS does, without trying it. `durability` is what is bought with each file that is written:
     "object" has it on the disk before it counts as copied, "none" leaves that to the system, and a power cut may lose
-    it. `links` is what becomes of symbolic links in local folders: set aside, followed, or kept as links. `meter`
-    counts what requests come to."""
+    it. `links` is what becomes of symbolic links in local folders: set aside (as None has it), followed, or kept as
+    links. `meter` counts what requests come to."""
 
     endpoint_url: str | None = None
     region: str | None = None
@@ -41,7 +41,7 @@ class SiteOptions:
     give_up_after_s: float = 300.0
     assume: Literal["", "aws"] = ""
     durability: Literal["none", "object"] = "object"
-    links: Literal["skip", "follow", "keep"] = "skip"
+    links: Literal["skip", "follow", "keep"] | None = None
     listener: Listener = ignore
     meter: Meter | None = None
 

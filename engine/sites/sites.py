@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import anyio
 
 from engine.errors import ObjectError, one_error
 from engine.listing.sources import Sources
-from engine.model import Location
+from engine.model import FILE_SITE, Location
 from engine.plan.route import Route
 from engine.sites.known import Notes
 from engine.sites.site import Gauges, Site
 from engine.sites.traits import Traits, pin_sentences, sentences
 from engine.store import BucketFacts, ObjectStore
+
+if TYPE_CHECKING:
+    from engine.folder.store import FolderStore
 
 
 class Sites:
@@ -28,6 +32,12 @@ class Sites:
     def site(self, where: Location) -> Site:
         """The site that a location is on."""
         return self._opened[where.site]
+
+    @property
+    def folders(self) -> FolderStore | None:
+        """The store of local folders, where a route has one."""
+        site = self._opened.get(FILE_SITE)
+        return site.folder if site is not None else None
 
     def store(self, where: Location) -> ObjectStore:
         return self.site(where).store

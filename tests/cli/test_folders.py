@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +173,26 @@ def test_links_are_followed_where_that_is_asked_for(terminal: Terminal, client: 
     assert ended.code == 0, ended.out + ended.err
     assert "--links follow" in ended.out, "the command that is shown looks at the folder in the same way"
     assert client.get_object(Bucket=BUCKET, Key="up/link/led to")["Body"].read() == b"led to"
-    assert terminal.call("verify", "--ledger", "up.ledger", "--links", "follow").code == 0
+    assert terminal.call("verify", "--ledger", "up.ledger").code == 0, "the ledger knows how it was made"
+    (outside / "more").write_bytes(b"more")
+    again = terminal.call("cp", "./x/", f"s3://{BUCKET}/up/", "--ledger", "up.ledger")
+    assert again.code == 0, again.out + again.err
+    assert client.get_object(Bucket=BUCKET, Key="up/link/more")["Body"].read() == b"more"
+    for verb in (("verify",), ("cp", "./x/", f"s3://{BUCKET}/up/")):
+        refused = terminal.call(*verb, "--ledger", "up.ledger", "--links", "skip")
+        assert_said_well(refused, verb[0])
+        assert refused.code == 1 and "--links follow" in refused.err, refused.out + refused.err
+
+
+def test_a_ledger_of_before_links_were_bound_is_bound_by_the_next_run(terminal: Terminal, client: Any) -> None:
+    clone(terminal.folder)
+    assert terminal.call("cp", "./x/", f"s3://{BUCKET}/up/", "--ledger", "up.ledger").code == 0
+    with closing(sqlite3.connect(terminal.folder / "up.ledger")) as ledger:
+        ledger.execute("UPDATE meta SET value = json_remove(value, '$.links') WHERE key = 'binding'")
+        ledger.commit()
+    assert terminal.call("cp", "./x/", f"s3://{BUCKET}/up/", "--ledger", "up.ledger", "--links", "keep").code == 0
+    assert terminal.call("verify", "--ledger", "up.ledger").code == 0
+    assert terminal.call("verify", "--ledger", "up.ledger", "--links", "skip").code == 1
 
 
 def test_links_are_kept_where_that_is_asked_for(terminal: Terminal, client: Any) -> None:
