@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,34 @@ def play(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+TELLS_AND_WAITS = """
+import json, time
+for copied in (0, 3, 7):
+    print(json.dumps({"event": "progress", "listed": 10, "copied": copied, "done": copied}), flush=True)
+time.sleep(600)
+"""
+
+
+def test_it_says_when_it_kills_and_how_far_that_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "_cartage", lambda: [sys.executable, "-c", TELLS_AND_WAITS])
+    step = demo._step("run, killed half way", ["run", "it"], {}, "copying", demo.Kill(5))
+    assert step.exit_code == -signal.SIGKILL
+    said = capsys.readouterr().out
+    assert said.startswith("\n$ cartage run it\nkilled with SIGKILL (kill -9) after ")
+    assert ", 7 of 10 objects copied; the ledger has what is known\n" in said
+
+
+def test_it_says_what_differs_and_why_and_how_long_each_step_took(tmp_path: Path) -> None:
+    said = play(tmp_path)
+    assert "the figures DIFFER because the plan expects all of the migration" in said
+    assert len(re.findall(r"^ended with 0 after [\d.]+ s$", said, re.MULTILINE)) >= 4
+    assert re.search(r"^the demo took [\d.]+ s\nnext: cartage init$", said, re.MULTILINE)
+    assert "the project's small parts are in a folder" in said
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("cartage-demo-")] == []
+
+
 async def test_it_ends_with_a_clone_in_a_folder_which_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     said = play(tmp_path, "--keep")
     told = re.search(r"small parts are in a folder: (\d+) files, .*, each proven by digest", said)
@@ -43,12 +72,6 @@ async def test_it_ends_with_a_clone_in_a_folder_which_is_kept_where_that_is_aske
         proofs = {row.key: row.proof async for batch in ledger.records() for row in batch}
     assert set(proofs.values()) == {Proof.DIGEST}
     assert {str(path.relative_to(clone)) for path in files} <= set(proofs)
-
-
-def test_it_leaves_nothing_where_it_is_not_told_to(tmp_path: Path) -> None:
-    said = play(tmp_path)
-    assert "the project's small parts are in a folder" in said
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("cartage-demo-")] == []
 
 
 def test_a_clone_that_did_not_end_well_is_said_and_no_success(
