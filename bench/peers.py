@@ -18,6 +18,9 @@ from typing import Literal
 import engine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_NOT_INHERITED = ("AWS_", "RCLONE_", "PYTHONDONTWRITEBYTECODE")
+"""The last would have a client in Python compile itself at every start, which none does that is installed."""
+
 HOME = Path(os.environ.get("CARTAGE_BENCH_DIR") or REPOSITORY / ".bench")
 """Where peers are installed and runs leave their files."""
 
@@ -51,7 +54,7 @@ class Place:
 
     def environment(self) -> dict[str, str]:
         """What every client finds its endpoint and keys by, over the process's own environment without AWS's."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RCLONE_"))}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         found = inherited | {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_S3": self.url,

@@ -43,16 +43,16 @@ class Root:
 
     def descriptor(self) -> int:
         """The folder's own descriptor, after a look whether its name still leads to it."""
+        try:
+            status = self._place.stat()
+        except FileNotFoundError:
+            raise vanished(self.path, "is no longer there" if self._known else "does not exist") from None
+        except NotADirectoryError:
+            raise vanished(self.path, "is not a folder") from None
+        if not stat.S_ISDIR(status.st_mode):
+            raise vanished(self.path, "is not a folder")
+        found = status.st_dev, status.st_ino
         with self._lock:
-            try:
-                status = self._place.stat()
-            except FileNotFoundError:
-                raise vanished(self.path, "is no longer there" if self._known else "does not exist") from None
-            except NotADirectoryError:
-                raise vanished(self.path, "is not a folder") from None
-            if not stat.S_ISDIR(status.st_mode):
-                raise vanished(self.path, "is not a folder")
-            found = status.st_dev, status.st_ino
             if self._descriptor is None:
                 self._descriptor = os.open(self.path, A_DIRECTORY)
                 opened = os.fstat(self._descriptor)

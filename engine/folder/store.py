@@ -116,6 +116,11 @@ class FolderStore(Lacking, ObjectStore):
                 self._publishers[bucket] = Publisher(root, self._durability)
             return self._publishers[bucket]
 
+    @property
+    def syncs(self) -> bool:
+        """Whether what is written is on the disk itself when its call ends."""
+        return self._durability == "object"
+
     def may_be_missing(self, bucket: str) -> None:
         """Of a target's folder: where it was never there it is an empty one, and made with its first file. One that was
         there and is gone is an error all the same."""

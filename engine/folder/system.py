@@ -41,14 +41,18 @@ def _function(*names: str) -> Callable[..., int] | None:
 
 
 _RENAME = _function("renameat2", "renameatx_np")
+if _RENAME is not None:
+    _RENAME.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)  # type: ignore[attr-defined]
 _FALLOCATE = _function("fallocate")
+_FSTATFS = _function("fstatfs") if sys.platform == "linux" else None
+_TMPFS = 0x01021994
 
 
 def _rename(directory: int, old: bytes, new: bytes, flag: int) -> bool:
     """False where there is no such call here."""
     if _RENAME is None:
         return False
-    if _RENAME(directory, ctypes.c_char_p(old), directory, ctypes.c_char_p(new), ctypes.c_uint(flag)) == 0:
+    if _RENAME(directory, old, directory, new, flag) == 0:
         return True
     code = ctypes.get_errno()
     if code in CANNOT:
@@ -155,14 +159,23 @@ def link_text(directory: int, name: bytes, text: bytes) -> None:
 def allocate(descriptor: int, size: int) -> None:
     """Take the room for a file of `size` bytes and give it that length. `OSError` ENOSPC where there is too little.
 
-    posix_fallocate is no help: where there is no fallocate, glibc writes a byte into every block instead."""
-    if _FALLOCATE is not None and size:
+    posix_fallocate is no help: where there is no fallocate, glibc writes a byte into every block instead. Nor is any of
+    them on a disk in memory, where room is taken by filling it with zeros."""
+    if _FALLOCATE is not None and size and not _lies_in_memory(descriptor):
         if _FALLOCATE(descriptor, 0, ctypes.c_longlong(0), ctypes.c_longlong(size)) == 0:
             return
         code = ctypes.get_errno()
         if code not in CANNOT:
             raise OSError(code, os.strerror(code))
     os.ftruncate(descriptor, size)
+
+
+def _lies_in_memory(descriptor: int) -> bool:
+    """Whether a file is on a tmpfs (statfs(2): the type is the first word)."""
+    if _FSTATFS is None:
+        return False
+    found = (ctypes.c_long * 32)()
+    return _FSTATFS(descriptor, found) == 0 and found[0] == _TMPFS
 
 
 def punch(descriptor: int, offset: int, length: int) -> bool:

@@ -57,18 +57,18 @@ class Unfinished:
         self._directory, self._name = directory, name
         self._temporary = temporary_name(name)
         self._list = self._temporary + b".parts"
-        self._header = header_of(pin, size)
+        self._header = header_of(pin, size) if pin else b""
         self._journal: Journal | None = None
         self._lock = threading.Lock()
         self._listed = NOTHING
         self._open = True
-        self.descriptor = self._claim()
+        self.descriptor, status = self._claim()
         try:
             if pin:
                 self._listed = read_parts(directory, self._list, self._header, size)
-            if not self._listed.parts and os.fstat(self.descriptor).st_size:
+            if not self._listed.parts and status.st_size:
                 system.cut(self.descriptor, 0)
-            self._take_room()
+            self._take_room(status.st_blocks * 512 if self._listed.parts else 0)
         except BaseException:
             if not self._listed.parts:
                 self.discard()
@@ -77,8 +77,9 @@ class Unfinished:
 
     # --- beginning --------------------------------------------------------------------------------------------------
 
-    def _claim(self) -> int:
-        """The temporary file, of our own and locked. Whatever else stands under its name is no work of ours."""
+    def _claim(self) -> tuple[int, os.stat_result]:
+        """The temporary file, of our own and locked, and what it is. Whatever else stands under its name is no work of
+        ours."""
         for _ in range(8):
             descriptor = self._opened()
             if descriptor is None:
@@ -92,14 +93,19 @@ class Unfinished:
                     code="BeingWritten",
                     advice="Wait for the other run to end.",
                 )
-            if _is_under(self._directory, self._temporary, descriptor):
-                return descriptor
+            if (held := _under(self._directory, self._temporary, descriptor)) is not None:
+                return descriptor, held
             os.close(descriptor)  # the other process published or removed it just before the lock
         raise Conflict("its temporary file changes all the time", operation=WRITING, ref=self.path, code="BeingWritten")
 
     def _opened(self) -> int | None:
-        with contextlib.suppress(FileExistsError):
+        try:
             return system.create(self._directory, self._temporary, 0o666)
+        except FileExistsError:
+            return self._opened_again()
+
+    def _opened_again(self) -> int | None:
+        """What stands under the temporary name already; None where it is gone, or was no work of ours."""
         try:
             descriptor = os.open(
                 self._temporary, os.O_RDWR | system.NO_LINK | getattr(os, "O_NONBLOCK", 0), dir_fd=self._directory
@@ -117,9 +123,10 @@ class Unfinished:
             system.unlink(self._directory, self._temporary)
         return None
 
-    def _take_room(self) -> None:
-        """Raises `Unwritable` where the disk has too little left: before the first byte."""
-        missing = self.size - os.fstat(self.descriptor).st_blocks * 512
+    def _take_room(self, taken: int) -> None:
+        """Room for all but what is `taken` already, in bytes. Raises `Unwritable` where the disk has too little left:
+        before the first byte."""
+        missing = self.size - taken
         free = system.free_bytes(self.descriptor)
         if missing > free:
             raise Unwritable(
@@ -224,7 +231,7 @@ class Unfinished:
             self._remove()
 
     def _remove(self) -> None:
-        if _is_under(self._directory, self._temporary, self.descriptor):
+        if _under(self._directory, self._temporary, self.descriptor) is not None:
             system.unlink(self._directory, self._temporary)
         with contextlib.suppress(FileNotFoundError):
             system.unlink(self._directory, self._list)
@@ -256,13 +263,14 @@ def _is_zero(data: bytes | memoryview) -> bool:
     return not any(data[:64]) and bytes(data).count(0) == len(data)
 
 
-def _is_under(directory: int, name: bytes, descriptor: int) -> bool:
+def _under(directory: int, name: bytes, descriptor: int) -> os.stat_result | None:
+    """What an open file is, where it is the one that stands under this name."""
     try:
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
-        return False
+        return None
     held = os.fstat(descriptor)
-    return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+    return held if (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino) else None
 
 
 def _locked(descriptor: int) -> bool:

@@ -35,6 +35,7 @@ from engine.store import Body, DeleteFailure, DeleteReport, GetRange, LifecycleR
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
+_CHECKSUM_HEADERS = tuple((f"x-amz-checksum-{name}".lower().encode(), name) for name in CHECKSUMS)
 _MONTHS = {
     name: f"{number:02d}"
     for number, name in enumerate(
@@ -58,6 +59,10 @@ class Answer(NamedTuple):
         """A header's value, or empty text. Bytes that are no UTF-8 come through as they are."""
         value = self.headers.get(name)
         return value.decode("utf-8", "surrogateescape") if value is not None else ""
+
+    def texts(self) -> dict[bytes, str]:
+        """All headers, as `header` gives one: for who asks for many."""
+        return {name: value.decode("utf-8", "surrogateescape") for name, value in self.headers.items()}
 
 
 # --- errors -----------------------------------------------------------------------------------------------
@@ -272,62 +277,69 @@ def body_of(call: Call, answer: Answer, request: GetRange) -> Body:
 
 def object_head(call: Call, answer: Answer) -> ObjectHead:
     """HEAD's answer. With a part number, Content-Length is the part's and Content-Range carries the whole."""
-    header = answer.header
-    length_text = header(b"content-length")
+    said = answer.texts()
+    header = said.get
+    length_text = header(b"content-length", "")
     length = int(length_text) if length_text.isdigit() else UNKNOWN_SIZE
-    whole = header(b"content-range").rpartition("/")[2]
+    whole = header(b"content-range", "").rpartition("/")[2]
     ranged = whole.isdigit()
-    parts_count = header(b"x-amz-mp-parts-count")
-    tag_count = header(b"x-amz-tagging-count")
+    parts_count = header(b"x-amz-mp-parts-count", "")
+    tag_count = header(b"x-amz-tagging-count", "")
     return ObjectHead(
         int(whole) if ranged else length,
-        bare(header(b"etag")),
-        http_moment(header(b"last-modified")),
-        _properties(answer),
-        header_checksums(answer),
+        bare(header(b"etag", "")),
+        http_moment(header(b"last-modified", "")),
+        _properties(said),
+        _header_checksums(said),
         int(parts_count) if parts_count.isdigit() and int(parts_count) else None,
         length if length >= 0 and (ranged or parts_count) else None,
-        header(b"x-amz-version-id"),
+        header(b"x-amz-version-id", ""),
         int(tag_count) if tag_count.isdigit() else None,
-        header(b"x-amz-archive-status"),
-        'ongoing-request="false"' in header(b"x-amz-restore"),
-        header(b"date"),
+        header(b"x-amz-archive-status", ""),
+        'ongoing-request="false"' in header(b"x-amz-restore", ""),
+        header(b"date", ""),
     )
 
 
-def _properties(answer: Answer) -> Properties:
-    header = answer.header
-    algorithm = header(b"x-amz-server-side-encryption")
-    lock = ObjectLock(
-        header(b"x-amz-object-lock-mode"),
-        moment(header(b"x-amz-object-lock-retain-until-date")),
-        header(b"x-amz-object-lock-legal-hold") == "ON",
-    )
-    metadata = sorted(
-        (name[11:].decode("utf-8", "surrogateescape"), answer.header(name))
-        for name in answer.headers
+def _properties(said: Mapping[bytes, str]) -> Properties:
+    header = said.get
+    metadata = [
+        (name[11:].decode("utf-8", "surrogateescape"), value)
+        for name, value in said.items()
         if name.startswith(b"x-amz-meta-")
-    )
+    ]
     return Properties(
-        content_type=header(b"content-type"),
-        content_encoding=header(b"content-encoding"),
-        content_disposition=header(b"content-disposition"),
-        content_language=header(b"content-language"),
-        cache_control=header(b"cache-control"),
-        expires=header(b"expires"),
-        metadata=tuple(metadata),
+        content_type=header(b"content-type", ""),
+        content_encoding=header(b"content-encoding", ""),
+        content_disposition=header(b"content-disposition", ""),
+        content_language=header(b"content-language", ""),
+        cache_control=header(b"cache-control", ""),
+        expires=header(b"expires", ""),
+        metadata=tuple(sorted(metadata)),
         storage_class=header(b"x-amz-storage-class") or "STANDARD",
-        website_redirect=header(b"x-amz-website-redirect-location"),
-        encryption=Encryption(
-            algorithm,
-            header(b"x-amz-server-side-encryption-aws-kms-key-id"),
-            header(b"x-amz-server-side-encryption-bucket-key-enabled") == "true",
-        )
-        if algorithm
-        else None,
-        lock=lock if lock != ObjectLock() else None,
-        hidden_metadata=int(missing) if (missing := header(b"x-amz-missing-meta")).isdigit() else 0,
+        website_redirect=header(b"x-amz-website-redirect-location", ""),
+        encryption=_encryption(said),
+        lock=_lock(said),
+        hidden_metadata=int(missing) if (missing := header(b"x-amz-missing-meta", "")).isdigit() else 0,
     )
+
+
+def _encryption(said: Mapping[bytes, str]) -> Encryption | None:
+    algorithm = said.get(b"x-amz-server-side-encryption")
+    if not algorithm:
+        return None
+    return Encryption(
+        algorithm,
+        said.get(b"x-amz-server-side-encryption-aws-kms-key-id", ""),
+        said.get(b"x-amz-server-side-encryption-bucket-key-enabled") == "true",
+    )
+
+
+def _lock(said: Mapping[bytes, str]) -> ObjectLock | None:
+    mode = said.get(b"x-amz-object-lock-mode", "")
+    until = said.get(b"x-amz-object-lock-retain-until-date", "")
+    legal_hold = said.get(b"x-amz-object-lock-legal-hold") == "ON"
+    return ObjectLock(mode, moment(until), legal_hold) if mode or until or legal_hold else None
 
 
 def lifecycle_rules(document: xml.Document) -> tuple[LifecycleRule, ...]:
@@ -416,8 +428,12 @@ def checksums(fields: Mapping[str, str]) -> tuple[Checksum, ...]:
 
 
 def header_checksums(answer: Answer) -> tuple[Checksum, ...]:
-    pairs = ((name, answer.header(b"x-amz-checksum-" + name.lower().encode())) for name in CHECKSUMS)
-    return _checksums(pairs, answer.header(b"x-amz-checksum-type"))
+    return _header_checksums(answer.texts())
+
+
+def _header_checksums(said: Mapping[bytes, str]) -> tuple[Checksum, ...]:
+    pairs = [(name, said[header]) for header, name in _CHECKSUM_HEADERS if header in said]
+    return _checksums(pairs, said.get(b"x-amz-checksum-type", "")) if pairs else ()
 
 
 def _checksums(pairs: Iterable[tuple[str, str]], kind: str) -> tuple[Checksum, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,12 @@ def file(tmp_path: Path) -> Iterator[int]:
     os.close(descriptor)
 
 
+def every_write_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each write counts as one that found the disk busy."""
+    monkeypatch.setattr(bodies, "SLOW_S", -1.0)
+    monkeypatch.setattr(bodies, "_waits", itertools.count().__next__)
+
+
 async def all_of(source: Source) -> bytes:
     found = b""
     while window := await source.read():
@@ -47,7 +54,7 @@ async def test_a_file_is_written_at_its_place_and_hashed(
     disk: Disk, file: int, busy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if busy:
-        monkeypatch.setattr(bodies, "SLOW_S", -1.0)  # every write counts as one that found the disk busy
+        every_write_waits(monkeypatch)
     sink = FileSink(disk, file, 1000, ALGORITHMS)
     await sink.write(memoryview(b"what an attempt wrote that did not end"))
     sink.restart()
@@ -68,10 +75,26 @@ async def test_a_disk_that_is_busy_is_written_to_by_threads(
         wrote_in.append(threading.current_thread().name.startswith("cartage-disk"))
 
     await disk.put(note)
-    monkeypatch.setattr(bodies, "SLOW_S", -1.0)
+    every_write_waits(monkeypatch)
     await disk.put(note)
     await disk.put(note)
     assert wrote_in == [False, False, True]
+
+
+async def test_a_write_that_took_long_without_waiting_says_nothing_of_the_disk(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "SLOW_S", -1.0)  # every write takes long: the processors are busy
+    monkeypatch.setattr(bodies, "_waits", lambda: 7)
+    wrote_in = []
+    for _ in range(3):
+        await disk.put(lambda: wrote_in.append(threading.current_thread()))
+    assert set(wrote_in) == {threading.current_thread()}
+
+
+async def test_what_was_put_is_given_back(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    every_write_waits(monkeypatch)
+    assert [await disk.put(divmod, 7, 2), await disk.put(divmod, 9, 2)] == [(3, 1), (4, 1)]
 
 
 async def test_what_a_thread_writes_from_is_not_given_up_before_it_has_ended(disk: Disk) -> None:
