@@ -69,6 +69,19 @@ class Doing(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectTook(Event):
+    """One object took longer than all but a few of those before it. For the ledger's history (docs/ledger.md): NDJSON
+    does not have it."""
+
+    event: ClassVar[str] = "took"
+    for_people: ClassVar[bool] = True
+    route: str
+    key: str
+    size: int
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectAside(Event):
     """One object was set aside: failed, drifted, conflict, archived or damaged; or what lies in a folder and cannot be
     an object was left (`UNLISTED`)."""

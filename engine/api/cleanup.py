@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.api.consent import Consent
+from engine.api.history import remembered
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
@@ -29,6 +30,7 @@ from engine.finish.gate import (
     judge,
 )
 from engine.finish.gathering import commands_of, conditions_of, gather
+from engine.finish.judged import note_gate
 from engine.finish.naming import names_outlook, names_reasons, remove_left_probes
 from engine.finish.replication import replication_reasons
 from engine.finish.sending import Fate
@@ -39,6 +41,7 @@ from engine.plan.noted import PROPERTIES
 from engine.plan.record import Tally
 from engine.references.rewriting import remaining
 from engine.shown import LedgerResult
+from engine.sites.clock import now_ms
 from engine.sites.sites import Sites, buckets_of
 
 
@@ -119,6 +122,7 @@ async def cleanup(
         )
         looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES)]
         await note_found(ledger, _figures(result.reasons), looked_at)
+        await note_gate(ledger, result.reasons, now_ms())
         if not delete:
             return result
         if closed(result.reasons[:-1]):
@@ -158,17 +162,18 @@ async def _delete(
         for reason in result.reasons:
             if consent.delete_markers and reason.name == "versioning" and reason.accept:
                 await keep_acceptance(ledger, reason.accept, reason.found, "--accept-delete-markers")
-        deletion = Cleanup(
-            store_of,
-            ledger,
-            deleters(store_of, conditions),
-            options.listener,
-            minimum=plan.cleanup.proof,
-            markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
-        )
-        if stop is not None:
-            stop.listen(deletion.stop)
-        return await deletion.go(plan.routes)
+        async with remembered(opened, ledger, "cleanup", options, stop) as heard:
+            deletion = Cleanup(
+                store_of,
+                ledger,
+                deleters(store_of, conditions),
+                heard.listener,
+                minimum=plan.cleanup.proof,
+                markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
+            )
+            if stop is not None:
+                stop.listen(deletion.stop)
+            return await deletion.go(plan.routes)
 
 
 def _figures(reasons: Iterable[Reason]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.api.commands import accept_command
 from engine.api.consent import Consent
+from engine.api.history import remembered
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
@@ -84,17 +85,19 @@ async def revert(
             conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
             if not reason.open:
                 raise GateClosed([reason.sentence])
-            work = Revert(
-                store_of,
-                ledger,
-                deleters(store_of, conditions),
-                options.listener,
-                found.removable + found.unsettled,
-                markers_accepted={item.bucket for item in facts if consent.delete_markers and item.versioning != ""},
-            )
-            if stop is not None:
-                stop.listen(work.stop)
-            return replace(result, reverted=await work.go(plan.routes))
+            accepted = {item.bucket for item in facts if consent.delete_markers and item.versioning != ""}
+            async with remembered(opened, ledger, "revert", options, stop) as heard:
+                work = Revert(
+                    store_of,
+                    ledger,
+                    deleters(store_of, conditions),
+                    heard.listener,
+                    found.removable + found.unsettled,
+                    markers_accepted=accepted,
+                )
+                if stop is not None:
+                    stop.listen(work.stop)
+                return replace(result, reverted=await work.go(plan.routes))
 
 
 MARKERS = (

@@ -13,6 +13,7 @@ import anyio
 from engine.api.asked import ASKED
 from engine.api.carrying import carry, processes_for
 from engine.api.empty import nothing_there, objects_of
+from engine.api.history import remembered
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.stopping import StopSignal
@@ -116,17 +117,18 @@ async def migrate(
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
             options.listener(Doing(COPYING))
-            run = await carry(
-                plan,
-                options,
-                opened,
-                ledger,
-                store_of=listed,
-                facts=known.values(),
-                processes=processes,
-                executor=executor,
-                stop=stop,
-            )
+            async with remembered(opened, ledger, "run", options, stop) as heard:
+                run = await carry(
+                    plan,
+                    heard,
+                    opened,
+                    ledger,
+                    store_of=listed,
+                    facts=known.values(),
+                    processes=processes,
+                    executor=executor,
+                    stop=stop,
+                )
             for item in run.unlisted:
                 options.listener(item)
             tallies, snapshots = await ledger.tallies(), await ledger.snapshots()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.api.empty import nothing_there, objects_of
+from engine.api.history import remembered
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
@@ -29,7 +30,10 @@ async def verify(
     Raises as `migrate`, and `LedgerMissing` where the plan was never run. A difference is no error: it is in the
     result."""
     options = options or Options()
-    async with at_work("verify", plan, options, lists=True, dated=True) as (opened, ledger):
+    async with (
+        at_work("verify", plan, options, lists=True, dated=True) as (opened, ledger),
+        remembered(opened, ledger, "verify", options, stop) as options,
+    ):
         verifier = Verifier(
             opened.store,
             opened.sources,

@@ -1,6 +1,8 @@
 """The durable record of every object's state and proof (docs/ledger.md)."""
 
 from engine.ledger.binding import Binding, SiteBinding
+from engine.ledger.composition import Composition
+from engine.ledger.history import History, Moment, RunRecord, SlowObject
 from engine.ledger.ledger import Ledger
 from engine.ledger.locking import Worker
 from engine.ledger.reader import Acceptance, Kept, LedgerReader, Snapshot, taken_by_route
@@ -9,11 +11,16 @@ from engine.ledger.sharded import ShardedLedger, open_to_read, open_to_write
 __all__ = [
     "Acceptance",
     "Binding",
+    "Composition",
+    "History",
     "Kept",
     "Ledger",
     "LedgerReader",
+    "Moment",
+    "RunRecord",
     "ShardedLedger",
     "SiteBinding",
+    "SlowObject",
     "Snapshot",
     "Worker",
     "open_to_read",

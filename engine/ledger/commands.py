@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.ledger import index, rows
+from engine.ledger import history, index, rows
 from engine.ledger.binding import Binding
 from engine.model import UploadedPart
 from engine.plan.record import Decision, Outcome, UploadRecord
@@ -137,6 +137,25 @@ def keep(connection: sqlite3.Connection, kind: str, name: str, etag: str, body: 
     return int(cursor.lastrowid or 0)
 
 
+# --- history ------------------------------------------------------------------------------------------------
+
+
+def begin_run(connection: sqlite3.Connection, command: str, at_ms: int) -> int:
+    return history.begin(connection, command, at_ms)
+
+
+def add_moment(
+    connection: sqlite3.Connection, run: int, moment: history.Moment, slow: list[history.SlowObject]
+) -> bool:
+    if slow:
+        history.keep_slow(connection, slow)
+    return history.add(connection, run, moment)
+
+
+def end_run(connection: sqlite3.Connection, run: int, ended: str, at_ms: int) -> None:
+    history.end(connection, run, ended, at_ms)
+
+
 # --- shards -------------------------------------------------------------------------------------------------
 
 
@@ -162,7 +181,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         decide, conclude, forget, let_go, bind_list, open_snapshot, close_snapshot, intend_upload, set_upload_id,
-        record_parts, finish_upload, accept, take_back, set_note, keep, add_shards, hand_over, open_shard, record_shard,
+        record_parts, finish_upload, accept, take_back, set_note, keep, begin_run, add_moment, end_run, add_shards,
+        hand_over, open_shard, record_shard,
     )
 }  # fmt: skip
 """By name. What one of them does may change only in ways that do to an older journal what was done then."""

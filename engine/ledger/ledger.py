@@ -11,6 +11,7 @@ from typing import Any
 import anyio.to_thread
 
 from engine.errors import LedgerMissing
+from engine.ledger import history
 from engine.ledger.binding import Binding
 from engine.ledger.commands import Command
 from engine.ledger.descriptors import Hold, real_place
@@ -148,6 +149,22 @@ class Ledger(LedgerReader):
     async def finish_upload(self, route: str, key: str, how: str) -> None:
         """Commit an upload's end: "completed", "aborted", "refused" or "vanished"."""
         await self._do_durably("finish_upload", self._route_ids[route], key, how, self._now_ms())
+
+    # --- history ------------------------------------------------------------------------------------------
+
+    async def begin_run(self, command: str, at_ms: int) -> int:
+        """Note that a command began; gives the run's number."""
+        number: int = await self._do("begin_run", command, at_ms)
+        return number
+
+    async def add_moment(self, run: int, moment: history.Moment, slow: Sequence[history.SlowObject] = ()) -> bool:
+        """Keep how far a run is, and objects that took long. Gives True where rows come half as often from now on."""
+        thinned: bool = await self._do("add_moment", run, moment, list(slow))
+        return thinned
+
+    async def end_run(self, run: int, ended: str, at_ms: int) -> None:
+        """Note how a run ended: "done", "stopped" or "failed"."""
+        await self._do("end_run", run, ended, at_ms)
 
     # --- the rest -----------------------------------------------------------------------------------------
 

@@ -151,7 +151,7 @@ def _compare(path: Path, connection: sqlite3.Connection, binding: Binding) -> No
             advice="Go back to what it is bound to, or start a new ledger with --ledger: what is copied is found.",
         )
     connection.execute("BEGIN IMMEDIATE")
-    for name in ("notes", "tallies", "routes", "meta"):
+    for name in ("slowest", "moments", "runs", "notes", "tallies", "routes", "meta"):
         connection.execute(f"DELETE FROM {name}")
     _bind(connection, binding)
     connection.execute("COMMIT")

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 import anyio.to_thread
 
 from engine.errors import LedgerCorrupt, LedgerMissing
+from engine.ledger import composition, history
 from engine.ledger.binding import Binding
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.files import beside, hold_to_read, refuse_foreign
@@ -122,7 +123,7 @@ def connect_to_read(path: Path, hold: Hold) -> sqlite3.Connection:
         connection.close()
         raise LedgerCorrupt(f"the ledger {path} is damaged (no format); nothing in it is trusted.", advice=MOVE_AWAY)
     for older in range(version, len(MIGRATIONS)):
-        connection.execute(OLDER_VIEWS[older])
+        connection.executescript(OLDER_VIEWS[older])
     return connection
 
 
@@ -340,6 +341,14 @@ class LedgerReader:
             "SELECT id, kind, name, etag, body, kept_ms FROM keeps WHERE kind = ? ORDER BY id", (kind,)
         )
         return [Kept(*row) for row in rows]
+
+    async def history(self) -> history.History:
+        """How the runs went."""
+        return await self._read(history.read)
+
+    async def composition(self) -> composition.Composition:
+        """What the objects are made of. Reads every row."""
+        return await self._read(composition.read)
 
     async def check(self) -> str:
         """SQLite's own integrity check: "ok", or what is wrong."""

@@ -82,6 +82,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # What is not done is little beside what is, and is asked for by itself: `status --failed`, deletes left open.
     (f"CREATE INDEX objects_undone ON objects (route, key) WHERE {UNDONE}",),
+    # How the runs went: engine/ledger/history.py keeps it bounded.
+    (
+        """CREATE TABLE runs (
+            id INTEGER PRIMARY KEY, command TEXT NOT NULL, began_ms INTEGER NOT NULL,
+            ended_ms INTEGER NOT NULL DEFAULT 0, ended TEXT NOT NULL DEFAULT '') STRICT""",
+        """CREATE TABLE moments (
+            run INTEGER NOT NULL REFERENCES runs (id), at_ms INTEGER NOT NULL, listed INTEGER NOT NULL,
+            done INTEGER NOT NULL, done_bytes INTEGER NOT NULL, aside INTEGER NOT NULL, requests INTEGER NOT NULL,
+            throttled INTEGER NOT NULL, in_flight INTEGER NOT NULL, PRIMARY KEY (run, at_ms)) WITHOUT ROWID, STRICT""",
+        """CREATE TABLE slowest (
+            route INTEGER NOT NULL REFERENCES routes (id), key TEXT NOT NULL, size INTEGER NOT NULL,
+            took_ms INTEGER NOT NULL, PRIMARY KEY (route, key)) WITHOUT ROWID, STRICT""",
+    ),
 )
 
 OLDER_VIEWS: dict[int, str] = {
@@ -90,6 +103,12 @@ OLDER_VIEWS: dict[int, str] = {
     3: "SELECT 1",
     4: "SELECT 1",
     5: "SELECT 1",
+    6: """
+    CREATE TEMP VIEW runs AS SELECT 0 AS id, '' AS command, 0 AS began_ms, 0 AS ended_ms, '' AS ended LIMIT 0;
+    CREATE TEMP VIEW moments AS SELECT 0 AS run, 0 AS at_ms, 0 AS listed, 0 AS done, 0 AS done_bytes, 0 AS aside,
+        0 AS requests, 0 AS throttled, 0 AS in_flight LIMIT 0;
+    CREATE TEMP VIEW slowest AS SELECT 0 AS route, '' AS key, 0 AS size, 0 AS took_ms LIMIT 0;
+    """,
 }
 """How a reader, which may not migrate, sees the tables of an older format as those of the newest."""
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import anyio.to_thread
 
 from engine.errors import LedgerCorrupt
-from engine.ledger import index
+from engine.ledger import composition, index
 from engine.ledger.binding import Binding
 from engine.ledger.files import unwritable
 from engine.ledger.ledger import Ledger
@@ -170,6 +170,13 @@ class _InShards(LedgerReader):
             async with self._readers.use(number) as shard:
                 found += await shard.open_uploads()
         return found
+
+    async def composition(self) -> composition.Composition:
+        found = []
+        for number in await self._shards_with("1"):
+            async with self._readers.use(number) as shard:
+                found.append(await shard.composition())
+        return composition.together(found)
 
     async def check(self) -> str:
         wrong = [] if (said := await super().check()) == "ok" else [said]

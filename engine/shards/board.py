@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.events import Event, Notice, ObjectAside, Progress
+from engine.events import Event, Notice, ObjectAside, ObjectTook, Progress
 
 STOP = "stop"
-PASSED_ON: dict[str, type[Event]] = {kind.event: kind for kind in (ObjectAside, Notice)}
+PASSED_ON: dict[str, type[Event]] = {kind.event: kind for kind in (ObjectAside, ObjectTook, Notice)}
 
 
 @dataclass(frozen=True, slots=True)

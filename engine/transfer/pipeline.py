@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
+from time import monotonic
 
 import anyio
 
@@ -35,6 +36,7 @@ from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
 from engine.transfer.recorder import Recorder
+from engine.transfer.slowest import Slowest
 from engine.transfer.work import WorkQueue
 
 PROGRESS_EVERY_S = 0.25
@@ -91,6 +93,7 @@ class Run:
         self._gauges = gauges
         self._recorder = Recorder(ledger.conclude)
         self._uploads: dict[tuple[str, str], UploadRecord] = {}
+        self._slow = Slowest(listener)
         self._listing = anyio.CancelScope()
         self._pieces: dict[str, list[Piece]] = {route.name: [] for route in routes}
         for piece in pieces if pieces is not None else (Piece(route.name) for route in routes):
@@ -268,9 +271,10 @@ class Run:
 
     async def _work(self) -> None:
         """One worker: takes what the queue gives until it is closed and empty."""
-        queue, recorder, carriers = self._queue, self._recorder, self._carriers
+        queue, recorder, carriers, slow = self._queue, self._recorder, self._carriers, self._slow
         while (job := await queue.take()) is not None:
             if isinstance(job, Task):
+                began_s = monotonic()
                 try:
                     outcome = await carriers[job.route.name].carry(job)
                 except Interrupted:
@@ -278,6 +282,8 @@ class Run:
                 finally:
                     queue.object_done()
                 self._ended(job, outcome)
+                if (took_s := monotonic() - began_s) > slow.least_s:
+                    slow.add(job.route.name, outcome.key, job.source.size, took_s)
                 if recorder.full:
                     await recorder.wait_room()
             else:

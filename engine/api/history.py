@@ -1,0 +1,90 @@
+"""How a command went, kept in the ledger while it goes on: `engine.ledger.history` says what and how much of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import anyio
+
+from engine.api.options import Options
+from engine.api.stopping import StopSignal
+from engine.events import Event, Listener, ObjectTook, Progress
+from engine.ledger import Ledger, Moment, SlowObject
+from engine.sites.clock import now_ms
+from engine.sites.sites import Sites
+
+EVERY_S = 1.0
+"""Between two rows, at first: twice as long each time that the ledger has taken every second row out."""
+
+COUNTED = tuple(name for name in Moment._fields if name not in ("at_ms", "in_flight"))
+ENDING_S = 10.0
+"""How long the last row may take, of a command that is being left."""
+
+
+class _Heard:
+    """The command's listener: keeps how far it is, and passes on what is for its own. What a command counts anew (its
+    next stage) is added to what it counted before; requests that it does not count are those that its sites do."""
+
+    def __init__(self, opened: Sites, pass_on: Listener) -> None:
+        self._opened = opened
+        self._pass_on = pass_on
+        self._before = Moment(0)
+        self._now = Moment(0)
+        self.slow: list[SlowObject] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, ObjectTook):
+            self.slow.append(SlowObject(event.route, event.key, event.size, event.took_ms))
+            return
+        if isinstance(event, Progress):
+            now = Moment(0, **{name: getattr(event, name) for name in (*COUNTED, "in_flight")})
+            if now.done < self._now.done:
+                self._before = self._sum(self._before, self._now)
+            self._now = now
+        self._pass_on(event)
+
+    def moment(self, at_ms: int) -> Moment:
+        """How far the command is."""
+        counted, gauges = self._sum(self._before, self._now), self._opened.gauges()
+        return counted._replace(
+            at_ms=at_ms,
+            requests=max(counted.requests, gauges.requests),
+            throttled=max(counted.throttled, gauges.throttled),
+            in_flight=max(self._now.in_flight, gauges.in_flight),
+        )
+
+    @staticmethod
+    def _sum(one: Moment, other: Moment) -> Moment:
+        return Moment(0, **{name: getattr(one, name) + getattr(other, name) for name in COUNTED})
+
+
+@asynccontextmanager
+async def remembered(
+    opened: Sites, ledger: Ledger, command: str, options: Options, stop: StopSignal | None = None
+) -> AsyncIterator[Options]:
+    """Keep in the ledger how the command goes that is done inside with the options that this gives. A killed command
+    has no end there. Raises `LedgerError`."""
+    heard = _Heard(opened, options.listener)
+    run = await ledger.begin_run(command, now_ms())
+
+    async def keep() -> None:
+        every_s = EVERY_S
+        while True:
+            await anyio.sleep(every_s)
+            slow, heard.slow = heard.slow, []
+            if await ledger.add_moment(run, heard.moment(now_ms()), slow):
+                every_s *= 2
+
+    ended = "failed"
+    async with anyio.create_task_group() as beside:
+        beside.start_soon(keep)
+        try:
+            yield replace(options, listener=heard)
+            ended = "stopped" if stop is not None and stop.requested else "done"
+        finally:
+            beside.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING_S):
+                await ledger.add_moment(run, heard.moment(now_ms()), heard.slow)
+                await ledger.end_run(run, ended, now_ms())
