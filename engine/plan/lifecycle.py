@@ -1,4 +1,4 @@
-"""The life of an object: the one table that the ledger, the documents' diagram and the tests read.
+"""The life of an object: the one table that the ledger, the documents and the tests read.
 
 Everything that decides which state may follow which lives here. A state is what the ledger holds for one object
 of one route; `TRANSITIONS` lists what may come after it.
