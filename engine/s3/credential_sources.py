@@ -7,6 +7,7 @@ is raised on the way. Here each source has a name, so that a sentence says which
 from __future__ import annotations
 
 import asyncio
+import atexit
 import getpass
 import os
 import subprocess
@@ -146,7 +147,20 @@ def ask_mfa_code(prompt: str) -> str:
     standard input, where none is."""
     if not has_terminal():
         raise EOFError
+    _show_what_is_typed_after_the_end()
     return getpass.getpass(prompt)
+
+
+def _show_what_is_typed_after_the_end() -> None:
+    """Whoever ends the command at the prompt gets back a terminal that shows what is typed: the thread that asks is
+    then left to itself, and getpass with it."""
+    try:
+        import termios
+
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+        atexit.register(termios.tcsetattr, terminal, termios.TCSANOW, termios.tcgetattr(terminal))
+    except (ImportError, OSError):  # Windows, or none: getpass finds another way to ask
+        return
 
 
 def has_terminal() -> bool:

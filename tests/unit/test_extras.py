@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ import pytest
 from engine.errors import ExtraMissing
 from engine.extras import DISTRIBUTION, needs
 
-PROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def test_a_missing_package_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,12 +49,67 @@ def test_what_is_raised_otherwise_goes_through() -> None:
 
 def test_every_extra_that_the_code_names_is_one_of_the_distribution() -> None:
     assert PROJECT["name"] == DISTRIBUTION
-    folder = Path(__file__).resolve().parents[2] / "engine"
     named = {
         line.partition('needs("')[2].partition('"')[0]
-        for path in folder.rglob("*.py")
+        for path in (REPOSITORY / "engine").rglob("*.py")
         for line in path.read_text("utf-8").splitlines()
         if line.lstrip().startswith('with needs("') and path.name != "extras.py"
     }
     assert named
     assert named - PROJECT["optional-dependencies"].keys() == set()
+
+
+def requirements(name: str) -> set[str]:
+    """The packages of the base (empty name), or of an extra and of those that it names."""
+    lines = PROJECT["optional-dependencies"][name] if name else PROJECT["dependencies"]
+    found: set[str] = set()
+    for line in lines:
+        package, _, extras = re.match(r"([\w.-]+)(\[([\w,-]+)\])?", line).groups()  # type: ignore[union-attr]
+        found |= set().union(*map(requirements, extras.split(","))) if package == DISTRIBUTION else {package}
+    return found
+
+
+def third_party_imports(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Each package of someone else's that a module imports: the line, its name, and whether as soon as it is loaded."""
+    tree = ast.parse(path.read_text("utf-8"))
+    checked = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
+    for_types = {inner for node in checked for inner in ast.walk(node)}
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    later = {inner for node in functions for inner in ast.walk(node)}
+    for node in set(ast.walk(tree)) - for_types:
+        modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            modules = [node.module or ""]
+        for module in modules:
+            top = module.partition(".")[0]
+            if top != "engine" and top not in sys.stdlib_module_names:
+                yield getattr(node, "lineno", 0), top.replace("_", "-"), node not in later
+
+
+BROUGHT = {"urllib3"}
+"""What botocore has always brought."""
+
+
+def test_the_base_is_imported_freely_and_an_extra_only_when_it_is_used() -> None:
+    base = requirements("") | BROUGHT
+    extra = set().union(
+        *(requirements(name) for name in PROJECT["optional-dependencies"] if name not in ("dev", "docs"))
+    )
+    unknown, early = [], []
+    for path in sorted((REPOSITORY / "engine").rglob("*.py")):
+        in_sandbox = path.is_relative_to(REPOSITORY / "engine" / "sandbox")
+        for line, package, at_once in third_party_imports(path):
+            if package not in base | extra:
+                unknown.append(f"{path.name}:{line}: {package}")
+            elif package not in base and at_once and not in_sandbox:
+                early.append(f"{path.name}:{line}: {package}")
+            elif package in requirements("sandbox") and not in_sandbox:
+                early.append(f"{path.name}:{line}: {package} is the sandbox's")
+    assert (unknown, early) == ([], [])
+
+
+def test_every_requirement_of_the_base_is_imported() -> None:
+    used = {package for path in (REPOSITORY / "engine").rglob("*.py") for _, package, _ in third_party_imports(path)}
+    assert requirements("") - used == set()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import signal
+import subprocess
+import sys
+import termios
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -239,6 +243,35 @@ async def test_a_source_that_blocks_is_given_up(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(BadCredentials, match="nothing came within"):
             await session.credentials()
     source.go.set()
+
+
+ASKING = """
+import asyncio, fcntl, sys, termios
+from engine.s3.credential_sources import ask_mfa_code, bounded
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+try:
+    asyncio.run(bounded(lambda: ask_mfa_code("code: ")))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_a_prompt_that_is_interrupted_gives_the_terminal_back() -> None:
+    """The code is typed unseen, on a thread that Ctrl-C leaves behind."""
+    ours, theirs = pty.openpty()
+    try:
+        asking = subprocess.Popen([sys.executable, "-c", ASKING], stdin=theirs, stderr=theirs, start_new_session=True)
+        shown = b""
+        while b"code: " not in shown:
+            shown += os.read(ours, 100)
+        assert not termios.tcgetattr(theirs)[3] & termios.ECHO
+        os.write(ours, b"\x03")
+        assert asking.wait(10) == 130
+        assert termios.tcgetattr(theirs)[3] & termios.ECHO
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 # --- what botocore's own client asks --------------------------------------------------------------------------
