@@ -22,11 +22,11 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """What the command's summary says under `--json`, by the same names (docs/json.md): JSON's own types alone."""
-        values: dict[str, Any] = _reports("results", "values_of")(self)
+        values: dict[str, Any] = asked_of_reports("results", "values_of")(self)
         return values
 
     def _repr_html_(self) -> str:
-        text: str = _reports("notebook", "result_html")(self)
+        text: str = asked_of_reports("notebook", "result_html")(self)
         return text
 
 
@@ -43,14 +43,15 @@ class LedgerResult(Result):
         is. S3 is not asked.
 
         Raises `ExtraMissing` without the extra `parquet`, `LedgerMissing`, `LedgerCorrupt`."""
-        return _reports("arrow", "reader_of")(self.ledger)
+        return asked_of_reports("arrow", "reader_of")(self.ledger)
 
     def to_pandas(self) -> pandas.DataFrame:
         """The same as a data frame, all of it in memory: about 0.9 GB for a million objects. Raises as `to_arrow`, and
         `ExtraMissing` without pandas."""
-        return _reports("arrow", "frame_of")(self.ledger)
+        return asked_of_reports("arrow", "frame_of")(self.ledger)
 
 
-def _reports(module: str, name: str) -> Callable[[object], Any]:
+def asked_of_reports(module: str, name: str) -> Callable[[object], Any]:
+    """What a module of the floor of reports has for showing things."""
     found: Callable[[object], Any] = getattr(import_module(f"engine.report.{module}"), name)
     return found

@@ -33,13 +33,15 @@ class Options(SiteOptions):
     source holds nothing. So many `processes` carry a plan out, each with shards of it; None has one do it, or, where a
     plan expects a million objects, as many as there are processors.
 
-    `metrics` has the call's figures for Prometheus: a `Metrics`, or what that is made of, ":PORT" or a file."""
+    `metrics` has the call's figures for Prometheus: a `Metrics`, or what that is made of, ":PORT" or a file. A bar is
+    drawn by tqdm.auto with `progress`, and in a notebook where it is None and there is no `listener`."""
 
     ledger: Path | None = None
     conditional_writes: bool = True
     allow_empty: bool = False
     processes: int | None = None
     metrics: Metrics | str | None = None
+    progress: bool | None = None
 
 
 def ledger_path(plan: Plan, options: Options | None = None) -> Path:

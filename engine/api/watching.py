@@ -4,36 +4,71 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 from engine.api.options import Options
+from engine.events import Event, ignore
+from engine.shown import asked_of_reports
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
 def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
-    """A verb whose options may have it measured."""
+    """A verb whose options may have it shown and measured."""
     at = list(inspect.signature(verb).parameters).index("options")
 
     @functools.wraps(verb)
     async def call(*args: Given.args, **given: Given.kwargs) -> Result:
-        options = args[at] if len(args) > at else given.get("options")
-        if not isinstance(options, Options) or options.metrics is None:
-            return await verb(*args, **given)
-        with _measuring(options, verb.__name__) as measured:
+        named = args[at] if len(args) > at else given.get("options")
+        options = named if isinstance(named, Options) else Options()
+        with ExitStack() as stack:
+            if is_shown(options):
+                options = stack.enter_context(_shown(options, verb.__name__))
+            if options.metrics is not None:
+                options = stack.enter_context(_measured(options, verb.__name__))
             if len(args) > at:
-                return await verb(*args[:at], measured, *args[at + 1 :], **given)  # type: ignore[arg-type]
-            return await verb(*args, **{**given, "options": measured})  # type: ignore[arg-type]
+                return await verb(*args[:at], options, *args[at + 1 :], **given)  # type: ignore[arg-type]
+            return await verb(*args, **{**given, "options": options})  # type: ignore[arg-type]
 
     return call
 
 
+def is_shown(options: Options) -> bool:
+    """Whether a bar is drawn: where one was asked for, or in a notebook whose user listens to nothing else."""
+    if options.progress is None:
+        return options.listener is ignore and is_notebook()
+    return options.progress
+
+
+def is_notebook() -> bool:
+    """Whether this is the kernel of a notebook, as tqdm.auto has it."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and "IPKernelApp" in shell.config
+
+
 @contextmanager
-def _measuring(options: Options, command: str) -> Iterator[Options]:
+def _shown(options: Options, command: str) -> Iterator[Options]:
+    bar: Any = asked_of_reports("notebook_bar", "NotebookBar")(command)
+
+    def hear(event: Event) -> None:
+        bar(event)
+        options.listener(event)
+
+    try:
+        yield replace(options, progress=False, listener=hear)
+    except BaseException:
+        bar.close(whole=False)
+        raise
+    bar.close(whole=True)
+
+
+@contextmanager
+def _measured(options: Options, command: str) -> Iterator[Options]:
     from engine.api.metrics import Metrics  # only where something is measured
 
     metrics = options.metrics if isinstance(options.metrics, Metrics) else Metrics(options.metrics or "")

@@ -138,7 +138,7 @@ class ProgressBar:
         if self._counted:
             line = drawn(self._what, self._meter.last, self._meter.read(now_s), width)
         between = "|{bar}| " if line.fraction is not None else ""
-        form = f"{_literal(line.head)}{between}{_literal(line.tail)}"
+        form = f"{literal(line.head)}{between}{literal(line.tail)}"
         if self._bar is None:
             self._bar = _bar(self._stream, self._look, form, width, line.fraction or 0.0)
             return
@@ -163,5 +163,6 @@ def _bar(stream: TextIO, look: Look, form: str, width: int, fraction: float) -> 
     )
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text that stands as it is in tqdm's format."""
     return text.replace("{", "{{").replace("}", "}}")

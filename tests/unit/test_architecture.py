@@ -255,8 +255,8 @@ SHARED = {
         "opening", "options", "stopping", "watching",
     },
     "report": {
-        "arrow", "bar", "deletion_report", "diff", "drawing", "meter", "ndjson", "notebook", "page", "restored",
-        "results", "tallies", "text",
+        "arrow", "bar", "deletion_report", "diff", "drawing", "meter", "ndjson", "notebook", "notebook_bar", "page",
+        "restored", "results", "tallies", "text",
     },
     "cli": {
         "calling", "choices", "codes", "confirming", "ending", "everyday", "invocation", "layout", "ledgers", "look",
