@@ -67,8 +67,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def page_of(path: str, text: str) -> str:
-    fence = "`" * 8
-    return f"# {path}\n\n{fence}{LANGUAGES.get(Path(path).suffix, 'text')}\n{text}\n{fence}\n"
+    """A page that shows a file, and that the search leaves out."""
+    fence, language = "`" * 8, LANGUAGES.get(Path(path).suffix, "text")
+    head = f"---\nsearch: {{ exclude: true }}\n---\n\n# {path}\n\n"
+    return f"{head}{fence}{language}\n{text}\n{fence}\n"
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
