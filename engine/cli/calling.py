@@ -10,19 +10,32 @@ from engine.api.options import Options
 from engine.cli.ending import end
 from engine.cli.grammar.words import Verb
 from engine.cli.invocation import Invocation
+from engine.cli.logs import logging_command
 
 
 def call(verb: Verb, given: dict[str, Any]) -> Any:
     """Carry out a command. What it raises ends it, with a sentence and an exit code."""
     name = str(verb.name)
     as_json, quiet, progress = given.pop("as_json"), given.pop("quiet"), given.pop("progress")
+    verbose, log_file = given.pop("verbose"), given.pop("log_file")
+    if verbose and log_file is None and progress is None:
+        progress = False  # a bar would be drawn over the lines
     try:
-        invocation = Invocation(name, options_of(verb, given), as_json, quiet, progress)
+        with logging_command(name, verbose, log_file):
+            return _carried_out(verb, Invocation(name, options_of(verb, given), as_json, quiet, progress), given)
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:  # the log itself
+        end(error, name, as_json=as_json)
+
+
+def _carried_out(verb: Verb, invocation: Invocation, given: dict[str, Any]) -> Any:
+    try:
         return verb.function(invocation=invocation, **given)
     except (click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except Exception as error:
-        end(error, name, as_json=as_json)
+        end(error, invocation.verb, as_json=invocation.json)
 
 
 def options_of(verb: Verb, given: dict[str, Any]) -> Options:

@@ -3,6 +3,7 @@ command ends."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -13,6 +14,7 @@ import click
 
 from engine.cli.codes import FATAL
 from engine.errors import EngineError, PlanError, StoreError
+from engine.logs import log
 from engine.report.ndjson import NdjsonWriter
 from engine.report.text import safe
 
@@ -36,6 +38,7 @@ def end(error: BaseException, verb: str, *, as_json: bool) -> NoReturn:
     known = explain(error)
     if known is None:
         leave_pipe()
+    log(logging.ERROR, "error", **{name: value for name, value in error_values(known).items() if name != "advice"})
     click.echo(f"cartage {verb}: {_sentence(known)}" if verb else f"cartage: {_sentence(known)}", err=True)
     if known.advice:
         click.echo(f"  {safe(known.advice)}", err=True)

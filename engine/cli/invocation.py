@@ -22,6 +22,7 @@ from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, INTERRUPTED
 from engine.cli.ending import summarize
+from engine.cli.logs import heard
 from engine.errors import NothingThere
 from engine.events import Event, Listener, ObjectAside
 from engine.plan.document import Plan
@@ -150,7 +151,7 @@ class Invocation:
                 group.start_soon(self._watch_signals, stop, group.cancel_scope, bar)
                 if bar is not None:
                     group.start_soon(_tick, bar)
-                results.append(await work(replace(self.options, listener=self.left.hear(listener)), stop))
+                results.append(await work(replace(self.options, listener=heard(self.left.hear(listener))), stop))
                 group.cancel_scope.cancel()
 
         began_s = time.monotonic()

@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, ParamSpec, TypeVar
+
+from engine.logs import Destination, destination, writing_to
 
 LOOKED_EVERY_S = 0.25
 
@@ -39,7 +41,7 @@ class LocalProcesses(Executor):
         pool: ProcessPoolExecutor | None = getattr(self._own, "pool", None)
         if pool is None:
             pool = ProcessPoolExecutor(
-                1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+                1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(), destination())
             )
             self._own.pool = pool
             with self._guard:
@@ -70,11 +72,17 @@ class LocalProcesses(Executor):
                     os.kill(pid, signal.SIGKILL)
 
 
-def _begin(parent: int) -> None:
+_OPEN = ExitStack()
+"""What a process keeps open to its end: the log that it shares with the one that began it."""
+
+
+def _begin(parent: int, log: Destination | None) -> None:
     """Ctrl-C reaches every process of a terminal's group: the one that was begun by hand decides what it means. And
     when that one is gone, however it went, nobody waits for this one's answer; `ProcessPoolExecutor` alone would have
     it wait for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if log is not None:
+        _OPEN.enter_context(writing_to(log))
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from logging import INFO
+from typing import TYPE_CHECKING
 
+from engine.errors import StoreError
+from engine.logs import REQUESTS, log, requests_are_logged
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
 from engine.plan.settings import Connection
@@ -17,11 +21,15 @@ from engine.sites.measuring import MeasuredStore
 from engine.sites.options import SiteOptions
 from engine.sites.pacing import PacedStore
 from engine.sites.patience import RetryPolicy
-from engine.sites.retrying import RetryingStore
+from engine.sites.retrying import Observer, RetryingStore
 from engine.sites.site import Gauges, Site
 from engine.sites.sites import Sites
 from engine.sites.tolerating import ToleratingStore
 from engine.store import ObjectStore
+
+if TYPE_CHECKING:
+    from engine.s3.boto_store import BotoStore
+    from engine.s3.wire_store import WireStore
 
 SPARE_CONNECTIONS = 64
 """For listings and looks beside the copies, so that they never wait in line for one."""
@@ -44,7 +52,10 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
             paced,
             RetryPolicy(give_up_after_s=options.give_up_after_s),
             refresh=refresh,
-            observe=partial(meter.retried, name) if meter is not None else None,
+            observe=_observer(
+                partial(meter.retried, name) if meter is not None else None,
+                _log_retry if requests_are_logged() else None,
+            ),
         )
         tolerant = DoubtingStore(ToleratingStore(retrying, options.listener), options.listener)
 
@@ -56,6 +67,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
             stack.enter_context(meter.watching(name, gauges))
         known = KnownTraits(tolerant, trusted=options.assume == "aws" or session.is_aws, site=name)
         store = listing_all(tolerant, known, options.listener)
+        log(INFO, "site", site=name, endpoint=session.endpoint, region=session.region, store=options.store)
         yield Site(name, session.endpoint, store, known, gauges, session)
 
 
@@ -108,11 +120,42 @@ async def _plane(
 ) -> tuple[ObjectStore, Callable[[], Awaitable[None]]]:
     """The store that the options name, and what looks for fresh credentials for it. Only one is loaded."""
     if options.store == "boto":
-        from engine.s3.boto_store import BotoStore
-
-        boto = await stack.enter_async_context(BotoStore(session, max_connections=options.workers))
+        boto = await stack.enter_async_context(_boto_store()(session, max_connections=options.workers))
         return boto, session.refresh
+    wire = await stack.enter_async_context(_wire_store()(session, max_connections=options.workers + SPARE_CONNECTIONS))
+    return wire, wire.refresh
+
+
+def _wire_store() -> type[WireStore]:
+    if requests_are_logged():
+        from engine.s3.logged_wire import LoggedWireStore
+
+        return LoggedWireStore
     from engine.s3.wire_store import WireStore
 
-    wire = await stack.enter_async_context(WireStore(session, max_connections=options.workers + SPARE_CONNECTIONS))
-    return wire, wire.refresh
+    return WireStore
+
+
+def _boto_store() -> type[BotoStore]:
+    if requests_are_logged():
+        from engine.s3.logged_boto import LoggedBotoStore
+
+        return LoggedBotoStore
+    from engine.s3.boto_store import BotoStore
+
+    return BotoStore
+
+
+def _observer(*wanted: Observer | None) -> Observer | None:
+    """One that tells all of these; None where there is none."""
+    told = [observer for observer in wanted if observer is not None]
+
+    def tell(error: StoreError) -> None:
+        for observer in told:
+            observer(error)
+
+    return tell if told else None
+
+
+def _log_retry(error: StoreError) -> None:
+    REQUESTS.debug("retry", extra={"fields": {"operation": error.operation, "ref": error.ref, "error": error.code}})

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # From the ground up. A part is a folder of engine/, or one of its single modules; those on one line stand beside
 # each other and know nothing of each other, but for the single modules of one line, which share a folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "model", "events", "crc", "checksums", "freshness", "extras", "shown", "version"),
+    ("errors", "model", "events", "crc", "checksums", "freshness", "extras", "logs", "shown", "version"),
     ("plan", "store", "decorator", "bodies"),
     ("s3", "ledger", "listing", "folder"),
     ("sites", "journal"),
@@ -42,6 +42,8 @@ KNOWS_S3 = {
     "engine/finish/sending.py: engine.s3.request_xml",  # which keys a batch of deletes can name
     "engine/sites/listings.py: engine.s3.request_xml",  # which keys a listing can show
     "engine/sites/opening.py: engine.s3.boto_store",
+    "engine/sites/opening.py: engine.s3.logged_boto",
+    "engine/sites/opening.py: engine.s3.logged_wire",
     "engine/sites/opening.py: engine.s3.session",
     "engine/sites/opening.py: engine.s3.wire_store",
     "engine/sites/site.py: engine.s3.aws",
@@ -259,8 +261,8 @@ SHARED = {
         "restored", "results", "tallies", "text",
     },
     "cli": {
-        "calling", "choices", "codes", "confirming", "ending", "everyday", "invocation", "layout", "ledgers", "look",
-        "main", "mistakes", "move", "reference", "route_flags", "shared", "trying", "words",
+        "calling", "choices", "codes", "confirming", "ending", "everyday", "invocation", "layout", "ledgers", "logs",
+        "look", "main", "mistakes", "move", "reference", "route_flags", "shared", "trying", "words",
     },
 }  # fmt: skip
 """What several verbs use, named for what it is."""

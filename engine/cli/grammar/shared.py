@@ -80,6 +80,22 @@ TELLING = (
         default=None,
         help="A progress bar on stderr; by default on a terminal.",
     ),
+    Flag(
+        "--verbose",
+        "-v",
+        group=OUTPUT,
+        by_variable=True,
+        count=True,
+        help="Log what goes on to stderr, a line an event; -vv each request too.",
+    ),
+    Flag(
+        "--log-file",
+        group=OUTPUT,
+        by_variable=True,
+        type=NEW_FILE,
+        metavar="FILE",
+        help="Log to FILE instead: made with mode 0600, appended to.",
+    ),
 )
 EVERYWHERE = (*CONNECTING, *TELLING)
 """What nearly every command takes."""
