@@ -14,6 +14,7 @@ from engine.api.asked import ASKED
 from engine.api.carrying import carry, processes_for
 from engine.api.empty import nothing_there, objects_of
 from engine.api.history import remembered
+from engine.api.leftovers import tell_leftovers
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.stopping import StopSignal
@@ -24,7 +25,7 @@ from engine.finish.acceptances import note_expectations
 from engine.ledger import Snapshot, taken_by_route
 from engine.listing.first_pages import first_pages
 from engine.plan.document import Plan
-from engine.plan.lifecycle import ASIDE, State
+from engine.plan.lifecycle import ASIDE, UNDONE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state
 from engine.shown import LedgerResult
@@ -132,6 +133,8 @@ async def migrate(
             for item in run.unlisted:
                 options.listener(item)
             tallies, snapshots = await ledger.tallies(), await ledger.snapshots()
+            is_done = not run.stopped and not by_state(tallies, UNDONE)
+            await tell_leftovers(opened, plan.routes, options.listener, remove=is_done)
             await note_expectations(ledger, plan, taken_by_route(snapshots, tallies))
             noted = await ledger.noted()
             return MigrationResult(

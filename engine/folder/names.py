@@ -47,6 +47,10 @@ class Limits(NamedTuple):
 USUAL = Limits()
 
 
+PARTS_ENDING = b".parts"
+"""Of the list of parts beside an unfinished file."""
+
+
 def is_unfinished(name: bytes) -> bool:
     """Whether a name in a folder is of a file that is being written there."""
     return name.startswith(_MARK) and _UNFINISHED(name) is not None

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from engine.errors import Rejected
+from engine.folder.leftovers import Leftovers
 from engine.folder.roots import Root
 from engine.folder.walking import Manner, Position, Walk
 from engine.model import Page
@@ -26,13 +27,18 @@ class Walks:
 
     def __init__(self, manner: Manner) -> None:
         self._manner = manner
-        self._marked: set[str] = set()
+        self._targets: dict[str, Leftovers] = {}
         self._held: OrderedDict[tuple[str, str, str, str], Walk] = OrderedDict()
         self._lock = threading.Lock()
 
-    def mark_all(self, bucket: str) -> None:
-        """Of this folder every directory is shown as a marker, also one that something is in."""
-        self._marked.add(bucket)
+    def is_target(self, bucket: str) -> None:
+        """Of this folder every directory is shown as a marker, also one that something is in; and what its listings
+        meet of unfinished files is kept."""
+        self._targets.setdefault(bucket, Leftovers())
+
+    def leftovers(self, bucket: str) -> Leftovers:
+        """What the listings of a target met until now of files that were not finished."""
+        return self._targets.get(bucket, Leftovers())
 
     def page(self, root: Root, request: ListPage) -> Page:
         """The page that is asked for. Raises `Rejected` for a token that is none of ours, and what a `Walk` raises."""
@@ -41,8 +47,9 @@ class Walks:
         with self._lock:
             walk = self._held.pop((*listing, request.token), None) if request.token is not None else None
         if walk is None:
-            manner = replace(self._manner, markers="all") if request.bucket in self._marked else self._manner
-            walk = Walk(root, manner, request.prefix, position, delimiter=request.delimiter)
+            leftovers = self._targets.get(request.bucket)
+            manner = replace(self._manner, markers="all") if leftovers is not None else self._manner
+            walk = Walk(root, manner, request.prefix, position, delimiter=request.delimiter, leftovers=leftovers)
         found = walk.take(request.max_keys)
         token = None if found.ended else token_of(walk.position, request.token)
         if token is not None:

@@ -34,8 +34,15 @@ class Scan(NamedTuple):
     is_empty: bool
 
 
-def scan(directory: int, keep: PropertyRule | None = None, *, follow: bool = False) -> Scan:
-    """The names of the directory at a descriptor for which `keep` says so. `follow`: a link to a directory is one.
+def scan(
+    directory: int,
+    keep: PropertyRule | None = None,
+    *,
+    follow: bool = False,
+    unfinished: Callable[[bytes], None] | None = None,
+) -> Scan:
+    """The names of the directory at a descriptor for which `keep` says so. `follow`: a link to a directory is one;
+    `unfinished` hears of each name that a file has while it is written, which is none of them.
 
     Raises `OSError`. What is added or removed meanwhile may be there or not."""
     held: list[bytes] = []
@@ -47,6 +54,8 @@ def scan(directory: int, keep: PropertyRule | None = None, *, follow: bool = Fal
             if _is_directory(entry, follow):
                 name += b"/"
             if entry.name.startswith(MARK) and is_unfinished(name):
+                if unfinished is not None:
+                    unfinished(name)
                 continue
             empty = False
             if keep is not None and not keep(name):

@@ -19,6 +19,7 @@ import os
 import threading
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar, TypeVarTuple, overload
 
@@ -31,6 +32,7 @@ from engine.folder import system
 from engine.folder.carried import is_link, mtime_of
 from engine.folder.folding import real_name
 from engine.folder.lacking import Lacking, unsupported
+from engine.folder.leftovers import Swept
 from engine.folder.making import Durability
 from engine.folder.names import Fault, fault_of, parts_of
 from engine.folder.paging import Walks, token_of
@@ -128,7 +130,7 @@ class FolderStore(Lacking, ObjectStore):
 
     def is_target(self, bucket: str) -> None:
         """Of a folder that objects come into: a marker `dir/` is there once its directory is, whatever is in it."""
-        self._walks.mark_all(bucket)
+        self._walks.is_target(bucket)
 
     def must_be_there(self, bucket: str) -> None:
         """Of a folder that a ledger is bound to: where it is missing, that is an error and no empty folder."""
@@ -136,6 +138,12 @@ class FolderStore(Lacking, ObjectStore):
 
     def _is_yet_to_be(self, root: Root) -> bool:
         return root.path in self._may_be_missing and not root.exists()
+
+    async def sweep(self, bucket: str, prefix: str, *, remove: bool) -> Swept:
+        """What the listings of a target met of files that earlier runs did not finish: removed where that is safe and
+        `remove` says so."""
+        sweep = partial(self._walks.leftovers(bucket).sweep, remove=remove)
+        return await self._in_thread(sweep, self.root(bucket), prefix, self.manner.now_ns())
 
     async def room(self, bucket: str) -> Room:
         """What the folder's disk has left for this user; of a folder that is yet to be made, its nearest parent's."""

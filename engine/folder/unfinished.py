@@ -22,6 +22,7 @@ from engine.errors import Conflict, IntegrityError, Unwritable
 from engine.folder import system
 from engine.folder.journal import NOTHING, Journal, Part, header_of, read_parts
 from engine.folder.making import Directories
+from engine.folder.names import PARTS_ENDING
 from engine.folder.placing import place
 from engine.folder.refusals import MAKE_ROOM, telling
 from engine.folder.versions import moment_of, version_of
@@ -56,7 +57,7 @@ class Unfinished:
         self._directories, self.path, self.size = directories, path, size
         self._directory, self._name = directory, name
         self._temporary = temporary_name(name)
-        self._list = self._temporary + b".parts"
+        self._list = self._temporary + PARTS_ENDING
         self._header = header_of(pin, size) if pin else b""
         self._journal: Journal | None = None
         self._lock = threading.Lock()
@@ -84,7 +85,7 @@ class Unfinished:
             descriptor = self._opened()
             if descriptor is None:
                 continue
-            if not _locked(descriptor):
+            if not is_locked_now(descriptor):
                 os.close(descriptor)
                 raise Conflict(
                     "another process is writing this file",
@@ -93,7 +94,7 @@ class Unfinished:
                     code="BeingWritten",
                     advice="Wait for the other run to end.",
                 )
-            if (held := _under(self._directory, self._temporary, descriptor)) is not None:
+            if (held := standing_under(self._directory, self._temporary, descriptor)) is not None:
                 return descriptor, held
             os.close(descriptor)  # the other process published or removed it just before the lock
         raise Conflict("its temporary file changes all the time", operation=WRITING, ref=self.path, code="BeingWritten")
@@ -231,7 +232,7 @@ class Unfinished:
             self._remove()
 
     def _remove(self) -> None:
-        if _under(self._directory, self._temporary, self.descriptor) is not None:
+        if standing_under(self._directory, self._temporary, self.descriptor) is not None:
             system.unlink(self._directory, self._temporary)
         with contextlib.suppress(FileNotFoundError):
             system.unlink(self._directory, self._list)
@@ -263,7 +264,7 @@ def _is_zero(data: bytes | memoryview) -> bool:
     return not any(data[:64]) and bytes(data).count(0) == len(data)
 
 
-def _under(directory: int, name: bytes, descriptor: int) -> os.stat_result | None:
+def standing_under(directory: int, name: bytes, descriptor: int) -> os.stat_result | None:
     """What an open file is, where it is the one that stands under this name."""
     try:
         found = os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -273,7 +274,7 @@ def _under(directory: int, name: bytes, descriptor: int) -> os.stat_result | Non
     return held if (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino) else None
 
 
-def _locked(descriptor: int) -> bool:
+def is_locked_now(descriptor: int) -> bool:
     """Whether the lock of a file is ours now. Where a file system has none (some networks'), nobody else has it."""
     import fcntl
 

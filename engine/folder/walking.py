@@ -19,8 +19,10 @@ import stat
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
+from engine.folder.leftovers import Leftovers
 from engine.folder.names import shown
 from engine.folder.refusals import told
 from engine.folder.roots import Root
@@ -83,10 +85,21 @@ class _Level:
 class Walk:
     """What lies under `prefix` of a folder after a position. To be used by one thread at a time.
 
-    `delimiter` "/" gathers what lies deeper than one level, as S3 does."""
+    `delimiter` "/" gathers what lies deeper than one level, as S3 does; `leftovers` is filled with what it meets of
+    files that were not finished."""
 
-    def __init__(self, root: Root, manner: Manner, prefix: str, position: Position, *, delimiter: str = "") -> None:
+    def __init__(
+        self,
+        root: Root,
+        manner: Manner,
+        prefix: str,
+        position: Position,
+        *,
+        delimiter: str = "",
+        leftovers: Leftovers | None = None,
+    ) -> None:
         self._root, self._manner = root, manner
+        self._leftovers = leftovers
         self._prefix = prefix.encode()
         self._after, self._whole = position.key.encode(), position.whole
         self._gathers = bool(delimiter)
@@ -177,7 +190,8 @@ class Walk:
         identity = status.st_dev, status.st_ino
         if any(identity == level.identity for level in self._levels):
             return None
-        found = scan(self._held, self._filter(prefix), follow=follow)
+        meet = partial(self._leftovers.meet, parts) if self._leftovers is not None else None
+        found = scan(self._held, self._filter(prefix), follow=follow, unfinished=meet)
         self._held_for = level = _Level(parts, prefix, found.names, next(found.names, None), identity)
         return level, found.is_empty
 

@@ -58,6 +58,9 @@ FIRST: frozenset[State] = frozenset({State.PLANNED, State.COPIED, State.CONFLICT
 IN_FLIGHT: frozenset[State] = frozenset({State.PLANNED, State.COPYING})
 """Intent is committed, outcome is not: a run that finds such a row looks at the target."""
 
+UNDONE: frozenset[State] = IN_FLIGHT | {State.FAILED, State.DRIFTED, State.CONFLICT, State.ARCHIVED, State.DAMAGED}
+"""What a later run may still write."""
+
 IN_PLACE: frozenset[State] = frozenset({State.COPIED, State.VERIFIED})
 """The target holds the object."""
 

@@ -4,6 +4,7 @@ stop. The sandbox stands in for S3."""
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from engine.api.plan import survey
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.errors import EngineError
+from engine.events import Event, Notice
+from engine.folder import leftovers
 from engine.folder.store import FolderStore
+from engine.folder.unfinished import temporary_name
 from engine.ledger import LedgerReader
 from engine.model import Proof
 from engine.plan.document import Plan
@@ -263,3 +267,24 @@ async def test_a_marker_of_a_directory_that_something_is_in_is_there(client: Any
     (tmp_path / "clone.ledger").unlink()
     found = await migrate(plan, options(tmp_path))
     assert (found.copied, found.counters.found, found.complete) == (0, 5, True)
+
+
+async def test_what_a_dead_run_left_of_an_object_that_is_gone_is_removed_once_nothing_is_undone(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "LEFT_FOR_NS", 0)
+    client.put_object(Bucket=BUCKET, Key="p/a", Body=b"a")
+    client.put_object(Bucket=BUCKET, Key="p/a/b", Body=b"a file is in its way")
+    stray = tmp_path / "clone" / temporary_name(b"gone").decode()
+    stray.parent.mkdir()
+    stray.write_bytes(b"half")
+    told: list[Event] = []
+    heard = replace(options(tmp_path), listener=told.append)
+    assert State.FAILED in (await migrate(plan_of(tmp_path), heard)).aside
+    assert stray.exists()
+    assert [event.code for event in told if isinstance(event, Notice)] == ["UnfinishedLeft"]
+    client.delete_object(Bucket=BUCKET, Key="p/a/b")
+    told.clear()
+    await migrate(plan_of(tmp_path), heard)
+    assert [event.code for event in told if isinstance(event, Notice)] == ["UnfinishedRemoved"]
+    assert sorted(path.name for path in stray.parent.iterdir()) == ["a"]

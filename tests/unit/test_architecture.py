@@ -253,8 +253,8 @@ def test_no_module_is_named_for_what_it_is_not() -> None:
 
 SHARED = {
     "api": {
-        "asked", "blocking", "carrying", "commands", "consent", "empty", "history", "lists", "load", "metrics",
-        "opening", "options", "stopping", "watching",
+        "asked", "blocking", "carrying", "commands", "consent", "empty", "history", "leftovers", "lists", "load",
+        "metrics", "opening", "options", "stopping", "watching",
     },
     "report": {
         "arrow", "bar", "deletion_report", "diff", "drawing", "meter", "ndjson", "notebook", "notebook_bar", "page",

@@ -1,0 +1,99 @@
+"""Files that runs which are no more had not finished, in a folder that is written to: met by its listings, removed once
+nothing can still be in want of them.
+
+A run takes up what an earlier one left of the file that it writes. What is left of a file that no run will ever write
+again (its object was deleted meanwhile) would lie there for good. It is removed after a run that left nothing undone:
+only what bears one of our names, is a file of this user's under no other name, is locked by no process, and was not
+written to for an hour, since not every file system has locks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.folder import system
+from engine.folder.names import PARTS_ENDING, shown
+from engine.folder.roots import Root
+from engine.folder.unfinished import is_locked_now, standing_under
+
+KEPT = 10_000
+"""So many are remembered of a folder; what is beyond is met by a later run."""
+
+LEFT_FOR_NS = 3_600_000_000_000
+
+
+class Swept(NamedTuple):
+    """How many were removed, and the paths of those that were not."""
+
+    removed: int
+    left: list[str]
+
+
+class Leftovers:
+    """Those that the listings of one folder met. To be filled by one thread at a time, in any order."""
+
+    def __init__(self) -> None:
+        self._met: set[tuple[bytes, bytes]] = set()
+
+    def meet(self, parts: Sequence[bytes], name: bytes) -> None:
+        """A name of ours in the directory at `parts`."""
+        if len(self._met) < KEPT:
+            self._met.add((b"/".join(parts), name.removesuffix(PARTS_ENDING)))
+
+    def sweep(self, root: Root, prefix: str, now_ns: int, *, remove: bool) -> Swept:
+        """What lies below a prefix of the folder: removed where that is safe and `remove` says so. Blocks; what cannot
+        be removed is left, without an error."""
+        removed, left = 0, []
+        below = prefix.encode()
+        for place, name in sorted(self._met):
+            if not (place + b"/" if place else b"").startswith(below):
+                continue
+            with contextlib.suppress(OSError), root.directory(place.split(b"/") if place else []) as directory:
+                if not _is_there(directory, name):
+                    continue
+                if remove and _remove(directory, name, now_ns):
+                    removed += 1
+                else:
+                    left.append(root.shown(shown(place + b"/" + name if place else name)))
+        return Swept(removed, left)
+
+
+def _is_there(directory: int, name: bytes) -> bool:
+    for each in (name, name + PARTS_ENDING):
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(each, dir_fd=directory, follow_symlinks=False)
+            return True
+    return False
+
+
+def _remove(directory: int, name: bytes, now_ns: int) -> bool:
+    """Remove a file, and its list of parts, under its lock: whoever writes it anew in that moment finds it gone once he
+    has the lock (`Unfinished`), and makes another."""
+    flags = os.O_RDWR | system.NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    parts = name + PARTS_ENDING
+    try:
+        descriptor = os.open(name, flags, dir_fd=directory)
+    except FileNotFoundError:  # its list alone is left
+        status = os.stat(parts, dir_fd=directory, follow_symlinks=False)
+        if not system.is_ours(status) or now_ns - status.st_ctime_ns < LEFT_FOR_NS:
+            return False
+        system.unlink(directory, parts)
+        return True
+    except OSError:  # a link, or what may not be read
+        return False
+    try:
+        status = os.fstat(descriptor)
+        is_old = now_ns - max(status.st_mtime_ns, status.st_ctime_ns) >= LEFT_FOR_NS
+        if not (system.is_ours(status) and is_old and is_locked_now(descriptor)):
+            return False
+        if standing_under(directory, name, descriptor) is None:
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            system.unlink(directory, parts)
+        system.unlink(directory, name)
+        return True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,80 @@
+"""What dead runs left of files that nobody writes any more is removed, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.folder.leftovers import LEFT_FOR_NS
+from engine.folder.store import FolderStore
+from engine.folder.unfinished import temporary_name
+from engine.folder.walking import Manner
+from engine.store import ListPage
+
+LATER = Manner(now_ns=lambda: time.time_ns() + 2 * LEFT_FOR_NS)
+
+
+def unfinished(folder: Path, name: str) -> Path:
+    """As a run leaves it that was killed in the middle of a file."""
+    folder.mkdir(exist_ok=True)
+    path = folder / temporary_name(name.encode()).decode()
+    path.write_bytes(b"half")
+    path.with_name(f"{path.name}.parts").write_bytes(b"1")
+    return path
+
+
+async def met(folder: Path, manner: Manner = LATER) -> FolderStore:
+    store = FolderStore(manner)
+    store.is_target(str(folder))
+    token: str | None = ""
+    while token is not None:
+        token = (await store.list_page(ListPage(str(folder), token=token or None))).next_token
+    return store
+
+
+async def test_what_was_never_finished_is_removed_with_its_list_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"x")
+    for folder in (tmp_path, tmp_path / "d"):
+        unfinished(folder, "gone")
+    (tmp_path / "d" / ".cartage-mine").write_bytes(b"a user's")
+    store = await met(tmp_path)
+    assert await store.sweep(str(tmp_path), "", remove=True) == (2, [])
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".cartage-mine", "d", "kept"]
+
+
+async def test_a_list_that_lost_its_file_goes_too(tmp_path: Path) -> None:
+    unfinished(tmp_path, "gone").unlink()
+    assert (await (await met(tmp_path)).sweep(str(tmp_path), "", remove=True)).removed == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_only_what_lies_below_the_target_is_looked_at(tmp_path: Path) -> None:
+    unfinished(tmp_path, "gone")
+    inside = unfinished(tmp_path / "d", "gone")
+    store = await met(tmp_path)
+    assert (await store.sweep(str(tmp_path), "d/", remove=False)).left == [str(inside)]
+
+
+@pytest.mark.parametrize("why", ["held", "young", "linked", "a link", "a directory", "not wanted"])
+async def test_what_may_be_wanted_is_left_and_named(why: str, tmp_path: Path) -> None:
+    path = unfinished(tmp_path, "gone")
+    held = -1
+    if why == "held":
+        import fcntl
+
+        held = os.open(path, os.O_RDWR)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    elif why == "linked":
+        os.link(path, tmp_path / "other name")
+    elif why in ("a link", "a directory"):
+        path.unlink()
+        path.mkdir() if why == "a directory" else path.symlink_to("elsewhere")
+    store = await met(tmp_path, Manner() if why == "young" else LATER)
+    swept = await store.sweep(str(tmp_path), "", remove=why != "not wanted")
+    assert path.is_symlink() or path.exists()
+    assert swept.removed == 0
+    if held >= 0:
+        os.close(held)
