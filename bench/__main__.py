@@ -23,7 +23,7 @@ from bench.peers import PEERS
 from bench.running import Skipped, measure
 from bench.scenarios import ALL_PEERS, SCENARIOS
 
-README = results.REPOSITORY / "README.md"
+PAGE = results.REPOSITORY / "docs" / "performance.md"
 
 
 @click.command(help=__doc__, context_settings={"max_content_width": 100})
@@ -80,7 +80,7 @@ def main(
 def _render(values: dict[str, object], path: Path) -> None:
     path.with_suffix(".svg").write_text(chart.draw(values), "utf-8")
     if path.stem == "latest":
-        results.put_into(README, results.table(values))
+        results.put_into(PAGE, results.table(values))
     click.echo(f"written: {path.name} and its chart", err=True)
 
 

@@ -1,76 +1,142 @@
-"""The results as one SVG: a block a scenario, a bar a client, its figure beside it. No drawing library needed."""
+"""The results as one SVG, for whoever has not read about them: a panel a question, a bar a client, less is better.
+
+Readable in GitHub's light and dark: it has a ground of its own, whose colours follow what the reader prefers. Only what
+tells clients apart is drawn: a panel needs two bars. No drawing library needed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench.results import cell
+WIDTH, MARGIN, GAP = 880, 24, 32
+COLUMNS = 2
+PANEL = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS
+HEAD, ROW, FOOT = 52, 22, 22
+LABEL, FIGURE = 92, 78
+"""What a panel's bars leave to names and figures."""
 
-WIDTH = 900
-LABEL, BAR = 110, 430
-ROW, HEAD, GAP = 20, 40, 18
-INK = "#212529"
-OURS, OTHERS, FLOOR = "#0b7285", "#adb5bd", "#e8590c"
+STYLE = """
+text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; fill: #1f2328 }
+.ground { fill: #ffffff; stroke: #d1d9e0 } .ours { fill: #0b7285 } .other { fill: #b6bec6 }
+.title { font-size: 14px; font-weight: 600 } .more { fill: #59636e; font-size: 11.5px } .bold { font-weight: 600 }
+.floor { stroke: #bc4c00; stroke-width: 1.5; stroke-dasharray: 4 3 } .limit { fill: #bc4c00; font-size: 11px }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 } .ground { fill: #0d1117; stroke: #3d444d } .ours { fill: #3bc9db } .other { fill: #59636e }
+  .more { fill: #9198a1 } .floor { stroke: #f0883e } .limit { fill: #f0883e }
+}
+"""
+
+CALLED = {"awscli": "aws s3 sync", "aioboto3": "aioboto3 loop", "obstore": "obstore loop"}
+"""What a client is called for whom its name alone says too little."""
 
 
-def length_of(scenario: dict[str, Any], client: dict[str, Any]) -> float:
-    """What a bar's length stands for: the figure that the scenario asks about."""
-    name = scenario["name"]
-    if name == "copy-cpu":
-        return float(client["processor_us_per_object"])
-    if name == "memory":
-        return float(client["peak_mb"])
-    return float(client["processor_s"] if name in ("resume", "verify") else client["wall_s"])
+class Question(NamedTuple):
+    """A panel: what a scenario shows of each client. `figure` is the field of its result, `unit` what it is in."""
+
+    title: str
+    more: str
+    figure: str
+    unit: str
+
+
+QUESTIONS = {
+    "copy-cpu": Question(
+        "Processor time an object, less is better",
+        "52,994 objects copied inside S3, over TLS, answered at once",
+        "processor_us_per_object",
+        "µs",
+    ),
+    **{
+        f"copy-limit-{limit}": Question(
+            f"Time at {limit:,} a second, less is better",
+            f"52,994 objects copied inside S3, which allows {limit:,} a second",
+            "wall_s",
+            "s",
+        )
+        for limit in (3500, 900, 9000)
+    },
+    "mixed": Question(
+        "Time with a large object, less is better",
+        "5.6 GB among 52,994 objects, at 3,500 a second",
+        "wall_s",
+        "s",
+    ),
+    "resume": Question(
+        "A second run that finds all done, less is better",
+        "52,994 objects on both sides, processor time",
+        "processor_s",
+        "s",
+    ),
+}
+"""The panels, in their order. A scenario that measures one client alone is none of them."""
 
 
 def draw(values: dict[str, Any]) -> str:
     """The whole chart."""
+    measured = {scenario["name"]: scenario for scenario in values["scenarios"]}
+    panels = [
+        (question, measured[name], clients)
+        for name, question in QUESTIONS.items()
+        if name in measured and len(clients := ranked(measured[name], question)) > 1
+    ]
     parts: list[str] = []
-    y = 10
-    for scenario in values["scenarios"]:
-        measured = [client for client in scenario["clients"] if "failure" not in client]
-        longest = max([length_of(scenario, client) for client in measured] + [scenario["floor_s"] or 0, 1e-9])
-        parts.append(_text(10, y + 16, scenario["name"], weight="bold", size=14))
-        parts.append(_text(10, y + 32, scenario["question"], size=11, fill="#495057"))
-        y += HEAD
-        top = y
-        for client in scenario["clients"]:
-            parts.append(_text(LABEL - 8, y + 14, client["client"], anchor="end"))
-            if "failure" in client:
-                parts.append(_text(LABEL + 6, y + 14, "does not end", fill="#868e96"))
-            else:
-                width = max(1.0, length_of(scenario, client) / longest * BAR)
-                colour = OURS if client["client"] == "cartage" else OTHERS
-                parts.append(f'<rect x="{LABEL}" y="{y + 3}" width="{width:.1f}" height="{ROW - 6}" fill="{colour}"/>')
-                parts.append(_text(LABEL + width + 6, y + 14, cell(scenario, client)))
-            y += ROW
-        if scenario["floor_s"]:
-            x = LABEL + scenario["floor_s"] / longest * BAR
-            parts.append(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{y}" stroke="{FLOOR}" stroke-width="2"/>')
-        y += GAP
-    about = f"medians; orange: the shortest time the server allows; {values['machine']['processor']}"
-    parts.append(_text(10, y + 6, about, size=11, fill="#868e96"))
-    y += 20
+    top = float(MARGIN)
+    for first in range(0, len(panels), COLUMNS):
+        row = panels[first : first + COLUMNS]
+        for column, (question, scenario, clients) in enumerate(row):
+            parts += panel(question, scenario, clients, MARGIN + column * (PANEL + GAP), top)
+        top += HEAD + max(len(clients) for _, _, clients in row) * ROW + FOOT
+    machine = values["machine"]
+    about = f"Medians of python -m bench, {values['measured']}, {machine['processor']}, {machine['layout']}."
+    parts.append(text(MARGIN, top + 4, about, "more"))
+    height = top + MARGIN
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}" '
-        f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}" viewBox="0 0 {WIDTH} {height:g}" '
+        f'role="img"><title>How Cartage compares: less is better in every panel</title><style>{STYLE}</style>'
+        f'<rect class="ground" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1:g}" rx="6"/>'
         + "".join(parts)
         + "</svg>\n"
     )
 
 
-def _text(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    anchor: str = "start",
-    weight: str = "normal",
-    size: int = 12,
-    fill: str = "#212529",
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-weight="{weight}" font-size="{size}" fill="{fill}">'
-        f"{escape(text)}</text>"
-    )
+def ranked(scenario: dict[str, Any], question: Question) -> list[dict[str, Any]]:
+    """The clients that have a figure, the least first."""
+    clients = [client for client in scenario["clients"] if "failure" not in client]
+    return sorted(clients, key=lambda client: float(client[question.figure]))
+
+
+def panel(
+    question: Question, scenario: dict[str, Any], clients: list[dict[str, Any]], left: float, top: float
+) -> Iterator[str]:
+    """One question's bars, with a line where S3's own limit is."""
+    yield text(left, top + 12, question.title, "title")
+    yield text(left, top + 30, question.more, "more")
+    begin, longest = left + LABEL, max(float(client[question.figure]) for client in clients)
+    scale = (PANEL - LABEL - FIGURE) / longest
+    y = top + HEAD - 8
+    for client in clients:
+        ours, figure = client["client"] == "cartage", float(client[question.figure])
+        length, style = max(1.0, figure * scale), "bold" if ours else ""
+        yield text(begin - 8, y + 14, CALLED.get(client["client"], client["client"]), style, anchor="end")
+        yield rect(begin, y + 3, length, ROW - 7, "ours" if ours else "other")
+        yield text(begin + length + 6, y + 14, f"{shown(figure)} {question.unit}", style)
+        y += ROW
+    if question.figure == "wall_s" and scenario["floor_s"]:
+        x = begin + float(scenario["floor_s"]) * scale
+        yield f'<line class="floor" x1="{x:.1f}" y1="{top + HEAD - 8}" x2="{x:.1f}" y2="{y}"/>'
+        yield text(x, y + 11, f"S3 allows no less than {shown(float(scenario['floor_s']))} s", "limit", anchor="middle")
+
+
+def shown(figure: float) -> str:
+    """Three figures, and no more than one decimal."""
+    return f"{figure:,.1f}" if figure < 100 and figure % 1 else f"{figure:,.0f}"
+
+
+def rect(x: float, y: float, width: float, height: float, style: str) -> str:
+    return f'<rect class="{style}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height}" rx="2"/>'
+
+
+def text(x: float, y: float, words: str, style: str, *, anchor: str = "start") -> str:
+    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'

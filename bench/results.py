@@ -1,4 +1,4 @@
-"""Results as JSON, as a table for README and as a chart, each made from the same values."""
+"""Results as JSON, as a table for docs/performance.md and as a chart, each made from the same values."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def write(values: dict[str, Any], name: str) -> Path:
     return path
 
 
-# --- the table in README ----------------------------------------------------------------------------------------------
+# --- the table of the page --------------------------------------------------------------------------------------------
 
 
 def table(values: dict[str, Any]) -> str:
