@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.blocking import blocking
 from engine.errors import EngineError, UsageError
-from engine.events import Event, Listener, Notice, Progress, RunStarted
+from engine.events import Doing, Event, Listener, Notice, Progress, RunStarted
 from engine.extras import needs
 from engine.ledger import open_to_read
 from engine.plan.record import Tally
@@ -63,7 +63,7 @@ class Metrics:
         self._within = 0
         self._command = self._plan = self._ledger = ""
         self._began_s = self._ended_s = 0.0
-        self._past: Counter[str] = Counter()
+        self._past: Counter[str] = Counter(_counted(Progress()))
         self._progress = Progress()
         self._tallies: tuple[float, list[Tally]] = -inf, []
         self._reading = threading.Lock()
@@ -102,6 +102,8 @@ class Metrics:
             self._progress = event
         elif isinstance(event, RunStarted):
             self._plan, self._ledger = event.plan, event.ledger
+            self._begin_counting()
+        elif isinstance(event, Doing):
             self._begin_counting()
 
     def _begin_counting(self) -> None:

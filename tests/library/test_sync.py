@@ -48,6 +48,18 @@ async def test_a_week_where_a_loop_is_running(plan: engine.Plan) -> None:
     assert asyncio.get_running_loop().is_running()
 
 
+async def test_a_call_installs_nothing_for_the_process(plan: engine.Plan) -> None:
+    def installed() -> tuple[object, ...]:
+        return (*map(signal.getsignal, (signal.SIGINT, signal.SIGTERM)), asyncio.get_event_loop_policy())
+
+    before = installed()
+    during: list[tuple[object, ...]] = []
+    options = engine.Options(listener=lambda _: during.append(installed()))
+    await engine.migrate(plan, options)
+    engine.sync.verify(plan, options)
+    assert {*during, installed()} == {before}
+
+
 def test_where_none_is(plan: engine.Plan) -> None:
     assert engine.sync.survey(plan).routes[0].objects == OBJECTS
 

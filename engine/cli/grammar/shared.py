@@ -156,7 +156,7 @@ def _metrics(where: str) -> Metrics:
 METRICS = Flag(
     "--metrics",
     field="metrics",
-    group=OUTPUT,
+    group=SPEED,
     by_variable=True,
     read=_metrics,
     metavar="FILE|:PORT",
