@@ -52,9 +52,9 @@ class Site:
         facts = await self.facts(bucket)
         return dating_clock(facts.date, facts.came_s)
 
-    def copies_from(self, other: Site) -> bool:
-        """Whether the server can copy from there by itself: within one endpoint, or one partition of AWS. Whether its
-        credentials may read there is not asked."""
+    def reaches(self, other: Site) -> bool:
+        """Whether the server could copy from there by itself: within one endpoint, or one partition of AWS, as far as
+        its credentials may read there (`Sites.copies`)."""
         if FILE_SITE in (self.name, other.name):
             return False
         one_partition = self.is_aws and other.is_aws and domain_of(self.region) == domain_of(other.region)

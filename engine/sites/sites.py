@@ -12,8 +12,9 @@ from engine.listing.sources import Sources
 from engine.model import FILE_SITE, Location
 from engine.plan.route import Route
 from engine.sites.known import Notes
+from engine.sites.reach import reads
 from engine.sites.site import Gauges, Site
-from engine.sites.traits import Traits, pin_sentences, sentences
+from engine.sites.traits import Answer, Traits, pin_sentences, sentences
 from engine.store import BucketFacts, ObjectStore
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Sites:
         self._opened = opened
         self.home = opened.get("") or next(iter(opened.values()))
         self.sources = Sources()
+        self._reads: dict[tuple[str, Location], Answer] = {}
 
     def site(self, where: Location) -> Site:
         """The site that a location is on."""
@@ -51,6 +53,28 @@ class Sites:
 
     def target(self, route: Route) -> Site:
         return self.site(route.target)
+
+    def copies(self, route: Route) -> bool:
+        """Whether a server copies a route's objects by itself: both sides are one site's, or one endpoint's, and the
+        target's credentials were found to read the source (`find_reading`). What is not known is a no."""
+        source, target = self.source(route), self.target(route)
+        return source is target or self._reads.get((target.name, route.source)) is Answer.YES
+
+    async def find_reading(self, routes: Iterable[Route]) -> None:
+        """Find out, for `copies`, where the target's credentials read the source: asked once a command."""
+        asked = {
+            (self.target(route).name, route.source): route
+            for route in routes
+            if self.source(route) is not self.target(route) and self.target(route).reaches(self.source(route))
+        }
+
+        async def ask(place: tuple[str, Location], route: Route) -> None:
+            self._reads[place] = await reads(self.target(route).store, self.source(route).store, route.source)
+
+        async with one_error(), anyio.create_task_group() as asking:
+            for place, route in asked.items():
+                if place not in self._reads:
+                    asking.start_soon(ask, place, route)
 
     def trusts(self, route: Route) -> bool:
         """Whether neither side of a route has to be tried out first."""

@@ -2,10 +2,10 @@
 
 | source and target | carrier |
 |---|---|
-| buckets of one endpoint | server-side copy (`server_copy`) |
+| buckets of one endpoint, where the target's credentials read the source | server-side copy (`server_copy`) |
 | S3, a local folder | `download` |
 | a local folder, S3 | `upload` |
-| buckets of two endpoints | `relay` |
+| any other two buckets | `relay` |
 """
 
 from __future__ import annotations
@@ -89,23 +89,24 @@ class Carriers:
         self._jitter = jitter or random.Random()
         self._disk = Disk()
         self._conditions: list[Conditions] = []
-        self._made: dict[tuple[str, str], Carrier] = {}
+        self._made: dict[tuple[str, str, bool], Carrier] = {}
 
     def carrier_for(self, route: Route) -> Carrier:
-        """What takes the objects of this route: the same one for every route between two sites. Raises `UsageError`
-        where nothing does."""
+        """What takes the objects of this route: the same one for every route between two sites, as far as the server
+        copies by itself. Raises `UsageError` where nothing does."""
         refuse_apart(self._sites, [route])
         source, target = self._sites.source(route), self._sites.target(route)
-        if (source.name, target.name) not in self._made:
-            self._made[source.name, target.name] = self._make(source, target)
-        return self._made[source.name, target.name]
+        copies = self._sites.copies(route)
+        if (source.name, target.name, copies) not in self._made:
+            self._made[source.name, target.name, copies] = self._make(source, target, copies=copies)
+        return self._made[source.name, target.name, copies]
 
-    def _make(self, source: Site, target: Site) -> Carrier:
+    def _make(self, source: Site, target: Site, *, copies: bool) -> Carrier:
         if target.folder is not None:
             return Download(source.store, target.folder, self.queue, self._disk, Buffers(DOWNLOAD_BYTES))
         if source.folder is not None:
             return self._passing(Files(source.folder, self._disk), source, target, UPLOAD_BYTES)
-        if not target.copies_from(source):
+        if not copies:
             return self._passing(Elsewhere(source.store), source, target, RELAY_BYTES)
         return self._server_side_copy(source, target)
 

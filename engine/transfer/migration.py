@@ -46,6 +46,7 @@ async def carry_out(
         outdated_before=outdated_before(await ledger.note(SETTINGS_NOTE)),
         server_now_ms=dating_clock(told.date, told.came_s) if told is not None else None,
     )
+    await opened.find_reading(plan.routes)
     run = Run(
         store_of,
         opened.sources,

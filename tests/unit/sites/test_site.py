@@ -58,9 +58,9 @@ def test_gauges_are_summed_over_sites() -> None:
     assert Sites({"": one, "other": one}).gauges() == Gauges(6, 2, 20.0, 4)
 
 
-def test_a_server_copies_by_itself_within_one_endpoint_and_from_or_to_no_folder() -> None:
+def test_a_server_can_copy_by_itself_within_one_endpoint_and_from_or_to_no_folder() -> None:
     here, there = site_of(FakeStore()), site_of(FakeStore(), "there")
     again = replace(there, name="again")
     folder = replace(here, name=FILE_SITE)
-    assert here.copies_from(here) and again.copies_from(there)
-    assert not (here.copies_from(there) or folder.copies_from(folder) or folder.copies_from(here))
+    assert here.reaches(here) and again.reaches(there)
+    assert not (here.reaches(there) or folder.reaches(folder) or folder.reaches(here))
