@@ -6,6 +6,7 @@ the tables that they are in. Nothing of it is there unless someone asked for it.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 
 OK = "ok"
 OTHER = "other"
+CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Figures = dict[str, list[list[Any]]]
 
 KEYS_KEPT = 400
@@ -109,8 +111,10 @@ def _count(counts: dict[tuple[str, str, str], int], key: tuple[str, str, str]) -
 
 
 def status_of(error: StoreError) -> str:
-    """S3's code, or the status where it gave none; what the error is, where nothing was answered."""
-    return error.code or type(error).__name__
+    """S3's code, or the status where it gave none; what the error is, where nothing was answered. What is no code is
+    none: a server may write anything there."""
+    code = error.code or type(error).__name__
+    return code if CODE.fullmatch(code) else OTHER
 
 
 class MeasuredStore(StoreDecorator):

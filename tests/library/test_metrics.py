@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import engine
 from engine.sandbox import Sandbox
-from engine.sites.measuring import BOUNDS_S
+from engine.sites.measuring import BOUNDS_S, KEYS_KEPT, Meter, status_of
 from tests.cli.commands import Terminal, assert_said_well
 from tests.docs.pages import DOCS, table_rows
 from tests.library.conftest import OBJECTS
@@ -198,3 +198,26 @@ def test_the_page_has_every_family_with_its_type_and_labels(plan: engine.Plan) -
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == set(labels.replace("`", "").split(", ")) - {"–"}, name
     assert said == {}
+
+
+def test_nothing_of_a_bucket_a_key_or_a_credential_is_in_them(plan: engine.Plan, library_sandbox: Sandbox) -> None:
+    metrics = engine.Metrics()
+    assert engine.sync.migrate(plan, engine.Options(metrics=metrics)).complete
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(metrics)
+    text = prometheus_client.generate_latest(registry).decode()
+    hidden = [plan.routes[0].source.bucket, "old/", library_sandbox.access_key, library_sandbox.secret_key]
+    assert [word for word in hidden if word in text] == []
+
+
+def test_a_server_s_words_are_bounded() -> None:
+    """How many there are, and of what they are made: each is a series that Prometheus keeps."""
+    meter = Meter()
+    for number in range(2 * KEYS_KEPT):
+        meter.ended(
+            "", "CopyObject", status_of(engine.Rejected("", code=f"Code{number}", operation="CopyObject", ref="")), 0.1
+        )
+    for code in ("<script>", 'a"b\\n', "x" * 65, "Authorization: AWS4"):
+        meter.ended("", "CopyObject", status_of(engine.Rejected("", code=code, operation="CopyObject", ref="")), 0.1)
+    assert len(meter.requests) == KEYS_KEPT + 1
+    assert meter.requests["", "CopyObject", "other"] == KEYS_KEPT + 4
