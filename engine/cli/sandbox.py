@@ -1,19 +1,40 @@
-"""`cartage sandbox`: the embedded S3, started by hand, with what to export printed."""
+"""`cartage sandbox`: the embedded S3, started by hand, with what to export printed, or behind a shell (`--env`)."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
 
 import click
 
 from engine.report.text import count_text, size_text
 
+if TYPE_CHECKING:
+    from engine.sandbox import Sandbox
+
+LOOK_S = 0.5
+"""How often it is looked whether the process still is that the sandbox ends with."""
+
 
 def sandbox_command(
-    port: int, latency_ms: float, rate: float, reference: bool, scale: float, older_than_2024: bool
+    port: int,
+    latency_ms: float,
+    rate: float,
+    reference: bool,
+    scale: float,
+    older_than_2024: bool,
+    env: bool,
+    until_ends: int,
 ) -> None:
     from engine.sandbox import SandboxSettings, start_sandbox
 
+    if env:
+        raise SystemExit(_run_behind(until_ends or os.getppid()))
     settings = SandboxSettings(port=port, latency_ms=latency_ms, rate_rps=rate)
     with start_sandbox(settings) as sandbox:
         if reference:
@@ -23,12 +44,63 @@ def sandbox_command(
                 f"{size_text(filled['bytes'])}",
                 err=True,
             )
-        click.echo(f"export AWS_ENDPOINT_URL_S3={sandbox.url}")
-        click.echo(f"export AWS_ACCESS_KEY_ID={sandbox.access_key}")
-        click.echo(f"export AWS_SECRET_ACCESS_KEY={sandbox.secret_key}")
-        click.echo(f"export AWS_REGION={sandbox.region}")
-        click.echo("# Ctrl-C stops it", err=True)
+        click.echo(_exports(sandbox))
         try:
-            signal.pause()
+            if until_ends:
+                _wait_for_the_end_of(until_ends)
+            else:
+                click.echo("# Ctrl-C stops it", err=True)
+                signal.pause()
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
+
+
+def _exports(sandbox: Sandbox) -> str:
+    values = {
+        "AWS_ENDPOINT_URL_S3": sandbox.url,
+        "AWS_ACCESS_KEY_ID": sandbox.access_key,
+        "AWS_SECRET_ACCESS_KEY": sandbox.secret_key,
+        "AWS_REGION": sandbox.region,
+    }
+    in_the_way = [name for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN") if os.environ.get(name)]
+    lines = [f"unset {name}" for name in in_the_way]
+    return "\n".join([*lines, *(f"export {name}={shlex.quote(value)}" for name, value in values.items())])
+
+
+def _run_behind(shell: int) -> int:
+    """Start the same command in a session of its own, which Ctrl-C in the terminal does not reach; print what it
+    printed once it answers, and leave it to end with `shell`. Gives the exit code."""
+    said = [word for word in sys.argv[sys.argv.index("sandbox") + 1 :] if word != "--env"]
+    behind = subprocess.Popen(
+        [sys.executable, "-m", "engine.cli.main", "sandbox", *said, "--until-ends", str(shell)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert behind.stdout is not None and behind.stderr is not None
+    exports: list[str] = []
+    for line in behind.stdout:
+        exports.append(line.rstrip("\n"))
+        if line.startswith("export AWS_REGION="):
+            break
+    else:
+        click.echo(behind.stderr.read().rstrip("\n"), err=True)
+        return behind.wait()
+    click.echo("\n".join(exports))
+    click.echo(f"export CARTAGE_SANDBOX_PID={behind.pid}")
+    click.echo("# it ends with this shell, or by: kill $CARTAGE_SANDBOX_PID", err=True)
+    behind.returncode = 0  # it is left running, on purpose
+    return 0
+
+
+def _wait_for_the_end_of(process: int) -> None:
+    while True:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            pass  # it is there, and another user's
+        time.sleep(LOOK_S)

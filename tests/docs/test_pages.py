@@ -27,7 +27,7 @@ from tests.servers import Endpoint
 PLAYED = ["README.md", "docs/tutorial.md", "docs/guides.md", "docs/coming-from.md", "docs/json.md"]
 """Pages whose console sessions are run, top to bottom, in an empty folder with a sandbox."""
 
-GIVEN = ("cartage sandbox",)
+GIVEN = ("cartage sandbox", 'eval "$(cartage sandbox')
 """Commands that the test has done already: the sandbox is running, its variables are set."""
 
 SCALE = re.compile(r"<!-- sandbox: scale=([\d.]+) -->")
@@ -116,7 +116,8 @@ def test_the_sessions_of_a_page_run_and_print_what_it_shows(page: str, terminal:
     ran = 0
     with stage(text, terminal) as environment:
         if page == "README.md":
-            (folder / "pokemon.toml").write_bytes((REPOSITORY / "examples" / "pokemon.toml").read_bytes())
+            (folder / "examples").mkdir()
+            (folder / "examples" / "pokemon.toml").write_bytes((REPOSITORY / "examples" / "pokemon.toml").read_bytes())
         for block in blocks(text):
             before = text.splitlines()[block.line - 2] if block.line > 1 else ""
             where = f"{page}:{block.line}"
@@ -154,10 +155,30 @@ def test_every_page_with_a_session_is_played_or_shows_only_the_sandbox() -> None
 
 def test_the_readmes_two_commands_are_those_that_set_up_and_test() -> None:
     first_screen = "\n".join((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()[:70])
-    assert "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/cartage demo" in first_screen
-    assert re.search(r"^\.venv/bin/pytest\b", first_screen, flags=re.MULTILINE)
+    (setup,) = [block for block in blocks(first_screen) if block.language == "sh" and "venv" in block.text]
+    demo, tests = [line.partition("  #")[0].rstrip() for line in setup.text.splitlines()]
+    assert demo == "python3 -m venv .venv && . .venv/bin/activate && pip install -q -e '.[sandbox]' && cartage demo"
+    assert tests == ".venv/bin/pip install -q -e '.[dev]' && .venv/bin/python -m pytest"
     (python,) = [block for block in blocks(first_screen) if block.language == "python"]
     assert len([line for line in python.text.splitlines() if line.strip()]) <= 6
+
+
+def test_the_readmes_first_screen_works_as_it_is_typed(tmp_path: Path) -> None:
+    """In one shell, from the clone's folder; the sandbox is a hundredth of the size. Its figures are those of the page,
+    but for the counts."""
+    first_screen = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    (session,) = [block.text for block in blocks(first_screen) if block.language == "console"]
+    typed = [command for command, _, _ in commands(session)]
+    assert typed[0].startswith('eval "$(cartage sandbox --env')
+    typed[0] = typed[0].replace("sandbox --env", "sandbox --env --scale 0.01").replace("--latency-ms 30", "")
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "pokemon.toml").write_bytes((REPOSITORY / "examples" / "pokemon.toml").read_bytes())
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # as the activated environment has it
+    done = run(["bash", "-ec", "\n".join(typed)], tmp_path, {"PATH": path, "HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^processed.objects .* DIFFERS$", done.stdout, flags=re.MULTILINE)
+    assert "next: cartage verify examples/pokemon.toml" in done.stdout
+    assert "pokemon-consolidation: everything agrees" in done.stdout
 
 
 # --- links --------------------------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ demo = Verb(
 )
 sandbox = Verb(
     "sandbox",
-    "Run an S3 on loopback until Ctrl-C. It keeps everything in memory and is gone with the command.",
+    """Run an S3 on loopback until Ctrl-C, or behind a shell. It keeps everything in memory and is gone with the
+    command.""",
     Flag("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="0 chooses a free one."),
     Flag(
         "--latency-ms",
@@ -58,8 +59,15 @@ sandbox = Verb(
         help="A fraction of the reference migration.",
     ),
     Flag("--older-than-2024", is_flag=True, help="A bucket from before December 2024: no object has a checksum."),
+    Flag(
+        "--env",
+        is_flag=True,
+        help="Run it behind the shell, with which it ends, and print what the shell has to evaluate.",
+    ),
+    Flag("--until-ends", type=click.IntRange(0), default=0, metavar="PID", help="End it with that process too."),
     examples=[
-        Example("cartage sandbox", "with the reference migration in it"),
+        Example('eval "$(cartage sandbox --env)"', "behind this shell, whose commands find it from then on"),
+        Example("cartage sandbox", "with the reference migration in it, until Ctrl-C"),
         Example("cartage sandbox --empty --port 9000", "with nothing, on a port of your own"),
     ],
     bare=True,

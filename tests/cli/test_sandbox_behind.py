@@ -1,0 +1,50 @@
+"""`eval "$(cartage sandbox --env)"`: the shell's commands find the sandbox, and it ends with the shell."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SESSION = """
+cartage() { "$PYTHON" -m engine.cli.main "$@"; }
+eval "$(cartage sandbox --env --scale 0.001)"
+cartage ls s3://pokemon-card-training-us-east-2/
+echo "pid $CARTAGE_SANDBOX_PID" && echo "profile ${AWS_PROFILE-none}"
+"""
+
+
+def shell(session: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", session],
+        cwd=Path(__file__).parents[2],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHON": sys.executable, "AWS_PROFILE": "of-the-user"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_shell_finds_it_by_one_line_and_it_ends_with_the_shell(tmp_path: Path) -> None:
+    done = shell(SESSION, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "PRE  data/" in done.stdout and "profile none" in done.stdout
+    sandbox = int(done.stdout.partition("pid ")[2].split()[0])
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{sandbox}").exists():
+        assert time.monotonic() < deadline, "it was left behind"
+        time.sleep(0.05)
+
+
+def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = shell(f'"$PYTHON" -m engine.cli.main sandbox --env --port {taken.getsockname()[1]}', tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "The sandbox did not start" in done.stderr
