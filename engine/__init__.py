@@ -52,7 +52,7 @@ _NAMES = {
     ),
     "engine.events": (
         "Doing Event Listener Notice ObjectAside ObjectListed ObjectTook PrefixSummed Progress ReferenceFound "
-        "RunStarted SnapshotClosed"
+        "RunStarted SlowedDown SnapshotClosed"
     ),
     "engine.finish.acceptances": "Accepted",
     "engine.finish.listed_deletion": "DeleteResult",

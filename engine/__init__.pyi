@@ -90,6 +90,7 @@ from engine.events import PrefixSummed as PrefixSummed
 from engine.events import Progress as Progress
 from engine.events import ReferenceFound as ReferenceFound
 from engine.events import RunStarted as RunStarted
+from engine.events import SlowedDown as SlowedDown
 from engine.events import SnapshotClosed as SnapshotClosed
 from engine.finish.acceptances import Accepted as Accepted
 from engine.finish.listed_deletion import DeleteResult as DeleteResult

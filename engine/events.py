@@ -69,6 +69,14 @@ class Doing(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SlowedDown(Event):
+    """One answer asked for fewer requests. For people alone: NDJSON has their number in `progress` and the summary."""
+
+    event: ClassVar[str] = "slowed"
+    for_people: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectTook(Event):
     """One object took longer than all but a few of those before it. For the ledger's history (docs/ledger.md): NDJSON
     does not have it."""

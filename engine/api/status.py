@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import anyio
 
-from engine.ledger import Acceptance, Binding, Snapshot, Worker, open_to_read
+from engine.ledger import Acceptance, Binding, RunRecord, Snapshot, Worker, open_to_read
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
@@ -56,11 +56,16 @@ async def status(path: str | Path) -> Status:
 
 
 class Pulse(NamedTuple):
-    """How far a ledger is, of what costs the same to read for any number of objects."""
+    """How far a ledger is, of what costs the same to read for any number of objects. `run` is the last that began, with
+    its last seconds: what `worker` does, where there is one."""
 
     worker: Worker | None
     tallies: list[Tally]
     snapshots: list[Snapshot]
+    run: RunRecord | None = None
+
+
+LATELY_MS = 10_000
 
 
 async def pulses(path: str | Path, every_s: float = 1.0) -> AsyncIterator[Pulse]:
@@ -69,7 +74,8 @@ async def pulses(path: str | Path, every_s: float = 1.0) -> AsyncIterator[Pulse]
     async with await open_to_read(Path(path)) as reader:
         while True:
             worker = await reader.worker()
-            yield Pulse(worker, await reader.tallies(), await reader.snapshots())
+            latest = await reader.latest_run(LATELY_MS)
+            yield Pulse(worker, await reader.tallies(), await reader.snapshots(), latest)
             if worker is None:
                 return
             await anyio.sleep(every_s)

@@ -10,12 +10,12 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-import click
-
 from engine.cli.codes import FATAL
 from engine.errors import EngineError, PlanError, StoreError
 from engine.logs import log
+from engine.report.drawing import draw, look_at
 from engine.report.ndjson import NdjsonWriter
+from engine.report.page import Tone, Toned
 from engine.report.text import safe
 
 TRACEBACK = "CARTAGE_TRACEBACK"
@@ -39,9 +39,11 @@ def end(error: BaseException, verb: str, *, as_json: bool) -> NoReturn:
     if known is None:
         leave_pipe()
     log(logging.ERROR, "error", **{name: value for name, value in error_values(known).items() if name != "advice"})
-    click.echo(f"cartage {verb}: {_sentence(known)}" if verb else f"cartage: {_sentence(known)}", err=True)
+    # Not broken into lines: either may name a command to be copied.
+    said: list[str] = [Toned(f"cartage{verb and f' {verb}'}: {_sentence(known)}", Tone.BAD, whole=True)]
     if known.advice:
-        click.echo(f"  {safe(known.advice)}", err=True)
+        said.append(Toned(f"  {safe(known.advice)}", whole=True))
+    draw(said, sys.stderr, look_at(sys.stderr, os.environ))
     if as_json:
         summarize(verb, known.exit_code, error_values(known))
     raise SystemExit(known.exit_code)

@@ -17,7 +17,7 @@ from engine.errors import UsageError
 from engine.events import Doing
 from engine.plan.document import Plan
 from engine.report.meter import Meter, written
-from engine.report.status import aside_line, aside_values, how_far, status_page, status_values, work_lines
+from engine.report.status import aside_line, aside_values, how_far, lately, status_page, status_values, work_lines
 
 NO_LONGER = "no longer watched; whoever is at work goes on"
 MEASURED_S = 1.0
@@ -44,23 +44,25 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool, watc
 def _say(invocation: Invocation, file: Path | None, found: Status) -> None:
     if invocation.json or invocation.quiet:
         return
-    told = anyio.run(_measured, found.ledger) if found.worker is not None else ""
-    at_work = work_lines(found.worker, time.time(), told)
+    command, told = anyio.run(_measured, found.ledger) if found.worker is not None else ("", "")
+    at_work = work_lines(found.worker, command, time.time(), told)
     invocation.say(status_page(found, _plan(file, invocation, found.ledger), at_work))
 
 
-async def _measured(path: Path) -> str:
-    """How far whoever is at work is, and how fast: of two readings."""
-    meter, told = Meter(copies=False), ""
+async def _measured(path: Path) -> tuple[str, str]:
+    """What whoever is at work does, how far and how fast: by its own last seconds, else by two readings."""
+    meter, told, command = Meter(copies=False), "", ""
     async for pulse in pulses(path, MEASURED_S):
+        command = pulse.run.command if pulse.run is not None and not pulse.run.ended else ""
         if (far := how_far(pulse)) is None:
             break
         doing, progress = far
         meter.add(progress, now_s := time.monotonic())
-        if told:
-            return written(doing.what, progress, meter.read(now_s))
-        told = written(doing.what, progress, meter.read(now_s))
-    return told
+        reading = lately(pulse)
+        seen_before, told = told, written(doing.what, progress, reading or meter.read(now_s))
+        if reading is not None or seen_before:
+            break
+    return command, told
 
 
 async def _watch(path: Path, options: Options) -> None:

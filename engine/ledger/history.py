@@ -116,6 +116,21 @@ def keep_slow(connection: sqlite3.Connection, objects: Sequence[SlowObject]) -> 
     )
 
 
+def latest(connection: sqlite3.Connection, within_ms: int) -> RunRecord | None:
+    """The run that began last, with its moments of the last so many milliseconds."""
+    found = connection.execute(
+        "SELECT id, command, began_ms, ended_ms, ended FROM runs ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    if found is None:
+        return None
+    moments = connection.execute(
+        "SELECT at_ms, listed, done, done_bytes, aside, requests, throttled, in_flight FROM moments WHERE run = ?1 "
+        "AND at_ms >= (SELECT max(at_ms) FROM moments WHERE run = ?1) - ?2 ORDER BY at_ms",
+        (found[0], within_ms),
+    )
+    return RunRecord(*found)._replace(moments=tuple(Moment(*row) for row in moments))
+
+
 def read(connection: sqlite3.Connection) -> History:
     """All of it."""
     moments: dict[int, list[Moment]] = {}

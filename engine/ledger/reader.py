@@ -19,6 +19,7 @@ from engine.ledger import composition, history
 from engine.ledger.binding import Binding
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.files import beside, hold_to_read, refuse_foreign
+from engine.ledger.history import RunRecord
 from engine.ledger.locking import Worker, worker_on
 from engine.ledger.schema import DIFFERING, MIGRATIONS, OLDER_VIEWS, UNDONE, newer
 from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
@@ -345,6 +346,10 @@ class LedgerReader:
     async def history(self) -> history.History:
         """How the runs went."""
         return await self._read(history.read)
+
+    async def latest_run(self, within_ms: int) -> RunRecord | None:
+        """The run that began last, with how far it was within the last so many milliseconds."""
+        return await self._read(lambda connection: history.latest(connection, within_ms))
 
     async def composition(self) -> composition.Composition:
         """What the objects are made of. Reads every row."""

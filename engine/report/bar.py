@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TextIO
 
-from engine.events import COPYING, Doing, Event, Notice, ObjectAside, Progress
+from engine.events import COPYING, Doing, Event, Notice, ObjectAside, Progress, SlowedDown
 from engine.report.drawing import Look, terminal_width
 from engine.report.meter import Drawn, Meter, drawn, written
 from engine.report.text import aside_text, duration_text, safe
@@ -65,6 +66,7 @@ class ProgressBar:
         self._now_s = now_s
         self._utc = utc
         self._asides = 0
+        self._slowed = 0
         self._bar: Any = None
         self._began_s = now_s()
         self._line_s = self._began_s
@@ -74,6 +76,8 @@ class ProgressBar:
         if isinstance(event, Progress):
             self._counted = True
             self._meter.add(event, self._now_s())
+        elif isinstance(event, SlowedDown):
+            self._slowed += 1
         elif isinstance(event, Doing):
             self._begin(event)
         elif isinstance(event, ObjectAside) and self._show_asides:
@@ -102,7 +106,7 @@ class ProgressBar:
             self._draw(now_s)
         elif self._manner is Manner.LINES and now_s - self._line_s >= LINE_S:
             self._line_s = now_s
-            told = written(self._what, self._meter.last, self._meter.read(now_s))
+            told = written(self._what, self._last, self._meter.read(now_s))
             self.write(told if self._counted else self._waiting(now_s))
 
     def close(self) -> None:
@@ -112,6 +116,12 @@ class ProgressBar:
             self._bar.close()
             self._clear()
             self._bar = None
+
+    @property
+    def _last(self) -> Progress:
+        """How far it is; SlowDown is what was met of it since the command began."""
+        last = self._meter.last
+        return replace(last, throttled=max(last.throttled, self._slowed))
 
     def _clear(self) -> None:
         """Leave nothing of the line, nor of a "^C" that the terminal showed behind it."""
@@ -136,7 +146,7 @@ class ProgressBar:
         width = terminal_width(self._stream, os.environ) - KEYS_SHOWN  # of the window as it is now
         line = Drawn("", None, self._waiting(now_s))
         if self._counted:
-            line = drawn(self._what, self._meter.last, self._meter.read(now_s), width)
+            line = drawn(self._what, self._last, self._meter.read(now_s), width)
         between = "|{bar}| " if line.fraction is not None else ""
         form = f"{literal(line.head)}{between}{literal(line.tail)}"
         if self._bar is None:

@@ -9,8 +9,8 @@ from engine.api.manifest import ManifestResult
 from engine.plan.document import Plan
 from engine.references.filetext import read_text
 from engine.report.diff import diff_lines, unified_diff
-from engine.report.page import Page, next_step
-from engine.report.restored import restored_text, restored_values
+from engine.report.page import Page, Toned, next_step
+from engine.report.restored import restored_lines, restored_values
 from engine.report.text import duration_text, safe
 
 
@@ -18,8 +18,8 @@ def manifest_page(plan: Plan, result: ManifestResult, took_s: float, *, create: 
     """The change as a diff, and what was done or is to be done about it; or what was put back."""
     draft = result.draft
     if draft is None:
-        said = restored_text(result.restored) or "the manifest was never written: there is nothing to put back"
-        return [said, next_step(command(plan, result.ledger, "manifest"))]
+        said = restored_lines(result.restored) or ["the manifest was never written: there is nothing to put back"]
+        return [*said, next_step(command(plan, result.ledger, "manifest"))]
     if not draft.changes:
         up_to_date = f"{safe(str(draft.ref))} is up to date (worked out in {duration_text(took_s)})"
         return [up_to_date, next_step(command(plan, result.ledger, "cleanup"))]
@@ -28,7 +28,7 @@ def manifest_page(plan: Plan, result: ManifestResult, took_s: float, *, create: 
         back = command(plan, result.ledger, "manifest", "--undo")
         return [
             *lines,
-            f"written in {duration_text(took_s)}; to put the old one back: {back}",
+            Toned(f"written in {duration_text(took_s)}; to put the old one back: {back}", whole=True),
             next_step(command(plan, result.ledger, "cleanup")),
         ]
     apply = command(plan, result.ledger, "manifest", "--apply", *(["--create"] if create else []))

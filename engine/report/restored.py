@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.references.replacing import RestoredFile
+from engine.report.page import Toned
 from engine.report.text import safe
 
 
-def restored_text(restored: Sequence[RestoredFile]) -> str:
-    """A line each; empty where there was nothing to put back."""
-    return "\n".join(f"{item.result.value}: {safe(item.name)}" for item in restored)
+def restored_lines(restored: Sequence[RestoredFile]) -> list[str]:
+    """A line each; none where there was nothing to put back."""
+    return [Toned(f"{item.result.value}: {safe(item.name)}", whole=True) for item in restored]
 
 
 def restored_values(restored: Sequence[RestoredFile]) -> list[dict[str, str]]:

@@ -37,7 +37,7 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float) -> Page:
     lines += _left(found)
     lines += [MARKERS.format(bucket) for bucket in result.versioned]
     if found.removable or found.unsettled or found.uploads:
-        lines += ["to remove them:", next_step(command(plan, result.ledger, "revert", "--delete"))]
+        lines.append(next_step(command(plan, result.ledger, "revert", "--delete")))
     else:
         lines += ["there is nothing to remove", next_step(command(plan, result.ledger, "status"))]
     return lines

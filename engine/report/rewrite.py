@@ -11,8 +11,8 @@ from engine.plan.document import Plan
 from engine.references.filetext import read_text
 from engine.references.scanning import FileFound
 from engine.report.diff import diff_lines, unified_diff
-from engine.report.page import Page, next_step
-from engine.report.restored import restored_text, restored_values
+from engine.report.page import Page, Toned, next_step, to_type
+from engine.report.restored import restored_lines, restored_values
 from engine.report.text import count_text, pace_text, plural, safe
 
 SHOWN_A_FILE = 20
@@ -22,8 +22,8 @@ def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
     """The diff, then what is left alone and why, then what was done or is to be done."""
     scan = result.scan
     if scan is None:
-        said = restored_text(result.restored) or "nothing was rewritten yet: there is nothing to put back"
-        return [said, next_step(command(plan, result.ledger, "rewrite"))]
+        said = restored_lines(result.restored) or ["nothing was rewritten yet: there is nothing to put back"]
+        return [*said, next_step(command(plan, result.ledger, "rewrite"))]
     lines = [line for file in scan.files if file.changes and (diff := file_diff(file)) for line in diff_lines(diff)]
     for file in scan.files:
         lines += _left(file)
@@ -48,7 +48,8 @@ def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
                 "run and verify the plan again, its proof is made anew"
             )
         if result.done.written:
-            lines.append(f"to put everything back: {command(plan, result.ledger, 'rewrite', '--undo')}")
+            back = command(plan, result.ledger, "rewrite", "--undo")
+            lines.append(Toned(f"to put everything back: {back}", whole=True))
         if result.done.renewed:
             following = command(plan, result.ledger, "run")
         elif result.done.refused:
@@ -61,7 +62,7 @@ def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
     elif result.left.places:
         # Only what is left now has the figure that the gate will find, and that can be accepted.
         accept = accept_command(plan, result.ledger, REFERENCES, result.left.figure)
-        lines.append(f"{_old_paths(result.left.places)} left to you: change them, or {accept}")
+        lines += [f"{_old_paths(result.left.places)} left to you: change them, or", to_type(accept)]
     return [*lines, f"took {pace_text(scan.looked, took_s, nouns='files')}", next_step(following)]
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.api.commands import command, of_ledger
 from engine.api.status import Pulse, Status
 from engine.events import COPYING, Doing, Progress
-from engine.ledger import Worker
+from engine.ledger import Moment, Worker
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import ObjectRecord, by_state
+from engine.report.meter import Meter, Reading
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table
 from engine.report.text import duration_text, key_text, picked, plural, safe
+
+SHORTEST_MS = 2_000
+"""Of less a run's own moments tell no rate."""
 
 
 def aside_line(record: ObjectRecord) -> str:
@@ -27,42 +32,60 @@ def aside_values(record: ObjectRecord) -> dict[str, str]:
 
 
 def how_far(pulse: Pulse) -> tuple[Doing, Progress] | None:
-    """What whoever is at work on a ledger is about, and how far that is, as the states of its objects tell; None where
-    they do not change."""
+    """What whoever is at work on a ledger is about, and how far that is, as the states of its objects tell; a
+    verification, of what may be verified already, by what it says itself. None where neither tells."""
     objects, sizes = dict.fromkeys(State, 0), dict.fromkeys(State, 0)
     for tally in pulse.tallies:
         objects[tally.state] += tally.objects
         sizes[tally.state] += tally.bytes
     listed = all(item.closed_ms for item in pulse.snapshots)
+    moment = pulse.run.last if pulse.run is not None else Moment(0)
     under_way, whole = IN_FLIGHT, set(State)
     what = COPYING
-    if listed and not any(objects[state] for state in IN_FLIGHT):
-        going = objects[State.DELETING] + objects[State.DELETED]
-        if objects[State.COPIED]:
-            what, under_way = "verifying", frozenset({State.COPIED})
-        elif objects[State.VERIFIED] and going:
-            what, under_way, whole = "deleting", frozenset({State.VERIFIED, State.DELETING}), {State.VERIFIED, *LEAVING}
-        else:
+    if pulse.run is not None and pulse.run.command == "verify":
+        what, under_way, whole = "verifying", frozenset(), set(IN_PLACE)
+    elif listed and not any(objects[state] for state in IN_FLIGHT):
+        if not objects[State.VERIFIED] or not objects[State.DELETING] + objects[State.DELETED]:
             return None
-    done = sum(objects[state] for state in whole - under_way)
-    return Doing(what), Progress(
+        what, under_way, whole = "deleting", frozenset({State.VERIFIED, State.DELETING}), {State.VERIFIED, *LEAVING}
+    progress = Progress(
         listed=sum(objects[state] for state in whole),
         listed_bytes=sum(sizes[state] for state in whole),
         listing_done=listed,
-        done=done,
+        done=sum(objects[state] for state in whole - under_way),
         done_bytes=sum(sizes[state] for state in whole - under_way),
-        copied=done,
         aside=sum(objects[state] for state in ASIDE),
+        throttled=moment.throttled,
+        in_flight=moment.in_flight,
     )
+    if what == "verifying":
+        done, done_bytes = min(moment.done, progress.listed), min(moment.done_bytes, progress.listed_bytes)
+        progress = replace(progress, done=done, done_bytes=done_bytes)
+    return Doing(what), replace(progress, copied=progress.done)
 
 
-def work_lines(worker: Worker | None, now_s: float, told: str = "") -> list[str]:
-    """Who is at work on a ledger, since when, and `told`: how far that is. `now_s` is in seconds since the epoch."""
+def lately(pulse: Pulse) -> Reading | None:
+    """How fast that goes, by the run's last seconds; None where they do not tell: too few, or what is listed counts
+    among it."""
+    far, moments = how_far(pulse), pulse.run.moments if pulse.run is not None else ()
+    if far is None or not far[1].listing_done or not moments or moments[-1].at_ms - moments[0].at_ms < SHORTEST_MS:
+        return None
+    meter, now, last = Meter(copies=False), far[1], moments[-1]
+    for item in moments:
+        done, done_bytes = now.done - last.done + item.done, now.done_bytes - last.done_bytes + item.done_bytes
+        meter.add(replace(now, done=done, done_bytes=done_bytes), item.at_ms / 1000)
+    return meter.read(last.at_ms / 1000)
+
+
+def work_lines(worker: Worker | None, command: str, now_s: float, told: str = "") -> list[str]:
+    """Who is at work on a ledger, with which command, since when, and `told`: how far that is. `now_s` is in seconds
+    since the epoch."""
     if worker is None:
         return []
     who = f"pid {worker.pid} on {safe(worker.host)}" if worker.pid else "another process"
-    since = f", for {duration_text(max(0.0, now_s - worker.since_s))}" if worker.since_s else ""
-    return [Toned(f"at work: {who}{since}", Tone.STRONG), *filter(None, [told])]
+    with_what = f", {safe(command)}" if command else ""
+    since = f" for {duration_text(max(0.0, now_s - worker.since_s))}" if worker.since_s else ""
+    return [Toned(f"at work: {who}{with_what}{since}", Tone.STRONG), *filter(None, [told])]
 
 
 def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) -> Page:

@@ -12,7 +12,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
-from engine.report.page import Table, Tone, Toned, next_step
+from engine.report.page import Table, Tone, Toned, next_step, to_type
 from engine.report.text import count_text, counted, safe, size_text
 
 
@@ -62,9 +62,9 @@ def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: P
         line = f"{count_text(found.objects)} {sentence}"
         if name in accepted:
             line += " (accepted)"
-        elif plan is not None and plan.source and name != PROPERTIES:
-            line += f"; {accept_command(plan, ledger, name, found.figure)}"
         lines.append(line)
+        if name not in accepted and plan is not None and plan.source and name != PROPERTIES:
+            lines.append(to_type(accept_command(plan, ledger, name, found.figure)))
     return lines
 
 

@@ -8,7 +8,8 @@ from functools import partial
 from logging import INFO
 from typing import TYPE_CHECKING
 
-from engine.errors import StoreError
+from engine.errors import StoreError, Throttled
+from engine.events import Listener, SlowedDown
 from engine.logs import REQUESTS, log, requests_are_logged
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
@@ -53,6 +54,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
             RetryPolicy(give_up_after_s=options.give_up_after_s),
             refresh=refresh,
             observe=_observer(
+                partial(_tell_slow_down, options.listener),
                 partial(meter.retried, name) if meter is not None else None,
                 _log_retry if requests_are_logged() else None,
             ),
@@ -146,15 +148,20 @@ def _boto_store() -> type[BotoStore]:
     return BotoStore
 
 
-def _observer(*wanted: Observer | None) -> Observer | None:
-    """One that tells all of these; None where there is none."""
+def _observer(*wanted: Observer | None) -> Observer:
+    """One that tells all of these."""
     told = [observer for observer in wanted if observer is not None]
 
     def tell(error: StoreError) -> None:
         for observer in told:
             observer(error)
 
-    return tell if told else None
+    return tell
+
+
+def _tell_slow_down(listener: Listener, error: StoreError) -> None:
+    if isinstance(error, Throttled):
+        listener(SlowedDown())
 
 
 def _log_retry(error: StoreError) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.events import Doing, Notice, ObjectAside, Progress
+from engine.events import Doing, Event, Notice, ObjectAside, Progress, SlowedDown
 from engine.report.bar import ASIDES_PRINTED, LINE_S, Manner, ProgressBar
 from engine.report.drawing import Look
 from tests.cli.canned import Copied, Listing, answering
@@ -44,7 +44,7 @@ class Told:
         """What was drawn last."""
         return [part for part in self.text.split("\r") if part.strip()][-1].rstrip()
 
-    def at(self, now_s: float, *events: Progress | Doing | Notice | ObjectAside) -> None:
+    def at(self, now_s: float, *events: Event) -> None:
         self.now_s = now_s
         for event in events:
             self.bar(event)
@@ -101,6 +101,12 @@ def test_what_is_waited_for_is_named_with_how_long() -> None:
     told.at(5, Doing("s3.example.org to answer", 300))
     told.at(17)
     assert told.line == "waiting for s3.example.org to answer: 12 s of at most 5 min 0 s"
+
+
+def test_slowdown_is_counted_where_a_command_does_not_count_it() -> None:
+    told = Told(Manner.BAR)
+    told.at(1, SlowedDown(), SlowedDown(), progress(1_000, 10))
+    assert ", 2 SlowDown" in told.line
 
 
 def test_nothing_is_drawn_unless_asked_for_and_notices_are_said_all_the_same() -> None:

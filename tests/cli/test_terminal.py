@@ -198,7 +198,7 @@ def test_the_status_of_a_run_says_who_is_at_work_how_far_and_how_fast(seat: Seat
     with running(seat, sandbox, "told") as run:
         code, lines, _ = seat.see(100, "status", seat.plan)
         assert code == 0
-        assert lines[1].startswith(f"at work: pid {run.pid} on ")
+        assert re.fullmatch(rf"at work: pid {run.pid} on \S+, run for [\d.]+ s", lines[1])
         assert re.match(r"copying: \d+%, \d+ of 60 objects, .*/s", lines[2])
         assert lines[-1] == f"next: cartage status {seat.plan} --watch"
         before = json.loads(seat.piped("status", seat.plan, "--json").stdout)

@@ -6,11 +6,11 @@ import pytest
 
 from engine.api.status import Pulse
 from engine.events import COPYING
-from engine.ledger import Snapshot, Worker
+from engine.ledger import Moment, RunRecord, Snapshot, Worker
 from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
-from engine.report.status import how_far, work_lines
+from engine.report.status import how_far, lately, work_lines
 
 
 def pulse(listed: bool = True, **states: int) -> Pulse:
@@ -24,7 +24,6 @@ def pulse(listed: bool = True, **states: int) -> Pulse:
     ("now", "what", "done", "whole"),
     [
         (pulse(planned=30, copying=1, copied=60, verified=5, failed=4), COPYING, 69, 100),
-        (pulse(copied=60, verified=40), "verifying", 40, 100),
         (pulse(verified=60, deleting=10, deleted=30, failed=7), "deleting", 30, 100),
     ],
 )
@@ -41,12 +40,46 @@ def test_while_a_listing_goes_on_the_whole_is_not_known() -> None:
     assert far is not None and far[0].what == COPYING and not far[1].listing_done
 
 
-@pytest.mark.parametrize("now", [pulse(verified=100), pulse(deleted=100), pulse()])
+@pytest.mark.parametrize("now", [pulse(verified=100), pulse(copied=100), pulse(deleted=100), pulse()])
 def test_where_no_state_changes_nothing_is_told(now: Pulse) -> None:
     assert how_far(now) is None
 
 
+def run(command: str, *moments: Moment) -> RunRecord:
+    return RunRecord(1, command, 1_000, 0, "", moments)
+
+
+def test_a_verification_says_itself_how_far_it_is() -> None:
+    """What is verified already does not change its state."""
+    again = pulse(verified=90, copied=10)._replace(run=run("verify", Moment(5_000, done=40, done_bytes=40_000)))
+    far = how_far(again)
+    assert far is not None
+    assert (far[0].what, far[1].done, far[1].listed, far[1].done_bytes) == ("verifying", 40, 100, 40_000)
+
+
+def test_how_fast_is_told_by_the_runs_own_last_seconds() -> None:
+    moments = [Moment(second * 1_000, done=1_000 + second * 5, throttled=3) for second in range(5)]
+    now = pulse(planned=30, copied=70)._replace(run=run("run", *moments))
+    reading, far = lately(now), how_far(now)
+    assert reading is not None and far is not None
+    assert (reading.rate, reading.left_s, reading.fraction) == (5.0, 6.0, 0.7)
+    assert far[1].throttled == 3
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pulse(planned=30, copied=70),
+        pulse(planned=30, copied=70)._replace(run=run("run", Moment(1_000, done=1), Moment(2_000, done=9))),
+        pulse(listed=False, planned=30)._replace(run=run("run", Moment(1_000, done=1), Moment(9_000, done=9))),
+    ],
+    ids=["no run is known", "it has only begun", "what is listed counts among it"],
+)
+def test_no_rate_is_made_up(now: Pulse) -> None:
+    assert lately(now) is None
+
+
 def test_who_is_at_work() -> None:
-    assert work_lines(None, 1_000.0, "never said") == []
-    assert work_lines(Worker(7, "here", 800.0), 1_000.0) == ["at work: pid 7 on here, for 3 min 20 s"]
-    assert work_lines(Worker(0, "", 0.0), 1_000.0, "copying: 3%") == ["at work: another process", "copying: 3%"]
+    assert work_lines(None, "run", 1_000.0, "never said") == []
+    assert work_lines(Worker(7, "here", 800.0), "run", 1_000.0) == ["at work: pid 7 on here, run for 3 min 20 s"]
+    assert work_lines(Worker(0, "", 0.0), "", 1_000.0, "copying: 3%") == ["at work: another process", "copying: 3%"]
