@@ -60,6 +60,7 @@ export = Verb(
     examples=[
         Example("cartage export plan.toml -o objects.csv", "every object, its state and proof"),
         Example("cartage export plan.toml --format ndjson", "the same for a program, on stdout"),
+        Example("cartage export plan.toml --format parquet -o objects.parquet", "typed columns, for a database"),
     ],
 )
 ls = Verb(

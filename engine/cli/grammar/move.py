@@ -92,6 +92,7 @@ run = Verb(
     examples=[
         Example("cartage run plan.toml", "on a terminal: shows the plan, asks, copies"),
         Example("cartage run plan.toml --yes --max-rps 500", "asks nothing, and goes gently"),
+        Example("cartage run plan.toml --yes --metrics :9400", "and has figures for Prometheus meanwhile"),
     ],
 )
 verify = Verb(
