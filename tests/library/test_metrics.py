@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import engine
 from engine.sandbox import Sandbox
 from engine.sites.measuring import BOUNDS_S, KEYS_KEPT, Meter, status_of
+from engine.sites.opening import open_site
 from tests.cli.commands import Terminal, assert_said_well
 from tests.docs.pages import DOCS, table_rows
 from tests.library.conftest import OBJECTS
@@ -221,3 +222,17 @@ def test_a_server_s_words_are_bounded() -> None:
         meter.ended("", "CopyObject", status_of(engine.Rejected("", code=code, operation="CopyObject", ref="")), 0.1)
     assert len(meter.requests) == KEYS_KEPT + 1
     assert meter.requests["", "CopyObject", "other"] == KEYS_KEPT + 4
+
+
+async def test_what_counts_stands_right_around_what_sends_and_only_where_asked_for(plan: engine.Plan) -> None:
+    async def layers(options: engine.Options) -> list[str]:
+        async with open_site(plan.connection, options) as site:
+            store, found = site.store, []
+            while (inner := getattr(store, "_inner", None)) is not None:
+                found.append(type(store).__name__)
+                store = inner
+            return [*found, type(store).__name__]
+
+    plain = await layers(engine.Options())
+    assert plain[-2:] == ["PacedStore", "WireStore"]
+    assert await layers(engine.Options(meter=Meter())) == [*plain[:-1], "MeasuredStore", "WireStore"]

@@ -9,7 +9,7 @@ import inspect
 import signal
 import threading
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import assert_type
 
@@ -86,7 +86,7 @@ def test_errors_and_warnings_come_through(tmp_path: Path) -> None:
     with pytest.raises(engine.LedgerMissing):
         engine.sync.status(tmp_path / "none.ledger")
     with pytest.raises(engine.LedgerMissing):
-        next(engine.sync.export(tmp_path / "none.ledger"))
+        next(assert_type(engine.sync.export(tmp_path / "none.ledger"), Iterator[list[engine.ExportRow]]))
     with pytest.raises(TypeError, match="unexpected keyword"):
         engine.sync.status("x", wrong=True)  # type: ignore[call-arg]
 
