@@ -94,6 +94,11 @@ class Location:
         """The bucket that it is in."""
         return self.at("")
 
+    @property
+    def bucket_name(self) -> str:
+        """What its bucket is called where several sites may have one of that name; of a local folder its path."""
+        return bucket_name(self.bucket, self.site)
+
     def at(self, key: str) -> Location:
         """Another key of the same bucket, at the same site."""
         return Location(self.bucket, key, self.site)
@@ -102,6 +107,11 @@ class Location:
         local = self.site == FILE_SITE
         named = f"{self.site}:" if self.site and not local else ""
         return named + _address(self.bucket, self.key, local=local)
+
+
+def bucket_name(bucket: str, site: str) -> str:
+    """By its name, and its site's where that is not the plan's own connection."""
+    return f"{site}:{bucket}" if site not in ("", FILE_SITE) else bucket
 
 
 class Checksum(NamedTuple):
@@ -269,3 +279,14 @@ class UploadInfo(NamedTuple):
     initiated: str
     owner_id: str = ""
     initiator_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationRule:
+    """One enabled rule of a bucket that does to another bucket what is deleted here. `prefix` is empty for the whole
+    bucket, `only` is what else it asks of an object: tags, in order."""
+
+    rule_id: str
+    prefix: str
+    target: str
+    only: tuple[str, ...] = ()

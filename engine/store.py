@@ -24,9 +24,11 @@ from engine.model import (
     ObjectRef,
     Page,
     Properties,
+    ReplicationRule,
     UploadedPart,
     UploadInfo,
     UploadRef,
+    bucket_name,
 )
 
 Asked = TypeVar("Asked", bound="Request")
@@ -318,24 +320,14 @@ class LifecycleRule:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicationRule:
-    """One enabled rule of a bucket that does to another bucket what is deleted here. `prefix` is empty for the whole
-    bucket, `only` is what else it asks of an object: tags, in order."""
-
-    rule_id: str
-    prefix: str
-    target: str
-    only: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class BucketFacts:
     """What is known of a bucket. `versioning` is "", "Enabled" or "Suspended"; None where it is not known, like
     `lifecycle`, `replication` and `encryption`. `replication` are the rules that pass on deletes. `owner_id` is the
     bucket owner's canonical id, empty where it cannot be known.
     `encryption` is what objects get by default, in words ("aws:kms", key, "bucket key"). `causes` says of a setting why
     it is not known, or how the server said that it has no such thing. `date` is the server's clock; when it came,
-    this machine's calendar said `date_s` (seconds since the epoch), and its running clock `came_s`."""
+    this machine's calendar said `date_s` (seconds since the epoch), and its running clock `came_s`. `site` is
+    that of the plan that it was asked on."""
 
     bucket: str
     region: str
@@ -349,6 +341,12 @@ class BucketFacts:
     date_s: float = 0.0
     came_s: float = 0.0
     replication: tuple[ReplicationRule, ...] | None = ()
+    site: str = ""
+
+    @property
+    def name(self) -> str:
+        """As `Location.bucket_name`."""
+        return bucket_name(self.bucket, self.site)
 
     def cause(self, setting: str) -> str:
         """Why a setting ("lifecycle", "replication", "versioning", "encryption") is not known; empty where nothing is

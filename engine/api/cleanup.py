@@ -105,7 +105,7 @@ async def cleanup(
             facts = replace(facts, properties=recorded.plus(unread), compared=True)
         force = consent.unconditional or plan.cleanup.unconditional
         sources = buckets_of(route.source for route in plan.routes)
-        known = {where.bucket: opened.site(where).known.known(where.bucket) for where in sources}
+        known = {where.bucket_name: opened.site(where).known.known(where.bucket) for where in sources}
         going = [tally for tally in facts.tallies if _goes(tally, plan)]
         result = CleanupResult(
             ledger=ledger.path,
@@ -171,7 +171,7 @@ async def _delete(
                 deleters(store_of, conditions),
                 heard.listener,
                 minimum=plan.cleanup.proof,
-                markers_accepted={item.bucket for item in facts.sources if item.versioning != ""},
+                markers_accepted={item.name for item in facts.sources if item.versioning != ""},
             )
             if stop is not None:
                 stop.listen(deletion.stop)

@@ -69,7 +69,7 @@ async def revert(
             return RevertResult(ledger.path, found, way_back=_write_way_back(plan, ledger.path))
         targets = buckets_of(route.target for route in plan.routes)
         facts = list((await opened.facts(targets, anew=True)).values())
-        versioned = tuple(item.bucket for item in facts if item.versioning)
+        versioned = tuple(item.name for item in facts if item.versioning)
         result = RevertResult(ledger.path, found, versioned=versioned)
         if not delete:
             return result
@@ -85,7 +85,7 @@ async def revert(
             conditions, reason = await conditions_of(plan, opened, targets, unconditional=force)
             if not reason.open:
                 raise GateClosed([reason.sentence])
-            accepted = {item.bucket for item in facts if consent.delete_markers and item.versioning != ""}
+            accepted = {item.name for item in facts if consent.delete_markers and item.versioning != ""}
             async with remembered(opened, ledger, "revert", options, stop) as heard:
                 work = Revert(
                     store_of,

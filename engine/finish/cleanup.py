@@ -144,7 +144,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
             if (outcome := barred.get(record.key) or self._outcome(route, record, ends[item.key])) is not None:
                 outcomes.append(outcome)
         await self._ledger.conclude_durably(route.name, outcomes)
-        self.report.note_markers(deleter.markers_in, self._markers_accepted)
+        self.report.note_markers(deleter.markers_in, route.source.site, self._markers_accepted)
         return any(end.fate is Fate.GONE for end in ends.values())
 
     async def _targets_stand(

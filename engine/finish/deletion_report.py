@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from engine.events import ObjectAside
+from engine.model import bucket_name
 
 STAYS_SHOWN = 10
 
@@ -36,10 +37,12 @@ class DeletionReport:
         """Everything that was to go is gone."""
         return not self.kept and not self.stopped
 
-    def note_markers(self, added_in: Collection[str], accepted_in: Collection[str]) -> None:
-        """Delete markers were added in the one buckets: a reason to stop unless that was accepted for each of them."""
+    def note_markers(self, added_in: Collection[str], site: str, accepted_in: Collection[str]) -> None:
+        """Delete markers were added in the one buckets of a site: a reason to stop unless that was accepted for each of
+        them, by `Location.bucket_name`."""
         self.markers = self.markers or bool(added_in)
-        self.unaccepted = tuple(sorted(set(added_in) - set(accepted_in)))
+        added = {bucket_name(bucket, site) for bucket in added_in}
+        self.unaccepted = tuple(sorted({*self.unaccepted, *(added - set(accepted_in))}))
         self.stopped = self.stopped or bool(self.unaccepted)
 
     def keep(self, event: ObjectAside) -> None:

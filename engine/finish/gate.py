@@ -90,7 +90,7 @@ class Facts:
     def with_delete_markers(self) -> Facts:
         """As if it had been accepted that deletes of the sources only add markers."""
         markers = {
-            (f"{DELETE_MARKERS}.{item.bucket}", UNKNOWN if item.versioning is None else item.versioning)
+            (f"{DELETE_MARKERS}.{item.name}", UNKNOWN if item.versioning is None else item.versioning)
             for item in self.sources
         }
         return replace(self, accepted=self.accepted | markers)
@@ -117,10 +117,10 @@ def acceptable(plan: Plan) -> tuple[str, ...]:
         names += [f"{item.name}.objects"] if item.objects is not None else []
         names += [f"{item.name}.size"] if item.size_bytes is not None else []
     names += [REFERENCES, PROPERTIES, WITHDRAWN, LOST]
-    names += dict.fromkeys(f"{LIFECYCLE}.{route.target.bucket}" for route in plan.routes)
-    names += dict.fromkeys(f"{DELETE_MARKERS}.{route.source.bucket}" for route in plan.routes)
-    names += dict.fromkeys(f"{REPLICATION}.{bucket}" for bucket in plan.buckets)
-    names += dict.fromkeys(f"{NAMES}.{route.source.bucket}.{route.target.bucket}" for route in plan.routes)
+    names += dict.fromkeys(f"{LIFECYCLE}.{route.target.bucket_name}" for route in plan.routes)
+    names += dict.fromkeys(f"{DELETE_MARKERS}.{route.source.bucket_name}" for route in plan.routes)
+    names += dict.fromkeys(f"{REPLICATION}.{place.bucket_name}" for place in plan.places)
+    names += dict.fromkeys(f"{NAMES}.{route.source.bucket_name}.{route.target.bucket_name}" for route in plan.routes)
     return tuple(names)
 
 
@@ -275,19 +275,19 @@ def _overlap(prefix: str, key: str, *, exact: bool) -> bool:
 
 
 def _lifecycle(bucket: BucketFacts, under: Sequence[Location], accepted: Accepted) -> Reason:
-    name = f"{LIFECYCLE}.{bucket.bucket}"
+    name = f"{LIFECYCLE}.{bucket.name}"
     cause = bucket.cause("lifecycle")
     if bucket.lifecycle is None:
         why = cause or "s3:GetLifecycleConfiguration may be lacking"
-        said = f"whether lifecycle rules of {bucket.bucket} expire targets is not known: {why}"
+        said = f"whether lifecycle rules of {bucket.name} expire targets is not known: {why}"
         return _acceptable("lifecycle", said, name, UNKNOWN, accepted)
     if not bucket.lifecycle and cause:
-        return Reason("lifecycle", True, f"{bucket.bucket} has no lifecycle rules: {cause}")
-    here = [place for place in under if place.bucket == bucket.bucket]
+        return Reason("lifecycle", True, f"{bucket.name} has no lifecycle rules: {cause}")
+    here = [place for place in under if place.bucket_name == bucket.name]
     rules = expiring(bucket.lifecycle, here)
     if not rules:
-        return Reason("lifecycle", True, f"no lifecycle rule of {bucket.bucket} expires a target")
-    said = f"lifecycle rules of {bucket.bucket} expire targets: {'; '.join(map(_rule_text, rules))}"
+        return Reason("lifecycle", True, f"no lifecycle rule of {bucket.name} expires a target")
+    said = f"lifecycle rules of {bucket.name} expire targets: {'; '.join(map(_rule_text, rules))}"
     figure = ",".join(sorted(_rule_figure(rule) for rule in rules))
     return _acceptable("lifecycle", said, name, figure, accepted)
 
@@ -304,20 +304,20 @@ def _rule_figure(rule: LifecycleRule) -> str:
 
 
 def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:
-    name = f"{DELETE_MARKERS}.{bucket.bucket}"
+    name = f"{DELETE_MARKERS}.{bucket.name}"
     cause = bucket.cause("versioning")
     if bucket.versioning == "":
         because = f" ({cause})" if cause else ""
-        said = f"{bucket.bucket} keeps no versions{because}: what is deleted is gone for good"
+        said = f"{bucket.name} keeps no versions{because}: what is deleted is gone for good"
         return Reason("versioning", True, said)
     if bucket.versioning is None:
         why = cause or "s3:GetBucketVersioning may be lacking"
         said = (
-            f"whether {bucket.bucket} keeps versions is not known ({why}); "
+            f"whether {bucket.name} keeps versions is not known ({why}); "
             "if it does, a delete only adds a delete marker: the data and its cost stay"
         )
         return _acceptable("versioning", said, name, UNKNOWN, accepted)
-    said = f"{bucket.bucket} {versions_text(bucket.versioning)}"
+    said = f"{bucket.name} {versions_text(bucket.versioning)}"
     return _acceptable("versioning", said, name, bucket.versioning, accepted)
 
 

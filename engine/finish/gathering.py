@@ -77,5 +77,5 @@ async def conditions_of(
     found = {where: await opened.site(where).known.tried_now(own_place(plan.routes, where)) for where in places}
     conditions = {where: condition_for(traits, unconditional=unconditional) for where, traits in found.items()}
     able = {where: condition for where, condition in conditions.items() if condition is not None}
-    named = {where.bucket: traits for where, traits in found.items()}
+    named = {where.bucket_name: traits for where, traits in found.items()}
     return able, conditional(named, unconditional=unconditional, tried=True)

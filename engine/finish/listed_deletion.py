@@ -81,7 +81,7 @@ def closed_for(taken_ms: int, facts: BucketFacts, hold_s: int, *, delete_markers
                 f"the hold of {duration_text(hold_s)} ends in {duration_text(left_s)}, by the server's clock"
             )
     if facts.versioning != "" and not delete_markers:
-        reasons.append(f"{facts.bucket} {versions_text(facts.versioning)}; {ACCEPT_MARKERS}")
+        reasons.append(f"{facts.name} {versions_text(facts.versioning)}; {ACCEPT_MARKERS}")
     return reasons
 
 
@@ -115,7 +115,7 @@ async def delete_listed(
             listed,
             Deleter(store_of(bucket), {bucket.bucket: condition}),
             listener,
-            markers_accepted=[bucket.bucket] if delete_markers else [],
+            markers_accepted=[bucket.bucket_name] if delete_markers else [],
             check=check,
             is_all=is_all,
             tells=tells,

@@ -46,7 +46,7 @@ async def names_reasons(
     findings = await try_pairs(opened.store, pairs_to_try(plan, opened), partial(_note, ledger))
     worst: dict[tuple[str, str], Finding] = {}
     for finding in findings:
-        key = (finding.pair.source.bucket, finding.pair.target.bucket)
+        key = (finding.pair.source.bucket_name, finding.pair.target.bucket_name)
         if finding.seen is Seen.SAME or (finding.seen is Seen.UNKNOWN and key not in worst):
             worst[key] = finding
     reasons = [_reason(finding, accepted) for finding in worst.values()]
@@ -57,8 +57,9 @@ def _reason(finding: Finding, accepted: Collection[tuple[str, str]]) -> Reason:
     if finding.seen is Seen.SAME:
         return Reason(NAMES, False, SAME.format(why=finding.why))
     pair = finding.pair
-    name = f"{NAMES}.{pair.source.bucket}.{pair.target.bucket}"
-    said = f"whether {pair.source.bucket} and {pair.target.bucket} hold the same objects is not known: {finding.why}"
+    one, other = pair.source.bucket_name, pair.target.bucket_name
+    name = f"{NAMES}.{one}.{other}"
+    said = f"whether {one} and {other} hold the same objects is not known: {finding.why}"
     return Reason.unless_accepted(NAMES, said, name, UNKNOWN, accepted)
 
 

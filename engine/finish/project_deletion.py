@@ -115,7 +115,7 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         await self._listed.set_states((row.key, _ROWS.get(ends[row.key].fate, Row.KEPT)) for row in rows)
         for row in rows:
             self._count(row, ends[row.key])
-        self.report.note_markers(self._deleter.markers_in, self._markers_accepted)
+        self.report.note_markers(self._deleter.markers_in, location.site, self._markers_accepted)
         return True
 
     def _progress(self) -> Progress:

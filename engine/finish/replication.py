@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from engine.finish.gate import REPLICATION, UNKNOWN, Reason
-from engine.model import Location
+from engine.model import Location, ReplicationRule
 from engine.plan.locations import may_be_same_bucket
-from engine.store import BucketFacts, ReplicationRule
+from engine.store import BucketFacts
 
 
 def replication_reasons(
@@ -29,16 +29,16 @@ def replication_reasons(
 def _reason(
     bucket: BucketFacts, deleted: Sequence[Location], resting: Sequence[Location], accepted: Collection[tuple[str, str]]
 ) -> Reason:
-    name = f"{REPLICATION}.{bucket.bucket}"
+    name = f"{REPLICATION}.{bucket.name}"
     if bucket.replication is None:
         why = bucket.cause("replication") or "s3:GetReplicationConfiguration may be lacking"
-        said = f"whether what is deleted in {bucket.bucket} is deleted elsewhere by its replication is not known: {why}"
+        said = f"whether what is deleted in {bucket.name} is deleted elsewhere by its replication is not known: {why}"
         return Reason.unless_accepted(REPLICATION, said, name, UNKNOWN, accepted)
-    here = [place for place in deleted if place.bucket == bucket.bucket]
+    here = [place for place in deleted if place.bucket_name == bucket.name]
     rules = spreading(bucket.replication, here, resting)
     if not rules:
-        return Reason(REPLICATION, True, f"no replication of {bucket.bucket} deletes the other copies")
-    said = f"{bucket.bucket} replicates what is deleted to where the other copies are: {'; '.join(map(_text, rules))}"
+        return Reason(REPLICATION, True, f"no replication of {bucket.name} deletes the other copies")
+    said = f"{bucket.name} replicates what is deleted to where the other copies are: {'; '.join(map(_text, rules))}"
     figure = ",".join(sorted(map(_figure, rules)))
     return Reason.unless_accepted(REPLICATION, said, name, figure, accepted)
 

@@ -225,7 +225,7 @@ class Revert(Removal[Reverted, ObjectRecord]):
                 self._keep(route.name, record.key, end.fate.value, end.code, end.message)
         if gone:
             await self._ledger.decide(route.name, gone)
-        self.report.note_markers(deleter.markers_in, self._markers_accepted)
+        self.report.note_markers(deleter.markers_in, route.target.site, self._markers_accepted)
         return bool(gone)
 
     def _source_stands(self, route: Route, record: ObjectRecord, seen: Seen) -> bool:

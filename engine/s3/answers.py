@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from engine.model import ABSENT, UNKNOWN_SIZE, Checksum, Encryption, ObjectHead, ObjectLock, Properties
+from engine.model import ABSENT, UNKNOWN_SIZE, Checksum, Encryption, ObjectHead, ObjectLock, Properties, ReplicationRule
 from engine.s3.acl import acl_arguments
-from engine.store import LifecycleRule, ReplicationRule
+from engine.store import LifecycleRule
 
 CHECKSUM_ALGORITHMS = (
     "CRC64NVME",

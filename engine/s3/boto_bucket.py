@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from engine.errors import Ambiguous
+from engine.model import ReplicationRule
 from engine.s3 import xml
 from engine.s3.answers import default_encryption_of, headers_of, lifecycle_of, region_of, replication_of
 from engine.s3.bucket import ROOTS, BucketHead
-from engine.store import LifecycleRule, ReplicationRule
+from engine.store import LifecycleRule
 
 
 class BotoBucket:

@@ -14,8 +14,9 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from engine.errors import AttemptError, NotFound, ObjectError, StoreError, Unsupported
 from engine.freshness import running_s
+from engine.model import ReplicationRule
 from engine.s3.classify import lacks_reason
-from engine.store import BucketFacts, LifecycleRule, ReplicationRule
+from engine.store import BucketFacts, LifecycleRule
 
 Told = TypeVar("Told")
 

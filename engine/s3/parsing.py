@@ -23,6 +23,7 @@ from engine.model import (
     ObjectHead,
     ObjectLock,
     Properties,
+    ReplicationRule,
     UploadedPart,
     UploadInfo,
 )
@@ -31,7 +32,7 @@ from engine.s3.acl import acl_of
 from engine.s3.answers import REPLICATES_DELETES, SIZES, bare, bucket_of_arn, replicates_deletes
 from engine.s3.classify import classify
 from engine.s3.messages import Call
-from engine.store import Body, DeleteFailure, DeleteReport, GetRange, LifecycleRule, ReplicationRule
+from engine.store import Body, DeleteFailure, DeleteReport, GetRange, LifecycleRule
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)

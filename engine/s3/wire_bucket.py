@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from engine.model import ReplicationRule
 from engine.s3 import messages, parsing, xml
 from engine.s3.answers import region_of
 from engine.s3.bucket import ROOTS, BucketHead
 from engine.s3.messages import Call, Operation
 from engine.s3.parsing import Answer
-from engine.store import LifecycleRule, ReplicationRule
+from engine.store import LifecycleRule
 
 
 class WireBucket:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.model import FILE_SITE
@@ -44,7 +44,8 @@ class Site:
     async def facts(self, bucket: str, *, anew: bool = False) -> BucketFacts:
         """What is known of a bucket, asked once; `anew` for what a delete rests on. Raises what the store raises."""
         if anew or bucket not in self._facts:
-            self._facts[bucket] = await self.store.bucket_facts(AskBucket(bucket))
+            found = await self.store.bucket_facts(AskBucket(bucket))
+            self._facts[bucket] = replace(found, site=self.name)
         return self._facts[bucket]
 
     async def clock(self, bucket: str) -> Callable[[], int] | None:

@@ -132,14 +132,14 @@ class Sites:
                 await self.source(route).known.pins_of(route.source, route.target)
 
     def traits(self, routes: Sequence[Route]) -> dict[str, Traits]:
-        """What is known of every bucket in S3 of these routes, targets first, by name (`named`)."""
+        """What is known of every bucket in S3 of these routes, targets first, by name (`Location.bucket_name`)."""
         places = buckets_of([*(route.target for route in routes), *(route.source for route in routes)])
-        return {named(where): self._known(where) for where in places if not where.is_local}
+        return {where.bucket_name: self._known(where) for where in places if not where.is_local}
 
     def sentences(self, routes: Sequence[Route]) -> list[str]:
         """What is promised less of on these routes, a sentence each; with the bucket's name where they differ."""
-        targets = {named(route.target) for route in routes}
-        pinned = {named(route.source) for route in routes if self.source(route) is self.target(route)}
+        targets = {route.target.bucket_name for route in routes}
+        pinned = {route.source.bucket_name for route in routes if self.source(route) is self.target(route)}
         said: dict[str, list[str]] = {}
         known = self.traits(routes)
         for bucket, traits in known.items():
@@ -150,11 +150,6 @@ class Sites:
 
     def _known(self, where: Location) -> Traits:
         return self.site(where).known.known(where.bucket)
-
-
-def named(where: Location) -> str:
-    """What a bucket is called: by its name, and its site's where that is not the plan's own connection."""
-    return f"{where.site}:{where.bucket}" if where.site else where.bucket
 
 
 def buckets_of(places: Iterable[Location]) -> list[Location]:

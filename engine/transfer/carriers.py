@@ -153,4 +153,5 @@ class Carriers:
             conditions,
             self._outdated_before,
             self._server_now_ms,
+            target.name,
         )

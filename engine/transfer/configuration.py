@@ -20,16 +20,16 @@ def brought_up_to_date(note: Any, facts: Iterable[BucketFacts], now_ms: int) -> 
     """The note, with what the buckets' settings are now."""
     after: dict[str, dict[str, Any]] = dict(note) if isinstance(note, dict) else {}
     for bucket in facts:
-        before = after.get(bucket.bucket, {})
+        before = after.get(bucket.name, {})
         now = {name: getattr(bucket, name) for name in SETTINGS}
         changed = any(
             before.get(name) is not None and value is not None and value != before[name] for name, value in now.items()
         )
         kept = {name: value if value is not None else before.get(name) for name, value in now.items()}
-        after[bucket.bucket] = {**kept, "since_ms": now_ms if changed else before.get("since_ms", 0)}
+        after[bucket.name] = {**kept, "since_ms": now_ms if changed else before.get("since_ms", 0)}
     return after
 
 
 def outdated_before(note: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """By bucket: uploads intended before this moment have an older configuration."""
+    """By `Location.bucket_name`: uploads intended before this moment have an older configuration."""
     return {bucket: int(settings["since_ms"]) for bucket, settings in note.items()}

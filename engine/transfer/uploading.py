@@ -16,7 +16,7 @@ from typing import Protocol
 import anyio
 
 from engine.errors import Ambiguous, AttemptError, EngineError, NotFound, ObjectError, PreconditionFailed
-from engine.model import ABSENT, Checksum, CopyResult, ObjectRef, Properties, UploadedPart, UploadRef
+from engine.model import ABSENT, Checksum, CopyResult, ObjectRef, Properties, UploadedPart, UploadRef, bucket_name
 from engine.plan.integrity import predicted_etag
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
@@ -94,8 +94,8 @@ class _Progress:
 
 class Uploader:
     """Writes objects of `store` by parts. Intents are dated by `now_ms`, this machine's clock, and by `server_now_ms`,
-    the server's (None: it is not known). An upload that was intended before `outdated_before` of its bucket is begun
-    anew: it keeps a configuration that the bucket has no more."""
+    the server's (None: it is not known). An upload that was intended before `outdated_before` of its bucket, by
+    the name that it has at `site`, is begun anew: it keeps a configuration that the bucket has no more."""
 
     def __init__(
         self,
@@ -107,7 +107,9 @@ class Uploader:
         conditions: Conditions,
         outdated_before: Mapping[str, int] | None = None,
         server_now_ms: Callable[[], int] | None = None,
+        site: str = "",
     ) -> None:
+        self._site = site
         self._outdated_before = outdated_before or {}
         self._store = store
         self._journal = journal
@@ -258,7 +260,7 @@ class Uploader:
             return None
         ref = UploadRef(task.target_ref, upload.upload_id)
         same_source = upload.source_etag == task.source.etag and upload.source_size == task.source.size
-        outdated = upload.intent_ms < self._outdated_before.get(upload.bucket, 0)
+        outdated = upload.intent_ms < self._outdated_before.get(bucket_name(upload.bucket, self._site), 0)
         if not same_source or outdated or upload.checksum_algorithm != algorithm:
             await self._abort(task.route.name, task.key, ref, must=True)
             return None

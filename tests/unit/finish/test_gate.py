@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.finish.deletion_report import DeletionReport
 from engine.finish.gate import Facts, Reason, ReferencesLeft, closed, expiring, judge
 from engine.finish.holding import Hold
 from engine.finish.probes import ProbeResult
@@ -228,3 +229,28 @@ def test_a_versioned_bucket_says_what_a_delete_marker_means() -> None:
 def test_a_bucket_with_suspended_versions_is_not_said_to_keep_the_data() -> None:
     reason = only(replace(OPEN, sources=(replace(BUCKET, versioning="Suspended"),)))
     assert (reason.name, "gone for good" in reason.sentence) == ("versioning", True)
+
+
+def test_buckets_of_one_name_at_two_sites_are_judged_and_accepted_each_by_itself() -> None:
+    here, there = replace(BUCKET, versioning="Enabled"), replace(BUCKET, versioning="Enabled", site="near")
+    both = replace(OPEN, sources=(here, there))
+    first, second = shut(both)
+    assert (first.accept, second.accept) == ("delete-markers.bucket", "delete-markers.near:bucket")
+    assert "near:bucket keeps versions" in second.sentence
+    assert only(replace(both, accepted=frozenset({(first.accept, first.found)}))) == second
+    assert shut(both.with_delete_markers()) == []
+
+
+def test_a_lifecycle_rule_expires_targets_of_its_own_site_alone() -> None:
+    rule = LifecycleRule("old", "project/", 30, "")
+    there = replace(BUCKET, lifecycle=(rule,), site="near")
+    assert shut(replace(OPEN, targets=(there,))) == [], "the targets are in the other bucket of that name"
+    reason = only(replace(OPEN, targets=(there,), under=(Location("bucket", "project/data/raw/", "near"),)))
+    assert reason.accept == "lifecycle.near:bucket"
+
+
+def test_markers_that_were_accepted_in_one_bucket_are_not_in_the_other_of_its_name() -> None:
+    report = DeletionReport()
+    report.note_markers({"bucket"}, "near", {"bucket"})
+    report.note_markers({"bucket"}, "", {"bucket"})
+    assert (report.unaccepted, report.stopped) == (("near:bucket",), True)

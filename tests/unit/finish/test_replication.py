@@ -6,8 +6,8 @@ import pytest
 
 from engine.finish.gate import closed
 from engine.finish.replication import replication_reasons, spreading
-from engine.model import Location
-from engine.store import BucketFacts, ReplicationRule
+from engine.model import Location, ReplicationRule
+from engine.store import BucketFacts
 
 SOURCE, TARGET = Location("one", "data/"), Location("two", "data/")
 

@@ -8,10 +8,10 @@ import pytest
 from botocore.parsers import create_parser
 from botocore.session import get_session
 
+from engine.model import ReplicationRule
 from engine.s3 import xml
 from engine.s3.answers import replication_of
 from engine.s3.parsing import replication_rules
-from engine.store import ReplicationRule
 
 ON = "<DeleteMarkerReplication><Status>Enabled</Status></DeleteMarkerReplication>"
 OFF = "<DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.store import BucketFacts
@@ -36,3 +38,10 @@ def test_a_change_is_dated_by_the_run_that_sees_it(seen: list[BucketFacts], sinc
 def test_a_bucket_that_is_not_asked_about_keeps_what_is_noted() -> None:
     older = {"other": {"encryption": "AES256", "versioning": "", "since_ms": 7}}
     assert outdated_before(brought_up_to_date(older, [facts("AES256")], 9)) == {"other": 7, "bkt": 0}
+
+
+def test_buckets_of_one_name_at_two_sites_change_each_by_itself() -> None:
+    sites = [BucketFacts("bucket", "", encryption="none"), BucketFacts("bucket", "", encryption="kms", site="near")]
+    note = brought_up_to_date(None, sites, 100)
+    note = brought_up_to_date(note, [sites[0], replace(sites[1], encryption="other")], 200)
+    assert outdated_before(note) == {"bucket": 0, "near:bucket": 200}
