@@ -51,8 +51,8 @@ _NAMES = {
         "Unsupported Unwritable UsageError WrongRegion"
     ),
     "engine.events": (
-        "Doing Event Listener Notice ObjectAside ObjectListed ObjectTook PrefixSummed Progress ReferenceFound "
-        "RunStarted SlowedDown SnapshotClosed"
+        "BucketListed Doing Event Listener Notice ObjectAside ObjectListed ObjectTook PrefixSummed Progress "
+        "ReferenceFound RunStarted SlowedDown SnapshotClosed"
     ),
     "engine.finish.acceptances": "Accepted",
     "engine.finish.listed_deletion": "DeleteResult",

@@ -79,6 +79,7 @@ from engine.errors import Unsupported as Unsupported
 from engine.errors import Unwritable as Unwritable
 from engine.errors import UsageError as UsageError
 from engine.errors import WrongRegion as WrongRegion
+from engine.events import BucketListed as BucketListed
 from engine.events import Doing as Doing
 from engine.events import Event as Event
 from engine.events import Listener as Listener

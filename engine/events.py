@@ -151,6 +151,16 @@ class ObjectListed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BucketListed(Event):
+    """One bucket of `cartage ls s3://`. `created` and `region` are empty where the server does not say them."""
+
+    event: ClassVar[str] = "bucket"
+    name: str
+    created: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
 class PrefixSummed(Event):
     """Everything under one first-level prefix of `cartage ls` and `cartage delete`, empty for what lies directly there.
     Without `--summarize` only the prefix is known, and the figures are None. `classes` are objects by storage class."""

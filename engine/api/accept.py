@@ -12,6 +12,7 @@ from engine.finish.acceptances import Accepted, accepted_in, found_figures, keep
 from engine.finish.gate import acceptable
 from engine.ledger import Ledger, open_to_read, open_to_write
 from engine.plan.document import Plan
+from engine.plan.problems import nearest
 from engine.shown import Result
 from engine.sites.clock import now_ms
 
@@ -86,7 +87,8 @@ async def acceptances(plan: Plan, options: Options | None = None) -> Acceptances
 def _refuse_unknown(plan: Plan, name: str) -> None:
     known = acceptable(plan)
     if name not in known:
-        raise UsageError(f"{name!r} is nothing that can be accepted.", advice=f"What can be: {', '.join(known)}.")
+        said = f"{name!r} is nothing that can be accepted{nearest(name, known) or '.'}"
+        raise UsageError(said, advice=f"What can be: {', '.join(known)}.")
 
 
 async def _opened(plan: Plan, options: Options) -> Ledger:

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.api.options import Options, ledger_path
 from engine.plan.document import Plan
 
+STATE_DIR = "--state-dir"
 REASON = "WHY"
 """What stands for a reason that is the user's own to give."""
 
@@ -16,9 +17,14 @@ def command(plan: Plan, ledger: Path | None, verb: str, *words: str) -> str:
     """`cartage VERB PLAN …` with the connection's flags as they were given, and with `--ledger` where the ledger is not
     the plan's own; in the plan's place for a copy that has no plan file."""
     named = [plan.source] if plan.source else []
-    own = bool(plan.source) and ledger in (None, ledger_path(plan, Options()))
+    flags = list(plan.flags)
+    folder = Path(flags[flags.index(STATE_DIR) + 1]) if STATE_DIR in flags else None
+    own = bool(plan.source) and ledger in (None, ledger_path(plan, Options(state_dir=folder)))
     apart = [] if own or ledger is None else ["--ledger", str(ledger)]
-    return typed("cartage", verb, *named, *words, *apart, *plan.flags)
+    if apart and folder is not None:  # one of the two says where the ledger is
+        at = flags.index(STATE_DIR)
+        del flags[at : at + 2]
+    return typed("cartage", verb, *named, *words, *apart, *flags)
 
 
 def of_ledger(ledger: Path, verb: str, *words: str) -> str:

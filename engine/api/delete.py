@@ -24,12 +24,12 @@ from engine.sites.opening import open_place
 
 
 def list_path(location: Location, options: Options) -> Path:
-    """Where the snapshot of a deletion is kept: in the working folder, named after the location."""
+    """Where the snapshot of a deletion is kept: in the working folder or `state_dir`, named after the location."""
     if options.ledger is not None:
         return options.ledger
     digest = hashlib.sha256(str(location).encode()).hexdigest()[:8]
     words = "".join(char if char.isalnum() and char.isascii() else "-" for char in f"{location.bucket}-{location.key}")
-    return Path(f"delete-{words.strip('-')[:60]}-{digest}.deletion")
+    return (options.state_dir or Path()) / f"delete-{words.strip('-')[:60]}-{digest}.deletion"
 
 
 @watched

@@ -5,12 +5,14 @@ from __future__ import annotations
 from engine.api.load import place_of
 from engine.api.options import Options
 from engine.api.watching import watched
-from engine.errors import one_error
+from engine.errors import UsageError, one_error
 from engine.events import Listener
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
-from engine.sites.opening import open_place
+from engine.plan.locations import SCHEME
+from engine.plan.settings import Connection
+from engine.sites.opening import open_place, open_site
 
 
 @watched
@@ -26,12 +28,15 @@ async def ls(
     level, as `ObjectListed` and `PrefixSummed`, or (`recursive`) every object, in key order. `tell` hears it,
     `Options.listener` where there is none; of what lies in a folder and cannot be an object (a link, a pipe, a name
     that is no UTF-8) an `ObjectAside` each. With `sums` the figures by first-level prefix are given; alone they are
-    read by many ranges at once, and no object is told.
+    read by many ranges at once, and no object is told. "s3://" alone tells the buckets there are, as `BucketListed`.
 
     Raises `NothingThere` where nothing does (unless `Options.allow_empty`), `UsageError` for what is no location, and
     `StoreError`."""
-    options = options or Options()
-    location, tell = place_of(location), tell or options.listener
+    options, tell = options or Options(), tell or (options or Options()).listener
+    if location == SCHEME:
+        await _tell_buckets(options, tell, whole=not recursive and not sums)
+        return None
+    location = place_of(location)
     async with one_error(), open_place(location, options) as opened:
         store = opened.store(location)
         summary: Summary | None = None
@@ -44,3 +49,12 @@ async def ls(
         if not count and not options.allow_empty:
             await refuse_nothing(store, location)
         return summary
+
+
+async def _tell_buckets(options: Options, tell: Listener, *, whole: bool) -> None:
+    if not whole:
+        raise UsageError("the objects of all buckets are not listed at once.", advice="Name one: s3://bucket/")
+    async with one_error(), open_site(Connection(), options) as opened:
+        assert opened.session is not None
+        for bucket in await opened.session.buckets():
+            tell(bucket)

@@ -28,7 +28,8 @@ class Options(SiteOptions):
     they lead to, "keep" the links themselves; None is what the ledger was made with, and "skip" for a new one.
     `listener` is told what goes on, on the event loop.
 
-    `ledger` None is `<plan name>.ledger` beside the plan (for one without a file: in the working folder).
+    `ledger` None is `<plan name>.ledger` in `state_dir`; where that is None too, beside the plan (for one without a
+    file: in the working folder).
     `conditional_writes` False leaves out the conditions on what is written; `allow_empty`: it is no mistake where a
     source holds nothing. So many `processes` carry a plan out, each with shards of it; None has one do it, or, where a
     plan expects a million objects, as many as there are processors.
@@ -37,6 +38,7 @@ class Options(SiteOptions):
     drawn by tqdm.auto with `progress`, and in a notebook where it is None and there is no `listener`."""
 
     ledger: Path | None = None
+    state_dir: Path | None = None
     conditional_writes: bool = True
     allow_empty: bool = False
     processes: int | None = None
@@ -45,5 +47,8 @@ class Options(SiteOptions):
 
 
 def ledger_path(plan: Plan, options: Options | None = None) -> Path:
-    """Where a plan's ledger is: `<plan name>.ledger` beside the plan, unless the options name another."""
-    return (options and options.ledger) or Path(plan.folder) / f"{plan.name}.ledger"
+    """Where a plan's ledger is: `<plan name>.ledger` beside the plan, unless the options name another place."""
+    if options is not None and options.ledger is not None:
+        return options.ledger
+    folder = options.state_dir if options is not None else None
+    return (folder or Path(plan.folder)) / f"{plan.name}.ledger"

@@ -42,4 +42,7 @@ def options_of(verb: Verb, given: dict[str, Any]) -> Options:
     """The options that the flags chose, taken out of what was given; a flag that was not given leaves the options'
     own."""
     values = [(flag, given.pop(flag.field)) for flag in verb.flags if flag.field]
-    return Options(**{flag.field: flag.read(value) for flag, value in values if value is not None})
+    options = Options(**{flag.field: flag.read(value) for flag, value in values if value is not None})
+    if options.state_dir is not None:
+        options.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return options

@@ -20,10 +20,12 @@ def ledger_of(file: Path | None, invocation: Invocation) -> Path:
         return invocation.options.ledger
     if file is not None:
         return ledger_path(load_plan(file), invocation.options)
-    here = sorted(Path().glob("*.ledger"))
+    here = sorted((invocation.options.state_dir or Path()).glob("*.ledger"))
     if len(here) == 1:
         return here[0]
-    what = "there is no ledger here" if not here else f"there are {len(here)} ledgers here"
+    where = str(invocation.options.state_dir or "")
+    place = f"in {where}" if where else "here"
+    what = f"there is no ledger {place}" if not here else f"there are {len(here)} ledgers {place}"
     raise UsageError(f"{what}.", advice="Name the plan's file, or the ledger with --ledger FILE.")
 
 

@@ -9,11 +9,12 @@ from engine.api.stopping import StopSignal
 from engine.cli.invocation import Invocation
 from engine.events import Event, ObjectAside
 from engine.finish.project import Summary
+from engine.plan.locations import SCHEME
 from engine.report.ls import listed_line, summary_page, summary_values
 
 
 def ls_command(invocation: Invocation, location: str, recursive: bool, summarize: bool) -> None:
-    where = place_of(location)
+    where = location if location == SCHEME else place_of(location)
 
     async def work(options: Options, _: StopSignal) -> Summary | None:
         def show(event: Event) -> None:

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 import click
 
-from engine.version import __version__
-
 
 class Group(NamedTuple):
     """Commands that a user meets together: each with its short help. `module` of the grammar holds them."""
@@ -129,6 +127,14 @@ def did_you_mean(name: str) -> str:
     return f" Did you mean {alike!r}?" if alike else ""
 
 
+def _show_versions(context: click.Context, option: click.Parameter, given: bool) -> None:
+    if given and not context.resilient_parsing:
+        from engine.cli.versions import versions
+
+        click.echo(versions())
+        context.exit()
+
+
 @click.group(
     cls=Commands,
     subcommand_metavar="COMMAND …",
@@ -136,7 +142,7 @@ def did_you_mean(name: str) -> str:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 140},
 )
-@click.version_option(__version__, prog_name="cartage")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_versions)
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Moves objects in S3 in bulk, as fast as S3 itself allows, and proves that nothing was lost."""

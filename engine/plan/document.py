@@ -21,6 +21,7 @@ from engine.errors import UsageError
 from engine.model import Location
 from engine.plan.binding import RouteBinding, binding_of, canonical, digest_of
 from engine.plan.locations import local_path
+from engine.plan.problems import nearest
 from engine.plan.route import Route
 from engine.plan.settings import (
     DEFAULT_HOLD_S,
@@ -191,7 +192,7 @@ class Plan:
         """How a site in S3 is spoken to. Raises `UsageError` where the plan has none of that name."""
         found = {"": self.connection, **dict(self.sites)}.get(site)
         if found is None:
-            raise UsageError(f'the plan has no site "{site}"')
+            raise UsageError(f'the plan has no site "{site}"{nearest(site, dict(self.sites))}')
         return found
 
     def route(self, name: str) -> Route:
@@ -199,8 +200,8 @@ class Plan:
         for route in self.routes:
             if route.name == name:
                 return route
-        known = ", ".join(route.name for route in self.routes)
-        raise UsageError(f'the plan has no route "{name}"; it has {known}')
+        known = [route.name for route in self.routes]
+        raise UsageError(f'the plan has no route "{name}"{nearest(name, known)}; it has {", ".join(known)}')
 
     def local_path(self, text: str) -> PurePath:
         """A local path of the plan, from the folder that the plan lies in. Raises `UsageError` for one with a "~"

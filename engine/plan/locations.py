@@ -170,6 +170,10 @@ def resolve_location(text: str, around: Around, site: str = "") -> Location:
         location = Location(bucket, text[1:])
     elif prefix is None:
         hint = f's3://bucket/{text} or "/{text}"' if bucket else f"s3://bucket/{text}"
+        if around.absolute or around == Around():  # on a command line, where a bucket's name comes first
+            whole = text if "/" in text else f"{text}/"
+            here = f", or ./{text} for a local path" if around.absolute else ""
+            hint = hint if problem_of_bucket(text.partition("/")[0]) else f"s3://{whole}{here}"
         raise UsageError(f'"{text}" is not a complete location: write {hint}')
     elif not bucket:
         raise UsageError(f'"{text}" is relative, and the plan names no bucket: write s3://bucket/{text}')
@@ -223,7 +227,7 @@ def _split(text: str) -> Location:
     else:
         bucket, _, key = rest.partition("/")
     if not bucket:
-        raise UsageError(f'"{_short(text)}" names no bucket')
+        raise UsageError(f'"{_short(text)}" names no bucket', advice="cartage ls s3:// lists those there are.")
     problem = problem_of_bucket(bucket)
     if problem:
         raise UsageError(f'"{_short(bucket)}" {problem}')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.events import Event, ObjectListed, PrefixSummed
+from engine.events import BucketListed, Event, ObjectListed, PrefixSummed
 from engine.finish.project import OTHERS, Figures, Summary
 from engine.report.page import Table
 from engine.report.text import count_text, pace_text, safe, size_text
@@ -16,6 +16,8 @@ def listed_line(event: Event) -> str:
     """One object or prefix of a listing, as `aws s3 ls` has it."""
     if isinstance(event, ObjectListed):
         return f"{_moment(event.modified)}  {event.size:>15,}  {safe(event.key)}"
+    if isinstance(event, BucketListed):
+        return f"{_moment(event.created):19}  {event.name}{event.region and f'  ({event.region})'}"
     assert isinstance(event, PrefixSummed)
     return f"{'':19}  {'PRE':>15}  {safe(event.prefix)}"
 

@@ -196,7 +196,9 @@ def classify(
         "said": message.strip().rstrip(".") or code or f"status {status}",
         "condition": condition or message or "S3 does not say which",
         "region": f": {region}" if region else "",
-        "use_region": f"Use --region {region}." if region else "Name its region with --region.",
+        "use_region": f"Use --region {region}."
+        if region
+        else "Name its region with --region; an endpoint that is AWS's own has to be of that region too.",
     }
     about: dict[str, Any] = {
         "operation": operation,

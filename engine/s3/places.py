@@ -94,6 +94,10 @@ class Places:
         place = self._places.get(bucket)
         return place.region if place is not None else ""
 
+    def forget(self, bucket: str) -> None:
+        """Find a bucket's place anew for the next request."""
+        self._places.pop(bucket, None)
+
     async def find(self, bucket: str) -> Place:
         """A bucket's place. Raises `BadCredentials`, `UsageError` (proxy, certificates) and what finding the bucket's
         region raises."""

@@ -18,15 +18,18 @@ from urllib.parse import SplitResult, urlsplit
 
 import anyio
 
-from engine.errors import StoreError, UsageError
+from engine.errors import StoreError, UsageError, WrongRegion
+from engine.events import BucketListed
 from engine.plan.settings import Connection
 from engine.s3 import boto_hooks, boto_sessions
+from engine.s3.answers import moment
 from engine.s3.aws import domain_of, is_aws_host
 from engine.s3.boto_errors import translate, unreachable
 from engine.s3.credential_sources import AskedCredentials, credentials_error, source_of
 from engine.s3.waiting import in_thread
 
 READ_TIMEOUT_S = 60
+BUCKETS_A_PAGE = 1000
 IDENTITY_TIMEOUT_S = 10
 """STS is asked for information alone, and an endpoint of one's own may not have it."""
 
@@ -234,6 +237,32 @@ class Session:
             problem = translate("GetCallerIdentity", "", self.endpoint, error)
             return Identity("", "", problem.message if problem is not None else "the answer is none of STS's")
 
+    async def buckets(self) -> list[BucketListed]:
+        """The buckets of the account, by name. Raises `StoreError`, and what credentials raise."""
+        try:
+            return await self._listed_at(self.region)
+        except WrongRegion as error:  # an endpoint of one's own that wants another one signed for
+            if not _REGION(error.region):
+                raise
+            return await self._listed_at(error.region)
+
+    async def _listed_at(self, region: str) -> list[BucketListed]:
+        client = await self._client(region)
+
+        def ask() -> list[BucketListed]:
+            if not client.can_paginate("list_buckets"):  # botocore before 1.35.41
+                return _listed(client.list_buckets())
+            pages = client.get_paginator("list_buckets").paginate(PaginationConfig={"PageSize": BUCKETS_A_PAGE})
+            return [item for page in pages for item in _listed(page)]
+
+        try:
+            return await in_thread(ask)
+        except Exception as error:
+            known = translate("ListBuckets", "s3://", self.endpoint, error)
+            if known is None or known is error:
+                raise
+            raise known from error
+
     # --- regions and clients ------------------------------------------------------------------------------
 
     async def bucket_region(self, bucket: str) -> str:
@@ -244,6 +273,13 @@ class Session:
                 if bucket not in self._regions:
                     self._regions[bucket] = await self._find_region(bucket)
         return self._regions[bucket]
+
+    def move(self, bucket: str, region: str) -> bool:
+        """Sign a bucket's requests for another region, which a server has named; False for what is no region's name."""
+        named = bool(_REGION(region))
+        if named:
+            self._regions[bucket] = region
+        return named
 
     async def _find_region(self, bucket: str) -> str:
         if bucket.startswith("arn:"):
@@ -319,6 +355,14 @@ class Session:
             raise unreachable(self.endpoint, str(error)) from error
         self._made.append(client)
         return client
+
+
+def _listed(page: dict[str, Any]) -> list[BucketListed]:
+    """The buckets of one answer to ListBuckets; a server may leave all but the names out."""
+    return [
+        BucketListed(str(item["Name"]), moment(item.get("CreationDate")), str(item.get("BucketRegion") or ""))
+        for item in page.get("Buckets") or []
+    ]
 
 
 def _without_default_port(url: SplitResult) -> str:

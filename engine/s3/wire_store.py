@@ -100,6 +100,11 @@ class WireStore:
         """Fresh credentials for all requests from now on. Raises `BadCredentials`."""
         await self._places.refresh()
 
+    def move(self, bucket: str, region: str) -> None:
+        """Sign a bucket's requests for another region from now on."""
+        if self._places.region(bucket) != region and self._session.move(bucket, region):
+            self._places.forget(bucket)
+
     def statistics(self) -> Statistics:
         return self._places.statistics()
 

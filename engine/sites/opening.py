@@ -44,7 +44,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
         session = await stack.enter_async_context(
             Session(connection) if name else Session(options.connection(connection), options.session)
         )
-        plane, refresh = await _plane(stack, session, options)
+        plane, refresh, move = await _plane(stack, session, options)
         meter = options.meter
         if meter is not None:
             plane = MeasuredStore(plane, meter, name)
@@ -53,6 +53,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
             paced,
             RetryPolicy(give_up_after_s=options.give_up_after_s),
             refresh=refresh,
+            follow=move,
             observe=_observer(
                 partial(_tell_slow_down, options.listener),
                 partial(meter.retried, name) if meter is not None else None,
@@ -119,13 +120,14 @@ def _open_folders(options: SiteOptions, yet_to_be: Iterable[str] = (), targets: 
 
 async def _plane(
     stack: AsyncExitStack, session: Session, options: SiteOptions
-) -> tuple[ObjectStore, Callable[[], Awaitable[None]]]:
-    """The store that the options name, and what looks for fresh credentials for it. Only one is loaded."""
+) -> tuple[ObjectStore, Callable[[], Awaitable[None]], Callable[[str, str], object]]:
+    """The store that the options name, what looks for fresh credentials for it, and what has it sign a bucket's
+    requests for another region. Only one is loaded."""
     if options.store == "boto":
         boto = await stack.enter_async_context(_boto_store()(session, max_connections=options.workers))
-        return boto, session.refresh
+        return boto, session.refresh, session.move
     wire = await stack.enter_async_context(_wire_store()(session, max_connections=options.workers + SPARE_CONNECTIONS))
-    return wire, wire.refresh
+    return wire, wire.refresh, wire.move
 
 
 def _wire_store() -> type[WireStore]:

@@ -10,12 +10,16 @@ import anyio
 
 from engine import freshness
 from engine.decorator import Method, StoreDecorator
-from engine.errors import CredentialsExpired, StoreError, Throttled, TooLate, Unavailable, Unreachable
+from engine.errors import CredentialsExpired, StoreError, Throttled, TooLate, Unavailable, Unreachable, WrongRegion
 from engine.sites.patience import RetryPolicy, Step, Trouble, is_out_of_reach, next_step
 from engine.store import Answered, Asked, DeleteObject, DeleteObjects, ObjectStore, Request
 
 Observer = Callable[[StoreError], None]
 """Told of each retry, and why."""
+
+REGION_REFUSED = ("AuthorizationHeaderMalformed", "400")
+"""How a request is refused that was signed for another region: the second is what is left of it where there is no body.
+"""
 
 FRESH_S = 10.0
 """How old credentials are that were refused when fresh. A request may wait its turn for longer than they last, so that
@@ -26,6 +30,7 @@ class RetryingStore(StoreDecorator):
     """Sends again what may be sent again.
 
     `refresh` looks for fresh credentials once S3 says that those used have expired: once for all who wait for it.
+    `follow` has requests to a bucket signed for the region that the server names: each request is sent so once more.
     `observe` is told of each retry. Clock, sleep and randomness can be given. `requests` counts every attempt,
     `throttled` those that S3 answered with a wish for fewer, `retried` what was sent again."""
 
@@ -35,6 +40,7 @@ class RetryingStore(StoreDecorator):
         policy: RetryPolicy,
         *,
         refresh: Callable[[], Awaitable[None]] | None = None,
+        follow: Callable[[str, str], object] | None = None,
         observe: Observer | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -43,6 +49,8 @@ class RetryingStore(StoreDecorator):
         super().__init__(inner)
         self._policy = policy
         self._refresh = refresh
+        self._follow = follow
+        self._moved: dict[str, WrongRegion] = {}
         self._observe = observe
         self._sleep = sleep
         self._clock = clock
@@ -75,6 +83,8 @@ class RetryingStore(StoreDecorator):
         generation: int,
     ) -> Answered:
         """Everything after a first attempt that failed."""
+        if self._is_elsewhere(request, error) and freshness.left_s() > 0:
+            return await self._elsewhere(method, request, error)
         trouble: Trouble | None = None
         while True:
             if _is_unconditional_delete(request) and not isinstance(error, CredentialsExpired):
@@ -100,6 +110,39 @@ class RetryingStore(StoreDecorator):
             else:
                 self._answered = True
                 return answer
+
+    def _is_elsewhere(self, request: Request, error: StoreError) -> bool:
+        """Whether a request was refused unread for the region that it was signed for. One that was under way while its
+        bucket was moved is refused in words of its own."""
+        if self._follow is None:
+            return False
+        if request.bucket in self._moved:
+            return isinstance(error, WrongRegion) or error.code in REGION_REFUSED
+        return isinstance(error, WrongRegion) and bool(error.region)
+
+    async def _elsewhere(self, method: Method[Asked, Answered], request: Asked, error: StoreError) -> Answered:
+        """Once more, signed for where the server said that the bucket is; what it said first is told if that does not
+        help."""
+        if request.bucket not in self._moved:
+            assert isinstance(error, WrongRegion) and self._follow is not None
+            self._moved[request.bucket] = error
+            self._follow(request.bucket, error.region)
+        self.retried += 1
+        if self._observe is not None:
+            self._observe(error)
+        self.requests += 1
+        generation = self._credentials_generation
+        freshness.anew()
+        try:
+            answer = await method(request)
+        except TooLate:
+            raise
+        except StoreError as again:
+            if self._is_elsewhere(request, again):
+                raise self._moved[request.bucket] from None
+            return await self._again(method, request, again, generation)
+        self._answered = True
+        return answer
 
     def _next(
         self, request: Request, trouble: Trouble | None, error: StoreError, generation: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +60,11 @@ def test_every_module_with_a_command_is_a_verb() -> None:
 def test_no_command_is_help_and_the_version_is_the_packages(terminal: Terminal) -> None:
     bare = terminal.call()
     assert [verb for verb in VERBS if f"\n  {verb} " not in bare.out + bare.err] == []
-    assert terminal.call("--version").out.strip() == f"cartage, version {engine.__version__}"
+    first, *others = terminal.call("--version").out.splitlines()
+    assert first == f"cartage, version {engine.__version__}"
+    said = " ".join(others)
+    for what in ("python 3.", "botocore ", "sqlite 3.", "openssl ", platform.machine(), "[boto] aiobotocore "):
+        assert what in said
 
 
 def loaded(folder: Path, *arguments: str) -> set[str]:

@@ -262,7 +262,7 @@ SHARED = {
     },
     "cli": {
         "calling", "choices", "codes", "confirming", "ending", "everyday", "invocation", "layout", "ledgers", "logs",
-        "look", "main", "mistakes", "move", "reference", "route_flags", "shared", "trying", "words",
+        "look", "main", "versions", "mistakes", "move", "reference", "route_flags", "shared", "trying", "words",
     },
 }  # fmt: skip
 """What several verbs use, named for what it is."""

@@ -67,7 +67,7 @@ ls = Verb(
     "ls",
     """List LOCATION: s3://bucket/prefix/ or a local folder, ./project/ (what is under it), or s3://bucket/key or a
     local file (that one). Its first level, every object with --recursive, the figures by first-level prefix with
-    --summarize, or both.""",
+    --summarize, or both. s3:// alone lists the buckets there are.""",
     Place("location", complete=complete_places),
     Flag("--recursive", "-r", is_flag=True, help="Every object under it."),
     Flag("--summarize", "-s", is_flag=True, help="Objects, bytes, classes, oldest and newest, by prefix."),
@@ -75,6 +75,7 @@ ls = Verb(
     ALLOW_EMPTY,
     ASSUME,
     examples=[
+        Example("cartage ls s3://", "the buckets there are"),
         Example("cartage ls s3://mybucket/data/", "the first level"),
         Example("cartage ls s3://mybucket/ --summarize", "how much is under each prefix"),
         Example("cartage ls ./notebooks/ --recursive", "every file of a local folder"),

@@ -59,6 +59,13 @@ CONNECTING = (
         help="Symbolic links in local folders: set aside (the default), followed, or kept as links.",
     ),
     _Shared("--ledger", field="ledger", type=NEW_FILE, help="The ledger's file.", complete=complete_ledgers),
+    _Shared(
+        "--state-dir",
+        field="state_dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Where ledgers are, each by its plan's name, in place of beside the plan.",
+    ),
     _Shared("--store", field="store", type=click.Choice(["wire", "boto"]), help="How to speak to S3."),
     _Shared(
         "--give-up-after",
