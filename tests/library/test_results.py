@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -38,6 +39,8 @@ class Cells(HTMLParser):
 
 
 def kinds(of: type[Any]) -> Iterator[type[Any]]:
+    for name in engine.__all__:  # those of modules that nobody asked for yet as well
+        getattr(engine, name)
     for kind in of.__subclasses__():
         yield from kinds(kind)
         yield kind
@@ -64,10 +67,33 @@ def test_every_result_has_the_names_of_the_command_s_summary(plan: engine.Plan, 
         assert set(values) == set(summary) - extra, command
 
 
+def test_every_other_result_is_json_and_a_table_too(plan: engine.Plan, terminal: Terminal) -> None:
+    (terminal.folder / "texts").mkdir()
+    (terminal.folder / "texts" / "a.py").write_text(f'"{plan.routes[0].source}"')
+    text = '[references]\nscan = ["./texts/"]\n[manifest]\nobject = "manifest.json"\n'
+    text += 'set = { "project.version" = "2.0.0" }\n'
+    path = Path(plan.source)
+    path.write_text(path.read_text() + text)
+    whole = engine.load_plan(path)
+    results = [
+        engine.sync.synchronize(plan),
+        engine.sync.rewrite(whole),
+        engine.sync.manifest(whole, create=True),
+        engine.sync.acceptances(whole),
+        engine.sync.delete(plan.routes[0].source),
+    ]
+    for result in results:
+        values = result.to_dict()
+        assert values and json.loads(json.dumps(values)) == values
+        assert type(result).__name__ in Cells(result._repr_html_()).texts
+    assert {type(result).__name__ for result in results} | {
+        "SurveyResult", "MigrationResult", "Verification", "CleanupResult", "RevertResult", "Status", "Summary",
+        "CheckReport", "ReceiptCheck",
+    } == {kind.__name__ for kind in kinds(Result)} - {"LedgerResult"}  # fmt: skip
+
+
 def test_every_result_is_known_where_results_are_shown() -> None:
     """What has a place of its own there is a result, and what has none says its fields."""
-    for name in engine.__all__:
-        getattr(engine, name)
     shown = {kind.__name__ for kind in kinds(Result)} - {"LedgerResult"}
     assert set(_VALUES) <= shown
     assert shown - set(_VALUES) == {"Acceptances", "ReceiptCheck"}
