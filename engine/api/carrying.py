@@ -12,6 +12,7 @@ from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import UsageError
 from engine.events import ObjectAside, Progress
+from engine.journal.state import state_of
 from engine.ledger import Ledger, ShardedLedger
 from engine.plan.document import Plan
 from engine.shards.coordinating import Coordinator
@@ -45,6 +46,11 @@ def processes_for(plan: Plan, options: Options, path: Path, *, has_executor: boo
     asked = options.processes
     if asked is not None and asked < 1:
         raise UsageError("--processes must be at least 1")
+    if options.session is not None and (has_executor or (asked or 1) > 1):
+        raise UsageError(
+            "a session cannot be handed to other processes.",
+            advice="Leave it out: each process finds the credentials of its environment.",
+        )
     if path.is_file():
         if has_executor or (asked or 1) > 1:
             raise UsageError(
@@ -89,7 +95,16 @@ async def carry(
         return Carried(run.counters, run.stopped, unlisted.named, unlisted.count, gauges.requests, gauges.throttled)
     runs = executor or LocalProcesses(processes)
     try:
-        coordinator = Coordinator(plan, opened, ledger, options, runs, processes, guarded=options.conditional_writes)
+        coordinator = Coordinator(
+            plan,
+            opened,
+            ledger,
+            options,
+            runs,
+            processes,
+            guarded=options.conditional_writes,
+            state=state_of(options.state, plan.name) if options.state is not None else None,
+        )
         if listen is not None:
             listen(coordinator.stop)
         await coordinator.go()

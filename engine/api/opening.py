@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,9 +13,12 @@ import anyio.to_thread
 
 from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
-from engine.errors import UsageError, one_error
-from engine.events import Listener, RunStarted, ignore
-from engine.ledger import Binding, Ledger, SiteBinding, open_to_read, open_to_write
+from engine.errors import LedgerMismatch, LedgerMissing, UsageError, one_error
+from engine.events import RunStarted
+from engine.journal.state import refuse_unfit, state_of
+from engine.journal.views import META as VIEW
+from engine.journal.views import Journals
+from engine.ledger import Binding, Ledger, ShardedLedger, SiteBinding, open_to_read, open_to_write
 from engine.listing.sources import open_sources
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
@@ -42,17 +46,17 @@ def refuse_inside(path: Path, places: Iterable[Location]) -> None:
 
 async def open_ledger(
     plan: Plan,
-    path: Path,
     opened: Sites,
+    options: Options,
     *,
     create: bool = True,
     writes: bool = False,
     clock: Callable[[], int] = now_ms,
-    listener: Listener = ignore,
 ) -> Ledger:
     """Open the plan's ledger for writing; `clock` is what its rows are dated by. What the routes' lists say is bound as
     well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
     it; `writes`: targets' folders are made then."""
+    path = ledger_path(plan, options)
     refuse_inside(path, [route.source for route in plan.routes if route.selection.takes_key(path.name)])
     await _settle_folders(plan, path, opened, make=writes)
     own, *others = await _bind_sites(plan, opened)
@@ -60,14 +64,41 @@ async def open_ledger(
     folders = opened.folders
     links = folders.manner.links if folders is not None else ""
     binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others), links)
-    ledger = await open_to_write(path, binding, now_ms=clock, create=create)
+    journals = await _journals(plan, opened, options)
+    ledger = await open_to_write(path, binding, now_ms=clock, create=create or journals is not None, journals=journals)
     try:
+        await _refuse_other_state(ledger, options, create=create)
         await opened.remember(ledger, plan.routes[0].target.bucket)
-        await bind_lists(ledger, opened.sources, lists, listener)
+        await bind_lists(ledger, opened.sources, lists, options.listener)
     except BaseException:
         await ledger.close()
         raise
     return ledger
+
+
+async def _journals(plan: Plan, opened: Sites, options: Options) -> Journals | None:
+    """Where the ledger's changes are kept besides. Raises `UsageError` for a place that will not do."""
+    if options.state is None:
+        return None
+    place = state_of(options.state, plan.name)
+    store = opened.store(place)
+    facts = await opened.facts([place])
+    await refuse_unfit(store, place, plan.routes, facts[place.whole_bucket])
+    return Journals(store, place)
+
+
+async def _refuse_other_state(ledger: Ledger, options: Options, *, create: bool) -> None:
+    """Raise `LedgerMismatch` for a ledger that is kept in S3 and opened without, `LedgerMissing` where nothing is kept
+    where something has to be."""
+    kept = await ledger.meta(VIEW)
+    if options.state is None and kept is not None:
+        place = json.loads(kept)[0].removesuffix("index/")
+        raise LedgerMismatch(
+            f"the ledger {ledger.path} is a view of {place}, where others may have changed it.",
+            advice=f"Give --state with the place that it was made with ({place} without the plan's name).",
+        )
+    if options.state is not None and not create and isinstance(ledger, ShardedLedger) and not await ledger.shards():
+        raise LedgerMissing(f"nothing was carried yet with --state {options.state}.", advice="Run the plan first.")
 
 
 @asynccontextmanager
@@ -81,11 +112,8 @@ async def at_work(
     sites = open_plan(plan, options, now=True) if lists else open_bound(plan, options)
     async with one_error(), sites as opened:
         clock = await server_clock(plan, opened) if dated else now_ms
-        path = ledger_path(plan, options)
-        async with await open_ledger(
-            plan, path, opened, create=False, clock=clock, listener=options.listener
-        ) as ledger:
-            options.listener(RunStarted(command, plan.name, str(path), opened.home.endpoint, resumed=True))
+        async with await open_ledger(plan, opened, options, create=False, clock=clock) as ledger:
+            options.listener(RunStarted(command, plan.name, str(ledger.path), opened.home.endpoint, resumed=True))
             yield opened, ledger
 
 

@@ -32,7 +32,8 @@ class Options(SiteOptions):
     file: in the working folder).
     `conditional_writes` False leaves out the conditions on what is written; `allow_empty`: it is no mistake where a
     source holds nothing. So many `processes` carry a plan out, each with shards of it; None has one do it, or, where a
-    plan expects a million objects, as many as there are processors.
+    plan expects a million objects, as many as there are processors. `state`, a place in S3, has the ledger's changes
+    kept there too: so processes of several machines carry one plan, and any machine goes on with it.
 
     `metrics` has the call's figures for Prometheus: a `Metrics`, or what that is made of, ":PORT" or a file. A bar is
     drawn by tqdm.auto with `progress`, and in a notebook where it is None and there is no `listener`."""
@@ -44,6 +45,7 @@ class Options(SiteOptions):
     processes: int | None = None
     metrics: Metrics | str | None = None
     progress: bool | None = None
+    state: str | None = None
 
 
 def ledger_path(plan: Plan, options: Options | None = None) -> Path:

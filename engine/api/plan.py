@@ -48,7 +48,7 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened:
         path = ledger_path(plan, options)
-        async with await open_ledger(plan, path, opened, listener=options.listener) as ledger:
+        async with await open_ledger(plan, opened, options) as ledger:
             entries = None if ledger.fresh else ledger.entries
             if probe:
                 await opened.try_routes(plan.routes)

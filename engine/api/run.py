@@ -103,7 +103,7 @@ async def migrate(
         processes = processes_for(plan, options, path, has_executor=executor is not None)
         if processes > 1 or executor is not None:
             await anyio.Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)  # a ledger in shards is a folder
-        async with await open_ledger(plan, path, opened, writes=True, listener=options.listener) as ledger:
+        async with await open_ledger(plan, opened, options, writes=True) as ledger:
             known = await opened.facts(plan.places, lacking=True)
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:

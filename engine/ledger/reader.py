@@ -262,6 +262,15 @@ class LedgerReader:
         rows = await self._rows(f"{_ENTRY} AND key = ?", (route, key))
         return _entry(rows[0]) if rows else None
 
+    async def last_key(self, route: str, after: str | None, upto: str | None) -> str | None:
+        """The last relative key after `after` and up to `upto` that there is a row of."""
+        rows = await self._rows(
+            "SELECT max(key) FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?1) "
+            "AND (?2 IS NULL OR key > ?2) AND (?3 IS NULL OR key <= ?3)",
+            (route, after, upto),
+        )
+        return rows[0][0] if rows else None
+
     async def knows(self, route: str, key: str) -> bool:
         """Whether there is a row of this key."""
         return await self.entry(route, key) is not None

@@ -288,11 +288,11 @@ class ShardedLedger(_InShards, Ledger):
         await self._read_atlas()
         return numbers
 
-    async def begin(self, number: int) -> Path:
-        """Mark a shard as one that another process changes from now on; gives where its ledger is."""
+    async def begin(self, number: int) -> None:
+        """Mark a shard as one that another process changes from now on."""
         await self._files.close()
+        await self._readers.close()
         await self._do_durably("open_shard", number)
-        return shard_path(self._folder, number)
 
     async def record(
         self,

@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.to_thread import run_sync
+from anyio.abc import TaskGroup
 
 from engine.errors import EngineError
 from engine.events import Notice, ObjectAside, Progress, SnapshotClosed, ignore
 from engine.ledger import ShardedLedger
 from engine.ledger.index import ShardRecord
 from engine.listing.lister import Lister
+from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, shared_out, without
-from engine.shards.board import Board
 from engine.shards.order import Order, ShardEnded
 from engine.shards.roots import root_pieces
-from engine.shards.working import carry_shard
+from engine.shards.working import board_of, carry_shard
 from engine.sites.measuring import Meter
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
@@ -37,7 +37,6 @@ DEATHS_A_SHARD = 4
 """So often a shard's process may die before the shard is left undone: what kills it is perhaps the shard."""
 
 RECORDED_EVERY_S = 2.0
-SHOWN_EVERY_S = 0.25
 FIGURES = tuple(name for name in asdict(Progress()) if name != "listing_done")
 MOMENTARY = ("rate_rps", "in_flight")
 DONE_STATES = frozenset({State.COPIED.value, State.VERIFIED.value, State.DELETED.value, State.DELETING.value})
@@ -71,6 +70,7 @@ class Coordinator:
         slots: int,
         *,
         guarded: bool,
+        state: Location | None = None,
     ) -> None:
         self._plan = plan
         self._opened = opened
@@ -80,7 +80,9 @@ class Coordinator:
         self._guarded = guarded
         self._listener = options.listener
         self._meter = options.meter
-        self._board = Board(Path(ledger.path) / "at-work")
+        self._state = state
+        self._board = board_of(opened, Path(ledger.path), state)
+        self._stop = anyio.Event()
         self._options = _of_one(options, slots)
         self._notes: dict[str, Any] = {}
         self._opened_ms: dict[str, int] = {}
@@ -94,11 +96,11 @@ class Coordinator:
     def stop(self) -> None:
         """Begin no shard, and have those that run finish what is in flight."""
         self.carried.stopped = True
-        self._board.ask_to_stop()
+        self._stop.set()
 
     async def go(self) -> None:
         """Carry every shard that has something to do. Raises what stops a run, once the others have ended gently."""
-        await run_sync(self._board.clear)
+        await self._board.clear()
         if self.carried.stopped:
             return
         if not await self._ledger.shards():
@@ -108,6 +110,7 @@ class Coordinator:
         todo = [item for item in await self._ledger.shards() if self._has_work(item)]
         try:
             async with anyio.create_task_group() as beside:
+                beside.start_soon(self._pass_on_stop)
                 beside.start_soon(self._tell)
                 beside.start_soon(self._keep_records)
                 async with anyio.create_task_group() as shards:
@@ -157,23 +160,23 @@ class Coordinator:
 
     # --- at work --------------------------------------------------------------------------------------------
 
-    def _begin(self, shards: anyio.abc.TaskGroup, number: int, pieces: Sequence[Piece]) -> None:
+    def _begin(self, shards: TaskGroup, number: int, pieces: Sequence[Piece]) -> None:
         self._left += 1
         shards.start_soon(self._carry, shards, number, tuple(pieces))
 
-    async def _carry(self, shards: anyio.abc.TaskGroup, number: int, pieces: tuple[Piece, ...]) -> None:
+    async def _carry(self, shards: TaskGroup, number: int, pieces: tuple[Piece, ...]) -> None:
         """One shard, however often its process dies."""
         async with self._free:
             if self.carried.stopped:
                 return
-            path = await self._ledger.begin(number)
+            await self._ledger.begin(number)
             order = Order(
                 number=number,
                 pieces=pieces,
-                path=path,
+                folder=Path(self._ledger.path),
+                state=self._state,
                 plan=self._plan,
                 binding=await self._ledger.binding(),
-                board=self._board.folder,
                 options=self._options,
                 guarded=self._guarded,
                 notes=self._notes,
@@ -189,11 +192,11 @@ class Coordinator:
             finally:
                 self._running.pop(number, None)
                 self._measured(number, ended)
-            for event in await run_sync(lambda: list(self._board.events(number))):
-                self._hear(event)
             if ended is None:
                 await self._ledger.record(number)
                 return
+            for event in ended.events:
+                self._hear(event)
             await self._conclude(shards, ended, pieces)
 
     def _measured(self, number: int, ended: ShardEnded | None) -> None:
@@ -216,14 +219,14 @@ class Coordinator:
             advice="Look for what kills them (memory, as the system's log has it), then run the same command again.",
         )
 
-    async def _conclude(self, shards: anyio.abc.TaskGroup, ended: ShardEnded, pieces: tuple[Piece, ...]) -> None:
+    async def _conclude(self, shards: TaskGroup, ended: ShardEnded, pieces: tuple[Piece, ...]) -> None:
         """Commit how a shard was left, then have what it handed over carried."""
         rest = list(ended.rest)
         if rest:
             bundles = shared_out(rest, self._slots)
             numbers = await self._ledger.hand_over(ended.number, without(pieces, rest), bundles)
         listings = [(route, self._opened_ms[route], *figures) for route, figures in ended.listings.items()]
-        await self._ledger.record(ended.number, listings)
+        await self._ledger.record(ended.number, listings, ended.closing)
         self._ended.append(ended)
         self.carried.stopped = self.carried.stopped or ended.stopped
         if rest:
@@ -232,7 +235,7 @@ class Coordinator:
 
     async def _keep_records(self) -> None:
         """Have the index say, for who reads it alone, how far the shards are."""
-        while True:
+        while self._state is None:
             await anyio.sleep(RECORDED_EVERY_S)
             for number in list(self._running):
                 await self._ledger.record(number, still_open=True)
@@ -271,11 +274,15 @@ class Coordinator:
         listing_done = ended or (begun == self._left and all(item.listing_done for item in [*over, *at_work]))
         return Progress(**sums, listing_done=listing_done)
 
+    async def _pass_on_stop(self) -> None:
+        await self._stop.wait()
+        await self._board.ask_to_stop()
+
     async def _tell(self) -> None:
         while True:
-            await anyio.sleep(SHOWN_EVERY_S)
+            await anyio.sleep(self._board.every_s)
             for number in list(self._running):
-                told = await run_sync(self._board.told, number)
+                told = await self._board.told(number)
                 if told is not None and number in self._running:
                     self._running[number] = told.progress
                     if self._meter is not None:

@@ -7,43 +7,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.events import Progress
+from engine.events import Event, Progress
 from engine.ledger import Binding
+from engine.ledger.index import Closing
 from engine.listing.unlisted import ToldUnlisted
+from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.shards import OBJECTS_A_SHARD, Piece
 from engine.sites.options import SiteOptions
+from engine.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Carry these `pieces` of the plan, in the ledger at `path`, bound to `binding`. `notes` are what is known of the
-    servers already; `options` have no listener, `guarded` is as for `Conditions`; at `board` (a folder) a process tells
-    how far it is and hears when to stop. No credential is in it: each process finds its own, as this one did."""
+    """Carry these `pieces` of the plan, in the shard `number` of the ledger in `folder`, bound to `binding`.
+
+    With a `state` the shard's ledger is a view of its journal there, and lies wherever the process likes; without, in
+    the folder, which the process sees. `notes` are what is known of the servers already; `options` have no listener,
+    `guarded` is as for `Conditions`. No credential is in it: each process finds its own, as the coordinator did."""
 
     number: int
     pieces: tuple[Piece, ...]
-    path: Path
+    folder: Path
+    state: Location | None
     plan: Plan
     binding: Binding
-    board: Path
     options: SiteOptions
     guarded: bool = True
     notes: Mapping[str, Any] = field(default_factory=dict)
     most: int = OBJECTS_A_SHARD
+    version: str = __version__
 
 
 class ShardEnded(NamedTuple):
-    """How a process left its shard: `rest` is what it hands over, `listings` are objects and bytes by route of what was
-    listed to its end (empty where it was `stopped`), `progress` its last figures, and `unlisted` as in a run's result.
-    """
+    """How a process left its shard: `closing` is what its ledger says, with `listings` of what was listed to its end
+    (none where it was `stopped`), `rest` what it hands over, `progress` its last figures, `events` what is to be passed
+    on, and `unlisted` as in a run's result."""
 
     number: int
     stopped: bool
     rest: tuple[Piece, ...]
+    closing: Closing
     listings: Mapping[str, tuple[int, int]]
     progress: Progress
     pid: int
     measured: dict[str, Any] | None
     copied_bytes: int
+    events: tuple[Event, ...]
     unlisted: ToldUnlisted

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.to_thread import run_sync
 
-from engine.errors import LedgerLocked, one_error
-from engine.events import Event, Progress
-from engine.ledger import Ledger
+from engine.errors import LedgerLocked, UsageError, one_error
+from engine.journal.views import Journals
+from engine.ledger import Binding, Ledger
+from engine.ledger.shard_files import shard_name, shard_path
+from engine.ledger.sharded import closing_of
 from engine.listing.sources import open_sources
-from engine.shards.board import Board, Told
+from engine.model import Location
+from engine.plan.document import Plan
+from engine.shards.board import Board, FolderBoard, Heard, StateBoard, Told
 from engine.shards.order import Order, ShardEnded
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_sites
 from engine.sites.options import SiteOptions
+from engine.sites.sites import Sites
+from engine.store import BucketFacts
 from engine.transfer.migration import carry_out
+from engine.version import __version__
 
 LOCKED_FOR_S = 10.0
 """How long a shard's ledger may be held by a process whose end was not noticed yet."""
 
 LOOKED_EVERY_S = 0.25
+AT_WORK = "at-work"
 
 
 def carry_shard(order: Order) -> ShardEnded:
@@ -34,74 +44,102 @@ def carry_shard(order: Order) -> ShardEnded:
     return anyio.run(_carry, order, backend_options={"use_uvloop": uvloop})
 
 
+def board_of(opened: Sites, folder: Path, state: Location | None) -> Board:
+    """Where the processes of a run tell each other how far they are."""
+    return FolderBoard(folder / AT_WORK) if state is None else StateBoard(opened.store(state), state)
+
+
 async def _carry(order: Order) -> ShardEnded:
-    board = Board(order.board)
-    heard = _Heard(board.passing_on(order.number))
     names = {piece.route for piece in order.pieces}
     plan = replace(order.plan, routes=tuple(route for route in order.plan.routes if route.name in names))
+    heard = Heard()
     options = replace(order.options, listener=heard, links=order.binding.links or None)
     async with (
         one_error(),
-        open_sites(plan, options) as opened,
+        open_sites(order.plan, options) as opened,
         open_sources(opened.store, plan) as opened.sources,
-        await _open(order) as ledger,
-        anyio.create_task_group() as beside,
+        _open_ledger(order, opened) as ledger,
     ):
         for name, value in order.notes.items():
             await ledger.set_note(name, value)
         await opened.remember(ledger, plan.routes[0].target.bucket)
         facts = await opened.facts(plan.places, lacking=True)
+        refuse_other(order, plan, opened, [*facts.values()])
+        board = board_of(opened, order.folder, order.state)
         stops: list[Callable[[], None]] = []
-        beside.start_soon(_watch, order.number, board, heard, options, stops)
-        run = await carry_out(
-            plan,
-            opened,
-            ledger,
-            options,
-            store_of=opened.store,
-            facts=facts.values(),
-            guarded=order.guarded,
-            listen_for_stop=stops.append,
-            pieces=order.pieces,
-            most=order.most,
-        )
-        beside.cancel_scope.cancel()
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(_watch, order.number, board, heard, options, stops)
+            run = await carry_out(
+                plan,
+                opened,
+                ledger,
+                options,
+                store_of=opened.store,
+                facts=facts.values(),
+                guarded=order.guarded,
+                listen_for_stop=stops.append,
+                pieces=order.pieces,
+                most=order.most,
+            )
+            beside.cancel_scope.cancel()
         if not run.stopped:
             await opened.sources.refuse_missing(ledger.knows)
         return ShardEnded(
             number=order.number,
             stopped=run.stopped,
-            rest=tuple(run.rest),
+            rest=() if run.stopped else tuple(run.rest),
+            closing=await closing_of(ledger),
             listings={} if run.stopped else run.listings,
             progress=run.progress(),
             pid=os.getpid(),
             measured=_measured(options),
             copied_bytes=run.counters.copied_bytes,
+            events=heard.passed_on,
             unlisted=run.unlisted(),
         )
-    raise AssertionError("the block above returns or raises")
 
 
-class _Heard:
-    """The run's listener: keeps its last figures, and passes the rest on."""
+def refuse_other(order: Order, plan: Plan, opened: Sites, facts: list[BucketFacts]) -> None:
+    """Raise `UsageError` where this process is of another version than the one that coordinates, or its environment
+    leads it to another endpoint or another owner's bucket."""
+    if order.version != __version__:
+        raise UsageError(
+            f"a worker has Cartage {__version__}, and this is {order.version}.", advice="Install the same on all."
+        )
+    bound: Binding = order.binding
+    for name in plan.sites_in_use:
+        there = next(where for where in plan.places if where.site == name)
+        known = bound.all_sites.get(name)
+        endpoint = opened.site(there).endpoint
+        if known is not None and known.endpoint and known.endpoint != endpoint:
+            raise UsageError(f"a worker's environment leads it to {endpoint}, and the plan is at {known.endpoint}.")
+    owners = dict(bound.buckets)
+    for item in facts:
+        if item.owner_id and owners.get(item.bucket) not in (None, "", item.owner_id):
+            raise UsageError(f"a worker finds the bucket {item.bucket} to belong to {item.owner_id}, another owner.")
 
-    def __init__(self, pass_on: Callable[[Event], None]) -> None:
-        self._pass_on = pass_on
-        self.progress = Progress()
 
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, Progress):
-            self.progress = event
-        else:
-            self._pass_on(event)
+@asynccontextmanager
+async def _open_ledger(order: Order, opened: Sites) -> AsyncIterator[Ledger]:
+    """The shard's ledger: in the folder once nobody else holds it, or a view of its journal, which is this process's
+    from now on. Raises `LedgerLocked` where somebody holds it for long."""
+    if order.state is not None:
+        with tempfile.TemporaryDirectory(prefix="cartage-shard-") as folder:
+            path = Path(folder) / f"{order.number:06}.ledger"
+            async with await Ledger.open(path, order.binding, now_ms=now_ms) as ledger:
+                await Journals(opened.store(order.state), order.state).join(ledger, shard_name(order.number))
+                ledger.fresh = not await ledger.tallies()
+                yield ledger
+        return
+    async with await _once_free(order) as ledger:
+        yield ledger
 
 
-async def _open(order: Order) -> Ledger:
-    """The shard's ledger, once nobody else holds it. Raises `LedgerLocked` where somebody does for long."""
+async def _once_free(order: Order) -> Ledger:
     until = anyio.current_time() + LOCKED_FOR_S
     while True:
         try:
-            return await Ledger.open(order.path, order.binding, now_ms=now_ms)
+            return await Ledger.open(shard_path(order.folder, order.number), order.binding, now_ms=now_ms)
         except LedgerLocked:
             if anyio.current_time() > until:
                 raise
@@ -113,15 +151,15 @@ def _measured(options: SiteOptions) -> dict[str, Any] | None:
 
 
 async def _watch(
-    number: int, board: Board, heard: _Heard, options: SiteOptions, stops: list[Callable[[], None]]
+    number: int, board: Board, heard: Heard, options: SiteOptions, stops: list[Callable[[], None]]
 ) -> None:
     """Tell how far the run is, and hear when it is to stop."""
-    told: Progress | None = None
+    told = None
     while True:
         if heard.progress is not told:
             told = heard.progress
-            await run_sync(board.tell, number, Told(os.getpid(), told, _measured(options)))
-        if await run_sync(board.is_stop_asked):
+            await board.tell(number, Told(os.getpid(), told, _measured(options)))
+        if await board.is_stop_asked():
             while stops:
                 stops.pop()()
-        await anyio.sleep(LOOKED_EVERY_S)
+        await anyio.sleep(board.every_s)

@@ -9,6 +9,7 @@ of outcomes, and the next run settles it by looking at the target.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -152,31 +153,48 @@ class Run:
         """List one route, decide page by page, hand out tasks; close its snapshot at the listing's end."""
         await self._ledger.open_snapshot(route.name)
         objects = size_bytes = 0
-        for piece in self._pieces[route.name]:
+        pieces = deque(self._pieces[route.name])
+        while pieces and not self.stopped:
+            piece, must = pieces.popleft(), False
             if self._has_enough:
-                self.rest.append(piece)
-                continue
-            async with anyio.create_task_group() as group:
-                reader = None if fresh else partial(self._ledger.entries, route.name)
-                keys = KeyRange(piece.after, piece.upto)
-                join = self._sources.join(group, self._store_of, route, reader, keys=keys)
-                self._joins.append(join)
-                self._unlisted.append((route.name, join.unlisted[0]))
-                while not self.stopped and (rows := await join.next_rows()) is not None:
-                    counted, counted_bytes = await self._decide_page(route, rows)
-                    objects += counted
-                    size_bytes += counted_bytes
-                    if self._has_enough:
-                        for other in self._joins:
-                            other.end_early()
-                join.close()
-            self._joins.remove(join)
-            self.rest += [Piece(route.name, keys.after, keys.upto) for keys in join.rest]
+                known = None if fresh else await self._ledger.last_key(route.name, piece.after, piece.upto)
+                if known != piece.upto or known is None:
+                    self.rest.append(piece if known is None else piece._replace(after=known))
+                if known is None:
+                    continue
+                piece, must = piece._replace(upto=known), True  # of what it has rows of, it reads all
+            counted, counted_bytes, left = await self._read(route, piece, fresh, must=must)
+            objects += counted
+            size_bytes += counted_bytes
+            pieces.extend(left)
         if not self.stopped:
             await self._ledger.close_snapshot(route.name, objects, size_bytes)
             self.listings[route.name] = (objects, size_bytes)
             self.counters.listings_open -= 1
             self._listener(SnapshotClosed(route.name, objects, size_bytes))
+
+    async def _read(self, route: Route, piece: Piece, fresh: bool, *, must: bool) -> tuple[int, int, list[Piece]]:
+        """Decide what is listed of a piece: gives the objects and bytes, and what is left where the run has enough
+        before its end, unless it `must` come to that."""
+        objects = size_bytes = 0
+        async with anyio.create_task_group() as group:
+            reader = None if fresh else partial(self._ledger.entries, route.name)
+            keys = KeyRange(piece.after, piece.upto)
+            join = self._sources.join(group, self._store_of, route, reader, keys=keys)
+            if not must:
+                self._joins.append(join)
+            self._unlisted.append((route.name, join.unlisted[0]))
+            while not self.stopped and (rows := await join.next_rows()) is not None:
+                counted, counted_bytes = await self._decide_page(route, rows)
+                objects += counted
+                size_bytes += counted_bytes
+                if self._has_enough:
+                    for other in self._joins:
+                        other.end_early()
+            join.close()
+        if not must:
+            self._joins.remove(join)
+        return objects, size_bytes, [Piece(route.name, left.after, left.upto) for left in join.rest]
 
     @property
     def _has_enough(self) -> bool:

@@ -28,13 +28,13 @@ from engine.api.run import migrate
 from engine.api.status import status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
-from engine.errors import UsageError
+from engine.errors import LedgerMismatch, LedgerMissing, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import open_to_read
 from engine.ledger.sharded import ShardedReader
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
-from engine.shards.board import Board
+from engine.shards.board import FolderBoard
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses
 from engine.shards.working import carry_shard
@@ -201,6 +201,8 @@ async def test_new_arrivals_are_taken_along_by_the_next_run(
     again = await migrate(plan, in_shards(tmp_path), executor=threads)
     assert again.complete
     assert again.copied == 3
+    known = [row[0] for row in await rows(tmp_path / "in-shards.ledger")]
+    assert len(known) == len(set(known)) == IMAGES + 6, "what a shard has rows of it does not hand over"
 
 
 async def test_a_ledger_of_one_file_is_carried_by_one_process(plan: Plan, tmp_path: Path) -> None:
@@ -211,13 +213,65 @@ async def test_a_ledger_of_one_file_is_carried_by_one_process(plan: Plan, tmp_pa
     assert (await migrate(plan, Options(ledger=options.ledger, processes=1))).complete
 
 
+# --- a state in S3 ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def state(sandbox: Endpoint) -> str:
+    client = sandbox.client()
+    bucket = f"state-{len(client.list_buckets()['Buckets'])}"
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    return f"s3://{bucket}/runs/"
+
+
+async def test_with_a_state_in_s3_another_machine_goes_on(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, small: None, state: str
+) -> None:
+    here = in_shards(tmp_path, state=state)
+    there = Options(ledger=tmp_path / "there.ledger", processes=SHARDS, state=state)
+    assert (await migrate(plan, here, executor=threads)).complete
+    sandbox.client().put_object(Bucket=BUCKET, Key="old/img/late.jpg", Body=b"late")
+    again = await migrate(plan, there, executor=threads)
+    assert again.complete
+    assert (again.copied, again.resumed) == (1, True)
+    assert (await verify(plan, here)).agrees, "what was done there is known here"
+    assert (await verify(plan, there)).agrees
+    known = await rows(there.ledger or Path())
+    assert len(known) == IMAGES + 4
+    cleaned = await cleanup(plan, there, consent=Consent(), delete=True)
+    assert cleaned.cleaned is not None
+    assert cleaned.cleaned.deleted == IMAGES + 4
+
+
+async def test_a_ledger_that_is_kept_in_s3_is_not_written_without_it(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, state: str
+) -> None:
+    await migrate(plan, in_shards(tmp_path, state=state), executor=threads)
+    with pytest.raises(LedgerMismatch, match="is a view of"):
+        await verify(plan, in_shards(tmp_path))
+    with pytest.raises(LedgerMissing, match="nothing was carried yet"):
+        await verify(plan, Options(ledger=tmp_path / "other.ledger", state=state.replace("runs", "elsewhere")))
+
+
+async def test_a_state_under_a_route_or_a_lifecycle_rule_is_refused(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, state: str
+) -> None:
+    with pytest.raises(UsageError, match='which the route "img" moves'):
+        await migrate(plan, Options(ledger=tmp_path / "a.ledger", state=f"s3://{BUCKET}/old/img/"))
+    rule = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
+    bucket = state.removeprefix("s3://").partition("/")[0]
+    sandbox.client().put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    with pytest.raises(UsageError, match='lifecycle rule "old" expires'):
+        await migrate(plan, Options(ledger=tmp_path / "b.ledger", state=state))
+
+
 # --- killed -------------------------------------------------------------------------------------------------
 
 
 def carry_and_die(order: Order) -> ShardEnded:
     """Carry a shard; the first process that does is killed when what it copied has landed, and was not recorded."""
-    if order.number == 1 and not (order.board / "died").exists():
-        setattr(Recorder, "_commit", _die(order.board / "died"))  # noqa: B010
+    if order.number == 1 and not (order.folder / "died").exists():
+        setattr(Recorder, "_commit", _die(order.folder / "died"))  # noqa: B010
     return carry_shard(order)
 
 
@@ -254,7 +308,7 @@ def test_a_coordinator_that_is_killed_leaves_no_process_behind_and_the_next_goes
                 break
         board = tmp_path / "shards.ledger" / "at-work"
         run.kill()
-    told = [Board(board).told(number) for number in range(1, 20)]
+    told = [FolderBoard(board).told_now(number) for number in range(1, 20)]
     for pid in {item.pid for item in told if item is not None}:
         for _ in range(1_000):
             if not Path(f"/proc/{pid}").exists():
