@@ -38,7 +38,7 @@ class Carried(NamedTuple):
     throttled: int
 
 
-def processes_for(plan: Plan, options: Options, path: Path, *, has_executor: bool = False) -> int:
+def processes_for(plan: Plan, options: Options, path: Path, *, executor: Executor | None = None) -> int:
     """How many processes are to carry the plan out. A ledger that is one file is carried by one; unless told otherwise,
     a plan that expects many objects by as many as there are processors.
 
@@ -46,13 +46,13 @@ def processes_for(plan: Plan, options: Options, path: Path, *, has_executor: boo
     asked = options.processes
     if asked is not None and asked < 1:
         raise UsageError("--processes must be at least 1")
-    if options.session is not None and (has_executor or (asked or 1) > 1):
+    if options.session is not None and (executor is not None or (asked or 1) > 1):
         raise UsageError(
             "a session cannot be handed to other processes.",
             advice="Leave it out: each process finds the credentials of its environment.",
         )
     if path.is_file():
-        if has_executor or (asked or 1) > 1:
+        if executor is not None or (asked or 1) > 1:
             raise UsageError(
                 f"the ledger {path} is one file, which one process writes.",
                 advice="Leave out --processes; or begin a new ledger with --ledger: what is copied is found.",
@@ -60,6 +60,8 @@ def processes_for(plan: Plan, options: Options, path: Path, *, has_executor: boo
         return 1
     if asked is not None:
         return asked
+    if executor is not None:
+        return int(getattr(executor, "_max_workers", 0) or os.cpu_count() or 1)
     expected = max((item.objects or 0 for item in plan.expectations), default=0)
     return os.cpu_count() or 1 if path.is_dir() or expected >= WORTH_MORE else 1
 

@@ -100,7 +100,7 @@ async def migrate(
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened) as listed:
         refuse_apart(opened, plan.routes)
         path = ledger_path(plan, options)
-        processes = processes_for(plan, options, path, has_executor=executor is not None)
+        processes = processes_for(plan, options, path, executor=executor)
         if processes > 1 or executor is not None:
             await anyio.Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)  # a ledger in shards is a folder
         async with await open_ledger(plan, opened, options, writes=True) as ledger:

@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from engine.api.options import Options
 from engine.api.plan import survey
 from engine.api.run import MigrationResult, migrate
+from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, FATAL, USAGE
 from engine.cli.invocation import Invocation
+from engine.errors import UsageError
 from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S
 from engine.report.plan import plan_page
 from engine.report.run import result_page, result_values
 
 
-def run_command(invocation: Invocation, file: Path, yes: bool) -> None:
-    carry_out(invocation, invocation.plan(file), yes=yes)
+def run_command(invocation: Invocation, file: Path, yes: bool, dask: str | None) -> None:
+    if dask is not None and invocation.options.state is None:
+        raise UsageError(
+            "--dask needs --state.",
+            advice="Name a place in S3 that no route touches: workers of several machines share the ledger there.",
+        )
+    carry_out(invocation, invocation.plan(file), yes=yes, dask=dask)
 
 
-def carry_out(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
+def carry_out(invocation: Invocation, plan: Plan, *, yes: bool, dask: str | None = None) -> None:
     """Ask if a person is there to be asked, migrate, say what came of it."""
     ask_to_copy(invocation, plan, yes=yes)
-    result = invocation.run(lambda options, stop: migrate(plan, options, stop=stop))
+    result = invocation.run(lambda options, stop: _migrate(plan, options, stop, dask))
     values = result_values(result)
     invocation.say(result_page(plan, result, invocation.took_s))
     if result.stopped:
         invocation.end_interrupted(values)
     invocation.say_empty(result.empty)
     invocation.end(exit_code(result), values)
+
+
+async def _migrate(plan: Plan, options: Options, stop: StopSignal, dask: str | None) -> MigrationResult:
+    if dask is None:
+        return await migrate(plan, options, stop=stop)
+    from engine.shards.dask import dask_executor  # what it needs need not be installed
+
+    with dask_executor(dask, options.listener) as (executor, workers):
+        return await migrate(plan, replace(options, processes=workers), stop=stop, executor=executor)
 
 
 def ask_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> None:

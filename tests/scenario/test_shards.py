@@ -319,3 +319,41 @@ def test_a_coordinator_that_is_killed_leaves_no_process_behind_and_the_next_goes
     again = subprocess.run(command, env=sandbox.clean_env(), capture_output=True, text=True, timeout=60)
     assert again.returncode == 0, again.stderr
     assert len(keys_of(sandbox, "new/")) == IMAGES + 3
+
+
+# --- Dask ---------------------------------------------------------------------------------------------------
+
+
+def test_the_workers_of_a_dask_scheduler_carry_it_out_and_one_that_is_killed_is_replaced(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, state: str
+) -> None:
+    command = [sys.executable, "-m", "engine.cli.main", "run", plan.source, "--yes", "--state", state, "--dask"]
+    refused = subprocess.run([*command, "tcp://127.0.0.1:1"], env=sandbox.clean_env(), capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "cannot be reached" in refused.stderr
+    script = tmp_path / "cluster.py"
+    script.write_text(CLUSTER)
+    with subprocess.Popen(
+        [sys.executable, str(script)], env=sandbox.clean_env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as cluster:
+        assert cluster.stdin is not None
+        assert cluster.stdout is not None
+        address, *pids = cluster.stdout.readline().split()
+        run = subprocess.Popen([*command, address], env=sandbox.clean_env(), stderr=subprocess.PIPE, text=True)
+        os.kill(int(pids[0]), signal.SIGKILL)
+        said = run.communicate(timeout=120)[1]
+        cluster.stdin.close()
+    assert run.returncode == 0, said
+    assert len(keys_of(sandbox, "new/")) == IMAGES + 3
+
+
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        pids = [str(worker.process.process.pid) for worker in cluster.workers.values()]
+        print(cluster.scheduler_address, *pids, flush=True)
+        sys.stdin.read()
+"""

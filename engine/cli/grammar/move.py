@@ -21,7 +21,7 @@ from engine.cli.grammar.shared import (
     confirm,
     plan_file,
 )
-from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Verb
+from engine.cli.grammar.words import SAFETY, SPEED, Example, Flag, Place, Verb
 
 POLICIES = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
 WRITES_PER_S = 3500.0  # as engine.plan.estimate has it, which help does not load
@@ -89,10 +89,18 @@ run = Verb(
     YES,
     *EVERYWHERE,
     *COPYING,
+    Flag(
+        "--dask",
+        group=SPEED,
+        by_variable=True,
+        metavar="ADDRESS",
+        help="Have the workers of this Dask scheduler carry it out, with --state (the extra dask).",
+    ),
     examples=[
         Example("cartage run plan.toml", "on a terminal: shows the plan, asks, copies"),
         Example("cartage run plan.toml --yes --max-rps 500", "asks nothing, and goes gently"),
         Example("cartage run plan.toml --yes --metrics :9400", "and has figures for Prometheus meanwhile"),
+        Example("cartage run plan.toml --processes 4", "millions of objects, on four cores"),
     ],
 )
 verify = Verb(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PLAN_FILE = click.Path(path_type=Path)
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+LEDGER = click.Path(path_type=Path)
+"""One file, or a folder of shards."""
 
 
 def plan_file(*, required: bool = True) -> Place:
@@ -58,13 +60,19 @@ CONNECTING = (
         type=click.Choice(["skip", "follow", "keep"]),
         help="Symbolic links in local folders: set aside (the default), followed, or kept as links.",
     ),
-    _Shared("--ledger", field="ledger", type=NEW_FILE, help="The ledger's file.", complete=complete_ledgers),
+    _Shared("--ledger", field="ledger", type=LEDGER, help="The ledger's file, or folder.", complete=complete_ledgers),
     _Shared(
         "--state-dir",
         field="state_dir",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
         help="Where ledgers are, each by its plan's name, in place of beside the plan.",
+    ),
+    _Shared(
+        "--state",
+        field="state",
+        metavar="s3://BUCKET/PREFIX/",
+        help="Keep the ledger's changes there too: several machines carry one plan, any goes on with it.",
     ),
     _Shared("--store", field="store", type=click.Choice(["wire", "boto"]), help="How to speak to S3."),
     _Shared(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Ambiguous, LedgerCorrupt, LedgerError, LedgerMismatch
@@ -43,6 +43,7 @@ OUTCOMES = st.lists(
 )  # fmt: skip
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(DECISIONS, OUTCOMES, st.integers(0, 1 << 40), TEXT)
 def test_a_segment_comes_back_as_it_was_written(
     decisions: list[Decision], outcomes: list[Outcome], at_ms: int, text: str

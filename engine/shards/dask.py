@@ -1,0 +1,92 @@
+"""Shards by Dask: `distributed`'s client is an executor ready-made, on whatever its workers run (the extra `dask`).
+
+Dask decides who tries: it gives a shard of a lost worker to another, and may do so while the first one lives. Who may,
+decides the journal of the shard (`engine.journal`), which is why a run by Dask needs a state in S3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.errors import UsageError
+from engine.events import Listener, Notice
+from engine.extras import needs
+from engine.version import __version__
+
+RETRIES = 3
+"""How often Dask itself tries a shard whose worker died; then it is the coordinator's turn."""
+
+
+@contextmanager
+def dask_executor(scheduler: str, listener: Listener) -> Iterator[tuple[Executor, int]]:
+    """An executor of the workers of the scheduler at this address ("tcp://host:8786"), and how many they are.
+
+    Raises `ExtraMissing`, and `UsageError` where there is no scheduler or worker, or where the workers cannot do it."""
+    with needs("dask"):
+        from distributed import Client
+    warn_of_strangers(scheduler, listener)
+    try:
+        client = Client(scheduler, timeout="10s")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UsageError(
+            f"the Dask scheduler {scheduler} cannot be reached: {error}.",
+            advice="Give its address as it says it itself (tcp://HOST:8786).",
+        ) from error
+    with client:
+        workers = refuse_unfit(client.scheduler_info(n_workers=-1)["workers"], client.run(_version_there))
+        executor = client.get_executor(pure=False, retries=RETRIES)
+        try:
+            yield executor, workers
+        finally:
+            executor.shutdown(wait=False)
+
+
+def refuse_unfit(workers: dict[str, Any], versions: dict[str, str | None]) -> int:
+    """How many workers there are. Raises `UsageError` where there is none, where several share a process (threads share
+    one interpreter lock, so that they are no faster than one), or where one has another Cartage or none."""
+    if not workers:
+        raise UsageError("the Dask scheduler has no worker.", advice="Begin some: dask worker SCHEDULER --nthreads 1")
+    threaded = sorted(address for address, told in workers.items() if told.get("nthreads", 1) != 1)
+    if threaded:
+        raise UsageError(
+            f"{len(threaded)} of {len(workers)} Dask workers have several threads ({threaded[0]}).",
+            advice="Begin them with --nthreads 1, and as many of them as there are processors.",
+        )
+    other = sorted((address, found) for address, found in versions.items() if found != __version__)
+    if other:
+        address, found = other[0]
+        raise UsageError(
+            f"the Dask worker {address} has {found or 'no Cartage'}, and this is Cartage {__version__}.",
+            advice="Install the same on all: pip install 'cartage-s3[dask]'",
+        )
+    return len(workers)
+
+
+def warn_of_strangers(scheduler: str, listener: Listener) -> None:
+    """Say of a scheduler that is reached without TLS from elsewhere: whoever reaches it can have its workers run
+    anything, with their credentials."""
+    parts = urlsplit(scheduler)
+    if parts.scheme != "tls" and not _is_this_machine(parts.hostname or ""):
+        said = f"{scheduler} is spoken to without TLS: whoever reaches it can run anything on its workers"
+        listener(Notice("NoTls", said))
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _version_there() -> str | None:
+    """A worker's Cartage."""
+    try:
+        from engine.version import __version__ as found
+    except ImportError:
+        return None
+    return found
