@@ -35,7 +35,7 @@ def make_certificates(folder: Path, names: tuple[str, ...], flaw: str) -> Certif
     ends = now - timedelta(hours=1) if flaw == "expired" else now + timedelta(days=2)
     issuer, issuer_key = (_name(names[0]), key) if flaw == "self-signed" else (authority.subject, authority_key)
     certificate = (
-        _builder(_name(names[0]), issuer, key.public_key(), now - timedelta(days=1), ends)
+        _builder(_name(names[0]), issuer, key.public_key(), issuer_key.public_key(), now - timedelta(days=1), ends)
         .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(issuer_key, hashes.SHA256())
@@ -66,7 +66,7 @@ def _make_authority(now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Cer
         decipher_only=False,
     )
     certificate = (
-        _builder(name, name, key.public_key(), now - timedelta(days=1), now + timedelta(days=3))
+        _builder(name, name, key.public_key(), key.public_key(), now - timedelta(days=1), now + timedelta(days=3))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
@@ -74,7 +74,8 @@ def _make_authority(now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Cer
     return key, certificate
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: Any, begins: datetime, ends: datetime) -> Any:
+def _builder(subject: x509.Name, issuer: x509.Name, key: Any, issuer_key: Any, begins: datetime, ends: datetime) -> Any:
+    """What every certificate has. Python 3.13 and newer refuse one that does not say whose key signed it."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -83,6 +84,8 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: Any, begins: datetime, 
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
         .not_valid_after(ends)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
     )
 
 
