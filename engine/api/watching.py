@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:
     """A verb whose options may have it shown and measured."""
     at = list(inspect.signature(verb).parameters).index("options")
+    command = verb.__module__.rpartition(".")[2]
 
     @functools.wraps(verb)
     async def call(*args: Given.args, **given: Given.kwargs) -> Result:
@@ -30,7 +31,7 @@ def watched(verb: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Give
             if is_shown(options):
                 options = stack.enter_context(_shown(options, verb.__name__))
             if options.metrics is not None:
-                options = stack.enter_context(_measured(options, verb.__name__))
+                options = stack.enter_context(_measured(options, command))
             if len(args) > at:
                 return await verb(*args[:at], options, *args[at + 1 :], **given)  # type: ignore[arg-type]
             return await verb(*args, **{**given, "options": options})  # type: ignore[arg-type]

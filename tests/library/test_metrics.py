@@ -62,7 +62,7 @@ def test_a_run_s_file_adds_up_to_what_the_run_says(plan: engine.Plan, library_sa
     (before,), after = written, read(path.read_text())
     assert total(before, "cartage_run_active") == 1 and total(after, "cartage_run_active") == 0
     assert total(after, "cartage_run_start_time_seconds") <= total(after, "cartage_run_end_time_seconds")
-    assert total(after, "cartage_run_info", command="migrate", plan=plan.name) == 1
+    assert total(after, "cartage_run_info", command="run", plan=plan.name) == 1
 
     assert result.throttled == 1 == total(after, "cartage_throttled_requests_total")
     assert total(after, "cartage_requests_total") == result.requests
@@ -126,7 +126,7 @@ async def test_a_program_s_own_registry_has_all_calls_together(plan: engine.Plan
 def test_a_sync_is_one_call_although_it_has_a_run_in_it(plan: engine.Plan) -> None:
     metrics = engine.Metrics()
     engine.sync.synchronize(plan, engine.Options(metrics=metrics))
-    assert total(figures_of(metrics), "cartage_run_info", command="synchronize") == 1
+    assert total(figures_of(metrics), "cartage_run_info", command="sync") == 1
 
 
 def test_the_processes_of_a_run_are_counted_together(plan: engine.Plan) -> None:

@@ -50,7 +50,10 @@ async def test_a_week_where_a_loop_is_running(plan: engine.Plan) -> None:
 
 async def test_a_call_installs_nothing_for_the_process(plan: engine.Plan) -> None:
     def installed() -> tuple[object, ...]:
-        return (*map(signal.getsignal, (signal.SIGINT, signal.SIGTERM)), asyncio.get_event_loop_policy())
+        return (
+            *map(signal.getsignal, (signal.SIGINT, signal.SIGTERM)),
+            getattr(asyncio.events, "_event_loop_policy", None),
+        )
 
     before = installed()
     during: list[tuple[object, ...]] = []
