@@ -18,6 +18,7 @@ import anyio
 from engine.errors import LedgerError, LedgerMismatch
 from engine.journal.journal import Journal
 from engine.journal.segments import Segment
+from engine.journal.thinning import Thinner
 from engine.ledger import Ledger
 from engine.ledger.commands import Command
 from engine.ledger.writer import Command as AnyCommand
@@ -73,6 +74,7 @@ class JournaledWriter:
         self._journal = journal
         self._pending: list[_Waiting] = []
         self._is_led = False
+        self._thinner = Thinner()
         self._failed: BaseException | None = None
 
     async def do(self, command: AnyCommand[Any], *, durable: bool = False) -> Any:
@@ -99,7 +101,8 @@ class JournaledWriter:
             if self._failed is not None:
                 raise self._failed
             commands = tuple(item.command for item in batch)
-            slot = await self._journal.append(Segment(self._journal.epoch, secrets.token_hex(8), commands))
+            thin = tuple(map(self._thinner.thin, commands))
+            slot = await self._journal.append(Segment(self._journal.epoch, secrets.token_hex(8), thin))
             results = await self._inner.do(_Applied(commands, str(self._journal.place), slot + 1))
         except BaseException as error:
             self._failed = error

@@ -19,6 +19,9 @@ from engine.plan.shards import Piece
 
 _OPEN = "SELECT id FROM uploads WHERE route = ? AND key = ? AND ended = ''"
 
+SAME_ETAG = "="
+"""In an outcome that was written for a journal: the target's ETag is the source's, as its row has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -39,7 +42,16 @@ def decide(connection: sqlite3.Connection, route: int, decisions: list[Decision]
 
 
 def conclude(connection: sqlite3.Connection, route: int, outcomes: list[Outcome], at_ms: int) -> None:
-    rows.conclude(connection, route, outcomes, at_ms)
+    rows.conclude(connection, route, _with_etags(connection, route, outcomes), at_ms)
+
+
+def _with_etags(connection: sqlite3.Connection, route: int, outcomes: list[Outcome]) -> list[Outcome]:
+    """Outcomes with the ETags that `SAME_ETAG` stands for."""
+    thin = [item.key for item in outcomes if item.target_etag == SAME_ETAG]
+    if not thin:
+        return outcomes
+    etags = rows.source_etags(connection, route, thin)
+    return [item._replace(target_etag=etags[item.key]) if item.target_etag == SAME_ETAG else item for item in outcomes]
 
 
 def forget(connection: sqlite3.Connection, route: int, keys: list[str]) -> None:

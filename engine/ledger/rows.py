@@ -190,6 +190,11 @@ def _of_keys(
         yield from connection.execute(f"{what} AND key IN ({','.join('?' * marks)}){after}", (route, *named))
 
 
+def source_etags(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> dict[str, str]:
+    """The sources' ETags of these rows."""
+    return dict(_of_keys(connection, route, keys, "SELECT key, source_etag FROM objects WHERE route = ?"))
+
+
 def forget(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:
     """Remove rows of objects that vanished before anything of them was written. Raises `LedgerError` for any other."""
     _leave(connection, route, ((key, None) for key in keys), new=False)
