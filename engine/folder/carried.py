@@ -3,7 +3,9 @@
 Content-Type is guessed as the AWS CLI does (`guess_content_type` of its s3 command): by the standard library's
 `mimetypes` from the name alone, and left to the server where that knows none. The time of the last write is metadata
 `mtime` in seconds since the epoch, always with nine decimals: rclone reads any number of them, s3fs takes what follows
-the point for nanoseconds as it stands.
+the point for nanoseconds as it stands. Its permissions are metadata `mode`, with the type, in octal with a zero ahead
+("0100644"): rclone reads octal, s3fs takes a leading zero for it. What others wrote is read as they mean it: octal of
+rclone ("100644"), decimal of s3fs ("33188").
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from engine.model import Properties
 MTIME = "mtime"
 _SECONDS = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]*))?").fullmatch
 
-LINK_MODE = ("mode", str(stat.S_IFLNK | 0o777))
+MODE = "mode"
+_DIGITS = re.compile(r"[0-9]{1,7}").fullmatch
+
+LINK_MODE = (MODE, str(stat.S_IFLNK | 0o777))
 """The metadata by which an object's body is a symbolic link's text: the mode as s3fs writes it."""
 
 
@@ -25,6 +30,23 @@ def content_type_of(key: str) -> str:
     """The Content-Type for a file's name; empty where none is known."""
     # Alone, a name such as "data:x" would be taken for a URL.
     return mimetypes.guess_type("/" + key.rpartition("/")[2])[0] or ""
+
+
+def mode_of(properties: Properties) -> int | None:
+    """The permissions that an object says its file had, of owner, group and others alone: nothing that comes out of a
+    bucket is ever run as another user. None where it says none of a file that its owner can read."""
+    text = dict(properties.metadata).get(MODE, "")
+    if not _DIGITS(text):
+        return None
+    # A mode with its type has 5 digits in decimal and 6 in octal; without, it is octal as people write it.
+    octal = text.startswith("0") or len(text) != 5
+    try:
+        mode = int(text, 8 if octal else 10)
+    except ValueError:
+        return None
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG) or mode > 0o177777 or not mode & stat.S_IRUSR:
+        return None
+    return mode & 0o777
 
 
 def mtime_text(mtime_ns: int) -> str:
@@ -53,4 +75,6 @@ def properties_of(key: str, mode: int, mtime_ns: int) -> Properties:
     metadata: tuple[tuple[str, str], ...] = ((MTIME, mtime_text(mtime_ns)),)
     if stat.S_ISLNK(mode):
         return Properties(metadata=(LINK_MODE, *metadata))
-    return Properties(content_type="" if stat.S_ISDIR(mode) else content_type_of(key), metadata=metadata)
+    if stat.S_ISDIR(mode):
+        return Properties(metadata=metadata)
+    return Properties(content_type=content_type_of(key), metadata=((MODE, f"0{mode:o}"), *metadata))

@@ -4,7 +4,7 @@
         kept = unfinished.kept("CRC64NVME")               # parts of an earlier run, hashed again
         unfinished.write(data, offset)                    # any number of threads, any order
         unfinished.part_done(Part(number, offset, length, checksum))
-        published = unfinished.publish(condition, mtime_ns)
+        published = unfinished.publish(condition, mtime_ns, mode)
 
 What is written lies under a temporary name in the same directory (`.cartage-` and a hash of the file's name: found
 again by the next run, and never too long), of its full length from the start. `publish` sets time and mode, syncs the
@@ -71,12 +71,18 @@ class Publisher:
             raise
 
     def put(
-        self, key: str, data: bytes | memoryview, *, condition: str | None = None, mtime_ns: int | None = None
+        self,
+        key: str,
+        data: bytes | memoryview,
+        *,
+        condition: str | None = None,
+        mtime_ns: int | None = None,
+        mode: int | None = None,
     ) -> Published:
         """Write a whole small file. Raises as `begin` and `Unfinished.publish` do."""
         with self.begin(key, len(data)) as unfinished, unfinished.discarded_on_error():
             unfinished.write(data, 0)
-            return unfinished.publish(condition, mtime_ns)
+            return unfinished.publish(condition, mtime_ns, mode)
 
     def make_directory(self, key: str) -> Published:
         """Have the directory of a marker (`a/b/`). One that is there already will do: a marker holds nothing."""

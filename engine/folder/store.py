@@ -29,7 +29,7 @@ import anyio.to_thread
 from engine import freshness
 from engine.errors import NotFound, Rejected, StoreError, UsageError
 from engine.folder import system
-from engine.folder.carried import is_link, mtime_of
+from engine.folder.carried import is_link, mode_of, mtime_of
 from engine.folder.folding import real_name
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.leftovers import Swept
@@ -308,7 +308,7 @@ class FolderStore(Lacking, ObjectStore):
 
     def _publish(self, file: Unfinished, request: PutObject) -> Published:
         self._sending("PutObject", request.bucket, request.ref.key, ending=True)
-        return file.publish(request.target_condition, mtime_of(request.properties))
+        return file.publish(request.target_condition, mtime_of(request.properties), mode_of(request.properties))
 
     # --- deleting ---------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import stat
 import sys
@@ -80,6 +81,14 @@ def write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 def cut(descriptor: int, size: int) -> None:
     """Give a file this length."""
     os.ftruncate(descriptor, size)
+
+
+@functools.cache
+def umask() -> int:
+    """What this process gives no new file. Asked once: it cannot be read without being set for a moment."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def is_ours(status: os.stat_result) -> bool:

@@ -177,8 +177,9 @@ class Unfinished:
 
     # --- its end ----------------------------------------------------------------------------------------------------
 
-    def publish(self, condition: str | None = None, mtime_ns: int | None = None) -> Published:
+    def publish(self, condition: str | None = None, mtime_ns: int | None = None, mode: int | None = None) -> Published:
         """Give the file its name. `condition`: `ABSENT`, or the version that may be replaced; None replaces any file.
+        `mode` are its permissions, as far as this user's umask lets them be given; None: of the file that it replaces.
 
         Raises `PreconditionFailed` where the condition does not hold, `Rejected` where something that is no file, or
         another spelling of the name, stands there; what was written is kept then."""
@@ -191,6 +192,9 @@ class Unfinished:
                 os.utime(self.descriptor, ns=(mtime_ns, mtime_ns))
             if condition != ABSENT:
                 self._resemble()
+            if mode is not None:
+                with contextlib.suppress(PermissionError):
+                    os.fchmod(self.descriptor, mode & ~system.umask())
             if self._directories.durable:
                 system.sync(self.descriptor)
             place(self._directory, self._temporary, self._name, condition, WRITING, self.path)

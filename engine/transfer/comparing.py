@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from engine.errors import Rejected
-from engine.folder.carried import MTIME
+from engine.folder.carried import MODE, MTIME
 from engine.model import Acl, Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.encoded_words import meaning
 from engine.plan.record import AGREE
@@ -64,8 +64,8 @@ async def compare_properties(
     except Rejected as error:
         return Compared(error.message, source_head, target_head)
     there_now = target_head.properties
-    if route.target.is_local:  # a file's time is its own, and part of its version
-        wanted, there_now = _without_mtime(wanted), _without_mtime(there_now)
+    if route.target.is_local:  # a file's time and permissions are its own, and changes of them show in its version
+        wanted, there_now = _without_times(wanted), _without_times(there_now)
     found = differences(route, wanted, there_now)
     found += await _acl_differences(target_store, route, acl, target_ref)
     tags = await wanted_tags(source_store, route, source_ref, source_head)
@@ -77,8 +77,8 @@ async def compare_properties(
     return Compared("; ".join(found + other) or AGREE, source_head, target_head, alone)
 
 
-def _without_mtime(properties: Properties) -> Properties:
-    return replace(properties, metadata=tuple(pair for pair in properties.metadata if pair[0] != MTIME))
+def _without_times(properties: Properties) -> Properties:
+    return replace(properties, metadata=tuple(pair for pair in properties.metadata if pair[0] not in (MTIME, MODE)))
 
 
 def differences(route: Route, wanted: Properties, there: Properties) -> list[str]:

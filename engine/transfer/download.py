@@ -12,6 +12,7 @@ import asyncio
 import base64
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from engine.bodies import Disk, FileSink, MemorySink, hash_range
 from engine.checksums import checksum_of, hasher
 from engine.crc import PARAMETERS
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
-from engine.folder.carried import is_link, mtime_of
+from engine.folder.carried import is_link, mode_of, mtime_of
 from engine.folder.journal import Part
 from engine.folder.refusals import telling
 from engine.folder.store import FolderStore
@@ -32,6 +33,7 @@ from engine.plan.integrity import combined_checksum, is_md5, is_plain, multipart
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
+from engine.plan.route import PropertyRule
 from engine.store import GetRange, HeadObject, ObjectStore, PutObject, head_or_none
 from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, outcome_of
@@ -209,14 +211,17 @@ class Download:
         publisher = self._target.publisher(ref.bucket)
         if self._target.manner.links == "keep" and is_link(head.properties):
             return publisher.put_link(ref.key, bytes(data), condition=task.target_condition)
-        return publisher.put(ref.key, data, condition=task.target_condition, mtime_ns=_mtime_ns(head))
+        return publisher.put(
+            ref.key, data, condition=task.target_condition, mtime_ns=_mtime_ns(head), mode=_mode(task, head)
+        )
 
     async def _make_empty(self, task: Task) -> Outcome:
         """An empty file, or a directory for a marker. S3's listing has said all there is to know of its bytes."""
         head = await self._source_head(task)
         # Bytes under a directory's name are refused there, and nothing is written.
         body = b"\0" if task.source.size else b""
-        put = PutObject(task.target_ref, body, head.properties, task.target_condition)
+        carried = replace(head.properties, metadata=()) if _takes_no_metadata(task) else head.properties
+        put = PutObject(task.target_ref, body, carried, task.target_condition)
         try:
             done = await self._target.put_object(put)
         except PreconditionFailed as error:
@@ -244,7 +249,8 @@ class Download:
                 layout = Layout(task.source.size, part_bytes=task.source.size)
                 ordered = [await self._disk.run(_md5_of, unfinished)]
             proof, compared = self._prove(wanted, layout, ordered)
-            published = await self._written(task, partial(unfinished.publish, task.target_condition, _mtime_ns(head)))
+            publish = partial(unfinished.publish, task.target_condition, _mtime_ns(head), _mode(task, head))
+            published = await self._written(task, publish)
             return _copied(task, published.version, wanted.known, proof, compared, METHOD, requests)
         except (Drifted, _Different):
             await self._disk.run(unfinished.discard)
@@ -399,6 +405,15 @@ def _mtime_ns(head: ObjectHead) -> int | None:
     with suppress(ValueError):
         return int(datetime.fromisoformat(head.modified).timestamp()) * 1_000_000_000
     return None
+
+
+def _mode(task: Task, head: ObjectHead) -> int | None:
+    """The permissions of the file that an object was made of, unless the route takes no metadata along."""
+    return None if _takes_no_metadata(task) else mode_of(head.properties)
+
+
+def _takes_no_metadata(task: Task) -> bool:
+    return task.route.properties.metadata is PropertyRule.DROP
 
 
 def _md5_of(unfinished: Unfinished) -> str:

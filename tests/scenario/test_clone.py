@@ -4,6 +4,7 @@ stop. The sandbox stands in for S3."""
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from engine.errors import EngineError
 from engine.events import Event, Notice
 from engine.folder import leftovers
 from engine.folder.store import FolderStore
+from engine.folder.system import umask
 from engine.folder.unfinished import temporary_name
 from engine.ledger import LedgerReader
 from engine.model import Proof
@@ -274,7 +276,7 @@ async def test_what_a_dead_run_left_of_an_object_that_is_gone_is_removed_once_no
 ) -> None:
     monkeypatch.setattr(leftovers, "LEFT_FOR_NS", 0)
     client.put_object(Bucket=BUCKET, Key="p/a", Body=b"a")
-    client.put_object(Bucket=BUCKET, Key="p/a/b", Body=b"a file is in its way")
+    client.put_object(Bucket=BUCKET, Key="p/no//file", Body=b"cannot be")
     stray = tmp_path / "clone" / temporary_name(b"gone").decode()
     stray.parent.mkdir()
     stray.write_bytes(b"half")
@@ -283,8 +285,23 @@ async def test_what_a_dead_run_left_of_an_object_that_is_gone_is_removed_once_no
     assert State.FAILED in (await migrate(plan_of(tmp_path), heard)).aside
     assert stray.exists()
     assert [event.code for event in told if isinstance(event, Notice)] == ["UnfinishedLeft"]
-    client.delete_object(Bucket=BUCKET, Key="p/a/b")
+    client.delete_object(Bucket=BUCKET, Key="p/no//file")
     told.clear()
     await migrate(plan_of(tmp_path), heard)
     assert [event.code for event in told if isinstance(event, Notice)] == ["UnfinishedRemoved"]
     assert sorted(path.name for path in stray.parent.iterdir()) == ["a"]
+
+
+@pytest.mark.parametrize(("rules", "executable"), [({}, True), ({"properties": {"metadata": "drop"}}, False)])
+async def test_what_was_executable_is_executable_again_unless_the_route_drops_it(
+    rules: dict[str, Any], executable: bool, client: Any, tmp_path: Path
+) -> None:
+    bodies = {"p/small": b"#!", "p/empty": b"", "p/large": bytes(3 * MIB)}
+    for key, body in bodies.items():
+        client.put_object(Bucket=BUCKET, Key=key, Body=body, Metadata={"mode": "0104711", "mtime": "1700000000"})
+    plan = plan_of(tmp_path, **rules)
+    assert (await migrate(plan, options(tmp_path))).complete
+    for key in bodies:
+        mode = stat.S_IMODE((tmp_path / "clone" / key.removeprefix("p/")).stat().st_mode)
+        assert mode == (0o711 if executable else 0o666) & ~umask(), key
+    assert (await verify(plan, options(tmp_path))).agrees

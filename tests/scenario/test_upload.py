@@ -89,6 +89,7 @@ async def test_every_kind_arrives_with_its_bytes_and_is_proven(client: Any, fold
         assert got["Body"].read() == body
         assert got["ChecksumType"] == "FULL_OBJECT" and got["ChecksumCRC64NVME"]
         assert got["Metadata"]["mtime"] == "1700000000.250000000"
+        assert got["Metadata"]["mode"].startswith("0100")
     assert client.head_object(Bucket=BUCKET, Key="p/plain.txt")["ContentType"] == "text/plain"
     assert client.head_object(Bucket=BUCKET, Key="p/a folder/")["ContentLength"] == 0
     found = await rows(folder)

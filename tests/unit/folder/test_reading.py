@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import NotFound, PreconditionFailed, Rejected
-from engine.folder.carried import content_type_of, is_link, mtime_of, mtime_text, properties_of
+from engine.folder import system
+from engine.folder.carried import content_type_of, is_link, mode_of, mtime_of, mtime_text, properties_of
 from engine.folder.reading import OpenedFile
 from engine.folder.roots import Root
 from engine.folder.versions import COARSE_NS, TICK_NS, is_young, moment_of, same, version_at, version_of
@@ -236,12 +237,48 @@ def test_a_link_is_known_by_its_mode(mode: str, link: bool) -> None:
     assert is_link(Properties(metadata=(("mode", mode),))) is link
 
 
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("0100755", 0o755),  # ours
+        ("100644", 0o644),  # rclone's
+        ("33188", 0o644),  # s3fs's
+        ("755", 0o755),
+        ("0644", 0o644),
+        ("0104755", 0o755),  # set-user-id
+        ("103755", 0o755),  # set-group-id and sticky
+        ("35309", 0o755),  # set-user-id, in decimal
+        ("40755", None),  # a directory, as rclone writes it
+        ("41471", None),  # a link
+        ("1", None),  # whatever it is, it is no mode of a file that was read
+        ("0100011", None),
+        ("888", None),
+        ("9999999", None),
+        ("-rw-r--r--", None),
+        ("", None),
+        ("٣", None),
+    ],
+)
+def test_permissions_of_others_are_read_and_no_more_than_permissions(text: str, mode: int | None) -> None:
+    assert mode_of(Properties(metadata=(("mode", text),))) == mode
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o644, 0o400, 0o4711])
+def test_permissions_are_carried_as_rclone_and_s3fs_read_them(mode: int) -> None:
+    carried = properties_of("one", stat.S_IFREG | mode, 0)
+    text = dict(carried.metadata)["mode"]
+    assert (int(text, 8), text[0]) == (stat.S_IFREG | mode, "0")
+    assert mode_of(carried) == mode & 0o777
+
+
 async def test_bytes_type_and_time_make_the_round_trip(scene: Scene, tmp_path: Path) -> None:
     path = scene.write("a/page.html", b"<p>")
+    path.chmod(0o750)
     with opened(scene, "a/page.html") as file:
         carried, data = file.properties, file.read(0, file.size)
     await scene.put("copy/page.html", data, properties=carried)
     copy = scene.folder / "copy/page.html"
     assert (copy.read_bytes(), copy.stat().st_mtime_ns) == (b"<p>", path.stat().st_mtime_ns)
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o750 & ~system.umask()
     assert carried.content_type == "text/html"
     assert time.time_ns() > copy.stat().st_mtime_ns

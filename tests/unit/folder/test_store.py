@@ -53,12 +53,12 @@ WRONG = "1-2-3-4"
 
 
 async def test_head_says_what_a_listing_says_and_what_it_carries(scene: Scene) -> None:
-    scene.write("a/page.html", b"12345")
+    scene.write("a/page.html", b"12345").chmod(0o640)
     (listed,) = (await scene.store.list_page(_everything(scene))).objects
     head = await scene.head("a/page.html")
     assert (head.size, head.etag, head.modified) == (listed.size, listed.etag, listed.modified)
     assert type(head.etag) is OpaqueEtag
-    carried = Properties(content_type="text/html", metadata=(("mtime", "1700000000.000000000"),))
+    carried = Properties(content_type="text/html", metadata=(("mode", "0100640"), ("mtime", "1700000000.000000000")))
     assert head.properties == carried
 
 
