@@ -12,7 +12,7 @@ from engine.finish.acceptances import Accepted, accepted_in, found_figures, keep
 from engine.finish.gate import acceptable
 from engine.ledger import Ledger, open_to_read, open_to_write
 from engine.plan.document import Plan
-from engine.plan.problems import nearest
+from engine.plan.likeness import nearest
 from engine.shown import Result
 from engine.sites.clock import now_ms
 

@@ -20,8 +20,8 @@ from typing import Any
 from engine.errors import UsageError
 from engine.model import Location
 from engine.plan.binding import RouteBinding, binding_of, canonical, digest_of
+from engine.plan.likeness import nearest
 from engine.plan.locations import local_path
-from engine.plan.problems import nearest
 from engine.plan.route import Route
 from engine.plan.settings import (
     DEFAULT_HOLD_S,

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from engine.plan.likeness import nearest
 from engine.plan.lines import Path
 from engine.plan.tables import Refused, Shape, fields_of, value_of
-
-_OTHER_WORDS = {
-    "source": "from",
-    "src": "from",
-    "target": "to",
-    "destination": "to",
-    "dest": "to",
-    "dst": "to",
-    "endpoint": "endpoint_url",
-    "count": "objects",
-    "files": "objects",
-    "num_files": "objects",
-    "bytes": "size",
-    "total": "expect",
-    "filter": "include",
-}
-"""Words that other tools have for ours, which no measure of likeness would find."""
 
 _TABLE_LISTS = frozenset({"routes", "expect", "probes"})
 _TWO_BRACKETS = "there can be several: write [[{}]], with two brackets"
@@ -41,16 +24,6 @@ class Problem(NamedTuple):
         places = [f"line {self.line}"] if self.line else []
         places += [self.where] if self.where else []
         return f"{', '.join(places)}: {self.text}" if places else self.text
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "…"?` for the known word most like `word`, or nothing."""
-    names = list(known)
-    other = _OTHER_WORDS.get(word.lower())
-    if other in names:
-        return f'; did you mean "{other}"?'
-    close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
-    return f'; did you mean "{close[0]}"?' if close else ""
 
 
 class Problems:

@@ -21,10 +21,11 @@ from engine.errors import PlanError
 from engine.model import FILE_SITE, Location, Proof
 from engine.plan import schema
 from engine.plan.binding import binding_of
+from engine.plan.likeness import nearest
 from engine.plan.lines import Path, lines_of
 from engine.plan.locations import Around, flat, problem_of_bucket
 from engine.plan.overlap import collisions
-from engine.plan.problems import Problems, nearest
+from engine.plan.problems import Problems
 from engine.plan.reading_finish import read_manifest, read_probes, read_references
 from engine.plan.reading_route import Surroundings, read_expect, read_route
 from engine.plan.route import Route

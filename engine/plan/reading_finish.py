@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from engine.model import Location
 from engine.plan import schema
+from engine.plan.likeness import nearest
 from engine.plan.lines import Path
 from engine.plan.locations import is_local
-from engine.plan.problems import nearest
 from engine.plan.reading_route import Surroundings
 from engine.plan.settings import (
     CommandProbe,

@@ -12,10 +12,11 @@ import msgspec
 from engine.errors import UsageError
 from engine.model import FILE_SITE, Encryption, Location, ObjectLock, Overwrite
 from engine.plan import schema
+from engine.plan.likeness import nearest
 from engine.plan.lines import Path
 from engine.plan.locations import MAX_KEY_BYTES, Around, key_bytes, resolve_location
 from engine.plan.own import is_own
-from engine.plan.problems import Problems, nearest
+from engine.plan.problems import Problems
 from engine.plan.route import KeyList, Pairs, PropertyRule, PropertyRules, Route
 from engine.plan.selection import Selection
 from engine.plan.settings import Expectation

@@ -71,7 +71,9 @@ def test_the_examples_of_a_command_run(scene: Scene, terminal: Terminal, verb: s
 
 
 def test_the_examples_of_the_sandbox_start_it(terminal: Terminal) -> None:
-    for example in VERBS["sandbox"].examples:
+    behind, *others = VERBS["sandbox"].examples
+    assert "--env" in behind.line, "which is typed in tests/cli/test_sandbox_behind.py"
+    for example in others:
         words = shlex.split(example.line.replace("9000", "0"))[1:]  # that port may be somebody else's here
         with terminal.start(*words, "--scale", "0.001") as process:
             assert process.stdout is not None
