@@ -42,7 +42,7 @@ READ_AGAIN_S = 1.0
 
 
 class Metrics:
-    """What calls that are given it (`Options.metrics`) come to, added up. `where` is ":PORT" (on loopback),
+    """What calls that are given it (`Options.metrics`), one after another, come to. `where` is ":PORT" (on loopback),
     "HOST:PORT", or a file (for node_exporter, its name ends in `.prom`), served or written from the beginning of each
     call to its end; empty for a program that serves its own registry:
 

@@ -50,18 +50,19 @@ class Meter:
         self.retries: dict[tuple[str, str, str], int] = {}
         self.durations: dict[tuple[str, str], Durations] = {}
         self.throttled: dict[str, int] = {}
-        self._open: dict[str, Callable[[], Gauges]] = {}
+        self._open: list[tuple[str, Callable[[], Gauges]]] = []
         self._parts: dict[tuple[int, int], Figures] = {}
 
     @contextmanager
     def watching(self, site: str, gauges: Callable[[], Gauges]) -> Iterator[None]:
         """While a site is open, how its requests are paced."""
-        self._open[site] = gauges
+        opened = site, gauges
+        self._open.append(opened)
         self.throttled.setdefault(site, 0)
         try:
             yield
         finally:
-            self._open.pop(site, None)
+            self._open.remove(opened)
 
     def ended(self, site: str, operation: str, status: str, took_s: float) -> None:
         requests, key = self.requests, (site, operation, status)
@@ -85,7 +86,7 @@ class Meter:
             "retries": [[*key, count] for key, count in list(self.retries.items())],
             "throttled": [[site, count] for site, count in list(self.throttled.items())],
             "durations": [[*key, list(item.counts), item.sum_s] for key, item in list(self.durations.items())],
-            "gauges": [[site, *gauges()] for site, gauges in list(self._open.items())],
+            "gauges": [[site, *gauges()] for site, gauges in list(self._open)],
         }
 
     def take(self, part: tuple[int, int], figures: Figures | None) -> None:
