@@ -3,8 +3,8 @@
 A test that is marked `real`, or that asks for `localstack`, `rgw` or `swift`, runs only where CARTAGE_REAL=1 says so.
 There it must run: a skip, for whatever reason, is a failure.
 
-The whole suite runs in as many processes as there are processors, where pytest-xdist is there; a file's tests stay
-together, and so do those that need the same real server, which is then started once.
+The whole suite runs in one process more than there are processors (a test waits now and then), where pytest-xdist is
+there; a file's tests stay together, and so do those that need the same real server, which is then started once.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         return
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
-        config.option.numprocesses = max(2, min(os.cpu_count() or 2, MOST_PROCESSES))
+        config.option.numprocesses = min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
         config.option.dist = "loadgroup"
 
 
