@@ -37,6 +37,10 @@ class SurveyResult(LedgerResult):
     no_room: list[str] = field(default_factory=list)
 
 
+SURVEYED = "surveyed"
+"""The ledger's note of how many objects and bytes each route's source held when it was last looked at."""
+
+
 @watched
 async def survey(plan: Plan, options: Options | None = None, *, probe: bool = False) -> SurveyResult:
     """What a run of the plan would do: both sides of every route are listed and compared. Writes nothing to S3 unless
@@ -55,6 +59,7 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
             routes = await survey_routes(opened.store, opened.sources, plan.routes, entries, options.listener)
             await opened.sources.refuse_missing(ledger.knows)
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
+            await ledger.set_note(SURVEYED, {item.route: [item.objects, item.bytes] for item in routes})
             counts = {item.route: item.objects + item.known for item in routes}
             return SurveyResult(
                 plan,

@@ -17,12 +17,14 @@ from engine.api.history import remembered
 from engine.api.leftovers import tell_leftovers
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
+from engine.api.plan import SURVEYED
+from engine.api.status import EXPECTED
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
 from engine.errors import one_error
 from engine.events import COPYING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
-from engine.ledger import Snapshot, taken_by_route
+from engine.ledger import Ledger, Snapshot, taken_by_route
 from engine.listing.first_pages import first_pages
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, UNDONE, State
@@ -117,7 +119,9 @@ async def migrate(
                 refuse_losing(traits, f"s3://{bucket}/")
             settings = brought_up_to_date(await ledger.note(SETTINGS_NOTE), known.values(), now_ms())
             await ledger.set_note(SETTINGS_NOTE, settings)
-            options.listener(Doing(COPYING))
+            expected = await _expected(plan, ledger)
+            await ledger.set_note(EXPECTED, expected)
+            options.listener(Doing(COPYING, 0.0, *expected))
             async with remembered(opened, ledger, "run", options, stop) as heard:
                 run = await carry(
                     plan,
@@ -152,6 +156,19 @@ async def migrate(
                 unlisted=run.unlisted,
                 unlisted_count=run.unlisted_count,
             )
+
+
+async def _expected(plan: Plan, ledger: Ledger) -> tuple[int, int]:
+    """About how many objects and bytes the routes take: as they were listed, or looked at, or as their owner says.
+    (0, 0) where nobody knows of one of them. Nothing rests on it but what is shown."""
+    seen: dict[str, list[int]] = await ledger.note(SURVEYED) or {}
+    known = {item.name: (item.objects, item.size_bytes or 0) for item in plan.expectations if item.objects}
+    known |= {name: (objects, size_bytes) for name, (objects, size_bytes) in seen.items()}
+    known |= {item.route: (item.objects, item.bytes) for item in await ledger.snapshots() if item.objects}
+    found = [known.get(route.name) for route in plan.routes]
+    if not all(found):
+        return 0, 0
+    return sum(item[0] for item in found if item), sum(item[1] for item in found if item)
 
 
 def _first_pages(plan: Plan, opened: Sites) -> AbstractAsyncContextManager[StoreOf]:

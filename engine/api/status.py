@@ -57,14 +57,18 @@ async def status(path: str | Path) -> Status:
 
 class Pulse(NamedTuple):
     """How far a ledger is, of what costs the same to read for any number of objects. `run` is the last that began, with
-    its last seconds: what `worker` does, where there is one."""
+    its last seconds: what `worker` does, where there is one; `expected` are the objects and bytes that it expects in
+    all, before everything is listed."""
 
     worker: Worker | None
     tallies: list[Tally]
     snapshots: list[Snapshot]
     run: RunRecord | None = None
+    expected: tuple[int, int] = (0, 0)
 
 
+EXPECTED = "expected"
+"""The ledger's note of about how many objects and bytes a run comes to in all."""
 LATELY_MS = 10_000
 
 
@@ -75,7 +79,9 @@ async def pulses(path: str | Path, every_s: float = 1.0) -> AsyncIterator[Pulse]
         while True:
             worker = await reader.worker()
             latest = await reader.latest_run(LATELY_MS)
-            yield Pulse(worker, await reader.tallies(), await reader.snapshots(), latest)
+            objects, size_bytes = await reader.note(EXPECTED) or (0, 0)
+            whole = int(objects), int(size_bytes)
+            yield Pulse(worker, await reader.tallies(), await reader.snapshots(), latest, whole)
             if worker is None:
                 return
             await anyio.sleep(every_s)

@@ -167,7 +167,8 @@ class Invocation:
             if bar is not None:
                 bar.close()
         if not results:  # a signal cancelled the work
-            click.echo(leaving, err=True)
+            if bar is not None:
+                bar.answer(leaving)
             self.end(INTERRUPTED, {"interrupted": True})
         return results[0]
 
@@ -197,7 +198,7 @@ class Invocation:
                     return
                 stop.request()
                 if not self.quiet and bar is not None:
-                    bar.write("stopping: finishing what is in flight (again to leave at once)")
+                    bar.answer("stopping: finishing what is in flight (again to leave at once)")
 
     def say(self, page: Page | str) -> None:
         """A page for people on stdout; nothing under `--json` and `--quiet`. A string is written as it is: a line of a

@@ -51,12 +51,13 @@ def _say(invocation: Invocation, file: Path | None, found: Status) -> None:
 
 async def _measured(path: Path) -> tuple[str, str]:
     """What whoever is at work does, how far and how fast: by its own last seconds, else by two readings."""
-    meter, told, command = Meter(copies=False), "", ""
+    meter, told, command = None, "", ""
     async for pulse in pulses(path, MEASURED_S):
         command = pulse.run.command if pulse.run is not None and not pulse.run.ended else ""
         if (far := how_far(pulse)) is None:
             break
         doing, progress = far
+        meter = meter or Meter(copies=False, objects=doing.objects, size_bytes=doing.size_bytes)
         meter.add(progress, now_s := time.monotonic())
         reading = lately(pulse)
         seen_before, told = told, written(doing.what, progress, reading or meter.read(now_s))

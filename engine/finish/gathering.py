@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.events import Listener
+from engine.events import Doing, Listener
 from engine.finish.gate import Facts, Reason, ReferencesLeft, conditional
 from engine.finish.holding import hold_of, proven_before_ms
 from engine.finish.probes import Commands, probed, run_probe
@@ -33,6 +33,8 @@ async def gather(
     that what takes long does not date it too late.
 
     Raises `StoreError` of scope `run`."""
+    rows = sum(tally.objects for tally in await ledger.tallies())
+    listener(Doing("listing both sides", objects=rows))
     audits = await audit(opened.store, opened.sources, plan.routes, ledger.entries, listener, plan.cleanup.proof)
     probes = [await run_probe(opened.store(probed(probe)), probe, commands) for probe in plan.probes]
     facts = await opened.facts(plan.places, anew=True)

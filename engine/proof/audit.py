@@ -13,7 +13,7 @@ from functools import partial
 import anyio
 
 from engine.errors import ListingBroken, RunError, StoreError, one_error
-from engine.events import Doing, Listener, Progress
+from engine.events import Listener, Progress
 from engine.listing.sources import Sources
 from engine.model import Proof
 from engine.plan.decide import audited
@@ -104,7 +104,6 @@ async def audit(
     """Question at both sides of every route now. `minimum` is the proof that the plan asks for.
 
     Raises what leaves nothing to judge (bad credentials, no bucket); a listing that fails is in its route's `error`."""
-    listener(Doing("listing both sides"))
     found = [RouteAudit(route.name) for route in routes]
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):

@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from engine.events import Listener, ObjectAside, Progress
+from engine.events import Doing, Listener, ObjectAside, Progress
 from engine.ledger import Ledger
 from engine.listing.sources import Sources
 from engine.model import Proof
@@ -77,6 +77,9 @@ class Verifier:
                 self._store_of, ByteReader(self._store_of(routes[0].source)), depth, self._ledger.conclude
             )
             self._deep.stopping = self.report.stopped
+        tallies = await self._ledger.tallies()
+        whole = sum(tally.objects for tally in tallies), sum(tally.bytes for tally in tallies)
+        self._listener(Doing("verifying", 0.0, *whole))
         closed = {item.route for item in await self._ledger.snapshots() if item.closed_ms}
         async with anyio.create_task_group() as telling:
             telling.start_soon(self._tell)

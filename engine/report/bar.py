@@ -89,6 +89,10 @@ class ProgressBar:
         elif isinstance(event, Notice) and self._say:
             self.write(f"note: {safe(event.message)}")
 
+    def answer(self, line: str) -> None:
+        """A line in answer to a key: in the place of the "^C" that the terminal shows where it is typed."""
+        self.write(f"\r{line}" if self._look.moves else line)
+
     def write(self, line: str) -> None:
         """A line above the bar; with its time where no terminal is."""
         if self._look.width is None and self._manner is Manner.LINES:
@@ -133,7 +137,7 @@ class ProgressBar:
         self._at_most_s = doing.at_most_s
         self._since_s = self._now_s()
         self._counted = False
-        self._meter = Meter(copies=doing.what == COPYING)
+        self._meter = Meter(copies=doing.what == COPYING, objects=doing.objects, size_bytes=doing.size_bytes)
 
     def _waiting(self, now_s: float) -> str:
         """Where nothing is counted: what it is about, and since when."""

@@ -17,21 +17,27 @@ NARROWEST_BAR = 4
 
 
 class Reading(NamedTuple):
-    """`fraction` of the whole, None while it still grows; objects and bytes a second over the window, None while
-    nothing is known; `left_s` at that rate, None where it cannot be told."""
+    """`fraction` of the whole, None while nobody knows how much that is; objects and bytes a second over the window,
+    None while nothing is known; `left_s` at that rate, None where it cannot be told. `about`: not everything is listed,
+    and the whole (`objects`, `size_bytes`) is what was expected."""
 
-    fraction: float | None
-    rate: float | None
-    bytes_rate: float | None
-    left_s: float | None
+    fraction: float | None = None
+    rate: float | None = None
+    bytes_rate: float | None = None
+    left_s: float | None = None
+    about: bool = False
+    objects: int = 0
+    size_bytes: int = 0
 
 
 class Meter:
     """Reads a command's `Progress`. `copies`: while its listing goes on, only what was copied or set aside counts as
-    work; the rest was there, and is passed by as fast as it can be listed."""
+    work; the rest was there, and is passed by as fast as it can be listed. `objects` and `size_bytes` are the whole as
+    it is expected, 0 where it is not known."""
 
-    def __init__(self, *, copies: bool) -> None:
+    def __init__(self, *, copies: bool, objects: int = 0, size_bytes: int = 0) -> None:
         self._copies = copies
+        self._expected = (objects, size_bytes)
         self._last = Progress()
         self._work = 0
         self._work_bytes = 0
@@ -67,30 +73,38 @@ class Meter:
         if self._window and (passed_s := at_s - self._window[0][0]) >= SHORTEST_S:
             rate = (self._work - self._window[0][1]) / passed_s
             bytes_rate = (self._work_bytes - self._window[0][2]) / passed_s
-        if not last.listing_done or not last.listed:
-            return Reading(None, rate, bytes_rate, None)
-        parts = [(last.done, last.listed, rate), (last.done_bytes, last.listed_bytes, bytes_rate)]
+        objects, size_bytes = last.listed, last.listed_bytes
+        about = not last.listing_done
+        if about:
+            objects, size_bytes = self._expected
+        if not objects or objects < last.listed or (about and last.listed_bytes and size_bytes < last.listed_bytes):
+            return Reading(rate=rate, bytes_rate=bytes_rate)
+        parts = [(last.done, objects, rate), (last.done_bytes, size_bytes, bytes_rate)]
         counted = [part for part in parts if part[1]]
         lefts = [(whole - done) / pace for done, whole, pace in counted if pace and whole > done]
         ended = all(done >= whole for done, whole, _ in counted)
         fraction = min(done / whole for done, whole, _ in counted)
-        return Reading(min(1.0, max(0.0, fraction)), rate, bytes_rate, 0.0 if ended else max(lefts, default=None))
+        left_s = 0.0 if ended else max(lefts, default=None)
+        return Reading(min(1.0, max(0.0, fraction)), rate, bytes_rate, left_s, about, objects, size_bytes)
 
 
 def progress_words(progress: Progress, reading: Reading) -> list[tuple[int, str]]:
     """What is said of it, in the order in which it is said, each with its weight: where there is little room, what
     weighs most is left out first."""
-    growing = not progress.listing_done
-    done, listed = count_text(progress.done), count_text(progress.listed)
-    if growing and progress.done == progress.listed:
-        counts = plural(progress.listed, "object")
+    done, done_bytes = count_text(progress.done), size_text(progress.done_bytes)
+    if reading.about:
+        words = [(0, f"{done} of about {count_text(reading.objects)} objects")]
+    elif progress.listing_done:
+        words = [(0, f"{done} of {count_text(progress.listed)} objects")]
+    elif progress.done == progress.listed:
+        words = [(0, plural(progress.listed, "object"))]
     else:
-        counts = f"{done} of {listed} {'listed so far' if growing else 'objects'}"
-    words = [(0, counts)]
-    if progress.listed_bytes and progress.done_bytes == progress.listed_bytes:
-        words.append((5, size_text(progress.done_bytes)))
-    elif progress.listed_bytes:
-        words.append((5, f"{size_text(progress.done_bytes)} of {size_text(progress.listed_bytes)}"))
+        words = [(0, f"{done} of {count_text(progress.listed)} listed so far")]
+    whole_bytes = reading.size_bytes if reading.about and progress.listed_bytes else progress.listed_bytes
+    if whole_bytes and progress.done_bytes == whole_bytes:
+        words.append((5, done_bytes))
+    elif whole_bytes:
+        words.append((5, f"{done_bytes} of {size_text(whole_bytes)}"))
     if reading.rate is not None:
         words.append((1, f"{rate_text(reading.rate)}/s"))
     if reading.bytes_rate:
@@ -129,17 +143,21 @@ def drawn(what: str, progress: Progress, reading: Reading, width: int) -> Drawn:
     words = progress_words(progress, reading)
     if reading.fraction is None:
         return Drawn(f"{what}: ", None, within(words, width - len(what) - 3))
-    head = f"{what} {percent_text(reading.fraction)} "
+    head = f"{what} {percent_text(reading)} "
     room = width - len(head) - NARROWEST_BAR - len("|| ") - 1
     return Drawn(head, reading.fraction, within(words, room))
 
 
-def percent_text(fraction: float) -> str:
-    """ " 64%": never 100 before the end."""
-    return f"{int(100 * fraction):3d}%"
+def percent_text(reading: Reading) -> str:
+    """ " 64%", " ~64%" where the whole is only expected: never 100 before the end."""
+    if reading.fraction is None:
+        return ""
+    if reading.about:
+        return f"{f'~{min(99, int(100 * reading.fraction))}':>3}%"
+    return f"{int(100 * reading.fraction):3d}%"
 
 
 def written(what: str, progress: Progress, reading: Reading) -> str:
     """The same for a log: all of it."""
-    percent = "" if reading.fraction is None else f"{percent_text(reading.fraction).strip()}, "
+    percent = "" if reading.fraction is None else f"{percent_text(reading).strip()}, "
     return f"{what}: {percent}{within(progress_words(progress, reading), None)}"

@@ -34,9 +34,9 @@ def aside_values(record: ObjectRecord) -> dict[str, str]:
 def how_far(pulse: Pulse) -> tuple[Doing, Progress] | None:
     """What whoever is at work on a ledger is about, and how far that is, as the states of its objects tell; a
     verification, of what may be verified already, by what it says itself. None where neither tells."""
-    objects, sizes = dict.fromkeys(State, 0), dict.fromkeys(State, 0)
+    count, sizes = dict.fromkeys(State, 0), dict.fromkeys(State, 0)
     for tally in pulse.tallies:
-        objects[tally.state] += tally.objects
+        count[tally.state] += tally.objects
         sizes[tally.state] += tally.bytes
     listed = all(item.closed_ms for item in pulse.snapshots)
     moment = pulse.run.last if pulse.run is not None else Moment(0)
@@ -44,24 +44,25 @@ def how_far(pulse: Pulse) -> tuple[Doing, Progress] | None:
     what = COPYING
     if pulse.run is not None and pulse.run.command == "verify":
         what, under_way, whole = "verifying", frozenset(), set(IN_PLACE)
-    elif listed and not any(objects[state] for state in IN_FLIGHT):
-        if not objects[State.VERIFIED] or not objects[State.DELETING] + objects[State.DELETED]:
+    elif listed and not any(count[state] for state in IN_FLIGHT):
+        if not count[State.VERIFIED] or not count[State.DELETING] + count[State.DELETED]:
             return None
         what, under_way, whole = "deleting", frozenset({State.VERIFIED, State.DELETING}), {State.VERIFIED, *LEAVING}
     progress = Progress(
-        listed=sum(objects[state] for state in whole),
+        listed=sum(count[state] for state in whole),
         listed_bytes=sum(sizes[state] for state in whole),
         listing_done=listed,
-        done=sum(objects[state] for state in whole - under_way),
+        done=sum(count[state] for state in whole - under_way),
         done_bytes=sum(sizes[state] for state in whole - under_way),
-        aside=sum(objects[state] for state in ASIDE),
+        aside=sum(count[state] for state in ASIDE),
         throttled=moment.throttled,
         in_flight=moment.in_flight,
     )
     if what == "verifying":
         done, done_bytes = min(moment.done, progress.listed), min(moment.done_bytes, progress.listed_bytes)
         progress = replace(progress, done=done, done_bytes=done_bytes)
-    return Doing(what), replace(progress, copied=progress.done)
+    objects, size_bytes = pulse.expected if what == COPYING else (0, 0)
+    return Doing(what, objects=objects, size_bytes=size_bytes), replace(progress, copied=progress.done)
 
 
 def lately(pulse: Pulse) -> Reading | None:

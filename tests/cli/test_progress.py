@@ -3,11 +3,14 @@ it."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 from datetime import UTC, datetime
 
 import pytest
 
+import engine
+from engine.api.status import Pulse, pulses
 from engine.events import Doing, Event, Notice, ObjectAside, Progress, SlowedDown
 from engine.report.bar import ASIDES_PRINTED, LINE_S, Manner, ProgressBar
 from engine.report.drawing import Look
@@ -170,3 +173,23 @@ def test_where_each_flag_puts_what(terminal: Terminal) -> None:
     assert plain.err == "" and "copied 2 objects" in plain.out and "\r" not in plain.out
     assert (quiet.out, quiet.err) == ("", "")
     assert told.err == "" and told.summary["copied"] == 2
+
+
+def test_what_a_plan_counted_is_what_a_run_expects_and_a_status_tells(terminal: Terminal) -> None:
+    plan = write_plan(terminal.folder)
+    told: list[Event] = []
+    with answering(
+        lambda asked: (
+            Copied() if asked.method == "PUT" else Listing(("old/a", "old/b") if asked.prefix == "old/" else ())
+        )
+    ) as server:
+        terminal.at(server.url)
+        assert terminal.call("plan", plan).code == 0
+        asyncio.run(engine.migrate(engine.load_plan(plan), engine.Options(listener=told.append, assume="aws")))
+    (copying,) = [event for event in told if isinstance(event, Doing) and event.what == "copying"]
+    assert copying.objects == 2
+
+    async def pulse() -> Pulse:
+        return await anext(pulses(plan.with_suffix(".ledger")))
+
+    assert asyncio.run(pulse()).expected == (2, copying.size_bytes)

@@ -75,7 +75,7 @@ def test_what_begins_anew_is_measured_anew() -> None:
 
 def test_while_the_whole_still_grows_there_is_no_percentage() -> None:
     meter = Meter(copies=False)
-    assert meter.read(0.0) == Reading(None, None, None, None)
+    assert meter.read(0.0) == Reading()
     meter.add(of(1_000, 500), 0.0)
     assert meter.read(0.1).fraction is None
     meter.add(of(1_000, 1_000, ended=True), 1.0)
@@ -89,8 +89,32 @@ def test_nothing_to_do_is_no_division() -> None:
 
 
 def test_a_hundred_is_said_at_the_end_alone() -> None:
-    assert percent_text(0.9999) == " 99%"
-    assert percent_text(1.0) == "100%"
+    assert percent_text(Reading(0.9999)) == " 99%"
+    assert percent_text(Reading(1.0)) == "100%"
+    assert percent_text(Reading(0.07)) == "  7%"
+
+
+def test_a_whole_that_is_expected_gives_a_percentage_while_the_listing_goes_on() -> None:
+    """A listing is as far ahead as the copies let it be, and ends with them."""
+    meter = Meter(copies=True, objects=50_000, size_bytes=50_000_000)
+    meter.add(of(3_000, 1_000, 1_000), 0.0)
+    meter.add(of(14_000, 11_000, 11_000), 10.0)
+    reading = meter.read(10.0)
+    assert (reading.fraction, reading.rate, reading.left_s) == (0.22, 1_000.0, 39.0)
+    assert percent_text(reading) == "~22%"
+    assert written("copying", meter.last, reading) == (
+        "copying: ~22%, 11,000 of about 50,000 objects, 11 MB of 50 MB, 1,000/s, 1 MB/s, 39 s left"
+    )
+    meter.add(of(50_001, 50_001, 50_001), 49.0)  # there are more than was thought: nobody knows how many
+    assert meter.read(49.0).fraction is None
+    meter.add(of(50_002, 50_001, 50_001, ended=True), 50.0)
+    assert not meter.read(50.0).about
+
+
+def test_before_anything_is_listed_nothing_is_divided() -> None:
+    meter = Meter(copies=True, objects=50_000, size_bytes=0)
+    meter.add(Progress(), 0.0)
+    assert meter.read(1.0).fraction == 0.0
 
 
 BUSY = of(53_000, 20_000, ended=True, throttled=3, aside=7, in_flight=64)
@@ -114,4 +138,4 @@ def test_what_weighs_least_stays_where_there_is_little(width: int) -> None:
 
 def test_a_listing_has_one_figure() -> None:
     listing = Progress.of_listing(1_000, 5_000_000)
-    assert within(progress_words(listing, Reading(None, 500.0, None, None)), None) == "1,000 objects, 5 MB, 500/s"
+    assert within(progress_words(listing, Reading(rate=500.0)), None) == "1,000 objects, 5 MB, 500/s"

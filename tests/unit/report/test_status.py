@@ -38,6 +38,8 @@ def test_what_goes_on_shows_in_the_states(now: Pulse, what: str, done: int, whol
 def test_while_a_listing_goes_on_the_whole_is_not_known() -> None:
     far = how_far(pulse(listed=False, copied=60))
     assert far is not None and far[0].what == COPYING and not far[1].listing_done
+    told = how_far(pulse(listed=False, copied=60)._replace(expected=(100, 5_000)))
+    assert told is not None and (told[0].objects, told[0].size_bytes) == (100, 5_000)
 
 
 @pytest.mark.parametrize("now", [pulse(verified=100), pulse(copied=100), pulse(deleted=100), pulse()])
