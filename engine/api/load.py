@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.api.commands import typed
 from engine.errors import UsageError
 from engine.model import Location
 from engine.plan.document import Plan
+from engine.plan.likeness import nearest
 from engine.plan.locations import parse_location
 
 
@@ -16,7 +18,9 @@ def load_plan(path: str | Path) -> Plan:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"there is no plan at {path}", advice="cartage init writes one to start from.") from None
+        alike = nearest(path.name, [item.name for item in path.parent.glob("*.toml")])
+        advice = f"{typed('cartage', 'init', str(path))} writes one to start from."
+        raise UsageError(f"there is no plan at {path}{alike}", advice=advice) from None
     except OSError as error:
         raise UsageError(f"the plan {path} cannot be read: {error.strerror or error}") from error
     return Plan.parse(data, str(path), folder=Path.cwd(), home=home_folder())

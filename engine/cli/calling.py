@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
 from engine.api.options import Options
 from engine.cli.ending import end
+from engine.cli.grammar.mistakes import nearest_example
 from engine.cli.grammar.words import Verb
 from engine.cli.invocation import Invocation
 from engine.cli.logs import logging_command
@@ -35,7 +37,8 @@ def _carried_out(verb: Verb, invocation: Invocation, given: dict[str, Any]) -> A
     except (click.ClickException, click.Abort, click.exceptions.Exit):
         raise
     except Exception as error:
-        end(error, invocation.verb, as_json=invocation.json)
+        example = nearest_example(verb.examples, sys.argv[1:])
+        end(error, invocation.verb, as_json=invocation.json, example=f"As in: {example.line}")
 
 
 def options_of(verb: Verb, given: dict[str, Any]) -> Options:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.cli.codes import FATAL
-from engine.errors import EngineError, PlanError, StoreError
+from engine.errors import EngineError, PlanError, StoreError, UsageError
 from engine.logs import log
 from engine.report.drawing import draw, look_at
 from engine.report.ndjson import NdjsonWriter
@@ -33,11 +33,14 @@ def summarize(verb: str, code: int, values: dict[str, Any]) -> None:
     NdjsonWriter(sys.stdout).summary(verb, code, values)
 
 
-def end(error: BaseException, verb: str, *, as_json: bool) -> NoReturn:
-    """Say what went wrong and what to do, and end with the error's exit code."""
+def end(error: BaseException, verb: str, *, as_json: bool, example: str = "") -> NoReturn:
+    """Say what went wrong and what to do, and end with the error's exit code. `example` is what is told to whoever
+    asked for what makes no sense, and whom nothing better is said."""
     known = explain(error)
     if known is None:
         leave_pipe()
+    if isinstance(known, UsageError) and not known.advice:
+        known.advice = example
     log(logging.ERROR, "error", **{name: value for name, value in error_values(known).items() if name != "advice"})
     # Not broken into lines: either may name a command to be copied.
     said: list[str] = [Toned(f"cartage{verb and f' {verb}'}: {_sentence(known)}", Tone.BAD, whole=True)]

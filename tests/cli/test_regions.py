@@ -107,6 +107,20 @@ def test_a_name_that_was_mistyped_is_guessed(scene: Scene, terminal: Terminal) -
     assert ended.code == 2 and "conection" in ended.err
 
 
+def test_a_plan_that_was_mistyped_is_guessed(terminal: Terminal) -> None:
+    write_plan(terminal.folder, name="moving")
+    ended = terminal.call("run", "movign.toml")
+    assert ended.code == 2
+    assert ended.err.startswith('cartage run: there is no plan at movign.toml; did you mean "moving.toml"?\n')
+    assert "  cartage init movign.toml writes one to start from." in ended.err
+
+
+def test_what_makes_no_sense_is_answered_with_the_example_most_like_it(terminal: Terminal) -> None:
+    ended = terminal.call("check", "bucket/x/", "--write")
+    assert ended.code == 2
+    assert ended.err.endswith("  As in: cartage check s3://mybucket/project/ --write\n")
+
+
 def test_a_folder_for_ledgers(scene: Scene, terminal: Terminal) -> None:
     folder = terminal.folder / "state"
     terminal.set(CARTAGE_STATE_DIR=str(folder))
