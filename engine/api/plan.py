@@ -56,7 +56,12 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
             entries = None if ledger.fresh else ledger.entries
             if probe:
                 await opened.try_routes(plan.routes)
-            routes = await survey_routes(opened.store, opened.sources, plan.routes, entries, options.listener)
+            await opened.find_reading(plan.routes)
+            routes = await survey_routes(
+                opened.store, opened.sources, plan.routes, entries, options.listener, opened.copies
+            )
+            for route, found in zip(plan.routes, routes, strict=True):
+                found.egress_bytes = found.in_bytes if opened.source(route).is_aws else 0
             await opened.sources.refuse_missing(ledger.knows)
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
             await ledger.set_note(SURVEYED, {item.route: [item.objects, item.bytes] for item in routes})

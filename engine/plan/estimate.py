@@ -22,18 +22,21 @@ DAYS_A_MONTH = 30
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """US dollars. A GB is 2^30 bytes here, as S3 bills it. DELETE is free."""
+    """US dollars. A GB is 2^30 bytes here, as S3 bills it. DELETE is free. `egress_gb` is what leaves AWS for the
+    Internet, the first 10 TB a month; to a machine in the same region nothing is paid."""
 
     writes_per_1000: float = 0.005  # COPY, PUT, POST and LIST
     reads_per_1000: float = 0.0004  # GET and HEAD
     storage_gb_month: float = 0.023
+    egress_gb: float = 0.09
 
 
 class RouteCounts(NamedTuple):
     """What was counted of one route. Sizes are bytes.
 
     `copy_requests` are the writes that `to_copy` objects take: one a CopyObject; parts, create and complete for an
-    upload. `head_requests` are the reads. None: one write an object and no read."""
+    upload. `head_requests` are the reads. None: one write an object and no read. `in_bytes` come to this machine from
+    another, `out_bytes` go from it, `egress_bytes` leave AWS for it."""
 
     route: str
     objects: int
@@ -43,12 +46,16 @@ class RouteCounts(NamedTuple):
     there: int = 0
     copy_requests: int | None = None
     head_requests: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+    egress_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Requests by kind, their price, what the doubled storage costs, and the time below which S3 will not go.
 
+    `in_bytes` and `out_bytes` pass through this machine, `egress_dollars` is the most that those cost which leave AWS.
     `floor_s` counts the writes alone, at `writes_per_s`, since reads and listings have budgets of their own."""
 
     copy_requests: int
@@ -60,6 +67,9 @@ class Estimate:
     storage_dollars_of_hold: float
     floor_s: float
     writes_per_s: float
+    in_bytes: int = 0
+    out_bytes: int = 0
+    egress_dollars: float = 0.0
 
     @property
     def requests(self) -> int:
@@ -67,8 +77,8 @@ class Estimate:
 
     @property
     def dollars(self) -> float:
-        """Requests, and the doubled storage for as long as the hold lasts."""
-        return self.requests_dollars + self.storage_dollars_of_hold
+        """Requests, the doubled storage for as long as the hold lasts, and what leaves AWS."""
+        return self.requests_dollars + self.storage_dollars_of_hold + self.egress_dollars
 
 
 def estimate(
@@ -84,6 +94,7 @@ def estimate(
 
     Storage is counted twice for everything that a route holds, copied or found, until the hold is over."""
     prices = prices or Prices()
+    counts = list(counts)
     copies = heads = lists = deletes = stored = 0
     for item in counts:
         copies += item.to_copy if item.copy_requests is None else item.copy_requests
@@ -102,6 +113,9 @@ def estimate(
         storage_dollars_of_hold=a_day * hold_s / 86_400,
         floor_s=copies / writes_per_s,
         writes_per_s=writes_per_s,
+        in_bytes=sum(item.in_bytes for item in counts),
+        out_bytes=sum(item.out_bytes for item in counts),
+        egress_dollars=sum(item.egress_bytes for item in counts) / GIB * prices.egress_gb,
     )
 
 

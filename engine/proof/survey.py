@@ -17,7 +17,7 @@ from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.store import StoreOf
-from engine.transfer.costs import requests_for
+from engine.transfer.costs import cost_of
 
 EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
 """`(route, after, upto, limit)` → ledger rows, where there is a ledger already."""
@@ -30,7 +30,8 @@ class RouteSurvey:
     """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
     the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take;
     `added_bytes` is what the target grows by, `unlisted` counts what lies in the source's folder and cannot be an
-    object."""
+    object. `in_bytes` come to
+    this machine from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it."""
 
     route: str
     objects: int = 0
@@ -52,6 +53,9 @@ class RouteSurvey:
     surplus: int = 0
     surplus_bytes: int = 0
     unlisted: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+    egress_bytes: int = 0
     problems: list[str] = field(default_factory=list)
 
     def add(self, other: RouteSurvey) -> None:
@@ -80,17 +84,27 @@ _FIGURES = (
     "surplus",
     "surplus_bytes",
     "unlisted",
+    "in_bytes",
+    "out_bytes",
+    "egress_bytes",
 )
 
 
 async def survey(
-    store_of: StoreOf, sources: Sources, routes: Sequence[Route], entries_of: EntriesOf | None, listener: Listener
+    store_of: StoreOf,
+    sources: Sources,
+    routes: Sequence[Route],
+    entries_of: EntriesOf | None,
+    listener: Listener,
+    copies: Callable[[Route], bool] = lambda route: True,
 ) -> list[RouteSurvey]:
-    """List both sides of every route and count what a run would do. Raises what the listings raise."""
+    """List both sides of every route and count what a run would do; `copies`: whether a server copies a route's objects
+    by itself, where both sides are in S3. Raises what the listings raise."""
     found = [RouteSurvey(route.name) for route in routes]
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
-            group.start_soon(_survey_route, store_of, sources, route, report, entries_of, listener, found)
+            one = partial(_survey_route, copies=copies(route))
+            group.start_soon(one, store_of, sources, route, report, entries_of, listener, found)
     return found
 
 
@@ -102,6 +116,8 @@ async def _survey_route(
     entries_of: EntriesOf | None,
     listener: Listener,
     every: list[RouteSurvey],
+    *,
+    copies: bool,
 ) -> None:
     read = None if entries_of is None else partial(entries_of, route.name)
     async with anyio.create_task_group() as group:
@@ -110,7 +126,7 @@ async def _survey_route(
             rows = taken(route, rows)
             judged = join.judged(rows)
             for row in judged:
-                _count(route, report, row)
+                _count(route, report, row, copies=copies)
             if len(judged) < len(rows):
                 seen = {row.key for row in judged}
                 for row in rows:
@@ -134,7 +150,7 @@ def _count_hidden(route: Route, report: RouteSurvey, row: Joined) -> None:
         report.problems.append(f'route "{route.name}": {row.key!r} has no place: what lies there is no file')
 
 
-def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
+def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool) -> None:
     source = row.source
     if source is None:
         report.extra += row.entry is None
@@ -163,9 +179,11 @@ def _count(route: Route, report: RouteSurvey, row: Joined) -> None:
         report.to_copy_bytes += source.size
         report.added_bytes += source.size - (row.target.size if row.target is not None else 0)
         report.over_5gib += source.size > MAX_COPY_BYTES
-        copies, heads = requests_for(source, route)
-        report.copy_requests += copies
-        report.head_requests += heads
+        cost = cost_of(source, route, copies=copies)
+        report.copy_requests += cost.writes
+        report.head_requests += cost.reads
+        report.in_bytes += cost.in_bytes
+        report.out_bytes += cost.out_bytes
 
 
 def _progress(every: list[RouteSurvey]) -> Progress:

@@ -29,6 +29,9 @@ def estimate_of(plan: Plan, routes: Sequence[RouteSurvey], writes_per_s: float) 
             there=item.there,
             copy_requests=item.copy_requests,
             head_requests=item.head_requests,
+            in_bytes=item.in_bytes,
+            out_bytes=item.out_bytes,
+            egress_bytes=item.egress_bytes,
         )
         for item in routes
     ]
@@ -76,9 +79,11 @@ def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: flo
         "",
         _facts(
             f"requests   {count_text(figures.copy_requests)} copies and parts, "
-            f"{count_text(figures.head_requests)} HEAD, {count_text(figures.list_requests)} list pages\n"
+            f"{count_text(figures.head_requests)} HEAD{_gets(figures)}, "
+            f"{count_text(figures.list_requests)} list pages\n"
+            f"{_passing(figures)}"
             f"cost       {cost_text(figures.requests_dollars)} for requests, "
-            f"{cost_text(figures.storage_dollars_a_day)} a day while both sides are kept\n"
+            f"{cost_text(figures.storage_dollars_a_day)} a day while both sides are kept{_egress(figures)}\n"
             f"time       at least {duration_text(figures.floor_s)}, at {writes_per_s:,.0f} writes a second\n"
             f"allowed    {', '.join(actions(plan, 'run'))}"
         ),
@@ -87,6 +92,21 @@ def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: flo
     page += [_facts(f"\nnames      {safe(bucket)} {HIDES}") for bucket in plan.buckets if is_access_point(bucket)]
     page += ["", f"listed {count_text(total.objects)} objects in {pace_text(total.objects, took_s)}"]
     return page
+
+
+def _gets(figures: Estimate) -> str:
+    return " and GET" if figures.in_bytes else ""
+
+
+def _passing(figures: Estimate) -> str:
+    if not figures.in_bytes and not figures.out_bytes:
+        return ""
+    return f"passing    {size_text(figures.in_bytes)} to this machine, {size_text(figures.out_bytes)} from it\n"
+
+
+def _egress(figures: Estimate) -> str:
+    dollars = cost_text(figures.egress_dollars)
+    return f", at most {dollars} for what leaves AWS (nothing within its region)" if figures.egress_dollars else ""
 
 
 def plan_next(plan: Plan, result: SurveyResult) -> list[str]:
@@ -152,6 +172,9 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
             "lists": figures.list_requests,
         },
         "cost_dollars": round(figures.requests_dollars, 4),
+        "egress_dollars": round(figures.egress_dollars, 4),
+        "in_bytes": figures.in_bytes,
+        "out_bytes": figures.out_bytes,
         "storage_dollars_a_day": round(figures.storage_dollars_a_day, 4),
         "floor_s": round(figures.floor_s, 3),
         "actions": list(actions(plan, "run")),

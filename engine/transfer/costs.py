@@ -1,18 +1,47 @@
-"""How many requests an object takes on its way, as far as a listing can tell. Pure."""
+"""What an object takes on its way, as far as a listing can tell: requests, and bytes through this machine. Pure."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from engine.model import ListedObject
+from engine.plan.integrity import is_plain, parts_of
+from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.route import Route
 from engine.transfer import methods
 from engine.transfer.download import WHOLE_BYTES, range_bytes
 from engine.transfer.passing import SMALL_BYTES, part_layout
 
 
-def requests_for(source: ListedObject, route: Route) -> tuple[int, int]:
-    """How many write and read requests carrying this object takes. Two sites count as one endpoint's."""
+class Cost(NamedTuple):
+    """Write and read requests; bytes that come to this machine from another, and that go from it to another."""
+
+    writes: int
+    reads: int
+    in_bytes: int = 0
+    out_bytes: int = 0
+
+
+def cost_of(source: ListedObject, route: Route, *, copies: bool) -> Cost:
+    """What carrying this object takes; `copies`: the server does it by itself."""
     if route.source.is_local:
-        return (1 if source.size <= SMALL_BYTES else part_layout(source.size).count + 2), 0
+        return Cost(1 if source.size <= SMALL_BYTES else part_layout(source.size).count + 2, 0, 0, source.size)
     if route.target.is_local:
-        return 0, 1 if source.size <= WHOLE_BYTES else 1 + -(-source.size // range_bytes(source.size))
-    return methods.requests_for(source)
+        ranges = 1 if source.size <= WHOLE_BYTES else 1 + -(-source.size // range_bytes(source.size))
+        return Cost(0, ranges, source.size, 0)
+    if copies:
+        return Cost(*methods.requests_for(source))
+    return Cost(*_relayed(source), source.size, source.size)
+
+
+def _relayed(source: ListedObject) -> tuple[int, int]:
+    """Of a source whose checksum is not listed it is taken that it has none but its ETag."""
+    if source.size <= SMALL_BYTES and not parts_of(source.etag):
+        return 1, 1
+    full_object = source.checksum.endswith(":FULL_OBJECT")
+    if parts_of(source.etag) and not full_object:  # its own parts, whose bounds are asked for
+        return parts_of(source.etag) + 2, parts_of(source.etag) + 3
+    if is_plain(source.etag) and not full_object and source.size <= MAX_COPY_BYTES:
+        return 1, 2
+    count = part_layout(source.size).count
+    return count + 2, count + 1
