@@ -1,0 +1,177 @@
+"""`python -m bench.shards`: what a run costs the engine itself, by one process and by several, without a server.
+
+Every round carries the same objects anew: on a ledger of one file, on one in shards by one process, and by
+`--processes`. Ratios are of wall time, medians of the rounds, so the machine has to be quiet; processor time is that of
+all processes. Memory is the most that one of them ever held.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+import engine.api.opening
+import engine.shards.working
+from bench.virtual import OBJECTS, SOURCE, open_virtual
+from engine.api.options import Options
+from engine.api.run import migrate
+from engine.events import Event, Progress
+from engine.ledger.shard_files import index_path
+from engine.plan.document import Plan
+from engine.shards.order import Order, ShardEnded
+from engine.shards.processes import LocalProcesses
+from engine.shards.working import carry_shard
+
+PLAN = f"""
+name = "virtual"
+[[routes]]
+name = "r"
+from = "s3://nowhere/{SOURCE}"
+to = "s3://nowhere/target/"
+"""
+
+
+class Virtual(LocalProcesses):
+    """Processes whose store is the virtual one."""
+
+    def __init__(self, count: int, sizes_kb: list[int]) -> None:
+        super().__init__(count)
+        self._sizes_kb = sizes_kb
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = super().submit(carry_virtual, *args, **kwargs)
+        inner: Future[Any] = Future()
+
+        def passed(done: Future[tuple[ShardEnded, int]]) -> None:
+            if (error := done.exception()) is not None:
+                inner.set_exception(error)
+                return
+            ended, size_kb = done.result()
+            self._sizes_kb.append(size_kb)
+            inner.set_result(ended)
+
+        future.add_done_callback(passed)
+        return inner
+
+
+def carry_virtual(order: Order) -> tuple[ShardEnded, int]:
+    """In a process: the shard on the virtual store, and the most memory that the process ever held."""
+    setattr(engine.shards.working, "open_sites", open_virtual)  # noqa: B010
+    ended = carry_shard(order)
+    return ended, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@contextmanager
+def virtual_here(objects: int) -> Iterator[None]:
+    """Have this process, and those that it begins, meet the virtual store."""
+    os.environ[OBJECTS] = str(objects)
+    before = getattr(engine.api.opening, "open_sites")  # noqa: B009
+    setattr(engine.api.opening, "open_sites", open_virtual)  # noqa: B010
+    try:
+        yield
+    finally:
+        setattr(engine.api.opening, "open_sites", before)  # noqa: B010
+
+
+def _processor_s() -> float:
+    """Of this process and those that it began and that have ended."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(item.ru_utime + item.ru_stime for item in both)
+
+
+def carried(folder: Path, name: str, processes: int, objects: int) -> tuple[float, float, int]:
+    """Carry every object on a new ledger, or go on with the one there: seconds, processor seconds, and the most memory
+    in kilobytes.
+    `processes` 0 is one file."""
+    plan = Plan.parse(PLAN, str(folder / "virtual.toml"))
+    sizes_kb: list[int] = []
+    seen = Progress()
+
+    def listen(event: Event) -> None:
+        nonlocal seen
+        seen = event if isinstance(event, Progress) else seen
+
+    options = Options(ledger=folder / f"{name}.ledger", processes=processes or None, assume="aws", listener=listen)
+    executor = Virtual(processes, sizes_kb) if processes else None
+    begun, spent = time.perf_counter(), _processor_s()
+    result = anyio.run(lambda: migrate(plan, options, executor=executor), backend_options={"use_uvloop": True})
+    took_s = time.perf_counter() - begun
+    if executor is not None:
+        executor.shutdown()
+    if not result.complete or sum(item.objects for item in result.tallies) != objects:
+        raise SystemExit(f"{name}: {result.tallies}")
+    processor_s = _processor_s() - spent
+    return took_s, processor_s, max([*sizes_kb, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss])
+
+
+def reopen_two(ledger: Path) -> None:
+    """As if the run had been stopped while its last two shards were carried."""
+    with closing(sqlite3.connect(index_path(ledger))) as connection, connection:
+        last_two = "SELECT number FROM shards ORDER BY number DESC LIMIT 2"
+        connection.execute(f"DELETE FROM shard_listings WHERE shard IN ({last_two})")
+        connection.execute("UPDATE routes SET closed_ms = 0")
+
+
+@click.command()
+@click.option("--objects", default=300_000, show_default=True)
+@click.option("--processes", default=2, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--only-shards", is_flag=True, help="Leave out one file, and one process.")
+def main(objects: int, processes: int, rounds: int, only_shards: bool) -> None:
+    """Carry OBJECTS by one process and by several, each on ledgers of their own, and compare."""
+    ways = {"one file": 0, "shards, 1 process": 1, f"shards, {processes} processes": processes}
+    if only_shards:
+        ways = {name: count for name, count in ways.items() if count > 1}
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    with virtual_here(objects), tempfile.TemporaryDirectory(prefix="cartage-bench-") as text:
+        folder = Path(text)
+        for _ in range(rounds):
+            for name, count in ways.items():
+                took_s, processor_s, most_kb = carried(folder, f"l{count}", count, objects)
+                took[name].append(took_s)
+                click.echo(
+                    f"{name}: {took_s:.2f} s, {processor_s / objects * 1e6:.1f} µs of processor an object, "
+                    f"{most_kb // 1024} MB"
+                )
+                if count == processes and len(took[name]) == rounds:
+                    show_again(folder, f"l{count}", count, objects)
+                _remove(folder / f"l{count}.ledger")
+    middle = {name: statistics.median(times) for name, times in took.items()}
+    base = next(iter(middle.values()))
+    for name, took_s in middle.items():
+        click.echo(f"{name}: {base / took_s:.2f} × the first")
+
+
+def show_again(folder: Path, name: str, processes: int, objects: int) -> None:
+    """What the ledger takes, and what it takes to go on with it."""
+    ledger = folder / f"{name}.ledger"
+    size = sum(item.stat().st_size for item in ledger.rglob("*") if item.is_file())
+    reopen_two(ledger)
+    took_s, _, _ = carried(folder, name, processes, objects)
+    click.echo(f"ledger: {size / objects:.0f} bytes an object; all but two shards closed: {took_s:.1f} s to go on")
+
+
+def _remove(ledger: Path) -> None:
+    if ledger.is_dir():
+        shutil.rmtree(ledger)
+        return
+    for item in ledger.parent.glob(f"{ledger.name}*"):
+        item.unlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
