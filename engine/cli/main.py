@@ -64,6 +64,12 @@ GROUPS = (
         {
             "demo": "The whole job on an embedded S3: copy, kill, resume, verify.",
             "sandbox": "Start the embedded S3 on loopback; print what to export.",
+        },
+    ),
+    Group(
+        "The command line itself",
+        "trying",
+        {
             "help": "A command's help; what the flags of all mean; variables.",
             "completion": "Have bash, zsh or fish complete what is typed.",
         },
@@ -137,7 +143,7 @@ def _show_versions(context: click.Context, option: click.Parameter, given: bool)
 
 @click.group(
     cls=Commands,
-    subcommand_metavar="COMMAND …",
+    subcommand_metavar="COMMAND [FLAGS] …",
     options_metavar="",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 140},

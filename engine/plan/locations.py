@@ -170,12 +170,11 @@ def resolve_location(text: str, around: Around, site: str = "") -> Location:
         location = Location(bucket, text[1:])
     elif prefix is None:
         hint = f's3://bucket/{text} or "/{text}"' if bucket else f"s3://bucket/{text}"
-        if around.absolute or around == Around():  # on a command line, where a bucket's name comes first
-            whole = text if "/" in text else f"{text}/"
-            here = f", or ./{text} for a local path" if around.absolute else ""
-            hint = hint if problem_of_bucket(text.partition("/")[0]) else f"s3://{whole}{here}"
+        hint = _as_typed(text, around) if around.absolute or around == Around() else hint
         raise UsageError(f'"{text}" is not a complete location: write {hint}')
     elif not bucket:
+        if around.absolute:
+            raise UsageError(f'"{text}" is not a complete location: write {_as_typed(text, around)}')
         raise UsageError(f'"{text}" is relative, and the plan names no bucket: write s3://bucket/{text}')
     elif not prefix + text:
         raise UsageError('"" names nothing: write "/" for the whole bucket')
@@ -185,6 +184,13 @@ def resolve_location(text: str, around: Around, site: str = "") -> Location:
     if problem:
         raise UsageError(f'the key of "{_short(text)}" {problem}')
     return Location(location.bucket, location.key, site)
+
+
+def _as_typed(text: str, around: Around) -> str:
+    """What to write for it on a command line, where a bucket's name comes first and no plan says it."""
+    name, slash, _ = text.partition("/")
+    here = f", or ./{text} for a local path" if around.absolute else ""
+    return f"s3://{text if slash else f'{text}/'}{here}" if not problem_of_bucket(name) else f"s3://bucket/{text}{here}"
 
 
 def local_path(text: str, folder: PurePath, home: PurePath | None) -> PurePath:

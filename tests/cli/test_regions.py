@@ -90,7 +90,8 @@ def test_who_may_not_list_buckets_is_told(terminal: Terminal) -> None:
         (["cp", "mybucket/x", "./y/"], "write s3://mybucket/x, or ./mybucket/x for a local path"),
         (["delete", "mybucket/x/"], "write s3://mybucket/x/, or"),
         (["check", "mybucket"], "write s3://mybucket/"),
-        (["ls", "my_dir!/x"], "write s3://bucket/my_dir!/x"),
+        (["ls", "my_dir!/x"], "write s3://bucket/my_dir!/x, or ./my_dir!/x for a local path"),
+        (["sync", "./a/", "mybucket/b/"], "write s3://mybucket/b/, or ./mybucket/b/ for a local path"),
         (["check", "s3://"], "cartage ls s3:// lists those there are"),
     ],
 )

@@ -224,7 +224,7 @@ COPYING = (
 _SETTINGS = {
     "endpoint_url": ("URL", "{} is at this endpoint."),
     "region": ("NAME", "{} is in this region."),
-    "profile": ("NAME", "{} is asked for with this profile of the AWS configuration."),
+    "profile": ("NAME", "{} is asked for with this AWS profile."),
 }
 SIDES = {"from": "SOURCE", "to": "TARGET"}
 ROUTE = (
