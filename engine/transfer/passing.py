@@ -19,7 +19,7 @@ from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, Uplo
 from engine.plan.integrity import Agreement, Evidence, combined_checksum, multipart_etag, parts_of
 from engine.plan.parts import MAX_PARTS, Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
-from engine.store import WINDOW_BYTES, ObjectStore, PutObject, UploadPart
+from engine.store import WINDOW_BYTES, ObjectStore, PutObject, Source, UploadPart
 from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Differs, Drifted, Failed, Task
 from engine.transfer.existing import Existing
@@ -72,6 +72,9 @@ class Origin(Protocol):
 
     async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
         """Fill `buffer` with the bytes from `first` on."""
+
+    async def ahead(self, task: Task, part: PartRange, algorithms: Sequence[str]) -> Counted | None:
+        """The checksums of a part before it is sent; None where it would have to come twice for that."""
 
     async def way(self, task: Task, head: ObjectHead, summed: bool) -> tuple[Way, int]:
         """How an object goes that is not small, and how many requests it took to know. `summed`: the target's server
@@ -282,19 +285,18 @@ class PassedParts:
                 done, sums = await self._stream(upload, part, buffer)
             else:
                 sums = await self._by.origin.fetch(self.task, part.first, buffer, self._algorithms)
-                done = await self._send_whole(upload, part, buffer, sums)
+                done = await self._send(upload, part, MemorySource(buffer), sums)
         finally:
             self._by.buffers.give(buffer)
         self._refuse_other(part, done, sums)
         self._counted[part.number] = sums
         return self._bearing(done._replace(size=part.size), sums)
 
-    async def _send_whole(self, upload: UploadRef, part: PartRange, buffer: memoryview, sums: Counted) -> UploadedPart:
+    async def _send(self, upload: UploadRef, part: PartRange, source: Source, sums: Counted) -> UploadedPart:
         by, bucket, checksum = self._by, upload.target.bucket, None
         if self.checksum is not None and by.sums.takes(bucket) is not False:
             checksum = sums.as_checksum(self._algorithm, "")
         request = UploadPart(upload, part.number, checksum=checksum, content_md5=sums.content_md5)
-        source = MemorySource(buffer)
         try:
             done = await by.target.send_from(request, source)
         except (Rejected, Unsupported) as error:
@@ -308,9 +310,11 @@ class PassedParts:
         return done
 
     async def _stream(self, upload: UploadRef, part: PartRange, buffer: memoryview) -> tuple[UploadedPart, Counted]:
-        """A part that is longer than a buffer: what its server says of it is compared afterwards."""
-        source = Streamed(self._by.origin, self.task, part, buffer, self._algorithms)
-        done = await self._by.target.send_from(UploadPart(upload, part.number), source)
+        """A part that is longer than a buffer. Where its checksum cannot be known before it has passed, what its server
+        says of it is compared afterwards."""
+        origin, algorithms = self._by.origin, self._algorithms
+        source = Streamed(origin, self.task, part, buffer, algorithms)
+        done = await self._send(upload, part, source, await origin.ahead(self.task, part, algorithms) or Counted({}))
         return done, source.counted
 
     def _refuse_other(self, part: PartRange, done: UploadedPart, sums: Counted) -> None:

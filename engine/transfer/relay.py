@@ -25,7 +25,7 @@ from engine.plan.integrity import (
     is_plain,
     parts_of,
 )
-from engine.plan.parts import MAX_COPY_BYTES, Layout
+from engine.plan.parts import MAX_COPY_BYTES, Layout, PartRange
 from engine.store import GetRange, HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Drifted, Task
 from engine.transfer.passing import BUFFER_BYTES, Way, part_layout
@@ -75,6 +75,9 @@ class Elsewhere:
             await self._refuse_drift(task, error)
             raise
         return counted(sink.hashers)
+
+    async def ahead(self, task: Task, part: PartRange, algorithms: Sequence[str]) -> Counted | None:
+        return None
 
     async def _refuse_drift(self, task: Task, error: StoreError) -> None:
         """Raise `Drifted` where a GET was refused since the source is another one now."""

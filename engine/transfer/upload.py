@@ -69,6 +69,10 @@ class Files:
     async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
         return (await self._read(task, first, buffer, algorithms))[1]
 
+    async def ahead(self, task: Task, part: PartRange, algorithms: Sequence[str]) -> Counted | None:
+        (sums,) = await self._read_by(task, lambda: self._hash(task, [part], algorithms))
+        return sums
+
     async def way(self, task: Task, head: ObjectHead, summed: bool) -> tuple[Way, int]:
         return Way(part_layout(task.source.size), Checksum(CRC64NVME, "FULL_OBJECT", "")), 0
 

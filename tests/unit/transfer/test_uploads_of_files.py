@@ -13,6 +13,7 @@ from engine.errors import Ambiguous, BadCredentials, Rejected, Unsupported
 from engine.events import Notice
 from engine.model import ABSENT, Checksum, Overwrite, Proof, UploadedPart
 from engine.plan.lifecycle import State
+from engine.transfer import passing
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.passes import PART, SilentStore, UploadScene, small_parts
 
@@ -58,6 +59,20 @@ async def test_a_large_file_goes_by_parts_and_is_proven_by_the_answer_to_the_las
     assert all(part.checksum.algorithm == "CRC64NVME" for part in scene.target.made("UploadPart"))
     [complete] = scene.target.made("CompleteMultipartUpload")
     assert (complete.checksum, complete.size, complete.target_condition) == (crc(BODY), len(BODY), ABSENT)
+    held = scene.held()
+    assert held is not None and held.body == BODY
+
+
+async def test_a_part_that_is_longer_than_a_buffer_bears_its_checksum_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing, "MAX_PARTS", 1)
+    scene = UploadScene(tmp_path)
+    scene.write(BODY)
+    outcome = await scene.carrier.carry(await scene.task())
+    assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "CRC64NVME full object")
+    [part] = scene.target.made("UploadPart")
+    assert part.checksum is not None and part.checksum.value == crc(BODY).value
     held = scene.held()
     assert held is not None and held.body == BODY
 
