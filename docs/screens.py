@@ -21,6 +21,7 @@ import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -135,10 +136,10 @@ class PseudoTerminal:
         for number in range(len(self.lines())):
             line = Text()
             row = self._screen.buffer[number]
-            for column in range(self._screen.columns):
-                cell = row[column]
-                colour = None if cell.fg == "default" else Color.parse(_NAMES.get(cell.fg, cell.fg))
-                line.append(cell.data, Style(color=colour, bold=cell.bold, italic=cell.italics))
+            cells = [row[column] for column in range(self._screen.columns)]
+            for (fg, bold), alike in groupby(cells, lambda cell: (cell.fg, cell.bold)):
+                colour = None if fg == "default" else Color.parse(_NAMES.get(fg, fg))
+                line.append("".join(cell.data for cell in alike), Style(color=colour, bold=bold))
             line.rstrip()
             console.print(line, soft_wrap=True)
         console.file.close()

@@ -114,7 +114,10 @@ class ProgressBar:
             self.write(told if self._counted else self._waiting(now_s))
 
     def close(self) -> None:
-        """Take the line away: what came of it is said elsewhere, and stays."""
+        """Take the line away: what came of it is said elsewhere, and stays. Where lines were written, the last says
+        when it ended."""
+        if self._line_s > self._began_s:
+            self.write(f"{self._what}: ended after {duration_text(self._now_s() - self._began_s)}")
         self._manner = Manner.SILENT
         if self._bar is not None:
             self._bar.close()

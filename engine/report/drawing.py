@@ -135,7 +135,7 @@ def _line(line: str, style: str, hang: int) -> Any:
     grid = Grid.grid()
     grid.add_column(width=hang, no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(Text(line[:hang], style), Text(line[hang:]))
+    grid.add_row(Text(line[:hang], style), Text(line[hang:], "dim" if style == "dim" else ""))
     return grid
 
 

@@ -78,7 +78,7 @@ def _trees(route: RouteVerification) -> list[str]:
         sides = [f"{safe(route.route)}: both sides {source}"]
     else:
         sides = [f"{safe(route.route)}: source {source}", f"{' ' * len(safe(route.route))}  target {target}"]
-    return [Toned(line, Tone.FAINT) for line in sides]
+    return [Toned(line, Tone.FAINT, hang=len(safe(route.route)) + 2) for line in sides]
 
 
 def verification_values(report: Verification) -> dict[str, Any]:

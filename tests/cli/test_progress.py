@@ -97,6 +97,8 @@ def test_a_line_now_and_then_where_no_terminal_is() -> None:
         "2026-11-28T12:00:00Z copying: 30%, 30,000 of 100,000 objects, 30 MB of 100 MB, "
         "29,990/s, 30 MB/s, 2.3 s left, 4 in flight\n"
     )
+    told.bar.close()
+    assert told.text.splitlines()[1:] == ["2026-11-28T12:00:00Z copying: ended after 16 s"]
 
 
 def test_what_is_waited_for_is_named_with_how_long() -> None:
