@@ -42,11 +42,12 @@ def processes_for(plan: Plan, options: Options, path: Path, *, executor: Executo
     """How many processes are to carry the plan out. A ledger that is one file is carried by one; unless told otherwise,
     a plan that expects many objects by as many as there are processors.
 
-    Raises `UsageError` below one, and for several on a ledger of one file."""
+    Raises `UsageError` below one, for several on a ledger of one file, and for a session that other processes would
+    need."""
     asked = options.processes
     if asked is not None and asked < 1:
         raise UsageError("--processes must be at least 1")
-    if options.session is not None and (executor is not None or (asked or 1) > 1):
+    if options.session is not None and (executor is not None or (asked or 1) > 1 or path.is_dir()):
         raise UsageError(
             "a session cannot be handed to other processes.",
             advice="Leave it out: each process finds the credentials of its environment.",
@@ -60,6 +61,8 @@ def processes_for(plan: Plan, options: Options, path: Path, *, executor: Executo
         return 1
     if asked is not None:
         return asked
+    if options.session is not None:
+        return 1
     if executor is not None:
         return int(getattr(executor, "_max_workers", 0) or os.cpu_count() or 1)
     expected = max((item.objects or 0 for item in plan.expectations), default=0)

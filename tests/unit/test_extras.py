@@ -59,6 +59,11 @@ def test_every_extra_that_the_code_names_is_one_of_the_distribution() -> None:
     assert named - PROJECT["optional-dependencies"].keys() == set()
 
 
+def test_the_page_on_installing_has_every_extra() -> None:
+    text = (REPOSITORY / "docs" / "installing.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)) == PROJECT["optional-dependencies"].keys()
+
+
 def requirements(name: str) -> set[str]:
     """The packages of the base (empty name), or of an extra and of those that it names."""
     lines = PROJECT["optional-dependencies"][name] if name else PROJECT["dependencies"]

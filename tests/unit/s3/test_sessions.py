@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ import botocore.session
 import pytest
 from botocore.credentials import RefreshableCredentials
 
+from engine.api.carrying import WORTH_MORE, processes_for
 from engine.api.options import Options
 from engine.errors import BadCredentials, NameNotFound, Unavailable, Unreachable, UsageError
+from engine.plan.document import Plan
 from engine.plan.settings import Connection
 from engine.s3 import credential_sources
 from engine.s3.credential_sources import AskedCredentials
@@ -148,6 +151,20 @@ async def test_a_profile_beside_a_session_is_refused() -> None:
     with pytest.raises(UsageError, match="a session and a profile are given"):
         async with open_site(Connection(), Options(session=made("botocore"), profile="x")):
             pass
+
+
+def test_a_session_stays_in_its_process(tmp_path: Path) -> None:
+    """However many objects a plan expects; and a ledger that processes have written is refused."""
+    plan = Plan.parse(
+        'name = "p"\nbucket = "bucket"\n[[routes]]\nname = "r"\nfrom = "/old/"\nto = "/new/"\n'
+        f"expect = {{ objects = {WORTH_MORE} }}\n"
+    )
+    options = Options(session=made("botocore"))
+    assert processes_for(plan, options, tmp_path / "new.ledger") == 1
+    assert processes_for(plan, Options(processes=2), tmp_path / "new.ledger") == 2
+    for refused, path in ((replace(options, processes=2), tmp_path / "new.ledger"), (options, tmp_path)):
+        with pytest.raises(UsageError, match="a session cannot be handed to other processes"):
+            processes_for(plan, refused, path)
 
 
 # --- what waits ---------------------------------------------------------------------------------------------
