@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.commands import Terminal, assert_said_well
-from tests.servers import Endpoint
+from tests.servers import Endpoint, start_sandbox_endpoint
 
 BUCKET = "typed"
 
@@ -43,6 +44,58 @@ def test_one_side_is_at_an_endpoint_of_its_own_and_the_ledger_remembers_it(
     assert files(terminal.folder / "clone") == {"a": b"p/a", "deep/b": b"p/deep/b"}
     assert terminal.call("verify", "--ledger", "clone.ledger").code == 0
     assert terminal.call("status", "--ledger", "clone.ledger").code == 0
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[Endpoint]:
+    with start_sandbox_endpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def profiles(terminal: Terminal, client: Any, far: Endpoint) -> None:
+    """The keys of the other server are a profile's, and of no use at the first."""
+    file = terminal.folder / "credentials"
+    file.write_text(f"[far]\naws_access_key_id = {far.access_key}\naws_secret_access_key = {far.secret_key}\n")
+    terminal.set(AWS_SHARED_CREDENTIALS_FILE=str(file))
+
+
+@pytest.mark.usefixtures("profiles")
+def test_objects_go_to_another_server_and_come_back_by_flags_alone(
+    terminal: Terminal, client: Any, far: Endpoint
+) -> None:
+    there = far.client()
+    if BUCKET not in [item["Name"] for item in there.list_buckets()["Buckets"]]:
+        there.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": far.region})
+    place = ("endpoint-url", far.url), ("region", far.region), ("profile", "far")
+    to = [word for flag, value in place for word in (f"--to-{flag}", value)]
+    back = [word for flag, value in place for word in (f"--from-{flag}", value)]
+    sent = terminal.call("cp", f"s3://{BUCKET}/p/", f"s3://{BUCKET}/far/", *to, "--ledger", "to.ledger", "--json")
+    assert sent.code == 0, sent.err
+    assert sent.summary["copied"] == 2
+    assert there.get_object(Bucket=BUCKET, Key="far/deep/b")["Body"].read() == b"p/deep/b"
+    assert "Contents" not in client.list_objects_v2(Bucket=BUCKET, Prefix="far/")
+    for words in (("verify", "--deep"), ("status",)):
+        assert terminal.call(*words, "--ledger", "to.ledger").code == 0, (
+            "the ledger knows both servers, and the profile"
+        )
+    got = terminal.call("cp", f"s3://{BUCKET}/far/", f"s3://{BUCKET}/back/", *back, "--ledger", "from.ledger")
+    assert got.code == 0, got.err
+    assert client.get_object(Bucket=BUCKET, Key="back/a")["Body"].read() == b"p/a"
+    assert terminal.call("verify", "--ledger", "from.ledger").code == 0
+    again = terminal.call("cp", f"s3://{BUCKET}/p/", f"s3://{BUCKET}/far/", "--ledger", "to.ledger")
+    assert_said_well(again, "cp")
+    assert again.code == 1 and "bound to something else" in again.err, (
+        "another target of the same name is refused by the ledger"
+    )
+
+
+@pytest.mark.usefixtures("profiles")
+def test_one_server_is_not_asked_with_the_keys_of_the_other(terminal: Terminal, client: Any, far: Endpoint) -> None:
+    flags = ("--to-endpoint-url", far.url, "--to-region", far.region)  # and no profile
+    ended = terminal.call("cp", f"s3://{BUCKET}/p/", f"s3://{BUCKET}/far/", *flags)
+    assert_said_well(ended, "cp")
+    assert ended.code == 1 and "InvalidAccessKeyId" in ended.err, ended.err
 
 
 def test_a_flag_of_an_endpoint_is_refused_for_a_local_side(terminal: Terminal) -> None:

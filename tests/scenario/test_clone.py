@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from engine.api.options import Options
@@ -26,6 +28,7 @@ from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
+from engine.sites.doubting import DoubtingStore
 from engine.store import GetRange, Sink
 from engine.transfer import download
 from tests.scenario.kinds import MIB, parts, plain
@@ -193,8 +196,6 @@ async def test_bytes_that_are_not_what_s3_says_never_get_the_files_name(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.put_object(Bucket=BUCKET, Key="p/a", Body=BODY)
-    from engine.sites.doubting import DoubtingStore
-
     fetch = DoubtingStore.fetch_into
 
     async def fetch_spoilt(self: Any, request: GetRange, sink: Sink) -> Any:
@@ -214,6 +215,36 @@ async def test_bytes_that_are_not_what_s3_says_never_get_the_files_name(
     assert result.aside == {State.FAILED: 1}
     assert (await rows(tmp_path))["a"].code == "DigestMismatch"
     assert not (tmp_path / "clone" / "a").exists()
+
+
+async def test_no_more_ranges_are_fetched_at_once_than_memory_is_meant_for(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = os.urandom(3 * MIB)
+    client.put_object(Bucket=BUCKET, Key="p/large", Body=body)
+    monkeypatch.setattr(download, "range_bytes", lambda size: 64 << 10)
+    under_way, most, full = 0, 0, anyio.Event()
+    fetch = DoubtingStore.fetch_into
+
+    async def counted(self: Any, request: GetRange, sink: Sink) -> Any:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        if under_way == download.RANGES_AT_ONCE:
+            full.set()
+        await full.wait()
+        for _ in range(20):  # whoever else may go on does so now
+            await anyio.lowlevel.checkpoint()
+        try:
+            return await fetch(self, request, sink)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(DoubtingStore, "fetch_into", counted)
+    with anyio.fail_after(30):
+        assert (await migrate(plan_of(tmp_path), options(tmp_path))).complete
+    assert most == download.RANGES_AT_ONCE == 32
+    assert (tmp_path / "clone" / "large").read_bytes() == body
 
 
 async def test_a_file_that_changed_is_a_difference_and_one_that_did_not_is_not_read(

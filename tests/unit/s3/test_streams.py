@@ -164,20 +164,27 @@ async def test_a_retry_begins_the_sink_anew(open_store: OpenStore) -> None:
         assert (sink.data, sink.restarts) == (DATA, 2)
 
 
-async def test_a_sink_that_is_slow_has_the_server_wait(open_store: OpenStore) -> None:
-    body = DATA * 64  # 64 MiB: more than sockets hold
+@pytest.mark.parametrize("piece", [1 << 20, 5_000], ids=["long writes", "short records"])
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_a_sink_that_is_slow_has_the_server_wait_and_gets_full_windows(
+    open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secure: bool, piece: int
+) -> None:
+    authority = issue(tmp_path, "an authority", authority=True)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))
+    context = issue(tmp_path, "localhost", authority).context() if secure else None
+    body = DATA * 32 + b"and a window that is not full"  # 32 MiB: more than sockets hold
     gate, written = asyncio.Event(), 0
 
     async def script(exchange: Exchange) -> None:
         nonlocal written
         exchange.writer.write(http(b"", QUOTED).replace(b"Length: 0", b"Length: %d" % len(body)))
-        for start in range(0, len(body), 1 << 20):
-            exchange.writer.write(body[start : start + (1 << 20)])
+        for start in range(0, len(body), piece):
+            exchange.writer.write(body[start : start + piece])
             await exchange.writer.drain()
             written = start
 
-    async with serving(script) as server:
-        store, sink = await open_store(server.url()), KeepingSink(gate=gate)
+    async with serving(script, context) as server:
+        store, sink = await open_store(server.url("localhost")), KeepingSink(gate=gate)
         fetching = asyncio.create_task(store.fetch_into(GetRange(REF), sink))
         await until(lambda: written > 0)
         for _ in range(2000):
@@ -186,7 +193,8 @@ async def test_a_sink_that_is_slow_has_the_server_wait(open_store: OpenStore) ->
         gate.set()
         await fetching
         assert hashlib.sha256(sink.data).digest() == hashlib.sha256(body).digest()
-        assert max(map(len, sink.windows)) <= WINDOW_BYTES
+        full, last = divmod(len(body), WINDOW_BYTES)
+        assert [*map(len, sink.windows)] == [*(WINDOW_BYTES for _ in range(full)), last]
     assert WINDOWS_AT_ONCE == 2
 
 
