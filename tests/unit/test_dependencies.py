@@ -64,3 +64,9 @@ def test_what_is_asked_about_is_what_cartage_runs_on(audit: ModuleType) -> None:
     asked = audit.runtime(lines[: lines.index("xxhash>=3.5") + 1])  # of extras not all may be installed
     assert {"botocore", "httptools", "anyio", "xxhash", "idna"} <= set(asked)
     assert {"pytest", "hypothesis", "moto", "ruff", "cartage-s3"} & set(asked) == set()
+
+
+def test_no_program_of_ci_stands_before_a_package_of_its_name() -> None:
+    """Python looks beside a program first: a packaging.py there would be the audit's `packaging`."""
+    programs = {path.stem for path in (REPOSITORY / ".ci").glob("*.py")}
+    assert [name for name in programs if importlib.util.find_spec(name) is not None] == []

@@ -1,4 +1,4 @@
-"""The image: what it is made of, and as whom it runs. `.ci/packaging.py` carries out what its first stage does."""
+"""The image: what it is made of, and as whom it runs. `.ci/published.py` carries out what its first stage does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python .ci/packaging.py FOLDER`: what is published is built, looked at, installed as a user does, and used.
+"""`python .ci/published.py FOLDER`: what is published is built, looked at, installed as a user does, and used.
 
 Run with the development environment's Python: its sandbox is the S3 that the installed command copies on.
 """
