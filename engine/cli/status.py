@@ -57,7 +57,7 @@ async def _measured(path: Path) -> tuple[str, str]:
         if (far := how_far(pulse)) is None:
             break
         doing, progress = far
-        meter = meter or Meter(copies=False, objects=doing.objects, size_bytes=doing.size_bytes)
+        meter = meter or Meter.of(doing)
         meter.add(progress, now_s := time.monotonic())
         reading = lately(pulse)
         seen_before, told = told, written(doing.what, progress, reading or meter.read(now_s))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TextIO
 
-from engine.events import COPYING, Doing, Event, Notice, ObjectAside, Progress, SlowedDown
+from engine.events import Doing, Event, Notice, ObjectAside, Progress, SlowedDown
 from engine.report.drawing import Look, terminal_width
 from engine.report.meter import Drawn, Meter, drawn, written
 from engine.report.text import aside_text, duration_text, safe
@@ -140,7 +140,7 @@ class ProgressBar:
         self._at_most_s = doing.at_most_s
         self._since_s = self._now_s()
         self._counted = False
-        self._meter = Meter(copies=doing.what == COPYING, objects=doing.objects, size_bytes=doing.size_bytes)
+        self._meter = Meter.of(doing)
 
     def _waiting(self, now_s: float) -> str:
         """Where nothing is counted: what it is about, and since when."""

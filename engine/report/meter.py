@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.events import Progress
+from engine.events import COPYING, Doing, Progress
 from engine.report.text import count_text, duration_text, plural, rate_text, size_text, width_of
 
 WINDOW_S = 10.0
@@ -42,6 +42,11 @@ class Meter:
         self._work = 0
         self._work_bytes = 0
         self._window: deque[tuple[float, int, int]] = deque()
+
+    @classmethod
+    def of(cls, doing: Doing) -> Meter:
+        """For what is done from now on."""
+        return cls(copies=doing.what == COPYING, objects=doing.objects, size_bytes=doing.size_bytes)
 
     @property
     def last(self) -> Progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from engine.events import COPYING, Doing, Event, Notice, ObjectAside, Progress
+from engine.events import Doing, Event, Notice, ObjectAside, Progress
 from engine.report.bar import ASIDES_PRINTED, literal
 from engine.report.meter import Meter, drawn
 from engine.report.text import aside_text, safe
@@ -21,7 +21,7 @@ class NotebookBar:
     def __init__(self, what: str) -> None:
         self._bar: Any = None
         self._asides = 0
-        self._begin(what)
+        self._begin(Doing(what))
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -29,7 +29,7 @@ class NotebookBar:
                 self._meter.add(event, time.monotonic())
                 self._draw(event)
             case Doing():
-                self._begin(event.what)
+                self._begin(event)
             case ObjectAside():
                 self._asides += 1
                 if self._asides <= ASIDES_PRINTED:
@@ -50,9 +50,9 @@ class NotebookBar:
             self._bar.close()
             self._bar = None
 
-    def _begin(self, what: str) -> None:
-        self._what = safe(what)
-        self._meter = Meter(copies=what == COPYING)
+    def _begin(self, doing: Doing) -> None:
+        self._what = safe(doing.what)
+        self._meter = Meter.of(doing)
 
     def _draw(self, progress: Progress) -> None:
         line = drawn(self._what, progress, self._meter.read(time.monotonic()), WIDTH)

@@ -185,12 +185,13 @@ def test_check_says_what_it_waits_for(seat: Seat, sandbox: Sandbox) -> None:
 
 @contextmanager
 def running(seat: Seat, sandbox: Sandbox, target: str) -> Iterator[PseudoTerminal]:
-    """A run that is under way: a first object is copied."""
+    """A run that is under way, and has twenty seconds of work before it unless the server gets fast."""
     text = (seat.folder / seat.plan).read_text()
     (seat.folder / seat.plan).write_text(text.replace('prefix = "new/"', f'prefix = "{target}/"'))
     slow(sandbox, 0.3)
     with seat.at(100, "run", seat.plan, "--yes", "--assume", "aws", "--concurrency", "4") as run:
         run.see(" of 60 objects")
+        slow(sandbox, 1.5)
         yield run
 
 
