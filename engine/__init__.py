@@ -36,6 +36,7 @@ _NAMES = {
     "engine.api.options": "Options ledger_path",
     "engine.api.plan": "SurveyResult survey",
     "engine.api.receipt": "ReceiptCheck check_receipt receipt",
+    "engine.api.report": "Report report_on",
     "engine.api.revert": "RevertResult revert",
     "engine.api.rewrite": "RewriteResult rewrite",
     "engine.api.run": "MigrationResult migrate",

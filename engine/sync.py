@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # the names for type checkers; made below, each when it is fi
     migrate = blocking(engine.migrate)
     objects_aside = blocking(engine.objects_aside)
     receipt = blocking(engine.receipt)
+    report_on = blocking(engine.report_on)
     revert = blocking(engine.revert)
     rewrite = blocking(engine.rewrite)
     status = blocking(engine.status)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import anyio
 
-from engine.ledger import Acceptance, Binding, RunRecord, Snapshot, Worker, open_to_read
+from engine.ledger import Acceptance, Binding, LedgerReader, RunRecord, Snapshot, Worker, open_to_read
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import ObjectRecord, Tally, UploadRecord
@@ -43,16 +43,21 @@ async def status(path: str | Path) -> Status:
     Raises `LedgerMissing`, `LedgerCorrupt`."""
     path = Path(path)
     async with await open_to_read(path) as reader:
-        return Status(
-            ledger=path,
-            binding=await reader.binding(),
-            tallies=await reader.tallies(),
-            snapshots=await reader.snapshots(),
-            uploads=await reader.open_uploads(),
-            acceptances=await reader.acceptances(),
-            noted=await reader.noted(),
-            worker=await reader.worker(),
-        )
+        return await status_of(path, reader)
+
+
+async def status_of(path: Path, reader: LedgerReader) -> Status:
+    """What a ledger says that is open. Raises `LedgerCorrupt`."""
+    return Status(
+        ledger=path,
+        binding=await reader.binding(),
+        tallies=await reader.tallies(),
+        snapshots=await reader.snapshots(),
+        uploads=await reader.open_uploads(),
+        acceptances=await reader.acceptances(),
+        noted=await reader.noted(),
+        worker=await reader.worker(),
+    )
 
 
 class Pulse(NamedTuple):

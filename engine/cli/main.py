@@ -44,6 +44,7 @@ GROUPS = (
         {
             "check": "Who am I, which endpoint, what may I do there.",
             "status": "What the ledger says, at once; --failed lists the rest.",
+            "report": "A page to look at: how it stands, how it went, what is left.",
             "export": "The ledger as CSV, NDJSON, Parquet or for xxh128sum -c.",
             "ls": "What lies under a location, or how much by prefix.",
             "fingerprint": "One line for a tree, to compare two on two machines.",

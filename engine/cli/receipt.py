@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import NoReturn
 
+import anyio
+
 from engine.api.commands import command
 from engine.api.receipt import check_receipt, receipt
+from engine.api.report import report_on
 from engine.cli.codes import DIFFERENT, DONE
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
@@ -24,14 +27,19 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
         _check(invocation, plan, checked)
     values = invocation.run(lambda options, _: receipt(plan, options))
     folder = output if output is not None else Path(plan.folder)
-    paths = [folder / f"{plan.name}.receipt.json", folder / f"{plan.name}.receipt.md"]
+    paths = [
+        folder / f"{plan.name}.receipt.json",
+        folder / f"{plan.name}.receipt.md",
+        folder / f"{plan.name}.report.html",
+    ]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_new(paths[0], (json.dumps(values, indent=2, ensure_ascii=True) + "\n").encode())
-        write_new(paths[1], receipt_markdown(values).encode())
+        write_new(paths[1], receipt_markdown(values, paths[2].name).encode())
     except OSError as error:
         message = f"the receipt cannot be written to {folder}: {error.strerror or error}"
         raise UsageError(message, advice="Choose a folder with --output.") from error
+    anyio.run(report_on, plan, invocation.options).write(paths[2])
     total = values["total"]
     check_it = command(plan, invocation.options.ledger, "receipt", "--check", str(paths[0]))
     invocation.say(

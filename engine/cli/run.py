@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,19 +22,23 @@ from engine.report.plan import plan_page
 from engine.report.run import result_page, result_values
 
 
-def run_command(invocation: Invocation, file: Path, yes: bool, dask: str | None) -> None:
+def run_command(invocation: Invocation, file: Path, yes: bool, dask: str | None, report: Path | None) -> None:
     if dask is not None and invocation.options.state is None:
         raise UsageError(
             "--dask needs --state.",
             advice="Name a place in S3 that no route touches: workers of several machines share the ledger there.",
         )
-    carry_out(invocation, invocation.plan(file), yes=yes, dask=dask)
+    carry_out(invocation, invocation.plan(file), yes=yes, dask=dask, report=report)
 
 
-def carry_out(invocation: Invocation, plan: Plan, *, yes: bool, dask: str | None = None) -> None:
-    """Ask if a person is there to be asked, migrate, say what came of it."""
+def carry_out(
+    invocation: Invocation, plan: Plan, *, yes: bool, dask: str | None = None, report: Path | None = None
+) -> None:
+    """Ask if a person is there to be asked, migrate, say what came of it; `report` is a page that is kept current
+    meanwhile."""
     ask_to_copy(invocation, plan, yes=yes)
-    result = invocation.run(lambda options, stop: _migrate(plan, options, stop, dask))
+    with _kept(invocation, plan, report):
+        result = invocation.run(lambda options, stop: _migrate(plan, options, stop, dask))
     values = result_values(result)
     invocation.say(result_page(plan, result, invocation.took_s))
     if result.stopped:
@@ -49,6 +54,14 @@ async def _migrate(plan: Plan, options: Options, stop: StopSignal, dask: str | N
 
     with dask_executor(dask, options.listener) as (executor, workers):
         return await migrate(plan, replace(options, processes=workers), stop=stop, executor=executor)
+
+
+def _kept(invocation: Invocation, plan: Plan, report: Path | None) -> AbstractContextManager[None]:
+    if report is None:
+        return nullcontext()
+    from engine.cli.keeping import kept_page  # only where there is one
+
+    return kept_page(plan, invocation, report)
 
 
 def ask_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> None:

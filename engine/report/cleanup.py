@@ -42,7 +42,7 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
     return lines
 
 
-_OPENED_BY = {"snapshot": "run", "proof": "verify", "audit": "run", REFERENCES: "rewrite"}
+OPENED_BY = {"snapshot": "run", "proof": "verify", "audit": "run", REFERENCES: "rewrite"}
 """What opens a reason, where a command does. The others open by themselves, by accepting them, or elsewhere."""
 
 
@@ -50,7 +50,7 @@ def _opening(plan: Plan, result: CleanupResult) -> str:
     """The command that gets on best with what keeps the gate closed: the first that does something, then the first
     that accepts; else the same again, later."""
     shut = closed(result.reasons)
-    verb = next((_OPENED_BY[reason.name] for reason in shut if reason.name in _OPENED_BY), "")
+    verb = next((OPENED_BY[reason.name] for reason in shut if reason.name in OPENED_BY), "")
     accept: Reason | None = next((reason for reason in shut if reason.accept), None)
     if not verb and accept is not None:
         return accept_command(plan, result.ledger, accept.accept, accept.found)

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from engine.report.page import Table, markdown
 from engine.report.text import count_text, counted, safe, size_text
@@ -20,8 +21,8 @@ def escaped(text: object) -> str:
     return _LINK.sub(lambda found: f"{found[1]}&#58;//" if found[1] else f"{found[2]}&#46;", shown)
 
 
-def receipt_markdown(receipt: Mapping[str, Any]) -> str:
-    """The whole document."""
+def receipt_markdown(receipt: Mapping[str, Any], report: str = "") -> str:
+    """The whole document; `report` is the name of the page that lies beside it."""
     plan, ledger, total, made = receipt["plan"], receipt["ledger"], receipt["total"], receipt["made"]
     lines = [
         f"# Receipt: {escaped(plan['name'])}",
@@ -32,6 +33,7 @@ def receipt_markdown(receipt: Mapping[str, Any]) -> str:
         f"Made {escaped(made['at'])} by the clock of {escaped(made['clock'])}, "
         f"by Cartage {escaped(receipt['cartage'])}, on {escaped(receipt['endpoint'])}.",
         "",
+        *([f"How it went, as a page to look at: [{escaped(report)}](<{quote(report)}>).", ""] if report else []),
         "## Routes",
         "",
     ]

@@ -13,6 +13,7 @@ _VALUES = {
     "DeleteResult": "delete.delete_values",
     "ManifestResult": "manifest.manifest_values",
     "MigrationResult": "run.result_values",
+    "Report": "report.report_values",
     "RevertResult": "revert.revert_values",
     "RewriteResult": "rewrite.rewrite_values",
     "Status": "status.status_values",

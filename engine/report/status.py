@@ -130,18 +130,22 @@ def _while_at_work(status: Status, plan: Plan | None) -> list[str]:
 
 
 def _next(status: Status, plan: Plan | None, again: str) -> list[str]:
-    """What follows on where the ledger is; nothing where the plan's file is not known."""
-    if plan is None:
-        return []
-    if again:
-        return [next_step(again)]
+    what = next_command(status, plan, again)
+    return [next_step(what)] if what else []
+
+
+def next_command(status: Status, plan: Plan | None, again: str) -> str:
+    """What follows on where the ledger is: `again` where a run has something left to do; empty where the plan's file is
+    not known."""
+    if plan is None or again:
+        return again
     states = {tally.state for tally in status.tallies}
     if State.COPIED in states:
-        return [next_step(command(plan, status.ledger, "verify"))]
+        return command(plan, status.ledger, "verify")
     if not plan.source:
-        return []
+        return ""
     verb = "cleanup" if states & {State.VERIFIED, State.DELETING} else "receipt"
-    return [next_step(command(plan, status.ledger, verb))]
+    return command(plan, status.ledger, verb)
 
 
 def status_values(status: Status) -> dict[str, Any]:

@@ -161,8 +161,10 @@ def test_no_credential_is_in_it(scene: Scene) -> None:
 def test_it_is_written_where_asked(scene: Scene) -> None:
     folder = scene.folder / "audit" / "2025"
     files = scene.summary("receipt", "--output", str(folder))["files"]
-    assert sorted(path.name for path in folder.iterdir()) == ["cards.receipt.json", "cards.receipt.md"]
-    assert [Path(file).parent for file in files] == [folder, folder]
+    names = ["cards.receipt.json", "cards.receipt.md", "cards.report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert "(<cards.report.html>)" in (folder / "cards.receipt.md").read_text()
+    assert [Path(file).parent for file in files] == [folder, folder, folder]
     assert re.fullmatch(r"[0-9a-f]{64}", json.loads(Path(files[0]).read_bytes())["seal"])
     (scene.folder / "file").write_text("")
     assert "cannot be written" in scene.cartage("receipt", "--output", str(scene.folder / "file" / "x"), code=2).output

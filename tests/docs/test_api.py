@@ -24,7 +24,14 @@ from tests.docs.pages import DOCS, REPOSITORY, blocks
 from tests.servers import Endpoint
 
 PAGE = DOCS / "api.md"
-CALLS = {"sync": "synchronize", "run": "migrate", "cp": "migrate", "plan": "survey", "init": "starter_plan"}
+CALLS = {
+    "report": "report_on",
+    "sync": "synchronize",
+    "run": "migrate",
+    "cp": "migrate",
+    "plan": "survey",
+    "init": "starter_plan",
+}
 """Verbs whose call has another name: a plan and a run are things here, a copy without a file is `Plan.of` and a run."""
 WITHOUT_CALL = {"demo", "sandbox", "help", "completion"}
 """They start a server, or are about the command line itself."""

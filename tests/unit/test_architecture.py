@@ -257,12 +257,14 @@ SHARED = {
         "metrics", "opening", "options", "stopping", "watching",
     },
     "report": {
-        "arrow", "bar", "deletion_report", "diff", "drawing", "meter", "ndjson", "notebook", "notebook_bar", "page",
-        "restored", "results", "tallies", "text",
+        "arrow", "bar", "deletion_report", "diff", "drawing", "elements", "markup", "meter", "ndjson",
+        "notebook", "notebook_bar", "page", "pictures", "restored", "results", "sections", "series",
+        "standing", "tallies", "text", "verdicts", "webpage",
     },
     "cli": {
-        "calling", "choices", "codes", "confirming", "ending", "everyday", "invocation", "layout", "ledgers", "logs",
-        "look", "main", "versions", "mistakes", "move", "reference", "route_flags", "shared", "trying", "words",
+        "calling", "choices", "codes", "confirming", "ending", "everyday", "invocation", "keeping", "layout",
+        "ledgers", "logs", "look", "main", "mistakes", "move", "reference", "route_flags", "shared", "trying",
+        "versions", "words",
     },
 }  # fmt: skip
 """What several verbs use, named for what it is."""

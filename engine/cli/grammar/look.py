@@ -63,6 +63,25 @@ export = Verb(
         Example("cartage export plan.toml --format parquet -o objects.parquet", "typed columns, for a database"),
     ],
 )
+report = Verb(
+    "report",
+    """Write one page to look at in a browser, from the ledger of the plan in FILE (or --ledger) alone: what was
+    planned, done, proven and is left, how fast it went, what keeps the sources from being deleted, and what it costs.
+    It may be asked for at any moment. Pictures need the extra `report`; without it the page has tables alone.""",
+    plan_file(required=False),
+    Flag(
+        "--output",
+        "-o",
+        type=NEW_FILE,
+        help="Where (mode 0600, replaced as a whole); else <plan name>.report.html beside the ledger.",
+    ),
+    Flag("--follow", is_flag=True, help="Keep the page current until stdin ends, or Ctrl-C."),
+    *EVERYWHERE,
+    examples=[
+        Example("cartage report plan.toml", "how it stands, as a page"),
+        Example("cartage report plan.toml --follow -o now.html", "the same, kept current"),
+    ],
+)
 ls = Verb(
     "ls",
     """List LOCATION: s3://bucket/prefix/ or a local folder, ./project/ (what is under it), or s3://bucket/key or a

@@ -87,6 +87,11 @@ run = Verb(
     ledger, copies what is missing and takes new arrivals along.""",
     plan_file(),
     YES,
+    Flag(
+        "--report",
+        type=NEW_FILE,
+        help="A page to look at meanwhile, as `cartage report` writes it, kept current until the run has ended.",
+    ),
     *EVERYWHERE,
     *COPYING,
     Flag(
@@ -98,6 +103,7 @@ run = Verb(
     ),
     examples=[
         Example("cartage run plan.toml", "on a terminal: shows the plan, asks, copies"),
+        Example("cartage run plan.toml --yes --report now.html", "with a page that shows how far it is"),
         Example("cartage run plan.toml --yes --max-rps 500", "asks nothing, and goes gently"),
         Example("cartage run plan.toml --yes --metrics :9400", "and has figures for Prometheus meanwhile"),
         Example("cartage run plan.toml --processes 4", "millions of objects, on four cores"),

@@ -1,0 +1,63 @@
+"""Where a move stands, in a word and a sentence, with what to type next: the top of its report. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.api.commands import command, of_ledger
+from engine.api.report import Report
+from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
+from engine.plan.record import by_state
+from engine.report.page import Tone
+from engine.report.status import next_command
+from engine.report.text import counted, plural
+
+
+class Standing(NamedTuple):
+    """`word` is a badge, `command` what to type next, empty where nothing is known of it."""
+
+    word: str
+    tone: Tone
+    sentence: str
+    command: str
+
+
+def standing_of(report: Report) -> Standing:
+    """The one thing that a reader wants to know first."""
+    status, plan = report.status, report.plan
+    again = command(plan, report.ledger, "run") if plan is not None and plan.source else ""
+    count = by_state(status.tallies, set(State))
+    aside = by_state(status.tallies, ASIDE - status.accepted)
+    left = sum(count.get(state, 0) for state in IN_FLIGHT)
+    opened = [item.route for item in status.snapshots if not item.closed_ms]
+    last = report.history.runs[-1] if report.history.runs else None
+    if status.worker is not None:
+        watch = command(plan, report.ledger, "status", "--watch") if plan else of_ledger(report.ledger, "status")
+        return Standing("At work", Tone.STRONG, f"A {last.command if last else 'command'} is under way.", watch)
+    if last is not None and last.command == "revert" and not any(count.get(state) for state in IN_PLACE | LEAVING):
+        return Standing("Taken back", Tone.FAINT, "The copies that it made were removed again.", again)
+    if not status.tallies and not any(item.opened_ms for item in status.snapshots):
+        return Standing("Not begun", Tone.FAINT, "Nothing was copied yet.", again)
+    if opened or left:
+        what = f"{plural(left, 'object')} left to copy" if left else "the listing never reached its end"
+        return Standing(
+            "Interrupted", Tone.WARNING, f"It was stopped or killed: {what}. A run goes on from here.", again
+        )
+    if aside:
+        said = f"Not done: {counted({state.value: number for state, number in aside.items()})}."
+        return Standing("Needs you", Tone.BAD, said, of_ledger(report.ledger, "status", "--failed"))
+    after = next_command(status, plan, "")
+    if count.get(State.COPIED):
+        said = f"Every object is in place, and {plural(count[State.COPIED], 'object')} not verified yet."
+        return Standing("Copied", Tone.STRONG, said, after)
+    if count.get(State.DELETING):
+        said = f"{plural(count[State.DELETING], 'delete')} not confirmed: the cleanup goes on from here."
+        return Standing("Interrupted", Tone.WARNING, said, after)
+    if count.get(State.VERIFIED):
+        gone = f"; {plural(count[State.DELETED], 'source')} deleted" if count.get(State.DELETED) else ""
+        return Standing("Verified", Tone.GOOD, f"Every object is in place and proven{gone}.", after)
+    if count.get(State.DELETED):
+        return Standing(
+            "Finished", Tone.GOOD, "Every object is in place, was proven, and its source is deleted.", after
+        )
+    return Standing("Nothing there", Tone.WARNING, "The sources held nothing that the plan selects.", again)

@@ -1,0 +1,165 @@
+"""`cartage report`: one page from the ledger alone, at any moment; kept current while a run goes on."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import json
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+import engine
+from engine.ledger import History, open_to_read
+from engine.report.text import safe
+from tests.browser.scene import HOSTILE, Stage, made
+from tests.cli.commands import MODULE, Terminal
+from tests.cli.finish_scene import Scene
+from tests.servers import Endpoint
+
+STANDING = {
+    Stage.BEFORE: "Not begun",
+    Stage.KILLED: "Interrupted",
+    Stage.COPIED: "Copied",
+    Stage.ASIDE: "Needs you",
+    Stage.VERIFIED: "Verified",
+    Stage.FINISHED: "Finished",
+}
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, which most of these tests do not need the pictures of."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    found = importlib.util.find_spec
+    monkeypatch.setattr("engine.report.pictures.find_spec", lambda name: None if name == "matplotlib" else found(name))
+
+
+def figures(page: str) -> list[int]:
+    return [int(value) for value in re.findall(r'<data [^>]*value="(\d+)"', page)]
+
+
+@pytest.mark.parametrize("stage", Stage)
+async def test_a_page_at_every_moment_of_a_move(tmp_path: Path, stage: Stage, bare: None) -> None:
+    plan = await made(tmp_path, stage)
+    report = await engine.report_on(plan)
+    page = report.html
+    assert f"<title>pokemon-consolidation: {STANDING[stage]}</title>" in page
+    assert report.to_dict()["standing"] == STANDING[stage]
+    for route in plan.routes:
+        assert route.name in page and str(route.target) in page
+    assert [link for link in re.findall(r'(?:src|href)="([^"]*)"', page) if not link.startswith("#")] == []
+    assert "<script" not in page and "style=" not in page
+
+
+async def test_keys_are_text_on_the_page_whatever_they_say(tmp_path: Path, bare: None) -> None:
+    page = (await engine.report_on(await made(tmp_path, Stage.ASIDE))).html
+    for key in HOSTILE[-6:]:
+        assert html.escape(safe(key), quote=False) in page
+    assert "<script" not in page and "<img" not in page and "\x1b" not in page and "\u202e" not in page
+    assert "one &lt;b&gt;card&lt;/b&gt;" in (await engine.report_on(await made(_new(tmp_path), Stage.VERIFIED))).html
+
+
+def _new(folder: Path) -> Path:
+    (folder / "again").mkdir()
+    return folder / "again"
+
+
+async def test_the_gate_says_what_opens_each_reason(tmp_path: Path, bare: None) -> None:
+    plan = await made(tmp_path, Stage.VERIFIED)
+    page = (await engine.report_on(plan)).html
+    assert f"cartage accept {plan.source} references --found 3:ab --because WHY" in page
+    assert "a duplicate" in page and "@" in page, "what was accepted, why and by whom"
+    before = (await engine.report_on(await made(_new(tmp_path), Stage.KILLED))).html
+    assert "the listing of raw never reached its end" in before
+    assert f"cartage run {tmp_path / 'again' / 'plan.toml'}" in before
+
+
+async def test_a_page_without_the_extra_has_the_tables_and_says_what_brings_pictures(
+    tmp_path: Path, bare: None
+) -> None:
+    page = (await engine.report_on(await made(tmp_path, Stage.VERIFIED))).html
+    assert "pip install &#x27;cartage-s3[report]&#x27;" in page or "pip install 'cartage-s3[report]'" in page
+    assert 'class="wide"' not in page
+    assert "Copying, by time of work" in page and "Objects by size" in page
+
+
+async def test_pictures_are_drawn_for_both_widths_and_have_no_style_of_their_own(tmp_path: Path) -> None:
+    page = (await engine.report_on(await made(tmp_path, Stage.COPIED))).html
+    assert page.count('class="wide" role="img"') == page.count('class="narrow" role="img"') == 3
+    assert "style=" not in page and page.count("<style>") == 1
+    assert not re.search(r"#0[0-9a]0[0-9a]0[0-9a]", page), "a colour that the style sheet does not name"
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
+
+
+def test_the_command_writes_a_file_of_its_own_and_says_what_status_says(
+    terminal: Terminal, sandbox: Endpoint, bare: None
+) -> None:
+    plan = anyio.run(made, terminal.folder, Stage.ASIDE)
+    ended = terminal.call("report", plan.source, "--json")
+    page = terminal.folder / "pokemon-consolidation.report.html"
+    assert ended.code == 0 and ended.summary["file"] == str(page)
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    status = terminal.call("status", plan.source, "--json").summary
+    assert {name: ended.summary[name] for name in status if name != "command"} == {
+        name: value for name, value in status.items() if name != "command"
+    }
+    shown = figures(page.read_text())
+    for route in status["routes"].values():
+        assert route["objects"] in shown and route["bytes"] in shown
+        assert set(route["states"].values()) <= set(shown)
+    by_ledger = terminal.call(
+        "report", "--ledger", str(engine.ledger_path(plan)), "-o", str(terminal.folder / "x.html")
+    )
+    assert by_ledger.code == 0 and (terminal.folder / "x.html").exists()
+    assert "written: " in by_ledger.out
+
+
+def test_a_place_that_cannot_be_written_is_refused(terminal: Terminal, sandbox: Endpoint, bare: None) -> None:
+    plan = anyio.run(made, terminal.folder, Stage.BEFORE)
+    ended = terminal.call("report", plan.source, "--output", str(terminal.folder / "no" / "where.html"))
+    assert ended.code == 2 and "cannot be written" in ended.err
+
+
+def test_a_page_is_kept_current_until_stdin_ends(tmp_path: Path) -> None:
+    plan = anyio.run(made, tmp_path, Stage.KILLED)
+    page = tmp_path / "now.html"
+    words = [*MODULE, "report", plan.source, "--follow", "--json", "-o", str(page)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as keeper:
+        said, _ = keeper.communicate()
+    assert keeper.returncode == 0
+    assert json.loads(said.splitlines()[-1])["standing"] == "Interrupted"
+    assert "Interrupted</title>" in page.read_text() and 'http-equiv="refresh"' not in page.read_text()
+
+
+def test_a_run_keeps_its_page_and_the_last_one_is_of_its_end(sandbox: Endpoint, tmp_path: Path) -> None:
+    scene = Scene(sandbox, tmp_path)
+    page = tmp_path / "now.html"
+    said = scene.cartage("run", "--yes", "--report", str(page)).output
+    assert f"report: {page}, kept current" in said
+    assert "<title>cards: Copied</title>" in page.read_text()
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert scene.cartage("run", "--yes", "--report", str(tmp_path / "no" / "x.html"), code=2)
+
+
+def test_the_history_of_a_run_is_what_it_did(sandbox: Endpoint, tmp_path: Path) -> None:
+    scene = Scene(sandbox, tmp_path)
+    copied = scene.summary("run", "--yes")["copied"]
+    scene.summary("verify")
+    run, verify = anyio.run(_history, tmp_path / "cards.ledger").runs
+    assert (run.command, run.ended, run.last.done) == ("run", "done", copied)
+    assert run.last.done_bytes > 0 and run.last.requests > 0
+    assert (verify.command, verify.ended) == ("verify", "done")
+    assert verify.last.done >= copied
+
+
+async def _history(ledger: Path) -> History:
+    async with await open_to_read(ledger) as reader:
+        return await reader.history()
