@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
-from engine.model import ABSENT, ListedObject, Overwrite, Proof
+from engine.model import ABSENT, ListedObject, OpaqueEtag, Overwrite, Proof
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
@@ -227,12 +227,18 @@ def _in_flight(
         if _is_suspect(source, entry):
             return _compare(row, source, target, entry)
         return _found(row, source, target, found=False)
-    if target.size == source.size:
+    if target.size == source.size or _is_empty_file(target):
         # It appeared since the decision, and a listing cannot tell it apart from ours: two plain ETags that differ tell
         # them apart if both are MD5s, all others if the bytes are asked for.
         action = Action.COPY if _is_ours(target, entry) else Action.CLAIM
         return _copy(row, source, held=target.etag, ours=entry.target_etag, action=action)
     return _fresh(row, source, target, entry, policy)
+
+
+def _is_empty_file(target: ListedObject) -> bool:
+    """A file without a byte, as its version tells (size, two times and an inode): a power cut may have left that of
+    ours. No server's ETag has this form."""
+    return target.size == 0 and type(target.etag) is OpaqueEtag and target.etag.count("-") == 3
 
 
 def drift(row: Joined) -> Outcome | None:

@@ -124,7 +124,9 @@ class Download:
             return _copied(task, target.etag, wanted.known, proof, compared, method, 1 + requests)
         # Ours, as far as can be told, is fetched again: a layout that was guessed proves no difference.
         untold = not wanted.algorithm or wanted.layout is not None
-        if task.route.overwrites_different or (task.claim and untold):
+        if task.route.overwrites_different or (task.claim and untold and target.size == task.source.size):
+            return await self.carry(plain)
+        if task.claim and await self._disk.run(self._is_emptied, task, _mtime_ns(head)):
             return await self.carry(plain)
         why = "the file holds other content" if wanted.algorithm else "S3 gives nothing to compare the file with"
         raise _conflict(task, target.etag, why)
@@ -135,6 +137,15 @@ class Download:
             return True
         layout = wanted.layout or Layout(task.source.size, part_bytes=task.source.size)
         return _agrees(wanted, layout, await self._disk.run(self._sums_of_file, task, layout, wanted.algorithm))
+
+    def _is_emptied(self, task: Task, mtime_ns: int | None) -> bool:
+        """Whether a file that appeared while ours was written bears the very time that ours was given, and holds
+        nothing but zeros: what a power cut leaves where nothing is synced. There is nothing of anyone's in it. Blocks.
+        """
+        with self._target.open_file(task.target_ref, task.target_condition) as file:
+            if file.modified_ns != mtime_ns:
+                return False
+            return not any(any(file.read(at, min(MIB, file.size - at))) for at in range(0, file.size, MIB))
 
     def _sums_of_file(self, task: Task, layout: Layout, algorithm: str) -> list[str]:
         """The checksum of each of the file's parts. Blocks."""
