@@ -24,6 +24,7 @@ from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, sta
 REAL_FIXTURES = {"localstack", "rgw", "swift"}
 REAL_FOLDER = Path(__file__).parent / "real"
 CHOSEN = os.environ.get("CARTAGE_REAL") == "1"
+IN_CI = os.environ.get("CARTAGE_TRUST") == "ci"  # where Chromium is installed, so that tests of pages must run too
 MOST_PROCESSES = 4
 NOT_CHOSEN = "needs a real S3 server: set CARTAGE_REAL=1"
 
@@ -105,7 +106,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     # An expected failure is reported as a skip too; it did run.
-    if CHOSEN and report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("real"):
+    must_run = CHOSEN and (item.get_closest_marker("real") or (IN_CI and item.get_closest_marker("browser")))
+    if must_run and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, although CARTAGE_REAL=1 says that it must run: {report.longrepr}"
     return report
