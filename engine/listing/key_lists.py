@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 
 from engine.errors import NotFound, PlanError, UsageError
+from engine.listing.inventory_tables import table_rows
 from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
 from engine.listing.lister import Feed, KeyRange
 from engine.listing.unlisted import UnlistedThings
@@ -187,6 +188,9 @@ class ListedKeys:
         return self._body
 
     async def _read_data(self, rows: _Sorted, inventory: Inventory, file: InventoryFile) -> None:
+        if inventory.form != "CSV":
+            await self._read_table(rows, inventory, file)
+            return
         lines = InventoryLines(inventory, file, self.location.key)
 
         def add(data: bytes) -> None:
@@ -196,6 +200,25 @@ class ListedKeys:
         async for data in self._chunks(await self._place_of(inventory, file)):
             await anyio.to_thread.run_sync(add, data)
         rows.add(lines.close())
+
+    async def _read_table(self, rows: _Sorted, inventory: Inventory, file: InventoryFile) -> None:
+        """A table is read from its end: it lies on disk meanwhile."""
+        path = self._folder / f"{secrets.token_hex(8)}.table"
+        digest = hashlib.md5(usedforsecurity=False)
+        async with await anyio.open_file(path, "wb") as copy:
+            async for data in self._chunks(await self._place_of(inventory, file)):
+                digest.update(data)
+                await copy.write(data)
+        name = f"{inventory.name}, {file.key}"
+        if file.md5 and digest.hexdigest() != file.md5.lower():
+            raise PlanError([f"{name}: its bytes are not those that the manifest names"])
+
+        def add() -> None:
+            for batch in table_rows(name, path, inventory.form, self.location.key):
+                rows.add(batch)
+
+        await anyio.to_thread.run_sync(add)
+        await anyio.Path(path).unlink()
 
     async def _place_of(self, inventory: Inventory, file: InventoryFile) -> Location | Path:
         """Beside a local manifest, where the data files lie there too; else where the manifest says."""

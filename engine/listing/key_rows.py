@@ -81,16 +81,18 @@ class InventoryFile:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a manifest.json says: whose keys, where the data files are, and their columns."""
+    """What a manifest.json says: whose keys, where the data files are, of which form ("CSV", "Parquet", "ORC"), and of
+    CSV their columns."""
 
     name: str
     bucket: str
     columns: tuple[str, ...]
     files: tuple[InventoryFile, ...]
+    form: str = "CSV"
 
 
 def read_manifest(name: str, body: bytes, source_bucket: str) -> Inventory:
-    """Read a manifest. Raises `PlanError` where it is none, of another bucket, or not of CSV files."""
+    """Read a manifest. Raises `PlanError` where it is none, of another bucket, or of files of another form."""
     try:
         data: Any = json.loads(body)
         schema, form = data["fileSchema"], data["fileFormat"]
@@ -98,10 +100,12 @@ def read_manifest(name: str, body: bytes, source_bucket: str) -> Inventory:
         bucket, of = data["destinationBucket"].rpartition(":")[2], data["sourceBucket"]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise PlanError([f"{name} is not the manifest.json of an S3 Inventory"]) from None
-    if form != "CSV":
-        raise PlanError([f"{name}: its files are {form}; an inventory in CSV can be read"])
+    if form not in ("CSV", "Parquet", "ORC"):
+        raise PlanError([f"{name}: its files are {form}; an inventory in CSV, Parquet or ORC can be read"])
     if of != source_bucket:
         raise PlanError([f"{name}: it lists the bucket {of}, and the route copies from {source_bucket}"])
+    if form != "CSV":
+        return Inventory(name, bucket, (), files, form)
     columns = tuple(column.strip() for column in schema.split(","))
     if "Key" not in columns:
         raise PlanError([f"{name}: it has no column Key"])

@@ -275,7 +275,7 @@ class RouteTable(Table, frozen=True):
     keys: Name | None = None
     """A list of keys in place of a listing: a local file beside the plan, or in S3."""
     inventory: Name | None = None
-    """The manifest.json of an S3 Inventory (CSV) in place of a listing."""
+    """The manifest.json of an S3 Inventory in place of a listing."""
     allow_empty: bool = False
     """Whether it is no mistake that nothing is under `from`."""
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+import pyarrow as pa
 import pytest
+from pyarrow import orc, parquet
 
 from engine.api.cleanup import cleanup
 from engine.api.options import Options
@@ -151,6 +153,33 @@ async def test_an_inventory_stands_for_the_listing_and_costs_no_head(scene: Scen
     assert result.complete and scene.copied() == sorted(chosen)
     report = await verify(plan, scene.options)
     assert report.agrees and report.routes[0].by_proof.keys() == {2}
+
+
+@pytest.mark.parametrize("form", ["Parquet", "ORC"])
+async def test_an_inventory_of_tables_stands_for_the_listing_too(scene: Scene, form: str) -> None:
+    heads = {key: scene.client.head_object(Bucket=scene.bucket, Key=f"src/{key}") for key in KEYS if key != "a"}
+    found = pa.table(
+        {
+            "bucket": [scene.bucket] * len(heads),
+            "key": [f"src/{key}" for key in heads],
+            "size": [head["ContentLength"] for head in heads.values()],
+            "last_modified_date": pa.array(
+                [head["LastModified"] for head in heads.values()], pa.timestamp("ms", "UTC")
+            ),
+            "e_tag": [head["ETag"].strip('"') for head in heads.values()],
+        }
+    )
+    path = scene.folder / f"1.{form.lower()}"
+    (orc if form == "ORC" else parquet).write_table(found, path)
+    data = path.read_bytes()
+    values = json.loads(scene.manifest(data, f"inv/data/{path.name}")) | {"fileFormat": form, "fileSchema": "…"}
+    (scene.folder / "manifest.json").write_text(json.dumps(values))
+    plan = scene.plan(inventory=str(scene.folder / "manifest.json"))
+    result = await migrate(plan, scene.options)
+    assert result.complete and scene.copied() == sorted(heads)
+    (scene.folder / path.name).write_bytes(data + b"x")
+    with pytest.raises(PlanError, match="not those that the manifest names"):
+        await migrate(plan, scene.options)
 
 
 async def test_an_object_that_changed_since_its_inventory_is_drifted_not_copied(scene: Scene) -> None:
