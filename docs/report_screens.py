@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
                     view = browser.new_page(viewport={"width": width, "height": height})
                     view.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
                     view.goto(page.as_uri())
-                    view.screenshot(path=folder / f"report-{name}-{scheme}.png", full_page=True)
+                    view.screenshot(path=folder / f"report-{name}-{scheme}.png")
             browser.close()
 
 
