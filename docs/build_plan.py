@@ -15,12 +15,28 @@ from engine.plan import schema
 WRITTEN = "<!-- written by docs/build_plan.py from engine/plan/schema.py: change that -->"
 HEAD = (
     """A plan is a file in TOML. `cartage init` writes one with comments to start from,
-    [examples/pokemon.toml](../examples/pokemon.toml) is a whole one, and [the design](design.md#the-plan-file-toml)
-    says how locations are written. A key that is not here is refused, with its line and the nearest that there is; all
-    mistakes are listed at once.""",
+    [examples/pokemon.toml](../examples/pokemon.toml) is a whole one. A key that is not here is refused, with its line
+    and the nearest that there is; all mistakes are listed at once.""",
     """Sizes are decimal (`"734 MB"`) or binary (`"64 MiB"`); a duration has its unit (`"24h"`, `"1d 12h"`); a date is
     TOML's (`2026-01-31`) or text, in UTC. Hold, probes, expectations and the rest that does not decide what is copied
     may be changed while a ledger is in use; routes may not ([ledger](ledger.md#what-it-is-bound-to)).""",
+)
+
+LOCATIONS = """\
+| written | means |
+|---|---|
+| `s3://bucket/key` | complete; at the site that the route names, else the `[connection]` |
+| `/key` | in the plan's `bucket`, likewise (for `cp`, which has no plan: a local path) |
+| `data/raw/` | under the plan's `prefix`, likewise; not for `from` |
+| `./x/` `../x/` | a local folder, beside the plan (for `cp`: in the working folder) |
+| `~/x/` `file:///x/` | a local folder in the home folder, or by its absolute path; nothing in it is decoded |"""
+MORE = (
+    """With a slash at the end a location is everything under it, without one that one key or file. A prefix without its
+    slash that also has neighbours (`data/raw` beside `data/raw2/`) is one exact key, and the message for "no such key"
+    says so. `.` and `..` are taken out of a local path by name, whatever is a link there.""",
+    """What probes, `[manifest]` and `[references]` name in S3 is where the routes' targets are; where those are at
+    several sites, the table says `site = "NAME"` (`""` for the `[connection]`). A list of keys in S3 is where its
+    route's source is.""",
 )
 
 SECTIONS = {
@@ -71,6 +87,7 @@ NOTHING = ("''", "None", "[]", "{}", "0")
 def page() -> str:
     """The whole of docs/plan.md."""
     parts = ["# The plan file", WRITTEN, *map(one_line, HEAD)]
+    parts += ["## How locations are written", LOCATIONS, *map(one_line, MORE)]
     tables = {node.name: node for node in ast.parse(inspect.getsource(schema)).body if isinstance(node, ast.ClassDef)}
     assert tables.keys() == SECTIONS.keys(), tables.keys() ^ SECTIONS.keys()
     for name, heading in SECTIONS.items():

@@ -1,7 +1,7 @@
 """What LocalStack refuses and keeps where other servers shrug: changed sources, archived objects, uploads that are
 gone, full-object checksums, every property. Through the command line, and through the store as a run assembles it.
 
-LocalStack does not know If-None-Match on CopyObject (s3-semantics in docs/), so nothing here rests on it.
+LocalStack does not know If-None-Match on CopyObject; so nothing here rests on it.
 """
 
 from __future__ import annotations
