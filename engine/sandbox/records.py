@@ -104,6 +104,7 @@ class Upload:
     algorithm: str
     checksum_type: str
     parts: dict[int, UploadedPiece] = field(default_factory=dict)
+    latest: UploadedPiece | None = None
 
 
 class Keys:

@@ -249,9 +249,12 @@ def _keep_part(account: Account, upload: Upload, number: int, content: Content) 
             "EntityTooLarge",
             details=(("ProposedSize", str(size)), ("MaxSizeAllowed", str(LARGEST_PART_BYTES))),
         )
+    before = upload.latest
+    if before is not None and before.content == content:
+        content = before.content  # kept once: of a file that is one hole all parts are the same
     checksum = value_of(upload.algorithm, content) if upload.algorithm else ""
     piece = UploadedPiece(content, size, etag_of(account, upload.attributes, content), checksum, account.clock.now())
-    upload.parts[number] = piece
+    upload.parts[number] = upload.latest = piece
     return piece
 
 

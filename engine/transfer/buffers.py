@@ -6,12 +6,15 @@ import asyncio
 from collections import deque
 
 STEP_BYTES = 128 << 10
-"""Buffers are of whole steps, so that they can be used again: a new one costs a page fault every 4 KiB. What is short
-takes one all the same, which is about what its connection takes beside it."""
+"""Buffers are of whole steps, so that they can be used again: a new one costs a page fault every 4 KiB."""
+
+BESIDE_BYTES = 96 << 10
+"""What its connection takes beside each buffer: what TLS and the loop hold of what is under way."""
 
 
 class Buffers:
-    """At most `limit` bytes are out at once, first come first served; one that is longer by itself goes alone."""
+    """At most `limit` bytes are out at once with what goes beside them, first come first served; one that is longer by
+    itself goes alone."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -31,7 +34,7 @@ class Buffers:
             return memoryview(await ready)[:size]
         except BaseException:
             if ready.done() and not ready.cancelled():
-                self._out -= steps  # it came just then
+                self._out -= steps + BESIDE_BYTES  # it came just then
             self._serve()
             raise
 
@@ -39,18 +42,18 @@ class Buffers:
         """Give a buffer back: it is not to be touched any more."""
         whole = buffer.obj
         assert isinstance(whole, bytearray)
-        self._out -= len(whole)
+        self._out -= len(whole) + BESIDE_BYTES
         self._idle.setdefault(len(whole), []).append(whole)
         self._idle_bytes += len(whole)
         self._serve()
         self._trim()
 
     def _fits(self, size: int) -> bool:
-        return self._out == 0 or self._out + size <= self._limit
+        return self._out == 0 or self._out + size + BESIDE_BYTES <= self._limit
 
     def _taken(self, size: int) -> bytearray:
         """An idle one of this very length, or a new one."""
-        self._out += size
+        self._out += size + BESIDE_BYTES
         idle = self._idle.get(size)
         if idle:
             self._idle_bytes -= size

@@ -342,7 +342,7 @@ class Download:
 
     async def _written(self, task: Task, publish: partial[Published]) -> Published:
         # A sync waits for the disk itself: for a thread. All else is as quick as the system's cache.
-        do = self._disk.run if self._target.syncs else self._disk.put
+        do = self._disk.sync if self._target.syncs else self._disk.put
         try:
             return await do(publish)
         except PreconditionFailed as error:

@@ -83,7 +83,7 @@ async def read_properties(
     tags = await wanted_tags(store, route, ref, head)
     if tags and route.set_tags is None and route.properties.tags is PropertyRule.FAIL:
         raise _refused(ref, "tags")
-    return replace(properties, tags=tags, acl=acl)
+    return _with(properties, tags=tags, acl=acl)
 
 
 async def wanted_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> Tags:
@@ -190,10 +190,9 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
         nothing: dict[str, Any] = dict.fromkeys(CONTENT_HEADERS, "")
         properties = replace(properties, **nothing)
     metadata = {} if rules.metadata is PropertyRule.DROP else dict(properties.metadata)
-    given: dict[str, Any] = dict(route.set_headers)
-    return replace(
+    return _with(
         properties,
-        **given,
+        **dict(route.set_headers),
         metadata=tuple(sorted((metadata | dict(route.set_metadata)).items())),
         hidden_metadata=0 if rules.metadata is PropertyRule.DROP else properties.hidden_metadata,
         storage_class=route.storage_class_for(source),
@@ -201,6 +200,12 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
         encryption=_chosen(rules.encryption, properties.encryption, route.set_encryption, None),
         lock=_chosen(rules.lock, properties.lock, route.set_lock, None),
     )
+
+
+def _with(properties: Properties, **wanted: Any) -> Properties:
+    """These properties with others in their place; the same where they are so already, as most are."""
+    changed = {name: value for name, value in wanted.items() if getattr(properties, name) != value}
+    return replace(properties, **changed) if changed else properties
 
 
 def _refuse_hidden_metadata(properties: Properties, ref: ObjectRef) -> None:

@@ -92,6 +92,23 @@ async def test_a_write_that_took_long_without_waiting_says_nothing_of_the_disk(
     assert set(wrote_in) == {threading.current_thread()}
 
 
+async def test_what_lies_in_memory_is_read_at_once_and_what_waits_for_the_disk_by_threads(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_in = []
+
+    def note() -> int:
+        read_in.append(threading.current_thread().name.startswith("cartage-disk"))
+        return len(read_in)
+
+    monkeypatch.setattr(bodies, "COLD_S", -1.0)  # every read takes long
+    monkeypatch.setattr(bodies, "_waits", lambda: 7)  # of the processor alone
+    assert [await disk.get(note), await disk.get(note)] == [1, 2]
+    monkeypatch.setattr(bodies, "_waits", itertools.count().__next__)
+    assert [await disk.get(note), await disk.get(note)] == [3, 4]
+    assert read_in == [False, False, False, True]
+
+
 async def test_what_was_put_is_given_back(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     every_write_waits(monkeypatch)
     assert [await disk.put(divmod, 7, 2), await disk.put(divmod, 9, 2)] == [(3, 1), (4, 1)]

@@ -6,11 +6,14 @@ import asyncio
 
 import pytest
 
-from engine.transfer.buffers import STEP_BYTES, Buffers
+from engine.transfer.buffers import BESIDE_BYTES, STEP_BYTES, Buffers
+
+ONE = STEP_BYTES + BESIDE_BYTES
+"""What the shortest buffer takes, with its connection."""
 
 
 async def test_no_more_is_out_than_the_limit_and_who_waits_is_served_in_turn() -> None:
-    buffers = Buffers(2 * STEP_BYTES)
+    buffers = Buffers(2 * ONE)
     first, second = await buffers.take(10), await buffers.take(STEP_BYTES)
     assert (len(first), len(second)) == (10, STEP_BYTES)
     third, fourth = (asyncio.ensure_future(buffers.take(size)) for size in (2 * STEP_BYTES, 1))
@@ -25,7 +28,7 @@ async def test_no_more_is_out_than_the_limit_and_who_waits_is_served_in_turn() -
 
 async def test_what_is_given_back_is_handed_on_as_it_is() -> None:
     """A new one would cost a page fault every 4 KiB."""
-    buffers = Buffers(STEP_BYTES)
+    buffers = Buffers(ONE)
     first = await buffers.take(100)
     waiting = asyncio.ensure_future(buffers.take(200))
     await asyncio.sleep(0)
@@ -37,14 +40,14 @@ async def test_what_is_given_back_is_handed_on_as_it_is() -> None:
 
 
 async def test_one_that_is_longer_than_the_limit_goes_alone() -> None:
-    buffers = Buffers(STEP_BYTES)
+    buffers = Buffers(ONE)
     assert len(await buffers.take(5 * STEP_BYTES)) == 5 * STEP_BYTES
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(buffers.take(1), 0)
 
 
 async def test_who_gives_up_waiting_leaves_no_trace() -> None:
-    buffers = Buffers(STEP_BYTES)
+    buffers = Buffers(ONE)
     first = await buffers.take(1)
     waiting = asyncio.ensure_future(buffers.take(1))
     await asyncio.sleep(0)
@@ -55,7 +58,7 @@ async def test_who_gives_up_waiting_leaves_no_trace() -> None:
 
 
 async def test_who_is_cancelled_while_waiting_takes_nothing_along() -> None:
-    buffers = Buffers(STEP_BYTES)
+    buffers = Buffers(ONE)
     first = await buffers.take(1)
     waiting = asyncio.ensure_future(buffers.take(1))
     await asyncio.sleep(0)
