@@ -74,7 +74,7 @@ class Files:
         return (await self._reading(task, self._disk.run(self._fill, task, first, buffer, algorithms)))[1]
 
     async def ahead(self, task: Task, part: PartRange, algorithms: Sequence[str]) -> Counted | None:
-        (sums,) = await self._read_by(task, lambda: self._hash(task, [part], algorithms))
+        (sums,) = await self._reading(task, self._disk.run(self._hash, task, [part], algorithms))
         return sums
 
     async def way(self, task: Task, head: ObjectHead, summed: bool) -> tuple[Way, int]:
