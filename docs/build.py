@@ -1,7 +1,8 @@
 """Everything in docs/ that is made and not written: `python docs/build.py [--screens] [--site]`.
 
 The pages that the code writes always; with --screens also the terminal's pictures, which play the whole reference
-migration for a minute or two; with --site the site, into build/site.
+migration for a minute or two, and the report's, for which Chromium has to be there; with --site the site,
+into build/site.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def main() -> None:
         python("docs/screens.py", "build/screens", "--width", "80", "--scale", "1")
         for name in SHOWN:
             (DOCS / "assets" / f"{name}.svg").write_bytes((DOCS.parent / f"build/screens/{name}-80.svg").read_bytes())
+        python("docs/report_screens.py", "docs/assets")
     if given.site:
         python("-m", "mkdocs", "build", "--strict")
 
