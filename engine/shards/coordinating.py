@@ -87,6 +87,7 @@ class Coordinator:
         self._notes: dict[str, Any] = {}
         self._opened_ms: dict[str, int] = {}
         self._free = anyio.Semaphore(slots)
+        self._recording = anyio.Lock()
         self._running: dict[int, Progress] = {}
         self._ended: list[ShardEnded] = []
         self._undone: list[EngineError] = []
@@ -193,7 +194,8 @@ class Coordinator:
                 self._running.pop(number, None)
                 self._measured(number, ended)
             if ended is None:
-                await self._ledger.record(number)
+                async with self._recording:
+                    await self._ledger.record(number)
                 return
             for event in ended.events:
                 self._hear(event)
@@ -226,7 +228,8 @@ class Coordinator:
             bundles = shared_out(rest, self._slots)
             numbers = await self._ledger.hand_over(ended.number, without(pieces, rest), bundles)
         listings = [(route, self._opened_ms[route], *figures) for route, figures in ended.listings.items()]
-        await self._ledger.record(ended.number, listings, ended.closing)
+        async with self._recording:
+            await self._ledger.record(ended.number, listings, ended.closing)
         self._ended.append(ended)
         self.carried.stopped = self.carried.stopped or ended.stopped
         if rest:
@@ -238,7 +241,9 @@ class Coordinator:
         while self._state is None:
             await anyio.sleep(RECORDED_EVERY_S)
             for number in list(self._running):
-                await self._ledger.record(number, still_open=True)
+                async with self._recording:
+                    if number in self._running:  # else its last record was made meanwhile, and is newer
+                        await self._ledger.record(number, still_open=True)
 
     # --- after ----------------------------------------------------------------------------------------------
 

@@ -152,6 +152,18 @@ async def test_a_shard_that_has_enough_hands_the_rest_over(
     assert sum(objects for item in shards for _, objects in item.tallies) == IMAGES + 3
 
 
+async def test_the_record_of_a_shard_at_work_never_follows_that_of_its_end(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.shards.coordinating, "RECORDED_EVERY_S", 0.0)
+    await migrate(plan, in_shards(tmp_path), executor=threads)
+    async with await open_to_read(tmp_path / "in-shards.ledger") as reader:
+        assert isinstance(reader, ShardedReader)
+        shards = await reader.shards()
+    assert not any(item.is_open for item in shards)
+    assert sum(objects for item in shards for _, objects in item.tallies) == IMAGES + 3
+
+
 async def test_every_command_works_on_its_ledger(
     plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, small: None
 ) -> None:
