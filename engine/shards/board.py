@@ -1,7 +1,7 @@
-"""What the processes of one run tell each other: how far each is, and that all are to stop.
+"""What the processes of one run tell each other: how far each is, how fast each may send, and that all are to stop.
 
-Nothing of it is needed: whoever misses it misses a figure on a screen, or ends a little later. On one machine it is
-files beside the shards (`FolderBoard`), elsewhere small objects beside the journals (`StateBoard`).
+Nothing of it is needed: whoever misses it misses a figure on a screen, is refused more, or ends a little later. On one
+machine it is files beside the shards (`FolderBoard`), elsewhere small objects beside the journals (`StateBoard`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from anyio.to_thread import run_sync
 
@@ -19,16 +19,50 @@ from engine.events import Event, Notice, ObjectAside, ObjectTook, Progress
 from engine.model import Location, ObjectRef
 from engine.store import DeleteObject, GetRange, ObjectStore, PutObject
 
-STOP = "stop"
+STOP, SHARES = "stop", "shares"
+
+
+class Pace(NamedTuple):
+    """What came of a process's requests to a bucket in one direction, so far; as `Tally` has it."""
+
+    site: str
+    bucket: str
+    reads: bool
+    accepted: int
+    refused: int
+    rate_rps: float
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a process told last: which one it is, how far, and what its requests came to where that is counted."""
+    """What a process told last: which one it is, how far, what its requests came to where that is counted, and what
+    came of them by bucket and direction, at `at_s` of its own clock."""
 
     pid: int
     progress: Progress
     measured: dict[str, Any] | None = None
+    at_s: float = 0.0
+    paces: tuple[Pace, ...] = ()
+
+
+class Held(NamedTuple):
+    """What a shard's process may send to a bucket in one direction; as `Share` has it."""
+
+    number: int
+    site: str
+    bucket: str
+    reads: bool
+    most_rps: float
+    least_rps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Who may send no faster than what, since the coordinator's `turn`; who is not named, as fast as the server
+    lets."""
+
+    turn: int
+    held: tuple[Held, ...] = ()
 
 
 class Board(Protocol):
@@ -55,6 +89,14 @@ class Board(Protocol):
         """What the process of a shard told last; None where it told nothing yet."""
         ...
 
+    async def share(self, shares: Shares) -> None:
+        """Say how fast each may send."""
+        ...
+
+    async def shares(self) -> Shares | None:
+        """How fast each may send; None where that was never said."""
+        ...
+
 
 class FolderBoard:
     """Files in a folder that every process sees."""
@@ -79,20 +121,29 @@ class FolderBoard:
         return await run_sync((self.folder / STOP).exists)
 
     async def tell(self, number: int, told: Told) -> None:
-        await run_sync(self._tell, number, _written(told))
-
-    def _tell(self, number: int, text: bytes) -> None:
-        new = self.folder / f"{number}.new"
-        new.write_bytes(text)
-        new.replace(self.folder / f"{number}.json")
+        await run_sync(self._write, str(number), _written(told))
 
     async def told(self, number: int) -> Told | None:
         return await run_sync(self.told_now, number)
 
     def told_now(self, number: int) -> Told | None:
         """As `told`."""
+        return _read(self._text(str(number)))
+
+    async def share(self, shares: Shares) -> None:
+        await run_sync(self._write, SHARES, _written(shares))
+
+    async def shares(self) -> Shares | None:
+        return _read_shares(await run_sync(self._text, SHARES))
+
+    def _write(self, name: str, text: bytes) -> None:
+        new = self.folder / f"{name}.new"
+        new.write_bytes(text)
+        new.replace(self.folder / f"{name}.json")
+
+    def _text(self, name: str) -> bytes | None:
         with suppress(OSError):
-            return _read((self.folder / f"{number}.json").read_bytes())
+            return (self.folder / f"{name}.json").read_bytes()
         return None
 
 
@@ -106,8 +157,9 @@ class StateBoard:
         self._place = place
 
     async def clear(self) -> None:
-        with suppress(NotFound):
-            await self._store.delete_object(DeleteObject(self._ref(STOP)))
+        for name in (STOP, SHARES):
+            with suppress(NotFound):
+                await self._store.delete_object(DeleteObject(self._ref(name)))
 
     async def ask_to_stop(self) -> None:
         await self._store.put_object(PutObject(self._ref(STOP), b"{}"))
@@ -116,12 +168,20 @@ class StateBoard:
         return await self._get(STOP) is not None
 
     async def tell(self, number: int, told: Told) -> None:
-        with suppress(EngineError):
-            await self._store.put_object(PutObject(self._ref(str(number)), _written(told)))
+        await self._put(str(number), _written(told))
 
     async def told(self, number: int) -> Told | None:
-        body = await self._get(str(number))
-        return _read(body) if body is not None else None
+        return _read(await self._get(str(number)))
+
+    async def share(self, shares: Shares) -> None:
+        await self._put(SHARES, _written(shares))
+
+    async def shares(self) -> Shares | None:
+        return _read_shares(await self._get(SHARES))
+
+    async def _put(self, name: str, text: bytes) -> None:
+        with suppress(EngineError):
+            await self._store.put_object(PutObject(self._ref(name), text))
 
     async def _get(self, name: str) -> bytes | None:
         with suppress(EngineError):
@@ -132,14 +192,22 @@ class StateBoard:
         return ObjectRef(self._place.bucket, f"{self._place.key}at-work/{name}")
 
 
-def _written(told: Told) -> bytes:
+def _written(told: Told | Shares) -> bytes:
     return json.dumps(asdict(told)).encode()
 
 
-def _read(text: bytes) -> Told | None:
+def _read(text: bytes | None) -> Told | None:
     with suppress(ValueError, KeyError, TypeError):
-        values = json.loads(text)
-        return Told(values["pid"], Progress(**values["progress"]), values["measured"])
+        values = json.loads(text or b"")
+        paces = tuple(Pace(*item) for item in values.get("paces", ()))
+        return Told(values["pid"], Progress(**values["progress"]), values["measured"], values.get("at_s", 0.0), paces)
+    return None
+
+
+def _read_shares(text: bytes | None) -> Shares | None:
+    with suppress(ValueError, KeyError, TypeError):
+        values = json.loads(text or b"")
+        return Shares(values["turn"], tuple(Held(*item) for item in values["held"]))
     return None
 
 

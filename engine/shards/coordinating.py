@@ -26,7 +26,9 @@ from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, shared_out, without
+from engine.shards.board import Told
 from engine.shards.order import Order, ShardEnded
+from engine.shards.rates import SHARED_EVERY_S, Rates
 from engine.shards.roots import root_pieces
 from engine.shards.working import board_of, carry_shard
 from engine.sites.measuring import Meter
@@ -41,6 +43,9 @@ FIGURES = tuple(name for name in asdict(Progress()) if name != "listing_done")
 MOMENTARY = ("rate_rps", "in_flight")
 DONE_STATES = frozenset({State.COPIED.value, State.VERIFIED.value, State.DELETED.value, State.DELETING.value})
 ASIDES_SHOWN = 10
+
+MOST_NEIGHBOURS = 16
+"""Of so many processes the first shards may be at one of S3's partitions. Of more, each would begin too slowly."""
 
 
 @dataclass(slots=True)
@@ -89,6 +94,8 @@ class Coordinator:
         self._free = anyio.Semaphore(slots)
         self._recording = anyio.Lock()
         self._running: dict[int, Progress] = {}
+        self._told: dict[int, Told] = {}
+        self._pieces: dict[int, tuple[Piece, ...]] = {}
         self._ended: list[ShardEnded] = []
         self._undone: list[EngineError] = []
         self._left = 0
@@ -114,6 +121,7 @@ class Coordinator:
                 beside.start_soon(self._pass_on_stop)
                 beside.start_soon(self._tell)
                 beside.start_soon(self._keep_records)
+                beside.start_soon(self._share)
                 async with anyio.create_task_group() as shards:
                     for item in todo:
                         self._begin(shards, item.number, item.pieces)
@@ -183,7 +191,7 @@ class Coordinator:
                 notes=self._notes,
                 most=OBJECTS_A_SHARD,
             )
-            self._running[number] = Progress()
+            self._running[number], self._pieces[number] = Progress(), pieces
             ended: ShardEnded | None = None
             try:
                 ended = await self._try(order)
@@ -191,7 +199,8 @@ class Coordinator:
                 self._undone.append(error)
                 self.stop()
             finally:
-                self._running.pop(number, None)
+                for kept in (self._running, self._pieces, self._told):
+                    kept.pop(number, None)
                 self._measured(number, ended)
             if ended is None:
                 async with self._recording:
@@ -289,10 +298,19 @@ class Coordinator:
             for number in list(self._running):
                 told = await self._board.told(number)
                 if told is not None and number in self._running:
-                    self._running[number] = told.progress
+                    self._running[number], self._told[number] = told.progress, told
                     if self._meter is not None:
                         self._meter.take((number, told.pid), told.measured)
             self._listener(self._progress())
+
+    async def _share(self) -> None:
+        """Have those who would fight for what one server gives be told how much each may send."""
+        rates = Rates(self._plan)
+        while True:
+            await anyio.sleep(max(SHARED_EVERY_S, 2.0 * self._board.every_s))
+            shares = rates.turn(self._told, self._pieces)
+            if shares is not None:
+                await self._board.share(shares)
 
 
 def _of_one(options: SiteOptions, slots: int) -> SiteOptions:
@@ -303,4 +321,6 @@ def _of_one(options: SiteOptions, slots: int) -> SiteOptions:
     }
     plain = {name: getattr(options, name) for name in SiteOptions.__dataclass_fields__}
     meter = Meter() if options.meter is not None else None
-    return SiteOptions(**{**plain, **share, "listener": ignore, "meter": meter})
+    return SiteOptions(
+        **{**plain, **share, "listener": ignore, "meter": meter, "neighbours": min(slots, MOST_NEIGHBOURS)}
+    )

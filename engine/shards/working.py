@@ -23,6 +23,7 @@ from engine.model import Location
 from engine.plan.document import Plan
 from engine.shards.board import Board, FolderBoard, Heard, StateBoard, Told
 from engine.shards.order import Order, ShardEnded
+from engine.shards.rates import SHARED_EVERY_S, Holding
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_sites
 from engine.sites.options import SiteOptions
@@ -68,7 +69,7 @@ async def _carry(order: Order) -> ShardEnded:
         board = board_of(opened, order.folder, order.state)
         stops: list[Callable[[], None]] = []
         async with anyio.create_task_group() as beside:
-            beside.start_soon(_watch, order.number, board, heard, options, stops)
+            beside.start_soon(_watch, order.number, board, heard, Holding(order.number, opened), options, stops)
             run = await carry_out(
                 plan,
                 opened,
@@ -151,14 +152,24 @@ def _measured(options: SiteOptions) -> dict[str, Any] | None:
 
 
 async def _watch(
-    number: int, board: Board, heard: Heard, options: SiteOptions, stops: list[Callable[[], None]]
+    number: int,
+    board: Board,
+    heard: Heard,
+    holding: Holding,
+    options: SiteOptions,
+    stops: list[Callable[[], None]],
 ) -> None:
-    """Tell how far the run is, and hear when it is to stop."""
+    """Tell how far the run is and what came of its requests, hear how fast it may go, and when it is to stop."""
     told = None
+    share_s = anyio.current_time() + SHARED_EVERY_S
     while True:
+        now = anyio.current_time()
         if heard.progress is not told:
             told = heard.progress
-            await board.tell(number, Told(os.getpid(), told, _measured(options)))
+            await board.tell(number, Told(os.getpid(), told, _measured(options), now, holding.paces()))
+        if now >= share_s:
+            share_s = now + SHARED_EVERY_S / 2
+            holding.hear(now, await board.shares())
         if await board.is_stop_asked():
             while stops:
                 stops.pop()()

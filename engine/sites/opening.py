@@ -48,7 +48,9 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
         meter = options.meter
         if meter is not None:
             plane = MeasuredStore(plane, meter, name)
-        paced = PacedStore(plane, max_rps=options.max_rps, concurrency=options.concurrency)
+        paced = PacedStore(
+            plane, max_rps=options.max_rps, concurrency=options.concurrency, neighbours=options.neighbours
+        )
         retrying = RetryingStore(
             paced,
             RetryPolicy(give_up_after_s=options.give_up_after_s),
@@ -71,7 +73,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
         known = KnownTraits(tolerant, trusted=options.assume == "aws" or session.is_aws, site=name)
         store = listing_all(tolerant, known, options.listener)
         log(INFO, "site", site=name, endpoint=session.endpoint, region=session.region, store=options.store)
-        yield Site(name, session.endpoint, store, known, gauges, session)
+        yield Site(name, session.endpoint, store, known, gauges, session, pace=paced)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from engine.decorator import Method, StoreDecorator
 from engine.errors import Ambiguous, StoreError, Throttled, TooLate, Unavailable
 from engine.sites.governor.governor import Governor, GovernorStatistics
+from engine.sites.governor.sharing import Share
 from engine.store import Answered, Asked, ObjectStore
 
 Request = TypeVar("Request")
@@ -47,6 +48,17 @@ class PacingStatistics(NamedTuple):
     waiting: int
 
 
+class Tally(NamedTuple):
+    """What came of the requests of one bucket and direction so far (`reads`: GET and HEAD), and how fast they may go.
+    SlowDown is `refused`, all else that was answered `accepted`."""
+
+    bucket: str
+    reads: bool
+    accepted: int
+    refused: int
+    rate_rps: float
+
+
 class Lane:
     """One governor and those who wait for it. All of it runs on the event loop, and none of it waits.
 
@@ -65,6 +77,10 @@ class Lane:
 
     def statistics(self) -> GovernorStatistics:
         return self._governor.statistics()
+
+    def hold(self, share: Share | None) -> None:
+        """As the governor's."""
+        self._governor.hold(share)
 
     def try_send(self) -> float | None:
         """The time of sending, if the request may go now; None where it has to wait."""
@@ -130,7 +146,8 @@ class Lane:
 
 
 class PacedStore(StoreDecorator):
-    """Sends each request when its governor lets it. `max_rps` and `concurrency` bound each governor from above."""
+    """Sends each request when its governor lets it. `max_rps` and `concurrency` bound each governor from above,
+    and where `neighbours` begin together, each has its part of the ramp."""
 
     def __init__(
         self,
@@ -138,12 +155,14 @@ class PacedStore(StoreDecorator):
         *,
         max_rps: float | None = None,
         concurrency: int | None = None,
+        neighbours: int = 1,
         clock: Clock = time.monotonic,
         call_later: CallLater | None = None,
     ) -> None:
         super().__init__(inner)
         self._max_rps = max_rps
         self._concurrency = concurrency
+        self._neighbours = neighbours
         self._clock = clock
         self._call_later = call_later
         self._reads: dict[str, Lane] = {}
@@ -175,8 +194,23 @@ class PacedStore(StoreDecorator):
         return answer
 
     def _new_lane(self) -> Lane:
-        governor = Governor(max_rps=self._max_rps, concurrency=self._concurrency)
+        governor = Governor(max_rps=self._max_rps, concurrency=self._concurrency, neighbours=self._neighbours)
         return Lane(governor, self._clock, self._call_later)
+
+    def tallies(self) -> list[Tally]:
+        """Of every bucket and direction that anything was sent to."""
+        found = []
+        for reads, lanes in ((True, self._reads), (False, self._writes)):
+            for bucket, lane in lanes.items():
+                said = lane.statistics()
+                found.append(Tally(bucket, reads, said.answered, said.throttled, said.rate_rps))
+        return found
+
+    def hold(self, bucket: str, share: Share | None, *, reads: bool) -> None:
+        """Send no faster there than a share that others leave; None: as fast as the server lets."""
+        lane = (self._reads if reads else self._writes).get(bucket)
+        if lane is not None:
+            lane.hold(share)
 
     def statistics(self) -> PacingStatistics:
         writes = [lane.statistics() for lane in self._writes.values()]

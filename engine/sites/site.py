@@ -11,6 +11,7 @@ from engine.s3.aws import domain_of
 from engine.s3.session import Session
 from engine.sites.clock import dating_clock
 from engine.sites.known import KnownTraits
+from engine.sites.pacing import PacedStore
 from engine.store import AskBucket, BucketFacts, ObjectStore
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Gauges(NamedTuple):
 class Site:
     """A place that a command has opened (`engine.sites.opening`). `store` has every decorator on, `known` is what the
     server does, bucket by bucket. `name` is empty for the plan's own connection; of local folders `folder` is
-    the store, and there is no `session`."""
+    the store, and there is neither `session` nor `pace`."""
 
     name: str
     endpoint: str
@@ -39,6 +40,7 @@ class Site:
     gauges: Callable[[], Gauges] = Gauges
     session: Session | None = None
     folder: FolderStore | None = None
+    pace: PacedStore | None = None
     _facts: dict[str, BucketFacts] = field(default_factory=dict, repr=False)
 
     async def facts(self, bucket: str, *, anew: bool = False) -> BucketFacts:

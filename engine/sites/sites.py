@@ -11,7 +11,9 @@ from engine.errors import ObjectError, one_error
 from engine.listing.sources import Sources
 from engine.model import FILE_SITE, Location
 from engine.plan.route import Route
+from engine.sites.governor.sharing import Share
 from engine.sites.known import Notes
+from engine.sites.pacing import Tally
 from engine.sites.reach import reads
 from engine.sites.site import Gauges, Site
 from engine.sites.traits import Answer, Traits, pin_sentences, sentences
@@ -90,6 +92,16 @@ class Sites:
     def gauges(self) -> Gauges:
         """All sites together."""
         return Gauges(*map(sum, zip(*(site.gauges() for site in self._opened.values()), strict=True)))
+
+    def tallies(self) -> dict[str, list[Tally]]:
+        """What came of the requests of each site, by bucket and direction."""
+        return {name: site.pace.tallies() for name, site in self._opened.items() if site.pace is not None}
+
+    def hold(self, where: Location, share: Share | None, *, reads: bool) -> None:
+        """Have a bucket's requests in one direction go no faster than a share; None: as fast as the server lets."""
+        site = self._opened.get(where.site)
+        if site is not None and site.pace is not None:
+            site.pace.hold(where.bucket, share, reads=reads)
 
     async def facts(
         self, places: Iterable[Location], *, anew: bool = False, lacking: bool = False

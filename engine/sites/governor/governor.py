@@ -11,6 +11,7 @@ How the rate grows is a `Course`; what stops it has a module each:
 - `strays`: refusals that come at any rate, and are not to slow anything down.
 - `storm`: a limit that fell far below what it was, and the way back.
 - `window`: a server that queues instead of refusing never says SlowDown; what is in flight there is bounded.
+- `sharing`: several governors at one server, each of a process of its own.
 - `recent`: what was sent in the last two seconds, and how it fared.
 """
 
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 from engine.sites.governor.congestion import GRACE_S, Congestion, Phase
 from engine.sites.governor.recent import MASK, RING, TICKS_PER_S, Recent
+from engine.sites.governor.sharing import Share
 from engine.sites.governor.storm import Storm
 from engine.sites.governor.strays import ENOUGH, Calm, Strays
 from engine.sites.governor.window import Window
@@ -65,6 +67,9 @@ for less than a tenth of a second by a sender that was opening connections, and 
 DISPROVEN = 1.2
 """So far above the limit as measured, and nothing refused: it is no limit any more (it has doubled, a storm has
 passed)."""
+
+STARVED = 0.5
+"""Whose rate is below this part of what its neighbours let it have is helped up."""
 
 LONGEST_STEP_S = 0.05
 SHORTEST_ROUND_S = 0.02
@@ -116,24 +121,28 @@ class Governor:
     """When the next request may be sent, learnt from how the earlier ones were answered.
 
     Ask `next_send_s`; when it gives a time that has come, send and call `on_sent`; later, once for each request sent,
-    `on_answer` or `on_lost`. `max_rps` and `concurrency` are upper bounds; without them only the server is.
+    `on_answer` or `on_lost`. `max_rps` and `concurrency` are upper bounds; without them only the server is. `hold` sets
+    one more, for as long as others want their part of what the server gives, and where so many `neighbours` begin
+    together, each has its part of the ramp.
     """
 
     __slots__ = (
-        "_advanced_s", "_answered", "_cap", "_clock_s", "_congestion", "_congestions", "_cut_share",
-        "_in_flight", "_interval_s", "_latency_s", "_limit", "_max_rps", "_next_s", "_paced", "_queue", "_rate",
-        "_recent", "_round_answers", "_round_fastest_s", "_round_s", "_sent", "_storm", "_strays", "_throttled",
-        "_tick", "_uncut", "_unsure", "_window",
+        "_advanced_s", "_answered", "_cap", "_clock_s", "_congestion", "_congestions", "_cut_share", "_in_flight",
+        "_interval_s", "_latency_s", "_limit", "_max_rps", "_next_s", "_paced", "_queue", "_ramp", "_rate", "_recent",
+        "_round_answers", "_round_fastest_s", "_round_s", "_sent", "_share_rps", "_storm", "_strays",
+        "_throttled", "_tick", "_uncut", "_unsure", "_window",
     )  # fmt: skip
 
-    def __init__(self, *, max_rps: float | None = None, concurrency: int | None = None) -> None:
+    def __init__(self, *, max_rps: float | None = None, concurrency: int | None = None, neighbours: int = 1) -> None:
         if max_rps is not None and max_rps <= 0:
             raise ValueError("max_rps must be above 0")
         if concurrency is not None and concurrency < 1:
             raise ValueError("concurrency must be at least 1")
         self._max_rps = inf if max_rps is None else max_rps
+        self._share_rps = inf
         self._cap = 1 << 30 if concurrency is None else concurrency
-        self._set_rate(START_RPS)
+        self._ramp = 1.0 / neighbours
+        self._set_rate(START_RPS * self._ramp)
         self._limit: float | None = None
         self._unsure = False  # the limit was measured by a cut from far above it
         self._next_s = -inf
@@ -212,6 +221,17 @@ class Governor:
         self._sent -= 1
         self._next_s -= self._interval_s
 
+    def hold(self, share: Share | None) -> None:
+        """Send no faster than a share of what neighbours are given together, until it is said anew; None: as fast as
+        the server lets. Who was pushed far below it goes on from there, as it is kept free. Else what was learnt of the
+        server stays, and is gone on with."""
+        self._share_rps = inf if share is None else max(LEAST_RPS, share.most_rps)
+        if share is not None and self._limit is not None and self._rate < STARVED * share.least_rps:
+            self._limit, self._clock_s, self._unsure, self._storm = share.least_rps, 0.0, False, Storm()
+            self._set_rate(self._limit * (1.0 - CUT))
+        else:
+            self._set_rate(self._rate)
+
     def statistics(self) -> GovernorStatistics:
         return GovernorStatistics(
             rate_rps=self._rate,
@@ -228,7 +248,7 @@ class Governor:
     # --- time passes ----------------------------------------------------------------------------------------
 
     def _set_rate(self, rate: float) -> None:
-        self._rate = rate = min(self._max_rps, max(LEAST_RPS, rate))
+        self._rate = rate = min(self._max_rps, self._share_rps, max(LEAST_RPS, rate))
         self._interval_s = 1.0 / rate
 
     def _advance(self, now: float, tick: int) -> None:
@@ -245,7 +265,7 @@ class Governor:
             self._end_calm(now)
         if self._congestion.phase is not Phase.CLEAR:
             self._follow(now)
-        if self._paced and self._congestion.grows:
+        if self._paced and self._congestion.grows and self._rate < self._share_rps:
             self._grow(step_s)
         self._paced = False
 
@@ -263,7 +283,7 @@ class Governor:
         if course is Course.RAMP:
             fastest = self._queue.fastest_s
             late = RAMP_ROUND_S / fastest if RAMP_ROUND_S < fastest < inf else 1.0
-            self._set_rate(self._rate + RAMP_RPS_PER_S * step_s * late)
+            self._set_rate(self._rate + RAMP_RPS_PER_S * self._ramp * step_s * late)
         elif course is Course.RETURN:
             self._limit, self._clock_s = self._storm.rate_back(self._rate, step_s), 0.0
             self._set_rate(self._limit)

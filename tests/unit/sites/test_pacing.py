@@ -13,7 +13,8 @@ from engine.decorator import StoreDecorator
 from engine.errors import AccessDenied, Ambiguous, StoreError, Throttled, Unavailable
 from engine.model import CopyResult, ObjectRef, Page, UploadRef
 from engine.sites.governor.governor import Governor
-from engine.sites.pacing import Lane, PacedStore
+from engine.sites.governor.sharing import Share
+from engine.sites.pacing import Lane, PacedStore, Tally
 from engine.store import CopyObject, ListPage, Request
 
 
@@ -121,6 +122,28 @@ async def test_slots_that_came_between_two_ticks_of_the_timer_are_used_together(
     await settle()
     await world.advance(0.1, step_s=0.004)  # a coarse loop: three slots a tick
     assert 78 <= len(inner.sent) <= 87
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_bucket_is_held_in_one_direction_alone_and_its_requests_are_counted() -> None:
+    world, inner = World(), Answering()
+    store = paced(world, inner)
+    tasks = [asyncio.create_task(store.copy_object(copy()))]
+    await settle()
+    store.hold("b", Share(100.0, 0.0), reads=False)
+    store.hold("b", Share(1.0, 0.0), reads=True)  # nothing was read there
+    tasks += [asyncio.create_task(store.copy_object(copy())) for _ in range(60)]
+    await settle()
+    await world.advance(0.25)
+    assert 24 <= len(inner.sent) <= 27
+    store.hold("b", None, reads=False)
+    assert store.tallies() == [Tally("b", False, 0, 0, 100.0)]  # it grows from there, as the server answers
+    for future in inner.open:
+        future.set_result(None)
+    await settle()
+    assert store.tallies()[0].accepted == len(inner.open)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
