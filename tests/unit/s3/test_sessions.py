@@ -277,16 +277,18 @@ except KeyboardInterrupt:
 def test_a_prompt_that_is_interrupted_gives_the_terminal_back() -> None:
     """The code is typed unseen, on a thread that Ctrl-C leaves behind."""
     ours, theirs = pty.openpty()
+    asking = subprocess.Popen([sys.executable, "-c", ASKING], stdin=theirs, stderr=theirs, start_new_session=True)
     try:
-        asking = subprocess.Popen([sys.executable, "-c", ASKING], stdin=theirs, stderr=theirs, start_new_session=True)
         shown = b""
         while b"code: " not in shown:
             shown += os.read(ours, 100)
         assert not termios.tcgetattr(theirs)[3] & termios.ECHO
         os.write(ours, b"\x03")
-        assert asking.wait(10) == 130
+        assert asking.wait(60) == 130
         assert termios.tcgetattr(theirs)[3] & termios.ECHO
     finally:
+        asking.kill()
+        asking.wait()
         os.close(ours)
         os.close(theirs)
 
