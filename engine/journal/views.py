@@ -90,6 +90,8 @@ class JournaledWriter:
             if own.leads:  # also when it is cancelled: others wait for it
                 with anyio.CancelScope(shield=True):
                     await self._lead()
+            elif own in self._pending:  # given up before it was sent: nobody is there who could lead for it
+                self._pending.remove(own)
         if isinstance(own.result, BaseException):
             raise own.result
         return own.result

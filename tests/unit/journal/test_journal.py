@@ -195,6 +195,37 @@ async def test_changes_that_wait_go_out_together(tmp_path: Path) -> None:
         assert len(await rows(ledger)) == 50
 
 
+async def test_whoever_gives_up_waiting_leaves_the_way_free_for_the_others(tmp_path: Path) -> None:
+    store = FakeStore()
+    async with view(tmp_path / "one.ledger", store) as ledger:
+        under_way, may_end = anyio.Event(), anyio.Event()
+
+        async def hold(operation: str, request: object) -> None:
+            if isinstance(request, PutObject):
+                under_way.set()
+                await may_end.wait()
+
+        store.before = hold
+        gives_up = anyio.CancelScope()
+
+        async def wait_in_vain() -> None:
+            with gives_up:
+                await ledger.decide("raw", [decision("b")])
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ledger.decide, "raw", [decision("a")])
+            await under_way.wait()
+            group.start_soon(wait_in_vain)
+            await anyio.wait_all_tasks_blocked()
+            gives_up.cancel()
+            await anyio.wait_all_tasks_blocked()
+            may_end.set()
+        store.before = None
+        with anyio.fail_after(5):
+            await ledger.decide("raw", [decision("c")])
+        assert [row[1] for row in await rows(ledger)] == ["a", "c"]
+
+
 async def test_a_change_that_the_ledger_refuses_is_refused_in_every_view(tmp_path: Path) -> None:
     store = FakeStore()
     async with view(tmp_path / "one.ledger", store) as one:
