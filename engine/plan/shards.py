@@ -10,7 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Shard = TypeVar("Shard")
 
 SHARDS_A_SLOT = 4
 """Shards for each process at the beginning: with fewer, the one that got the most keys is waited for at the end."""
@@ -93,6 +95,13 @@ def shared_out(pieces: Sequence[Piece], shards: int) -> list[tuple[Piece, ...]]:
     count = max(1, min(shards, len(pieces)))
     bounds = [len(pieces) * at // count for at in range(count + 1)]
     return [tuple(pieces[first:end]) for first, end in pairwise(bounds)]
+
+
+def far_apart(shards: Sequence[Shard], slots: int) -> list[Shard]:
+    """Shards in the order of keys, in that in which so many at once are best begun: each as far from the others as can
+    be, because S3 counts by ranges of keys."""
+    stride = max(1, -(-len(shards) // max(1, slots)))
+    return [shard for first in range(stride) for shard in shards[first::stride]]
 
 
 class Atlas:

@@ -25,7 +25,7 @@ from engine.listing.lister import Lister
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
-from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, shared_out, without
+from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, far_apart, shared_out, without
 from engine.shards.board import Told
 from engine.shards.order import Order, ShardEnded
 from engine.shards.rates import SHARED_EVERY_S, Rates
@@ -123,7 +123,7 @@ class Coordinator:
                 beside.start_soon(self._keep_records)
                 beside.start_soon(self._share)
                 async with anyio.create_task_group() as shards:
-                    for item in todo:
+                    for item in far_apart(todo, self._slots):
                         self._begin(shards, item.number, item.pieces)
                 beside.cancel_scope.cancel()
         except BaseException:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.plan.shards import Atlas, Piece, cut, joined, shared_out, tile, without
+from engine.plan.shards import Atlas, Piece, cut, far_apart, joined, shared_out, tile, without
 
 KEY = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=4) | st.text(
     "ab/", min_size=1, max_size=4
@@ -72,6 +74,16 @@ def test_small_routes_come_together_and_neighbours_stay_so(some: list[str], othe
     assert [piece for shard in shared for piece in shard] == pieces
     assert len(shared) == min(shards, len(pieces))
     assert max(map(len, shared)) - min(map(len, shared)) <= 1
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(1, 12))
+def test_shards_that_are_begun_together_are_far_apart(count: int, slots: int) -> None:
+    """Each is begun once, and of those that are begun first no two are nearer to each other than they have to be."""
+    order = far_apart(range(count), slots)
+    assert sorted(order) == list(range(count))
+    apart = ceil(count / slots)
+    assert order[: ceil(count / apart)] == list(range(0, count, apart))
 
 
 def test_a_key_that_no_shard_has_is_an_error() -> None:
