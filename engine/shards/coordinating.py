@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -217,11 +218,13 @@ class Coordinator:
             self._meter.part_ended(number)
 
     async def _try(self, order: Order) -> ShardEnded:
-        """Raises what the run raised; `EngineError` where its process dies again and again."""
+        """Raises what the run raised; `EngineError` where its process dies again and again, or nobody takes it."""
         for death in range(1, DEATHS_A_SHARD + 1):
             try:
-                return await asyncio.wrap_future(self._executor.submit(carry_shard, order))
-            except BrokenExecutor:
+                return await _answer(self._submit(order))
+            except Exception as error:
+                if not _is_of_the_executor(error):
+                    raise
                 said = f"the process that carried shard {order.number} ended by itself; another takes it up"
                 if death < DEATHS_A_SHARD:
                     self._listener(Notice("ProcessDied", said))
@@ -229,6 +232,17 @@ class Coordinator:
             f"shard {order.number} is not done: {DEATHS_A_SHARD} processes that carried it were killed.",
             advice="Look for what kills them (memory, as the system's log has it), then run the same command again.",
         )
+
+    def _submit(self, order: Order) -> Future[ShardEnded]:
+        try:
+            return self._executor.submit(carry_shard, order)
+        except BrokenExecutor:
+            raise
+        except Exception as error:  # whatever an executor says when it has ended
+            raise EngineError(
+                f"shard {order.number} is not done: the executor takes nothing more ({error}).",
+                advice="See that its scheduler is there, then run the same command again.",
+            ) from error
 
     async def _conclude(self, shards: TaskGroup, ended: ShardEnded, pieces: tuple[Piece, ...]) -> None:
         """Commit how a shard was left, then have what it handed over carried."""
@@ -311,6 +325,32 @@ class Coordinator:
             shares = rates.turn(self._told, self._pieces)
             if shares is not None:
                 await self._board.share(shares)
+
+
+async def _answer(future: Future[ShardEnded]) -> ShardEnded:
+    """What a process answered, or raised. A call that the executor gave up raises `BrokenExecutor`: its own
+    `CancelledError` would be taken for a cancellation of this run, which then would end as if all were done."""
+    loop, done = asyncio.get_running_loop(), anyio.Event()
+
+    def tell(_: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended before it
+            loop.call_soon_threadsafe(done.set)
+
+    future.add_done_callback(tell)
+    try:
+        await done.wait()
+    except BaseException:
+        future.cancel()
+        raise
+    if future.cancelled():
+        raise BrokenExecutor("the executor gave the call up")
+    return future.result()
+
+
+def _is_of_the_executor(error: Exception) -> bool:
+    """Whether this is no error of the shard's run: its process died. Dask has an exception of its own for a call whose
+    workers all died (`KilledWorker`)."""
+    return isinstance(error, BrokenExecutor) or type(error).__module__.partition(".")[0] == "distributed"
 
 
 def _of_one(options: SiteOptions, slots: int) -> SiteOptions:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from engine.api.run import migrate
 from engine.api.status import status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
-from engine.errors import LedgerMismatch, LedgerMissing, UsageError
+from engine.errors import EngineError, LedgerMismatch, LedgerMissing, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import open_to_read
 from engine.ledger.sharded import ShardedReader
@@ -113,6 +113,65 @@ async def rows(path: Path) -> list[tuple[object, ...]]:
         async for batch in export(path)
         for row in batch
     ]
+
+
+class Unsteady(ThreadPoolExecutor):
+    """An executor that loses some calls, as `lose` says, before it carries out the others."""
+
+    def __init__(self, calls: int, lose: Callable[[], Future[Any]]) -> None:
+        super().__init__(SHARDS)
+        self._calls = calls
+        self._lose = lose
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self._calls > 0:
+            self._calls -= 1
+            return self._lose()
+        return super().submit(*args, **kwargs)
+
+
+def given_up() -> Future[Any]:
+    """What a client that lost its scheduler has."""
+    future: Future[Any] = Future()
+    future.cancel()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def workers_killed() -> Future[Any]:
+    """What Dask answers where one worker after the other died with a call."""
+    from distributed.scheduler import KilledWorker
+
+    future: Future[Any] = Future()
+    future.set_exception(KilledWorker("carry_shard-1", None, 3))
+    return future
+
+
+def ended() -> Future[Any]:
+    raise RuntimeError("cannot schedule new futures after shutdown")
+
+
+@pytest.mark.parametrize("lose", [given_up, workers_killed])
+async def test_a_call_that_the_executor_lost_is_made_again(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, lose: Callable[[], Future[Any]]
+) -> None:
+    heard: list[Event] = []
+    with Unsteady(2, lose) as executor:
+        result = await migrate(plan, in_shards(tmp_path, listener=heard.append), executor=executor)
+    assert result.complete
+    assert len(keys_of(sandbox, "new/")) == IMAGES + 3
+    assert [item.code for item in heard if isinstance(item, Notice)] == ["ProcessDied"] * 2
+
+
+@pytest.mark.parametrize("lose", [given_up, workers_killed, ended])
+async def test_an_executor_that_carries_nothing_is_an_error_and_no_end(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, lose: Callable[[], Future[Any]]
+) -> None:
+    with Unsteady(1_000, lose) as executor, pytest.raises(EngineError, match="is not done"):
+        await migrate(plan, in_shards(tmp_path), executor=executor)
+    with ThreadPoolExecutor(SHARDS) as executor:
+        assert (await migrate(plan, in_shards(tmp_path), executor=executor)).complete
+    assert len(keys_of(sandbox, "new/")) == IMAGES + 3
 
 
 async def test_it_comes_to_what_one_process_comes_to(
