@@ -263,9 +263,10 @@ async def test_a_source_that_blocks_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 
 ASKING = """
-import asyncio, fcntl, sys, termios
+import asyncio, fcntl, signal, sys, termios
 from engine.s3.credential_sources import ask_mfa_code, bounded
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell begins in the background ignores it
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 try:
     asyncio.run(bounded(lambda: ask_mfa_code("code: ")))
