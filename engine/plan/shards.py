@@ -70,7 +70,7 @@ def without(pieces: Iterable[Piece], rest: Iterable[Piece]) -> list[Piece]:
     for piece in pieces:
         after = piece.after
         ended = False
-        for gone in (item for item in in_order(rest) if item.route == piece.route and _lies_in(item, piece)):
+        for gone in (item for item in in_order(rest) if lies_in(item, piece)):
             if gone.after is not None and gone.after != after:
                 kept.append(Piece(piece.route, after, gone.after))
             after, ended = gone.upto, gone.upto == piece.upto
@@ -79,7 +79,10 @@ def without(pieces: Iterable[Piece], rest: Iterable[Piece]) -> list[Piece]:
     return joined(kept)
 
 
-def _lies_in(inner: Piece, outer: Piece) -> bool:
+def lies_in(inner: Piece, outer: Piece) -> bool:
+    """Whether the outer piece holds every key of the inner one."""
+    if inner.route != outer.route:
+        return False
     begins = outer.after is None or (inner.after is not None and inner.after >= outer.after)
     return begins and (outer.upto is None or (inner.upto is not None and inner.upto <= outer.upto))
 

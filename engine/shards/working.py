@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from engine.ledger.sharded import closing_of
 from engine.listing.sources import open_sources
 from engine.model import Location
 from engine.plan.document import Plan
+from engine.plan.shards import Piece, joined, lies_in, without
 from engine.shards.board import Board, FolderBoard, Heard, StateBoard, Told
 from engine.shards.order import Order, ShardEnded
 from engine.shards.rates import SHARED_EVERY_S, Holding
@@ -37,6 +38,9 @@ LOCKED_FOR_S = 10.0
 
 LOOKED_EVERY_S = 0.25
 AT_WORK = "at-work"
+
+KEPT = "kept-pieces"
+"""The note of a shard's ledger of the pieces that it has left, once it has handed some over."""
 
 
 def carry_shard(order: Order) -> ShardEnded:
@@ -67,6 +71,8 @@ async def _carry(order: Order) -> ShardEnded:
         facts = await opened.facts(plan.places, lacking=True)
         refuse_other(order, plan, opened, [*facts.values()])
         board = board_of(opened, order.folder, order.state)
+        pieces = await _kept(ledger, order.pieces)
+        gone = without(order.pieces, pieces)
         stops: list[Callable[[], None]] = []
         async with anyio.create_task_group() as beside:
             beside.start_soon(_watch, order.number, board, heard, Holding(order.number, opened), options, stops)
@@ -79,16 +85,18 @@ async def _carry(order: Order) -> ShardEnded:
                 facts=facts.values(),
                 guarded=order.guarded,
                 listen_for_stop=stops.append,
-                pieces=order.pieces,
+                pieces=pieces,
                 most=order.most,
             )
             beside.cancel_scope.cancel()
         if not run.stopped:
             await opened.sources.refuse_missing(ledger.knows)
+            if run.rest:
+                await ledger.set_note(KEPT, [list(piece) for piece in without(pieces, run.rest)])
         return ShardEnded(
             number=order.number,
             stopped=run.stopped,
-            rest=() if run.stopped else tuple(run.rest),
+            rest=() if run.stopped else (*gone, *run.rest),
             closing=await closing_of(ledger),
             listings={} if run.stopped else run.listings,
             progress=run.progress(),
@@ -98,6 +106,16 @@ async def _carry(order: Order) -> ShardEnded:
             events=heard.passed_on,
             unlisted=run.unlisted(),
         )
+
+
+async def _kept(ledger: Ledger, pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """What this shard has of the pieces: it may have handed over some that are ordered still. Then who coordinates
+    ended before it could commit that, and is told again; or the order is an old one, which a worker that was stopped
+    carries out late: others have those keys, and nobody waits for its answer."""
+    noted = await ledger.note(KEPT)
+    if noted is None:
+        return pieces
+    return [piece for item in noted if any(lies_in(piece := Piece(*item), outer) for outer in joined(pieces))]
 
 
 def refuse_other(order: Order, plan: Plan, opened: Sites, facts: list[BucketFacts]) -> None:

@@ -11,10 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 import pytest
 
 import engine.listing.pages
@@ -34,6 +36,7 @@ from engine.ledger import open_to_read
 from engine.ledger.sharded import ShardedReader
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
+from engine.plan.shards import joined
 from engine.shards.board import FolderBoard
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses
@@ -312,6 +315,29 @@ async def test_with_a_state_in_s3_another_machine_goes_on(
     cleaned = await cleanup(plan, there, consent=Consent(), delete=True)
     assert cleaned.cleaned is not None
     assert cleaned.cleaned.deleted == IMAGES + 4
+
+
+async def test_an_order_that_is_carried_out_late_takes_no_key_of_the_shards_that_have_them_now(
+    plan: Plan, tmp_path: Path, small: None, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a worker that was stopped before it began, and woken when its shard had been carried by another."""
+    carried: list[tuple[Order, ShardEnded]] = []
+
+    def keep(order: Order) -> ShardEnded:
+        carried.append((order, carry_shard(order)))
+        return carried[-1][1]
+
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", keep)
+    options = in_shards(tmp_path, state=state)
+    with ThreadPoolExecutor(SHARDS) as executor:
+        assert (await migrate(plan, options, executor=executor)).complete
+    order, first = next((order, ended) for order, ended in carried if ended.rest)
+    late = await anyio.to_thread.run_sync(carry_shard, replace(order, most=1_000))
+    assert late.closing.tallies == first.closing.tallies
+    assert joined(late.rest) == joined(first.rest), "a coordinator that did not learn it before learns it now"
+    assert (await verify(plan, options)).agrees
+    known = await rows(tmp_path / "in-shards.ledger")
+    assert len(known) == IMAGES + 3
 
 
 async def test_a_ledger_that_is_kept_in_s3_is_not_written_without_it(
