@@ -96,6 +96,7 @@ class Coordinator:
         self._recording = anyio.Lock()
         self._running: dict[int, Progress] = {}
         self._told: dict[int, Told] = {}
+        self._rates = Rates(plan)
         self._pieces: dict[int, tuple[Piece, ...]] = {}
         self._ended: list[ShardEnded] = []
         self._undone: list[EngineError] = []
@@ -190,6 +191,7 @@ class Coordinator:
                 options=self._options,
                 guarded=self._guarded,
                 notes=self._notes,
+                met=self._rates.met(self._told),
                 most=OBJECTS_A_SHARD,
             )
             self._running[number], self._pieces[number] = Progress(), pieces
@@ -319,10 +321,9 @@ class Coordinator:
 
     async def _share(self) -> None:
         """Have those who would fight for what one server gives be told how much each may send."""
-        rates = Rates(self._plan)
         while True:
             await anyio.sleep(max(SHARED_EVERY_S, 2.0 * self._board.every_s))
-            shares = rates.turn(self._told, self._pieces)
+            shares = self._rates.turn(self._told, self._pieces)
             if shares is not None:
                 await self._board.share(shares)
 

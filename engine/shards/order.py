@@ -14,6 +14,7 @@ from engine.listing.unlisted import ToldUnlisted
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.shards import OBJECTS_A_SHARD, Piece
+from engine.shards.rates import Met
 from engine.sites.options import SiteOptions
 from engine.version import __version__
 
@@ -23,8 +24,9 @@ class Order:
     """Carry these `pieces` of the plan, in the shard `number` of the ledger in `folder`, bound to `binding`.
 
     With a `state` the shard's ledger is a view of its journal there, and lies wherever the process likes; without, in
-    the folder, which the process sees. `notes` are what is known of the servers already; `options` have no listener,
-    `guarded` is as for `Conditions`. No credential is in it: each process finds its own, as the coordinator did."""
+    the folder, which the process sees. `notes` are what is known of the servers already, and `met` at what rates they
+    refused; `options` have no listener, `guarded` is as for `Conditions`. No credential is in it: each process finds
+    its own, as the coordinator did."""
 
     number: int
     pieces: tuple[Piece, ...]
@@ -35,6 +37,7 @@ class Order:
     options: SiteOptions
     guarded: bool = True
     notes: Mapping[str, Any] = field(default_factory=dict)
+    met: tuple[Met, ...] = ()
     most: int = OBJECTS_A_SHARD
     version: str = __version__
 

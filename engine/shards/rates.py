@@ -8,6 +8,7 @@ is written. How it is shared is `engine.sites.governor.sharing`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from engine.model import Location
@@ -29,6 +30,14 @@ class _Lane(NamedTuple):
     reads: bool
 
 
+class Met(NamedTuple):
+    """At how many requests a second a process meets the limit of a bucket in one direction."""
+
+    where: Location
+    reads: bool
+    rps: float
+
+
 class Rates:
     """One run's, where it is coordinated."""
 
@@ -36,8 +45,20 @@ class Rates:
         self._routes = {route.name: route for route in plan.routes}
         self._before: dict[int, Told] = {}
         self._sharing: dict[_Lane, Sharing] = {}
+        self._met: dict[_Lane, float] = {}
         self._turn = 0
         self._held = False
+
+    def met(self, told: Mapping[int, Told]) -> tuple[Met, ...]:
+        """Where the processes at work met a limit, by what they told last, and how fast each goes there: one that
+        begins now is to begin no faster, as a ramp into what is full already is mostly refused."""
+        found: dict[_Lane, list[float]] = {}
+        for said in told.values():
+            for pace in said.paces:
+                if pace.refused:
+                    found.setdefault(_lane(pace), []).append(pace.rate_rps)
+        self._met |= {lane: fmean(rates) for lane, rates in found.items()}
+        return tuple(Met(lane.where, lane.reads, rps) for lane, rps in self._met.items())
 
     def turn(self, told: Mapping[int, Told], pieces: Mapping[int, Sequence[Piece]]) -> Shares | None:
         """What the processes at work told last, by shard, and what keys they have: who is to be held to what. None

@@ -65,6 +65,8 @@ async def _carry(order: Order) -> ShardEnded:
         open_sources(opened.store, plan) as opened.sources,
         _open_ledger(order, opened) as ledger,
     ):
+        for item in order.met:
+            opened.expect(item.where, item.rps, reads=item.reads)
         for name, value in order.notes.items():
             await ledger.set_note(name, value)
         await opened.remember(ledger, plan.routes[0].target.bucket)

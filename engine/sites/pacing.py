@@ -165,6 +165,7 @@ class PacedStore(StoreDecorator):
         self._neighbours = neighbours
         self._clock = clock
         self._call_later = call_later
+        self._met: dict[tuple[str, bool], float] = {}
         self._reads: dict[str, Lane] = {}
         self._writes: dict[str, Lane] = {}
 
@@ -175,7 +176,7 @@ class PacedStore(StoreDecorator):
         bucket = request.bucket
         lane = lanes.get(bucket)
         if lane is None:
-            lane = lanes[bucket] = self._new_lane()
+            lane = lanes[bucket] = self._new_lane(bucket, reads=request.reads)
         sent_at = lane.try_send()
         if sent_at is None:
             sent_at = await lane.wait()
@@ -193,8 +194,17 @@ class PacedStore(StoreDecorator):
         lane.answered(sent_at, False)
         return answer
 
-    def _new_lane(self) -> Lane:
-        governor = Governor(max_rps=self._max_rps, concurrency=self._concurrency, neighbours=self._neighbours)
+    def expect(self, bucket: str, met_rps: float, *, reads: bool) -> None:
+        """Neighbours met the limit there, at this rate: what was not yet sent to begins no faster."""
+        self._met[bucket, reads] = met_rps
+
+    def _new_lane(self, bucket: str, *, reads: bool) -> Lane:
+        governor = Governor(
+            max_rps=self._max_rps,
+            concurrency=self._concurrency,
+            neighbours=self._neighbours,
+            met_rps=self._met.get((bucket, reads)),
+        )
         return Lane(governor, self._clock, self._call_later)
 
     def tallies(self) -> list[Tally]:

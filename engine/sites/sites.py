@@ -103,6 +103,12 @@ class Sites:
         if site is not None and site.pace is not None:
             site.pace.hold(where.bucket, share, reads=reads)
 
+    def expect(self, where: Location, met_rps: float, *, reads: bool) -> None:
+        """Have a bucket's requests in one direction begin no faster than where neighbours met the limit."""
+        site = self._opened.get(where.site)
+        if site is not None and site.pace is not None:
+            site.pace.expect(where.bucket, met_rps, reads=reads)
+
     async def facts(
         self, places: Iterable[Location], *, anew: bool = False, lacking: bool = False
     ) -> dict[Location, BucketFacts]:

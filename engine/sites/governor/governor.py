@@ -123,7 +123,7 @@ class Governor:
     Ask `next_send_s`; when it gives a time that has come, send and call `on_sent`; later, once for each request sent,
     `on_answer` or `on_lost`. `max_rps` and `concurrency` are upper bounds; without them only the server is. `hold` sets
     one more, for as long as others want their part of what the server gives, and where so many `neighbours` begin
-    together, each has its part of the ramp.
+    together, each has its part of the ramp. `met_rps` is where they met the limit: no ramp begins there.
     """
 
     __slots__ = (
@@ -133,7 +133,14 @@ class Governor:
         "_throttled", "_tick", "_uncut", "_unsure", "_window",
     )  # fmt: skip
 
-    def __init__(self, *, max_rps: float | None = None, concurrency: int | None = None, neighbours: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        max_rps: float | None = None,
+        concurrency: int | None = None,
+        neighbours: int = 1,
+        met_rps: float | None = None,
+    ) -> None:
         if max_rps is not None and max_rps <= 0:
             raise ValueError("max_rps must be above 0")
         if concurrency is not None and concurrency < 1:
@@ -142,9 +149,9 @@ class Governor:
         self._share_rps = inf
         self._cap = 1 << 30 if concurrency is None else concurrency
         self._ramp = 1.0 / neighbours
-        self._set_rate(START_RPS * self._ramp)
-        self._limit: float | None = None
-        self._unsure = False  # the limit was measured by a cut from far above it
+        self._set_rate(min(START_RPS * self._ramp, met_rps or inf))
+        self._limit = None if met_rps is None else self._rate
+        self._unsure = met_rps is not None  # the limit was measured by a cut from far above it, or by others
         self._next_s = -inf
         self._window = min(self._cap, UNHEARD)
         self._in_flight = self._sent = self._answered = self._throttled = self._congestions = 0

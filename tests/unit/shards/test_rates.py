@@ -13,7 +13,7 @@ from engine.plan.document import Plan
 from engine.plan.route import Route
 from engine.plan.shards import Piece
 from engine.shards.board import Board, FolderBoard, Held, Pace, Shares, StateBoard, Told
-from engine.shards.rates import FORGOTTEN_AFTER_S, Holding, Rates
+from engine.shards.rates import FORGOTTEN_AFTER_S, Holding, Met, Rates
 from engine.sites.governor.sharing import Share
 from engine.sites.pacing import Tally
 from tests.fake_store.store import FakeStore
@@ -85,6 +85,14 @@ def test_another_process_of_a_shard_counts_from_nothing() -> None:
     rates = Rates(PLAN)
     rates.turn(told(100.0, {7: 3_000.0, 2: 200.0}, 0.03), PIECES)
     assert rates.turn(told(2.0, {7: 3_000.0, 2: 200.0}, 0.03, pid=2), PIECES) is None
+
+
+def test_who_begins_is_told_where_others_were_refused_and_how_fast_they_go() -> None:
+    rates = Rates(PLAN)
+    assert rates.met(told(2.0, {7: 500.0, 2: 300.0}, 0.0)) == ()
+    found = (Met(Location("to", ""), False, 400.0),)
+    assert rates.met(told(4.0, {7: 500.0, 2: 300.0}, 0.03)) == found
+    assert rates.met({}) == found  # those who met it have ended
 
 
 # --- where it is held ---------------------------------------------------------------------------------------

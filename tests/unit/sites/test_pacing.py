@@ -12,7 +12,7 @@ import pytest
 from engine.decorator import StoreDecorator
 from engine.errors import AccessDenied, Ambiguous, StoreError, Throttled, Unavailable
 from engine.model import CopyResult, ObjectRef, Page, UploadRef
-from engine.sites.governor.governor import Governor
+from engine.sites.governor.governor import START_RPS, Governor
 from engine.sites.governor.sharing import Share
 from engine.sites.pacing import Lane, PacedStore, Tally
 from engine.store import CopyObject, ListPage, Request
@@ -144,6 +144,18 @@ async def test_a_bucket_is_held_in_one_direction_alone_and_its_requests_are_coun
         future.set_result(None)
     await settle()
     assert store.tallies()[0].accepted == len(inner.open)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_bucket_where_neighbours_met_a_limit_begins_no_faster() -> None:
+    world, inner = World(), Answering()
+    store = paced(world, inner)
+    store.expect("b", 100.0, reads=False)
+    tasks = [asyncio.create_task(store.copy_object(copy(bucket=bucket))) for bucket in ("b", "other")]
+    await settle()
+    assert [tally.rate_rps for tally in store.tallies()] == [100.0, START_RPS]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

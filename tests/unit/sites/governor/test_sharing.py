@@ -41,6 +41,11 @@ class Fleet:
         self._told = self._figures()
         self._now = 0.0
 
+    def join(self, sender: Sender) -> None:
+        """One more, after all others."""
+        self.senders.append(sender)
+        self._told.append((0, 0))
+
     def _figures(self) -> list[tuple[int, int]]:
         return [(sender.answered, sender.refused) for sender in self.senders]
 
@@ -61,7 +66,7 @@ class Fleet:
         before = self._figures()
         run(self.senders, self._now, until_s, self._tell, EVERY_S)
         gained = [(new[0] - old[0], new[1] - old[1]) for old, new in zip(before, self._figures(), strict=True)]
-        self.accepted = [accepted for accepted, _ in gained]
+        self.accepted: list[int] = [accepted for accepted, _ in gained]
         could = sum(partition.limit_rps for partition in self.partitions) * (until_s - self._now)
         self._now = until_s
         return _outcome(self.accepted, sum(refused for _, refused in gained), could)
@@ -91,7 +96,7 @@ def test_without_sharing_they_fight() -> None:
     fleet.go(10.0)
     outcome = fleet.go(26.0)
     assert outcome.refused > 0.03
-    assert outcome.jain < 0.95
+    assert max(fleet.accepted) > 1.5 * min(fleet.accepted)
 
 
 def test_twelve_partitions_with_unevenly_many_are_used() -> None:
@@ -117,6 +122,25 @@ def test_a_partition_that_gives_more_again_is_used_within_half_a_minute() -> Non
     outcome = fleet.go(42.0)
     assert outcome.used >= 0.9
     assert outcome.jain >= 0.95
+
+
+def test_who_begins_beside_others_at_a_full_partition_does_not_ramp_into_it() -> None:
+    fleet = Fleet(7)
+    fleet.go(16.0)
+    met_rps = fleet.senders[0].governor.statistics().rate_rps
+    fleet.join(Sender(fleet.partitions[0], seed=99, begins_s=16.0, governor=Governor(neighbours=8, met_rps=met_rps)))
+    outcome = fleet.go(26.0)
+    assert outcome.used >= 0.97
+    assert outcome.refused < 0.02
+    assert fleet.go(32.0).jain >= 0.95
+
+
+def test_who_begins_where_others_met_a_limit_finds_its_own() -> None:
+    """It is at another partition, and not slowed down for long."""
+    fleet = Fleet(0)
+    fleet.join(Sender(fleet.partitions[0], seed=1, governor=Governor(neighbours=8, met_rps=300.0)))
+    fleet.go(12.0)
+    assert fleet.go(16.0).used >= 0.95
 
 
 # --- by turns -----------------------------------------------------------------------------------------------
