@@ -57,6 +57,11 @@ async def open_ledger(
     well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
     it; `writes`: targets' folders are made then."""
     path = ledger_path(plan, options)
+    if options.state is not None and await anyio.Path(path).is_file():
+        raise LedgerMismatch(
+            f"the ledger {path} is one file, and what is kept with --state is a folder.",
+            advice="Leave --state out; or begin a new ledger with --ledger: what is copied is found.",
+        )
     refuse_inside(path, [route.source for route in plan.routes if route.selection.takes_key(path.name)])
     await _settle_folders(plan, path, opened, make=writes)
     own, *others = await _bind_sites(plan, opened)
@@ -93,9 +98,10 @@ async def _refuse_other_state(ledger: Ledger, options: Options, *, create: bool)
     kept = await ledger.meta(VIEW)
     if options.state is None and kept is not None:
         place = json.loads(kept)[0].removesuffix("index/")
+        given = place.removesuffix(f"{(await ledger.binding()).plan_name}/")
         raise LedgerMismatch(
             f"the ledger {ledger.path} is a view of {place}, where others may have changed it.",
-            advice=f"Give --state with the place that it was made with ({place} without the plan's name).",
+            advice=f"Add what it was made with: --state {given}",
         )
     if options.state is not None and not create and isinstance(ledger, ShardedLedger) and not await ledger.shards():
         raise LedgerMissing(f"nothing was carried yet with --state {options.state}.", advice="Run the plan first.")

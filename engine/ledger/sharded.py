@@ -49,14 +49,14 @@ class _InShards(LedgerReader):
     _atlas: Atlas
     _readers: ShardFiles[LedgerReader]
 
-    async def _begin_reading(self, folder: Path) -> None:
+    def _lie_in(self, folder: Path) -> None:
+        """Read shards of this folder: before anything else, since closing asks for them."""
         self.path = self._folder = folder
 
         async def close_one(number: int, shard: LedgerReader) -> None:
             await shard.close()
 
         self._readers = ShardFiles(self._open_reader, close_one)
-        await self._read_atlas()
 
     async def _open_reader(self, number: int) -> LedgerReader:
         return await LedgerReader.open_to_read(shard_path(self._folder, number))
@@ -195,8 +195,9 @@ class ShardedReader(_InShards):
         """Raises as `LedgerReader.open_to_read`."""
         reader = await anyio.to_thread.run_sync(open_alone, index_path(path), cls)
         assert isinstance(reader, ShardedReader)
+        reader._lie_in(path)
         try:
-            await reader._begin_reading(path)
+            await reader._read_atlas()
         except BaseException:
             await reader.close()
             raise
@@ -230,10 +231,12 @@ class ShardedLedger(_InShards, Ledger):
         assert isinstance(ledger, ShardedLedger)
         ledger._binding, ledger._journals = binding, journals
         ledger._files = ShardFiles(ledger._open_one, ledger._close_one)
+        ledger._lie_in(path)
         try:
             if journals is not None:
+                ledger.fresh = not await ledger._rows("SELECT 1 FROM shards LIMIT 1")  # it has no rows of objects
                 await journals.join(ledger, "index")
-            await ledger._begin_reading(path)
+            await ledger._read_atlas()
             for (number,) in await ledger._rows("SELECT number FROM shards WHERE is_open"):
                 await ledger.record(number)
         except BaseException:

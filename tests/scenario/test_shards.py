@@ -344,10 +344,25 @@ async def test_a_ledger_that_is_kept_in_s3_is_not_written_without_it(
     plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, state: str
 ) -> None:
     await migrate(plan, in_shards(tmp_path, state=state), executor=threads)
-    with pytest.raises(LedgerMismatch, match="is a view of"):
+    with pytest.raises(LedgerMismatch, match="is a view of") as refused:
         await verify(plan, in_shards(tmp_path))
+    assert refused.value.advice.endswith(f"--state {state}")
     with pytest.raises(LedgerMissing, match="nothing was carried yet"):
         await verify(plan, Options(ledger=tmp_path / "other.ledger", state=state.replace("runs", "elsewhere")))
+
+
+@pytest.mark.parametrize(("processes", "why"), [(1, "is one file"), (SHARDS, "was not made with --state")])
+async def test_a_ledger_that_was_made_without_a_state_is_not_continued_with_one(
+    plan: Plan, tmp_path: Path, state: str, processes: int, why: str
+) -> None:
+    """What it knows is not in the journal: another machine would go on from a part of it."""
+    path = tmp_path / "plain.ledger"
+    with ThreadPoolExecutor(SHARDS) as executor:
+        first = executor if processes > 1 else None
+        await migrate(plan, Options(ledger=path, processes=processes), executor=first)
+        with pytest.raises(LedgerMismatch, match=why):
+            await migrate(plan, Options(ledger=path, processes=1, state=state))
+    assert (await migrate(plan, Options(ledger=path, processes=1))).complete
 
 
 async def test_a_state_under_a_route_or_a_lifecycle_rule_is_refused(
