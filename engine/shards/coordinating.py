@@ -192,6 +192,7 @@ class Coordinator:
                 guarded=self._guarded,
                 notes=self._notes,
                 met=self._rates.met(self._told),
+                neighbours=min(self._slots, MOST_NEIGHBOURS),
                 most=OBJECTS_A_SHARD,
             )
             self._running[number], self._pieces[number] = Progress(), pieces
@@ -362,6 +363,4 @@ def _of_one(options: SiteOptions, slots: int) -> SiteOptions:
     }
     plain = {name: getattr(options, name) for name in SiteOptions.__dataclass_fields__}
     meter = Meter() if options.meter is not None else None
-    return SiteOptions(
-        **{**plain, **share, "listener": ignore, "meter": meter, "neighbours": min(slots, MOST_NEIGHBOURS)}
-    )
+    return SiteOptions(**{**plain, **share, "listener": ignore, "meter": meter})

@@ -65,6 +65,7 @@ async def _carry(order: Order) -> ShardEnded:
         open_sources(opened.store, plan) as opened.sources,
         _open_ledger(order, opened) as ledger,
     ):
+        opened.begin_beside(order.neighbours)
         for item in order.met:
             opened.expect(item.where, item.rps, reads=item.reads)
         for name, value in order.notes.items():

@@ -48,9 +48,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
         meter = options.meter
         if meter is not None:
             plane = MeasuredStore(plane, meter, name)
-        paced = PacedStore(
-            plane, max_rps=options.max_rps, concurrency=options.concurrency, neighbours=options.neighbours
-        )
+        paced = PacedStore(plane, max_rps=options.max_rps, concurrency=options.concurrency)
         retrying = RetryingStore(
             paced,
             RetryPolicy(give_up_after_s=options.give_up_after_s),

@@ -28,8 +28,7 @@ class SiteOptions:
     honours all that AWS does, without trying it. `durability` is what is bought with each file that is written:
     "object" has it on the disk before it counts as copied, "none" leaves that to the system, and a power cut may lose
     it. `links` is what becomes of symbolic links in local folders: set aside (as None has it), followed, or kept as
-    links. `meter` counts what requests come to. `neighbours` are the processes that begin together: perhaps at the same
-    keys, so that each has its part of the ramp."""
+    links. `meter` counts what requests come to."""
 
     endpoint_url: str | None = None
     region: str | None = None
@@ -45,7 +44,6 @@ class SiteOptions:
     links: Literal["skip", "follow", "keep"] | None = None
     listener: Listener = ignore
     meter: Meter | None = None
-    neighbours: int = 1
 
     def connection(self, base: Connection) -> Connection:
         """The plan's connection with these options over it. Raises `UsageError` for a profile beside a session, which

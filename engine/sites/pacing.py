@@ -146,8 +146,7 @@ class Lane:
 
 
 class PacedStore(StoreDecorator):
-    """Sends each request when its governor lets it. `max_rps` and `concurrency` bound each governor from above,
-    and where `neighbours` begin together, each has its part of the ramp."""
+    """Sends each request when its governor lets it. `max_rps` and `concurrency` bound each governor from above."""
 
     def __init__(
         self,
@@ -155,14 +154,13 @@ class PacedStore(StoreDecorator):
         *,
         max_rps: float | None = None,
         concurrency: int | None = None,
-        neighbours: int = 1,
         clock: Clock = time.monotonic,
         call_later: CallLater | None = None,
     ) -> None:
         super().__init__(inner)
         self._max_rps = max_rps
         self._concurrency = concurrency
-        self._neighbours = neighbours
+        self._neighbours = 1
         self._clock = clock
         self._call_later = call_later
         self._met: dict[tuple[str, bool], float] = {}
@@ -193,6 +191,10 @@ class PacedStore(StoreDecorator):
             raise
         lane.answered(sent_at, False)
         return answer
+
+    def begin_beside(self, neighbours: int) -> None:
+        """So many, this one included, begin together, perhaps at the same keys: each has its part of the ramp."""
+        self._neighbours = neighbours
 
     def expect(self, bucket: str, met_rps: float, *, reads: bool) -> None:
         """Neighbours met the limit there, at this rate: what was not yet sent to begins no faster."""

@@ -103,6 +103,12 @@ class Sites:
         if site is not None and site.pace is not None:
             site.pace.hold(where.bucket, share, reads=reads)
 
+    def begin_beside(self, neighbours: int) -> None:
+        """Of so many processes that begin together, have this one take its part of the ramp."""
+        for site in self._opened.values():
+            if site.pace is not None:
+                site.pace.begin_beside(neighbours)
+
     def expect(self, where: Location, met_rps: float, *, reads: bool) -> None:
         """Have a bucket's requests in one direction begin no faster than where neighbours met the limit."""
         site = self._opened.get(where.site)
