@@ -32,7 +32,7 @@ from engine.plan.lifecycle import ASIDE, State
 from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
-from engine.plan.shards import Piece
+from engine.plan.shards import Piece, without
 from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
@@ -271,8 +271,8 @@ class Run:
         return [route for route in self._routes if route.source.bucket in self._carriers[route.name].unpinned]
 
     async def _find_drift(self, routes: list[Route]) -> None:
-        """List these sources once more, and see what changed while it was copied."""
-        for route, piece in ((item, piece) for item in routes for piece in self._pieces[item.name]):
+        """List what was read of these sources once more, and see what changed while it was copied."""
+        for route, piece in ((item, piece) for item in routes for piece in without(self._pieces[item.name], self.rest)):
             async with anyio.create_task_group() as group:
                 read = partial(self._ledger.entries, route.name)
                 keys = KeyRange(piece.after, piece.upto)

@@ -125,6 +125,7 @@ def assemble(
     workers: int = 8,
     trusted: bool = True,
     listener: Callable[[Event], None] = lambda event: None,
+    **more: Any,
 ) -> Run:
 
     async def sleep(seconds: float) -> None:
@@ -142,6 +143,7 @@ def assemble(
         concurrency=workers,
         listener=listener,
         gauges=Gauges,
+        **more,
     )
 
 

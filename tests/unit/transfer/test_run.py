@@ -14,6 +14,7 @@ from engine.model import MIB, Location, Overwrite, Page, Proof, Properties
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
+from engine.plan.shards import Piece
 from engine.store import ListPage
 from engine.transfer.pipeline import Run
 from tests.fake_store import FakeStore, md5
@@ -192,6 +193,15 @@ async def test_on_a_server_that_pins_no_source_drift_is_found_by_listing_again(t
     _, rows = await run_once(store, tmp_path / "l", trusted=False)
     assert states(rows) == {State.COPIED}
     assert target(store, "0001").etag == md5("new")  # type: ignore[union-attr]
+
+
+async def test_what_a_run_hands_over_is_not_listed_again_by_it_for_drift(tmp_path: Path) -> None:
+    store = store_of(300)
+    store.honours_source = False
+    run, _ = await run_once(store, tmp_path / "l", trusted=False, pieces=[Piece("r")], most=10)
+    assert run.rest
+    pages = [item for item in store.made("ListObjectsV2") if item.prefix == "old/"]
+    assert len(pages) < 30, "a page has ten keys: fewer than are needed to list all of it once"
 
 
 # --- crashes ------------------------------------------------------------------------------------------------
