@@ -115,6 +115,7 @@ class Invocation:
         options = self.options
         named = {"--endpoint-url": options.endpoint_url, "--region": options.region, "--profile": options.profile}
         named |= {STATE_DIR: str(options.state_dir) if options.state_dir is not None else None}
+        named |= {"--state": options.state}
         named |= {"--links": options.links} if options.links != "skip" else {}
         flags = [word for flag, value in named.items() if value is not None for word in (flag, value)]
         return (*flags, "--request-payer") if options.request_payer else tuple(flags)
