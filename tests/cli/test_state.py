@@ -11,6 +11,7 @@ TEXT = """
 name = "p"
 bucket = "bucket"
 [[routes]]
+name = "r"
 from = "/old/"
 to = "/new/"
 """
