@@ -7,7 +7,7 @@ The guesses may be bad: a shard that turns out too large hands its rest over, on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -18,16 +18,19 @@ from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, sprea
 from engine.plan.shards import Piece, cut
 
 GUESSES = 8
+PAGES_FURTHER = 8
+"""So many pages of a range are read where one page shows nowhere to cut it: the next may begin another folder."""
 
 
 @dataclass(slots=True)
 class _Root:
-    """A range with its first page. No key of it lies beyond `source_upto`."""
+    """A range with the page of it that was read last, its `pages`-th. No key of it lies beyond `source_upto`."""
 
     first: str
     last: str
     upto: str | None
     source_upto: str | None
+    pages: int = 1
 
 
 async def root_pieces(listers: Mapping[str, Lister], wanted: int) -> list[Piece]:
@@ -72,17 +75,20 @@ async def _points(lister: Lister, wanted: int) -> list[str]:
             roots += _rooted(page, at, upto, source_upto)
             points.append(point)
             upto = source_upto = point
-        if cuts.points:
-            roots.append(_Root(root.first, root.last, upto, source_upto))
+        if cuts.points or cuts.source_upto != root.source_upto:
+            roots.append(replace(root, upto=upto, source_upto=source_upto))
+        elif root.pages < PAGES_FURTHER:  # nothing is known of it that was not before
+            page = await lister.page_after(root.last)
+            roots += _rooted(page, at, upto, source_upto, root.pages + 1)
     return points
 
 
-def _rooted(page: Page, at: int, upto: str | None, source_upto: str | None) -> list[_Root]:
-    """The range that begins with this page; none where the page is all of it."""
+def _rooted(page: Page, at: int, upto: str | None, source_upto: str | None, pages: int = 1) -> list[_Root]:
+    """The range that goes on with this page; none where it ends with the page."""
     keys = [item.key[at:] for item in page.objects]
     if not keys or page.next_token is None or (upto is not None and keys[-1] >= upto):
         return []
-    return [_Root(keys[0], keys[-1], upto, source_upto)]
+    return [_Root(keys[0], keys[-1], upto, source_upto, pages)]
 
 
 async def _ask(lister: Lister, points: Sequence[str]) -> list[Page]:
