@@ -140,10 +140,6 @@ class Journals:
             await self._catch_up(ledger, journal)
         ledger.write_through(JournaledWriter(ledger.writer, journal))
 
-    async def bring_up(self, ledger: Ledger, name: str) -> None:
-        """Have the ledger show what the journal says now, without claiming it. Raises as `join`."""
-        await self._catch_up(ledger, self._journal(name))
-
     def _journal(self, name: str) -> Journal:
         return Journal(self._store, Location(self._place.bucket, f"{self._place.key}{name}/", self._place.site))
 

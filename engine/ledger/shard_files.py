@@ -76,9 +76,9 @@ class ShardFiles(Generic[Opened]):
                 await self._close_all_but(KEPT_OPEN)
 
     @property
-    def open(self) -> list[tuple[int, Opened]]:
-        """Those that are open, by number."""
-        return [(number, slot.ledger) for number, slot in self._slots.items() if slot.ledger is not None]
+    def open(self) -> list[int]:
+        """The numbers of those that are open."""
+        return [number for number, slot in self._slots.items() if slot.ledger is not None]
 
     async def close(self) -> None:
         """Close all of them."""

@@ -37,10 +37,6 @@ class Journals(Protocol):
         """Bring a ledger up to its journal, claim that, and have every change go there first."""
         ...
 
-    async def bring_up(self, ledger: Ledger, name: str) -> None:
-        """Bring a ledger up to its journal, without claiming it."""
-        ...
-
 
 class _InShards(LedgerReader):
     """What any reader of a ledger in shards answers otherwise than one of a single file."""
@@ -253,10 +249,10 @@ class ShardedLedger(_InShards, Ledger):
         return shard
 
     async def _open_reader(self, number: int) -> LedgerReader:
-        if self._journals is not None and number not in dict(self._files.open):
-            async with await Ledger.open(shard_path(self._folder, number), self._binding, now_ms=self._now_ms) as view:
-                await self._journals.bring_up(view, shard_name(number))
-        return await super()._open_reader(number)
+        if self._journals is None:
+            return await super()._open_reader(number)
+        async with self._files.use(number):  # which brings it up to its journal
+            return await super()._open_reader(number)
 
     def _begun(self, number: int) -> bool:
         return self._journals is not None or super()._begun(number)
@@ -320,8 +316,9 @@ class ShardedLedger(_InShards, Ledger):
         return await self._read(index.listed_by_route)
 
     async def tallies(self) -> list[Tally]:
-        for number, shard in self._files.open:  # what they hold now, and not what they held when they were closed last
-            await self._keep(number, await closing_of(shard), still_open=True)
+        for number in self._files.open:  # what they hold now, and not what they held when they were closed last
+            async with self._files.use(number) as shard:
+                await self._keep(number, await closing_of(shard), still_open=True)
         return await super().tallies()
 
     async def noted(self) -> dict[str, Noted]:

@@ -156,10 +156,10 @@ async def test_a_journal_that_lacks_a_slot_is_refused() -> None:
 
 
 @asynccontextmanager
-async def view(path: Path, store: FakeStore, *, claims: bool = True) -> AsyncIterator[Ledger]:
+async def view(path: Path, store: FakeStore) -> AsyncIterator[Ledger]:
     async with await Ledger.open(path, BINDING, now_ms=Clock()) as ledger:
         journals = Journals(store, PLACE)
-        await (journals.join if claims else journals.bring_up)(ledger, "shards/000001")
+        await journals.join(ledger, "shards/000001")
         yield ledger
 
 
@@ -234,7 +234,7 @@ async def test_a_change_that_the_ledger_refuses_is_refused_in_every_view(tmp_pat
             await one.conclude("raw", [outcome("never decided")])
         await one.decide("raw", [decision("b")])
         held = await rows(one)
-    async with view(tmp_path / "other.ledger", store, claims=False) as other:
+    async with view(tmp_path / "other.ledger", store) as other:
         assert await rows(other) == held
 
 
@@ -249,7 +249,7 @@ async def test_a_writer_that_was_taken_over_commits_nothing_and_its_view_learns_
                 await old.decide("raw", [decision("b")])
             await new.conclude("raw", [outcome("a", State.FAILED, code="seen")])
             held = await rows(new)
-    async with view(tmp_path / "third.ledger", store, claims=False) as third:
+    async with view(tmp_path / "third.ledger", store) as third:
         assert await rows(third) == held
 
 
@@ -292,7 +292,7 @@ def test_however_two_writers_take_turns_every_view_holds_the_same(
         for ledger in ledgers:
             await ledger.close()
         async with await Ledger.open(folder / "judge.ledger", BINDING, now_ms=Clock()) as judge:
-            await Journals(store, PLACE).bring_up(judge, "x")
+            await Journals(store, PLACE).join(judge, "x")
             assert {row[1] for row in await rows(judge)} == accepted
 
     anyio.run(play)
