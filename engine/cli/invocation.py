@@ -170,6 +170,8 @@ class Invocation:
         if not results:  # a signal cancelled the work
             if bar is not None:
                 bar.answer(leaving)
+            else:
+                click.echo(leaving, err=True)
             self.end(INTERRUPTED, {"interrupted": True})
         return results[0]
 

@@ -61,6 +61,7 @@ STEPS = [
     Step("status PLAN", 0),
     Step("export PLAN --output rows.csv", 0),
     Step("receipt PLAN", 0),
+    Step("report PLAN --output page.html", 0),
     Step("ls -r s3://BUCKET/other/", 0, says=lambda _, events: SPECIAL in {event.get("key") for event in events}),
     Step("fingerprint s3://BUCKET/other/", 0, says=lambda summary, _: "objects=2 " in summary["fingerprint"]),
     Step("cp s3://BUCKET/other/ s3://BUCKET/third/", 0, writes=COPIED),
@@ -106,7 +107,7 @@ def test_every_command_is_among_them() -> None:
 
 
 def test_whoever_asks_what_the_server_does_may_be_told_to_take_it_for_aws() -> None:
-    for verb in set(VERBS) - ELSEWHERE - {"accept", "check", "export", "status"}:
+    for verb in set(VERBS) - ELSEWHERE - {"accept", "check", "export", "report", "status"}:
         assert "--assume" in CliRunner().invoke(cli, [verb, "--help"]).output, verb
 
 

@@ -88,7 +88,7 @@ def test_every_other_result_is_json_and_a_table_too(plan: engine.Plan, terminal:
         assert type(result).__name__ in Cells(result._repr_html_()).texts
     assert {type(result).__name__ for result in results} | {
         "SurveyResult", "MigrationResult", "Verification", "CleanupResult", "RevertResult", "Status", "Summary",
-        "CheckReport", "ReceiptCheck",
+        "CheckReport", "ReceiptCheck", "Report",
     } == {kind.__name__ for kind in kinds(Result)} - {"LedgerResult"}  # fmt: skip
 
 
