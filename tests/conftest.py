@@ -26,6 +26,7 @@ REAL_FOLDER = Path(__file__).parent / "real"
 CHOSEN = os.environ.get("CARTAGE_REAL") == "1"
 IN_CI = os.environ.get("CARTAGE_TRUST") == "ci"  # where Chromium is installed, so that tests of pages must run too
 MOST_PROCESSES = 4
+TOGETHER = "CARTAGE_TESTS_TOGETHER"
 NOT_CHOSEN = "needs a real S3 server: set CARTAGE_REAL=1"
 
 # Bytecode is kept (.gitignore knows it) also where the environment says otherwise: else each of the hundred commands
@@ -83,11 +84,14 @@ def swift() -> Iterator[Endpoint]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:  # one of those processes, or what one of them runs
+        if os.environ.get(TOGETHER) == "1":
+            config.option.loadgroup = True  # which pytest 9 does not pass on to them
         return
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
         config.option.numprocesses = min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
         config.option.dist = "loadgroup"
+        os.environ[TOGETHER] = "1"
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
