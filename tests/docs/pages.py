@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import prometheus_client
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
@@ -53,6 +58,22 @@ def blocks(text: str) -> list[Block]:
     for match in re.finditer(r"^```(\w*)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
         found.append(Block(match[1], match[2], text[: match.start()].count("\n") + 1))
     return found
+
+
+async def play_python(page: Path, names: dict[str, Any]) -> int:
+    """Run a page's Python, one block after another in one world of names, and say how many blocks there were.
+
+    What an example registers with Prometheus' one registry of a process is gone with the page: another page registers
+    the same figures, and the tests of both may run in one process.
+    """
+    names["__name__"] = "example"
+    examples = [block for block in blocks(page.read_text(encoding="utf-8")) if block.language == "python"]
+    with patch.object(prometheus_client, "REGISTRY", prometheus_client.CollectorRegistry()):
+        for example in examples:
+            code = compile(example.text, f"{page}:{example.line}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            if inspect.iscoroutine(running := eval(code, names)):
+                await running
+    return len(examples)
 
 
 def links(text: str) -> list[str]:

@@ -20,7 +20,7 @@ import engine.events
 from engine.cli.main import VERBS
 from engine.sandbox import SandboxSettings, start_sandbox
 from tests.cli.commands import Terminal, write_plan
-from tests.docs.pages import DOCS, REPOSITORY, blocks
+from tests.docs.pages import DOCS, REPOSITORY, play_python
 from tests.servers import Endpoint
 
 PAGE = DOCS / "api.md"
@@ -52,19 +52,14 @@ def test_the_page_is_what_the_docstrings_say() -> None:
 
 async def test_every_example_on_the_page_runs(terminal: Terminal) -> None:
     """One after another, as a reader would type them: each may use what those before it made."""
-    names: dict[str, Any] = {"__name__": "example"}
-    examples = [block for block in blocks(PAGE.read_text(encoding="utf-8")) if block.language == "python"]
-    assert len(examples) > 4
+    names: dict[str, Any] = {}
     with start_sandbox(SandboxSettings()) as sandbox:
         sandbox.control("fill", {"bucket": "bucket", "prefix": "old/", "count": 12, "size": 100})
         terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
         written = write_plan(terminal.folder)
         written.write_text(written.read_text() + "expect = { objects = 13 }\n[cleanup]\nhold = '0s'\n")
         written.rename(terminal.folder / "plan.toml")
-        for example in examples:
-            code = compile(example.text, f"{PAGE}:{example.line}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            if inspect.iscoroutine(running := eval(code, names)):
-                await running
+        assert await play_python(PAGE, names) > 4
     asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
     assert names["report"].agrees and names["result"].complete
     assert [item.because for item in (await engine.acceptances(names["plan"])).accepted] == ["two images a card"]
