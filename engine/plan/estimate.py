@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from engine.model import GIB
 from engine.plan.document import Plan
+from engine.plan.prices import STANDARD
 
 WRITES_PER_S = 3500
 """COPY, PUT, POST and DELETE that S3 takes at least, a second and partitioned prefix."""
@@ -25,9 +26,9 @@ class Prices:
     """US dollars. A GB is 2^30 bytes here, as S3 bills it. DELETE is free. `egress_gb` is what leaves AWS for the
     Internet, the first 10 TB a month; to a machine in the same region nothing is paid."""
 
-    writes_per_1000: float = 0.005  # COPY, PUT, POST and LIST
-    reads_per_1000: float = 0.0004  # GET and HEAD
-    storage_gb_month: float = 0.023
+    writes_per_1000: float = STANDARD.writes_per_1000  # COPY, PUT, POST and LIST
+    reads_per_1000: float = STANDARD.reads_per_1000  # GET and HEAD
+    storage_gb_month: float = STANDARD.gb_month
     egress_gb: float = 0.09
 
 

@@ -1,0 +1,68 @@
+"""What AWS bills for objects, by their storage class. Pure.
+
+AWS's list prices (aws.amazon.com/s3/pricing), of the first 50 TB a month and without taxes, discounts or the free
+tier; of `REGION`, as they stood in `AS_OF`. What is not in `CLASSES` has no price here, which is not the price of
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.model import GIB
+
+REGION = "us-east-1"
+AS_OF = "2025"
+
+KIB = 1 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class ClassPrice:
+    """US dollars. A GB is 2^30 bytes here, as S3 bills it.
+
+    `writes_per_1000` are COPY, PUT, POST and transitions into the class, `reads_per_1000` GET of it, `retrieval_gb` is
+    what reading it costs besides (also as the source of a copy). An object below `least_bytes` is billed as so large,
+    one that is gone, written over or in another class within `least_days` as if it had stayed so long. Beside each
+    object `beside_bytes` are billed at its own price and `beside_standard_bytes` at STANDARD's.
+    `monitoring_per_1000` objects of 128 KiB or more a month. `is_upper_bound`: objects move to cheaper tiers by
+    themselves, of which no listing tells."""
+
+    gb_month: float
+    writes_per_1000: float
+    reads_per_1000: float
+    retrieval_gb: float = 0.0
+    least_bytes: int = 0
+    least_days: int = 0
+    beside_bytes: int = 0
+    beside_standard_bytes: int = 0
+    monitoring_per_1000: float = 0.0
+    is_upper_bound: bool = False
+
+
+STANDARD = ClassPrice(0.023, 0.005, 0.0004)
+_LEAST = 128 * KIB
+_BESIDE = 32 * KIB, 8 * KIB
+
+CLASSES: Mapping[str, ClassPrice] = {
+    "STANDARD": STANDARD,
+    "INTELLIGENT_TIERING": ClassPrice(0.023, 0.005, 0.0004, monitoring_per_1000=0.0025, is_upper_bound=True),
+    "STANDARD_IA": ClassPrice(0.0125, 0.01, 0.001, 0.01, _LEAST, 30),
+    "ONEZONE_IA": ClassPrice(0.01, 0.01, 0.001, 0.01, _LEAST, 30),
+    "GLACIER_IR": ClassPrice(0.004, 0.02, 0.01, 0.03, _LEAST, 90),
+    "GLACIER": ClassPrice(0.0036, 0.03, 0.0004, 0.01, 0, 90, *_BESIDE),
+    "DEEP_ARCHIVE": ClassPrice(0.00099, 0.05, 0.0004, 0.02, 0, 180, *_BESIDE),
+    "REDUCED_REDUNDANCY": ClassPrice(0.024, 0.005, 0.0004),
+}
+"""By the name that listings have."""
+
+
+def dollars_a_month(storage_class: str, size: int) -> float | None:
+    """What one object of so many bytes costs in a month; None where its class has no price here."""
+    price = CLASSES.get(storage_class or "STANDARD")
+    if price is None:
+        return None
+    billed = max(size, price.least_bytes) + price.beside_bytes
+    dollars = (billed * price.gb_month + price.beside_standard_bytes * STANDARD.gb_month) / GIB
+    return dollars + price.monitoring_per_1000 / 1000 if size >= _LEAST else dollars
