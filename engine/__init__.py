@@ -63,6 +63,7 @@ _NAMES = {
     "engine.plan.lifecycle": "State",
     "engine.plan.locations": "parse_location",
     "engine.plan.permissions": "policy",
+    "engine.plan.reader_policy": "BucketPolicy bucket_policy",
     "engine.plan.starter": "starter_plan",
     "engine.proof.depth": "Depth parse_depth",
     "engine.proof.fingerprint": "Basis",

@@ -104,6 +104,8 @@ from engine.plan.document import Plan as Plan
 from engine.plan.lifecycle import State as State
 from engine.plan.locations import parse_location as parse_location
 from engine.plan.permissions import policy as policy
+from engine.plan.reader_policy import BucketPolicy as BucketPolicy
+from engine.plan.reader_policy import bucket_policy as bucket_policy
 from engine.plan.starter import starter_plan as starter_plan
 from engine.proof.depth import Depth as Depth
 from engine.proof.depth import parse_depth as parse_depth

@@ -60,6 +60,13 @@ GROUPS = (
         },
     ),
     Group(
+        "A project as a unit",
+        "project",
+        {
+            "policy": "The smallest bucket policy for a colleague who reads.",
+        },
+    ),
+    Group(
         "Try it out",
         "trying",
         {

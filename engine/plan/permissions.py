@@ -20,6 +20,9 @@ from engine.plan.settings import Probe
 COMMANDS = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
 """What a policy can be asked for. "rewrite" includes the manifest, "cleanup" the probes."""
 
+VERSION = "2012-10-17"
+"""The policy language's, which is not the day's date."""
+
 _WILD = re.compile(r"[*?$]")
 
 
@@ -98,7 +101,7 @@ def policy(plan: Plan, command: str, site: str | None = None) -> dict[str, Any]:
         if item.on_bucket:
             listing = item.action == "s3:ListBucket"
             key = (_bucket_arn(plan, item.location), item.action)
-            on_bucket.setdefault(key, []).append(f"{_literal(item.location.key)}*" if listing else "*")
+            on_bucket.setdefault(key, []).append(f"{literal(item.location.key)}*" if listing else "*")
         else:
             by_resource.setdefault(_object_arn(plan, item.location), []).append(item.action)
     for resource, names in by_resource.items():
@@ -111,7 +114,7 @@ def policy(plan: Plan, command: str, site: str | None = None) -> dict[str, Any]:
         statements.append(statement)
     for names_, resources in sorted(on_objects.items()):
         statements.append({"Effect": "Allow", "Action": list(names_), "Resource": sorted(resources)})
-    return {"Version": "2012-10-17", "Statement": statements}
+    return {"Version": VERSION, "Statement": statements}
 
 
 def _listing(route: Route) -> list[Permission]:
@@ -206,7 +209,7 @@ def _bucket(location: Location, *names: str) -> list[Permission]:
     return [Permission(name, location, on_bucket=True) for name in names]
 
 
-def _literal(key: str) -> str:
+def literal(key: str) -> str:
     """A key in a policy: `*`, `?` and `$` stand for themselves only as policy variables (IAM User Guide)."""
     return _WILD.sub(lambda found: "${" + found.group() + "}", key)
 
@@ -226,4 +229,4 @@ def _object_arn(plan: Plan, location: Location) -> str:
     arn = _bucket_arn(plan, location)
     inside = "/object/" if location.bucket.startswith("arn:") else "/"
     many = location.is_prefix or location.key.endswith(PROBE)
-    return f"{arn}{inside}{_literal(location.key)}{'*' if many else ''}"
+    return f"{arn}{inside}{literal(location.key)}{'*' if many else ''}"

@@ -263,8 +263,8 @@ SHARED = {
     },
     "cli": {
         "calling", "choices", "codes", "confirming", "ending", "everyday", "invocation", "keeping", "layout",
-        "ledgers", "logs", "look", "main", "mistakes", "move", "reference", "route_flags", "shared", "trying",
-        "versions", "words",
+        "ledgers", "logs", "look", "main", "mistakes", "move", "project", "reference", "route_flags", "shared",
+        "trying", "versions", "words",
     },
 }  # fmt: skip
 """What several verbs use, named for what it is."""
