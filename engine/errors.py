@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Required, TypedDict, Unpack
 
 
 class Scope(StrEnum):
@@ -132,6 +132,16 @@ class GoneTogether(EngineError):
     """What was deleted took with it what was to stay: source and target are the same objects by two names."""
 
 
+class About(TypedDict, total=False):
+    """What every `StoreError` takes beside its message."""
+
+    operation: Required[str]
+    ref: str
+    code: str
+    request_id: str
+    advice: str
+
+
 class StoreError(EngineError):
     """A request to S3 did not succeed.
 
@@ -140,21 +150,15 @@ class StoreError(EngineError):
     """
 
     scope: ClassVar[Scope]
+    usual_code: ClassVar[str] = ""
 
     def __init__(
-        self,
-        message: str,
-        *,
-        operation: str,
-        ref: str = "",
-        code: str = "",
-        request_id: str = "",
-        advice: str = "",
+        self, message: str, *, operation: str, ref: str = "", code: str = "", request_id: str = "", advice: str = ""
     ) -> None:
         super().__init__(message, advice=advice)
         self.operation = operation
         self.ref = ref
-        self.code = code
+        self.code = code or self.usual_code
         self.request_id = request_id
 
     def __str__(self) -> str:
@@ -178,18 +182,10 @@ class Throttled(AttemptError):
     `retry_after_s` is the server's own wish, where it sent one.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        operation: str,
-        ref: str = "",
-        code: str = "SlowDown",
-        request_id: str = "",
-        advice: str = "",
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(message, operation=operation, ref=ref, code=code, request_id=request_id, advice=advice)
+    usual_code = "SlowDown"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.retry_after_s = retry_after_s
 
 
@@ -224,18 +220,10 @@ class PreconditionFailed(ObjectError):
     """412. `condition` is the header that S3 says failed ("x-amz-copy-source-if-match", "If-None-Match",
     "If-Match"), or empty where the server does not say: source changed, target there, or our own lost success."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        operation: str,
-        ref: str = "",
-        code: str = "PreconditionFailed",
-        request_id: str = "",
-        advice: str = "",
-        condition: str = "",
-    ) -> None:
-        super().__init__(message, operation=operation, ref=ref, code=code, request_id=request_id, advice=advice)
+    usual_code = "PreconditionFailed"
+
+    def __init__(self, message: str, *, condition: str = "", **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.condition = condition
 
 
@@ -288,18 +276,10 @@ class Unwritable(RunError):
 class WrongRegion(RunError):
     """301 or 400 with the right region in a header. `region` is what the server says, where it says it."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        operation: str,
-        ref: str = "",
-        code: str = "PermanentRedirect",
-        request_id: str = "",
-        advice: str = "",
-        region: str = "",
-    ) -> None:
-        super().__init__(message, operation=operation, ref=ref, code=code, request_id=request_id, advice=advice)
+    usual_code = "PermanentRedirect"
+
+    def __init__(self, message: str, *, region: str = "", **about: Unpack[About]) -> None:
+        super().__init__(message, **about)
         self.region = region
 
 

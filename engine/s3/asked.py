@@ -61,12 +61,8 @@ def wanted_of(request: GetRange, status: int, content_range: str, etag: str, len
     if request.size is not None and wanted.size != request.size:
         raise _wrong(request, f"it has {wanted.size} bytes where it had {request.size}")
     if request.if_match and etag and etag != request.if_match:
-        raise PreconditionFailed(
-            f"a condition did not hold: it bears the ETag {etag}, and the server answered all the same",
-            operation="GetObject",
-            ref=str(request.ref),
-            condition="If-Match",
-        )
+        unmet = f"a condition did not hold: it bears the ETag {etag}, and the server answered all the same"
+        raise PreconditionFailed(unmet, operation="GetObject", ref=str(request.ref), condition="If-Match")
     return wanted
 
 
@@ -83,9 +79,5 @@ def is_last(truncated: str | None) -> bool:
 
 
 def _wrong(request: GetRange, why: str) -> Ambiguous:
-    return Ambiguous(
-        f"what came is not what was asked for: {why}",
-        operation="GetObject",
-        ref=str(request.ref),
-        code="WrongRange",
-    )
+    said = f"what came is not what was asked for: {why}"
+    return Ambiguous(said, operation="GetObject", ref=str(request.ref), code="WrongRange")

@@ -132,6 +132,4 @@ def _decode(text: str) -> str:
 
 
 def _broken(call: Call, code: str, why: str) -> ListingBroken:
-    return ListingBroken(
-        f"the listing cannot be used: {why}.", operation=call.operation.name, ref=str(call.ref), code=code
-    )
+    return call.error(ListingBroken, f"the listing cannot be used: {why}.", code)

@@ -10,10 +10,10 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from engine import checksums
-from engine.errors import Rejected
+from engine.errors import Rejected, StoreError
 from engine.model import ABSENT, Checksum, ObjectRef, UploadRef
 from engine.s3.request_headers import checksum_headers, condition_headers, property_headers, tag_text
 from engine.s3.request_xml import complete_xml, delete_xml, tagging_xml
@@ -39,6 +39,8 @@ from engine.store import (
     Request,
     UploadPart,
 )
+
+Failure = TypeVar("Failure", bound=StoreError)
 
 READ_TIMEOUT_S = 60.0
 COPY_TIMEOUT_S = 300.0
@@ -89,6 +91,10 @@ class Call(NamedTuple):
     limit_bytes: int = 0
     length: int = 0
     expects: bool = False
+
+    def error(self, kind: type[Failure], message: str, code: str) -> Failure:
+        """What went wrong with this very request."""
+        return kind(message, operation=self.operation.name, ref=str(self.ref), code=code)
 
 
 def _operation(request: type[Request], method: str, **more: Any) -> Operation:

@@ -27,7 +27,7 @@ from engine.model import (
     UploadedPart,
     UploadInfo,
 )
-from engine.s3 import asked, xml
+from engine.s3 import asked, boto_errors, xml
 from engine.s3.acl import acl_of
 from engine.s3.answers import REPLICATES_DELETES, SIZES, bare, bucket_of_arn, replicates_deletes
 from engine.s3.classify import classify
@@ -97,22 +97,15 @@ def error_of(call: Call, answer: Answer, region: str) -> StoreError:
 
 
 def no_etag(call: Call, what: str = "ETag") -> Ambiguous:
-    return Ambiguous(
-        f"S3 answered success without an {what}: whether it happened is not known",
-        operation=call.operation.name,
-        ref=str(call.ref),
-        code=f"No{what}",
-    )
+    return boto_errors.no_etag(call.operation.name, str(call.ref), what)
 
 
 def unreadable(call: Call, why: object) -> Ambiguous:
-    return Ambiguous(
-        f"the answer cannot be read ({why})", operation=call.operation.name, ref=str(call.ref), code="UnreadableAnswer"
-    )
+    return call.error(Ambiguous, f"the answer cannot be read ({why})", "UnreadableAnswer")
 
 
 def cut_short(call: Call) -> Ambiguous:
-    return Ambiguous("the answer was cut short", operation=call.operation.name, ref=str(call.ref), code="CutShort")
+    return call.error(Ambiguous, "the answer was cut short", "CutShort")
 
 
 def read_document(call: Call, answer: Answer, region: str, *roots: str) -> xml.Document:

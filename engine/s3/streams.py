@@ -135,12 +135,8 @@ class Outgoing:
             await self._send(connection, window, last=sent == length)
         answer = await future
         if sent < length and 200 <= answer.status < 300:
-            raise Ambiguous(
-                "the answer came before the body was sent: whether it happened is not known",
-                operation=self._call.operation.name,
-                ref=str(self._call.ref),
-                code="EarlyAnswer",
-            )
+            early = "the answer came before the body was sent: whether it happened is not known"
+            raise self._call.error(Ambiguous, early, "EarlyAnswer")
         return answer
 
     async def _send(self, connection: HttpConnection, window: memoryview, *, last: bool) -> None:

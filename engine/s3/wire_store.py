@@ -131,9 +131,7 @@ class WireStore:
             except ValueError as error:
                 assert connection is not None
                 pool.released(connection)
-                raise Rejected(
-                    f"not sent: {error}", operation=operation.name, ref=str(call.ref), code="BadHeader"
-                ) from error
+                raise call.error(Rejected, f"not sent: {error}", "BadHeader") from error
             timely = freshness.ends_apart()
             apart = HELD_BACK_BYTES if timely and body else 0
             together = not apart and len(body) <= BODY_AT_ONCE_BYTES
@@ -164,23 +162,14 @@ class WireStore:
             except ConnectionBroken as broken:
                 if broken.stale and operation.harmless_twice:
                     continue
-                raise Ambiguous(
-                    f"the connection broke: {broken.why}",
-                    operation=operation.name,
-                    ref=str(call.ref),
-                    code=broken.code,
-                ) from broken
+                raise call.error(Ambiguous, f"the connection broke: {broken.why}", broken.code) from broken
             except BaseException:  # cancelled, too late, or what a sink or a source raised
                 if not future.cancel() and not future.cancelled():
                     future.exception()  # seen: nobody else asks for it
                 connection.abort()
                 raise
-        raise Unavailable(
-            f"{MOST_CONNECTIONS_TRIED} connections were closed before a request could use them",
-            operation=operation.name,
-            ref=str(call.ref),
-            code="Closed",
-        )
+        closed = f"{MOST_CONNECTIONS_TRIED} connections were closed before a request could use them"
+        raise call.error(Unavailable, closed, "Closed")
 
     async def _ask(self, call: Call, stream: Stream | None = None) -> Answer:
         """The answer to a request that S3 says has succeeded. Raises what it says otherwise."""
@@ -376,10 +365,7 @@ class WireStore:
 
 def _not_sent(call: Call, place: Place, failure: ConnectFailed) -> StoreError:
     """A request that certainly was not carried out."""
-    name = call.operation.name
     if failure.final:
         code = TLS_REFUSED if failure.code in ("Certificate", "Tls") else failure.code
-        return unreachable(place.endpoint, failure.why, name, code)
-    return Unavailable(
-        f"no connection could be made ({failure.why})", operation=name, ref=str(call.ref), code=failure.code
-    )
+        return unreachable(place.endpoint, failure.why, call.operation.name, code)
+    return call.error(Unavailable, f"no connection could be made ({failure.why})", failure.code)

@@ -201,12 +201,8 @@ class ToleratingStore(StoreDecorator):
         page = await self.list_page(ListPage(ref.bucket, ref.key, max_keys=1))
         listed = page.objects[0] if page.objects else None
         if listed is None or listed.key != ref.key or (listed.etag != head.etag and listed.etag and head.etag):
-            raise Ambiguous(
-                "HEAD says no length, and the listing shows another object by now",
-                operation="HeadObject",
-                ref=str(ref),
-                code="NoLength",
-            )
+            said = "HEAD says no length, and the listing shows another object by now"
+            raise Ambiguous(said, operation="HeadObject", ref=str(ref), code="NoLength")
         return replace(head, size=listed.size)
 
     async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
@@ -221,19 +217,15 @@ class ToleratingStore(StoreDecorator):
         except (Rejected, Unsupported) as error:
             if self._reads_tags or error.code not in REFUSALS:
                 raise
-            self._no_tags = Unsupported(
-                f"this server has no object tags ({error.code})", operation="GetObjectTagging", code=NO_TAGS
-            )
+            said = f"this server has no object tags ({error.code})"
+            self._no_tags = Unsupported(said, operation=request.operation, code=NO_TAGS)
             self._say(f"the server has no object tags ({error.code}): there are none to lose", NO_TAGS)
             raise _again(self._no_tags, request.ref) from error
         except Ambiguous as error:
             if self._reads_tags or error.code not in ("UnreadableAnswer", "TooLong"):
                 raise
-            self._no_tags = Rejected(
-                f"this server answers something else when it is asked for an object's tags: {error.message}",
-                operation="GetObjectTagging",
-                code=TAGS_UNREADABLE,
-            )
+            said = f"this server answers something else when it is asked for an object's tags: {error.message}"
+            self._no_tags = Rejected(said, operation=request.operation, code=TAGS_UNREADABLE)
             raise _again(self._no_tags, request.ref) from error
         self._reads_tags = True
         return tags

@@ -12,7 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
 
-from engine.errors import AccessDenied, NotFound, Rejected, Unsupported
+from engine.errors import AccessDenied, NotFound, ObjectError, Rejected, Unsupported
 from engine.model import Acl, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
 from engine.plan.route import PropertyRule, Route
 from engine.sites.tolerating import NO_TAGS, TAGS_UNREADABLE
@@ -110,23 +110,12 @@ async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tag
         if error.code not in (NO_TAGS, TAGS_UNREADABLE):
             raise
         counted = f", and HEAD counts {head.tag_count}" if head.tag_count else ""
-        raise Rejected(
-            f"the tags of this object cannot be read, so that they would be lost unseen: {error.message}{counted}.",
-            operation="GetObjectTagging",
-            ref=str(ref),
-            code=TAGS_UNREADABLE,
-            request_id=error.request_id,
-            advice=LEAVE_TAGS_OUT,
-        ) from error
+        lost = f"the tags of this object cannot be read, so that they would be lost unseen: {error.message}{counted}."
+        raise _told(Rejected, lost, error, ref, TAGS_UNREADABLE, LEAVE_TAGS_OUT) from error
     except AccessDenied as error:
-        raise AccessDenied(
-            "the tags of this object may not be read, so that they would be lost unseen.",
-            operation="GetObjectTagging",
-            ref=str(ref),
-            code="TagsDenied",
-            request_id=error.request_id,
-            advice=f"Allow s3:GetObjectTagging. {LEAVE_TAGS_OUT}",
-        ) from error
+        lost = "the tags of this object may not be read, so that they would be lost unseen."
+        advice = f"Allow s3:GetObjectTagging. {LEAVE_TAGS_OUT}"
+        raise _told(AccessDenied, lost, error, ref, "TagsDenied", advice) from error
 
 
 async def chosen_acl(store: ObjectStore, route: Route, ref: ObjectRef) -> Acl | None:
@@ -142,14 +131,9 @@ async def chosen_acl(store: ObjectStore, route: Route, ref: ObjectRef) -> Acl | 
     try:
         acl = await store.get_acl(GetAcl(ref))
     except AccessDenied as error:
-        raise AccessDenied(
-            "the ACL of this object may not be read, so that it would be lost unseen.",
-            operation="GetObjectAcl",
-            ref=str(ref),
-            code="AclDenied",
-            request_id=error.request_id,
-            advice='Allow s3:GetObjectAcl, or leave ACLs out with properties = { acl = "drop" } on the route.',
-        ) from error
+        lost = "the ACL of this object may not be read, so that it would be lost unseen."
+        advice = 'Allow s3:GetObjectAcl, or leave ACLs out with properties = { acl = "drop" } on the route.'
+        raise _told(AccessDenied, lost, error, ref, "AclDenied", advice) from error
     if acl.is_private:
         return None
     if keep is PropertyRule.FAIL:
@@ -235,6 +219,13 @@ def _chosen(keep: PropertyRule, there: Value, given: Value, nothing: Value) -> V
 
 async def _has_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> bool:
     return head.tag_count > 0 if head.tag_count is not None else bool(await read_tags(store, ref, head))
+
+
+def _told(
+    kind: type[ObjectError], message: str, error: ObjectError, ref: ObjectRef, code: str, advice: str
+) -> ObjectError:
+    """The same error, for what would be lost."""
+    return kind(message, operation=error.operation, ref=str(ref), code=code, request_id=error.request_id, advice=advice)
 
 
 def _refused(ref: ObjectRef, name: str) -> Rejected:

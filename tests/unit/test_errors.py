@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import engine.errors
-from engine.errors import EngineError
+from engine.errors import EngineError, StoreError
 
 KINDS: list[Any] = [
     kind for _, kind in inspect.getmembers(engine.errors, inspect.isclass) if issubclass(kind, EngineError)
@@ -18,7 +18,9 @@ KINDS: list[Any] = [
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_an_error_comes_out_of_another_process_as_it_went_in(kind: Any) -> None:
-    named = inspect.signature(kind).parameters
+    named = dict(inspect.signature(kind).parameters)
+    if named.pop("about", None):  # what every error of a store takes
+        named |= inspect.signature(StoreError).parameters
     lists = {"problems", "reasons"}
     given = {name: ["it is so"] if name in lists else f"the {name}" for name in named if not name.endswith("_s")}
     error = kind(**given)
