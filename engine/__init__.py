@@ -52,10 +52,11 @@ _NAMES = {
         "Unsupported Unwritable UsageError WrongRegion"
     ),
     "engine.events": (
-        "BucketListed Doing Event Listener Notice ObjectAside ObjectListed ObjectTook PrefixSummed Progress "
-        "ReferenceFound RunStarted SlowedDown SnapshotClosed"
+        "BucketListed Doing Event GroupSummed Listener Notice ObjectAside ObjectListed ObjectTook PrefixSummed "
+        "Progress ReferenceFound RunStarted SlowedDown SnapshotClosed"
     ),
     "engine.finish.acceptances": "Accepted",
+    "engine.finish.grouping": "Odd",
     "engine.finish.listed_deletion": "DeleteResult",
     "engine.finish.project": "Summary",
     "engine.model": "Location Proof",

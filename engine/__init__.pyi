@@ -84,6 +84,7 @@ from engine.errors import WrongRegion as WrongRegion
 from engine.events import BucketListed as BucketListed
 from engine.events import Doing as Doing
 from engine.events import Event as Event
+from engine.events import GroupSummed as GroupSummed
 from engine.events import Listener as Listener
 from engine.events import Notice as Notice
 from engine.events import ObjectAside as ObjectAside
@@ -96,6 +97,7 @@ from engine.events import RunStarted as RunStarted
 from engine.events import SlowedDown as SlowedDown
 from engine.events import SnapshotClosed as SnapshotClosed
 from engine.finish.acceptances import Accepted as Accepted
+from engine.finish.grouping import Odd as Odd
 from engine.finish.listed_deletion import DeleteResult as DeleteResult
 from engine.finish.project import Summary as Summary
 from engine.model import Location as Location

@@ -177,6 +177,25 @@ class PrefixSummed(Event):
     newest: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class GroupSummed(Event):
+    """Everything in one group of `cartage ls --by`. `odd` says of a group without a name what is in it: `none` (no such
+    tag or suffix), `unread` (tags that could not be read), `others` (more groups than are kept). `dollars_a_month` is
+    what those cost whose class has a price, `unpriced` how many have none."""
+
+    event: ClassVar[str] = "group"
+    by: str
+    group: str
+    odd: str
+    objects: int
+    bytes: int
+    classes: dict[str, int]
+    oldest: str
+    newest: str
+    dollars_a_month: float
+    unpriced: int
+
+
 Listener = Callable[[Event], None]
 
 

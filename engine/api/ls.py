@@ -6,13 +6,21 @@ from engine.api.load import place_of
 from engine.api.options import Options
 from engine.api.watching import watched
 from engine.errors import UsageError, one_error
-from engine.events import Listener
+from engine.events import Listener, Notice
+from engine.finish.grouping import ByTag, grouping
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.locations import SCHEME
+from engine.plan.prices import SAID, STANDARD
 from engine.plan.settings import Connection
+from engine.sites.clock import now_ms
 from engine.sites.opening import open_place, open_site
+
+TAGS_ASKED = (
+    "no listing tells tags: each object is asked for its own, a GetObjectTagging each, "
+    f"${1000 * STANDARD.reads_per_1000:.2f} a million by {SAID}"
+)
 
 
 @watched
@@ -23,6 +31,7 @@ async def ls(
     tell: Listener | None = None,
     recursive: bool = False,
     sums: bool = False,
+    by: str = "",
 ) -> Summary | None:
     """Tell what lies under a location ("s3://bucket/prefix/", one exact key, or a local folder or file): its first
     level, as `ObjectListed` and `PrefixSummed`, or (`recursive`) every object, in key order. `tell` hears it,
@@ -30,25 +39,32 @@ async def ls(
     that is no UTF-8) an `ObjectAside` each. With `sums` the figures by first-level prefix are given; alone they are
     read by many ranges at once, and no object is told. "s3://" alone tells the buckets there are, as `BucketListed`.
 
-    Raises `NothingThere` where nothing does (unless `Options.allow_empty`), `UsageError` for what is no location, and
-    `StoreError`."""
+    `by` gives the figures, with what the objects cost in a month, by "prefix", "class", "age" or "suffix", or by
+    "tag=NAME": that asks each object for its tags, a request and AWS's price of a GET each.
+
+    Raises `NothingThere` where nothing does (unless `Options.allow_empty`), `UsageError` for what is no location or
+    nothing to sum up by, and `StoreError`."""
     options, tell = options or Options(), tell or (options or Options()).listener
     if location == SCHEME:
-        await _tell_buckets(options, tell, whole=not recursive and not sums)
+        await _tell_buckets(options, tell, whole=not (recursive or sums or by))
         return None
     location = place_of(location)
     async with one_error(), open_place(location, options) as opened:
         store = opened.store(location)
-        summary: Summary | None = None
-        if sums and not recursive:
-            summary = await summarize(store, location, options.listener)
-        elif recursive:
-            summary = Summary(len(location.key))
-            await list_objects(store, location, tell, summary)
-        count = summary.total.objects if summary is not None else await list_level(store, location, tell)
+        summary = Summary(len(location.key), by, priced=not location.is_local)
+        groups = grouping(by, location, store, options.workers, now_ms()) if by else None
+        if isinstance(groups, ByTag):
+            options.listener(Notice("TagsAsked", TAGS_ASKED))
+        if recursive:
+            await list_objects(store, location, tell, summary, groups)
+        elif sums or by:
+            await summarize(store, location, options.listener, summary, groups)
+        count = summary.total.objects if recursive or sums or by else await list_level(store, location, tell)
         if not count and not options.allow_empty:
             await refuse_nothing(store, location)
-        return summary
+        if isinstance(groups, ByTag):
+            summary.tags_asked, summary.unread = groups.asked, groups.unread
+        return summary if recursive or sums or by else None
 
 
 async def _tell_buckets(options: Options, tell: Listener, *, whole: bool) -> None:

@@ -1,38 +1,42 @@
-"""What lies under one location: objects, bytes, classes, oldest and newest, by first-level prefix, in flat memory."""
+"""What lies under one location: objects, bytes, classes, oldest and newest, what they cost in a month, by first-level
+prefix or whatever else groups them, in flat memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from engine.events import Listener, ObjectListed, PrefixSummed, Progress
+from engine.events import GroupSummed, Listener, ObjectListed, PrefixSummed, Progress
+from engine.finish.grouping import Group, Grouping, Odd, first_level, rank
 from engine.listing.lister import KeyRange
 from engine.listing.pages import level_of, pages_of
 from engine.listing.unlisted import UnlistedThings
 from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location
+from engine.plan.prices import dollars_a_month
 from engine.shown import Result
 from engine.store import ObjectStore
 
-PREFIXES_KEPT = 10_000
-"""First-level prefixes with figures of their own; a bucket that has more has the rest in one line."""
+GROUPS_KEPT = 10_000
+"""Groups with figures of their own; where there are more, the rest is in one line."""
 
 OTHERS = "…"
-DIRECTLY = ""
-"""The prefix of what lies directly under the location."""
 
 
 @dataclass(slots=True)
 class Figures:
-    """Times are as S3 writes them, which sorts as time does; empty where there is no object."""
+    """Times are as S3 writes them, which sorts as time does; empty where there is no object. `dollars` a month are
+    those of objects whose class has a price; `unpriced` is how many have none."""
 
     objects: int = 0
     bytes: int = 0
     classes: dict[str, int] = field(default_factory=dict)
     oldest: str = ""
     newest: str = ""
+    dollars: float = 0.0
+    unpriced: int = 0
 
-    def add(self, item: ListedObject) -> None:
+    def add(self, item: ListedObject, dollars: float | None = None) -> None:
         self.objects += 1
         self.bytes += item.size
         self.classes[item.storage_class] = self.classes.get(item.storage_class, 0) + 1
@@ -40,59 +44,98 @@ class Figures:
             self.oldest = item.modified
         if item.modified > self.newest:
             self.newest = item.modified
+        if dollars is None:
+            self.unpriced += 1
+        else:
+            self.dollars += dollars
 
 
 @dataclass(slots=True)
 class Summary(Result):
-    """Figures in all and by first-level prefix. `cut` is where a key's part under the location begins."""
+    """Figures in all and by group, which is a text or `Odd`. `cut` is where a key's part under the location begins.
+    `by` is what they are grouped by, as it was asked for; then it is reckoned what they cost as well, unless they are
+    not `priced`: files have no price. Empty: by first-level prefix, and that is not reckoned.
+
+    `tags_asked` is how many objects were asked for their tags, `unread` why of the first that could not be read."""
 
     cut: int
+    by: str = ""
+    priced: bool = True
     total: Figures = field(default_factory=Figures)
-    prefixes: dict[str, Figures] = field(default_factory=dict)
+    groups: dict[Group, Figures] = field(default_factory=dict)
+    tags_asked: int = 0
+    unread: str = ""
 
-    def add(self, objects: Iterable[ListedObject]) -> None:
-        for item in objects:
-            self.total.add(item)
-            self._of(first_level(item.key, self.cut)).add(item)
+    def add(self, objects: Sequence[ListedObject], groups: Sequence[Group] | None = None) -> None:
+        """Count these, of which each is in the group beside it; by its first-level prefix unless that is given."""
+        cut, reckons = self.cut, bool(self.by) and self.priced
+        for item, group in zip(objects, groups or [first_level(item.key, cut) for item in objects], strict=True):
+            dollars = dollars_a_month(item.storage_class, item.size) if reckons else None
+            self.total.add(item, dollars)
+            self._of(group).add(item, dollars)
 
-    def _of(self, prefix: str) -> Figures:
-        found = self.prefixes.get(prefix)
+    def _of(self, group: Group) -> Figures:
+        found = self.groups.get(group)
         if found is None:
-            if len(self.prefixes) >= PREFIXES_KEPT:
-                prefix = OTHERS
-            found = self.prefixes.setdefault(prefix, Figures())
+            if len(self.groups) >= GROUPS_KEPT:
+                group = Odd.OTHERS
+            found = self.groups.setdefault(group, Figures())
         return found
 
-    def events(self) -> list[PrefixSummed]:
-        """A line for each prefix, in key order."""
+    def sorted(self) -> list[tuple[Group, Figures]]:
+        """Every group, in the order in which a table has them."""
+        return sorted(self.groups.items(), key=lambda pair: rank(self.by or "prefix", pair[0], pair[1].bytes))
+
+    def events(self) -> list[PrefixSummed] | list[GroupSummed]:
+        """A line for each group, in the order of `sorted`."""
+        if not self.by:
+            return [
+                PrefixSummed(group if isinstance(group, str) else OTHERS, *_figures(item))
+                for group, item in self.sorted()
+            ]
         return [
-            PrefixSummed(prefix, item.objects, item.bytes, dict(sorted(item.classes.items())), item.oldest, item.newest)
-            for prefix, item in sorted(self.prefixes.items(), key=lambda pair: (pair[0] == OTHERS, pair[0]))
+            GroupSummed(
+                self.by,
+                group if isinstance(group, str) else "",
+                "" if isinstance(group, str) else group.value,
+                *_figures(item),
+                dollars_a_month=item.dollars,
+                unpriced=item.unpriced,
+            )
+            for group, item in self.sorted()
         ]
 
 
-def first_level(key: str, cut: int) -> str:
-    """What follows the location up to its first slash, with it; empty for an object that lies directly there."""
-    end = key.find("/", cut)
-    return DIRECTLY if end < 0 else key[cut : end + 1]
+def _figures(item: Figures) -> tuple[int, int, dict[str, int], str, str]:
+    return item.objects, item.bytes, dict(sorted(item.classes.items())), item.oldest, item.newest
 
 
-async def summarize(store: ObjectStore, location: Location, listener: Listener) -> Summary:
-    """List everything under the location, by many ranges at once. `listener` also hears of each thing there that cannot
-    be an object. Raises what the listing raises."""
-    summary = Summary(len(location.key))
+async def summarize(
+    store: ObjectStore,
+    location: Location,
+    listener: Listener,
+    summary: Summary | None = None,
+    grouping: Grouping | None = None,
+) -> Summary:
+    """List everything under the location, by many ranges at once, and count it in `summary` by `grouping`: a new one by
+    first-level prefix, unless given. `listener` also hears of each thing there that cannot be an object. Raises what
+    the listing raises, and what `grouping` does."""
+    summary = summary or Summary(len(location.key))
     async with listed_under(store, location, listener) as batches:
         async for objects in batches:
-            summary.add(objects)
+            summary.add(objects, await grouping.groups_of(objects) if grouping is not None else None)
             listener(_progress(summary, done=False))
     listener(_progress(summary, done=True))
     return summary
 
 
-async def list_objects(store: ObjectStore, location: Location, tell: Listener, summary: Summary) -> None:
-    """Tell every object under the location, in key order, and each thing there that cannot be one."""
+async def list_objects(
+    store: ObjectStore, location: Location, tell: Listener, summary: Summary, grouping: Grouping | None = None
+) -> None:
+    """Tell every object under the location, in key order, and each thing there that cannot be one; counted as
+    `summarize` does."""
     async for objects, _ in pages_of(store, location, KeyRange(), unlisted=UnlistedThings(tell=tell)):
-        summary.add(objects)
+        summary.add(objects, await grouping.groups_of(objects) if grouping is not None else None)
         for item in objects:
             tell(_listed(item))
 

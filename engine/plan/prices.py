@@ -14,6 +14,8 @@ from engine.model import GIB
 
 REGION = "us-east-1"
 AS_OF = "2025"
+SAID = f"AWS's list prices of {REGION} ({AS_OF})"
+"""What every figure in dollars has to say of itself."""
 
 KIB = 1 << 10
 

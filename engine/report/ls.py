@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from engine.events import BucketListed, Event, ObjectListed, PrefixSummed
-from engine.finish.project import OTHERS, Figures, Summary
+from engine.finish.grouping import TAG, Group, Odd
+from engine.finish.project import Figures, Summary
+from engine.plan.prices import AS_OF, CLASSES, REGION, SAID, STANDARD
 from engine.report.page import Table
-from engine.report.text import count_text, pace_text, safe, size_text
+from engine.report.text import cost_text, count_text, pace_text, plural, safe, size_text
 
-PREFIXES_SHOWN = 200
+GROUPS_SHOWN = 200
 
 
 def listed_line(event: Event) -> str:
@@ -23,27 +25,66 @@ def listed_line(event: Event) -> str:
 
 
 def summary_page(summary: Summary, took_s: float | None = None) -> list[str | Table]:
-    """A table by first-level prefix, and the total; how fast it was listed, where that is known."""
-    events = summary.events()
-    rows = [_row(_prefix_text(event.prefix), event) for event in events[:PREFIXES_SHOWN]]
-    rows.append(_row("total", summary.total))
-    page: list[str | Table] = [Table(["", "objects", "size", "oldest", "newest", "classes"], rows, total=True)]
-    if len(events) > PREFIXES_SHOWN:
-        page.append(f"({count_text(len(events) - PREFIXES_SHOWN)} more prefixes are in the total; --json has them)")
+    """A table by first-level prefix or whatever else they are summed up by, and the total, with what that costs; how
+    fast it was listed, where that is known."""
+    groups, by = summary.sorted(), summary.by
+    rows = [_row(_group_text(group, by), item, summary) for group, item in groups[:GROUPS_SHOWN]]
+    rows.append(_row("total", summary.total, summary))
+    header = [safe(by.removeprefix(TAG)), "objects", "size", *_if(by, "a month"), "oldest", "newest", "classes"]
+    page: list[str | Table] = [Table(header, rows, total=True)]
+    if len(groups) > GROUPS_SHOWN:
+        what = "groups" if by else "prefixes"
+        page.append(f"({count_text(len(groups) - GROUPS_SHOWN)} more {what} are in the total; --json has them)")
+    page += _cost_texts(summary)
     if took_s is not None:
         page.append(f"listed in {pace_text(summary.total.objects, took_s)}")
     return page
 
 
-def _row(name: str, item: PrefixSummed | Figures) -> list[str]:
-    figures = [count_text(item.objects or 0), size_text(item.bytes or 0)]
-    return [name, *figures, _moment(item.oldest), _moment(item.newest), _classes(item.classes or {})]
+def _if(by: str, text: str) -> list[str]:
+    return [text] if by else []
 
 
-def _prefix_text(prefix: str) -> str:
-    if prefix == OTHERS:
+def _row(name: str, item: Figures, summary: Summary) -> list[str]:
+    figures = [count_text(item.objects), size_text(item.bytes), *_if(summary.by, _dollars(item))]
+    return [name, *figures, _moment(item.oldest), _moment(item.newest), _classes(item.classes)]
+
+
+def _dollars(item: Figures) -> str:
+    """What has no price is not worth nothing."""
+    if item.unpriced == item.objects:
+        return "no price" if item.objects else cost_text(0)
+    return cost_text(item.dollars) + (f" and {count_text(item.unpriced)} without a price" if item.unpriced else "")
+
+
+def _cost_texts(summary: Summary) -> list[str]:
+    """What the figures in dollars mean, what they leave out, and what it took to know them."""
+    if not summary.by:
+        return []
+    if not summary.priced:
+        return ["files on this machine have no price"]
+    said = [f"a month: storage alone, by {SAID}; other regions and servers have others"]
+    if "INTELLIGENT_TIERING" in summary.total.classes:
+        said.append("at most: which tier an object of INTELLIGENT_TIERING is in, no listing tells")
+    if unknown := sorted(name for name in summary.total.classes if name not in CLASSES):
+        said.append(f"no price is known of: {', '.join(map(safe, unknown))}; what is there is not in the sum")
+    if summary.tags_asked:
+        dollars = cost_text(summary.tags_asked / 1000 * STANDARD.reads_per_1000)
+        said.append(f"tags: {plural(summary.tags_asked, 'request')}, {dollars}")
+    if summary.unread:
+        unread = summary.groups[Odd.UNREAD].objects if Odd.UNREAD in summary.groups else 0
+        said.append(f"the tags of {plural(unread, 'object')} could not be read, first {safe(summary.unread)}")
+    return said
+
+
+def _group_text(group: Group, by: str) -> str:
+    if group is Odd.OTHERS:
         return "(all others)"
-    return safe(prefix) or "(directly there)"
+    if group is Odd.UNREAD:
+        return "(could not be read)"
+    if group is Odd.NONE:
+        return "(untagged)" if by.startswith(TAG) else "(none)"
+    return safe(str(group)) or ("(directly there)" if by in ("", "prefix") else '""')
 
 
 def _moment(text: str) -> str:
@@ -59,11 +100,22 @@ def _classes(classes: dict[str, int]) -> str:
 def summary_values(summary: Summary) -> dict[str, Any]:
     """The total, for a summary line."""
     total = summary.total
-    return {
+    values = {
         "objects": total.objects,
         "bytes": total.bytes,
         "classes": dict(sorted(total.classes.items())),
         "oldest": total.oldest,
         "newest": total.newest,
-        "prefixes": len(summary.prefixes),
+    }
+    if not summary.by:
+        return {**values, "prefixes": len(summary.groups)}
+    return {
+        **values,
+        "by": summary.by,
+        "groups": len(summary.groups),
+        "dollars_a_month": total.dollars if summary.priced else None,
+        "unpriced": total.unpriced,
+        "prices": {"region": REGION, "as_of": AS_OF},
+        "tags_asked": summary.tags_asked,
+        "unread": summary.unread,
     }

@@ -41,7 +41,9 @@ def duration_text(seconds: float) -> str:
 
 
 def cost_text(dollars: float) -> str:
-    """Dollars, with enough digits to tell small sums apart."""
+    """Dollars, with enough digits to tell small sums apart, and none from nothing."""
+    if 0 < dollars < 0.00005:
+        return "under $0.0001"
     return f"${dollars:.2f}" if dollars >= 0.1 or dollars == 0 else f"${dollars:.4f}"
 
 

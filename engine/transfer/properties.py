@@ -94,22 +94,29 @@ async def wanted_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: Ob
 
 
 async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tags:
-    """The tags of an object, for nothing where HEAD says that there are none. A server without object tags has none.
-
-    Raises `AccessDenied` (code `TagsDenied`) where they may not be read, `Rejected` (code `TAGS_UNREADABLE`) where the
-    server gives something else in their place: absent is not the same as none."""
+    """The tags of an object, for nothing where HEAD says that there are none; none of one that is gone. Raises as
+    `tags_of`."""
     if head.tag_count == 0:
         return ()
     try:
-        return await store.get_tags(GetTags(ref))
+        return await tags_of(store, ref, head.tag_count)
     except NotFound:
         return ()
+
+
+async def tags_of(store: ObjectStore, ref: ObjectRef, count: int | None) -> Tags:
+    """The tags of an object that has so many, where HEAD said so. A server without object tags has none.
+
+    Raises `NotFound`, `AccessDenied` (code `TagsDenied`) where they may not be read, `Rejected` (code
+    `TAGS_UNREADABLE`) where the server gives something else in their place: absent is not the same as none."""
+    try:
+        return await store.get_tags(GetTags(ref))
     except (Rejected, Unsupported) as error:
-        if error.code == NO_TAGS and not head.tag_count:
+        if error.code == NO_TAGS and not count:
             return ()
         if error.code not in (NO_TAGS, TAGS_UNREADABLE):
             raise
-        counted = f", and HEAD counts {head.tag_count}" if head.tag_count else ""
+        counted = f", and HEAD counts {count}" if count else ""
         lost = f"the tags of this object cannot be read, so that they would be lost unseen: {error.message}{counted}."
         raise _told(Rejected, lost, error, ref, TAGS_UNREADABLE, LEAVE_TAGS_OUT) from error
     except AccessDenied as error:

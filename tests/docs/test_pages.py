@@ -24,7 +24,14 @@ from tests.cli.commands import Terminal
 from tests.docs.pages import DOCS, REPOSITORY, anchors, blocks, links, pages, sections, table_rows
 from tests.servers import Endpoint
 
-PLAYED = ["README.md", "docs/tutorial.md", "docs/guides.md", "docs/coming-from.md", "docs/json.md"]
+PLAYED = [
+    "README.md",
+    "docs/tutorial.md",
+    "docs/guides.md",
+    "docs/coming-from.md",
+    "docs/json.md",
+    "docs/storage.md",
+]
 """Pages whose console sessions are run, top to bottom, in an empty folder with a sandbox."""
 
 GIVEN = ("cartage sandbox", 'eval "$(cartage sandbox')

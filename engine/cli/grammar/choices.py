@@ -35,6 +35,11 @@ def complete_storage_classes(ctx: click.Context, param: click.Parameter, incompl
     return [CompletionItem(name) for name in STORAGE_CLASSES if name.startswith(incomplete.upper())]
 
 
+def complete_by(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """What `ls` sums up by (`engine.finish.grouping.BY`); a tag's name is the user's own."""
+    return beginning(("prefix", "class", "age", "suffix", "tag="), incomplete)
+
+
 def complete_plans(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """Plan files, and folders by the shell's own completion where no plan begins so."""
     return _files(incomplete, ".toml")

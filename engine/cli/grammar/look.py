@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from engine.cli.grammar.choices import complete_places
+from engine.cli.grammar.choices import complete_by, complete_places
 from engine.cli.grammar.shared import ALLOW_EMPTY, ASSUME, EVERYWHERE, NEW_FILE, plan_file
 from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Verb
 
@@ -86,10 +86,18 @@ ls = Verb(
     "ls",
     """List LOCATION: s3://bucket/prefix/ or a local folder, ./project/ (what is under it), or s3://bucket/key or a
     local file (that one). Its first level, every object with --recursive, the figures by first-level prefix with
-    --summarize, or both. s3:// alone lists the buckets there are.""",
+    --summarize, or both. With --by the figures are by something else, and with what it costs in a month by AWS's list
+    prices. s3:// alone lists the buckets there are.""",
     Place("location", complete=complete_places),
     Flag("--recursive", "-r", is_flag=True, help="Every object under it."),
     Flag("--summarize", "-s", is_flag=True, help="Objects, bytes, classes, oldest and newest, by prefix."),
+    Flag(
+        "--by",
+        default="",
+        metavar="WHAT",
+        help="The figures, and dollars a month, by prefix, class, age, suffix or tag=NAME (a request an object).",
+        complete=complete_by,
+    ),
     *EVERYWHERE,
     ALLOW_EMPTY,
     ASSUME,
@@ -97,6 +105,8 @@ ls = Verb(
         Example("cartage ls s3://", "the buckets there are"),
         Example("cartage ls s3://mybucket/data/", "the first level"),
         Example("cartage ls s3://mybucket/ --summarize", "how much is under each prefix"),
+        Example("cartage ls s3://mybucket/ --summarize --by class", "the same by storage class, and what it costs"),
+        Example("cartage ls s3://mybucket/data/ --summarize --by tag=team", "by a tag, which each object is asked for"),
         Example("cartage ls ./notebooks/ --recursive", "every file of a local folder"),
     ],
 )

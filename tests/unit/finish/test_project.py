@@ -15,7 +15,8 @@ from engine.events import ObjectListed, PrefixSummed
 from engine.finish import project
 from engine.finish.deleting import Deleter
 from engine.finish.deletion_list import DeletionList, Row
-from engine.finish.project import Summary, first_level, list_level, list_objects, summarize
+from engine.finish.grouping import first_level
+from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
 from engine.finish.sending import Condition
 from engine.listing.whole import listed_under
@@ -38,6 +39,10 @@ def filled(objects: int = 30) -> FakeStore:
     store.put("s3://b/proj/README.md", b"hello")
     store.put("s3://b/project2/beside.txt", b"no")
     return store
+
+
+def prefixes_of(summary: Summary) -> list[PrefixSummed]:
+    return [event for event in summary.events() if isinstance(event, PrefixSummed)]
 
 
 def ignore(event: object) -> None:
@@ -86,26 +91,26 @@ async def test_figures_by_first_level_prefix() -> None:
     found = await summarize(store, HERE, ignore)
     assert (found.total.objects, found.total.bytes) == (32, 405)
     assert found.total.classes == {"STANDARD": 31, "GLACIER_IR": 1}
-    assert {event.prefix: (event.objects, event.bytes) for event in found.events()} == {
+    assert {event.prefix: (event.objects, event.bytes) for event in prefixes_of(found)} == {
         "": (1, 5),
         "models/": (1, 100),
         "raw/": (30, 300),
     }
-    raw = found.prefixes["raw/"]
+    raw = found.groups["raw/"]
     assert raw.oldest < raw.newest
     assert raw.oldest == store.objects["b", "proj/raw/00000.png"].modified
     assert raw.newest == store.objects["b", "proj/raw/00029.png"].modified
 
 
 async def test_more_prefixes_than_memory_wants_go_into_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(project, "PREFIXES_KEPT", 3)
+    monkeypatch.setattr(project, "GROUPS_KEPT", 3)
     store = FakeStore()
     for number in range(10):
         store.put(f"s3://b/proj/{number}/a.txt", b"1")
     found = await summarize(store, HERE, ignore)
-    assert len(found.prefixes) == 4
-    assert sum(figures.objects for figures in found.prefixes.values()) == found.total.objects == 10
-    assert found.events()[-1].prefix == "…"
+    assert len(found.groups) == 4
+    assert sum(figures.objects for figures in found.groups.values()) == found.total.objects == 10
+    assert prefixes_of(found)[-1].prefix == "…"
 
 
 async def test_one_level_and_every_object() -> None:
