@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
-from engine.model import Acl, CopyResult, ObjectHead, Page, UploadedPart, UploadInfo, UploadRef
+from engine.model import Acl, CopyResult, DeleteReport, ObjectHead, Page, UploadedPart, UploadInfo, UploadRef
 from engine.store import (
     AbortUpload,
     Answered,
@@ -19,7 +19,6 @@ from engine.store import (
     CreateUpload,
     DeleteObject,
     DeleteObjects,
-    DeleteReport,
     Fetched,
     GetAcl,
     GetRange,
@@ -31,6 +30,7 @@ from engine.store import (
     ObjectStore,
     PutObject,
     PutTags,
+    RestoreObject,
     Sink,
     Source,
     UploadPart,
@@ -109,6 +109,9 @@ class StoreDecorator:
 
     def put_tags(self, request: PutTags) -> Coroutine[Any, Any, None]:
         return self._call(self._inner.put_tags, request)
+
+    def restore_object(self, request: RestoreObject) -> Coroutine[Any, Any, bool]:
+        return self._call(self._inner.restore_object, request)
 
     def get_acl(self, request: GetAcl) -> Coroutine[Any, Any, Acl]:
         return self._call(self._inner.get_acl, request)

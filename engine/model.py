@@ -128,9 +128,14 @@ class Checksum(NamedTuple):
         return f"{self.algorithm}:{self.type}:{self.value}"
 
 
+RESTORING = "ongoing"
+"""As a `restore`: S3 is at it, and the object cannot be read yet."""
+
+
 class ListedObject(NamedTuple):
-    """One line of a listing. `checksum` is "ALGORITHM:TYPE" where the listing says it, else empty; `restored` is
-    true for an archived object with a readable temporary copy (RestoreStatus)."""
+    """One line of a listing. `checksum` is "ALGORITHM:TYPE" where the listing says it, else empty; `restore` is how an
+    archived object's temporary copy stands (RestoreStatus): there is none (empty), `RESTORING`, or until when it can be
+    read (ISO 8601)."""
 
     key: str
     size: int
@@ -138,7 +143,12 @@ class ListedObject(NamedTuple):
     modified: str
     storage_class: str = "STANDARD"
     checksum: str = ""
-    restored: bool = False
+    restore: str = ""
+
+    @property
+    def restored(self) -> bool:
+        """Whether it can be read for now, although it is archived."""
+        return self.restore not in ("", RESTORING)
 
 
 class Unlisted(NamedTuple):
@@ -228,7 +238,9 @@ class Properties:
 class ObjectHead:
     """What HEAD says. `size` is the whole object's length (`UNKNOWN_SIZE` where the answer has none), also for a HEAD
     of one part, whose own length is then `part_size`. `tag_count` is None where S3 did not say (which is not the same
-    as none). `date` is the server's clock, as in the Date header. `checksums` only where they were asked for."""
+    as none). `date` is the server's clock, as in the Date header. `checksums` only where they were asked for.
+    `archive_status` is the archive tier of an object in INTELLIGENT_TIERING that has to be restored; `restore` as in
+    `ListedObject`."""
 
     size: int
     etag: str
@@ -240,7 +252,7 @@ class ObjectHead:
     version_id: str = ""
     tag_count: int | None = None
     archive_status: str = ""
-    restored: bool = False
+    restore: str = ""
     date: str = ""
 
 
@@ -279,6 +291,22 @@ class UploadInfo(NamedTuple):
     initiated: str
     owner_id: str = ""
     initiator_id: str = ""
+
+
+class DeleteFailure(NamedTuple):
+    """One error inside a DeleteObjects answer; `key` is empty where S3 did not name one."""
+
+    key: str
+    code: str
+    message: str
+
+
+class DeleteReport(NamedTuple):
+    """What S3 confirmed, and what it refused. A key in neither is not proven deleted."""
+
+    deleted: tuple[str, ...]
+    failed: tuple[DeleteFailure, ...]
+    delete_markers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

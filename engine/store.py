@@ -19,6 +19,7 @@ from engine.model import (
     Acl,
     Checksum,
     CopyResult,
+    DeleteReport,
     Location,
     ObjectHead,
     ObjectRef,
@@ -267,6 +268,18 @@ class PutTags(OnObject, frozen=True):
     tags: tuple[tuple[str, str], ...]
 
 
+class RestoreObject(OnObject, frozen=True):
+    """Has S3 make an archived object readable, by `tier` ("Bulk", "Standard", "Expedited"): for so many `days`, or for
+    good where that is None (the archive tiers of INTELLIGENT_TIERING). The answer is whether that was begun; else it
+    was readable already, and stays so for the days that are asked for now."""
+
+    operation = "RestoreObject"
+    harmless_twice = True
+
+    days: int | None
+    tier: str
+
+
 class GetAcl(OnObject, frozen=True):
     operation = "GetObjectAcl"
     reads = harmless_twice = answered_otherwise = True
@@ -289,22 +302,6 @@ class DeleteObjects(Request, frozen=True):
 
     bucket: str
     keys: tuple[tuple[str, str | None], ...]
-
-
-class DeleteFailure(NamedTuple):
-    """One error inside a DeleteObjects answer; `key` is empty where S3 did not name one."""
-
-    key: str
-    code: str
-    message: str
-
-
-class DeleteReport(NamedTuple):
-    """What S3 confirmed, and what it refused. A key in neither is not proven deleted."""
-
-    deleted: tuple[str, ...]
-    failed: tuple[DeleteFailure, ...]
-    delete_markers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +414,7 @@ class ObjectStore(Protocol):
     async def send_from(self, request: UploadPart, source: Source) -> UploadedPart: ...
     async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]: ...
     async def put_tags(self, request: PutTags) -> None: ...
+    async def restore_object(self, request: RestoreObject) -> bool: ...
     async def get_acl(self, request: GetAcl) -> Acl: ...
     async def delete_object(self, request: DeleteObject) -> bool: ...
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport: ...

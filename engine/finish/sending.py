@@ -18,10 +18,10 @@ from engine.errors import (
     Rejected,
     Unsupported,
 )
-from engine.model import ObjectRef
+from engine.model import DeleteFailure, ObjectRef
 from engine.s3.request_xml import comes_back
 from engine.sites.traits import Traits
-from engine.store import DeleteFailure, DeleteObject, DeleteObjects, ObjectStore
+from engine.store import DeleteObject, DeleteObjects, ObjectStore
 
 BATCHES_AT_ONCE = 4
 """Every key of a batch counts as one delete (3,500 a second and prefix), which pacing by requests does not see: where

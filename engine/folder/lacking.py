@@ -19,6 +19,7 @@ from engine.store import (
     ListUploads,
     PutTags,
     Request,
+    RestoreObject,
     UploadPart,
 )
 
@@ -54,6 +55,9 @@ class Lacking:
         _refuse(request)
 
     async def put_tags(self, request: PutTags) -> None:
+        _refuse(request)
+
+    async def restore_object(self, request: RestoreObject) -> bool:
         _refuse(request)
 
     async def get_acl(self, request: GetAcl) -> Acl:

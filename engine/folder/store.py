@@ -44,16 +44,14 @@ from engine.folder.streaming import check_body, fill, gather, pour
 from engine.folder.unfinished import Published, Unfinished
 from engine.folder.versions import same, version_of
 from engine.folder.walking import USUAL, Manner, Position, listed
-from engine.model import CopyResult, ObjectHead, ObjectRef, Page, UploadedPart
+from engine.model import CopyResult, DeleteFailure, DeleteReport, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.store import (
     WINDOW_BYTES,
     AskBucket,
     Body,
     BucketFacts,
-    DeleteFailure,
     DeleteObject,
     DeleteObjects,
-    DeleteReport,
     Fetched,
     GetRange,
     HeadObject,

@@ -158,7 +158,7 @@ class ListedKeys:
                     return
             checksum = next((f"{item.algorithm}:{item.type}" for item in head.checksums), "")
             storage_class = head.properties.storage_class
-            found[at] = ListedObject(key, head.size, head.etag, head.modified, storage_class, checksum, head.restored)
+            found[at] = ListedObject(key, head.size, head.etag, head.modified, storage_class, checksum, head.restore)
 
         async with anyio.create_task_group() as group:
             for at, row in enumerate(rows):

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from engine.model import ABSENT, UNKNOWN_SIZE, Checksum, Encryption, ObjectHead, ObjectLock, Properties, ReplicationRule
+from engine.model import (
+    ABSENT,
+    RESTORING,
+    UNKNOWN_SIZE,
+    Checksum,
+    Encryption,
+    ListedObject,
+    ObjectHead,
+    ObjectLock,
+    Properties,
+    ReplicationRule,
+)
 from engine.s3.acl import acl_arguments
 from engine.store import LifecycleRule
 
@@ -57,6 +70,22 @@ def moment(value: Any) -> str:
     return str(value or "")
 
 
+_EXPIRES = re.compile(r'expiry-date="([^"]*)"').search
+
+
+def restore_of(text: str) -> str:
+    """x-amz-restore as `ListedObject.restore` has it."""
+    if 'ongoing-request="true"' in text:
+        return RESTORING
+    until = _EXPIRES(text)
+    if until is None:
+        return ""
+    try:
+        return moment(parsedate_to_datetime(until[1]))
+    except (ValueError, TypeError):
+        return until[1]  # it can be read, whatever that means
+
+
 def checksums_of(answer: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> tuple[Checksum, ...]:
     """Every checksum in an answer, or in its `headers`, where the service model does not know the algorithm. A value
     that ends in "-N" is composite, whatever the server calls it."""
@@ -89,7 +118,7 @@ def head_of(answer: Mapping[str, Any]) -> ObjectHead:
         str(answer.get("VersionId", "")),
         int(tag_count) if tag_count is not None else None,
         str(answer.get("ArchiveStatus", "")),
-        'ongoing-request="false"' in str(answer.get("Restore", "")),
+        restore_of(str(answer.get("Restore", ""))),
         str(headers.get("date", "")),
     )
 
@@ -211,6 +240,20 @@ def condition_arguments(condition: str | None) -> dict[str, str]:
     if condition is None:
         return {}
     return {"IfNoneMatch": "*"} if condition == ABSENT else {"IfMatch": f'"{condition}"'}
+
+
+def listed_object(item: Mapping[str, Any], key: str) -> ListedObject:
+    """A line of a listing; `key` is its own, decoded."""
+    status = item.get("RestoreStatus", {})
+    return ListedObject(
+        key,
+        int(item["Size"]),
+        bare_etag(item),
+        moment(item.get("LastModified")),
+        item.get("StorageClass") or "STANDARD",
+        listed_checksum(item),
+        RESTORING if status.get("IsRestoreInProgress") else moment(status.get("RestoreExpiryDate")),
+    )
 
 
 def listed_checksum(item: Mapping[str, Any]) -> str:

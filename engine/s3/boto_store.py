@@ -15,7 +15,8 @@ from engine.errors import Ambiguous, ListingBroken, ObjectError, RunError, Store
 from engine.model import (
     Acl,
     CopyResult,
-    ListedObject,
+    DeleteFailure,
+    DeleteReport,
     ObjectHead,
     ObjectRef,
     Page,
@@ -30,7 +31,7 @@ from engine.s3.answers import (
     checksums_of,
     condition_arguments,
     head_of,
-    listed_checksum,
+    listed_object,
     moment,
     property_arguments,
     tag_text,
@@ -58,10 +59,8 @@ from engine.store import (
     CopyObject,
     CopyPart,
     CreateUpload,
-    DeleteFailure,
     DeleteObject,
     DeleteObjects,
-    DeleteReport,
     Fetched,
     GetAcl,
     GetRange,
@@ -72,6 +71,7 @@ from engine.store import (
     ListUploads,
     PutObject,
     PutTags,
+    RestoreObject,
     Sink,
     Source,
     UploadPart,
@@ -140,18 +140,7 @@ class BotoStore:
         ref = f"s3://{request.bucket}/{request.prefix}"
         answer = await self._call("ListObjectsV2", "list_objects_v2", ref, **arguments)
         encoded = answer.get("EncodingType") == "url"
-        objects = [
-            ListedObject(
-                _listed_key(item["Key"], encoded, ref),
-                int(item["Size"]),
-                bare_etag(item),
-                moment(item.get("LastModified")),
-                item.get("StorageClass") or "STANDARD",
-                listed_checksum(item),
-                bool(item.get("RestoreStatus", {}).get("RestoreExpiryDate")),
-            )
-            for item in answer.get("Contents", ())
-        ]
+        objects = [listed_object(item, _listed_key(item["Key"], encoded, ref)) for item in answer.get("Contents", ())]
         prefixes = tuple(_listed_key(item["Prefix"], encoded, ref) for item in answer.get("CommonPrefixes", ()))
         check_count("ListObjectsV2", ref, str(answer.get("KeyCount", "")), len(objects) + len(prefixes))
         if is_last(answer.get(TRUNCATED)):
@@ -258,6 +247,13 @@ class BotoStore:
     async def put_tags(self, request: PutTags) -> None:
         tags = {"TagSet": [{"Key": key, "Value": value} for key, value in request.tags]}
         await self._call("PutObjectTagging", "put_object_tagging", str(request.ref), **named(request.ref), Tagging=tags)
+
+    async def restore_object(self, request: RestoreObject) -> bool:
+        asked = {"GlacierJobParameters": {"Tier": request.tier}, **({"Days": request.days} if request.days else {})}
+        answer = await self._call(
+            "RestoreObject", "restore_object", str(request.ref), **named(request.ref), RestoreRequest=asked
+        )
+        return int(answer["ResponseMetadata"]["HTTPStatusCode"]) == 202
 
     # --- uploads ------------------------------------------------------------------------------------------
 

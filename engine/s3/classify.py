@@ -86,8 +86,10 @@ _CODES: dict[_Kind, str] = {
     _Kind.DENIED: "AccessDenied AllAccessDisabled Forbidden AccessForbidden UnauthorizedAccess Unauthorized",
     _Kind.PAYER: "InvalidPayer",
     _Kind.UNSUPPORTED: "NotImplemented XNotImplemented UnsupportedOperation",
-    # Of status 500 and above, and yet a clear no.
-    _Kind.REJECTED: "XMinioStorageFull StorageFull InsufficientStorage QuotaExceeded",
+    # Of status 500 and above, and yet a clear no; the first is about expedited restores alone (API reference,
+    # RestoreObject), and no wish for fewer requests.
+    _Kind.REJECTED: """
+        GlacierExpeditedRetrievalNotAvailable XMinioStorageFull StorageFull InsufficientStorage QuotaExceeded""",
 }
 _KIND_OF_CODE = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
 
@@ -145,7 +147,7 @@ _FORMS = {
     _Kind.ARCHIVED: _Form(
         Archived,
         "the object is archived ({said})",
-        "Restore it first (aws s3api restore-object), then run again.",
+        "Have it restored first (cartage restore), then run again.",
     ),
     _Kind.CONFLICT: _Form(Conflict, "another write to the same key was under way ({said})"),
     _Kind.CONDITION: _Form(PreconditionFailed, "a condition did not hold ({condition})"),

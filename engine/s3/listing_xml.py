@@ -14,7 +14,7 @@ from collections.abc import Callable
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 from engine.errors import Ambiguous, ListingBroken
-from engine.model import ListedObject, Page
+from engine.model import RESTORING, ListedObject, Page
 from engine.s3 import xml
 from engine.s3.answers import bare
 from engine.s3.asked import NO_WAY_ON, is_last
@@ -31,6 +31,8 @@ _ITEMS = re.compile(
 ).findall
 _ALGORITHM = re.compile(r"<ChecksumAlgorithm>([^<]*)<").findall
 _TYPE = re.compile(r"<ChecksumType>([^<]*)<").findall
+_UNTIL = re.compile(r"<RestoreExpiryDate>([^<]+)<").findall
+_ONGOING = re.compile(r"<IsRestoreInProgress>true<", re.IGNORECASE).search
 _GAPLESS = "</Contents><Contents>"
 
 
@@ -97,7 +99,7 @@ def _from_rows(rows: list[tuple[str, ...]], decode: Callable[[str], str]) -> lis
             modified if len(modified) == 24 else moment(modified),
             storage_class or "STANDARD",
             _checksum(_ALGORITHM(checksums), _TYPE(checksums)) if checksums else "",
-            "<RestoreExpiryDate>" in restore if restore else False,
+            _restore(_UNTIL(restore), _ONGOING(restore) is not None) if restore else "",
         )
         for key, modified, etag, checksums, size, storage_class, restore in rows
     ]
@@ -106,7 +108,9 @@ def _from_rows(rows: list[tuple[str, ...]], decode: Callable[[str], str]) -> lis
 def _object(item: xml.Document, decode: Callable[[str], str]) -> ListedObject:
     fields = item.fields()
     algorithms = [child.element.text or "" for child in item.all("ChecksumAlgorithm")]
-    restored = any(child.text("RestoreExpiryDate") for child in item.all("RestoreStatus"))
+    restores = list(item.all("RestoreStatus"))
+    until = [text for child in restores if (text := child.text("RestoreExpiryDate"))]
+    ongoing = any(child.text("IsRestoreInProgress").lower() == "true" for child in restores)
     return ListedObject(
         decode(fields["Key"]),
         int(fields["Size"]),
@@ -114,8 +118,12 @@ def _object(item: xml.Document, decode: Callable[[str], str]) -> ListedObject:
         moment(fields.get("LastModified", "")),
         fields.get("StorageClass", "") or "STANDARD",
         _checksum(algorithms, [fields.get("ChecksumType", "")]),
-        restored,
+        _restore(until, ongoing),
     )
+
+
+def _restore(until: list[str], ongoing: bool) -> str:
+    return RESTORING if ongoing else moment(until[0]) if until else ""
 
 
 def _checksum(algorithms: list[str], types: list[str]) -> str:

@@ -16,7 +16,7 @@ from engine import checksums
 from engine.errors import Rejected, StoreError
 from engine.model import ABSENT, Checksum, ObjectRef, UploadRef
 from engine.s3.request_headers import checksum_headers, condition_headers, property_headers, tag_text
-from engine.s3.request_xml import complete_xml, delete_xml, tagging_xml
+from engine.s3.request_xml import complete_xml, delete_xml, restore_xml, tagging_xml
 from engine.s3.signing import encode_key, encode_query, encode_value
 from engine.store import (
     AbortUpload,
@@ -37,6 +37,7 @@ from engine.store import (
     PutObject,
     PutTags,
     Request,
+    RestoreObject,
     UploadPart,
 )
 
@@ -117,6 +118,7 @@ LIST_UPLOADS = _operation(ListUploads, "GET", limit_bytes=LIST_LIMIT_BYTES)
 GET_OBJECT_ACL = _operation(GetAcl, "GET")
 GET_TAGS = _operation(GetTags, "GET")
 PUT_TAGS = _operation(PutTags, "PUT")
+RESTORE = _operation(RestoreObject, "POST")
 DELETE = _operation(DeleteObject, "DELETE")
 DELETE_MANY = _operation(DeleteObjects, "POST", limit_bytes=LIST_LIMIT_BYTES)
 HEAD_BUCKET = Operation("HeadBucket", "HEAD", bodiless=True)
@@ -333,9 +335,11 @@ def get_tags(request: GetTags) -> Call:
 
 
 def put_tags(request: PutTags) -> Call:
-    body = tagging_xml(request.tags)
-    headers = {"content-md5": _md5(body), "content-type": "application/xml"}
-    return _with_body(_call(PUT_TAGS, request.ref, "tagging", headers), body)
+    return _with_document(PUT_TAGS, request.ref, "tagging", tagging_xml(request.tags))
+
+
+def restore_object(request: RestoreObject) -> Call:
+    return _with_document(RESTORE, request.ref, "restore", restore_xml(request.days, request.tier))
 
 
 # --- deleting ---------------------------------------------------------------------------------------------
@@ -349,10 +353,9 @@ def delete_object(request: DeleteObject) -> Call:
 def delete_objects(request: DeleteObjects) -> Call:
     """Raises `Rejected` for more than 1,000 keys, and for a key with a character that XML cannot carry (a server
     would read another key): such keys go by `delete_object`."""
-    ref = ObjectRef(request.bucket, "")
-    body = delete_xml(request.bucket, request.keys)
-    headers = {"content-md5": _md5(body), "content-type": "application/xml"}
-    return _with_body(_call(DELETE_MANY, ref, "delete", headers), body)
+    return _with_document(
+        DELETE_MANY, ObjectRef(request.bucket, ""), "delete", delete_xml(request.bucket, request.keys)
+    )
 
 
 # --- the bucket -------------------------------------------------------------------------------------------
@@ -374,6 +377,12 @@ def _call(operation: Operation, ref: ObjectRef, query: str, headers: Mapping[str
 
 def _with_body(call: Call, body: bytes) -> Call:
     return _signed_as(call, hashlib.sha256(body).hexdigest())._replace(body=body)
+
+
+def _with_document(operation: Operation, ref: ObjectRef, query: str, body: bytes) -> Call:
+    """A request whose body is XML, with its MD5."""
+    headers = {"content-md5": _md5(body), "content-type": "application/xml"}
+    return _with_body(_call(operation, ref, query, headers), body)
 
 
 def _with_length(call: Call, length: int, body_hash: str) -> Call:

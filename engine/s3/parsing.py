@@ -19,6 +19,8 @@ from engine.model import (
     Acl,
     Checksum,
     CopyResult,
+    DeleteFailure,
+    DeleteReport,
     Encryption,
     ObjectHead,
     ObjectLock,
@@ -29,10 +31,10 @@ from engine.model import (
 )
 from engine.s3 import asked, boto_errors, xml
 from engine.s3.acl import acl_of
-from engine.s3.answers import REPLICATES_DELETES, SIZES, bare, bucket_of_arn, replicates_deletes
+from engine.s3.answers import REPLICATES_DELETES, SIZES, bare, bucket_of_arn, replicates_deletes, restore_of
 from engine.s3.classify import classify
 from engine.s3.messages import Call
-from engine.store import Body, DeleteFailure, DeleteReport, GetRange, LifecycleRule
+from engine.store import Body, GetRange, LifecycleRule
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
@@ -290,7 +292,7 @@ def object_head(call: Call, answer: Answer) -> ObjectHead:
         header(b"x-amz-version-id", ""),
         int(tag_count) if tag_count.isdigit() else None,
         header(b"x-amz-archive-status", ""),
-        'ongoing-request="false"' in header(b"x-amz-restore", ""),
+        restore_of(header(b"x-amz-restore", "")),
         header(b"date", ""),
     )
 

@@ -70,6 +70,13 @@ def complete_xml(parts: Iterable[UploadedPart], *, with_checksums: bool) -> byte
     return f'<CompleteMultipartUpload xmlns="{_NAMESPACE}">{"".join(lines)}</CompleteMultipartUpload>'.encode()
 
 
+def restore_xml(days: int | None, tier: str) -> bytes:
+    """The body of RestoreObject."""
+    lasting = "" if days is None else f"<Days>{days}</Days>"
+    how = f"<GlacierJobParameters><Tier>{escape(tier)}</Tier></GlacierJobParameters>"
+    return f'<RestoreRequest xmlns="{_NAMESPACE}">{lasting}{how}</RestoreRequest>'.encode()
+
+
 def tagging_xml(tags: Iterable[tuple[str, str]]) -> bytes:
     """The body of PutObjectTagging."""
     lines = "".join(f"<Tag><Key>{escape(key)}</Key><Value>{escape(value)}</Value></Tag>" for key, value in tags)

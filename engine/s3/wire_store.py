@@ -23,7 +23,7 @@ from engine.errors import (
     TooLate,
     Unavailable,
 )
-from engine.model import Acl, CopyResult, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
+from engine.model import Acl, CopyResult, DeleteReport, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
 from engine.s3 import messages, parsing, xml
 from engine.s3.answers import bare
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, is_last
@@ -52,7 +52,6 @@ from engine.store import (
     CreateUpload,
     DeleteObject,
     DeleteObjects,
-    DeleteReport,
     Fetched,
     GetAcl,
     GetRange,
@@ -63,6 +62,7 @@ from engine.store import (
     ListUploads,
     PutObject,
     PutTags,
+    RestoreObject,
     Sink,
     Source,
     UploadPart,
@@ -281,6 +281,9 @@ class WireStore:
 
     async def put_tags(self, request: PutTags) -> None:
         await self._ask(messages.put_tags(request))
+
+    async def restore_object(self, request: RestoreObject) -> bool:
+        return (await self._ask(messages.restore_object(request))).status == 202
 
     # --- uploads ------------------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ from engine.sandbox.connection import Connection, Received
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.faults import FaultRule, Kind
 from engine.sandbox.judge import Side
+from engine.sandbox.keeping import changed, exchange
+from engine.sandbox.properties import with_changes
 from engine.sandbox.records import Bucket
 from engine.sandbox.refusals import S3Error
 from engine.sandbox.routing import operation_of
@@ -109,8 +111,22 @@ class Control:
         return {}
 
     def account(self, arguments: Arguments) -> Any:
-        """Set how long a restore from the archive takes (`restore_delay_s`)."""
-        self._front.account.restore_delay_s = int(arguments["restore_delay_s"])
+        """Set how long a restore from the archive takes (`restore_delay_s`; null: as long as S3 says), and whether
+        there is room for expedited ones (`expedited_available`)."""
+        account = self._front.account
+        if "restore_delay_s" in arguments:
+            account.restore_delay_s = arguments["restore_delay_s"]
+        account.expedited_available = arguments.get("expedited_available", account.expedited_available)
+        return {}
+
+    def archive(self, arguments: Arguments) -> Any:
+        """Move an object of INTELLIGENT_TIERING to the archive tier `status`, as months without a read would."""
+        bucket = self._front.account.buckets[arguments["bucket"]]
+        stored = bucket.objects.get(arguments["key"])
+        if stored is None:
+            raise S3Error("NoSuchKey")
+        attributes = with_changes(stored.attributes, archive_status=arguments["status"], restored_until=0)
+        exchange(bucket, arguments["key"], stored, changed(stored, attributes=attributes))
         return {}
 
     def put(self, arguments: Arguments) -> Any:
@@ -293,6 +309,7 @@ COMMANDS: dict[str, Callable[[Control, Arguments], Any]] = {
         Control.fill,
         Control.bucket,
         Control.account,
+        Control.archive,
         Control.put,
         Control.delete,
         Control.damage,

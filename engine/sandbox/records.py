@@ -22,7 +22,8 @@ AES256 = Encryption("AES256")
 class Attributes:
     """Everything an object carries besides its bytes and tags. One value is shared by all objects that have the
     same. `archive_status` is that of an Intelligent-Tiering archive tier; `restored_until` the time until which a
-    restored copy can be read (0: none) and `restored_from` when it becomes readable."""
+    restored copy can be read (0: none) `restored_from` when it becomes readable, `restoring_by`
+    the tier that was asked for."""
 
     headers: Pairs = (("Content-Type", "binary/octet-stream"),)
     metadata: Pairs = ()
@@ -35,6 +36,7 @@ class Attributes:
     archive_status: str = ""
     restored_from: int = 0
     restored_until: int = 0
+    restoring_by: str = ""
 
 
 PLAIN = Attributes()
@@ -187,7 +189,8 @@ class Account:
         self.account_id = "123456789012"
         self.owner_id = "5a6e64626f78" + "0" * 52
         self.owner_name = "sandbox"
-        self.restore_delay_s = 0
+        self.restore_delay_s: int | None = None  # as long as S3 says
+        self.expedited_available = True
         self.complete_again = False
         self.completed: dict[tuple[str, str, str], Reply] = {}
         self.conditional_deletes = True

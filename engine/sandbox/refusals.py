@@ -17,6 +17,10 @@ CODES: dict[str, tuple[int, str]] = {
     "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed size"),
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
     "ExpiredToken": (400, "The provided token has expired."),
+    "GlacierExpeditedRetrievalNotAvailable": (
+        503,
+        "Glacier expedited retrievals are currently not available, please try again later",
+    ),
     "IllegalLocationConstraintException": (400, "The specified location constraint is not valid."),
     "IncompleteBody": (400, "The request body terminated unexpectedly"),
     "InternalError": (500, "We encountered an internal error. Please try again."),
@@ -57,6 +61,7 @@ CODES: dict[str, tuple[int, str]] = {
     ),
     "NoSuchVersion": (404, "The specified version does not exist."),
     "NotImplemented": (501, "A header you provided implies functionality that is not implemented"),
+    "ObjectAlreadyInActiveTierError": (403, "This action is not allowed against this storage tier."),
     "ObjectLockConfigurationNotFoundError": (404, "Object Lock configuration does not exist for this bucket"),
     "ObjectNotInActiveTierError": (403, "The source object of the COPY action is not in the active tier."),
     "PermanentRedirect": (

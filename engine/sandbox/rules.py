@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.sandbox import buckets, copying, deleting, listing, reading, uploads, writing
+from engine.sandbox import archives, buckets, copying, deleting, listing, reading, uploads, writing
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.records import Account
 from engine.sandbox.refusals import S3Error
@@ -48,7 +48,7 @@ RULES: dict[str, Rule] = {
     "DeleteObjectTagging": writing.delete_object_tagging,
     "GetObjectAcl": writing.get_object_acl,
     "PutObjectAcl": writing.put_object_acl,
-    "RestoreObject": writing.restore_object,
+    "RestoreObject": archives.restore_object,
     "CopyObject": copying.copy_object,
     "CreateMultipartUpload": uploads.create_upload,
     "UploadPart": uploads.upload_part,

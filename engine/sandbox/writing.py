@@ -1,4 +1,4 @@
-"""Making and changing an object from outside: PutObject, tags, ACLs, RestoreObject."""
+"""Making and changing an object from outside: PutObject, tags, ACLs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.keeping import bucket_of, changed, exchange, keep, object_of, version_lines
 from engine.sandbox.markup import element, read_document, xml_reply
 from engine.sandbox.properties import (
-    ARCHIVED,
     attributes_of,
     checked_tags,
     encryption_lines,
-    is_archived,
-    restore_text,
     tags_of,
     with_changes,
 )
@@ -27,7 +24,6 @@ from engine.sandbox.refusals import S3Error
 
 PUT_LIMIT_BYTES = 5 << 30
 KEY_LIMIT_BYTES = 1024
-_FOREVER = 1 << 40
 
 
 def check_key(key: str) -> None:
@@ -157,30 +153,3 @@ def put_object_acl(account: Account, request: Request) -> Reply:
         return Reply(200)
     exchange(bucket, request.key, stored, changed(stored, attributes=with_changes(stored.attributes, acl=canned)))
     return Reply(200)
-
-
-# --- archives -------------------------------------------------------------------------------------------------------
-
-
-def restore_object(account: Account, request: Request) -> Reply:
-    """202 for a restore begun, 200 for one that is there and now lasts longer, 409 while one is under way."""
-    bucket = bucket_of(account, request.bucket)
-    stored = object_of(bucket, request.key, request.query.get("versionId"))
-    attributes, now = stored.attributes, account.clock.now()
-    days_text = read_document(request.body, "RestoreRequest").findtext("Days")
-    days = int(days_text) if days_text and days_text.isdigit() else 0
-    if 'request="true"' in restore_text(attributes, now):
-        raise S3Error("RestoreAlreadyInProgress")
-    if attributes.storage_class in ARCHIVED:
-        if days < 1:
-            raise S3Error("MalformedXML")
-        until = (now // 86_400 + days + 1) * 86_400  # S3 rounds up to the next midnight in UTC
-    elif attributes.archive_status and is_archived(attributes, now):
-        until = _FOREVER
-    else:
-        raise S3Error("InvalidObjectState", "Restore is not allowed for the object's current storage class")
-    already = attributes.storage_class in ARCHIVED and not is_archived(attributes, now)
-    begins = attributes.restored_from if already else now + account.restore_delay_s
-    renewed = with_changes(attributes, restored_from=begins, restored_until=until)
-    exchange(bucket, request.key, stored, changed(stored, attributes=renewed))
-    return Reply(200 if already else 202, version_lines(bucket, stored))

@@ -28,6 +28,12 @@ UNSIGNED = {
     "a clock an hour late": Departure(["done"] * 3, NO_SIGNATURES),
 }
 
+RESTORED_AT_ONCE = {
+    "HEAD shows a restore that is under way": Departure(False, "there is none: it can be read at once"),
+    "a listing shows a restore that is under way": Departure(False, "no listing tells of a restore"),
+    "a restore is not begun twice": Departure("done"),
+}
+
 DEPARTURES: dict[str, dict[str, Departure]] = {
     "memory": {
         **UNSIGNED,
@@ -69,10 +75,12 @@ DEPARTURES: dict[str, dict[str, Departure]] = {
             [(2, 5 * MIB, 5 * MIB), (2, MIB, MIB)], "no Content-Range, so that the whole size is not known"
         ),
         "PutObjectTagging of no tags": Departure("Ambiguous", "status 500"),
+        **RESTORED_AT_ONCE,
         "DeleteObjects by ETag": Departure([], IGNORED),
         "DeleteObjects says which ETags differ": Departure(False, IGNORED),
     },
     "localstack": {
+        **RESTORED_AT_ONCE,
         **UNSIGNED,
         "CopyObject If-Match": Departure("done", IGNORED),
         "CopyObject If-None-Match": Departure("done", IGNORED),
@@ -87,6 +95,7 @@ DEPARTURES: dict[str, dict[str, Departure]] = {
         "start-after with special keys": Departure(False, "it compares encoded keys with plain ones"),
     },
     "rgw": {
+        "restoring what is not archived is refused": Departure("Unsupported", "it knows no RestoreObject"),
         "a bucket's encryption": Departure(None, "it answers with a listing of the bucket"),
         "another region": Departure(["done"] * 3, "any region is accepted"),
         "CRC64NVME is kept": Departure((), "it has no checksums"),

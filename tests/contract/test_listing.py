@@ -154,5 +154,5 @@ async def test_the_restore_status_of_a_plain_object_is_no_error(contract: Contra
     ref = await contract.put("plain")
     page = await contract.store.list_page(ListPage(ref.bucket, ref.key))
     assert isinstance(page.objects[0], ListedObject)
-    assert page.objects[0].restored is False
+    assert page.objects[0].restore == ""
     assert ObjectRef(ref.bucket, page.objects[0].key) == ref

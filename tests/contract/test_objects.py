@@ -6,9 +6,11 @@ import base64
 import hashlib
 import zlib
 
+import pytest
+
 from engine import crc
-from engine.model import ABSENT, Checksum, Properties
-from engine.store import GetRange, GetTags, HeadObject, PutObject, PutTags
+from engine.model import ABSENT, RESTORING, Checksum, Properties
+from engine.store import GetRange, GetTags, HeadObject, ListPage, PutObject, PutTags, RestoreObject
 from tests.contract.ground import Contract, outcome, refusal
 
 PROPERTIES = Properties(
@@ -43,7 +45,7 @@ async def test_head_says_size_etag_and_the_servers_clock(contract: Contract) -> 
     ref = await contract.put("one", b"12345")
     head = await contract.store.head_object(HeadObject(ref))
     assert (head.size, head.etag) == (5, hashlib.md5(b"12345").hexdigest())
-    assert (head.part_size, head.restored, head.archive_status) == (None, False, "")
+    assert (head.part_size, head.restore, head.archive_status) == (None, "", "")
     assert head.date.endswith("GMT")
     assert len(head.modified) == 24
 
@@ -147,3 +149,27 @@ async def test_a_put_is_read_by_another_client(contract: Contract) -> None:
     body = bytes(range(256)) * 2000  # more than goes out at once
     ref = await contract.put("big", body, properties=Properties(content_type="a/b", metadata=(("m", "v"),)))
     assert contract.ground.hand.read(ref) == (body, "a/b", {"m": "v"})
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+async def test_an_archived_object_is_restored(contract: Contract, storage_class: str) -> None:
+    """What S3 says of a restore that it is asked for, once and again, and how that shows."""
+    ref = contract.ref("frozen")
+    observed = await outcome(contract.put("frozen", b"ice", properties=Properties(storage_class=storage_class)))
+    if not contract.holds(f"{storage_class} can be put", observed, "done"):
+        return
+    asked = RestoreObject(ref, 2, "Bulk")
+    if not contract.holds("a restore is begun", await outcome(contract.store.restore_object(asked)), "done"):
+        return
+    head = await contract.store.head_object(HeadObject(ref))
+    contract.holds("HEAD shows a restore that is under way", head.restore == RESTORING, True)
+    page = await contract.store.list_page(ListPage(ref.bucket, ref.key))
+    contract.holds("a listing shows a restore that is under way", page.objects[0].restore == RESTORING, True)
+    again = await outcome(contract.store.restore_object(asked))
+    contract.holds("a restore is not begun twice", again, "Rejected")
+
+
+async def test_what_is_not_archived_is_not_restored(contract: Contract) -> None:
+    ref = await contract.put("plain", b"water")
+    observed = await outcome(contract.store.restore_object(RestoreObject(ref, 1, "Standard")))
+    contract.holds("restoring what is not archived is refused", observed, "Archived")

@@ -35,6 +35,7 @@ class Held:
     checksums: tuple[Checksum, ...] = ()
     body: bytes | None = None
     modified: str = ""
+    restore: str = ""
 
     def read(self, first: int, last: int) -> bytes:
         """The bytes from `first` to `last`, both included."""

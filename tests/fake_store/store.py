@@ -24,8 +24,11 @@ from engine.errors import AccessDenied, Ambiguous, Archived, BucketMissing, NotF
 from engine.model import (
     ABSENT,
     MIB,
+    RESTORING,
     Acl,
     CopyResult,
+    DeleteFailure,
+    DeleteReport,
     ListedObject,
     ObjectHead,
     ObjectRef,
@@ -47,10 +50,8 @@ from engine.store import (
     CopyObject,
     CopyPart,
     CreateUpload,
-    DeleteFailure,
     DeleteObject,
     DeleteObjects,
-    DeleteReport,
     Fetched,
     GetAcl,
     GetRange,
@@ -62,6 +63,7 @@ from engine.store import (
     ListUploads,
     PutObject,
     PutTags,
+    RestoreObject,
     Sink,
     Source,
     UploadPart,
@@ -234,6 +236,9 @@ class FakeStore:
     async def put_tags(self, request: PutTags) -> None:
         await self._do("PutObjectTagging", request, request.ref.key, self._put_tags)
 
+    async def restore_object(self, request: RestoreObject) -> bool:
+        return await self._do("RestoreObject", request, request.ref.key, self._restore)
+
     async def create_upload(self, request: CreateUpload) -> UploadRef:
         return await self._do("CreateMultipartUpload", request, request.target.key, self._create)
 
@@ -286,7 +291,7 @@ class FakeStore:
 
     def _readable(self, operation: str, ref: ObjectRef) -> Held:
         held = self._there(operation, ref)
-        if held.properties.storage_class in ARCHIVES:
+        if held.properties.storage_class in ARCHIVES and held.restore in ("", RESTORING):
             raise Archived("it is archived", operation=operation, ref=str(ref), code="InvalidObjectState")
         return held
 
@@ -333,7 +338,7 @@ class FakeStore:
             held = self.objects[bucket, key]
             checksum = f"{held.checksums[0].algorithm}:{held.checksums[0].type}" if held.checksums else ""
             storage_class = held.properties.storage_class or "STANDARD"
-            listed.append(ListedObject(key, held.size, held.etag, held.modified, storage_class, checksum))
+            listed.append(ListedObject(key, held.size, held.etag, held.modified, storage_class, checksum, held.restore))
         return Page(listed, None, tuple(prefixes))
 
     def _head(self, request: HeadObject) -> ObjectHead:
@@ -346,6 +351,7 @@ class FakeStore:
             replace(held.properties, tags=None, acl=None),
             held.checksums if request.checksums else (),
             tag_count=len(tags) if tags is not None else None,
+            restore=held.restore,
             date=self._date(),
         )
         if request.part_number is None:
@@ -409,6 +415,16 @@ class FakeStore:
     def _put_tags(self, request: PutTags) -> None:
         held = self._there("PutObjectTagging", request.ref)
         held.properties = replace(held.properties, tags=request.tags)
+
+    def _restore(self, request: RestoreObject) -> bool:
+        held = self._there("RestoreObject", request.ref)
+        if held.properties.storage_class not in ARCHIVES:
+            raise Archived("not archived", operation="RestoreObject", ref=str(request.ref), code="InvalidObjectState")
+        if held.restore == RESTORING:
+            raise Rejected("at it", operation="RestoreObject", ref=str(request.ref), code="RestoreAlreadyInProgress")
+        begun = not held.restore
+        held.restore = RESTORING if begun else held.restore
+        return begun
 
     def _get_acl(self, ref: ObjectRef) -> Acl:
         return self._there("GetObjectAcl", ref).properties.acl or Acl()

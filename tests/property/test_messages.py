@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Ambiguous, ListingBroken, StoreError
-from engine.model import UNKNOWN_SIZE, ListedObject, ObjectRef, Page, Properties, UploadedPart, UploadRef
+from engine.model import RESTORING, UNKNOWN_SIZE, ListedObject, ObjectRef, Page, Properties, UploadedPart, UploadRef
 from engine.s3 import listing_xml, messages, parsing, xml
 from engine.s3.listing_xml import page_of
 from engine.s3.parsing import Answer
@@ -36,7 +36,7 @@ def listed(draw: st.DrawFn) -> ListedObject:
         "2026-01-31T10:00:00.000Z",
         draw(st.sampled_from(["STANDARD", "GLACIER", "INTELLIGENT_TIERING"])),
         algorithm,
-        draw(st.booleans()),
+        draw(st.sampled_from(["", RESTORING, "2026-02-01T00:00:00.000Z"])),
     )
 
 
@@ -44,10 +44,9 @@ def item_xml(item: ListedObject, *, quick: bool) -> str:
     """A line as S3 writes it, or (not `quick`) as others do: another order, white space, a reference."""
     algorithm, _, kind = item.checksum.partition(":")
     checksum = f"<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>"
-    restore = (
-        "<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress>"
-        "<RestoreExpiryDate>2026-02-01T00:00:00.000Z</RestoreExpiryDate></RestoreStatus>"
-    )
+    ongoing = "true" if item.restore == RESTORING else "false"
+    until = f"<RestoreExpiryDate>{item.restore}</RestoreExpiryDate>" if item.restored else ""
+    restore = f"<RestoreStatus><IsRestoreInProgress>{ongoing}</IsRestoreInProgress>{until}</RestoreStatus>"
     fields = [
         f"<Key>{quote_plus(item.key)}</Key>",
         f"<LastModified>{item.modified}</LastModified>",
@@ -55,7 +54,7 @@ def item_xml(item: ListedObject, *, quick: bool) -> str:
         checksum if algorithm else "",
         f"<Size>{item.size}</Size>",
         f"<StorageClass>{item.storage_class}</StorageClass>",
-        restore if item.restored else "",
+        restore if item.restore else "",
     ]
     if quick:
         return f"<Contents>{''.join(fields)}</Contents>"

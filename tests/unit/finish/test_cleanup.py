@@ -14,11 +14,11 @@ from engine.finish.cleanup import Cleanup
 from engine.finish.deleting import Deleter
 from engine.finish.looking import FEW
 from engine.finish.sending import Condition, Fate, Item, condition_for
-from engine.model import Proof
+from engine.model import DeleteFailure, DeleteReport, Proof
 from engine.plan.lifecycle import State
 from engine.s3.request_xml import comes_back
 from engine.sites.traits import Answer, Traits
-from engine.store import DeleteFailure, DeleteObjects, DeleteReport
+from engine.store import DeleteObjects
 from tests.fake_store import FakeStore, everywhere
 from tests.unit.finish.scene import DAY_S, no_sleep, scene
 

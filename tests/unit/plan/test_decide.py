@@ -11,11 +11,12 @@ from engine.plan.lifecycle import FIRST, TRANSITIONS, State
 from engine.plan.record import COMPARE, Entry
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
+UNTIL = "2026-02-01T00:00:00.000Z"
 NEVER, IF_DIFFERENT, ALWAYS = Overwrite.NEVER, Overwrite.IF_DIFFERENT, Overwrite.ALWAYS
 
 
-def source(etag: str = A, size: int = 10, storage_class: str = "STANDARD", restored: bool = False) -> ListedObject:
-    return ListedObject("src/k", size, etag, "2026-01-01T00:00:00.000Z", storage_class, "", restored)
+def source(etag: str = A, size: int = 10, storage_class: str = "STANDARD", restore: str = "") -> ListedObject:
+    return ListedObject("src/k", size, etag, "2026-01-01T00:00:00.000Z", storage_class, "", restore)
 
 
 def target(etag: str = A, size: int = 10) -> ListedObject:
@@ -60,7 +61,7 @@ def test_an_archived_source_is_set_aside_until_it_is_restored() -> None:
     for storage_class in ("GLACIER", "DEEP_ARCHIVE"):
         choice = decide(Joined("k", source(storage_class=storage_class), None, None), NEVER)
         assert choice is not None and choice.decision.state is State.ARCHIVED
-    restored = decide(Joined("k", source(storage_class="GLACIER", restored=True), None, None), NEVER)
+    restored = decide(Joined("k", source(storage_class="GLACIER", restore=UNTIL), None, None), NEVER)
     assert restored is not None and restored.action is Action.COPY
     instant = decide(Joined("k", source(storage_class="GLACIER_IR"), None, None), NEVER)
     assert instant is not None and instant.action is Action.COPY

@@ -154,6 +154,7 @@ def test_an_archived_source_must_be_restored_first(sandbox: Sandbox) -> None:
 
 def test_an_archive_tier_of_intelligent_tiering_has_an_error_of_its_own(sandbox: Sandbox) -> None:
     attributes = Attributes(storage_class="INTELLIGENT_TIERING", archive_status="DEEP_ARCHIVE_ACCESS")
+    sandbox.account.restore_delay_s = 0
     sandbox.keep("a", b"x", attributes=attributes)
     assert sandbox.head("a")["x-amz-archive-status"] == "DEEP_ARCHIVE_ACCESS"
     sandbox.refused("ObjectNotInActiveTierError", "PUT", "bbb", "c", x_amz_copy_source="bbb/a")

@@ -116,6 +116,7 @@ def test_the_owner_is_told_only_when_asked() -> None:
 
 def test_a_restored_object_is_told_where_it_is_asked_for() -> None:
     sandbox = Sandbox()
+    sandbox.account.restore_delay_s = 0
     sandbox.put("k", x_amz_storage_class="GLACIER")
     sandbox("POST", "bbb", "k", b"<RestoreRequest><Days>2</Days></RestoreRequest>", {"restore": ""})
     asked = {"list-type": "2"}
