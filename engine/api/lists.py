@@ -36,6 +36,7 @@ async def bind_lists(ledger: Ledger, sources: Sources, lists: Sequence[tuple[str
         if grown:
             said = f'the list of route "{route}" changed, and names all that the ledger holds: a run lists it anew'
             listener(Notice("ListChanged", said))
+    await sources.forget_older()
 
 
 async def _refuse_shorter(ledger: Ledger, route: str, listed: ListedKeys) -> None:

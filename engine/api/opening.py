@@ -191,7 +191,12 @@ async def open_bound(plan: Plan, options: Options) -> AsyncIterator[Sites]:
 @asynccontextmanager
 async def open_plan(plan: Plan, options: Options, *, now: bool = False) -> AsyncIterator[Sites]:
     """The sites of a plan with the sources of its routes: for whoever lists a source. `now`: as in `Sources`."""
-    async with open_bound(plan, options) as opened, open_sources(opened.store, plan, now=now) as opened.sources:
+    path = ledger_path(plan, options)
+    kept_in = path.with_name(f"{path.name}.lists") if await anyio.Path(path.parent).is_dir() else None
+    async with (
+        open_bound(plan, options) as opened,
+        open_sources(opened.store, plan, now=now, kept_in=kept_in) as opened.sources,
+    ):
         yield opened
 
 

@@ -1,15 +1,18 @@
 """Sources that are listed by a file in place of ListObjects: a list of keys, or an S3 Inventory.
 
-`ListedKeys` gives what the file names, page by page and in key order. The file is sorted in a temporary SQLite file:
-memory does not grow with it. What it does not say of a key (a list of keys says nothing more) costs a HEAD.
+`ListedKeys` gives what the file names, page by page and in key order. What the file names is sorted once and kept
+(`engine.listing.sorted_keys`) for as long as the file is the same: memory does not grow with it, and who wants a range
+of it reads no more. What it does not say of a key (a list of keys says nothing more) costs a HEAD.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
-import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -19,63 +22,41 @@ from engine.errors import NotFound, PlanError, UsageError
 from engine.listing.inventory_tables import table_rows
 from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
 from engine.listing.lister import Feed, KeyRange
+from engine.listing.sorted_keys import ENDING, KeySorter, SortedKeys
 from engine.listing.unlisted import UnlistedThings
 from engine.model import MIB, ListedObject, Location, ObjectRef, Page
 from engine.plan.document import Plan
 from engine.plan.route import KeyList, Route
 from engine.store import GetRange, HeadObject, StoreOf
 
-CHUNK_BYTES = 8 * MIB
+CHUNK_BYTES = MIB
+GET_BYTES = 8 * MIB
 HEADS_AT_ONCE = 64
 KEYS_A_PAGE = 1_000
 LONGEST_MANIFEST_BYTES = 64 * MIB
-
-
-class _Sorted:
-    """Rows in the order of their keys' UTF-8 bytes, on disk. Used by one thread at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute(
-            "CREATE TABLE keys (key TEXT PRIMARY KEY, size INTEGER, etag TEXT, modified TEXT, class TEXT) WITHOUT ROWID"
-        )
-        self._database.execute("BEGIN")
-
-    def add(self, rows: Iterable[KeyRow]) -> None:
-        self._database.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?)", rows)
-
-    def done(self) -> None:
-        self._database.execute("COMMIT")
-
-    def after(self, key: str, limit: int) -> list[KeyRow]:
-        found = self._database.execute("SELECT * FROM keys WHERE key > ? ORDER BY key LIMIT ?", (key, limit))
-        return [KeyRow(*row) for row in found]
-
-    def without(self, keys: Sequence[str]) -> list[str]:
-        ask = "SELECT 1 FROM keys WHERE key = ?"
-        return [key for key in keys if self._database.execute(ask, (key,)).fetchone() is None]
-
-    def digest(self) -> str:
-        digest = hashlib.sha256()
-        for (key,) in self._database.execute("SELECT key FROM keys ORDER BY key"):
-            digest.update(key.encode() + b"\0")
-        return digest.hexdigest()
-
-    def close(self) -> None:
-        self._database.close()
+SETTLED_AFTER_S = 2.0
+"""A file that changed less long ago may change again without its times showing it: FAT counts in two seconds."""
 
 
 class ListedKeys:
     """One route's list of keys, or its inventory, as a `Lister`. `missing` holds the keys that S3 was asked for and
     does not have.
 
-    The file is read once, at the first question, so that everything that one command concludes rests on one reading."""
+    Everything that one command concludes rests on one reading of the file: it is looked at once, at the first question,
+    and sorted where that was not done before, into `folder`. `sorted_at` is the outcome of another process of the same
+    command, which is not asked about the file again."""
 
     divisible = False
 
-    def __init__(self, store_of: StoreOf, plan: Plan, route: Route, key_list: KeyList, folder: Path) -> None:
+    def __init__(
+        self,
+        store_of: StoreOf,
+        plan: Plan,
+        route: Route,
+        key_list: KeyList,
+        folder: Path,
+        sorted_at: Path | None = None,
+    ) -> None:
         self.location = route.source
         self.unlisted = UnlistedThings()
         self.missing: set[str] = set()
@@ -84,9 +65,12 @@ class ListedKeys:
         self._list = key_list
         self._where: Location | Path = key_list.location or Path(plan.local_path(key_list.path))
         self._folder = folder
+        self._sorted_at = sorted_at
+        self._name = ""
+        self._lasting = sorted_at is not None
         self._reading = anyio.Lock()
         self._heads = anyio.CapacityLimiter(HEADS_AT_ONCE)
-        self._sorted: _Sorted | None = None
+        self._sorted: SortedKeys | None = None
         self._body: bytes | None = None
 
     @property
@@ -115,8 +99,7 @@ class ListedKeys:
         ended by a NUL; or of an inventory's manifest, which holds a digest of each of its files."""
         if self._list.kind == "inventory":
             return hashlib.sha256(await self._manifest()).hexdigest()
-        rows = await self._rows()
-        return await anyio.to_thread.run_sync(rows.digest)
+        return (await self._rows()).about.digest
 
     async def without(self, relative: Sequence[str]) -> list[str]:
         """Those of these relative keys that the list does not name."""
@@ -124,20 +107,69 @@ class ListedKeys:
         cut, named = len(self.location.key), [self.location.key + key for key in relative]
         return [key[cut:] for key in await anyio.to_thread.run_sync(rows.without, named)]
 
+    async def cuts(self, parts: int) -> list[str]:
+        """Relative keys at which the list falls into at most so many parts of about as many keys each."""
+        found = await anyio.to_thread.run_sync((await self._rows()).cuts, parts)
+        return [key[len(self.location.key) :] for key in found]
+
+    async def sorted_at(self) -> Path:
+        """Where what it names is kept in order."""
+        return (await self._rows()).path
+
     def close(self) -> None:
         if self._sorted is not None:
             self._sorted.close()
+            if not self._lasting:
+                self._sorted.path.unlink(missing_ok=True)
 
     async def _page(self, after: str) -> Page:
         """A page of what comes after a key; its token is the last key that was read."""
         found = await anyio.to_thread.run_sync((await self._rows()).after, after, KEYS_A_PAGE)
         return Page(await self._objects(found), found[-1].key if len(found) == KEYS_A_PAGE else None)
 
-    async def _rows(self) -> _Sorted:
+    async def _rows(self) -> SortedKeys:
         async with self._reading:
             if self._sorted is None:
-                self._sorted = await self._read()
+                self._sorted = await self._open()
             return self._sorted
+
+    async def _open(self) -> SortedKeys:
+        if self._sorted_at is not None:
+            return await anyio.to_thread.run_sync(SortedKeys, self._sorted_at)
+        name = await self.file_name()
+        with suppress(LookupError):
+            return await anyio.to_thread.run_sync(SortedKeys, self._folder / name)
+        sorter = await anyio.to_thread.run_sync(KeySorter, self._folder)
+        try:
+            await self._read(sorter)
+            path = await anyio.to_thread.run_sync(sorter.done, name)
+        except BaseException:
+            sorter.give_up()
+            raise
+        return await anyio.to_thread.run_sync(SortedKeys, path)
+
+    async def file_name(self) -> str:
+        """What the file of its keys in order is called: anew for each version of the list."""
+        if not self._name:
+            version = await self._version()
+            self._lasting = version is not None
+            self._name = f"{_short(self._route)}-{_short(version or secrets.token_hex(8))}{ENDING}"
+        return self._name
+
+    async def _version(self) -> str | None:
+        """What tells the file from the same one changed; None where nothing does, so that what is sorted can be used by
+        this command alone."""
+        source = (str(self._where), self.location.key)
+        if self._list.kind == "inventory":
+            body = await self._manifest()
+            files = read_manifest(str(self._list), body, self.location.bucket).files
+            known = hashlib.sha256(body).hexdigest() if all(file.md5 for file in files) else None
+        elif isinstance(self._where, Path):
+            known = await _version_on_disk(self._where)
+        else:
+            head = await self._store_of(self._where).head_object(_head_of(self._where))
+            known = json.dumps((head.etag, head.size, head.modified))
+        return None if known is None else json.dumps((*source, known))
 
     # --- what the file does not say ---------------------------------------------------------------------------
 
@@ -168,8 +200,7 @@ class ListedKeys:
 
     # --- reading the file -------------------------------------------------------------------------------------
 
-    async def _read(self) -> _Sorted:
-        rows = _Sorted(self._folder / f"{secrets.token_hex(8)}.sqlite")
+    async def _read(self, rows: KeySorter) -> None:
         if self._list.kind == "keys":
             lines = KeyLines(str(self._list), self.location.key)
             async for data in self._chunks(self._where):
@@ -179,15 +210,13 @@ class ListedKeys:
             inventory = read_manifest(str(self._list), await self._manifest(), self.location.bucket)
             for file in inventory.files:
                 await self._read_data(rows, inventory, file)
-        await anyio.to_thread.run_sync(rows.done)
-        return rows
 
     async def _manifest(self) -> bytes:
         if self._body is None:
             self._body = b"".join([data async for data in self._chunks(self._where, LONGEST_MANIFEST_BYTES)])
         return self._body
 
-    async def _read_data(self, rows: _Sorted, inventory: Inventory, file: InventoryFile) -> None:
+    async def _read_data(self, rows: KeySorter, inventory: Inventory, file: InventoryFile) -> None:
         if inventory.form != "CSV":
             await self._read_table(rows, inventory, file)
             return
@@ -201,7 +230,7 @@ class ListedKeys:
             await anyio.to_thread.run_sync(add, data)
         rows.add(lines.close())
 
-    async def _read_table(self, rows: _Sorted, inventory: Inventory, file: InventoryFile) -> None:
+    async def _read_table(self, rows: KeySorter, inventory: Inventory, file: InventoryFile) -> None:
         """A table is read from its end: it lies on disk meanwhile."""
         path = self._folder / f"{secrets.token_hex(8)}.table"
         digest = hashlib.md5(usedforsecurity=False)
@@ -239,11 +268,13 @@ class ListedKeys:
             yield data
 
     async def _from_s3(self, where: Location) -> AsyncIterator[bytes]:
-        store, ref = self._store_of(where), ObjectRef(where.bucket, where.key)
-        head = await store.head_object(HeadObject(ref))
-        for first in range(0, head.size, CHUNK_BYTES):
-            last = min(first + CHUNK_BYTES, head.size) - 1
-            yield (await store.get_range(GetRange(ref, first, last, head.etag, head.size))).data
+        store, head = self._store_of(where), await self._store_of(where).head_object(_head_of(where))
+        for first in range(0, head.size, GET_BYTES):
+            last = min(first + GET_BYTES, head.size) - 1
+            asked = GetRange(ObjectRef(where.bucket, where.key), first, last, head.etag, head.size)
+            data = (await store.get_range(asked)).data
+            for at in range(0, len(data), CHUNK_BYTES):
+                yield data[at : at + CHUNK_BYTES]
 
 
 async def _from_disk(path: Path) -> AsyncIterator[bytes]:
@@ -253,3 +284,23 @@ async def _from_disk(path: Path) -> AsyncIterator[bytes]:
                 yield data
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _head_of(where: Location) -> HeadObject:
+    return HeadObject(ObjectRef(where.bucket, where.key))
+
+
+async def _version_on_disk(path: Path) -> str | None:
+    """What tells a file from the same one changed: its status alone, which is the same for whatever is written within
+    one tick of the clock. So one that was written just now has none."""
+    try:
+        status = await anyio.Path(path).stat()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+    if time.time() - max(status.st_mtime, status.st_ctime) < SETTLED_AFTER_S:
+        return None
+    return json.dumps((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:24]

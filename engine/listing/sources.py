@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from engine.errors import PlanError
@@ -17,6 +19,7 @@ from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import Prefix, ReadEntries
 from engine.listing.ranges import RouteJoin
+from engine.listing.sorted_keys import remove_others
 from engine.plan.document import Plan
 from engine.plan.route import Route
 from engine.store import StoreOf
@@ -31,9 +34,12 @@ class Sources:
     `now`: wanted is what stands there now. An inventory tells what stood there once, so that its route's source is
     listed like any other; the keys of a list are looked at one by one whenever it is read."""
 
-    def __init__(self, lists: Mapping[str, ListedKeys] | None = None, *, now: bool = False) -> None:
+    def __init__(
+        self, lists: Mapping[str, ListedKeys] | None = None, *, now: bool = False, kept_in: Path | None = None
+    ) -> None:
         self.lists = lists or {}
         self._now = now
+        self._kept_in = kept_in
 
     def lister(self, store_of: StoreOf, route: Route) -> Lister:
         """Where the route's objects come from; a prefix is listed by the store of its site.
@@ -60,6 +66,12 @@ class Sources:
         there = Prefix(store_of(route.target), route.target, route.selection.takes_key) if target else None
         return RouteJoin(group, self.lister(store_of, route), there, entries, keys)
 
+    async def forget_older(self) -> None:
+        """Remove what is kept of lists that were in place of these. No other command may be at work on the plan."""
+        if self._kept_in is not None:
+            current = [await listed.file_name() for listed in self.lists.values()]
+            await anyio.to_thread.run_sync(remove_others, self._kept_in, current)
+
     async def refuse_missing(self, knows: Callable[[str, str], Awaitable[bool]]) -> None:
         """Raise `PlanError` for keys of a list that are not in S3 and that `knows(route, relative key)` does not know
         either: what a cleanup deleted is no mistake, and nothing that was asked for is left out unseen."""
@@ -75,17 +87,28 @@ class Sources:
 
 
 @asynccontextmanager
-async def open_sources(store_of: StoreOf, plan: Plan, *, now: bool = False) -> AsyncIterator[Sources]:
+async def open_sources(
+    store_of: StoreOf,
+    plan: Plan,
+    *,
+    now: bool = False,
+    kept_in: Path | None = None,
+    sorted_at: Mapping[str, Path] | None = None,
+) -> AsyncIterator[Sources]:
     """The sources of a plan's routes; lists that lie in S3, and the keys of lists, are asked for on their own sites.
-    No list is read before it is asked for."""
+    No list is read before it is asked for; in order they are kept in a folder `kept_in`, for other commands as well, or
+    as long as this is open. `sorted_at` are those that another process has in order, by route."""
     routes = [(route, route.key_list) for route in plan.routes if route.key_list is not None]
     if not routes:
         yield Sources(now=now)
         return
-    with tempfile.TemporaryDirectory(prefix="cartage-keys-") as folder:
-        lists = {route.name: ListedKeys(store_of, plan, route, key_list, Path(folder)) for route, key_list in routes}
+    with nullcontext(kept_in) if kept_in else tempfile.TemporaryDirectory(prefix="cartage-keys-") as folder:
+        lists = {
+            route.name: ListedKeys(store_of, plan, route, key_list, Path(folder), (sorted_at or {}).get(route.name))
+            for route, key_list in routes
+        }
         try:
-            yield Sources(lists, now=now)
+            yield Sources(lists, now=now, kept_in=kept_in)
         finally:
             for listed in lists.values():
                 listed.close()

@@ -91,6 +91,7 @@ class Coordinator:
         self._stop = anyio.Event()
         self._options = _of_one(options, slots)
         self._notes: dict[str, Any] = {}
+        self._sorted_at: dict[str, Path] = {}
         self._opened_ms: dict[str, int] = {}
         self._free = anyio.Semaphore(slots)
         self._recording = anyio.Lock()
@@ -117,6 +118,8 @@ class Coordinator:
             await self._ledger.add_shards(await self._cut())
         await self._open_snapshots()
         self._notes = await self._ledger.notes()
+        if self._state is None:  # else workers do not see this machine's files
+            self._sorted_at = {name: await listed.sorted_at() for name, listed in self._opened.sources.lists.items()}
         todo = [item for item in await self._ledger.shards() if self._has_work(item)]
         try:
             async with anyio.create_task_group() as beside:
@@ -148,11 +151,10 @@ class Coordinator:
         listers: dict[str, Lister] = {
             route.name: self._opened.sources.lister(self._opened.store, route)
             for route in self._plan.routes
-            if route.name not in apart and route.key_list is None
+            if route.name not in apart
         }
-        whole = [Piece(route.name) for route in self._plan.routes if route.key_list is not None]
         shards = self._slots * SHARDS_A_SLOT
-        pieces = [*await root_pieces(listers, shards), *(item for item in whole if item.route not in apart)]
+        pieces = await root_pieces(listers, shards)
         cut = shared_out(pieces, shards) if pieces else []
         return [*cut, tuple(Piece(name) for name in apart)] if apart else cut
 
@@ -194,6 +196,7 @@ class Coordinator:
                 met=self._rates.met(self._told),
                 neighbours=min(self._slots, MOST_NEIGHBOURS),
                 most=OBJECTS_A_SHARD,
+                sorted_at=self._sorted_at,
             )
             self._running[number], self._pieces[number] = Progress(), pieces
             ended: ShardEnded | None = None

@@ -25,8 +25,9 @@ class Order:
 
     With a `state` the shard's ledger is a view of its journal there, and lies wherever the process likes; without, in
     the folder, which the process sees. `notes` are what is known of the servers already, and `met` at what rates they
-    refused; `options` have no listener, `guarded` is as for `Conditions`, and so many `neighbours` work at once. No
-    credential is in it: each process finds its own, as the coordinator did."""
+    refused; `options` have no listener, `guarded` is as for `Conditions`, and so many `neighbours` work at once.
+    `sorted_at` is where the processes of this machine find the routes' lists of keys in order. No credential is in it:
+    each process finds its own, as the coordinator did."""
 
     number: int
     pieces: tuple[Piece, ...]
@@ -40,6 +41,7 @@ class Order:
     met: tuple[Met, ...] = ()
     neighbours: int = 1
     most: int = OBJECTS_A_SHARD
+    sorted_at: Mapping[str, Path] = field(default_factory=dict)
     version: str = __version__
 
 

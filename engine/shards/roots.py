@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import anyio
 
+from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import Lister
 from engine.model import Page
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
@@ -40,7 +41,10 @@ async def root_pieces(listers: Mapping[str, Lister], wanted: int) -> list[Piece]
     share = max(1, wanted // max(1, len(listers)))
 
     async def probe(route: str, lister: Lister) -> None:
-        found[route] = cut(route, await _points(lister, share)) if lister.divisible else [Piece(route)]
+        if isinstance(lister, ListedKeys):
+            found[route] = cut(route, await lister.cuts(share))
+        else:
+            found[route] = cut(route, await _points(lister, share)) if lister.divisible else [Piece(route)]
 
     async with anyio.create_task_group() as group:
         for route, lister in listers.items():

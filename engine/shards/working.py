@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,11 @@ async def _carry(order: Order) -> ShardEnded:
     plan = replace(order.plan, routes=tuple(route for route in order.plan.routes if route.name in names))
     heard = Heard()
     options = replace(order.options, listener=heard, links=order.binding.links or None)
+    lists = Path(_own_folder().name) if order.state is not None else None
     async with (
         one_error(),
         open_sites(order.plan, options) as opened,
-        open_sources(opened.store, plan) as opened.sources,
+        open_sources(opened.store, plan, kept_in=lists, sorted_at=order.sorted_at) as opened.sources,
         _open_ledger(order, opened) as ledger,
     ):
         opened.begin_beside(order.neighbours)
@@ -139,6 +141,12 @@ def refuse_other(order: Order, plan: Plan, opened: Sites, facts: list[BucketFact
     for item in facts:
         if item.owner_id and owners.get(item.bucket) not in (None, "", item.owner_id):
             raise UsageError(f"a worker finds the bucket {item.bucket} to belong to {item.owner_id}, another owner.")
+
+
+@cache
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
+    """Where this process keeps lists of keys in order from one shard to the next, if it finds nobody else's."""
+    return tempfile.TemporaryDirectory(prefix="cartage-lists-")
 
 
 @asynccontextmanager

@@ -179,7 +179,7 @@ async def test_an_inventory_of_tables_stands_for_the_listing_too(scene: Scene, f
     assert result.complete and scene.copied() == sorted(heads)
     (scene.folder / path.name).write_bytes(data + b"x")
     with pytest.raises(PlanError, match="not those that the manifest names"):
-        await migrate(plan, scene.options)
+        await migrate(plan, replace(scene.options, ledger=scene.folder / "another.ledger"))
 
 
 async def test_an_object_that_changed_since_its_inventory_is_drifted_not_copied(scene: Scene) -> None:

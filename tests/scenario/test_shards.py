@@ -19,7 +19,9 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
+import engine.listing.key_lists
 import engine.listing.pages
+import engine.listing.sorted_keys
 import engine.shards.coordinating
 from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
@@ -34,6 +36,7 @@ from engine.errors import EngineError, LedgerMismatch, LedgerMissing, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import open_to_read
 from engine.ledger.sharded import ShardedReader
+from engine.listing.sorted_keys import KeySorter
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.shards import joined
@@ -315,6 +318,40 @@ async def test_with_a_state_in_s3_another_machine_goes_on(
     cleaned = await cleanup(plan, there, consent=Consent(), delete=True)
     assert cleaned.cleaned is not None
     assert cleaned.cleaned.deleted == IMAGES + 4
+
+
+@pytest.mark.parametrize("kept_in_s3", [False, True])
+async def test_a_list_of_keys_is_sorted_once_and_cut_into_shards_of_about_as_many_keys(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    state: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    kept_in_s3: bool,
+) -> None:
+    monkeypatch.setattr(engine.listing.sorted_keys, "MARKED_EVERY", 5)
+    chosen = [f"old/img/{number:04d}.jpg" for number in range(0, IMAGES, 2)]
+    (tmp_path / "keys.txt").write_text("\n".join(reversed(chosen)))
+    sorted_in: list[Path] = []
+
+    def sorter_in(folder: Path) -> KeySorter:
+        sorted_in.append(folder)
+        return KeySorter(folder)
+
+    monkeypatch.setattr(engine.listing.key_lists, "KeySorter", sorter_in)
+    plan = Plan.of(f"s3://{BUCKET}/old/img/", f"s3://{BUCKET}/new/img/", name="l", keys=str(tmp_path / "keys.txt"))
+    result = await migrate(plan, in_shards(tmp_path, state=state if kept_in_s3 else None), executor=threads)
+    assert result.complete and result.copied == len(chosen)
+    assert keys_of(sandbox, "new/img/") == [key.replace("old", "new") for key in chosen]
+    if kept_in_s3:
+        assert len(set(sorted_in)) == 2  # a worker that sees no file of this machine has one of its own
+        return
+    assert sorted_in == [tmp_path / "in-shards.ledger.lists"]
+    async with await open_to_read(tmp_path / "in-shards.ledger") as reader:
+        assert isinstance(reader, ShardedReader)
+        assert [sum(objects for _, objects in item.tallies) for item in await reader.shards()] == [5] * 6
 
 
 async def test_an_order_that_is_carried_out_late_takes_no_key_of_the_shards_that_have_them_now(

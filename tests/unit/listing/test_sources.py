@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import engine.listing.key_lists
 from engine.errors import PlanError
 from engine.listing.key_lists import KEYS_A_PAGE, ListedKeys
 from engine.listing.lister import KeyRange, Lister
@@ -84,6 +85,43 @@ async def test_a_route_without_a_list_is_its_prefix_and_so_is_an_inventorys_wher
         assert isinstance(sources.lister(everywhere(store), ROUTE), Prefix)
     async with open_sources(everywhere(store), plan, now=True) as sources:
         assert isinstance(sources.lister(everywhere(store), plan.routes[0]), Prefix)
+
+
+async def test_a_list_is_sorted_once_for_every_command_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.listing.key_lists, "SETTLED_AFTER_S", -1.0)
+    store, kept_in = store_of("a", "b", "c"), tmp_path / "l.lists"
+
+    async def seen(plan: Plan) -> tuple[list[list[str]], Path]:
+        async with open_sources(everywhere(store), plan, kept_in=kept_in) as sources:
+            listed = sources.lists["r"]
+            found = await keys_of(listed, KeyRange())
+            await sources.forget_older()
+            return found, await listed.sorted_at()
+
+    plan = plan_of(tmp_path, "c", "a")
+    found, first = await seen(plan)
+    made = first.stat()
+    assert found == [["old/a", "old/c"]]
+    assert (await seen(plan)) == (found, first) and first.stat().st_mtime_ns == made.st_mtime_ns
+    found, second = await seen(plan_of(tmp_path, "c", "b"))
+    assert found == [["old/b", "old/c"]]
+    assert list(kept_in.iterdir()) == [second]
+
+
+async def test_what_may_have_changed_within_a_tick_of_the_clock_is_sorted_for_this_command_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.listing.key_lists, "SETTLED_AFTER_S", 1e9)
+    plan, kept_in = plan_of(tmp_path, "a"), tmp_path / "l.lists"
+    async with open_sources(everywhere(store_of("a")), plan, kept_in=kept_in) as sources:
+        at = await sources.lists["r"].sorted_at()
+        assert at.exists()
+        async with open_sources(everywhere(store_of("a")), plan, sorted_at={"r": at}) as others:  # another process's
+            assert await keys_of(others.lists["r"], KeyRange()) == [["old/a"]]
+        assert at.exists()
+    assert list(kept_in.iterdir()) == []
 
 
 def test_a_list_that_was_not_opened_is_not_taken_for_its_prefix() -> None:
