@@ -8,10 +8,15 @@ The base is what every command needs. What only some need is imported where it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from engine.errors import ExtraMissing
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 DISTRIBUTION = "cartage-s3"
 
@@ -27,3 +32,13 @@ def needs(extra: str) -> Iterator[None]:
         if package in ("", "engine"):
             raise
         raise ExtraMissing(package, extra, f"pip install '{DISTRIBUTION}[{extra}]'") from error
+
+
+def loop_factory() -> Callable[[], AbstractEventLoop] | None:
+    """What makes event loops: uvloop, where it runs; None for Python's own."""
+    if find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    factory: Callable[[], AbstractEventLoop] = uvloop.new_event_loop
+    return factory

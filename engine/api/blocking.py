@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import importlib.util
 import inspect
 import queue
 import threading
@@ -20,6 +19,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 import anyio
 
 from engine.api.stopping import StopSignal
+from engine.extras import loop_factory
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -80,7 +80,7 @@ class _Apart(Generic[Result]):
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(self._whole(), context=self._context)
         except BaseException as error:
             self._error = error
@@ -132,15 +132,6 @@ class _Apart(Generic[Result]):
         elif self._loop is not None and self._scope is not None:
             with suppress(RuntimeError):  # its loop is closed: it has just ended
                 self._loop.call_soon_threadsafe(self._scope.cancel)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if importlib.util.find_spec("uvloop") is None:
-        return None
-    import uvloop
-
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def _iterate(name: str, items: AsyncGenerator[Result, None]) -> Iterator[Result]:

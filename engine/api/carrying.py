@@ -11,7 +11,7 @@ from typing import NamedTuple
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import UsageError
-from engine.events import ObjectAside, Progress
+from engine.events import ObjectAside
 from engine.journal.state import state_of
 from engine.ledger import Ledger, ShardedLedger
 from engine.plan.document import Plan
@@ -21,6 +21,9 @@ from engine.sites.sites import Sites
 from engine.store import BucketFacts, StoreOf
 from engine.transfer.migration import carry_out
 from engine.transfer.pipeline import Counters
+
+COUNTED = ("listed", "listed_bytes", "done", "done_bytes", "copied", "found", "aside", "requests")
+"""What shards tell of a run while it goes on, and its counters keep."""
 
 WORTH_MORE = 1_000_000
 """So many objects, by what the plan expects, are worth more than one process: below, one is done before others have
@@ -119,25 +122,14 @@ async def carry(
     carried = coordinator.carried
     progress, gauges = carried.progress, opened.gauges()
     return Carried(
-        _counters(progress, carried.copied_bytes, carried.first_asides),
+        Counters(
+            **{name: getattr(progress, name) for name in COUNTED},
+            copied_bytes=carried.copied_bytes,
+            first_asides=carried.first_asides,
+        ),
         carried.stopped,
         carried.unlisted,
         carried.unlisted_count,
         progress.requests + gauges.requests,
         progress.throttled + gauges.throttled,
-    )
-
-
-def _counters(progress: Progress, copied_bytes: int, first_asides: list[ObjectAside]) -> Counters:
-    return Counters(
-        listed=progress.listed,
-        listed_bytes=progress.listed_bytes,
-        done=progress.done,
-        done_bytes=progress.done_bytes,
-        copied=progress.copied,
-        copied_bytes=copied_bytes,
-        found=progress.found,
-        aside=progress.aside,
-        requests=progress.requests,
-        first_asides=first_asides,
     )

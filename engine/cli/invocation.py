@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import os
 import signal
 import sys
@@ -26,6 +25,7 @@ from engine.cli.ending import summarize
 from engine.cli.logs import heard
 from engine.errors import NothingThere
 from engine.events import Event, Listener, ObjectAside
+from engine.extras import loop_factory
 from engine.plan.document import Plan
 from engine.report.bar import TICK_S, Manner, ProgressBar
 from engine.report.drawing import draw, look_at
@@ -160,7 +160,7 @@ class Invocation:
         began_s = time.monotonic()
         _freeze()
         try:
-            anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
+            anyio.run(main, backend_options={"loop_factory": loop_factory()})
         except KeyboardInterrupt:
             results = []
         finally:

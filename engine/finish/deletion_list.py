@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 import anyio
@@ -100,9 +99,7 @@ class DeletionList:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         with anyio.CancelScope(shield=True):
             await self._writer.close()
             self._lock.release()

@@ -74,13 +74,13 @@ class Facts:
     tallies: tuple[Tally, ...]
     minimum: Proof
     hold: Hold
-    audits: tuple[RouteAudit, ...]
     expectations: tuple[Difference, ...]
-    probes: tuple[ProbeResult, ...]
-    references: ReferencesLeft | None
-    sources: tuple[BucketFacts, ...]
-    targets: tuple[BucketFacts, ...]
-    under: tuple[Location, ...]
+    audits: tuple[RouteAudit, ...] = ()
+    probes: tuple[ProbeResult, ...] = ()
+    references: ReferencesLeft | None = None
+    sources: tuple[BucketFacts, ...] = ()
+    targets: tuple[BucketFacts, ...] = ()
+    under: tuple[Location, ...] = ()
     withdrawn: Noted = NOTHING
     lost: Noted = NOTHING
     properties: Noted = NOTHING

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from engine.events import Doing, Listener
 from engine.finish.gate import Facts, Reason, ReferencesLeft, conditional
-from engine.finish.holding import hold_of, proven_before_ms
+from engine.finish.judged import facts_of
 from engine.finish.probes import Commands, probed, run_probe
 from engine.finish.sending import Condition, condition_for
-from engine.ledger import Ledger, taken_by_route
+from engine.ledger import Ledger
 from engine.model import Location
 from engine.plan.document import Plan
-from engine.plan.estimate import expectation_report
-from engine.plan.noted import LOST, PROPERTIES, WITHDRAWN
 from engine.plan.own import own_place
 from engine.proof.audit import audit
 from engine.sites.clock import server_ms
@@ -40,28 +39,14 @@ async def gather(
     facts = await opened.facts(plan.places, anew=True)
     sources = tuple(facts[where] for where in buckets_of(route.source for route in plan.routes))
     targets = tuple(facts[where] for where in buckets_of(route.target for route in plan.routes))
-    now_ms = server_ms(targets[-1].date)
-    cleanup, tallies = plan.cleanup, await ledger.tallies()
-    held = await ledger.held(cleanup.proof, proven_before_ms(now_ms, cleanup.hold_s))
-    snapshots = await ledger.snapshots()
-    noted = await ledger.noted()
-    return Facts(
-        routes=tuple(route.name for route in plan.routes),
-        open_snapshots=tuple(item.route for item in snapshots if not item.closed_ms),
-        tallies=tuple(tallies),
-        minimum=cleanup.proof,
-        hold=hold_of(held, cleanup.hold_s, now_ms),
+    return replace(
+        await facts_of(plan, ledger, server_ms(targets[-1].date)),
         audits=tuple(audits),
-        expectations=expectation_report(plan, taken_by_route(snapshots, tallies)),
         probes=tuple(probes),
         references=references,
         sources=sources,
         targets=targets,
         under=tuple(route.target for route in plan.routes),
-        withdrawn=noted[WITHDRAWN],
-        lost=noted[LOST],
-        properties=noted[PROPERTIES],
-        accepted=frozenset(await ledger.accepted()),
     )
 
 

@@ -37,29 +37,28 @@ async def judged_last(ledger: LedgerReader) -> list[Judged]:
     return [Judged(Reason(*values), note["at_ms"]) for values in note["reasons"]]
 
 
-async def judged_now(plan: Plan, ledger: LedgerReader, now_ms: int) -> tuple[list[Judged], Facts]:
-    """What the ledger says of the gate at this moment, then what was found the last time of all else; and the facts
-    that it was judged by. `now_ms` is taken for the server's clock."""
+async def facts_of(plan: Plan, ledger: LedgerReader, now_ms: int | None) -> Facts:
+    """What the ledger alone tells of it; `now_ms` is the server's clock, None where it sends no date."""
     cleanup, tallies, snapshots = plan.cleanup, await ledger.tallies(), await ledger.snapshots()
     held = await ledger.held(cleanup.proof, proven_before_ms(now_ms, cleanup.hold_s))
     noted = await ledger.noted()
-    facts = Facts(
+    return Facts(
         routes=tuple(route.name for route in plan.routes),
         open_snapshots=tuple(item.route for item in snapshots if not item.closed_ms),
         tallies=tuple(tallies),
         minimum=cleanup.proof,
         hold=hold_of(held, cleanup.hold_s, now_ms),
-        audits=(),
         expectations=expectation_report(plan, taken_by_route(snapshots, tallies)),
-        probes=(),
-        references=None,
-        sources=(),
-        targets=(),
-        under=(),
         withdrawn=noted[WITHDRAWN],
         lost=noted[LOST],
         properties=noted[PROPERTIES],
         accepted=frozenset(await ledger.accepted()),
     )
+
+
+async def judged_now(plan: Plan, ledger: LedgerReader, now_ms: int) -> tuple[list[Judged], Facts]:
+    """What the ledger says of the gate at this moment, then what was found the last time of all else; and the facts
+    that it was judged by. `now_ms` is taken for the server's clock."""
+    facts = await facts_of(plan, ledger, now_ms)
     now = [Judged(reason, 0) for reason in judge(facts) if reason.name in OF_THE_LEDGER]
     return now + [item for item in await judged_last(ledger) if item.reason.name not in OF_THE_LEDGER], facts

@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 from email.utils import formatdate
-from types import TracebackType
 from typing import Self
 
 from engine.errors import Rejected, StoreError
@@ -187,7 +186,5 @@ class OpenedFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 
 import anyio
@@ -47,7 +47,6 @@ class RouteSurvey:
     extra: int = 0
     copy_requests: int = 0
     head_requests: int = 0
-    pages: int = 0
     known: int = 0
     added_bytes: int = 0
     surplus: int = 0
@@ -65,29 +64,7 @@ class RouteSurvey:
         self.problems += other.problems
 
 
-_FIGURES = (
-    "objects",
-    "bytes",
-    "there",
-    "there_bytes",
-    "to_copy",
-    "to_copy_bytes",
-    "to_inspect",
-    "over_5gib",
-    "archived",
-    "conflicting",
-    "extra",
-    "copy_requests",
-    "head_requests",
-    "pages",
-    "added_bytes",
-    "surplus",
-    "surplus_bytes",
-    "unlisted",
-    "in_bytes",
-    "out_bytes",
-    "egress_bytes",
-)
+_FIGURES = [item.name for item in fields(RouteSurvey) if item.name not in ("route", "problems")]
 
 
 async def survey(

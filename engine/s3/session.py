@@ -12,7 +12,6 @@ import os
 import re
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -99,9 +98,7 @@ class Session:
             )
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         self._clients.clear()
         while self._made:
             self._made.pop().close()

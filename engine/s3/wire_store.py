@@ -8,7 +8,6 @@ that the server closed while it was idle, goes out again on another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self, overload
 
 import anyio
@@ -90,9 +89,7 @@ class WireStore:
         self._windows = Windows()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         with anyio.CancelScope(shield=True):  # what is given up ends at once, and must not be left behind
             await self._places.aclose()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import anyio
 
 from engine.errors import LedgerLocked, UsageError, one_error
+from engine.extras import loop_factory
 from engine.journal.views import Journals
 from engine.ledger import Binding, Ledger
 from engine.ledger.shard_files import shard_name, shard_path
@@ -46,8 +46,7 @@ KEPT = "kept-pieces"
 
 def carry_shard(order: Order) -> ShardEnded:
     """Carry a shard out, in this process. Raises what a run raises; what was done before is committed."""
-    uvloop = importlib.util.find_spec("uvloop") is not None
-    return anyio.run(_carry, order, backend_options={"use_uvloop": uvloop})
+    return anyio.run(_carry, order, backend_options={"loop_factory": loop_factory()})
 
 
 def board_of(opened: Sites, folder: Path, state: Location | None) -> Board:

@@ -76,20 +76,20 @@ class RetryingStore(StoreDecorator):
         return answer
 
     async def _again(
-        self,
-        method: Method[Asked, Answered],
-        request: Asked,
-        error: StoreError,
-        generation: int,
+        self, method: Method[Asked, Answered], request: Asked, error: StoreError, generation: int
     ) -> Answered:
-        """Everything after a first attempt that failed."""
-        if self._is_elsewhere(request, error) and freshness.left_s() > 0:
-            return await self._elsewhere(method, request, error)
+        """Everything after a first attempt that failed. Where the server said that the bucket is elsewhere, it is sent
+        once more, signed for there; what was said first is told if that does not help."""
+        elsewhere = self._is_elsewhere(request, error) and freshness.left_s() > 0
         trouble: Trouble | None = None
         while True:
-            if _is_unconditional_delete(request) and not isinstance(error, CredentialsExpired):
+            step = Step(0.0)
+            if elsewhere:
+                self._move(request, error)
+            elif _is_unconditional_delete(request) and not isinstance(error, CredentialsExpired):
                 raise error
-            trouble, step = self._next(request, trouble, error, generation)
+            else:
+                trouble, step = self._next(request, trouble, error, generation)
             if step.renew and self._refresh is not None:
                 await self._renew(self._refresh, generation)
             if freshness.left_s() <= step.delay_s:
@@ -97,7 +97,8 @@ class RetryingStore(StoreDecorator):
             self.retried += 1
             if self._observe is not None:
                 self._observe(error)
-            await self._sleep(step.delay_s)
+            if not elsewhere:
+                await self._sleep(step.delay_s)
             self.requests += 1
             generation = self._credentials_generation
             freshness.anew()
@@ -106,7 +107,9 @@ class RetryingStore(StoreDecorator):
             except TooLate:
                 raise
             except StoreError as again:
-                error = again
+                if elsewhere and self._is_elsewhere(request, again):
+                    raise self._moved[request.bucket] from None
+                error, elsewhere = again, False
             else:
                 self._answered = True
                 return answer
@@ -120,29 +123,12 @@ class RetryingStore(StoreDecorator):
             return isinstance(error, WrongRegion) or error.code in REGION_REFUSED
         return isinstance(error, WrongRegion) and bool(error.region)
 
-    async def _elsewhere(self, method: Method[Asked, Answered], request: Asked, error: StoreError) -> Answered:
-        """Once more, signed for where the server said that the bucket is; what it said first is told if that does not
-        help."""
+    def _move(self, request: Request, error: StoreError) -> None:
+        """Have all requests to the bucket signed for where the server said that it is."""
         if request.bucket not in self._moved:
             assert isinstance(error, WrongRegion) and self._follow is not None
             self._moved[request.bucket] = error
             self._follow(request.bucket, error.region)
-        self.retried += 1
-        if self._observe is not None:
-            self._observe(error)
-        self.requests += 1
-        generation = self._credentials_generation
-        freshness.anew()
-        try:
-            answer = await method(request)
-        except TooLate:
-            raise
-        except StoreError as again:
-            if self._is_elsewhere(request, again):
-                raise self._moved[request.bucket] from None
-            return await self._again(method, request, again, generation)
-        self._answered = True
-        return answer
 
     def _next(
         self, request: Request, trouble: Trouble | None, error: StoreError, generation: int
