@@ -5,36 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
+from engine import store
 from engine.model import Acl, CopyResult, DeleteReport, ObjectHead, Page, UploadedPart, UploadInfo, UploadRef
-from engine.store import (
-    AbortUpload,
-    Answered,
-    AskBucket,
-    Asked,
-    Body,
-    BucketFacts,
-    CompleteUpload,
-    CopyObject,
-    CopyPart,
-    CreateUpload,
-    DeleteObject,
-    DeleteObjects,
-    Fetched,
-    GetAcl,
-    GetRange,
-    GetTags,
-    HeadObject,
-    ListPage,
-    ListParts,
-    ListUploads,
-    ObjectStore,
-    PutObject,
-    PutTags,
-    RestoreObject,
-    Sink,
-    Source,
-    UploadPart,
-)
+from engine.store import Answered, Asked, ObjectStore
 
 Method = Callable[[Asked], Coroutine[Any, Any, Answered]]
 """One of a store's methods."""
@@ -54,73 +27,73 @@ class StoreDecorator:
         """Carry out `method(request)`."""
         return method(request)
 
-    def list_page(self, request: ListPage) -> Coroutine[Any, Any, Page]:
+    def list_page(self, request: store.ListPage) -> Coroutine[Any, Any, Page]:
         return self._call(self._inner.list_page, request)
 
-    def head_object(self, request: HeadObject) -> Coroutine[Any, Any, ObjectHead]:
+    def head_object(self, request: store.HeadObject) -> Coroutine[Any, Any, ObjectHead]:
         return self._call(self._inner.head_object, request)
 
-    def copy_object(self, request: CopyObject) -> Coroutine[Any, Any, CopyResult]:
+    def copy_object(self, request: store.CopyObject) -> Coroutine[Any, Any, CopyResult]:
         return self._call(self._inner.copy_object, request)
 
-    def create_upload(self, request: CreateUpload) -> Coroutine[Any, Any, UploadRef]:
+    def create_upload(self, request: store.CreateUpload) -> Coroutine[Any, Any, UploadRef]:
         return self._call(self._inner.create_upload, request)
 
-    def copy_part(self, request: CopyPart) -> Coroutine[Any, Any, UploadedPart]:
+    def copy_part(self, request: store.CopyPart) -> Coroutine[Any, Any, UploadedPart]:
         return self._call(self._inner.copy_part, request)
 
-    def upload_part(self, request: UploadPart) -> Coroutine[Any, Any, UploadedPart]:
+    def upload_part(self, request: store.UploadPart) -> Coroutine[Any, Any, UploadedPart]:
         return self._call(self._inner.upload_part, request)
 
-    def complete_upload(self, request: CompleteUpload) -> Coroutine[Any, Any, CopyResult]:
+    def complete_upload(self, request: store.CompleteUpload) -> Coroutine[Any, Any, CopyResult]:
         return self._call(self._inner.complete_upload, request)
 
-    def abort_upload(self, request: AbortUpload) -> Coroutine[Any, Any, None]:
+    def abort_upload(self, request: store.AbortUpload) -> Coroutine[Any, Any, None]:
         return self._call(self._inner.abort_upload, request)
 
-    def list_parts(self, request: ListParts) -> Coroutine[Any, Any, list[UploadedPart]]:
+    def list_parts(self, request: store.ListParts) -> Coroutine[Any, Any, list[UploadedPart]]:
         return self._call(self._inner.list_parts, request)
 
-    def list_uploads(self, request: ListUploads) -> Coroutine[Any, Any, list[UploadInfo]]:
+    def list_uploads(self, request: store.ListUploads) -> Coroutine[Any, Any, list[UploadInfo]]:
         return self._call(self._inner.list_uploads, request)
 
-    def get_range(self, request: GetRange) -> Coroutine[Any, Any, Body]:
+    def get_range(self, request: store.GetRange) -> Coroutine[Any, Any, store.Body]:
         return self._call(self._inner.get_range, request)
 
-    def fetch_into(self, request: GetRange, sink: Sink) -> Coroutine[Any, Any, Fetched]:
+    def fetch_into(self, request: store.GetRange, sink: store.Sink) -> Coroutine[Any, Any, store.Fetched]:
         inner = self._inner
         return self._call(lambda attempt: inner.fetch_into(attempt, sink), request)
 
-    def put_object(self, request: PutObject) -> Coroutine[Any, Any, CopyResult]:
+    def put_object(self, request: store.PutObject) -> Coroutine[Any, Any, CopyResult]:
         return self._call(self._inner.put_object, request)
 
     @overload
-    def send_from(self, request: PutObject, source: Source) -> Coroutine[Any, Any, CopyResult]: ...
+    def send_from(self, request: store.PutObject, source: store.Source) -> Coroutine[Any, Any, CopyResult]: ...
     @overload
-    def send_from(self, request: UploadPart, source: Source) -> Coroutine[Any, Any, UploadedPart]: ...
-    def send_from(self, request: PutObject | UploadPart, source: Source) -> Coroutine[Any, Any, Any]:
+    def send_from(self, request: store.UploadPart, source: store.Source) -> Coroutine[Any, Any, UploadedPart]: ...
+    def send_from(self, request: store.PutObject | store.UploadPart, source: store.Source) -> Coroutine[Any, Any, Any]:
         inner = self._inner
-        if isinstance(request, PutObject):
+        if isinstance(request, store.PutObject):
             return self._call(lambda attempt: inner.send_from(attempt, source), request)
         return self._call(lambda attempt: inner.send_from(attempt, source), request)
 
-    def get_tags(self, request: GetTags) -> Coroutine[Any, Any, tuple[tuple[str, str], ...]]:
+    def get_tags(self, request: store.GetTags) -> Coroutine[Any, Any, tuple[tuple[str, str], ...]]:
         return self._call(self._inner.get_tags, request)
 
-    def put_tags(self, request: PutTags) -> Coroutine[Any, Any, None]:
+    def put_tags(self, request: store.PutTags) -> Coroutine[Any, Any, None]:
         return self._call(self._inner.put_tags, request)
 
-    def restore_object(self, request: RestoreObject) -> Coroutine[Any, Any, bool]:
+    def restore_object(self, request: store.RestoreObject) -> Coroutine[Any, Any, bool]:
         return self._call(self._inner.restore_object, request)
 
-    def get_acl(self, request: GetAcl) -> Coroutine[Any, Any, Acl]:
+    def get_acl(self, request: store.GetAcl) -> Coroutine[Any, Any, Acl]:
         return self._call(self._inner.get_acl, request)
 
-    def delete_object(self, request: DeleteObject) -> Coroutine[Any, Any, bool]:
+    def delete_object(self, request: store.DeleteObject) -> Coroutine[Any, Any, bool]:
         return self._call(self._inner.delete_object, request)
 
-    def delete_objects(self, request: DeleteObjects) -> Coroutine[Any, Any, DeleteReport]:
+    def delete_objects(self, request: store.DeleteObjects) -> Coroutine[Any, Any, DeleteReport]:
         return self._call(self._inner.delete_objects, request)
 
-    def bucket_facts(self, request: AskBucket) -> Coroutine[Any, Any, BucketFacts]:
+    def bucket_facts(self, request: store.AskBucket) -> Coroutine[Any, Any, store.BucketFacts]:
         return self._call(self._inner.bucket_facts, request)

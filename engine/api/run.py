@@ -83,11 +83,7 @@ class MigrationResult(LedgerResult):
 
 @watched
 async def migrate(
-    plan: Plan,
-    options: Options | None = None,
-    *,
-    stop: StopSignal | None = None,
-    executor: Executor | None = None,
+    plan: Plan, options: Options | None = None, *, stop: StopSignal | None = None, executor: Executor | None = None
 ) -> MigrationResult:
     """Carry the plan out, or take it up where an earlier run ended: list both sides, copy what is missing, and keep in
     the ledger what became of each object. `stop` ends it gently. Safe to repeat, and to kill at any moment.

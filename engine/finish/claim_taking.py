@@ -48,11 +48,7 @@ class Asked:
 
 @asynccontextmanager
 async def claimed(
-    store: ObjectStore,
-    buckets: Iterable[str],
-    asked: Asked,
-    *,
-    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    store: ObjectStore, buckets: Iterable[str], asked: Asked, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 ) -> AsyncIterator[ObjectStore]:
     """`store`, deleting under a claim of each bucket until the block ends; they are released then, whatever ends it.
 

@@ -21,12 +21,7 @@ from engine.sites.sites import Sites, buckets_of
 
 
 async def gather(
-    plan: Plan,
-    opened: Sites,
-    ledger: Ledger,
-    listener: Listener,
-    commands: Commands,
-    references: ReferencesLeft | None,
+    plan: Plan, opened: Sites, ledger: Ledger, listener: Listener, commands: Commands, references: ReferencesLeft | None
 ) -> Facts:
     """Look at the world and the ledger; `references` is what their scan found. The server's clock is read last, so
     that what takes long does not date it too late.

@@ -5,62 +5,49 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from engine import store
 from engine.errors import Unsupported
 from engine.model import Acl, CopyResult, UploadedPart, UploadInfo, UploadRef
-from engine.store import (
-    AbortUpload,
-    CompleteUpload,
-    CopyObject,
-    CopyPart,
-    CreateUpload,
-    GetAcl,
-    GetTags,
-    ListParts,
-    ListUploads,
-    PutTags,
-    Request,
-    RestoreObject,
-    UploadPart,
-)
+from engine.store import Request
 
 
 class Lacking:
     """The part of an `ObjectStore` that no folder answers."""
 
-    async def copy_object(self, request: CopyObject) -> CopyResult:
+    async def copy_object(self, request: store.CopyObject) -> CopyResult:
         _refuse(request)
 
-    async def create_upload(self, request: CreateUpload) -> UploadRef:
+    async def create_upload(self, request: store.CreateUpload) -> UploadRef:
         _refuse(request)
 
-    async def copy_part(self, request: CopyPart) -> UploadedPart:
+    async def copy_part(self, request: store.CopyPart) -> UploadedPart:
         _refuse(request)
 
-    async def upload_part(self, request: UploadPart) -> UploadedPart:
+    async def upload_part(self, request: store.UploadPart) -> UploadedPart:
         _refuse(request)
 
-    async def complete_upload(self, request: CompleteUpload) -> CopyResult:
+    async def complete_upload(self, request: store.CompleteUpload) -> CopyResult:
         _refuse(request)
 
-    async def abort_upload(self, request: AbortUpload) -> None:
+    async def abort_upload(self, request: store.AbortUpload) -> None:
         _refuse(request)
 
-    async def list_parts(self, request: ListParts) -> list[UploadedPart]:
+    async def list_parts(self, request: store.ListParts) -> list[UploadedPart]:
         _refuse(request)
 
-    async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
+    async def list_uploads(self, request: store.ListUploads) -> list[UploadInfo]:
         _refuse(request)
 
-    async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
+    async def get_tags(self, request: store.GetTags) -> tuple[tuple[str, str], ...]:
         _refuse(request)
 
-    async def put_tags(self, request: PutTags) -> None:
+    async def put_tags(self, request: store.PutTags) -> None:
         _refuse(request)
 
-    async def restore_object(self, request: RestoreObject) -> bool:
+    async def restore_object(self, request: store.RestoreObject) -> bool:
         _refuse(request)
 
-    async def get_acl(self, request: GetAcl) -> Acl:
+    async def get_acl(self, request: store.GetAcl) -> Acl:
         _refuse(request)
 
 

@@ -120,9 +120,7 @@ def through_no_directory(operation: str, path: str) -> Rejected:
     """The error for a key whose path leads through something that is no directory: a file, or a link that someone put
     there. It is not followed."""
     return misnamed(
-        operation,
-        path,
-        Fault("NameClash", "a part of its path is a file or a symbolic link there, not a directory"),
+        operation, path, Fault("NameClash", "a part of its path is a file or a symbolic link there, not a directory")
     )
 
 

@@ -171,8 +171,7 @@ def _conclude_copies(connection: sqlite3.Connection, route: int, outcomes: Seque
         if met != len(keys):
             return False
     connection.executemany(
-        _COPIED,
-        [(route, at_ms, item.key, *item[2:4], int(item.proof), *item[5:7], *item[8:10]) for item in outcomes],
+        _COPIED, [(route, at_ms, item.key, *item[2:4], int(item.proof), *item[5:7], *item[8:10]) for item in outcomes]
     )
     _tally(connection, route, objects, size_bytes)
     return True

@@ -50,9 +50,7 @@ class ShardFiles(Generic[Opened]):
     """Opens shards by `open_one`, and has each closed by `close_one`."""
 
     def __init__(
-        self,
-        open_one: Callable[[int], Awaitable[Opened]],
-        close_one: Callable[[int, Opened], Awaitable[None]],
+        self, open_one: Callable[[int], Awaitable[Opened]], close_one: Callable[[int, Opened], Awaitable[None]]
     ) -> None:
         self._open_one = open_one
         self._close_one = close_one

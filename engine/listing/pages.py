@@ -144,12 +144,7 @@ class PageReader:
     or with `group`. `newest` is the newest page that has objects, received or not; `ended`: no other will come."""
 
     def __init__(
-        self,
-        group: TaskGroup,
-        lister: Lister,
-        keys: KeyRange,
-        ahead: int = PAGES_AHEAD,
-        first: Page | None = None,
+        self, group: TaskGroup, lister: Lister, keys: KeyRange, ahead: int = PAGES_AHEAD, first: Page | None = None
     ) -> None:
         self._send, self._receive = anyio.create_memory_object_stream[Feed](ahead)
         self._error: EngineError | None = None

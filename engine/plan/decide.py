@@ -327,14 +327,7 @@ def _lost(key: str, target: ListedObject | None, entry: Entry) -> Outcome:
 
 def _decision(row: Joined, source: ListedObject, state: State, held: str) -> Decision:
     return Decision(
-        row.key,
-        source.size,
-        source.etag,
-        source.modified,
-        source.storage_class,
-        source.checksum,
-        state,
-        held,
+        row.key, source.size, source.etag, source.modified, source.storage_class, source.checksum, state, held
     )
 
 

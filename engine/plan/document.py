@@ -23,15 +23,7 @@ from engine.plan.binding import RouteBinding, binding_of, canonical, digest_of
 from engine.plan.likeness import nearest
 from engine.plan.locations import local_path
 from engine.plan.route import Route
-from engine.plan.settings import (
-    DEFAULT_HOLD_S,
-    Cleanup,
-    Connection,
-    Expectation,
-    Manifest,
-    Probe,
-    References,
-)
+from engine.plan.settings import DEFAULT_HOLD_S, Cleanup, Connection, Expectation, Manifest, Probe, References
 
 
 @dataclass(frozen=True, slots=True)

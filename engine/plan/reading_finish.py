@@ -9,22 +9,12 @@ from datetime import date, time
 from typing import Any, NamedTuple
 
 from engine.model import Location
-from engine.plan import schema
+from engine.plan import schema, settings
 from engine.plan.likeness import nearest
 from engine.plan.lines import Path
 from engine.plan.locations import is_local
 from engine.plan.reading_route import Surroundings
-from engine.plan.settings import (
-    CommandProbe,
-    Dataset,
-    ExistsProbe,
-    JsonProbe,
-    Manifest,
-    MinObjectsProbe,
-    NpyProbe,
-    Probe,
-    References,
-)
+from engine.plan.settings import Manifest, Probe, References
 
 _KINDS = {
     "npy": ("shape", "dtype"),
@@ -93,17 +83,17 @@ def _npy(asked: _Asked) -> Probe | None:
         said = f'"{table.dtype}" is not a type of NumPy: write "float32" or "<f4"'
         asked.around.problems.add((*asked.path, "dtype"), said)
     shape = tuple(table.shape) if table.shape is not None else None
-    return NpyProbe(asked.name("npy", table.npy), at, shape, table.dtype or "") if at is not None else None
+    return settings.NpyProbe(asked.name("npy", table.npy), at, shape, table.dtype or "") if at is not None else None
 
 
 def _json(asked: _Asked) -> Probe | None:
     at = asked.one_object("json", asked.table.json_)
-    return JsonProbe(asked.name("json", asked.table.json_), at, asked.table.items) if at is not None else None
+    return settings.JsonProbe(asked.name("json", asked.table.json_), at, asked.table.items) if at is not None else None
 
 
 def _exists(asked: _Asked) -> Probe | None:
     at = asked.place("exists", asked.table.exists) if asked.table.exists else None
-    return ExistsProbe(asked.name("exists", asked.table.exists), at) if at is not None else None
+    return settings.ExistsProbe(asked.name("exists", asked.table.exists), at) if at is not None else None
 
 
 def _min_objects(asked: _Asked) -> Probe | None:
@@ -113,7 +103,7 @@ def _min_objects(asked: _Asked) -> Probe | None:
         return None
     if not at.is_prefix:
         asked.around.problems.add((*asked.path, "under"), f'"{subject}" is one exact key: end it with a slash')
-    return MinObjectsProbe(asked.name("min_objects", subject), at, table.min_objects)
+    return settings.MinObjectsProbe(asked.name("min_objects", subject), at, table.min_objects)
 
 
 def _command(asked: _Asked) -> Probe | None:
@@ -122,7 +112,9 @@ def _command(asked: _Asked) -> Probe | None:
     if at is None or table.command is None:
         return None
     timeout_s = 600 if table.timeout is None else table.timeout
-    return CommandProbe(asked.name("command", table.command), table.command, tuple(table.args or ()), at, timeout_s)
+    return settings.CommandProbe(
+        asked.name("command", table.command), table.command, tuple(table.args or ()), at, timeout_s
+    )
 
 
 _READERS = {"npy": _npy, "json": _json, "exists": _exists, "min_objects": _min_objects, "command": _command}
@@ -151,7 +143,7 @@ def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Seq
         _check_dotted(around, dataset.at, (*path, "at"))
         if dataset.route not in routes:
             problems.add((*path, "route"), f'there is no route "{dataset.route}"{nearest(dataset.route, routes)}')
-        datasets.append(Dataset(dataset.at, dataset.route, dataset.description, dataset.size_in or ""))
+        datasets.append(settings.Dataset(dataset.at, dataset.route, dataset.description, dataset.size_in or ""))
     return Manifest(location, tuple(values), tuple(datasets)) if location is not None else None
 
 

@@ -166,11 +166,7 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
             for item in result.routes
         },
         "expectations": [item._asdict() for item in expectations_of(plan, result.routes)],
-        "requests": {
-            "copies": figures.copy_requests,
-            "heads": figures.head_requests,
-            "lists": figures.list_requests,
-        },
+        "requests": {"copies": figures.copy_requests, "heads": figures.head_requests, "lists": figures.list_requests},
         "cost_dollars": round(figures.requests_dollars, 4),
         "egress_dollars": round(figures.egress_dollars, 4),
         "in_bytes": figures.in_bytes,

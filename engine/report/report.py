@@ -17,10 +17,7 @@ from engine.report.webpage import WITHOUT_PICTURES
 def report_lines(report: Report, page: Path) -> Page:
     """Where the page is, and where the move stands."""
     standing = standing_of(report)
-    lines = [
-        Toned(f"{standing.word}: {standing.sentence}", standing.tone),
-        f"written: {safe(str(page))}",
-    ]
+    lines = [Toned(f"{standing.word}: {standing.sentence}", standing.tone), f"written: {safe(str(page))}"]
     return [*lines, *([] if can_draw() else [WITHOUT_PICTURES])]
 
 

@@ -22,11 +22,7 @@ def revert_page(plan: Plan, result: RevertResult, took_s: float) -> Page:
         return [said, next_step(typed("cartage", "plan", str(result.way_back), *plan.flags))]
     if result.reverted is not None:
         next_verb = "status" if result.reverted.is_whole else "revert"
-        return [
-            *_left(found),
-            *_reverted(result.reverted, took_s),
-            next_step(command(plan, result.ledger, next_verb)),
-        ]
+        return [*_left(found), *_reverted(result.reverted, took_s), next_step(command(plan, result.ledger, next_verb))]
     size = found.bytes.get(Part.REMOVE, 0)
     looked = f"(looked at in {duration_text(took_s)})"
     lines = [f"{plural(found.removable, 'copy', 'copies')} of this ledger, {size_text(size)} {looked}"]

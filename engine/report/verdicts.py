@@ -115,9 +115,7 @@ def singled_out(report: Report) -> Element:
     if aside:
         count = total(report.status.tallies, ASIDE).objects
         caption = f"The first {len(aside)} of {plural(count, 'object')} that are not done"
-        parts += [
-            table(caption, ["state", "route", "key", "why"], aside, words=4),
-        ]
+        parts += [table(caption, ["state", "route", "key", "why"], aside, words=4)]
     if largest:
         head = ["route", "key", "state", "size"]
         parts += [table("The largest objects", head, largest, words=3)]

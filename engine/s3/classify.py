@@ -10,23 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, NamedTuple
 
-from engine.errors import (
-    AccessDenied,
-    Ambiguous,
-    Archived,
-    BadCredentials,
-    BucketMissing,
-    ClockSkew,
-    Conflict,
-    CredentialsExpired,
-    NotFound,
-    PreconditionFailed,
-    Rejected,
-    StoreError,
-    Throttled,
-    Unsupported,
-    WrongRegion,
-)
+from engine import errors
+from engine.errors import StoreError
 
 READING = ("Get", "Head", "List")
 """How the names of S3's operations begin that change nothing: it does not matter what became of them."""
@@ -116,59 +101,59 @@ class _Form(NamedTuple):
 
 
 _FORMS = {
-    _Kind.THROTTLED: _Form(Throttled, "S3 asks for fewer requests ({said})"),
-    _Kind.UNKNOWN: _Form(Ambiguous, "S3 failed, and whether it was carried out is not known ({said})"),
+    _Kind.THROTTLED: _Form(errors.Throttled, "S3 asks for fewer requests ({said})"),
+    _Kind.UNKNOWN: _Form(errors.Ambiguous, "S3 failed, and whether it was carried out is not known ({said})"),
     _Kind.EXPIRED: _Form(
-        CredentialsExpired,
+        errors.CredentialsExpired,
         "the credentials have expired ({said})",
         "Sign in again (aws sso login, or a new MFA or role session) and run the same command: it goes on from there.",
     ),
     _Kind.CREDENTIALS: _Form(
-        BadCredentials,
+        errors.BadCredentials,
         "S3 does not accept these credentials ({said})",
         "Check the access key, the session token and the profile; cartage check says who you are.",
     ),
     _Kind.SIGNATURE: _Form(
-        BadCredentials,
+        errors.BadCredentials,
         "S3 does not accept the signature ({said})",
         "Check the secret key and the region; behind a proxy, that it leaves headers and path as they are.",
     ),
-    _Kind.REGION: _Form(WrongRegion, "the bucket is in another region{region}", "{use_region}"),
+    _Kind.REGION: _Form(errors.WrongRegion, "the bucket is in another region{region}", "{use_region}"),
     _Kind.BUCKET: _Form(
-        BucketMissing,
+        errors.BucketMissing,
         "there is no such bucket ({said})",
         "Check its name, the account and the endpoint: cartage check says which are in use.",
     ),
     _Kind.CLOCK: _Form(
-        ClockSkew,
+        errors.ClockSkew,
         "this machine's clock is too far from S3's ({said})",
         "Set the clock (chrony, ntpd or timedatectl set-ntp true) and run again.",
     ),
     _Kind.ARCHIVED: _Form(
-        Archived,
+        errors.Archived,
         "the object is archived ({said})",
         "Have it restored first (cartage restore), then run again.",
     ),
-    _Kind.CONFLICT: _Form(Conflict, "another write to the same key was under way ({said})"),
-    _Kind.CONDITION: _Form(PreconditionFailed, "a condition did not hold ({condition})"),
-    _Kind.MISSING: _Form(NotFound, "it does not exist ({said})"),
+    _Kind.CONFLICT: _Form(errors.Conflict, "another write to the same key was under way ({said})"),
+    _Kind.CONDITION: _Form(errors.PreconditionFailed, "a condition did not hold ({condition})"),
+    _Kind.MISSING: _Form(errors.NotFound, "it does not exist ({said})"),
     _Kind.DENIED: _Form(
-        AccessDenied,
+        errors.AccessDenied,
         "access denied ({said})",
         "A plan lists the IAM actions that are needed; without s3:ListBucket a missing key is denied too. If "
         "the bucket has its requesters pay, add --request-payer.",
     ),
     _Kind.PAYER: _Form(
-        AccessDenied,
+        errors.AccessDenied,
         "the bucket's requests are paid by whoever makes them ({said})",
         'Add --request-payer, or set request_payer = "requester" in the plan\'s [connection].',
     ),
     _Kind.UNSUPPORTED: _Form(
-        Unsupported,
+        errors.Unsupported,
         "this server does not know that operation or condition ({said})",
         "If it is a condition on the target, --no-conditional-writes goes on without it.",
     ),
-    _Kind.REJECTED: _Form(Rejected, "S3 refuses it ({said})"),
+    _Kind.REJECTED: _Form(errors.Rejected, "S3 refuses it ({said})"),
 }
 
 

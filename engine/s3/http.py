@@ -107,14 +107,7 @@ class HttpConnection(Receiver):
         return bool(self._poll.poll(0))
 
     def exchange(
-        self,
-        head: bytes,
-        *,
-        bodiless: bool,
-        limit: int,
-        timeout_s: float,
-        total_s: float,
-        intake: Intake | None = None,
+        self, head: bytes, *, bodiless: bool, limit: int, timeout_s: float, total_s: float, intake: Intake | None = None
     ) -> asyncio.Future[Answer]:
         """Write a request and give the future of its answer, which may raise `ConnectionBroken`.
 

@@ -12,34 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from engine import checksums
+from engine import checksums, store
 from engine.errors import Rejected, StoreError
 from engine.model import ABSENT, Checksum, ObjectRef, UploadRef
 from engine.s3.request_headers import checksum_headers, condition_headers, property_headers, tag_text
 from engine.s3.request_xml import complete_xml, delete_xml, restore_xml, tagging_xml
 from engine.s3.signing import encode_key, encode_query, encode_value
-from engine.store import (
-    AbortUpload,
-    AskBucket,
-    CompleteUpload,
-    CopyObject,
-    CopyPart,
-    CreateUpload,
-    DeleteObject,
-    DeleteObjects,
-    GetAcl,
-    GetRange,
-    GetTags,
-    HeadObject,
-    ListPage,
-    ListParts,
-    ListUploads,
-    PutObject,
-    PutTags,
-    Request,
-    RestoreObject,
-    UploadPart,
-)
+from engine.store import Request
 
 Failure = TypeVar("Failure", bound=StoreError)
 
@@ -103,26 +82,26 @@ def _operation(request: type[Request], method: str, **more: Any) -> Operation:
 
 
 _SLOW = {"timeout_s": COPY_TIMEOUT_S, "total_s": COPY_TOTAL_S}
-LIST = _operation(ListPage, "GET", limit_bytes=LIST_LIMIT_BYTES)
-HEAD = _operation(HeadObject, "HEAD", bodiless=True)
-COPY = _operation(CopyObject, "PUT", **_SLOW)
-COPY_PART = _operation(CopyPart, "PUT", **_SLOW)
-GET = _operation(GetRange, "GET")
-PUT = _operation(PutObject, "PUT", **_SLOW)
-CREATE = _operation(CreateUpload, "POST")
-UPLOAD_PART = _operation(UploadPart, "PUT", **_SLOW)
-COMPLETE = _operation(CompleteUpload, "POST", **_SLOW)
-ABORT = _operation(AbortUpload, "DELETE")
-LIST_PARTS = _operation(ListParts, "GET", limit_bytes=LIST_LIMIT_BYTES)
-LIST_UPLOADS = _operation(ListUploads, "GET", limit_bytes=LIST_LIMIT_BYTES)
-GET_OBJECT_ACL = _operation(GetAcl, "GET")
-GET_TAGS = _operation(GetTags, "GET")
-PUT_TAGS = _operation(PutTags, "PUT")
-RESTORE = _operation(RestoreObject, "POST")
-DELETE = _operation(DeleteObject, "DELETE")
-DELETE_MANY = _operation(DeleteObjects, "POST", limit_bytes=LIST_LIMIT_BYTES)
+LIST = _operation(store.ListPage, "GET", limit_bytes=LIST_LIMIT_BYTES)
+HEAD = _operation(store.HeadObject, "HEAD", bodiless=True)
+COPY = _operation(store.CopyObject, "PUT", **_SLOW)
+COPY_PART = _operation(store.CopyPart, "PUT", **_SLOW)
+GET = _operation(store.GetRange, "GET")
+PUT = _operation(store.PutObject, "PUT", **_SLOW)
+CREATE = _operation(store.CreateUpload, "POST")
+UPLOAD_PART = _operation(store.UploadPart, "PUT", **_SLOW)
+COMPLETE = _operation(store.CompleteUpload, "POST", **_SLOW)
+ABORT = _operation(store.AbortUpload, "DELETE")
+LIST_PARTS = _operation(store.ListParts, "GET", limit_bytes=LIST_LIMIT_BYTES)
+LIST_UPLOADS = _operation(store.ListUploads, "GET", limit_bytes=LIST_LIMIT_BYTES)
+GET_OBJECT_ACL = _operation(store.GetAcl, "GET")
+GET_TAGS = _operation(store.GetTags, "GET")
+PUT_TAGS = _operation(store.PutTags, "PUT")
+RESTORE = _operation(store.RestoreObject, "POST")
+DELETE = _operation(store.DeleteObject, "DELETE")
+DELETE_MANY = _operation(store.DeleteObjects, "POST", limit_bytes=LIST_LIMIT_BYTES)
 HEAD_BUCKET = Operation("HeadBucket", "HEAD", bodiless=True)
-GET_LOCATION = _operation(AskBucket, "GET")
+GET_LOCATION = _operation(store.AskBucket, "GET")
 GET_VERSIONING = Operation("GetBucketVersioning", "GET")
 GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", limit_bytes=LIST_LIMIT_BYTES)
 GET_REPLICATION = Operation("GetBucketReplication", "GET", limit_bytes=LIST_LIMIT_BYTES)
@@ -142,7 +121,7 @@ _COPY_ABSENT = ("if-none-match", *_COPY_PLAIN)
 _PART_RANGE = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-copy-source-range")
 
 
-def list_page(request: ListPage) -> Call:
+def list_page(request: store.ListPage) -> Call:
     query = f"list-type=2&max-keys={request.max_keys}"
     if not request.plain:
         query = f"encoding-type=url&{query}"
@@ -159,7 +138,7 @@ def list_page(request: ListPage) -> Call:
     return Call(LIST, request.bucket, "", query, names, values, ref)
 
 
-def head_object(request: HeadObject) -> Call:
+def head_object(request: store.HeadObject) -> Call:
     query = f"partNumber={request.part_number}" if request.part_number is not None else ""
     names, values = (("x-amz-checksum-mode",), ("ENABLED",)) if request.checksums else ((), ())
     ref = request.ref
@@ -173,7 +152,7 @@ def copy_source(ref: ObjectRef) -> str:
     return f"{ref.bucket}{between}{encode_key(ref.key)}"
 
 
-def copy_object(request: CopyObject) -> Call:
+def copy_object(request: store.CopyObject) -> Call:
     """The most frequent call: its two usual forms are built without a dictionary."""
     target, etag, condition = request.target, request.source_etag, request.target_condition
     source = copy_source(request.source)
@@ -206,7 +185,7 @@ def copy_object(request: CopyObject) -> Call:
     return _call(COPY, target, "", headers | condition_headers(condition))
 
 
-def copy_part(request: CopyPart) -> Call:
+def copy_part(request: store.CopyPart) -> Call:
     target = request.upload.target
     source = copy_source(request.source)
     query = _part_query(request.upload, request.number)
@@ -221,7 +200,7 @@ def copy_part(request: CopyPart) -> Call:
     return _call(COPY_PART, target, query, headers)
 
 
-def get_range(request: GetRange) -> Call:
+def get_range(request: store.GetRange) -> Call:
     headers: dict[str, str] = {}
     limit = BODY_LIMIT_BYTES
     if request.first is not None:
@@ -236,19 +215,19 @@ def get_range(request: GetRange) -> Call:
     return _call(GET, request.ref, "", headers)._replace(limit_bytes=max(limit, 1 << 20))
 
 
-def put_object(request: PutObject) -> Call:
+def put_object(request: store.PutObject) -> Call:
     headers = _put_headers(request)
     if request.checksum_algorithm:
         headers |= checksum_headers(Checksum(request.checksum_algorithm, "", body_checksum(request)))
     return _with_body(_call(PUT, request.ref, "", headers), request.body)
 
 
-def put_from(request: PutObject, length: int, body_hash: str) -> Call:
+def put_from(request: store.PutObject, length: int, body_hash: str) -> Call:
     """PutObject with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
     return _with_length(_call(PUT, request.ref, "", _put_headers(request)), length, body_hash)
 
 
-def _put_headers(request: PutObject) -> dict[str, str]:
+def _put_headers(request: store.PutObject) -> dict[str, str]:
     return (
         property_headers("PutObject", request.ref, request.properties)
         | condition_headers(request.target_condition)
@@ -256,7 +235,7 @@ def _put_headers(request: PutObject) -> dict[str, str]:
     )
 
 
-def body_checksum(request: PutObject) -> str:
+def body_checksum(request: store.PutObject) -> str:
     """The body's checksum, base64. Raises `Rejected` for an algorithm that cannot be computed here."""
     algorithm = request.checksum_algorithm
     if checksums.is_known(algorithm):
@@ -272,7 +251,7 @@ def body_checksum(request: PutObject) -> str:
 # --- uploads ----------------------------------------------------------------------------------------------
 
 
-def create_upload(request: CreateUpload) -> Call:
+def create_upload(request: store.CreateUpload) -> Call:
     headers = property_headers("CreateMultipartUpload", request.target, request.properties)
     if request.properties.storage_class:
         headers["x-amz-storage-class"] = request.properties.storage_class
@@ -283,21 +262,21 @@ def create_upload(request: CreateUpload) -> Call:
     return _call(CREATE, request.target, "uploads", headers)
 
 
-def upload_part(request: UploadPart) -> Call:
+def upload_part(request: store.UploadPart) -> Call:
     return _with_body(_part_call(request), request.body)
 
 
-def upload_part_from(request: UploadPart, length: int, body_hash: str) -> Call:
+def upload_part_from(request: store.UploadPart, length: int, body_hash: str) -> Call:
     """UploadPart with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
     return _with_length(_part_call(request), length, body_hash)
 
 
-def _part_call(request: UploadPart) -> Call:
+def _part_call(request: store.UploadPart) -> Call:
     headers = checksum_headers(request.checksum, request.content_md5)
     return _call(UPLOAD_PART, request.upload.target, _part_query(request.upload, request.number), headers)
 
 
-def complete_upload(request: CompleteUpload) -> Call:
+def complete_upload(request: store.CompleteUpload) -> Call:
     headers = condition_headers(request.target_condition) | {"content-type": "application/xml"}
     if request.checksum is not None:
         if request.checksum.value:
@@ -309,16 +288,16 @@ def complete_upload(request: CompleteUpload) -> Call:
     return _with_body(_call(COMPLETE, request.upload.target, _upload_query(request.upload), headers), body)
 
 
-def abort_upload(request: AbortUpload) -> Call:
+def abort_upload(request: store.AbortUpload) -> Call:
     return _call(ABORT, request.upload.target, _upload_query(request.upload), {})
 
 
-def list_parts(request: ListParts, marker: int) -> Call:
+def list_parts(request: store.ListParts, marker: int) -> Call:
     query = f"part-number-marker={marker}&{_upload_query(request.upload)}"
     return _call(LIST_PARTS, request.upload.target, query, {})
 
 
-def list_uploads(request: ListUploads, key_marker: str = "", upload_id_marker: str = "") -> Call:
+def list_uploads(request: store.ListUploads, key_marker: str = "", upload_id_marker: str = "") -> Call:
     pairs = {"prefix": request.prefix, "key-marker": key_marker, "upload-id-marker": upload_id_marker}
     query = encode_query(
         [("encoding-type", "url"), *((name, value) for name, value in pairs.items() if value), ("uploads", "")]
@@ -326,31 +305,31 @@ def list_uploads(request: ListUploads, key_marker: str = "", upload_id_marker: s
     return Call(LIST_UPLOADS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
 
 
-def get_acl(request: GetAcl) -> Call:
+def get_acl(request: store.GetAcl) -> Call:
     return _call(GET_OBJECT_ACL, request.ref, "acl", {})
 
 
-def get_tags(request: GetTags) -> Call:
+def get_tags(request: store.GetTags) -> Call:
     return _call(GET_TAGS, request.ref, "tagging", {})
 
 
-def put_tags(request: PutTags) -> Call:
+def put_tags(request: store.PutTags) -> Call:
     return _with_document(PUT_TAGS, request.ref, "tagging", tagging_xml(request.tags))
 
 
-def restore_object(request: RestoreObject) -> Call:
+def restore_object(request: store.RestoreObject) -> Call:
     return _with_document(RESTORE, request.ref, "restore", restore_xml(request.days, request.tier))
 
 
 # --- deleting ---------------------------------------------------------------------------------------------
 
 
-def delete_object(request: DeleteObject) -> Call:
+def delete_object(request: store.DeleteObject) -> Call:
     headers = {"if-match": f'"{request.if_match}"'} if request.if_match else {}
     return _call(DELETE, request.ref, "", headers)
 
 
-def delete_objects(request: DeleteObjects) -> Call:
+def delete_objects(request: store.DeleteObjects) -> Call:
     """Raises `Rejected` for more than 1,000 keys, and for a key with a character that XML cannot carry (a server
     would read another key): such keys go by `delete_object`."""
     return _with_document(

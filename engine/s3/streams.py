@@ -87,12 +87,7 @@ class Incoming:
             return await future  # without a body, or no success: the answer says which
         header = answer.header
         pouring = Pouring(
-            self._request,
-            self._sink,
-            answer.status,
-            header(b"content-range"),
-            bare(header(b"etag")),
-            intake.length,
+            self._request, self._sink, answer.status, header(b"content-range"), bare(header(b"etag")), intake.length
         )
         while window is not None:
             more = await pouring.take(window)

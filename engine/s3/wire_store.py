@@ -12,7 +12,7 @@ from typing import Self, overload
 
 import anyio
 
-from engine import freshness
+from engine import freshness, store
 from engine.errors import (
     Ambiguous,
     ObjectError,
@@ -40,32 +40,6 @@ from engine.s3.session import Session
 from engine.s3.signing import UNSIGNED_PAYLOAD
 from engine.s3.streams import HELD_BACK_BYTES, Incoming, Outgoing, Stream, sha256_of
 from engine.s3.wire_bucket import WireBucket
-from engine.store import (
-    AbortUpload,
-    AskBucket,
-    Body,
-    BucketFacts,
-    CompleteUpload,
-    CopyObject,
-    CopyPart,
-    CreateUpload,
-    DeleteObject,
-    DeleteObjects,
-    Fetched,
-    GetAcl,
-    GetRange,
-    GetTags,
-    HeadObject,
-    ListPage,
-    ListParts,
-    ListUploads,
-    PutObject,
-    PutTags,
-    RestoreObject,
-    Sink,
-    Source,
-    UploadPart,
-)
 
 BODY_AT_ONCE_BYTES = 256 << 10
 """A body up to this goes out together with its head."""
@@ -194,14 +168,14 @@ class WireStore:
 
     # --- listing ------------------------------------------------------------------------------------------
 
-    async def list_page(self, request: ListPage) -> Page:
+    async def list_page(self, request: store.ListPage) -> Page:
         call = messages.list_page(request)
         answer = await self._ask(call)
         return page_of(call, answer, self._places.region(call.bucket))
 
     # --- one object ---------------------------------------------------------------------------------------
 
-    async def head_object(self, request: HeadObject) -> ObjectHead:
+    async def head_object(self, request: store.HeadObject) -> ObjectHead:
         call = messages.head_object(request)
         try:
             answer = await self._ask(call)
@@ -215,76 +189,78 @@ class WireStore:
         """The answer to a HEAD has no body, so that expired credentials look like a bad request. A GET of one byte is
         refused in words: raises what reaches further than this object."""
         try:
-            await self._ask(messages.get_range(GetRange(ref, 0, 0)))
+            await self._ask(messages.get_range(store.GetRange(ref, 0, 0)))
         except RunError:
             raise
         except StoreError:
             return
 
-    async def copy_object(self, request: CopyObject) -> CopyResult:
+    async def copy_object(self, request: store.CopyObject) -> CopyResult:
         call = messages.copy_object(request)
         answer = await self._exchange(call)
         if answer.status == 200:
             return parsing.copy_result(call, answer, self._places.region(call.bucket))
         raise parsing.error_of(call, answer, self._places.region(call.bucket))
 
-    async def put_object(self, request: PutObject) -> CopyResult:
+    async def put_object(self, request: store.PutObject) -> CopyResult:
         call = messages.put_object(request)
         return parsing.put_result(call, await self._ask(call))
 
-    async def get_range(self, request: GetRange) -> Body:
+    async def get_range(self, request: store.GetRange) -> store.Body:
         call = messages.get_range(request)
         return parsing.body_of(call, await self._ask(call), request)
 
-    async def fetch_into(self, request: GetRange, sink: Sink) -> Fetched:
+    async def fetch_into(self, request: store.GetRange, sink: store.Sink) -> store.Fetched:
         call = messages.get_range(request)
         stream = Incoming(call, request, sink, self._windows)
         answer = await self._ask(call, stream)
         if stream.poured is None:  # it has no bytes
             body = parsing.body_of(call, answer, request)
-            return Fetched(body.etag, body.size, lambda: parsing.object_head(call, answer))
+            return store.Fetched(body.etag, body.size, lambda: parsing.object_head(call, answer))
         etag, size = bare(answer.header(b"etag")), stream.poured.size
-        return Fetched(etag, size, lambda: parsing.object_head(call, answer))
+        return store.Fetched(etag, size, lambda: parsing.object_head(call, answer))
 
     @overload
-    async def send_from(self, request: PutObject, source: Source) -> CopyResult: ...
+    async def send_from(self, request: store.PutObject, source: store.Source) -> CopyResult: ...
     @overload
-    async def send_from(self, request: UploadPart, source: Source) -> UploadedPart: ...
-    async def send_from(self, request: PutObject | UploadPart, source: Source) -> CopyResult | UploadedPart:
+    async def send_from(self, request: store.UploadPart, source: store.Source) -> UploadedPart: ...
+    async def send_from(
+        self, request: store.PutObject | store.UploadPart, source: store.Source
+    ) -> CopyResult | UploadedPart:
         place = self._places.known(request.bucket) or await self._places.find(request.bucket)
         length = source.length
         # TLS guards the body on its way, and its checksum at its end. Without TLS the signature has to.
         body_hash = UNSIGNED_PAYLOAD if place.secure else await sha256_of(source)
-        if isinstance(request, PutObject):
+        if isinstance(request, store.PutObject):
             call = messages.put_from(request, length, body_hash)
         else:
             call = messages.upload_part_from(request, length, body_hash)
         if not place.invites:
             call = call._replace(expects=False)
         answer = await self._ask(call, Outgoing(call, source, place))
-        if isinstance(request, PutObject):
+        if isinstance(request, store.PutObject):
             return parsing.put_result(call, answer)
         return parsing.uploaded_part(call, answer, request.number)
 
-    async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
+    async def get_tags(self, request: store.GetTags) -> tuple[tuple[str, str], ...]:
         call = messages.get_tags(request)
         answer = await self._ask(call)
         if not answer.body.strip():  # Ceph RGW, for an object without tags
             return ()
         return parsing.tag_set(self._read(call, answer, ROOTS["GetObjectTagging"]))
 
-    async def get_acl(self, request: GetAcl) -> Acl:
+    async def get_acl(self, request: store.GetAcl) -> Acl:
         return parsing.acl(await self._document(messages.get_acl(request), *ROOTS["GetObjectAcl"]))
 
-    async def put_tags(self, request: PutTags) -> None:
+    async def put_tags(self, request: store.PutTags) -> None:
         await self._ask(messages.put_tags(request))
 
-    async def restore_object(self, request: RestoreObject) -> bool:
+    async def restore_object(self, request: store.RestoreObject) -> bool:
         return (await self._ask(messages.restore_object(request))).status == 202
 
     # --- uploads ------------------------------------------------------------------------------------------
 
-    async def create_upload(self, request: CreateUpload) -> UploadRef:
+    async def create_upload(self, request: store.CreateUpload) -> UploadRef:
         call = messages.create_upload(request)
         # The second is rclone's: it says the id, and an upload that nobody knows of would be left behind.
         roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
@@ -293,23 +269,23 @@ class WireStore:
             raise parsing.no_etag(call, "UploadId")
         return UploadRef(request.target, upload_id)
 
-    async def copy_part(self, request: CopyPart) -> UploadedPart:
+    async def copy_part(self, request: store.CopyPart) -> UploadedPart:
         call = messages.copy_part(request)
         return parsing.copied_part(call, await self._ask(call), self._places.region(call.bucket), request.number)
 
-    async def upload_part(self, request: UploadPart) -> UploadedPart:
+    async def upload_part(self, request: store.UploadPart) -> UploadedPart:
         call = messages.upload_part(request)
         return parsing.uploaded_part(call, await self._ask(call), request.number)
 
-    async def complete_upload(self, request: CompleteUpload) -> CopyResult:
+    async def complete_upload(self, request: store.CompleteUpload) -> CopyResult:
         call = messages.complete_upload(request)
         answer = await self._ask(call)
         return parsing.copy_result(call, answer, self._places.region(call.bucket), "CompleteMultipartUploadResult")
 
-    async def abort_upload(self, request: AbortUpload) -> None:
+    async def abort_upload(self, request: store.AbortUpload) -> None:
         await self._confirmed(messages.abort_upload(request))
 
-    async def list_parts(self, request: ListParts) -> list[UploadedPart]:
+    async def list_parts(self, request: store.ListParts) -> list[UploadedPart]:
         parts: list[UploadedPart] = []
         marker = 0
         for _ in range(MOST_PAGES):
@@ -327,7 +303,7 @@ class WireStore:
             marker = following
         raise parsing.unreadable(call, ENDLESS)
 
-    async def list_uploads(self, request: ListUploads) -> list[UploadInfo]:
+    async def list_uploads(self, request: store.ListUploads) -> list[UploadInfo]:
         found: list[UploadInfo] = []
         markers = ("", "")
         for _ in range(MOST_PAGES):
@@ -349,17 +325,17 @@ class WireStore:
 
     # --- deleting -----------------------------------------------------------------------------------------
 
-    async def delete_object(self, request: DeleteObject) -> bool:
+    async def delete_object(self, request: store.DeleteObject) -> bool:
         answer = await self._confirmed(messages.delete_object(request))
         return answer.header(b"x-amz-delete-marker") == "true"
 
-    async def delete_objects(self, request: DeleteObjects) -> DeleteReport:
+    async def delete_objects(self, request: store.DeleteObjects) -> DeleteReport:
         call = messages.delete_objects(request)
         return parsing.delete_report(call, await self._ask(call), self._places.region(call.bucket))
 
     # --- the bucket ---------------------------------------------------------------------------------------
 
-    async def bucket_facts(self, request: AskBucket) -> BucketFacts:
+    async def bucket_facts(self, request: store.AskBucket) -> store.BucketFacts:
         return await bucket_facts(WireBucket(self._ask, self._read), request.bucket, self._session.region)
 
 

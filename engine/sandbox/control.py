@@ -242,10 +242,7 @@ class Control:
 
     def stats(self, arguments: Arguments) -> Any:
         front = self._front
-        return front.statistics.as_json() | {
-            "connections": len(front.connections),
-            "faults": front.schedule.totals(),
-        }
+        return front.statistics.as_json() | {"connections": len(front.connections), "faults": front.schedule.totals()}
 
     def writes(self, arguments: Arguments) -> Any:
         """Keys written more than once (the setting count_writes); of one bucket where one is named."""

@@ -54,13 +54,7 @@ def create_upload(account: Account, request: Request) -> Reply:
     number = account.next_number()
     upload_id = f"{number:08x}.{bodies.md5_of(b'upload %d' % number)}.{bodies.md5_of(request.key.encode())[:24]}"
     bucket.uploads[upload_id] = Upload(
-        upload_id,
-        request.key,
-        account.clock.now(),
-        attributes,
-        tags_of(request.headers),
-        algorithm,
-        checksum_type,
+        upload_id, request.key, account.clock.now(), attributes, tags_of(request.headers), algorithm, checksum_type
     )
     lines = encryption_lines(attributes)
     if algorithm:
@@ -246,8 +240,7 @@ def _keep_part(account: Account, upload: Upload, number: int, content: Content) 
     size = bodies.size_of(content)
     if size > LARGEST_PART_BYTES:
         raise S3Error(
-            "EntityTooLarge",
-            details=(("ProposedSize", str(size)), ("MaxSizeAllowed", str(LARGEST_PART_BYTES))),
+            "EntityTooLarge", details=(("ProposedSize", str(size)), ("MaxSizeAllowed", str(LARGEST_PART_BYTES)))
         )
     before = upload.latest
     if before is not None and before.content == content:

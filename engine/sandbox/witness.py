@@ -22,11 +22,7 @@ from engine.sandbox.records import Account, Keys, StoredObject
 
 _ACCESS_KEY = re.compile(r"Credential=([^/,\s]+)/").search
 _KEY = re.compile(rb"<Contents><Key>([^<]*)</Key>").findall
-_LOOKS = {
-    "HeadObject": Shown.HEAD,
-    "GetObject": Shown.HEAD,
-    "GetObjectTagging": Shown.TAGS,
-}
+_LOOKS = {"HeadObject": Shown.HEAD, "GetObject": Shown.HEAD, "GetObjectTagging": Shown.TAGS}
 _LISTINGS = frozenset({"ListObjectsV2", "ListObjects"})
 _ANSWERED = frozenset({200, 206, 404})
 USER = "user"

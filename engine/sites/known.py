@@ -10,16 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from engine.model import Location, ObjectRef
-from engine.sites.traits import (
-    ALL,
-    AWS,
-    NOTHING_KNOWN,
-    PINS,
-    Answer,
-    Traits,
-    from_note,
-    from_older_note,
-)
+from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, PINS, Answer, Traits, from_note, from_older_note
 from engine.sites.trial import probe_at, remove_probe, try_out, try_pins
 from engine.store import ObjectStore
 

@@ -13,25 +13,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from engine import store
 from engine.decorator import Method, StoreDecorator
 from engine.errors import Ambiguous, ObjectError, Rejected, StoreError, Unsupported
 from engine.events import Listener, Notice, ignore
 from engine.model import UNKNOWN_SIZE, ObjectHead, ObjectRef
-from engine.store import (
-    Answered,
-    Asked,
-    CompleteUpload,
-    CopyObject,
-    CreateUpload,
-    GetRange,
-    GetTags,
-    HeadObject,
-    ListPage,
-    ObjectStore,
-    PutObject,
-    Request,
-    UploadPart,
-)
+from engine.store import Answered, Asked, ObjectStore, Request
 
 NO_TAGS = "NoTags"
 """`Unsupported.code` where the server has no object tags at all."""
@@ -66,61 +53,61 @@ NO_CLASSES = "every object has the server's one storage class"
 
 OPTIONAL = (
     Optional(
-        HeadObject, "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
+        store.HeadObject, "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
         NO_CHECKSUMS,
     ),
     Optional(
-        ListPage, "x-amz-optional-object-attributes",
+        store.ListPage, "x-amz-optional-object-attributes",
         lambda it: it.restore_status, lambda it: it._replace(restore_status=False),
         "what is in an archive class counts as not restored",
     ),
     Optional(
-        CopyObject, "x-amz-checksum-algorithm",
+        store.CopyObject, "x-amz-checksum-algorithm",
         lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm=""),
         NO_CHECKSUMS,
     ),
     Optional(
-        CopyObject, "x-amz-storage-class",
+        store.CopyObject, "x-amz-storage-class",
         lambda it: it.storage_class == "STANDARD", lambda it: it._replace(storage_class=""),
         NO_CLASSES,
     ),
     Optional(
-        CopyObject, "x-amz-tagging-directive",
+        store.CopyObject, "x-amz-tagging-directive",
         lambda it: it.replace_tags == (), lambda it: it._replace(replace_tags=None),
         "there are no object tags to drop",
     ),
     Optional(
-        CreateUpload, "x-amz-checksum-algorithm",
+        store.CreateUpload, "x-amz-checksum-algorithm",
         lambda it: it.checksum_algorithm != "", lambda it: it._replace(checksum_algorithm="", checksum_type=""),
         NO_CHECKSUMS,
     ),
     Optional(
-        CreateUpload, "x-amz-storage-class",
+        store.CreateUpload, "x-amz-storage-class",
         lambda it: it.properties.storage_class == "STANDARD",
         lambda it: it._replace(properties=replace(it.properties, storage_class="")),
         NO_CLASSES,
     ),
     Optional(
-        CompleteUpload, "x-amz-checksum-type",
+        store.CompleteUpload, "x-amz-checksum-type",
         lambda it: it.checksum is not None, lambda it: it._replace(checksum=None),
         NO_CHECKSUMS, careful=True,
     ),
     Optional(
-        CompleteUpload, "x-amz-mp-object-size",
+        store.CompleteUpload, "x-amz-mp-object-size",
         lambda it: it.size is not None, lambda it: it._replace(size=None),
         "the size of an upload is compared after it", careful=True,
     ),
     Optional(
-        GetRange, "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
+        store.GetRange, "x-amz-checksum-mode", lambda it: it.checksums, lambda it: it._replace(checksums=False),
         NO_CHECKSUMS,
     ),
     Optional(
-        UploadPart, "x-amz-sdk-checksum-algorithm",
+        store.UploadPart, "x-amz-sdk-checksum-algorithm",
         lambda it: it.checksum is not None, lambda it: it._replace(checksum=None),
         NO_CHECKSUMS,
     ),
     Optional(
-        PutObject, "x-amz-sdk-checksum-algorithm",
+        store.PutObject, "x-amz-sdk-checksum-algorithm",
         lambda it: it.checksum_algorithm != "" or it.checksum is not None,
         lambda it: it._replace(checksum_algorithm="", checksum=None),
         NO_CHECKSUMS,
@@ -192,20 +179,20 @@ class ToleratingStore(StoreDecorator):
             self._said.add(what)
             self._listener(Notice("LeftOff", text))
 
-    async def head_object(self, request: HeadObject) -> ObjectHead:
+    async def head_object(self, request: store.HeadObject) -> ObjectHead:
         """HEAD; where its answer has no length, the listing's counts. Of a part no listing tells it."""
         head = await super().head_object(request)
         if head.size != UNKNOWN_SIZE or request.part_number is not None:
             return head
         ref = request.ref
-        page = await self.list_page(ListPage(ref.bucket, ref.key, max_keys=1))
+        page = await self.list_page(store.ListPage(ref.bucket, ref.key, max_keys=1))
         listed = page.objects[0] if page.objects else None
         if listed is None or listed.key != ref.key or (listed.etag != head.etag and listed.etag and head.etag):
             said = "HEAD says no length, and the listing shows another object by now"
             raise Ambiguous(said, operation="HeadObject", ref=str(ref), code="NoLength")
         return replace(head, size=listed.size)
 
-    async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
+    async def get_tags(self, request: store.GetTags) -> tuple[tuple[str, str], ...]:
         """The tags. A server that has none, or answers something else, is asked once.
 
         Raises `Unsupported` (code `NO_TAGS`) and `Rejected` (code `TAGS_UNREADABLE`) for these; a refusal that is about

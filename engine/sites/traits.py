@@ -131,8 +131,7 @@ _PROMISES = (
         "rewrite and manifest refuse to write to it unless they are told --no-conditional-writes",
     ),
     _Promise(
-        {"put_if_absent": "If-None-Match on a write"},
-        "nobody can be kept from writing an object at the same moment",
+        {"put_if_absent": "If-None-Match on a write"}, "nobody can be kept from writing an object at the same moment"
     ),
     _Promise({"checksums": "checksums of a copy"}, "proof rests on ETags, or on reading the bytes"),
 )
@@ -140,11 +139,7 @@ _PROMISES = (
 WORDS = {name: words for promise in _PROMISES for name, words in promise.words.items()}
 """A trait that something is asked by, in words."""
 
-_VERBS = {
-    Answer.NO: "ignores",
-    Answer.REFUSED: "refuses",
-    Answer.UNKNOWN: "could not be tried for",
-}
+_VERBS = {Answer.NO: "ignores", Answer.REFUSED: "refuses", Answer.UNKNOWN: "could not be tried for"}
 
 
 PINS = ("copy_pins", "copy_pins_parts", "part_pins", "part_pins_parts")

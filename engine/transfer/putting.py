@@ -10,15 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from engine.errors import (
-    Ambiguous,
-    Conflict,
-    NotFound,
-    PreconditionFailed,
-    Rejected,
-    StoreError,
-    Unsupported,
-)
+from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, StoreError, Unsupported
 from engine.model import ABSENT, CopyResult, ObjectHead
 from engine.plan.integrity import Agreement, evidence_of_heads
 from engine.store import HeadObject, ObjectStore, PutObject, Source, head_or_none

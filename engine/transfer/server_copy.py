@@ -10,15 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple
 
-from engine.errors import (
-    Ambiguous,
-    Conflict,
-    NotFound,
-    PreconditionFailed,
-    Rejected,
-    StoreError,
-    Unsupported,
-)
+from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, StoreError, Unsupported
 from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, OpaqueEtag, Proof
 from engine.plan.integrity import (
     MD5_ENCRYPTIONS,

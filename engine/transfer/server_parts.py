@@ -7,11 +7,7 @@ from typing import NamedTuple
 
 from engine.errors import ObjectError
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Properties, UploadedPart, UploadRef
-from engine.plan.integrity import (
-    checksum_to_ask,
-    combined_checksum,
-    parts_of,
-)
+from engine.plan.integrity import checksum_to_ask, combined_checksum, parts_of
 from engine.plan.parts import MAX_PARTS, Layout, PartRange, fast_layout, guessed_layout, sized_layout, uniform_layout
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyPart, HeadObject, ObjectStore, head_or_none

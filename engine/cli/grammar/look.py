@@ -47,14 +47,7 @@ export = Verb(
     and a run may be going on. `checksums` has the objects whose bytes were read by verify --deep, under their target
     keys.""",
     plan_file(required=False),
-    Flag(
-        "--format",
-        "form",
-        type=click.Choice(EXPORTS),
-        default="csv",
-        show_default=True,
-        help="What is written.",
-    ),
+    Flag("--format", "form", type=click.Choice(EXPORTS), default="csv", show_default=True, help="What is written."),
     Flag("--output", "-o", type=NEW_FILE, help="A file (mode 0600, replaced as a whole) instead of stdout."),
     *EVERYWHERE,
     examples=[

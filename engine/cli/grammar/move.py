@@ -205,10 +205,7 @@ receipt = Verb(
     every object is verified.""",
     plan_file(),
     Flag(
-        "--output",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        help="Where; else beside the plan.",
+        "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where; else beside the plan."
     ),
     Flag(
         "--check",
