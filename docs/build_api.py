@@ -23,7 +23,20 @@ from engine.errors import EngineError
 from engine.events import Event
 
 WIDTH = 100
-RESULTS = ("Result", "Report", "Check", "Row", "Status", "Verification", "Acceptances", "Accepted", "Summary")
+RESULTS = (
+    "Result",
+    "Report",
+    "Check",
+    "Row",
+    "Status",
+    "Verification",
+    "Acceptances",
+    "Accepted",
+    "Summary",
+    "Policy",
+    "Shared",
+    "SharedObject",
+)
 WRITTEN = "<!-- written by docs/build_api.py from the docstrings: change those -->"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

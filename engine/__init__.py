@@ -40,6 +40,7 @@ _NAMES = {
     "engine.api.revert": "RevertResult revert",
     "engine.api.rewrite": "RewriteResult rewrite",
     "engine.api.run": "MigrationResult migrate",
+    "engine.api.share": "Shared SharedObject share",
     "engine.api.status": "Status objects_aside status",
     "engine.api.stopping": "StopSignal",
     "engine.api.sync": "SyncResult synchronize",

@@ -35,6 +35,9 @@ from engine.api.rewrite import RewriteResult as RewriteResult
 from engine.api.rewrite import rewrite as rewrite
 from engine.api.run import MigrationResult as MigrationResult
 from engine.api.run import migrate as migrate
+from engine.api.share import Shared as Shared
+from engine.api.share import SharedObject as SharedObject
+from engine.api.share import share as share
 from engine.api.status import Status as Status
 from engine.api.status import objects_aside as objects_aside
 from engine.api.status import status as status

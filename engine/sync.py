@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # the names for type checkers; made below, each when it is fi
     report_on = blocking(engine.report_on)
     revert = blocking(engine.revert)
     rewrite = blocking(engine.rewrite)
+    share = blocking(engine.share)
     status = blocking(engine.status)
     survey = blocking(engine.survey)
     synchronize = blocking(engine.synchronize)

@@ -69,17 +69,9 @@ class Report(LedgerResult):
     def write(self, path: str | Path) -> Path:
         """Write the page to a file with mode 0600; one that is there is replaced as a whole. Gives its path. Raises
         `UsageError` where it cannot be written."""
-        from engine.references.local_files import write_new
+        from engine.references.local_files import write_private
 
-        path = Path(path)
-        try:
-            write_new(path, self.html.encode())
-        except OSError as error:
-            raise UsageError(
-                f"the report cannot be written to {path}: {error.strerror or error}",
-                advice="Choose a file with --output.",
-            ) from error
-        return path
+        return write_private(Path(path), self.html, "report", "--output")
 
 
 async def report_on(plan: Plan | None, options: Options | None = None) -> Report:

@@ -45,6 +45,7 @@ DOING = {
     "delete": "listing",
     "fingerprint": "reading",
     "ls": "listing",
+    "share": "listing",
     "rewrite": "scanning",
     "receipt": "reading the ledger",
 }

@@ -63,6 +63,7 @@ GROUPS = (
         "A project as a unit",
         "project",
         {
+            "share": "A page of signed links to it, for a week at most.",
             "policy": "The smallest bucket policy for a colleague who reads.",
         },
     ),

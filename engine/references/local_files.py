@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from engine.errors import UsageError
 from engine.ledger.files import sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
 
@@ -104,6 +105,19 @@ def write_new(path: Path, body: bytes) -> None:
     """Write a whole file at once, with mode 0600; an older one of that name is replaced. Raises OSError."""
     with writing_new(path) as file:
         file.write(body)
+
+
+def write_private(path: Path, text: str, what: str, flag: str) -> Path:
+    """As `write_new`, and gives the path. Raises `UsageError` where `what` ("report") cannot be written there; another
+    place is named with `flag`."""
+    try:
+        write_new(path, text.encode())
+    except OSError as error:
+        raise UsageError(
+            f"the {what} cannot be written to {path}: {error.strerror or error}",
+            advice=f"Choose a file with {flag}.",
+        ) from error
+    return path
 
 
 @contextlib.contextmanager

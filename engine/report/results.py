@@ -16,6 +16,7 @@ _VALUES = {
     "Report": "report.report_values",
     "RevertResult": "revert.revert_values",
     "RewriteResult": "rewrite.rewrite_values",
+    "Shared": "share.share_values",
     "Status": "status.status_values",
     "Summary": "ls.summary_values",
     "SurveyResult": "plan.plan_values",

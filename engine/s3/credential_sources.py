@@ -12,6 +12,7 @@ import getpass
 import os
 import subprocess
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
@@ -110,6 +111,12 @@ class AskedCredentials:
                 return await self._ask(self._found.get_frozen_credentials)
         return self._found.get_frozen_credentials()
 
+    @property
+    def end_s(self) -> float:
+        """When they end, in seconds since the epoch; 0 where they do not, or botocore does not know."""
+        ends = getattr(self._found, "_expiry_time", None)
+        return ends.timestamp() if ends is not None else 0.0
+
     async def _ask(self, call: Callable[[], Any]) -> Any:
         self._programs, self._given_up = [], False
         try:
@@ -126,6 +133,14 @@ class AskedCredentials:
         if self._given_up:  # before it was begun
             program.kill()
         return program
+
+
+def end_of_text(text: str) -> float:
+    """A time as the environment has it, in seconds since the epoch; 0 for what is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _may_wait(found: Any) -> bool:

@@ -24,7 +24,7 @@ from engine.s3 import boto_hooks, boto_sessions
 from engine.s3.answers import moment
 from engine.s3.aws import domain_of, is_aws_host
 from engine.s3.boto_errors import translate, unreachable
-from engine.s3.credential_sources import AskedCredentials, credentials_error, source_of
+from engine.s3.credential_sources import AskedCredentials, credentials_error, end_of_text, source_of
 from engine.s3.waiting import in_thread
 
 READ_TIMEOUT_S = 60
@@ -210,6 +210,14 @@ class Session:
             source = source_of(boto_sessions.scoped_config(boto), environment)
             raise credentials_error(error, source) from error
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
+
+    @property
+    def credentials_end_s(self) -> float:
+        """When the credentials of this moment end, in seconds since the epoch; 0 where they do not, or nobody says:
+        those of the environment come with AWS_CREDENTIAL_EXPIRATION at best."""
+        if self._asked is not None:
+            return self._asked.end_s
+        return end_of_text(os.environ.get("AWS_CREDENTIAL_EXPIRATION", ""))
 
     async def refresh(self) -> None:
         """Look for credentials anew, after S3 said that those used have expired: in the profile's files, at SSO or STS;

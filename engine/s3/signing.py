@@ -112,13 +112,37 @@ class Signer:
         if query and "=" not in query:
             query += "="  # "?uploads" is signed as a name with an empty value
         body_hash = values[shape.body_hash_at] if shape.body_hash_at >= 0 else ""
-        request = f"{method}\n{path}\n{query}\n{canonical}{shape.tail}{body_hash}"
+        signature = self._signature(f"{method}\n{path}\n{query}\n{canonical}{shape.tail}{body_hash}")
+        return f"{lines}{shape.authorization}{signature}\r\n"
+
+    def link(self, path: str, expires_s: int) -> str:
+        """The query with which whoever has it may GET `path` (encoded) for so many seconds from now on, and nothing
+        else: it needs no header but the host. The requester's payment is part of it, as it is of every request; the
+        expected owner is not, which only a header can say."""
+        now = int(self._clock())
+        if now != self._second:
+            self._turn(now)
+        said = {
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Credential": f"{self._credentials.access_key}/{self._scope}",
+            "X-Amz-Date": self._date,
+            "X-Amz-Expires": str(expires_s),
+            "X-Amz-SignedHeaders": "host",
+            "X-Amz-Security-Token": self._credentials.token,
+            "x-amz-request-payer": self._fixed.get("x-amz-request-payer", ""),
+        }
+        query = encode_query((name, value) for name, value in said.items() if value)
+        signature = self._signature(f"GET\n{path}\n{query}\nhost:{self._host}\n\nhost\n{UNSIGNED_PAYLOAD}")
+        return f"{query}&X-Amz-Signature={signature}"
+
+    def _signature(self, request: str) -> str:
+        """Of a canonical request, at the second that `_turn` set."""
         digest = hashlib.sha256(request.encode("utf-8", "surrogateescape")).hexdigest()
         inner = self._inner.copy()
         inner.update(f"{self._to_sign}{digest}".encode())
         outer = self._outer.copy()
         outer.update(inner.digest())
-        return f"{lines}{shape.authorization}{outer.hexdigest()}\r\n"
+        return str(outer.hexdigest())
 
     def _turn(self, now: int) -> None:
         """A new second, and now and then a new day."""

@@ -1,4 +1,4 @@
-"""Who signed a request, and whether: SigV4 recomputed by botocore's own signer, and the refusals S3 has for it.
+"""Who signed a request, or a link, and whether: SigV4 recomputed by botocore's own signer, and S3's refusals.
 
 `Verifier.check` raises S3Error; for a streaming body it returns the chain that the signatures of its chunks go on from.
 """
@@ -21,7 +21,17 @@ from engine.sandbox.clock import iso_text
 from engine.sandbox.refusals import S3Error
 
 SKEW_S = 15 * 60
+MOST_EXPIRES_S = 7 * 86_400
 STREAMING = "STREAMING-"
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+ONE_MECHANISM = (
+    "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or "
+    "the Authorization header should be specified"
+)
+LINK = (
+    "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature",
+)  # fmt: skip
+"""What a link has to say of itself."""
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})"
 ).fullmatch
@@ -69,6 +79,13 @@ class _Signer(S3SigV4Auth):  # type: ignore[misc]
         return request.headers
 
 
+class _LinkSigner(_Signer):
+    """The same for a link, whose body nobody knew when it was signed."""
+
+    def payload(self, request: Any) -> str:
+        return UNSIGNED_PAYLOAD
+
+
 class Verifier:
     """Knows the keys, and checks a request against the one that it names."""
 
@@ -77,8 +94,15 @@ class Verifier:
         self.keys = {key.access_key: key for key in keys}
 
     def check(self, method: str, target: Target, headers: dict[str, str], body: bytes, now: float) -> Chain | None:
-        """Raise S3Error unless the request was signed with a known key, for this region, about now."""
+        """Raise S3Error unless the request was signed with a known key, for this region, about now; of a link: not
+        longer ago than it says."""
         authorization = headers.get("authorization", "")
+        is_link = any(name in target.query for name in ("X-Amz-Algorithm", "X-Amz-Signature"))
+        if authorization and is_link:
+            raise S3Error("InvalidArgument", ONE_MECHANISM)
+        if is_link:
+            self._check_link(method, target, headers, now)
+            return None
         if not authorization:
             raise S3Error("AccessDenied")
         found = _AUTHORIZATION(authorization)
@@ -87,13 +111,60 @@ class Verifier:
         credential, signed_headers, signature = found.groups()
         access_key, day = self._read_credential(credential)
         timestamp = _check_date(headers, day, now)
-        key = self._find_key(access_key, headers, now)
+        key = self._find_key(access_key, headers.get("x-amz-security-token", ""), now)
         payload = headers.get("x-amz-content-sha256")
         if payload is None:
             raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+        self._check_signature(_Signer, key, method, target, headers, signed_headers, timestamp, signature)
+        if _HEX_SHA256(payload):
+            computed = hashlib.sha256(body).hexdigest()
+            if computed != payload:
+                details = (("ClientComputedContentSHA256", payload), ("S3ComputedContentSHA256", computed))
+                raise S3Error("XAmzContentSHA256Mismatch", details=details)
+            return None
+        if payload == UNSIGNED_PAYLOAD:
+            return None
+        if not payload.startswith(STREAMING):
+            raise S3Error("InvalidArgument", "x-amz-content-sha256 must be a hash, UNSIGNED-PAYLOAD or STREAMING-…")
+        return Chain(signing_key(key.secret_key, day, self._region), timestamp, self._scope(day), signature)
+
+    def _check_link(self, method: str, target: Target, headers: dict[str, str], now: float) -> None:
+        """API reference, "Authenticating Requests: Using Query Parameters"."""
+        said = target.query
+        if not all(said.get(name) for name in LINK) or said["X-Amz-Algorithm"] != "AWS4-HMAC-SHA256":
+            raise S3Error("AuthorizationQueryParametersError")
+        access_key, day = self._read_credential(said["X-Amz-Credential"], "AuthorizationQueryParametersError")
+        sent = _moment(said["X-Amz-Date"])
+        if sent is None or not said["X-Amz-Date"].startswith(day):
+            raise S3Error(
+                "AuthorizationQueryParametersError",
+                "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"",
+            )
+        expires_s = _expires_s(said["X-Amz-Expires"])
+        if sent - now > SKEW_S:
+            raise S3Error("AccessDenied", "Request is not yet valid")
+        if now > sent + expires_s:
+            ends = (("Expires", iso_text(int(sent + expires_s))), ("ServerTime", iso_text(int(now))))
+            raise S3Error("AccessDenied", "Request has expired", details=(("X-Amz-Expires", str(expires_s)), *ends))
+        key = self._find_key(access_key, said.get("X-Amz-Security-Token", ""), now)
+        names, signature = said["X-Amz-SignedHeaders"], said["X-Amz-Signature"]
+        signed = target._replace(pairs=tuple(pair for pair in target.pairs if pair[0] != "X-Amz-Signature"))
+        self._check_signature(_LinkSigner, key, method, signed, headers, names, said["X-Amz-Date"], signature)
+
+    def _check_signature(
+        self,
+        signs: type[_Signer],
+        key: Key,
+        method: str,
+        target: Target,
+        headers: dict[str, str],
+        signed_headers: str,
+        timestamp: str,
+        signature: str,
+    ) -> None:
         names = signed_headers.split(";")
         _check_coverage(names, headers)
-        signer = _Signer(Credentials(key.access_key, key.secret_key, key.token or None), "s3", self._region)
+        signer = signs(Credentials(key.access_key, key.secret_key, key.token or None), "s3", self._region)
         request = AWSRequest(
             method=method,
             url="http://sandbox" + target.path,
@@ -103,54 +174,66 @@ class Verifier:
         request.context["timestamp"] = timestamp
         to_sign = signer.string_to_sign(request, signer.canonical_request(request))
         if not hmac.compare_digest(signer.signature(to_sign, request), signature):
-            raise S3Error("SignatureDoesNotMatch", details=(("AWSAccessKeyId", access_key), ("StringToSign", to_sign)))
-        if _HEX_SHA256(payload):
-            computed = hashlib.sha256(body).hexdigest()
-            if computed != payload:
-                details = (("ClientComputedContentSHA256", payload), ("S3ComputedContentSHA256", computed))
-                raise S3Error("XAmzContentSHA256Mismatch", details=details)
-            return None
-        if payload == "UNSIGNED-PAYLOAD":
-            return None
-        if not payload.startswith(STREAMING):
-            raise S3Error("InvalidArgument", "x-amz-content-sha256 must be a hash, UNSIGNED-PAYLOAD or STREAMING-…")
-        return Chain(signing_key(key.secret_key, day, self._region), timestamp, self._scope(day), signature)
+            details = (("AWSAccessKeyId", key.access_key), ("StringToSign", to_sign))
+            raise S3Error("SignatureDoesNotMatch", details=details)
 
     def _scope(self, day: str) -> str:
         return f"{day}/{self._region}/s3/aws4_request"
 
-    def _read_credential(self, credential: str) -> tuple[str, str]:
+    def _read_credential(self, credential: str, refusal: str = "AuthorizationHeaderMalformed") -> tuple[str, str]:
         """Access key and day of AKID/day/region/s3/aws4_request."""
         pieces = credential.split("/")
         if len(pieces) != 5 or pieces[3:] != ["s3", "aws4_request"]:
-            raise S3Error("AuthorizationHeaderMalformed")
+            raise S3Error(refusal)
         access_key, day, region = pieces[:3]
         if region != self._region:
+            what = "authorization header is malformed" if refusal.endswith("Malformed") else "credential is malformed"
             raise S3Error(
-                "AuthorizationHeaderMalformed",
-                f"The authorization header is malformed; the region '{region}' is wrong; expecting '{self._region}'",
+                refusal,
+                f"The {what}; the region '{region}' is wrong; expecting '{self._region}'",
                 details=(("Region", self._region),),
                 headers=(("x-amz-bucket-region", self._region),),
             )
         return access_key, day
 
-    def _find_key(self, access_key: str, headers: dict[str, str], now: float) -> Key:
+    def _find_key(self, access_key: str, token: str, now: float) -> Key:
         key = self.keys.get(access_key)
         if key is None:
             raise S3Error("InvalidAccessKeyId", details=(("AWSAccessKeyId", access_key),))
-        if headers.get("x-amz-security-token", "") != key.token:
+        if token != key.token:
             raise S3Error("InvalidToken")
         if key.expires and now >= key.expires:
             raise S3Error("ExpiredToken")
         return key
 
 
+def _moment(timestamp: str) -> float | None:
+    try:
+        return datetime.strptime(timestamp, _DATE).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+def _expires_s(text: str) -> int:
+    """How long a link lasts. Raises S3Error for what is longer than a week, or no number."""
+    if not re.fullmatch(r"-?[0-9]{1,18}", text, re.ASCII):
+        raise S3Error("AuthorizationQueryParametersError", "X-Amz-Expires should be a number")
+    if int(text) < 0:
+        raise S3Error("AuthorizationQueryParametersError", "X-Amz-Expires must be non-negative")
+    if int(text) > MOST_EXPIRES_S:
+        raise S3Error(
+            "AuthorizationQueryParametersError",
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
+            f"{MOST_EXPIRES_S} seconds",
+        )
+    return int(text)
+
+
 def _check_date(headers: dict[str, str], day: str, now: float) -> str:
     timestamp = headers.get("x-amz-date", "")
-    try:
-        sent = datetime.strptime(timestamp, _DATE).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header") from None
+    sent = _moment(timestamp)
+    if sent is None:
+        raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
     if abs(sent - now) > SKEW_S:
         raise S3Error(
             "RequestTimeTooSkewed",

@@ -81,6 +81,7 @@ def test_every_other_result_is_json_and_a_table_too(plan: engine.Plan, terminal:
         engine.sync.manifest(whole, create=True),
         engine.sync.acceptances(whole),
         engine.sync.delete(plan.routes[0].source),
+        engine.sync.share(plan.routes[0].source),
     ]
     for result in results:
         values = result.to_dict()

@@ -6,7 +6,7 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from unittest import mock
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import botocore.auth
 import botocore.credentials
@@ -122,6 +122,24 @@ def test_a_signer_follows_the_clock_and_new_credentials(moments: list[int], secr
         ours = read_lines(signer.sign("PUT", "/k", "", ("x-amz-acl",), ("private",)))
         theirs = by_botocore("PUT", "h", "/k", "", {"x-amz-acl": "private"}, b"", credentials, "us-east-1", moment)
         assert parts(ours["authorization"]) == parts(theirs["authorization"])
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(
+    key=KEYS,
+    secret=SECRETS,
+    token=st.just("") | st.text(st.characters(codec="ascii", min_codepoint=0x21, max_codepoint=0x7E), min_size=1),
+    moment=MOMENTS,
+    expires_s=st.integers(1, 7 * 86_400),
+)
+def test_each_link_is_botocores(key: str, secret: str, token: str, moment: int, expires_s: int) -> None:
+    path = f"/bucket/{encode_key(key)}"
+    ours = Signer("h:9000", "us-east-1", Credentials("AKIDEXAMPLE", secret, token), clock=lambda: moment)
+    held = botocore.credentials.Credentials("AKIDEXAMPLE", secret, token or None)
+    request = AWSRequest(method="GET", url=f"http://h:9000{path}")
+    with mock.patch.object(botocore.auth, "get_current_datetime", lambda *_, **__: datetime.fromtimestamp(moment, UTC)):
+        botocore.auth.S3SigV4QueryAuth(held, "s3", "us-east-1", expires=expires_s).add_auth(request)
+    assert set(parse_qsl(ours.link(path, expires_s))) == set(parse_qsl(urlsplit(request.url).query))
 
 
 @given(KEYS)

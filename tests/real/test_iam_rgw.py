@@ -15,6 +15,7 @@ import pytest
 
 from engine.api.load import load_plan
 from engine.plan.permissions import policy
+from engine.plan.reader_policy import bucket_policy
 from tests.cli.commands import Ended, Terminal
 from tests.cli.conftest import terminal
 from tests.servers import Endpoint
@@ -44,15 +45,22 @@ class Restricted:
         named = f'[connection]\nendpoint_url = "{endpoint_url}"\n'  # by which the policies are those for another server
         (terminal.folder / "moving.toml").write_text(PLAN + named)
 
-    def call(self, command: str, *arguments: str) -> Ended:
+    def call(self, *arguments: str) -> Ended:
+        """Run a command under the policy that is in force."""
+        return self._terminal.call(*arguments)
+
+    def put(self, document: dict[str, Any]) -> None:
+        self._owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(document))
+
+    def under(self, command: str, *arguments: str) -> Ended:
         """Run a command under its own policy."""
         made = policy(load_plan(self._terminal.folder / "moving.toml"), command)
         for statement in made["Statement"]:
             statement["Principal"] = {"AWS": ["arn:aws:iam:::user/other"]}
             if "s3:DeleteObject" in statement["Action"]:
                 statement["Resource"].append(f"arn:aws:s3:::{BUCKET}")  # the gateway asks for a batch's bucket as well
-        self._owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(made))
-        return self._terminal.call(*arguments)
+        self.put(made)
+        return self.call(*arguments)
 
 
 @pytest.fixture
@@ -98,7 +106,7 @@ def test_each_command_works_under_its_own_policy_on_cephs_gateway(restricted: Re
         ("verify", ("verify", "moving.toml")),
         ("cleanup", ("cleanup", "moving.toml", "--delete", "--confirm", "moving", "--unconditional")),
     ):
-        ended = restricted.call(command, *arguments)
+        ended = restricted.under(command, *arguments)
         assert ended.code == 0, f"{arguments}: {ended.err}{ended.out}"
 
 
@@ -108,6 +116,23 @@ def test_what_is_not_in_the_policy_is_refused_on_cephs_gateway(restricted: Restr
         ("plan", ("run", "moving.toml", "--assume", "aws")),
         ("run", ("ls", f"s3://{BUCKET}/", "--recursive")),
     ):
-        ended = restricted.call(command, *arguments)
+        ended = restricted.under(command, *arguments)
         assert ended.code in (1, 3), f"{arguments}: {ended.out}"
         assert "access denied" in ended.err, ended.err
+
+
+def test_a_colleague_reads_what_the_policy_gives_and_nothing_else(restricted: Restricted) -> None:
+    made = bucket_policy(f"s3://{BUCKET}/data/raw/", "arn:aws:iam:::user/other")
+    restricted.put(made.document)
+    listed = restricted.call("ls", f"s3://{BUCKET}/data/raw/", "--recursive")
+    assert (listed.code, len(listed.out.splitlines())) == (0, 5), listed.err
+    copied = restricted.call("cp", f"s3://{BUCKET}/data/raw/", "./raw/", "--yes")
+    assert copied.code == 0, copied.err
+    for words in (
+        ("ls", f"s3://{BUCKET}/data/secret/", "--recursive"),
+        ("ls", f"s3://{BUCKET}/"),
+        ("cp", f"s3://{BUCKET}/data/secret/x", "./x", "--yes"),
+        ("cp", "./raw/", f"s3://{BUCKET}/data/raw/more/", "--yes", "--assume", "aws"),
+    ):
+        ended = restricted.call(*words)
+        assert ended.code in (1, 3) and "access denied" in ended.err, f"{words}: {ended.out}{ended.err}"

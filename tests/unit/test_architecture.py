@@ -40,6 +40,8 @@ SANDBOX = "sandbox"
 KNOWS_S3 = {
     "engine/api/check.py: engine.s3.session",  # who one is
     "engine/finish/sending.py: engine.s3.request_xml",  # which keys a batch of deletes can name
+    "engine/sites/links.py: engine.s3.session",  # a link is a signature, and no request
+    "engine/sites/links.py: engine.s3.signing",
     "engine/sites/listings.py: engine.s3.request_xml",  # which keys a listing can show
     "engine/sites/opening.py: engine.s3.boto_store",
     "engine/sites/opening.py: engine.s3.logged_boto",
