@@ -9,7 +9,6 @@ at once: what a window costs goes up by half where a thread is woken for it.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-from engine.checksums import CrcHasher, DigestHasher, hasher
+from engine.checksums import Hasher, hasher
 from engine.store import WINDOW_BYTES
 
 Done = TypeVar("Done")
@@ -45,8 +44,6 @@ BUSY_FOR_S = 1.0
 """How long a disk counts as busy, or cold, after that."""
 
 _OF_THREAD: int | None = getattr(resource, "RUSAGE_THREAD", None)
-_NO_WAITING = getattr(os, "RWF_NOWAIT", 0)
-_CANNOT = (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 class Disk:
@@ -130,7 +127,7 @@ class _Hashing:
         self.restart()
 
     def restart(self) -> None:
-        self.hashers: list[CrcHasher | DigestHasher] = [hasher(name) for name in self._algorithms]
+        self.hashers: list[Hasher] = [hasher(name) for name in self._algorithms]
         self.written = 0
 
     def _count(self, window: memoryview) -> None:
@@ -178,43 +175,6 @@ class MemorySink(_Hashing):
         self.written = end
 
 
-class FileSource:
-    """`length` bytes of an open file from `offset` on. What the system has in memory (as what was hashed a moment ago)
-    is read at once, all else by a thread."""
-
-    def __init__(self, disk: Disk, descriptor: int, offset: int, length: int) -> None:
-        self._disk = disk
-        self._descriptor = descriptor
-        self._offset = offset
-        self._window = memoryview(bytearray(min(length, WINDOW_BYTES)))
-        self._at_once = bool(_NO_WAITING)
-        self.length = length
-        self.restart()
-
-    def restart(self) -> None:
-        self._given = 0
-
-    async def read(self) -> memoryview:
-        window = self._window[: self.length - self._given]
-        size = self._read_at_once(window)
-        if size is None:
-            size = await self._disk.run(read_into, self._descriptor, window, self._offset + self._given)
-        self._given += size
-        return window[:size]
-
-    def _read_at_once(self, window: memoryview) -> int | None:
-        """How many bytes could be read without waiting; None where that cannot be had."""
-        if not self._at_once:
-            return None
-        try:
-            return os.preadv(self._descriptor, [window], self._offset + self._given, _NO_WAITING)
-        except OSError as error:
-            if error.errno not in _CANNOT:
-                raise
-            self._at_once = error.errno == errno.EAGAIN
-            return None
-
-
 class MemorySource:
     """The bytes of a buffer."""
 
@@ -243,7 +203,7 @@ def read_into(descriptor: int, window: memoryview, position: int) -> int:
     return filled
 
 
-def hash_range(descriptor: int, offset: int, length: int, algorithms: Sequence[str]) -> list[CrcHasher | DigestHasher]:
+def hash_range(descriptor: int, offset: int, length: int, algorithms: Sequence[str]) -> list[Hasher]:
     """The checksums of a part of a file, in the order of `algorithms`; each has the `length` that there was. Waits for
     the disk: for `Disk.run`."""
     hashers = [hasher(name) for name in algorithms]

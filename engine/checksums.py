@@ -9,24 +9,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Protocol
 
 from engine import crc
 
 DIGESTS = {"MD5": "md5", "SHA1": "sha1", "SHA256": "sha256", "SHA512": "sha512"}
 """S3's names for the algorithms that hashlib counts."""
-
-
-class Hasher(Protocol):
-    """Counts one checksum. `length` is how many bytes it has had."""
-
-    algorithm: str
-    length: int
-
-    def update(self, window: crc.Buffer) -> None: ...
-
-    def value(self) -> str:
-        """The checksum of all so far as S3 spells it, base64."""
 
 
 class CrcHasher:
@@ -77,7 +64,11 @@ def is_known(algorithm: str) -> bool:
     return algorithm in crc.PARAMETERS or algorithm in DIGESTS
 
 
-def hasher(algorithm: str) -> CrcHasher | DigestHasher:
+Hasher = CrcHasher | DigestHasher
+"""Counts one checksum; `length` is how many bytes it has had."""
+
+
+def hasher(algorithm: str) -> Hasher:
     """A new hasher. Raises KeyError for an algorithm that is not known here."""
     return CrcHasher(algorithm) if algorithm in crc.PARAMETERS else DigestHasher(algorithm)
 

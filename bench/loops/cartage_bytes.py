@@ -10,7 +10,7 @@ import sys
 
 import uvloop
 
-from engine.bodies import Disk, FileSink, FileSource, MemorySource, hash_range
+from engine.bodies import Disk, FileSink, MemorySource, hash_range, read_into
 from engine.checksums import checksum_of
 from engine.model import Checksum, ObjectRef, UploadRef
 from engine.plan.settings import Connection
@@ -49,7 +49,9 @@ async def upload(store: WireStore, disk: Disk, ref: ObjectRef, path: str, size: 
             part = UploadPart(
                 UploadRef(ref, "id"), first // PART_BYTES + 1, checksum=Checksum(ALGORITHM, "", counted.value())
             )
-            await store.send_from(part, FileSource(disk, descriptor, first, length))
+            body = memoryview(bytearray(length))
+            await disk.run(read_into, descriptor, body, first)
+            await store.send_from(part, MemorySource(body))
 
     await asyncio.gather(*[work() for _ in range(LARGE_AT_ONCE)])
     os.close(descriptor)

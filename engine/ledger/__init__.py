@@ -9,21 +9,7 @@ from engine.ledger.reader import Acceptance, Kept, LedgerReader, Snapshot, taken
 from engine.ledger.sharded import ShardedLedger, open_to_read, open_to_write
 
 __all__ = [
-    "Acceptance",
-    "Binding",
-    "Composition",
-    "History",
-    "Kept",
-    "Ledger",
-    "LedgerReader",
-    "Moment",
-    "RunRecord",
-    "ShardedLedger",
-    "SiteBinding",
-    "SlowObject",
-    "Snapshot",
-    "Worker",
-    "open_to_read",
-    "open_to_write",
+    "Acceptance", "Binding", "Composition", "History", "Kept", "Ledger", "LedgerReader", "Moment", "RunRecord",
+    "ShardedLedger", "SiteBinding", "SlowObject", "Snapshot", "Worker", "open_to_read", "open_to_write",
     "taken_by_route",
-]
+]  # fmt: skip

@@ -20,6 +20,11 @@ from typing import ClassVar, Self
 
 from engine.errors import LedgerError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 MOVE_OR_NAME = "Move it away, or name another place with --ledger."
 SIDE_FILES = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database. It opens them without following links; here they are named before it does."""
@@ -175,16 +180,11 @@ def open_to_look(path: Path) -> int:
 def _set_lock(descriptor: int, *, exclusive: bool) -> bool | None:
     """Set or lift an open file description lock (Linux, fcntl(2)): it is this descriptor's alone, so that no other
     descriptor's closing lifts it, and no lock of SQLite's meets it. As `Hold.lock`."""
-    if os.name == "nt":
-        return None
-    import fcntl
-
-    command = getattr(fcntl, "F_OFD_SETLK", None)
-    if command is None:
+    if fcntl is None or not hasattr(fcntl, "F_OFD_SETLK"):
         return None
     kind = fcntl.F_WRLCK if exclusive else fcntl.F_UNLCK
     try:
-        fcntl.fcntl(descriptor, command, struct.pack(_FLOCK, kind, os.SEEK_SET, LOCKED_BYTE, 1, 0))
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, kind, os.SEEK_SET, LOCKED_BYTE, 1, 0))
     except (BlockingIOError, PermissionError):
         return False
     except OSError:
@@ -194,16 +194,11 @@ def _set_lock(descriptor: int, *, exclusive: bool) -> bool | None:
 
 def _is_locked(descriptor: int) -> bool | None:
     """Whether a lock of another descriptor is in the way of `_set_lock`. None as there."""
-    if os.name == "nt":
-        return None
-    import fcntl
-
-    command = getattr(fcntl, "F_OFD_GETLK", None)
-    if command is None:
+    if fcntl is None or not hasattr(fcntl, "F_OFD_GETLK"):
         return None
     asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, LOCKED_BYTE, 1, 0)
     try:
-        found = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, command, asked))
+        found = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked))
     except OSError:
         return None
     return bool(found[0] != fcntl.F_UNLCK)

@@ -9,6 +9,7 @@ from engine.errors import LedgerCorrupt, LedgerError
 from engine.ledger.descriptors import Hold, open_own
 from engine.ledger.schema import APPLICATION_ID
 
+NAME_ANOTHER = "Name another with --ledger."
 SQLITE_HEADER = b"SQLite format 3\0"
 APPLICATION_AT = 68
 """Where the application's id is in a database's first page, four bytes (sqlite.org/fileformat2.html)."""
@@ -40,9 +41,11 @@ def hold_to_read(path: Path) -> Hold:
     try:
         return Hold(path, own=False)
     except OSError as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be read: {error.strerror or error}.", advice="Name another with --ledger."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> LedgerError:
+    return LedgerError(f"the ledger {path} cannot be read: {error.strerror or error}.", advice=NAME_ANOTHER)
 
 
 def refuse_foreign(path: Path, hold: Hold, application: int = APPLICATION_ID, what: str = "ledger of Cartage") -> None:
@@ -50,9 +53,7 @@ def refuse_foreign(path: Path, hold: Hold, application: int = APPLICATION_ID, wh
     try:
         header = hold.head(100)
     except OSError as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be read: {error.strerror or error}.", advice="Name another with --ledger."
-        ) from error
+        raise _unreadable(path, error) from error
     if not header:
         raise LedgerCorrupt(
             f"the ledger {path} is empty: it was cut short, or another program made it.",
@@ -60,10 +61,8 @@ def refuse_foreign(path: Path, hold: Hold, application: int = APPLICATION_ID, wh
         )
     found = header[APPLICATION_AT : APPLICATION_AT + 4]
     if not header.startswith(SQLITE_HEADER) or found != application.to_bytes(4, "big"):
-        raise LedgerCorrupt(
-            f"{path} is not a {what}, or its beginning is damaged; it is left as it is.",
-            advice="Name another with --ledger.",
-        )
+        said = f"{path} is not a {what}, or its beginning is damaged; it is left as it is."
+        raise LedgerCorrupt(said, advice=NAME_ANOTHER)
 
 
 def sync_folder(path: Path) -> None:

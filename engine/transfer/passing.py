@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from engine.bodies import MemorySource
-from engine.checksums import CrcHasher, DigestHasher, checksum_of, hasher, is_known
+from engine.checksums import Hasher, checksum_of, hasher, is_known
 from engine.crc import CRC64NVME
 from engine.errors import Ambiguous, Rejected, Unsupported
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
@@ -389,7 +389,7 @@ class Streamed:
 
     def restart(self) -> None:
         self._given = 0
-        self._hashers: list[CrcHasher | DigestHasher] = [hasher(name) for name in self._algorithms]
+        self._hashers: list[Hasher] = [hasher(name) for name in self._algorithms]
 
     async def read(self) -> memoryview:
         at = self._given % len(self._buffer)

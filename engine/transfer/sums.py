@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from engine.checksums import CrcHasher, DigestHasher
+from engine.checksums import DigestHasher, Hasher
 from engine.errors import ObjectError, Rejected, Unsupported
 from engine.events import Listener, Notice
 from engine.model import Checksum
@@ -37,7 +37,7 @@ class Counted(NamedTuple):
         return self.values.get(MD5, "")
 
 
-def counted(hashers: Sequence[CrcHasher | DigestHasher]) -> Counted:
+def counted(hashers: Sequence[Hasher]) -> Counted:
     """What hashers have counted."""
     hexadecimal = next((it.hexdigest() for it in hashers if isinstance(it, DigestHasher) and it.algorithm == MD5), "")
     return Counted({it.algorithm: it.value() for it in hashers}, hexadecimal)

@@ -14,7 +14,7 @@ from typing import TypeVar
 import anyio
 
 from engine.bodies import THREADS, Disk
-from engine.checksums import CrcHasher, DigestHasher, checksum_of, hasher, is_known
+from engine.checksums import Hasher, checksum_of, hasher, is_known
 from engine.crc import CRC64NVME
 from engine.errors import NotFound, PreconditionFailed, one_error
 from engine.folder.reading import OpenedFile
@@ -170,9 +170,7 @@ class Files:
         return found
 
 
-def _hashed(
-    file: OpenedFile, place: PartRange, hashers: Sequence[CrcHasher | DigestHasher]
-) -> Sequence[CrcHasher | DigestHasher]:
+def _hashed(file: OpenedFile, place: PartRange, hashers: Sequence[Hasher]) -> Sequence[Hasher]:
     buffer = memoryview(bytearray(min(place.size, WINDOW_BYTES)))
     for start in range(place.first, place.last + 1, WINDOW_BYTES):
         window = buffer[: place.last + 1 - start]

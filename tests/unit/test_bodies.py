@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine import bodies
-from engine.bodies import Disk, FileSink, FileSource, MemorySink, MemorySource, hash_range
+from engine.bodies import Disk, FileSink, MemorySink, MemorySource, hash_range
 from engine.checksums import checksum_of
 from engine.store import WINDOW_BYTES, Source
 
@@ -143,21 +143,7 @@ async def test_what_a_disk_says_reaches_whoever_writes(disk: Disk, tmp_path: Pat
     os.close(descriptor)
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-async def test_a_part_of_a_file_is_read_as_often_as_it_is_asked_for(
-    disk: Disk, file: int, at_once: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not at_once:
-        monkeypatch.setattr(bodies, "_NO_WAITING", 0)
-    source = FileSource(disk, file, 500, 900_000)
-    for _ in range(2):
-        source.restart()
-        assert await all_of(source) == DATA[500:900_500]
-
-
-async def test_a_file_that_became_shorter_gives_what_there_is(disk: Disk, file: int) -> None:
-    source = FileSource(disk, file, len(DATA) - 10, 100)
-    assert await all_of(source) == DATA[-10:]
+def test_a_file_that_became_shorter_gives_what_there_is(file: int) -> None:
     assert [item.length for item in hash_range(file, len(DATA) - 10, 100, ALGORITHMS)] == [10, 10]
 
 
