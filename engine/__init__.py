@@ -60,6 +60,7 @@ _NAMES = {
     "engine.finish.grouping": "Odd",
     "engine.finish.listed_deletion": "DeleteResult",
     "engine.finish.project": "Summary",
+    "engine.listing.kept": "KeptListings",
     "engine.model": "Location Proof",
     "engine.plan.document": "Plan",
     "engine.plan.lifecycle": "State",

@@ -103,6 +103,7 @@ from engine.finish.acceptances import Accepted as Accepted
 from engine.finish.grouping import Odd as Odd
 from engine.finish.listed_deletion import DeleteResult as DeleteResult
 from engine.finish.project import Summary as Summary
+from engine.listing.kept import KeptListings as KeptListings
 from engine.model import Location as Location
 from engine.model import Proof as Proof
 from engine.plan.document import Plan as Plan

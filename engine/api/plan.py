@@ -12,6 +12,7 @@ from engine.api.watching import watched
 from engine.errors import one_error
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Acceptance
+from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.proof.survey import RouteSurvey
 from engine.proof.survey import survey as survey_routes
@@ -42,10 +43,13 @@ SURVEYED = "surveyed"
 
 
 @watched
-async def survey(plan: Plan, options: Options | None = None, *, probe: bool = False) -> SurveyResult:
+async def survey(
+    plan: Plan, options: Options | None = None, *, probe: bool = False, keep: KeptListings | None = None
+) -> SurveyResult:
     """What a run of the plan would do: both sides of every route are listed and compared. Writes nothing to S3 unless
     `probe` asks to try what the server honours, on small objects of its own; what was found is remembered in the
-    ledger, a new one if there is none, so that a difference from what the plan expects can be accepted.
+    ledger, a new one if there is none, so that a difference from what the plan expects can be accepted. With `keep` the
+    listings are kept for a run that is given the same.
 
     Raises `LedgerError` (locked; of another endpoint, other routes or a list that names a key less; damaged), and
     `StoreError` of scope `run`. A key whose target S3 could not hold is no error: it is in `RouteSurvey.problems`."""
@@ -57,9 +61,12 @@ async def survey(plan: Plan, options: Options | None = None, *, probe: bool = Fa
             if probe:
                 await opened.try_routes(plan.routes)
             await opened.find_reading(plan.routes)
+            if keep is not None:
+                opened.sources.keep(keep)
             routes = await survey_routes(
                 opened.store, opened.sources, plan.routes, entries, options.listener, opened.copies
             )
+            await opened.sources.keep_all()
             for route, found in zip(plan.routes, routes, strict=True):
                 found.egress_bytes = found.in_bytes if opened.source(route).is_aws else 0
             await opened.sources.refuse_missing(ledger.knows)

@@ -26,6 +26,7 @@ from engine.events import COPYING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Ledger, Snapshot, taken_by_route
 from engine.listing.first_pages import first_pages
+from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, UNDONE, State
 from engine.plan.noted import Noted, accepted_states
@@ -83,19 +84,26 @@ class MigrationResult(LedgerResult):
 
 @watched
 async def migrate(
-    plan: Plan, options: Options | None = None, *, stop: StopSignal | None = None, executor: Executor | None = None
+    plan: Plan,
+    options: Options | None = None,
+    *,
+    stop: StopSignal | None = None,
+    executor: Executor | None = None,
+    listed: KeptListings | None = None,
 ) -> MigrationResult:
     """Carry the plan out, or take it up where an earlier run ended: list both sides, copy what is missing, and keep in
     the ledger what became of each object. `stop` ends it gently. Safe to repeat, and to kill at any moment.
 
     `executor` runs shards of it, `Options.processes` of them at once, in processes that see this machine's files; else
-    processes of this machine's own do where there are to be several.
+    processes of this machine's own do where there are to be several. `listed` is what a survey has just kept: what is
+    there is not listed again.
 
     Raises `PlanError` for a key whose target S3 could not hold, `LedgerError` (locked; of another endpoint, other
     routes or a list that names a key less; damaged), and `StoreError` of scope `run`; whatever was done before is
     committed. An object that fails is no error: it is in `MigrationResult.aside`, and the next run tries it again."""
     options = options or Options()
-    async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened) as listed:
+    async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened, listed) as store_of:
+        opened.sources.listed = listed
         refuse_apart(opened, plan.routes)
         path = ledger_path(plan, options)
         processes = processes_for(plan, options, path, executor=executor)
@@ -124,7 +132,7 @@ async def migrate(
                     heard,
                     opened,
                     ledger,
-                    store_of=listed,
+                    store_of=store_of,
                     facts=known.values(),
                     processes=processes,
                     executor=executor,
@@ -167,7 +175,7 @@ async def _expected(plan: Plan, ledger: Ledger) -> tuple[int, int]:
     return sum(item[0] for item in found if item), sum(item[1] for item in found if item)
 
 
-def _first_pages(plan: Plan, opened: Sites) -> AbstractAsyncContextManager[StoreOf]:
+def _first_pages(plan: Plan, opened: Sites, listed: KeptListings | None) -> AbstractAsyncContextManager[StoreOf]:
     """A store that has the listings' first pages on their way, unless the server has to be tried out first: how it is
-    listed depends on that, and the trial leaves objects for a moment."""
-    return first_pages(opened.store, [route for route in plan.routes if opened.trusts(route)])
+    listed depends on that, and the trial leaves objects for a moment; or it was listed just now."""
+    return first_pages(opened.store, [route for route in plan.routes if opened.trusts(route) and listed is None])

@@ -18,6 +18,7 @@ from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.extras import extras_under, not_at_source
 from engine.finish.listed_deletion import DeleteResult, closed_for, delete_listed, snapshot_of
 from engine.ledger import Ledger
+from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED
 from engine.plan.route import Route
@@ -49,14 +50,15 @@ async def synchronize(
     again: bool = False,
     confirmed: bool = False,
     stop: StopSignal | None = None,
+    listed: KeptListings | None = None,
 ) -> SyncResult:
     """Carry out a plan of one route, as `migrate`; what the source's owner removed there is no failure. With `delete`
     take a snapshot of what stands in the target alone, or, with `confirmed` or a hold, take up one that waits for that
     (`again` takes a new one); what the route's patterns leave out is no part of it. With `confirmed`, and once `hold_s`
     seconds have passed since the snapshot, delete exactly its keys, each only while it is what was listed and the
     source has none of its name. Nothing is deleted where the run left anything undone, or the source holds nothing
-    (unless `Options.allow_empty`). The snapshot is kept beside the ledger. `stop` ends it gently. Safe to repeat, and
-    to kill at any moment.
+    (unless `Options.allow_empty`). The snapshot is kept beside the ledger. `listed` is as for
+    `migrate`; `stop` ends it gently. Safe to repeat, and to kill at any moment.
 
     Raises as `migrate` and `delete`; `UsageError` for a deletion by a plan of several routes, or by one that does not
     compare whole places: of one key, of a list, by times or sizes."""
@@ -64,7 +66,7 @@ async def synchronize(
     if delete:
         _refuse_parts(plan)
         refuse_inside(ledger_path(plan, options), [plan.routes[0].target])
-    run = await migrate(plan, options, stop=stop)
+    run = await migrate(plan, options, stop=stop, listed=listed)
     run = replace(run, accepted=run.accepted | ENDED)
     if not delete or run.stopped or run.empty:
         return SyncResult(run)
@@ -73,13 +75,13 @@ async def synchronize(
         opened, ledger = await stack.enter_async_context(at_work("sync", plan, options, lists=True))
         site, target = opened.target(route), route.target
         facts = await site.facts(target.bucket)
-        listed = await stack.enter_async_context(
+        extra_keys = await stack.enter_async_context(
             await DeletionList.open(_list_path(ledger.path), str(target), site.endpoint)
         )
         extras = await snapshot_of(
             partial(extras_under, opened, route, options.listener),
             target,
-            listed,
+            extra_keys,
             facts,
             options.listener,
             again=again or not (confirmed or hold_s),
@@ -93,7 +95,7 @@ async def synchronize(
         done = await delete_listed(
             opened,
             target,
-            listed,
+            extra_keys,
             options.listener,
             stop.listen if stop is not None else None,
             command="sync",
@@ -102,7 +104,7 @@ async def synchronize(
             check=not_at_source(opened, route),
             is_all=False,
         )
-        await _forget(ledger, route, listed)
+        await _forget(ledger, route, extra_keys)
         return SyncResult(run, replace(extras, deletion=done))
 
 

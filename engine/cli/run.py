@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from engine.api.options import Options
+from engine.api.options import Options, ledger_path
 from engine.api.plan import survey
 from engine.api.run import MigrationResult, migrate
 from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, FATAL, USAGE
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
+from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S
 from engine.report.plan import plan_page
@@ -36,9 +38,8 @@ def carry_out(
 ) -> None:
     """Ask if a person is there to be asked, migrate, say what came of it; `report` is a page that is kept current
     meanwhile."""
-    ask_to_copy(invocation, plan, yes=yes)
-    with _kept(invocation, plan, report):
-        result = invocation.run(lambda options, stop: _migrate(plan, options, stop, dask))
+    with asked_to_copy(invocation, plan, yes=yes) as listed, _kept(invocation, plan, report):
+        result = invocation.run(lambda options, stop: _migrate(plan, options, stop, dask, listed))
     values = result_values(result)
     invocation.say(result_page(plan, result, invocation.took_s))
     if result.stopped:
@@ -47,13 +48,15 @@ def carry_out(
     invocation.end(exit_code(result), values)
 
 
-async def _migrate(plan: Plan, options: Options, stop: StopSignal, dask: str | None) -> MigrationResult:
+async def _migrate(
+    plan: Plan, options: Options, stop: StopSignal, dask: str | None, listed: KeptListings | None
+) -> MigrationResult:
     if dask is None:
-        return await migrate(plan, options, stop=stop)
+        return await migrate(plan, options, stop=stop, listed=listed)
     from engine.shards.dask import dask_executor  # what it needs need not be installed
 
     with dask_executor(dask, options.listener) as (executor, workers):
-        return await migrate(plan, replace(options, processes=workers), stop=stop, executor=executor)
+        return await migrate(plan, replace(options, processes=workers), stop=stop, executor=executor, listed=listed)
 
 
 def _kept(invocation: Invocation, plan: Plan, report: Path | None) -> AbstractContextManager[None]:
@@ -64,11 +67,23 @@ def _kept(invocation: Invocation, plan: Plan, report: Path | None) -> AbstractCo
     return kept_page(plan, invocation, report)
 
 
-def ask_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> None:
-    """Show what would be done and ask, if a person is there to be asked; end where the answer is no."""
+@contextmanager
+def asked_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> Iterator[KeptListings | None]:
+    """Show what would be done and ask, if a person is there to be asked; end where the answer is no. What was listed
+    for it is kept for what is done then."""
     if yes or invocation.json or not sys.stdin.isatty():
+        yield None
         return
-    found = invocation.run(lambda options, _: survey(plan, options))
+    listed = KeptListings.beside(ledger_path(plan, invocation.options))
+    try:
+        _ask(invocation, plan, listed)
+        yield listed
+    finally:
+        listed.remove()
+
+
+def _ask(invocation: Invocation, plan: Plan, listed: KeptListings) -> None:
+    found = invocation.run(lambda options, _: survey(plan, options, keep=listed))
     invocation.show(plan_page(plan, found, WRITES_PER_S, invocation.took_s))
     invocation.say_empty(found.empty)
     if found.no_room:

@@ -14,7 +14,8 @@ from engine.cli.confirming import seconds
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
 from engine.cli.route_flags import plan_of_flags
-from engine.cli.run import ask_to_copy, exit_code
+from engine.cli.run import asked_to_copy, exit_code
+from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.report.run import result_page
 from engine.report.sync import extras_page, sync_values
@@ -37,11 +38,10 @@ def sync_command(
     plan = plan_of_flags(invocation, source, target, rules, overwrite="if-different")
     if dry:
         dry_run(invocation, plan, deletes=delete)
-    ask_to_copy(invocation, plan, yes=yes)
     consent = Consent(unconditional=unconditional, delete_markers=accept_delete_markers)
     hold_s = seconds("--hold", hold)
 
-    def go(*, again: bool, confirmed: bool) -> SyncResult:
+    def go(*, again: bool, confirmed: bool, listed: KeptListings | None = None) -> SyncResult:
         return invocation.run(
             lambda options, stop: synchronize(
                 plan,
@@ -52,10 +52,12 @@ def sync_command(
                 again=again,
                 confirmed=confirmed,
                 stop=stop,
+                listed=listed,
             )
         )
 
-    result = go(again=again, confirmed=yes)
+    with asked_to_copy(invocation, plan, yes=yes) as listed:
+        result = go(again=again, confirmed=yes, listed=listed)
     extras = result.extras
     if extras is not None and not yes and not extras.closed and extras.summary.total.objects and _is_asked(invocation):
         total = extras.summary.total

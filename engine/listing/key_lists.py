@@ -21,8 +21,7 @@ import anyio.to_thread
 from engine.errors import NotFound, PlanError, UsageError
 from engine.listing.inventory_tables import table_rows
 from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
-from engine.listing.lister import Feed, KeyRange
-from engine.listing.sorted_keys import ENDING, KeySorter, SortedKeys
+from engine.listing.sorted_keys import ENDING, KeySorter, PagesOnDisk, SortedKeys
 from engine.listing.unlisted import UnlistedThings
 from engine.model import MIB, ListedObject, Location, ObjectRef, Page
 from engine.plan.document import Plan
@@ -32,21 +31,18 @@ from engine.store import GetRange, HeadObject, StoreOf
 CHUNK_BYTES = MIB
 GET_BYTES = 8 * MIB
 HEADS_AT_ONCE = 64
-KEYS_A_PAGE = 1_000
 LONGEST_MANIFEST_BYTES = 64 * MIB
 SETTLED_AFTER_S = 2.0
 """A file that changed less long ago may change again without its times showing it: FAT counts in two seconds."""
 
 
-class ListedKeys:
+class ListedKeys(PagesOnDisk):
     """One route's list of keys, or its inventory, as a `Lister`. `missing` holds the keys that S3 was asked for and
     does not have.
 
     Everything that one command concludes rests on one reading of the file: it is looked at once, at the first question,
     and sorted where that was not done before, into `folder`. `sorted_at` is the outcome of another process of the same
     command, which is not asked about the file again."""
-
-    divisible = False
 
     def __init__(
         self,
@@ -57,7 +53,7 @@ class ListedKeys:
         folder: Path,
         sorted_at: Path | None = None,
     ) -> None:
-        self.location = route.source
+        super().__init__(route.source)
         self.unlisted = UnlistedThings()
         self.missing: set[str] = set()
         self._store_of = store_of
@@ -77,22 +73,6 @@ class ListedKeys:
     def name(self) -> str:
         """The list as the plan names it."""
         return str(self._list)
-
-    async def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
-        """Raises `PlanError`, and what reading the file and asking S3 raise."""
-        page = first
-        after = "" if keys.after is None else self.location.key + keys.after
-        while True:
-            page = page or await self._page(after)
-            last = page.next_token is None
-            if page.objects or last:  # no page is empty while there are more
-                yield page.objects, last
-            if page.next_token is None:
-                return
-            after, page = page.next_token, None
-
-    async def page_after(self, relative: str) -> Page:
-        return await self._page(self.location.key + relative)
 
     async def digest(self) -> str:
         """SHA-256 of what the list says, whatever the order and the line ends of a list of keys are: of its keys, each
@@ -122,10 +102,10 @@ class ListedKeys:
             if not self._lasting:
                 self._sorted.path.unlink(missing_ok=True)
 
-    async def _page(self, after: str) -> Page:
-        """A page of what comes after a key; its token is the last key that was read."""
-        found = await anyio.to_thread.run_sync((await self._rows()).after, after, KEYS_A_PAGE)
-        return Page(await self._objects(found), found[-1].key if len(found) == KEYS_A_PAGE else None)
+    async def _page(self, after: str, limit: int) -> Page:
+        """Raises `PlanError`, and what reading the file and asking S3 raise."""
+        found = await anyio.to_thread.run_sync((await self._rows()).after, after, limit)
+        return Page(await self._objects(found), found[-1].key if len(found) == limit else None)
 
     async def _rows(self) -> SortedKeys:
         async with self._reading:
@@ -174,10 +154,7 @@ class ListedKeys:
     # --- what the file does not say ---------------------------------------------------------------------------
 
     async def _objects(self, rows: Sequence[KeyRow]) -> list[ListedObject]:
-        found: list[ListedObject | None] = [
-            ListedObject(row.key, row.size, row.etag, row.modified, row.storage_class) if row.size != UNKNOWN else None
-            for row in rows
-        ]
+        found: list[ListedObject | None] = [ListedObject(*row) if row.size != UNKNOWN else None for row in rows]
 
         async def ask(at: int, key: str) -> None:
             async with self._heads:

@@ -22,13 +22,16 @@ LONGEST_LINE = 1 << 20
 
 
 class KeyRow(NamedTuple):
-    """One listed key. `size` is UNKNOWN where only a HEAD can tell, and the rest is then empty."""
+    """One listed key, with what `ListedObject` has. `size` is UNKNOWN where only a HEAD can tell, and the rest is then
+    empty."""
 
     key: str
     size: int = UNKNOWN
     etag: str = ""
     modified: str = ""
     storage_class: str = ""
+    checksum: str = ""
+    restore: str = ""
 
 
 class KeyLines:

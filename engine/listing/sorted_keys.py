@@ -12,16 +12,19 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from engine.errors import UsageError
 from engine.listing.key_rows import KeyRow
+from engine.listing.lister import Feed, KeyRange
+from engine.model import Location, Page
 
 ENDING = ".keys"
-FORMAT = 1
+KEYS_A_PAGE = 1_000
+FORMAT = 2
 MARKED_EVERY = 10_000
 """Of so many keys one is marked: where a list may be cut into parts of about the same number of keys."""
 
@@ -31,7 +34,7 @@ CACHE_KB = 16_000
 FORGOTTEN_AFTER_S = 3_600
 """Nobody is sorting any more into a file that was not written to for so long."""
 
-_TABLE = "(key TEXT PRIMARY KEY, size INTEGER, etag TEXT, modified TEXT, class TEXT) WITHOUT ROWID"
+_COLUMNS = "size INTEGER, etag TEXT, modified TEXT, class TEXT, checksum TEXT, restore TEXT"
 
 
 class About(NamedTuple):
@@ -43,9 +46,11 @@ class About(NamedTuple):
 
 class KeySorter:
     """Makes a sorted file in a folder. `add` rows in any order (of two with one key the later counts), then `done`, or
-    else `give_up`. Used by one thread at a time. Raises `UsageError` where the folder takes no more."""
+    else `give_up`. `scattered` rows come in order in a few places at once, as from the ranges of a listing. Used by one
+    thread at a time. Raises `UsageError` where the folder takes no more."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, scattered: bool = False) -> None:
+        self._scattered = scattered
         self._path = folder / f"{secrets.token_hex(8)}.new"
         self._unsorted = self._path.with_suffix(".raw")
         with _translating(folder):
@@ -58,8 +63,8 @@ class KeySorter:
                 self._database.execute(f"PRAGMA {schema}.journal_mode = OFF")
                 self._database.execute(f"PRAGMA {schema}.synchronous = OFF")
                 self._database.execute(f"PRAGMA {schema}.cache_size = -{CACHE_KB}")
-            self._database.execute(f"CREATE TABLE keys {_TABLE}")
-            self._database.execute("CREATE TABLE unsorted.keys (key TEXT, size INTEGER, etag TEXT, modified, class)")
+            self._database.execute(f"CREATE TABLE keys (key TEXT PRIMARY KEY, {_COLUMNS}) WITHOUT ROWID")
+            self._database.execute(f"CREATE TABLE unsorted.keys (key TEXT, {_COLUMNS})")
             self._database.execute("CREATE TABLE marks (key TEXT PRIMARY KEY) WITHOUT ROWID")
             self._database.execute("CREATE TABLE about (format INTEGER, text TEXT)")
             self._database.execute("BEGIN")
@@ -67,10 +72,11 @@ class KeySorter:
 
     def add(self, rows: Sequence[KeyRow]) -> None:
         """Many lists are in order, and then there is nothing to sort."""
-        self._newest = _risen(rows, self._newest)
+        if not self._scattered:
+            self._newest = _risen(rows, self._newest)
         table = "unsorted.keys" if self._newest is None else "main.keys"
         with _translating(self._path.parent):
-            self._database.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", rows)
+            self._database.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def done(self, name: str) -> Path:
         """Sort what was added and give the file its name."""
@@ -103,6 +109,39 @@ class KeySorter:
             marks.append(some[-1])
         self._database.executemany("INSERT INTO marks VALUES (?)", marks[:-1])
         return About(count, digest.hexdigest())
+
+
+class PagesOnDisk:
+    """A lister of what lies on disk in order: each page costs little, and one range is read as quickly as several."""
+
+    divisible = False
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+
+    async def _page(self, after: str, limit: int) -> Page:
+        """A page of what comes after a key; its token is the last key that was read, where there may be more."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close what is open."""
+        raise NotImplementedError
+
+    async def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
+        """Raises what reading a page raises."""
+        page = first
+        after = "" if keys.after is None else self.location.key + keys.after
+        while True:
+            page = page or await self._page(after, KEYS_A_PAGE)
+            last = page.next_token is None
+            if page.objects or last:  # no page is empty while there are more
+                yield page.objects, last
+            if page.next_token is None:
+                return
+            after, page = page.next_token, None
+
+    async def page_after(self, relative: str) -> Page:
+        return await self._page(self.location.key + relative, KEYS_A_PAGE)
 
 
 class SortedKeys:

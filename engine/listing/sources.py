@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import anyio
@@ -15,12 +15,14 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from engine.errors import PlanError
+from engine.listing.kept import Keeping, Kept, KeptListings
 from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import Prefix, ReadEntries
 from engine.listing.ranges import RouteJoin
 from engine.listing.sorted_keys import remove_others
 from engine.plan.document import Plan
+from engine.plan.join import Side
 from engine.plan.route import Route
 from engine.store import StoreOf
 
@@ -32,7 +34,8 @@ class Sources:
     source is what S3 lists under it.
 
     `now`: wanted is what stands there now. An inventory tells what stood there once, so that its route's source is
-    listed like any other; the keys of a list are looked at one by one whenever it is read."""
+    listed like any other; the keys of a list are looked at one by one whenever it is read. `listed` is what stands for
+    listings that another command has just made, as far as it goes."""
 
     def __init__(
         self, lists: Mapping[str, ListedKeys] | None = None, *, now: bool = False, kept_in: Path | None = None
@@ -40,6 +43,10 @@ class Sources:
         self.lists = lists or {}
         self._now = now
         self._kept_in = kept_in
+        self._keep: KeptListings | None = None
+        self._keeping: list[Keeping] = []
+        self.listed: KeptListings | None = None
+        self._kept: dict[Path, Kept] = {}
 
     def lister(self, store_of: StoreOf, route: Route) -> Lister:
         """Where the route's objects come from; a prefix is listed by the store of its site.
@@ -50,6 +57,15 @@ class Sources:
         if route.name not in self.lists:
             raise LookupError(f"the list of route {route.name} was not opened")
         return self.lists[route.name]
+
+    def keep(self, listings: KeptListings) -> None:
+        """Keep what is listed from now on, until `keep_all`."""
+        self._keep = listings
+
+    async def keep_all(self) -> None:
+        """Every listing reached its end: who is given the same `KeptListings` need not list."""
+        for item in self._keeping:
+            await item.done()
 
     def join(
         self,
@@ -62,9 +78,36 @@ class Sources:
         keys: KeyRange | None = None,
     ) -> RouteJoin:
         """Everything known of each of the route's keys, or of those in a range of them; without `target`, as if nothing
-        were there."""
-        there = Prefix(store_of(route.target), route.target, route.selection.takes_key) if target else None
-        return RouteJoin(group, self.lister(store_of, route), there, entries, keys)
+        were there, and the source as it is now."""
+        source = self.lister(store_of, route)
+        if not target:
+            return RouteJoin(group, source, None, entries, keys)
+        there = Prefix(store_of(route.target), route.target, route.selection.takes_key)
+        return RouteJoin(
+            group, self.once(route, Side.SOURCE, source), self.once(route, Side.TARGET, there), entries, keys
+        )
+
+    def once(self, route: Route, side: Side, lister: Lister) -> Lister:
+        """A side that is listed once for two commands: kept, or as it was kept."""
+        if lister.location.is_local:
+            return lister
+        if self._keep is not None:
+            self._keeping.append(keeping := Keeping(lister, self._keep.path(route.name, side)))
+            return keeping
+        if self.listed is not None:
+            path = self.listed.path(route.name, side)
+            with suppress(LookupError):
+                if path not in self._kept:
+                    self._kept[path] = Kept(lister, path)
+                return self._kept[path]
+        return lister
+
+    def close(self) -> None:
+        """Close what is open of lists and listings, and remove what was not finished."""
+        for item in (*self.lists.values(), *self._kept.values()):
+            item.close()
+        for keeping in self._keeping:
+            keeping.give_up()
 
     async def forget_older(self) -> None:
         """Remove what is kept of lists that were in place of these. No other command may be at work on the plan."""
@@ -99,16 +142,13 @@ async def open_sources(
     No list is read before it is asked for; in order they are kept in a folder `kept_in`, for other commands as well, or
     as long as this is open. `sorted_at` are those that another process has in order, by route."""
     routes = [(route, route.key_list) for route in plan.routes if route.key_list is not None]
-    if not routes:
-        yield Sources(now=now)
-        return
-    with nullcontext(kept_in) if kept_in else tempfile.TemporaryDirectory(prefix="cartage-keys-") as folder:
+    with ExitStack() as stack:
+        folder = kept_in
+        if folder is None and routes:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cartage-keys-")))
         lists = {
-            route.name: ListedKeys(store_of, plan, route, key_list, Path(folder), (sorted_at or {}).get(route.name))
+            route.name: ListedKeys(store_of, plan, route, key_list, folder, (sorted_at or {}).get(route.name))
             for route, key_list in routes
+            if folder is not None
         }
-        try:
-            yield Sources(lists, now=now, kept_in=kept_in)
-        finally:
-            for listed in lists.values():
-                listed.close()
+        yield stack.enter_context(closing(Sources(lists, now=now, kept_in=kept_in)))

@@ -197,6 +197,7 @@ class Coordinator:
                 neighbours=min(self._slots, MOST_NEIGHBOURS),
                 most=OBJECTS_A_SHARD,
                 sorted_at=self._sorted_at,
+                listed=self._opened.sources.listed if self._state is None else None,
             )
             self._running[number], self._pieces[number] = Progress(), pieces
             ended: ShardEnded | None = None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from engine.events import Event, Progress
 from engine.ledger import Binding
 from engine.ledger.index import Closing
+from engine.listing.kept import KeptListings
 from engine.listing.unlisted import ToldUnlisted
 from engine.model import Location
 from engine.plan.document import Plan
@@ -26,7 +27,8 @@ class Order:
     With a `state` the shard's ledger is a view of its journal there, and lies wherever the process likes; without, in
     the folder, which the process sees. `notes` are what is known of the servers already, and `met` at what rates they
     refused; `options` have no listener, `guarded` is as for `Conditions`, and so many `neighbours` work at once.
-    `sorted_at` is where the processes of this machine find the routes' lists of keys in order. No credential is in it:
+    `sorted_at` is where the processes of this machine find the routes' lists of keys in order, `listed` what was
+    listed for a question just before. No credential is in it:
     each process finds its own, as the coordinator did."""
 
     number: int
@@ -42,6 +44,7 @@ class Order:
     neighbours: int = 1
     most: int = OBJECTS_A_SHARD
     sorted_at: Mapping[str, Path] = field(default_factory=dict)
+    listed: KeptListings | None = None
     version: str = __version__
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -27,6 +27,7 @@ from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
 from engine.api.export import export
 from engine.api.options import Options
+from engine.api.plan import survey
 from engine.api.receipt import check_receipt, receipt
 from engine.api.run import migrate
 from engine.api.status import status
@@ -36,6 +37,8 @@ from engine.errors import EngineError, LedgerMismatch, LedgerMissing, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import open_to_read
 from engine.ledger.sharded import ShardedReader
+from engine.listing.kept import KeptListings
+from engine.listing.lister import Feed
 from engine.listing.sorted_keys import KeySorter
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -202,6 +205,21 @@ async def test_it_comes_to_what_one_process_comes_to(
     given, other = await receipt(plan, options), await receipt(plan, alone)
     for name in ("fingerprints", "objects", "bytes"):
         assert [route[name] for route in given["routes"]] == [route[name] for route in other["routes"]]
+
+
+async def test_what_was_listed_for_a_question_is_what_every_shard_reads(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = in_shards(tmp_path)
+    kept = KeptListings.beside(options.ledger or Path())
+    await survey(plan, Options(ledger=tmp_path / "looked.ledger"), keep=kept)
+
+    def refused(*_: object) -> AsyncIterator[Feed]:
+        raise AssertionError("it was listed already")
+
+    monkeypatch.setattr(engine.listing.pages, "pages_of", refused)
+    result = await migrate(plan, options, executor=threads, listed=kept)
+    assert result.complete and result.copied == IMAGES + 3
 
 
 async def test_a_shard_that_has_enough_hands_the_rest_over(

@@ -9,9 +9,10 @@ import pytest
 
 import engine.listing.key_lists
 from engine.errors import PlanError
-from engine.listing.key_lists import KEYS_A_PAGE, ListedKeys
+from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import Prefix
+from engine.listing.sorted_keys import KEYS_A_PAGE
 from engine.listing.sources import Sources, open_sources
 from engine.plan.document import Plan
 from engine.plan.route import KeyList

@@ -1,0 +1,72 @@
+"""A run at a terminal lists both sides once: for the question, and for what is done upon the answer."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import AsyncIterator
+
+import click
+import pytest
+
+import engine.listing.pages
+from engine.listing.lister import Feed
+from tests.cli.commands import Terminal, write_plan
+from tests.servers import Endpoint
+
+
+@pytest.fixture
+def bucket(sandbox: Endpoint, terminal: Terminal) -> str:
+    terminal.on(sandbox)
+    bucket = f"asked-once-{uuid.uuid4().hex[:8]}"
+    where = {"LocationConstraint": sandbox.region}
+    sandbox.client().create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+    for number in range(3):
+        sandbox.client().put_object(Bucket=bucket, Key=f"old/{number}", Body=str(number).encode())
+    write_plan(terminal.folder, bucket)
+    return bucket
+
+
+@pytest.fixture
+def listed(bucket: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A person at the terminal; and the places that were listed."""
+    asked: list[str] = []
+    pages_of = engine.listing.pages.pages_of
+
+    def counted(store: object, location: object, *more: object) -> AsyncIterator[Feed]:
+        asked.append(str(location))
+        return pages_of(store, location, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine.listing.pages, "pages_of", counted)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    return asked
+
+
+@pytest.mark.parametrize("verb", ["run", "sync"])
+def test_what_was_listed_for_the_question_is_what_is_copied(
+    sandbox: Endpoint, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, bucket: str, listed: list[str], verb: str
+) -> None:
+    source, target = f"s3://{bucket}/old/", f"s3://{bucket}/new/raw/"
+    words = ("run", "moving.toml") if verb == "run" else ("sync", source, target)
+
+    def answer(question: str) -> bool:
+        for key in ("later", "1"):
+            sandbox.client().put_object(Bucket=bucket, Key=f"old/{key}", Body=b"another")
+        return True
+
+    monkeypatch.setattr(click, "confirm", answer)
+    ended = terminal.call(*words)
+    assert sorted(listed) == [target, source], "each side once"
+    # What changed while the person thought is no copy of what was shown, and is not lost: the next run has it.
+    assert ended.code == 3 and "drifted" in ended.out
+    monkeypatch.setattr(click, "confirm", lambda _: True)
+    assert terminal.call(*words).code == 0
+    copied = sandbox.client().list_objects_v2(Bucket=bucket, Prefix="new/raw/")["Contents"]
+    assert [item["Key"].removeprefix("new/raw/") for item in copied] == ["0", "1", "2", "later"]
+    assert not list(terminal.folder.rglob("*.listed")), "nothing of it stays"
+
+
+def test_a_no_leaves_nothing_behind(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, listed: list[str]) -> None:
+    monkeypatch.setattr(click, "confirm", lambda _: False)
+    assert terminal.call("run", "moving.toml").code == 1
+    assert not (terminal.folder / "moving.ledger.lists").exists()
