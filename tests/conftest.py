@@ -4,7 +4,8 @@ A test that is marked `real`, or that asks for `localstack`, `rgw` or `swift`, r
 There it must run: a skip, for whatever reason, is a failure.
 
 The whole suite runs in one process more than there are processors (a test waits now and then), where pytest-xdist is
-there; a file's tests stay together, and so do those that need the same real server, which is then started once.
+there; a file's tests stay together, and so do those that need a real server, which is then started once. What takes
+long is begun first, so that no process is left with it at the end.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from pathlib import Path
 
 import botocore.session
 import pytest
+from hypothesis import settings
 
+from tests.faults.amount import examples
 from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, start_sandbox_endpoint, start_swift
 
 REAL_FIXTURES = {"localstack", "rgw", "swift"}
@@ -26,6 +29,9 @@ REAL_FOLDER = Path(__file__).parent / "real"
 CHOSEN = os.environ.get("CARTAGE_REAL") == "1"
 IN_CI = os.environ.get("CARTAGE_TRUST") == "ci"  # where Chromium is installed, so that tests of pages must run too
 MOST_PROCESSES = 4
+LONGEST_FIRST = ("real", "faults", "scenario", "browser", "docs", "cli", "library", "property", "contract", "unit")
+"""The folders by how long a test of theirs may take; real servers come before all."""
+
 TOGETHER = "CARTAGE_TESTS_TOGETHER"
 NOT_CHOSEN = "needs a real S3 server: set CARTAGE_REAL=1"
 
@@ -43,6 +49,10 @@ if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BY
 # One loader for all of botocore's sessions: each would read its models of S3 anew, which is a third of what a command
 # costs that runs in this process. What a loader gives is shared between a session's clients anyway.
 setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
+
+# How long an example takes says nothing where other processes work beside it.
+settings.register_profile("here", deadline=None, max_examples=examples(100))
+settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +101,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
         config.option.numprocesses = min((os.cpu_count() or 1) + 1, MOST_PROCESSES)
         config.option.dist = "loadgroup"
+        config.option.loadscopereorder = False  # as they are sorted below, and not by how many there are
         os.environ[TOGETHER] = "1"
 
 
@@ -103,6 +114,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if real and not CHOSEN:
             item.add_marker(pytest.mark.skip(reason=NOT_CHOSEN))
         item.add_marker(pytest.mark.xdist_group("real" if real and CHOSEN else str(item.path)))
+    if os.environ.get(TOGETHER) == "1":
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int]:
+    """When an item is begun: a test of a real server, then by its folder."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    started = CHOSEN and item.get_closest_marker("real") is not None
+    return not started, LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -57,7 +57,7 @@ def test_lengths_add_up(algorithm: str, value: int, first: int, second: int) -> 
     assert twice == crc.shift(algorithm, value, first + second)
 
 
-@settings(max_examples=examples(5), deadline=None)
+@settings(max_examples=examples(5))
 @given(st.integers(0, 2**32), st.integers(0, 5000))
 def test_long_messages_are_the_same_by_lanes_and_byte_by_byte(seed: int, extra: int) -> None:
     data = (seed.to_bytes(8, "big") + bytes(range(251))) * 2200 + bytes(extra % 256 for _ in range(extra))

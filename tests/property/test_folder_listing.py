@@ -58,7 +58,7 @@ async def listed(store: FolderStore, folder: Path, **how: object) -> list[str]:
 MANNER = Manner(wait_s=lambda seconds: None)
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 @given(
     st.lists(NAMES, max_size=25),
     st.text(alphabet="ab./0é～ ", max_size=5),
@@ -79,7 +79,6 @@ def test_a_listing_is_what_sorting_all_keys_gives(
         store.close()
 
 
-@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(NAMES, max_size=25), st.integers(1, 4))
 def test_every_page_can_be_begun_anew(names: list[str], page: int) -> None:
     """What is held between two pages saves time alone."""
@@ -101,7 +100,6 @@ def test_every_page_can_be_begun_anew(names: list[str], page: int) -> None:
         assert found == keys
 
 
-@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(NAMES, max_size=25), st.sampled_from(["", "a/", "b/", "a", "é/"]), st.integers(1, 4))
 def test_gathered_keys_are_those_of_s3(names: list[str], prefix: str, page: int) -> None:
     with tempfile.TemporaryDirectory() as place:

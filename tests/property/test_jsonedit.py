@@ -61,7 +61,7 @@ def put(value: Any, path: str, new: Any) -> Any:
 
 
 @given(texts(), PATHS, VALUES)
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=examples(400))
 def test_it_means_what_was_asked_for(text: str, path: str, new: Any) -> None:
     before = json.loads(text)
     try:
@@ -78,7 +78,7 @@ def test_it_means_what_was_asked_for(text: str, path: str, new: Any) -> None:
 
 
 @given(texts(), PATHS, SCALARS)
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 def test_only_one_stretch_changes(text: str, path: str, new: Any) -> None:
     try:
         after = set_values(text, [(path, new)])
@@ -97,7 +97,7 @@ def test_only_one_stretch_changes(text: str, path: str, new: Any) -> None:
 
 
 @given(texts(), st.lists(st.tuples(PATHS, SCALARS), max_size=4))
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 def test_several_are_set_one_after_the_other(text: str, values: list[tuple[str, Any]]) -> None:
     expected = json.loads(text)
     try:

@@ -70,7 +70,7 @@ async def look(path: Path) -> None:
         _ = [batch async for batch in reader.records(states=[State.PLANNED, State.FAILED])]
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(
     damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=64)), max_size=4),
     length=st.one_of(st.just(1.0), st.floats(0, 1.5)),

@@ -252,5 +252,5 @@ class LedgerMachine(RuleBasedStateMachine):
 
 TestLedgerModel = LedgerMachine.TestCase
 TestLedgerModel.settings = settings(
-    max_examples=examples(15), stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(15), stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -86,7 +86,6 @@ def strictly(body: bytes) -> Page:
         return page_of(CALL, answer(body), "r")
 
 
-@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(listed(), max_size=6), st.sampled_from(["", "1/token+=&<"]), st.lists(st.booleans(), max_size=6))
 def test_a_page_is_read_alike_by_either_way(items: list[ListedObject], token: str, quick: list[bool]) -> None:
     forms = [*quick, *[True] * len(items)]
@@ -116,7 +115,7 @@ HOSTILE = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 @given(st.lists(listed(), min_size=1, max_size=3), HOSTILE, st.floats(0, 1))
 def test_a_page_that_was_tampered_with_reads_alike_or_not_at_all(
     items: list[ListedObject], insertion: str, where: float
@@ -134,7 +133,6 @@ def test_a_page_that_was_tampered_with_reads_alike_or_not_at_all(
     assert results[0] == results[1]
 
 
-@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(listed(), min_size=1, max_size=3), st.integers(0, 5000))
 def test_a_page_that_is_cut_is_never_a_shorter_page(items: list[ListedObject], cut: int) -> None:
     body = page_xml("".join(item_xml(item, quick=True) for item in items))
@@ -142,7 +140,6 @@ def test_a_page_that_is_cut_is_never_a_shorter_page(items: list[ListedObject], c
         page_of(CALL, answer(body[: cut % len(body)]), "r")
 
 
-@settings(max_examples=examples(100), deadline=None)
 @given(st.dictionaries(st.sampled_from(["ETag", "LastModified", "ChecksumCRC32", "Code", "Message"]), IN_XML))
 def test_a_flat_answer_is_read_alike_by_either_way(fields: dict[str, str]) -> None:
     inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in fields.items())
@@ -152,7 +149,7 @@ def test_a_flat_answer_is_read_alike_by_either_way(fields: dict[str, str]) -> No
         assert xml.read_flat(body) == ("Root", fields) == (document.name, document.fields())
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 @given(IN_XML, HOSTILE | st.sampled_from(["\x01", "\r", "\ufffe"]), st.floats(0, 1))
 def test_a_flat_answer_that_was_tampered_with_reads_alike_or_not_at_all(value: str, insertion: str, at: float) -> None:
     text = f'<?xml version="1.0"?>\n<Root><ETag>&quot;{escape(value)}&quot;</ETag><LastModified>x</LastModified></Root>'
@@ -180,7 +177,7 @@ COPIED = (
 )
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.sampled_from(["", "<Checksum%s>rosUhgp5mIg=</Checksum%s>", "<Checksum%s>qqo=-2</Checksum%s>"]),
     st.sampled_from(["CRC64NVME", "SHA256", "NEWER9", "Type"]),
@@ -204,7 +201,7 @@ def test_the_usual_answer_to_a_copy_reads_as_any_other_document(
     assert results[0] == results[1]
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 @given(st.binary(max_size=200))
 def test_no_bytes_are_a_success_that_was_not_said(body: bytes) -> None:
     with pytest.raises(StoreError):
@@ -248,7 +245,6 @@ def test_hostile_answers_are_refused_and_soon(body: bytes) -> None:
     assert time.process_time() - started < 5
 
 
-@settings(max_examples=examples(100), deadline=None)
 @given(TEXT, TEXT)
 def test_a_copys_source_and_target_arrive_verbatim(source: str, target: str) -> None:
     call = messages.copy_object(CopyObject(ObjectRef("from", source), ObjectRef("to", target), "e"))
@@ -260,7 +256,6 @@ def test_a_copys_source_and_target_arrive_verbatim(source: str, target: str) -> 
     assert list(call.names) == sorted(call.names)
 
 
-@settings(max_examples=examples(100), deadline=None)
 @given(TEXT, TEXT, TEXT | st.none(), st.sampled_from(["", "/"]))
 def test_a_listings_query_is_sorted_and_says_what_was_asked(
     prefix: str, after: str, token: str | None, delimiter: str
@@ -273,7 +268,6 @@ def test_a_listings_query_is_sorted_and_says_what_was_asked(
     assert dict(pairs) == asked
 
 
-@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.tuples(TEXT.filter(fits_xml), st.none() | st.just("etag")), min_size=1, max_size=5))
 def test_a_batch_names_its_keys_verbatim(keys: list[tuple[str, str | None]]) -> None:
     document = xml.read(delete_xml("b", keys).decode())

@@ -147,7 +147,7 @@ KEYS = st.sets(A_KEY, max_size=60)
 RANGES = st.tuples(st.none() | A_KEY, st.none() | A_KEY).map(lambda ends: KeyRange(*ends))
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(
     KEYS, KEYS, KEYS, st.just(KeyRange()) | RANGES, st.integers(1, 7), st.sampled_from([1, 3, MOST_RANGES]),
     st.integers(0, 3),
@@ -210,7 +210,7 @@ async def read_in_turns(store: FakeStore, most_keys: int) -> tuple[list[str], in
     return keys, turns
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(KEYS, st.integers(1, 7), st.integers(1, 30), st.integers(1, 4))
 def test_what_a_turn_leaves_is_read_by_others_and_every_key_comes_once(
     sources: set[str], page_keys: int, most_keys: int, patience: int
@@ -311,7 +311,7 @@ FORM = st.sampled_from(["{c}/{n:04d}", "z{c}{n:04d}", "{n:04d}{c}", "{c}{n}{c}",
 TREE = st.lists(st.tuples(FORM, CHARACTERS, st.sampled_from([1, 3, 30, 100])), min_size=1, max_size=7)
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(sorted(ORDERS)), TREE, st.sampled_from([5, 20]), st.integers(1, 40), st.booleans())
 @example(
     "utf-16",

@@ -39,7 +39,7 @@ async def ask(rows: dict[str, State], keys: list[str]) -> list[Presence]:
 
 
 @given(ROWS, st.lists(KEYS, min_size=1, max_size=6), st.integers(1, 4))
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=examples(25))
 async def test_it_is_what_all_rows_say(rows: dict[str, State], keys: list[str], rows_a_read: int) -> None:
     before = moved_keys.ROWS_A_READ
     moved_keys.ROWS_A_READ = rows_a_read

@@ -92,7 +92,7 @@ def nothing_there(route: str, key: str) -> Presence:
 
 
 @given(TEXTS, NAMES)
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 def test_a_second_rewrite_changes_nothing(text: str, name: str) -> None:
     file = read_text(text.encode("utf-8", "surrogatepass"))
     if file is None:
@@ -104,7 +104,7 @@ def test_a_second_rewrite_changes_nothing(text: str, name: str) -> None:
 
 
 @given(TEXTS, NAMES)
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 def test_only_new_heads_are_put_in_and_lines_stay(text: str, name: str) -> None:
     file = read_text(text.encode("utf-8", "surrogatepass"))
     if file is None:
@@ -120,7 +120,7 @@ def test_only_new_heads_are_put_in_and_lines_stay(text: str, name: str) -> None:
 
 
 @given(TEXTS, NAMES)
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(150))
 def test_nothing_is_changed_that_the_ledger_does_not_know(text: str, name: str) -> None:
     file = read_text(text.encode("utf-8", "surrogatepass"))
     if file is not None:
@@ -135,7 +135,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES, st.booleans(), st.sampled_from([None, 1, 2]), st.booleans())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(200))
 def test_json_stays_json_of_the_same_shape(value: object, plain: bool, indent: int | None, slashes: bool) -> None:
     text = json.dumps({"v": value}, ensure_ascii=plain, indent=indent)
     text = text.replace("/", "\\/") if slashes else text
@@ -175,7 +175,7 @@ def test_a_view_of_json_shows_what_strings_mean(value: object, plain: bool) -> N
 
 
 @given(TEXTS, NAMES, st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 def test_what_was_written_can_be_taken_back_to_the_byte(text: str, name: str, codec: str) -> None:
     before = text.encode(codec)
     file = read_text(before)

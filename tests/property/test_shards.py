@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.plan.shards import Atlas, Piece, cut, far_apart, joined, shared_out, tile, without
@@ -16,7 +16,6 @@ KEY = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=4
 POINTS = st.lists(KEY, max_size=8)
 
 
-@settings(deadline=None)
 @given(POINTS, KEY)
 def test_a_cut_route_tiles_its_keys_and_each_key_has_one_shard(points: list[str], key: str) -> None:
     pieces = cut("raw", points)
@@ -27,7 +26,6 @@ def test_a_cut_route_tiles_its_keys_and_each_key_has_one_shard(points: list[str]
     assert joined(pieces) == [Piece("raw")]
 
 
-@settings(deadline=None)
 @given(POINTS.filter(bool), st.data())
 def test_pieces_that_lack_a_key_or_have_one_twice_do_not_tile(points: list[str], data: st.DataObject) -> None:
     pieces = cut("raw", points)
@@ -38,7 +36,6 @@ def test_pieces_that_lack_a_key_or_have_one_twice_do_not_tile(points: list[str],
         Atlas({1: pieces, 2: [one]})
 
 
-@settings(deadline=None)
 @given(POINTS, POINTS, KEY, st.data())
 def test_what_is_handed_over_and_what_is_kept_are_all_keys_once(
     points: list[str], inner: list[str], key: str, data: st.DataObject
@@ -52,7 +49,6 @@ def test_what_is_handed_over_and_what_is_kept_are_all_keys_once(
     assert kept == joined(piece for piece in finer if piece not in rest)
 
 
-@settings(deadline=None)
 @given(POINTS, st.none() | KEY, st.none() | KEY, KEY)
 def test_an_atlas_gives_the_pieces_of_a_range_in_the_order_of_keys(
     points: list[str], after: str | None, upto: str | None, key: str
@@ -66,7 +62,6 @@ def test_an_atlas_gives_the_pieces_of_a_range_in_the_order_of_keys(
     )
 
 
-@settings(deadline=None)
 @given(POINTS, POINTS, st.integers(1, 12))
 def test_small_routes_come_together_and_neighbours_stay_so(some: list[str], others: list[str], shards: int) -> None:
     pieces = [*cut("a", some), *cut("b", others)]
@@ -76,7 +71,6 @@ def test_small_routes_come_together_and_neighbours_stay_so(some: list[str], othe
     assert max(map(len, shared)) - min(map(len, shared)) <= 1
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 12))
 def test_shards_that_are_begun_together_are_far_apart(count: int, slots: int) -> None:
     """Each is begun once, and of those that are begun first no two are nearer to each other than they have to be."""

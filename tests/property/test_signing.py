@@ -69,7 +69,7 @@ def parts(authorization: str) -> tuple[str, ...]:
     return found.groups()
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 @given(
     method=st.sampled_from(["GET", "PUT", "POST", "HEAD", "DELETE"]),
     key=KEYS,
@@ -110,7 +110,7 @@ def test_each_signature_is_botocores(
     assert again == ours  # a shape that is kept signs as one that is new
 
 
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(50))
 @given(moments=st.lists(MOMENTS, min_size=2, max_size=6), secrets=st.lists(SECRETS, min_size=2, max_size=2))
 def test_a_signer_follows_the_clock_and_new_credentials(moments: list[int], secrets: list[str]) -> None:
     now = [0]

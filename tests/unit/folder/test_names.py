@@ -99,7 +99,7 @@ async def test_every_other_key_arrives_verbatim(scene: Scene) -> None:
     assert {"a", "line\nbreak\ttab", "x" * 255, "dir/"} <= set(kept)
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300))
 @given(st.text(alphabet="ab./\\\0\n~é\u0301\ud800 ", max_size=12))
 @example("a/../../b")
 @example("//")

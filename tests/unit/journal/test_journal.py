@@ -43,7 +43,7 @@ OUTCOMES = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(DECISIONS, OUTCOMES, st.integers(0, 1 << 40), TEXT)
 def test_a_segment_comes_back_as_it_was_written(
     decisions: list[Decision], outcomes: list[Outcome], at_ms: int, text: str
@@ -262,7 +262,7 @@ async def test_a_ledger_that_was_made_without_a_journal_is_no_view_of_one(tmp_pa
             pass
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_however_two_writers_take_turns_every_view_holds_the_same(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -57,7 +57,7 @@ async def test_an_answer_is_the_same_wherever_it_is_cut_in_two(name: str) -> Non
         assert (owner.free, owner.gone, transport.written) == ([connection], [], REQUEST)
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(sorted(WHOLE)), st.lists(st.integers(1, 40), min_size=1, max_size=30))
 def test_an_answer_is_the_same_however_it_is_cut(name: str, sizes: list[int]) -> None:
     async def receive() -> Answer:

@@ -66,7 +66,7 @@ def test_a_delimiter_rolls_keys_up(sandbox: Sandbox) -> None:
     assert walk(sandbox, delimiter="/")[1] == ["a/", "b/"]
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.sets(st.text(st.sampled_from("ab/é\U0001f600"), min_size=1, max_size=5), min_size=1, max_size=20),
     st.text(st.sampled_from("ab/"), max_size=2),
