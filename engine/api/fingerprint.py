@@ -14,6 +14,7 @@ import xxhash
 from engine.api.load import home_folder, place_of
 from engine.api.options import Options
 from engine.api.watching import watched
+from engine.at_once import each
 from engine.errors import UsageError, one_error
 from engine.events import Listener, Progress
 from engine.listing.nearest import refuse_nothing
@@ -103,15 +104,10 @@ class _Reading:
 
 
 async def _read_page(reader: ByteReader, location: Location, objects: list[ListedObject]) -> dict[str, str]:
-    digests: dict[str, str] = {}
+    async def read(item: ListedObject) -> tuple[str, str]:
+        return item.key, (await reader.read(ObjectRef(location.bucket, item.key), item.etag, item.size)).xxh3
 
-    async def one(item: ListedObject) -> None:
-        digests[item.key] = (await reader.read(ObjectRef(location.bucket, item.key), item.etag, item.size)).xxh3
-
-    async with anyio.create_task_group() as group:
-        for item in objects:
-            group.start_soon(one, item)
-    return digests
+    return dict(await each(objects, read))
 
 
 async def _of_folder(folder: FolderStore, location: Location, basis: Basis, listener: Listener) -> Fingerprint:

@@ -33,10 +33,16 @@ def plan_of(file: Path | None, invocation: Invocation) -> tuple[Plan, Invocation
     """The plan in a file, or the one that the ledger of a copy without a file was made for; that ledger is used then.
 
     Raises `UsageError` where the ledger is a plan file's."""
+    plan, invocation = plan_if_known(file, invocation)
+    if plan is None:
+        raise UsageError(f"{invocation.options.ledger} is the ledger of a plan file: name that.")
+    return plan, invocation
+
+
+def plan_if_known(file: Path | None, invocation: Invocation) -> tuple[Plan | None, Invocation]:
+    """As `plan_of`; None where only a plan file's ledger is known."""
     if file is not None:
         return invocation.plan(file), invocation
     path = ledger_of(None, invocation)
-    plan = anyio.run(asked_plan, path)
-    if plan is None:
-        raise UsageError(f"{path} is the ledger of a plan file: name that.")
-    return invocation.named(plan), invocation.having(ledger=path)
+    asked = anyio.run(asked_plan, path)
+    return (invocation.named(asked) if asked is not None else None), invocation.having(ledger=path)

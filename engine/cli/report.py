@@ -9,11 +9,10 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from engine.api.asked import asked_plan
 from engine.api.report import Report, kept_current, report_on
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
-from engine.cli.ledgers import ledger_of
+from engine.cli.ledgers import plan_if_known
 from engine.plan.document import Plan
 from engine.report.report import report_lines, report_values
 
@@ -22,7 +21,7 @@ NICE = 10
 
 
 def report_command(invocation: Invocation, file: Path | None, output: Path | None, follow: bool) -> None:
-    plan, invocation = _plan(invocation, file)
+    plan, invocation = plan_if_known(file, invocation)
     page = output or _beside(plan, invocation)
     if follow:
         os.nice(NICE) if hasattr(os, "nice") else None
@@ -32,15 +31,6 @@ def report_command(invocation: Invocation, file: Path | None, output: Path | Non
         report.write(page)
     invocation.say(report_lines(report, page))
     invocation.end(DONE, report_values(report, page))
-
-
-def _plan(invocation: Invocation, file: Path | None) -> tuple[Plan | None, Invocation]:
-    """The plan in a file, or that of a copy without one; None where only a plan file's ledger is known."""
-    if file is not None:
-        return invocation.plan(file), invocation
-    path = ledger_of(None, invocation)
-    asked = anyio.run(asked_plan, path)
-    return (invocation.named(asked) if asked is not None else None), invocation.having(ledger=path)
 
 
 def _beside(plan: Plan | None, invocation: Invocation) -> Path:

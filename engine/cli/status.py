@@ -7,15 +7,13 @@ from pathlib import Path
 
 import anyio
 
-from engine.api.asked import asked_plan
 from engine.api.options import Options
 from engine.api.status import Status, objects_aside, pulses, status
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
-from engine.cli.ledgers import ledger_of
+from engine.cli.ledgers import ledger_of, plan_if_known
 from engine.errors import UsageError
 from engine.events import Doing
-from engine.plan.document import Plan
 from engine.report.meter import Meter, written
 from engine.report.status import aside_line, aside_values, how_far, lately, status_page, status_values, work_lines
 
@@ -46,7 +44,8 @@ def _say(invocation: Invocation, file: Path | None, found: Status) -> None:
         return
     command, told = anyio.run(_measured, found.ledger) if found.worker is not None else ("", "")
     at_work = work_lines(found.worker, command, time.time(), told)
-    invocation.say(status_page(found, _plan(file, invocation, found.ledger), at_work))
+    plan, _ = plan_if_known(file, invocation.having(ledger=found.ledger))
+    invocation.say(status_page(found, plan, at_work))
 
 
 async def _measured(path: Path) -> tuple[str, str]:
@@ -76,14 +75,6 @@ async def _watch(path: Path, options: Options) -> None:
             options.listener(before := doing)
         if far is not None:
             options.listener(far[1])
-
-
-def _plan(file: Path | None, invocation: Invocation, ledger: Path) -> Plan | None:
-    """The plan in a file, or that of a copy without one; None where the ledger is a plan file's that was not named."""
-    if file is not None:
-        return invocation.plan(file)
-    asked = anyio.run(asked_plan, ledger)
-    return invocation.named(asked) if asked is not None else None
 
 
 async def _list_aside(invocation: Invocation, path: Path) -> list[dict[str, str]]:

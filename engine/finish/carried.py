@@ -7,10 +7,12 @@ an ACL where the route keeps ACLs, at the rate that the governor allows; nothing
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import anyio
 
+from engine.at_once import each
 from engine.errors import AttemptError, NotFound, ObjectError
 from engine.events import Doing, Listener, Progress
 from engine.ledger import Ledger
@@ -27,8 +29,9 @@ OBJECTS_AT_ONCE = 64
 
 
 class _Unread(NamedTuple):
-    """Why what an object carries is not known."""
+    """An object of which is not known what it carries, and why."""
 
+    key: str
     why: str
 
 
@@ -59,24 +62,10 @@ async def compare_carried(
     for route in (route for route in routes if route.name in kept):
         async for records in ledger.records(route.name, {State.VERIFIED}):
             proven = [record for record in records if record.proof >= minimum]
-            found: dict[str, Outcome | _Unread] = {}
-
-            async def one(
-                record: ObjectRecord, route: Route = route, found: dict[str, Outcome | _Unread] = found
-            ) -> None:
-                async with at_once:
-                    answer = await _compare(store_of, route, record)
-                if answer is not None:
-                    found[record.key] = answer
-
-            async with anyio.create_task_group() as group:
-                for record in proven:
-                    group.start_soon(one, record)
-            if outcomes := [item for item in found.values() if isinstance(item, Outcome)]:
+            found = await each(proven, partial(_compare, store_of, route), at_once)
+            if outcomes := [item for item in found if isinstance(item, Outcome)]:
                 await ledger.conclude(route.name, outcomes)
-            unread = unread.plus(
-                noted((route.name, key, item.why) for key, item in found.items() if isinstance(item, _Unread))
-            )
+            unread = unread.plus(noted((route.name, item.key, item.why) for item in found if isinstance(item, _Unread)))
             done += len(proven)
             listener(Progress(total, listing_done=True, done=done, aside=unread.objects))
     return unread
@@ -94,11 +83,11 @@ async def _compare(store_of: StoreOf, route: Route, record: ObjectRecord) -> Out
     except NotFound:
         return None  # gone on one side: whoever deletes looks for the target, and there is nothing to delete else
     except (ObjectError, AttemptError) as error:
-        return _Unread(error.code or type(error).__name__)
+        return _Unread(record.key, error.code or type(error).__name__)
     if compared.source.etag != record.source_etag or compared.target.etag != record.target_etag:
-        return _Unread("changed meanwhile")
+        return _Unread(record.key, "changed meanwhile")
     if not same_moment(compared.source.modified, record.source_modified):
-        return _Unread("written again meanwhile")
+        return _Unread(record.key, "written again meanwhile")
     if compared.found == record.properties:
         return None
     return Outcome(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
+from engine.at_once import each
 from engine.errors import (
     AccessDenied,
     AttemptError,
@@ -65,12 +67,10 @@ async def claimed(
             group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
-            async with anyio.create_task_group() as releasing:
-                for claim in held:
-                    releasing.start_soon(_release, claim, asked.listener)
+            await each(held, partial(_release, asked.listener))
 
 
-async def _release(claim: Claim, listener: Listener) -> None:
+async def _release(listener: Listener, claim: Claim) -> None:
     with anyio.move_on_after(RELEASE_WITHIN_S) as scope:
         try:
             await claim.release()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import anyio
 
 from engine import freshness
+from engine.at_once import each
 from engine.errors import RunError, StoreError, TooLate
 from engine.freshness import LOOK_LASTS_S, dated
 from engine.listing.lister import KeyRange
@@ -132,20 +133,17 @@ class Looker:
 
     async def _head_each(self, bucket: str, keys: Sequence[str], seen: Seen, until: float) -> None:
         async def head(key: str) -> None:
-            async with self._heads:
-                asking = head_or_none(self._store, HeadObject(ObjectRef(bucket, key)))
-                try:
-                    answer, sent_at = await dated(asking, not_after=until)
-                except StoreError as error:
-                    seen.unseen[key] = error
-                    return
+            asking = head_or_none(self._store, HeadObject(ObjectRef(bucket, key)))
+            try:
+                answer, sent_at = await dated(asking, not_after=until)
+            except StoreError as error:
+                seen.unseen[key] = error
+                return
             there = None if answer is None else There(answer.etag, answer.size)
             seen.looks[key] = Look(there, sent_at)
 
         if keys:
-            async with anyio.create_task_group() as group:
-                for key in keys:
-                    group.start_soon(head, key)
+            await each(keys, head, self._heads)
 
 
 def _late(bucket: str, key: str, within_s: float) -> TooLate:

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 import anyio
 
+from engine.at_once import each
 from engine.errors import AttemptError, ObjectError
 from engine.model import Location, ObjectRef
 from engine.plan.own import PROBE
@@ -75,38 +76,28 @@ async def try_pairs(store_of: StoreOf, pairs: Sequence[Pair], note: Note) -> lis
         for probe in (pair.target.at(pair.target.key + one), pair.source.at(pair.source.key + other))
     ]
     await note(probes)
-    findings: dict[Pair, Finding] = {}
-    limit = anyio.CapacityLimiter(AT_ONCE)
 
-    async def attempt(pair: Pair, one: str, other: str) -> None:
-        async with limit:
-            findings[pair] = await _try_pair(store_of, pair, one, other)
+    async def attempt(named: tuple[Pair, tuple[str, str]]) -> Finding:
+        pair, (one, other) = named
+        return await _try_pair(store_of, pair, one, other)
 
     try:
-        async with anyio.create_task_group() as group:
-            for pair, (one, other) in zip(pairs, names, strict=True):
-                group.start_soon(attempt, pair, one, other)
+        return await each(zip(pairs, names, strict=True), attempt, anyio.CapacityLimiter(AT_ONCE))
     finally:
         with anyio.CancelScope(shield=True):
             left = await remove(store_of, probes)
             await note(left)
-    return [findings[pair] for pair in pairs]
 
 
 async def remove(store_of: StoreOf, probes: Iterable[Location]) -> list[Location]:
     """Remove probes; gives those of which S3 has not confirmed it. No one else's object bears these names."""
-    left: list[Location] = []
-    limit = anyio.CapacityLimiter(AT_ONCE)
+    put = list(probes)
 
-    async def one(probe: Location) -> None:
-        async with limit:
-            if not await remove_own(store_of(probe), ObjectRef(probe.bucket, probe.key)):
-                left.append(probe)
+    async def remove(probe: Location) -> bool:
+        return await remove_own(store_of(probe), ObjectRef(probe.bucket, probe.key))
 
-    async with anyio.create_task_group() as group:
-        for probe in probes:
-            group.start_soon(one, probe)
-    return left
+    gone = await each(put, remove, anyio.CapacityLimiter(AT_ONCE))
+    return [probe for probe, is_gone in zip(put, gone, strict=True) if not is_gone]
 
 
 async def _try_pair(store_of: StoreOf, pair: Pair, one: str, other: str) -> Finding:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 import anyio
 
+from engine.at_once import each
 from engine.errors import (
     AccessDenied,
     AttemptError,
@@ -153,18 +155,8 @@ class Sender:
     async def _send_each(self, bucket: str, items: Sequence[Item]) -> dict[str, End]:
         if self._conditions[bucket] is Condition.BATCH_ALONE:
             return {item.key: End(Fate.LEFT, "NotConditional", NOT_ALONE) for item in items}
-        told: dict[str, End] = {}
-
-        async def send(item: Item) -> None:
-            async with self._singles:
-                end = await self._send_single(bucket, item)
-            if end is not None:
-                told[item.key] = end
-
-        async with anyio.create_task_group() as group:
-            for item in items:
-                group.start_soon(send, item)
-        return told
+        ends = await each(items, partial(self._send_single, bucket), self._singles)
+        return {item.key: end for item, end in zip(items, ends, strict=True) if end is not None}
 
     async def _send_single(self, bucket: str, item: Item) -> End | None:
         try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.route import PropertyRules, Route
 from engine.plan.settings import Connection
 from engine.plan.sizes import duration_text
+from engine.plan.starter import quoted
 
 
 def way_back(plan: Plan) -> str:
@@ -17,7 +16,7 @@ def way_back(plan: Plan) -> str:
         f"# The way back of {_comment(plan.name)}: every route turned round. cartage plan shows what it would do.",
         "# It copies whatever lies under its sources today; say with exclude what is not to go back.",
         "",
-        f"name = {_text(plan.name + '-back')}",
+        f"name = {quoted(plan.name + '-back')}",
     ]
     if plan.connection.said:
         lines += _connection("connection", plan.connection)
@@ -26,15 +25,15 @@ def way_back(plan: Plan) -> str:
     for route in plan.routes:
         lines += ["", *_route(route)]
     cleanup = plan.cleanup
-    lines += ["", "[cleanup]", f"hold = {_text(duration_text(cleanup.hold_s))}"]
-    lines.append(f"proof = {_text(cleanup.proof.name.lower())}")
+    lines += ["", "[cleanup]", f"hold = {quoted(duration_text(cleanup.hold_s))}"]
+    lines.append(f"proof = {quoted(cleanup.proof.name.lower())}")
     if cleanup.unconditional:
         lines.append("unconditional = true")
     return "\n".join(lines) + "\n"
 
 
 def _connection(title: str, connection: Connection) -> list[str]:
-    return ["", f"[{title}]", *(f"{name} = {_text(value)}" for name, value in connection.said.items())]
+    return ["", f"[{title}]", *(f"{name} = {quoted(value)}" for name, value in connection.said.items())]
 
 
 def _route(route: Route) -> list[str]:
@@ -46,16 +45,16 @@ def _route(route: Route) -> list[str]:
         lines.append("# The route changed properties on the way; they go back as they are now.")
     lines += [
         "[[routes]]",
-        f"name = {_text(route.name)}",
-        f"from = {_text(_address(route.target))}",
-        f"to = {_text(_address(route.source))}",
+        f"name = {quoted(route.name)}",
+        f"from = {quoted(_address(route.target))}",
+        f"to = {quoted(_address(route.source))}",
     ]
     for key, end in (("from_site", route.target), ("to_site", route.source)):
         if end.site and not end.is_local:
-            lines.append(f"{key} = {_text(end.site)}")
+            lines.append(f"{key} = {quoted(end.site)}")
     for name, patterns in (("include", selection.include), ("exclude", selection.exclude)):
         if patterns:
-            lines.append(f"{name} = [{', '.join(map(_text, patterns))}]")
+            lines.append(f"{name} = [{', '.join(map(quoted, patterns))}]")
     if selection.min_bytes:
         lines.append(f"min_size = {selection.min_bytes}")
     if selection.max_bytes is not None:
@@ -65,11 +64,6 @@ def _route(route: Route) -> list[str]:
 
 def _address(location: Location) -> str:
     return f"file://{location}" if location.is_local else f"s3://{location.bucket}/{location.key}"
-
-
-def _text(value: str) -> str:
-    """A TOML string: JSON's escapes are all TOML's too, and only DEL has to be escaped besides."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _comment(text: str) -> str:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import anyio
 from anyio.abc import TaskGroup
 
+from engine.at_once import each
 from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import PageReader, RangeJoin, ReadEntries, broken
 from engine.listing.unlisted import UnlistedThings
@@ -284,19 +285,12 @@ class RouteJoin:
 
     async def _probe(self, item: _Range, points: list[str]) -> None:
         """Ask for a page at each point, and cut where keys were found."""
-        pages: dict[str, Page] = {}
-
-        async def ask(point: str) -> None:
-            pages[point] = await self._source.page_after(point)
-
         try:
-            async with anyio.create_task_group() as group:
-                for point in points:
-                    group.start_soon(ask, point)
+            found = await each(points, self._source.page_after)
         finally:
             item.cutting = False
             self._probing -= len(points)
-        self._cut(item, points, pages)
+        self._cut(item, points, dict(zip(points, found, strict=True)))
 
     def _cut(self, item: _Range, points: list[str], pages: dict[str, Page]) -> None:
         """Hand the parts of `item` that begin at `points` over to ranges of their own. All at once: nothing may be

@@ -126,17 +126,17 @@ def starter_plan(
     """The commented text (TOML) of a plan to start from, with these values filled in. `file` is the name that its
     comments use."""
     filled = {
-        "{name}": _quoted(name),
-        "{bucket}": _quoted(bucket),
-        "{prefix}": _quoted(prefix),
-        "{source}": _quoted(source),
-        "{target}": _quoted(target),
-        "{region}": f"region = {_quoted(region)}" if region else '#region = "us-east-1"',
+        "{name}": quoted(name),
+        "{bucket}": quoted(bucket),
+        "{prefix}": quoted(prefix),
+        "{source}": quoted(source),
+        "{target}": quoted(target),
+        "{region}": f"region = {quoted(region)}" if region else '#region = "us-east-1"',
         "{file}": "".join(char for char in file if char.isprintable()),
     }
     return _PLACE.sub(lambda found: filled[found.group()], _TEXT)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A TOML string: JSON's escapes are all TOML's too, and only DEL has to be escaped besides."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,9 +4,11 @@ once it has asked: each of one object, all of a page at once."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import compress
 
 import anyio
 
+from engine.at_once import each
 from engine.errors import AttemptError, ObjectError
 from engine.model import Location, ObjectHead, ObjectRef, Proof
 from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
@@ -29,17 +31,13 @@ async def replaced(
     find: Callable[[Joined, Finding], Awaitable[Finding]],
 ) -> list[Judged]:
     """The findings of a page, with what `find` finds in place of each that is wanted."""
-    found = list(judged)
 
-    async def one(at: int, row: Joined, finding: Finding) -> None:
-        found[at] = row, await find(row, finding)
+    async def one(item: Judged) -> Judged:
+        return item[0], await find(*item)
 
-    chosen = [(at, *item) for at, item in enumerate(judged) if wants(*item)]
-    if chosen:
-        async with anyio.create_task_group() as group:
-            for item in chosen:
-                group.start_soon(one, *item)
-    return found
+    wanted = [wants(*item) for item in judged]
+    found = iter(await each(compress(judged, wanted), one))
+    return [next(found) if is_wanted else item for item, is_wanted in zip(judged, wanted, strict=True)]
 
 
 class Heads:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import anyio
-
+from engine.at_once import each
 from engine.errors import ObjectError, one_error
 from engine.listing.sources import Sources
 from engine.model import FILE_SITE, Location
@@ -70,13 +69,13 @@ class Sites:
             if self.source(route) is not self.target(route) and self.target(route).reaches(self.source(route))
         }
 
-        async def ask(place: tuple[str, Location], route: Route) -> None:
-            self._reads[place] = await reads(self.target(route).store, self.source(route).store, route.source)
+        async def ask(route: Route) -> Answer:
+            return await reads(self.target(route).store, self.source(route).store, route.source)
 
-        async with one_error(), anyio.create_task_group() as asking:
-            for place, route in asked.items():
-                if place not in self._reads:
-                    asking.start_soon(ask, place, route)
+        open_ones = [place for place in asked if place not in self._reads]
+        async with one_error():
+            found = await each([asked[place] for place in open_ones], ask)
+        self._reads |= dict(zip(open_ones, found, strict=True))
 
     def trusts(self, route: Route) -> bool:
         """Whether neither side of a route has to be tried out first."""
@@ -120,20 +119,19 @@ class Sites:
     ) -> dict[Location, BucketFacts]:
         """What is known of the buckets that these places are in, in order, asked all at once; `lacking`: without those
         of which nothing may be known. Raises as `Site.facts`."""
-        found: dict[Location, BucketFacts] = {}
 
-        async def ask(where: Location) -> None:
+        async def ask(where: Location) -> BucketFacts | None:
             try:
-                found[where] = await self.site(where).facts(where.bucket, anew=anew)
+                return await self.site(where).facts(where.bucket, anew=anew)
             except ObjectError:
                 if not lacking:
                     raise
+                return None
 
         wanted = buckets_of(places)
-        async with one_error(), anyio.create_task_group() as asking:
-            for where in wanted:
-                asking.start_soon(ask, where)
-        return {where: found[where] for where in wanted if where in found}
+        async with one_error():
+            found = await each(wanted, ask)
+        return {where: facts for where, facts in zip(wanted, found, strict=True) if facts is not None}
 
     async def remember(self, notes: Notes, older_bucket: str) -> None:
         """As `KnownTraits.remember`, for each site; what is older than sites is of the plan's own connection."""

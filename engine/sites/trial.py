@@ -88,7 +88,7 @@ def judged(right: Met, wrong: Met) -> Answer:
 def probe_at(where: Location) -> ObjectRef:
     """A new name for an object of our own under `where`."""
     folder = where.key if where.is_prefix else where.key.rpartition("/")[0] + "/"
-    return ObjectRef(where.bucket, folder.lstrip("/") + NAME + secrets.token_hex(8))
+    return ObjectRef(where.bucket, folder.lstrip("/") + PROBE + secrets.token_hex(8))
 
 
 async def try_out(store: ObjectStore, where: Location, probe: ObjectRef | None = None) -> Traits:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from engine.errors import AccessDenied, Ambiguous, AttemptError, NotFound, ObjectError
 from engine.model import Location, ObjectRef, Properties, UploadRef
-from engine.sites.trial import NAME, remove_probe
+from engine.sites.clock import server_ms
+from engine.sites.trial import probe_at, remove_probe
 from engine.store import (
     AbortUpload,
     CopyObject,
@@ -59,8 +57,7 @@ async def try_reading(store: ObjectStore, where: Location) -> list[Trial]:
 
 async def try_writing(store: ObjectStore, where: Location) -> list[Trial]:
     """Put, copy, begin and abort an upload, delete: on an object of our own, removed at the end."""
-    folder = where.key if where.is_prefix else where.key.rpartition("/")[0] + "/"
-    one = ObjectRef(where.bucket, folder.lstrip("/") + NAME + secrets.token_hex(8))
+    one = probe_at(where)
     trials = [await _try("s3:PutObject", lambda: store.put_object(PutObject(one, b"cartage")))]
     if trials[0].verdict != "allowed":
         rest = ("s3:PutObject (CopyObject)", "s3:AbortMultipartUpload", "s3:DeleteObject")
@@ -108,11 +105,8 @@ async def _try(action: str, attempt: Callable[[], Awaitable[object]], *, empty_i
 def skew_s(date: str, now_s: float) -> float | None:
     """How far this machine's clock was ahead of the Date header when that came (`now_s`, seconds since the epoch), in
     seconds; None where it cannot be read. The header has whole seconds: less than one is no difference."""
-    try:
-        server = parsedate_to_datetime(date)
-    except (TypeError, ValueError):
+    server = server_ms(date)
+    if server is None:
         return None
-    if server.tzinfo is None:
-        server = server.replace(tzinfo=UTC)
-    ahead_s = now_s - server.timestamp()
+    ahead_s = now_s - server / 1000
     return 0.0 if 0 <= ahead_s < 1 else ahead_s
