@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from engine.finish.holding import Hold
-from engine.finish.probes import ProbeResult
+from engine.finish.probing.answers import ProbeResult
 from engine.finish.sending import NO_CONDITION, Condition, condition_for
 from engine.model import Location, Proof
 from engine.plan.document import Plan

@@ -10,6 +10,7 @@ from engine.events import Doing, Listener
 from engine.finish.gate import Facts, Reason, ReferencesLeft, conditional
 from engine.finish.judged import facts_of
 from engine.finish.probes import Commands, probed, run_probe
+from engine.finish.probing.answers import agreements
 from engine.finish.sending import Condition, condition_for
 from engine.ledger import Ledger
 from engine.model import Location
@@ -37,7 +38,7 @@ async def gather(
     return replace(
         await facts_of(plan, ledger, server_ms(targets[-1].date)),
         audits=tuple(audits),
-        probes=tuple(probes),
+        probes=(*probes, *agreements(plan.probes, probes)),
         references=references,
         sources=sources,
         targets=targets,

@@ -9,16 +9,32 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import anyio.to_thread
 
-from engine.errors import AttemptError, NotFound, ObjectError
+from engine.errors import AttemptError, ExtraMissing, NotFound, ObjectError
 from engine.finish.commands import CommandEnd, run_command
 from engine.finish.npy import PREAMBLE_BYTES, NotNpy, NpyHeader, header_length, parse_header, same_dtype
+from engine.finish.probing.answers import ProbeResult
+from engine.finish.probing.images import ask_images
+from engine.finish.probing.index import ask_usearch
+from engine.finish.probing.tables import ask_csv, ask_parquet
+from engine.finish.probing.told import ask_manifest
 from engine.listing.whole import listed_under
 from engine.model import MIB, Location, ObjectRef
-from engine.plan.settings import CommandProbe, ExistsProbe, JsonProbe, MinObjectsProbe, NpyProbe, Probe
+from engine.plan.settings import (
+    CommandProbe,
+    CsvProbe,
+    ExistsProbe,
+    ImageProbe,
+    JsonProbe,
+    ManifestProbe,
+    MinObjectsProbe,
+    NpyProbe,
+    ParquetProbe,
+    Probe,
+    UsearchProbe,
+)
 from engine.store import Body, GetRange, HeadObject, ObjectStore
 
 FIRST_READ_BYTES = 4096
@@ -26,15 +42,6 @@ FIRST_READ_BYTES = 4096
 MAX_JSON_BYTES = 128 * MIB
 """A JSON object is parsed in memory, which takes several times its length; a larger one wants a command."""
 PAGE = 1000
-
-
-class ProbeResult(NamedTuple):
-    """`name` says which probe, `found` what was there in a few words, `sentence` all of it for a reader."""
-
-    name: str
-    ok: bool
-    found: str
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,16 @@ async def run_probe(store: ObjectStore, probe: Probe, commands: Commands | None 
                 return await _npy(store, probe)
             case JsonProbe():
                 return await _json(store, probe)
+            case UsearchProbe():
+                return await ask_usearch(store, probe)
+            case ParquetProbe():
+                return await ask_parquet(store, probe)
+            case CsvProbe():
+                return await ask_csv(store, probe)
+            case ImageProbe():
+                return await ask_images(store, probe)
+            case ManifestProbe():
+                return await ask_manifest(store, probe)
             case ExistsProbe() if probe.at.is_prefix:
                 return await _min_objects(store, probe.name, probe.at, 1)
             case ExistsProbe():
@@ -72,8 +89,10 @@ async def run_probe(store: ObjectStore, probe: Probe, commands: Commands | None 
                 return await _command(probe, commands or Commands())
     except NotFound as error:
         return ProbeResult(probe.name, False, "nothing", f"{error.ref or probe.name} does not exist")
-    except (ObjectError, AttemptError) as error:
-        return ProbeResult(probe.name, False, error.code or "no answer", f"it could not be found out: {error}")
+    except (ObjectError, AttemptError, ExtraMissing) as error:
+        return ProbeResult(
+            probe.name, False, getattr(error, "code", "") or "no answer", f"it could not be found out: {error}"
+        )
 
 
 def _ref(at: Location) -> ObjectRef:
@@ -110,11 +129,12 @@ def judge_npy(probe: NpyProbe, header: NpyHeader, size: int) -> ProbeResult:
         wrong.append(f"its type is {header.dtype}, not {probe.dtype}")
     if size != header.total_bytes:
         wrong.append(f"it has {size:,} bytes where its header asks for {header.total_bytes:,}")
+    rows = header.shape[0] if header.shape else None
+    dims = header.shape[1] if len(header.shape) == 2 else None
     if wrong:
-        return ProbeResult(probe.name, False, found, f"{probe.at}: {', and '.join(wrong)}")
-    return ProbeResult(
-        probe.name, True, found, f"{probe.at} is an array of {shape} {header.dtype}, as long as it must be"
-    )
+        return ProbeResult(probe.name, False, found, f"{probe.at}: {', and '.join(wrong)}", rows, dims)
+    sentence = f"{probe.at} is an array of {shape} {header.dtype}, as long as it must be"
+    return ProbeResult(probe.name, True, found, sentence, rows, dims)
 
 
 async def _json(store: ObjectStore, probe: JsonProbe) -> ProbeResult:
@@ -147,9 +167,10 @@ def judge_json(probe: JsonProbe, data: bytes) -> ProbeResult:
         tail = "" if ok else f", not a list or object of {probe.items:,} items"
         return ProbeResult(probe.name, ok, found, f"{probe.at} is JSON and holds {found}{tail}")
     found = f"{len(value)} items"
-    if probe.items is not None and len(value) != probe.items:
-        return ProbeResult(probe.name, False, found, f"{probe.at} has {len(value):,} items, not {probe.items:,}")
-    return ProbeResult(probe.name, True, found, f"{probe.at} is JSON with {len(value):,} items")
+    rows = len(value)
+    if probe.items is not None and rows != probe.items:
+        return ProbeResult(probe.name, False, found, f"{probe.at} has {rows:,} items, not {probe.items:,}", rows)
+    return ProbeResult(probe.name, True, found, f"{probe.at} is JSON with {rows:,} items", rows)
 
 
 async def _min_objects(store: ObjectStore, name: str, under: Location, objects_asked: int) -> ProbeResult:

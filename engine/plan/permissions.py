@@ -15,7 +15,7 @@ from engine.plan.document import Plan
 from engine.plan.locations import is_access_point
 from engine.plan.own import CLAIM, PROBE
 from engine.plan.route import PropertyRule, PropertyRules, Route
-from engine.plan.settings import Probe
+from engine.plan.settings import ImageProbe, ManifestProbe, Probe
 
 COMMANDS = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
 """What a policy can be asked for. "rewrite" includes the manifest, "cleanup" the probes."""
@@ -180,7 +180,11 @@ def _probing(probe: Probe) -> list[Permission]:
     at = getattr(probe, "under", None) or getattr(probe, "at", None)
     if at is None:
         return []
-    return _bucket(at, "s3:ListBucket") if at.is_prefix else _on(at, "s3:GetObject")
+    found = _on(at, "s3:GetObject") if not at.is_prefix or isinstance(probe, ImageProbe) else []
+    found += _bucket(at, "s3:ListBucket") if at.is_prefix else []
+    if isinstance(probe, ManifestProbe):  # what it names besides is for whoever wrote it to allow
+        found += _bucket(probe.base, "s3:ListBucket") + _on(probe.base, "s3:GetObject")
+    return found
 
 
 def _reading_references(plan: Plan) -> list[Permission]:

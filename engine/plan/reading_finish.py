@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, time
 from typing import Any, NamedTuple
 
@@ -16,9 +16,15 @@ from engine.plan.locations import is_local
 from engine.plan.reading_route import Surroundings
 from engine.plan.settings import Manifest, Probe, References
 
-_KINDS = {
-    "npy": ("shape", "dtype"),
-    "json": ("items",),
+_KINDS: dict[str, tuple[str, ...]] = {
+    "npy": ("shape", "dtype", "agrees"),
+    "json": ("items", "agrees"),
+    "usearch": ("rows", "dims", "metric", "dtype", "search", "agrees"),
+    "parquet": ("rows", "columns", "header", "agrees"),
+    "csv": ("rows", "columns", "header", "headless", "delimiter", "agrees"),
+    "image": ("pixels",),
+    "images": ("pixels", "rows", "agrees"),
+    "manifest": (),
     "exists": (),
     "min_objects": ("under",),
     "command": ("args", "at", "timeout"),
@@ -33,8 +39,13 @@ _SEGMENT = re.compile(r"[^.]+(?:\.[^.]+)*\Z")
 
 def read_probes(around: Surroundings, tables: Sequence[dict[str, Any]], base: Location) -> tuple[Probe, ...]:
     """The `[[probes]]`; those that cannot be read are left out and reported."""
-    found = (_probe(around, data, ("probes", index), base) for index, data in enumerate(tables))
-    return tuple(probe for probe in found if probe is not None)
+    read = [_probe(around, data, ("probes", index), base) for index, data in enumerate(tables)]
+    found = tuple(probe for probe in read if probe is not None)
+    for index, probe in enumerate(read):
+        if probe is not None and probe.agrees and sum(item.agrees == probe.agrees for item in found) == 1:
+            said = f'no other probe agrees on "{probe.agrees}": one alone has nothing to agree with'
+            around.problems.add(("probes", index, "agrees"), said)
+    return found
 
 
 def _probe(around: Surroundings, data: dict[str, Any], path: Path, base: Location) -> Probe | None:
@@ -47,10 +58,10 @@ def _probe(around: Surroundings, data: dict[str, Any], path: Path, base: Locatio
         problems.add(path, f"a probe is one of {', '.join(_KINDS)}, and {said}")
         return None
     (kind,) = kinds
-    for owner, keys in _KINDS.items():
-        for key in keys:
-            if key in data and owner != kind:
-                problems.add((*path, key), f"goes with {owner}, not with {kind}")
+    for key in dict.fromkeys(key for keys in _KINDS.values() for key in keys):
+        if key in data and key not in _KINDS[kind]:
+            owners = ", ".join(owner for owner, keys in _KINDS.items() if key in keys)
+            problems.add((*path, key), f"goes with {owners}, not with {kind}")
     return _READERS[kind](_Asked(around, table, path, base))
 
 
@@ -75,20 +86,111 @@ class _Asked(NamedTuple):
             self.around.problems.add((*self.path, key), f'"{text}" is a prefix: name one object')
         return at
 
+    @property
+    def agrees(self) -> str:
+        return self.table.agrees or ""
+
+    @property
+    def header(self) -> tuple[str, ...] | None:
+        return None if self.table.header is None else tuple(self.table.header)
+
+    def dtype(self, known: Callable[[str], object], whose: str) -> str:
+        """The type that is asked for."""
+        said = self.table.dtype or ""
+        if said and not known(said):
+            self.around.problems.add((*self.path, "dtype"), f'"{said}" is not a type of {whose}')
+        return said
+
+    def pixels(self) -> tuple[int, int] | None:
+        said = self.table.pixels
+        if said is None or len(said) == 2:
+            return None if said is None else (said[0], said[1])
+        self.around.problems.add((*self.path, "pixels"), "must be width and height, as [640, 480]")
+        return None
+
 
 def _npy(asked: _Asked) -> Probe | None:
     table = asked.table
     at = asked.one_object("npy", table.npy)
-    if table.dtype and not _DTYPE.match(table.dtype):
-        said = f'"{table.dtype}" is not a type of NumPy: write "float32" or "<f4"'
-        asked.around.problems.add((*asked.path, "dtype"), said)
+    dtype = asked.dtype(_DTYPE.match, 'NumPy: write "float32" or "<f4"')
     shape = tuple(table.shape) if table.shape is not None else None
-    return settings.NpyProbe(asked.name("npy", table.npy), at, shape, table.dtype or "") if at is not None else None
+    return settings.NpyProbe(asked.name("npy", table.npy), at, shape, dtype, asked.agrees) if at is not None else None
 
 
 def _json(asked: _Asked) -> Probe | None:
-    at = asked.one_object("json", asked.table.json_)
-    return settings.JsonProbe(asked.name("json", asked.table.json_), at, asked.table.items) if at is not None else None
+    table = asked.table
+    at = asked.one_object("json", table.json_)
+    return (
+        settings.JsonProbe(asked.name("json", table.json_), at, table.items, asked.agrees) if at is not None else None
+    )
+
+
+def _usearch(asked: _Asked) -> Probe | None:
+    table = asked.table
+    at = asked.one_object("usearch", table.usearch)
+    dtype = asked.dtype(settings.VECTOR_TYPES.__contains__, 'USearch: write "f16" or "float16"')
+    metric = table.metric or ""
+    if metric and metric not in settings.METRICS:
+        said = f'"{metric}" is not a metric of USearch{nearest(metric, settings.METRICS)}'
+        asked.around.problems.add((*asked.path, "metric"), said)
+    if at is None:
+        return None
+    name = asked.name("usearch", table.usearch)
+    return settings.UsearchProbe(name, at, table.rows, table.dims, metric, dtype, table.search, asked.agrees)
+
+
+def _parquet(asked: _Asked) -> Probe | None:
+    table = asked.table
+    at = asked.one_object("parquet", table.parquet)
+    if at is None:
+        return None
+    name = asked.name("parquet", table.parquet)
+    return settings.ParquetProbe(name, at, table.rows, table.columns, asked.header, asked.agrees)
+
+
+def _csv(asked: _Asked) -> Probe | None:
+    table = asked.table
+    at = asked.one_object("csv", table.csv)
+    delimiter = table.delimiter or ("\t" if (table.csv or "").lower().endswith(".tsv") else ",")
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        asked.around.problems.add(
+            (*asked.path, "delimiter"), "must be one character, and neither a quote nor a line end"
+        )
+    if table.headless and table.header is not None:
+        asked.around.problems.add((*asked.path, "headless"), "a table without a header has none to compare")
+    if at is None:
+        return None
+    name = asked.name("csv", table.csv)
+    headless = bool(table.headless)
+    return settings.CsvProbe(name, at, table.rows, table.columns, asked.header, headless, delimiter, asked.agrees)
+
+
+def _image(asked: _Asked) -> Probe | None:
+    at = asked.one_object("image", asked.table.image)
+    return settings.ImageProbe(asked.name("image", asked.table.image), at, asked.pixels()) if at is not None else None
+
+
+def _images(asked: _Asked) -> Probe | None:
+    path = (*asked.path, "images")
+    table = asked.around.problems.read(schema.ImagesTable, asked.table.images or {}, path)
+    if table is None or (at := asked.place("images", table.under)) is None:
+        return None
+    if not at.is_prefix:
+        asked.around.problems.add((*path, "under"), f'"{table.under}" is one exact key: end it with a slash')
+    name = asked.name("images", table.under)
+    return settings.ImageProbe(name, at, asked.pixels(), asked.table.rows, table.sample, table.seed, asked.agrees)
+
+
+def _manifest(asked: _Asked) -> Probe | None:
+    at = asked.one_object("manifest", asked.table.manifest)
+    if at is None:
+        return None
+    if at.is_local:
+        asked.around.problems.add(
+            (*asked.path, "manifest"), f'"{asked.table.manifest}" is a local file: name an object in S3'
+        )
+    base = Location(asked.base.bucket, asked.base.key, at.site)
+    return settings.ManifestProbe(asked.name("manifest", asked.table.manifest), at, base)
 
 
 def _exists(asked: _Asked) -> Probe | None:
@@ -117,7 +219,19 @@ def _command(asked: _Asked) -> Probe | None:
     )
 
 
-_READERS = {"npy": _npy, "json": _json, "exists": _exists, "min_objects": _min_objects, "command": _command}
+_READERS = {
+    "npy": _npy,
+    "json": _json,
+    "usearch": _usearch,
+    "parquet": _parquet,
+    "csv": _csv,
+    "image": _image,
+    "images": _images,
+    "manifest": _manifest,
+    "exists": _exists,
+    "min_objects": _min_objects,
+    "command": _command,
+}
 
 
 def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Sequence[str]) -> Manifest | None:

@@ -280,8 +280,21 @@ class RouteTable(Table, frozen=True):
     """Whether it is no mistake that nothing is under `from`."""
 
 
+class ImagesTable(Table, frozen=True):
+    """Which images are decoded: a sample of those under a prefix, drawn by a seed, so that the same seed takes the
+    same."""
+
+    under: Name
+    """The prefix. What has the suffix of an image counts."""
+    sample: Annotated[int, Meta(ge=1)] = 200
+    """How many."""
+    seed: Annotated[int, Meta(ge=0, le=0x7FFFFFFFFFFFFFFF)] = 1
+    """Another one takes others."""
+
+
 class ProbeTable(Table, frozen=True):
-    """Has exactly one of `exists`, `json`, `npy`, `min_objects` and `command`, and what goes with it."""
+    """Has exactly one of `exists`, `json`, `npy`, `usearch`, `parquet`, `csv`, `image`, `images`, `manifest`,
+    `min_objects` and `command`, and what goes with it."""
 
     name: Name | None = None
     """What it is called in messages."""
@@ -289,6 +302,19 @@ class ProbeTable(Table, frozen=True):
     """An object that is a NumPy array, read from its header."""
     json_: Name | None = field(default=None, name="json")
     """An object that is JSON."""
+    usearch: Name | None = None
+    """An object that is a USearch index, read from its header; opened and searched where the extra `usearch` is
+    installed."""
+    parquet: Name | None = None
+    """An object that is Parquet, read from its footer (needs the extra `parquet`)."""
+    csv: Name | None = None
+    """An object that is CSV in UTF-8, read from beginning to end."""
+    image: Name | None = None
+    """An object that is an image, decoded (needs the extra `image`)."""
+    images: dict[str, Any] | None = None
+    """A sample of the images under a prefix, decoded: below (needs the extra `image`)."""
+    manifest: Name | None = None
+    """A JSON, YAML or TOML object that names places, with their number of files, size or digest: all of it is so."""
     exists: Name | None = None
     """An object that exists, or a prefix with something under it."""
     min_objects: Annotated[int, Meta(ge=1)] | None = None
@@ -296,12 +322,35 @@ class ProbeTable(Table, frozen=True):
     command: Name | None = None
     """A program of your own that ends with 0; started without a shell, in the plan's folder, and only with
     `--allow-commands`."""
+    agrees: Name | None = None
+    """With all that count (`npy`, `json`, `usearch`, `parquet`, `csv`, `images`): those that agree on one name must
+    count the same rows, and the same dimensions where they have any."""
     shape: list[Count] | None = None
     """With `npy`: the array's shape."""
     dtype: Name | None = None
-    """With `npy`: its type, as `"float32"`."""
+    """With `npy`: its type, as `"float32"`; with `usearch` that of the vectors, as `"f16"`."""
     items: Count | None = None
     """With `json`: how many items its list or table has."""
+    rows: Count | None = None
+    """With `usearch`, `parquet`, `csv`: how many there are, a header not counted; with `images`: how many images are
+    under the prefix."""
+    dims: Count | None = None
+    """With `usearch`: how many dimensions a vector has."""
+    metric: Name | None = None
+    """With `usearch`: how vectors are compared, as `"cos"`."""
+    search: bool | None = None
+    """With `usearch`: whether it has to be opened and searched for vectors of its own; where the extra is installed
+    unless said."""
+    columns: Count | None = None
+    """With `parquet`, `csv`: how many."""
+    header: list[str] | None = None
+    """With `parquet`, `csv`: what the columns are called, in order."""
+    headless: bool | None = None
+    """With `csv`: the first row is data."""
+    delimiter: Name | None = None
+    """With `csv`: what is between two fields; a comma unless said (a tab for `.tsv`)."""
+    pixels: list[Count] | None = None
+    """With `image`, `images`: width and height of each."""
     under: str | None = None
     """With `min_objects`: the prefix; the plan's own unless said."""
     at: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from engine.model import Location, Proof
 
@@ -54,6 +54,8 @@ class NpyProbe:
     at: Location
     shape: tuple[int, ...] | None = None
     dtype: str = ""
+    agrees: str = ""
+    """Here and below: the name by which several probes have to count the same rows, and dimensions where they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,83 @@ class JsonProbe:
     name: str
     at: Location
     items: int | None = None
+    agrees: str = ""
+
+
+METRICS = ("ip", "cos", "l2sq", "pearson", "haversine", "divergence", "hamming", "tanimoto", "sorensen", "jaccard")
+"""How USearch compares vectors."""
+VECTOR_TYPES = {
+    "b1": "b1", "bf16": "bf16", "bfloat16": "bf16", "f64": "f64", "float64": "f64", "f32": "f32", "float32": "f32",
+    "f16": "f16", "float16": "f16", "f8": "f8", "e5m2": "e5m2", "e4m3": "e4m3", "e3m2": "e3m2", "e2m3": "e2m3",
+    "i8": "i8", "int8": "i8", "u8": "u8", "uint8": "u8",
+}  # fmt: skip
+"""What USearch's vectors are made of, by the names that a plan may write, and as USearch calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsearchProbe:
+    """The object is a USearch index of so many vectors, dimensions, that metric and type, as long as its header says.
+    `search`: it is also opened, and finds its own vectors; None: where USearch is installed."""
+
+    name: str
+    at: Location
+    rows: int | None = None
+    dims: int | None = None
+    metric: str = ""
+    dtype: str = ""
+    search: bool | None = None
+    agrees: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetProbe:
+    """The object is a Parquet file of so many rows and columns, which `header` names."""
+
+    name: str
+    at: Location
+    rows: int | None = None
+    columns: int | None = None
+    header: tuple[str, ...] | None = None
+    agrees: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CsvProbe:
+    """The object is CSV of so many rows and columns; its first row is `header`, or the first of the data
+    (`headless`)."""
+
+    name: str
+    at: Location
+    rows: int | None = None
+    columns: int | None = None
+    header: tuple[str, ...] | None = None
+    headless: bool = False
+    delimiter: str = ","
+    agrees: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageProbe:
+    """The object is an image that decodes, of so many `pixels` (width, height); for a prefix, each of a `sample` drawn
+    by `seed` is, and `rows` is how many images there are in all."""
+
+    name: str
+    at: Location
+    pixels: tuple[int, int] | None = None
+    rows: int | None = None
+    sample: int = 200
+    seed: int = 1
+    agrees: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestProbe:
+    """What the project's manifest tells of places is so; `base` is what its relative paths are under."""
+
+    name: str
+    at: Location
+    base: Location
+    agrees: Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +150,7 @@ class ExistsProbe:
 
     name: str
     at: Location
+    agrees: Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +160,7 @@ class MinObjectsProbe:
     name: str
     under: Location
     objects: int
+    agrees: Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +173,21 @@ class CommandProbe:
     args: tuple[str, ...] = ()
     at: Location | None = None
     timeout_s: float = 600
+    agrees: Literal[""] = ""
 
 
-Probe = NpyProbe | JsonProbe | ExistsProbe | MinObjectsProbe | CommandProbe
+Probe = (
+    NpyProbe
+    | JsonProbe
+    | UsearchProbe
+    | ParquetProbe
+    | CsvProbe
+    | ImageProbe
+    | ManifestProbe
+    | ExistsProbe
+    | MinObjectsProbe
+    | CommandProbe
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,22 @@ to   = {target}
 #npy = "embeddings.npy"
 #shape = [100, 768]
 #dtype = "float32"
+#agrees = "database"    # as many rows and dimensions as the others that say so
+
+#[[probes]]
+#usearch = "vectors.index"    # opened and searched where the extra "usearch" is installed
+#agrees = "database"
+
+#[[probes]]
+#csv = "labels.csv"    # or parquet, with the extra "parquet"
+#rows = 100
+#header = ["id", "label"]
+
+#[[probes]]
+#images = { under = "images/", sample = 200 }    # decoded, with the extra "image"
+
+#[[probes]]
+#manifest = "manifest.json"    # what it tells of paths, files and sizes is so
 
 #[[probes]]
 #under = "images/"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -34,15 +34,23 @@ class Stream(NamedTuple):
     size: int
 
 
+class Made(NamedTuple):
+    """Virtual bytes that mean something: `size` of them, of which `make` gives those from one place up to another."""
+
+    name: str
+    size: int
+    make: Callable[[int, int], bytes]
+
+
 class Segment(NamedTuple):
     """`length` bytes of `source` from `offset` on."""
 
-    source: Stream | bytes
+    source: Stream | Made | bytes
     offset: int
     length: int
 
 
-Content = bytes | Stream | tuple[Segment, ...]
+Content = bytes | Stream | Made | tuple[Segment, ...]
 """What an object or part holds: real bytes, one whole stream, or segments in order."""
 
 EMPTY = b""
@@ -71,6 +79,14 @@ def _read_cell(stream: Stream, index: int, first: int, last: int) -> bytes:
     return body
 
 
+def _read_virtual(source: Stream | Made, first: int, last: int) -> Iterator[bytes]:
+    if isinstance(source, Stream):
+        yield from _read_stream(source, first, last)
+    else:
+        for position in range(first, last, PIECE_BYTES):
+            yield source.make(position, min(position + PIECE_BYTES, last))
+
+
 def _read_stream(stream: Stream, first: int, last: int) -> Iterator[bytes]:
     position = first
     while position < last:
@@ -84,14 +100,14 @@ def size_of(content: Content) -> int:
     """The length of content in bytes."""
     if isinstance(content, bytes):
         return len(content)
-    if isinstance(content, Stream):
+    if isinstance(content, (Stream, Made)):
         return content.size
     return sum(segment.length for segment in content)
 
 
 def segments_of(content: Content) -> tuple[Segment, ...]:
     """The same content as segments."""
-    if isinstance(content, (bytes, Stream)):
+    if isinstance(content, (bytes, Stream, Made)):
         size = size_of(content)
         return (Segment(content, 0, size),) if size else ()
     return content
@@ -140,8 +156,8 @@ def read(content: Content, first: int = 0, last: int | None = None) -> Iterator[
     """Bytes `first` to `last` (exclusive) in pieces of at most `PIECE_BYTES`."""
     stop_at = size_of(content) if last is None else last
     for source, offset, length in segments_of(cut(content, first, stop_at)):
-        if isinstance(source, Stream):
-            yield from _read_stream(source, offset, offset + length)
+        if not isinstance(source, bytes):
+            yield from _read_virtual(source, offset, offset + length)
         else:
             for position in range(offset, offset + length, PIECE_BYTES):
                 yield source[position : min(position + PIECE_BYTES, offset + length)]
@@ -188,6 +204,8 @@ def md5_of(content: Content) -> str:
     for source, offset, length in segments:
         if isinstance(source, Stream):
             digest.update(b"virtual %d %d %d\n" % (source.seed, offset, length))
+        elif isinstance(source, Made):
+            digest.update(b"made %s %d %d\n" % (source.name.encode(), offset, length))
         else:
             digest.update(b"real " + hashlib.md5(source[offset : offset + length], usedforsecurity=False).digest())
     return digest.hexdigest()
@@ -262,6 +280,10 @@ def crc_of(algorithm: str, content: Content) -> int:
     for source, offset, length in segments_of(content):
         if isinstance(source, Stream):
             piece = _crc_of_stream(algorithm, source, offset, offset + length)
+        elif isinstance(source, Made):
+            piece = 0
+            for made in _read_virtual(source, offset, offset + length):
+                piece = crc.crc(algorithm, made, piece)
         else:
             piece = crc.crc(algorithm, memoryview(source)[offset : offset + length])
         value = crc.combine(algorithm, value, piece, length) if value else piece

@@ -17,6 +17,7 @@ from engine.sandbox.cards import CARDS, DIMENSIONS, card_ids, index_json, metada
 from engine.sandbox.checksums import DEFAULT, pending
 from engine.sandbox.project import PREFIX, TEACHER_KEY, holdings
 from engine.sandbox.records import Account, Attributes, Bucket, PartRecord, StoredObject
+from engine.sandbox.vectors import usearch_index
 
 BUCKET = "pokemon-card-training-us-east-2"
 CALIBRATION = (1_024, 734_000_000)
@@ -25,7 +26,6 @@ PROCESSED = (34_374, 13_000_000_000)
 PROCESSED_DIRECTORIES = 17_187
 PLACEHOLDERS = ("val/", "test/")
 TEACHER_BYTES = 5_600_000_000
-USEARCH_BYTES = 54_000_000
 
 PART_BYTES = 8 << 20
 """How the AWS command line cuts what is larger than this."""
@@ -127,7 +127,7 @@ def _documents(seed: int) -> Iterator[tuple[str, Content, str]]:
     items = Stream(seed << 16 | 1, CARDS * DIMENSIONS * 4)
     array = (Segment(header, 0, len(header)), Segment(items, 0, items.size))
     yield "data/reference/embeddings.npy", array, "binary/octet-stream"
-    yield "data/reference/usearch.index", Stream(seed << 16 | 2, USEARCH_BYTES), "binary/octet-stream"
+    yield "data/reference/usearch.index", usearch_index(), "binary/octet-stream"
     yield "data/reference/index.json", index_json(), "application/json"
     yield "data/reference/metadata.json", metadata_json(), "application/json"
     yield TEACHER_KEY, Stream(seed << 16 | 3, TEACHER_BYTES), "application/x-tar"

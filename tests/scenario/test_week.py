@@ -23,6 +23,7 @@ from click.testing import CliRunner
 
 from engine.cli.main import cli
 from engine.sandbox import SandboxSettings, start_sandbox
+from tests.indexes import usearch_index
 from tests.real.commands import Cartage, Finished, finished, listing
 from tests.servers import REPOSITORY, Endpoint
 
@@ -65,7 +66,7 @@ class Week:
         self.put("data/reference/embeddings.npy", array(CARDS))
         self.put("data/reference/index.json", json.dumps({row: f"base1-{row}" for row in range(CARDS)}).encode())
         self.put("data/reference/metadata.json", b"{}")
-        self.put("data/reference/usearch.index", b"index")
+        self.put("data/reference/usearch.index", usearch_index(CARDS, DIMENSIONS))
         self.put_in_parts("training-output/dinov3-teacher/model.tar.gz", TWO_PARTS)
         old = f"s3://{self.bucket}/data/"
         data = {name: {"path": f"{old}{name}/", "size_mb": 1.0, "num_files": 0} for name in ("raw", "reference")}
@@ -102,7 +103,7 @@ class Week:
             assert count == 1
         text, count = re.subn(r"objects = 52994\nsize.*\n", f"objects = {TOTAL}\n", text)
         assert count == 1
-        return text.replace("shape = [17592, 768]", f"shape = [{CARDS}, 768]").replace("= 17592", f"= {CARDS}")
+        return text.replace("= [17592, 768]", f"= [{CARDS}, 768]").replace("= 17592", f"= {CARDS}")
 
     def put(self, key: str, body: bytes) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
@@ -223,7 +224,8 @@ def live_through(week: Week) -> None:
     done = week.call(*delete, *week.anyway)
     assert done.summary["deleted"] == TOTAL + 2
     probes = [item["sentence"] for item in done.summary["reasons"] if item["name"] == "probe"]
-    assert len(probes) == 3 and f"{CARDS} × 768 float32" in probes[0]
+    assert f"{CARDS} × 768 float32" in probes[0] and f"{CARDS} vectors of 768 × f32" in probes[1]
+    assert probes[3].startswith(f"the reference database: {CARDS} rows of 768 dimensions in each of npy ")
     week.call("receipt")
     receipt = week.folder / "pokemon-consolidation.receipt.json"
     assert week.call("receipt", "--check", str(receipt)).summary["holds"]

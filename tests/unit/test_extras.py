@@ -74,6 +74,10 @@ def requirements(name: str) -> set[str]:
     return found
 
 
+DISTRIBUTED_AS = {"PIL": "pillow", "ruamel": "ruamel.yaml"}
+"""Packages that are not installed by the name that they are imported by."""
+
+
 def third_party_imports(path: Path) -> Iterator[tuple[int, str, bool]]:
     """Each package of someone else's that a module imports: the line, its name, and whether as soon as it is loaded."""
     tree = ast.parse(path.read_text("utf-8"))
@@ -90,7 +94,7 @@ def third_party_imports(path: Path) -> Iterator[tuple[int, str, bool]]:
         for module in modules:
             top = module.partition(".")[0]
             if top != "engine" and top not in sys.stdlib_module_names:
-                yield getattr(node, "lineno", 0), top.replace("_", "-"), node not in later
+                yield getattr(node, "lineno", 0), DISTRIBUTED_AS.get(top, top.replace("_", "-")), node not in later
 
 
 BROUGHT = {"urllib3"}

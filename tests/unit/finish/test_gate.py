@@ -9,7 +9,7 @@ import pytest
 from engine.finish.deletion_report import DeletionReport
 from engine.finish.gate import Facts, Reason, ReferencesLeft, closed, expiring, judge
 from engine.finish.holding import Hold
-from engine.finish.probes import ProbeResult
+from engine.finish.probing.answers import ProbeResult
 from engine.model import Location, Proof
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State

@@ -15,11 +15,8 @@ import pytest
 from engine.errors import AccessDenied, Ambiguous, BadCredentials, ListingBroken
 from engine.finish import probes
 from engine.finish.commands import KEPT_OUTPUT_BYTES, conceal, run_command
-from engine.finish.probes import (
-    Commands,
-    ProbeResult,
-    run_probe,
-)
+from engine.finish.probes import Commands, run_probe
+from engine.finish.probing.answers import ProbeResult
 from engine.model import Location, Page
 from engine.plan.settings import CommandProbe, ExistsProbe, JsonProbe, MinObjectsProbe, NpyProbe, Probe
 from engine.store import ListPage

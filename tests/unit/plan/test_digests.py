@@ -33,7 +33,7 @@ COPY = Plan.of(
     [
         (
             Plan.parse(EXAMPLE.read_text(encoding="utf-8")),
-            "cc5122e37d3734af86f31d303d5fc87f3f9c363c6372b64df6989394abefacb0",
+            "cb44378f4f9629fedaa09192f72a586a1b6f06aff154a42cc2fe6d652d2eb79d",
         ),
         (Plan.parse(FULL), "1c8e98fa60cd887b816a8267299d862d612f7cc60cd6694032e4a1c48dfaa0e6"),
         (Plan.parse(MINIMAL), "7ba7e6b3419cbc25b2c0d1b6db61c6e88fcb8e2eb1915395f90d66121d48f39a"),

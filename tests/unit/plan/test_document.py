@@ -13,7 +13,20 @@ from engine.errors import PlanError, UsageError
 from engine.model import Encryption, Location, ObjectLock, Overwrite, Proof
 from engine.plan.document import Plan
 from engine.plan.route import PropertyRule
-from engine.plan.settings import CommandProbe, Connection, Dataset, ExistsProbe, JsonProbe, MinObjectsProbe, NpyProbe
+from engine.plan.settings import (
+    CommandProbe,
+    Connection,
+    CsvProbe,
+    Dataset,
+    ExistsProbe,
+    ImageProbe,
+    JsonProbe,
+    ManifestProbe,
+    MinObjectsProbe,
+    NpyProbe,
+    ParquetProbe,
+    UsearchProbe,
+)
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "pokemon.toml"
 BUCKET = "pokemon-card-training-us-east-2"
@@ -100,6 +113,61 @@ unconditional = true
 
 def minimal(rules: str = "") -> Plan:
     return Plan.parse(f'[[routes]]\nname = "r"\nfrom = "s3://one/a/"\nto = "s3://two/b/"\n{rules}')
+
+
+PROBES = """
+bucket = "main"
+prefix = "project/"
+[[routes]]
+name = "r"
+from = "/in/"
+to = "out/"
+[[probes]]
+usearch = "u.index"
+rows = 3
+dims = 4
+metric = "cos"
+dtype = "float16"
+search = true
+agrees = "cards"
+[[probes]]
+parquet = "/t.parquet"
+rows = 3
+columns = 2
+agrees = "cards"
+[[probes]]
+csv = "t.tsv"
+header = ["id", "name"]
+[[probes]]
+csv = "t.csv"
+headless = true
+delimiter = ";"
+[[probes]]
+image = "i.png"
+pixels = [640, 480]
+[[probes]]
+images = { under = "cards/", sample = 9, seed = 7 }
+rows = 3
+agrees = "cards"
+[[probes]]
+name = "told"
+manifest = "m.yaml"
+"""
+
+
+def test_probes_of_every_format() -> None:
+    def at(key: str) -> Location:
+        return Location("main", key)
+
+    assert Plan.parse(PROBES).probes == (
+        UsearchProbe("usearch u.index", at("project/u.index"), 3, 4, "cos", "float16", True, "cards"),
+        ParquetProbe("parquet /t.parquet", at("t.parquet"), 3, 2, None, "cards"),
+        CsvProbe("csv t.tsv", at("project/t.tsv"), header=("id", "name"), delimiter="\t"),
+        CsvProbe("csv t.csv", at("project/t.csv"), headless=True, delimiter=";"),
+        ImageProbe("image i.png", at("project/i.png"), (640, 480)),
+        ImageProbe("images cards/", at("project/cards/"), None, 3, 9, 7, "cards"),
+        ManifestProbe("told", at("project/m.yaml"), at("project/")),
+    )
 
 
 def test_the_reference_migration_loads_and_says_what_its_owner_wrote() -> None:

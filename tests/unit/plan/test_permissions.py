@@ -149,6 +149,17 @@ def test_probes_manifest_and_references_are_part_of_the_finish() -> None:
     }
 
 
+def test_probes_may_read_what_they_decode_and_what_a_manifest_names() -> None:
+    route = 'bucket = "one"\nprefix = "p/"\n[[routes]]\nname="r"\nfrom="/a/"\nto="s3://two/b/"\n'
+    text = (
+        route
+        + '[[probes]]\nimages = { under = "cards/" }\n[[probes]]\nmanifest = "m.json"\n[[probes]]\ncsv = "c.csv"\n'
+    )
+    found = statements(Plan.parse(text), "cleanup")
+    read = {name for item in found if "s3:GetObject" in item["Action"] for name in item["Resource"]}
+    assert read >= {f"arn:aws:s3:::one/p/{name}" for name in ("*", "cards/*", "m.json", "c.csv")}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_policy_is_plain_json_under_the_limit_of_a_managed_policy(command: str) -> None:
     text = json.dumps(policy(load_plan(EXAMPLE), command), separators=(",", ":"))

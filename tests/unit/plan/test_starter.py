@@ -25,7 +25,7 @@ def test_it_loads_as_it_is() -> None:
 
 def test_every_setting_that_it_shows_loads_too() -> None:
     plan = Plan.parse(uncommented(starter_plan()))
-    assert len(plan.probes) == 5
+    assert len(plan.probes) == 9
     assert len(plan.expectations) == 2
     assert plan.manifest is not None
     assert plan.references.folders == ("./notebooks/",)

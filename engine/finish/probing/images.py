@@ -1,0 +1,163 @@
+"""Images: one, or a sample of those under a prefix, decoded to the last pixel.
+
+The sample is drawn by a hash of each key and the seed, so that the same seed takes the same keys whatever order they
+come in, and a key that is added changes at most one place of it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import anyio
+import anyio.to_thread
+import xxhash
+
+from engine.errors import AttemptError, NotFound, ObjectError, one_error
+from engine.extras import needs
+from engine.finish.probing.answers import ProbeResult
+from engine.finish.probing.ranges import pinned
+from engine.listing.whole import listed_under
+from engine.model import MIB, Location
+from engine.plan.settings import ImageProbe
+from engine.store import ObjectStore
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+"""What is decoded. Of the others that Pillow knows some start programs (EPS), and some cannot be decoded at all."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif")
+MAX_IMAGE_BYTES = 64 * MIB
+MAX_PIXELS = 80_000_000
+"""Of one image, all its frames together: at most 320 MB in memory. A few kilobytes may claim to be far more."""
+READS_AT_ONCE = 4
+_FIRST = 3
+
+
+class Picture(NamedTuple):
+    """What an image is, once every pixel of it was decoded."""
+
+    width: int
+    height: int
+    form: str
+
+
+class NoImage(ValueError):
+    """The bytes are no image, or not a whole one; the message says why."""
+
+
+async def ask_images(store: ObjectStore, probe: ImageProbe) -> ProbeResult:
+    """Decode the image, or the sample. Raises `ExtraMissing`."""
+    with needs("image"):
+        import PIL.Image  # noqa: F401
+    decoding = anyio.CapacityLimiter(1)  # whatever they are, one is in memory
+    if not probe.at.is_prefix:
+        seen = await _look(store, probe, probe.at, decoding)
+        if isinstance(seen, str):
+            return ProbeResult(probe.name, False, "no image", f"{probe.at}: {seen}")
+        shown = f"{seen.width} × {seen.height} {seen.form}"
+        return ProbeResult(probe.name, True, shown, f"{probe.at} is an image of {shown} and decodes", 1)
+    count, sample = await _drawn(store, probe)
+    if not sample:
+        return ProbeResult(probe.name, False, "no images", f"{probe.at} holds no image")
+    found: dict[str, Picture | str] = {}
+    reading = anyio.CapacityLimiter(READS_AT_ONCE)
+
+    async def look(key: str) -> None:
+        async with reading:
+            found[key] = await _look(store, probe, probe.at.at(key), decoding)
+
+    async with one_error(), anyio.create_task_group() as group:
+        for key in sample:
+            group.start_soon(look, key)
+    return judge_images(probe, count, {key: found[key] for key in sample})
+
+
+async def _drawn(store: ObjectStore, probe: ImageProbe) -> tuple[int, list[str]]:
+    """How many images there are, and the keys of the sample in order."""
+    seed = probe.seed.to_bytes(8, "little")
+    count = 0
+    drawn: list[tuple[int, str]] = []
+    async with listed_under(store, probe.at) as batches:
+        async for objects in batches:
+            for item in objects:
+                if not item.key.lower().endswith(SUFFIXES):
+                    continue
+                count += 1
+                rank = (-xxhash.xxh3_64_intdigest(seed + item.key.encode("utf-8", "surrogatepass")), item.key)
+                if len(drawn) < probe.sample:
+                    heapq.heappush(drawn, rank)
+                elif rank > drawn[0]:
+                    heapq.heapreplace(drawn, rank)
+    return count, sorted(key for _, key in drawn)
+
+
+async def _look(store: ObjectStore, probe: ImageProbe, at: Location, decoding: anyio.CapacityLimiter) -> Picture | str:
+    """The image at a place as it is asked for, or what is wrong with it. Raises what stops every request."""
+    try:
+        found = await pinned(store, at)
+        if found.size > MAX_IMAGE_BYTES:
+            return f"it has {found.size:,} bytes, and at most {MAX_IMAGE_BYTES:,} are read"
+        data = await found.read(0, found.size)
+    except NotFound:
+        return "it does not exist"
+    except (ObjectError, AttemptError) as error:
+        if not probe.at.is_prefix:
+            raise
+        return f"it could not be found out: {error}"
+    try:
+        picture = await anyio.to_thread.run_sync(decode, data, limiter=decoding)
+    except NoImage as error:
+        return str(error)
+    if probe.pixels is not None and picture[:2] != probe.pixels:
+        return f"it has {picture.width} × {picture.height} pixels, not {probe.pixels[0]} × {probe.pixels[1]}"
+    return picture
+
+
+def decode(data: bytes) -> Picture:
+    """Decode every frame. Raises NoImage."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            left = MAX_PIXELS
+            for frame in range(getattr(image, "n_frames", 1)):
+                image.seek(frame)
+                left -= image.width * image.height
+                if left < 0:
+                    raise NoImage(f"it has more than {MAX_PIXELS:,} pixels, and is not decoded")
+                image.load()
+            image.seek(0)
+            return Picture(image.width, image.height, image.format or "")
+    except NoImage:
+        raise
+    except UnidentifiedImageError:
+        raise NoImage("it is no image that is known") from None
+    except Exception as error:  # a decoder says in many ways that it was given something broken
+        raise NoImage(f"it does not decode: {error or type(error).__name__}") from None
+
+
+def judge_images(probe: ImageProbe, count: int, found: dict[str, Picture | str]) -> ProbeResult:
+    """Whether a sample of `count` images is as the probe asks for."""
+    pictures = [item for item in found.values() if isinstance(item, Picture)]
+    broken = {key: item for key, item in found.items() if isinstance(item, str)}
+    of = f"{len(found):,} of {count:,} images under {probe.at} (seed {probe.seed})"
+    if probe.rows is not None and count != probe.rows:
+        said = f"{probe.at} holds {count:,} images, not {probe.rows:,}"
+        return ProbeResult(probe.name, False, f"{count} images", said, count)
+    if broken:
+        first = "; ".join(f"{key[len(probe.at.key) :]}: {why}" for key, why in list(broken.items())[:_FIRST])
+        more = f" and {len(broken) - _FIRST:,} more" if len(broken) > _FIRST else ""
+        said = f"of {of} {len(broken):,} are not as they should be: {first}{more}"
+        return ProbeResult(probe.name, False, f"{len(broken)} broken", said, count)
+    return ProbeResult(probe.name, True, f"{len(found)} decoded", f"{of} decode, {_range(pictures)}", count)
+
+
+def _range(pictures: Sequence[Picture]) -> str:
+    low, high = min(pictures), max(pictures)
+    forms = "/".join(sorted({item.form for item in pictures}))
+    if low[:2] == high[:2]:
+        return f"each {low.width} × {low.height} {forms}"
+    smallest = min(pictures, key=lambda item: item.width * item.height)
+    largest = max(pictures, key=lambda item: item.width * item.height)
+    return f"from {smallest.width} × {smallest.height} to {largest.width} × {largest.height} {forms}"

@@ -1,0 +1,163 @@
+"""Tables: rows and columns of a CSV file, read once in flat memory, and of a Parquet file, by its footer alone."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import struct
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+from engine.extras import needs
+from engine.finish.probing.answers import ProbeResult
+from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
+from engine.model import MIB
+from engine.plan.settings import CsvProbe, ParquetProbe
+from engine.store import ObjectStore
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData
+
+LONGEST_LINE = 8 * MIB
+"""Characters of one line of a CSV file: a longer one is no table that people keep, and all of it would be held."""
+MAX_FOOTER_BYTES = 64 * MIB
+_TAIL_BYTES = 64 * 1024
+_MAGIC = b"PAR1"
+_ENCRYPTED = b"PARE"
+_END = struct.Struct("<I4s")
+_MANY = 5
+
+
+class NoTable(ValueError):
+    """The bytes are no table; the message says why."""
+
+
+class Table(NamedTuple):
+    rows: int
+    columns: int
+    names: tuple[str, ...] | None
+
+
+async def ask_csv(store: ObjectStore, probe: CsvProbe) -> ProbeResult:
+    """Read all of it, a piece at a time, and count."""
+    found = await pinned(store, probe.at)
+    if found.size == 0:
+        return ProbeResult(probe.name, False, "empty", f"{probe.at} is empty, which is no table")
+
+    def read(first: int) -> bytes:
+        anyio.from_thread.check_cancelled()
+        return anyio.from_thread.run(found.read, first, PIECE_BYTES)
+
+    pieces = (read(first) for first in range(0, found.size, PIECE_BYTES))
+    try:
+        table = await anyio.to_thread.run_sync(lambda: count_csv(pieces, probe.delimiter, headless=probe.headless))
+    except NoTable as error:
+        return ProbeResult(probe.name, False, "no table", f"{probe.at} cannot be read as CSV: {error}")
+    return judge_table(probe, table, "CSV")
+
+
+def count_csv(pieces: Iterator[bytes], delimiter: str, *, headless: bool) -> Table:
+    """Rows and columns of UTF-8 text in pieces. A line end inside quotes is part of its field; an empty line is no row.
+    Raises NoTable where a row has more or fewer fields than the first."""
+    reader = csv.reader(_lines(pieces), delimiter=delimiter, strict=True)
+    rows, width, names = 0, 0, None
+    try:
+        for fields in reader:
+            if not fields:
+                continue
+            if not width:
+                width, names = len(fields), None if headless else tuple(fields)
+            elif len(fields) != width:
+                raise NoTable(f"the row that ends in line {reader.line_num:,} has {len(fields)} fields, not {width}")
+            rows += 1
+    except csv.Error as error:
+        raise NoTable(f"line {reader.line_num:,}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise NoTable(f"after line {reader.line_num:,} it is not UTF-8: {error.reason}") from None
+    return Table(rows - (names is not None), width, names)
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
+    """Each line with its end (\\n, \\r\\n or \\r); what `csv.reader` is fed with."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=False)
+    rest = ""
+    for piece in pieces:
+        for line in io.StringIO(rest + decoder.decode(piece), newline=""):
+            if line.endswith(("\n", "\r")):
+                yield line
+        rest = "" if line.endswith(("\n", "\r")) else line
+        if len(rest) > LONGEST_LINE:
+            raise NoTable(f"a line is longer than {LONGEST_LINE:,} characters")
+    yield from io.StringIO(rest + decoder.decode(b"", final=True), newline="")
+
+
+async def ask_parquet(store: ObjectStore, probe: ParquetProbe) -> ProbeResult:
+    """Read the footer: a request, or two where it is long. Raises `ExtraMissing`."""
+    with needs("parquet"):
+        from pyarrow import ArrowException
+        from pyarrow.parquet import read_metadata
+    found = await pinned(store, probe.at)
+    try:
+        footer = await _footer(found)
+        metadata = await anyio.to_thread.run_sync(read_metadata, io.BytesIO(footer))
+        _refuse_cut_off(metadata, found.size - len(footer))
+    except (NoTable, ArrowException, OSError) as error:
+        return ProbeResult(probe.name, False, "no table", f"{probe.at} cannot be read as Parquet: {error}")
+    names = tuple(map(str, metadata.schema.to_arrow_schema().names))
+    return judge_table(probe, Table(metadata.num_rows, len(names), names), "Parquet")
+
+
+async def _footer(found: Pinned) -> bytes:
+    """The footer with its length and the marks around it, which is a file that has no data. Raises NoTable."""
+    least = len(_MAGIC) + _END.size
+    if found.size < least:
+        raise NoTable(f"it has only {found.size} bytes")
+    tail = await found.read(max(0, found.size - _TAIL_BYTES), _TAIL_BYTES)
+    length, magic = _END.unpack(tail[-_END.size :])
+    if magic == _ENCRYPTED:
+        raise NoTable("its footer is encrypted")
+    if magic != _MAGIC:
+        raise NoTable("it does not end as a Parquet file does")
+    whole = length + _END.size
+    if whole > min(MAX_FOOTER_BYTES, found.size - len(_MAGIC)):
+        raise NoTable(f"its footer would have {length:,} bytes")
+    if whole > len(tail):
+        tail = await found.read(found.size - whole, whole)
+    return _MAGIC + tail[-whole:]
+
+
+def _refuse_cut_off(metadata: FileMetaData, data_bytes: int) -> None:
+    """Raises NoTable where the columns' data would reach into the footer."""
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for column in range(row_group.num_columns):
+            chunk = row_group.column(column)
+            begin = min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)), default=0)
+            if chunk.file_path == "" and begin + chunk.total_compressed_size > data_bytes + len(_MAGIC):
+                raise NoTable("its footer tells of more data than there is")
+
+
+def judge_table(probe: CsvProbe | ParquetProbe, table: Table, form: str) -> ProbeResult:
+    """Whether a table is as the probe asks for."""
+    found = f"{table.rows} rows, {table.columns} columns"
+    wrong = []
+    if probe.rows is not None and table.rows != probe.rows:
+        wrong.append(f"it has {table.rows:,} rows, not {probe.rows:,}")
+    if probe.columns is not None and table.columns != probe.columns:
+        wrong.append(f"it has {table.columns:,} columns, not {probe.columns:,}")
+    if probe.header is not None and table.names != probe.header:
+        wrong.append(f"its columns are {_shown(table.names or ())}, not {_shown(probe.header)}")
+    if wrong:
+        return ProbeResult(probe.name, False, found, f"{probe.at}: {', and '.join(wrong)}", table.rows)
+    sentence = f"{probe.at} is {form} with {table.rows:,} rows and {table.columns:,} columns"
+    return ProbeResult(probe.name, True, found, sentence, table.rows)
+
+
+def _shown(names: Sequence[str]) -> str:
+    shown = ", ".join(f'"{name[:64]}"' for name in names[:_MANY]) or "without names"
+    return shown if len(names) <= _MANY else f"{shown} and {len(names) - _MANY} more"
