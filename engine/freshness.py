@@ -122,12 +122,8 @@ def sending(operation: str, ref: object, *, ending: bool = False) -> None:
         return
     now = now_s()
     if now > errand.not_after and (errand.whole or not ending):
-        raise TooLate(
-            "it was not sent: too much time has passed since the look that it rests on",
-            operation=operation,
-            ref=str(ref),
-            code="TooLate",
-        )
+        said = "it was not sent: too much time has passed since the look that it rests on"
+        raise TooLate(said, operation=operation, ref=str(ref), code="TooLate")
     if errand.sent_at is None:
         errand.sent_at = now
 

@@ -147,12 +147,8 @@ class Looker:
 
 
 def _late(bucket: str, key: str, within_s: float) -> TooLate:
-    return TooLate(
-        f"there was no answer within {within_s:g} s",
-        operation="HeadObject",
-        ref=f"s3://{bucket}/{key}",
-        code="NoAnswer",
-    )
+    said = f"there was no answer within {within_s:g} s"
+    return TooLate(said, operation="HeadObject", ref=f"s3://{bucket}/{key}", code="NoAnswer")
 
 
 def _shared(first: str, last: str) -> str:

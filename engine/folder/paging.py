@@ -83,10 +83,6 @@ def _position_of(request: ListPage) -> Position:
         return Position(request.start_after)
     found = _TOKEN(request.token)
     if found is None:
-        raise Rejected(
-            "this is no token of a folder's listing",
-            operation=request.operation,
-            ref=request.bucket,
-            code="InvalidArgument",
-        )
+        said = "this is no token of a folder's listing"
+        raise Rejected(said, operation=request.operation, ref=request.bucket, code="InvalidArgument")
     return Position(found[3], found[2] == "after-all")

@@ -129,13 +129,8 @@ class Unfinished:
         missing = self.size - taken
         free = system.free_bytes(self.descriptor)
         if missing > free:
-            raise Unwritable(
-                f"{self.path} takes {self.size:,} bytes, and its disk has {free:,} left",
-                operation=WRITING,
-                ref=self.path,
-                code="DiskFull",
-                advice=MAKE_ROOM,
-            )
+            said = f"{self.path} takes {self.size:,} bytes, and its disk has {free:,} left"
+            raise Unwritable(said, operation=WRITING, ref=self.path, code="DiskFull", advice=MAKE_ROOM)
         if self.size >= ALLOCATED_FROM:
             system.allocate(self.descriptor, self.size)
 

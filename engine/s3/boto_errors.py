@@ -70,12 +70,8 @@ def unreachable(endpoint: str, why: str, operation: str = "Connect", code: str =
 
 def no_etag(operation: str, ref: str, what: str = "ETag") -> Ambiguous:
     """The error for a success that does not carry what a success carries."""
-    return Ambiguous(
-        f"S3 answered success without an {what}: whether it happened is not known",
-        operation=operation,
-        ref=ref,
-        code=f"No{what}",
-    )
+    said = f"S3 answered success without an {what}: whether it happened is not known"
+    return Ambiguous(said, operation=operation, ref=ref, code=f"No{what}")
 
 
 def confirmed(operation: str, ref: str, answer: dict[str, Any]) -> dict[str, Any]:
@@ -83,12 +79,8 @@ def confirmed(operation: str, ref: str, answer: dict[str, Any]) -> dict[str, Any
     204 alone (API reference, DeleteObject, AbortMultipartUpload), and a 200 may hold an error."""
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 204)
     if operation in ("DeleteObject", "AbortMultipartUpload") and status != 204:
-        raise Ambiguous(
-            f"S3 answered {status} where 204 was due: whether it happened is not known",
-            operation=operation,
-            ref=ref,
-            code="NotConfirmed",
-        )
+        said = f"S3 answered {status} where 204 was due: whether it happened is not known"
+        raise Ambiguous(said, operation=operation, ref=ref, code="NotConfirmed")
     return answer
 
 

@@ -227,11 +227,8 @@ class Connector:
                 raise ConnectFailed(f"the proxy {proxy.host}:{proxy.port} gave no answer", code="Proxy")
         status = connect_status(head)
         if not 200 <= status < 300:
-            raise ConnectFailed(
-                f"the proxy {proxy.host}:{proxy.port} refuses a tunnel (status {status})",
-                code="Proxy",
-                final=status in (401, 403, 405, 407),
-            )
+            said = f"the proxy {proxy.host}:{proxy.port} refuses a tunnel (status {status})"
+            raise ConnectFailed(said, code="Proxy", final=status in (401, 403, 405, 407))
 
 
 def interleaved(addresses: Iterable[Address]) -> list[Address]:

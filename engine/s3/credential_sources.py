@@ -229,12 +229,8 @@ def credentials_error(error: Exception, source: Source | None = None) -> StoreEr
         code = str(said.get("Code", "")) or code
         if code in EXPIRED:
             return classify("Sign", "", 400, code, str(said.get("Message", "")))
-    return BadCredentials(
-        f"{source.name} gives no credentials ({_why(error, source.name)})",
-        operation="Sign",
-        code=code,
-        advice=source.advice,
-    )
+    said = f"{source.name} gives no credentials ({_why(error, source.name)})"
+    return BadCredentials(said, operation="Sign", code=code, advice=source.advice)
 
 
 def _why(error: Exception, source: str) -> str:

@@ -82,12 +82,8 @@ def check_count(operation: str, ref: str, said: str, found: int) -> None:
     """Raises `Ambiguous` for a page that holds fewer keys than it says (KeyCount): who believed it would take the rest
     for gone. Fewer said than found is a server that does not count prefixes, and no loss."""
     if said.isascii() and said.isdigit() and int(said[:9]) > found:
-        raise Ambiguous(
-            f"a page says that it holds {said[:9]} keys, and holds {found}",
-            operation=operation,
-            ref=ref,
-            code="KeysMissing",
-        )
+        said = f"a page says that it holds {said[:9]} keys, and holds {found}"
+        raise Ambiguous(said, operation=operation, ref=ref, code="KeysMissing")
 
 
 def _from_rows(rows: list[tuple[str, ...]], decode: Callable[[str], str]) -> list[ListedObject]:

@@ -240,12 +240,8 @@ def body_checksum(request: store.PutObject) -> str:
     algorithm = request.checksum_algorithm
     if checksums.is_known(algorithm):
         return checksums.checksum_of(algorithm, request.body)
-    raise Rejected(
-        f"the checksum {algorithm} cannot be computed here",
-        operation=PUT.name,
-        ref=str(request.ref),
-        code="UnknownChecksum",
-    )
+    said = f"the checksum {algorithm} cannot be computed here"
+    raise Rejected(said, operation=PUT.name, ref=str(request.ref), code="UnknownChecksum")
 
 
 # --- uploads ----------------------------------------------------------------------------------------------

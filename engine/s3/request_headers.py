@@ -56,12 +56,8 @@ def property_headers(operation: str, ref: ObjectRef, properties: Properties) -> 
     headers |= {f"x-amz-meta-{name.lower()}": value for name, value in properties.metadata}
     for name, value in headers.items():
         if not _IS_NAME(name) or _CONTROL(value):
-            raise Rejected(
-                f"{name!r} cannot be sent: no header can carry such a name, or a control character in its value",
-                operation=operation,
-                ref=str(ref),
-                code="BadHeader",
-            )
+            said = f"{name!r} cannot be sent: no header can carry such a name, or a control character in its value"
+            raise Rejected(said, operation=operation, ref=str(ref), code="BadHeader")
     return headers
 
 

@@ -38,12 +38,8 @@ def check_batch(bucket: str, keys: Sequence[tuple[str, str | None]]) -> None:
         )
     for key, _ in keys:
         if not fits_xml(key):
-            raise Rejected(
-                "the key has a character that XML cannot carry: it has to be deleted by itself",
-                operation="DeleteObjects",
-                ref=f"s3://{bucket}/{key}",
-                code="KeyNotInXml",
-            )
+            said = "the key has a character that XML cannot carry: it has to be deleted by itself"
+            raise Rejected(said, operation="DeleteObjects", ref=f"s3://{bucket}/{key}", code="KeyNotInXml")
 
 
 def delete_xml(bucket: str, keys: Sequence[tuple[str, str | None]]) -> bytes:

@@ -78,12 +78,8 @@ class Orphans:
         try:
             uploads = await self._store.list_uploads(ListUploads(target.bucket, target.key))
         except EngineError as error:
-            self._listener(
-                Notice(
-                    "OrphanUnknown",
-                    f"an upload whose id was lost may be left at {target}, and cannot be looked for: {error}",
-                )
-            )
+            said = f"an upload whose id was lost may be left at {target}, and cannot be looked for: {error}"
+            self._listener(Notice("OrphanUnknown", said))
             raise
         return [item for item in uploads if item.key == target.key and _began_since(perhaps, item) is not False]
 

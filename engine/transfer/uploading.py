@@ -333,9 +333,5 @@ class Uploader:
 
 
 def _too_slow(ref: UploadRef) -> Ambiguous:
-    return Ambiguous(
-        f"it was not aborted within {ABORT_GRACE_S:.0f} s",
-        operation="AbortMultipartUpload",
-        ref=str(ref.target),
-        code="AbortTooSlow",
-    )
+    said = f"it was not aborted within {ABORT_GRACE_S:.0f} s"
+    return Ambiguous(said, operation="AbortMultipartUpload", ref=str(ref.target), code="AbortTooSlow")
