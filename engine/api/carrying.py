@@ -13,7 +13,7 @@ from engine.api.stopping import StopSignal
 from engine.errors import UsageError
 from engine.events import ObjectAside
 from engine.journal.state import state_of
-from engine.ledger import Ledger, ShardedLedger
+from engine.ledger import Ledger, ShardedLedger, is_one_file
 from engine.plan.document import Plan
 from engine.shards.coordinating import Coordinator
 from engine.shards.processes import LocalProcesses
@@ -42,20 +42,22 @@ class Carried(NamedTuple):
 
 
 def processes_for(plan: Plan, options: Options, path: Path, *, executor: Executor | None = None) -> int:
-    """How many processes are to carry the plan out. A ledger that is one file is carried by one; unless told otherwise,
-    a plan that expects many objects by as many as there are processors.
+    """How many processes are to carry the plan out. Unless told otherwise, a plan that expects many objects is carried
+    by as many as there are processors. A ledger of one file that holds objects is carried by one.
 
     Raises `UsageError` below one, for several on a ledger of one file, and for a session that other processes would
     need."""
     asked = options.processes
     if asked is not None and asked < 1:
         raise UsageError("--processes must be at least 1")
-    if options.session is not None and (executor is not None or (asked or 1) > 1 or path.is_dir()):
-        raise UsageError(
-            "a session cannot be handed to other processes.",
-            advice="Leave it out: each process finds the credentials of its environment.",
-        )
-    if path.is_file():
+    if options.session is not None:
+        if executor is not None or (asked or 1) > 1 or path.is_dir():
+            raise UsageError(
+                "a session cannot be handed to other processes.",
+                advice="Leave it out: each process finds the credentials of its environment.",
+            )
+        return 1
+    if is_one_file(path):
         if executor is not None or (asked or 1) > 1:
             raise UsageError(
                 f"the ledger {path} is one file, which one process writes.",
@@ -64,8 +66,6 @@ def processes_for(plan: Plan, options: Options, path: Path, *, executor: Executo
         return 1
     if asked is not None:
         return asked
-    if options.session is not None:
-        return 1
     if executor is not None:
         return int(getattr(executor, "_max_workers", 0) or os.cpu_count() or 1)
     expected = max((item.objects or 0 for item in plan.expectations), default=0)

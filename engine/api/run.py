@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import anyio
+import anyio.to_thread
 
 from engine.api.asked import ASKED
 from engine.api.carrying import carry, processes_for
@@ -24,7 +24,7 @@ from engine.api.watching import watched
 from engine.errors import one_error
 from engine.events import COPYING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
-from engine.ledger import Ledger, Snapshot, taken_by_route
+from engine.ledger import Ledger, Snapshot, form_shards, taken_by_route
 from engine.listing.first_pages import first_pages
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
@@ -108,7 +108,7 @@ async def migrate(
         path = ledger_path(plan, options)
         processes = processes_for(plan, options, path, executor=executor)
         if processes > 1 or executor is not None:
-            await anyio.Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)  # a ledger in shards is a folder
+            await anyio.to_thread.run_sync(form_shards, path)
         async with await open_ledger(plan, opened, options, writes=True) as ledger:
             known = await opened.facts(plan.places, lacking=True)
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))

@@ -42,12 +42,16 @@ def listed(bucket: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-@pytest.mark.parametrize("verb", ["run", "sync"])
+@pytest.mark.parametrize("verb", ["run", "run by two processes", "sync"])
 def test_what_was_listed_for_the_question_is_what_is_copied(
     sandbox: Endpoint, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, bucket: str, listed: list[str], verb: str
 ) -> None:
     source, target = f"s3://{bucket}/old/", f"s3://{bucket}/new/raw/"
-    words = ("run", "moving.toml") if verb == "run" else ("sync", source, target)
+    words = {
+        "run": ("run", "moving.toml"),
+        "run by two processes": ("run", "moving.toml", "--processes", "2"),
+        "sync": ("sync", source, target),
+    }[verb]
 
     def answer(question: str) -> bool:
         for key in ("later", "1"):

@@ -1,0 +1,59 @@
+"""Which form a ledger has: one file, or a folder of shards.
+
+A ledger is one file until it is known that several processes carry its plan. `plan`, or the question of a run, makes
+one before that; as long as it holds no object it becomes the index of one in shards, with all that it knows.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from engine.ledger.files import beside, sync_folder, unwritable
+from engine.ledger.locking import FileLock
+from engine.ledger.opening import connect
+from engine.ledger.reader import connect_to_read, hold_existing
+from engine.ledger.shard_files import INDEX, SHARDS
+
+
+def is_one_file(path: Path) -> bool:
+    """Whether there is a ledger whose form is settled, and it is one file. Raises as `LedgerReader.open_to_read`."""
+    if not path.is_file():
+        return False
+    hold = hold_existing(path)
+    try:
+        with closing(connect_to_read(path, hold)) as connection:
+            return any(
+                connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in ("objects", "uploads")
+            )
+    finally:
+        hold.release()
+
+
+def form_shards(path: Path) -> None:
+    """Make a ledger's folder, where there is none: of the file there, which holds no object, the index. May be killed
+    at any moment and done again. Raises `LedgerLocked`, `LedgerError`."""
+    folder = beside(path, ".folder")
+    try:
+        if path.is_file():
+            _move(path, folder)
+        if folder.is_dir() and not path.exists():
+            folder.rename(path)
+            sync_folder(path)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _move(path: Path, folder: Path) -> None:
+    lock = FileLock(path)
+    lock.acquire()
+    try:
+        lock.hold()
+        with closing(connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (folder / SHARDS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        path.rename(folder / INDEX)
+    finally:
+        lock.release()

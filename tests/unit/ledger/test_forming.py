@@ -1,0 +1,61 @@
+"""A ledger is one file until it is known that several processes carry its plan, and takes what it knows along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import LedgerLocked
+from engine.ledger import form_shards, is_one_file, open_to_read, open_to_write
+from engine.ledger.files import beside
+from engine.ledger.shard_files import INDEX
+from tests.unit.ledger.scene import BINDING, decision, opened
+
+
+async def made(path: Path) -> Path:
+    async with opened(path) as ledger:
+        await ledger.accept("expected objects", "3", "counted by hand")
+    return path
+
+
+async def test_one_that_holds_no_object_becomes_the_index_with_what_was_accepted(tmp_path: Path) -> None:
+    path = await made(tmp_path / "l.ledger")
+    assert not is_one_file(path)
+    form_shards(path)
+    form_shards(path)
+    assert (path / INDEX).is_file() and path.stat().st_mode & 0o777 == 0o700
+    async with await open_to_read(path) as reader:
+        assert [item.because for item in await reader.acceptances()] == ["counted by hand"]
+    assert not is_one_file(path)
+
+
+async def test_one_that_holds_an_object_stays_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    async with opened(path) as ledger:
+        await ledger.decide("raw", [decision("a")])
+    assert is_one_file(path)
+
+
+async def test_one_that_somebody_works_on_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    async with opened(path):
+        with pytest.raises(LedgerLocked):
+            form_shards(path)
+    assert path.is_file()
+
+
+async def test_it_goes_on_where_it_was_killed_in_between(tmp_path: Path) -> None:
+    path = await made(tmp_path / "l.ledger")
+    folder = beside(path, ".folder")
+    folder.mkdir()
+    path.rename(folder / INDEX)
+    form_shards(path)
+    async with await open_to_write(path, BINDING, now_ms=lambda: 1) as ledger:
+        assert await ledger.accepted() == {("expected objects", "3")}
+    assert not folder.exists()
+
+
+def test_where_there_is_nothing_it_is_a_folder(tmp_path: Path) -> None:
+    form_shards(tmp_path / "deep" / "l.ledger")
+    assert (tmp_path / "deep" / "l.ledger").is_dir()
