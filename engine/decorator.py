@@ -6,7 +6,17 @@ from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
 from engine import store
-from engine.model import Acl, CopyResult, DeleteReport, ObjectHead, Page, UploadedPart, UploadInfo, UploadRef
+from engine.model import (
+    Acl,
+    CopyResult,
+    DeleteReport,
+    LifecycleConfiguration,
+    ObjectHead,
+    Page,
+    UploadedPart,
+    UploadInfo,
+    UploadRef,
+)
 from engine.store import Answered, Asked, ObjectStore
 
 Method = Callable[[Asked], Coroutine[Any, Any, Answered]]
@@ -97,3 +107,9 @@ class StoreDecorator:
 
     def bucket_facts(self, request: store.AskBucket) -> Coroutine[Any, Any, store.BucketFacts]:
         return self._call(self._inner.bucket_facts, request)
+
+    def get_lifecycle(self, request: store.GetLifecycle) -> Coroutine[Any, Any, LifecycleConfiguration]:
+        return self._call(self._inner.get_lifecycle, request)
+
+    def put_lifecycle(self, request: store.PutLifecycle) -> Coroutine[Any, Any, None]:
+        return self._call(self._inner.put_lifecycle, request)

@@ -318,3 +318,40 @@ class ReplicationRule:
     prefix: str
     target: str
     only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleRule:
+    """One enabled rule of a bucket that expires current objects. `prefix` is empty for the whole bucket, `only` is
+    what else it asks of an object: tags and sizes ("env=test", "<1024"), in order."""
+
+    rule_id: str
+    prefix: str
+    days: int | None
+    date: str = ""
+    only: tuple[str, ...] = ()
+
+
+class Node(NamedTuple):
+    """An element of a document that is given back as it came, whatever stands in it: its name without the namespace,
+    and either its text or its children."""
+
+    name: str
+    text: str = ""
+    children: tuple[Node, ...] = ()
+
+    def all(self, name: str) -> list[Node]:
+        """The children of that name."""
+        return [child for child in self.children if child.name == name]
+
+    def one(self, name: str) -> Node:
+        """The first of them; an empty element where there is none."""
+        return next(iter(self.all(name)), Node(name))
+
+
+class LifecycleConfiguration(NamedTuple):
+    """A bucket's lifecycle rules as S3 has them. `least_size` is what x-amz-transition-default-minimum-object-size says
+    of objects that are too small to be moved; empty where the server does not say it."""
+
+    rules: tuple[Node, ...] = ()
+    least_size: str = ""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, overload
 
 import msgspec
-from msgspec.structs import replace
 
 from engine.errors import NotFound
 from engine.model import (
@@ -20,6 +19,8 @@ from engine.model import (
     Checksum,
     CopyResult,
     DeleteReport,
+    LifecycleConfiguration,
+    LifecycleRule,
     Location,
     ObjectHead,
     ObjectRef,
@@ -59,7 +60,7 @@ class Request(msgspec.Struct, frozen=True):
 
     def _replace(self, **changes: Any) -> Self:
         """The same request but for these fields, as a named tuple has it."""
-        return replace(self, **changes)
+        return msgspec.structs.replace(self, **changes)
 
 
 class OnObject(Request, frozen=True):
@@ -116,8 +117,7 @@ class CopyObject(Request, frozen=True):
     `source_etag` pins the source (x-amz-copy-source-if-match); `target_condition` guards the target (`ABSENT`, an
     ETag, or None for no condition). `properties` None copies the source's headers, metadata and tags as they are;
     otherwise they replace them, or, with `keep_headers`, only add encryption, redirect, lock and ACL to what is copied.
-    `storage_class` is always sent (S3 would fall back to STANDARD), unless it is empty.
-    """
+    `storage_class` is always sent (S3 would fall back to STANDARD), unless it is empty."""
 
     operation = "CopyObject"
     again_after_conflict = True
@@ -305,26 +305,13 @@ class DeleteObjects(Request, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class LifecycleRule:
-    """One enabled rule of a bucket that expires current objects. `prefix` is empty for the whole bucket, `only` is
-    what else it asks of an object: tags and sizes ("env=test", "<1024"), in order."""
-
-    rule_id: str
-    prefix: str
-    days: int | None
-    date: str = ""
-    only: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class BucketFacts:
     """What is known of a bucket. `versioning` is "", "Enabled" or "Suspended"; None where it is not known, like
     `lifecycle`, `replication` and `encryption`. `replication` are the rules that pass on deletes. `owner_id` is the
-    bucket owner's canonical id, empty where it cannot be known.
-    `encryption` is what objects get by default, in words ("aws:kms", key, "bucket key"). `causes` says of a setting why
-    it is not known, or how the server said that it has no such thing. `date` is the server's clock; when it came,
-    this machine's calendar said `date_s` (seconds since the epoch), and its running clock `came_s`. `site` is
-    that of the plan that it was asked on."""
+    bucket owner's canonical id, empty where it cannot be known. `encryption` is what objects get by default, in words
+    ("aws:kms", key, "bucket key"). `causes` says of a setting why it is not known, or how the server said that it has
+    no such thing. `date` is the server's clock; when it came, this machine's calendar said `date_s` (seconds since the
+    epoch), and its running clock `came_s`. `site` is that of the plan that it was asked on."""
 
     bucket: str
     region: str
@@ -355,9 +342,24 @@ class AskBucket(Request, frozen=True):
     """What there is to know of a bucket: HEAD, its location and its settings."""
 
     operation = "GetBucketLocation"
-    reads = harmless_twice = True
+    reads = harmless_twice = answered_otherwise = True
 
     bucket: str
+
+
+class GetLifecycle(AskBucket, frozen=True):
+    """All of a bucket's lifecycle configuration; an empty one where there is none."""
+
+    operation = "GetBucketLifecycleConfiguration"
+
+
+class PutLifecycle(Request, frozen=True):
+    """The whole of it in place of what is there; an empty one takes that away (DeleteBucketLifecycle)."""
+
+    operation = "PutBucketLifecycleConfiguration"
+
+    bucket: str
+    configuration: LifecycleConfiguration
 
 
 WINDOW_BYTES = 256 << 10
@@ -419,6 +421,8 @@ class ObjectStore(Protocol):
     async def delete_object(self, request: DeleteObject) -> bool: ...
     async def delete_objects(self, request: DeleteObjects) -> DeleteReport: ...
     async def bucket_facts(self, request: AskBucket) -> BucketFacts: ...
+    async def get_lifecycle(self, request: GetLifecycle) -> LifecycleConfiguration: ...
+    async def put_lifecycle(self, request: PutLifecycle) -> None: ...
 
 
 StoreOf = Callable[[Location], ObjectStore]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from engine.finish.holding import Hold
 from engine.finish.probing.answers import ProbeResult
 from engine.finish.sending import NO_CONDITION, Condition, condition_for
-from engine.model import Location, Proof
+from engine.model import LifecycleRule, Location, Proof
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
@@ -22,7 +22,7 @@ from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, size_text
 from engine.proof.audit import RouteAudit, Verdict
 from engine.sites.traits import Traits
-from engine.store import BucketFacts, LifecycleRule
+from engine.store import BucketFacts
 
 REFERENCES = "references"
 LIFECYCLE = "lifecycle"

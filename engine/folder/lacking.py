@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from engine import store
 from engine.errors import Unsupported
-from engine.model import Acl, CopyResult, UploadedPart, UploadInfo, UploadRef
+from engine.model import Acl, CopyResult, LifecycleConfiguration, UploadedPart, UploadInfo, UploadRef
 from engine.store import Request
 
 
@@ -45,6 +45,12 @@ class Lacking:
         _refuse(request)
 
     async def restore_object(self, request: store.RestoreObject) -> bool:
+        _refuse(request)
+
+    async def get_lifecycle(self, request: store.GetLifecycle) -> LifecycleConfiguration:
+        _refuse(request)
+
+    async def put_lifecycle(self, request: store.PutLifecycle) -> None:
         _refuse(request)
 
     async def get_acl(self, request: store.GetAcl) -> Acl:

@@ -22,7 +22,6 @@ from engine.model import (
     ReplicationRule,
 )
 from engine.s3.acl import acl_arguments
-from engine.store import LifecycleRule
 
 CHECKSUM_ALGORITHMS = (
     "CRC64NVME",
@@ -41,9 +40,6 @@ drops them from answers."""
 
 REPLICATES_DELETES = ("DeleteMarkerReplication", "DeleteReplication")
 """The parts of a replication rule that pass on deletes; the second one is MinIO's, for versions."""
-
-SIZES = (("ObjectSizeGreaterThan", ">"), ("ObjectSizeLessThan", "<"))
-"""How a lifecycle rule bounds the sizes that it takes, and how `LifecycleRule.only` says it."""
 
 
 def checksum_field(algorithm: str) -> str:
@@ -180,32 +176,6 @@ def tag_text(tags: Iterable[tuple[str, str]]) -> str:
     """Tags as the x-amz-tagging header has them: a query string, a space as %20, which every server reads (Ceph RGW
     takes a "+" for a plus)."""
     return urlencode(list(tags), quote_via=quote, safe="")
-
-
-def lifecycle_of(rules: Iterable[Mapping[str, Any]]) -> tuple[LifecycleRule, ...]:
-    """The enabled rules that expire current objects."""
-    found = []
-    for rule in rules:
-        expiration = rule.get("Expiration", {})
-        if rule.get("Status") != "Enabled" or not ("Days" in expiration or "Date" in expiration):
-            continue
-        chosen = rule.get("Filter", {})
-        both = chosen.get("And", {})
-        prefix = str(chosen.get("Prefix") or both.get("Prefix") or rule.get("Prefix") or "")
-        tags = [chosen["Tag"]] if "Tag" in chosen else both.get("Tags", [])
-        only = [f"{tag['Key']}={tag['Value']}" for tag in tags]
-        only += [f"{sign}{part[name]}" for part in (chosen, both) for name, sign in SIZES if name in part]
-        days = expiration.get("Days")
-        found.append(
-            LifecycleRule(
-                str(rule.get("ID", "")),
-                prefix,
-                int(days) if days is not None else None,
-                moment(expiration.get("Date")),
-                tuple(sorted(only)),
-            )
-        )
-    return tuple(found)
 
 
 def replication_of(rules: Iterable[Mapping[str, Any]]) -> tuple[ReplicationRule, ...]:

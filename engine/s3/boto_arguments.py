@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote_plus
 
+from engine.errors import ListingBroken
 from engine.model import ObjectRef, UploadRef
 from engine.s3.answers import checksum_field
 from engine.store import GetRange, PutObject, UploadPart
@@ -40,3 +42,18 @@ def known_checksums(request: PutObject | UploadPart) -> dict[str, str]:
 def copy_source(ref: ObjectRef) -> dict[str, str]:
     # As a dictionary botocore encodes every byte but the slashes; as text it would split at "?versionId=".
     return {"Bucket": ref.bucket, "Key": ref.key}
+
+
+def listed_key(text: str, encoded: bool, ref: str) -> str:
+    """A key of a listing. botocore decodes only where it asked for the encoding itself; form encoding, in which a
+    space is "+" (API reference, EncodingType)."""
+    if not encoded:
+        return text
+    try:
+        return unquote_plus(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise broken_listing(ref, f"a key is not UTF-8 ({text})") from error
+
+
+def broken_listing(ref: str, why: str) -> ListingBroken:
+    return ListingBroken(f"the listing cannot be used: {why}", operation="ListObjectsV2", ref=ref, code="ListingBroken")

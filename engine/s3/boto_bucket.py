@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from engine.errors import Ambiguous
-from engine.model import ReplicationRule
+from engine.model import LifecycleConfiguration, LifecycleRule, ReplicationRule
+from engine.plan.bucket_rules import expirations
 from engine.s3 import xml
-from engine.s3.answers import default_encryption_of, headers_of, lifecycle_of, region_of, replication_of
+from engine.s3.answers import default_encryption_of, headers_of, region_of, replication_of
 from engine.s3.bucket import ROOTS, BucketHead
-from engine.store import LifecycleRule
+from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_configuration, lifecycle_xml
+
+DOCUMENT = "Document"
+"""What came, word by word, in an answer of the client's."""
+SENT: ContextVar[LifecycleConfiguration] = ContextVar("SENT")
+"""What the call that is being made sends."""
 
 
 class BotoBucket:
@@ -30,8 +37,28 @@ class BotoBucket:
         return str((await self._ask("GetBucketVersioning", "get_bucket_versioning", bucket)).get("Status", ""))
 
     async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]:
+        return expirations(await self.configuration(bucket))
+
+    async def configuration(self, bucket: str) -> LifecycleConfiguration:
         answer = await self._ask("GetBucketLifecycleConfiguration", "get_bucket_lifecycle_configuration", bucket)
-        return lifecycle_of(answer.get("Rules", ()))
+        return lifecycle_configuration(xml.read(answer[DOCUMENT]), headers_of(answer).get(LEAST_SIZE, ""))
+
+    async def put_configuration(self, bucket: str, configuration: LifecycleConfiguration) -> None:
+        """As it is, where botocore would leave out what it does not know."""
+        if not configuration.rules:
+            await self._ask("DeleteBucketLifecycle", "delete_bucket_lifecycle", bucket)
+            return
+        given = SENT.set(configuration)
+        try:
+            await self._call(
+                "PutBucketLifecycleConfiguration",
+                "put_bucket_lifecycle_configuration",
+                f"s3://{bucket}/",
+                Bucket=bucket,
+                LifecycleConfiguration={"Rules": []},
+            )
+        finally:
+            SENT.reset(given)
 
     async def replication(self, bucket: str) -> tuple[ReplicationRule, ...]:
         answer = await self._ask("GetBucketReplication", "get_bucket_replication", bucket)
@@ -46,6 +73,19 @@ class BotoBucket:
 
     async def _ask(self, operation: str, method: str, bucket: str) -> dict[str, Any]:
         return await self._call(operation, method, f"s3://{bucket}/", Bucket=bucket)
+
+
+def send_configuration(params: dict[str, Any], **more: Any) -> None:
+    """For botocore's event `before-call` of PutBucketLifecycleConfiguration."""
+    configuration = SENT.get()
+    params["body"] = lifecycle_xml(configuration)
+    if configuration.least_size:
+        params["headers"][LEAST_SIZE] = configuration.least_size
+
+
+def keep_document(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **more: Any) -> None:
+    """For botocore's event `before-parse`: what its parser makes of a configuration lacks what it does not know."""
+    customized_response_dict[DOCUMENT] = response_dict["body"].decode("utf-8", "replace")
 
 
 def refuse_other_roots(operation_model: Any, response_dict: dict[str, Any], **more: Any) -> None:

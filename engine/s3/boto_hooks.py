@@ -7,7 +7,7 @@ from typing import Any
 
 from engine import freshness
 from engine.s3 import xml
-from engine.s3.boto_bucket import refuse_other_roots
+from engine.s3.boto_bucket import keep_document, refuse_other_roots, send_configuration
 
 TRUNCATED = "IsTruncatedText"
 """What a page of a list says of its end, word by word, in an answer of the client's."""
@@ -19,6 +19,8 @@ def put_on(events: Any, payer: str) -> None:
     events.register_last("before-parameter-build.s3", _no_redirect)
     for operation in ("ListObjectsV2", "ListParts", "ListMultipartUploads"):
         events.register(f"before-parse.s3.{operation}", _truncated_as_said)
+    events.register("before-parse.s3.GetBucketLifecycleConfiguration", keep_document)
+    events.register("before-call.s3.PutBucketLifecycleConfiguration", send_configuration)
     if payer:
         # On every request, as the wire does: botocore has the parameter for those on objects alone.
         events.register("before-call.s3", functools.partial(_paying, payer))

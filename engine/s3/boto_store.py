@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, overload
-from urllib.parse import unquote_plus
 
-from engine.errors import Ambiguous, ListingBroken, ObjectError, RunError, StoreError
+from engine.errors import Ambiguous, ObjectError, RunError, StoreError
 from engine.model import (
     Acl,
     CopyResult,
     DeleteFailure,
     DeleteReport,
+    LifecycleConfiguration,
     ObjectHead,
     ObjectRef,
     Page,
@@ -37,13 +37,13 @@ from engine.s3.answers import (
     tag_text,
 )
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, body_of, is_last
-from engine.s3.boto_arguments import copy_source, known_checksums, named, of_upload, ranged
+from engine.s3.boto_arguments import broken_listing, copy_source, known_checksums, listed_key, named, of_upload, ranged
 from engine.s3.boto_bodies import Pourer, Stopped, gathered
 from engine.s3.boto_bucket import BotoBucket
 from engine.s3.boto_clients import BotoClients
 from engine.s3.boto_errors import confirmed, no_etag, translate
 from engine.s3.boto_hooks import TRUNCATED
-from engine.s3.bucket import bucket_facts
+from engine.s3.bucket import bucket_facts, lifecycle_of
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import check_count
 from engine.s3.messages import COPY_TOTAL_S, body_checksum
@@ -63,12 +63,14 @@ from engine.store import (
     DeleteObjects,
     Fetched,
     GetAcl,
+    GetLifecycle,
     GetRange,
     GetTags,
     HeadObject,
     ListPage,
     ListParts,
     ListUploads,
+    PutLifecycle,
     PutObject,
     PutTags,
     RestoreObject,
@@ -140,13 +142,13 @@ class BotoStore:
         ref = f"s3://{request.bucket}/{request.prefix}"
         answer = await self._call("ListObjectsV2", "list_objects_v2", ref, **arguments)
         encoded = answer.get("EncodingType") == "url"
-        objects = [listed_object(item, _listed_key(item["Key"], encoded, ref)) for item in answer.get("Contents", ())]
-        prefixes = tuple(_listed_key(item["Prefix"], encoded, ref) for item in answer.get("CommonPrefixes", ()))
+        objects = [listed_object(item, listed_key(item["Key"], encoded, ref)) for item in answer.get("Contents", ())]
+        prefixes = tuple(listed_key(item["Prefix"], encoded, ref) for item in answer.get("CommonPrefixes", ()))
         check_count("ListObjectsV2", ref, str(answer.get("KeyCount", "")), len(objects) + len(prefixes))
         if is_last(answer.get(TRUNCATED)):
             return Page(objects, None, prefixes)
         if not answer.get("NextContinuationToken"):
-            raise _broken(ref, NO_WAY_ON)
+            raise broken_listing(ref, NO_WAY_ON)
         return Page(objects, answer["NextContinuationToken"], prefixes)
 
     # --- one object ---------------------------------------------------------------------------------------
@@ -412,24 +414,15 @@ class BotoStore:
     async def bucket_facts(self, request: AskBucket) -> BucketFacts:
         return await bucket_facts(BotoBucket(self._call), request.bucket, self._session.region)
 
+    async def get_lifecycle(self, request: GetLifecycle) -> LifecycleConfiguration:
+        return await lifecycle_of(BotoBucket(self._call), request.bucket)
+
+    async def put_lifecycle(self, request: PutLifecycle) -> None:
+        await BotoBucket(self._call).put_configuration(request.bucket, request.configuration)
+
 
 def _unreadable(operation: str, ref: str, why: str) -> Ambiguous:
     return Ambiguous(f"the answer cannot be read ({why})", operation=operation, ref=ref, code="UnreadableAnswer")
-
-
-def _listed_key(text: str, encoded: bool, ref: str) -> str:
-    """A key of a listing. botocore decodes only where it asked for the encoding itself; form encoding, in which a
-    space is "+" (API reference, EncodingType)."""
-    if not encoded:
-        return text
-    try:
-        return unquote_plus(text, errors="strict")
-    except UnicodeDecodeError as error:
-        raise _broken(ref, f"a key is not UTF-8 ({text})") from error
-
-
-def _broken(ref: str, why: str) -> ListingBroken:
-    return ListingBroken(f"the listing cannot be used: {why}", operation="ListObjectsV2", ref=ref, code="ListingBroken")
 
 
 def _result(operation: str, ref: ObjectRef, answer: Mapping[str, Any], result: Mapping[str, Any]) -> CopyResult:

@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from engine.errors import AttemptError, NotFound, ObjectError, StoreError, Unsupported
 from engine.freshness import running_s
-from engine.model import ReplicationRule
+from engine.model import LifecycleConfiguration, LifecycleRule, ReplicationRule
 from engine.s3.classify import lacks_reason
-from engine.store import BucketFacts, LifecycleRule
+from engine.store import BucketFacts
 
 Told = TypeVar("Told")
 
@@ -66,6 +66,7 @@ class BucketQuestions(Protocol):
     async def location(self, bucket: str) -> BucketHead: ...
     async def versioning(self, bucket: str) -> str: ...
     async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]: ...
+    async def configuration(self, bucket: str) -> LifecycleConfiguration: ...
     async def replication(self, bucket: str) -> tuple[ReplicationRule, ...]: ...
     async def encryption(self, bucket: str) -> str: ...
     async def owner(self, bucket: str) -> str: ...
@@ -134,6 +135,16 @@ async def bucket_facts(
         came_s,
         replication,
     )
+
+
+async def lifecycle_of(ask: BucketQuestions, bucket: str) -> LifecycleConfiguration:
+    """All of a bucket's lifecycle configuration, empty where S3 says that there is none. Raises what else it says."""
+    try:
+        return await ask.configuration(bucket)
+    except NotFound as error:
+        if error.code not in NOT_SET:
+            raise
+        return LifecycleConfiguration()
 
 
 async def _head(ask: BucketQuestions, bucket: str) -> BucketHead:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from engine import checksums, store
 from engine.errors import Rejected, StoreError
 from engine.model import ABSENT, Checksum, ObjectRef, UploadRef
+from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_xml
 from engine.s3.request_headers import checksum_headers, condition_headers, property_headers, tag_text
 from engine.s3.request_xml import complete_xml, delete_xml, restore_xml, tagging_xml
 from engine.s3.signing import encode_key, encode_query, encode_value
@@ -104,6 +105,8 @@ HEAD_BUCKET = Operation("HeadBucket", "HEAD", bodiless=True)
 GET_LOCATION = _operation(store.AskBucket, "GET")
 GET_VERSIONING = Operation("GetBucketVersioning", "GET")
 GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", limit_bytes=LIST_LIMIT_BYTES)
+PUT_LIFECYCLE = _operation(store.PutLifecycle, "PUT")
+DELETE_LIFECYCLE = Operation("DeleteBucketLifecycle", "DELETE", harmless_twice=False)
 GET_REPLICATION = Operation("GetBucketReplication", "GET", limit_bytes=LIST_LIMIT_BYTES)
 GET_ENCRYPTION = Operation("GetBucketEncryption", "GET")
 GET_ACL = Operation("GetBucketAcl", "GET")
@@ -112,6 +115,7 @@ _SETTINGS = {
     GET_LOCATION: "location",
     GET_VERSIONING: "versioning",
     GET_LIFECYCLE: "lifecycle",
+    DELETE_LIFECYCLE: "lifecycle",
     GET_REPLICATION: "replication",
     GET_ENCRYPTION: "encryption",
     GET_ACL: "acl",
@@ -341,6 +345,16 @@ def of_bucket(operation: Operation, bucket: str) -> Call:
     return _call(operation, ObjectRef(bucket, ""), _SETTINGS.get(operation, ""), {})
 
 
+def put_lifecycle(request: store.PutLifecycle) -> Call:
+    """Without a rule what is there is deleted: S3 takes no empty configuration."""
+    configuration, ref = request.configuration, ObjectRef(request.bucket, "")
+    if not configuration.rules:
+        return of_bucket(DELETE_LIFECYCLE, request.bucket)
+    headers = {LEAST_SIZE: configuration.least_size} if configuration.least_size else {}
+    body = lifecycle_xml(configuration)
+    return _with_document(PUT_LIFECYCLE, ref, "lifecycle", body, headers)
+
+
 # --- their parts ------------------------------------------------------------------------------------------
 
 
@@ -354,9 +368,11 @@ def _with_body(call: Call, body: bytes) -> Call:
     return _signed_as(call, hashlib.sha256(body).hexdigest())._replace(body=body)
 
 
-def _with_document(operation: Operation, ref: ObjectRef, query: str, body: bytes) -> Call:
+def _with_document(
+    operation: Operation, ref: ObjectRef, query: str, body: bytes, headers: Mapping[str, str] = {}
+) -> Call:
     """A request whose body is XML, with its MD5."""
-    headers = {"content-md5": _md5(body), "content-type": "application/xml"}
+    headers = {"content-md5": _md5(body), "content-type": "application/xml", **headers}
     return _with_body(_call(operation, ref, query, headers), body)
 
 

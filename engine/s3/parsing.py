@@ -31,10 +31,10 @@ from engine.model import (
 )
 from engine.s3 import asked, boto_errors, xml
 from engine.s3.acl import acl_of
-from engine.s3.answers import REPLICATES_DELETES, SIZES, bare, bucket_of_arn, replicates_deletes, restore_of
+from engine.s3.answers import REPLICATES_DELETES, bare, bucket_of_arn, replicates_deletes, restore_of
 from engine.s3.classify import classify
 from engine.s3.messages import Call
-from engine.store import Body, GetRange, LifecycleRule
+from engine.store import Body, GetRange
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
@@ -336,25 +336,6 @@ def _lock(said: Mapping[bytes, str]) -> ObjectLock | None:
     until = said.get(b"x-amz-object-lock-retain-until-date", "")
     legal_hold = said.get(b"x-amz-object-lock-legal-hold") == "ON"
     return ObjectLock(mode, moment(until), legal_hold) if mode or until or legal_hold else None
-
-
-def lifecycle_rules(document: xml.Document) -> tuple[LifecycleRule, ...]:
-    """The enabled rules that expire current objects."""
-    found = []
-    for rule in document.all("Rule"):
-        expiration = next((item.fields() for item in rule.all("Expiration")), {})
-        days, date = expiration.get("Days", ""), expiration.get("Date", "")
-        if rule.text("Status") != "Enabled" or not (days or date):
-            continue
-        chosen = next(rule.all("Filter"), None)
-        both = next(chosen.all("And"), None) if chosen is not None else None
-        parts = [part for part in (chosen, both) if part is not None]
-        prefix = next((text for part in (*parts, rule) if (text := part.text("Prefix"))), "")
-        only = [f"{tag.text('Key')}={tag.text('Value')}" for part in parts for tag in part.all("Tag")]
-        only += [sign + size for part in parts for name, sign in SIZES if (size := part.text(name))]
-        day = int(days) if days else None
-        found.append(LifecycleRule(rule.text("ID"), prefix, day, moment(date), tuple(sorted(only))))
-    return tuple(found)
 
 
 def replication_rules(document: xml.Document) -> tuple[ReplicationRule, ...]:

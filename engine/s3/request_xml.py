@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from engine.errors import Rejected
 from engine.model import UploadedPart
 
-_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]").search
 """Whatever is outside XML 1.0's production Char cannot be written in a document, not even as a reference. (Said by what
 Char has, this takes ten times as long to compile, at every start.)"""
@@ -49,7 +49,7 @@ def delete_xml(bucket: str, keys: Sequence[tuple[str, str | None]]) -> bytes:
     for key, etag in keys:
         condition = "" if etag is None else f"<ETag>&quot;{escape(etag)}&quot;</ETag>"
         lines.append(f"<Object><Key>{escape(key)}</Key>{condition}</Object>")
-    return f'<Delete xmlns="{_NAMESPACE}">{"".join(lines)}</Delete>'.encode()
+    return f'<Delete xmlns="{NAMESPACE}">{"".join(lines)}</Delete>'.encode()
 
 
 def complete_xml(parts: Iterable[UploadedPart], *, with_checksums: bool) -> bytes:
@@ -63,17 +63,17 @@ def complete_xml(parts: Iterable[UploadedPart], *, with_checksums: bool) -> byte
         lines.append(
             f"<Part>{checksums}<ETag>&quot;{escape(part.etag)}&quot;</ETag><PartNumber>{part.number}</PartNumber></Part>"
         )
-    return f'<CompleteMultipartUpload xmlns="{_NAMESPACE}">{"".join(lines)}</CompleteMultipartUpload>'.encode()
+    return f'<CompleteMultipartUpload xmlns="{NAMESPACE}">{"".join(lines)}</CompleteMultipartUpload>'.encode()
 
 
 def restore_xml(days: int | None, tier: str) -> bytes:
     """The body of RestoreObject."""
     lasting = "" if days is None else f"<Days>{days}</Days>"
     how = f"<GlacierJobParameters><Tier>{escape(tier)}</Tier></GlacierJobParameters>"
-    return f'<RestoreRequest xmlns="{_NAMESPACE}">{lasting}{how}</RestoreRequest>'.encode()
+    return f'<RestoreRequest xmlns="{NAMESPACE}">{lasting}{how}</RestoreRequest>'.encode()
 
 
 def tagging_xml(tags: Iterable[tuple[str, str]]) -> bytes:
     """The body of PutObjectTagging."""
     lines = "".join(f"<Tag><Key>{escape(key)}</Key><Value>{escape(value)}</Value></Tag>" for key, value in tags)
-    return f'<Tagging xmlns="{_NAMESPACE}"><TagSet>{lines}</TagSet></Tagging>'.encode()
+    return f'<Tagging xmlns="{NAMESPACE}"><TagSet>{lines}</TagSet></Tagging>'.encode()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from engine.model import ReplicationRule
+from engine.model import LifecycleConfiguration, LifecycleRule, ReplicationRule
+from engine.plan.bucket_rules import expirations
 from engine.s3 import messages, parsing, xml
 from engine.s3.answers import region_of
 from engine.s3.bucket import ROOTS, BucketHead
+from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_configuration
 from engine.s3.messages import Call, Operation
 from engine.s3.parsing import Answer
-from engine.store import LifecycleRule
 
 
 class WireBucket:
@@ -36,7 +37,13 @@ class WireBucket:
         return (await self._setting(messages.GET_VERSIONING, bucket)).text("Status")
 
     async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]:
-        return parsing.lifecycle_rules(await self._setting(messages.GET_LIFECYCLE, bucket))
+        return expirations(await self.configuration(bucket))
+
+    async def configuration(self, bucket: str) -> LifecycleConfiguration:
+        call = messages.of_bucket(messages.GET_LIFECYCLE, bucket)
+        answer = await self._ask(call)
+        document = self._read(call, answer, ROOTS[call.operation.name])
+        return lifecycle_configuration(document, answer.header(LEAST_SIZE.encode()))
 
     async def replication(self, bucket: str) -> tuple[ReplicationRule, ...]:
         return parsing.replication_rules(await self._setting(messages.GET_REPLICATION, bucket))

@@ -22,12 +22,23 @@ from engine.errors import (
     TooLate,
     Unavailable,
 )
-from engine.model import Acl, CopyResult, DeleteReport, ObjectHead, ObjectRef, Page, UploadedPart, UploadInfo, UploadRef
+from engine.model import (
+    Acl,
+    CopyResult,
+    DeleteReport,
+    LifecycleConfiguration,
+    ObjectHead,
+    ObjectRef,
+    Page,
+    UploadedPart,
+    UploadInfo,
+    UploadRef,
+)
 from engine.s3 import messages, parsing, xml
 from engine.s3.answers import bare
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, is_last
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
-from engine.s3.bucket import ROOTS, bucket_facts
+from engine.s3.bucket import ROOTS, bucket_facts, lifecycle_of
 from engine.s3.classify import lacks_reason
 from engine.s3.connecting import ConnectFailed
 from engine.s3.http import ConnectionBroken
@@ -337,6 +348,12 @@ class WireStore:
 
     async def bucket_facts(self, request: store.AskBucket) -> store.BucketFacts:
         return await bucket_facts(WireBucket(self._ask, self._read), request.bucket, self._session.region)
+
+    async def get_lifecycle(self, request: store.GetLifecycle) -> LifecycleConfiguration:
+        return await lifecycle_of(WireBucket(self._ask, self._read), request.bucket)
+
+    async def put_lifecycle(self, request: store.PutLifecycle) -> None:
+        await self._ask(messages.put_lifecycle(request))
 
 
 def _not_sent(call: Call, place: Place, failure: ConnectFailed) -> StoreError:

@@ -96,29 +96,6 @@ def put_versioning(account: Account, request: Request) -> Reply:
     return Reply(200)
 
 
-def get_lifecycle(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
-    if not bucket.lifecycle:
-        raise S3Error("NoSuchLifecycleConfiguration", details=(("BucketName", bucket.name),))
-    return Reply(200, XML_HEADERS, bucket.lifecycle)
-
-
-def put_lifecycle(account: Account, request: Request) -> Reply:
-    """Kept as it was sent; its rules are not carried out."""
-    bucket = bucket_of(account, request.bucket)
-    check_body(request.headers, request.body)
-    rules = read_document(request.body, "LifecycleConfiguration").findall("Rule")
-    if not rules or any(rule.findtext("Status") not in ("Enabled", "Disabled") for rule in rules):
-        raise S3Error("MalformedXML")
-    bucket.lifecycle = request.body
-    return Reply(200)
-
-
-def delete_lifecycle(account: Account, request: Request) -> Reply:
-    bucket_of(account, request.bucket).lifecycle = b""
-    return Reply(204)
-
-
 def get_replication(account: Account, request: Request) -> Reply:
     bucket = bucket_of(account, request.bucket)
     if not bucket.replication:

@@ -149,6 +149,7 @@ class Bucket:
     __slots__ = (
         "created",
         "encryption",
+        "least_size",
         "legacy_checksums",
         "lifecycle",
         "name",
@@ -172,6 +173,7 @@ class Bucket:
         self.uploads: dict[str, Upload] = {}
         self.versioning = ""
         self.lifecycle = b""
+        self.least_size = "all_storage_classes_128K"
         self.replication = b""
         self.tagging = b""
         self.ownership = "BucketOwnerEnforced"

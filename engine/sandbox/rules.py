@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.sandbox import archives, buckets, copying, deleting, listing, reading, uploads, writing
+from engine.sandbox import archives, buckets, copying, deleting, lifecycles, listing, reading, uploads, writing
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.records import Account
 from engine.sandbox.refusals import S3Error
@@ -19,9 +19,9 @@ RULES: dict[str, Rule] = {
     "GetBucketLocation": buckets.get_location,
     "GetBucketVersioning": buckets.get_versioning,
     "PutBucketVersioning": buckets.put_versioning,
-    "GetBucketLifecycleConfiguration": buckets.get_lifecycle,
-    "PutBucketLifecycleConfiguration": buckets.put_lifecycle,
-    "DeleteBucketLifecycle": buckets.delete_lifecycle,
+    "GetBucketLifecycleConfiguration": lifecycles.get_lifecycle,
+    "PutBucketLifecycleConfiguration": lifecycles.put_lifecycle,
+    "DeleteBucketLifecycle": lifecycles.delete_lifecycle,
     "GetBucketReplication": buckets.get_replication,
     "PutBucketReplication": buckets.put_replication,
     "DeleteBucketReplication": buckets.delete_replication,

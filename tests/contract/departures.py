@@ -36,6 +36,7 @@ RESTORED_AT_ONCE = {
 
 DEPARTURES: dict[str, dict[str, Departure]] = {
     "memory": {
+        "what belongs to rules is told": Departure("", "it says nothing of a least size"),
         **UNSIGNED,
         "a bucket's encryption": Departure("", "it encrypts nothing"),
         "tags with & < > are refused": Departure("done", "any character is taken"),
@@ -95,6 +96,7 @@ DEPARTURES: dict[str, dict[str, Departure]] = {
         "start-after with special keys": Departure(False, "it compares encoded keys with plain ones"),
     },
     "rgw": {
+        "what belongs to rules is told": Departure("", "it says nothing of a least size"),
         "restoring what is not archived is refused": Departure("Unsupported", "it knows no RestoreObject"),
         "a bucket's encryption": Departure(None, "it answers with a listing of the bucket"),
         "another region": Departure(["done"] * 3, "any region is accepted"),

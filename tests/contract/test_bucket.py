@@ -10,12 +10,35 @@ from typing import Any
 
 import pytest
 
-from engine.model import ObjectRef
+from engine.model import LifecycleConfiguration, Node, ObjectRef
+from engine.plan.bucket_rules import same
 from engine.s3 import places
 from engine.s3.signing import Signer
-from engine.store import AskBucket, CopyObject, GetRange, HeadObject, ListPage, ObjectStore
+from engine.store import AskBucket, CopyObject, GetLifecycle, GetRange, HeadObject, ListPage, ObjectStore, PutLifecycle
 from tests.contract.ground import Contract, outcome, refusal
 
+RULES = (
+    Node(
+        "Rule",
+        "",
+        (
+            Node("ID", "tidy & <safe>"),
+            Node("Filter", "", (Node("Prefix", "logs/"),)),
+            Node("Status", "Enabled"),
+            Node("Expiration", "", (Node("Days", "30"),)),
+        ),
+    ),
+    Node(
+        "Rule",
+        "",
+        (
+            Node("ID", "uploads"),
+            Node("Filter", "", (Node("Prefix", ""),)),
+            Node("Status", "Disabled"),
+            Node("AbortIncompleteMultipartUpload", "", (Node("DaysAfterInitiation", "7"),)),
+        ),
+    ),
+)
 NO_BUCKET = "contract-no-such-bucket-5b1c9a"
 
 
@@ -29,6 +52,27 @@ async def test_what_is_known_of_a_bucket(contract: Contract) -> None:
         contract.holds("a bucket's versioning", facts.versioning, "")
         contract.holds("a bucket's lifecycle", facts.lifecycle, ())
         contract.holds("a bucket's encryption", facts.encryption, "AES256")
+
+
+async def test_lifecycle_rules_come_back_as_they_were_given(contract: Contract) -> None:
+    if contract.ground.is_named:
+        return  # whose rules are not ours to write over
+    store, bucket = contract.store, contract.ground.bucket
+    assert await store.get_lifecycle(GetLifecycle(bucket)) == LifecycleConfiguration()
+    given = LifecycleConfiguration(RULES)
+    try:
+        await store.put_lifecycle(PutLifecycle(bucket, given))
+        came = await store.get_lifecycle(GetLifecycle(bucket))
+        contract.holds("lifecycle rules come back", same(came._replace(least_size=""), given), True)
+        contract.holds("what belongs to rules is told", came.least_size, "all_storage_classes_128K")
+        facts = await store.bucket_facts(AskBucket(bucket))
+        contract.holds(
+            "a rule that expires is a fact", [item.rule_id for item in facts.lifecycle or ()], [RULES[0].one("ID").text]
+        )
+        await store.put_lifecycle(PutLifecycle(bucket, came))
+    finally:
+        await store.put_lifecycle(PutLifecycle(bucket, LifecycleConfiguration()))
+    assert await store.get_lifecycle(GetLifecycle(bucket)) == LifecycleConfiguration()
 
 
 async def test_a_bucket_that_is_not_there(contract: Contract) -> None:

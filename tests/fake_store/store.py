@@ -29,6 +29,8 @@ from engine.model import (
     CopyResult,
     DeleteFailure,
     DeleteReport,
+    LifecycleConfiguration,
+    LifecycleRule,
     ListedObject,
     ObjectHead,
     ObjectRef,
@@ -38,6 +40,7 @@ from engine.model import (
     UploadInfo,
     UploadRef,
 )
+from engine.plan.bucket_rules import expirations
 from engine.plan.integrity import multipart_etag
 from engine.s3.request_xml import check_batch
 from engine.store import (
@@ -54,13 +57,14 @@ from engine.store import (
     DeleteObjects,
     Fetched,
     GetAcl,
+    GetLifecycle,
     GetRange,
     GetTags,
     HeadObject,
-    LifecycleRule,
     ListPage,
     ListParts,
     ListUploads,
+    PutLifecycle,
     PutObject,
     PutTags,
     RestoreObject,
@@ -104,6 +108,7 @@ class FakeStore:
     versioned: set[str] = field(default_factory=set)
     buckets: set[str] | None = None
     lifecycle: tuple[LifecycleRule, ...] | None = ()
+    configuration: LifecycleConfiguration = field(default_factory=LifecycleConfiguration)
     replication: tuple[ReplicationRule, ...] | None = ()
     smallest_part: int = SMALLEST_PART
     denied: Callable[[str], bool] = lambda key: False
@@ -238,6 +243,12 @@ class FakeStore:
 
     async def restore_object(self, request: RestoreObject) -> bool:
         return await self._do("RestoreObject", request, request.ref.key, self._restore)
+
+    async def get_lifecycle(self, request: GetLifecycle) -> LifecycleConfiguration:
+        return await self._do(request.operation, request, "", lambda _: self.configuration)
+
+    async def put_lifecycle(self, request: PutLifecycle) -> None:
+        await self._do(request.operation, request, "", self._put_lifecycle)
 
     async def create_upload(self, request: CreateUpload) -> UploadRef:
         return await self._do("CreateMultipartUpload", request, request.target.key, self._create)
@@ -546,12 +557,16 @@ class FakeStore:
                     deleted.append(key)
         return DeleteReport(tuple(deleted), tuple(failed), self._keeps_versions(request.bucket))
 
+    def _put_lifecycle(self, request: PutLifecycle) -> None:
+        self.configuration = request.configuration
+
     def _facts(self, bucket: str) -> BucketFacts:
         self._in_bucket("HeadBucket", bucket)
         if self.buckets is None and not any(True for _ in self.objects.irange((bucket, ""), (bucket + "\0", ""))):
             raise BucketMissing("there is no such bucket", operation="HeadBucket", ref=bucket, code="NoSuchBucket")
+        rules = expirations(self.configuration) if self.lifecycle == () else self.lifecycle
         return BucketFacts(
-            bucket, self.region, "owner", self.versioning, self.lifecycle, self._date(), replication=self.replication
+            bucket, self.region, "owner", self.versioning, rules, self._date(), replication=self.replication
         )
 
 

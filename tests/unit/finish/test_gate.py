@@ -10,13 +10,13 @@ from engine.finish.deletion_report import DeletionReport
 from engine.finish.gate import Facts, Reason, ReferencesLeft, closed, expiring, judge
 from engine.finish.holding import Hold
 from engine.finish.probing.answers import ProbeResult
-from engine.model import Location, Proof
+from engine.model import LifecycleRule, Location, Proof
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import Noted
 from engine.plan.record import Tally
 from engine.proof.audit import RouteAudit, Verdict
-from engine.store import BucketFacts, LifecycleRule
+from engine.store import BucketFacts
 
 DAY_MS = 86_400_000
 BUCKET = BucketFacts("bucket", "us-east-1")

@@ -20,8 +20,9 @@ from engine.errors import (
     Unsupported,
     WrongRegion,
 )
+from engine.model import LifecycleRule
 from engine.s3.bucket import ATTEMPTS, BucketHead, bucket_facts
-from engine.store import BucketFacts, LifecycleRule
+from engine.store import BucketFacts
 
 RULES = (LifecycleRule("r", "", 1),)
 SETTINGS = ("versioning", "lifecycle", "encryption", "owner")

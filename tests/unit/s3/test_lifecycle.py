@@ -1,14 +1,11 @@
-"""A bucket's lifecycle rules: both planes read the same of them, and all that a rule asks of an object."""
+"""A bucket's lifecycle rules: what is read of them, and that nothing of them is lost."""
 
 from __future__ import annotations
 
-from botocore.parsers import create_parser
-from botocore.session import get_session
-
+from engine.model import LifecycleConfiguration, LifecycleRule
+from engine.plan.bucket_rules import expirations
 from engine.s3 import xml
-from engine.s3.answers import lifecycle_of
-from engine.s3.parsing import lifecycle_rules
-from engine.store import LifecycleRule
+from engine.s3.lifecycle_xml import lifecycle_configuration
 
 
 def rule(name: str, filter_xml: str, status: str = "Enabled", when: str = "<Days>30</Days>") -> str:
@@ -37,10 +34,11 @@ RULES = {
 }
 
 
-def test_both_planes_read_the_same_rules_with_all_that_they_ask_for() -> None:
-    body = f"<LifecycleConfiguration>{''.join(RULES)}</LifecycleConfiguration>"
-    shape = get_session().get_service_model("s3").operation_model("GetBucketLifecycleConfiguration").output_shape
-    parsed = create_parser("rest-xml").parse({"status_code": 200, "headers": {}, "body": body.encode()}, shape)
-    expected = tuple(rule for rule in RULES.values() if rule is not None)
-    assert lifecycle_rules(xml.read(body)) == expected
-    assert lifecycle_of(parsed["Rules"]) == expected
+def configuration(*rules: str, least_size: str = "") -> LifecycleConfiguration:
+    return lifecycle_configuration(
+        xml.read(f"<LifecycleConfiguration>{''.join(rules)}</LifecycleConfiguration>"), least_size
+    )
+
+
+def test_a_rule_that_expires_is_read_with_all_that_it_asks_for() -> None:
+    assert expirations(configuration(*RULES)) == tuple(rule for rule in RULES.values() if rule is not None)

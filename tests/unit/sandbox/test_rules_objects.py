@@ -192,15 +192,6 @@ def test_settings_that_were_not_made_are_absent(sandbox: Sandbox) -> None:
     assert text_of(sandbox("GET", "bbb", query={"ownershipControls": ""}), "ObjectOwnership") == "BucketOwnerEnforced"
 
 
-def test_a_lifecycle_is_kept_as_it_was_sent(sandbox: Sandbox) -> None:
-    body = b"<LifecycleConfiguration><Rule><Status>Enabled</Status></Rule></LifecycleConfiguration>"
-    sandbox("PUT", "bbb", "", body, {"lifecycle": ""})
-    assert sandbox("GET", "bbb", query={"lifecycle": ""}).body == body
-    sandbox("DELETE", "bbb", query={"lifecycle": ""})
-    sandbox.refused("NoSuchLifecycleConfiguration", "GET", "bbb", query={"lifecycle": ""})
-    sandbox.refused("MalformedXML", "PUT", "bbb", "", b"<!DOCTYPE x><LifecycleConfiguration/>", {"lifecycle": ""})
-
-
 # --- routing --------------------------------------------------------------------------------------------------------
 
 
