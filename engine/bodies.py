@@ -57,9 +57,9 @@ class Disk:
     async def put(self, work: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
         """What `work` gives, which writes what the system's cache takes (a window, a small file that is not synced):
         had here and now, unless the disk is busy. Raises what it raises."""
-        if time.monotonic() < self._busy_until:
-            return await self.run(self._watched, work, *arguments)
-        return self._watched(work, *arguments)
+        if self.is_busy:
+            return await self.run(self.watched, work, *arguments)
+        return self.watched(work, *arguments)
 
     async def get(self, work: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
         """What `work` gives, which reads little: had here and now while what is read lies in the system's memory. The
@@ -75,8 +75,13 @@ class Disk:
             if ended - began > COLD_S and _waits() > waits:
                 self._cold_until = ended + BUSY_FOR_S
 
-    def _watched(self, work: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
-        """What `work` gives, with an eye on how long it waits."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether what is written has to wait, so that it belongs in a thread."""
+        return time.monotonic() < self._busy_until
+
+    def watched(self, work: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
+        """What `work` gives, here and now, with an eye on how long it waits."""
         began, waits = time.monotonic(), _waits()
         done = work(*arguments)
         ended = time.monotonic()
@@ -147,6 +152,13 @@ class FileSink(_Hashing):
         self._offset = offset
         super().__init__(algorithms)
 
+    def write_now(self, window: memoryview) -> bool:
+        if self._disk.is_busy:
+            return False
+        self._disk.watched(self._put, window, self._offset + self.written)
+        self.written += len(window)
+        return True
+
     async def write(self, window: memoryview) -> None:
         await self._disk.put(self._put, window, self._offset + self.written)
         self.written += len(window)
@@ -167,12 +179,16 @@ class MemorySink(_Hashing):
         self.room: memoryview | None = self.buffer
         super().__init__(algorithms)
 
-    async def write(self, window: memoryview) -> None:
+    def write_now(self, window: memoryview) -> bool:
         self._count(window)
         end = self.written + len(window)
         if window.obj is not self.buffer.obj:  # else it came to its place at once
             self.buffer[self.written : end] = window
         self.written = end
+        return True
+
+    async def write(self, window: memoryview) -> None:
+        self.write_now(window)
 
 
 class MemorySource:

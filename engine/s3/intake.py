@@ -1,9 +1,10 @@
-"""The body of one answer on its way from a connection to a sink: two windows, one of which is filled while the other is
-being written. A sink that keeps all of it in memory has them in its own room, where they need not be copied.
+"""The body of one answer on its way from a connection to a sink. A sink that keeps all of it in memory has its windows
+in its own room, where they need not be copied.
 
-A connection asks where the next bytes are to come (`room`) and says how many have come (`landed`); with both windows
-in use it takes nothing off the network until one is given back, and the server has to wait. All of it on one event
-loop; only `next` waits.
+A connection asks where the next bytes are to come (`room`) and says how many have come (`landed`). A full window is
+handed to the taker at once, while it lies in the processor's cache, and is filled again. Where the taker has to wait
+(`next`) a second one is filled meanwhile; with both in use nothing is taken off the network until one is given back,
+and the server has to wait. All of it on one event loop; only `next` waits.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Intake:
         self._waiter: asyncio.Future[None] | None = None
         self._on_room: Callable[[], None] | None = None
         self._ended = False
+        self._take_now: Callable[[memoryview], bool] | None = None
+        self._failure: Exception | None = None
         self.answer: Answer | None = None
         self.length: int | None = None
         self.left = 0
@@ -104,12 +107,27 @@ class Intake:
         self._filled += nbytes
         self.left -= nbytes
         if self._filled == WINDOW_BYTES or not self.left:
-            assert self._window is not None
-            self._ready.append(self._window)
-            self._sizes.append(self._filled)
+            window = self._window
+            assert window is not None
             self._window = None
-            self._wake()
+            if self._took(window[: self._filled]):
+                self._give_back(window)
+                self._in_use -= 1
+            else:
+                self._ready.append(window)
+                self._sizes.append(self._filled)
+                self._wake()
         return not self.left
+
+    def _took(self, window: memoryview) -> bool:
+        """Whether the taker had it at once: it is none that waits for what came before, and wants this one now."""
+        if self._take_now is None or self._ready or self._written is not None:
+            return False
+        try:
+            return self._take_now(window)
+        except Exception as error:  # the taker's own: it is the one to have it
+            self._failure, self._take_now = error, None
+            return False
 
     def put(self, chunk: bytes) -> None:
         """A piece of a body whose length is not known."""
@@ -132,13 +150,21 @@ class Intake:
 
     # --- the taker's side ---------------------------------------------------------------------------------
 
+    def take_by(self, take_now: Callable[[memoryview], bool]) -> None:
+        """Hand windows to `take_now` as they are filled. False: nothing was done, and it is for `next`, which also
+        raises what `take_now` raised."""
+        self._take_now = take_now
+
     async def next(self) -> memoryview | None:
-        """The next window; None where no more comes. Each is `done` before the next is asked for."""
+        """The next window that was not taken at once; None where no more comes. Each is `done` before the next is asked
+        for."""
         while not self._ready:
             if self._ended:
                 return None
             self._waiter = self._loop.create_future()
             await self._waiter
+        if self._failure is not None:
+            raise self._failure
         window = self._ready.popleft()
         size = self._sizes.popleft()
         self._written = None if window.readonly else window

@@ -31,6 +31,18 @@ class Pouring:
         self._left = self.wanted.length
         self._came = 0
 
+    def take_now(self, window: memoryview) -> bool:
+        """Hand these bytes on where all of them were asked for and the sink waits for nothing. False: nothing was done,
+        and `take` is due."""
+        size = len(window)
+        if not size or self._skip or size > self._left or (size == self._left and self._came + size < self._length):
+            return False
+        if not self._sink.write_now(window):
+            return False
+        self._came += size
+        self._left -= size
+        return True
+
     async def take(self, window: memoryview) -> bool:
         """Hand on what was asked for of these bytes. False: that was all of it, and more still comes, since the server
         left the range aside and gives the whole object."""

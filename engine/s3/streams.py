@@ -71,37 +71,48 @@ class Incoming:
         self._sink = sink
         self._windows = windows
         self._intake: Intake
+        self._pouring: Pouring | None
         self.poured: Wanted | None = None
 
     def begin(self) -> Intake:
         self._sink.restart()
         self.poured = None
+        self._pouring = None
         self._intake = Intake(asyncio.get_running_loop(), self._windows, self._sink.room)
+        self._intake.take_by(self._take_now)
         return self._intake
+
+    def _take_now(self, window: memoryview) -> bool:
+        return self._begun().take_now(window)
+
+    def _begun(self) -> Pouring:
+        """Where the body goes, once its head has come. Raises as `Pouring`."""
+        if self._pouring is None:
+            answer = self._intake.answer
+            assert answer is not None
+            range_, etag = answer.header(b"content-range"), bare(answer.header(b"etag"))
+            length = self._intake.length
+            self._pouring = Pouring(self._request, self._sink, answer.status, range_, etag, length)
+        return self._pouring
 
     async def run(self, connection: HttpConnection, future: asyncio.Future[Answer]) -> Answer:
         intake = self._intake
-        window = await intake.next()
-        answer = intake.answer
-        if window is None or answer is None:
-            return await future  # without a body, or no success: the answer says which
-        header = answer.header
-        pouring = Pouring(
-            self._request, self._sink, answer.status, header(b"content-range"), bare(header(b"etag")), intake.length
-        )
-        while window is not None:
+        while (window := await intake.next()) is not None:
+            pouring = self._begun()
             more = await pouring.take(window)
             intake.done()
             if not more:
                 future.cancel()
                 connection.abort()
                 self.poured = pouring.wanted
-                return answer
-            window = await intake.next()
+                assert intake.answer is not None
+                return intake.answer
         ended = await future
+        if self._pouring is None:
+            return ended  # without a body, or no success: the answer says which
         if not ended.whole:
             raise parsing.cut_short(self._call)
-        self.poured = pouring.finished()
+        self.poured = self._pouring.finished()
         return ended
 
 

@@ -205,6 +205,9 @@ async def test_bytes_that_are_not_what_s3_says_never_get_the_files_name(
             def restart(self) -> None:
                 sink.restart()
 
+            def write_now(self, window: memoryview) -> bool:
+                return sink.write_now(memoryview(b"!" + bytes(window[1:])))
+
             async def write(self, window: memoryview) -> None:
                 await sink.write(memoryview(b"!" + bytes(window[1:])))
 

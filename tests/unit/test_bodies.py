@@ -81,6 +81,17 @@ async def test_a_disk_that_is_busy_is_written_to_by_threads(
     assert wrote_in == [False, False, True]
 
 
+async def test_a_window_is_written_at_once_unless_the_disk_is_busy(
+    disk: Disk, file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = FileSink(disk, file, 0)
+    every_write_waits(monkeypatch)
+    assert sink.write_now(memoryview(b"found it busy"))
+    assert not sink.write_now(memoryview(b"!"))
+    await sink.write(memoryview(b", and had to wait"))
+    assert (os.pread(file, 30, 0), sink.written) == (b"found it busy, and had to wait", 30)
+
+
 async def test_a_write_that_took_long_without_waiting_says_nothing_of_the_disk(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

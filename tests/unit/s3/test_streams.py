@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -63,11 +64,12 @@ def answers(data: bytes, *, close: bool = False) -> Any:
     ],
     ids=["whole", "size not known", "chunked", "range", "whole for a range", "whole for its end", "hints first"],
 )
+@pytest.mark.parametrize("now", [[False], [True], [True, False]], ids=["waits", "at once", "now and then"])
 async def test_a_body_comes_as_it_was_asked_for(
-    open_store: OpenStore, plane: str, data: bytes, request_: GetRange
+    open_store: OpenStore, plane: str, data: bytes, request_: GetRange, now: list[bool]
 ) -> None:
     async with serving(answers(data)) as server:
-        store, sink = await open_store(server.url(), plane), KeepingSink()
+        store, sink = await open_store(server.url(), plane), KeepingSink(now=itertools.cycle(now))
         for _ in range(2):
             fetched = await store.fetch_into(request_, sink)
             assert sink.data == DATA[request_.first or 0 : None if request_.last is None else request_.last + 1]
@@ -211,11 +213,26 @@ async def test_a_connection_serves_on_after_a_body_and_not_after_more_than_that(
         assert [exchange.connection for exchange in server.seen] == [1, 1, 1, 2]
 
 
-async def test_what_a_sink_raises_ends_the_request_alone(open_store: OpenStore) -> None:
+async def test_what_is_written_at_once_keeps_its_place_behind_what_waits(open_store: OpenStore) -> None:
+    async with serving(answers(http(DATA, QUOTED))) as server:
+        store, gate = await open_store(server.url()), asyncio.Event()
+        sink = KeepingSink(gate=gate, now=[False, True, True, True])
+        fetching = asyncio.create_task(store.fetch_into(GetRange(REF), sink))
+        await until(lambda: bool(server.seen))
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert not sink.windows
+        gate.set()
+        await fetching
+        assert sink.data == DATA
+
+
+@pytest.mark.parametrize("now", [False, True], ids=["later", "at once"])
+async def test_what_a_sink_raises_ends_the_request_alone(open_store: OpenStore, now: bool) -> None:
     async with serving(answers(http(DATA, QUOTED))) as server:
         store = await open_store(server.url())
         with pytest.raises(OSError, match="No space left"):
-            await store.fetch_into(GetRange(REF), KeepingSink(fails_at=WINDOW_BYTES))
+            await store.fetch_into(GetRange(REF), KeepingSink(fails_at=WINDOW_BYTES, now=itertools.repeat(now)))
         sink = KeepingSink()
         await store.fetch_into(GetRange(REF), sink)
         assert sink.data == DATA
