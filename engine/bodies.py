@@ -23,7 +23,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from engine.checksums import Hasher, hasher
-from engine.store import WINDOW_BYTES
+from engine.windows import WINDOW_BYTES
 
 Done = TypeVar("Done")
 Arguments = TypeVarTuple("Arguments")

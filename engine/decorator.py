@@ -18,6 +18,7 @@ from engine.model import (
     UploadRef,
 )
 from engine.store import Answered, Asked, ObjectStore
+from engine.windows import Sink, Source
 
 Method = Callable[[Asked], Coroutine[Any, Any, Answered]]
 """One of a store's methods."""
@@ -70,7 +71,7 @@ class StoreDecorator:
     def get_range(self, request: store.GetRange) -> Coroutine[Any, Any, store.Body]:
         return self._call(self._inner.get_range, request)
 
-    def fetch_into(self, request: store.GetRange, sink: store.Sink) -> Coroutine[Any, Any, store.Fetched]:
+    def fetch_into(self, request: store.GetRange, sink: Sink) -> Coroutine[Any, Any, store.Fetched]:
         inner = self._inner
         return self._call(lambda attempt: inner.fetch_into(attempt, sink), request)
 
@@ -78,10 +79,10 @@ class StoreDecorator:
         return self._call(self._inner.put_object, request)
 
     @overload
-    def send_from(self, request: store.PutObject, source: store.Source) -> Coroutine[Any, Any, CopyResult]: ...
+    def send_from(self, request: store.PutObject, source: Source) -> Coroutine[Any, Any, CopyResult]: ...
     @overload
-    def send_from(self, request: store.UploadPart, source: store.Source) -> Coroutine[Any, Any, UploadedPart]: ...
-    def send_from(self, request: store.PutObject | store.UploadPart, source: store.Source) -> Coroutine[Any, Any, Any]:
+    def send_from(self, request: store.UploadPart, source: Source) -> Coroutine[Any, Any, UploadedPart]: ...
+    def send_from(self, request: store.PutObject | store.UploadPart, source: Source) -> Coroutine[Any, Any, Any]:
         inner = self._inner
         if isinstance(request, store.PutObject):
             return self._call(lambda attempt: inner.send_from(attempt, source), request)

@@ -6,7 +6,7 @@ import asyncio
 import errno
 from collections.abc import Iterable
 
-from engine.store import WINDOW_BYTES
+from engine.windows import WINDOW_BYTES
 
 
 class KeepingSink:

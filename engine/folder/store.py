@@ -46,7 +46,6 @@ from engine.folder.versions import same, version_of
 from engine.folder.walking import USUAL, Manner, Position, listed
 from engine.model import CopyResult, DeleteFailure, DeleteReport, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.store import (
-    WINDOW_BYTES,
     AskBucket,
     Body,
     BucketFacts,
@@ -59,10 +58,9 @@ from engine.store import (
     ObjectStore,
     PutObject,
     Request,
-    Sink,
-    Source,
     UploadPart,
 )
+from engine.windows import WINDOW_BYTES, Sink, Source
 
 Asked = TypeVar("Asked", bound=Request)
 Answered = TypeVar("Answered")

@@ -9,7 +9,8 @@ from engine import checksums
 from engine.errors import Rejected
 from engine.folder.reading import OpenedFile
 from engine.folder.unfinished import Unfinished
-from engine.store import WINDOW_BYTES, PutObject, Sink, Source
+from engine.store import PutObject
+from engine.windows import WINDOW_BYTES, Sink, Source
 
 InThread = Callable[..., Awaitable[Any]]
 """Runs a function that blocks, with these arguments."""

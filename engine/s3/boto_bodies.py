@@ -8,7 +8,8 @@ from typing import Any
 from engine.s3.answers import bare_etag
 from engine.s3.pouring import Pouring
 from engine.s3.streams import short_source
-from engine.store import WINDOW_BYTES, GetRange, PutObject, Sink, Source, UploadPart
+from engine.store import GetRange, PutObject, UploadPart
+from engine.windows import WINDOW_BYTES, Sink, Source
 
 
 class Stopped(Exception):

@@ -74,10 +74,9 @@ from engine.store import (
     PutObject,
     PutTags,
     RestoreObject,
-    Sink,
-    Source,
     UploadPart,
 )
+from engine.windows import Sink, Source
 
 Pour = Callable[[dict[str, Any], Any], Awaitable[None]]
 """What takes a body off its stream, `(answer, stream)`, instead of having it in memory."""

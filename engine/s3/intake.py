@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 from engine.s3.parsing import Answer
-from engine.store import WINDOW_BYTES
+from engine.windows import WINDOW_BYTES
 
 WINDOWS_AT_ONCE = 2
 """For each answer. A third would only hold more memory: the network is as far ahead as its own buffers allow."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.s3 import asked
-from engine.store import GetRange, Sink
+from engine.store import GetRange
+from engine.windows import Sink
 
 _ENDLESS = 1 << 62
 """The length of a body of which nothing says before its end how long it is."""

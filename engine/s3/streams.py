@@ -21,7 +21,8 @@ from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.s3.places import Place
 from engine.s3.pouring import Pouring
-from engine.store import WINDOW_BYTES, GetRange, Sink, Source
+from engine.store import GetRange
+from engine.windows import WINDOW_BYTES, Sink, Source
 
 HELD_BACK_BYTES = 8
 """Of the body of a request that may not be sent late: they go once all before them have left this process. Without

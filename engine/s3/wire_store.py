@@ -51,6 +51,7 @@ from engine.s3.session import Session
 from engine.s3.signing import UNSIGNED_PAYLOAD
 from engine.s3.streams import HELD_BACK_BYTES, Incoming, Outgoing, Stream, sha256_of
 from engine.s3.wire_bucket import WireBucket
+from engine.windows import Sink, Source
 
 BODY_AT_ONCE_BYTES = 256 << 10
 """A body up to this goes out together with its head."""
@@ -221,7 +222,7 @@ class WireStore:
         call = messages.get_range(request)
         return parsing.body_of(call, await self._ask(call), request)
 
-    async def fetch_into(self, request: store.GetRange, sink: store.Sink) -> store.Fetched:
+    async def fetch_into(self, request: store.GetRange, sink: Sink) -> store.Fetched:
         call = messages.get_range(request)
         stream = Incoming(call, request, sink, self._windows)
         answer = await self._ask(call, stream)
@@ -232,12 +233,10 @@ class WireStore:
         return store.Fetched(etag, size, lambda: parsing.object_head(call, answer))
 
     @overload
-    async def send_from(self, request: store.PutObject, source: store.Source) -> CopyResult: ...
+    async def send_from(self, request: store.PutObject, source: Source) -> CopyResult: ...
     @overload
-    async def send_from(self, request: store.UploadPart, source: store.Source) -> UploadedPart: ...
-    async def send_from(
-        self, request: store.PutObject | store.UploadPart, source: store.Source
-    ) -> CopyResult | UploadedPart:
+    async def send_from(self, request: store.UploadPart, source: Source) -> UploadedPart: ...
+    async def send_from(self, request: store.PutObject | store.UploadPart, source: Source) -> CopyResult | UploadedPart:
         place = self._places.known(request.bucket) or await self._places.find(request.bucket)
         length = source.length
         # TLS guards the body on its way, and its checksum at its end. Without TLS the signature has to.

@@ -19,7 +19,7 @@ from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, Uplo
 from engine.plan.integrity import Agreement, Evidence, combined_checksum, multipart_etag, parts_of
 from engine.plan.parts import MAX_PARTS, Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
-from engine.store import WINDOW_BYTES, ObjectStore, PutObject, Source, UploadPart
+from engine.store import ObjectStore, PutObject, UploadPart
 from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Differs, Drifted, Failed, Task
 from engine.transfer.existing import Existing
@@ -29,6 +29,7 @@ from engine.transfer.properties import read_properties
 from engine.transfer.putting import Putter
 from engine.transfer.sums import MD5, Counted, Sums, counted
 from engine.transfer.uploading import Uploader
+from engine.windows import WINDOW_BYTES, Source
 
 SMALL_BYTES = 8 * MIB
 """Up to here an object is one PutObject."""

@@ -13,12 +13,13 @@ from typing import NamedTuple
 from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, StoreError, Unsupported
 from engine.model import ABSENT, CopyResult, ObjectHead
 from engine.plan.integrity import Agreement, evidence_of_heads
-from engine.store import HeadObject, ObjectStore, PutObject, Source, head_or_none
+from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
 from engine.transfer.carrier import Failed, Task
 from engine.transfer.completing import as_answer
 from engine.transfer.existing import conflict
 from engine.transfer.guard import Conditions
 from engine.transfer.sums import Sums
+from engine.windows import Source
 
 ATTEMPTS = 5
 """How often one write is sent while its outcome stays unknown, each time after a look at the target."""

@@ -12,7 +12,8 @@ from engine.bodies import MemorySource
 from engine.checksums import checksum_of
 from engine.errors import Rejected
 from engine.model import ABSENT, Checksum, Properties
-from engine.store import WINDOW_BYTES, CompleteUpload, CreateUpload, GetRange, PutObject, UploadPart
+from engine.store import CompleteUpload, CreateUpload, GetRange, PutObject, UploadPart
+from engine.windows import WINDOW_BYTES
 from tests.contract.ground import Contract, outcome, refusal
 from tests.sinks import KeepingSink, ShortSource
 

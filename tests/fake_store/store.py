@@ -44,7 +44,6 @@ from engine.plan.bucket_rules import expirations
 from engine.plan.integrity import multipart_etag
 from engine.s3.request_xml import check_batch
 from engine.store import (
-    WINDOW_BYTES,
     AbortUpload,
     AskBucket,
     Body,
@@ -68,10 +67,9 @@ from engine.store import (
     PutObject,
     PutTags,
     RestoreObject,
-    Sink,
-    Source,
     UploadPart,
 )
+from engine.windows import WINDOW_BYTES, Sink, Source
 from tests.fake_store.held import START_S, Held, Open, checksum_of, md5, ref_of
 
 FIVE_GIB = 5 << 30

@@ -29,8 +29,9 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
 from engine.sites.doubting import DoubtingStore
-from engine.store import GetRange, Sink
+from engine.store import GetRange
 from engine.transfer import download
+from engine.windows import Sink
 from tests.scenario.kinds import MIB, parts, plain
 from tests.servers import Endpoint
 

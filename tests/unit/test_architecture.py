@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # each other and know nothing of each other, but for the single modules of one line, which share a folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "model", "events", "crc", "checksums", "freshness", "at_once", "extras", "logs", "shown", "version"),
-    ("plan", "store", "decorator", "bodies"),
+    ("plan", "store", "decorator", "bodies", "windows"),
     ("s3", "ledger", "listing", "folder"),
     ("sites", "journal"),
     ("transfer",),

@@ -14,7 +14,7 @@ import pytest
 from engine import bodies
 from engine.bodies import Disk, FileSink, MemorySink, MemorySource, hash_range
 from engine.checksums import checksum_of
-from engine.store import WINDOW_BYTES, Source
+from engine.windows import WINDOW_BYTES, Source
 
 DATA = bytes(range(251)) * 4000
 ALGORITHMS = ("CRC64NVME", "MD5")

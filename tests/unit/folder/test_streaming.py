@@ -14,7 +14,8 @@ from engine.errors import PreconditionFailed, Rejected, Unsupported
 from engine.folder import reading, system
 from engine.folder.journal import Part
 from engine.model import ABSENT, Checksum, Properties, UploadRef
-from engine.store import WINDOW_BYTES, GetRange, PutObject, UploadPart
+from engine.store import GetRange, PutObject, UploadPart
+from engine.windows import WINDOW_BYTES
 from tests.unit.folder.scene import Scene
 
 LARGE = os.urandom(2 * WINDOW_BYTES + 10)

@@ -22,7 +22,8 @@ from engine.s3 import streams
 from engine.s3.intake import WINDOWS_AT_ONCE
 from engine.sites.patience import RetryPolicy
 from engine.sites.retrying import RetryingStore
-from engine.store import WINDOW_BYTES, GetRange, HeadObject, ObjectStore, PutObject, UploadPart
+from engine.store import GetRange, HeadObject, ObjectStore, PutObject, UploadPart
+from engine.windows import WINDOW_BYTES
 from tests.sinks import BrokenSource, KeepingSink
 from tests.unit.s3.certificates import issue
 from tests.unit.s3.conftest import OpenStore
