@@ -11,6 +11,7 @@ long is begun first, so that no process is left with it at the end.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
 import sys
@@ -49,6 +50,9 @@ if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BY
 # One loader for all of botocore's sessions: each would read its models of S3 anew, which is a third of what a command
 # costs that runs in this process. What a loader gives is shared between a session's clients anyway.
 setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
+
+# What is collected is thousands of tests that stay to the end: it need not be looked through again and again.
+gc.disable()
 
 # How long an example takes says nothing where other processes work beside it.
 settings.register_profile("here", deadline=None, max_examples=examples(100))
@@ -123,6 +127,11 @@ def _turn(item: pytest.Item) -> tuple[bool, int]:
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
     started = CHOSEN and item.get_closest_marker("real") is not None
     return not started, LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

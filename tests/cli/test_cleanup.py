@@ -23,6 +23,8 @@ from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.cli.main import cli
 from engine.events import Event, Progress
+from engine.finish.deleting import KEYS_A_BATCH
+from engine.finish.sending import BATCHES_AT_ONCE
 from engine.report.cleanup import cleaned_values
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
@@ -314,14 +316,15 @@ def test_whatever_s3_answers_to_a_delete_what_is_gone_is_known(project: Project,
 def test_killed_at_any_moment_and_run_again_nothing_is_lost(
     server: Sandbox, terminal: Terminal, tmp_path: Path
 ) -> None:
-    project = Project(server, terminal, "killed", objects=3_200)
+    objects = KEYS_A_BATCH + 50
+    project = Project(server, terminal, "killed", objects=objects)
     project.write_plan(hold="0s")
     project.migrate()
     targets = project.dump("new/")
-    assert len(targets) == 3_200
+    assert len(targets) == objects
     project.fault(kind="hang", operation="DeleteObjects", probability=1.0, delay_ms=200.0)
     ledger = terminal.folder / "moving.ledger"
-    for at_least in (1, 2_000):
+    for at_least in (1, KEYS_A_BATCH + 1):
         with terminal.start("cleanup", project.plan, "--delete", "--confirm", "moving", "-q") as process:
             wait_until(lambda: leaving(ledger) >= at_least or process.poll() is not None)  # noqa: B023
             process.kill()
@@ -331,7 +334,7 @@ def test_killed_at_any_moment_and_run_again_nothing_is_lost(
     assert ended.code == 0, ended.err
     assert project.count("old/") == 0
     assert project.dump("new/") == targets
-    assert states(ledger) == {"deleted": 3_200}
+    assert states(ledger) == {"deleted": objects}
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
@@ -472,12 +475,13 @@ def test_delete_has_a_hold_of_its_own_by_the_servers_clock(project: Project) -> 
 
 
 def test_delete_killed_and_run_again_goes_on(server: Sandbox, terminal: Terminal) -> None:
-    project = Project(server, terminal, "deletion-killed", objects=6_500)
+    objects = (BATCHES_AT_ONCE + 1) * KEYS_A_BATCH - 500
+    project = Project(server, terminal, "deletion-killed", objects=objects)
     here = f"s3://{project.bucket}/old/"
     assert terminal.call("delete", here).code == 0
-    server.control("settings", {"latency_ms": 60})
+    server.control("settings", {"latency_ms": 200})
     with terminal.start("delete", here, "--confirm", here, "-q") as process:
-        wait_until(lambda: project.count("old/") < 6_000 or process.poll() is not None)
+        wait_until(lambda: project.count("old/") < objects or process.poll() is not None)
         process.kill()
     assert project.count("old/") > 0
     server.control("settings", {"latency_ms": 0})
