@@ -22,8 +22,9 @@ import botocore.session
 import pytest
 from hypothesis import settings
 
+from engine.sandbox import Sandbox, start_sandbox
 from tests.faults.amount import examples
-from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, start_sandbox_endpoint, start_swift
+from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, start_swift
 
 REAL_FIXTURES = {"localstack", "rgw", "swift"}
 REAL_FOLDER = Path(__file__).parent / "real"
@@ -66,9 +67,15 @@ def moto() -> Iterator[Endpoint]:
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Iterator[Endpoint]:
-    with start_sandbox_endpoint() as endpoint:
-        yield endpoint
+def served() -> Iterator[Sandbox]:
+    """The sandbox that tests share whose buckets are their own, and who leave its settings as they were."""
+    with start_sandbox() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def sandbox(served: Sandbox) -> Endpoint:
+    return Endpoint.of(served)
 
 
 @pytest.fixture(scope="session")

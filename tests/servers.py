@@ -22,7 +22,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.sandbox import Sandbox
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCRIPTS = REPOSITORY / "tests" / "real"
@@ -48,6 +51,10 @@ class Endpoint:
     secret_key: str
     region: str
     folder: Path | None = None
+
+    @classmethod
+    def of(cls, sandbox: Sandbox) -> Endpoint:
+        return cls("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region)
 
     def env(self) -> dict[str, str]:
         """The environment in which an AWS SDK or command finds this endpoint and nothing of the machine's own."""
@@ -170,7 +177,7 @@ def start_sandbox_endpoint(settings: Any = None) -> Iterator[Endpoint]:
     from engine.sandbox import SandboxSettings, start_sandbox
 
     with start_sandbox(settings if settings is not None else SandboxSettings()) as sandbox:
-        yield Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region)
+        yield Endpoint.of(sandbox)
 
 
 @contextlib.contextmanager

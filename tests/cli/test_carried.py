@@ -23,7 +23,7 @@ class Scene:
     """Four objects under old/ to be moved to new/ of one bucket, and a plan without a hold."""
 
     def __init__(self, server: Sandbox, terminal: Terminal) -> None:
-        endpoint = Endpoint("sandbox", server.url, server.access_key, server.secret_key, server.region)
+        endpoint = Endpoint.of(server)
         self.server, self.terminal, self.s3 = server, terminal, endpoint.client()
         self.bucket = f"carried-{uuid.uuid4().hex[:8]}"
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": endpoint.region})

@@ -32,7 +32,7 @@ class Two:
         self.terminal = terminal
         self.source, self.target, self.alias = (f"{name}-{uuid.uuid4().hex[:12]}" for name in ("from", "to", "also"))
         server.control("settings", {"faults": [], "check_signatures": True})
-        terminal.on(Endpoint("sandbox", server.url, server.access_key, server.secret_key, server.region))
+        terminal.on(Endpoint.of(server))
         for bucket in (self.source, self.target):
             server.control("bucket", {"name": bucket})
         server.control("bucket", {"name": self.alias, "alias_of": self.source})

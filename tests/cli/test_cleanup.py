@@ -48,7 +48,7 @@ class Project:
         self.passed_s = 0.0
         server.control("settings", {"faults": [], "check_signatures": True, "latency_ms": 0})
         server.control("fill", {"bucket": name, "prefix": "old/", "count": objects, "size": 100})
-        endpoint = Endpoint("sandbox", server.url, server.access_key, server.secret_key, server.region)
+        endpoint = Endpoint.of(server)
         terminal.on(endpoint)
         self.plan = terminal.folder / "moving.toml"
         self.write_plan()
@@ -428,7 +428,7 @@ def test_markers_accepted_for_one_bucket_are_not_accepted_for_another(
     second = f'[[routes]]\nname = "late"\nfrom = "s3://{late}/old/"\nto = "/late/"'
     project.write_plan(hold="0s", more=second)
     project.migrate()
-    endpoint = Endpoint("sandbox", server.url, server.access_key, server.secret_key, server.region)
+    endpoint = Endpoint.of(server)
     for name, value in endpoint.env().items():
         monkeypatch.setenv(name, value)
     flipped = False

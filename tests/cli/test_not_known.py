@@ -115,7 +115,7 @@ def test_no_command_claims_deletes_or_skips_more_than_it_may(
     server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    endpoint = Endpoint("sandbox", server.url, server.access_key, server.secret_key, server.region)
+    endpoint = Endpoint.of(server)
     scene = Scene(endpoint, tmp_path)
     scene.plan.write_text(scene.plan.read_text() + '[cleanup]\nhold = "0s"\n')
     scene.put(SPECIAL, b"special")
@@ -139,7 +139,7 @@ def held(server: Sandbox, bucket: str) -> dict[str, str]:
 
 
 def test_what_was_copied_is_listed_again_afterwards(server: Sandbox, tmp_path: Path) -> None:
-    endpoint = Endpoint("sandbox", server.url, server.access_key, server.secret_key, server.region)
+    endpoint = Endpoint.of(server)
     listings = []
     for name, flags in (("known", ["--assume", "aws"]), ("unknown", [])):
         (tmp_path / name).mkdir()

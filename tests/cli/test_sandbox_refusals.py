@@ -18,7 +18,7 @@ BUCKET = "pokemon-card-training-us-east-2"
 def sandbox_at(terminal: Terminal) -> Iterator[Any]:
     with start_sandbox(SandboxSettings()) as sandbox:
         sandbox.control("reference", {"scale": 0.001})
-        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        terminal.on(Endpoint.of(sandbox))
         write_plan(terminal.folder, BUCKET, source="/data/raw/")
         yield sandbox
 

@@ -31,7 +31,7 @@ def test_the_first_pages_are_asked_for_early_unless_the_server_has_to_be_tried_o
 
     monkeypatch.setattr(run, "first_pages", spy)
     with start_sandbox(SandboxSettings()) as sandbox:
-        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        terminal.on(Endpoint.of(sandbox))
         sandbox.control("fill", {"bucket": BUCKET, "prefix": "old/", "count": 5, "size": 100})
         plan = write_plan(terminal.folder, BUCKET)
         known = terminal.call("run", plan, "--yes", "-q", "--assume", "aws", "--ledger", terminal.folder / "known")
@@ -44,7 +44,7 @@ def test_the_first_pages_are_asked_for_early_unless_the_server_has_to_be_tried_o
 def test_what_one_command_leaves_to_be_collected_is_not_kept_by_the_next(terminal: Terminal) -> None:
     """The collector passes over what is there when a process's first command begins, and over nothing more."""
     with start_sandbox(SandboxSettings()) as sandbox:
-        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        terminal.on(Endpoint.of(sandbox))
         assert terminal.call("ls", "s3://nowhere/").code == 1
         passed_over = gc.get_freeze_count()
         assert terminal.call("ls", "s3://nowhere/").code == 1

@@ -55,7 +55,7 @@ async def test_every_example_on_the_page_runs(terminal: Terminal) -> None:
     names: dict[str, Any] = {}
     with start_sandbox(SandboxSettings()) as sandbox:
         sandbox.control("fill", {"bucket": "bucket", "prefix": "old/", "count": 12, "size": 100})
-        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        terminal.on(Endpoint.of(sandbox))
         written = write_plan(terminal.folder)
         written.write_text(written.read_text() + "expect = { objects = 13 }\n[cleanup]\nhold = '0s'\n")
         written.rename(terminal.folder / "plan.toml")

@@ -90,7 +90,7 @@ class Played:
 def played(terminal: Terminal) -> Iterator[Played]:
     with start_sandbox(SandboxSettings()) as sandbox:
         sandbox.control("reference", {"scale": 0.001})
-        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        terminal.on(Endpoint.of(sandbox))
         plan = terminal.folder / "pokemon.toml"
         shutil.copy(REPOSITORY / "examples" / "pokemon.toml", plan)
         yield Played(terminal, plan)

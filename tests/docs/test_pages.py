@@ -54,7 +54,7 @@ def stage(text: str, terminal: Terminal) -> Iterator[dict[str, str]]:
     scale = float(found[1]) if (found := SCALE.search(text)) else 0.001
     with start_sandbox(SandboxSettings()) as sandbox:
         sandbox.control("reference", {"scale": scale})
-        endpoint = Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region)
+        endpoint = Endpoint.of(sandbox)
         environment = endpoint.clean_env()
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         terminal.on(endpoint)

@@ -47,9 +47,9 @@ def total(figures: Figures, name: str, **labels: str) -> float:
     return sum(value for key, value in figures[name].items() if labels.items() <= dict(key).items())
 
 
-def test_a_run_s_file_adds_up_to_what_the_run_says(plan: engine.Plan, library_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_run_s_file_adds_up_to_what_the_run_says(plan: engine.Plan, served: Sandbox, tmp_path: Path) -> None:
     rule = {"kind": "503", "operation": "CopyObject", "key": "raw/", "nth": 7}
-    library_sandbox.control("settings", {"faults": [rule]})
+    served.control("settings", {"faults": [rule]})
     path = tmp_path / "cartage.prom"
     written: list[Figures] = []
 
@@ -58,7 +58,7 @@ def test_a_run_s_file_adds_up_to_what_the_run_says(plan: engine.Plan, library_sa
             written.append(read(path.read_text()))
 
     result = engine.sync.migrate(plan, engine.Options(metrics=str(path), listener=hear))
-    library_sandbox.control("settings", {"faults": []})
+    served.control("settings", {"faults": []})
     (before,), after = written, read(path.read_text())
     assert total(before, "cartage_run_active") == 1 and total(after, "cartage_run_active") == 0
     assert total(after, "cartage_run_start_time_seconds") <= total(after, "cartage_run_end_time_seconds")
@@ -201,13 +201,13 @@ def test_the_page_has_every_family_with_its_type_and_labels(plan: engine.Plan) -
     assert said == {}
 
 
-def test_nothing_of_a_bucket_a_key_or_a_credential_is_in_them(plan: engine.Plan, library_sandbox: Sandbox) -> None:
+def test_nothing_of_a_bucket_a_key_or_a_credential_is_in_them(plan: engine.Plan, served: Sandbox) -> None:
     metrics = engine.Metrics()
     assert engine.sync.migrate(plan, engine.Options(metrics=metrics)).complete
     registry = prometheus_client.CollectorRegistry()
     registry.register(metrics)
     text = prometheus_client.generate_latest(registry).decode()
-    hidden = [plan.routes[0].source.bucket, "old/", library_sandbox.access_key, library_sandbox.secret_key]
+    hidden = [plan.routes[0].source.bucket, "old/", served.access_key, served.secret_key]
     assert [word for word in hidden if word in text] == []
 
 

@@ -36,13 +36,13 @@ def servers() -> Iterator[tuple[Sandbox, Sandbox]]:
 
 
 def client_of(sandbox: Sandbox) -> Any:
-    return Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region).client()
+    return Endpoint.of(sandbox).client()
 
 
 @pytest.fixture
 def clients(servers: tuple[Sandbox, Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     near, far = servers
-    environment = Endpoint("sandbox", near.url, near.access_key, near.secret_key, near.region).env()
+    environment = Endpoint.of(near).env()
     keys = tmp_path / "credentials"
     keys.write_text(f"[far]\naws_access_key_id = {far.access_key}\naws_secret_access_key = {far.secret_key}\n")
     for name, value in (environment | {"AWS_SHARED_CREDENTIALS_FILE": str(keys)}).items():

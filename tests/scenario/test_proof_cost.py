@@ -21,7 +21,7 @@ ROUTES = ("data/", "training-output/")
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     with start_sandbox() as found:
-        endpoint = Endpoint("sandbox", found.url, found.access_key, found.secret_key, found.region)
+        endpoint = Endpoint.of(found)
         for name, value in endpoint.env().items():
             monkeypatch.setenv(name, value)
         yield found

@@ -140,7 +140,7 @@ async def record_of(options: Options) -> ObjectRecord:
 def virtual() -> Iterator[tuple[Sandbox, Endpoint]]:
     """A sandbox of its own: its buckets have names that others may want, and its requests are counted."""
     with start_sandbox() as sandbox:
-        yield sandbox, Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region)
+        yield sandbox, Endpoint.of(sandbox)
 
 
 def prepare(endpoint: Endpoint, kinds: list[ObjectKind]) -> dict[str, str]:

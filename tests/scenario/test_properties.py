@@ -57,7 +57,7 @@ EVERY = ("encryption", "website_redirect", "lock", "acl")
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[Sandbox, Endpoint]]:
     with start_sandbox() as sandbox:
-        yield sandbox, Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region)
+        yield sandbox, Endpoint.of(sandbox)
 
 
 class Scene:

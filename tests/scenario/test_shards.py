@@ -43,6 +43,7 @@ from engine.listing.sorted_keys import KeySorter
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.shards import joined
+from engine.sandbox import Sandbox
 from engine.shards.board import FolderBoard
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses
@@ -57,18 +58,16 @@ SHARDS = 3
 
 
 @pytest.fixture
-def plan(sandbox: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+def plan(served: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     """Two routes and one object, and 5 keys in a listing's page, so that there is something to cut."""
-    for name, value in sandbox.env().items():
+    for name, value in Endpoint.of(served).env().items():
         monkeypatch.setenv(name, value)
-    client = sandbox.client()
-    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
-    for item in keys_of(sandbox, ""):
-        client.delete_object(Bucket=BUCKET, Key=item)
+    served.control("bucket", {"name": BUCKET})
+    for key, *_ in served.control("dump", {"bucket": BUCKET})["objects"]:
+        served.control("delete", {"bucket": BUCKET, "key": key})
     keys = [f"old/img/{number:04d}.jpg" for number in range(IMAGES)]
     for key in [*keys, "old/notes/a", "old/notes/b", "model.bin"]:
-        client.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+        served.control("put", {"bucket": BUCKET, "key": key, "text": key})
     text = f"""
 name = "shards"
 bucket = "{BUCKET}"

@@ -133,7 +133,7 @@ def test_links_end_when_they_say_and_with_the_session_that_signed_them(terminal:
     with start_sandbox(SandboxSettings()) as sandbox:
         sandbox.control("bucket", {"name": "bucket"})
         sandbox.control("put", {"bucket": "bucket", "key": "p/x", "text": "here"})
-        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        terminal.on(Endpoint.of(sandbox))
         assert terminal.call("share", "s3://bucket/p/", "--expires", "2h", "--list", "long.txt").code == 0
         session = sandbox.control("credentials", {"lifetime_s": 3600, "token": "a-token"})
         terminal.set(
@@ -156,7 +156,7 @@ def test_the_end_of_a_session_is_said_where_it_is_known(terminal: Terminal) -> N
     with start_sandbox(SandboxSettings(session_token="a-token")) as sandbox:
         sandbox.control("bucket", {"name": "bucket"})
         sandbox.control("put", {"bucket": "bucket", "key": "p/x", "text": "here"})
-        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        terminal.on(Endpoint.of(sandbox))
         ends = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
         terminal.set(AWS_SESSION_TOKEN="a-token", AWS_CREDENTIAL_EXPIRATION=ends.isoformat())
         known = terminal.call("share", "s3://bucket/p/", "--expires", "2h", "--json")

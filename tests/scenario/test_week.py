@@ -158,7 +158,7 @@ def on_sandbox(tmp_path: Path) -> Iterator[Week]:
             sandbox.control("advance_clock", {"seconds": DAY_S + 5})
 
         yield Week(
-            Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region),
+            Endpoint.of(sandbox),
             tmp_path,
             pass_a_day,
         )
