@@ -73,8 +73,8 @@ _NAMES = {
     "engine.proof.receipt": "ReceiptRefused",
     "engine.proof.verification": "Verification",
     "engine.shown": "LedgerResult Result",
-    "engine.references.manifest": "ManifestRefused",
     "engine.references.replacing": "ReplaceRefused",
+    "engine.references.telling": "ManifestRefused",
     "engine.version": "__version__",
 }
 """What each module gives. `__init__.pyi` says the same to type checkers; a test holds the two together."""

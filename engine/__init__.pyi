@@ -118,8 +118,8 @@ from engine.proof.depth import parse_depth as parse_depth
 from engine.proof.fingerprint import Basis as Basis
 from engine.proof.receipt import ReceiptRefused as ReceiptRefused
 from engine.proof.verification import Verification as Verification
-from engine.references.manifest import ManifestRefused as ManifestRefused
 from engine.references.replacing import ReplaceRefused as ReplaceRefused
+from engine.references.telling import ManifestRefused as ManifestRefused
 from engine.shown import LedgerResult as LedgerResult
 from engine.shown import Result as Result
 from engine.version import __version__ as __version__

@@ -12,6 +12,7 @@ from engine.extras import needs
 from engine.model import Location
 
 YAML, TOML, JSON = "YAML", "TOML", "JSON"
+CONTENT_TYPES = {YAML: "application/yaml", TOML: "application/toml", JSON: "application/json"}
 
 
 class NotParsed(ValueError):
@@ -48,7 +49,9 @@ def _parse_yaml(text: str) -> Any:
 
 def written_place(there: Any, target: Location, base: Location) -> str:
     """The target, written as `there` is written: a URI, a key with or without the slash before it, or a path below the
-    project's prefix; with a slash at its end or not."""
+    project's prefix; with a slash at its end or not. A local target is its path."""
+    if target.is_local:
+        return str(target)
     key = target.key
     if isinstance(there, str) and there:
         if not there.endswith("/"):

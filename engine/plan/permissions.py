@@ -198,8 +198,9 @@ def _rewriting(plan: Plan) -> list[Permission]:
     places = list(plan.references.locations)
     found: list[Permission] = []
     if plan.manifest is not None:
-        places.append(plan.manifest.object)
-        found += _on(plan.manifest.object, "s3:GetObject")
+        places += plan.manifest.places
+        for place in plan.manifest.places:
+            found += _on(place, "s3:GetObject")
     for location in places:  # with the tags and the ACL that it had
         found += _on(location, "s3:PutObject", "s3:GetObjectTagging", "s3:PutObjectTagging", "s3:GetObjectAcl")
     return found

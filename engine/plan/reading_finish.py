@@ -242,11 +242,17 @@ def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Seq
     table = problems.read(schema.ManifestTable, data, ("manifest",))
     if table is None:
         return None
-    location = around.beside(table.object, ("manifest", "object"), ("manifest",), table.site)
-    if location is not None and location.is_local:
-        problems.add(("manifest", "object"), f'"{table.object}" is a local file: name a JSON object in S3')
-    elif location is not None and location.is_prefix:
-        problems.add(("manifest", "object"), f'"{table.object}" is a prefix: name the one JSON object')
+    at = None
+    if table.object is not None:
+        at = _one_file(around, table.object, ("manifest", "object"), table.site)
+    elif table.tables:
+        if table.set_:
+            problems.add(("manifest", "set"), "goes with object, which is not there")
+    else:
+        problems.add(("manifest",), "it names nothing to bring up to date: give object, tables or both")
+    places = [
+        _one_file(around, text, ("manifest", "tables", index), table.site) for index, text in enumerate(table.tables)
+    ]
     values = _leaves(around, table.set_, ("manifest", "set"))
     datasets = []
     for index, item in enumerate(table.datasets):
@@ -258,7 +264,16 @@ def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Seq
         if dataset.route not in routes:
             problems.add((*path, "route"), f'there is no route "{dataset.route}"{nearest(dataset.route, routes)}')
         datasets.append(settings.Dataset(dataset.at, dataset.route, dataset.description, dataset.size_in or ""))
-    return Manifest(location, tuple(values), tuple(datasets)) if location is not None else None
+    if table.tables and not table.datasets:
+        problems.add(("manifest", "tables"), "a table is of datasets, and there are none")
+    return Manifest(at, tuple(values), tuple(datasets), tuple(place for place in places if place is not None))
+
+
+def _one_file(around: Surroundings, text: str, path: Path, site: str | None) -> Location | None:
+    at = around.beside(text, path, ("manifest",), site)
+    if at is not None and at.is_prefix:
+        around.problems.add(path, f'"{text}" is a prefix: name the one object or file')
+    return at
 
 
 def _leaves(around: Surroundings, table: dict[str, Any], path: Path, above: str = "") -> list[tuple[str, Any]]:
@@ -278,7 +293,7 @@ def _leaves(around: Surroundings, table: dict[str, Any], path: Path, above: str 
 def _check_dotted(around: Surroundings, text: str, path: Path) -> None:
     if not _SEGMENT.match(text):
         around.problems.add(
-            path, f'"{text}" is not a place in a JSON file: write names with dots between, "project.version"'
+            path, f'"{text}" is not a place in a manifest: write names with dots between, "project.version"'
         )
 
 

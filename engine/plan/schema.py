@@ -102,7 +102,7 @@ class PlanTable(Table, frozen=True):
     probes: Tables = []
     """What has to hold on the targets before a source is deleted."""
     manifest: dict[str, Any] | None = None
-    """A JSON object that is brought up to date by `cartage manifest`."""
+    """What tells of the data, and is brought up to date by `cartage manifest`."""
     references: dict[str, Any] = {}
     """Where `cartage rewrite` looks for old locations."""
     cleanup: dict[str, Any] = {}
@@ -367,7 +367,7 @@ class DatasetTable(Table, frozen=True):
     """A place in the manifest that is filled from a route: path, size, number of files, description."""
 
     at: Name
-    """The place, as a dotted path."""
+    """The place, as a dotted path; its last name is what the table calls the data set."""
     route: Name
     """The route."""
     description: str | None = None
@@ -377,12 +377,15 @@ class DatasetTable(Table, frozen=True):
 
 
 class ManifestTable(Table, frozen=True):
-    """The JSON object that tells of the data."""
+    """The files that tell of the data: a manifest, texts with a table, or both. In S3, or local (`./…`)."""
 
-    object: Name
-    """Which one."""
+    object: Name | None = None
+    """The manifest: JSON, or by its name YAML or TOML (which need the extra `manifest`)."""
+    tables: list[Name] = []
+    """Markdown texts. The table of the data sets stands between `<!-- cartage:data -->` and `<!-- /cartage:data -->`,
+    each on a line of its own."""
     set_: dict[str, Any] = field(default={}, name="set")
-    """Values to set, by dotted path."""
+    """Values to set in the manifest, by dotted path."""
     datasets: Tables = []
     """What is filled from the ledger: below."""
     site: str | None = None

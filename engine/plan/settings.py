@@ -204,11 +204,18 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A JSON object that is brought up to date. `set` holds (dotted path, value)."""
+    """A JSON, YAML or TOML file that is brought up to date (in S3 or a local one), and Markdown texts with a table of
+    the data sets in them. `set` holds (dotted path, value)."""
 
-    object: Location
+    object: Location | None = None
     set: tuple[tuple[str, Any], ...] = ()
     datasets: tuple[Dataset, ...] = ()
+    tables: tuple[Location, ...] = ()
+
+    @property
+    def places(self) -> tuple[Location, ...]:
+        """Every file of it."""
+        return (self.object, *self.tables) if self.object is not None else self.tables
 
 
 @dataclass(frozen=True, slots=True)

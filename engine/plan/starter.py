@@ -108,8 +108,9 @@ to   = {target}
 
 # --- what has to be told of the move -----------------------------------------------------------------------------
 
-#[manifest]    # a JSON object that is brought up to date
+#[manifest]    # what is brought up to date: JSON, YAML or TOML, and tables in Markdown
 #object = "manifest.json"
+#tables = ["README.md"]    # between <!-- cartage:data --> and <!-- /cartage:data -->
 #set = { "project.version" = "2.0.0" }
 #datasets = [ { at = "project.data", route = "data", description = "Everything" } ]
 

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.plan.manifest_text import NotParsed
 from engine.references.filetext import Edit, edited
+from engine.references.places import leads_nowhere, same
 
 DEEPEST = 200
 """Levels of nesting that are read; JSON that people write has ten."""
@@ -22,12 +24,8 @@ _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
 _SCALAR = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null")
 
 
-class NotJson(ValueError):
+class NotJson(NotParsed):
     """The text is not JSON; says at which line and column."""
-
-
-class NoPlace(ValueError):
-    """A path leads through something that has no members."""
 
 
 @dataclass(slots=True)
@@ -79,27 +77,14 @@ def _edit_of(text: str, node: Node, path: str, value: Any) -> Edit | None:
         child = _child(node, segment)
         if child is None:
             if node.kind != "object":
-                said = ".".join(segments[:at]) or "the whole"
-                what = "a list without that place" if node.kind == "array" else "neither an object nor a list"
-                raise NoPlace(f'"{path}" leads through {said}, which is {what}')
+                raise leads_nowhere(path, segments[:at], is_list=node.kind == "array")
             for missing in reversed(segments[at + 1 :]):
                 value = {missing: value}
             return _insertion(text, node, segment, value)
         node = child
-    if _same(json.loads(text[node.start : node.end]), value):
+    if same(json.loads(text[node.start : node.end]), value):
         return None
     return Edit(node.start, node.end, _spelled(text, value, _indent_at(text, node.start), _unit(text)))
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values are one in JSON: 13 is 13.0, and true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
 
 
 def _child(node: Node, segment: str) -> Node | None:

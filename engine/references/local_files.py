@@ -101,6 +101,35 @@ def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored
     return Restored.BACK
 
 
+def create_file(path: Path, name: str, body: bytes) -> None:
+    """Write a file that is not there yet, with the mode that new files get. Raises `ReplaceRefused` where it is."""
+    try:
+        with path.open("xb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise ReplaceRefused(f"{name} appeared meanwhile; nothing was written to it") from None
+    except OSError as error:
+        raise ReplaceRefused(
+            f"{name} was not written: {error.strerror or error}", advice="Check its folder, and the permissions there."
+        ) from error
+    sync_folder(path)
+
+
+def remove_file(path: Path, mark: str) -> Restored:
+    """Delete a file that we made, if it is still what bears `mark`."""
+    try:
+        if path.is_symlink() or mark_of(path.read_bytes()) != mark:
+            return Restored.CHANGED
+        path.unlink()
+    except FileNotFoundError:
+        return Restored.ALREADY
+    except OSError:
+        return Restored.REFUSED
+    return Restored.BACK
+
+
 def write_new(path: Path, body: bytes) -> None:
     """Write a whole file at once, with mode 0600; an older one of that name is replaced. Raises OSError."""
     with writing_new(path) as file:

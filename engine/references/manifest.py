@@ -1,21 +1,19 @@
-"""A project's manifest, brought up to date from what the ledger knows: shown, written, put back.
-
-What goes in is pure (`updated`): the text, the plan's `[manifest]`, and what each route holds. Only the values that
-are named change; the file keeps its units, its way to write a path, its order and its every other character.
+"""A project's manifest and the tables of its data, brought up to date from what the ledger knows: shown, written, put
+back. Each is an object in S3 or a local file.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, NamedTuple
+from pathlib import Path
+
+import anyio.to_thread
 
 from engine.errors import (
     Ambiguous,
     Conflict,
-    EngineError,
     NotFound,
     ObjectError,
     PreconditionFailed,
@@ -27,12 +25,9 @@ from engine.freshness import LOOK_LASTS_S, dated, only_until
 from engine.ledger import Kept, Ledger
 from engine.model import ABSENT, MIB, Location, ObjectRef, Properties
 from engine.plan.document import Plan
-from engine.plan.lifecycle import IN_PLACE, LEAVING, State
-from engine.plan.record import Tally
-from engine.plan.route import Route
-from engine.plan.settings import Dataset, Manifest
+from engine.plan.manifest_text import CONTENT_TYPES, form_of
 from engine.references.filetext import FileText, read_text
-from engine.references.jsonedit import NoPlace, NotJson, set_values, value_at
+from engine.references.local_files import create_file, remove_file, replace_file, restore_file
 from engine.references.replacing import (
     LOOKS,
     ReplaceRefused,
@@ -46,6 +41,7 @@ from engine.references.replacing import (
     replace_object,
     restore_object,
 )
+from engine.references.telling import ManifestRefused, held_by, updated, with_data
 from engine.store import Body, DeleteObject, GetRange, HeadObject, ObjectStore, PutObject, head_or_none
 
 KIND = "manifest"
@@ -53,25 +49,15 @@ CREATED = "manifest created"
 """Kept with no body: there was nothing, and going back means to delete."""
 SHOWN = "manifest shown"
 LONGEST_BYTES = 16 * MIB
-GB, MB = 1_000_000_000, 1_000_000
-
-
-class ManifestRefused(EngineError):
-    """The manifest cannot be brought up to date, or is not JSON."""
-
-
-class Held(NamedTuple):
-    """What a route holds at its target."""
-
-    objects: int
-    bytes: int
+MARKDOWN = "Markdown"
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A manifest as it is and as it is to be. `etag` is empty where there is none yet."""
+    """A file as it is and as it is to be: the manifest, or a text with a table of the data. `before` is empty where
+    there is none yet; `etag` is the object's, empty for a local file."""
 
-    ref: ObjectRef
+    at: Location
     etag: str
     before: bytes
     after: bytes
@@ -80,95 +66,24 @@ class Draft:
     def changes(self) -> bool:
         return self.after != self.before
 
-
-def held_by(plan: Plan, tallies: Iterable[Tally], open_routes: Iterable[str]) -> dict[str, Held]:
-    """What each route that the manifest names holds. Raises `ManifestRefused` where one is not done: its figures would
-    be wrong."""
-    wanted = {item.route for item in plan.manifest.datasets} if plan.manifest is not None else set()
-    reasons = [f"{name}: its listing never reached its end" for name in open_routes if name in wanted]
-    found = dict.fromkeys(wanted, Held(0, 0))
-    for tally in tallies:
-        if tally.route not in wanted:
-            continue
-        if tally.state is State.LOST:
-            continue  # not there any more, and no run will change that
-        if tally.state in IN_PLACE | LEAVING or tally.state is State.WITHDRAWN:
-            held = found[tally.route]
-            found[tally.route] = Held(held.objects + tally.objects, held.bytes + tally.bytes)
-        else:
-            reasons.append(f"{tally.route}: {tally.objects:,} {tally.state.value}")
-    if reasons:
-        raise ManifestRefused(
-            "the manifest's figures would be wrong, since not everything is copied: " + "; ".join(sorted(reasons)),
-            advice="Run the plan to its end first.",
-        )
-    return found
+    @property
+    def name(self) -> str:
+        """What it is called in messages, and kept under: its URI, or its path."""
+        return _name(self.at)
 
 
-def updated(text: str, plan: Plan, manifest: Manifest, held: Mapping[str, Held]) -> str:
-    """The manifest's text with everything in it that the plan names. Raises `ManifestRefused`."""
-    try:
-        for dataset in manifest.datasets:
-            fields = _fields(text, dataset, plan.route(dataset.route), plan.base, held[dataset.route])
-            text = set_values(text, fields)
-        return set_values(text, manifest.set)
-    except NotJson as error:
-        raise ManifestRefused(
-            f"{manifest.object} is not JSON: {error}", advice="Repair it, or name another object in [manifest]."
-        ) from None
-    except NoPlace as error:
-        raise ManifestRefused(f"{manifest.object}: {error}", advice="Name another place in [manifest].") from None
+def _name(at: Location) -> str:
+    return str(_path(at)) if at.is_local else str(ObjectRef(at.bucket, at.key))
 
 
-def _fields(text: str, dataset: Dataset, route: Route, base: Location, held: Held) -> list[tuple[str, Any]]:
-    """(dotted path, value) of one data set, in the order in which missing ones are written."""
-    at = dataset.at
-    there = value_at(text, at)
-    there = there if isinstance(there, dict) else {}
-    unit = _unit(dataset, there, held.bytes)
-    size = _rounded(held.bytes / GB, 2) if unit == "size_gb" else _rounded(held.bytes / MB, 1)
-    values: list[tuple[str, Any]] = [("path", _path(there.get("path"), route.target, base)), (unit, size)]
-    values.append(("num_files", held.objects))
-    if dataset.description is not None:
-        values.append(("description", dataset.description))
-    if not there and value_at(text, at) is None:
-        return [(at, dict(values))]
-    return [(f"{at}.{name}", value) for name, value in values]
+def _path(at: Location) -> Path:
+    return Path(at.bucket, at.key)
 
 
-def _rounded(size: float, digits: int) -> float:
-    """As people write it: 13.0, 109.2; what is less than one keeps more digits."""
-    return round(size, digits if size >= 1 else 6)
-
-
-def _unit(dataset: Dataset, there: Mapping[str, Any], size_bytes: int) -> str:
-    if dataset.size_in:
-        return f"size_{dataset.size_in.lower()}"
-    for unit in ("size_gb", "size_mb"):
-        if unit in there:
-            return unit
-    return "size_gb" if size_bytes >= GB else "size_mb"
-
-
-def _path(there: Any, target: Location, base: Location) -> str:
-    """The target, written as the file writes it: a URI, a key with or without the slash before it, or a path below the
-    project's prefix; with a slash at its end or not."""
-    key = target.key
-    if isinstance(there, str) and there:
-        if not there.endswith("/"):
-            key = key.removesuffix("/")
-        if there.startswith("/"):
-            return f"/{key}"
-        if "://" not in there and target.bucket == base.bucket and key.startswith(base.key):
-            return key[len(base.key) :]
-        if "://" not in there:
-            return key
-    return f"s3://{target.bucket}/{key}"
-
-
-async def draft(store: ObjectStore, ledger: Ledger, plan: Plan, *, create: bool = False) -> Draft:
-    """Read the manifest and work out what it is to be. Raises `UsageError` where the plan names none,
-    `ManifestRefused` where it is not there (and not `create`), too long, or not JSON."""
+async def drafts(store: ObjectStore, ledger: Ledger, plan: Plan, *, create: bool = False) -> list[Draft]:
+    """Read the manifest and the texts with a table of the data, and work out what they are to be. Raises `UsageError`
+    where the plan names none, `ManifestRefused` where one is not there (a manifest may be, with `create`), is too long,
+    or is not of its form, and `ExtraMissing`."""
     manifest = plan.manifest
     if manifest is None:
         raise UsageError(
@@ -176,65 +91,99 @@ async def draft(store: ObjectStore, ledger: Ledger, plan: Plan, *, create: bool 
         )
     open_routes = [item.route for item in await ledger.snapshots() if not item.closed_ms]
     held = held_by(plan, await ledger.tallies(), open_routes)
-    ref = ObjectRef(manifest.object.bucket, manifest.object.key)
-    etag, body = await _read(store, ref, create)
-    file = read_text(body) if body else FileText("{}", "utf-8", b"")
-    if file is None or not file.is_utf8:
-        raise ManifestRefused(f"{ref} is not JSON: it is not text", advice="Name another object in [manifest].")
-    after = updated(file.text, plan, manifest, held)
-    if not body:
-        after = json.dumps(json.loads(after), indent=2, ensure_ascii=False) + "\n"
-    return Draft(ref, etag, body, file.encode(after))
+    found = []
+    if manifest.object is not None:
+        name = _name(manifest.object)
+        etag, before, file = await _read(store, manifest.object, form_of(name), create)
+        after = await anyio.to_thread.run_sync(updated, name, file.text if before else None, plan, manifest, held)
+        found.append(Draft(manifest.object, etag, before, file.encode(after)))
+    for at in manifest.tables:
+        etag, before, file = await _read(store, at, MARKDOWN, create=False)
+        found.append(Draft(at, etag, before, file.encode(with_data(_name(at), file.text, plan, manifest, held))))
+    return found
 
 
-async def _read(store: ObjectStore, ref: ObjectRef, create: bool) -> tuple[str, bytes]:
+async def _read(store: ObjectStore, at: Location, form: str, create: bool) -> tuple[str, bytes, FileText]:
+    """The ETag, the bytes and the text of a file; all of them empty for one that is to be made."""
+    name = _name(at)
     try:
-        head, body = await read_whole(store, ref, limit_bytes=LONGEST_BYTES)
+        etag, size, body = await (_read_file(at) if at.is_local else _read_object(store, at))
     except NotFound:
         if create:
-            return "", b""
+            return "", b"", FileText("", "utf-8", b"")
         raise ManifestRefused(
-            f"there is no manifest at {ref}",
-            advice="Check the plan's [manifest], or let a new one be made with --create.",
+            f"there is no {'file' if form == MARKDOWN else 'manifest'} at {name}",
+            advice="Check the plan's [manifest]"
+            + ("." if form == MARKDOWN else ", or let a new one be made with --create."),
         ) from None
     except PreconditionFailed:
-        raise ManifestRefused(f"{ref} changes while it is read", advice="Run the command again.") from None
+        raise ManifestRefused(f"{name} changes while it is read", advice="Run the command again.") from None
     if body is None:
-        raise ManifestRefused(f"{ref} has {head.size:,} bytes, and at most {LONGEST_BYTES:,} are read")
-    if not body.data:
-        raise ManifestRefused(f"{ref} is not JSON: it is empty", advice="Delete it, and make a new one with --create.")
-    return body.etag, body.data
+        raise ManifestRefused(f"{name} has {size:,} bytes, and at most {LONGEST_BYTES:,} are read")
+    if not body and form != MARKDOWN:  # which says that its marks are not there
+        raise ManifestRefused(
+            f"{name} is not {form}: it is empty", advice="Delete it, and make a new one with --create."
+        )
+    file = read_text(body)
+    if file is None or not file.is_utf8:
+        raise ManifestRefused(f"{name} is not {form}: it is not text", advice="Name another file in [manifest].")
+    return etag, body, file
 
 
-async def note_shown(ledger: Ledger, what: Draft) -> None:
+async def _read_object(store: ObjectStore, at: Location) -> tuple[str, int, bytes | None]:
+    head, body = await read_whole(store, ObjectRef(at.bucket, at.key), limit_bytes=LONGEST_BYTES)
+    return (head.etag, head.size, None) if body is None else (body.etag, head.size, body.data)
+
+
+async def _read_file(at: Location) -> tuple[str, int, bytes | None]:
+    path = anyio.Path(_path(at))
+    try:
+        size = (await path.stat()).st_size
+        return "", size, await path.read_bytes() if size <= LONGEST_BYTES else None
+    except FileNotFoundError:
+        raise NotFound("there is no such file", operation="read", ref=str(path)) from None
+    except OSError as error:
+        raise ManifestRefused(
+            f"{path} cannot be read: {error.strerror or error}", advice="Check the file's permissions."
+        ) from None
+
+
+async def note_shown(ledger: Ledger, what: Sequence[Draft]) -> None:
     """Remember what was shown, so that an apply writes over nothing else."""
-    await ledger.set_note(SHOWN, [str(what.ref), mark_of(what.before)])
+    await ledger.set_note(SHOWN, [[draft.name, mark_of(draft.before)] for draft in what])
 
 
-async def write(store: ObjectStore, ledger: Ledger, what: Draft, *, conditional: bool = True) -> None:
-    """Write a draft, what was there kept first. Raises `ReplaceRefused` where it changed since it was read, or since
-    its diff was shown."""
+async def write(store: ObjectStore, ledger: Ledger, what: Sequence[Draft], *, conditional: bool = True) -> None:
+    """Write drafts, what was there kept first. Raises `ReplaceRefused` where one changed since it was read, or since
+    its diff was shown; in the latter case none is written."""
     shown = await ledger.note(SHOWN)
-    if shown is not None and shown != [str(what.ref), mark_of(what.before)]:
-        raise ReplaceRefused(
-            f"{what.ref} changed since its diff was shown; nothing was written to it",
-            advice="Run the command without --apply to see it anew.",
-        )
-    if what.etag:
-        await replace_object(
-            store,
-            ledger,
-            KIND,
-            what.ref,
-            etag=what.etag,
-            before=what.before,
-            after=what.after,
-            conditional=conditional,
-        )
-    else:
-        await ledger.keep(CREATED, str(what.ref), mark_of(what.after), b"")
-        await _create(store, what.ref, what.after, conditional)
+    for draft in what:
+        if shown is not None and [draft.name, mark_of(draft.before)] not in shown and draft.changes:
+            raise ReplaceRefused(
+                f"{draft.name} changed since its diff was shown; nothing was written to it",
+                advice="Run the command without --apply to see it anew.",
+            )
+    for draft in what:
+        if draft.changes:
+            await _write(store, ledger, draft, conditional)
     await ledger.set_note(SHOWN, None)
+
+
+async def _write(store: ObjectStore, ledger: Ledger, what: Draft, conditional: bool) -> None:
+    ref, path, name = ObjectRef(what.at.bucket, what.at.key), _path(what.at), what.name
+    if not what.before:
+        await ledger.keep(CREATED, name, mark_of(what.after), b"")
+        if what.at.is_local:
+            await anyio.to_thread.run_sync(create_file, path, name, what.after)
+        else:
+            await _create(store, ref, what.after, conditional)
+    elif what.at.is_local:
+        await ledger.keep(KIND, name, mark_of(what.after), what.before)
+        await anyio.to_thread.run_sync(lambda: replace_file(path, name, before=what.before, after=what.after))
+    else:
+        await replace_object(
+            store, ledger, KIND, ref, etag=what.etag, before=what.before, after=what.after, conditional=conditional
+        )
 
 
 async def _create(store: ObjectStore, ref: ObjectRef, body: bytes, conditional: bool = True) -> None:
@@ -244,7 +193,9 @@ async def _create(store: ObjectStore, ref: ObjectRef, body: bytes, conditional: 
         if head is not None:
             raise _appeared(ref)
         until = sent_at + LOOK_LASTS_S
-    request = PutObject(ref, body, Properties(content_type="application/json"), ABSENT if conditional else None)
+    request = PutObject(
+        ref, body, Properties(content_type=CONTENT_TYPES[form_of(ref.key)]), ABSENT if conditional else None
+    )
     try:
         await only_until(until, store.put_object(request))
     except (Ambiguous, PreconditionFailed, Conflict) as error:
@@ -269,16 +220,28 @@ async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) 
     results: list[RestoredFile] = []
     for name in dict.fromkeys([*reversed(kept), *created]):
         ref = ref_of(name)
-        assert ref is not None
 
-        async def restore(item: Kept, ref: ObjectRef = ref) -> Restored:
-            return await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
+        async def restore(item: Kept, ref: ObjectRef | None = ref) -> Restored:
+            if ref is not None:
+                return await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
+            return await anyio.to_thread.run_sync(_restore_file, item)
 
         result, whole = await put_back(kept.get(name, ()), restore)
         if whole and name in created:
-            result = await _remove(store, ref, created[name].etag, conditional)
+            mark = created[name].etag
+            if ref is not None:
+                result = await _remove(store, ref, mark, conditional)
+            else:
+                result = await anyio.to_thread.run_sync(remove_file, Path(name), mark)
         results.append(RestoredFile(name, result))
     return results
+
+
+def _restore_file(item: Kept) -> Restored:
+    try:
+        return restore_file(Path(item.name), item.name, mark=item.etag, before=item.body)
+    except ReplaceRefused:
+        return Restored.REFUSED
 
 
 async def _remove(store: ObjectStore, ref: ObjectRef, mark: str, conditional: bool) -> Restored:

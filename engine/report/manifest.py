@@ -8,6 +8,7 @@ from engine.api.commands import command
 from engine.api.manifest import ManifestResult
 from engine.plan.document import Plan
 from engine.references.filetext import read_text
+from engine.references.manifest import Draft
 from engine.report.diff import diff_lines, unified_diff
 from engine.report.page import Page, Toned, next_step
 from engine.report.restored import restored_lines, restored_values
@@ -16,12 +17,13 @@ from engine.report.text import duration_text, safe
 
 def manifest_page(plan: Plan, result: ManifestResult, took_s: float, *, create: bool) -> Page:
     """The change as a diff, and what was done or is to be done about it; or what was put back."""
-    draft = result.draft
-    if draft is None:
+    if not result.drafts:
         said = restored_lines(result.restored) or ["the manifest was never written: there is nothing to put back"]
         return [*said, next_step(command(plan, result.ledger, "manifest"))]
-    if not draft.changes:
-        up_to_date = f"{safe(str(draft.ref))} is up to date (worked out in {duration_text(took_s)})"
+    if not any(draft.changes for draft in result.drafts):
+        which = " and ".join(safe(draft.name) for draft in result.drafts)
+        is_so = "are" if len(result.drafts) > 1 else "is"
+        up_to_date = f"{which} {is_so} up to date (worked out in {duration_text(took_s)})"
         return [up_to_date, next_step(command(plan, result.ledger, "cleanup"))]
     lines = [*diff_lines(_diff(result)), ""]
     if result.written:
@@ -36,19 +38,21 @@ def manifest_page(plan: Plan, result: ManifestResult, took_s: float, *, create: 
 
 
 def manifest_values(result: ManifestResult) -> dict[str, Any]:
-    """The summary of a manifest."""
-    draft = result.draft
+    """The summary of a manifest; `object` is the first of the files."""
     return {
-        "object": str(draft.ref) if draft is not None else None,
-        "changes": draft is not None and draft.changes,
+        "object": result.drafts[0].name if result.drafts else None,
+        "changes": any(draft.changes for draft in result.drafts),
         "written": result.written,
         "diff": _diff(result),
+        "files": [{"name": draft.name, "changes": draft.changes} for draft in result.drafts],
         "restored": restored_values(result.restored),
     }
 
 
 def _diff(result: ManifestResult) -> str:
-    if result.draft is None or not result.draft.changes:
-        return ""
-    before, after = read_text(result.draft.before), read_text(result.draft.after)
-    return unified_diff(str(result.draft.ref), before.text if before else "", after.text if after else "")
+    return "\n".join(_diff_of(draft) for draft in result.drafts if draft.changes)
+
+
+def _diff_of(draft: Draft) -> str:
+    before, after = read_text(draft.before), read_text(draft.after)
+    return unified_diff(draft.name, before.text if before else "", after.text if after else "")

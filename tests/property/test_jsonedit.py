@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.references.jsonedit import NoPlace, NotJson, parse, set_values, value_at
+from engine.references.jsonedit import NotJson, parse, set_values, value_at
+from engine.references.places import NoPlace
 from tests.faults.amount import examples
 
 KEYS = st.sampled_from(["a", "b", "c", "project", "data", "r\u00e4w", '"', "0"])

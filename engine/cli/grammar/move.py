@@ -182,9 +182,9 @@ rewrite = Verb(
 )
 manifest = Verb(
     "manifest",
-    """Show what [manifest] of the plan in FILE changes in the JSON object that it names: path, size, number of files
-    and description of each data set, from what the ledger holds, and the values that are set. Everything else in it
-    stays as it is, to the last character.""",
+    """Show what [manifest] of the plan in FILE changes in the files that it names: path, size, number of files and
+    description of each data set, from what the ledger holds, and the values that are set, in a JSON, YAML or TOML file;
+    and a table of them between two marks in Markdown texts. Everything else stays as it is, to the last character.""",
     plan_file(),
     Flag("--apply", is_flag=True, help="Write it, only if nobody changed it since."),
     _UNDO,

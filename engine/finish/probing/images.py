@@ -120,6 +120,8 @@ def decode(data: bytes) -> Picture:
 
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            image.verify()  # what a format has to know a damage by, as PNG its checksums; nothing is decoded
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             left = MAX_PIXELS
             for frame in range(getattr(image, "n_frames", 1)):
                 image.seek(frame)

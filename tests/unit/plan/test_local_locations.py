@@ -152,9 +152,13 @@ def test_tables_beside_the_routes_are_in_the_folder_that_the_routes_fill() -> No
     ]
 
 
-def test_a_manifest_is_an_object_in_s3() -> None:
-    with pytest.raises(PlanError, match="is a local file: name a JSON object in S3"):
-        plan("/data/", "./data/", text='[manifest]\nobject = "./manifest.json"')
+def test_a_manifest_may_be_a_local_file_and_its_table_too() -> None:
+    manifest = (
+        '[manifest]\nobject = "./manifest.json"\ntables = ["../README.md"]\ndatasets = [{ at = "a", route = "r" }]'
+    )
+    found = plan("/data/", "./data/", text=manifest).manifest
+    assert found is not None
+    assert [str(place) for place in found.places] == ["/base/here/plans/manifest.json", "/base/here/README.md"]
 
 
 # --- what may be one place ---------------------------------------------------------------------------------------

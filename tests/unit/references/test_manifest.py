@@ -11,7 +11,7 @@ from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
-from engine.references.manifest import Held, ManifestRefused, held_by, updated
+from engine.references.telling import Held, ManifestRefused, held_by, updated
 
 PLAN = Plan.parse(
     """name = "cards"
@@ -39,7 +39,7 @@ HELD = {"raw": Held(17_592, 13_000_000_000), "reference": Held(4, 109_237_752)}
 
 def after(text: str, held: dict[str, Held] = HELD) -> str:
     assert PLAN.manifest is not None
-    return updated(text, PLAN, PLAN.manifest, held)
+    return updated(str(PLAN.manifest.object), text, PLAN, PLAN.manifest, held)
 
 
 def test_every_named_place_is_filled_and_nothing_else_moves() -> None:

@@ -1,0 +1,143 @@
+"""What a project's manifest is to say of its data, and the table of it in a Markdown text. Pure.
+
+What goes in is the text, the plan's `[manifest]`, and what each route holds. Only the values that are named change; the
+file keeps its units, its way to write a path, its order and its every other character.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from engine.errors import EngineError
+from engine.model import Location
+from engine.plan.document import Plan
+from engine.plan.lifecycle import IN_PLACE, LEAVING, State
+from engine.plan.manifest_text import JSON, TOML, YAML, NotParsed, form_of, written_place
+from engine.plan.record import Tally
+from engine.plan.route import Route
+from engine.plan.settings import Dataset, Manifest
+from engine.plan.sizes import size_text
+from engine.references import jsonedit, tomledit, yamledit
+from engine.references.mdtable import NoMarks, Row, with_table
+from engine.references.places import NoPlace
+
+GB, MB = 1_000_000_000, 1_000_000
+
+
+class Edits(Protocol):
+    """How a text of one form is read and changed in places."""
+
+    def value_at(self, text: str, path: str) -> Any: ...
+    def set_values(self, text: str, values: Iterable[tuple[str, Any]]) -> str: ...
+
+
+_EDITS: Mapping[str, Edits] = {JSON: jsonedit, YAML: yamledit, TOML: tomledit}
+
+
+class ManifestRefused(EngineError):
+    """The manifest cannot be brought up to date, or is not JSON."""
+
+
+class Held(NamedTuple):
+    """What a route holds at its target."""
+
+    objects: int
+    bytes: int
+
+
+def held_by(plan: Plan, tallies: Iterable[Tally], open_routes: Iterable[str]) -> dict[str, Held]:
+    """What each route that the manifest names holds. Raises `ManifestRefused` where one is not done: its figures would
+    be wrong."""
+    wanted = {item.route for item in plan.manifest.datasets} if plan.manifest is not None else set()
+    reasons = [f"{name}: its listing never reached its end" for name in open_routes if name in wanted]
+    found = dict.fromkeys(wanted, Held(0, 0))
+    for tally in tallies:
+        if tally.route not in wanted:
+            continue
+        if tally.state is State.LOST:
+            continue  # not there any more, and no run will change that
+        if tally.state in IN_PLACE | LEAVING or tally.state is State.WITHDRAWN:
+            held = found[tally.route]
+            found[tally.route] = Held(held.objects + tally.objects, held.bytes + tally.bytes)
+        else:
+            reasons.append(f"{tally.route}: {tally.objects:,} {tally.state.value}")
+    if reasons:
+        raise ManifestRefused(
+            "the manifest's figures would be wrong, since not everything is copied: " + "; ".join(sorted(reasons)),
+            advice="Run the plan to its end first.",
+        )
+    return found
+
+
+def updated(name: str, text: str | None, plan: Plan, manifest: Manifest, held: Mapping[str, Held]) -> str:
+    """The text of the manifest called `name` (None where there is none yet) with everything in it that the plan names.
+    Raises `ManifestRefused`, and `ExtraMissing` for YAML or TOML without its package."""
+    form = form_of(name)
+    edits = _EDITS[form]
+    try:
+        if text is None and form == JSON:
+            return (
+                json.dumps(json.loads(_filled(edits, "{}", plan, manifest, held)), indent=2, ensure_ascii=False) + "\n"
+            )
+        return _filled(edits, text or "", plan, manifest, held)
+    except NotParsed as error:
+        raise ManifestRefused(
+            f"{name} is not {form}: {error}", advice="Repair it, or name another file in [manifest]."
+        ) from None
+    except NoPlace as error:
+        raise ManifestRefused(f"{name}: {error}", advice="Name another place in [manifest].") from None
+
+
+def _filled(edits: Edits, text: str, plan: Plan, manifest: Manifest, held: Mapping[str, Held]) -> str:
+    for dataset in manifest.datasets:
+        there = edits.value_at(text, dataset.at)
+        fields = _fields(there, dataset, plan.route(dataset.route), plan.base, held[dataset.route])
+        text = edits.set_values(text, fields)
+    return edits.set_values(text, manifest.set)
+
+
+def with_data(name: str, text: str, plan: Plan, manifest: Manifest, held: Mapping[str, Held]) -> str:
+    """The Markdown text called `name` with the table of the plan's data sets. Raises `ManifestRefused`."""
+    rows = []
+    for dataset in manifest.datasets:
+        target, found = plan.route(dataset.route).target, held[dataset.route]
+        size = size_text(found.bytes)
+        label = dataset.at.rpartition(".")[2]
+        rows.append(Row(label, written_place(None, target, plan.base), found.objects, size, dataset.description or ""))
+    try:
+        return with_table(text, rows)
+    except NoMarks as error:
+        raise ManifestRefused(
+            f"{name}: {error}", advice="Put both lines where the table belongs, and run the command again."
+        ) from None
+
+
+def _fields(there: Any, dataset: Dataset, route: Route, base: Location, held: Held) -> list[tuple[str, Any]]:
+    """(dotted path, value) of one data set, in the order in which missing ones are written; `there` is what stands at
+    its place."""
+    known = there if isinstance(there, dict) else {}
+    unit = _unit(dataset, known, held.bytes)
+    size = _rounded(held.bytes / GB, 2) if unit == "size_gb" else _rounded(held.bytes / MB, 1)
+    path = written_place(known.get("path"), route.target, base)
+    values: list[tuple[str, Any]] = [("path", path), (unit, size), ("num_files", held.objects)]
+    if dataset.description is not None:
+        values.append(("description", dataset.description))
+    if there is None:
+        return [(dataset.at, dict(values))]
+    return [(f"{dataset.at}.{name}", value) for name, value in values]
+
+
+def _rounded(size: float, digits: int) -> float:
+    """As people write it: 13.0, 109.2; what is less than one keeps more digits."""
+    return round(size, digits if size >= 1 else 6)
+
+
+def _unit(dataset: Dataset, there: Mapping[str, Any], size_bytes: int) -> str:
+    if dataset.size_in:
+        return f"size_{dataset.size_in.lower()}"
+    for unit in ("size_gb", "size_mb"):
+        if unit in there:
+            return unit
+    return "size_gb" if size_bytes >= GB else "size_mb"
