@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from engine.model import Location, ObjectRef
+from engine.sites.clock import now_ms
 from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, PINS, Answer, Traits, from_note, from_older_note
 from engine.sites.trial import probe_at, remove_probe, try_out, try_pins
 from engine.store import ObjectStore
@@ -17,7 +18,11 @@ from engine.store import ObjectStore
 NOTE = "traits"
 OLDER_NOTE = "honours"
 PROBE = "probe"
-"""The note of an object of our own that may be there still."""
+"""The note of objects of our own that may be there still, and since when each may."""
+
+STILL_COMING_MS = 16 * 60_000
+"""How long a request of a command that was cut short may still come to be carried out: S3 takes no signature that is
+older than a quarter of an hour."""
 
 
 class Notes(Protocol):
@@ -25,6 +30,18 @@ class Notes(Protocol):
 
     async def note(self, key: str) -> Any: ...
     async def set_note(self, key: str, value: Any) -> None: ...
+
+
+class Own(NamedTuple):
+    """The first of a trial's objects. `since_ms`: when it was announced, by this machine's clock."""
+
+    bucket: str
+    key: str
+    since_ms: int = 0
+
+    @property
+    def ref(self) -> ObjectRef:
+        return ObjectRef(self.bucket, self.key)
 
 
 class KnownTraits:
@@ -39,6 +56,8 @@ class KnownTraits:
         self._note, self._probe_note = NOTE + ending, PROBE + ending
         self._traits: dict[str, Traits] = {}
         self._notes: Notes | None = None
+        self._announced: set[ObjectRef] = set()
+        self._looked_for: set[Own] = set()
 
     def known(self, bucket: str) -> Traits:
         """What is known of a bucket without asking the server."""
@@ -93,29 +112,42 @@ class KnownTraits:
             await self._keep(bucket, replace(self.known(bucket), **told))
 
     async def remove_leftovers(self) -> None:
-        """Remove what trials left behind that were cut short, or whose deletes were refused."""
+        """Remove what trials left behind that were cut short, or whose deletes were refused. A command that was killed
+        may have sent what arrives after this look: the commands of the next quarter of an hour look again."""
         if self._notes is None:
             return
         left = await self._left()
-        kept = [probe for probe in left if not await remove_probe(self._store, probe)]
+        kept = [own for own in left if not await self._is_gone(own)]
         if kept != left:
             await self._note_left(kept)
+
+    async def _is_gone(self, own: Own) -> bool:
+        """Whether an object of our own is gone for good, removed where it is not."""
+        if own in self._looked_for:
+            return False
+        if not await remove_probe(self._store, own.ref):
+            return False
+        if own.ref in self._announced or now_ms() - own.since_ms > STILL_COMING_MS:
+            return True
+        self._looked_for.add(own)
+        return False
 
     async def _announce(self, probe: ObjectRef) -> None:
         """Note an object of our own before it is made, so that the next command finds what a crash leaves."""
         await self.remove_leftovers()
         if self._notes is not None:
-            await self._note_left([*await self._left(), probe])
+            self._announced.add(probe)
+            await self._note_left([*await self._left(), Own(*probe, now_ms())])
 
-    async def _left(self) -> list[ObjectRef]:
+    async def _left(self) -> list[Own]:
         noted = await self._notes.note(self._probe_note) if self._notes is not None else None
         if not noted:
             return []
-        return [ObjectRef(*noted)] if isinstance(noted[0], str) else [ObjectRef(*item) for item in noted]
+        return [Own(*noted)] if isinstance(noted[0], str) else [Own(*item) for item in noted]
 
-    async def _note_left(self, probes: list[ObjectRef]) -> None:
+    async def _note_left(self, left: list[Own]) -> None:
         if self._notes is not None:
-            await self._notes.set_note(self._probe_note, [list(probe) for probe in probes] or None)
+            await self._notes.set_note(self._probe_note, [list(own) for own in left] or None)
 
     async def _keep(self, bucket: str, traits: Traits) -> None:
         self._traits[bucket] = traits

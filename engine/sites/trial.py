@@ -26,7 +26,7 @@ from engine.errors import (
     Unsupported,
 )
 from engine.freshness import now_s, only_until
-from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
+from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadInfo, UploadRef
 from engine.plan.own import PROBE
 from engine.sites.own import ATTEMPTS, remove_own
 from engine.sites.paging import TRIALS, as_listed
@@ -128,10 +128,20 @@ async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
         gone.append(await remove_own(store, _beside(probe, suffix)))
 
     parts = _beside(probe, PARTS)
-    for upload in (await _attempted(lambda: store.list_uploads(ListUploads(probe.bucket, parts.key))))[1] or ():
+    met, listed = await _attempted(lambda: _uploads_of(store, parts))
+    gone.append(met is not Met.OPEN)
+    for upload in listed or ():
         gone.append(await _aborted(store, UploadRef(parts, upload.upload_id)))
     await _together(*(partial(remove, suffix) for suffix in SUFFIXES))
     return all(gone)
+
+
+async def _uploads_of(store: ObjectStore, parts: ObjectRef) -> list[UploadInfo]:
+    """What has begun at a name of ours. Where that may not be listed a trial's own abort has to do."""
+    try:
+        return await store.list_uploads(ListUploads(parts.bucket, parts.key))
+    except AccessDenied:
+        return []
 
 
 async def _aborted(store: ObjectStore, upload: UploadRef) -> bool:
@@ -283,6 +293,7 @@ class _Trial:
             if suffix in self._etags:
                 part = await self._part_pins(again, name, self._ref(suffix), self._etags[suffix]) or part
         self._found["complete_guarded"] = judged(absent, await _met(self._complete(again, part, ABSENT), 1))
+        await _aborted(self._store, again)
 
     async def pins(self, samples: Mapping[str, tuple[ObjectRef, str]]) -> dict[str, Answer]:
         """The conditions on a source alone, by what others wrote there: objects and their ETags, by "" and "_parts"."""

@@ -3,7 +3,8 @@
 They are looked for at that exact key and since that time, by the server's clock: it dates uploads, and this machine's
 may be wrong. One that can only be ours is aborted: it is alone at a key that this plan writes, it began after our
 committed intent, and it holds no part, as ours cannot (parts are sent only after the id is committed). Anything else is
-reported by name and left alone. Where nothing is found, that is said: perhaps none was created, perhaps one will be.
+reported by name and left alone. Where nothing is found, that is said: perhaps none was created, perhaps one will be, by
+a killed process's request that is still on its way. So it is looked for again once the object's own upload has ended.
 
 While nothing is known of the one, no other is begun there: of two, neither could be told from somebody else's.
 """
@@ -11,6 +12,7 @@ While nothing is known of the one, no other is begun there: of two, neither coul
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from engine.errors import EngineError, NotFound, Throttled, TooLate, Unavailable
@@ -41,11 +43,25 @@ class Orphans:
     def __init__(self, store: ObjectStore, listener: Listener) -> None:
         self._store = store
         self._listener = listener
+        self._unseen: dict[ObjectRef, UploadRecord] = {}
+
+    async def look_again(self, target: ObjectRef) -> None:
+        """Find what was not there at the first look. The caller has no upload under way there."""
+        intent = self._unseen.pop(target, None)
+        if intent is not None:
+            with suppress(EngineError):  # it is told
+                await self._look(target, intent)
 
     async def look_for(self, target: ObjectRef, intent: UploadRecord) -> None:
         """Find the upload that `intent` may have created. Leaves the ledger's record to the caller's next intent.
 
         Raises what kept that from being found out, once it is told: the record has to stay."""
+        if not await self._look(target, intent):
+            self._unseen[target] = intent
+            self._listener(Notice("OrphanNotFound", _NOT_FOUND.format(target, target.bucket, shlex.quote(target.key))))
+
+    async def _look(self, target: ObjectRef, intent: UploadRecord) -> bool:
+        """Whether any was found."""
         surely, perhaps = _since(intent)
         for attempt in range(1, LOOKS + 1):
             found, sent_at = await dated(self._begun(target, perhaps))
@@ -57,7 +73,7 @@ class Orphans:
                     break
                 await only_until(sent_at + LOOK_LASTS_S, self._store.abort_upload(AbortUpload(ref)))
             except NotFound:
-                return
+                return True
             except (TooLate, Throttled, Unavailable) as error:  # certainly not aborted: look again
                 if attempt == LOOKS:
                     self.report(target, found[0].upload_id, str(error))
@@ -67,11 +83,10 @@ class Orphans:
                 raise
             else:
                 self._listener(Notice("OrphanAborted", f"an upload whose id was lost was aborted at {target}"))
-                return
-        if not found:
-            self._listener(Notice("OrphanNotFound", _NOT_FOUND.format(target, target.bucket, shlex.quote(target.key))))
+                return True
         for item in found:
             self.report(target, item.upload_id, "it may be ours, or someone else's")
+        return bool(found)
 
     async def _begun(self, target: ObjectRef, perhaps: datetime) -> list[UploadInfo]:
         """The uploads of that key that may have begun since; what keeps that from being found out is told."""

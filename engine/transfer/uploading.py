@@ -173,6 +173,7 @@ class Uploader:
             await self._abort(task.route.name, task.key, ref, how="completed")
         else:
             await self._journal.finish_upload(task.route.name, task.key, "completed")
+        await self._orphans.look_again(ref.target)
         return outcome
 
     @asynccontextmanager

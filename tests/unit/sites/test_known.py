@@ -7,20 +7,23 @@ from typing import Any
 import pytest
 
 from engine.api.options import Options
+from engine.errors import AccessDenied, StoreError, Unavailable
 from engine.finish.gate import conditional
 from engine.finish.sending import Condition, condition_for
-from engine.model import Location, Overwrite
+from engine.model import Location, ObjectRef, Overwrite, Properties
 from engine.plan.document import Plan
 from engine.plan.own import own_place
 from engine.plan.route import Route
 from engine.plan.settings import Connection
+from engine.sites import known
 from engine.sites.known import KnownTraits
 from engine.sites.opening import open_site
+from engine.sites.own import ATTEMPTS
 from engine.sites.site import Site
 from engine.sites.sites import Sites
 from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, Answer, Traits
-from engine.sites.trial import NAME
-from engine.store import CopyObject, DeleteObject, DeleteObjects
+from engine.sites.trial import NAME, PARTS
+from engine.store import CopyObject, CreateUpload, DeleteObject, DeleteObjects
 from tests.fake_store import FakeStore
 
 TARGET = Location("dst", "new/")
@@ -133,6 +136,45 @@ async def test_an_object_of_our_own_is_noted_before_it_is_made_and_removed_by_wh
     store.put(f"s3://dst/new/{NAME}left-copy")
     await sites.remove_leftovers()
     assert store.objects == {} and notes.kept["probe"] is None
+
+
+async def test_what_arrives_after_a_killed_command_was_looked_for_is_removed_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its last request may still be on its way, as long as S3 takes its signature."""
+    store, now_ms = like_s3(), 1_800_000_000_000
+    monkeypatch.setattr(known, "now_ms", lambda: now_ms)
+    left = ObjectRef("dst", f"new/{NAME}left")
+    notes = Memory(probe=[[*left, now_ms]])
+
+    async def next_command() -> None:
+        sites = KnownTraits(store, trusted=False)
+        await sites.remember(notes, "dst")
+        for _ in range(2):
+            await sites.remove_leftovers()
+
+    await next_command()
+    assert len(store.made("ListMultipartUploads")) == 1, "once a command is enough"
+    await store.create_upload(CreateUpload(ObjectRef("dst", left.key + PARTS), Properties()))
+    await next_command()
+    assert store.uploads == {}
+    now_ms += known.STILL_COMING_MS + 1
+    await next_command()
+    assert notes.kept["probe"] is None
+
+
+@pytest.mark.parametrize("trouble", [Unavailable, AccessDenied])
+async def test_what_cannot_be_looked_for_is_not_forgotten(trouble: type[StoreError]) -> None:
+    store = like_s3()
+    notes = Memory(probe=["dst", f"new/{NAME}left"])
+    store.plan("ListMultipartUploads", *[("before", trouble("no", operation="ListMultipartUploads"))] * ATTEMPTS)
+    sites = KnownTraits(store, trusted=False)
+    await sites.remember(notes, "dst")
+    await sites.remove_leftovers()
+    may_never_be_known = trouble is AccessDenied
+    assert (notes.kept["probe"] is None) is may_never_be_known
+    await sites.remove_leftovers()
+    assert notes.kept["probe"] is None
 
 
 async def test_each_bucket_is_tried_where_it_is_used() -> None:

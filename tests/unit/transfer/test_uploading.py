@@ -398,6 +398,24 @@ async def test_an_upload_whose_id_was_lost_is_found_and_aborted() -> None:
     assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanAborted"]
 
 
+async def test_an_upload_that_arrives_after_the_look_is_found_once_the_object_is_there() -> None:
+    """The request of a process that was killed may still be on its way when the next run looks for what it made."""
+    scene = bench()
+    intent = left_behind(scene, [])._replace(upload_id="", server_ms=NOW_MS)
+    on_its_way = dict(scene.store.uploads)
+    scene.store.uploads.clear()
+
+    def arrive(operation: str, request: object) -> None:
+        if operation == "UploadPartCopy":
+            scene.store.uploads.update(on_its_way)
+            on_its_way.clear()
+
+    scene.store.before = arrive
+    assert (await scene.carrier.carry(scene.task(upload=intent))).state is State.COPIED
+    assert scene.store.uploads == {} == on_its_way
+    assert [event.code for event in scene.events if isinstance(event, Notice)] == ["OrphanNotFound", "OrphanAborted"]
+
+
 @pytest.mark.parametrize("why", ["two of them", "it has a part", "it is older"])
 async def test_an_upload_that_may_be_someone_elses_is_named_and_left(why: str) -> None:
     scene = bench()
