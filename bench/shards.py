@@ -26,11 +26,12 @@ import click
 
 import engine.api.opening
 import engine.shards.working
-from bench.virtual import OBJECTS, SOURCE, open_virtual
+from bench.virtual import COPIED, OBJECTS, SOURCE, TARGET, open_virtual
 from engine.api.options import Options
 from engine.api.run import migrate
+from engine.api.status import status
 from engine.events import Event, Progress
-from engine.ledger.shard_files import index_path
+from engine.ledger.shard_files import SHARDS, index_path
 from engine.plan.document import Plan
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses
@@ -41,7 +42,7 @@ name = "virtual"
 [[routes]]
 name = "r"
 from = "s3://nowhere/{SOURCE}"
-to = "s3://nowhere/target/"
+to = "s3://nowhere/{TARGET}"
 """
 
 
@@ -157,12 +158,20 @@ def main(objects: int, processes: int, rounds: int, only_shards: bool) -> None:
 
 
 def show_again(folder: Path, name: str, processes: int, objects: int) -> None:
-    """What the ledger takes, and what it takes to go on with it."""
+    """What the ledger takes, and what it takes to open it and to go on with it."""
     ledger = folder / f"{name}.ledger"
     size = sum(item.stat().st_size for item in ledger.rglob("*") if item.is_file())
+    shards = len(list((ledger / SHARDS).glob("*.ledger")))
+    click.echo(f"ledger: {size / objects:.0f} bytes an object, in {shards} shards")
+    begun, spent = time.perf_counter(), _processor_s()
+    anyio.run(lambda: status(ledger))
+    opened_s, processor_s = time.perf_counter() - begun, _processor_s() - spent
+    click.echo(f"status: {opened_s:.2f} s, {processor_s:.2f} s of processor")
     reopen_two(ledger)
-    took_s, _, _ = carried(folder, name, processes, objects)
-    click.echo(f"ledger: {size / objects:.0f} bytes an object; all but two shards closed: {took_s:.1f} s to go on")
+    os.environ[COPIED] = "1"
+    took_s, processor_s, _ = carried(folder, name, processes, objects)
+    del os.environ[COPIED]
+    click.echo(f"all but two shards closed: {took_s:.1f} s to the end, {processor_s:.1f} s of processor")
 
 
 def _remove(ledger: Path) -> None:

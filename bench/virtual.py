@@ -22,7 +22,11 @@ from engine.store import AskBucket, BucketFacts, CopyObject, ListPage
 OBJECTS = "CARTAGE_BENCH_OBJECTS"
 """How many there are: in the environment, so that processes that are begun know it too."""
 
+COPIED = "CARTAGE_BENCH_COPIED"
+"""Set where the target has them all, as after a run."""
+
 SOURCE = "source/"
+TARGET = "target/"
 SIZE_BYTES = 100_000
 MODIFIED = "2026-01-31T10:00:00.000Z"
 DIGITS = 12
@@ -45,14 +49,15 @@ class VirtualStore:
         self._objects = int(os.environ[OBJECTS])
 
     async def list_page(self, request: ListPage) -> Page:
-        """The source has every object, the target none."""
-        if not request.prefix.startswith(SOURCE):
+        """The source has every object, the target none or, after a run, all."""
+        under = SOURCE if request.prefix.startswith(SOURCE) else TARGET
+        if under == TARGET and not os.environ.get(COPIED):
             return Page([])
-        after = (request.token or request.start_after).removeprefix(SOURCE)
+        after = (request.token or request.start_after).removeprefix(under)
         first = self._after(after)
         end = min(first + request.max_keys, self._objects)
         found = [
-            ListedObject(f"{SOURCE}{key_of(number)}", SIZE_BYTES, etag_of(number), MODIFIED)
+            ListedObject(f"{under}{key_of(number)}", SIZE_BYTES, etag_of(number), MODIFIED)
             for number in range(first, end)
         ]
         return Page(found, found[-1].key if found and end < self._objects else None)

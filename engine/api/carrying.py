@@ -95,7 +95,7 @@ async def carry(
             store_of=store_of,
             facts=facts,
             guarded=options.conditional_writes,
-            listen_for_stop=listen,
+            begun=(lambda run: listen(run.stop)) if listen is not None else None,
         )
         if not run.stopped:
             await opened.sources.refuse_missing(ledger.knows)

@@ -21,6 +21,7 @@ import anyio.to_thread
 from engine.errors import NotFound, PlanError, UsageError
 from engine.listing.inventory_tables import table_rows
 from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
+from engine.listing.lister import KeyRange
 from engine.listing.sorted_keys import ENDING, KeySorter, PagesOnDisk, SortedKeys
 from engine.listing.unlisted import UnlistedThings
 from engine.model import MIB, ListedObject, Location, ObjectRef, Page
@@ -87,10 +88,12 @@ class ListedKeys(PagesOnDisk):
         cut, named = len(self.location.key), [self.location.key + key for key in relative]
         return [key[cut:] for key in await anyio.to_thread.run_sync(rows.without, named)]
 
-    async def cuts(self, parts: int) -> list[str]:
-        """Relative keys at which the list falls into at most so many parts of about as many keys each."""
-        found = await anyio.to_thread.run_sync((await self._rows()).cuts, parts)
-        return [key[len(self.location.key) :] for key in found]
+    async def cuts(self, keys: KeyRange, parts: int) -> list[str]:
+        """Relative keys at which a range of the list falls into at most so many parts of about as many keys each."""
+        prefix = self.location.key
+        upto = None if keys.upto is None else prefix + keys.upto
+        found = await anyio.to_thread.run_sync((await self._rows()).cuts, parts, prefix + (keys.after or ""), upto)
+        return [key[len(prefix) :] for key in found]
 
     async def sorted_at(self) -> Path:
         """Where what it names is kept in order."""

@@ -180,9 +180,11 @@ class SortedKeys:
         """Those of these keys that it does not have."""
         return [key for key in keys if not self._rows("SELECT 1 FROM keys WHERE key = ?", (key,))]
 
-    def cuts(self, parts: int) -> list[str]:
-        """Keys at which it falls into at most so many parts of about as many keys each."""
-        marks = [key for (key,) in self._rows("SELECT key FROM marks ORDER BY key", ())]
+    def cuts(self, parts: int, after: str = "", upto: str | None = None) -> list[str]:
+        """Keys at which it, or what of it lies after `after` and up to `upto`, falls into at most so many parts of
+        about as many keys each."""
+        sql = "SELECT key FROM marks WHERE key > ?1 AND (?2 IS NULL OR key < ?2) ORDER BY key"
+        marks = [key for (key,) in self._rows(sql, (after, upto))]
         parts = min(parts, len(marks) + 1)
         return [marks[(len(marks) + 1) * at // parts - 1] for at in range(1, parts)]
 

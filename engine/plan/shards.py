@@ -87,10 +87,10 @@ def lies_in(inner: Piece, outer: Piece) -> bool:
     return begins and (outer.upto is None or (inner.upto is not None and inner.upto <= outer.upto))
 
 
-def cut(route: str, points: Iterable[str]) -> list[Piece]:
-    """A whole route in pieces, each ending at one of these keys, which need not be there."""
-    ends: list[str | None] = [*sorted(set(points)), None]
-    return [Piece(route, after, upto) for after, upto in zip([None, *ends], ends, strict=False)]
+def cut(piece: Piece, points: Iterable[str]) -> list[Piece]:
+    """A piece in several, each ending at one of these keys of its own, which need not be there."""
+    ends: list[str | None] = [*sorted(set(points)), piece.upto]
+    return [Piece(piece.route, after, upto) for after, upto in zip([piece.after, *ends], ends, strict=False)]
 
 
 def shared_out(pieces: Sequence[Piece], shards: int) -> list[tuple[Piece, ...]]:

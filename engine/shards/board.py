@@ -7,8 +7,10 @@ machine it is files beside the shards (`FolderBoard`), elsewhere small objects b
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -81,6 +83,16 @@ class Board(Protocol):
 
     async def is_stop_asked(self) -> bool: ...
 
+    async def ask_for_rest(self, number: int) -> None:
+        """Have the process of a shard hand over what it has not begun: others have nothing to do."""
+        ...
+
+    async def is_rest_asked(self, number: int) -> bool: ...
+
+    async def forget_rest(self, number: int) -> None:
+        """Ask for a shard's rest no longer: its process is begun anew."""
+        ...
+
     async def tell(self, number: int, told: Told) -> None:
         """Say how far the process of a shard is."""
         ...
@@ -120,6 +132,15 @@ class FolderBoard:
     async def is_stop_asked(self) -> bool:
         return await run_sync((self.folder / STOP).exists)
 
+    async def ask_for_rest(self, number: int) -> None:
+        await run_sync((self.folder / _rest(number)).touch, 0o600)
+
+    async def is_rest_asked(self, number: int) -> bool:
+        return await run_sync((self.folder / _rest(number)).exists)
+
+    async def forget_rest(self, number: int) -> None:
+        await run_sync(partial(Path.unlink, self.folder / _rest(number), missing_ok=True))
+
     async def tell(self, number: int, told: Told) -> None:
         await run_sync(self._write, str(number), _written(told))
 
@@ -138,7 +159,8 @@ class FolderBoard:
 
     def _write(self, name: str, text: bytes) -> None:
         new = self.folder / f"{name}.new"
-        new.write_bytes(text)
+        with open(new, "wb", opener=_private) as file:
+            file.write(text)
         new.replace(self.folder / f"{name}.json")
 
     def _text(self, name: str) -> bytes | None:
@@ -167,6 +189,16 @@ class StateBoard:
     async def is_stop_asked(self) -> bool:
         return await self._get(STOP) is not None
 
+    async def ask_for_rest(self, number: int) -> None:
+        await self._put(_rest(number), b"{}")
+
+    async def is_rest_asked(self, number: int) -> bool:
+        return await self._get(_rest(number)) is not None
+
+    async def forget_rest(self, number: int) -> None:
+        with suppress(EngineError):
+            await self._store.delete_object(DeleteObject(self._ref(_rest(number))))
+
     async def tell(self, number: int, told: Told) -> None:
         await self._put(str(number), _written(told))
 
@@ -190,6 +222,14 @@ class StateBoard:
 
     def _ref(self, name: str) -> ObjectRef:
         return ObjectRef(self._place.bucket, f"{self._place.key}at-work/{name}")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _rest(number: int) -> str:
+    return f"rest-{number}"
 
 
 def _written(told: Told | Shares) -> bytes:

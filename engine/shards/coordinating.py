@@ -26,11 +26,11 @@ from engine.listing.lister import Lister
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
-from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, far_apart, shared_out, without
+from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, far_apart, joined, shared_out, without
 from engine.shards.board import Told
 from engine.shards.order import Order, ShardEnded
 from engine.shards.rates import SHARED_EVERY_S, Rates
-from engine.shards.roots import root_pieces
+from engine.shards.roots import finer
 from engine.shards.working import board_of, carry_shard
 from engine.sites.measuring import Meter
 from engine.sites.options import SiteOptions
@@ -44,6 +44,9 @@ FIGURES = tuple(name for name in asdict(Progress()) if name != "listing_done")
 MOMENTARY = ("rate_rps", "in_flight")
 DONE_STATES = frozenset({State.COPIED.value, State.VERIFIED.value, State.DELETED.value, State.DELETING.value})
 ASIDES_SHOWN = 10
+
+LEVELLED_AFTER_S = 5.0
+"""A shard that is at work no longer is left alone: what it costs to begin others is not worth less."""
 
 MOST_NEIGHBOURS = 16
 """Of so many processes the first shards may be at one of S3's partitions. Of more, each would begin too slowly."""
@@ -101,7 +104,8 @@ class Coordinator:
         self._pieces: dict[int, tuple[Piece, ...]] = {}
         self._ended: list[ShardEnded] = []
         self._undone: list[EngineError] = []
-        self._left = 0
+        self._left = self._waiting = 0
+        self._begun_s: dict[int, float] = {}
         self.carried = Carried()
 
     def stop(self) -> None:
@@ -127,6 +131,7 @@ class Coordinator:
                 beside.start_soon(self._tell)
                 beside.start_soon(self._keep_records)
                 beside.start_soon(self._share)
+                beside.start_soon(self._level)
                 async with anyio.create_task_group() as shards:
                     for item in far_apart(todo, self._slots):
                         self._begin(shards, item.number, item.pieces)
@@ -148,15 +153,20 @@ class Coordinator:
         """The shards of a plan that was never carried. What a local folder has a part in is one shard: which names are
         one there is known only to who makes them all."""
         apart = [route.name for route in self._plan.routes if route.source.is_local or route.target.is_local]
-        listers: dict[str, Lister] = {
+        listers = self._listers
+        shards = self._slots * SHARDS_A_SLOT
+        pieces = await finer([Piece(route) for route in listers], listers, shards)
+        cut = _bundled(pieces, shards) if pieces else []
+        return [*cut, tuple(Piece(name) for name in apart)] if apart else cut
+
+    @property
+    def _listers(self) -> dict[str, Lister]:
+        """Of the routes that can be carried by several at once."""
+        return {
             route.name: self._opened.sources.lister(self._opened.store, route)
             for route in self._plan.routes
-            if route.name not in apart
+            if not (route.source.is_local or route.target.is_local)
         }
-        shards = self._slots * SHARDS_A_SLOT
-        pieces = await root_pieces(listers, shards)
-        cut = shared_out(pieces, shards) if pieces else []
-        return [*cut, tuple(Piece(name) for name in apart)] if apart else cut
 
     async def _open_snapshots(self) -> None:
         """Go on with a snapshot that an earlier run did not close; begin a new one where there is none."""
@@ -175,13 +185,16 @@ class Coordinator:
 
     def _begin(self, shards: TaskGroup, number: int, pieces: Sequence[Piece]) -> None:
         self._left += 1
+        self._waiting += 1
         shards.start_soon(self._carry, shards, number, tuple(pieces))
 
     async def _carry(self, shards: TaskGroup, number: int, pieces: tuple[Piece, ...]) -> None:
         """One shard, however often its process dies."""
         async with self._free:
+            self._waiting -= 1
             if self.carried.stopped:
                 return
+            await self._board.forget_rest(number)
             await self._ledger.begin(number)
             order = Order(
                 number=number,
@@ -200,6 +213,7 @@ class Coordinator:
                 listed=self._opened.sources.listed if self._state is None else None,
             )
             self._running[number], self._pieces[number] = Progress(), pieces
+            self._begun_s[number] = anyio.current_time()
             ended: ShardEnded | None = None
             try:
                 ended = await self._try(order)
@@ -207,7 +221,7 @@ class Coordinator:
                 self._undone.append(error)
                 self.stop()
             finally:
-                for kept in (self._running, self._pieces, self._told):
+                for kept in (self._running, self._pieces, self._told, self._begun_s):
                     kept.pop(number, None)
                 self._measured(number, ended)
             if ended is None:
@@ -255,7 +269,9 @@ class Coordinator:
         """Commit how a shard was left, then have what it handed over carried."""
         rest = list(ended.rest)
         if rest:
-            bundles = shared_out(rest, self._slots)
+            if len(rest) < self._slots:
+                rest = await finer(rest, self._listers, self._slots)
+            bundles = _bundled(rest, self._slots)
             numbers = await self._ledger.hand_over(ended.number, without(pieces, rest), bundles)
         listings = [(route, self._opened_ms[route], *figures) for route, figures in ended.listings.items()]
         async with self._recording:
@@ -265,6 +281,23 @@ class Coordinator:
         if rest:
             for number, bundle in zip(numbers, bundles, strict=True):
                 self._begin(shards, number, bundle)
+
+    async def _level(self) -> None:
+        """Have the shard that is at work longest hand over its rest where a process has nothing to do."""
+        asked: set[int] = set()
+        together = self._listers
+        while True:
+            await anyio.sleep(self._board.every_s)
+            if self._waiting or len(self._running) >= self._slots:
+                continue
+            now = anyio.current_time()
+            for number, begun_s in self._begun_s.items():
+                divisible = all(piece.route in together for piece in self._pieces[number])
+                if divisible and number not in asked and now - begun_s > LEVELLED_AFTER_S:
+                    asked.add(number)
+                    if not self._running[number].listing_done:
+                        await self._board.ask_for_rest(number)
+                        break
 
     async def _keep_records(self) -> None:
         """Have the index say, for who reads it alone, how far the shards are."""
@@ -331,6 +364,11 @@ class Coordinator:
             shares = self._rates.turn(self._told, self._pieces)
             if shares is not None:
                 await self._board.share(shares)
+
+
+def _bundled(pieces: Sequence[Piece], shards: int) -> list[tuple[Piece, ...]]:
+    """The pieces as at most so many shards; pieces that meet in one of them are one."""
+    return [tuple(joined(some)) for some in shared_out(pieces, shards)]
 
 
 async def _answer(future: Future[ShardEnded]) -> ShardEnded:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import anyio
 
 from engine.listing.key_lists import ListedKeys
-from engine.listing.lister import Lister
+from engine.listing.lister import KeyRange, Lister
 from engine.model import Page
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
-from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, spread, widened
+from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, widened
 from engine.plan.shards import Piece, cut
 
 GUESSES = 8
@@ -34,31 +34,32 @@ class _Root:
     pages: int = 1
 
 
-async def root_pieces(listers: Mapping[str, Lister], wanted: int) -> list[Piece]:
-    """The routes of these listers, each whole or in pieces, about `wanted` of them where there are keys enough. Raises
-    what listing raises."""
-    found: dict[str, list[Piece]] = {}
-    share = max(1, wanted // max(1, len(listers)))
+async def finer(pieces: Sequence[Piece], listers: Mapping[str, Lister], wanted: int) -> list[Piece]:
+    """The same keys in `wanted` pieces or a few more, where there are keys enough; of a route without a lister as they
+    are. Raises what listing raises."""
+    found: dict[Piece, list[Piece]] = {}
+    share = max(1, wanted // max(1, len(pieces)))
 
-    async def probe(route: str, lister: Lister) -> None:
+    async def probe(piece: Piece, lister: Lister) -> None:
         if isinstance(lister, ListedKeys):
-            found[route] = cut(route, await lister.cuts(share))
-        else:
-            found[route] = cut(route, await _points(lister, share)) if lister.divisible else [Piece(route)]
+            found[piece] = cut(piece, await lister.cuts(KeyRange(piece.after, piece.upto), share))
+        elif lister.divisible:
+            found[piece] = cut(piece, await _points(lister, piece, share))
 
     async with anyio.create_task_group() as group:
-        for route, lister in listers.items():
-            group.start_soon(probe, route, lister)
-    return [piece for route in listers for piece in found[route]]
+        for piece in pieces:
+            if share > 1 and piece.route in listers:
+                group.start_soon(probe, piece, listers[piece.route])
+    return [part for piece in pieces for part in found.get(piece, [piece])]
 
 
-async def _points(lister: Lister, wanted: int) -> list[str]:
-    """At most `wanted` - 1 keys at which the route is cut."""
+async def _points(lister: Lister, piece: Piece, wanted: int) -> list[str]:
+    """`wanted` - 1 keys or a few more at which the piece is cut, as far as it has keys."""
     at = len(lister.location.key)
     alphabet = ""
     points: list[str] = []
-    page = await lister.page_after("")
-    roots = _rooted(page, at, None, None)
+    page = await lister.page_after(piece.after or "")
+    roots = _rooted(page, at, piece.upto, piece.upto)
     while roots and len(points) + 1 < wanted:
         roots.sort(key=lambda root: breadth(root.last, root.source_upto))
         root = roots.pop()
@@ -74,7 +75,7 @@ async def _points(lister: Lister, wanted: int) -> list[str]:
             return []  # the server ignores where a listing is to begin: it is read by one
         cuts = planned_cuts(guesses, firsts, Reach(root.last, root.upto, root.source_upto))
         upto, source_upto = root.upto, cuts.source_upto
-        for point in spread(cuts.points, wanted - 1 - len(points)):
+        for point in cuts.points:
             page = pages[guesses.index(point)]
             roots += _rooted(page, at, upto, source_upto)
             points.append(point)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
@@ -32,6 +32,7 @@ from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
 from engine.store import BucketFacts
 from engine.transfer.migration import carry_out
+from engine.transfer.pipeline import Run
 from engine.version import __version__
 
 LOCKED_FOR_S = 10.0
@@ -78,9 +79,9 @@ async def _carry(order: Order) -> ShardEnded:
         board = board_of(opened, order.folder, order.state)
         pieces = await _kept(ledger, order.pieces)
         gone = without(order.pieces, pieces)
-        stops: list[Callable[[], None]] = []
+        runs: list[Run] = []
         async with anyio.create_task_group() as beside:
-            beside.start_soon(_watch, order.number, board, heard, Holding(order.number, opened), options, stops)
+            beside.start_soon(_watch, order.number, board, heard, Holding(order.number, opened), options, runs)
             run = await carry_out(
                 plan,
                 opened,
@@ -89,7 +90,7 @@ async def _carry(order: Order) -> ShardEnded:
                 store_of=opened.store,
                 facts=facts.values(),
                 guarded=order.guarded,
-                listen_for_stop=stops.append,
+                begun=runs.append,
                 pieces=pieces,
                 most=order.most,
             )
@@ -186,10 +187,11 @@ async def _watch(
     heard: Heard,
     holding: Holding,
     options: SiteOptions,
-    stops: list[Callable[[], None]],
+    runs: list[Run],
 ) -> None:
-    """Tell how far the run is and what came of its requests, hear how fast it may go, and when it is to stop."""
-    told = None
+    """Tell how far the run is and what came of its requests, hear how fast it may go, and when it is to stop or to hand
+    over what it has not begun."""
+    told, has_enough = None, False
     share_s = anyio.current_time() + SHARED_EVERY_S
     while True:
         now = anyio.current_time()
@@ -199,7 +201,9 @@ async def _watch(
         if now >= share_s:
             share_s = now + SHARED_EVERY_S / 2
             holding.hear(now, await board.shares())
-        if await board.is_stop_asked():
-            while stops:
-                stops.pop()()
+        if runs and await board.is_stop_asked():
+            runs.pop().stop()
+        elif runs and not has_enough and await board.is_rest_asked(number):
+            has_enough = True
+            runs[0].hand_over()
         await anyio.sleep(board.every_s)

@@ -27,13 +27,13 @@ async def carry_out(
     store_of: StoreOf,
     facts: Iterable[BucketFacts],
     guarded: bool,
-    listen_for_stop: Callable[[Callable[[], None]], None] | None = None,
+    begun: Callable[[Run], None] | None = None,
     pieces: Sequence[Piece] | None = None,
     most: int | None = None,
 ) -> Run:
     """Run the plan's routes, or these `pieces` of them, to the end; `most` is as for `Run`, `facts` are of their
-    buckets, and the ledger knows already what was noted of their settings. `listen_for_stop` is given what ends it
-    gently.
+    buckets, and the ledger knows already what was noted of their settings. `begun` is given the run, which may be
+    ended gently.
 
     Raises as `Run.go`."""
     told = next((item for item in facts if item.date), None)
@@ -60,8 +60,8 @@ async def carry_out(
         pieces=pieces,
         most=most,
     )
-    if listen_for_stop is not None:
-        listen_for_stop(run.stop)
+    if begun is not None:
+        begun(run)
     with closing(carriers):
         await run.go(fresh=ledger.fresh)
     await carriers.remember()

@@ -114,6 +114,12 @@ class Run:
         self._queue.abandon()
         self._listing.cancel()
 
+    def hand_over(self) -> None:
+        """Decide no more than what is listed, finish that, and leave the rest to others, in `rest`."""
+        self._most = 0
+        for join in self._joins:
+            join.end_early()
+
     def unlisted(self) -> ToldUnlisted:
         """What the sources' listings met that cannot be an object."""
         return told(self._unlisted)

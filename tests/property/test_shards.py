@@ -18,7 +18,7 @@ POINTS = st.lists(KEY, max_size=8)
 
 @given(POINTS, KEY)
 def test_a_cut_route_tiles_its_keys_and_each_key_has_one_shard(points: list[str], key: str) -> None:
-    pieces = cut("raw", points)
+    pieces = cut(Piece("raw"), points)
     assert tile(pieces)
     assert sum(piece.holds(key) for piece in pieces) == 1
     atlas = Atlas({number: [piece] for number, piece in enumerate(pieces)})
@@ -28,7 +28,7 @@ def test_a_cut_route_tiles_its_keys_and_each_key_has_one_shard(points: list[str]
 
 @given(POINTS.filter(bool), st.data())
 def test_pieces_that_lack_a_key_or_have_one_twice_do_not_tile(points: list[str], data: st.DataObject) -> None:
-    pieces = cut("raw", points)
+    pieces = cut(Piece("raw"), points)
     one = data.draw(st.sampled_from(pieces))
     assert not tile([piece for piece in pieces if piece != one])
     assert not tile([*pieces, one])
@@ -40,8 +40,8 @@ def test_pieces_that_lack_a_key_or_have_one_twice_do_not_tile(points: list[str],
 def test_what_is_handed_over_and_what_is_kept_are_all_keys_once(
     points: list[str], inner: list[str], key: str, data: st.DataObject
 ) -> None:
-    whole = cut("raw", points)
-    finer = cut("raw", [*points, *inner])
+    whole = cut(Piece("raw"), points)
+    finer = cut(Piece("raw"), [*points, *inner])
     rest = data.draw(st.lists(st.sampled_from(finer), unique=True))
     kept = without(whole, rest)
     assert tile([*kept, *rest])
@@ -53,7 +53,7 @@ def test_what_is_handed_over_and_what_is_kept_are_all_keys_once(
 def test_an_atlas_gives_the_pieces_of_a_range_in_the_order_of_keys(
     points: list[str], after: str | None, upto: str | None, key: str
 ) -> None:
-    pieces = cut("raw", points)
+    pieces = cut(Piece("raw"), points)
     found = Atlas({number: [piece] for number, piece in enumerate(pieces)}).within("raw", after, upto)
     assert [number for _, number in found] == sorted(number for _, number in found)
     inside = Piece("raw", after, upto).holds(key)
@@ -64,7 +64,7 @@ def test_an_atlas_gives_the_pieces_of_a_range_in_the_order_of_keys(
 
 @given(POINTS, POINTS, st.integers(1, 12))
 def test_small_routes_come_together_and_neighbours_stay_so(some: list[str], others: list[str], shards: int) -> None:
-    pieces = [*cut("a", some), *cut("b", others)]
+    pieces = [*cut(Piece("a"), some), *cut(Piece("b"), others)]
     shared = shared_out(pieces, shards)
     assert [piece for shard in shared for piece in shard] == pieces
     assert len(shared) == min(shards, len(pieces))

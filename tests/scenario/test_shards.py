@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -101,6 +102,12 @@ def threads() -> Iterator[ThreadPoolExecutor]:
     """Any executor will do; threads are quick."""
     with ThreadPoolExecutor(SHARDS) as executor:
         yield executor
+
+
+@pytest.fixture(autouse=True)
+def unlevelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is, no shard is asked for its rest."""
+    monkeypatch.setattr(engine.shards.coordinating, "LEVELLED_AFTER_S", math.inf)
 
 
 @pytest.fixture
@@ -335,6 +342,32 @@ async def test_with_a_state_in_s3_another_machine_goes_on(
     cleaned = await cleanup(plan, there, consent=Consent(), delete=True)
     assert cleaned.cleaned is not None
     assert cleaned.cleaned.deleted == IMAGES + 4
+
+
+async def test_a_shard_that_is_long_at_work_is_asked_for_its_rest_when_others_have_nothing_to_do(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.shards.coordinating, "LEVELLED_AFTER_S", 0.0)
+
+    def held(order: Order) -> ShardEnded:
+        """The first shard waits until it is asked; it is carried then, and hands over all of it."""
+        if order.number != 1:
+            return carry_shard(order)
+        asked = order.folder / "at-work" / "rest-1"
+        for _ in range(6_000):
+            if asked.exists():
+                return carry_shard(replace(order, most=0))
+            time.sleep(0.01)
+        raise AssertionError("nobody asked")
+
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", held)
+    result = await migrate(plan, in_shards(tmp_path), executor=threads)
+    assert result.complete and result.copied == IMAGES + 3
+    async with await open_to_read(tmp_path / "in-shards.ledger") as reader:
+        assert isinstance(reader, ShardedReader)
+        first, *others = await reader.shards()
+        assert not first.pieces, "it has handed over all that it had"
+        assert any(item.parent == 1 for item in others)
 
 
 @pytest.mark.parametrize("kept_in_s3", [False, True])

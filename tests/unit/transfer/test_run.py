@@ -204,6 +204,23 @@ async def test_what_a_run_hands_over_is_not_listed_again_by_it_for_drift(tmp_pat
     assert len(pages) < 30, "a page has ten keys: fewer than are needed to list all of it once"
 
 
+async def test_a_run_that_is_asked_for_its_rest_finishes_what_it_decided_and_leaves_the_others(tmp_path: Path) -> None:
+    store = store_of(300)
+    asked: list[Run] = []
+
+    async def asked_at_the_first_copy(run: Run) -> None:
+        asked.append(run)
+
+    store.plan("CopyObject", ("before", lambda: asked[0].hand_over()), ("ok", None))
+    run, rows = await run_once(
+        store, tmp_path / "l", pieces=[Piece("r")], most=1_000_000, before=asked_at_the_first_copy, workers=1
+    )
+    assert states(rows) == {State.COPIED} and not run.stopped
+    assert 0 < len(rows) < 300
+    numbers = {f"{number:04}" for number in range(300)}
+    assert {key for key in numbers if any(piece.holds(key) for piece in run.rest)} == numbers - rows.keys()
+
+
 # --- crashes ------------------------------------------------------------------------------------------------
 
 
