@@ -22,6 +22,7 @@ from engine.ledger import Binding, Ledger, ShardedLedger, SiteBinding, open_to_r
 from engine.listing.sources import open_sources
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
+from engine.plan.in_place import refuse_in_place
 from engine.plan.overlap import refuse_collisions
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_sites
@@ -114,7 +115,10 @@ async def at_work(
     """The sites of a plan, and its ledger, which must be there; the listener is told that the command began. `lists`:
     sources are listed, as `open_plan` has it with `now`; `dated`: rows are dated by the server's clock.
 
-    Raises `LedgerError`, `PlanError`, and `StoreError` of scope `run`, one where several came together."""
+    Raises `LedgerError`, `PlanError`, and `StoreError` of scope `run`, one where several came together; `UsageError`
+    for a plan that sets what objects carry where they are, which can only be verified."""
+    if command != "verify":
+        refuse_in_place(plan.routes, command)
     sites = open_plan(plan, options, now=True) if lists else open_bound(plan, options)
     async with one_error(), sites as opened:
         clock = await server_clock(plan, opened) if dated else now_ms

@@ -17,7 +17,7 @@ from engine.plan.document import Plan
 from engine.proof.survey import RouteSurvey
 from engine.proof.survey import survey as survey_routes
 from engine.shown import LedgerResult
-from engine.sites.sites import Sites
+from engine.sites.sites import Sites, buckets_of
 from engine.sites.traits import Traits
 
 
@@ -25,7 +25,8 @@ from engine.sites.traits import Traits
 class SurveyResult(LedgerResult):
     """What a plan would do, by route, and what the ledger says already. `traits` is what is known of each bucket's
     server, `lacking` what is promised less of for it, a sentence each; `empty` has one for each source that holds
-    nothing, `no_room` one for each disk that has too little left for what is to be copied."""
+    nothing, `no_room` one for each disk that has too little left for what is to be copied. `versioning` is that of each
+    bucket whose objects are set where they are: "", "Enabled", "Suspended", or None where it is not known."""
 
     plan: Plan
     routes: list[RouteSurvey]
@@ -36,6 +37,7 @@ class SurveyResult(LedgerResult):
     lacking: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     no_room: list[str] = field(default_factory=list)
+    versioning: dict[str, str | None] = field(default_factory=dict)
 
 
 SURVEYED = "surveyed"
@@ -83,7 +85,15 @@ async def survey(
                 lacking=opened.sentences(plan.routes),
                 empty=await nothing_there(plan, options, opened, counts),
                 no_room=await _no_room(plan, opened, routes),
+                versioning=await _versioning(plan, opened),
             )
+
+
+async def _versioning(plan: Plan, opened: Sites) -> dict[str, str | None]:
+    """A copy of an object onto itself leaves what it was, where its bucket keeps versions."""
+    places = [route.target for route in plan.routes if route.in_place and not route.sets_tags_alone]
+    facts = await opened.facts(places, lacking=True) if places else {}
+    return {where.bucket_name: facts[where].versioning if where in facts else None for where in buckets_of(places)}
 
 
 async def _no_room(plan: Plan, opened: Sites, found: list[RouteSurvey]) -> list[str]:

@@ -27,6 +27,7 @@ from engine.finish.acceptances import note_expectations
 from engine.ledger import Ledger, Snapshot, form_shards, taken_by_route
 from engine.listing.first_pages import first_pages
 from engine.listing.kept import KeptListings
+from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, UNDONE, State
 from engine.plan.noted import Noted, accepted_states
@@ -34,8 +35,8 @@ from engine.plan.record import Tally, by_state
 from engine.shown import LedgerResult
 from engine.sites.clock import now_ms
 from engine.sites.listings import refuse_losing
-from engine.sites.sites import Sites
-from engine.store import StoreOf
+from engine.sites.sites import Sites, buckets_of
+from engine.store import BucketFacts, StoreOf
 from engine.transfer.carriers import refuse_apart
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date
@@ -114,6 +115,8 @@ async def migrate(
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:
                 await ledger.set_note(ASKED, plan.asked)
+            for sentence in _versions_left(plan, known):
+                options.listener(Notice("Versions", sentence))
             options.listener(Doing("trying what the server honours"))
             await opened.remove_leftovers()
             await opened.try_routes(plan.routes)
@@ -173,6 +176,17 @@ async def _expected(plan: Plan, ledger: Ledger) -> tuple[int, int]:
     if not all(found):
         return 0, 0
     return sum(item[0] for item in found if item), sum(item[1] for item in found if item)
+
+
+def _versions_left(plan: Plan, known: Mapping[Location, BucketFacts]) -> list[str]:
+    """What a run leaves behind where objects are copied onto themselves in a bucket that keeps versions."""
+    places = [route.target for route in plan.routes if route.in_place and not route.sets_tags_alone]
+    return [
+        f"{where.bucket_name} keeps versions: each object that is set becomes a new one, and what it was stays behind "
+        "as an older one, and is billed, until somebody removes it"
+        for where in buckets_of(places)
+        if where in known and known[where].versioning
+    ]
 
 
 def _first_pages(plan: Plan, opened: Sites, listed: KeptListings | None) -> AbstractAsyncContextManager[StoreOf]:

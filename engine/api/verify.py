@@ -8,6 +8,7 @@ from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
+from engine.errors import UsageError
 from engine.plan.document import Plan
 from engine.proof.depth import Depth
 from engine.proof.verification import Verification
@@ -27,9 +28,13 @@ async def verify(
     which objects the bytes are read on both sides too (None: of none), `properties` has headers, metadata, tags and the
     like compared, a HEAD a side. `stop` ends it gently. What was read and did not change is not read again.
 
-    Raises as `migrate`, and `LedgerMissing` where the plan was never run. A difference is no error: it is in the
-    result."""
+    What was set in place (`Plan.setting`) has one side, which is held against what the ledger knows of it from before.
+
+    Raises as `migrate`, `LedgerMissing` where the plan was never run, and `UsageError` for `depth` of what was set in
+    place. A difference is no error: it is in the result."""
     options = options or Options()
+    if depth is not None and plan.in_place:
+        raise UsageError("what was set where it is has no other side whose bytes could be read.")
     async with (
         at_work("verify", plan, options, lists=True, dated=True) as (opened, ledger),
         remembered(opened, ledger, "verify", options, stop) as options,

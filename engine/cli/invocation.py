@@ -41,6 +41,7 @@ DOING = {
     "run": "copying",
     "cp": "copying",
     "sync": "copying",
+    "set": "setting",
     "verify": "verifying",
     "delete": "listing",
     "fingerprint": "reading",

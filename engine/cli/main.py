@@ -63,6 +63,7 @@ GROUPS = (
         "A project as a unit",
         "project",
         {
+            "set": "Class, tags and metadata of objects, where they are.",
             "share": "A page of signed links to it, for a week at most.",
             "policy": "The smallest bucket policy for a colleague who reads.",
         },
@@ -91,6 +92,7 @@ _OTHER_NAMES = {
     "copy": "cp", "migrate": "run", "mv": "run", "move": "run", "resume": "run", "list": "ls", "dir": "ls",
     "du": "ls", "rm": "delete", "remove": "delete", "undo": "revert", "rollback": "revert", "mirror": "sync",
     "whoami": "check", "new": "init", "hash": "fingerprint",
+    "tag": "set", "retag": "set", "chclass": "set",
 }  # fmt: skip
 """Names that other tools have for ours, which no measure of likeness would find."""
 

@@ -30,7 +30,7 @@ def plan_of_flags(invocation: Invocation, source: str, target: str, given: dict[
             raise UsageError("--tag and --no-tags contradict each other")
         given["properties"] = {"tags": "drop"}
     for name, flag in (("tags", "--tag"), ("metadata", "--metadata")):
-        given[name] = _pairs(flag, given[name])
+        given[name] = pairs(flag, given[name])
     rules = {name: value for name, value in given.items() if value}
     return invocation.named(Plan.of(source, target, folder=here, home=home, **rules, **more))
 
@@ -39,7 +39,7 @@ def _flag(side: str, name: str) -> str:
     return f"--{side}-{name.replace('_', '-')}"
 
 
-def _pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
+def pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
     """KEY=VALUE texts as a table. Raises `UsageError` for one without "="."""
     pairs: dict[str, str] = {}
     for text in texts:

@@ -89,8 +89,8 @@ def _ask(invocation: Invocation, plan: Plan, listed: KeptListings) -> None:
     if found.no_room:
         invocation.say_no_room(found.no_room)
         raise SystemExit(USAGE)
-    if not click.confirm("\nCopy?"):
-        click.echo("nothing was copied", err=True)
+    if not click.confirm("\nSet?" if plan.in_place else "\nCopy?"):
+        click.echo("nothing was set" if plan.in_place else "nothing was copied", err=True)
         raise SystemExit(FATAL)
 
 

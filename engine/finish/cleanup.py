@@ -19,6 +19,7 @@ from engine.finish.looking import PATIENCE_S, Looker, Span, There
 from engine.finish.sending import End, Fate, Item
 from engine.ledger import Ledger
 from engine.model import Proof
+from engine.plan.in_place import refuse_in_place
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
@@ -99,6 +100,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
 
     async def go(self, routes: Sequence[Route]) -> Cleaned:
         """Delete, route by route. Raises errors of scope `run`; what was confirmed before is committed."""
+        refuse_in_place(routes, "cleanup")
         for tally in await self._ledger.tallies():
             if tally.state is State.VERIFIED and tally.proof >= self._minimum:
                 self._total += tally.objects

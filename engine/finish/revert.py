@@ -21,6 +21,7 @@ from engine.finish.looking import PATIENCE_S, Looker, Seen, Span
 from engine.finish.sending import Fate, Item
 from engine.ledger import Ledger, LedgerReader
 from engine.model import Location, ObjectRef, UploadRef
+from engine.plan.in_place import refuse_in_place
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.lifecycle import IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import Decision, ObjectRecord, UploadRecord
@@ -141,6 +142,7 @@ class Revert(Removal[Reverted, ObjectRecord]):
 
     async def go(self, routes: Sequence[Route]) -> Reverted:
         """Abort unfinished uploads, then remove copies batch by batch. Raises errors of scope `run`."""
+        refuse_in_place(routes, "revert")
         await self._abort_uploads({route.name: route.target for route in routes})
         for route in routes:
             if self.report.stopped:

@@ -78,14 +78,15 @@ class Sources:
         keys: KeyRange | None = None,
     ) -> RouteJoin:
         """Everything known of each of the route's keys, or of those in a range of them; without `target`, as if nothing
-        were there, and the source as it is now."""
+        were there, and the source as it is now. Of a route in place there is one side, the source."""
         source = self.lister(store_of, route)
         if not target:
             return RouteJoin(group, source, None, entries, keys)
-        there = Prefix(store_of(route.target), route.target, route.selection.takes_key)
-        return RouteJoin(
-            group, self.once(route, Side.SOURCE, source), self.once(route, Side.TARGET, there), entries, keys
-        )
+        there: Lister | None = None
+        if not route.in_place:
+            listed = Prefix(store_of(route.target), route.target, route.selection.takes_key)
+            there = self.once(route, Side.TARGET, listed)
+        return RouteJoin(group, self.once(route, Side.SOURCE, source), there, entries, keys)
 
     def once(self, route: Route, side: Side, lister: Lister) -> Lister:
         """A side that is listed once for two commands: kept, or as it was kept."""

@@ -135,6 +135,63 @@ class Plan:
         return cls._of(asked, connection or Connection(), folder, home)
 
     @classmethod
+    def setting(
+        cls,
+        location: str | Location,
+        *,
+        name: str = "",
+        connection: Connection | None = None,
+        storage_class: str = "",
+        tags: Mapping[str, str] | None = None,
+        replace_tags: bool = False,
+        metadata: Mapping[str, str] | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        since: str = "",
+        until: str = "",
+        min_size: str | int = 0,
+        max_size: str | int | None = None,
+        keys: str = "",
+        folder: PurePath | None = None,
+        home: PurePath | None = None,
+    ) -> Plan:
+        """A plan that sets what the objects at a location carry, where they are: their storage class, tags and
+        metadata. Tags are laid over those of an object, or with `replace_tags` take the place of all; metadata is laid
+        over. Everything else stays as it is: headers, encryption, redirect, lock, ACL. It is surveyed, carried out
+        (`engine.migrate`) and verified like any other; nothing that deletes takes it.
+
+        Raises `PlanError` with every problem, `UsageError` where nothing is set, or files are to be."""
+        rules: dict[str, Any] = {
+            "storage_class": storage_class,
+            "tags": dict(tags) if tags is not None else None,
+            "metadata": dict(metadata or {}),
+            "include": list(include),
+            "exclude": list(exclude),
+            "since": since,
+            "until": until,
+            "min_size": min_size,
+            "max_size": max_size,
+            "keys": keys,
+        }
+        given = {key: value for key, value in rules.items() if value not in (None, "", [])}
+        if not storage_class and not metadata and tags is None:
+            raise UsageError("nothing is to be set.", advice="Say a storage class, tags or metadata.")
+        kept = dict.fromkeys(("encryption", "website_redirect", "lock", "acl"), "preserve")
+        asked: dict[str, Any] = {
+            "source": str(location),
+            "target": str(location),
+            "name": name,
+            "rules": {key: value for key, value in given.items() if value != {} or key == "tags"}
+            | {"properties": kept},
+            "cleanup": {},
+            "in_place": "replacing tags" if replace_tags else "laying tags",
+        }
+        plan = cls._of(asked, connection or Connection(), folder, home)
+        if plan.routes[0].source.is_local:
+            raise UsageError("a file has no storage class, no tags and no metadata.", advice="Name a place in S3.")
+        return plan
+
+    @classmethod
     def again(cls, asked: Mapping[str, Any]) -> Plan:
         """The plan that `Plan.of` made and whose `asked` was kept. Raises `PlanError` where that was changed."""
         return cls._of(asked, Connection())
@@ -158,6 +215,11 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 of the plan's canonical form: the same for two files that mean the same."""
         return digest_of(canonical(self))
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it sets what objects carry where they are (`setting`)."""
+        return any(route.in_place for route in self.routes)
 
     @property
     def binding_routes(self) -> tuple[RouteBinding, ...]:

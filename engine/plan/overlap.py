@@ -80,6 +80,8 @@ class _Places:
 
 def _with_itself(route: Route, places: _Places) -> str:
     source, target = route.source, route.target
+    if route.in_place:
+        return "" if source == target else f"it would set what {source} carries at {target}"
     both = places.both(source, target)
     if both is None:
         return ""

@@ -47,7 +47,9 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
             found += _running(route)
         elif command in ("verify", "cleanup", "revert"):
             found += _on(route.source, "s3:GetObject") + _on(route.target, "s3:GetObject")
-        if command == "run":  # what an earlier run gave the target is compared where the source was written again
+        if (
+            command == "run" and not route.in_place
+        ):  # what an earlier run gave the target is compared where the source was written again
             found += _on(route.target, *_reading_properties(route.properties))
         if command in ("verify", "cleanup"):
             for side in (route.source, route.target):
@@ -126,6 +128,10 @@ def _listing(route: Route) -> list[Permission]:
 
 def _running(route: Route) -> list[Permission]:
     rules = route.properties
+    if route.sets_tags_alone:
+        return _on(route.target, "s3:GetObject", "s3:GetObjectTagging", "s3:PutObjectTagging") + _bucket(
+            route.target, "s3:GetBucketLocation"
+        )
     source, target = ["s3:GetObject"], ["s3:PutObject", "s3:GetObject"]
     target += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
     if rules.tags in (PropertyRule.PRESERVE, PropertyRule.FAIL):

@@ -73,7 +73,7 @@ def read_one_route(
 ) -> Fields:
     """Read a plan of one route from what `Plan.of` was asked for instead of text. Raises `PlanError`."""
     name = asked["name"]
-    label = name or "copy"
+    label = name or ("set" if asked.get("in_place") else "copy")
     data = {
         "name": label,
         "routes": [{"name": label, "from": asked["source"], "to": asked["target"], **asked["rules"]}],
@@ -81,7 +81,8 @@ def read_one_route(
         "connection": connection.said,
         "sites": asked.get("sites", {}),
     }
-    fields = _read(data, Problems({}, data), "", Around(prefix="", folder=folder, home=home, absolute=True))
+    around = Around(prefix="", folder=folder, home=home, absolute=True)
+    fields = _read(data, Problems({}, data), "", around, asked.get("in_place", ""))
     if name:
         return fields
     (route,) = fields.routes
@@ -94,7 +95,7 @@ def _name_of(route: Route) -> str:
     copied = "\0".join(binding_of(route)[1:])
     mark = hashlib.sha256(copied.encode()).hexdigest()[:8]
     ends = [_slug(location) for location in (route.source, route.target)]
-    return f"{ends[0]}-to-{ends[1]}-{mark}"
+    return f"{ends[0]}-set-{mark}" if route.in_place else f"{ends[0]}-to-{ends[1]}-{mark}"
 
 
 def _slug(location: Location) -> str:
@@ -114,7 +115,7 @@ def _syntax_problem(message: str, text: str) -> str:
     return f"line {line}: this is not TOML: {what[:1].lower()}{what[1:]}"
 
 
-def _read(data: dict[str, Any], problems: Problems, source: str, short: Around) -> Fields:
+def _read(data: dict[str, Any], problems: Problems, source: str, short: Around, in_place: str = "") -> Fields:
     top = problems.read(schema.PlanTable, data, ())
     assert top is not None  # nothing in it is required
     name = top.name if top.name is not None else PurePath(source).stem
@@ -124,7 +125,7 @@ def _read(data: dict[str, Any], problems: Problems, source: str, short: Around) 
     short = short._replace(bucket=top.bucket, prefix=_read_prefix(top.prefix, problems))
     connection = _read_connection(top.connection, problems, ("connection",))
     sites = _read_sites(top.sites, problems)
-    around = Surroundings(problems, short, top.sites)
+    around = Surroundings(problems, short, top.sites, in_place)
     if not top.routes and not isinstance(data.get("routes"), (dict, list)):
         problems.add((), "there is no [[routes]], so that nothing would be copied")
     found = [read_route(around, table, ("routes", index)) for index, table in enumerate(top.routes)]

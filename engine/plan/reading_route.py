@@ -46,12 +46,14 @@ _HEADER_VALUE = re.compile(r"[\x20-\x7e]*\Z")
 
 class Surroundings:
     """What the tables of one plan share while it is being read: what short forms of locations stand for, the names of
-    its sites, which of them routes are at, those of the targets once they are known, and the problems."""
+    its sites, which of them routes are at, those of the targets once they are known, and the problems. `in_place` says
+    how tags are set where routes set what objects carry where they are; no text of a plan can say that."""
 
-    def __init__(self, problems: Problems, short: Around, sites: Collection[str] = ()) -> None:
+    def __init__(self, problems: Problems, short: Around, sites: Collection[str] = (), in_place: str = "") -> None:
         self.problems = problems
         self.short = short
         self.sites = sites
+        self.in_place = in_place
         self.used: set[str] = set()
         self.target_sites: set[str] = set()
 
@@ -165,6 +167,8 @@ def read_route(around: Surroundings, data: dict[str, Any], path: Path) -> tuple[
         set_acl=carried.acl,
         properties=carried.rules,
         allow_empty=table.allow_empty,
+        in_place=bool(around.in_place),
+        lays_tags=around.in_place == "laying tags" and tags is not None,
         line=problems.line_of(path),
     )
     return route, expectation

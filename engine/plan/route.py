@@ -70,7 +70,8 @@ class Route:
     `set_tags` (None: not set) replaces the object's tags, `set_metadata` is laid over its user metadata,
     `set_headers` (fields of `model.Properties`) over its content headers; `set_encryption`, `set_lock`, `set_redirect`
     and `set_acl` (a canned one) go with `PropertyRule.SET` of their property. `allow_empty`: its source may hold
-    nothing. `line` is the plan's line, 0 where there is none.
+    nothing. `in_place`: its target is its source, and what its objects carry is set where they are; `lays_tags`: then
+    `set_tags` are laid over the object's own. `line` is the plan's line, 0 where there is none.
     """
 
     name: str
@@ -90,6 +91,8 @@ class Route:
     set_acl: str = ""
     properties: PropertyRules = field(default_factory=PropertyRules)
     allow_empty: bool = False
+    in_place: bool = False
+    lays_tags: bool = False
     line: int = field(default=0, compare=False)
     selects_all: bool = field(init=False, repr=False, compare=False)
     maps_any_key: bool = field(init=False, repr=False, compare=False)
@@ -168,6 +171,21 @@ class Route:
         extras = {rules.encryption, rules.website_redirect, rules.lock}
         refused = PropertyRule.FAIL in (rules.content_headers, rules.metadata)
         return self.rewrites_headers or refused or bool(extras & {PropertyRule.PRESERVE, PropertyRule.FAIL})
+
+    @property
+    def sets_unlisted(self) -> bool:
+        """Whether something is set that no listing tells."""
+        return self.set_tags is not None or bool(self.set_metadata or self.set_headers)
+
+    @property
+    def sets_tags_alone(self) -> bool:
+        """Whether nothing but tags is set, for which no object has to be copied."""
+        return self.in_place and not (self.storage_class or self.set_metadata or self.set_headers)
+
+    def tags_over(self, there: Pairs) -> Pairs:
+        """The tags that an object is to have which bears these now, where the route sets any."""
+        given = self.set_tags or ()
+        return tuple(sorted((dict(there) | dict(given)).items())) if self.lays_tags else given
 
     def _is_plain(self) -> bool:
         rules = self.properties

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from engine.model import ListedObject, Proof
 from engine.plan.decide import ended
+from engine.plan.in_place import drift_in_place, ended_in_place, is_set
 from engine.plan.integrity import Agreement, compare_etags, parts_of
 from engine.plan.join import Joined
-from engine.plan.lifecycle import ASIDE, BEREFT, ENDED, IN_FLIGHT, State
+from engine.plan.lifecycle import ASIDE, BEREFT, ENDED, IN_FLIGHT, IN_PLACE, State
 from engine.plan.record import Entry, Outcome
+from engine.plan.route import Route
 from engine.plan.sameness import how_changed, is_unchanged
 
 
@@ -85,6 +87,35 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
         # Perhaps its bytes were read and differ, which no listing shows: only a new copy ends that.
         return Finding(Kind.DAMAGED, row.key, "it was found damaged before; the next run copies it again")
     return _agreed(row.key, source, target, entry)
+
+
+def judge_in_place(row: Joined, route: Route) -> Finding | None:
+    """The same of an object that was set where it is: there is one side, and the ledger knows what it was before."""
+    source, entry = row.source, row.entry
+    if entry is None or source is None:
+        if entry is None:
+            return Finding(Kind.NEW, row.key, "it is there and not in the ledger; the next run sets it")
+        outcome = ended_in_place(row)
+        if entry.state is State.WITHDRAWN or (outcome is not None and outcome.state is State.WITHDRAWN):
+            return _STANDING[State.WITHDRAWN]._replace(
+                key=row.key, message="its owner removed it since it was set", outcome=outcome
+            )
+        return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, and gone")
+    if entry.state not in IN_PLACE:
+        return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, not set")
+    if (drifted := drift_in_place(row)) is not None:
+        return Finding(Kind.DRIFTED, row.key, drifted.message, drifted)
+    if not is_set(route, source):
+        found = f"storage_class is {source.storage_class!r}, wanted {route.storage_class!r}"
+        outcome = verified(row.key, source.etag, entry.proof, "")._replace(properties=found)
+        return Finding(Kind.PROPERTIES, row.key, found, outcome)
+    if entry.proof >= Proof.DIGEST:
+        return Finding(Kind.OK, row.key, outcome=verified(row.key, source.etag, entry.proof, ""))
+    same = compare_etags(entry.source_etag, source.etag) is Agreement.EQUAL
+    if same and parts_of(source.etag):
+        return Finding(Kind.OK, row.key, outcome=verified(row.key, source.etag, Proof.DIGEST, "etag of parts"))
+    by_size = verified(row.key, source.etag, Proof.SIZE, "size: nothing else is comparable")
+    return Finding(Kind.OK, row.key, outcome=by_size, question=Question.ENCRYPTION if same else Question.NOTHING)
 
 
 _STANDING = {

@@ -10,12 +10,15 @@ import anyio
 
 from engine.events import Listener, Progress
 from engine.listing.sources import Sources
+from engine.plan.changes import Change
 from engine.plan.decide import Action, decide, is_extra, taken
+from engine.plan.in_place import decide_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.record import Entry
 from engine.plan.route import Route
+from engine.sites.clock import now_ms
 from engine.store import StoreOf
 from engine.transfer.costs import cost_of
 
@@ -31,7 +34,8 @@ class RouteSurvey:
     the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take;
     `added_bytes` is what the target grows by, `unlisted` counts what lies in the source's folder and cannot be an
     object. `in_bytes` come to
-    this machine from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it."""
+    this machine from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it. `change` is what
+    it costs to set what they carry where they are, None for a route that copies."""
 
     route: str
     objects: int = 0
@@ -56,6 +60,7 @@ class RouteSurvey:
     out_bytes: int = 0
     egress_bytes: int = 0
     problems: list[str] = field(default_factory=list)
+    change: Change | None = None
 
     def add(self, other: RouteSurvey) -> None:
         """Add another route's figures, for the total."""
@@ -64,7 +69,7 @@ class RouteSurvey:
         self.problems += other.problems
 
 
-_FIGURES = [item.name for item in fields(RouteSurvey) if item.name not in ("route", "problems")]
+_FIGURES = [item.name for item in fields(RouteSurvey) if item.name not in ("route", "problems", "change")]
 
 
 async def survey(
@@ -77,7 +82,7 @@ async def survey(
 ) -> list[RouteSurvey]:
     """List both sides of every route and count what a run would do; `copies`: whether a server copies a route's objects
     by itself, where both sides are in S3. Raises what the listings raise."""
-    found = [RouteSurvey(route.name) for route in routes]
+    found = [RouteSurvey(route.name, change=Change.of(route) if route.in_place else None) for route in routes]
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
             one = partial(_survey_route, copies=copies(route))
@@ -140,7 +145,7 @@ def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool) -> N
     report.bytes += source.size
     if not route.maps_any_key and len(report.problems) < PROBLEMS_KEPT and (problem := route.problem_of(source.key)):
         report.problems.append(f'route "{route.name}": {problem}')
-    choice = decide(row, route.overwrite)
+    choice = decide_in_place(row, route) if route.in_place else decide(row, route.overwrite)
     if choice is None or choice.decision.state is State.COPIED:
         report.there += 1
         report.there_bytes += source.size
@@ -154,9 +159,12 @@ def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool) -> N
     else:
         report.to_copy += 1
         report.to_copy_bytes += source.size
-        report.added_bytes += source.size - (row.target.size if row.target is not None else 0)
+        if not route.in_place:
+            report.added_bytes += source.size - (row.target.size if row.target is not None else 0)
         report.over_5gib += source.size > MAX_COPY_BYTES
         cost = cost_of(source, route, copies=copies)
+        if report.change is not None:
+            report.change.add(source, route, cost.writes, cost.reads, now_ms())
         report.copy_requests += cost.writes
         report.head_requests += cost.reads
         report.in_bytes += cost.in_bytes

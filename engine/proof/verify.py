@@ -19,7 +19,7 @@ from engine.plan.noted import PROPERTIES, accepted_states
 from engine.plan.route import Route
 from engine.proof.depth import Depth, Sampling
 from engine.proof.digest import ByteReader
-from engine.proof.judge import Finding, Kind, judge
+from engine.proof.judge import Finding, Kind, judge, judge_in_place
 from engine.proof.reading import DeepReading
 from engine.proof.stages import Heads
 from engine.proof.verification import Difference, RouteVerification, Verification
@@ -138,10 +138,13 @@ class Verifier:
             join.close()
 
     async def _verify_page(self, route: Route, report: RouteVerification, rows: list[Joined]) -> None:
+        if route.in_place:
+            rows = [row._replace(target=row.source) for row in rows]
         sources = [row.source for row in rows if row.source is not None]
         self._seen += len(sources)
         self._seen_bytes += sum(source.size for source in sources)
-        judged = [(row, finding) for row in rows if (finding := judge(row, self._minimum)) is not None]
+        found = partial(judge_in_place, route=route) if route.in_place else partial(judge, minimum=self._minimum)
+        judged = [(row, finding) for row in rows if (finding := found(row)) is not None]
         judged = await self._heads.prove(route, judged)
         if self._deep is not None:
             judged = await self._deep.read(route, judged)

@@ -13,6 +13,7 @@ from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
 from engine.report.page import Page, Table, Tone, Toned, next_step, to_type
+from engine.report.set import change_page, change_values
 from engine.report.text import cost_text, count_text, duration_text, pace_text, picked, safe, size_text
 from engine.sites.traits import NOTHING_KNOWN
 
@@ -54,7 +55,8 @@ def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: flo
     total = RouteSurvey("total")
     for item in result.routes:
         total.add(item)
-    header = ["route", "objects", "size", "there", "to copy", "size", "over 5 GiB", "archived", "conflicts"]
+    there, to_do = ("set already", "to set") if plan.in_place else ("there", "to copy")
+    header = ["route", "objects", "size", there, to_do, "size", "over 5 GiB", "archived", "conflicts"]
     rows = [
         [
             safe(item.route),
@@ -74,9 +76,16 @@ def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: flo
     expected = expectations_of(plan, result.routes)
     if expected:
         page += ["", *_expectations(plan, expected, result)]
+    page += ["", *(change_page(plan, result, writes_per_s) if plan.in_place else _cost(plan, result, writes_per_s))]
+    page += ["", _facts(_server_text(result))]
+    page += [_facts(f"\nnames      {safe(bucket)} {HIDES}") for bucket in plan.buckets if is_access_point(bucket)]
+    page += ["", f"listed {count_text(total.objects)} objects in {pace_text(total.objects, took_s)}"]
+    return page
+
+
+def _cost(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
     figures = estimate_of(plan, result.routes, writes_per_s)
-    page += [
-        "",
+    return [
         _facts(
             f"requests   {count_text(figures.copy_requests)} copies and parts, "
             f"{count_text(figures.head_requests)} HEAD{_gets(figures)}, "
@@ -88,10 +97,6 @@ def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: flo
             f"allowed    {', '.join(actions(plan, 'run'))}"
         ),
     ]
-    page += ["", _facts(_server_text(result))]
-    page += [_facts(f"\nnames      {safe(bucket)} {HIDES}") for bucket in plan.buckets if is_access_point(bucket)]
-    page += ["", f"listed {count_text(total.objects)} objects in {pace_text(total.objects, took_s)}"]
-    return page
 
 
 def _gets(figures: Estimate) -> str:
@@ -176,5 +181,6 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
         "actions": list(actions(plan, "run")),
         "empty": result.empty,
         "no_room": result.no_room,
+        **({"set": change_values(result)} if plan.in_place else {}),
         "honours": {bucket: traits.as_note() for bucket, traits in result.traits.items()},
     }

@@ -15,9 +15,10 @@ from engine.report.text import count_text, pace_text, picked, plural, size_text,
 def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     """After a run: what this run did and how fast, then what the ledger holds."""
     counters = result.counters
+    done, there = ("set", "as they are wanted") if plan.in_place else ("copied", "in place")
     lines: list[str | Table] = [
-        f"{plan.name}: copied {plural(counters.copied, 'object')} ({size_text(counters.copied_bytes)}), "
-        f"found {count_text(counters.found)} in place, {count_text(counters.aside)} set aside; "
+        f"{plan.name}: {done} {plural(counters.copied, 'object')} ({size_text(counters.copied_bytes)}), "
+        f"found {count_text(counters.found)} {there}, {count_text(counters.aside)} set aside; "
         f"{plural(result.requests, 'request')}, {count_text(result.throttled)} answered SlowDown",
         f"took {pace_text(counters.copied, took_s, counters.copied_bytes)}",
         "",

@@ -2,6 +2,7 @@
 
 | source and target | carrier |
 |---|---|
+| one and the same | `in_place` |
 | buckets of one endpoint, where the target's credentials read the source | server-side copy (`server_copy`) |
 | S3, a local folder | `download` |
 | a local folder, S3 | `upload` |
@@ -26,6 +27,7 @@ from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Carrier, Task
 from engine.transfer.download import Download
 from engine.transfer.guard import Conditions
+from engine.transfer.in_place import InPlace
 from engine.transfer.orphans import Orphans
 from engine.transfer.passing import Origin, Passing
 from engine.transfer.relay import Elsewhere
@@ -90,7 +92,7 @@ class Carriers:
         self._jitter = jitter or random.Random()
         self._disk = Disk()
         self._conditions: list[Conditions] = []
-        self._made: dict[tuple[str, str, bool], Carrier] = {}
+        self._made: dict[tuple[str, str, bool, bool], Carrier] = {}
 
     def carrier_for(self, route: Route) -> Carrier:
         """What takes the objects of this route: the same one for every route between two sites, as far as the server
@@ -98,18 +100,19 @@ class Carriers:
         refuse_apart(self._sites, [route])
         source, target = self._sites.source(route), self._sites.target(route)
         copies = self._sites.copies(route)
-        if (source.name, target.name, copies) not in self._made:
-            self._made[source.name, target.name, copies] = self._make(source, target, copies=copies)
-        return self._made[source.name, target.name, copies]
+        pair = source.name, target.name, copies, route.in_place
+        if pair not in self._made:
+            self._made[pair] = self._make(source, target, copies=copies, in_place=route.in_place)
+        return self._made[pair]
 
-    def _make(self, source: Site, target: Site, *, copies: bool) -> Carrier:
+    def _make(self, source: Site, target: Site, *, copies: bool, in_place: bool) -> Carrier:
         if target.folder is not None:
             return Download(source.store, target.folder, self.queue, self._disk, Buffers(DOWNLOAD_BYTES))
         if source.folder is not None:
             return self._passing(Files(source.folder, self._disk), source, target, UPLOAD_BYTES)
         if not copies:
             return self._passing(Elsewhere(source.store), source, target, RELAY_BYTES)
-        return self._server_side_copy(source, target)
+        return self._server_side_copy(source, target, in_place=in_place)
 
     async def remember(self) -> None:
         """Have the next command know what the carriers found out of their sites."""
@@ -120,9 +123,12 @@ class Carriers:
         """End the threads of the disk. Nothing is carried any more."""
         self._disk.close()
 
-    def _server_side_copy(self, source: Site, target: Site) -> ServerSideCopy:
+    def _server_side_copy(self, source: Site, target: Site, *, in_place: bool) -> ServerSideCopy:
         conditions = self._conditions_of(source, target)
         parts = ServerParts(source.store, target.store, self._uploader(target, conditions), conditions)
+        if in_place:
+            trusts = target.known.trusted
+            return InPlace(target.store, parts, conditions, self._sleep, self._jitter, trusts=trusts)
         return ServerSideCopy(source.store, target.store, parts, conditions, self._sleep, self._jitter)
 
     def _passing(self, origin: Origin, source: Site, target: Site, memory: int) -> Passing:

@@ -63,7 +63,7 @@ async def compare_properties(
         acl = await chosen_acl(source_store, route, source_ref)
     except Rejected as error:
         return Compared(error.message, source_head, target_head)
-    there_now = target_head.properties
+    there_now = source_properties(target_head)  # a retention that has ended is none on this side either
     if route.target.is_local:  # a file's time and permissions are its own, and changes of them show in its version
         wanted, there_now = _without_times(wanted), _without_times(there_now)
     found = differences(route, wanted, there_now)
@@ -126,8 +126,10 @@ def _pair_differences(name: str, wanted: Pairs, there: Pairs) -> list[str]:
 
 
 def _same_encryption(wanted: Encryption | None, there: Encryption | None) -> bool:
-    if wanted is None or there is None:
-        return wanted is there
+    if wanted is None:  # as objects from before 2023 are; every new one is encrypted by S3's own keys
+        return there is None or there.algorithm == "AES256"
+    if there is None:
+        return False
     # S3 answers with the key's ARN, whatever form it was given in.
     same_key = not wanted.kms_key_id or there.kms_key_id.endswith(wanted.kms_key_id.rpartition("/")[2])
     return wanted.algorithm == there.algorithm and wanted.bucket_key == there.bucket_key and same_key

@@ -24,6 +24,8 @@ class Cost(NamedTuple):
 
 def cost_of(source: ListedObject, route: Route, *, copies: bool) -> Cost:
     """What carrying this object takes; `copies`: the server does it by itself."""
+    if route.in_place:
+        return _in_place(source, route)
     if route.source.is_local:
         return Cost(1 if source.size <= SMALL_BYTES else part_layout(source.size).count + 2, 0, 0, source.size)
     if route.target.is_local:
@@ -32,6 +34,14 @@ def cost_of(source: ListedObject, route: Route, *, copies: bool) -> Cost:
     if copies:
         return Cost(*methods.requests_for(source))
     return Cost(*_relayed(source), source.size, source.size)
+
+
+def _in_place(source: ListedObject, route: Route) -> Cost:
+    """A HEAD before and one after, its tags and its ACL; what has parts keeps them."""
+    if route.sets_tags_alone:
+        return Cost(1, 2)
+    parts = parts_of(source.etag) if source.size else 0
+    return Cost(parts + 2, 8) if parts else Cost(1, 4)
 
 
 def _relayed(source: ListedObject) -> tuple[int, int]:

@@ -15,6 +15,7 @@ class Method(StrEnum):
     COPY = "copy"  # one CopyObject; a plain ETag proves itself
     COPY_CHECKED = "copy+checksum"  # one CopyObject, and a full-object checksum in place of the ETag
     OWN_PARTS = "parts of the source"  # so that the ETag must come out equal
+    TAGS = "tags"  # set where they are; nothing is copied
     FAST_PARTS = "parts"  # sized for speed, proven by a full-object checksum where there is one
 
 

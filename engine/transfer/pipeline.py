@@ -27,6 +27,7 @@ from engine.listing.sources import Sources
 from engine.listing.unlisted import ToldUnlisted, UnlistedThings, told
 from engine.model import Overwrite
 from engine.plan.decide import Action, Choice, decide, drift, ended, taken
+from engine.plan.in_place import decide_in_place, drift_in_place, ended_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.locations import MAX_KEY_BYTES
@@ -36,6 +37,7 @@ from engine.plan.shards import Piece, without
 from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
+from engine.transfer.methods import Method
 from engine.transfer.recorder import Recorder
 from engine.transfer.slowest import Slowest
 from engine.transfer.work import WorkQueue
@@ -213,8 +215,12 @@ class Run:
         size_bytes = sum(source.size for source in sources)
         _refuse_unmappable(route, rows)
         policy: Overwrite = route.overwrite
-        ends = [end for row in rows if row.source is None and (end := ended(row)) is not None]
-        choices = [choice for row in rows if (choice := decide(row, policy)) is not None]
+        if route.in_place:
+            ends = [end for row in rows if (end := ended_in_place(row)) is not None]
+            choices = [choice for row in rows if (choice := decide_in_place(row, route)) is not None]
+        else:
+            ends = [end for row in rows if row.source is None and (end := ended(row)) is not None]
+            choices = [choice for row in rows if (choice := decide(row, policy)) is not None]
         forget = [choice.decision.key for choice in choices if choice.action is Action.FORGET]
         keep = [choice for choice in choices if choice.action is not Action.FORGET]
         if forget:
@@ -284,7 +290,8 @@ class Run:
                 keys = KeyRange(piece.after, piece.upto)
                 join = self._sources.join(group, self._store_of, route, read, target=False, keys=keys)
                 while not self.stopped and (rows := await join.next_rows()) is not None:
-                    outcomes = [outcome for row in rows if (outcome := drift(row)) is not None]
+                    changed = drift_in_place if route.in_place else drift
+                    outcomes = [outcome for row in rows if (outcome := changed(row)) is not None]
                     for item in outcomes:
                         self._set_aside(route, item.key, item.state, item.code, item.message)
                     if outcomes:
@@ -325,7 +332,7 @@ class Run:
             counters.found += 1
         elif outcome.state is State.COPIED:
             counters.copied += 1
-            counters.copied_bytes += task.source.size
+            counters.copied_bytes += task.source.size if outcome.method != Method.TAGS else 0
         else:
             self._set_aside(task.route, outcome.key, outcome.state, outcome.code, outcome.message)
         self._recorder.add(task.route.name, outcome)

@@ -60,12 +60,18 @@ async def copy_directives(store: ObjectStore, route: Route, source: ListedObject
         if rules.tags is PropertyRule.FAIL and await _has_tags(store, ref, head):
             raise _refused(ref, "tags")
     acl = await chosen_acl(store, route, ref)
-    wanted = replace(adjusted(route, source, ref, there), acl=acl)
+    return directives_of(route, ref, replace(adjusted(route, source, ref, there), acl=acl), tags)
+
+
+def directives_of(route: Route, ref: ObjectRef, wanted: Properties, tags: Tags | None) -> Directives:
+    """What a CopyObject is to be told, so that its target carries what is wanted; None for `tags` leaves the source's.
+
+    Raises `Rejected` (code `MetadataHidden`)."""
     if route.rewrites_headers:
         _refuse_hidden_metadata(wanted, ref)
         return Directives(wanted, tags)
     added = Properties(
-        encryption=wanted.encryption, website_redirect=wanted.website_redirect, lock=wanted.lock, acl=acl
+        encryption=wanted.encryption, website_redirect=wanted.website_redirect, lock=wanted.lock, acl=wanted.acl
     )
     return Directives(None, tags) if added == Properties() else Directives(added, tags, keep_headers=True)
 
@@ -88,9 +94,10 @@ async def read_properties(
 
 async def wanted_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> Tags:
     """The tags that the copy of this source is to have. Raises as `read_tags`."""
-    if route.set_tags is not None:
+    if route.set_tags is not None and not route.lays_tags:
         return route.set_tags
-    return () if route.properties.tags is PropertyRule.DROP else await read_tags(store, ref, head)
+    there = () if route.properties.tags is PropertyRule.DROP else await read_tags(store, ref, head)
+    return route.tags_over(there) if route.lays_tags else there
 
 
 async def read_tags(store: ObjectStore, ref: ObjectRef, head: ObjectHead) -> Tags:

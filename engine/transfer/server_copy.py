@@ -229,8 +229,8 @@ class ServerSideCopy(Existing):
         if source is None or source.etag != task.source.etag:
             raise Drifted(2, etag_now=source.etag if source else "")
         target = await self._target_head(task)
-        if target is not None and _bears(task, target):
-            return _already_there(task, target)
+        if target is not None and (landed := await self._landed(task, target)) is not None:
+            return landed
         condition = sent.condition
         if target is None and condition not in (ABSENT, None):
             return sent._replace(condition=ABSENT, pause=False)
@@ -250,8 +250,8 @@ class ServerSideCopy(Existing):
         target = await self._target_head(task)
         if target is None:
             condition = condition if condition is None else ABSENT
-        elif _bears(task, target):
-            return _already_there(task, target)
+        elif (landed := await self._landed(task, target)) is not None:
+            return landed
         elif condition is not None and target.etag != condition:
             if target.size != task.source.size or await self._differs(task, target):
                 why = "the target was written by someone else while a copy's outcome was open"
@@ -264,6 +264,17 @@ class ServerSideCopy(Existing):
             lost=sent.lost or isinstance(error, Ambiguous),
             pause=True,
         )
+
+    async def _landed(self, task: Task, target: ObjectHead) -> Outcome | None:
+        """The outcome of a copy whose answer is not known, where the target is what it would have written, as far as an
+        ETag can say."""
+        if target.size != task.source.size or compare_etags(task.source.etag, target.etag) is not Agreement.EQUAL:
+            return None
+        proven = is_md5(target.properties.encryption) or "-" in target.etag
+        proof, compared = (
+            (Proof.DIGEST, "etag") if proven else (Proof.SIZE, "size: etag is no MD5 under this encryption")
+        )
+        return copied(task, target.etag, "", proof, compared, Method.COPY.value, 3)
 
     async def _after_404(self, task: Task, sent: SendAgain, gone: Drifted, last: Failed | None) -> SendAgain:
         """Of the source, or (If-Match) of a target that is gone: then it is ours to make."""
@@ -285,14 +296,3 @@ class ServerSideCopy(Existing):
         if not instead or not (isinstance(error, Unsupported) or self.conditions.doubtful(request)):
             raise error
         return sent._replace(form=instead[0], instead=instead[1:], pause=False)
-
-
-def _bears(task: Task, target: ObjectHead) -> bool:
-    """The target is what our copy would have written, as far as an ETag can say."""
-    return target.size == task.source.size and compare_etags(task.source.etag, target.etag) is Agreement.EQUAL
-
-
-def _already_there(task: Task, target: ObjectHead) -> Outcome:
-    proven = is_md5(target.properties.encryption) or "-" in target.etag
-    proof, compared = (Proof.DIGEST, "etag") if proven else (Proof.SIZE, "size: etag is no MD5 under this encryption")
-    return copied(task, target.etag, "", proof, compared, Method.COPY.value, 3)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.errors import ObjectError
+from engine.errors import ObjectError, Rejected
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Properties, UploadedPart, UploadRef
-from engine.plan.integrity import checksum_to_ask, combined_checksum, parts_of
+from engine.plan.integrity import checksum_to_ask, combined_checksum, is_md5, parts_of, predicted_etag
 from engine.plan.parts import MAX_PARTS, Layout, PartRange, fast_layout, guessed_layout, sized_layout, uniform_layout
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyPart, HeadObject, ObjectStore, head_or_none
-from engine.transfer.carrier import Drifted, Task
+from engine.transfer.carrier import Drifted, Failed, Task
 from engine.transfer.guard import Conditions, copy_part
 from engine.transfer.judging import judged
 from engine.transfer.methods import Method
@@ -63,6 +63,20 @@ class PartsCopy(NamedTuple):
     method: Method
 
     def whole(self, parts: Sequence[UploadedPart]) -> Checksum | None:
+        """Where an object is about to take its own place, its parts have to make up what it is: nothing could mend
+        it."""
+        task = self.task
+        told = task.route.in_place and self.method is Method.OWN_PARTS and is_md5(self.head.properties.encryption)
+        if told and predicted_etag(parts) not in ("", task.source.etag):
+            raise Failed(
+                error=Rejected(
+                    f"copies of its parts do not make up its ETag {task.source.etag}: it was written meanwhile, or the "
+                    "server does not tell the parts that it was uploaded in. It was left as it is.",
+                    operation="CompleteMultipartUpload",
+                    ref=str(task.target_ref),
+                    code="PartsDiffer",
+                )
+            )
         return self.checksum
 
     async def kept(self, layout: Layout, parts: dict[int, UploadedPart]) -> dict[int, UploadedPart]:

@@ -29,6 +29,7 @@ CALLS = {
     "sync": "synchronize",
     "run": "migrate",
     "cp": "migrate",
+    "set": "migrate",
     "plan": "survey",
     "init": "starter_plan",
 }

@@ -153,6 +153,33 @@ def test_each_command_works_under_its_own_policy_and_none_allows_more_than_it_us
         assert granted - police.seen[command] - set(SOMETIMES.get(command, {})) == set(), command
 
 
+SET_SOMETIMES = {
+    "s3:GetObjectRetention": "where the bucket has Object Lock",
+    "s3:GetObjectLegalHold": "where the bucket has Object Lock",
+    "s3:PutObjectRetention": "for objects that are retained",
+    "s3:PutObjectLegalHold": "for objects that are held",
+    "s3:PutObjectAcl": "for objects that others may read",
+    "s3:PutObjectTagging": "for objects that have tags",
+    **SOMETIMES["run"],
+}
+
+
+@pytest.mark.parametrize("what", [{"storage_class": "GLACIER_IR", "metadata": {"a": "b"}}, {"tags": {"team": "cards"}}])
+def test_set_works_under_its_own_policy_which_is_smaller_for_tags_alone(
+    terminal: Terminal, police: Police, what: dict[str, Any]
+) -> None:
+    place = f"s3://{BUCKET}/training-output/"
+    plan = Plan.setting(place, **what)
+    police.enforce(policy(plan, "run"))
+    words = {"storage_class": ["--storage-class", "GLACIER_IR"], "metadata": ["--metadata", "a=b"]}
+    words["tags"] = ["--tags", "team=cards"]
+    ended = terminal.call("set", place, *[word for name in what for word in words[name]], "--yes", "--assume", "aws")
+    assert ended.code == 0, f"{ended.err}{ended.out}\ndenied: {sorted(police.denied)}"
+    assert set(actions(plan, "run")) - police.used - set(SET_SOMETIMES) == set()
+    section = PAGE.read_text(encoding="utf-8").split("## Setting: `set`")[1].split("\n## ")[0]
+    assert all(f"`{action}`" in section for action in actions(plan, "run"))
+
+
 def test_a_policy_of_another_prefix_is_not_enough(terminal: Terminal, police: Police) -> None:
     other = Plan.of(f"s3://{BUCKET}/data/processed/", f"s3://{BUCKET}/elsewhere/")
     police.enforce(policy(other, "run"))
@@ -201,4 +228,5 @@ def test_what_is_needed_and_allowed_is_told_from_the_request() -> None:
 def test_every_action_on_the_page_is_one_of_a_policy(tmp_path: Path) -> None:
     plan = page_plan(tmp_path)
     known = {name for command in COMMANDS for name in actions(plan, command)}
+    known |= set(actions(Plan.setting("s3://bucket/", storage_class="STANDARD"), "run"))
     assert set(re.findall(r"s3:[A-Z]\w+", PAGE.read_text(encoding="utf-8"))) <= known

@@ -122,6 +122,7 @@ def test_every_summary_has_the_fields_that_the_page_names_and_no_other(played: P
         "plan": call("plan", plan),
         "run": call("run", plan),
         "cp": call("cp", f"{under}data/reference/", f"{under}copy/", "--yes"),
+        "set": call("set", f"{under}copy/", "--tags", "team=cards", "--yes"),
         "sync": call("sync", f"{under}data/reference/", f"{under}copy/", "--yes"),
         "status": call("status", plan, "--failed"),
         "verify": call("verify", plan),

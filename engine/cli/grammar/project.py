@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from engine.cli.grammar.choices import complete_places
-from engine.cli.grammar.shared import ALLOW_EMPTY, EVERYWHERE, NEW_FILE
-from engine.cli.grammar.words import Example, Flag, Place, Verb
+from engine.cli.grammar.shared import ALLOW_EMPTY, COPYING, DRY_RUN, EVERYWHERE, NEW_FILE, STORAGE_CLASS, WHICH, YES
+from engine.cli.grammar.words import WRITTEN, Example, Flag, Place, Verb
+
+_LOCAL = ("s3:", "file:", ".", "/", "~")
+
+
+def _each_pair(words: list[str]) -> list[str]:
+    """Lets several pairs follow one flag: click takes one value for each."""
+    found: list[str] = []
+    flag = ""
+    for word in words:
+        is_pair = bool(flag) and "=" in word and not word.startswith(("-", *_LOCAL))
+        if is_pair and found[-1] != flag:
+            found.append(flag)
+        elif not is_pair:
+            flag = word if word in ("--tag", "--tags", "--metadata") else ""
+        found.append(word)
+    return found
+
 
 share = Verb(
     "share",
@@ -45,5 +62,41 @@ policy = Verb(
     *EVERYWHERE,
     examples=[
         Example("cartage policy s3://mybucket/data/ --read arn:aws:iam::123456789012:user/ana", "for a colleague"),
+    ],
+)
+
+set = Verb(
+    "set",
+    """Set what the objects under LOCATION (s3://bucket/prefix/), or one exact key, carry: their storage class, tags,
+    metadata. What is so already is left alone, and everything else stays as it is: headers, other tags and metadata,
+    encryption, redirect, lock, ACL.
+
+    Class and metadata are set by copying an object onto itself, only while it is what was listed, by its own parts
+    where it has some; in a bucket that keeps versions each such copy is a new one. Tags alone need no copy. What would
+    be set, what it costs, and what stays behind is shown and asked first; without a terminal --yes says it. Run it
+    again after an interruption: it goes on.""",
+    Place("location", complete=complete_places),
+    STORAGE_CLASS,
+    Flag(
+        "--tags",
+        "--tag",
+        "tags",
+        group=WRITTEN,
+        multiple=True,
+        metavar="KEY=VALUE…",
+        help="Tags, laid over those that an object has.",
+    ),
+    Flag("--replace-tags", group=WRITTEN, is_flag=True, help="They take the place of all tags that an object has."),
+    Flag("--metadata", group=WRITTEN, multiple=True, metavar="KEY=VALUE…", help="User metadata, laid over the rest."),
+    *WHICH,
+    DRY_RUN,
+    YES,
+    *EVERYWHERE,
+    *(flag for flag in COPYING if flag.name != "durability"),
+    preparing=_each_pair,
+    examples=[
+        Example("cartage set s3://mybucket/data/ --storage-class GLACIER_IR --dry-run", "what it would cost and save"),
+        Example("cartage set s3://mybucket/data/ --storage-class GLACIER_IR --yes", "do it"),
+        Example("cartage set s3://mybucket/data/ --tags team=cards x=y --yes", "tags alone: no copies"),
     ],
 )

@@ -227,7 +227,7 @@ _SETTINGS = {
     "profile": ("NAME", "{} is asked for with this AWS profile."),
 }
 SIDES = {"from": "SOURCE", "to": "TARGET"}
-ROUTE = (
+WHICH = (
     Flag("--include", multiple=True, metavar="PATTERN", help="Only keys that match; may be given again."),
     Flag("--exclude", multiple=True, metavar="PATTERN", help="No keys that match; wins over --include."),
     Flag("--since", default="", metavar="TIME", help="Only what was modified at this time or later."),
@@ -241,6 +241,22 @@ ROUTE = (
         help="A list of keys in place of a listing; local or in S3.",
         complete=complete_tables,
     ),
+)
+"""Which objects of a location."""
+STORAGE_CLASS = Flag(
+    "--storage-class",
+    group=WRITTEN,
+    by_variable=True,
+    default="",
+    metavar="CLASS",
+    help="The storage class that they are to have.",
+    complete=complete_storage_classes,
+)
+DRY_RUN = Flag(
+    "--dry-run", "dry", group=SAFETY, is_flag=True, help="Show what would be done, as plan does; write nothing."
+)
+ROUTE = (
+    *WHICH,
     Flag(
         "--inventory",
         default="",
@@ -248,15 +264,7 @@ ROUTE = (
         help="An S3 Inventory in place of a listing.",
         complete=complete_tables,
     ),
-    Flag(
-        "--storage-class",
-        group=WRITTEN,
-        by_variable=True,
-        default="",
-        metavar="CLASS",
-        help="The targets' storage class.",
-        complete=complete_storage_classes,
-    ),
+    STORAGE_CLASS,
     Flag(
         "--tag",
         "tags",
@@ -279,7 +287,7 @@ ROUTE = (
         for side, end in SIDES.items()
         for name, (word, text) in _SETTINGS.items()
     ),
-    Flag("--dry-run", "dry", group=SAFETY, is_flag=True, help="Show what would be done, as plan does; write nothing."),
+    DRY_RUN,
     YES,
 )
 """The rules of one route, and whether it is carried out."""

@@ -65,6 +65,7 @@ class Bench:
         outdated_before: dict[str, int] | None = None,
         *,
         trusted: bool = True,
+        route: Route = ROUTE,
     ) -> None:
         self.store = store or FakeStore()
         self.journal = Journal()
@@ -80,7 +81,7 @@ class Bench:
             jitter=random.Random(1),
         )
         self.queue = carriers.queue
-        self.carrier = carriers.carrier_for(ROUTE)
+        self.carrier = carriers.carrier_for(route)
         assert isinstance(self.carrier, ServerSideCopy)
         self.conditions = self.carrier.conditions
 

@@ -1,0 +1,48 @@
+"""`cartage set LOCATION`: storage class, tags and metadata of objects, set where they are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from engine.api.load import home_folder
+from engine.cli.invocation import Invocation
+from engine.cli.plan import dry_run
+from engine.cli.route_flags import pairs
+from engine.cli.run import carry_out
+from engine.errors import UsageError
+from engine.plan.document import Plan
+
+
+def set_command(
+    invocation: Invocation,
+    location: str,
+    tags: tuple[str, ...],
+    metadata: tuple[str, ...],
+    replace_tags: bool,
+    yes: bool,
+    dry: bool,
+    **rules: Any,
+) -> None:
+    if replace_tags and not tags:
+        raise UsageError("--replace-tags needs the tags that take the place of all others.", advice="Give --tags.")
+    given = {name: value for name, value in rules.items() if value}
+    plan = Plan.setting(
+        location,
+        tags=pairs("--tags", tags) if tags else None,
+        replace_tags=replace_tags,
+        metadata=pairs("--metadata", metadata),
+        folder=Path.cwd(),
+        home=home_folder(),
+        **given,
+    )
+    plan = invocation.named(plan)
+    if dry:
+        dry_run(invocation, plan)
+    if not yes and (invocation.json or not sys.stdin.isatty()):
+        raise UsageError(
+            "nothing is set before somebody said so.",
+            advice="Look at what it would cost with --dry-run; then say it with --yes, or on a terminal.",
+        )
+    carry_out(invocation, plan, yes=yes)

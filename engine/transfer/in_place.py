@@ -1,0 +1,181 @@
+"""The carrier of a route that sets what its objects carry where they are. One object's way, top to bottom.
+
+An object is looked at first: what is so already is left alone, where tags alone differ they are put in its place, and
+all else is a copy of the object onto itself, under its ETag on both sides, by parts where it has some, so that its ETag
+stays what it is. There is no source left to compare it with afterwards, and none to mend it from. So what it carried is
+held against what it carries then, each time: no server's word is taken for it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, Unsupported
+from engine.model import Acl, ObjectHead, Proof, Properties
+from engine.plan.in_place import UNTOUCHED
+from engine.plan.integrity import parts_of
+from engine.plan.lifecycle import State
+from engine.plan.parts import MAX_COPY_BYTES
+from engine.plan.record import AGREE, Outcome
+from engine.store import GetAcl, ObjectStore, PutTags
+from engine.transfer.carrier import Drifted, Task, full_object
+from engine.transfer.comparing import differences
+from engine.transfer.existing import copied
+from engine.transfer.guard import Conditions
+from engine.transfer.judging import judged
+from engine.transfer.methods import Method
+from engine.transfer.properties import Tags, adjusted, chosen_acl, directives_of, read_tags, source_properties
+from engine.transfer.server_copy import ServerSideCopy
+from engine.transfer.server_parts import ServerParts
+
+NOT_TAKEN = "NotTaken"
+TURNS = 2
+"""How often an object of parts is copied whose last answer was lost: its ETag is the same before and after."""
+
+
+class _Look(NamedTuple):
+    """An object as it stands, and what of it is not as it is wanted. `tags` are those that it has, None where nobody
+    asked for them: the server keeps them by itself."""
+
+    head: ObjectHead
+    wanted: Properties
+    found: list[str]
+    tags: Tags | None
+    wanted_tags: Tags | None
+
+    @property
+    def tags_differ(self) -> bool:
+        return sorted(self.tags or ()) != sorted(self.wanted_tags or ())
+
+
+class InPlace(ServerSideCopy):
+    """Sets what objects carry where they are: source and target are one store. `trusts` takes the server at its word
+    that a CopyObject with a clear answer keeps what it was not told to change, as AWS does."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        parts: ServerParts,
+        conditions: Conditions,
+        sleep: Callable[[float], Awaitable[None]],
+        jitter: random.Random,
+        *,
+        trusts: bool,
+    ) -> None:
+        super().__init__(store, store, parts, conditions, sleep, jitter)
+        self._trusts = trusts
+
+    async def _copy(self, task: Task) -> Outcome:
+        outcome = await self._set(task)
+        for _ in range(TURNS - 1):
+            if outcome.code != NOT_TAKEN or not _by_parts(task):
+                break
+            outcome = await self._set(task._replace(upload=None))
+        return outcome
+
+    async def _set(self, task: Task) -> Outcome:
+        head = await self._head(task)
+        task = task._replace(source=task.source._replace(storage_class=head.properties.storage_class))
+        look = await self._seen(task, head)
+        if task.upload is not None and not (look.found and _by_parts(task)):
+            await self.discard(task.upload)
+            task = task._replace(upload=None)
+        if not look.found:
+            if not look.tags_differ:
+                return _untouched(task, look.head, "found", 2)
+            await self._target.put_tags(PutTags(task.target_ref, look.wanted_tags or ()))
+            return _untouched(task, look.head, Method.TAGS.value, 3)
+        acl = await chosen_acl(self._source, task.route, task.source_ref)
+        if _by_parts(task):
+            outcome = await self._parts.copy(task, Method.OWN_PARTS)
+        else:
+            outcome = await self._copy_onto_itself(task, look, acl)
+        outcome = outcome._replace(requests=outcome.requests + 2)
+        if self._trusts and not _by_parts(task):
+            return outcome
+        return await self._kept(task, look, acl, outcome)
+
+    async def _head(self, task: Task) -> ObjectHead:
+        """The object, as it was listed. Raises `Drifted` where it is not."""
+        head = await self._source_head(task, checksums=True)
+        if head is None or head.etag != task.source.etag:
+            raise Drifted(etag_now=head.etag if head is not None else "")
+        return head
+
+    async def _seen(self, task: Task, head: ObjectHead) -> _Look:
+        """Raises as `adjusted` and `read_tags`."""
+        route, ref = task.route, task.source_ref
+        there = source_properties(head)
+        wanted = adjusted(route, task.source, ref, there)
+        found = differences(route, wanted, there)
+        if route.set_tags is None and (not found or (self._trusts and not _by_parts(task))):
+            return _Look(head, wanted, found, None, None)
+        tags = await read_tags(self._source, ref, head)
+        return _Look(head, wanted, found, tags, tags if route.set_tags is None else route.tags_over(tags))
+
+    async def _copy_onto_itself(self, task: Task, look: _Look, acl: Acl | None) -> Outcome:
+        """One CopyObject under the object's own ETag, sent again only after a look at what it carries then."""
+        tags = look.wanted_tags if look.tags_differ else None
+        directives = directives_of(task.route, task.source_ref, replace(look.wanted, acl=acl), tags)
+        whole = [item for item in look.head.checksums if item.type == "FULL_OBJECT"]
+        request = self._request(task)._replace(
+            checksum_algorithm=whole[0].algorithm if whole else "",
+            properties=directives.properties,
+            replace_tags=directives.tags,
+            keep_headers=directives.keep_headers,
+        )
+        requests = 1
+        try:
+            result = await self._target.copy_object(request)
+        except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as error:
+            settled, requests = await self._settle(task, request, error, requests)
+            if isinstance(settled, Outcome):
+                return settled
+            result = settled
+        return await judged(self._target, task, look.head, result, result.checksums, Method.COPY.value, requests)
+
+    async def _landed(self, task: Task, target: ObjectHead) -> Outcome | None:
+        """Its ETag is the same before and after, so that what it carries has to tell. Where the ETag is another, as
+        that of a copy under a key of KMS is too, nobody can tell: the next run sees whether it is as it is wanted."""
+        if target.etag != task.source.etag:
+            raise Drifted(3, etag_now=target.etag)
+        look = await self._seen(task, target)
+        return None if look.found or look.tags_differ else await super()._landed(task, target)
+
+    async def _kept(self, task: Task, before: _Look, acl: Acl | None, outcome: Outcome) -> Outcome:
+        """Whether the object carries now what was wanted, and all that it carried before: the one moment in which
+        anybody still knows. Tags that a server lost are put back."""
+        ref, requests = task.target_ref, outcome.requests + 1
+        head = await self._target_head(task)
+        if head is None or head.etag != outcome.target_etag:
+            raise Drifted(requests, etag_now=head.etag if head is not None else "")
+        lost = differences(task.route, before.wanted, source_properties(head))
+        if acl is not None and str(acl) != str(now := await self._target.get_acl(GetAcl(ref))):
+            lost.append(f"acl is {str(now)!r}, wanted {str(acl)!r}")
+        wanted = before.wanted_tags
+        if wanted is not None and sorted(await read_tags(self._target, ref, head)) != sorted(wanted):
+            requests += 1
+            await self._target.put_tags(PutTags(ref, wanted))
+        if not lost:
+            return outcome._replace(requests=requests, properties=AGREE)
+        outcome = outcome._replace(state=State.FAILED, requests=requests, proof=Proof.NONE, compared="")
+        if set(lost) <= set(before.found):
+            said = f"the server said yes and did not do it: {'; '.join(lost)}"
+            return outcome._replace(target_etag="", checksum="", code=NOT_TAKEN, message=said)
+        said = f"the server did not keep what the object carried, which has to be put back by hand: {'; '.join(lost)}"
+        return outcome._replace(code="NotKept", message=said)
+
+
+def _by_parts(task: Task) -> bool:
+    """So that an ETag of parts stays what it is, and since one CopyObject goes to 5 GiB."""
+    return bool(task.source.size) and (parts_of(task.source.etag) > 0 or task.source.size > MAX_COPY_BYTES)
+
+
+def _untouched(task: Task, head: ObjectHead, method: str, requests: int) -> Outcome:
+    """An object that was not written again."""
+    checksum = full_object(head.checksums)
+    outcome = copied(task, head.etag, checksum, Proof.DIGEST, UNTOUCHED, method, requests)
+    return outcome._replace(properties=AGREE)
