@@ -29,6 +29,7 @@ _NAMES = {
     "engine.api.delete": "delete",
     "engine.api.export": "ExportRow export",
     "engine.api.fingerprint": "fingerprint",
+    "engine.api.lifecycle": "LifecycleResult lifecycle",
     "engine.api.load": "load_plan",
     "engine.api.ls": "ls",
     "engine.api.manifest": "ManifestResult manifest",
@@ -49,8 +50,8 @@ _NAMES = {
         "AccessDenied Ambiguous Archived AttemptError BadCredentials BucketMissing ClaimLost ClockSkew Conflict "
         "CredentialsExpired EngineError ExtraMissing GateClosed GoneTogether IntegrityError LedgerCorrupt LedgerError "
         "LedgerLocked LedgerMismatch LedgerMissing ListingBroken NameNotFound NotFound NothingThere ObjectError "
-        "PlanError PreconditionFailed Rejected RunError Scope StoreError Throttled TooLate Unavailable Unreachable "
-        "Unsupported Unwritable UsageError WrongRegion"
+        "PlanError PreconditionFailed Rejected RulesChanged RunError Scope StoreError Throttled TooLate Unavailable "
+        "Unreachable Unsupported Unwritable UsageError WrongRegion"
     ),
     "engine.events": (
         "BucketListed Doing Event GroupSummed Listener Notice ObjectAside ObjectListed ObjectTook PrefixSummed "
@@ -67,6 +68,8 @@ _NAMES = {
     "engine.plan.locations": "parse_location",
     "engine.plan.permissions": "policy",
     "engine.plan.reader_policy": "BucketPolicy bucket_policy",
+    "engine.plan.rule_effects": "Effect",
+    "engine.plan.rule_proposal": "RuleProposal",
     "engine.plan.starter": "starter_plan",
     "engine.proof.depth": "Depth parse_depth",
     "engine.proof.fingerprint": "Basis",

@@ -15,6 +15,8 @@ from engine.api.delete import delete as delete
 from engine.api.export import ExportRow as ExportRow
 from engine.api.export import export as export
 from engine.api.fingerprint import fingerprint as fingerprint
+from engine.api.lifecycle import LifecycleResult as LifecycleResult
+from engine.api.lifecycle import lifecycle as lifecycle
 from engine.api.load import load_plan as load_plan
 from engine.api.ls import ls as ls
 from engine.api.manifest import ManifestResult as ManifestResult
@@ -73,6 +75,7 @@ from engine.errors import ObjectError as ObjectError
 from engine.errors import PlanError as PlanError
 from engine.errors import PreconditionFailed as PreconditionFailed
 from engine.errors import Rejected as Rejected
+from engine.errors import RulesChanged as RulesChanged
 from engine.errors import RunError as RunError
 from engine.errors import Scope as Scope
 from engine.errors import StoreError as StoreError
@@ -112,6 +115,8 @@ from engine.plan.locations import parse_location as parse_location
 from engine.plan.permissions import policy as policy
 from engine.plan.reader_policy import BucketPolicy as BucketPolicy
 from engine.plan.reader_policy import bucket_policy as bucket_policy
+from engine.plan.rule_effects import Effect as Effect
+from engine.plan.rule_proposal import RuleProposal as RuleProposal
 from engine.plan.starter import starter_plan as starter_plan
 from engine.proof.depth import Depth as Depth
 from engine.proof.depth import parse_depth as parse_depth

@@ -128,6 +128,10 @@ class ClaimLost(GateClosed):
     """Another deletion has taken over what this one held: it ends. What was deleted before is committed."""
 
 
+class RulesChanged(EngineError):
+    """A bucket's lifecycle configuration is no longer what was looked at, or applied: nothing was written."""
+
+
 class GoneTogether(EngineError):
     """What was deleted took with it what was to stay: source and target are the same objects by two names."""
 

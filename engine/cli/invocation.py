@@ -46,6 +46,7 @@ DOING = {
     "delete": "listing",
     "fingerprint": "reading",
     "ls": "listing",
+    "lifecycle": "listing",
     "share": "listing",
     "rewrite": "scanning",
     "receipt": "reading the ledger",

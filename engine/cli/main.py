@@ -64,6 +64,7 @@ GROUPS = (
         "project",
         {
             "set": "Class, tags and metadata of objects, where they are.",
+            "lifecycle": "What a bucket's rules do there; one rule proposed, written.",
             "share": "A page of signed links to it, for a week at most.",
             "policy": "The smallest bucket policy for a colleague who reads.",
         },

@@ -140,8 +140,10 @@ def _number(node: Node, name: str) -> int | None:
 
 def same(one: LifecycleConfiguration, other: LifecycleConfiguration) -> bool:
     """Whether two configurations mean the same: neither the order of rules and elements counts, nor white space, nor in
-    which of its two forms a rule says its prefix (Ceph's gateway answers in the other one)."""
-    return one.least_size == other.least_size and _canonical(one) == _canonical(other)
+    which of its two forms a rule says its prefix (Ceph's gateway answers in the other one). A least size that is not
+    known is any."""
+    known = one.least_size and other.least_size
+    return (not known or one.least_size == other.least_size) and _canonical(one) == _canonical(other)
 
 
 def _canonical(configuration: LifecycleConfiguration) -> list[Node]:
@@ -174,7 +176,7 @@ def text_of(configuration: LifecycleConfiguration) -> str:
     if not configuration.rules:
         return ""
     head = [f"transition-default-minimum-object-size: {configuration.least_size}"] if configuration.least_size else []
-    return "\n".join(head + [line for rule in configuration.rules for line in _lines(rule, "")])
+    return "".join(f"{line}\n" for line in head + [line for rule in configuration.rules for line in _lines(rule, "")])
 
 
 def _lines(node: Node, indent: str) -> list[str]:

@@ -11,6 +11,7 @@ _VALUES = {
     "CheckReport": "check.check_values",
     "CleanupResult": "cleanup.gate_values",
     "DeleteResult": "delete.delete_values",
+    "LifecycleResult": "lifecycle.lifecycle_values",
     "ManifestResult": "manifest.manifest_values",
     "MigrationResult": "run.result_values",
     "Report": "report.report_values",

@@ -92,8 +92,8 @@ class Control:
         return found or {}
 
     def bucket(self, arguments: Arguments) -> Any:
-        """Make a bucket, or set what one is: versioning ("Enabled"), lifecycle and replication (XML), legacy_checksums,
-        ownership. With `alias_of` the name is a second one of that bucket."""
+        """Make a bucket, or set what one is: versioning ("Enabled"), lifecycle and replication (XML), least_size (that
+        rules move), legacy_checksums, ownership. With `alias_of` the name is a second one of that bucket."""
         account = self._front.account
         name = arguments["name"]
         if "alias_of" in arguments:
@@ -102,7 +102,7 @@ class Control:
         held = account.buckets.get(name)
         if held is None:
             held = account.buckets[name] = Bucket(name, account.region, account.clock.now())
-        for setting in ("versioning", "legacy_checksums", "ownership", "region"):
+        for setting in ("versioning", "legacy_checksums", "least_size", "ownership", "region"):
             if setting in arguments:
                 setattr(held, setting, arguments[setting])
         for document in ("lifecycle", "replication"):

@@ -25,6 +25,8 @@ PROBE = ".cartage-probe-"
 OF_BUCKET = {
     ("GET", "versioning"): "s3:GetBucketVersioning",
     ("GET", "lifecycle"): "s3:GetLifecycleConfiguration",
+    ("PUT", "lifecycle"): "s3:PutLifecycleConfiguration",
+    ("DELETE", "lifecycle"): "s3:PutLifecycleConfiguration",
     ("GET", "replication"): "s3:GetReplicationConfiguration",
     ("GET", "acl"): "s3:GetBucketAcl",
     ("GET", "location"): "s3:GetBucketLocation",

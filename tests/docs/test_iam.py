@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from engine.api.load import load_plan
@@ -26,6 +27,11 @@ from tests.servers import Endpoint
 
 PAGE = DOCS / "iam.md"
 BUCKET = "pokemon-card-training-us-east-2"
+LIFECYCLE = {
+    *("s3:ListBucket", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucketMultipartUploads"),
+    *("s3:ListMultipartUploadParts", "s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
+}
+"""What `lifecycle` needs, which has no plan."""
 
 SOMETIMES = {
     "run": {
@@ -180,6 +186,28 @@ def test_set_works_under_its_own_policy_which_is_smaller_for_tags_alone(
     assert all(f"`{action}`" in section for action in actions(plan, "run"))
 
 
+def test_lifecycle_works_under_the_actions_that_the_page_names_for_it(terminal: Terminal, police: Police) -> None:
+    arn, under = f"arn:aws:s3:::{BUCKET}", "data/raw/"
+    of_objects = {"s3:ListMultipartUploadParts"}
+    listing = {
+        "Effect": "Allow",
+        "Action": ["s3:ListBucket"],
+        "Resource": [arn],
+        "Condition": {"StringLike": {"s3:prefix": [f"{under}*"]}},
+    }
+    of_bucket = {"Effect": "Allow", "Action": sorted(LIFECYCLE - of_objects - {"s3:ListBucket"}), "Resource": [arn]}
+    parts = {"Effect": "Allow", "Action": sorted(of_objects), "Resource": [f"{arn}/{under}*"]}
+    police.enforce({"Statement": [{"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["*"]}]})
+    boto3.client("s3", endpoint_url=police.url).create_multipart_upload(Bucket=BUCKET, Key=f"{under}large")
+    police.enforce({"Statement": [listing, of_bucket, parts]})
+    for words in (("--abort-uploads", "7d", "--apply"), ("--undo",)):
+        ended = terminal.call("lifecycle", f"s3://{BUCKET}/{under}", *words)
+        assert ended.code == 0, f"{ended.err}{ended.out}\ndenied: {sorted(police.denied)}"
+    assert police.used == LIFECYCLE
+    text = PAGE.read_text(encoding="utf-8").partition("## A project as a unit: `lifecycle`")[2]
+    assert set(re.findall(r"s3:[A-Z]\w+", text)) | {"s3:ListBucket"} == LIFECYCLE
+
+
 def test_a_policy_of_another_prefix_is_not_enough(terminal: Terminal, police: Police) -> None:
     other = Plan.of(f"s3://{BUCKET}/data/processed/", f"s3://{BUCKET}/elsewhere/")
     police.enforce(policy(other, "run"))
@@ -229,4 +257,5 @@ def test_every_action_on_the_page_is_one_of_a_policy(tmp_path: Path) -> None:
     plan = page_plan(tmp_path)
     known = {name for command in COMMANDS for name in actions(plan, command)}
     known |= set(actions(Plan.setting("s3://bucket/", storage_class="STANDARD"), "run"))
+    known |= LIFECYCLE
     assert set(re.findall(r"s3:[A-Z]\w+", PAGE.read_text(encoding="utf-8"))) <= known

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from engine.cli.grammar.choices import complete_places
-from engine.cli.grammar.shared import ALLOW_EMPTY, COPYING, DRY_RUN, EVERYWHERE, NEW_FILE, STORAGE_CLASS, WHICH, YES
-from engine.cli.grammar.words import WRITTEN, Example, Flag, Place, Verb
+from engine.cli.grammar.choices import complete_places, complete_plans, complete_storage_classes
+from engine.cli.grammar.shared import (
+    ALLOW_EMPTY,
+    COPYING,
+    DRY_RUN,
+    EVERYWHERE,
+    NEW_FILE,
+    PLAN_FILE,
+    STORAGE_CLASS,
+    WHICH,
+    YES,
+)
+from engine.cli.grammar.words import SAFETY, WRITTEN, Example, Flag, Place, Verb
 
 _LOCAL = ("s3:", "file:", ".", "/", "~")
 
@@ -23,6 +33,46 @@ def _each_pair(words: list[str]) -> list[str]:
     return found
 
 
+lifecycle = Verb(
+    "lifecycle",
+    """Show what the bucket's lifecycle rules do with everything under LOCATION (s3://bucket/prefix/): what expires and
+    what moves into which class, when, how many objects and bytes, and what that costs and saves a month.
+
+    With --transition, --expire, --expire-noncurrent or --abort-uploads one rule for that prefix is proposed, and shown
+    as a diff of the bucket's configuration. --apply writes it: every other rule stays as it is, nothing is written
+    where somebody changed the configuration since it was shown, and what was there is kept for --undo. A rule that
+    would expire what a move brought, under its hold, is refused.""",
+    Place("location", complete=complete_places),
+    Flag(
+        "--transition",
+        default="",
+        metavar="CLASS",
+        help="Objects move into this class, with --after.",
+        complete=complete_storage_classes,
+    ),
+    Flag("--after", default="", metavar="TIME", help="How old they are then, in days: 90d."),
+    Flag("--expire", default="", metavar="TIME", help="Objects of this age are deleted."),
+    Flag("--expire-noncurrent", default="", metavar="TIME", help="Versions that have been older for so long go."),
+    Flag("--abort-uploads", default="", metavar="TIME", help="Uploads that are unfinished after so long are given up."),
+    Flag("--apply", group=SAFETY, is_flag=True, help="Write the rule."),
+    Flag("--undo", group=SAFETY, is_flag=True, help="Put back what was there before the last --apply."),
+    Flag(
+        "--plan",
+        group=SAFETY,
+        type=PLAN_FILE,
+        multiple=True,
+        help="A plan whose hold counts, beside those that are found here; may be given again.",
+        complete=complete_plans,
+    ),
+    YES,
+    *EVERYWHERE,
+    examples=[
+        Example("cartage lifecycle s3://mybucket/data/", "what rules do there"),
+        Example("cartage lifecycle s3://mybucket/data/ --transition GLACIER_IR --after 90d", "one proposed"),
+        Example("cartage lifecycle s3://mybucket/data/ --abort-uploads 7d --apply", "one written"),
+        Example("cartage lifecycle s3://mybucket/data/ --undo", "and put back"),
+    ],
+)
 share = Verb(
     "share",
     """Write a page of links to everything under LOCATION (s3://bucket/prefix/), or to one exact key: each lets whoever

@@ -1,0 +1,101 @@
+"""`cartage lifecycle LOCATION`: what rules do there; one rule proposed, written, put back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from engine.api.consent import Act
+from engine.api.lifecycle import LifecycleResult, lifecycle
+from engine.cli.codes import ASIDE, DONE, FATAL, GATE
+from engine.cli.confirming import seconds
+from engine.cli.invocation import Invocation
+from engine.cli.rewrite import chosen_act
+from engine.errors import UsageError
+from engine.plan.rule_proposal import RuleProposal
+from engine.report.lifecycle import lifecycle_page, lifecycle_values, undo_page
+
+DAY_S = 86_400
+
+
+def lifecycle_command(
+    invocation: Invocation,
+    location: str,
+    transition: str,
+    after: str,
+    expire: str,
+    expire_noncurrent: str,
+    abort_uploads: str,
+    apply: bool,
+    undo: bool,
+    plan: tuple[Path, ...],
+    yes: bool,
+) -> None:
+    given = {
+        "--transition": transition,
+        "--after": after,
+        "--expire": expire,
+        "--expire-noncurrent": expire_noncurrent,
+        "--abort-uploads": abort_uploads,
+    }
+    rule = RuleProposal(
+        transition.upper(),
+        _days("--after", after),
+        _days("--expire", expire),
+        _days("--expire-noncurrent", expire_noncurrent),
+        _days("--abort-uploads", abort_uploads),
+    )
+    act = chosen_act(apply, undo)
+    if act is Act.UNDO and not rule.is_nothing:
+        raise UsageError("--undo stands alone: it puts back what was there.")
+    plans = [invocation.plan(file) for file in plan]
+    proposal = None if rule.is_nothing else rule
+
+    def go(act: Act, shown: LifecycleResult | None = None) -> LifecycleResult:
+        return invocation.run(
+            lambda options, _: lifecycle(location, options, rule=proposal, act=act, plans=plans, shown=shown)
+        )
+
+    if act is Act.UNDO:
+        result = go(act)
+        invocation.say(undo_page(result))
+        invocation.end(DONE if result.confirmed else ASIDE, lifecycle_values(result))
+    if act is Act.APPLY and proposal is None:
+        raise UsageError("there is no rule to be written.", advice="Say what it does, as --abort-uploads 7d.")
+    result = go(Act.SHOW)
+    words = [word for flag, value in given.items() if value for word in (flag, value)]
+    if act is Act.APPLY and not result.refused:
+        _ask(invocation, result, words, deletes=rule.expire_days is not None, yes=yes)
+        result = go(act, result)
+    invocation.say(lifecycle_page(result, words))
+    code = GATE if result.refused else DONE
+    unsure = act is Act.APPLY and not result.refused and not result.confirmed
+    invocation.end(ASIDE if unsure else code, lifecycle_values(result))
+
+
+def _days(flag: str, text: str) -> int | None:
+    """Whole days, which is all that rules know. Raises `UsageError` for anything else."""
+    if not text:
+        return None
+    days, rest = divmod(seconds(flag, text), DAY_S)
+    if rest:
+        raise UsageError(f"{flag}: {text!r} is no number of days.", advice="S3 counts days: 90d, 2w.")
+    return days
+
+
+def _ask(invocation: Invocation, result: LifecycleResult, words: list[str], *, deletes: bool, yes: bool) -> None:
+    """Have a rule confirmed before it is written: on a terminal, and by --yes where it deletes what is there."""
+    if yes or not result.changes:
+        return
+    if sys.stdin.isatty() and not invocation.json:
+        invocation.show(lifecycle_page(result, words)[:-1])
+        if not click.confirm("\nWrite this configuration?"):
+            click.echo("nothing was written", err=True)
+            raise SystemExit(FATAL)
+    elif deletes:
+        raise UsageError(
+            "the rule deletes objects, and nothing is written before that is confirmed.",
+            advice="Confirm it on a terminal, or by --yes.",
+        )

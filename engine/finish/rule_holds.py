@@ -1,0 +1,103 @@
+"""Moves into a bucket that ledgers here know of, and whether a rule would expire what they brought under its hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.ledger import open_to_read
+from engine.model import ListedObject, Location
+from engine.plan.bucket_rules import Action, Does, Rule
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.locations import SCHEME
+from engine.plan.rule_effects import day_of, ordinal_of
+from engine.sites.clock import SECOND_MS
+
+ENDED = frozenset({State.DELETED, State.WITHDRAWN, State.LOST})
+"""States whose source is gone: no hold is waited for any more."""
+
+
+class KnownMove(NamedTuple):
+    """A route of a ledger into the bucket: its target, how many objects still have their source, and until when at
+    least their hold lasts; None where no plan says how long that is."""
+
+    name: str
+    target: Location
+    objects: int
+    until_ms: int | None
+
+    def takes(self, key: str) -> bool:
+        return key.startswith(self.target.key) if self.target.is_prefix else key == self.target.key
+
+
+async def moves_into(
+    ledger: Path, endpoint: str, bucket: str, plans: Mapping[str, Plan], now_ms: int
+) -> list[KnownMove]:
+    """The routes of a ledger whose targets are in this bucket and whose sources are not all gone. `plans` are those
+    that are known, by name. Raises `LedgerCorrupt`, `LedgerMissing`."""
+    async with await open_to_read(ledger) as reader:
+        binding, tallies = await reader.binding(), await reader.tallies()
+        plan = plans.get(binding.plan_name)
+        proven = {item.route: item for item in await reader.held(plan.cleanup.proof, 0)} if plan is not None else {}
+    found = []
+    for route in binding.routes:
+        named, scheme, address = route.target.partition(SCHEME)  # as `Location` writes itself
+        where, _, key = address.partition("/")
+        known = binding.all_sites.get(named.removesuffix(":"))
+        if not scheme or where != bucket or known is None or known.endpoint != endpoint:
+            continue
+        objects = sum(item.objects for item in tallies if item.route == route.name and item.state not in ENDED)
+        if not objects:
+            continue
+        until_ms: int | None = None
+        if plan is not None:
+            held = proven.get(route.name)
+            whole = held is not None and not held.undated and held.objects == objects
+            until_ms = (held.last_ms if whole and held is not None else now_ms) + plan.cleanup.hold_s * SECOND_MS
+        found.append(KnownMove(f"{binding.plan_name}, {route.name}", Location(bucket, key), objects, until_ms))
+    return found
+
+
+class Watch:
+    """What a rule would expire of known moves' targets: looked at while these are listed."""
+
+    def __init__(self, moves: Iterable[KnownMove], rule: Rule, today: int) -> None:
+        expiring = [action for action in rule.actions if action.does is Does.EXPIRE]
+        self._action: Action | None = expiring[0] if expiring else None
+        self._rule, self._today = rule, today
+        self._oldest = {move: "" for move in moves if self._action and _reaches(rule, move)}
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._oldest
+
+    def add(self, objects: Iterable[ListedObject]) -> None:
+        for item in objects:
+            for move, oldest in self._oldest.items():
+                if move.takes(item.key) and self._rule.takes(item.key, item.size):
+                    self._oldest[move] = min(oldest or item.modified, item.modified)
+
+    def refusals(self) -> list[str]:
+        """Why the rule may not be, a sentence each move."""
+        said = []
+        for move, oldest in self._oldest.items():
+            assert self._action is not None
+            written = ordinal_of(oldest[:10]) or self._today
+            day = min(day_of(self._action, written), day_of(self._action, self._today))
+            expires = datetime.fromordinal(day).replace(tzinfo=UTC)
+            what = f'it would expire {move.target} on {expires:%Y-%m-%d}, where "{move.name}" moved {move.objects:,} '
+            if move.until_ms is None:
+                said.append(f"{what}objects whose sources are not deleted; how long their hold lasts is not known")
+            elif expires.timestamp() * 1000 <= move.until_ms:
+                until = datetime.fromtimestamp(move.until_ms / 1000, UTC)
+                said.append(f"{what}objects whose hold lasts until {until:%Y-%m-%d %H:%M} UTC at least")
+        return said
+
+
+def _reaches(rule: Rule, move: KnownMove) -> bool:
+    if move.target.is_prefix:
+        return rule.may_take_under(move.target.key)
+    return move.target.key.startswith(rule.prefix)

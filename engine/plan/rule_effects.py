@@ -1,0 +1,201 @@
+"""What a bucket's rules do to what was listed: which objects go or move, when, and what that costs and saves. Pure.
+
+S3 counts days from an object's LastModified and acts at the next midnight UTC after them; of what is due on one day a
+deletion goes before a move, and the cheaper class before the dearer (S3 User Guide, "Conflicting lifecycle actions",
+"Transitioning objects using Amazon S3 Lifecycle"). It begins within a day or so of that: moments here are the earliest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+
+from engine.model import GIB, ListedObject
+from engine.plan.bucket_rules import Action, Does, Rule
+from engine.plan.prices import CLASSES, STANDARD, dollars_a_month
+
+KIB = 1 << 10
+SMALL_BYTES = 128 * KIB
+"""What is smaller is moved only where a rule says sizes of its own, or the bucket does (`varies_by_storage_class`: into
+the two archive classes)."""
+EVERY_CLASS, BY_CLASS = "all_storage_classes_128K", "varies_by_storage_class"
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+
+DOWNWARD = (
+    "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER",
+    "DEEP_ARCHIVE",
+)  # fmt: skip
+"""S3 moves objects this way alone."""
+_RANK = {name: rank for rank, name in enumerate(DOWNWARD)} | {"REDUCED_REDUNDANCY": 0}
+
+
+def moves(from_class: str, into: str) -> bool:
+    """Whether a rule can move objects so."""
+    if (from_class, into) == ("ONEZONE_IA", "GLACIER_IR"):
+        return False
+    return _RANK.get(from_class, len(DOWNWARD)) < _RANK.get(into, -1)
+
+
+@dataclass(slots=True)
+class Effect:
+    """What one action of one rule does: to how many objects, and bytes. `due` of them may go at any moment, and `first`
+    and `last` are the days (proleptic ordinals) of the others; 0 where there are none. It saves `saved` dollars a month
+    once it is done, and costs `once`; `unpriced` objects have a class without a price.
+
+    `at_most`: the rule asks for tags, which no listing shows, so that fewer objects may be meant. It is not in any
+    total then."""
+
+    rule: Rule
+    action: Action
+    objects: int = 0
+    bytes: int = 0
+    due: int = 0
+    first: int = 0
+    last: int = 0
+    saved: float = 0.0
+    once: float = 0.0
+    unpriced: int = 0
+    at_most: bool = False
+
+    def add(self, size: int, day: int, on_day: int) -> None:
+        self.objects += 1
+        self.bytes += size
+        if day <= on_day:
+            self.due += 1
+        else:
+            self.first = min(self.first or day, day)
+            self.last = max(self.last, day)
+
+
+class Step(NamedTuple):
+    """An action that concerns an object, on a day; `order` as S3 prefers them within one."""
+
+    day: int
+    order: int
+    effect: Effect
+
+
+@dataclass(slots=True)
+class Effects:
+    """What enabled `rules` do to objects, which are `add`ed as they are listed. `on_day` is the server's day, as an
+    ordinal; `least_size` what the bucket says of small objects. With `versions` nothing that expires saves anything:
+    it is kept as an older version."""
+
+    rules: Sequence[Rule]
+    on_day: int
+    least_size: str = ""
+    versions: bool = False
+    objects: int = 0
+    bytes: int = 0
+    dollars: float = 0.0
+    unpriced: int = 0
+    undated: int = 0
+    found: list[Effect] = field(default_factory=list)
+    _together: list[tuple[Rule, list[Effect]]] = field(default_factory=list)
+    _apart: list[tuple[Rule, list[Effect]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for rule in self.rules:
+            effects = [Effect(rule, action, at_most=bool(rule.tags)) for action in rule.actions]
+            self.found += effects
+            effects = [item for item in effects if item.action.does in (Does.EXPIRE, Does.MOVE)]
+            (self._apart if rule.tags else self._together).append((rule, effects))
+
+    @property
+    def saved(self) -> float:
+        """Dollars a month, once all is done that is certain."""
+        return sum(item.saved for item in self.found if not item.at_most)
+
+    @property
+    def once(self) -> float:
+        return sum(item.once for item in self.found if not item.at_most)
+
+    def add(self, objects: Iterable[ListedObject]) -> None:
+        for item in objects:
+            self.objects += 1
+            self.bytes += item.size
+            dollars = dollars_a_month(item.storage_class, item.size)
+            if dollars is None:
+                self.unpriced += 1
+            else:
+                self.dollars += dollars
+            written = ordinal_of(item.modified[:10])
+            if not written:
+                self.undated += 1
+                continue
+            self._walk(item, self._steps(self._together, item, written))
+            for apart in self._apart:
+                self._walk(item, self._steps([apart], item, written))
+
+    def add_upload(self, key: str, begun: str, size: int) -> None:
+        """An unfinished upload, whose parts have so many bytes, and are billed as STANDARD is."""
+        found = [item for item in self.found if item.action.does is Does.ABORT_UPLOADS and item.rule.takes(key, 0)]
+        dated = [(day_of(item.action, ordinal_of(begun[:10])), item) for item in found]
+        if dated and ordinal_of(begun[:10]):
+            day, effect = min(dated, key=lambda pair: pair[0])
+            effect.add(size, day, self.on_day)
+            effect.saved += size / GIB * STANDARD.gb_month
+
+    def _steps(self, rules: Iterable[tuple[Rule, list[Effect]]], item: ListedObject, written: int) -> list[Step]:
+        steps = [
+            Step(day, _order(effect.action), effect)
+            for rule, effects in rules
+            if rule.takes(item.key, item.size)
+            for effect in effects
+            if (day := day_of(effect.action, written))
+        ]
+        return sorted(steps, key=lambda step: step[:2])
+
+    def _walk(self, item: ListedObject, steps: Iterable[Step]) -> None:
+        """The object's life under its rules, class by class until it goes."""
+        now = item.storage_class or "STANDARD"
+        for day, _, effect in steps:
+            into = effect.action.storage_class
+            before = dollars_a_month(now, item.size)
+            if effect.action.does is Does.EXPIRE:
+                effect.add(item.size, day, self.on_day)
+                if before is None:
+                    effect.unpriced += 1
+                elif not self.versions:
+                    effect.saved += before
+                return
+            if not moves(now, into) or not self._is_large_enough(effect.rule, item.size, into):
+                continue
+            effect.add(item.size, day, self.on_day)
+            after = dollars_a_month(into, item.size)
+            if before is None or after is None:
+                effect.unpriced += 1
+            else:
+                effect.saved += before - after
+                effect.once += CLASSES[into].writes_per_1000 / 1000
+            now = into
+
+    def _is_large_enough(self, rule: Rule, size: int, into: str) -> bool:
+        if size >= SMALL_BYTES or rule.is_by_size or not self.least_size:
+            return True
+        return self.least_size == BY_CLASS and into in ARCHIVES
+
+
+@lru_cache(maxsize=4096)
+def ordinal_of(day: str) -> int:
+    """A day as S3 writes it ("2026-01-31"), as a proleptic ordinal; 0 where it cannot be read."""
+    try:
+        return date.fromisoformat(day).toordinal()
+    except ValueError:
+        return 0
+
+
+def day_of(action: Action, written: int) -> int:
+    """The day at whose beginning an action is due, for what was written (or became what it is) on the day `written`;
+    0 where the rule says none. Rounded up to the next midnight."""
+    if action.days is not None:
+        return written + action.days + 1
+    return ordinal_of(action.date[:10])
+
+
+def _order(action: Action) -> int:
+    """A deletion first, then the deepest class."""
+    return -1 if action.does is Does.EXPIRE else len(DOWNWARD) - _RANK.get(action.storage_class, 0)

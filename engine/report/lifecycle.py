@@ -1,0 +1,164 @@
+"""What `cartage lifecycle` shows: rules and what they do, and a configuration's change as a diff."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from engine.api.lifecycle import LifecycleResult
+from engine.plan.bucket_rules import Action, Does, Rule, text_of
+from engine.plan.prices import SAID
+from engine.plan.rule_effects import Effect
+from engine.report.diff import diff_lines, unified_diff
+from engine.report.ndjson import plain
+from engine.report.page import Page, Table, Tone, Toned, next_step
+from engine.report.text import cost_text, count_text, picked, plural, safe, size_text
+
+COUNTED = (Does.EXPIRE, Does.MOVE, Does.ABORT_UPLOADS)
+"""What can be told of a listing; older versions are not listed."""
+
+
+def lifecycle_page(result: LifecycleResult, words: Iterable[str] = ()) -> Page:
+    """The rules that concern the location and what they do; then a proposal's diff, or what was written. `words` are
+    those of the command, to be typed on."""
+    typed = f"cartage lifecycle {shlex.join([result.location, *words])}"
+    now = f"{plural(result.objects, 'object')}, {size_text(result.bytes)}, {cost_text(result.dollars)} a month"
+    lines: list[str | Table] = [f"{safe(result.location)}: {now}{_unpriced(result.unpriced)}"]
+    lines += _rules(result)
+    lines += [Toned(safe(note), Tone.WARNING) for note in result.notes]
+    if not result.changes:
+        asked = [] if not result.confirmed else ["the bucket has that rule already: nothing was written"]
+        return [*lines, *asked]
+    name = f"lifecycle of {result.location.removeprefix('s3://').partition('/')[0]}"
+    lines += ["", *diff_lines(unified_diff(name, text_of(result.before), text_of(result.after))), ""]
+    if result.refused:
+        lines += [Toned(f"refused: {safe(said)}", Tone.BAD) for said in result.refused]
+        return [*lines, "nothing was written"]
+    if result.written:
+        return [*lines, *_written(result)]
+    return [*lines, "nothing was written", next_step(f"{typed} --apply")]
+
+
+def undo_page(result: LifecycleResult) -> Page:
+    """What was put back."""
+    name = f"lifecycle of {result.location.removeprefix('s3://').partition('/')[0]}"
+    diff = unified_diff(name, text_of(result.before), text_of(result.after))
+    return [*(diff_lines(diff) if diff else []), "put back as it was" if result.confirmed else _not_shown(result)]
+
+
+def _written(result: LifecycleResult) -> list[str]:
+    back = f"cartage lifecycle {shlex.quote(result.location)} --undo"
+    return [
+        "written, and read back as it was written" if result.confirmed else _not_shown(result),
+        f"what was there is kept in {safe(str(result.kept))}",
+        Toned(f"to put it back: {back}", whole=True),
+    ]
+
+
+def _not_shown(result: LifecycleResult) -> str:
+    return Toned(
+        "written; the server does not show it yet, or shows it otherwise: look again before you rely on it",
+        Tone.WARNING,
+    )
+
+
+def _rules(result: LifecycleResult) -> list[str | Table]:
+    elsewhere = f" ({plural(result.elsewhere, 'rule')} of the bucket: disabled, or of other prefixes)"
+    if not result.rules:
+        return [f"no rule of the bucket does anything there{elsewhere if result.elsewhere else ''}"]
+    rows = [_row(effect, result) for effect in result.effects]
+    header = ["rule", "takes", "does", "when", "objects", "size", "due", "saves a month", "once"]
+    lines: list[str | Table] = [Table(header, rows, left=4)]
+    total = f"all of it saves {cost_text(result.saved)} a month once it is done"
+    if result.once:
+        total += f", and moving costs {cost_text(result.once)} once"
+    lines.append(f"{total}{elsewhere if result.elsewhere else ''}")
+    if result.versions:
+        lines.append("the bucket keeps versions: what expires stays as an older version until a rule takes those")
+    if any(effect.action.does not in COUNTED for effect in result.effects):
+        lines.append("older versions and delete markers are not listed, and not counted")
+    if any(effect.at_most for effect in result.effects):
+        lines.append("at most: tags are not read, and what lacks those of the rule is not meant; no total has it")
+    lines.append(f"a month: storage alone, by {SAID}; days are counted to midnight UTC")
+    return lines
+
+
+def _row(effect: Effect, result: LifecycleResult) -> list[str]:
+    rule, action = effect.rule, effect.action
+    said = [safe(rule.rule_id) or "(no ID)", takes_text(rule), does_text(action), when_text(action)]
+    if action.does not in COUNTED:
+        return [*said, "?", "?", "", "", ""]
+    most = "at most " if effect.at_most else ""
+    saves = "" if result.versions and action.does is Does.EXPIRE else cost_text(effect.saved)
+    figures = [f"{most}{count_text(effect.objects)}", size_text(effect.bytes), due_text(effect)]
+    return [*said, *figures, saves + _unpriced(effect.unpriced), cost_text(effect.once) if effect.once else ""]
+
+
+def _unpriced(count: int) -> str:
+    return f" and {count_text(count)} without a price" if count else ""
+
+
+def takes_text(rule: Rule) -> str:
+    """ "data/ and env=test": what a rule asks of an object."""
+    return " and ".join([safe(rule.prefix) or "everything", *map(safe, rule.only)])
+
+
+def does_text(action: Action) -> str:
+    into = f" into {safe(action.storage_class)}" if action.storage_class else ""
+    kept = f", all but the newest {action.keep}" if action.keep else ""
+    return f"{action.does.value}{into}{kept}"
+
+
+def when_text(action: Action) -> str:
+    if action.days is None:
+        return f"on {safe(action.date[:10])}" if action.date else ""
+    return f"after {plural(action.days, 'day')}"
+
+
+def due_text(effect: Effect) -> str:
+    """When: what may go at any moment, and the days of the others."""
+    parts = [f"{count_text(effect.due)} now"] if effect.due else []
+    if effect.first:
+        first, last = (date.fromordinal(day).isoformat() for day in (effect.first, effect.last))
+        parts.append(first if first == last else f"{first} to {last}")
+    return ", ".join(parts)
+
+
+def lifecycle_values(result: LifecycleResult) -> dict[str, Any]:
+    """The summary of a look at rules, a change, or an undo."""
+    values: dict[str, Any] = picked(
+        result, "location objects bytes elsewhere unpriced uploads versions refused notes written confirmed"
+    )
+    values |= {
+        "dollars_a_month": round(result.dollars, 4),
+        "saves_a_month": round(result.saved, 4),
+        "costs_once": round(result.once, 4),
+        "effects": [_effect(effect) for effect in result.effects],
+        "diff": unified_diff("before", text_of(result.before), text_of(result.after)),
+        "kept": str(result.kept) if result.kept is not None else None,
+    }
+    found: dict[str, Any] = plain(values)
+    return found
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    days = {name: date.fromordinal(day).isoformat() if day else None for name, day in _days(effect)}
+    return {
+        "rule": effect.rule.rule_id,
+        "prefix": effect.rule.prefix,
+        "only": list(effect.rule.only),
+        "does": effect.action.does.value,
+        "days": effect.action.days,
+        "date": effect.action.date or None,
+        "storage_class": effect.action.storage_class or None,
+        "saves_a_month": round(effect.saved, 4),
+        "costs_once": round(effect.once, 4),
+        **picked(effect, "objects bytes due unpriced at_most"),
+        **days,
+    }
+
+
+def _days(effect: Effect) -> list[tuple[str, int]]:
+    return [("first", effect.first), ("last", effect.last)]
