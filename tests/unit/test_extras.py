@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,23 +79,25 @@ DISTRIBUTED_AS = {"PIL": "pillow", "ruamel": "ruamel.yaml"}
 """Packages that are not installed by the name that they are imported by."""
 
 
-def third_party_imports(path: Path) -> Iterator[tuple[int, str, bool]]:
+@cache
+def third_party_imports(path: Path) -> tuple[tuple[int, str, bool], ...]:
     """Each package of someone else's that a module imports: the line, its name, and whether as soon as it is loaded."""
-    tree = ast.parse(path.read_text("utf-8"))
-    checked = [
-        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-    ]
-    for_types = {inner for node in checked for inner in ast.walk(node)}
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    later = {inner for node in functions for inner in ast.walk(node)}
-    for node in set(ast.walk(tree)) - for_types:
-        modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            modules = [node.module or ""]
-        for module in modules:
-            top = module.partition(".")[0]
-            if top != "engine" and top not in sys.stdlib_module_names:
-                yield getattr(node, "lineno", 0), DISTRIBUTED_AS.get(top, top.replace("_", "-")), node not in later
+    return tuple(_imported(ast.parse(path.read_text("utf-8")), at_once=True))
+
+
+def _imported(node: ast.AST, *, at_once: bool) -> Iterator[tuple[int, str, bool]]:
+    if isinstance(node, ast.expr) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+        return
+    modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+    if isinstance(node, ast.ImportFrom):
+        modules = [node.module or ""]
+    for module in modules:
+        top = module.partition(".")[0]
+        if top != "engine" and top not in sys.stdlib_module_names:
+            yield getattr(node, "lineno", 0), DISTRIBUTED_AS.get(top, top.replace("_", "-")), at_once
+    at_once = at_once and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    for inner in ast.iter_child_nodes(node):
+        yield from _imported(inner, at_once=at_once)
 
 
 BROUGHT = {"urllib3"}

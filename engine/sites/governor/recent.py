@@ -30,14 +30,22 @@ class Recent:
 
     def counted(self, first: int, last: int, now: int) -> tuple[int, int, int]:
         """Sent, accepted and refused of what was sent from tick `first` to `last`, as far back as is remembered."""
-        places = [tick & MASK for tick in range(max(first, now - MASK), last + 1)]
-        sent, ok, refused = ([counts[place] for place in places] for counts in (self.sent, self.ok, self.refused))
-        return sum(sent), sum(ok), sum(refused)
+        first = max(first, now - MASK)
+        sent, ok, refused = (sum(_span(counts, first, last)) for counts in (self.sent, self.ok, self.refused))
+        return sent, ok, refused
 
     def lasting(self, first: int, last: int, now: int) -> float:
         """How many ticks sending took from `first` to `last`. One in which the sender stalled counts a quarter: the
         server was asked for nothing, and could accept a little more of what came after."""
-        sent = [self.sent[tick & MASK] for tick in range(max(first, now - MASK), last + 1)]
+        sent = _span(self.sent, max(first, now - MASK), last)
         if sum(sent) < DENSE * len(sent):
             return len(sent)
         return len(sent) - 0.75 * sent.count(0)
+
+
+def _span(counts: list[int], first: int, last: int) -> list[int]:
+    """The places of a ring from tick `first` to `last`, at most all of it."""
+    if last < first:
+        return []
+    begin, end = first & MASK, (last & MASK) + 1
+    return counts[begin:end] if begin < end else counts[begin:] + counts[:end]
