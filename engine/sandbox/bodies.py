@@ -131,14 +131,14 @@ def cut(content: Content, first: int, last: int) -> Content:
 
 
 def join(contents: list[Content]) -> Content:
-    """Contents one after the other; neighbouring ranges of one stream become one again."""
+    """Contents one after the other; neighbouring ranges of one virtual source become one again."""
     merged: list[Segment] = []
     for content in contents:
         for segment in segments_of(content):
             last = merged[-1] if merged else None
             if (
                 last is not None
-                and isinstance(segment.source, Stream)
+                and not isinstance(segment.source, bytes)
                 and last.source == segment.source
                 and last.offset + last.length == segment.offset
             ):
