@@ -31,6 +31,8 @@ async def gather(
     rows = sum(tally.objects for tally in await ledger.tallies())
     listener(Doing("listing both sides", objects=rows))
     audits = await audit(opened.store, opened.sources, plan.routes, ledger.entries, listener, plan.cleanup.proof)
+    if plan.probes:
+        listener(Doing("asking the probes"))
     probes = [await run_probe(opened.store(probed(probe)), probe, commands) for probe in plan.probes]
     facts = await opened.facts(plan.places, anew=True)
     sources = tuple(facts[where] for where in buckets_of(route.source for route in plan.routes))

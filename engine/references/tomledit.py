@@ -23,13 +23,14 @@ def value_at(text: str, path: str) -> Any:
 def set_values(text: str, values: Iterable[tuple[str, Any]]) -> str:
     """The text with every (dotted path, value) set, one after the other. Raises `NotParsed`, `NoPlace`, and
     `ExtraMissing` without tomlkit."""
+    before = parse(TOML, text)
     for path, value in values:
-        before = parse(TOML, text)
         wanted = with_value(before, path, value)
         if same(before, wanted):
             continue
         text = _edited(text, path, value)
-        if not same(parse(TOML, text), wanted):
+        before = parse(TOML, text)
+        if not same(before, wanted):
             raise NoPlace(f'"{path}" cannot be set without changing something else')
     return text
 

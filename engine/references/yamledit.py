@@ -31,17 +31,17 @@ def value_at(text: str, path: str) -> Any:
 def set_values(text: str, values: Iterable[tuple[str, Any]]) -> str:
     """The text with every (dotted path, value) set, one after the other. Raises `NotParsed`, `NoPlace`, and
     `ExtraMissing` without ruamel.yaml."""
+    before = parse(YAML, text)
     for path, value in values:
-        before = parse(YAML, text)
         wanted = with_value({} if before is None else before, path, value)
         if same(before, wanted):
             continue
         text = edited(text, [_edit_of(text, path.split("."), value)])
         try:
-            stands = same(parse(YAML, text), wanted)
+            before = parse(YAML, text)
         except NotParsed:
-            stands = False
-        if not stands:
+            before = None
+        if not same(before, wanted):
             raise NoPlace(f'"{path}" cannot be set without changing something else (an anchor or an alias?)')
     return text
 

@@ -190,6 +190,16 @@ async def test_a_search_that_was_asked_for_and_cannot_be_made_is_not_ok(monkeypa
     assert not result.ok and "ended with 2" in result.sentence
 
 
+async def test_an_index_that_ends_the_process_that_opens_it_ends_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dies = tmp_path / "dies.py"
+    dies.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(searching, "__file__", str(dies))
+    result = await ask(WHOLE, UsearchProbe("the index", AT, search=True))
+    assert not result.ok and "ended with -11, as it does where an index is damaged" in result.sentence
+
+
 async def test_without_the_extra_the_header_counts_and_the_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "find_spec", lambda name: None)
     result = await ask(WHOLE, UsearchProbe("the index", AT))
