@@ -274,6 +274,14 @@ def _crc_of_stream(algorithm: str, stream: Stream, first: int, last: int) -> int
     return value
 
 
+@lru_cache(maxsize=64)
+def _crc_of_made(algorithm: str, source: Made, first: int, last: int) -> int:
+    value = 0
+    for piece in _read_virtual(source, first, last):
+        value = crc.crc(algorithm, piece, value)
+    return value
+
+
 def crc_of(algorithm: str, content: Content) -> int:
     """The CRC of content: true for virtual content too."""
     value = 0
@@ -281,9 +289,7 @@ def crc_of(algorithm: str, content: Content) -> int:
         if isinstance(source, Stream):
             piece = _crc_of_stream(algorithm, source, offset, offset + length)
         elif isinstance(source, Made):
-            piece = 0
-            for made in _read_virtual(source, offset, offset + length):
-                piece = crc.crc(algorithm, made, piece)
+            piece = _crc_of_made(algorithm, source, offset, offset + length)
         else:
             piece = crc.crc(algorithm, memoryview(source)[offset : offset + length])
         value = crc.combine(algorithm, value, piece, length) if value else piece

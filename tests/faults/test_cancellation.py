@@ -2,7 +2,7 @@
 
 Every task of the event loop is stepped through a counter; at the n-th suspension of any of them the whole call is
 cancelled, as a second Ctrl-C does. The same call again has to end as if nothing had been. The event loop is in its
-debug mode, and a coroutine that nobody awaited is an error (pyproject.toml).
+debug mode meanwhile, and a coroutine that nobody awaited is an error (pyproject.toml).
 """
 
 from __future__ import annotations
@@ -64,9 +64,12 @@ class Stepped(Coroutine[Any, Any, Any]):
 def stepping(suspended: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     loop.set_task_factory(lambda loop, coro, **more: asyncio.Task(Stepped(coro, suspended), loop=loop, **more))
+    loop.slow_callback_duration = 60.0
+    loop.set_debug(True)
     try:
         yield
     finally:
+        loop.set_debug(False)
         loop.set_task_factory(None)
 
 
@@ -119,9 +122,6 @@ CALLS: dict[str, list[Call]] = {"run": [run], "verify": [run, check], "cleanup":
 async def test_cancelled_at_any_await(
     name: str, signed_in: Sandbox, tmp_path: Path, record: Record, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loop = asyncio.get_running_loop()
-    loop.set_debug(True)
-    loop.slow_callback_duration = 60.0
     *before, call = CALLS[name]
 
     async def scene_for(folder: str) -> Scene:
