@@ -27,7 +27,7 @@ from tests.faults.scene import credentials, snapshot
 
 CONCURRENCY = 8
 SMALL, SMALL_BYTES = 150, 40_000
-LARGE, LARGE_BYTES = 3, amount(20, 60, 60) * MIB + 12_345
+LARGE, LARGE_BYTES = 3, amount(20, 20, 60) * MIB + 12_345
 COMMAND_S = 120.0
 
 Contents = dict[str, str]
