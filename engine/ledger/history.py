@@ -91,9 +91,9 @@ def add(connection: sqlite3.Connection, run: int, moment: Moment) -> bool:
     if count < MOMENTS_A_RUN:
         return False
     connection.execute(
-        "DELETE FROM moments WHERE run = ?1 AND at_ms IN (SELECT at_ms FROM (SELECT at_ms, row_number() OVER "
-        "(ORDER BY at_ms) AS place FROM moments WHERE run = ?1) WHERE place % 2 = 0)",
-        (run,),
+        "DELETE FROM moments WHERE run = :run AND at_ms IN (SELECT at_ms FROM (SELECT at_ms, row_number() OVER "
+        "(ORDER BY at_ms) AS place FROM moments WHERE run = :run) WHERE place % 2 = 0)",
+        {"run": run},
     )
     return True
 
@@ -106,8 +106,9 @@ def end(connection: sqlite3.Connection, run: int, ended: str, at_ms: int) -> Non
 def keep_slow(connection: sqlite3.Connection, objects: Sequence[SlowObject]) -> None:
     """Keep objects that took long, as long as there are not enough that took longer."""
     connection.executemany(
-        "INSERT OR REPLACE INTO slowest (route, key, size, took_ms) SELECT id, ?2, ?3, ?4 FROM routes WHERE name = ?1",
-        objects,
+        "INSERT OR REPLACE INTO slowest (route, key, size, took_ms) SELECT id, :key, :size, :took_ms FROM routes "
+        "WHERE name = :route",
+        [item._asdict() for item in objects],
     )
     connection.execute(
         "DELETE FROM slowest WHERE (route, key) NOT IN "
@@ -124,9 +125,9 @@ def latest(connection: sqlite3.Connection, within_ms: int) -> RunRecord | None:
     if found is None:
         return None
     moments = connection.execute(
-        "SELECT at_ms, listed, done, done_bytes, aside, requests, throttled, in_flight FROM moments WHERE run = ?1 "
-        "AND at_ms >= (SELECT max(at_ms) FROM moments WHERE run = ?1) - ?2 ORDER BY at_ms",
-        (found[0], within_ms),
+        "SELECT at_ms, listed, done, done_bytes, aside, requests, throttled, in_flight FROM moments WHERE run = :run "
+        "AND at_ms >= (SELECT max(at_ms) FROM moments WHERE run = :run) - :within_ms ORDER BY at_ms",
+        {"run": found[0], "within_ms": within_ms},
     )
     return RunRecord(*found)._replace(moments=tuple(Moment(*row) for row in moments))
 

@@ -183,7 +183,7 @@ class LedgerReader:
         with _translating(self.path):
             return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._reading)
 
-    async def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    async def _rows(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())
 
     # --- queries ------------------------------------------------------------------------------------------
@@ -262,9 +262,9 @@ class LedgerReader:
     async def last_key(self, route: str, after: str | None, upto: str | None) -> str | None:
         """The last relative key after `after` and up to `upto` that there is a row of."""
         rows = await self._rows(
-            "SELECT max(key) FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?1) "
-            "AND (?2 IS NULL OR key > ?2) AND (?3 IS NULL OR key <= ?3)",
-            (route, after, upto),
+            "SELECT max(key) FROM objects WHERE route = (SELECT id FROM routes WHERE name = :route) "
+            "AND (:after IS NULL OR key > :after) AND (:upto IS NULL OR key <= :upto)",
+            {"route": route, "after": after, "upto": upto},
         )
         return rows[0][0] if rows else None
 

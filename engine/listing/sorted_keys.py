@@ -183,12 +183,12 @@ class SortedKeys:
     def cuts(self, parts: int, after: str = "", upto: str | None = None) -> list[str]:
         """Keys at which it, or what of it lies after `after` and up to `upto`, falls into at most so many parts of
         about as many keys each."""
-        sql = "SELECT key FROM marks WHERE key > ?1 AND (?2 IS NULL OR key < ?2) ORDER BY key"
-        marks = [key for (key,) in self._rows(sql, (after, upto))]
+        sql = "SELECT key FROM marks WHERE key > :after AND (:upto IS NULL OR key < :upto) ORDER BY key"
+        marks = [key for (key,) in self._rows(sql, {"after": after, "upto": upto})]
         parts = min(parts, len(marks) + 1)
         return [marks[(len(marks) + 1) * at // parts - 1] for at in range(1, parts)]
 
-    def _rows(self, sql: str, parameters: tuple[object, ...]) -> list[Any]:
+    def _rows(self, sql: str, parameters: tuple[object, ...] | dict[str, object]) -> list[Any]:
         with _translating(self.path):
             return self._database.execute(sql, parameters).fetchall()
 
