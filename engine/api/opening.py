@@ -18,7 +18,7 @@ from engine.events import RunStarted
 from engine.journal.state import refuse_unfit, state_of
 from engine.journal.views import META as VIEW
 from engine.journal.views import Journals
-from engine.ledger import Binding, Ledger, ShardedLedger, SiteBinding, open_to_read, open_to_write
+from engine.ledger import Binding, Ledger, ShardedLedger, SiteBinding, is_there, open_to_read, open_to_write
 from engine.listing.sources import open_sources
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
@@ -52,11 +52,12 @@ async def open_ledger(
     *,
     create: bool = True,
     writes: bool = False,
+    in_shards: bool = False,
     clock: Callable[[], int] = now_ms,
 ) -> Ledger:
     """Open the plan's ledger for writing; `clock` is what its rows are dated by. What the routes' lists say is bound as
     well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
-    it; `writes`: targets' folders are made then."""
+    it; `writes`: targets' folders are made then; `in_shards` is the form of a new one."""
     path = ledger_path(plan, options)
     if options.state is not None and await anyio.Path(path).is_file():
         raise LedgerMismatch(
@@ -71,7 +72,9 @@ async def open_ledger(
     links = folders.manner.links if folders is not None else ""
     binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others), links)
     journals = await _journals(plan, opened, options)
-    ledger = await open_to_write(path, binding, now_ms=clock, create=create or journals is not None, journals=journals)
+    ledger = await open_to_write(
+        path, binding, now_ms=clock, create=create or journals is not None, journals=journals, in_shards=in_shards
+    )
     try:
         await _refuse_other_state(ledger, options, create=create)
         await opened.remember(ledger, plan.routes[0].target.bucket)
@@ -135,7 +138,7 @@ async def _settle_folders(plan: Plan, path: Path, opened: Sites, *, make: bool) 
     if not targets:
         return
     bound: dict[str, str] = {}
-    if await anyio.Path(path).exists():
+    if is_there(path):
         async with await open_to_read(path) as reader:
             site = (await reader.binding()).all_sites.get(FILE_SITE)
         bound = dict(site.buckets) if site is not None else {}
@@ -185,7 +188,7 @@ async def open_bound(plan: Plan, options: Options) -> AsyncIterator[Sites]:
     """The sites of a plan; folders are read as its ledger is bound to, where the options do not say how. Raises as
     `open_sites`, and what an unreadable ledger raises."""
     path = ledger_path(plan, options)
-    if options.links is None and FILE_SITE in plan.sites_in_use and await anyio.Path(path).exists():
+    if options.links is None and FILE_SITE in plan.sites_in_use and is_there(path):
         async with await open_to_read(path) as reader:
             options = replace(options, links=(await reader.binding()).links or None)
     async with open_sites(plan, options) as opened:

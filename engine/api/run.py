@@ -108,9 +108,9 @@ async def migrate(
         refuse_apart(opened, plan.routes)
         path = ledger_path(plan, options)
         processes = processes_for(plan, options, path, executor=executor)
-        if processes > 1 or executor is not None:
+        if in_shards := processes > 1 or executor is not None:
             await anyio.to_thread.run_sync(form_shards, path)
-        async with await open_ledger(plan, opened, options, writes=True) as ledger:
+        async with await open_ledger(plan, opened, options, writes=True, in_shards=in_shards) as ledger:
             known = await opened.facts(plan.places, lacking=True)
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:

@@ -24,6 +24,12 @@ class Thinner:
             for item in decisions:
                 if item.state is State.PLANNED:
                     self._etags[route, item.key] = item.source_etag
+                else:
+                    self._etags.pop((route, item.key), None)
+        if command.name in ("forget", "let_go"):
+            route, keys = command.arguments
+            for key in keys:
+                self._etags.pop((route, key), None)
         if command.name != "conclude":
             return command
         route, outcomes, at_ms = command.arguments

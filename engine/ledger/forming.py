@@ -13,7 +13,12 @@ from engine.ledger.files import beside, sync_folder, unwritable
 from engine.ledger.locking import FileLock
 from engine.ledger.opening import connect
 from engine.ledger.reader import connect_to_read, hold_existing
-from engine.ledger.shard_files import INDEX, SHARDS
+from engine.ledger.shard_files import INDEX, SHARDS, index_path
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a ledger, of whichever form; a folder without an index is one that was never made."""
+    return path.is_file() or index_path(path).is_file()
 
 
 def is_one_file(path: Path) -> bool:
@@ -31,7 +36,7 @@ def is_one_file(path: Path) -> bool:
 
 
 def form_shards(path: Path) -> None:
-    """Make a ledger's folder, where there is none: of the file there, which holds no object, the index. May be killed
+    """Make a ledger of one file, which holds no object, the index of one in shards, where there is one. May be killed
     at any moment and done again. Raises `LedgerLocked`, `LedgerError`."""
     folder = beside(path, ".folder")
     try:
@@ -40,7 +45,6 @@ def form_shards(path: Path) -> None:
         if folder.is_dir() and not path.exists():
             folder.rename(path)
             sync_folder(path)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(path, error) from error
 

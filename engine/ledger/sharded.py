@@ -395,10 +395,11 @@ async def open_to_write(
     now_ms: Callable[[], int],
     create: bool = True,
     journals: Journals | None = None,
+    in_shards: bool = False,
 ) -> Ledger:
-    """Open the ledger at `path`, whichever form it has; a new one is a single file, and one with `journals` a folder.
-    Raises as `ShardedLedger.open`."""
-    if journals is not None or await anyio.Path(path).is_dir():
+    """Open the ledger at `path`, whichever form it has; a new one is a single file, or, `in_shards` and with
+    `journals`, a folder. Raises as `ShardedLedger.open`."""
+    if in_shards or journals is not None or await anyio.Path(path).is_dir():
         return await ShardedLedger.open(path, binding, now_ms=now_ms, create=create, journals=journals)
     return await Ledger.open(path, binding, now_ms=now_ms, create=create)
 

@@ -344,6 +344,26 @@ async def test_with_a_state_in_s3_another_machine_goes_on(
     assert cleaned.cleaned.deleted == IMAGES + 4
 
 
+async def test_folders_on_either_side_are_carried_in_one_shard(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor
+) -> None:
+    down = Plan.of(f"s3://{BUCKET}/old/", f"{tmp_path}/down/", name="down")
+    up = Plan.of(f"{tmp_path}/down/", f"s3://{BUCKET}/new/", name="up")
+    for one in (down, up):
+        options = Options(ledger=tmp_path / f"{one.name}.ledger", processes=SHARDS)
+        result = await migrate(one, options, executor=threads)
+        assert result.complete and result.copied == IMAGES + 2
+        assert (await verify(one, options)).agrees
+    assert len(keys_of(sandbox, "new/")) == IMAGES + 2
+
+
+async def test_a_ledger_that_could_not_be_made_leaves_no_folder(plan: Plan, tmp_path: Path) -> None:
+    up = Plan.of(f"{tmp_path}/nowhere/", f"s3://{BUCKET}/new/", name="up")
+    with pytest.raises(EngineError, match="does not exist"):
+        await migrate(up, in_shards(tmp_path))
+    assert not (tmp_path / "in-shards.ledger").exists()
+
+
 async def test_a_shard_that_is_long_at_work_is_asked_for_its_rest_when_others_have_nothing_to_do(
     plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import LedgerLocked
-from engine.ledger import form_shards, is_one_file, open_to_read, open_to_write
+from engine.ledger import form_shards, is_one_file, is_there, open_to_read, open_to_write
 from engine.ledger.files import beside
 from engine.ledger.shard_files import INDEX
 from tests.unit.ledger.scene import BINDING, decision, opened
@@ -56,6 +56,9 @@ async def test_it_goes_on_where_it_was_killed_in_between(tmp_path: Path) -> None
     assert not folder.exists()
 
 
-def test_where_there_is_nothing_it_is_a_folder(tmp_path: Path) -> None:
-    form_shards(tmp_path / "deep" / "l.ledger")
-    assert (tmp_path / "deep" / "l.ledger").is_dir()
+def test_where_there_is_nothing_nothing_is_made_and_a_folder_alone_is_no_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    form_shards(path)
+    assert not path.exists() and not is_there(path)
+    path.mkdir()
+    assert not is_there(path)
