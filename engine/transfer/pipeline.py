@@ -44,6 +44,7 @@ from engine.transfer.work import WorkQueue
 
 PROGRESS_EVERY_S = 0.25
 ASIDES_SHOWN = 10
+TAGS = Method.TAGS.value
 
 
 @dataclass(slots=True)
@@ -332,7 +333,7 @@ class Run:
             counters.found += 1
         elif outcome.state is State.COPIED:
             counters.copied += 1
-            counters.copied_bytes += task.source.size if outcome.method != Method.TAGS else 0
+            counters.copied_bytes += task.source.size if outcome.method != TAGS else 0
         else:
             self._set_aside(task.route, outcome.key, outcome.state, outcome.code, outcome.message)
         self._recorder.add(task.route.name, outcome)
