@@ -12,14 +12,15 @@ from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.locations import SCHEME
-from engine.plan.prices import SAID, STANDARD
+from engine.plan.prices import CLASSES, SAID, STANDARD
 from engine.plan.settings import Connection
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_place, open_site
 
+_THOUSAND = "${0.reads_per_1000:.4g} a thousand"
 TAGS_ASKED = (
     "no listing tells tags: each object is asked for its own, a GetObjectTagging each, "
-    f"${1000 * STANDARD.reads_per_1000:.2f} a million by {SAID}"
+    f"{_THOUSAND.format(STANDARD)} of STANDARD and {_THOUSAND.format(CLASSES['GLACIER_IR'])} of GLACIER_IR, by {SAID}"
 )
 
 

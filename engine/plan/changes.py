@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from engine.model import GIB, ListedObject
 from engine.plan.estimate import DAYS_A_MONTH
-from engine.plan.prices import CLASSES, STANDARD, dollars_a_month
+from engine.plan.prices import CLASSES, STANDARD, TAG_MONTH, dollars_a_month, read_dollars
 from engine.plan.route import Route
 
 DAY_S = 86_400
@@ -20,11 +20,11 @@ DAY_S = 86_400
 class Change:
     """The objects that a run may copy onto themselves, and what of it AWS bills, in US dollars.
 
-    `before_dollars` and `after_dollars` are their storage in a month. `early_objects` leave a class before the least
-    time that it is billed for; what is left of it is `early_dollars`, due where the bucket keeps no versions. `small`
-    are smaller than what their new class bills at least. `unpriced` have a class, old or new, that has no price here,
-    and are in no sum. Without `is_certain` it is the most: what no listing tells, tags and metadata, may be set
-    already."""
+    `before_dollars` and `after_dollars` are their storage in a month, `tag_dollars` what the tags that are set cost in
+    one, at most. `early_objects` leave a class before the least time that it is billed for; what is left of it is
+    `early_dollars`, due where the bucket keeps no versions. `small` are smaller than what their new class bills at
+    least. `unpriced` have a class, old or new, that has no price here, and are in no sum. Without `is_certain` it is
+    the most: what no listing tells, tags and metadata, may be set already."""
 
     storage_class: str = ""
     is_certain: bool = True
@@ -37,6 +37,7 @@ class Change:
     retrieval_dollars: float = 0.0
     early_objects: int = 0
     early_dollars: float = 0.0
+    tag_dollars: float = 0.0
     small: int = 0
     unpriced: int = 0
 
@@ -51,7 +52,8 @@ class Change:
 
     def add(self, source: ListedObject, route: Route, writes: int, reads: int, now_ms: int) -> None:
         """Count an object that takes so many requests."""
-        self.read_dollars += reads / 1000 * STANDARD.reads_per_1000
+        self.read_dollars += read_dollars(source.storage_class, reads)
+        self.tag_dollars += len(route.set_tags or ()) * TAG_MONTH
         if route.sets_tags_alone:
             self.write_dollars += writes / 1000 * STANDARD.writes_per_1000
             return

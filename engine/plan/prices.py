@@ -18,6 +18,8 @@ SAID = f"AWS's list prices of {REGION} ({AS_OF})"
 """What every figure in dollars has to say of itself."""
 
 KIB = 1 << 10
+TAG_MONTH = 0.0065 / 10_000
+"""A tag of an object, in a month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +70,8 @@ def dollars_a_month(storage_class: str, size: int) -> float | None:
     billed = max(size, price.least_bytes) + price.beside_bytes
     dollars = (billed * price.gb_month + price.beside_standard_bytes * STANDARD.gb_month) / GIB
     return dollars + price.monitoring_per_1000 / 1000 if size >= _LEAST else dollars
+
+
+def read_dollars(storage_class: str, requests: int) -> float:
+    """What so many GET, HEAD and the like of objects of a class cost; as of STANDARD where it has no price here."""
+    return CLASSES.get(storage_class or "STANDARD", STANDARD).reads_per_1000 * requests / 1000

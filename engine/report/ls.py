@@ -7,7 +7,7 @@ from typing import Any
 from engine.events import BucketListed, Event, ObjectListed, PrefixSummed
 from engine.finish.grouping import TAG, Group, Odd
 from engine.finish.project import Figures, Summary
-from engine.plan.prices import AS_OF, CLASSES, REGION, SAID, STANDARD
+from engine.plan.prices import AS_OF, CLASSES, REGION, SAID, read_dollars
 from engine.report.page import Table
 from engine.report.text import cost_text, count_text, pace_text, plural, safe, size_text
 
@@ -69,8 +69,8 @@ def _cost_texts(summary: Summary) -> list[str]:
     if unknown := sorted(name for name in summary.total.classes if name not in CLASSES):
         said.append(f"no price is known of: {', '.join(map(safe, unknown))}; what is there is not in the sum")
     if summary.tags_asked:
-        dollars = cost_text(summary.tags_asked / 1000 * STANDARD.reads_per_1000)
-        said.append(f"tags: {plural(summary.tags_asked, 'request')}, {dollars}")
+        dollars = sum(read_dollars(name, count) for name, count in summary.total.classes.items())
+        said.append(f"tags: {plural(summary.tags_asked, 'request')}, {cost_text(dollars)}")
     if summary.unread:
         unread = summary.groups[Odd.UNREAD].objects if Odd.UNREAD in summary.groups else 0
         said.append(f"the tags of {plural(unread, 'object')} could not be read, first {safe(summary.unread)}")

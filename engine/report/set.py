@@ -32,6 +32,8 @@ def change_page(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
     if change.storage_class:
         now, then = cost_text(change.before_dollars), cost_text(change.after_dollars)
         lines.append(f"a month    {now} now, {then} then, for these objects")
+    if change.tag_dollars:
+        lines.append(f"tags       at most {cost_text(change.tag_dollars)} a month, for as long as they are there")
     lines += _warnings(change, found.archived, most)
     lines += [_versions(name, state, change, most) for name, state in result.versioning.items()]
     lines += [
@@ -53,6 +55,7 @@ def change_values(result: SurveyResult) -> dict[str, Any]:
         "write_dollars": change.write_dollars,
         "read_dollars": change.read_dollars,
         "retrieval_dollars": change.retrieval_dollars,
+        "tag_dollars_a_month": change.tag_dollars,
         "early_objects": change.early_objects,
         "early_dollars": change.early_dollars,
         "small": change.small,

@@ -31,7 +31,7 @@ def test_by_tag_has_a_row_for_what_is_untagged_and_says_what_asking_cost(project
     rows = {line.split("  ")[0]: line.split() for line in ended.out.splitlines()}
     assert rows["cards"][1] == "2" and rows["(untagged)"][1] == "1" and rows['""'][1] == "1" and rows["total"][1] == "4"
     assert "us-east-1 (2025)" in ended.out and "tags: 4 requests" in ended.out
-    assert "$0.40 a million" in ended.err  # before anything is asked
+    assert "$0.0004 a thousand of STANDARD" in ended.err  # before anything is asked
 
 
 def test_by_class_for_a_program(project: str, terminal: Terminal) -> None:

@@ -29,3 +29,16 @@ def test_a_fingerprint_of_what_may_not_be_read_is_refused(
     assert (ended.code, ended.out) == (1, "")
     if refusal.status == 403:
         assert_said_well(ended, "fingerprint")
+
+
+@pytest.mark.parametrize("store", ["wire", "boto"])
+def test_tags_that_may_not_be_read_are_no_untagged_objects(terminal: Terminal, store: str) -> None:
+    def answer(asked: Asked) -> Refusal | Listing:
+        return Refusal(403, "AccessDenied", "Access Denied") if asked.key else Listing(KEYS)
+
+    with answering(answer) as server:
+        terminal.at(server.url)
+        ended = terminal.call("ls", "s3://bucket/old/", "--by", "tag=team", "--store", store, "--assume", "aws")
+    assert ended.code == 3, ended.err
+    assert "(could not be read)" in ended.out and "(untagged)" not in ended.out
+    assert "the tags of 2 objects could not be read, first s3://bucket/old/" in ended.out

@@ -309,3 +309,8 @@ def test_tags_cost_requests_and_nothing_else() -> None:
     change = counted(TAGGED, there(size=GIB))
     assert (change.objects, change.before_dollars, change.is_certain) == (0, 0, False)
     assert change.write_dollars == pytest.approx(0.000005)
+    assert change.tag_dollars == pytest.approx(0.0065 / 10_000)
+
+
+def test_looks_cost_what_the_class_asks_for_them() -> None:
+    assert counted(TAGGED, there(storage_class="GLACIER_IR")).read_dollars == pytest.approx(4 * 0.00001)
