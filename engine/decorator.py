@@ -16,6 +16,7 @@ from engine.model import (
     UploadedPart,
     UploadInfo,
     UploadRef,
+    VersionsPage,
 )
 from engine.store import Answered, Asked, ObjectStore
 from engine.windows import Sink, Source
@@ -67,6 +68,9 @@ class StoreDecorator:
 
     def list_uploads(self, request: store.ListUploads) -> Coroutine[Any, Any, list[UploadInfo]]:
         return self._call(self._inner.list_uploads, request)
+
+    def list_versions(self, request: store.ListVersions) -> Coroutine[Any, Any, VersionsPage]:
+        return self._call(self._inner.list_versions, request)
 
     def get_range(self, request: store.GetRange) -> Coroutine[Any, Any, store.Body]:
         return self._call(self._inner.get_range, request)

@@ -293,6 +293,26 @@ class UploadInfo(NamedTuple):
     initiator_id: str = ""
 
 
+class ListedVersion(NamedTuple):
+    """A line of ListObjectVersions: a version, or a delete marker, which has no bytes and no class."""
+
+    key: str
+    version_id: str
+    size: int
+    modified: str
+    storage_class: str
+    is_latest: bool
+    is_marker: bool
+
+
+class VersionsPage(NamedTuple):
+    """Versions in key order, the newest of a key first. `next` is after which key and version the following page
+    begins, None for the last."""
+
+    versions: list[ListedVersion]
+    next: tuple[str, str] | None = None
+
+
 class DeleteFailure(NamedTuple):
     """One error inside a DeleteObjects answer; `key` is empty where S3 did not name one."""
 

@@ -30,6 +30,7 @@ from engine.model import (
     UploadedPart,
     UploadInfo,
     UploadRef,
+    VersionsPage,
     bucket_name,
 )
 from engine.windows import Sink, Source
@@ -209,6 +210,17 @@ class ListUploads(Request, frozen=True):
     prefix: str = ""
 
 
+class ListVersions(Request, frozen=True):
+    """ListObjectVersions: what is there, what was, and delete markers. `after` is a key and a version of it."""
+
+    operation = "ListObjectVersions"
+    reads = harmless_twice = answered_otherwise = True
+
+    bucket: str
+    prefix: str = ""
+    after: tuple[str, str] = ("", "")
+
+
 class GetRange(OnObject, frozen=True):
     """GetObject of bytes `first` to `last`, inclusive; the whole object where `first` is None. Pinned by
     `if_match` where given, and to the whole object's `size` where that is known. `checksums` asks for the object's
@@ -377,6 +389,7 @@ class ObjectStore(Protocol):
     async def abort_upload(self, request: AbortUpload) -> None: ...
     async def list_parts(self, request: ListParts) -> list[UploadedPart]: ...
     async def list_uploads(self, request: ListUploads) -> list[UploadInfo]: ...
+    async def list_versions(self, request: ListVersions) -> VersionsPage: ...
     async def get_range(self, request: GetRange) -> Body: ...
     async def fetch_into(self, request: GetRange, sink: Sink) -> Fetched: ...
     async def put_object(self, request: PutObject) -> CopyResult: ...

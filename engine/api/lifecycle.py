@@ -21,6 +21,7 @@ from engine.errors import (
     EngineError,
     GateClosed,
     LedgerError,
+    ObjectError,
     StoreError,
     Unsupported,
     UsageError,
@@ -29,6 +30,7 @@ from engine.errors import (
 from engine.events import Doing, Progress
 from engine.finish.rule_change import Applied, History, change, put_back, read_history
 from engine.finish.rule_holds import KnownMove, Watch, moves_into
+from engine.finish.rule_versions import add_versions
 from engine.listing.whole import listed_under
 from engine.model import LifecycleConfiguration, Location, ObjectRef, UploadRef
 from engine.plan.bucket_rules import Does, Rule, rules_of, same
@@ -52,7 +54,7 @@ class LifecycleResult(Result):
     """What the bucket's rules mean under `location`: those `rules` that may take something there (`elsewhere` more do
     not), `effects` of what they do, and what all of it costs now. Dollars are a month's, `once` what moving costs.
     `unpriced` objects have a class without a price. `uploads` is how many are unfinished, None where that is not known;
-    `versions`: the bucket keeps them.
+    `versions`: the bucket keeps them, so many `older` ones there.
 
     With a proposal `before` and `after` are the configuration without and with it, and the effects are those of
     `after`. `refused` says why it may not be written, a sentence each; `notes` what else is to be known. `written`: it
@@ -72,6 +74,9 @@ class LifecycleResult(Result):
     unpriced: int = 0
     uploads: int | None = None
     versions: bool = False
+    older: int = 0
+    older_bytes: int = 0
+    older_dollars: float = 0.0
     today: int = 0
     refused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -151,6 +156,12 @@ async def _look(
                     watch.add(objects)
             options.listener(Progress.of_listing(effects.objects, effects.bytes))
     uploads, notes = await _uploads(site, place, options, effects)
+    if facts.versioning:
+        options.listener(Doing("listing older versions"))
+        try:
+            await add_versions(site.store, place, effects)
+        except ObjectError as error:
+            notes.append(f"older versions are not known: {error.message}")
     own = rule_id_of(place.key)
     refused: list[str] = []
     for item, watch in watches:
@@ -173,6 +184,9 @@ async def _look(
         unpriced=effects.unpriced,
         uploads=uploads,
         versions=bool(facts.versioning),
+        older=effects.older,
+        older_bytes=effects.older_bytes,
+        older_dollars=effects.older_dollars,
         today=today,
         refused=tuple(refused),
         notes=tuple(notes),

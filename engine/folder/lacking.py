@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from engine import store
 from engine.errors import Unsupported
-from engine.model import Acl, CopyResult, LifecycleConfiguration, UploadedPart, UploadInfo, UploadRef
+from engine.model import Acl, CopyResult, LifecycleConfiguration, UploadedPart, UploadInfo, UploadRef, VersionsPage
 from engine.store import Request
 
 
@@ -36,6 +36,9 @@ class Lacking:
         _refuse(request)
 
     async def list_uploads(self, request: store.ListUploads) -> list[UploadInfo]:
+        _refuse(request)
+
+    async def list_versions(self, request: store.ListVersions) -> VersionsPage:
         _refuse(request)
 
     async def get_tags(self, request: store.GetTags) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
-from engine.model import GIB, ListedObject
+from engine.model import GIB, ListedObject, ListedVersion
 from engine.plan.bucket_rules import Action, Does, Rule
 from engine.plan.prices import CLASSES, STANDARD, dollars_a_month
 
@@ -23,6 +23,10 @@ SMALL_BYTES = 128 * KIB
 the two archive classes)."""
 EVERY_CLASS, BY_CLASS = "all_storage_classes_128K", "varies_by_storage_class"
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+
+CURRENT = frozenset({Does.EXPIRE, Does.MOVE})
+NONCURRENT = frozenset({Does.EXPIRE_NONCURRENT, Does.MOVE_NONCURRENT})
+GOES = frozenset({Does.EXPIRE, Does.EXPIRE_NONCURRENT})
 
 DOWNWARD = (
     "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER",
@@ -93,6 +97,9 @@ class Effects:
     dollars: float = 0.0
     unpriced: int = 0
     undated: int = 0
+    older: int = 0
+    older_bytes: int = 0
+    older_dollars: float = 0.0
     found: list[Effect] = field(default_factory=list)
     _together: list[tuple[Rule, list[Effect]]] = field(default_factory=list)
     _apart: list[tuple[Rule, list[Effect]]] = field(default_factory=list)
@@ -101,7 +108,6 @@ class Effects:
         for rule in self.rules:
             effects = [Effect(rule, action, at_most=bool(rule.tags)) for action in rule.actions]
             self.found += effects
-            effects = [item for item in effects if item.action.does in (Does.EXPIRE, Does.MOVE)]
             (self._apart if rule.tags else self._together).append((rule, effects))
 
     @property
@@ -126,9 +132,22 @@ class Effects:
             if not written:
                 self.undated += 1
                 continue
-            self._walk(item, self._steps(self._together, item, written))
-            for apart in self._apart:
-                self._walk(item, self._steps([apart], item, written))
+            self._live(item.key, item.size, item.storage_class, written, CURRENT)
+
+    def add_version(self, item: ListedVersion, since: str, newer: int) -> None:
+        """An older version, which became one at `since`; `newer` ones that are older versions too came after it."""
+        self.older += 1
+        self.older_bytes += item.size
+        self.older_dollars += dollars_a_month(item.storage_class, item.size) or 0.0
+        if became := ordinal_of(since[:10]):
+            self._live(item.key, item.size, item.storage_class, became, NONCURRENT, newer)
+
+    def add_lone_marker(self, key: str) -> None:
+        """A delete marker behind which nothing is left: it goes with the next round of a rule that takes such."""
+        for effect in self.found:
+            if effect.action.does is Does.REMOVE_MARKERS and effect.rule.takes(key, 0):
+                effect.add(0, self.on_day, self.on_day)
+                return
 
     def add_upload(self, key: str, begun: str, size: int) -> None:
         """An unfinished upload, whose parts have so many bytes, and are billed as STANDARD is."""
@@ -139,33 +158,34 @@ class Effects:
             effect.add(size, day, self.on_day)
             effect.saved += size / GIB * STANDARD.gb_month
 
-    def _steps(self, rules: Iterable[tuple[Rule, list[Effect]]], item: ListedObject, written: int) -> list[Step]:
-        steps = [
-            Step(day, _order(effect.action), effect)
-            for rule, effects in rules
-            if rule.takes(item.key, item.size)
-            for effect in effects
-            if (day := day_of(effect.action, written))
-        ]
-        return sorted(steps, key=lambda step: step[:2])
+    def _live(self, key: str, size: int, now: str, since: int, what: frozenset[Does], newer: int = 0) -> None:
+        """Through all rules at once, but for those that ask for tags: each of these by itself."""
+        for rules in (self._together, *([apart] for apart in self._apart)):
+            steps = [
+                Step(day, _order(effect.action), effect)
+                for rule, effects in rules
+                if rule.takes(key, size)
+                for effect in effects
+                if effect.action.does in what and newer >= effect.action.keep and (day := day_of(effect.action, since))
+            ]
+            self._walk(size, now or "STANDARD", sorted(steps, key=lambda step: step[:2]))
 
-    def _walk(self, item: ListedObject, steps: Iterable[Step]) -> None:
-        """The object's life under its rules, class by class until it goes."""
-        now = item.storage_class or "STANDARD"
+    def _walk(self, size: int, now: str, steps: Iterable[Step]) -> None:
+        """The life of an object, or a version, class by class until it goes."""
         for day, _, effect in steps:
             into = effect.action.storage_class
-            before = dollars_a_month(now, item.size)
-            if effect.action.does is Does.EXPIRE:
-                effect.add(item.size, day, self.on_day)
+            before = dollars_a_month(now, size)
+            if effect.action.does in GOES:
+                effect.add(size, day, self.on_day)
                 if before is None:
                     effect.unpriced += 1
-                elif not self.versions:
+                elif effect.action.does is not Does.EXPIRE or not self.versions:
                     effect.saved += before
                 return
-            if not moves(now, into) or not self._is_large_enough(effect.rule, item.size, into):
+            if not moves(now, into) or not self._is_large_enough(effect.rule, size, into):
                 continue
-            effect.add(item.size, day, self.on_day)
-            after = dollars_a_month(into, item.size)
+            effect.add(size, day, self.on_day)
+            after = dollars_a_month(into, size)
             if before is None or after is None:
                 effect.unpriced += 1
             else:
@@ -198,4 +218,4 @@ def day_of(action: Action, written: int) -> int:
 
 def _order(action: Action) -> int:
     """A deletion first, then the deepest class."""
-    return -1 if action.does is Does.EXPIRE else len(DOWNWARD) - _RANK.get(action.storage_class, 0)
+    return -1 if action.does in GOES else len(DOWNWARD) - _RANK.get(action.storage_class, 0)

@@ -16,9 +16,6 @@ from engine.report.ndjson import plain
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.text import cost_text, count_text, picked, plural, safe, size_text
 
-COUNTED = (Does.EXPIRE, Does.MOVE, Does.ABORT_UPLOADS)
-"""What can be told of a listing; older versions are not listed."""
-
 
 def lifecycle_page(result: LifecycleResult, words: Iterable[str] = ()) -> Page:
     """The rules that concern the location and what they do; then a proposal's diff, or what was written. `words` are
@@ -26,6 +23,9 @@ def lifecycle_page(result: LifecycleResult, words: Iterable[str] = ()) -> Page:
     typed = f"cartage lifecycle {shlex.join([result.location, *words])}"
     now = f"{plural(result.objects, 'object')}, {size_text(result.bytes)}, {cost_text(result.dollars)} a month"
     lines: list[str | Table] = [f"{safe(result.location)}: {now}{_unpriced(result.unpriced)}"]
+    if result.versions:
+        older = f"{plural(result.older, 'older version')}, {size_text(result.older_bytes)}"
+        lines.append(f"and {older}, {cost_text(result.older_dollars)} a month")
     lines += _rules(result)
     lines += [Toned(safe(note), Tone.WARNING) for note in result.notes]
     if not result.changes:
@@ -77,8 +77,6 @@ def _rules(result: LifecycleResult) -> list[str | Table]:
     lines.append(f"{total}{elsewhere if result.elsewhere else ''}")
     if result.versions:
         lines.append("the bucket keeps versions: what expires stays as an older version until a rule takes those")
-    if any(effect.action.does not in COUNTED for effect in result.effects):
-        lines.append("older versions and delete markers are not listed, and not counted")
     if any(effect.at_most for effect in result.effects):
         lines.append("at most: tags are not read, and what lacks those of the rule is not meant; no total has it")
     lines.append(f"a month: storage alone, by {SAID}; days are counted to midnight UTC")
@@ -88,8 +86,6 @@ def _rules(result: LifecycleResult) -> list[str | Table]:
 def _row(effect: Effect, result: LifecycleResult) -> list[str]:
     rule, action = effect.rule, effect.action
     said = [safe(rule.rule_id) or "(no ID)", takes_text(rule), does_text(action), when_text(action)]
-    if action.does not in COUNTED:
-        return [*said, "?", "?", "", "", ""]
     most = "at most " if effect.at_most else ""
     saves = "" if result.versions and action.does is Does.EXPIRE else cost_text(effect.saved)
     figures = [f"{most}{count_text(effect.objects)}", size_text(effect.bytes), due_text(effect)]
@@ -129,10 +125,12 @@ def due_text(effect: Effect) -> str:
 def lifecycle_values(result: LifecycleResult) -> dict[str, Any]:
     """The summary of a look at rules, a change, or an undo."""
     values: dict[str, Any] = picked(
-        result, "location objects bytes elsewhere unpriced uploads versions refused notes written confirmed"
+        result,
+        "location objects bytes elsewhere unpriced uploads versions older older_bytes refused notes written confirmed",
     )
     values |= {
         "dollars_a_month": round(result.dollars, 4),
+        "older_dollars_a_month": round(result.older_dollars, 4),
         "saves_a_month": round(result.saved, 4),
         "costs_once": round(result.once, 4),
         "effects": [_effect(effect) for effect in result.effects],

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_plus, urlencode
 
 from engine.model import (
     ABSENT,
@@ -252,3 +252,12 @@ def default_encryption_of(answer: Mapping[str, Any]) -> str:
 def region_of(location: str) -> str:
     """The region that GetBucketLocation means: it has two names for older ones (API reference)."""
     return {"": "us-east-1", "EU": "eu-west-1"}.get(location, location)
+
+
+def upload_key(text: str, prefix: str, *, encoded: bool) -> str:
+    """A key of ListMultipartUploads: in form encoding, where a space is "+", if the answer says so. Ceph RGW encodes
+    and does not say it, LocalStack says it and does not: of both readings, the one under the prefix that was asked for.
+    """
+    decoded = unquote_plus(text)
+    likely, other = (decoded, text) if encoded else (text, decoded)
+    return other if other.startswith(prefix) and not likely.startswith(prefix) else likely

@@ -7,12 +7,14 @@ from contextvars import ContextVar
 from typing import Any
 
 from engine.errors import Ambiguous
-from engine.model import LifecycleConfiguration, LifecycleRule, ReplicationRule
+from engine.model import LifecycleConfiguration, LifecycleRule, ReplicationRule, VersionsPage
 from engine.plan.bucket_rules import expirations
 from engine.s3 import xml
 from engine.s3.answers import default_encryption_of, headers_of, region_of, replication_of
 from engine.s3.bucket import ROOTS, BucketHead
 from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_configuration, lifecycle_xml
+from engine.s3.versions_xml import versions_page
+from engine.store import ListVersions
 
 DOCUMENT = "Document"
 """What came, word by word, in an answer of the client's."""
@@ -42,6 +44,19 @@ class BotoBucket:
     async def configuration(self, bucket: str) -> LifecycleConfiguration:
         answer = await self._ask("GetBucketLifecycleConfiguration", "get_bucket_lifecycle_configuration", bucket)
         return lifecycle_configuration(xml.read(answer[DOCUMENT]), headers_of(answer).get(LEAST_SIZE, ""))
+
+    async def versions(self, request: ListVersions) -> VersionsPage:
+        """By the document: botocore's parser takes versions and delete markers apart."""
+        key, version = request.after
+        more = {"KeyMarker": key, "VersionIdMarker": version} if key else {}
+        ref = f"s3://{request.bucket}/{request.prefix}"
+        asked = {"Bucket": request.bucket, "Prefix": request.prefix, "EncodingType": "url"}
+        answer = await self._call(request.operation, "list_object_versions", ref, **asked, **more)
+        try:
+            return versions_page(xml.read(answer[DOCUMENT]), request.prefix)
+        except (KeyError, ValueError) as error:
+            why = f"the answer cannot be read ({error})"
+            raise Ambiguous(why, operation=request.operation, ref=ref, code="UnreadableAnswer") from error
 
     async def put_configuration(self, bucket: str, configuration: LifecycleConfiguration) -> None:
         """As it is, where botocore would leave out what it does not know."""

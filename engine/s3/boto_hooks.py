@@ -19,7 +19,8 @@ def put_on(events: Any, payer: str) -> None:
     events.register_last("before-parameter-build.s3", _no_redirect)
     for operation in ("ListObjectsV2", "ListParts", "ListMultipartUploads"):
         events.register(f"before-parse.s3.{operation}", _truncated_as_said)
-    events.register("before-parse.s3.GetBucketLifecycleConfiguration", keep_document)
+    for operation in ("GetBucketLifecycleConfiguration", "ListObjectVersions"):
+        events.register(f"before-parse.s3.{operation}", keep_document)
     events.register("before-call.s3.PutBucketLifecycleConfiguration", send_configuration)
     if payer:
         # On every request, as the wire does: botocore has the parameter for those on objects alone.

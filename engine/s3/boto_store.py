@@ -23,6 +23,7 @@ from engine.model import (
     UploadedPart,
     UploadInfo,
     UploadRef,
+    VersionsPage,
 )
 from engine.s3.acl import acl_of
 from engine.s3.answers import (
@@ -35,6 +36,7 @@ from engine.s3.answers import (
     moment,
     property_arguments,
     tag_text,
+    upload_key,
 )
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, body_of, is_last
 from engine.s3.boto_arguments import broken_listing, copy_source, known_checksums, listed_key, named, of_upload, ranged
@@ -47,7 +49,6 @@ from engine.s3.bucket import bucket_facts, lifecycle_of
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import check_count
 from engine.s3.messages import COPY_TOTAL_S, body_checksum
-from engine.s3.parsing import upload_key
 from engine.s3.request_xml import check_batch
 from engine.s3.session import Session
 from engine.store import (
@@ -70,6 +71,7 @@ from engine.store import (
     ListPage,
     ListParts,
     ListUploads,
+    ListVersions,
     PutLifecycle,
     PutObject,
     PutTags,
@@ -376,6 +378,9 @@ class BotoStore:
                 raise _unreadable("ListMultipartUploads", ref, NO_WAY_ON)
             markers = following
         raise _unreadable("ListMultipartUploads", ref, ENDLESS)
+
+    async def list_versions(self, request: ListVersions) -> VersionsPage:
+        return await BotoBucket(self._call).versions(request)
 
     # --- deleting -----------------------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ ROOTS = {
     "GetBucketAcl": ("AccessControlPolicy",),
     "GetObjectAcl": ("AccessControlPolicy",),
     "GetObjectTagging": ("Tagging",),
+    "ListObjectVersions": ("ListVersionsResult", "ListObjectVersionsResult"),
 }
 """The root that the answer to a question has to have. The second ones are LocalStack's location and moto's
 versioning."""

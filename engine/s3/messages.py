@@ -95,6 +95,7 @@ COMPLETE = _operation(store.CompleteUpload, "POST", **_SLOW)
 ABORT = _operation(store.AbortUpload, "DELETE")
 LIST_PARTS = _operation(store.ListParts, "GET", limit_bytes=LIST_LIMIT_BYTES)
 LIST_UPLOADS = _operation(store.ListUploads, "GET", limit_bytes=LIST_LIMIT_BYTES)
+LIST_VERSIONS = _operation(store.ListVersions, "GET", limit_bytes=LIST_LIMIT_BYTES)
 GET_OBJECT_ACL = _operation(store.GetAcl, "GET")
 GET_TAGS = _operation(store.GetTags, "GET")
 PUT_TAGS = _operation(store.PutTags, "PUT")
@@ -303,6 +304,15 @@ def list_uploads(request: store.ListUploads, key_marker: str = "", upload_id_mar
         [("encoding-type", "url"), *((name, value) for name, value in pairs.items() if value), ("uploads", "")]
     )
     return Call(LIST_UPLOADS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
+
+
+def list_versions(request: store.ListVersions) -> Call:
+    key, version = request.after
+    pairs = {"prefix": request.prefix, "key-marker": key, "version-id-marker": version}
+    query = encode_query(
+        [("encoding-type", "url"), *((name, value) for name, value in pairs.items() if value), ("versions", "")]
+    )
+    return Call(LIST_VERSIONS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
 
 
 def get_acl(request: store.GetAcl) -> Call:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
-from urllib.parse import unquote_plus
 
 from engine.errors import Ambiguous, StoreError
 from engine.model import (
@@ -31,7 +30,7 @@ from engine.model import (
 )
 from engine.s3 import asked, boto_errors, xml
 from engine.s3.acl import acl_of
-from engine.s3.answers import REPLICATES_DELETES, bare, bucket_of_arn, replicates_deletes, restore_of
+from engine.s3.answers import REPLICATES_DELETES, bare, bucket_of_arn, replicates_deletes, restore_of, upload_key
 from engine.s3.classify import classify
 from engine.s3.messages import Call
 from engine.store import Body, GetRange
@@ -219,15 +218,6 @@ def listed_uploads(document: xml.Document, prefix: str) -> list[UploadInfo]:
         key = upload_key(fields["Key"], prefix, encoded=encoded)
         found.append(UploadInfo(key, fields["UploadId"], moment(fields.get("Initiated", "")), owner, initiator))
     return found
-
-
-def upload_key(text: str, prefix: str, *, encoded: bool) -> str:
-    """A key of ListMultipartUploads: in form encoding, where a space is "+", if the answer says so. Ceph RGW encodes
-    and does not say it, LocalStack says it and does not: of both readings, the one under the prefix that was asked for.
-    """
-    decoded = unquote_plus(text)
-    likely, other = (decoded, text) if encoded else (text, decoded)
-    return other if other.startswith(prefix) and not likely.startswith(prefix) else likely
 
 
 def acl(document: xml.Document) -> Acl:

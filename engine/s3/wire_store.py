@@ -33,9 +33,10 @@ from engine.model import (
     UploadedPart,
     UploadInfo,
     UploadRef,
+    VersionsPage,
 )
 from engine.s3 import messages, parsing, xml
-from engine.s3.answers import bare
+from engine.s3.answers import bare, upload_key
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, is_last
 from engine.s3.boto_errors import TLS_REFUSED, unreachable
 from engine.s3.bucket import ROOTS, bucket_facts, lifecycle_of
@@ -50,6 +51,7 @@ from engine.s3.places import Place, Places, Statistics
 from engine.s3.session import Session
 from engine.s3.signing import UNSIGNED_PAYLOAD
 from engine.s3.streams import HELD_BACK_BYTES, Incoming, Outgoing, Stream, sha256_of
+from engine.s3.versions_xml import versions_page
 from engine.s3.wire_bucket import WireBucket
 from engine.windows import Sink, Source
 
@@ -324,7 +326,7 @@ class WireStore:
             except KeyError as error:
                 raise parsing.unreadable(call, f"an upload lacks {error}") from error
             encoded = document.text("EncodingType") == "url"
-            key = parsing.upload_key(document.text("NextKeyMarker"), request.prefix, encoded=encoded)
+            key = upload_key(document.text("NextKeyMarker"), request.prefix, encoded=encoded)
             following = (key, document.text("NextUploadIdMarker"))
             if is_last(document.text("IsTruncated")):
                 return found
@@ -332,6 +334,14 @@ class WireStore:
                 raise parsing.unreadable(call, NO_WAY_ON)
             markers = following
         raise parsing.unreadable(call, ENDLESS)
+
+    async def list_versions(self, request: store.ListVersions) -> VersionsPage:
+        call = messages.list_versions(request)
+        document = await self._document(call, *ROOTS["ListObjectVersions"])
+        try:
+            return versions_page(document, request.prefix)
+        except (KeyError, ValueError) as error:
+            raise parsing.unreadable(call, str(error)) from error
 
     # --- deleting -----------------------------------------------------------------------------------------
 

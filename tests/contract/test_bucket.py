@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -14,8 +15,18 @@ from engine.model import LifecycleConfiguration, Node, ObjectRef
 from engine.plan.bucket_rules import same
 from engine.s3 import places
 from engine.s3.signing import Signer
-from engine.store import AskBucket, CopyObject, GetLifecycle, GetRange, HeadObject, ListPage, ObjectStore, PutLifecycle
-from tests.contract.ground import Contract, outcome, refusal
+from engine.store import (
+    AskBucket,
+    CopyObject,
+    GetLifecycle,
+    GetRange,
+    HeadObject,
+    ListPage,
+    ListVersions,
+    ObjectStore,
+    PutLifecycle,
+)
+from tests.contract.ground import Contract, S3Hand, outcome, refusal
 
 RULES = (
     Node(
@@ -73,6 +84,29 @@ async def test_lifecycle_rules_come_back_as_they_were_given(contract: Contract) 
     finally:
         await store.put_lifecycle(PutLifecycle(bucket, LifecycleConfiguration()))
     assert await store.get_lifecycle(GetLifecycle(bucket)) == LifecycleConfiguration()
+
+
+async def test_versions_are_listed_newest_first_with_their_delete_markers(contract: Contract) -> None:
+    hand, bucket = contract.ground.hand, f"versions-{uuid.uuid4().hex[:12]}"
+    if contract.ground.is_named or not isinstance(hand, S3Hand):
+        return  # versions are not ours to have kept there
+    hand.make_bucket(bucket)
+    hand.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key, sizes in (("p/a b+c", (1, 2)), ("p/gone", (3,)), ("q", (4,))):
+        for size in sizes:
+            hand.client.put_object(Bucket=bucket, Key=key, Body=b"x" * size)
+    hand.client.delete_object(Bucket=bucket, Key="p/gone")
+    page = await contract.store.list_versions(ListVersions(bucket, "p/"))
+    found = [(item.key, item.size, item.is_latest, item.is_marker) for item in page.versions]
+    promised = [
+        *[("p/a b+c", 2, True, False), ("p/a b+c", 1, False, False)],
+        *[("p/gone", 0, True, True), ("p/gone", 3, False, False)],
+    ]
+    contract.holds("versions are listed in order", found, promised)
+    assert sorted(found) == sorted(promised) and page.next is None
+    marker = next(item for item in page.versions if item.is_marker)
+    later = await contract.store.list_versions(ListVersions(bucket, "p/", (marker.key, marker.version_id)))
+    assert [(item.key, item.size) for item in later.versions] == [("p/gone", 3)]
 
 
 async def test_a_bucket_that_is_not_there(contract: Contract) -> None:

@@ -31,6 +31,7 @@ OF_BUCKET = {
     ("GET", "acl"): "s3:GetBucketAcl",
     ("GET", "location"): "s3:GetBucketLocation",
     ("GET", "uploads"): "s3:ListBucketMultipartUploads",
+    ("GET", "versions"): "s3:ListBucketVersions",
 }
 OF_OBJECT = {
     ("GET", "tagging"): "s3:GetObjectTagging",

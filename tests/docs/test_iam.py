@@ -29,7 +29,12 @@ PAGE = DOCS / "iam.md"
 BUCKET = "pokemon-card-training-us-east-2"
 LIFECYCLE = {
     *("s3:ListBucket", "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucketMultipartUploads"),
-    *("s3:ListMultipartUploadParts", "s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
+    *(
+        "s3:ListBucketVersions",
+        "s3:ListMultipartUploadParts",
+        "s3:GetLifecycleConfiguration",
+        "s3:PutLifecycleConfiguration",
+    ),
 }
 """What `lifecycle` needs, which has no plan."""
 
@@ -197,8 +202,10 @@ def test_lifecycle_works_under_the_actions_that_the_page_names_for_it(terminal: 
     }
     of_bucket = {"Effect": "Allow", "Action": sorted(LIFECYCLE - of_objects - {"s3:ListBucket"}), "Resource": [arn]}
     parts = {"Effect": "Allow", "Action": sorted(of_objects), "Resource": [f"{arn}/{under}*"]}
-    police.enforce({"Statement": [{"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["*"]}]})
-    boto3.client("s3", endpoint_url=police.url).create_multipart_upload(Bucket=BUCKET, Key=f"{under}large")
+    police.enforce({"Statement": [{"Effect": "Allow", "Action": ["s3:PutObject", "s3:ListBucket"], "Resource": ["*"]}]})
+    s3 = boto3.client("s3", endpoint_url=police.url)
+    s3.create_multipart_upload(Bucket=BUCKET, Key=f"{under}large")
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     police.enforce({"Statement": [listing, of_bucket, parts]})
     for words in (("--abort-uploads", "7d", "--apply"), ("--undo",)):
         ended = terminal.call("lifecycle", f"s3://{BUCKET}/{under}", *words)

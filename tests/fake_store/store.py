@@ -32,6 +32,7 @@ from engine.model import (
     LifecycleConfiguration,
     LifecycleRule,
     ListedObject,
+    ListedVersion,
     ObjectHead,
     ObjectRef,
     Page,
@@ -39,6 +40,7 @@ from engine.model import (
     UploadedPart,
     UploadInfo,
     UploadRef,
+    VersionsPage,
 )
 from engine.plan.bucket_rules import expirations
 from engine.plan.integrity import multipart_etag
@@ -63,6 +65,7 @@ from engine.store import (
     ListPage,
     ListParts,
     ListUploads,
+    ListVersions,
     PutLifecycle,
     PutObject,
     PutTags,
@@ -241,6 +244,9 @@ class FakeStore:
 
     async def restore_object(self, request: RestoreObject) -> bool:
         return await self._do("RestoreObject", request, request.ref.key, self._restore)
+
+    async def list_versions(self, request: ListVersions) -> VersionsPage:
+        return await self._do(request.operation, request, request.prefix, self._list_versions)
 
     async def get_lifecycle(self, request: GetLifecycle) -> LifecycleConfiguration:
         return await self._do(request.operation, request, "", lambda _: self.configuration)
@@ -554,6 +560,16 @@ class FakeStore:
                 if not self.silent(key):
                     deleted.append(key)
         return DeleteReport(tuple(deleted), tuple(failed), self._keeps_versions(request.bucket))
+
+    def _list_versions(self, request: ListVersions) -> VersionsPage:
+        """It keeps none: what is there is all there is."""
+        page = self._list(ListPage(request.bucket, request.prefix))
+        return VersionsPage(
+            [
+                ListedVersion(item.key, "null", item.size, item.modified, item.storage_class, True, False)
+                for item in page.objects
+            ]
+        )
 
     def _put_lifecycle(self, request: PutLifecycle) -> None:
         self.configuration = request.configuration

@@ -39,7 +39,7 @@ OFF = {
     "Status": "Disabled",
     "NoncurrentVersionExpiration": {"NoncurrentDays": 5},
 }
-MIB = 1 << 20
+MIB, GIB = 1 << 20, 1 << 30
 
 
 @dataclass
@@ -127,6 +127,26 @@ def test_a_proposal_changes_nothing_and_is_a_diff(project: Project) -> None:
     assert "-<Rule>" not in ended.out
     assert f"next: cartage lifecycle {project.location} --expire-noncurrent 30d --abort-uploads 7d --apply" in ended.out
     assert project.rules_there() == before
+
+
+def test_older_versions_are_counted_with_what_they_cost(project: Project) -> None:
+    versioned = {"Status": "Enabled"}
+    project.s3.put_bucket_versioning(Bucket=project.bucket, VersioningConfiguration=versioned)
+    for size in (1, 2, 3):
+        project.s3.put_object(Bucket=project.bucket, Key="p/new", Body=bytes(size * MIB))
+    project.s3.delete_object(Bucket=project.bucket, Key="p/0")
+    project.s3.delete_object(Bucket=project.bucket, Key="p/never there")
+    summary = project.call(*PROPOSAL, "--json").summary
+    assert (summary["versions"], summary["objects"], summary["bytes"]) == (True, 3, 5 * MIB)
+    assert (summary["older"], summary["older_bytes"]) == (3, 4 * MIB)
+    (goes,) = [item for item in summary["effects"] if item["does"] == "expire older versions"]
+    assert (goes["objects"], goes["bytes"], goes["due"]) == (3, 4 * MIB, 0)
+    assert summary["older_dollars_a_month"] == round(4 * MIB / GIB * 0.023, 4) == goes["saves_a_month"]
+    assert "and 3 older versions, 4.19 MB" in project.call(*PROPOSAL).out
+    markers = {"Expiration": {"ExpiredObjectDeleteMarker": True}}
+    project.rules({"ID": "markers", "Filter": {"Prefix": "p/"}, "Status": "Enabled", **markers})
+    (lone,) = project.call("--json").summary["effects"]
+    assert (lone["does"], lone["objects"]) == ("remove delete markers that nothing is left behind", 1)
 
 
 # --- written, and put back ----------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from engine.folder import system
 from engine.folder.refusals import told
 from engine.folder.roots import Root
 from engine.folder.store import FolderStore
-from engine.model import ABSENT, Checksum, ObjectRef, OpaqueEtag, Properties, UploadRef
+from engine.model import ABSENT, Checksum, LifecycleConfiguration, ObjectRef, OpaqueEtag, Properties, UploadRef
 from engine.store import (
     AbortUpload,
     AskBucket,
@@ -38,11 +38,14 @@ from engine.store import (
     DeleteObject,
     DeleteObjects,
     GetAcl,
+    GetLifecycle,
     GetTags,
     HeadObject,
     ListPage,
     ListParts,
     ListUploads,
+    ListVersions,
+    PutLifecycle,
     PutObject,
     PutTags,
     UploadPart,
@@ -191,6 +194,9 @@ async def test_what_a_folder_has_not_is_unsupported(scene: Scene) -> None:
         store.abort_upload(AbortUpload(upload)),
         store.list_parts(ListParts(upload)),
         store.list_uploads(ListUploads(ref.bucket)),
+        store.list_versions(ListVersions(ref.bucket)),
+        store.get_lifecycle(GetLifecycle(ref.bucket)),
+        store.put_lifecycle(PutLifecycle(ref.bucket, LifecycleConfiguration())),
         store.get_tags(GetTags(ref)),
         store.put_tags(PutTags(ref, ())),
         store.get_acl(GetAcl(ref)),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.model import GIB, LifecycleConfiguration, ListedObject, Node
+from engine.model import GIB, LifecycleConfiguration, ListedObject, ListedVersion, Node
 from engine.plan.bucket_rules import Action, Does, Rule, rules_of
 from engine.plan.prices import dollars_a_month
 from engine.plan.rule_effects import BY_CLASS, EVERY_CLASS, Effect, Effects, moves
@@ -172,3 +172,37 @@ def test_rules_are_read_from_what_s3_gives() -> None:
     (only,) = rules_of(LifecycleConfiguration((node,)))
     assert (only.prefix, only.tags, only.more_than, only.only) == ("p/", (("k", "v"),), 5, (">5", "k=v"))
     assert only.actions == (Action(Does.EXPIRE_NONCURRENT, 3, keep=2),)
+
+
+def version(key: str = "p/a", size: int = GIB, of: str = "STANDARD") -> ListedVersion:
+    return ListedVersion(key, "v", size, "2026-01-01T00:00:00.000Z", of, False, False)
+
+
+def test_an_older_version_goes_by_when_it_became_one() -> None:
+    goes = rule(Action(Does.EXPIRE_NONCURRENT, 30))
+    effects = Effects([goes], TODAY, versions=True)
+    effects.add_version(version(), "2026-06-10T10:00:00.000Z", 0)
+    effects.add_version(version(), "2026-05-01T10:00:00.000Z", 1)
+    assert days(effects.found[0]) == (1, "2026-07-11", "2026-07-11")
+    assert effects.saved == pytest.approx(2 * 0.023) == pytest.approx(effects.older_dollars)
+    assert (effects.older, effects.older_bytes, effects.objects) == (2, 2 * GIB, 0)
+
+
+def test_the_newest_older_versions_are_kept_where_a_rule_says_so() -> None:
+    effects = Effects([rule(Action(Does.EXPIRE_NONCURRENT, 1, keep=2))], TODAY, versions=True)
+    for newer in range(4):
+        effects.add_version(version(), "2026-01-01T00:00:00.000Z", newer)
+    assert effects.found[0].objects == 2
+
+
+def test_older_versions_move_by_rules_of_their_own() -> None:
+    effects = Effects([rule(move(1, "GLACIER"), Action(Does.MOVE_NONCURRENT, 1, "", "GLACIER_IR"))], TODAY)
+    effects.add_version(version(), "2026-01-01T00:00:00.000Z", 0)
+    assert [item.objects for item in effects.found] == [0, 1]
+
+
+def test_a_delete_marker_behind_which_nothing_is_left() -> None:
+    effects = Effects([rule(Action(Does.REMOVE_MARKERS))], TODAY, versions=True)
+    effects.add_lone_marker("p/gone")
+    effects.add_lone_marker("q/gone")
+    assert effects.found[0].objects == 1
