@@ -15,13 +15,14 @@ import anyio.to_thread
 from engine.errors import AttemptError, ExtraMissing, NotFound, ObjectError
 from engine.finish.commands import CommandEnd, run_command
 from engine.finish.npy import PREAMBLE_BYTES, NotNpy, NpyHeader, header_length, parse_header, same_dtype
-from engine.finish.probing.answers import ProbeResult
+from engine.finish.probing.answers import ProbeResult, judged
 from engine.finish.probing.images import ask_images
 from engine.finish.probing.index import ask_usearch
+from engine.finish.probing.ranges import pinned
 from engine.finish.probing.tables import ask_csv, ask_parquet
 from engine.finish.probing.told import ask_manifest
 from engine.listing.whole import listed_under
-from engine.model import MIB, Location, ObjectRef
+from engine.model import MIB, Location
 from engine.plan.settings import (
     CommandProbe,
     CsvProbe,
@@ -35,7 +36,7 @@ from engine.plan.settings import (
     Probe,
     UsearchProbe,
 )
-from engine.store import Body, GetRange, HeadObject, ObjectStore
+from engine.store import ObjectStore
 
 FIRST_READ_BYTES = 4096
 """Nearly every .npy header is 128 bytes; a longer one costs a second request."""
@@ -81,7 +82,7 @@ async def run_probe(store: ObjectStore, probe: Probe, commands: Commands | None 
             case ExistsProbe() if probe.at.is_prefix:
                 return await _min_objects(store, probe.name, probe.at, 1)
             case ExistsProbe():
-                size = (await store.head_object(HeadObject(_ref(probe.at)))).size
+                size = (await pinned(store, probe.at)).size
                 return ProbeResult(probe.name, True, f"{size} bytes", f"{probe.at} is there, {size:,} bytes")
             case MinObjectsProbe():
                 return await _min_objects(store, probe.name, probe.under, probe.objects)
@@ -95,27 +96,18 @@ async def run_probe(store: ObjectStore, probe: Probe, commands: Commands | None 
         )
 
 
-def _ref(at: Location) -> ObjectRef:
-    return ObjectRef(at.bucket, at.key)
-
-
 async def _npy(store: ObjectStore, probe: NpyProbe) -> ProbeResult:
+    found = await pinned(store, probe.at)
     try:
-        body = await _first_bytes(store, _ref(probe.at))
-        length = header_length(body.data)
-        if length > len(body.data) and length <= body.size:
-            body = await store.get_range(GetRange(_ref(probe.at), 0, length - 1, body.etag, body.size))
-        header = parse_header(body.data)
+        if found.size < PREAMBLE_BYTES:
+            raise NotNpy(f"it has only {found.size} bytes")
+        data = await found.read(0, FIRST_READ_BYTES)
+        if len(data) < (length := header_length(data)) <= found.size:
+            data = await found.read(0, length)
+        header = parse_header(data)
     except NotNpy as error:
         return ProbeResult(probe.name, False, "no npy array", f"{probe.at} cannot be read as a NumPy array: {error}")
-    return judge_npy(probe, header, body.size)
-
-
-async def _first_bytes(store: ObjectStore, ref: ObjectRef) -> Body:
-    head = await store.head_object(HeadObject(ref))
-    if head.size < PREAMBLE_BYTES:
-        raise NotNpy(f"it has only {head.size} bytes")  # an empty object answers a range with 416
-    return await store.get_range(GetRange(ref, 0, min(FIRST_READ_BYTES, head.size) - 1, head.etag, head.size))
+    return judge_npy(probe, header, found.size)
 
 
 def judge_npy(probe: NpyProbe, header: NpyHeader, size: int) -> ProbeResult:
@@ -131,26 +123,19 @@ def judge_npy(probe: NpyProbe, header: NpyHeader, size: int) -> ProbeResult:
         wrong.append(f"it has {size:,} bytes where its header asks for {header.total_bytes:,}")
     rows = header.shape[0] if header.shape else None
     dims = header.shape[1] if len(header.shape) == 2 else None
-    if wrong:
-        return ProbeResult(probe.name, False, found, f"{probe.at}: {', and '.join(wrong)}", rows, dims)
-    sentence = f"{probe.at} is an array of {shape} {header.dtype}, as long as it must be"
-    return ProbeResult(probe.name, True, found, sentence, rows, dims)
+    holds = f"is an array of {shape} {header.dtype}, as long as it must be"
+    return judged(probe.name, probe.at, found, wrong, holds, rows, dims)
 
 
 async def _json(store: ObjectStore, probe: JsonProbe) -> ProbeResult:
-    head = await store.head_object(HeadObject(_ref(probe.at)))
-    if head.size > MAX_JSON_BYTES:
-        return ProbeResult(
-            probe.name,
-            False,
-            f"{head.size} bytes",
-            f"{probe.at} has {head.size:,} bytes, too many to be parsed in memory (at most {MAX_JSON_BYTES:,}); "
-            "a command probe can look at it",
-        )
-    if head.size == 0:
+    found = await pinned(store, probe.at)
+    if found.size > MAX_JSON_BYTES:
+        said = f"has {found.size:,} bytes, too many to be parsed in memory (at most {MAX_JSON_BYTES:,})"
+        sentence = f"{probe.at} {said}; a command probe can look at it"
+        return ProbeResult(probe.name, False, f"{found.size} bytes", sentence)
+    if found.size == 0:
         return ProbeResult(probe.name, False, "empty", f"{probe.at} is empty, which is not JSON")
-    body = await store.get_range(GetRange(_ref(probe.at), if_match=head.etag, size=head.size))
-    return await anyio.to_thread.run_sync(judge_json, probe, body.data)
+    return await anyio.to_thread.run_sync(judge_json, probe, await found.read(0, found.size))
 
 
 def judge_json(probe: JsonProbe, data: bytes) -> ProbeResult:

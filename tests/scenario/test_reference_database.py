@@ -76,16 +76,18 @@ def array(rows: int) -> bytes:
     return npy(head) + bytes(rows * DIMENSIONS * 4)
 
 
+FILES = {
+    "embeddings.npy": array(CARDS),
+    "usearch.index": usearch_index(CARDS, DIMENSIONS, above=2),
+    "rows.json": json.dumps({row: f"base1-{row}" for row in range(CARDS)}).encode(),
+    "labels.csv": LABELS.encode(),
+    "labels.parquet": parquet(CARDS),
+}
+
+
 def moved(scene: Scene) -> Scene:
     """The cards and their database, copied and verified, and the manifest brought up to date."""
-    files = {
-        "embeddings.npy": array(CARDS),
-        "usearch.index": usearch_index(CARDS, DIMENSIONS, above=2),
-        "rows.json": json.dumps({row: f"base1-{row}" for row in range(CARDS)}).encode(),
-        "labels.csv": LABELS.encode(),
-        "labels.parquet": parquet(CARDS),
-    }
-    for name, body in files.items():
+    for name, body in FILES.items():
         scene.put(f"data/reference/{name}", body)
     for number in range(CARDS):
         scene.put(f"data/raw/cards/{number}.png", image(number))
@@ -156,3 +158,19 @@ def test_without_the_extras_nothing_that_needs_them_is_a_yes(
         "'cartage-s3[image]'",
     ]
     assert len(closed) == 4 and closed[3].startswith("the database: whether all agree could not be found out")
+
+
+def test_a_clone_is_asked_in_its_folder(sandbox: Any, tmp_path: Path) -> None:
+    scene = Scene(sandbox, tmp_path)
+    for name, body in FILES.items():
+        scene.put(f"data/reference/{name}", body)
+    for number in range(CARDS):
+        scene.put(f"data/raw/cards/{number}.png", image(number))
+    text = scene.plan.read_text().partition("[manifest]")[0].replace('to = "data/', 'to = "./clone/')
+    probes = PROBES.partition("[[probes]]\nmanifest")[0].replace('"data/', '"./clone/')
+    scene.plan.write_text(text + probes)
+    scene.moved()
+    answers = asked(scene)
+    assert len(answers) == 8 and all(item["open"] for item in answers), [item["sentence"] for item in answers]
+    (tmp_path / "clone" / "reference" / "usearch.index").write_bytes(FILES["usearch.index"][:-1])
+    assert [number for number, item in enumerate(asked(scene)) if not item["open"]] == [1, 7]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from engine.model import Location
 from engine.plan.settings import Probe
 
 
@@ -18,6 +19,14 @@ class ProbeResult(NamedTuple):
     sentence: str
     rows: int | None = None
     dims: int | None = None
+
+
+def judged(
+    name: str, at: Location, found: str, wrong: Sequence[str], holds: str, rows: int | None, dims: int | None = None
+) -> ProbeResult:
+    """What was found at a place: all that is `wrong` with it, or where nothing is, what it `holds`."""
+    sentence = f"{at}: {', and '.join(wrong)}" if wrong else f"{at} {holds}"
+    return ProbeResult(name, not wrong, found, sentence, rows, dims)
 
 
 def agreements(probes: Sequence[Probe], results: Sequence[ProbeResult]) -> list[ProbeResult]:

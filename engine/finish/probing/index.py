@@ -16,7 +16,7 @@ from engine.errors import ExtraMissing
 from engine.extras import DISTRIBUTION
 from engine.finish.commands import run_command
 from engine.finish.probing import searching
-from engine.finish.probing.answers import ProbeResult
+from engine.finish.probing.answers import ProbeResult, judged
 from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
 from engine.finish.probing.usearch import (
     FIRST_BYTES,
@@ -78,7 +78,6 @@ async def _graph(found: Pinned) -> Graph:
 
 def judge_usearch(probe: UsearchProbe, graph: Graph) -> ProbeResult:
     """Whether a header is what the probe asks for."""
-    kind = f"{graph.scalar}, compared by {graph.metric}"
     found = f"{graph.rows} rows × {graph.dims} {graph.scalar}, {graph.metric}"
     wrong = []
     if probe.rows is not None and graph.rows != probe.rows:
@@ -89,10 +88,8 @@ def judge_usearch(probe: UsearchProbe, graph: Graph) -> ProbeResult:
         wrong.append(f"its metric is {graph.metric}, not {probe.metric}")
     if probe.dtype and VECTOR_TYPES[probe.dtype] != graph.scalar:
         wrong.append(f"its type is {graph.scalar}, not {probe.dtype}")
-    if wrong:
-        return ProbeResult(probe.name, False, found, f"{probe.at}: {', and '.join(wrong)}", graph.rows, graph.dims)
-    sentence = f"{probe.at} is an index of {graph.rows:,} vectors of {graph.dims:,} × {kind}"
-    return ProbeResult(probe.name, True, found, sentence, graph.rows, graph.dims)
+    holds = f"is an index of {graph.rows:,} vectors of {graph.dims:,} × {graph.scalar}, compared by {graph.metric}"
+    return judged(probe.name, probe.at, found, wrong, holds, graph.rows, graph.dims)
 
 
 async def _searched(found: Pinned, probe: UsearchProbe, graph: Graph, result: ProbeResult) -> ProbeResult:

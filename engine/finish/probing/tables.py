@@ -14,7 +14,7 @@ import anyio.from_thread
 import anyio.to_thread
 
 from engine.extras import needs
-from engine.finish.probing.answers import ProbeResult
+from engine.finish.probing.answers import ProbeResult, judged
 from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
 from engine.model import MIB
 from engine.plan.settings import CsvProbe, ParquetProbe
@@ -152,10 +152,8 @@ def judge_table(probe: CsvProbe | ParquetProbe, table: Table, form: str) -> Prob
         wrong.append(f"it has {table.columns:,} columns, not {probe.columns:,}")
     if probe.header is not None and table.names != probe.header:
         wrong.append(f"its columns are {_shown(table.names or ())}, not {_shown(probe.header)}")
-    if wrong:
-        return ProbeResult(probe.name, False, found, f"{probe.at}: {', and '.join(wrong)}", table.rows)
-    sentence = f"{probe.at} is {form} with {table.rows:,} rows and {table.columns:,} columns"
-    return ProbeResult(probe.name, True, found, sentence, table.rows)
+    holds = f"is {form} with {table.rows:,} rows and {table.columns:,} columns"
+    return judged(probe.name, probe.at, found, wrong, holds, table.rows)
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -26,6 +26,8 @@ from engine.store import HeadObject, ObjectStore
 MAX_MANIFEST_BYTES = 16 * MIB
 MAX_NAMED = 1000
 """How many tables are compared: each costs a listing."""
+LONGEST_REASON = 400
+"""Characters: what is said of a place quotes what the file says of it."""
 _FIRST = 3
 _PATHS = ("path", "uri", "location")
 _COUNTS = ("num_files", "num_objects", "files", "objects")
@@ -71,7 +73,7 @@ async def ask_manifest(store: ObjectStore, probe: ManifestProbe) -> ProbeResult:
         return ProbeResult(probe.name, False, "nothing to compare", f"{probe.at} {said}")
     wrong: list[str] = []
     for item in named:
-        wrong += [f"{item.where}: {why}" for why in await _compared(store, item, probe.base)]
+        wrong += [f"{item.where}: {why}"[:LONGEST_REASON] for why in await _compared(store, item, probe.base)]
     if wrong:
         more = f"; and {len(wrong) - _FIRST} more" if len(wrong) > _FIRST else ""
         said = f"{probe.at} does not agree with what is there: {'; '.join(wrong[:_FIRST])}{more}"

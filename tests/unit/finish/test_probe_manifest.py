@@ -136,6 +136,11 @@ async def test_a_manifest_that_is_too_long_or_names_too_much_is_not_ok(monkeypat
     assert "at most 3 are read" in (await ask([RAW])).sentence
 
 
+async def test_what_it_says_is_not_quoted_without_end() -> None:
+    result = await ask([{"path": "x" * 900_000, "num_files": 1}])
+    assert not result.ok and len(result.sentence) < 1_000
+
+
 async def test_a_bucket_that_is_not_there_is_a_difference_and_stops_nothing() -> None:
     store = project()
     store.plan("ListObjectsV2", ("before", BucketMissing("no such bucket", operation="ListObjectsV2")))

@@ -23,7 +23,15 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.plan.settings import Connection
 from engine.references import local_files, replacing, rewriting
-from engine.references.local_files import replace_file, restore_file, walk, write_new, writing_new
+from engine.references.local_files import (
+    create_file,
+    remove_file,
+    replace_file,
+    restore_file,
+    walk,
+    write_new,
+    writing_new,
+)
 from engine.references.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
 from engine.references.scanning import Scanner
 from engine.sites.clock import now_ms
@@ -438,6 +446,25 @@ def test_a_new_file_takes_the_place_of_a_file_alone(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no regular file"):
         write_new(pipe, AFTER)
     assert not pipe.is_file() and [item.name for item in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_file_that_was_made_takes_nobodys_place_and_is_removed_only_while_it_is_what_was_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "made"
+    create_file(path, "./made", AFTER)
+    with pytest.raises(ReplaceRefused, match=r"\./made appeared meanwhile"):
+        create_file(path, "./made", BEFORE)
+    with pytest.raises(ReplaceRefused, match="was not written: No such file"):
+        create_file(tmp_path / "no folder" / "made", "./made", AFTER)
+    assert path.read_bytes() == AFTER
+    assert remove_file(path, mark_of(BEFORE)) is Restored.CHANGED and path.exists()
+    path.rename(tmp_path / "other")
+    path.symlink_to(tmp_path / "other")
+    assert remove_file(path, mark_of(AFTER)) is Restored.CHANGED and path.exists()
+    path.unlink()
+    assert remove_file(path, mark_of(AFTER)) is Restored.ALREADY
+    assert remove_file(tmp_path / "other", mark_of(AFTER)) is Restored.BACK
 
 
 def test_a_walk_stays_inside(tmp_path: Path) -> None:
