@@ -304,12 +304,20 @@ async def _apply(site: Site, place: Location, kept: Path, shown: LifecycleResult
     try:
         now = await change(site.store, place.bucket, shown.before, shown.after)
     except EngineError:
-        if not same(await site.store.get_lifecycle(GetLifecycle(place.bucket)), shown.after):
+        if not await _may_stand(site, place, shown.after):
             await _keep(kept, history)
         raise
     step = step._replace(shown=now)
     await _keep(kept, msgspec.structs.replace(history, applied=(*history.applied, step)))
     return replace(shown, written=True, confirmed=same(now, shown.after), kept=kept)
+
+
+async def _may_stand(site: Site, place: Location, after: LifecycleConfiguration) -> bool:
+    """Whether what was to be written may be there, although nobody said that it is."""
+    try:
+        return same(await site.store.get_lifecycle(GetLifecycle(place.bucket)), after)
+    except StoreError:
+        return True
 
 
 async def _undo(site: Site, place: Location, kept: Path) -> LifecycleResult:

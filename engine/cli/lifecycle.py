@@ -15,7 +15,7 @@ from engine.cli.invocation import Invocation
 from engine.cli.rewrite import chosen_act
 from engine.errors import UsageError
 from engine.plan.rule_proposal import RuleProposal
-from engine.report.lifecycle import lifecycle_page, lifecycle_values, undo_page
+from engine.report.lifecycle import lifecycle_page, lifecycle_values, outcome_lines, proposal_page, undo_page
 
 DAY_S = 86_400
 
@@ -66,10 +66,11 @@ def lifecycle_command(
         raise UsageError("there is no rule to be written.", advice="Say what it does, as --abort-uploads 7d.")
     result = go(Act.SHOW)
     words = [word for flag, value in given.items() if value for word in (flag, value)]
+    asked = False
     if act is Act.APPLY and not result.refused:
-        _ask(invocation, result, words, deletes=rule.expire_days is not None, yes=yes)
+        asked = _ask(invocation, result, deletes=rule.expire_days is not None, yes=yes)
         result = go(act, result)
-    invocation.say(lifecycle_page(result, words))
+    invocation.say(outcome_lines(result, words) if asked else lifecycle_page(result, words))
     code = GATE if result.refused else DONE
     unsure = act is Act.APPLY and not result.refused and not result.confirmed
     invocation.end(ASIDE if unsure else code, lifecycle_values(result))
@@ -85,17 +86,20 @@ def _days(flag: str, text: str) -> int | None:
     return days
 
 
-def _ask(invocation: Invocation, result: LifecycleResult, words: list[str], *, deletes: bool, yes: bool) -> None:
-    """Have a rule confirmed before it is written: on a terminal, and by --yes where it deletes what is there."""
+def _ask(invocation: Invocation, result: LifecycleResult, *, deletes: bool, yes: bool) -> bool:
+    """Have a rule confirmed before it is written: on a terminal, and by --yes where it deletes what is there. Whether
+    it was shown for that."""
     if yes or not result.changes:
-        return
+        return False
     if sys.stdin.isatty() and not invocation.json:
-        invocation.show(lifecycle_page(result, words)[:-1])
-        if not click.confirm("\nWrite this configuration?"):
-            click.echo("nothing was written", err=True)
-            raise SystemExit(FATAL)
-    elif deletes:
+        invocation.show(proposal_page(result))
+        if click.confirm("Write this configuration?"):
+            return True
+        click.echo("nothing was written", err=True)
+        raise SystemExit(FATAL)
+    if deletes:
         raise UsageError(
             "the rule deletes objects, and nothing is written before that is confirmed.",
             advice="Confirm it on a terminal, or by --yes.",
         )
+    return False

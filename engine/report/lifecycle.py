@@ -18,9 +18,13 @@ from engine.report.text import cost_text, count_text, picked, plural, safe, size
 
 
 def lifecycle_page(result: LifecycleResult, words: Iterable[str] = ()) -> Page:
-    """The rules that concern the location and what they do; then a proposal's diff, or what was written. `words` are
-    those of the command, to be typed on."""
-    typed = f"cartage lifecycle {shlex.join([result.location, *words])}"
+    """The rules that concern the location and what they do; then a proposal's diff, and what was or can be done about
+    it. `words` are those of the command, to be typed on."""
+    return [*proposal_page(result), *outcome_lines(result, words)]
+
+
+def proposal_page(result: LifecycleResult) -> Page:
+    """All of it but the last."""
     now = f"{plural(result.objects, 'object')}, {size_text(result.bytes)}, {cost_text(result.dollars)} a month"
     lines: list[str | Table] = [f"{safe(result.location)}: {now}{_unpriced(result.unpriced)}"]
     if result.versions:
@@ -29,16 +33,21 @@ def lifecycle_page(result: LifecycleResult, words: Iterable[str] = ()) -> Page:
     lines += _rules(result)
     lines += [Toned(safe(note), Tone.WARNING) for note in result.notes]
     if not result.changes:
-        asked = [] if not result.confirmed else ["the bucket has that rule already: nothing was written"]
-        return [*lines, *asked]
+        return lines
     name = f"lifecycle of {result.location.removeprefix('s3://').partition('/')[0]}"
-    lines += ["", *diff_lines(unified_diff(name, text_of(result.before), text_of(result.after))), ""]
+    return [*lines, "", *diff_lines(unified_diff(name, text_of(result.before), text_of(result.after))), ""]
+
+
+def outcome_lines(result: LifecycleResult, words: Iterable[str]) -> list[str]:
+    """What was written, or why not, and what comes next."""
+    if not result.changes:
+        return ["the bucket has that rule already: nothing was written"] if result.confirmed else []
     if result.refused:
-        lines += [Toned(f"refused: {safe(said)}", Tone.BAD) for said in result.refused]
-        return [*lines, "nothing was written"]
+        return [*[Toned(f"refused: {safe(said)}", Tone.BAD) for said in result.refused], "nothing was written"]
     if result.written:
-        return [*lines, *_written(result)]
-    return [*lines, "nothing was written", next_step(f"{typed} --apply")]
+        return _written(result)
+    typed = f"cartage lifecycle {shlex.join([result.location, *words])} --apply"
+    return ["nothing was written", next_step(typed)]
 
 
 def undo_page(result: LifecycleResult) -> Page:

@@ -4,6 +4,7 @@ servers. What others wrote stays as it is, and what a move brought is not expire
 from __future__ import annotations
 
 import stat
+import sys
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -255,6 +257,32 @@ def test_a_rule_that_deletes_has_to_be_confirmed(here: Project) -> None:
     assert here.rules_there()[OWN]["Expiration"] == {"Days": 400}
 
 
+def test_at_a_terminal_a_rule_is_shown_and_asked_for(here: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [False, True]
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(click, "confirm", lambda _: answers.pop(0))
+    no = here.call("--expire", "400d", "--apply", code=1)
+    assert "+  <ID>cartage:p/</ID>" in no.out and "nothing was written" in no.err
+    assert here.rules_there() == {}
+    yes = here.call("--expire", "400d", "--apply")
+    assert yes.out.count("+  <ID>cartage:p/</ID>") == 1, "it is shown once"
+    assert "written, and read back as it was written" in yes.out
+    assert here.rules_there()[OWN]["Expiration"] == {"Days": 400}
+
+
+def test_what_somebody_changes_during_the_question_is_not_written_over(
+    here: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(_: str) -> bool:
+        here.rules(LOGS)
+        return True
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(click, "confirm", answer)
+    assert "changed since it was looked at" in here.call(*PROPOSAL, "--apply", code=1).err
+    assert set(here.rules_there()) == {LOGS["ID"]}
+
+
 def moved(project: Project, hold: str) -> Path:
     """A move of the project to new/, run and verified, whose plan says this hold."""
     plan = project.terminal.folder / "moving.toml"
@@ -342,6 +370,17 @@ def test_what_may_not_be_read_is_refused_in_words(terminal: Terminal) -> None:
         ended = terminal.call("lifecycle", "s3://bucket/p/", *PROPOSAL, "--apply")
         assert ended.code == 1 and "access denied" in ended.err, ended.err
         assert_said_well(ended, "lifecycle")
+
+
+def test_a_write_whose_answer_is_lost_is_found_and_can_be_put_back(terminal: Terminal) -> None:
+    lost = FaultRule(kind="reset-served", operation="PutBucketLifecycleConfiguration", every=1)
+    with start_sandbox(SandboxSettings(faults=(lost,))) as sandbox:
+        sandbox.control("bucket", {"name": "bucket"})
+        terminal.on(Endpoint("sandbox", sandbox.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
+        ended = terminal.call("lifecycle", "s3://bucket/p/", *PROPOSAL, "--apply")
+        assert ended.code == 0 and "read back as it was written" in ended.out, ended.err
+        assert terminal.call("lifecycle", "s3://bucket/p/", "--undo").code == 0
+        assert OWN not in terminal.call("lifecycle", "s3://bucket/p/").out
 
 
 def test_a_server_that_knows_no_lifecycles_is_said(swift: Endpoint, terminal: Terminal) -> None:

@@ -86,8 +86,7 @@ share = Verb(
         metavar="TIME",
         help="How long the links last: 12h, 7d (which is S3's limit).",
     ),
-    Flag("--include", multiple=True, metavar="PATTERN", help="Only keys that match; may be given again."),
-    Flag("--exclude", multiple=True, metavar="PATTERN", help="No keys that match; wins over --include."),
+    *WHICH[:2],
     Flag(
         "--output",
         "-o",

@@ -242,7 +242,7 @@ WHICH = (
         complete=complete_tables,
     ),
 )
-"""Which objects of a location."""
+"""Which objects of a location; the first two by their keys' patterns alone."""
 STORAGE_CLASS = Flag(
     "--storage-class",
     group=WRITTEN,
