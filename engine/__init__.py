@@ -38,6 +38,7 @@ _NAMES = {
     "engine.api.plan": "SurveyResult survey",
     "engine.api.receipt": "ReceiptCheck check_receipt receipt",
     "engine.api.report": "Report report_on",
+    "engine.api.restore": "RestoreResult restore",
     "engine.api.revert": "RevertResult revert",
     "engine.api.rewrite": "RewriteResult rewrite",
     "engine.api.run": "MigrationResult migrate",

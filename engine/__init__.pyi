@@ -31,6 +31,8 @@ from engine.api.receipt import check_receipt as check_receipt
 from engine.api.receipt import receipt as receipt
 from engine.api.report import Report as Report
 from engine.api.report import report_on as report_on
+from engine.api.restore import RestoreResult as RestoreResult
+from engine.api.restore import restore as restore
 from engine.api.revert import RevertResult as RevertResult
 from engine.api.revert import revert as revert
 from engine.api.rewrite import RewriteResult as RewriteResult

@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # the names for type checkers; made below, each when it is fi
     objects_aside = blocking(engine.objects_aside)
     receipt = blocking(engine.receipt)
     report_on = blocking(engine.report_on)
+    restore = blocking(engine.restore)
     revert = blocking(engine.revert)
     rewrite = blocking(engine.rewrite)
     share = blocking(engine.share)

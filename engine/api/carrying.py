@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from engine.events import ObjectAside
 from engine.journal.state import state_of
 from engine.ledger import Ledger, ShardedLedger, is_one_file
 from engine.plan.document import Plan
+from engine.plan.shards import Piece
 from engine.shards.coordinating import Coordinator
 from engine.shards.processes import LocalProcesses
 from engine.sites.sites import Sites
@@ -39,6 +41,19 @@ class Carried(NamedTuple):
     unlisted_count: int
     requests: int
     throttled: int
+
+    def then(self, later: Carried) -> Carried:
+        """This, and what was carried after it of the same objects: what was set aside before may be copied by now."""
+        counters, more = self.counters, later.counters
+        counters = replace(
+            counters,
+            done_bytes=counters.done_bytes + more.copied_bytes,
+            copied=counters.copied + more.copied,
+            copied_bytes=counters.copied_bytes + more.copied_bytes,
+            found=counters.found + more.found,
+            aside=counters.aside - more.copied - more.found,
+        )
+        return later._replace(counters=counters, unlisted=self.unlisted, unlisted_count=self.unlisted_count)
 
 
 def processes_for(plan: Plan, options: Options, path: Path, *, executor: Executor | None = None) -> int:
@@ -83,8 +98,10 @@ async def carry(
     processes: int,
     executor: Executor | None,
     stop: StopSignal | None,
+    pieces: Sequence[Piece] | None = None,
 ) -> Carried:
-    """Carry the plan out on its ledger, by what form that has. Raises as `engine.migrate`."""
+    """Carry the plan out on its ledger, by what form that has; of a ledger in one file only what is in `pieces`, where
+    they are given. Raises as `engine.migrate`."""
     listen = stop.listen if stop is not None else None
     if not isinstance(ledger, ShardedLedger):
         run = await carry_out(
@@ -96,6 +113,8 @@ async def carry(
             facts=facts,
             guarded=options.conditional_writes,
             begun=(lambda run: listen(run.stop)) if listen is not None else None,
+            pieces=pieces,
+            part=pieces is not None,
         )
         if not run.stopped:
             await opened.sources.refuse_missing(ledger.knows)

@@ -35,6 +35,10 @@ class Options(SiteOptions):
     plan expects a million objects, as many as there are processors. `state`, a place in S3, has the ledger's changes
     kept there too: so processes of several machines carry one plan, and any machine goes on with it.
 
+    `wait_restore`: once all else is done, a run waits for archived objects that are on their way back, and copies them
+    as they come; it looks every `look_every_s` seconds, or, where that is None, every minute at first and every quarter
+    of an hour later.
+
     `metrics` has the call's figures for Prometheus: a `Metrics`, or what that is made of, ":PORT" or a file. A bar is
     drawn by tqdm.auto with `progress`, and in a notebook where it is None and there is no `listener`."""
 
@@ -46,6 +50,8 @@ class Options(SiteOptions):
     metrics: Metrics | str | None = None
     progress: bool | None = None
     state: str | None = None
+    wait_restore: bool = False
+    look_every_s: float | None = None
 
 
 def ledger_path(plan: Plan, options: Options | None = None) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -11,13 +11,14 @@ from pathlib import Path
 import anyio.to_thread
 
 from engine.api.asked import ASKED
-from engine.api.carrying import carry, processes_for
+from engine.api.carrying import Carried, carry, processes_for
 from engine.api.empty import nothing_there, objects_of
 from engine.api.history import remembered
 from engine.api.leftovers import tell_leftovers
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.plan import SURVEYED
+from engine.api.returning import carry_and_wait
 from engine.api.status import EXPECTED
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
@@ -32,6 +33,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, UNDONE, State
 from engine.plan.noted import Noted, accepted_states
 from engine.plan.record import Tally, by_state
+from engine.plan.shards import Piece
 from engine.shown import LedgerResult
 from engine.sites.clock import now_ms
 from engine.sites.listings import refuse_losing
@@ -50,7 +52,8 @@ class MigrationResult(LedgerResult):
     there was a ledger already; `empty` has a sentence for each source that holds nothing. `noted` is what may be
     accepted of the objects themselves; `accepted` are states in which there are only objects that someone accepted.
     `unlisted` names what lies in a source's folder and cannot be an object (a link, a pipe, a name that is no UTF-8),
-    the first 10,000 of each route; `unlisted_count` is all of it."""
+    the first 10,000 of each route; `unlisted_count` is all of it. `restoring` counts those archived objects that are on
+    their way back."""
 
     ledger: Path
     counters: Counters
@@ -65,6 +68,7 @@ class MigrationResult(LedgerResult):
     accepted: frozenset[State] = frozenset()
     unlisted: list[ObjectAside] = field(default_factory=list)
     unlisted_count: int = 0
+    restoring: int = 0
 
     @property
     def copied(self) -> int:
@@ -130,17 +134,22 @@ async def migrate(
             await ledger.set_note(EXPECTED, expected)
             options.listener(Doing(COPYING, 0.0, *expected))
             async with remembered(opened, ledger, "run", options, stop) as heard:
-                run = await carry(
-                    plan,
-                    heard,
-                    opened,
-                    ledger,
-                    store_of=store_of,
-                    facts=known.values(),
-                    processes=processes,
-                    executor=executor,
-                    stop=stop,
-                )
+
+                async def carried(heard: Options, pieces: Sequence[Piece] | None) -> Carried:
+                    return await carry(
+                        plan,
+                        heard,
+                        opened,
+                        ledger,
+                        store_of=store_of,
+                        facts=known.values(),
+                        processes=processes,
+                        executor=executor,
+                        stop=stop,
+                        pieces=pieces,
+                    )
+
+                run = await carry_and_wait(plan, heard, opened, ledger, carried, stop)
             for item in run.unlisted:
                 options.listener(item)
             tallies, snapshots = await ledger.tallies(), await ledger.snapshots()
@@ -162,6 +171,7 @@ async def migrate(
                 accepted=accepted_states(noted, await ledger.accepted()),
                 unlisted=run.unlisted,
                 unlisted_count=run.unlisted_count,
+                restoring=await ledger.restoring(),
             )
 
 

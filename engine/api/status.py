@@ -19,7 +19,8 @@ from engine.shown import LedgerResult
 @dataclass(frozen=True, slots=True)
 class Status(LedgerResult):
     """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects, `worker`
-    who is at work on it (None: nobody)."""
+    who is at work on it (None: nobody), `restoring` how many of the archived are on their way back, as far as is
+    known."""
 
     ledger: Path
     binding: Binding
@@ -29,6 +30,7 @@ class Status(LedgerResult):
     acceptances: list[Acceptance]
     noted: Mapping[str, Noted] = field(default_factory=dict)
     worker: Worker | None = None
+    restoring: int = 0
 
     @property
     def accepted(self) -> frozenset[State]:
@@ -57,6 +59,7 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
         acceptances=await reader.acceptances(),
         noted=await reader.noted(),
         worker=await reader.worker(),
+        restoring=await reader.restoring(),
     )
 
 

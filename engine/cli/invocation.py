@@ -50,6 +50,7 @@ DOING = {
     "share": "listing",
     "rewrite": "scanning",
     "receipt": "reading the ledger",
+    "restore": "listing",
 }
 """What a command begins with; the others begin with looking."""
 PATIENCE_S = {"check": 2.0, "receipt": 2.0, "accept": 2.0, "manifest": 2.0, "ls": 2.0}

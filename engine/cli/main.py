@@ -67,6 +67,7 @@ GROUPS = (
             "lifecycle": "What a bucket's rules do there; one rule proposed, written.",
             "share": "A page of signed links to it, for a week at most.",
             "policy": "The smallest bucket policy for a colleague who reads.",
+            "restore": "What is archived, what having it back costs; asks for it.",
         },
     ),
     Group(

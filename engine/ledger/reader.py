@@ -25,7 +25,8 @@ from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import PROPERTIES, Noted, noted
-from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord, by_route
+from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord, by_route, by_state
+from engine.plan.retrieval import UNDER_WAY
 
 Result = TypeVar("Result")
 
@@ -297,6 +298,17 @@ class LedgerReader:
     async def _noted(self, what: str, where: str) -> Noted:
         sql = f"SELECT r.name, o.key, {what} FROM objects o JOIN routes r ON r.id = o.route WHERE {where}"
         return await self._read(lambda connection: noted(connection.execute(f"{sql} ORDER BY o.route, o.key")))
+
+    async def restoring(self) -> int:
+        """How many of the archived objects were on their way back when they were looked at last. Costs little where
+        there is none."""
+        if not by_state(await self.tallies(), {State.ARCHIVED}):
+            return 0
+        rare = f"INDEXED BY objects_undone WHERE o.{UNDONE} AND" if await self._has_undone_index() else "WHERE"
+        rows = await self._rows(
+            f"SELECT count(*) FROM objects o {rare} o.state = 'archived' AND o.code = ?", (UNDER_WAY,)
+        )
+        return int(rows[0][0])
 
     async def held(self, proof: Proof, since_ms: int) -> list[Held]:
         """Of each route's verified objects at `proof` or better: since when they are (docs/ledger.md)."""

@@ -160,6 +160,15 @@ class _InShards(LedgerReader):
                     found[held.route] = held.plus(found[held.route]) if held.route in found else held
         return list(found.values())
 
+    async def restoring(self) -> int:
+        found = 0
+        for number in await self._shards_with(
+            "number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND state = 'archived')"
+        ):
+            async with self._readers.use(number) as shard:
+                found += await shard.restoring()
+        return found
+
     async def open_uploads(self) -> list[UploadRecord]:
         found: list[UploadRecord] = []
         for number in await self._shards_with("uploads > 0"):

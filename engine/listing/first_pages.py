@@ -32,7 +32,7 @@ async def first_pages(store_of: StoreOf, routes: Sequence[Route]) -> AsyncIterat
                 store = store_of(location)
                 if id(store) not in pages:
                     pages[id(store)] = FirstPages(store)
-                pages[id(store)].ask(ListPage(location.bucket, location.key))
+                pages[id(store)].ask(ListPage(location.bucket, location.key, restore_status=location is route.source))
 
     def listed_by(where: Location) -> ObjectStore:
         store = store_of(where)

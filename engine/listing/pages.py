@@ -31,7 +31,8 @@ ReadEntries = Callable[[str | None, str | None, int], Awaitable[list[Entry]]]
 
 class Prefix:
     """What is listed under a location now: everything under a prefix, or one exact key. `takes`: which relative keys
-    are asked for; `tell` hears of each thing that cannot be an object."""
+    are asked for; `tell` hears of each thing that cannot be an object. `restores`: it matters whether what is archived
+    can be read."""
 
     def __init__(
         self,
@@ -39,18 +40,23 @@ class Prefix:
         location: Location,
         takes: Callable[[str], bool] | None = None,
         tell: Listener | None = None,
+        *,
+        restores: bool = True,
     ) -> None:
         self._store = store
+        self._restores = restores
         self.location = location
         self.divisible = location.is_prefix and not location.is_local  # a folder is read in one walk
         self.unlisted = UnlistedThings(takes, tell)
 
     def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
-        return pages_of(self._store, self.location, keys, first, self.unlisted)
+        return pages_of(self._store, self.location, keys, first, self.unlisted, restores=self._restores)
 
     async def page_after(self, relative: str) -> Page:
         location = self.location
-        page = await self._store.list_page(ListPage(location.bucket, location.key, location.key + relative))
+        page = await self._store.list_page(
+            ListPage(location.bucket, location.key, location.key + relative, restore_status=self._restores)
+        )
         if fault := fault_of([item.key for item in page.objects], location.key):
             raise broken(location, fault)
         return page
@@ -62,6 +68,8 @@ async def pages_of(
     keys: KeyRange,
     first: Page | None = None,
     unlisted: UnlistedThings | None = None,
+    *,
+    restores: bool = True,
 ) -> AsyncIterator[Feed]:
     """The pages of `keys` under `location`, each with whether it is the last. `first` is a first page that was read
     already; what a page met that cannot be an object is put into `unlisted`.
@@ -78,7 +86,9 @@ async def pages_of(
     reading = unlisted.reading(keys.after) if unlisted is not None else None
     while True:
         if first is None:
-            page = await store.list_page(ListPage(location.bucket, location.key, start_after, token))
+            page = await store.list_page(
+                ListPage(location.bucket, location.key, start_after, token, restore_status=restores)
+            )
         else:
             page, first = first, None
         token = _next_token(page, token, location)

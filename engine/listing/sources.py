@@ -84,7 +84,7 @@ class Sources:
             return RouteJoin(group, source, None, entries, keys)
         there: Lister | None = None
         if not route.in_place:
-            listed = Prefix(store_of(route.target), route.target, route.selection.takes_key)
+            listed = Prefix(store_of(route.target), route.target, route.selection.takes_key, restores=False)
             there = self.once(route, Side.TARGET, listed)
         return RouteJoin(group, self.once(route, Side.SOURCE, source), there, entries, keys)
 

@@ -12,17 +12,14 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 from typing import NamedTuple
 
-from engine.model import ABSENT, ListedObject, OpaqueEtag, Overwrite, Proof
+from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite, Proof
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
 from engine.plan.record import COMPARE, Decision, Entry, Outcome
+from engine.plan.retrieval import ARCHIVE_CLASSES, UNDER_WAY
 from engine.plan.route import Route
 from engine.plan.sameness import how_changed, is_unchanged, same_bytes, same_moment
-
-ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-"""Classes that must be restored before a copy. GLACIER_IR needs none; Intelligent-Tiering's archive tiers show only
-in HEAD or in the error (API reference, RestoreObject)."""
 
 
 class Action(StrEnum):
@@ -48,6 +45,13 @@ class Choice(NamedTuple):
 def is_archived(source: ListedObject) -> bool:
     """Whether the listing already says that the object must be restored first."""
     return source.storage_class in ARCHIVE_CLASSES and not source.restored
+
+
+def archived_words(kind: str, *, under_way: bool) -> tuple[str, str]:
+    """Code and message of a source that is archived; `kind` is its class, or its tier in INTELLIGENT_TIERING."""
+    if under_way:
+        return UNDER_WAY, f"the source is in {kind}, and is being restored"
+    return "Archived", f"the source is in {kind} and must be restored before it can be copied"
 
 
 def taken(route: Route, rows: list[Joined]) -> list[Joined]:
@@ -170,14 +174,9 @@ def _fresh(
 ) -> Choice | None:
     """Decide as for the first time; `entry` only tells which target is ours."""
     if is_archived(source) and not (target is not None and bears(source, target)):
-        return _aside(
-            row,
-            source,
-            State.ARCHIVED,
-            held=target.etag if target else "",
-            code="Archived",
-            message=f"the source is in {source.storage_class} and must be restored before it can be copied",
-        )
+        code, message = archived_words(source.storage_class, under_way=source.restore == RESTORING)
+        held = target.etag if target else ""
+        return _aside(row, source, State.ARCHIVED, held=held, code=code, message=message)
     if target is None:
         return _copy(row, source, held="")
     ours = entry if _is_ours(target, entry) else None

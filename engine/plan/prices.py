@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from engine.model import GIB
 
@@ -75,3 +76,50 @@ def dollars_a_month(storage_class: str, size: int) -> float | None:
 def read_dollars(storage_class: str, requests: int) -> float:
     """What so many GET, HEAD and the like of objects of a class cost; as of STANDARD where it has no price here."""
     return CLASSES.get(storage_class or "STANDARD", STANDARD).reads_per_1000 * requests / 1000
+
+
+class Tier(StrEnum):
+    """How fast an archived object is to come back."""
+
+    BULK = "bulk"
+    STANDARD = "standard"
+    EXPEDITED = "expedited"
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What it costs to have objects restored, and the time that AWS says it typically takes, in seconds."""
+
+    requests_per_1000: float
+    gb: float
+    least_s: int
+    most_s: int
+
+
+_MINUTES, _HOURS = 60, 3_600
+_FREE_STANDARD = Retrieval(0.0, 0.0, 3 * _HOURS, 5 * _HOURS)
+_FREE_BULK = Retrieval(0.0, 0.0, 5 * _HOURS, 12 * _HOURS)
+_EXPEDITED = Retrieval(10.0, 0.03, 1 * _MINUTES, 5 * _MINUTES)
+
+RETRIEVALS: Mapping[str, Mapping[Tier, Retrieval]] = {
+    "GLACIER": {
+        Tier.BULK: _FREE_BULK,
+        Tier.STANDARD: Retrieval(0.05, 0.01, 3 * _HOURS, 5 * _HOURS),
+        Tier.EXPEDITED: _EXPEDITED,
+    },
+    "DEEP_ARCHIVE": {
+        Tier.BULK: Retrieval(0.025, 0.0025, 12 * _HOURS, 48 * _HOURS),
+        Tier.STANDARD: Retrieval(0.1, 0.02, 9 * _HOURS, 12 * _HOURS),
+    },
+    "ARCHIVE_ACCESS": {
+        Tier.BULK: _FREE_BULK,
+        Tier.STANDARD: _FREE_STANDARD,
+        Tier.EXPEDITED: _EXPEDITED,
+    },
+    "DEEP_ARCHIVE_ACCESS": {
+        Tier.BULK: Retrieval(0.0, 0.0, 12 * _HOURS, 48 * _HOURS),
+        Tier.STANDARD: Retrieval(0.0, 0.0, 9 * _HOURS, 12 * _HOURS),
+    },
+}
+"""By archive class, or archive tier of INTELLIGENT_TIERING, and how fast: what is not in it cannot be had so (S3 User
+Guide, "Archive retrieval options")."""

@@ -15,6 +15,7 @@ _VALUES = {
     "ManifestResult": "manifest.manifest_values",
     "MigrationResult": "run.result_values",
     "Report": "report.report_values",
+    "RestoreResult": "restore.restore_values",
     "RevertResult": "revert.revert_values",
     "RewriteResult": "rewrite.rewrite_values",
     "Shared": "share.share_values",

@@ -8,7 +8,7 @@ from engine.api.commands import command
 from engine.api.run import MigrationResult
 from engine.plan.document import Plan
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table
+from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table, ways_of
 from engine.report.text import count_text, pace_text, picked, plural, size_text, unlisted_sentence
 
 
@@ -31,8 +31,8 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     if result.complete:
         lines += ["", Toned("every object is in place", Tone.GOOD)]
     if result.aside:
-        again = command(plan, result.ledger, "run") if plan.source else ""
-        lines += ["", *aside_lines(result.aside, command(plan, result.ledger, "status", "--failed"), again)]
+        listing = command(plan, result.ledger, "status", "--failed")
+        lines += ["", *aside_lines(result.aside, listing, ways_of(plan, result.ledger), result.restoring)]
     elif not result.stopped and not result.empty:
         lines.append(next_step(command(plan, result.ledger, "verify")))
     return lines
@@ -51,6 +51,7 @@ def result_values(result: MigrationResult) -> dict[str, Any]:
         "throttled": result.throttled,
         "empty": result.empty,
         "unlisted": result.unlisted_count,
+        "restoring": result.restoring,
         "noted": noted_values(result.noted),
         "routes": route_values(result.tallies),
     }

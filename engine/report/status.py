@@ -15,7 +15,7 @@ from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import ObjectRecord, by_state
 from engine.report.meter import Meter, Reading
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table
+from engine.report.tallies import Ways, aside_lines, noted_lines, noted_values, route_values, tallies_table, ways_of
 from engine.report.text import duration_text, key_text, picked, plural, safe
 
 SHORTEST_MS = 2_000
@@ -115,7 +115,8 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         page.append(Toned(f"every object is in place{sources}", Tone.GOOD))
     again = command(plan, status.ledger, "run") if plan is not None and plan.source else ""
     if aside:
-        return [*page, *aside_lines(aside, of_ledger(status.ledger, "status", "--failed"), again)]
+        listing = of_ledger(status.ledger, "status", "--failed")
+        return [*page, *aside_lines(aside, listing, ways_of(plan, status.ledger), status.restoring)]
     return [*page, *_next(status, plan, again if open_routes or in_flight else "")]
 
 
@@ -124,7 +125,7 @@ def _while_at_work(status: Status, plan: Plan | None) -> list[str]:
     aside = by_state(status.tallies, ASIDE - status.accepted)
     lines: list[str] = []
     if aside:
-        lines += aside_lines(aside, of_ledger(status.ledger, "status", "--failed"), "")
+        lines += aside_lines(aside, of_ledger(status.ledger, "status", "--failed"), Ways(), status.restoring)
     ways = command(plan, status.ledger, "status", "--watch") if plan is not None else ""
     return [*lines, next_step(ways or of_ledger(status.ledger, "status", "--watch"))]
 
@@ -162,5 +163,6 @@ def status_values(status: Status) -> dict[str, Any]:
         "settled": sum(by_state(status.tallies, IN_PLACE).values()),
         "in_flight": sum(by_state(status.tallies, IN_FLIGHT).values()),
         "aside": {state.value: count for state, count in by_state(status.tallies, ASIDE - status.accepted).items()},
+        "restoring": status.restoring,
         "noted": noted_values(status.noted),
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.api.commands import accept_command
+from engine.api.commands import accept_command, command, typed
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
@@ -74,21 +74,55 @@ def noted_values(noted: Mapping[str, Noted]) -> dict[str, Any]:
 
 
 MENDED_BY_RUN = {State.FAILED, State.DRIFTED, State.DAMAGED}
+
+
+def _archived_text(archived: int, restoring: int) -> str:
+    if restoring >= archived:
+        return "what is archived is on its way back"
+    if restoring:
+        return f"of what is archived {count_text(restoring)} are on their way back, the others are not asked for"
+    return "what is archived has to be restored first"
+
+
 _MENDED_BY = {
     State.FAILED: "run again to try again",
     State.DRIFTED: "run again to copy what is there now",
     State.DAMAGED: "run again to copy anew",
-    State.ARCHIVED: "restore what is archived, then run again",
     State.CONFLICT: "what is in conflict stays until you move the target away, or allow it to be overwritten",
 }
 
 
-def aside_lines(aside: dict[State, int], listing: str, again: str) -> list[str]:
+class Ways(NamedTuple):
+    """Commands that mend what is not done; empty where nobody knows how to type one."""
+
+    again: str = ""
+    restore: str = ""
+    wait: str = ""
+
+
+def ways_of(plan: Plan | None, ledger: Path) -> Ways:
+    """Those of a plan; a copy that has no plan file is typed again by whoever typed it, and restored by its source."""
+    if plan is None:
+        return Ways()
+    if plan.source:
+        run = command(plan, ledger, "run")
+        return Ways(run, command(plan, ledger, "restore"), command(plan, ledger, "run", "--wait-restore"))
+    sources = [route.source for route in plan.routes if not route.source.is_local and not route.source.site]
+    return Ways(restore=typed("cartage", "restore", str(sources[0]), *plan.flags) if sources else "")
+
+
+def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: int = 0) -> list[str]:
     """How many are not done, by state, what ends that, the command that lists each with its reason, and what to type
-    next: `again` where that mends any of them."""
+    next. `restoring` of the archived are on their way back."""
     counts = counted({state.value: count for state, count in aside.items()})
-    mended = "; ".join(sentence for state, sentence in _MENDED_BY.items() if state in aside)
-    lines: list[str] = [Toned(f"not done: {counts}", Tone.WARNING), *filter(None, [mended])]
-    if again and not MENDED_BY_RUN.isdisjoint(aside):
-        return [*lines, Toned(f"each with its reason: {listing}", whole=True), next_step(again)]
+    mended = [sentence for state, sentence in _MENDED_BY.items() if state in aside]
+    archived = aside.get(State.ARCHIVED, 0)
+    if archived:
+        mended.append(_archived_text(archived, restoring))
+    lines: list[str] = [Toned(f"not done: {counts}", Tone.WARNING), *filter(None, ["; ".join(mended)])]
+    following = ways.again if not MENDED_BY_RUN.isdisjoint(aside) else ""
+    if archived:
+        following = ways.wait if restoring >= archived else ways.restore
+    if following:
+        return [*lines, Toned(f"each with its reason: {listing}", whole=True), next_step(following)]
     return [*lines, Toned(f"each with its reason: {listing}", Tone.NEXT, whole=True)]

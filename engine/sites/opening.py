@@ -22,6 +22,7 @@ from engine.sites.measuring import MeasuredStore
 from engine.sites.options import SiteOptions
 from engine.sites.pacing import PacedStore
 from engine.sites.patience import RetryPolicy
+from engine.sites.restores import RestoresTold
 from engine.sites.retrying import Observer, RetryingStore
 from engine.sites.site import Gauges, Site
 from engine.sites.sites import Sites
@@ -70,6 +71,8 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
             stack.enter_context(meter.watching(name, gauges))
         known = KnownTraits(tolerant, trusted=options.assume == "aws" or session.is_aws, site=name)
         store = listing_all(tolerant, known, options.listener)
+        if not known.trusted:
+            store = RestoresTold(store)
         log(INFO, "site", site=name, endpoint=session.endpoint, region=session.region, store=options.store)
         yield Site(name, session.endpoint, store, known, gauges, session, pace=paced)
 

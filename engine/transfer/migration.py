@@ -30,10 +30,11 @@ async def carry_out(
     begun: Callable[[Run], None] | None = None,
     pieces: Sequence[Piece] | None = None,
     most: int | None = None,
+    part: bool = False,
 ) -> Run:
-    """Run the plan's routes, or these `pieces` of them, to the end; `most` is as for `Run`, `facts` are of their
-    buckets, and the ledger knows already what was noted of their settings. `begun` is given the run, which may be
-    ended gently.
+    """Run the plan's routes, or these `pieces` of them, to the end; `most` and `part` are as for `Run`, `facts` are
+    of their buckets, and the ledger knows already what was noted of their settings. `begun` is given the run, which may
+    be ended gently.
 
     Raises as `Run.go`."""
     told = next((item for item in facts if item.date), None)
@@ -59,6 +60,7 @@ async def carry_out(
         gauges=opened.gauges,
         pieces=pieces,
         most=most,
+        part=part,
     )
     if begun is not None:
         begun(run)

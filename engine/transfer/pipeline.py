@@ -69,7 +69,8 @@ class Run:
 
     `carrier_for` is asked once for each route; `queue` is the one that the carriers put parts into. `pieces` are the
     keys that are this run's, all of the routes' unless given. It hands the rest of them over, in `rest`, once it has
-    decided `most` objects; then its listings end at a page's bound."""
+    decided `most` objects; then its listings end at a page's bound. `part`: the pieces are not all that the ledger has
+    of its routes, whose snapshots stay as they are, like uploads that nobody takes up."""
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class Run:
         gauges: Callable[[], Gauges],
         pieces: Sequence[Piece] | None = None,
         most: int | None = None,
+        part: bool = False,
     ) -> None:
         self._store_of = store_of
         self._sources = sources
@@ -103,6 +105,7 @@ class Run:
         for piece in pieces if pieces is not None else (Piece(route.name) for route in routes):
             self._pieces[piece.route].append(piece)
         self._most = most
+        self._part = part
         self._joins: list[RouteJoin] = []
         self.rest: list[Piece] = []
         self.listings: dict[str, tuple[int, int]] = {}
@@ -144,7 +147,7 @@ class Run:
                             for route in self._routes:
                                 producers.start_soon(self._produce, route, fresh)
                     self._queue.close()
-                if not self.stopped:
+                if not self.stopped and not self._part:
                     await self._discard_leftover_uploads()
                 if not self.stopped and (unpinned := self._unpinned()):
                     await self._recorder.finish()
@@ -160,7 +163,8 @@ class Run:
 
     async def _produce(self, route: Route, fresh: bool) -> None:
         """List one route, decide page by page, hand out tasks; close its snapshot at the listing's end."""
-        await self._ledger.open_snapshot(route.name)
+        if not self._part:
+            await self._ledger.open_snapshot(route.name)
         objects = size_bytes = 0
         pieces = deque(self._pieces[route.name])
         while pieces and not self.stopped:
@@ -176,7 +180,9 @@ class Run:
             objects += counted
             size_bytes += counted_bytes
             pieces.extend(left)
-        if not self.stopped:
+        if self._part:
+            self.counters.listings_open -= 1
+        elif not self.stopped:
             await self._ledger.close_snapshot(route.name, objects, size_bytes)
             self.listings[route.name] = (objects, size_bytes)
             self.counters.listings_open -= 1

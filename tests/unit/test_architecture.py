@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("s3", "ledger", "listing", "folder"),
     ("sites", "journal"),
     ("transfer",),
-    ("proof",),
+    ("proof", "archive"),
     ("finish", "references", "shards"),
     ("api",),
     ("", "sync"),  # engine/__init__.py

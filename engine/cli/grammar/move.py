@@ -107,6 +107,7 @@ run = Verb(
         Example("cartage run plan.toml --yes --max-rps 500", "asks nothing, and goes gently"),
         Example("cartage run plan.toml --yes --metrics :9400", "and has figures for Prometheus meanwhile"),
         Example("cartage run plan.toml --processes 4", "millions of objects, on four cores"),
+        Example("cartage run plan.toml --yes --wait-restore", "archived objects too, as they come back"),
     ],
 )
 verify = Verb(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import click
+
 from engine.cli.grammar.choices import complete_places, complete_plans, complete_storage_classes
 from engine.cli.grammar.shared import (
     ALLOW_EMPTY,
+    ASSUME,
     COPYING,
     DRY_RUN,
     EVERYWHERE,
+    MAX_RPS,
     NEW_FILE,
     PLAN_FILE,
     STORAGE_CLASS,
@@ -16,6 +20,7 @@ from engine.cli.grammar.shared import (
 )
 from engine.cli.grammar.words import SAFETY, WRITTEN, Example, Flag, Place, Verb
 
+TIERS = ("bulk", "standard", "expedited")  # as engine.plan.prices has them, which help does not load
 _LOCAL = ("s3:", "file:", ".", "/", "~")
 
 
@@ -147,5 +152,38 @@ set = Verb(
         Example("cartage set s3://mybucket/data/ --storage-class GLACIER_IR --dry-run", "what it would cost and save"),
         Example("cartage set s3://mybucket/data/ --storage-class GLACIER_IR --yes", "do it"),
         Example("cartage set s3://mybucket/data/ --tags team=cards x=y --yes", "tags alone: no copies"),
+    ],
+)
+restore = Verb(
+    "restore",
+    """Show what is archived (GLACIER, DEEP_ARCHIVE, the archive tiers of INTELLIGENT_TIERING) of what the plan in WHAT
+    would copy, or of everything under a location (s3://bucket/prefix/, one exact key): what having it restored costs,
+    and within which time it can be read. Once that is agreed to, S3 is asked for it. What is on its way already is not
+    asked for again; `cartage run --wait-restore` copies it as it comes back.""",
+    Place("what", metavar="PLAN|LOCATION", complete=complete_plans),
+    Flag(
+        "--days",
+        type=click.IntRange(min=1),
+        default=7,
+        show_default=True,
+        metavar="N",
+        help="How long the copies that S3 makes of GLACIER and DEEP_ARCHIVE are to last.",
+    ),
+    Flag(
+        "--tier",
+        type=click.Choice(TIERS),
+        default="bulk",
+        show_default=True,
+        help="How fast, and at which price.",
+    ),
+    YES,
+    *EVERYWHERE,
+    ALLOW_EMPTY,
+    ASSUME,
+    MAX_RPS,
+    examples=[
+        Example("cartage restore plan.toml", "what is archived of what the plan needs, and what it costs"),
+        Example("cartage restore plan.toml --days 3 --yes", "ask for it, at the lowest price"),
+        Example("cartage restore s3://mybucket/data/ --tier standard", "of everything under a location, sooner"),
     ],
 )

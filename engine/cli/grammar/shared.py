@@ -177,6 +177,15 @@ METRICS = Flag(
     metavar="FILE|:PORT",
     help="Figures for Prometheus: at a port (on loopback, or HOST:PORT), or in a file for node_exporter.",
 )
+MAX_RPS = Flag(
+    "--max-rps",
+    field="max_rps",
+    group=SPEED,
+    by_variable=True,
+    type=click.FloatRange(min=0.1),
+    metavar="N",
+    help="At most so many requests a second.",
+)
 COPYING = (
     ALLOW_EMPTY,
     ASSUME,
@@ -207,14 +216,19 @@ COPYING = (
         metavar="N",
         help="So many processes, each with shards of the plan.",
     ),
+    MAX_RPS,
     Flag(
-        "--max-rps",
-        field="max_rps",
-        group=SPEED,
-        by_variable=True,
-        type=click.FloatRange(min=0.1),
-        metavar="N",
-        help="At most so many requests a second.",
+        "--wait-restore",
+        field="wait_restore",
+        is_flag=True,
+        help="Wait for archived objects that are on their way back, and copy them as they come.",
+    ),
+    Flag(
+        "--look-every",
+        field="look_every_s",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="How often to look for them; else every minute at first, every quarter of an hour later.",
     ),
     METRICS,
 )

@@ -17,7 +17,7 @@ from tests.fake_store import FakeStore, everywhere
 from tests.fake_store.held import ref_of
 from tests.unit.transfer.scene import ROUTE
 
-OLD, NEW = ListPage("bkt", "old/"), ListPage("bkt", "new/")
+OLD, NEW = ListPage("bkt", "old/"), ListPage("bkt", "new/", restore_status=False)
 
 
 def store_of(count: int = 3) -> FakeStore:

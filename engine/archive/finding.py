@@ -1,0 +1,113 @@
+"""Which objects of some sources are archived, or were: by their listing, and of INTELLIGENT_TIERING by a HEAD each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import anyio
+
+from engine.errors import NotFound
+from engine.events import Listener
+from engine.listing.sources import Sources
+from engine.listing.whole import listed_under
+from engine.model import ListedObject, Location, ObjectHead, ObjectRef
+from engine.plan.decide import Action, decide, taken
+from engine.plan.lifecycle import State
+from engine.plan.record import Decision, Entry
+from engine.plan.retrieval import ARCHIVE_CLASSES, TIERED
+from engine.plan.route import Route
+from engine.store import HeadObject, ObjectStore, StoreOf
+
+HEADS_AT_ONCE = 32
+EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
+
+
+class Found(NamedTuple):
+    """An object that is archived, or was. `kind` is its archive class, or its archive tier in INTELLIGENT_TIERING;
+    `restore` as in `ListedObject`; `decision` what a ledger is to remember of it, where there is one."""
+
+    route: str
+    ref: ObjectRef
+    size: int
+    kind: str
+    restore: str
+    decision: Decision | None = None
+
+
+class Batch(NamedTuple):
+    """What was found among about a page of objects: `needed` is how many of them are wanted readable, `looked` how many
+    had to be asked for one by one."""
+
+    found: list[Found]
+    needed: int
+    looked: int
+
+
+Take = Callable[[Batch], Awaitable[None]]
+
+
+async def find_under(store: ObjectStore, location: Location, listener: Listener, take: Take) -> None:
+    """Have `take` see, batch by batch, what is archived under a location. Raises what listing and `take` raise."""
+    async with listed_under(store, location, listener) as batches:
+        async for objects in batches:
+            await take(await _batch(store, "", location.bucket, [(item, None) for item in objects]))
+
+
+async def find_needed(
+    store_of: StoreOf, sources: Sources, route: Route, entries_of: EntriesOf | None, take: Take
+) -> None:
+    """The same of what a run of this route would copy. Raises what listings, ledger and `take` raise."""
+    read = None if entries_of is None else partial(entries_of, route.name)
+    async with anyio.create_task_group() as group:
+        join = sources.join(group, store_of, route, read)
+        while (rows := await join.next_rows()) is not None:
+            wanted = []
+            for row in taken(route, rows):
+                choice = decide(row, route.overwrite)
+                if choice is None or choice.source is None:
+                    continue
+                if choice.decision.state is State.ARCHIVED or choice.action in _COPIES:
+                    known = row.entry is not None and row.entry.state is not State.ARCHIVED
+                    wanted.append((choice.source, None if known else choice.decision))
+            await take(await _batch(store_of(route.source), route.name, route.source.bucket, wanted))
+
+
+_COPIES = (Action.COPY, Action.CLAIM, Action.INSPECT)
+
+
+async def _batch(
+    store: ObjectStore, route: str, bucket: str, objects: Sequence[tuple[ListedObject, Decision | None]]
+) -> Batch:
+    tiered = [item.key for item, _ in objects if item.storage_class == TIERED]
+    heads = await heads_of(store, bucket, tiered)
+    found = []
+    for item, decision in objects:
+        kind, restore = item.storage_class, item.restore
+        if kind == TIERED:
+            head = heads.get(item.key)
+            kind, restore = (head.archive_status, head.restore) if head is not None else ("", "")
+        elif kind not in ARCHIVE_CLASSES:
+            continue
+        if kind or restore:
+            found.append(Found(route, ObjectRef(bucket, item.key), item.size, kind, restore, decision))
+    return Batch(found, len(objects), len(tiered))
+
+
+async def heads_of(store: ObjectStore, bucket: str, keys: Iterable[str]) -> dict[str, ObjectHead]:
+    """HEAD of each of these keys that is there. Raises what HEAD raises."""
+    found: dict[str, ObjectHead] = {}
+    limit = anyio.CapacityLimiter(HEADS_AT_ONCE)
+
+    async def head(key: str) -> None:
+        async with limit:
+            try:
+                found[key] = await store.head_object(HeadObject(ObjectRef(bucket, key)))
+            except NotFound:
+                return
+
+    async with anyio.create_task_group() as group:
+        for key in keys:
+            group.start_soon(head, key)
+    return found

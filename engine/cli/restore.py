@@ -1,0 +1,64 @@
+"""`cartage restore PLAN|LOCATION`: what is archived, what having it back costs; asks for it, once agreed to."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from engine.api.commands import command, typed
+from engine.api.load import place_of
+from engine.api.restore import RestoreResult, restore
+from engine.archive.restoring import refused_tier
+from engine.cli.codes import ASIDE, DONE, FATAL
+from engine.cli.invocation import Invocation
+from engine.errors import UsageError
+from engine.model import Location
+from engine.plan.document import Plan
+from engine.plan.locations import SCHEME
+from engine.plan.retrieval import Outlook
+from engine.report.restore import asked_page, next_lines, outlook_page, restore_values
+
+
+def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes: bool) -> None:
+    thing: Plan | Location = place_of(what) if what.startswith(SCHEME) else invocation.plan(Path(what))
+    words = ("--days", str(days), "--tier", tier, "--yes")
+    if isinstance(thing, Plan):
+        name, to_wait = thing.name, command(thing, invocation.options.ledger, "run", "--wait-restore")
+        to_ask = command(thing, invocation.options.ledger, "restore", *words)
+    else:
+        name, to_wait = str(thing), ""
+        to_ask = typed("cartage", "restore", name, *words, *invocation.connection_flags)
+
+    def go(agreed: Outlook | None) -> RestoreResult:
+        return invocation.run(
+            lambda options, stop: restore(thing, options, days=days, tier=tier, agreed=agreed, stop=stop), asides=False
+        )
+
+    result = go(None)
+    outlook = result.outlook
+    page = outlook_page(name, outlook)
+    if not outlook.shares or not (yes or _is_asked(invocation)):
+        invocation.say([*page, *next_lines(outlook, to_ask, to_wait)])
+        if not outlook.shares and (refused := refused_tier(outlook)):
+            raise UsageError(f"none of it can be asked for: {refused}.")
+        invocation.end(DONE, restore_values(result))
+    if yes:
+        invocation.say(page)
+    else:
+        invocation.show(page)
+        if not click.confirm("\nAsk for it?"):
+            click.echo("nothing was asked for", err=True)
+            raise SystemExit(FATAL)
+    result = go(outlook)
+    values = restore_values(result)
+    assert result.asked is not None
+    invocation.say(["", *asked_page(result.asked, to_ask, to_wait)])
+    if result.asked.stopped:
+        invocation.end_interrupted(values)
+    invocation.end(ASIDE if result.asked.left or outlook.not_by_tier else DONE, values)
+
+
+def _is_asked(invocation: Invocation) -> bool:
+    return sys.stdin.isatty() and not invocation.json

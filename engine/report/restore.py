@@ -1,0 +1,172 @@
+"""What `cartage restore` shows: what is archived, what having it back costs and takes, what became of asking."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.api.restore import RestoreResult
+from engine.archive.restoring import NO_EXPEDITED, Asked, refused_tier
+from engine.plan.prices import AS_OF, REGION, Tier
+from engine.plan.retrieval import Amount, Outlook, Share
+from engine.report.page import Page, Table, Tone, Toned, next_step
+from engine.report.text import (
+    aside_text,
+    cost_text,
+    count_text,
+    counted,
+    duration_text,
+    picked,
+    plural,
+    safe,
+    size_text,
+)
+
+
+def outlook_page(what: str, outlook: Outlook) -> list[str | Table]:
+    """What was found, and what having it back costs and takes."""
+    lines: list[str | Table] = [f"{safe(what)}: {_found(outlook)}"]
+    if outlook.shares:
+        lines += ["", *_costs(outlook)]
+    if refused := refused_tier(outlook):
+        lines += ["", Toned(f"left: {refused}", Tone.WARNING)]
+    return lines
+
+
+def next_lines(outlook: Outlook, to_ask: str, to_wait: str) -> list[str]:
+    """What follows where nothing was asked for: `to_ask` is the command that asks for it, `to_wait` the one that copies
+    what comes back, empty where there is no plan."""
+    if outlook.shares:
+        return ["", "nothing is asked for yet", next_step(to_ask)]
+    return [next_step(to_wait)] if outlook.under_way.objects and to_wait else []
+
+
+def _found(outlook: Outlook) -> str:
+    archived = _sum(outlook.archived.values())
+    if not archived.objects and not outlook.under_way.objects and not outlook.readable:
+        return f"nothing is archived of {plural(outlook.objects, 'object')}{_looked(outlook)}"
+    readable = _sum(outlook.readable.values())
+    said = [f"{plural(archived.objects, 'archived object')} ({size_text(archived.bytes)})"]
+    if outlook.under_way.objects:
+        said.append(f"{count_text(outlook.under_way.objects)} on their way back")
+    if readable.objects:
+        said.append(f"{count_text(readable.objects)} restored already")
+    return f"{', '.join(said)}{_looked(outlook)}"
+
+
+def _looked(outlook: Outlook) -> str:
+    return f"; {plural(outlook.looked, 'HEAD')} for INTELLIGENT_TIERING" if outlook.looked else ""
+
+
+def _costs(outlook: Outlook) -> list[str | Table]:
+    shares = outlook.shares
+    rows = [
+        [
+            share.kind,
+            count_text(share.objects),
+            size_text(share.bytes),
+            cost_text(share.requests_dollars),
+            cost_text(share.retrieval_dollars),
+            cost_text(share.storage_dollars),
+            _time(share),
+        ]
+        for share in shares
+    ]
+    lines: list[str | Table] = [
+        Table(["", "objects", "size", "requests", "retrieval", "copies", "readable within"], rows),
+        "",
+        f"cost  {cost_text(sum(share.dollars for share in shares))} at most, by AWS's list prices ({REGION}, {AS_OF}): "
+        f"requests, retrieval by tier {outlook.tier.value}, and the temporary copies for "
+        f"{plural(outlook.days, 'day')} and to the next midnight (UTC)",
+    ]
+    if any(share.kind.endswith("_ACCESS") for share in shares):
+        lines.append("INTELLIGENT_TIERING has no temporary copies: what is restored there stays readable")
+    if expiring := _sum(outlook.expiring.values()).objects:
+        lines.append(
+            f"{plural(expiring, 'copy', 'copies')} that would expire before a run could end, the first at "
+            f"{outlook.first_expiry}, {'is' if expiring == 1 else 'are'} asked for again, to last longer"
+        )
+    return lines
+
+
+def _time(share: Share) -> str:
+    if not share.most_s:
+        return "lasts longer"
+    return f"{duration_text(share.least_s)} to {duration_text(share.most_s)}"
+
+
+def asked_page(asked: Asked, to_ask: str, to_wait: str) -> Page:
+    """What became of asking; commands as for `next_lines`."""
+    lines = [f"asked for {plural(asked.begun.objects, 'object')} ({size_text(asked.begun.bytes)})"]
+    if asked.prolonged.objects:
+        lines.append(f"{plural(asked.prolonged.objects, 'copy', 'copies')} that were there last longer now")
+    if asked.under_way.objects:
+        lines.append(f"{count_text(asked.under_way.objects)} were on their way already, and not asked for again")
+    lines += [safe(aside_text(item)) for item in asked.first_refused]
+    if asked.refused:
+        lines.append(Toned(f"refused: {counted(asked.refused)}", Tone.WARNING))
+    if NO_EXPEDITED in asked.refused:
+        lines.append(f"AWS has no room for expedited restores now: try again later, or by --tier {Tier.STANDARD.value}")
+    if asked.unknown:
+        lines.append(
+            Toned(
+                f"whether S3 took {plural(asked.unknown, 'request')} is not known: asking again does no harm",
+                Tone.WARNING,
+            )
+        )
+    if asked.beyond.objects:
+        lines.append(f"{plural(asked.beyond.objects, 'object')} archived since were not agreed to, and not asked for")
+    if asked.left or asked.stopped:
+        return [*lines, next_step(to_ask)]
+    return [*lines, next_step(to_wait)] if to_wait else lines
+
+
+def _sum(amounts: Any) -> Amount:
+    total = Amount()
+    for amount in amounts:
+        total.objects += amount.objects
+        total.bytes += amount.bytes
+    return total
+
+
+def restore_values(result: RestoreResult) -> dict[str, Any]:
+    """The summary of a restore."""
+    outlook, asked = result.outlook, result.asked
+    ready = datetime.fromtimestamp(outlook.ends_ms / 1000, UTC)
+    values: dict[str, Any] = {
+        "ledger": str(result.ledger) if result.ledger is not None else None,
+        "tier": outlook.tier.value,
+        "days": outlook.days,
+        "objects": outlook.objects,
+        "archived": {kind: _values(amount) for kind, amount in outlook.archived.items()},
+        "not_by_tier": {kind: _values(amount) for kind, amount in outlook.not_by_tier.items()},
+        "under_way": _values(outlook.under_way),
+        "readable": _values(_sum(outlook.readable.values())),
+        "expiring": {kind: _values(amount) for kind, amount in outlook.expiring.items()},
+        "heads": outlook.looked,
+        "to_ask": [
+            picked(share, "kind objects bytes least_s most_s")
+            | {name: round(getattr(share, name), 4) for name in _DOLLARS}
+            for share in outlook.shares
+        ],
+        "cost_dollars": round(sum(share.dollars for share in outlook.shares), 4),
+        "ready_by": ready.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if asked is not None:
+        values["asked"] = {
+            "begun": _values(asked.begun),
+            "prolonged": _values(asked.prolonged),
+            "under_way": _values(asked.under_way),
+            "beyond": _values(asked.beyond),
+            "refused": asked.refused,
+            "unknown": asked.unknown,
+            "stopped": asked.stopped,
+        }
+    return values
+
+
+_DOLLARS = ("requests_dollars", "retrieval_dollars", "storage_dollars")
+
+
+def _values(amount: Amount) -> dict[str, int]:
+    return {"objects": amount.objects, "bytes": amount.bytes}
