@@ -20,7 +20,7 @@ from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.prices import Tier
-from engine.plan.retrieval import Outlook
+from engine.plan.retrieval import ArchiveOutlook
 from engine.shown import Result
 from engine.sites.clock import dating_clock, now_ms
 from engine.sites.opening import open_place
@@ -35,7 +35,7 @@ class RestoreResult(Result):
     """What is archived (`outlook`), and what asking for it came to (None: nothing was asked for). `ledger` is the
     plan's, None for a location."""
 
-    outlook: Outlook
+    outlook: ArchiveOutlook
     asked: Asked | None = None
     ledger: Path | None = None
 
@@ -47,7 +47,7 @@ async def restore(
     *,
     days: int = 7,
     tier: Tier | str = Tier.BULK,
-    agreed: Outlook | None = None,
+    agreed: ArchiveOutlook | None = None,
     stop: StopSignal | None = None,
 ) -> RestoreResult:
     """Look for what is archived of what a plan would copy, or of everything under a location, and what having it
@@ -78,14 +78,14 @@ async def restore(
             await find_under(store, location, options.listener, take_by(store))
 
         began_ms = await _now(opened, [location])
-        result = await _found(find, Outlook(tier, days, began_ms), options, agreed, stop)
+        result = await _found(find, ArchiveOutlook(tier, days, began_ms), options, agreed, stop)
         if not result.outlook.objects and not options.allow_empty:
             await refuse_nothing(store, location)
         return result
 
 
 async def _of_plan(
-    plan: Plan, options: Options, days: int, tier: Tier, agreed: Outlook | None, stop: StopSignal | None
+    plan: Plan, options: Options, days: int, tier: Tier, agreed: ArchiveOutlook | None, stop: StopSignal | None
 ) -> RestoreResult:
     async with one_error(), open_plan(plan, options) as opened, await open_ledger(plan, opened, options) as ledger:
         options.listener(
@@ -100,7 +100,7 @@ async def _of_plan(
                 await find_needed(opened.store, opened.sources, route, entries, take)
 
         began_ms = await _now(opened, [route.source for route in routes])
-        outlook = Outlook(tier, days, began_ms, copies=True)
+        outlook = ArchiveOutlook(tier, days, began_ms, copies=True)
         remember = ledger.decide if await _has_place(ledger) else None
         result = await _found(find, outlook, options, agreed, stop, remember)
         return RestoreResult(result.outlook, result.asked, ledger.path)
@@ -108,9 +108,9 @@ async def _of_plan(
 
 async def _found(
     find: Finding,
-    outlook: Outlook,
+    outlook: ArchiveOutlook,
     options: Options,
-    agreed: Outlook | None,
+    agreed: ArchiveOutlook | None,
     stop: StopSignal | None,
     remember: Remember | None = None,
 ) -> RestoreResult:

@@ -15,7 +15,7 @@ from engine.listing.lister import KeyRange
 from engine.listing.nearest import refuse_nothing
 from engine.listing.pages import pages_of
 from engine.model import ListedObject, Location
-from engine.plan.decide import ARCHIVE_CLASSES
+from engine.plan.decide import is_archived
 from engine.plan.locations import location_of
 from engine.plan.selection import Selection, problem_of_pattern
 from engine.references.local_files import write_private
@@ -129,6 +129,6 @@ async def share(
 
 def _shared(item: ListedObject, place: Location, links: Links) -> SharedObject:
     url = links.link(item.key) if can_be_linked(item.key) else ""
-    archived = item.storage_class in ARCHIVE_CLASSES and not item.restored
+    archived = is_archived(item)
     key = item.key[len(place.key) :] if place.is_prefix else item.key.rpartition("/")[2]
     return SharedObject(key or item.key, item.size, item.modified, url, archived)

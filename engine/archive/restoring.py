@@ -18,7 +18,7 @@ from engine.plan.decide import archived_words
 from engine.plan.lifecycle import State
 from engine.plan.prices import RETRIEVALS, Tier
 from engine.plan.record import Decision
-from engine.plan.retrieval import ARCHIVE_CLASSES, Amount, Outlook, Standing, standing_of
+from engine.plan.retrieval import ARCHIVE_CLASSES, Amount, ArchiveOutlook, Standing, standing_of
 from engine.store import ObjectStore, RestoreObject
 
 REQUESTS_AT_ONCE = 64
@@ -59,7 +59,7 @@ class Asking:
     """Asks for what is handed to it, batch by batch, as far as `agreed` goes: no more of each kind, in objects and
     bytes, and no other. `stop()` ends it gently."""
 
-    def __init__(self, agreed: Outlook, listener: Listener, remember: Remember | None = None) -> None:
+    def __init__(self, agreed: ArchiveOutlook, listener: Listener, remember: Remember | None = None) -> None:
         self.asked = Asked()
         self._agreed = agreed
         self._listener = listener
@@ -155,7 +155,7 @@ def _copied(amount: Amount) -> Amount:
     return Amount(amount.objects, amount.bytes)
 
 
-def refused_tier(outlook: Outlook) -> str:
+def refused_tier(outlook: ArchiveOutlook) -> str:
     """A sentence where some of what is archived cannot be had by the tier that was asked for; else empty."""
     missing = outlook.not_by_tier
     if not missing:

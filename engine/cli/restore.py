@@ -17,7 +17,7 @@ from engine.errors import UsageError
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.locations import SCHEME
-from engine.plan.retrieval import Outlook
+from engine.plan.retrieval import ArchiveOutlook
 from engine.report.restore import asked_page, next_lines, outlook_page, restore_values
 
 
@@ -31,7 +31,7 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
         name, to_wait = str(thing), ""
         to_ask = typed("cartage", "restore", name, *words, *invocation.connection_flags)
 
-    def go(agreed: Outlook | None) -> RestoreResult:
+    def go(agreed: ArchiveOutlook | None) -> RestoreResult:
         return invocation.run(
             lambda options, stop: restore(thing, options, days=days, tier=tier, agreed=agreed, stop=stop), asides=False
         )

@@ -17,7 +17,7 @@ from engine.plan.own import CLAIM, PROBE
 from engine.plan.route import PropertyRule, PropertyRules, Route
 from engine.plan.settings import ImageProbe, ManifestProbe, Probe
 
-COMMANDS = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
+COMMANDS = ("list", "plan", "restore", "run", "verify", "cleanup", "rewrite", "revert")
 """What a policy can be asked for. "rewrite" includes the manifest, "cleanup" the probes."""
 
 VERSION = "2012-10-17"
@@ -43,6 +43,9 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
     found: list[Permission] = []
     for route in plan.routes:
         found += _listing(route)
+        if command == "restore":
+            found += _on(route.source, "s3:RestoreObject", "s3:GetObject")
+            found += _bucket(route.source, "s3:GetBucketLocation")
         if command == "run":
             found += _running(route)
         elif command in ("verify", "cleanup", "revert"):

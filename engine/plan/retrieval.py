@@ -51,7 +51,7 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ArchiveShare:
     """What one class, or archive tier of INTELLIGENT_TIERING, takes of a restore. `least_s` to `most_s` is how long AWS
     says that it typically takes; both are 0 where the copies are there already and are only to last longer."""
 
@@ -70,7 +70,7 @@ class Share:
 
 
 @dataclass(slots=True)
-class Outlook:
+class ArchiveOutlook:
     """What is archived of some objects, for copies that are to last `days` and are asked for by `tier`. `archived` are
     to be asked for, by kind; `under_way` are on their way back; `readable` are copies by kind and the time at which
     they expire (empty: never); `looked` counts the HEADs that it took to know this of INTELLIGENT_TIERING.
@@ -145,16 +145,16 @@ class Outlook:
         return min((restore for _, restore in self.readable if self.expires(restore)), default="")
 
     @property
-    def shares(self) -> list[Share]:
+    def shares(self) -> list[ArchiveShare]:
         """What asking comes to, by kind: at most, since S3 lets a copy stay to the next midnight (UTC)."""
         asked = [self._share(kind, amount, again=False) for kind, amount in self.to_ask.items()]
         return asked + [self._share(kind, amount, again=True) for kind, amount in self.expiring.items()]
 
-    def _share(self, kind: str, amount: Amount, *, again: bool) -> Share:
+    def _share(self, kind: str, amount: Amount, *, again: bool) -> ArchiveShare:
         price = RETRIEVALS[kind][self.tier_for(kind)]
         size_gb = amount.bytes / GIB
         lasts = self.days + 1 if kind in ARCHIVE_CLASSES else 0
-        return Share(
+        return ArchiveShare(
             kind,
             amount.objects,
             amount.bytes,

@@ -8,7 +8,7 @@ from typing import Any
 from engine.api.restore import RestoreResult
 from engine.archive.restoring import NO_EXPEDITED, Asked, refused_tier
 from engine.plan.prices import AS_OF, REGION, Tier
-from engine.plan.retrieval import Amount, Outlook, Share
+from engine.plan.retrieval import Amount, ArchiveOutlook, ArchiveShare
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.text import (
     aside_text,
@@ -23,7 +23,7 @@ from engine.report.text import (
 )
 
 
-def outlook_page(what: str, outlook: Outlook) -> list[str | Table]:
+def outlook_page(what: str, outlook: ArchiveOutlook) -> list[str | Table]:
     """What was found, and what having it back costs and takes."""
     lines: list[str | Table] = [f"{safe(what)}: {_found(outlook)}"]
     if outlook.shares:
@@ -33,7 +33,7 @@ def outlook_page(what: str, outlook: Outlook) -> list[str | Table]:
     return lines
 
 
-def next_lines(outlook: Outlook, to_ask: str, to_wait: str) -> list[str]:
+def next_lines(outlook: ArchiveOutlook, to_ask: str, to_wait: str) -> list[str]:
     """What follows where nothing was asked for: `to_ask` is the command that asks for it, `to_wait` the one that copies
     what comes back, empty where there is no plan."""
     if outlook.shares:
@@ -41,7 +41,7 @@ def next_lines(outlook: Outlook, to_ask: str, to_wait: str) -> list[str]:
     return [next_step(to_wait)] if outlook.under_way.objects and to_wait else []
 
 
-def _found(outlook: Outlook) -> str:
+def _found(outlook: ArchiveOutlook) -> str:
     archived = _sum(outlook.archived.values())
     if not archived.objects and not outlook.under_way.objects and not outlook.readable:
         return f"nothing is archived of {plural(outlook.objects, 'object')}{_looked(outlook)}"
@@ -54,11 +54,11 @@ def _found(outlook: Outlook) -> str:
     return f"{', '.join(said)}{_looked(outlook)}"
 
 
-def _looked(outlook: Outlook) -> str:
+def _looked(outlook: ArchiveOutlook) -> str:
     return f"; {plural(outlook.looked, 'HEAD')} for INTELLIGENT_TIERING" if outlook.looked else ""
 
 
-def _costs(outlook: Outlook) -> list[str | Table]:
+def _costs(outlook: ArchiveOutlook) -> list[str | Table]:
     shares = outlook.shares
     rows = [
         [
@@ -89,7 +89,7 @@ def _costs(outlook: Outlook) -> list[str | Table]:
     return lines
 
 
-def _time(share: Share) -> str:
+def _time(share: ArchiveShare) -> str:
     if not share.most_s:
         return "lasts longer"
     return f"{duration_text(share.least_s)} to {duration_text(share.most_s)}"
@@ -133,7 +133,7 @@ def restore_values(result: RestoreResult) -> dict[str, Any]:
     """The summary of a restore."""
     outlook, asked = result.outlook, result.asked
     ready = datetime.fromtimestamp(outlook.ends_ms / 1000, UTC)
-    values: dict[str, Any] = {
+    return {
         "ledger": str(result.ledger) if result.ledger is not None else None,
         "tier": outlook.tier.value,
         "days": outlook.days,
@@ -151,18 +151,13 @@ def restore_values(result: RestoreResult) -> dict[str, Any]:
         ],
         "cost_dollars": round(sum(share.dollars for share in outlook.shares), 4),
         "ready_by": ready.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "asked": _asked_values(asked) if asked is not None else None,
     }
-    if asked is not None:
-        values["asked"] = {
-            "begun": _values(asked.begun),
-            "prolonged": _values(asked.prolonged),
-            "under_way": _values(asked.under_way),
-            "beyond": _values(asked.beyond),
-            "refused": asked.refused,
-            "unknown": asked.unknown,
-            "stopped": asked.stopped,
-        }
-    return values
+
+
+def _asked_values(asked: Asked) -> dict[str, Any]:
+    amounts = ("begun", "prolonged", "under_way", "readable", "beyond")
+    return {name: _values(getattr(asked, name)) for name in amounts} | picked(asked, "refused unknown stopped")
 
 
 _DOLLARS = ("requests_dollars", "retrieval_dollars", "storage_dollars")

@@ -41,6 +41,7 @@ OF_OBJECT = {
     ("GET", "legal-hold"): "s3:GetObjectLegalHold",
     ("GET", "uploadId"): "s3:ListMultipartUploadParts",
     ("DELETE", "uploadId"): "s3:AbortMultipartUpload",
+    ("POST", "restore"): "s3:RestoreObject",
     ("POST", "uploads"): "s3:PutObject",
     ("POST", "uploadId"): "s3:PutObject",
 }

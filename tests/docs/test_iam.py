@@ -123,6 +123,10 @@ def police(terminal: Terminal) -> Iterator[Police]:
     """The reference migration, small, behind a server that enforces a policy."""
     with start_sandbox(SandboxSettings()) as sandbox, policed(sandbox.url) as police:
         sandbox.control("reference", {"scale": 0.001})
+        sandbox.control("account", {"restore_delay_s": 0})
+        for storage_class in ("GLACIER", "INTELLIGENT_TIERING"):
+            cold = {"bucket": BUCKET, "key": f"data/raw/{storage_class}", "text": "cold"}
+            sandbox.control("put", cold | {"headers": {"x-amz-storage-class": storage_class}})
         terminal.on(Endpoint("sandbox", police.url, sandbox.access_key, sandbox.secret_key, sandbox.region))
         (terminal.folder / "moving.toml").write_text(PLAN)
         yield police
@@ -148,6 +152,7 @@ def test_each_command_works_under_its_own_policy_and_none_allows_more_than_it_us
     run("list", "ls", f"s3://{BUCKET}/data/raw/", "--recursive")
     run("list", "fingerprint", f"s3://{BUCKET}/data/raw/", "--by", "size")
     run("verify", "fingerprint", f"s3://{BUCKET}/data/raw/")
+    run("restore", "restore", "moving.toml", "--yes", *assume)
     run("run", "run", "moving.toml", *assume)
     run("verify", "verify", "moving.toml", "--deep=sample:2", "--properties")
     run("verify", "receipt", "moving.toml")

@@ -138,6 +138,7 @@ def test_every_summary_has_the_fields_that_the_page_names_and_no_other(played: P
         "receipt": call("receipt", plan),
         "lifecycle": call("lifecycle", f"{under}data/reference/", "--abort-uploads", "7d"),
         "share": call("share", f"{under}data/reference/", "--list", "links.txt", "-o", "page.html"),
+        "restore": call("restore", f"{under}data/reference/"),
         "policy": call("policy", under, "--read", "arn:aws:iam::123456789012:user/ana"),
     }
     checked = call("receipt", plan, "--check", "pokemon-consolidation.receipt.json")

@@ -140,7 +140,7 @@ def test_what_a_plan_needs_is_shown_with_its_price_and_asked_for_once_that_is_ag
     status = scene.call("status", str(scene.plan)).summary
     assert (status["aside"], status["restoring"]) == ({"archived": 2 * FROZEN + 1}, 2 * FROZEN + 1)
     again = scene.restore("--yes")
-    assert again["under_way"]["objects"] == 2 * FROZEN + 1 and "asked" not in again
+    assert again["under_way"]["objects"] == 2 * FROZEN + 1 and again["asked"] is None
     assert scene.asked() == 2 * FROZEN + 1
     waits = scene.say("status", str(scene.plan))
     assert waits.splitlines()[-1] == f"next: cartage run {scene.plan} --wait-restore"

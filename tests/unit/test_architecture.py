@@ -256,7 +256,7 @@ def test_no_module_is_named_for_what_it_is_not() -> None:
 SHARED = {
     "api": {
         "asked", "blocking", "carrying", "commands", "consent", "empty", "history", "leftovers", "lists", "load",
-        "metrics", "opening", "options", "stopping", "watching",
+        "metrics", "opening", "options", "returning", "stopping", "watching",
     },
     "report": {
         "arrow", "bar", "deletion_report", "diff", "drawing", "elements", "markup", "meter", "ndjson",

@@ -23,7 +23,7 @@ from engine.cli.grammar.shared import (
 )
 from engine.cli.grammar.words import SAFETY, SPEED, Example, Flag, Place, Verb
 
-POLICIES = ("list", "plan", "run", "verify", "cleanup", "rewrite", "revert")
+POLICIES = ("list", "plan", "restore", "run", "verify", "cleanup", "rewrite", "revert")
 WRITES_PER_S = 3500.0  # as engine.plan.estimate has it, which help does not load
 
 _UNDO = Flag("--undo", group=SAFETY, is_flag=True, help="Put back what was there before.")
