@@ -15,7 +15,6 @@ from engine.report.text import (
     cost_text,
     count_text,
     counted,
-    duration_text,
     picked,
     plural,
     safe,
@@ -46,7 +45,9 @@ def _found(outlook: ArchiveOutlook) -> str:
     if not archived.objects and not outlook.under_way.objects and not outlook.readable:
         return f"nothing is archived of {plural(outlook.objects, 'object')}{_looked(outlook)}"
     readable = _sum(outlook.readable.values())
-    said = [f"{plural(archived.objects, 'archived object')} ({size_text(archived.bytes)})"]
+    said = []
+    if archived.objects:
+        said.append(f"{plural(archived.objects, 'archived object')} ({size_text(archived.bytes)})")
     if outlook.under_way.objects:
         said.append(f"{count_text(outlook.under_way.objects)} on their way back")
     if readable.objects:
@@ -92,7 +93,8 @@ def _costs(outlook: ArchiveOutlook) -> list[str | Table]:
 def _time(share: ArchiveShare) -> str:
     if not share.most_s:
         return "lasts longer"
-    return f"{duration_text(share.least_s)} to {duration_text(share.most_s)}"
+    unit, seconds = ("h", 3600) if share.least_s >= 3600 else ("min", 60)
+    return f"{share.least_s // seconds} to {share.most_s // seconds} {unit}"
 
 
 def asked_page(asked: Asked, to_ask: str, to_wait: str) -> Page:

@@ -31,6 +31,7 @@ PLAYED = [
     "docs/coming-from.md",
     "docs/json.md",
     "docs/storage.md",
+    "docs/archived.md",
 ]
 """Pages whose console sessions are run, top to bottom, in an empty folder with a sandbox."""
 
