@@ -33,9 +33,9 @@ def listed(bucket: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     pages_of = engine.listing.pages.pages_of
 
-    def counted(store: object, location: object, *more: object) -> AsyncIterator[Feed]:
+    def counted(store: object, location: object, *more: object, **named: object) -> AsyncIterator[Feed]:
         asked.append(str(location))
-        return pages_of(store, location, *more)  # type: ignore[arg-type]
+        return pages_of(store, location, *more, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine.listing.pages, "pages_of", counted)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)

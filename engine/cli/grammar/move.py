@@ -95,6 +95,19 @@ run = Verb(
     *EVERYWHERE,
     *COPYING,
     Flag(
+        "--wait-restore",
+        field="wait_restore",
+        is_flag=True,
+        help="Wait for archived objects that are on their way back, and copy them as they come.",
+    ),
+    Flag(
+        "--look-every",
+        field="look_every_s",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="How often to look for them; else every minute at first, every quarter of an hour later.",
+    ),
+    Flag(
         "--dask",
         group=SPEED,
         by_variable=True,

@@ -217,19 +217,6 @@ COPYING = (
         help="So many processes, each with shards of the plan.",
     ),
     MAX_RPS,
-    Flag(
-        "--wait-restore",
-        field="wait_restore",
-        is_flag=True,
-        help="Wait for archived objects that are on their way back, and copy them as they come.",
-    ),
-    Flag(
-        "--look-every",
-        field="look_every_s",
-        type=click.FloatRange(min=0),
-        metavar="SECONDS",
-        help="How often to look for them; else every minute at first, every quarter of an hour later.",
-    ),
     METRICS,
 )
 
