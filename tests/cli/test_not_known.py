@@ -67,6 +67,7 @@ STEPS = [
     Step("cp s3://BUCKET/other/ s3://BUCKET/third/", 0, writes=COPIED),
     Step("sync s3://BUCKET/other/ s3://BUCKET/third/ --yes", 0, says=lambda summary, _: summary["copied"] == 0),
     Step("sync s3://BUCKET/data/reference/ s3://BUCKET/third/ --delete --yes", 5, writes=SYNCED),
+    Step("restore PLAN --yes", 0, says=lambda summary, _: summary["archived"] == {} and summary["asked"] is None),
     Step("rewrite PLAN", 0),
     Step("rewrite PLAN --apply", 2),
     Step("rewrite PLAN --undo", 2),
