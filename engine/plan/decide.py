@@ -259,8 +259,12 @@ def drift(row: Joined) -> Outcome | None:
 def _vanished(key: str, target: ListedObject | None, entry: Entry | None) -> Choice | None:
     if entry is None or entry.state not in ASIDE or entry.target_etag != "" or _landed(target, entry):
         return None
-    nothing = Decision(key, entry.size, entry.source_etag, "", "", "", entry.state)
-    return Choice(Action.FORGET, nothing, None)
+    return forgotten(key, entry)
+
+
+def forgotten(key: str, entry: Entry) -> Choice:
+    """Nothing is left of an object, and nothing of it was written."""
+    return Choice(Action.FORGET, Decision(key, entry.size, entry.source_etag, "", "", "", entry.state), None)
 
 
 def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
@@ -324,14 +328,13 @@ def _lost(key: str, target: ListedObject | None, entry: Entry) -> Outcome:
     )
 
 
-def _decision(row: Joined, source: ListedObject, state: State, held: str) -> Decision:
-    return Decision(
-        row.key, source.size, source.etag, source.modified, source.storage_class, source.checksum, state, held
-    )
+def decision_of(key: str, source: ListedObject, state: State, held: str) -> Decision:
+    """What is decided about a source, as it was listed."""
+    return Decision(key, source.size, source.etag, source.modified, source.storage_class, source.checksum, state, held)
 
 
 def _copy(row: Joined, source: ListedObject, *, held: str, ours: str = "", action: Action = Action.COPY) -> Choice:
-    decision = _decision(row, source, State.PLANNED, held)
+    decision = decision_of(row.key, source, State.PLANNED, held)
     if ours:
         decision = decision._replace(target_etag=ours)
     if action is Action.MEND:
@@ -342,13 +345,13 @@ def _copy(row: Joined, source: ListedObject, *, held: str, ours: str = "", actio
 def _compare(row: Joined, source: ListedObject, target: ListedObject, entry: Entry) -> Choice:
     """What both sides carry is to be compared. The decision says so, for a run that finds it without an outcome; what
     was there before us stays known, so that our own copy can still be taken back."""
-    decision = _decision(row, source, State.PLANNED, target.etag if entry.found else entry.held)
+    decision = decision_of(row.key, source, State.PLANNED, target.etag if entry.found else entry.held)
     decision = decision._replace(target_etag=target.etag, found=entry.found, properties=COMPARE)
     return Choice(Action.MEND, decision, source, target.etag)
 
 
 def _found(row: Joined, source: ListedObject, target: ListedObject, *, found: bool) -> Choice:
-    decision = _decision(row, source, State.COPIED, "" if not found else target.etag)
+    decision = decision_of(row.key, source, State.COPIED, "" if not found else target.etag)
     return Choice(
         Action.RECORD,
         decision._replace(target_etag=target.etag, found=found, proof=Proof.SIZE, compared="size and equal etags"),
@@ -379,7 +382,7 @@ def _aside(row: Joined, source: ListedObject, state: State, *, held: str, code: 
     # What is not ours must not become ours by being set aside: a later run would overwrite it, a revert remove it.
     entry = row.entry
     known = entry is not None and entry.state not in BEREFT
-    decision = _decision(row, source, state, held)._replace(
+    decision = decision_of(row.key, source, state, held)._replace(
         target_etag=entry.target_etag if entry is not None and known else "",
         found=entry.found if entry is not None and known else False,
         code=code,

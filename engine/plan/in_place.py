@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from engine.errors import UsageError
 from engine.model import ListedObject, Proof
-from engine.plan.decide import Action, Choice, is_archived
+from engine.plan.decide import Action, Choice, decision_of, forgotten, is_archived
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, State
 from engine.plan.record import Decision, Entry, Outcome
@@ -40,8 +40,8 @@ def decide_in_place(row: Joined, route: Route) -> Choice | None:
     is gone (`ended_in_place`). What no listing tells, tags and metadata, is looked at object by object, each time."""
     source, entry = row.source, row.entry
     if source is None:
-        forgotten = entry is not None and entry.state in ASIDE and not entry.target_etag
-        return Choice(Action.FORGET, _nothing(row.key, entry), None) if entry is not None and forgotten else None
+        never_written = entry is not None and entry.state in ASIDE and not entry.target_etag
+        return forgotten(row.key, entry) if entry is not None and never_written else None
     if entry is not None and entry.state is State.FAILED and stands(source, entry) and is_set(route, source):
         return None  # it lost something, which is not there to be read any more
     if is_set(route, source) and not route.sets_unlisted:
@@ -49,12 +49,12 @@ def decide_in_place(row: Joined, route: Route) -> Choice | None:
             return None
         return Choice(Action.RECORD, _as_it_is(row.key, source, entry), source)
     if is_archived(source) and not route.sets_tags_alone:
-        decision = _decision(row.key, source, State.ARCHIVED)._replace(
+        decision = decision_of(row.key, source, State.ARCHIVED, source.etag)._replace(
             code="Archived",
             message=f"it is in {source.storage_class} and must be restored before anything but its tags can be set",
         )
         return Choice(Action.RECORD, decision, source)
-    return Choice(Action.COPY, _decision(row.key, source, State.PLANNED), source, source.etag)
+    return Choice(Action.COPY, decision_of(row.key, source, State.PLANNED, source.etag), source, source.etag)
 
 
 def ended_in_place(row: Joined) -> Outcome | None:
@@ -101,26 +101,9 @@ def _written(source: ListedObject) -> str:
 def _as_it_is(key: str, source: ListedObject, entry: Entry | None) -> Decision:
     """An object that is as it is wanted: before us, or by a copy of ours whose outcome was not committed. That one is
     held against what it was before."""
-    decision = _decision(key, source, State.COPIED)._replace(target_etag=source.etag)
+    decision = decision_of(key, source, State.COPIED, source.etag)._replace(target_etag=source.etag)
     if entry is not None and entry.state in IN_FLIGHT and entry.size == source.size:
         same = source.etag == entry.source_etag
         compared = "size and equal etags" if same else "size: nothing else is comparable"
         return decision._replace(source_etag=entry.source_etag, proof=Proof.SIZE, compared=compared)
     return decision._replace(found=True, proof=Proof.DIGEST, compared=UNTOUCHED)
-
-
-def _decision(key: str, source: ListedObject, state: State) -> Decision:
-    return Decision(
-        key,
-        source.size,
-        source.etag,
-        source.modified,
-        source.storage_class,
-        source.checksum,
-        state,
-        held=source.etag,
-    )
-
-
-def _nothing(key: str, entry: Entry) -> Decision:
-    return Decision(key, entry.size, entry.source_etag, "", "", "", entry.state)
