@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from engine.s3.answers import bare_etag
+from engine.s3.answers import bare
+from engine.s3.parsing import Answer
 from engine.s3.pouring import Pouring
 from engine.s3.streams import short_source
 from engine.store import GetRange, PutObject, UploadPart
@@ -28,16 +28,16 @@ class Pourer:
         self._sink = sink
         self.size = 0
 
-    async def __call__(self, answer: Mapping[str, Any], stream: Any) -> None:
+    async def __call__(self, answer: Answer, stream: Any) -> None:
         """Raises `Stopped` for what the sink raises, and as `Pouring`."""
-        said = answer.get("ContentLength")
+        length = answer.header(b"content-length")
         pouring = Pouring(
             self._request,
             self._sink,
-            int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)),
-            str(answer.get("ContentRange", "")),
-            bare_etag(answer),
-            int(said) if said is not None else None,
+            answer.status,
+            answer.header(b"content-range"),
+            bare(answer.header(b"etag")),
+            int(length) if length else None,
         )
         more = True
         while more and (window := await stream.read(WINDOW_BYTES)):

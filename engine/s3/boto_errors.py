@@ -18,7 +18,6 @@ from engine.s3.credential_sources import credentials_error
 NAME_NOT_FOUND = "NameNotFound"
 """`Unreachable.code` where the endpoint's name does not resolve: the only kind that time may mend."""
 TLS_REFUSED = "TLSRefused"
-NO_ETAG = "NoETag"
 
 
 def translate(operation: str, ref: str, endpoint: str, error: Exception) -> StoreError | None:
@@ -66,22 +65,6 @@ def unreachable(endpoint: str, why: str, operation: str = "Connect", code: str =
         )
     kind = NameNotFound if code == NAME_NOT_FOUND else Unreachable
     return kind(f"{endpoint} cannot be used: {why}", operation=operation, code=code, advice=advice)
-
-
-def no_etag(operation: str, ref: str, what: str = "ETag") -> Ambiguous:
-    """The error for a success that does not carry what a success carries."""
-    said = f"S3 answered success without an {what}: whether it happened is not known"
-    return Ambiguous(said, operation=operation, ref=ref, code=f"No{what}")
-
-
-def confirmed(operation: str, ref: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer as it is. Raises `Ambiguous` for a delete or an abort that anything but 204 answers: S3 says it by
-    204 alone (API reference, DeleteObject, AbortMultipartUpload), and a 200 may hold an error."""
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 204)
-    if operation in ("DeleteObject", "AbortMultipartUpload") and status != 204:
-        said = f"S3 answered {status} where 204 was due: whether it happened is not known"
-        raise Ambiguous(said, operation=operation, ref=ref, code="NotConfirmed")
-    return answer
 
 
 def _from_answer(operation: str, ref: str, error: Any) -> StoreError:

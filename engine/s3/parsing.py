@@ -28,7 +28,7 @@ from engine.model import (
     UploadedPart,
     UploadInfo,
 )
-from engine.s3 import asked, boto_errors, xml
+from engine.s3 import asked, xml
 from engine.s3.acl import acl_of
 from engine.s3.answers import REPLICATES_DELETES, bare, bucket_of_arn, replicates_deletes, restore_of, upload_key
 from engine.s3.classify import classify
@@ -98,7 +98,9 @@ def error_of(call: Call, answer: Answer, region: str) -> StoreError:
 
 
 def no_etag(call: Call, what: str = "ETag") -> Ambiguous:
-    return boto_errors.no_etag(call.operation.name, str(call.ref), what)
+    """The error for a success that does not carry what a success carries."""
+    said = f"S3 answered success without an {what}: whether it happened is not known"
+    return call.error(Ambiguous, said, f"No{what}")
 
 
 def unreadable(call: Call, why: object) -> Ambiguous:

@@ -1,4 +1,4 @@
-"""The questions of a bucket, asked by the wire."""
+"""The questions of a bucket, and how their answers are read."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from engine.s3.bucket import ROOTS, BucketHead
 from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_configuration
 from engine.s3.messages import Call, Operation
 from engine.s3.parsing import Answer
+from engine.store import AskBucket, Request
 
 
-class WireBucket:
+class BucketAsked:
     """Asks by `ask`, which gives the answer to a request that has succeeded; `read` makes a document of it, of one of
     the roots that it is given."""
 
     def __init__(
-        self, ask: Callable[[Call], Awaitable[Answer]], read: Callable[[Call, Answer, Sequence[str]], xml.Document]
+        self,
+        ask: Callable[[Call, Request], Awaitable[Answer]],
+        read: Callable[[Call, Answer, Sequence[str]], xml.Document],
     ) -> None:
         self._ask = ask
         self._read = read
 
     async def head(self, bucket: str) -> BucketHead:
-        return _head_of(await self._ask(messages.of_bucket(messages.HEAD_BUCKET, bucket)))
+        return _head_of(await self._ask(messages.of_bucket(messages.HEAD_BUCKET, bucket), AskBucket(bucket)))
 
     async def location(self, bucket: str) -> BucketHead:
         call = messages.of_bucket(messages.GET_LOCATION, bucket)
-        answer = await self._ask(call)
+        answer = await self._ask(call, AskBucket(bucket))
         document = self._read(call, answer, ROOTS[call.operation.name])
         return _head_of(answer)._replace(region=region_of(document.element.text or ""))
 
@@ -41,7 +44,7 @@ class WireBucket:
 
     async def configuration(self, bucket: str) -> LifecycleConfiguration:
         call = messages.of_bucket(messages.GET_LIFECYCLE, bucket)
-        answer = await self._ask(call)
+        answer = await self._ask(call, AskBucket(bucket))
         document = self._read(call, answer, ROOTS[call.operation.name])
         return lifecycle_configuration(document, answer.header(LEAST_SIZE.encode()))
 
@@ -57,7 +60,7 @@ class WireBucket:
 
     async def _setting(self, operation: Operation, bucket: str) -> xml.Document:
         call = messages.of_bucket(operation, bucket)
-        return self._read(call, await self._ask(call), ROOTS[operation.name])
+        return self._read(call, await self._ask(call, AskBucket(bucket)), ROOTS[operation.name])
 
 
 def _head_of(answer: Answer) -> BucketHead:
