@@ -36,6 +36,11 @@ RAMP_RPS_PER_S = 27_000.0
 """The ramp's slope. With answers after 0.1 s it adds 270 requests in flight each round trip. Steeper costs more refused
 requests, flatter costs time; both sides are measured in tests/unit/sites/governor/test_governor.py."""
 
+TOGETHER_S = 0.5
+DOUBLES_S = 0.2
+"""Of the ramp each neighbour takes its part, as if all of them were at one partition. Then the limit is met in less
+than TOGETHER_S; after that they are not all at one, and the part doubles every DOUBLES_S while nothing is refused."""
+
 RAMP_ROUND_S = 0.1
 """Where even the fastest answer takes longer than this, feedback is later, and the slope flatter in proportion."""
 
@@ -290,6 +295,9 @@ class Governor:
         if course is Course.RAMP:
             fastest = self._queue.fastest_s
             late = RAMP_ROUND_S / fastest if RAMP_ROUND_S < fastest < inf else 1.0
+            self._clock_s += step_s
+            if self._clock_s > TOGETHER_S:
+                self._ramp = min(1.0, self._ramp * 2.0 ** (step_s / DOUBLES_S))
             self._set_rate(self._rate + RAMP_RPS_PER_S * self._ramp * step_s * late)
         elif course is Course.RETURN:
             self._limit, self._clock_s = self._storm.rate_back(self._rate, step_s), 0.0

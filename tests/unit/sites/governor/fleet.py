@@ -23,8 +23,11 @@ class Partition:
     """`limit_rps` requests a second with a burst of a tenth of one, then 503 (as `TokenBucket`)."""
 
     limit_rps: float
-    tokens: float = 0.0
+    tokens: float = field(init=False)
     at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.tokens = 0.1 * self.limit_rps  # nobody has asked it yet
 
     def accepts(self, now: float) -> bool:
         self.tokens = min(0.1 * self.limit_rps, self.tokens + (now - self.at) * self.limit_rps)
