@@ -54,7 +54,7 @@ async def carry_and_wait(
             options.listener(_notice(waiting))
             told = waiting.under_way
         pause = pause_s(monotonic() - began_s) if options.look_every_s is None else options.look_every_s
-        options.listener(Doing(f"waiting for {waiting.under_way:,} archived objects", pause))
+        options.listener(Doing(f"waiting for what is archived ({waiting.under_way:,})", pause))
         with anyio.move_on_after(pause):
             await stopped.wait()
         if stopped.is_set():
@@ -62,8 +62,8 @@ async def carry_and_wait(
 
 
 def _notice(waiting: Waiting) -> Notice:
-    unasked = f"; {waiting.unasked:,} more are archived, and nobody has asked for them" if waiting.unasked else ""
-    return Notice("WaitingForRestore", f"{waiting.under_way:,} archived objects are on their way back{unasked}")
+    unasked = f"; archived, and asked for by nobody: {waiting.unasked:,}" if waiting.unasked else ""
+    return Notice("WaitingForRestore", f"archived objects on their way back: {waiting.under_way:,}{unasked}")
 
 
 def _going_on(listener: Listener, before: Counters) -> Listener:

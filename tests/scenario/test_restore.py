@@ -202,10 +202,27 @@ def test_what_nobody_asked_for_is_not_waited_for(scene: Scene) -> None:
     options = engine.Options(listener=hear, wait_restore=True, look_every_s=0.0)
     result = engine.sync.migrate(engine.load_plan(scene.plan), options)
     others = 2 * FROZEN - 1
-    assert notices == [
-        f"1 archived objects are on their way back; {others} more are archived, and nobody has asked for them"
-    ]
+    assert notices == [f"archived objects on their way back: 1; archived, and asked for by nobody: {others}"]
     assert (result.copied, result.aside, result.restoring) == (PLAIN + 1, {engine.State.ARCHIVED: others}, 0)
+
+
+def test_several_processes_carry_the_shards_again_that_hold_what_came_back(scene: Scene) -> None:
+    scene.freeze()
+    plan = engine.load_plan(scene.plan)
+    options = engine.Options(processes=2)
+    assert engine.sync.migrate(plan, options).aside == {engine.State.ARCHIVED: 2 * FROZEN}
+    assert engine.sync.status(engine.ledger_path(plan)).restoring == 0
+    scene.restore("--tier", "standard", "--yes")
+    assert engine.sync.status(engine.ledger_path(plan)).restoring == 2 * FROZEN
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Doing) and event.what.startswith("waiting for "):
+            scene.pass_(6 * HOUR_S)
+
+    options = engine.Options(processes=2, listener=hear, wait_restore=True, look_every_s=0.0)
+    result = engine.sync.migrate(plan, options)
+    assert (result.copied, result.aside, result.complete) == (2 * FROZEN, {}, True)
+    assert engine.sync.verify(plan).agrees
 
 
 def test_a_killed_asking_goes_on_where_it_was_and_asks_for_nothing_twice(scene: Scene) -> None:
