@@ -2,8 +2,9 @@
 
 nginx (from the PATH) serves and takes objects on a RAM disk, on one core; each client runs on another, in turn, and
 processor seconds are the kernel's account of the whole process, its start included (the row `start` says how much that
-is). It is no S3: it checks no signature, and keeps of an upload whatever part came last. What it measures is the
-client; the scenarios with a ledger stand on top of it.
+is). It is no S3: it checks no signature, and keeps of an upload whatever part came last. The cipher is of the server's
+choice, as with S3, and not of what each client would like best. What it measures is the client; the scenarios with a
+ledger stand on top of it.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ http {{
   server {{
     listen 127.0.0.1:{plain}; listen 127.0.0.1:{tls} ssl;
     ssl_certificate {certificate}; ssl_certificate_key {certificate};
+    ssl_prefer_server_ciphers on;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256;
     location / {{
       if ($said) {{ return 200 $said; }}
       dav_methods PUT; create_full_put_path on;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import cast
 
 from engine.s3.http import HttpConnection, Owner
@@ -128,13 +129,13 @@ class TlsConnection(HttpConnection):
     def _fill(self, window: memoryview) -> int:
         """Read record after record, as far as they have come and the window reaches: what is done with a window is done
         once, and not for each 16 KiB. Gives how many bytes came."""
-        read, incoming = self._tls.read, self._incoming
+        # Given a buffer it says how many bytes it read, and not which.
+        read, incoming = cast(Callable[[int, memoryview], int], self._tls.read), self._incoming
         size, filled = len(window), 0
         try:
-            while filled < size:
-                came = cast(int, read(size - filled, window[filled:]))
+            while came := read(size - filled, window[filled:]):
                 filled += came
-                if not came or not incoming.pending:
+                if filled == size or not incoming.pending:
                     break
         except ssl.SSLWantReadError:
             if not filled:

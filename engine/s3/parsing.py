@@ -6,6 +6,7 @@ never one.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -38,6 +39,18 @@ from engine.store import Body, GetRange
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
 _CHECKSUM_HEADERS = tuple((f"x-amz-checksum-{name}".lower().encode(), name) for name in CHECKSUMS)
+_METADATA = b"x-amz-meta-"
+_PROPERTIES = frozenset(
+    f"{prefix}{name}".encode()
+    for prefix, names in (
+        ("", "content-type content-encoding content-disposition content-language cache-control expires"),
+        ("x-amz-", "storage-class website-redirect-location missing-meta"),
+        ("x-amz-server-side-encryption", " -aws-kms-key-id -bucket-key-enabled"),
+        ("x-amz-object-lock-", "mode retain-until-date legal-hold"),
+    )
+    for name in names.split(" ")
+)
+"""Headers that say what `Properties` has, beside metadata."""
 _MONTHS = {
     name: f"{number:02d}"
     for number, name in enumerate(
@@ -277,7 +290,7 @@ def object_head(call: Call, answer: Answer) -> ObjectHead:
         int(whole) if ranged else length,
         bare(header(b"etag", "")),
         http_moment(header(b"last-modified", "")),
-        _properties(said),
+        _properties(tuple([item for item in said.items() if item[0] in _PROPERTIES or item[0].startswith(_METADATA)])),
         _header_checksums(said),
         int(parts_count) if parts_count.isdigit() and int(parts_count) else None,
         length if length >= 0 and (ranged or parts_count) else None,
@@ -289,12 +302,15 @@ def object_head(call: Call, answer: Answer) -> ObjectHead:
     )
 
 
-def _properties(said: Mapping[bytes, str]) -> Properties:
+@functools.lru_cache(maxsize=256)
+def _properties(headers: tuple[tuple[bytes, str], ...]) -> Properties:
+    """By the headers that say them. Most objects of a project carry the same: they share one value."""
+    said = dict(headers)
     header = said.get
     metadata = [
-        (name[11:].decode("utf-8", "surrogateescape"), value)
-        for name, value in said.items()
-        if name.startswith(b"x-amz-meta-")
+        (name[len(_METADATA) :].decode("utf-8", "surrogateescape"), value)
+        for name, value in headers
+        if name.startswith(_METADATA)
     ]
     return Properties(
         content_type=header(b"content-type", ""),
