@@ -94,7 +94,7 @@ _OTHER_NAMES = {
     "copy": "cp", "migrate": "run", "mv": "run", "move": "run", "resume": "run", "list": "ls", "dir": "ls",
     "du": "ls", "rm": "delete", "remove": "delete", "undo": "revert", "rollback": "revert", "mirror": "sync",
     "whoami": "check", "new": "init", "hash": "fingerprint",
-    "tag": "set", "retag": "set", "chclass": "set",
+    "tag": "set", "retag": "set", "chclass": "set", "presign": "share", "link": "share", "expire": "lifecycle",
 }  # fmt: skip
 """Names that other tools have for ours, which no measure of likeness would find."""
 

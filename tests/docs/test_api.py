@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from typing import Any
+from typing import Any, is_typeddict
 
 import pytest
 
@@ -80,6 +80,7 @@ def test_every_call_says_what_it_raises() -> None:
 def test_every_error_and_event_is_given() -> None:
     for module in (engine.errors, engine.events):
         own = {name for name, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__}
+        own -= {name for name in own if is_typeddict(getattr(module, name))}  # what a constructor takes
         assert sorted({name for name in own if name[:1].isupper()} - set(engine.__all__)) == []
 
 
