@@ -62,6 +62,9 @@ def _readme(bucket: str) -> str:
     aws s3 ls s3://{bucket}/data/calibration/
 
 The student model is in `s3://{bucket}/{PREFIX}models/efficientnet-student/v1.0/`, where it belongs.
+
+<!-- cartage:data -->
+<!-- /cartage:data -->
 """
 
 

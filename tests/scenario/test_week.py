@@ -22,6 +22,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli.main import cli
+from engine.references.mdtable import BEGIN, END
 from engine.sandbox import SandboxSettings, start_sandbox
 from tests.indexes import usearch_index
 from tests.real.commands import Cartage, Finished, finished, listing
@@ -74,7 +75,8 @@ class Week:
         self.put(f"{PREFIX}metadata/project_manifest.json", json.dumps(manifest, indent=2).encode())
         self.put(f"{PREFIX}pipelines/train.py", f'RAW = "{old}raw/card_images/"\nEPOCHS = 3\n'.encode())
         self.put(f"{PREFIX}experiments/2025-06/notes.md", b"It began with data/raw2/ and 3 epochs.\n")
-        self.put(f"{PREFIX}README.md", f"Cards are in {old}raw/, their index in {old}reference/index.json.\n".encode())
+        readme = f"Cards are in {old}raw/, their index in {old}reference/index.json.\n\n{BEGIN}\n{END}\n"
+        self.put(f"{PREFIX}README.md", readme.encode())
         self.plan = self.folder / "pokemon.toml"
         self.plan.write_text(self.plan_text())
         self.cartage = Cartage(self.endpoint, self.plan, self.folder / "pokemon.ledger")
@@ -197,6 +199,10 @@ def live_through(week: Week) -> None:
     assert (raw["path"], raw["num_files"]) == (f"s3://{week.bucket}/{PREFIX}data/raw/", CARDS)
     week.call("rewrite")
     week.call("rewrite", "--apply", *anyway)
+    readme = week.get(f"{PREFIX}README.md").decode()
+    new = f"s3://{week.bucket}/{PREFIX}data/"
+    assert readme.startswith(f"Cards are in {new}raw/, their index in {new}reference/index.json.\n")
+    assert f"| raw | `{new}raw/` | {CARDS} | " in readme
     assert week.get(f"{PREFIX}pipelines/train.py").decode().splitlines() == [
         f'RAW = "s3://{week.bucket}/{PREFIX}data/raw/card_images/"',
         "EPOCHS = 3",

@@ -33,7 +33,7 @@ COPY = Plan.of(
     [
         (
             Plan.parse(EXAMPLE.read_text(encoding="utf-8")),
-            "cb44378f4f9629fedaa09192f72a586a1b6f06aff154a42cc2fe6d652d2eb79d",
+            "d6a3a57f17aa90e05330c31bead77e788e2419299b41d2c983bf21d4f571af6b",
         ),
         (Plan.parse(FULL), "1c8e98fa60cd887b816a8267299d862d612f7cc60cd6694032e4a1c48dfaa0e6"),
         (Plan.parse(MINIMAL), "7ba7e6b3419cbc25b2c0d1b6db61c6e88fcb8e2eb1915395f90d66121d48f39a"),
