@@ -20,8 +20,12 @@ PAGES = (
     ("docs/build_plan.py",),  # docs/plan.md
     ("-m", "bench", "--render"),  # bench/results/latest.svg and the table of docs/performance.md
 )
-SHOWN = ("run",)
-"""The screens that pages show; docs/screens.py makes more of them."""
+SHOWN = {
+    "run-80.svg": "run.svg",
+    "report-wide-light.png": "report-wide-light.png",
+    "report-narrow-dark.png": "report-narrow-dark.png",
+}
+"""The pictures that pages show, and their names in docs/assets; more of them are made."""
 
 
 def main() -> None:
@@ -33,9 +37,9 @@ def main() -> None:
         python(*command)
     if given.screens:
         python("docs/screens.py", "build/screens", "--width", "80", "--scale", "1")
-        for name in SHOWN:
-            (DOCS / "assets" / f"{name}.svg").write_bytes((DOCS.parent / f"build/screens/{name}-80.svg").read_bytes())
-        python("docs/report_screens.py", "docs/assets")
+        python("docs/report_screens.py", "build/screens")
+        for made, name in SHOWN.items():
+            (DOCS / "assets" / name).write_bytes((DOCS.parent / "build" / "screens" / made).read_bytes())
     if given.site:
         python("-m", "mkdocs", "build", "--strict")
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+from engine.api.asked import asked_of
 from engine.api.options import Options, ledger_path
 from engine.api.status import Status, status_of
 from engine.errors import LedgerMissing, UsageError
@@ -104,6 +105,7 @@ async def kept_current(
         due = over or not scan.at_ms or began_s - scanned_s > scan.took_s / SCANNING
         try:
             async with await open_to_read(path) as reader:
+                plan = plan or await asked_of(reader)  # which may be noted a moment after a ledger is made
                 found = await _read(path, plan, reader, None if due else scan)
             if due:
                 scan, scanned_s = found.scan, running_s()

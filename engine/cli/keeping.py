@@ -1,9 +1,10 @@
-"""A report that is kept current while a command goes on (`run --report`)."""
+"""A report that is kept current while a command goes on (`--report`)."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,12 @@ import click
 from engine.api.options import ledger_path
 from engine.api.report import report_on
 from engine.cli.invocation import Invocation
+from engine.ledger.shard_files import index_path
 from engine.plan.document import Plan
 from engine.report.text import safe
+
+LOOKS_S = 0.1
+"""How often it is looked whether a ledger is there, where only that says what its copies are of."""
 
 
 @contextmanager
@@ -24,18 +29,52 @@ def kept_page(plan: Plan, invocation: Invocation, page: Path) -> Iterator[None]:
     which goes on to the last page also where this one is killed. Raises `UsageError` where there can be none."""
     anyio.run(report_on, plan, invocation.options).write(page)
     invocation.say(f"report: {safe(str(page))}, kept current")
-    words = [plan.source, "--ledger", str(ledger_path(plan, invocation.options)), "--output", str(page)]
-    keeper = subprocess.Popen(
-        [sys.executable, "-m", "engine.cli.main", "report", *words, "--follow", "--quiet"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for the work: the page of how that ended is still to be written
-    )
+    keeper = _Keeper(plan, ledger_path(plan, invocation.options), page)
     try:
         yield
     finally:
-        _, said = keeper.communicate()  # ends its stdin, and so has it write the last page
-        if keeper.returncode:
-            why = safe(said.decode("utf-8", "replace").strip().splitlines()[0]) if said.strip() else "it was killed"
+        if why := keeper.end():
             click.echo(f"the report was not kept current: {why}", err=True)
+
+
+class _Keeper:
+    """The process, from when it can tell what the work is: at once where a file says so, else with the ledger."""
+
+    def __init__(self, plan: Plan, ledger: Path, page: Path) -> None:
+        words = ["--ledger", str(ledger), "--output", str(page), "--follow", "--quiet"]
+        self._words = [sys.executable, "-m", "engine.cli.main", "report", *filter(None, [plan.source]), *words]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._over = threading.Event()
+        self._waiting = threading.Thread(target=self._wait_for, args=(ledger,), daemon=True)
+        if plan.source:
+            self._begin()
+        else:
+            self._waiting.start()
+
+    def _wait_for(self, ledger: Path) -> None:
+        # It is not opened: closing it here would lift the locks that the work holds on it.
+        while not (there := ledger.is_file() or index_path(ledger).exists()) and not self._over.wait(LOOKS_S):
+            pass
+        if there:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._process = subprocess.Popen(
+            self._words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the work: the page of how that ended is still to be written
+        )
+
+    def end(self) -> str:
+        """Have it write the last page; gives why that was not to be."""
+        self._over.set()
+        if self._waiting.ident is not None:
+            self._waiting.join()
+        if self._process is None:  # nothing was begun: the page says that
+            return ""
+        _, said = self._process.communicate()  # ends its stdin, and so has it write the last page
+        if not self._process.returncode:
+            return ""
+        return safe(said.decode("utf-8", "replace").strip().splitlines()[0]) if said.strip() else "it was killed"

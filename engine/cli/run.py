@@ -38,7 +38,7 @@ def carry_out(
 ) -> None:
     """Ask if a person is there to be asked, migrate, say what came of it; `report` is a page that is kept current
     meanwhile."""
-    with asked_to_copy(invocation, plan, yes=yes) as listed, _kept(invocation, plan, report):
+    with asked_to_copy(invocation, plan, yes=yes) as listed, kept(invocation, plan, report):
         result = invocation.run(lambda options, stop: _migrate(plan, options, stop, dask, listed))
     values = result_values(result)
     invocation.say(result_page(plan, result, invocation.took_s))
@@ -59,7 +59,8 @@ async def _migrate(
         return await migrate(plan, replace(options, processes=workers), stop=stop, executor=executor, listed=listed)
 
 
-def _kept(invocation: Invocation, plan: Plan, report: Path | None) -> AbstractContextManager[None]:
+def kept(invocation: Invocation, plan: Plan, report: Path | None) -> AbstractContextManager[None]:
+    """Where a page is asked for, it is kept current while the work inside goes on."""
     if report is None:
         return nullcontext()
     from engine.cli.keeping import kept_page  # only where there is one

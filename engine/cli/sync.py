@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from engine.cli.confirming import seconds
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
 from engine.cli.route_flags import plan_of_flags
-from engine.cli.run import asked_to_copy, exit_code
+from engine.cli.run import asked_to_copy, exit_code, kept
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.report.run import result_page
@@ -33,6 +34,7 @@ def sync_command(
     unconditional: bool,
     yes: bool,
     dry: bool,
+    report: Path | None,
     **rules: Any,
 ) -> None:
     plan = plan_of_flags(invocation, source, target, rules, overwrite="if-different")
@@ -56,7 +58,7 @@ def sync_command(
             )
         )
 
-    with asked_to_copy(invocation, plan, yes=yes) as listed:
+    with asked_to_copy(invocation, plan, yes=yes) as listed, kept(invocation, plan, report):
         result = go(again=again, confirmed=yes, listed=listed)
     extras = result.extras
     if extras is not None and not yes and not extras.closed and extras.summary.total.objects and _is_asked(invocation):

@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import anyio
@@ -17,6 +18,7 @@ import pytest
 import engine
 from engine.ledger import History, open_to_read
 from engine.report.text import safe
+from engine.sandbox import Sandbox
 from tests.browser.scene import HOSTILE, Stage, made
 from tests.cli.commands import MODULE, Terminal
 from tests.cli.finish_scene import Scene
@@ -147,6 +149,25 @@ def test_a_run_keeps_its_page_and_the_last_one_is_of_its_end(sandbox: Endpoint, 
     assert "<title>cards: Copied</title>" in page.read_text()
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
     assert scene.cartage("run", "--yes", "--report", str(tmp_path / "no" / "x.html"), code=2)
+
+
+@pytest.mark.parametrize(("verb", "more"), [("cp", ()), ("sync", ()), ("cp", ("--processes", "2"))])
+def test_a_copy_without_a_plan_file_keeps_its_page_too(
+    served: Sandbox, terminal: Terminal, verb: str, more: tuple[str, ...]
+) -> None:
+    """What it is of is known to its ledger alone, which is made in the middle."""
+    bucket = f"reported-{uuid.uuid4().hex[:12]}"
+    served.control("fill", {"bucket": bucket, "prefix": "old/", "count": 20, "size": 100})
+    terminal.on(Endpoint.of(served))
+    page, ends = terminal.folder / "now.html", (f"s3://{bucket}/old/", f"s3://{bucket}/new/")
+    done = terminal.call(verb, *ends, "--yes", "--report", page, *more)
+    assert (done.code, "not kept current" in done.err) == (0, False), done.err
+    assert ": Copied</title>" in page.read_text() and ends[1] in page.read_text()
+
+    page.unlink()
+    refused = terminal.call(verb, "s3://nowhere-at-all/old/", ends[1], "--yes", "--report", page)
+    assert refused.code == 1 and "not kept current" not in refused.err
+    assert "Not begun</title>" in page.read_text()
 
 
 def test_the_history_of_a_run_is_what_it_did(sandbox: Endpoint, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""`python -m tests.faults.bounded FILE COMMAND…`: a command in a bounded address space, and its peak of memory in FILE.
+"""`python -m tests.faults.bounded FILE COMMAND…`: a command in a bounded address space; FILE gets its peak of memory in
+MB, and the seconds of processor time that it took.
 
 In a process of its own, because what a process takes over from whoever forked it counts as its own peak.
 """
@@ -21,7 +22,7 @@ def main() -> None:
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    Path(file).write_text(str(usage.ru_maxrss / 1024))
+    Path(file).write_text(f"{usage.ru_maxrss / 1024} {usage.ru_utime + usage.ru_stime}")
     sys.exit(process.returncode)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.cli.grammar.choices import complete_places
-from engine.cli.grammar.shared import ASSUME, COPYING, DELETING, EVERYWHERE, ROUTE, SNAPSHOT, confirm
+from engine.cli.grammar.shared import ASSUME, COPYING, DELETING, EVERYWHERE, REPORT, ROUTE, SNAPSHOT, confirm
 from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Verb
 
 _SOURCE, _TARGET = Place("source", complete=complete_places), Place("target", complete=complete_places)
@@ -29,6 +29,7 @@ cp = Verb(
         show_default=True,
         help="What may happen to a target that holds something else: never, if-different, always.",
     ),
+    REPORT,
     *ROUTE,
     *EVERYWHERE,
     *COPYING,
@@ -54,6 +55,7 @@ sync = Verb(
     Flag("--delete", group=SAFETY, is_flag=True, help="Delete what stands in TARGET alone, of what the patterns take."),
     *SNAPSHOT,
     *DELETING,
+    REPORT,
     *ROUTE,
     *EVERYWHERE,
     *COPYING,

@@ -16,6 +16,7 @@ from engine.cli.grammar.shared import (
     METRICS,
     NEW_FILE,
     PLAN_FILE,
+    REPORT,
     UNGUARDED,
     YES,
     confirm,
@@ -87,11 +88,7 @@ run = Verb(
     ledger, copies what is missing and takes new arrivals along.""",
     plan_file(),
     YES,
-    Flag(
-        "--report",
-        type=NEW_FILE,
-        help="A page to look at meanwhile, as `cartage report` writes it, kept current until the run has ended.",
-    ),
+    REPORT,
     *EVERYWHERE,
     *COPYING,
     Flag(

@@ -186,6 +186,11 @@ MAX_RPS = Flag(
     metavar="N",
     help="At most so many requests a second.",
 )
+REPORT = Flag(
+    "--report",
+    type=NEW_FILE,
+    help="A page to look at, kept current meanwhile.",
+)
 COPYING = (
     ALLOW_EMPTY,
     ASSUME,
