@@ -14,6 +14,7 @@ from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
 from engine.report.page import Page, Table, Tone, Toned, next_step, to_type
 from engine.report.set import change_page, change_values
+from engine.report.tallies import ways_of
 from engine.report.text import cost_text, count_text, duration_text, pace_text, picked, safe, size_text
 from engine.sites.traits import NOTHING_KNOWN
 
@@ -78,6 +79,10 @@ def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: flo
         page += ["", *_expectations(plan, expected, result)]
     page += ["", *(change_page(plan, result, writes_per_s) if plan.in_place else _cost(plan, result, writes_per_s))]
     page += ["", _facts(_server_text(result))]
+    if total.archived:
+        restore = ways_of(plan, result.ledger).restore
+        shown = f"; what that costs and takes: {restore}" if restore else ""
+        page.append(_facts(f"\narchived   {count_text(total.archived)} to be restored first{shown}"))
     page += [_facts(f"\nnames      {safe(bucket)} {HIDES}") for bucket in plan.buckets if is_access_point(bucket)]
     page += ["", f"listed {count_text(total.objects)} objects in {pace_text(total.objects, took_s)}"]
     return page

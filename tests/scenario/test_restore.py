@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -118,6 +119,9 @@ def test_what_a_plan_needs_is_shown_with_its_price_and_asked_for_once_that_is_ag
     run = scene.say("run", str(scene.plan), "--yes", code=3)
     assert run.splitlines()[-1] == f"next: cartage restore {scene.plan}"
     assert scene.copied() == {*(f"plain-{number}" for number in range(PLAIN)), "instant"}
+    listed = 2 * FROZEN  # of INTELLIGENT_TIERING only the copy tells
+    page = scene.say("plan", str(scene.plan))
+    assert f"{listed} to be restored first; what that costs and takes: cartage restore {scene.plan}" in page
 
     shown = scene.restore("--tier", "standard", "--days", "2")
     assert scene.asked() == 0, "it asked before anybody agreed"
@@ -186,6 +190,32 @@ def test_a_run_that_waits_is_stopped_gently_and_goes_on_later(scene: Scene) -> N
     scene.pass_(48 * HOUR_S)
     result = engine.sync.migrate(plan, engine.Options(wait_restore=True))
     assert (result.copied, result.complete) == (2 * FROZEN, True)
+
+
+def test_ctrl_c_ends_a_wait_at_once_and_says_how_many_still_wait(scene: Scene) -> None:
+    scene.freeze()
+    scene.restore("--yes")
+    command = [*MODULE, "run", str(scene.plan), "--yes", "--json", "--wait-restore"]  # which looks every minute
+    environment = scene.endpoint.clean_env()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if json.loads(line).get("code") == "WaitingForRestore":
+                os.kill(run.pid, signal.SIGINT)
+                break
+        summary = json.loads(run.stdout.read().splitlines()[-1])
+    assert run.returncode == 130
+    assert (summary["interrupted"], summary["copied"], summary["restoring"]) == (True, PLAIN, 2 * FROZEN)
+
+
+@pytest.mark.parametrize("answer", [False, True])
+def test_a_person_is_shown_the_price_and_asked(scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
+    scene.put("glacier", "GLACIER")
+    monkeypatch.setattr("engine.cli.restore._is_asked", lambda invocation: True)
+    monkeypatch.setattr(click, "confirm", lambda question: answer)
+    said = scene.say("restore", str(scene.plan), code=0 if answer else 1)
+    assert "5 to 12 h" in said and "cost " in said
+    assert scene.asked() == answer
 
 
 def test_what_nobody_asked_for_is_not_waited_for(scene: Scene) -> None:
