@@ -136,7 +136,7 @@ class GoneTogether(EngineError):
     """What was deleted took with it what was to stay: source and target are the same objects by two names."""
 
 
-class About(TypedDict, total=False):
+class _About(TypedDict, total=False):
     """What every `StoreError` takes beside its message."""
 
     operation: Required[str]
@@ -188,7 +188,7 @@ class Throttled(AttemptError):
 
     usual_code = "SlowDown"
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, **about: Unpack[About]) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, **about: Unpack[_About]) -> None:
         super().__init__(message, **about)
         self.retry_after_s = retry_after_s
 
@@ -226,7 +226,7 @@ class PreconditionFailed(ObjectError):
 
     usual_code = "PreconditionFailed"
 
-    def __init__(self, message: str, *, condition: str = "", **about: Unpack[About]) -> None:
+    def __init__(self, message: str, *, condition: str = "", **about: Unpack[_About]) -> None:
         super().__init__(message, **about)
         self.condition = condition
 
@@ -282,7 +282,7 @@ class WrongRegion(RunError):
 
     usual_code = "PermanentRedirect"
 
-    def __init__(self, message: str, *, region: str = "", **about: Unpack[About]) -> None:
+    def __init__(self, message: str, *, region: str = "", **about: Unpack[_About]) -> None:
         super().__init__(message, **about)
         self.region = region
 

@@ -111,7 +111,8 @@ def _warnings(change: Change, archived: int, most: str) -> list[str]:
         said.append(f"no price   of {plural(change.unpriced, 'object')} is known, which are in none of these sums")
     if archived:
         said.append(
-            f"archived   {plural(archived, 'object')} must be restored before anything but tags can be set: set aside"
+            f"archived   {plural(archived, 'object')} set aside: before anything but tags can be set, "
+            "`cartage restore` has to bring them back"
         )
     return said
 

@@ -236,9 +236,6 @@ async def test_what_is_archived_is_set_aside_and_its_tags_can_be_set(project: Pr
     plan = Plan.setting(project.location, storage_class="STANDARD_IA")
     done = await migrate(plan, project.options(plan))
     assert (done.copied, done.aside) == (1, {State.ARCHIVED: 1})
-    project.s3.restore_object(
-        Bucket=project.bucket, Key="p/cold", RestoreRequest={"Days": 1, "GlacierJobParameters": {"Tier": "Standard"}}
-    )
     tags = Plan.setting(project.location, tags={"team": "cards"})
     assert (await migrate(tags, project.options(tags))).complete
     tagging = project.s3.get_object_tagging(Bucket=project.bucket, Key="p/cold")["TagSet"]
@@ -379,3 +376,17 @@ async def test_under_faults_it_ends_as_if_nothing_had_happened(
     assert {key: project.found(key) for key in before} == wanted
     assert (await verify(plan, options, properties=True)).agrees
     assert not project.s3.list_multipart_uploads(Bucket=project.bucket).get("Uploads")
+
+
+async def test_what_was_restored_can_be_set(faulty: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint("sandbox", faulty.url, faulty.access_key, faulty.secret_key, faulty.region)
+    project = on(endpoint, tmp_path, monkeypatch)
+    project.put("cold", StorageClass="DEEP_ARCHIVE", Metadata={"card": "25"})
+    plan = Plan.setting(project.location, storage_class="STANDARD")
+    assert (await migrate(plan, project.options(plan))).aside == {State.ARCHIVED: 1}
+    faulty.control("account", {"restore_delay_s": 0})
+    restore = {"Days": 1, "GlacierJobParameters": {"Tier": "Standard"}}
+    project.s3.restore_object(Bucket=project.bucket, Key="p/cold", RestoreRequest=restore)
+    assert (await migrate(plan, project.options(plan))).complete
+    found = project.found("cold")
+    assert (found["StorageClass"], found["Metadata"]) == ("STANDARD", {"card": "25"})
