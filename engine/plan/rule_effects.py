@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.model import GIB, ListedObject, ListedVersion
 from engine.plan.bucket_rules import Action, Does, Rule
@@ -24,6 +24,8 @@ the two archive classes)."""
 EVERY_CLASS, BY_CLASS = "all_storage_classes_128K", "varies_by_storage_class"
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
+STEPS_KNOWN = 10_000
+"""Of so many days, and sets of rules, it is remembered what is done; then it is found out anew."""
 CURRENT = frozenset({Does.EXPIRE, Does.MOVE})
 NONCURRENT = frozenset({Does.EXPIRE_NONCURRENT, Does.MOVE_NONCURRENT})
 GOES = frozenset({Does.EXPIRE, Does.EXPIRE_NONCURRENT})
@@ -101,14 +103,20 @@ class Effects:
     older_bytes: int = 0
     older_dollars: float = 0.0
     found: list[Effect] = field(default_factory=list)
-    _together: list[tuple[Rule, list[Effect]]] = field(default_factory=list)
-    _apart: list[tuple[Rule, list[Effect]]] = field(default_factory=list)
+    _together: list[tuple[Rule, tuple[Effect, ...]]] = field(default_factory=list)
+    _apart: list[list[tuple[Rule, tuple[Effect, ...]]]] = field(default_factory=list)
+    _most_kept: int = 0
+    _known_steps: dict[Any, list[Step]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for rule in self.rules:
-            effects = [Effect(rule, action, at_most=bool(rule.tags)) for action in rule.actions]
+            effects = tuple([Effect(rule, action, at_most=bool(rule.tags)) for action in rule.actions])
             self.found += effects
-            (self._apart if rule.tags else self._together).append((rule, effects))
+            if rule.tags:
+                self._apart.append([(rule, effects)])
+            else:
+                self._together.append((rule, effects))
+            self._most_kept = max(self._most_kept, *(action.keep for action in rule.actions), 0)
 
     @property
     def saved(self) -> float:
@@ -160,15 +168,30 @@ class Effects:
 
     def _live(self, key: str, size: int, now: str, since: int, what: frozenset[Does], newer: int = 0) -> None:
         """Through all rules at once, but for those that ask for tags: each of these by itself."""
-        for rules in (self._together, *([apart] for apart in self._apart)):
+        for rules in (self._together, *self._apart):
+            taken = tuple([effects for rule, effects in rules if rule.takes(key, size)])
+            if taken:
+                self._walk(size, now or "STANDARD", self._steps(taken, since, what, newer))
+
+    def _steps(
+        self, taken: tuple[tuple[Effect, ...], ...], since: int, what: frozenset[Does], newer: int
+    ) -> list[Step]:
+        """What these rules do, in order: the same for all that they take of one day."""
+        kept = min(newer, self._most_kept)
+        known = tuple(map(id, taken)), since, what, kept
+        steps = self._known_steps.get(known)
+        if steps is None:
             steps = [
                 Step(day, _order(effect.action), effect)
-                for rule, effects in rules
-                if rule.takes(key, size)
+                for effects in taken
                 for effect in effects
                 if effect.action.does in what and newer >= effect.action.keep and (day := day_of(effect.action, since))
             ]
-            self._walk(size, now or "STANDARD", sorted(steps, key=lambda step: step[:2]))
+            steps.sort(key=lambda step: step[:2])
+            if len(self._known_steps) >= STEPS_KNOWN:
+                self._known_steps.clear()
+            self._known_steps[known] = steps
+        return steps
 
     def _walk(self, size: int, now: str, steps: Iterable[Step]) -> None:
         """The life of an object, or a version, class by class until it goes."""

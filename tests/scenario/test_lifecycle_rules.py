@@ -353,6 +353,14 @@ def test_what_makes_no_sense_is_refused(here: Project, words: tuple[str, ...], s
     assert ended.code == 2 and said in ended.err, ended.err
 
 
+def test_what_was_there_is_kept_where_ledgers_are(here: Project) -> None:
+    here.call(*PROPOSAL, "--apply", "--state-dir", "state")
+    assert [path.suffix for path in (here.terminal.folder / "state").iterdir()] == [".lifecycle"]
+    assert "there is nothing to put back" in here.call("--undo", code=2).err
+    here.call("--undo", "--state-dir", "state")
+    assert here.rules_there() == {}
+
+
 def test_a_file_of_another_bucket_is_not_written_over(here: Project) -> None:
     here.call(*PROPOSAL, "--apply")
     (kept,) = here.terminal.folder.glob("*.lifecycle")
