@@ -83,6 +83,7 @@ def test_every_other_result_is_json_and_a_table_too(plan: engine.Plan, terminal:
         engine.sync.delete(plan.routes[0].source),
         engine.sync.share(plan.routes[0].source),
         engine.sync.lifecycle(plan.routes[0].source),
+        engine.sync.restore(plan.routes[0].source),
     ]
     for result in results:
         values = result.to_dict()
