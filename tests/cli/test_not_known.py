@@ -67,6 +67,10 @@ STEPS = [
     Step("cp s3://BUCKET/other/ s3://BUCKET/third/", 0, writes=COPIED),
     Step("sync s3://BUCKET/other/ s3://BUCKET/third/ --yes", 0, says=lambda summary, _: summary["copied"] == 0),
     Step("sync s3://BUCKET/data/reference/ s3://BUCKET/third/ --delete --yes", 5, writes=SYNCED),
+    Step("share s3://BUCKET/other/ --output page.html", 0),
+    Step("lifecycle s3://BUCKET/other/", 0),
+    Step("set s3://BUCKET/other/ --tags team=cards --yes", 0),
+    Step("set s3://BUCKET/other/ --storage-class STANDARD_IA --yes", 0),
     Step("restore PLAN --yes", 0, says=lambda summary, _: summary["archived"] == {} and summary["asked"] is None),
     Step("rewrite PLAN", 0),
     Step("rewrite PLAN --apply", 2),
@@ -93,7 +97,7 @@ STEPS = [
 ]
 """In this order, on one bucket. A command that is added is a line."""
 
-ELSEWHERE = {"demo", "init", "sandbox", "help", "completion"}
+ELSEWHERE = {"demo", "init", "sandbox", "help", "completion", "policy"}
 """These ask no server, or one of their own."""
 
 
@@ -108,7 +112,8 @@ def test_every_command_is_among_them() -> None:
 
 
 def test_whoever_asks_what_the_server_does_may_be_told_to_take_it_for_aws() -> None:
-    for verb in set(VERBS) - ELSEWHERE - {"accept", "check", "export", "report", "status"}:
+    asked_nothing = {"accept", "check", "export", "lifecycle", "report", "share", "status"}
+    for verb in set(VERBS) - ELSEWHERE - asked_nothing:
         assert "--assume" in CliRunner().invoke(cli, [verb, "--help"]).output, verb
 
 
