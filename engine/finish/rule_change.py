@@ -83,10 +83,7 @@ async def change(
 
 
 async def put_back(
-    store: ObjectStore,
-    bucket: str,
-    last: Applied,
-    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    store: ObjectStore, bucket: str, last: Applied, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 ) -> LifecycleConfiguration:
     """Write what was there before the last change, and give what the server shows then. Raises `RulesChanged` where
     what is there is no longer what was applied."""

@@ -111,11 +111,7 @@ RETRIEVALS: Mapping[str, Mapping[Tier, Retrieval]] = {
         Tier.BULK: Retrieval(0.025, 0.0025, 12 * _HOURS, 48 * _HOURS),
         Tier.STANDARD: Retrieval(0.1, 0.02, 9 * _HOURS, 12 * _HOURS),
     },
-    "ARCHIVE_ACCESS": {
-        Tier.BULK: _FREE_BULK,
-        Tier.STANDARD: _FREE_STANDARD,
-        Tier.EXPEDITED: _EXPEDITED,
-    },
+    "ARCHIVE_ACCESS": {Tier.BULK: _FREE_BULK, Tier.STANDARD: _FREE_STANDARD, Tier.EXPEDITED: _EXPEDITED},
     "DEEP_ARCHIVE_ACCESS": {
         Tier.BULK: Retrieval(0.0, 0.0, 12 * _HOURS, 48 * _HOURS),
         Tier.STANDARD: Retrieval(0.0, 0.0, 9 * _HOURS, 12 * _HOURS),

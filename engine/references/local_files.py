@@ -143,8 +143,7 @@ def write_private(path: Path, text: str, what: str, flag: str) -> Path:
         write_new(path, text.encode())
     except OSError as error:
         raise UsageError(
-            f"the {what} cannot be written to {path}: {error.strerror or error}",
-            advice=f"Choose a file with {flag}.",
+            f"the {what} cannot be written to {path}: {error.strerror or error}", advice=f"Choose a file with {flag}."
         ) from error
     return path
 

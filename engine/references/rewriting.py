@@ -113,14 +113,7 @@ async def _write(store: ObjectStore, ledger: Ledger, plan: Plan, file: FileFound
         if file.inside is not None:
             await _renew(ledger, file.inside)
         await replace_object(
-            store,
-            ledger,
-            KIND,
-            ref,
-            etag=file.etag,
-            before=file.before,
-            after=file.after,
-            conditional=conditional,
+            store, ledger, KIND, ref, etag=file.etag, before=file.before, after=file.after, conditional=conditional
         )
         return
     path = Path(plan.local_path(file.name))

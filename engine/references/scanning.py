@@ -180,12 +180,7 @@ class Scanner:
         own = name in self._own or name.endswith(OWN_ENDINGS)
         return own or not self._chosen.takes_key(relative) or not self._chosen.takes_key(name)
 
-    async def _scan_object(
-        self,
-        bucket: str,
-        item: ListedObject,
-        limiter: anyio.CapacityLimiter,
-    ) -> None:
+    async def _scan_object(self, bucket: str, item: ListedObject, limiter: anyio.CapacityLimiter) -> None:
         async with limiter:
             ref = ObjectRef(bucket, item.key)
             inside, held_back = await self._inside(ref)

@@ -100,7 +100,7 @@ def _cost(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
             f"{cost_text(figures.storage_dollars_a_day)} a day while both sides are kept{_egress(figures)}\n"
             f"time       at least {duration_text(figures.floor_s)}, at {writes_per_s:,.0f} writes a second\n"
             f"allowed    {', '.join(actions(plan, 'run'))}"
-        ),
+        )
     ]
 
 

@@ -10,16 +10,7 @@ from engine.archive.restoring import NO_EXPEDITED, Asked, refused_tier
 from engine.plan.prices import AS_OF, REGION, Tier
 from engine.plan.retrieval import Amount, ArchiveOutlook, ArchiveShare
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.text import (
-    aside_text,
-    cost_text,
-    count_text,
-    counted,
-    picked,
-    plural,
-    safe,
-    size_text,
-)
+from engine.report.text import aside_text, cost_text, count_text, counted, picked, plural, safe, size_text
 
 
 def outlook_page(what: str, outlook: ArchiveOutlook) -> list[str | Table]:

@@ -130,9 +130,7 @@ _FORMS = {
         "Set the clock (chrony, ntpd or timedatectl set-ntp true) and run again.",
     ),
     _Kind.ARCHIVED: _Form(
-        errors.Archived,
-        "the object is archived ({said})",
-        "Have it restored first (cartage restore), then run again.",
+        errors.Archived, "the object is archived ({said})", "Have it restored first (cartage restore), then run again."
     ),
     _Kind.CONFLICT: _Form(errors.Conflict, "another write to the same key was under way ({said})"),
     _Kind.CONDITION: _Form(errors.PreconditionFailed, "a condition did not hold ({condition})"),

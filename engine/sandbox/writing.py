@@ -12,13 +12,7 @@ from engine.sandbox.conditions import check_target
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.keeping import bucket_of, changed, exchange, keep, object_of, version_lines
 from engine.sandbox.markup import element, read_document, xml_reply
-from engine.sandbox.properties import (
-    attributes_of,
-    checked_tags,
-    encryption_lines,
-    tags_of,
-    with_changes,
-)
+from engine.sandbox.properties import attributes_of, checked_tags, encryption_lines, tags_of, with_changes
 from engine.sandbox.records import Account, Attributes, Pairs, StoredObject
 from engine.sandbox.refusals import S3Error
 

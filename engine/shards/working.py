@@ -182,12 +182,7 @@ def _measured(options: SiteOptions) -> dict[str, Any] | None:
 
 
 async def _watch(
-    number: int,
-    board: Board,
-    heard: Heard,
-    holding: Holding,
-    options: SiteOptions,
-    runs: list[Run],
+    number: int, board: Board, heard: Heard, holding: Holding, options: SiteOptions, runs: list[Run]
 ) -> None:
     """Tell how far the run is and what came of its requests, hear how fast it may go, and when it is to stop or to hand
     over what it has not begun."""

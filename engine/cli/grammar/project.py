@@ -115,7 +115,7 @@ policy = Verb(
     Flag("--read", required=True, metavar="ARN", help="Who reads: the ARN of a user, a role, or an account's root."),
     *EVERYWHERE,
     examples=[
-        Example("cartage policy s3://mybucket/data/ --read arn:aws:iam::123456789012:user/ana", "for a colleague"),
+        Example("cartage policy s3://mybucket/data/ --read arn:aws:iam::123456789012:user/ana", "for a colleague")
     ],
 )
 
@@ -169,13 +169,7 @@ restore = Verb(
         metavar="N",
         help="How long the copies that S3 makes of GLACIER and DEEP_ARCHIVE are to last.",
     ),
-    Flag(
-        "--tier",
-        type=click.Choice(TIERS),
-        default="bulk",
-        show_default=True,
-        help="How fast, and at which price.",
-    ),
+    Flag("--tier", type=click.Choice(TIERS), default="bulk", show_default=True, help="How fast, and at which price."),
     YES,
     *EVERYWHERE,
     ALLOW_EMPTY,
