@@ -48,18 +48,3 @@ def acl_headers(acl: Acl | None) -> dict[str, str]:
         if grant.permission in HEADERS:
             by_header[HEADERS[grant.permission]].append(grant.grantee)
     return {name: ", ".join(grantees) for name, grantees in by_header.items()}
-
-
-ARGUMENTS = {
-    "x-amz-acl": "ACL",
-    "x-amz-grant-full-control": "GrantFullControl",
-    "x-amz-grant-read": "GrantRead",
-    "x-amz-grant-read-acp": "GrantReadACP",
-    "x-amz-grant-write-acp": "GrantWriteACP",
-}
-"""What the service model calls these headers."""
-
-
-def acl_arguments(acl: Acl | None) -> dict[str, str]:
-    """`acl_headers` by the service model's names."""
-    return {ARGUMENTS[name]: value for name, value in acl_headers(acl).items()}

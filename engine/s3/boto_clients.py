@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
-from contextvars import ContextVar
 from typing import Any, Self
 
 from engine.extras import needs
 from engine.s3 import boto_hooks, boto_sessions
+from engine.s3.boto_arguments import as_said
 from engine.s3.boto_errors import unreachable
-from engine.s3.lifecycle_xml import LEAST_SIZE
-from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.s3.session import Session
 
 ANSWER = "Answer"
 """Where what came is, word by word, in an answer of the client's."""
-SENT: ContextVar[Call] = ContextVar("SENT")
-"""What the client is asked to send."""
 
 READ_TIMEOUT_S = 300
 """A large CopyObject or Complete may take minutes before its answer begins (API reference: S3 sends white space to
@@ -90,18 +86,9 @@ class BotoClients:
         except ValueError as error:  # botocore: "Invalid endpoint: …"
             raise unreachable(session.endpoint, str(error)) from error
         boto_hooks.put_on(client.meta.events, session.connection.request_payer)
-        client.meta.events.register("before-call.s3.PutBucketLifecycleConfiguration", _as_it_is)
+        client.meta.events.register_first("before-call.s3", as_said)
         client.meta.events.register_first("before-parse.s3", _kept)
         return client
-
-
-def _as_it_is(params: dict[str, Any], **_: Any) -> None:
-    """A configuration, of which botocore would leave out what it does not know."""
-    call = SENT.get()
-    params["body"] = call.body
-    said = dict(zip(call.names, call.values, strict=True))
-    if LEAST_SIZE in said:
-        params["headers"][LEAST_SIZE] = said[LEAST_SIZE]
 
 
 def _kept(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:

@@ -1,6 +1,6 @@
 """`BotoStore`: every S3 action through aiobotocore, for `--store boto`.
 
-botocore says what is asked, signs it and carries it; what came back is read as the wire's answers are.
+botocore signs what is asked and carries it. It is said, and what came back is read, as on the wire.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ from engine import store
 from engine.model import CopyResult, UploadedPart
 from engine.s3 import messages, parsing
 from engine.s3.answers import bare
-from engine.s3.boto_arguments import arguments_of
+from engine.s3.boto_arguments import SENT, arguments_of
 from engine.s3.boto_bodies import Pourer, Stopped, gathered
-from engine.s3.boto_clients import ANSWER, SENT, BotoClients
+from engine.s3.boto_clients import ANSWER, BotoClients
 from engine.s3.boto_errors import translate
 from engine.s3.messages import COPY_TOTAL_S, Call
 from engine.s3.parsing import Answer
 from engine.s3.s3_store import S3Store
 from engine.s3.session import Session
-from engine.s3.signing import UNSIGNED_PAYLOAD
-from engine.store import Request
 from engine.windows import Sink, Source
 
 Pour = Callable[[Answer, Any], Awaitable[None]]
@@ -50,14 +48,15 @@ class BotoStore(S3Store):
     async def __aexit__(self, *raised: Any) -> None:
         await self._clients.__aexit__(*raised)
 
-    async def _exchange(self, call: Call, request: Request, stream: Pour | None = None) -> Answer:
+    async def _exchange(self, call: Call, stream: Pour | None = None) -> Answer:
         operation, session = call.operation.name, self._session
         SENT.set(call)
         try:
             async with asyncio.timeout(COPY_TOTAL_S):  # aiohttp bounds silence alone
                 region = self._regions[call.bucket] = await session.bucket_region(call.bucket)
-                method = getattr(await self._clients.of(region), xform_name(operation))
-                said = await method(**arguments_of(call, request), **self._common)
+                client = await self._clients.of(region)
+                arguments = arguments_of(call, client.meta.service_model.operation_model(operation)) | self._common
+                said = await getattr(client, xform_name(operation))(**arguments)
                 answer: Answer = said[ANSWER]
                 if "Body" not in said:
                     return answer
@@ -79,19 +78,11 @@ class BotoStore(S3Store):
 
     # --- bodies -------------------------------------------------------------------------------------------
 
-    async def put_object(self, request: store.PutObject) -> CopyResult:
-        call = messages.put_from(request, len(request.body), UNSIGNED_PAYLOAD)  # botocore hashes it itself
-        return parsing.put_result(call, await self._ask(call, request))
-
-    async def upload_part(self, request: store.UploadPart) -> UploadedPart:
-        call = messages.upload_part_from(request, len(request.body), UNSIGNED_PAYLOAD)
-        return parsing.uploaded_part(call, await self._ask(call, request), request.number)
-
     async def fetch_into(self, request: store.GetRange, sink: Sink) -> store.Fetched:
         sink.restart()
         call, pourer = messages.get_range(request), Pourer(request, sink)
         try:
-            answer = await self._ask(call, request, pourer)
+            answer = await self._ask(call, pourer)
         except Stopped as stopped:
             raise stopped.cause from stopped
         etag = bare(answer.header(b"etag"))

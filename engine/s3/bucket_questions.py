@@ -12,7 +12,6 @@ from engine.s3.bucket import ROOTS, BucketHead
 from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_configuration
 from engine.s3.messages import Call, Operation
 from engine.s3.parsing import Answer
-from engine.store import AskBucket, Request
 
 
 class BucketAsked:
@@ -21,18 +20,18 @@ class BucketAsked:
 
     def __init__(
         self,
-        ask: Callable[[Call, Request], Awaitable[Answer]],
+        ask: Callable[[Call], Awaitable[Answer]],
         read: Callable[[Call, Answer, Sequence[str]], xml.Document],
     ) -> None:
         self._ask = ask
         self._read = read
 
     async def head(self, bucket: str) -> BucketHead:
-        return _head_of(await self._ask(messages.of_bucket(messages.HEAD_BUCKET, bucket), AskBucket(bucket)))
+        return _head_of(await self._ask(messages.of_bucket(messages.HEAD_BUCKET, bucket)))
 
     async def location(self, bucket: str) -> BucketHead:
         call = messages.of_bucket(messages.GET_LOCATION, bucket)
-        answer = await self._ask(call, AskBucket(bucket))
+        answer = await self._ask(call)
         document = self._read(call, answer, ROOTS[call.operation.name])
         return _head_of(answer)._replace(region=region_of(document.element.text or ""))
 
@@ -44,7 +43,7 @@ class BucketAsked:
 
     async def configuration(self, bucket: str) -> LifecycleConfiguration:
         call = messages.of_bucket(messages.GET_LIFECYCLE, bucket)
-        answer = await self._ask(call, AskBucket(bucket))
+        answer = await self._ask(call)
         document = self._read(call, answer, ROOTS[call.operation.name])
         return lifecycle_configuration(document, answer.header(LEAST_SIZE.encode()))
 
@@ -60,7 +59,7 @@ class BucketAsked:
 
     async def _setting(self, operation: Operation, bucket: str) -> xml.Document:
         call = messages.of_bucket(operation, bucket)
-        return self._read(call, await self._ask(call, AskBucket(bucket)), ROOTS[operation.name])
+        return self._read(call, await self._ask(call), ROOTS[operation.name])
 
 
 def _head_of(answer: Answer) -> BucketHead:

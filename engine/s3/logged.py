@@ -10,18 +10,17 @@ from engine.logs import log_request
 from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.s3.s3_store import S3Store
-from engine.store import Request
 
 
 class LoggedStore(S3Store):
     """Mixed into a store where requests are logged, so that the store knows nothing of it."""
 
-    async def _exchange(self, call: Call, request: Request, stream: Any = None) -> Answer:
+    async def _exchange(self, call: Call, stream: Any = None) -> Answer:
         began_s = time.monotonic()
         status: int | None = None
         error = request_id = ""
         try:
-            answer = await super()._exchange(call, request, stream)  # type: ignore[safe-super]
+            answer = await super()._exchange(call, stream)  # type: ignore[safe-super]
             status, request_id = answer.status, answer.header(b"x-amz-request-id")
             return answer
         except BaseException as raised:

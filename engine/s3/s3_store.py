@@ -32,7 +32,6 @@ from engine.s3.messages import Call
 from engine.s3.parsing import Answer
 from engine.s3.session import Session
 from engine.s3.versions_xml import versions_page
-from engine.store import Request
 
 
 class S3Store(ABC):
@@ -45,30 +44,30 @@ class S3Store(ABC):
         self._session = session
 
     @abstractmethod
-    async def _exchange(self, call: Call, request: Request, stream: Any = None) -> Answer:
-        """Send and receive. Raises for whatever is no answer; what an answer says is the caller's to read. `call` is
-        how `request` is said in HTTP; a body that does not lie in memory goes through `stream`."""
+    async def _exchange(self, call: Call, stream: Any = None) -> Answer:
+        """Send and receive. Raises for whatever is no answer; what an answer says is the caller's to read. A body
+        that does not lie in memory goes through `stream`."""
         raise NotImplementedError
 
-    async def _ask(self, call: Call, request: Request, stream: Any = None) -> Answer:
+    async def _ask(self, call: Call, stream: Any = None) -> Answer:
         """The answer to a request that S3 says has succeeded. Raises what it says otherwise."""
-        answer = await self._exchange(call, request, stream)
+        answer = await self._exchange(call, stream)
         if 200 <= answer.status < 300:
             return answer
         raise parsing.error_of(call, answer, self._region(call.bucket))
 
-    async def _confirmed(self, call: Call, request: Request) -> Answer:
+    async def _confirmed(self, call: Call) -> Answer:
         """A delete or an abort. S3 says it by 204 alone (API reference, DeleteObject, AbortMultipartUpload): what comes
         with a 200 may be an error, and is no confirmation."""
-        answer = await self._ask(call, request)
+        answer = await self._ask(call)
         if answer.status != 204:
             if answer.body.strip():
                 self._read(call, answer)
             raise parsing.unreadable(call, f"status {answer.status} where 204 was due")
         return answer
 
-    async def _document(self, call: Call, request: Request, *roots: str) -> xml.Document:
-        return self._read(call, await self._ask(call, request), roots)
+    async def _document(self, call: Call, *roots: str) -> xml.Document:
+        return self._read(call, await self._ask(call), roots)
 
     def _read(self, call: Call, answer: Answer, roots: Sequence[str] = ()) -> xml.Document:
         """Any root will do unless some are named."""
@@ -78,7 +77,7 @@ class S3Store(ABC):
 
     async def list_page(self, request: store.ListPage) -> Page:
         call = messages.list_page(request)
-        answer = await self._ask(call, request)
+        answer = await self._ask(call)
         return page_of(call, answer, self._region(call.bucket))
 
     # --- one object ---------------------------------------------------------------------------------------
@@ -86,7 +85,7 @@ class S3Store(ABC):
     async def head_object(self, request: store.HeadObject) -> ObjectHead:
         call = messages.head_object(request)
         try:
-            answer = await self._ask(call, request)
+            answer = await self._ask(call)
         except ObjectError as error:
             if lacks_reason(error):
                 await self._ask_reason(request.ref)
@@ -96,9 +95,8 @@ class S3Store(ABC):
     async def _ask_reason(self, ref: ObjectRef) -> None:
         """The answer to a HEAD has no body, so that expired credentials look like a bad request. A GET of one byte is
         refused in words: raises what reaches further than this object."""
-        asked = store.GetRange(ref, 0, 0)
         try:
-            await self._ask(messages.get_range(asked), asked)
+            await self._ask(messages.get_range(store.GetRange(ref, 0, 0)))
         except RunError:
             raise
         except StoreError:
@@ -106,34 +104,34 @@ class S3Store(ABC):
 
     async def copy_object(self, request: store.CopyObject) -> CopyResult:
         call = messages.copy_object(request)
-        answer = await self._exchange(call, request)
+        answer = await self._exchange(call)
         if answer.status == 200:
             return parsing.copy_result(call, answer, self._region(call.bucket))
         raise parsing.error_of(call, answer, self._region(call.bucket))
 
     async def put_object(self, request: store.PutObject) -> CopyResult:
         call = messages.put_object(request)
-        return parsing.put_result(call, await self._ask(call, request))
+        return parsing.put_result(call, await self._ask(call))
 
     async def get_range(self, request: store.GetRange) -> store.Body:
         call = messages.get_range(request)
-        return parsing.body_of(call, await self._ask(call, request), request)
+        return parsing.body_of(call, await self._ask(call), request)
 
     async def get_tags(self, request: store.GetTags) -> tuple[tuple[str, str], ...]:
         call = messages.get_tags(request)
-        answer = await self._ask(call, request)
+        answer = await self._ask(call)
         if not answer.body.strip():  # Ceph RGW, for an object without tags
             return ()
         return parsing.tag_set(self._read(call, answer, ROOTS["GetObjectTagging"]))
 
     async def get_acl(self, request: store.GetAcl) -> Acl:
-        return parsing.acl(await self._document(messages.get_acl(request), request, *ROOTS["GetObjectAcl"]))
+        return parsing.acl(await self._document(messages.get_acl(request), *ROOTS["GetObjectAcl"]))
 
     async def put_tags(self, request: store.PutTags) -> None:
-        await self._ask(messages.put_tags(request), request)
+        await self._ask(messages.put_tags(request))
 
     async def restore_object(self, request: store.RestoreObject) -> bool:
-        return (await self._ask(messages.restore_object(request), request)).status == 202
+        return (await self._ask(messages.restore_object(request))).status == 202
 
     # --- uploads ------------------------------------------------------------------------------------------
 
@@ -141,33 +139,33 @@ class S3Store(ABC):
         call = messages.create_upload(request)
         # The second is rclone's: it says the id, and an upload that nobody knows of would be left behind.
         roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
-        upload_id = (await self._document(call, request, *roots)).text("UploadId")
+        upload_id = (await self._document(call, *roots)).text("UploadId")
         if not upload_id:
             raise parsing.no_etag(call, "UploadId")
         return UploadRef(request.target, upload_id)
 
     async def copy_part(self, request: store.CopyPart) -> UploadedPart:
         call = messages.copy_part(request)
-        return parsing.copied_part(call, await self._ask(call, request), self._region(call.bucket), request.number)
+        return parsing.copied_part(call, await self._ask(call), self._region(call.bucket), request.number)
 
     async def upload_part(self, request: store.UploadPart) -> UploadedPart:
         call = messages.upload_part(request)
-        return parsing.uploaded_part(call, await self._ask(call, request), request.number)
+        return parsing.uploaded_part(call, await self._ask(call), request.number)
 
     async def complete_upload(self, request: store.CompleteUpload) -> CopyResult:
         call = messages.complete_upload(request)
-        answer = await self._ask(call, request)
+        answer = await self._ask(call)
         return parsing.copy_result(call, answer, self._region(call.bucket), "CompleteMultipartUploadResult")
 
     async def abort_upload(self, request: store.AbortUpload) -> None:
-        await self._confirmed(messages.abort_upload(request), request)
+        await self._confirmed(messages.abort_upload(request))
 
     async def list_parts(self, request: store.ListParts) -> list[UploadedPart]:
         parts: list[UploadedPart] = []
         marker = 0
         for _ in range(MOST_PAGES):
             call = messages.list_parts(request, marker)
-            document = await self._document(call, request, "ListPartsResult")
+            document = await self._document(call, "ListPartsResult")
             try:
                 parts += parsing.listed_parts(document)
                 following = int(document.text("NextPartNumberMarker") or 0)
@@ -185,7 +183,7 @@ class S3Store(ABC):
         markers = ("", "")
         for _ in range(MOST_PAGES):
             call = messages.list_uploads(request, *markers)
-            document = await self._document(call, request, "ListMultipartUploadsResult")
+            document = await self._document(call, "ListMultipartUploadsResult")
             try:
                 found += parsing.listed_uploads(document, request.prefix)
             except KeyError as error:
@@ -202,7 +200,7 @@ class S3Store(ABC):
 
     async def list_versions(self, request: store.ListVersions) -> VersionsPage:
         call = messages.list_versions(request)
-        document = await self._document(call, request, *ROOTS["ListObjectVersions"])
+        document = await self._document(call, *ROOTS["ListObjectVersions"])
         try:
             return versions_page(document, request.prefix)
         except (KeyError, ValueError) as error:
@@ -211,12 +209,12 @@ class S3Store(ABC):
     # --- deleting -----------------------------------------------------------------------------------------
 
     async def delete_object(self, request: store.DeleteObject) -> bool:
-        answer = await self._confirmed(messages.delete_object(request), request)
+        answer = await self._confirmed(messages.delete_object(request))
         return answer.header(b"x-amz-delete-marker") == "true"
 
     async def delete_objects(self, request: store.DeleteObjects) -> DeleteReport:
         call = messages.delete_objects(request)
-        return parsing.delete_report(call, await self._ask(call, request), self._region(call.bucket))
+        return parsing.delete_report(call, await self._ask(call), self._region(call.bucket))
 
     # --- the bucket ---------------------------------------------------------------------------------------
 
@@ -227,4 +225,4 @@ class S3Store(ABC):
         return await lifecycle_of(BucketAsked(self._ask, self._read), request.bucket)
 
     async def put_lifecycle(self, request: store.PutLifecycle) -> None:
-        await self._ask(messages.put_lifecycle(request), request)
+        await self._ask(messages.put_lifecycle(request))

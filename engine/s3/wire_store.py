@@ -33,7 +33,6 @@ from engine.s3.s3_store import S3Store
 from engine.s3.session import Session
 from engine.s3.signing import UNSIGNED_PAYLOAD
 from engine.s3.streams import HELD_BACK_BYTES, Incoming, Outgoing, Stream, sha256_of
-from engine.store import Request
 from engine.windows import Sink, Source
 
 BODY_AT_ONCE_BYTES = 256 << 10
@@ -77,7 +76,7 @@ class WireStore(S3Store):
 
     # --- one request --------------------------------------------------------------------------------------
 
-    async def _exchange(self, call: Call, request: Request, stream: Stream | None = None) -> Answer:
+    async def _exchange(self, call: Call, stream: Stream | None = None) -> Answer:
         """As `S3Store`; the sink or the source of `stream` may raise too."""
         place = self._places.known(call.bucket) or await self._places.find(call.bucket)
         operation, pool, body = call.operation, place.pool, call.body
@@ -142,7 +141,7 @@ class WireStore(S3Store):
     async def fetch_into(self, request: store.GetRange, sink: Sink) -> store.Fetched:
         call = messages.get_range(request)
         stream = Incoming(call, request, sink, self._windows)
-        answer = await self._ask(call, request, stream)
+        answer = await self._ask(call, stream)
         if stream.poured is None:  # it has no bytes
             body = parsing.body_of(call, answer, request)
             return store.Fetched(body.etag, body.size, lambda: parsing.object_head(call, answer))
@@ -164,7 +163,7 @@ class WireStore(S3Store):
             call = messages.upload_part_from(request, length, body_hash)
         if not place.invites:
             call = call._replace(expects=False)
-        answer = await self._ask(call, request, Outgoing(call, source, place))
+        answer = await self._ask(call, Outgoing(call, source, place))
         if isinstance(request, store.PutObject):
             return parsing.put_result(call, answer)
         return parsing.uploaded_part(call, answer, request.number)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from engine.s3.messages import Call
     from engine.s3.parsing import Answer
     from engine.s3.streams import Stream
-    from engine.store import Request
 
 
 class Moment(NamedTuple):
@@ -103,9 +102,9 @@ def arm(killer: Killer) -> None:
 
     connect, exchange = vars(ledger)["connect"], WireStore._exchange
 
-    async def watched(self: WireStore, call: Call, request: Request, stream: Stream | None = None) -> Answer:
+    async def watched(self: WireStore, call: Call, stream: Stream | None = None) -> Answer:
         killer.met("request-before")
-        answer = await exchange(self, call, request, stream)
+        answer = await exchange(self, call, stream)
         killer.met("request-after")
         return answer
 
@@ -132,13 +131,13 @@ def note_bodies(path: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     ask = WireStore._ask
 
-    async def noted(self: WireStore, call: Call, request: Request, stream: Stream | None = None) -> Answer:
+    async def noted(self: WireStore, call: Call, stream: Stream | None = None) -> Answer:
         name = call.operation.name
         if name in ("GetObject", "PutObject", "UploadPart"):
             part = dict(parse_qsl(call.query)).get("partNumber", "")
             place = dict(zip(call.names, call.values, strict=True)).get("range", part)
             os.write(descriptor, (json.dumps([name, call.ref.key, place]) + "\n").encode())
-        return await ask(self, call, request, stream)
+        return await ask(self, call, stream)
 
     setattr(WireStore, "_ask", noted)  # noqa: B010
 

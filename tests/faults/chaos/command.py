@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from engine.s3.messages import Call
     from engine.s3.parsing import Answer
     from engine.s3.streams import Stream
-    from engine.store import Request
 
 LATE = "late"
 VERIFIED = "SELECT key, source_etag, target_etag FROM objects WHERE state = 'verified'"
@@ -97,8 +96,8 @@ def keep_journal(journal: Journal, killer: Killer, verb: str) -> None:
         decide(connection, route, decisions, at_ms)
         journal.deletes = journal.deletes or (verb == "revert" and bool(decisions))
 
-    async def watched(self: WireStore, call: Call, request: Request, stream: Stream | None = None) -> Answer:
-        answer = await exchange(self, call, request, stream)
+    async def watched(self: WireStore, call: Call, stream: Stream | None = None) -> Answer:
+        answer = await exchange(self, call, stream)
         if journal.begun:
             killer.met(LATE)
         return answer
