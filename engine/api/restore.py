@@ -15,7 +15,6 @@ from engine.archive.finding import Batch, Take, find_needed, find_under
 from engine.archive.restoring import Asked, Asking, Remember
 from engine.errors import UsageError, one_error
 from engine.events import Doing, Progress, RunStarted
-from engine.ledger import Ledger, ShardedLedger
 from engine.listing.nearest import refuse_nothing
 from engine.model import Location
 from engine.plan.document import Plan
@@ -101,7 +100,8 @@ async def _of_plan(
 
         began_ms = await _now(opened, [route.source for route in routes])
         outlook = ArchiveOutlook(tier, days, began_ms, copies=True)
-        remember = ledger.decide if await _has_place(ledger) else None
+        # A ledger without an object has no form yet: by its first rows it would be one file for good.
+        remember = None if ledger.fresh else ledger.decide
         result = await _found(find, outlook, options, agreed, stop, remember)
         return RestoreResult(result.outlook, result.asked, ledger.path)
 
@@ -137,11 +137,6 @@ async def _found(
 
     await find(take_by)
     return RestoreResult(outlook, asking.asked if asking is not None else None)
-
-
-async def _has_place(ledger: Ledger) -> bool:
-    """Whether it can keep what is asked for: a ledger in shards has none before it is cut."""
-    return not isinstance(ledger, ShardedLedger) or bool(await ledger.shards())
 
 
 async def _now(opened: Sites, places: list[Location]) -> int:

@@ -14,6 +14,7 @@ from engine.ledger.locking import FileLock
 from engine.ledger.opening import connect
 from engine.ledger.reader import connect_to_read, hold_existing
 from engine.ledger.shard_files import INDEX, SHARDS, index_path
+from engine.ledger.writer import DISK_ERRORS, translated
 
 
 def is_there(path: Path) -> bool:
@@ -31,6 +32,8 @@ def is_one_file(path: Path) -> bool:
             return any(
                 connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in ("objects", "uploads")
             )
+    except DISK_ERRORS as error:
+        raise translated(path, error) from error
     finally:
         hold.release()
 

@@ -192,6 +192,14 @@ def test_a_run_that_waits_is_stopped_gently_and_goes_on_later(scene: Scene) -> N
     assert (result.copied, result.complete) == (2 * FROZEN, True)
 
 
+def test_asking_before_the_first_run_does_not_say_how_many_processes_carry_it(scene: Scene) -> None:
+    scene.put("glacier", "GLACIER")
+    scene.restore("--yes")
+    scene.pass_(12 * HOUR_S)
+    result = engine.sync.migrate(engine.load_plan(scene.plan), engine.Options(processes=2))
+    assert (result.copied, result.complete) == (PLAIN + 1, True)
+
+
 def test_ctrl_c_ends_a_wait_at_once_and_says_how_many_still_wait(scene: Scene) -> None:
     scene.freeze()
     scene.restore("--yes")
