@@ -7,11 +7,13 @@ from enum import StrEnum
 
 
 class Act(StrEnum):
-    """What is to be done to texts that name moved objects."""
+    """What is to be done to texts that name moved objects, or to a bucket's rules."""
 
     SHOW = "show"  # nothing is written to any of them
     APPLY = "apply"  # each is written over, only while it is what was looked at
-    UNDO = "undo"  # each is put back as it was before the first APPLY, only while it is what that wrote
+    UNDO = (
+        "undo"  # each is put back as it was before the first APPLY, rules before the last, while it is what that wrote
+    )
 
 
 @dataclass(frozen=True, slots=True)
