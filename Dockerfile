@@ -6,6 +6,7 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY docs/man docs/man
 COPY docs/completion docs/completion
+COPY examples/pokemon.toml examples/pokemon.toml
 COPY engine engine
 RUN python -m venv /opt/cartage
 RUN /opt/cartage/bin/pip install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}"

@@ -147,8 +147,9 @@ def build_image(folder: Path) -> Path:
             *names, target = rest.split()
             for name in names:
                 of, to = REPOSITORY / name, context / target
-                if of.is_dir():
-                    shutil.copytree(of, to, ignore=shutil.ignore_patterns("__pycache__"))
+                to.parent.mkdir(parents=True, exist_ok=True)
+                if of.is_dir():  # a link stays one, as there
+                    shutil.copytree(of, to, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
                 else:
                     shutil.copy(of, to)
         elif word == "RUN":
