@@ -2,7 +2,7 @@
 
 Tiers, how long each takes and what is refused: API reference, RestoreObject; S3 User Guide, "Archive retrieval options"
 and "Restoring an archived object". Which error answers a tier that a class has not, or days where there is no copy to
-end, is not in either: the codes here are those that were seen.
+end, is not in either: the codes here are the likely ones of those that it has.
 """
 
 from __future__ import annotations
