@@ -10,13 +10,14 @@ import sys
 
 import uvloop
 
-from engine.bodies import Disk, FileSink, MemorySource, hash_range, read_into
-from engine.checksums import checksum_of
+from engine.bodies import Disk, FileSink, MemorySource, read_into
+from engine.checksums import checksum_of, hasher
 from engine.model import Checksum, ObjectRef, UploadRef
 from engine.plan.settings import Connection
 from engine.s3.session import Session
 from engine.s3.wire_store import WireStore
 from engine.store import GetRange, PutObject, UploadPart
+from engine.windows import WINDOW_BYTES
 
 ALGORITHM = "CRC64NVME"
 PART_BYTES = 8 << 20
@@ -38,20 +39,30 @@ async def download(store: WireStore, disk: Disk, ref: ObjectRef, path: str, size
     os.close(descriptor)
 
 
+def fill(descriptor: int, body: memoryview, first: int) -> str:
+    """Read a part, and hash it window by window, as the carrier does."""
+    counted = hasher(ALGORITHM)
+    for start in range(0, len(body), WINDOW_BYTES):
+        window = body[start : start + WINDOW_BYTES]
+        read_into(descriptor, window, first + start)
+        counted.update(window)
+    return counted.value()
+
+
 async def upload(store: WireStore, disk: Disk, ref: ObjectRef, path: str, size: int) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     starts = iter(range(0, size, PART_BYTES))
+    idle: list[memoryview] = []
 
     async def work() -> None:
         for first in starts:
             length = min(PART_BYTES, size - first)
-            (counted,) = await disk.run(hash_range, descriptor, first, length, (ALGORITHM,))
-            part = UploadPart(
-                UploadRef(ref, "id"), first // PART_BYTES + 1, checksum=Checksum(ALGORITHM, "", counted.value())
-            )
-            body = memoryview(bytearray(length))
-            await disk.run(read_into, descriptor, body, first)
-            await store.send_from(part, MemorySource(body))
+            body = idle.pop() if idle else memoryview(bytearray(PART_BYTES))
+            value = await disk.run(fill, descriptor, body[:length], first)
+            upload_ref, number = UploadRef(ref, "id"), first // PART_BYTES + 1
+            part = UploadPart(upload_ref, number, checksum=Checksum(ALGORITHM, "", value))
+            await store.send_from(part, MemorySource(body[:length]))
+            idle.append(body)
 
     await asyncio.gather(*[work() for _ in range(LARGE_AT_ONCE)])
     os.close(descriptor)

@@ -28,8 +28,9 @@ from engine.transfer.carrier import Carrier, Task
 from engine.transfer.download import Download
 from engine.transfer.guard import Conditions
 from engine.transfer.in_place import InPlace
+from engine.transfer.origin import Origin
 from engine.transfer.orphans import Orphans
-from engine.transfer.passing import Origin, Passing
+from engine.transfer.passing import Passing
 from engine.transfer.relay import Elsewhere
 from engine.transfer.server_copy import ServerSideCopy
 from engine.transfer.server_parts import ServerParts

@@ -9,13 +9,11 @@ a run that was cut short goes on with those that are synced, once they have been
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
 
 import anyio
 
@@ -28,8 +26,8 @@ from engine.folder.journal import Part
 from engine.folder.refusals import telling
 from engine.folder.store import FolderStore
 from engine.folder.unfinished import WRITING, Published, Unfinished
-from engine.model import ABSENT, MIB, Checksum, ObjectHead, Proof, UploadedPart
-from engine.plan.integrity import combined_checksum, is_md5, is_plain, multipart_etag, parts_of
+from engine.model import ABSENT, MIB, ObjectHead, Proof
+from engine.plan.integrity import is_md5, parts_of
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
@@ -38,7 +36,9 @@ from engine.store import GetRange, HeadObject, ObjectStore, PutObject, head_or_n
 from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, outcome_of
 from engine.transfer.comparing import compare_properties
+from engine.transfer.existing import conflict, copied
 from engine.transfer.server_parts import own_layout
+from engine.transfer.wanted import Wanted, agrees, named, wanted_of
 from engine.transfer.work import WorkQueue
 
 METHOD = "download"
@@ -50,21 +50,6 @@ RANGES_AT_ONCE = 32
 """Ranges that are fetched at the same time, of all objects together. Each takes two windows and a connection."""
 RANGES = 1_000
 """Ranges are so long that there are no more of an object, up to MOST_RANGE_BYTES: each costs a sync."""
-
-
-class Wanted(NamedTuple):
-    """What the bytes of an object are compared with: `algorithm` by which they are hashed, and what S3 says of them: a
-    checksum of the whole, or an ETag (of the whole, or of parts in `layout`). No `algorithm`: it says nothing."""
-
-    algorithm: str
-    checksum: Checksum | None = None
-    etag: str = ""
-    layout: Layout | None = None
-
-    @property
-    def known(self) -> str:
-        """The checksum of the whole, as the ledger keeps it; empty where there is none."""
-        return str(self.checksum) if self.checksum is not None else ""
 
 
 class Download:
@@ -116,12 +101,12 @@ class Download:
         if target is None:
             return await self.carry(plain._replace(target_condition=ABSENT))
         if target.etag != task.target_condition:
-            raise _conflict(task, target.etag, "the file was written to since it was listed")
+            raise conflict(task, target.etag, "the file was written to since it was listed")
         equal = target.size == task.source.size and wanted.algorithm and await self._holds(task, wanted)
         if equal:
-            proof, compared = Proof.DIGEST, _named(wanted)
+            proof, compared = Proof.DIGEST, named(wanted)
             method = METHOD if task.claim else "found"
-            return _copied(task, target.etag, wanted.known, proof, compared, method, 1 + requests)
+            return copied(task, target.etag, wanted.known, proof, compared, method, 1 + requests)
         # Ours, as far as can be told, is fetched again: a layout that was guessed proves no difference.
         untold = not wanted.algorithm or wanted.layout is not None
         if task.route.overwrites_different or (task.claim and untold and target.size == task.source.size):
@@ -129,14 +114,14 @@ class Download:
         if task.claim and await self._disk.run(self._is_emptied, task, _mtime_ns(head)):
             return await self.carry(plain)
         why = "the file holds other content" if wanted.algorithm else "S3 gives nothing to compare the file with"
-        raise _conflict(task, target.etag, why)
+        raise conflict(task, target.etag, why)
 
     async def _holds(self, task: Task, wanted: Wanted) -> bool:
         """Whether the file has the bytes that S3 speaks of."""
         if not task.source.size:
             return True
         layout = wanted.layout or Layout(task.source.size, part_bytes=task.source.size)
-        return _agrees(wanted, layout, await self._disk.run(self._sums_of_file, task, layout, wanted.algorithm))
+        return agrees(wanted, layout, await self._disk.run(self._sums_of_file, task, layout, wanted.algorithm))
 
     def _is_emptied(self, task: Task, mtime_ns: int | None) -> bool:
         """Whether a file that appeared while ours was written bears the very time that ours was given, and holds
@@ -178,12 +163,12 @@ class Download:
         if compared.source.etag != task.source.etag:
             raise Drifted(2, etag_now=compared.source.etag)
         if compared.target.etag != task.target_condition:
-            raise _conflict(task, compared.target.etag, "the file was written to since it was listed")
+            raise conflict(task, compared.target.etag, "the file was written to since it was listed")
         wanted, requests = await self._wanted(task, compared.source)
         if not wanted.algorithm or not await self._holds(task, wanted):
             return await self.carry(again)
         method = "found" if task.found else METHOD
-        outcome = _copied(task, compared.target.etag, "", Proof.DIGEST, _named(wanted), method, 1 + requests)
+        outcome = copied(task, compared.target.etag, "", Proof.DIGEST, named(wanted), method, 1 + requests)
         return outcome._replace(properties=compared.found)
 
     # --- one GET --------------------------------------------------------------------------------------------
@@ -215,7 +200,7 @@ class Download:
             sums = [checksum_of(wanted.algorithm, sink.buffer[part.first : part.last + 1]) for part in layout]
         proof, compared = self._prove(wanted, layout, sums)
         published = await self._written(task, partial(self._put, task, sink.buffer, head))
-        return _copied(task, published.version, wanted.known, proof, compared, METHOD, 1 + requests)
+        return copied(task, published.version, wanted.known, proof, compared, METHOD, 1 + requests)
 
     def _put(self, task: Task, data: memoryview, head: ObjectHead) -> Published:
         ref = task.target_ref
@@ -237,7 +222,7 @@ class Download:
             done = await self._target.put_object(put)
         except PreconditionFailed as error:
             raise await self._conflict_now(task) from error
-        return _copied(task, done.etag, "", Proof.DIGEST, "no bytes", METHOD, 1)
+        return copied(task, done.etag, "", Proof.DIGEST, "no bytes", METHOD, 1)
 
     # --- ranges ---------------------------------------------------------------------------------------------
 
@@ -262,7 +247,7 @@ class Download:
             proof, compared = self._prove(wanted, layout, ordered)
             publish = partial(unfinished.publish, task.target_condition, _mtime_ns(head), _mode(task, head))
             published = await self._written(task, publish)
-            return _copied(task, published.version, wanted.known, proof, compared, METHOD, requests)
+            return copied(task, published.version, wanted.known, proof, compared, METHOD, requests)
         except (Drifted, _Different):
             await self._disk.run(unfinished.discard)
             raise
@@ -301,7 +286,7 @@ class Download:
 
     async def _wanted(self, task: Task, head: ObjectHead) -> tuple[Wanted, int]:
         """What to compare with, and how many requests it took to know."""
-        wanted = _wanted_of(head, task.source.size)
+        wanted = wanted_of(head, task.source.size)
         if (
             wanted.algorithm
             or task.source.size == 0
@@ -316,12 +301,12 @@ class Download:
         """Raises `_Different` where the bytes that came are not those that S3 speaks of."""
         if not wanted.algorithm:
             return Proof.SIZE, "size: S3 gives nothing that bytes can be compared with"
-        if _agrees(wanted, layout, sums):
-            return Proof.DIGEST, _named(wanted)
+        if agrees(wanted, layout, sums):
+            return Proof.DIGEST, named(wanted)
         if wanted.layout is not None:  # one that was guessed says nothing where it does not come out
             return Proof.SIZE, "size: the parts of the source's upload are not known"
         raise _Different(
-            f"the bytes that came differ from what S3 says of them by {_named(wanted)}; the next run fetches them again"
+            f"the bytes that came differ from what S3 says of them by {named(wanted)}; the next run fetches them again"
         )
 
     # --- both ends ------------------------------------------------------------------------------------------
@@ -353,7 +338,7 @@ class Download:
         with suppress(ObjectError):
             target = await head_or_none(self._target, HeadObject(task.target_ref))
         why = "the file was written by someone else while it was being fetched"
-        return _conflict(task, target.etag if target else "", why)
+        return conflict(task, target.etag if target else "", why)
 
 
 class _Different(Ended):
@@ -370,42 +355,6 @@ class _Different(Ended):
 def range_bytes(size: int) -> int:
     """How long the ranges of an object of `size` bytes are: 16 MiB, and up to 64 where that would be too many."""
     return min(MOST_RANGE_BYTES, max(RANGE_BYTES, -(-size // RANGES // MIB) * MIB))
-
-
-def _wanted_of(head: ObjectHead, size: int) -> Wanted:
-    """By the whole object's CRC where S3 keeps one; else by its ETag where that is an MD5 of all of it, or of one part.
-    None of these: by nothing, unless its parts can be found out."""
-    for item in head.checksums:
-        if item.type == "FULL_OBJECT" and item.value and item.algorithm in PARAMETERS:
-            return Wanted(item.algorithm, checksum=item)
-    if not is_md5(head.properties.encryption):
-        return Wanted("")
-    if is_plain(head.etag):
-        return Wanted("MD5", etag=head.etag)
-    if parts_of(head.etag) == 1 and size:
-        return Wanted("MD5", etag=head.etag, layout=Layout(size, part_bytes=size))
-    return Wanted("")
-
-
-def _agrees(wanted: Wanted, layout: Layout, sums: Sequence[str]) -> bool:
-    """Whether what was summed, part by part and base64, is what S3 says."""
-    if wanted.checksum is not None and len(sums) == 1:
-        return sums[0] == wanted.checksum.value
-    if wanted.checksum is None:
-        etags = [base64.b64decode(item).hex() for item in sums]
-        return (etags[0] if is_plain(wanted.etag) else multipart_etag(etags)) == wanted.etag.lower()
-    parts = [
-        UploadedPart(part.number, "", part.size, (Checksum(wanted.algorithm, "", item),))
-        for part, item in zip(layout, sums, strict=True)
-    ]
-    return combined_checksum(wanted.checksum, parts) == wanted.checksum
-
-
-def _named(wanted: Wanted) -> str:
-    """What a proof rests on, in a few words."""
-    if wanted.checksum is not None:
-        return f"{wanted.algorithm} full object"
-    return "etag of parts" if parts_of(wanted.etag) else "etag"
 
 
 def _mtime_ns(head: ObjectHead) -> int | None:
@@ -431,11 +380,3 @@ def _md5_of(unfinished: Unfinished) -> str:
     """Of all of the file, in order. Blocks."""
     (found,) = hash_range(unfinished.descriptor, 0, unfinished.size, ["MD5"])
     return found.value()
-
-
-def _copied(task: Task, etag: str, checksum: str, proof: Proof, compared: str, method: str, requests: int) -> Outcome:
-    return Outcome(task.key, State.COPIED, etag, checksum, proof, compared, method, requests)
-
-
-def _conflict(task: Task, etag_there: str, why: str) -> Conflicting:
-    return Conflicting(condition=task.target_condition, etag_there=etag_there, why=why)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import NamedTuple, Protocol
 
 from engine.bodies import MemorySource
-from engine.checksums import Hasher, checksum_of, hasher, is_known
+from engine.checksums import checksum_of, hasher, is_known
 from engine.crc import CRC64NVME
 from engine.errors import Ambiguous, Rejected, Unsupported
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
@@ -25,11 +24,12 @@ from engine.transfer.carrier import Differs, Drifted, Failed, Task
 from engine.transfer.existing import Existing
 from engine.transfer.guard import Conditions
 from engine.transfer.judging import judged
+from engine.transfer.origin import Origin, Streamed
 from engine.transfer.properties import read_properties
 from engine.transfer.putting import Putter
 from engine.transfer.sums import MD5, Counted, Sums, counted
 from engine.transfer.uploading import Uploader
-from engine.windows import WINDOW_BYTES, Source
+from engine.windows import Source
 
 SMALL_BYTES = 8 * MIB
 """Up to here an object is one PutObject."""
@@ -40,60 +40,6 @@ little is sent again."""
 
 BUFFER_BYTES = 32 * MIB
 """A part that is longer is streamed, through a buffer of `PART_BYTES`."""
-
-
-class Way(NamedTuple):
-    """How a large object goes: in parts of `layout`, or, where there is none, by one PutObject. `checksum` is what its
-    target is to be summed by, with the value that it must come to where the source says one."""
-
-    layout: Layout | None
-    checksum: Checksum
-
-
-class Origin(Protocol):
-    """Where the bytes come from: where the carriers differ. All raise `Drifted` for a source that is not, or no longer,
-    the one that was listed, and what reading raises."""
-
-    @property
-    def method(self) -> str:
-        """What the ledger records."""
-
-    @property
-    def requests(self) -> int:
-        """What it costs to read something once."""
-
-    def is_listed(self, task: Task, etag: str) -> bool:
-        """Whether a source that bears `etag` now is the one that was listed."""
-
-    async def head(self, task: Task) -> ObjectHead:
-        """The source as it is, with its checksums."""
-
-    async def whole(self, task: Task, buffer: memoryview, algorithms: Sequence[str]) -> tuple[ObjectHead, Counted]:
-        """All bytes of a small object, into `buffer`, and what there is to know of it."""
-
-    async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
-        """Fill `buffer` with the bytes from `first` on."""
-
-    async def ahead(self, task: Task, part: PartRange, algorithms: Sequence[str]) -> Counted | None:
-        """The checksums of a part before it is sent; None where it would have to come twice for that."""
-
-    async def way(self, task: Task, head: ObjectHead, summed: bool) -> tuple[Way, int]:
-        """How an object goes that is not small, and how many requests it took to know. `summed`: the target's server
-        gives checksums, as far as is known."""
-
-    def claims(self, head: ObjectHead, passed: ObjectHead) -> ObjectHead:
-        """What is known of the source's bytes, for the proof: by what its own server says, or by what was counted as
-        they passed."""
-
-    async def evidence(
-        self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore
-    ) -> tuple[Agreement, Evidence]:
-        """What both sides prove of each other's bytes; `store` is the target's."""
-
-    async def kept(
-        self, task: Task, layout: Layout, parts: dict[int, UploadedPart], algorithm: str
-    ) -> dict[int, tuple[UploadedPart, Counted]]:
-        """Those parts of an earlier run that hold the source's bytes, each with its checksums."""
 
 
 class Passing(Existing):
@@ -371,45 +317,6 @@ class PassedParts:
         wanted = Checksum(self._algorithm, "FULL_OBJECT", "")
         whole = combined_checksum(wanted, pieces) if len(pieces) == len(sums) else None
         return ObjectHead(self.task.source.size, etag, "", checksums=(whole,) if whole is not None else ())
-
-
-class Streamed:
-    """Bytes of a source that are too many for a buffer: fetched piece by piece while they are sent. `counted` is what
-    has been read since it was begun anew."""
-
-    def __init__(
-        self, origin: Origin, task: Task, part: PartRange, buffer: memoryview, algorithms: Sequence[str]
-    ) -> None:
-        self._origin = origin
-        self._task = task
-        self._part = part
-        self._buffer = buffer
-        self._algorithms = algorithms
-        self.length = part.size
-        self.restart()
-
-    def restart(self) -> None:
-        self._given = 0
-        self._hashers: list[Hasher] = [hasher(name) for name in self._algorithms]
-
-    async def read(self) -> memoryview:
-        at = self._given % len(self._buffer)
-        size = min(len(self._buffer) - at, self.length - self._given)
-        if at == 0 and size:
-            await self._origin.fetch(self._task, self._part.first + self._given, self._buffer[:size], ())
-        window = self._buffer[at : at + min(size, WINDOW_BYTES)]
-        for item in self._hashers:
-            item.update(window)
-        self._given += len(window)
-        return window
-
-    @property
-    def is_whole(self) -> bool:
-        return self._given == self.length
-
-    @property
-    def counted(self) -> Counted:
-        return counted(self._hashers)
 
 
 def part_layout(size: int) -> Layout:

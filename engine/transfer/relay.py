@@ -28,7 +28,8 @@ from engine.plan.integrity import (
 from engine.plan.parts import MAX_COPY_BYTES, Layout, PartRange
 from engine.store import GetRange, HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Drifted, Task
-from engine.transfer.passing import BUFFER_BYTES, Way, part_layout
+from engine.transfer.origin import Way
+from engine.transfer.passing import BUFFER_BYTES, part_layout
 from engine.transfer.server_parts import own_layout
 from engine.transfer.sums import Counted, counted
 

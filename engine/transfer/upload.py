@@ -34,7 +34,8 @@ from engine.plan.integrity import (
 from engine.plan.parts import Layout, PartRange
 from engine.store import HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Drifted, Ended, Task
-from engine.transfer.passing import Way, part_layout
+from engine.transfer.origin import Way
+from engine.transfer.passing import part_layout
 from engine.transfer.server_parts import own_layout
 from engine.transfer.sums import MD5, Counted, counted
 from engine.windows import WINDOW_BYTES

@@ -1,0 +1,63 @@
+"""What S3 says of an object's bytes that those which came can be compared with. Pure."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.crc import PARAMETERS
+from engine.model import Checksum, ObjectHead, UploadedPart
+from engine.plan.integrity import combined_checksum, is_md5, is_plain, multipart_etag, parts_of
+from engine.plan.parts import Layout
+
+
+class Wanted(NamedTuple):
+    """What the bytes of an object are compared with: `algorithm` by which they are hashed, and what S3 says of them: a
+    checksum of the whole, or an ETag (of the whole, or of parts in `layout`). No `algorithm`: it says nothing."""
+
+    algorithm: str
+    checksum: Checksum | None = None
+    etag: str = ""
+    layout: Layout | None = None
+
+    @property
+    def known(self) -> str:
+        """The checksum of the whole, as the ledger keeps it; empty where there is none."""
+        return str(self.checksum) if self.checksum is not None else ""
+
+
+def wanted_of(head: ObjectHead, size: int) -> Wanted:
+    """By the whole object's CRC where S3 keeps one; else by its ETag where that is an MD5 of all of it, or of one part.
+    None of these: by nothing, unless its parts can be found out."""
+    for item in head.checksums:
+        if item.type == "FULL_OBJECT" and item.value and item.algorithm in PARAMETERS:
+            return Wanted(item.algorithm, checksum=item)
+    if not is_md5(head.properties.encryption):
+        return Wanted("")
+    if is_plain(head.etag):
+        return Wanted("MD5", etag=head.etag)
+    if parts_of(head.etag) == 1 and size:
+        return Wanted("MD5", etag=head.etag, layout=Layout(size, part_bytes=size))
+    return Wanted("")
+
+
+def agrees(wanted: Wanted, layout: Layout, sums: Sequence[str]) -> bool:
+    """Whether what was summed, part by part and base64, is what S3 says."""
+    if wanted.checksum is not None and len(sums) == 1:
+        return sums[0] == wanted.checksum.value
+    if wanted.checksum is None:
+        etags = [base64.b64decode(item).hex() for item in sums]
+        return (etags[0] if is_plain(wanted.etag) else multipart_etag(etags)) == wanted.etag.lower()
+    parts = [
+        UploadedPart(part.number, "", part.size, (Checksum(wanted.algorithm, "", item),))
+        for part, item in zip(layout, sums, strict=True)
+    ]
+    return combined_checksum(wanted.checksum, parts) == wanted.checksum
+
+
+def named(wanted: Wanted) -> str:
+    """What a proof rests on, in a few words."""
+    if wanted.checksum is not None:
+        return f"{wanted.algorithm} full object"
+    return "etag of parts" if parts_of(wanted.etag) else "etag"
