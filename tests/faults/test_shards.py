@@ -188,3 +188,23 @@ def test_a_worker_that_was_stopped_past_the_patience_and_woken_commits_nothing_t
             os.kill(victim, signal.SIGCONT)
         assert trial.ends(run) == 0
     trial.holds(state=state)
+
+
+@pytest.mark.parametrize("seed", seeds(amount(1, 1, 10)))
+def test_a_scheduler_that_is_killed_ends_the_run_and_another_one_goes_on(
+    sandbox: Endpoint, tmp_path: Path, seed: int
+) -> None:
+    trial = Trial(sandbox, tmp_path, seed, "scheduler")
+    state = f"s3://{trial.bucket}-state/"
+    with cluster_of_two(sandbox, tmp_path) as (address, pids):
+        run = trial.begin("--dask", address, "--state", state)
+        trial.until_at_work(run)
+        os.kill(parent_of(pids[0]), signal.SIGKILL)  # the scheduler, and whoever watches the workers
+        assert trial.ends(run) in (0, 1)  # 0: all was carried just then
+    with cluster_of_two(sandbox, tmp_path) as (address, _):
+        assert trial.ends(trial.begin("--dask", address, "--state", state)) == 0
+    trial.holds(state=state)
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
