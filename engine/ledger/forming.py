@@ -9,10 +9,10 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.files import beside, sync_folder, unwritable
 from engine.ledger.locking import FileLock
 from engine.ledger.opening import connect
-from engine.ledger.reader import connect_to_read, hold_existing
 from engine.ledger.shard_files import INDEX, SHARDS, index_path
 from engine.ledger.writer import DISK_ERRORS, translated
 

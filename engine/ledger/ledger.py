@@ -14,12 +14,13 @@ from engine.errors import LedgerMissing
 from engine.ledger import history
 from engine.ledger.binding import Binding
 from engine.ledger.commands import Command
+from engine.ledger.connecting import connect_to_read
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.locking import FileLock
 from engine.ledger.network import refuse_network
 from engine.ledger.opening import connect, prepare
 from engine.ledger.opening import create as create_ledger
-from engine.ledger.reader import LedgerReader, connect_to_read
+from engine.ledger.reader import LedgerReader
 from engine.ledger.writer import DISK_ERRORS, Writer, translated
 from engine.model import UploadedPart
 from engine.plan.record import Decision, Outcome, UploadRecord

@@ -13,14 +13,14 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import anyio.to_thread
 
-from engine.errors import LedgerCorrupt, LedgerMissing
+from engine.errors import LedgerCorrupt
 from engine.ledger import composition, history
 from engine.ledger.binding import Binding
+from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.descriptors import Hold, real_place
-from engine.ledger.files import beside, hold_to_read, refuse_foreign
 from engine.ledger.history import RunRecord
 from engine.ledger.locking import Worker, worker_on
-from engine.ledger.schema import DIFFERING, MIGRATIONS, OLDER_VIEWS, UNDONE, newer
+from engine.ledger.schema import DIFFERING, UNDONE
 from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import ENDED, State
@@ -96,56 +96,6 @@ o.decided_ms, o.copied_ms, o.size_ms, o.digest_ms, o.bytes_ms, o.xxh3, o.propert
 FROM objects o JOIN routes r ON r.id = o.route"""
 _UPLOAD = """SELECT r.name, u.key, u.bucket, u.target_key, u.upload_id, u.source_etag, u.source_size, u.layout,
 u.checksum_algorithm, u.intent_ms, u.server_ms FROM uploads u JOIN routes r ON r.id = u.route WHERE u.ended = ''"""
-
-
-def hold_existing(path: Path) -> Hold:
-    """A hold on a ledger that has to be there. Raises `LedgerMissing`, `LedgerError`."""
-    if not path.exists():
-        raise LedgerMissing(
-            f"there is no ledger at {path}.", advice="Run the plan first, or name the ledger with --ledger."
-        )
-    return hold_to_read(path)
-
-
-def connect_to_read(path: Path, hold: Hold) -> sqlite3.Connection:
-    """A read-only connection to the ledger that is held. Raises `LedgerCorrupt` or `LedgerError`."""
-    refuse_foreign(path, hold)
-    try:
-        connection, version = _open_to_read(path)
-    except DISK_ERRORS as error:
-        raise translated(path, error) from error
-    if version > len(MIGRATIONS):
-        connection.close()
-        raise LedgerCorrupt(
-            f"{path} cannot be read: {newer(version)}.",
-            advice="Read it with the Cartage that wrote it, or a newer one.",
-        )
-    if version < 1:
-        connection.close()
-        raise LedgerCorrupt(f"the ledger {path} is damaged (no format); nothing in it is trusted.", advice=MOVE_AWAY)
-    for older in range(version, len(MIGRATIONS)):
-        connection.executescript(OLDER_VIEWS[older])
-    return connection
-
-
-def _open_to_read(path: Path) -> tuple[sqlite3.Connection, int]:
-    """The connection and the format's number. In a folder that may not be written to SQLite cannot share a ledger with
-    a writer; where there is no -wal there is none, and the file is read as one that does not change."""
-    ways = ["mode=ro"] if beside(path, "-wal").exists() else ["mode=ro", "mode=ro&immutable=1"]
-    for way in ways:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{way}", uri=True, isolation_level=None, check_same_thread=False, timeout=30
-        )
-        try:
-            return connection, int(connection.execute("PRAGMA user_version").fetchone()[0])
-        except sqlite3.OperationalError:
-            connection.close()
-            if way == ways[-1]:
-                raise
-        except BaseException:
-            connection.close()
-            raise
-    raise AssertionError("one of the ways was the last")
 
 
 class LedgerReader:
@@ -229,27 +179,32 @@ class LedgerReader:
     ) -> AsyncIterator[list[ObjectRecord]]:
         """Whole rows in batches of 1,000, by route and key; memory does not grow with the ledger. `after` (exclusive)
         and `upto` (inclusive) are relative keys."""
+        for (name,) in await self._rows("SELECT name FROM routes ORDER BY id"):
+            if route is None or route == name:
+                async for records in self._records_of(name, states, after, upto):
+                    yield records
+
+    async def _records_of(
+        self, route: str, states: Collection[State] | None, after: str | None, upto: str | None
+    ) -> AsyncIterator[list[ObjectRecord]]:
+        """Those of one route."""
         chosen = "" if states is None else f" AND o.state IN ({', '.join('?' * len(states))})"
         rare = states is not None and not USUAL.intersection(states) and await self._has_undone_index()
         if rare:
             chosen += f" AND o.{UNDONE}"
         select = _RECORD.replace("objects o", "objects o INDEXED BY objects_undone") if rare else _RECORD
         values = tuple(state.value for state in states or ())
-        for route_id, name in await self._rows("SELECT id, name FROM routes ORDER BY id"):
-            if route is not None and route != name:
-                continue
-            beyond = after
-            while True:
-                bounds = [(word, at) for word, at in ((">", beyond), ("<=", upto)) if at is not None]
-                within = "".join(f" AND o.key {word} ?" for word, _ in bounds)
-                parameters = (route_id, *values, *(at for _, at in bounds), RECORDS_A_READ)
-                sql = f"{select} WHERE o.route = ?{chosen}{within} ORDER BY o.key LIMIT ?"
-                records = await self._read(_reading_records(sql, parameters))
-                if records:
-                    yield records
-                if len(records) < RECORDS_A_READ:
-                    break
-                beyond = records[-1].key
+        while True:
+            bounds = [(word, at) for word, at in ((">", after), ("<=", upto)) if at is not None]
+            within = "".join(f" AND o.key {word} ?" for word, _ in bounds)
+            parameters = (route, *values, *(at for _, at in bounds), RECORDS_A_READ)
+            where = f"o.route = (SELECT id FROM routes WHERE name = ?){chosen}{within}"
+            records = await self._read(_reading_records(f"{select} WHERE {where} ORDER BY o.key LIMIT ?", parameters))
+            if records:
+                yield records
+            if len(records) < RECORDS_A_READ:
+                return
+            after = records[-1].key
 
     async def _has_undone_index(self) -> bool:
         """Not a ledger of an older format, that is only read. SQLite would not choose it by itself (3.46)."""

@@ -7,10 +7,8 @@ of it was listed to its end for this very snapshot. So it may be killed at any m
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, far_apart, joined, shared_out, without
+from engine.shards.answers import answer_of, is_of_the_executor
 from engine.shards.board import Told
 from engine.shards.order import Order, ShardEnded
 from engine.shards.rates import SHARED_EVERY_S, Rates
@@ -242,9 +241,9 @@ class Coordinator:
         """Raises what the run raised; `EngineError` where its process dies again and again, or nobody takes it."""
         for death in range(1, DEATHS_A_SHARD + 1):
             try:
-                return await _answer(self._submit(order))
+                return await answer_of(self._submit(order))
             except Exception as error:
-                if not _is_of_the_executor(error):
+                if not is_of_the_executor(error):
                     raise
                 said = f"the process that carried shard {order.number} ended by itself; another takes it up"
                 if death < DEATHS_A_SHARD:
@@ -369,32 +368,6 @@ class Coordinator:
 def _bundled(pieces: Sequence[Piece], shards: int) -> list[tuple[Piece, ...]]:
     """The pieces as at most so many shards; pieces that meet in one of them are one."""
     return [tuple(joined(some)) for some in shared_out(pieces, shards)]
-
-
-async def _answer(future: Future[ShardEnded]) -> ShardEnded:
-    """What a process answered, or raised. A call that the executor gave up raises `BrokenExecutor`: its own
-    `CancelledError` would be taken for a cancellation of this run, which then would end as if all were done."""
-    loop, done = asyncio.get_running_loop(), anyio.Event()
-
-    def tell(_: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended before it
-            loop.call_soon_threadsafe(done.set)
-
-    future.add_done_callback(tell)
-    try:
-        await done.wait()
-    except BaseException:
-        future.cancel()
-        raise
-    if future.cancelled():
-        raise BrokenExecutor("the executor gave the call up")
-    return future.result()
-
-
-def _is_of_the_executor(error: Exception) -> bool:
-    """Whether this is no error of the shard's run: its process died. Dask has an exception of its own for a call whose
-    workers all died (`KilledWorker`)."""
-    return isinstance(error, BrokenExecutor) or type(error).__module__.partition(".")[0] == "distributed"
 
 
 def _of_one(options: SiteOptions, slots: int) -> SiteOptions:

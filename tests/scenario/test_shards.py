@@ -37,7 +37,7 @@ from engine.api.verify import verify
 from engine.errors import EngineError, LedgerMismatch, LedgerMissing, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import open_to_read
-from engine.ledger.sharded import ShardedReader
+from engine.ledger.sharded_reader import ShardedReader
 from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
 from engine.listing.sorted_keys import KeySorter

@@ -1,0 +1,62 @@
+"""A read-only connection to a ledger's file, whatever format it has, and without a lock."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from engine.errors import LedgerCorrupt, LedgerMissing
+from engine.ledger.descriptors import Hold
+from engine.ledger.files import beside, hold_to_read, refuse_foreign
+from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
+from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
+
+
+def hold_existing(path: Path) -> Hold:
+    """A hold on a ledger that has to be there. Raises `LedgerMissing`, `LedgerError`."""
+    if not path.exists():
+        raise LedgerMissing(
+            f"there is no ledger at {path}.", advice="Run the plan first, or name the ledger with --ledger."
+        )
+    return hold_to_read(path)
+
+
+def connect_to_read(path: Path, hold: Hold) -> sqlite3.Connection:
+    """A read-only connection to the ledger that is held. Raises `LedgerCorrupt` or `LedgerError`."""
+    refuse_foreign(path, hold)
+    try:
+        connection, version = _open_to_read(path)
+    except DISK_ERRORS as error:
+        raise translated(path, error) from error
+    if version > len(MIGRATIONS):
+        connection.close()
+        raise LedgerCorrupt(
+            f"{path} cannot be read: {newer(version)}.",
+            advice="Read it with the Cartage that wrote it, or a newer one.",
+        )
+    if version < 1:
+        connection.close()
+        raise LedgerCorrupt(f"the ledger {path} is damaged (no format); nothing in it is trusted.", advice=MOVE_AWAY)
+    for older in range(version, len(MIGRATIONS)):
+        connection.executescript(OLDER_VIEWS[older])
+    return connection
+
+
+def _open_to_read(path: Path) -> tuple[sqlite3.Connection, int]:
+    """The connection and the format's number. In a folder that may not be written to SQLite cannot share a ledger with
+    a writer; where there is no -wal there is none, and the file is read as one that does not change."""
+    ways = ["mode=ro"] if beside(path, "-wal").exists() else ["mode=ro", "mode=ro&immutable=1"]
+    for way in ways:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{way}", uri=True, isolation_level=None, check_same_thread=False, timeout=30
+        )
+        try:
+            return connection, int(connection.execute("PRAGMA user_version").fetchone()[0])
+        except sqlite3.OperationalError:
+            connection.close()
+            if way == ways[-1]:
+                raise
+        except BaseException:
+            connection.close()
+            raise
+    raise AssertionError("one of the ways was the last")

@@ -1,0 +1,185 @@
+"""Reading a ledger in shards: what is asked of a key goes to the shard that has it, what is asked of all is answered
+from the index's records, or shard by shard in the order of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+
+from engine.errors import LedgerCorrupt
+from engine.ledger import composition, index
+from engine.ledger.reader import Held, LedgerReader, open_alone
+from engine.ledger.shard_files import ShardFiles, index_path, shard_path
+from engine.ledger.writer import MOVE_AWAY
+from engine.model import Proof, UploadedPart
+from engine.plan.lifecycle import State
+from engine.plan.noted import Noted
+from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord
+from engine.plan.shards import Atlas, tile
+
+
+class InShards(LedgerReader):
+    """What any reader of a ledger in shards answers otherwise than one of a single file."""
+
+    _folder: Path
+    _atlas: Atlas
+    _readers: ShardFiles[LedgerReader]
+
+    def _lie_in(self, folder: Path) -> None:
+        """Read shards of this folder: before anything else, since closing asks for them."""
+        self.path = self._folder = folder
+
+        async def close_one(number: int, shard: LedgerReader) -> None:
+            await shard.close()
+
+        self._readers = ShardFiles(self._open_reader, close_one)
+
+    async def _open_reader(self, number: int) -> LedgerReader:
+        return await LedgerReader.open_to_read(shard_path(self._folder, number))
+
+    async def _read_atlas(self) -> None:
+        """Read which shard has which keys. Raises `LedgerCorrupt` where a key has no shard, or two."""
+        pieces = {item.number: item.pieces for item in await self.shards()}
+        try:
+            self._atlas = Atlas(pieces)
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+        for route in (await self.binding()).routes if pieces else ():
+            if not tile([piece for some in pieces.values() for piece in some if piece.route == route.name]):
+                raise self._damaged(f'some keys of "{route.name}" are in no shard')
+
+    def _damaged(self, why: str) -> LedgerCorrupt:
+        return LedgerCorrupt(
+            f"the ledger {self._folder} is damaged ({why}); nothing in it is trusted.", advice=MOVE_AWAY
+        )
+
+    async def shards(self) -> list[index.ShardRecord]:
+        """Every shard with its record, by number."""
+        return await self._read(index.records)
+
+    async def close_reading(self) -> None:
+        await self._readers.close()
+        await super().close_reading()
+
+    def _begun(self, number: int) -> bool:
+        """Whether there is anything of a shard yet."""
+        return shard_path(self._folder, number).exists()
+
+    async def _shards_with(self, condition: str, *parameters: str) -> list[int]:
+        """Those of which their record says so, and those that may have changed since."""
+        rows = await self._rows(f"SELECT number FROM shards WHERE is_open OR {condition} ORDER BY number", parameters)
+        return [number for (number,) in rows if self._begun(number)]
+
+    # --- by key ---------------------------------------------------------------------------------------------
+
+    async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
+        found: list[Entry] = []
+        for piece, number in self._atlas.within(route, after, upto):
+            if not self._begun(number):
+                continue
+            async with self._readers.use(number) as shard:
+                found += await shard.entries(route, piece.after, piece.upto, limit - len(found))
+            if len(found) >= limit:
+                break
+        return found
+
+    async def _records_of(
+        self, route: str, states: Collection[State] | None, after: str | None, upto: str | None
+    ) -> AsyncIterator[list[ObjectRecord]]:
+        held = "1" if states is None else f"state IN ({', '.join('?' * len(states))})"
+        in_them = f"number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND {held})"
+        holding = set(await self._shards_with(in_them, *(state.value for state in states or ())))
+        for piece, number in self._atlas.within(route, after, upto):
+            if number in holding:
+                async with self._readers.use(number) as shard:
+                    async for found in shard.records(route, states, after=piece.after, upto=piece.upto):
+                        yield found
+
+    async def entry(self, route: str, key: str) -> Entry | None:
+        found = await self._where(route, key, lambda shard: shard.entry(route, key))
+        return found if isinstance(found, Entry) else None
+
+    async def parts(self, route: str, key: str) -> list[UploadedPart]:
+        return list(await self._where(route, key, lambda shard: shard.parts(route, key)) or [])
+
+    async def _where(self, route: str, key: str, ask: Callable[[LedgerReader], Awaitable[Any]]) -> Any:
+        try:
+            number = self._atlas.shard_of(route, key)
+        except LookupError:
+            return None
+        if not self._begun(number):
+            return None
+        async with self._readers.use(number) as shard:
+            return await ask(shard)
+
+    # --- of all ---------------------------------------------------------------------------------------------
+
+    async def tallies(self) -> list[Tally]:
+        return await self._tallies(
+            "(SELECT route, state, proof, found, sum(objects) AS objects, sum(bytes) AS bytes FROM shard_tallies "
+            "GROUP BY route, state, proof, found)"
+        )
+
+    async def noted(self) -> dict[str, Noted]:
+        found = index.noted_of(row[0] for row in await self._rows("SELECT noted FROM shards ORDER BY number"))
+        return {name: found.get(name, Noted()) for name in self.NOTED}
+
+    async def held(self, proof: Proof, since_ms: int) -> list[Held]:
+        found: dict[str, Held] = {}
+        for number in await self._shards_with("1"):
+            async with self._readers.use(number) as shard:
+                for held in await shard.held(proof, since_ms):
+                    found[held.route] = held.plus(found[held.route]) if held.route in found else held
+        return list(found.values())
+
+    async def restoring(self) -> int:
+        found = 0
+        for number in await self._shards_with(
+            "number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND state = 'archived')"
+        ):
+            async with self._readers.use(number) as shard:
+                found += await shard.restoring()
+        return found
+
+    async def open_uploads(self) -> list[UploadRecord]:
+        found: list[UploadRecord] = []
+        for number in await self._shards_with("uploads > 0"):
+            async with self._readers.use(number) as shard:
+                found += await shard.open_uploads()
+        return found
+
+    async def composition(self) -> composition.Composition:
+        found = []
+        for number in await self._shards_with("1"):
+            async with self._readers.use(number) as shard:
+                found.append(await shard.composition())
+        return composition.together(found)
+
+    async def check(self) -> str:
+        wrong = [] if (said := await super().check()) == "ok" else [said]
+        for number in await self._shards_with("1"):
+            async with self._readers.use(number) as shard:
+                if (said := await shard.check()) != "ok":
+                    wrong.append(f"{shard.path.name}: {said}")
+        return "; ".join(wrong) or "ok"
+
+
+class ShardedReader(InShards):
+    """Reads a ledger in shards, without a lock. What a run that is under way did is as of its last records."""
+
+    @classmethod
+    async def open_to_read(cls, path: Path) -> ShardedReader:
+        """Raises as `LedgerReader.open_to_read`."""
+        reader = await anyio.to_thread.run_sync(open_alone, index_path(path), cls)
+        assert isinstance(reader, ShardedReader)
+        reader._lie_in(path)
+        try:
+            await reader._read_atlas()
+        except BaseException:
+            await reader.close()
+            raise
+        return reader
