@@ -52,9 +52,6 @@ if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BY
 # costs that runs in this process. What a loader gives is shared between a session's clients anyway.
 setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
 
-# What is collected is thousands of tests that stay to the end: it need not be looked through again and again.
-gc.disable()
-
 # How long an example takes says nothing where other processes work beside it.
 settings.register_profile("here", deadline=None, max_examples=examples(100))
 settings.load_profile("here")
@@ -136,9 +133,15 @@ def _turn(item: pytest.Item) -> tuple[bool, int]:
     return not started, LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
-def pytest_collection_finish() -> None:
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected is thousands of tests that stay to the end: it need not be looked through again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
