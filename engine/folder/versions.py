@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
 from functools import lru_cache
 
 from engine.model import OpaqueEtag
@@ -29,9 +28,6 @@ COARSE_NS = 2_000_000_000
 _SECOND = 1_000_000_000
 _FIRST_SECOND = -62_135_596_800  # 0001-01-01T00:00:00
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59
-
-Now = Callable[[], int]
-"""The calendar's clock, in nanoseconds since the epoch."""
 
 
 def version_of(status: os.stat_result) -> OpaqueEtag:
