@@ -213,7 +213,7 @@ class Effects:
                 effect.unpriced += 1
             else:
                 effect.saved += before - after
-                effect.once += CLASSES[into].writes_per_1000 / 1000
+                effect.once += (CLASSES[into].moves_per_1000 or CLASSES[into].writes_per_1000) / 1000
             now = into
 
     def _is_large_enough(self, rule: Rule, size: int, into: str) -> bool:

@@ -66,6 +66,8 @@ def test_what_expires_saves_what_it_costs_and_what_moves_the_difference() -> Non
     assert (moved.objects, moved.bytes) == (100, 100 * GIB)
     assert moved.saved == pytest.approx(100 * (0.023 - 0.004))
     assert moved.once == pytest.approx(100 * 0.02 / 1000)
+    (tiered,) = effects_of(rule(move(0, "INTELLIGENT_TIERING")), objects=[listed()]).found
+    assert tiered.once == pytest.approx(0.01 / 1000), "a rule pays twice what a copy into that class does"
     assert expired.saved == pytest.approx(100 * 0.004), "what it costs by then"
     assert effects.dollars == pytest.approx(effects.saved) == pytest.approx(2.3)
 
