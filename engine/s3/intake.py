@@ -139,6 +139,7 @@ class Intake:
         """No more comes: all of it has, or the connection ended."""
         self._ended = True
         self._on_room = None  # the connection may serve another by now
+        self._take_now = None  # the taker has us: neither is to wait for the garbage collector
         if self._window is not None:
             self._give_back(self._window)
             self._window = None

@@ -4,8 +4,10 @@ and what became of a request decides what is raised."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import itertools
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -238,6 +240,19 @@ async def test_what_a_sink_raises_ends_the_request_alone(open_store: OpenStore, 
         await store.fetch_into(GetRange(REF), sink)
         assert sink.data == DATA
         assert server.seen[1].connection == 2  # the rest of the first is nobody's
+
+
+async def test_what_a_fetch_went_through_is_gone_with_it(open_store: OpenStore) -> None:
+    async with serving(answers(http(DATA, QUOTED))) as server:
+        store, sink = await open_store(server.url()), KeepingSink(now=itertools.repeat(True))
+        gc.disable()  # nothing of it is to wait for the collector
+        try:
+            await store.fetch_into(GetRange(REF), sink)
+            gone = weakref.ref(sink)
+            del sink
+            assert gone() is None
+        finally:
+            gc.enable()
 
 
 async def test_a_fetch_that_is_cancelled_leaves_no_connection_half_read(open_store: OpenStore) -> None:
