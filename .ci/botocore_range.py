@@ -19,7 +19,7 @@ TESTS = (
     "tests/unit/s3/test_addresses.py",
     "tests/cli/test_credential_sources.py",
 )
-WITH = ("pytest", "pytest-asyncio", "cryptography", "sortedcontainers")
+WITH = ("pytest", "pytest-asyncio", "hypothesis", "cryptography", "sortedcontainers")
 """What these tests need beside the base: themselves, and a sandbox."""
 
 
