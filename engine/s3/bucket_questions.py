@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from engine.model import LifecycleConfiguration, LifecycleRule, ReplicationRule
 from engine.plan.bucket_rules import expirations
-from engine.s3 import messages, parsing, xml
-from engine.s3.answers import region_of
+from engine.s3 import messages, xml
 from engine.s3.bucket import ROOTS, BucketHead
+from engine.s3.bucket_settings import default_encryption, region_of, replication_rules
 from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_configuration
 from engine.s3.messages import Call, Operation
 from engine.s3.parsing import Answer
@@ -48,10 +48,10 @@ class BucketAsked:
         return lifecycle_configuration(document, answer.header(LEAST_SIZE.encode()))
 
     async def replication(self, bucket: str) -> tuple[ReplicationRule, ...]:
-        return parsing.replication_rules(await self._setting(messages.GET_REPLICATION, bucket))
+        return replication_rules(await self._setting(messages.GET_REPLICATION, bucket))
 
     async def encryption(self, bucket: str) -> str:
-        return parsing.default_encryption(await self._setting(messages.GET_ENCRYPTION, bucket))
+        return default_encryption(await self._setting(messages.GET_ENCRYPTION, bucket))
 
     async def owner(self, bucket: str) -> str:
         acl = await self._setting(messages.GET_ACL, bucket)

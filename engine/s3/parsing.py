@@ -9,8 +9,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from engine.errors import Ambiguous, StoreError
@@ -25,15 +23,15 @@ from engine.model import (
     ObjectHead,
     ObjectLock,
     Properties,
-    ReplicationRule,
     UploadedPart,
     UploadInfo,
 )
 from engine.s3 import asked, xml
 from engine.s3.acl import acl_of
-from engine.s3.answers import REPLICATES_DELETES, bare, bucket_of_arn, replicates_deletes, restore_of, upload_key
+from engine.s3.answers import bare, restore_of, upload_key
 from engine.s3.classify import classify
 from engine.s3.messages import Call
+from engine.s3.times import http_moment, moment
 from engine.store import Body, GetRange
 
 CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
@@ -51,13 +49,6 @@ _PROPERTIES = frozenset(
     for name in names.split(" ")
 )
 """Headers that say what `Properties` has, beside metadata."""
-_MONTHS = {
-    name: f"{number:02d}"
-    for number, name in enumerate(
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1
-    )
-}
-_IS_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d").match
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -346,64 +337,7 @@ def _lock(said: Mapping[bytes, str]) -> ObjectLock | None:
     return ObjectLock(mode, moment(until), legal_hold) if mode or until or legal_hold else None
 
 
-def replication_rules(document: xml.Document) -> tuple[ReplicationRule, ...]:
-    """The enabled rules that replicate deletes."""
-    found = []
-    for rule in document.all("Rule"):
-        chosen = next(rule.all("Filter"), None)
-        both = next(chosen.all("And"), None) if chosen is not None else None
-        parts = [part for part in (chosen, both) if part is not None]
-        said = {name: _status(rule, name) for name in REPLICATES_DELETES}
-        if rule.text("Status") != "Enabled" or not replicates_deletes(said, filtered=chosen is not None):
-            continue
-        prefix = next((text for part in (*parts, rule) if (text := part.text("Prefix"))), "")
-        only = [f"{tag.text('Key')}={tag.text('Value')}" for part in parts for tag in part.all("Tag")]
-        target = next((item.text("Bucket") for item in rule.all("Destination")), "")
-        found.append(ReplicationRule(rule.text("ID"), prefix, bucket_of_arn(target), tuple(sorted(only))))
-    return tuple(found)
-
-
-def _status(rule: xml.Document, name: str) -> str:
-    return next((item.text("Status") for item in rule.all(name)), "")
-
-
-def default_encryption(document: xml.Document) -> str:
-    """What objects are encrypted with by default, in words."""
-    for rule in document.all("Rule"):
-        for default in rule.all("ApplyServerSideEncryptionByDefault"):
-            bucket_key = "bucket key" if rule.text("BucketKeyEnabled") == "true" else ""
-            return " ".join(filter(None, [default.text("SSEAlgorithm"), default.text("KMSMasterKeyID"), bucket_key]))
-    return ""
-
-
 # --- their parts ------------------------------------------------------------------------------------------
-
-
-def moment(text: str) -> str:
-    """A time of S3's as listings have it, "2026-01-31T10:00:00.000Z", also from servers that write it otherwise: with
-    another fraction, another zone, none (UTC then), or as an HTTP date. What cannot be read comes back as it is, and so
-    does a time before the epoch: the zero of some servers' clocks."""
-    if not text or (len(text) == 24 and text.endswith("Z")):
-        return text
-    if _IS_DATE(text) is None:
-        return http_moment(text) if text[:3].isalpha() else text
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z" if utc.year >= 1970 else text
-
-
-def http_moment(text: str) -> str:
-    """An HTTP date ("Sat, 31 Jan 2026 10:00:00 GMT") as listings have times."""
-    month = _MONTHS.get(text[8:11])
-    if month is not None and len(text) == 29 and text.endswith(" GMT"):
-        return f"{text[12:16]}-{month}-{text[5:7]}T{text[17:25]}.000Z"
-    try:
-        return moment(parsedate_to_datetime(text).isoformat()) if text else ""
-    except (ValueError, TypeError):
-        return text
 
 
 def checksums(fields: Mapping[str, str]) -> tuple[Checksum, ...]:

@@ -6,7 +6,7 @@ import pytest
 
 from engine.model import ReplicationRule
 from engine.s3 import xml
-from engine.s3.parsing import replication_rules
+from engine.s3.bucket_settings import replication_rules
 
 ON = "<DeleteMarkerReplication><Status>Enabled</Status></DeleteMarkerReplication>"
 OFF = "<DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication>"
