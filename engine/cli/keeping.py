@@ -53,9 +53,12 @@ class _Keeper:
 
     def _wait_for(self, ledger: Path) -> None:
         # It is not opened: closing it here would lift the locks that the work holds on it.
-        while not (there := ledger.is_file() or index_path(ledger).exists()) and not self._over.wait(LOOKS_S):
+        def is_there() -> bool:
+            return ledger.is_file() or index_path(ledger).exists()
+
+        while not is_there() and not self._over.wait(LOOKS_S):
             pass
-        if there:
+        if is_there():  # also where the work was over before it was looked again
             self._begin()
 
     def _begin(self) -> None:

@@ -54,7 +54,7 @@ class Intake:
         self._on_room: Callable[[], None] | None = None
         self._ended = False
         self._take_now: Callable[[memoryview], bool] | None = None
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self.answer: Answer | None = None
         self.length: int | None = None
         self.left = 0
@@ -125,7 +125,7 @@ class Intake:
             return False
         try:
             return self._take_now(window)
-        except Exception as error:  # the taker's own: it is the one to have it
+        except BaseException as error:  # the taker's own, whatever it is: in a callback nobody would have it
             self._failure, self._take_now = error, None
             return False
 

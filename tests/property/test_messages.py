@@ -309,7 +309,7 @@ def test_the_longest_page_of_s3_is_within_the_bounds() -> None:
 def test_only_answers_with_a_line_for_each_key_may_be_long() -> None:
     calls = {item.name: item.limit_bytes for item in vars(messages).values() if isinstance(item, messages.Operation)}
     assert {name for name, limit in calls.items() if limit != messages.ANSWER_LIMIT_BYTES} == {
-        "ListObjectsV2", "ListParts", "ListMultipartUploads", "DeleteObjects", "GetBucketLifecycleConfiguration",
-        "GetBucketReplication",
+        "ListObjectsV2", "ListObjectVersions", "ListParts", "ListMultipartUploads", "DeleteObjects",
+        "GetBucketLifecycleConfiguration", "GetBucketReplication",
     }  # fmt: skip
     assert len(calls) > 15

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.finish.probes import run_probe
@@ -84,6 +84,7 @@ def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @settings(max_examples=examples(600), deadline=None)
+@example(("csv", b"\xc2"))
 @given(damaged())
 async def test_no_bytes_are_more_than_a_sentence(case: tuple[str, bytes]) -> None:
     kind, body = case

@@ -87,10 +87,12 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=False)
     rest = ""
     for piece in pieces:
-        for line in io.StringIO(rest + decoder.decode(piece), newline=""):
+        text, rest = rest + decoder.decode(piece), ""
+        for line in io.StringIO(text, newline=""):
             if line.endswith(("\n", "\r")):
                 yield line
-        rest = "" if line.endswith(("\n", "\r")) else line
+            else:
+                rest = line
         if len(rest) > LONGEST_LINE:
             raise NoTable(f"a line is longer than {LONGEST_LINE:,} characters")
     yield from io.StringIO(rest + decoder.decode(b"", final=True), newline="")
