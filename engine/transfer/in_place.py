@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, Unsupported
 from engine.model import Acl, ObjectHead, Proof, Properties
 from engine.plan.in_place import UNTOUCHED
 from engine.plan.integrity import parts_of
@@ -121,20 +120,10 @@ class InPlace(ServerSideCopy):
         tags = look.wanted_tags if look.tags_differ else None
         directives = directives_of(task.route, task.source_ref, replace(look.wanted, acl=acl), tags)
         whole = [item for item in look.head.checksums if item.type == "FULL_OBJECT"]
-        request = self._request(task)._replace(
-            checksum_algorithm=whole[0].algorithm if whole else "",
-            properties=directives.properties,
-            replace_tags=directives.tags,
-            keep_headers=directives.keep_headers,
-        )
-        requests = 1
-        try:
-            result = await self._target.copy_object(request)
-        except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as error:
-            settled, requests = await self._settle(task, request, error, requests)
-            if isinstance(settled, Outcome):
-                return settled
-            result = settled
+        request = self._directed(task, directives, whole)
+        result, requests = await self._answered(task, request, 1)
+        if isinstance(result, Outcome):
+            return result
         return await judged(self._target, task, look.head, result, result.checksums, Method.COPY.value, requests)
 
     async def _landed(self, task: Task, target: ObjectHead) -> Outcome | None:

@@ -28,7 +28,7 @@ from engine.transfer.carrier import Differs, Drifted, Failed, Task, full_object
 from engine.transfer.existing import WRITTEN, Existing, conflict, copied
 from engine.transfer.guard import FORMS, Conditions, Form
 from engine.transfer.methods import Method, method_for
-from engine.transfer.properties import copy_directives
+from engine.transfer.properties import Directives, copy_directives
 from engine.transfer.server_parts import ServerParts
 
 ATTEMPTS = 5
@@ -101,6 +101,15 @@ class ServerSideCopy(Existing):
             task.route.storage_class_for(task.source),
         )
 
+    def _directed(self, task: Task, directives: Directives, checksums: Sequence[Checksum]) -> CopyObject:
+        """The request of a copy that carries these properties, and has S3 count the checksum that its source has."""
+        return self._request(task)._replace(
+            checksum_algorithm=checksums[0].algorithm if checksums else "",
+            properties=directives.properties,
+            replace_tags=directives.tags,
+            keep_headers=directives.keep_headers,
+        )
+
     async def _copy_whole(self, task: Task, method: Method) -> Outcome:
         """One CopyObject, after what it takes to know its checksums and properties."""
         checksums: Sequence[Checksum] = ()
@@ -114,25 +123,16 @@ class ServerSideCopy(Existing):
             if not checksums and parts_of(task.source.etag):  # the listing names one that HEAD does not show
                 return await self._parts.copy(task, Method.OWN_PARTS)
         directives = await copy_directives(self._source, task.route, task.source, task.source_ref)
-        request = self._request(task)._replace(
-            checksum_algorithm=checksums[0].algorithm if checksums else "",
-            properties=directives.properties,
-            replace_tags=directives.tags,
-            keep_headers=directives.keep_headers,
-        )
+        request = self._directed(task, directives, checksums)
         return await self._send(task, method, request, checksums, requests)
 
     async def _send(
         self, task: Task, method: Method, request: CopyObject, checksums: Sequence[Checksum], requests: int
     ) -> Outcome:
         """One CopyObject, sent again only after a look at the target."""
-        try:
-            result = await self._target.copy_object(request)
-        except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as error:
-            settled, requests = await self._settle(task, request, error, requests)
-            if isinstance(settled, Outcome):
-                return settled
-            result = settled
+        result, requests = await self._answered(task, request, requests)
+        if isinstance(result, Outcome):
+            return result
         source_etag = task.source.etag
         if (
             method is Method.COPY
@@ -145,6 +145,13 @@ class ServerSideCopy(Existing):
             checksum = str(result.checksums[0]) if result.checksums else ""
             return Outcome(task.key, State.COPIED, result.etag, checksum, Proof.DIGEST, "etag", "copy", requests)
         return await self._judge(task, method, result, checksums, requests)
+
+    async def _answered(self, task: Task, request: CopyObject, requests: int) -> tuple[CopyResult | Outcome, int]:
+        """One CopyObject, sent again only after a look at the target: what it gave, or what became of the object."""
+        try:
+            return await self._target.copy_object(request), requests
+        except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as error:
+            return await self._settle(task, request, error, requests)
 
     async def _judge(
         self, task: Task, method: Method, result: CopyResult, checksums: Sequence[Checksum], requests: int
