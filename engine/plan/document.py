@@ -124,7 +124,7 @@ class Plan:
             "keys": keys,
             "inventory": inventory,
         }
-        given = {key: value for key, value in rules.items() if value not in (None, "", [], {})}
+        given = _said(rules)
         cleanup = {"hold": f"{hold}s" if isinstance(hold, int) else hold}
         asked: dict[str, Any] = {"source": str(source), "target": str(target), "name": name, "rules": given}
         asked["cleanup"] = cleanup
@@ -163,7 +163,6 @@ class Plan:
         Raises `PlanError` with every problem, `UsageError` where nothing is set, or files are to be."""
         rules: dict[str, Any] = {
             "storage_class": storage_class,
-            "tags": dict(tags) if tags is not None else None,
             "metadata": dict(metadata or {}),
             "include": list(include),
             "exclude": list(exclude),
@@ -172,17 +171,18 @@ class Plan:
             "min_size": min_size,
             "max_size": max_size,
             "keys": keys,
+            "properties": dict.fromkeys(("encryption", "website_redirect", "lock", "acl"), "preserve"),
         }
-        given = {key: value for key, value in rules.items() if value not in (None, "", [])}
+        given = _said(rules)
+        if tags is not None:  # none at all is said too: they may take the place of others
+            given["tags"] = dict(tags)
         if not storage_class and not metadata and tags is None:
             raise UsageError("nothing is to be set.", advice="Say a storage class, tags or metadata.")
-        kept = dict.fromkeys(("encryption", "website_redirect", "lock", "acl"), "preserve")
         asked: dict[str, Any] = {
             "source": str(location),
             "target": str(location),
             "name": name,
-            "rules": {key: value for key, value in given.items() if value != {} or key == "tags"}
-            | {"properties": kept},
+            "rules": given,
             "cleanup": {},
             "in_place": "replacing tags" if replace_tags else "laying tags",
         }
@@ -261,3 +261,8 @@ class Plan:
         """A local path of the plan, from the folder that the plan lies in. Raises `UsageError` for one with a "~"
         where no home is known."""
         return local_path(text, self.folder, self.home)
+
+
+def _said(rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Those rules of a route that say anything."""
+    return {key: value for key, value in rules.items() if value not in (None, "", [], {})}
