@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 import anyio
 
+from engine.at_once import each
 from engine.errors import NotFound
 from engine.events import Listener
 from engine.listing.sources import Sources
@@ -97,17 +99,12 @@ async def _batch(
 
 async def heads_of(store: ObjectStore, bucket: str, keys: Iterable[str]) -> dict[str, ObjectHead]:
     """HEAD of each of these keys that is there. Raises what HEAD raises."""
-    found: dict[str, ObjectHead] = {}
-    limit = anyio.CapacityLimiter(HEADS_AT_ONCE)
+    asked = list(keys)
 
-    async def head(key: str) -> None:
-        async with limit:
-            try:
-                found[key] = await store.head_object(HeadObject(ObjectRef(bucket, key)))
-            except NotFound:
-                return
+    async def head(key: str) -> ObjectHead | None:
+        with suppress(NotFound):
+            return await store.head_object(HeadObject(ObjectRef(bucket, key)))
+        return None
 
-    async with anyio.create_task_group() as group:
-        for key in keys:
-            group.start_soon(head, key)
-    return found
+    heads = await each(asked, head, anyio.CapacityLimiter(HEADS_AT_ONCE))
+    return {key: found for key, found in zip(asked, heads, strict=True) if found is not None}

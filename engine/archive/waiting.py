@@ -61,7 +61,8 @@ async def _look_at(
     bucket, cut = route.source.bucket, len(route.source.key)
     by_key = {f"{route.source.key}{item.key}": item for item in records}
     tiered = [key for key, item in by_key.items() if item.storage_class == TIERED]
-    listed = await _listed(store, route.source, [key for key in by_key if key not in set(tiered)])
+    told = [key for key, item in by_key.items() if item.storage_class != TIERED]
+    listed = await _listed(store, route.source, told)
     heads = await heads_of(store, bucket, tiered)
     back: list[str] = []
     outcomes: list[Outcome] = []

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import anyio
 
+from engine.at_once import each
 from engine.errors import AttemptError, ObjectError, UsageError
 from engine.model import ListedObject, Location, ObjectRef
 from engine.store import ObjectStore
@@ -67,20 +68,16 @@ class ByTag:
         self.unread = ""
 
     async def groups_of(self, objects: Sequence[ListedObject]) -> list[Group]:
-        found: list[Group] = [Odd.UNREAD] * len(objects)
+        async def ask(item: ListedObject) -> Group:
+            ref = ObjectRef(self._bucket, item.key)
+            self.asked += 1
+            try:
+                return dict(await tags_of(self._store, ref, None)).get(self._tag, Odd.NONE)
+            except (ObjectError, AttemptError) as error:
+                self.unread = self.unread or f"{ref}: {error.message}"
+                return Odd.UNREAD
 
-        async def ask(at: int, ref: ObjectRef) -> None:
-            async with self._limiter:
-                self.asked += 1
-                try:
-                    found[at] = dict(await tags_of(self._store, ref, None)).get(self._tag, Odd.NONE)
-                except (ObjectError, AttemptError) as error:
-                    self.unread = self.unread or f"{ref}: {error.message}"
-
-        async with anyio.create_task_group() as group:
-            for at, item in enumerate(objects):
-                group.start_soon(ask, at, ObjectRef(self._bucket, item.key))
-        return found
+        return await each(objects, ask, self._limiter)
 
 
 def grouping(by: str, location: Location, store: ObjectStore, at_once: int, now_ms: int) -> Grouping:

@@ -6,8 +6,11 @@ shows in an archive class is asked for by itself; until a listing has told it on
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 
+from engine.at_once import each
 from engine.decorator import StoreDecorator
 from engine.errors import ObjectError
 from engine.model import ObjectRef, Page
@@ -34,17 +37,14 @@ class RestoresTold(StoreDecorator):
         if any(page.objects[at].restore for at in archived):
             self._tells.add(request.bucket)
         elif archived:
-            async with anyio.create_task_group() as group:
-                for at in archived:
-                    group.start_soon(self._ask, request.bucket, page, at)
+            await each(archived, partial(self._ask, request.bucket, page), self._heads)
         return page
 
     async def _ask(self, bucket: str, page: Page, at: int) -> None:
-        async with self._heads:
-            listed = page.objects[at]
-            try:
-                head = await self._inner.head_object(HeadObject(ObjectRef(bucket, listed.key)))
-            except ObjectError:
-                return
-            if head.etag == listed.etag:
-                page.objects[at] = listed._replace(restore=head.restore)
+        listed = page.objects[at]
+        try:
+            head = await self._inner.head_object(HeadObject(ObjectRef(bucket, listed.key)))
+        except ObjectError:
+            return
+        if head.etag == listed.etag:
+            page.objects[at] = listed._replace(restore=head.restore)

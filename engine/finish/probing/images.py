@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 import xxhash
 
+from engine.at_once import each
 from engine.errors import AttemptError, NotFound, ObjectError, one_error
 from engine.extras import needs
 from engine.finish.probing.answers import ProbeResult
@@ -60,17 +61,10 @@ async def ask_images(store: ObjectStore, probe: ImageProbe) -> ProbeResult:
     count, sample = await _drawn(store, probe)
     if not sample:
         return ProbeResult(probe.name, False, "no images", f"{probe.at} holds no image")
-    found: dict[str, Picture | str] = {}
     reading = anyio.CapacityLimiter(READS_AT_ONCE)
-
-    async def look(key: str) -> None:
-        async with reading:
-            found[key] = await _look(store, probe, probe.at.at(key), decoding)
-
-    async with one_error(), anyio.create_task_group() as group:
-        for key in sample:
-            group.start_soon(look, key)
-    return judge_images(probe, count, {key: found[key] for key in sample})
+    async with one_error():
+        seen_of = await each(sample, lambda key: _look(store, probe, probe.at.at(key), decoding), reading)
+    return judge_images(probe, count, dict(zip(sample, seen_of, strict=True)))
 
 
 async def _drawn(store: ObjectStore, probe: ImageProbe) -> tuple[int, list[str]]:
