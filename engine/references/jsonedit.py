@@ -1,104 +1,57 @@
-"""JSON text changed in places: what is not changed keeps its every character, order, indentation and spelling. Pure.
+"""JSON text changed in one place: what is not changed keeps its every character, order, indentation and spelling. Pure.
 
-`set_values` takes places as dotted paths. A value that is there already is not written again, however it is spelled;
-a missing member is put at the end of its object, spelled like its neighbours; missing objects on the way are made.
+A missing member is put at the end of its object, spelled like its neighbours; missing objects on the way are made.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from engine.plan.manifest_text import NotParsed
 from engine.references.filetext import Edit, edited
-from engine.references.places import leads_nowhere, same
-
-DEEPEST = 200
-"""Levels of nesting that are read; JSON that people write has ten."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
-_SCALAR = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null")
 
 
-class NotJson(NotParsed):
-    """The text is not JSON; says at which line and column."""
+def _refuse(constant: str) -> NoReturn:
+    raise NotParsed(f"{constant!r} is no value of JSON")  # NaN and Infinity, which Python reads and JSON has not
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 @dataclass(slots=True)
 class Node:
-    """A value and where it stands. `members` of an object by key (the last of equal ones counts, as everywhere),
-    `items` of an array; `last` is where the last member ends, `first_key` where the first begins."""
+    """An object or an array, and where it stands. `members` are where its values do, by name or number (the last of
+    equal names counts, as everywhere); `first_key` and `last_key` are where the first name and the last begin, `last`
+    is where the last value ends, `colon` what parts it from its name."""
 
     start: int
     end: int = 0
-    kind: str = "scalar"
-    members: dict[str, Node] = field(default_factory=dict)
-    items: list[Node] = field(default_factory=list)
-    first: int = -1
-    last: int = -1
+    members: dict[str, tuple[int, int]] = field(default_factory=dict)
+    first_key: int = -1
     last_key: int = -1
+    last: int = -1
     colon: str = ": "
 
 
-def parse(text: str) -> Node:
-    """The spans of a JSON text. Raises `NotJson`."""
-    try:
-        json.loads(text)
-    except RecursionError:
-        raise NotJson("it is nested too deeply") from None
-    except ValueError as error:
-        raise NotJson(str(error)) from None
-    node, _ = _value(text, _skip(text, 0), 0)
-    return node
-
-
-def value_at(text: str, path: str) -> Any:
-    """What stands at a dotted path; None where there is nothing."""
-    node = _find(parse(text), path.split("."))
-    return None if node is None else json.loads(text[node.start : node.end])
-
-
-def set_values(text: str, values: Iterable[tuple[str, Any]]) -> str:
-    """The text with every (dotted path, value) set, one after the other. Raises `NotJson` or `NoPlace`."""
-    for path, value in values:
-        edit = _edit_of(text, parse(text), path, value)
-        if edit is not None:
-            text = edited(text, [edit])
-    return text
-
-
-def _edit_of(text: str, node: Node, path: str, value: Any) -> Edit | None:
-    segments = path.split(".")
+def with_set(text: str, segments: Sequence[str], value: Any) -> str:
+    """The text with a value set; it is known to be JSON, and the `segments` of the path to lead somewhere. Raises
+    `NotParsed` for what Python reads and JSON has not."""
+    start, end = _skip(text, 0), len(text.rstrip())
     for at, segment in enumerate(segments):
-        child = _child(node, segment)
-        if child is None:
-            if node.kind != "object":
-                raise leads_nowhere(path, segments[:at], is_list=node.kind == "array")
+        node = _node(text, start)
+        name = segment if text[start] == "{" else str(int(segment))
+        if name not in node.members:
             for missing in reversed(segments[at + 1 :]):
                 value = {missing: value}
-            return _insertion(text, node, segment, value)
-        node = child
-    if same(json.loads(text[node.start : node.end]), value):
-        return None
-    return Edit(node.start, node.end, _spelled(text, value, _indent_at(text, node.start), _unit(text)))
-
-
-def _child(node: Node, segment: str) -> Node | None:
-    if node.kind == "object":
-        return node.members.get(segment)
-    if node.kind == "array" and segment.isdecimal() and int(segment) < len(node.items):
-        return node.items[int(segment)]
-    return None
-
-
-def _find(node: Node | None, segments: list[str]) -> Node | None:
-    for segment in segments:
-        node = _child(node, segment) if node is not None else None
-    return node
+            return edited(text, [_insertion(text, node, segment, value)])
+        start, end = node.members[name]
+    return edited(text, [Edit(start, end, _spelled(text, value, _indent_at(text, start), _unit(text)))])
 
 
 def _insertion(text: str, node: Node, key: str, value: Any) -> Edit:
@@ -108,7 +61,7 @@ def _insertion(text: str, node: Node, key: str, value: Any) -> Edit:
     if node.members:
         lead = re.search(r"[ \t\n\r]*\Z", text[: node.last_key])
         before = lead.group() if lead else ""
-        if node.last_key == node.first and "\n" not in before:
+        if node.last_key == node.first_key and "\n" not in before:
             before = before or " "
         if "\n" in before:
             indent = before[before.rfind("\n") + 1 :]
@@ -151,51 +104,22 @@ def _skip(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _value(text: str, at: int, depth: int) -> tuple[Node, int]:
-    """The value at `at` of a text that is known to be JSON, and where it ends."""
-    if depth > DEEPEST:
-        raise NotJson(f"it is nested more than {DEEPEST} levels deep")
-    node = Node(at)
-    if text[at] == "{":
-        node.kind = "object"
-        end = _members(text, node, depth)
-    elif text[at] == "[":
-        node.kind = "array"
-        end = _items(text, node, depth)
-    else:
-        found = (_STRING if text[at] == '"' else _SCALAR).match(text, at)
-        if found is None:  # NaN and Infinity, which Python reads and JSON has not
-            raise NotJson(f"{text[at : at + 9]!r} is no value of JSON")
-        end = found.end()
-    node.end = end
-    return node, end
-
-
-def _members(text: str, node: Node, depth: int) -> int:
-    at = _skip(text, node.start + 1)
-    while text[at] != "}":
-        found = _STRING.match(text, at)
-        if found is None:
-            raise NotJson("a name is not a text")
-        node.first = at if node.first < 0 else node.first
-        node.last_key = at
-        colon = _skip(text, found.end())
-        start = _skip(text, colon + 1)
-        node.colon = text[found.end() : start] if "\n" not in text[found.end() : start] else ": "
-        child, node.last = _value(text, start, depth + 1)
-        node.members[json.loads(found.group())] = child
+def _node(text: str, start: int) -> Node:
+    """The object or array that begins at `start` of a text that is known to be JSON."""
+    node = Node(start)
+    at = _skip(text, start + 1)
+    while text[at] not in "]}":
+        name = str(len(node.members))
+        if text[start] == "{":
+            node.first_key = at if node.first_key < 0 else node.first_key
+            node.last_key = at
+            name, end = _DECODER.raw_decode(text, at)
+            at = _skip(text, _skip(text, end) + 1)
+            node.colon = text[end:at] if "\n" not in text[end:at] else ": "
+        _, node.last = _DECODER.raw_decode(text, at)
+        node.members[name] = at, node.last
         at = _skip(text, node.last)
         if text[at] == ",":
             at = _skip(text, at + 1)
-    return at + 1
-
-
-def _items(text: str, node: Node, depth: int) -> int:
-    at = _skip(text, node.start + 1)
-    while text[at] != "]":
-        child, end = _value(text, at, depth + 1)
-        node.items.append(child)
-        at = _skip(text, end)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-    return at + 1
+    node.end = at + 1
+    return node

@@ -7,33 +7,31 @@ file keeps its units, its way to write a path, its order and its every other cha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from engine.errors import EngineError
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import IN_PLACE, LEAVING, State
-from engine.plan.manifest_text import JSON, TOML, YAML, NotParsed, form_of, written_place
+from engine.plan.manifest_text import JSON, TOML, YAML, NotParsed, form_of, parse, written_place
 from engine.plan.record import Tally
 from engine.plan.route import Route
 from engine.plan.settings import Dataset, Manifest
 from engine.plan.sizes import size_text
 from engine.references import jsonedit, tomledit, yamledit
 from engine.references.mdtable import NoMarks, Row, with_table
-from engine.references.places import NoPlace
+from engine.references.places import NoPlace, same, value_in, with_value
 
 GB, MB = 1_000_000_000, 1_000_000
 
 
-class Edits(Protocol):
-    """How a text of one form is read and changed in places."""
-
-    def value_at(self, text: str, path: str) -> Any: ...
-    def set_values(self, text: str, values: Iterable[tuple[str, Any]]) -> str: ...
-
-
-_EDITS: Mapping[str, Edits] = {JSON: jsonedit, YAML: yamledit, TOML: tomledit}
+_WITH_SET: Mapping[str, Callable[[str, Sequence[str], Any], str]] = {
+    JSON: jsonedit.with_set,
+    YAML: yamledit.with_set,
+    TOML: tomledit.with_set,
+}
+"""How a text of each form is changed in one place."""
 
 
 class ManifestRefused(EngineError):
@@ -75,27 +73,44 @@ def updated(name: str, text: str | None, plan: Plan, manifest: Manifest, held: M
     """The text of the manifest called `name` (None where there is none yet) with everything in it that the plan names.
     Raises `ManifestRefused`, and `ExtraMissing` for YAML or TOML without its package."""
     form = form_of(name)
-    edits = _EDITS[form]
+    after = text if text is not None else "{}" if form == JSON else ""
     try:
-        if text is None and form == JSON:
-            return (
-                json.dumps(json.loads(_filled(edits, "{}", plan, manifest, held)), indent=2, ensure_ascii=False) + "\n"
-            )
-        return _filled(edits, text or "", plan, manifest, held)
+        for dataset in manifest.datasets:
+            there = value_in(parse(form, after), dataset.at)
+            fields = _fields(there, dataset, plan.route(dataset.route), plan.base, held[dataset.route])
+            after = set_values(form, after, fields)
+        after = set_values(form, after, manifest.set)
     except NotParsed as error:
         raise ManifestRefused(
             f"{name} is not {form}: {error}", advice="Repair it, or name another file in [manifest]."
         ) from None
     except NoPlace as error:
         raise ManifestRefused(f"{name}: {error}", advice="Name another place in [manifest].") from None
+    if text is None and form == JSON:
+        return json.dumps(json.loads(after), indent=2, ensure_ascii=False) + "\n"
+    return after
 
 
-def _filled(edits: Edits, text: str, plan: Plan, manifest: Manifest, held: Mapping[str, Held]) -> str:
-    for dataset in manifest.datasets:
-        there = edits.value_at(text, dataset.at)
-        fields = _fields(there, dataset, plan.route(dataset.route), plan.base, held[dataset.route])
-        text = edits.set_values(text, fields)
-    return edits.set_values(text, manifest.set)
+def set_values(form: str, text: str, values: Iterable[tuple[str, Any]]) -> str:
+    """The text with every (dotted path, value) set, one after the other. What is there already is not written again,
+    however it is spelled. That nothing else changed is looked at in what came out, so that a value which several places
+    share (an alias) is refused and not changed for all of them.
+
+    Raises `NotParsed`, `NoPlace`, and `ExtraMissing` where the form needs a package."""
+    before = parse(form, text)
+    for path, value in values:
+        wanted = with_value({} if before is None and form == YAML else before, path, value)
+        if same(before, wanted):
+            continue
+        text = _WITH_SET[form](text, path.split("."), value)
+        try:
+            before = parse(form, text)
+        except NotParsed:
+            before = None
+        if not same(before, wanted):
+            hint = " (an anchor or an alias?)" if form == YAML else ""
+            raise NoPlace(f'"{path}" cannot be set without changing something else{hint}')
+    return text
 
 
 def with_data(name: str, text: str, plan: Plan, manifest: Manifest, held: Mapping[str, Held]) -> str:

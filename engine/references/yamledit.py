@@ -1,20 +1,17 @@
-"""YAML text changed in places: what is not changed keeps its every character. Pure.
+"""YAML text changed in one place: what is not changed keeps its every character. Pure.
 
-ruamel.yaml tells where each value stands; that nothing else changed is looked at in what came out, so that a value
-which several places share (an alias) is refused and not changed for all of them.
+ruamel.yaml tells where each value stands.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from engine.extras import needs
-from engine.plan.manifest_text import YAML, NotParsed, parse
 from engine.references.filetext import Edit, edited
-from engine.references.places import NoPlace, same, value_in, with_value
 
 _PLAIN = re.compile(r"(?:[A-Za-z_]|\.?/)[\w ./:@+~()-]*\Z")
 _NOT_PLAIN = re.compile(r":(?: |\Z)| \Z|\A(?:y|n|yes|no|on|off|true|false|null)\Z", re.I)
@@ -22,32 +19,13 @@ _NOT_PLAIN = re.compile(r":(?: |\Z)| \Z|\A(?:y|n|yes|no|on|off|true|false|null)\
 _COLON = re.compile(r"\s*:")
 
 
-def value_at(text: str, path: str) -> Any:
-    """What stands at a dotted path; None where there is nothing. Raises `NotParsed`, and `ExtraMissing` without
+def with_set(text: str, segments: Sequence[str], value: Any) -> str:
+    """The text with a value set; the `segments` of its path are known to lead somewhere. Raises `ExtraMissing` without
     ruamel.yaml."""
-    return value_in(parse(YAML, text), path)
+    return edited(text, [_edit_of(text, segments, value)])
 
 
-def set_values(text: str, values: Iterable[tuple[str, Any]]) -> str:
-    """The text with every (dotted path, value) set, one after the other. Raises `NotParsed`, `NoPlace`, and
-    `ExtraMissing` without ruamel.yaml."""
-    before = parse(YAML, text)
-    for path, value in values:
-        wanted = with_value({} if before is None else before, path, value)
-        if same(before, wanted):
-            continue
-        text = edited(text, [_edit_of(text, path.split("."), value)])
-        try:
-            before = parse(YAML, text)
-        except NotParsed:
-            before = None
-        if not same(before, wanted):
-            raise NoPlace(f'"{path}" cannot be set without changing something else (an anchor or an alias?)')
-    return text
-
-
-def _edit_of(text: str, segments: list[str], value: Any) -> Edit:
-    """The edit that sets a value; `segments` are known to lead somewhere."""
+def _edit_of(text: str, segments: Sequence[str], value: Any) -> Edit:
     with needs("manifest"):
         from ruamel.yaml import YAML as Yaml
     node, key = Yaml(pure=True).compose(text), None

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.references.jsonedit import NotJson, parse, set_values, value_at
-from engine.references.places import NoPlace
+from engine.plan.manifest_text import JSON, NotParsed, parse
+from engine.references import telling
+from engine.references.places import NoPlace, value_in
 from tests.faults.amount import examples
 
 KEYS = st.sampled_from(["a", "b", "c", "project", "data", "r\u00e4w", '"', "0"])
@@ -38,6 +39,14 @@ def texts(draw: st.DrawFn) -> str:
     if draw(st.booleans()):
         text = text.replace("\n", "\r\n")
     return draw(st.sampled_from(["", " ", "\n\n"])) + text + draw(st.sampled_from(["", "\n", "\r\n \n"]))
+
+
+def set_values(text: str, values: list[tuple[str, Any]]) -> str:
+    return telling.set_values(JSON, text, values)
+
+
+def value_at(text: str, path: str) -> Any:
+    return value_in(parse(JSON, text), path)
 
 
 def put(value: Any, path: str, new: Any) -> Any:
@@ -114,5 +123,20 @@ def test_what_is_not_json_is_refused(text: str) -> None:
     try:
         json.loads(text)
     except ValueError:
-        with pytest.raises(NotJson):
-            parse(text)
+        with pytest.raises(NotParsed):
+            set_values(text, [("a", 1)])
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"b": {"c": [1, -Infinity]}}'])
+def test_what_python_reads_and_json_has_not_is_refused(text: str) -> None:
+    with pytest.raises(NotParsed, match="is no value of JSON"):
+        set_values(text, [("x", 1)])
+
+
+@pytest.mark.parametrize("path", ["list.1", "list.01"])
+def test_a_place_in_a_list_is_its_number(path: str) -> None:
+    assert set_values('{"list": [1, [2], {"a": 3}]}', [(path, 5)]) == '{"list": [1, 5, {"a": 3}]}'
+
+
+def test_of_equal_names_the_last_counts() -> None:
+    assert set_values('{"a": 1, "a": 2}', [("a", 3)]) == '{"a": 1, "a": 3}'

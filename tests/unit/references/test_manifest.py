@@ -108,7 +108,7 @@ def test_a_size_stays_in_the_unit_that_the_file_has(unit: str, size: float) -> N
     [
         ("", "is not JSON"),
         ("{'a': 1}", "is not JSON"),
-        ('{"project": NaN}', "is not JSON"),
+        ('{"project": {"name": NaN}}', "is not JSON"),
         ("[" * 100_000 + "]" * 100_000, "nested"),
         ('{"project": "cards"}', "neither an object nor a list"),
         ('{"project": {"data": []}}', "a list without that place"),

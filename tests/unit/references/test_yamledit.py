@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.plan.manifest_text import NotParsed, parse
+from engine.plan.manifest_text import YAML, NotParsed, parse
 from engine.references.places import NoPlace, value_in
-from engine.references.yamledit import set_values, value_at
+from engine.references.telling import set_values
 from tests.faults.amount import examples
 
 pytest.importorskip("ruamel.yaml")
@@ -40,7 +40,7 @@ threshold: 1.50
 
 
 def changed(*values: tuple[str, Any], text: str = TEXT) -> str:
-    return set_values(text, values)
+    return set_values(YAML, text, values)
 
 
 def test_values_that_are_there_are_replaced_in_the_quotes_that_they_had() -> None:
@@ -101,9 +101,9 @@ def test_a_text_without_a_last_newline() -> None:
 )  # fmt: skip
 def test_text_stays_text_whatever_it_looks_like(value: str) -> None:
     for style in ("old", "'old'", '"old"'):
-        assert value_at(changed(("a", value), text=f"a: {style}\n"), "a") == value
-    assert value_at(changed(("b", value), text="a: {c: 1}\n"), "b") == value
-    assert value_at(changed(("a.b", value), text="a: {c: 1}\n"), "a.b") == value
+        assert value_in(parse(YAML, changed(("a", value), text=f"a: {style}\n")), "a") == value
+    assert value_in(parse(YAML, changed(("b", value), text="a: {c: 1}\n")), "b") == value
+    assert value_in(parse(YAML, changed(("a.b", value), text="a: {c: 1}\n")), "a.b") == value
 
 
 @pytest.mark.parametrize(
@@ -137,10 +137,10 @@ VALUES = st.recursive(SCALARS, lambda inner: st.dictionaries(KEYS, inner, max_si
 @settings(max_examples=examples(60), deadline=None)
 @given(value=st.dictionaries(KEYS, VALUES, max_size=4), path=st.lists(KEYS, min_size=1, max_size=3), new=VALUES)
 def test_what_was_set_is_read_again_and_all_else_is_as_it_was(value: Any, path: list[str], new: Any) -> None:
-    text = set_values("", value.items())
+    text = set_values(YAML, "", value.items())
     assert parse("YAML", text) == (value or None)
     try:
-        after = set_values(text, [(".".join(path), new)])
+        after = set_values(YAML, text, [(".".join(path), new)])
     except NoPlace:
         return
     found = parse("YAML", after)
