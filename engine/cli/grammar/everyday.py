@@ -6,7 +6,7 @@ import click
 
 from engine.cli.grammar.choices import complete_places
 from engine.cli.grammar.shared import ASSUME, COPYING, DELETING, EVERYWHERE, REPORT, ROUTE, SNAPSHOT, confirm
-from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Verb
+from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Switch, Verb
 
 _SOURCE, _TARGET = Place("source", complete=complete_places), Place("target", complete=complete_places)
 
@@ -21,13 +21,12 @@ cp = Verb(
     _SOURCE,
     _TARGET,
     Flag(
-        "--overwrite",
-        group=SAFETY,
+        "--overwrite WHEN",
+        "What may happen to a target that holds something else: never, if-different, always.",
+        SAFETY,
         type=click.Choice(["never", "if-different", "always"]),
         default="never",
-        metavar="WHEN",
         show_default=True,
-        help="What may happen to a target that holds something else: never, if-different, always.",
     ),
     REPORT,
     *ROUTE,
@@ -52,7 +51,7 @@ sync = Verb(
     SOURCE holds nothing.""",
     _SOURCE,
     _TARGET,
-    Flag("--delete", group=SAFETY, is_flag=True, help="Delete what stands in TARGET alone, of what the patterns take."),
+    Switch("--delete", "Delete what stands in TARGET alone, of what the patterns take.", SAFETY),
     *SNAPSHOT,
     *DELETING,
     REPORT,

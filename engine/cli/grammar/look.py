@@ -6,7 +6,7 @@ import click
 
 from engine.cli.grammar.choices import complete_by, complete_places
 from engine.cli.grammar.shared import ALLOW_EMPTY, ASSUME, EVERYWHERE, NEW_FILE, plan_file
-from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Verb
+from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Switch, Verb
 
 EXPORTS = ("csv", "ndjson", "checksums", "parquet")
 BASES = ("size", "etag", "bytes")
@@ -16,12 +16,7 @@ check = Verb(
     """Say who the credentials belong to, and which endpoint and region are used. With LOCATION (s3://bucket/prefix/),
     try the actions that a migration needs there: reading by itself, writing only with --write.""",
     Place("location", required=False),
-    Flag(
-        "--write",
-        group=SAFETY,
-        is_flag=True,
-        help="Also try the write actions, on an object of its own that it removes.",
-    ),
+    Switch("--write", "Also try the write actions, on an object of its own that it removes.", SAFETY),
     *EVERYWHERE,
     examples=[
         Example("cartage check", "who am I, and where"),
@@ -32,8 +27,8 @@ status = Verb(
     "status",
     "Read the ledger of the plan in FILE (or --ledger) alone: no request is made, and a run may be going on.",
     plan_file(required=False),
-    Flag("--failed", is_flag=True, help="List every object that is failed, drifted, in conflict, archived, damaged."),
-    Flag("--watch", is_flag=True, help="Show how far it is until whoever is at work on it has ended."),
+    Switch("--failed", "List every object that is failed, drifted, in conflict, archived, damaged."),
+    Switch("--watch", "Show how far it is until whoever is at work on it has ended."),
     *EVERYWHERE,
     examples=[
         Example("cartage status plan.toml", "how far it is"),
@@ -47,8 +42,8 @@ export = Verb(
     and a run may be going on. `checksums` has the objects whose bytes were read by verify --deep, under their target
     keys.""",
     plan_file(required=False),
-    Flag("--format", "form", type=click.Choice(EXPORTS), default="csv", show_default=True, help="What is written."),
-    Flag("--output", "-o", type=NEW_FILE, help="A file (mode 0600, replaced as a whole) instead of stdout."),
+    Flag("--format", "What is written.", to="form", type=click.Choice(EXPORTS), default="csv", show_default=True),
+    Flag("--output -o", "A file (mode 0600, replaced as a whole) instead of stdout.", type=NEW_FILE),
     *EVERYWHERE,
     examples=[
         Example("cartage export plan.toml -o objects.csv", "every object, its state and proof"),
@@ -63,12 +58,11 @@ report = Verb(
     It may be asked for at any moment. Pictures need the extra `report`; without it the page has tables alone.""",
     plan_file(required=False),
     Flag(
-        "--output",
-        "-o",
+        "--output -o",
+        "Where (mode 0600, replaced as a whole); else <plan name>.report.html beside the ledger.",
         type=NEW_FILE,
-        help="Where (mode 0600, replaced as a whole); else <plan name>.report.html beside the ledger.",
     ),
-    Flag("--follow", is_flag=True, help="Keep the page current until stdin ends, or Ctrl-C."),
+    Switch("--follow", "Keep the page current until stdin ends, or Ctrl-C."),
     *EVERYWHERE,
     examples=[
         Example("cartage report plan.toml", "how it stands, as a page"),
@@ -82,13 +76,12 @@ ls = Verb(
     --summarize, or both. With --by the figures are by something else, and with what it costs in a month by AWS's list
     prices. s3:// alone lists the buckets there are.""",
     Place("location", complete=complete_places),
-    Flag("--recursive", "-r", is_flag=True, help="Every object under it."),
-    Flag("--summarize", "-s", is_flag=True, help="Objects, bytes, classes, oldest and newest, by prefix."),
+    Switch("--recursive -r", "Every object under it."),
+    Switch("--summarize -s", "Objects, bytes, classes, oldest and newest, by prefix."),
     Flag(
-        "--by",
+        "--by WHAT",
+        "The figures, and dollars a month, by prefix, class, age, suffix or tag=NAME (a request an object).",
         default="",
-        metavar="WHAT",
-        help="The figures, and dollars a month, by prefix, class, age, suffix or tag=NAME (a request an object).",
         complete=complete_by,
     ),
     *EVERYWHERE,
@@ -111,10 +104,10 @@ fingerprint = Verb(
     Place("location", complete=complete_places),
     Flag(
         "--by",
+        "What counts besides key and size: nothing, ETags that are MD5s, or all bytes, read.",
         type=click.Choice(BASES),
         default="etag",
         show_default=True,
-        help="What counts besides key and size: nothing, ETags that are MD5s, or all bytes, read.",
     ),
     *EVERYWHERE,
     ALLOW_EMPTY,

@@ -22,12 +22,12 @@ from engine.cli.grammar.shared import (
     confirm,
     plan_file,
 )
-from engine.cli.grammar.words import SAFETY, SPEED, Example, Flag, Place, Verb
+from engine.cli.grammar.words import SAFETY, SPEED, WHAT, Example, Flag, Place, Setting, Switch, Verb
 
 POLICIES = ("list", "plan", "restore", "run", "verify", "cleanup", "rewrite", "revert")
 WRITES_PER_S = 3500.0  # as engine.plan.estimate has it, which help does not load
 
-_UNDO = Flag("--undo", group=SAFETY, is_flag=True, help="Put back what was there before.")
+_UNDO = Switch("--undo", "Put back what was there before.", SAFETY)
 
 
 def _bare_deep(words: list[str]) -> list[str]:
@@ -48,29 +48,25 @@ plan = Verb(
     expected against what is found, requests, cost, time floor and the IAM actions needed.""",
     plan_file(),
     Flag(
-        "--max-rps",
+        "--max-rps N",
+        "Requests a second that the time floor is reckoned with.",
         type=click.FloatRange(min=0.1),
         default=WRITES_PER_S,
-        metavar="N",
         show_default=True,
-        help="Requests a second that the time floor is reckoned with.",
     ),
-    Flag(
+    Switch(
         "--probe",
-        is_flag=True,
-        help="Also try which of S3's conditions the server honours, on small objects of our own under the targets.",
+        "Also try which of S3's conditions the server honours, on small objects of our own under the targets.",
     ),
     Flag(
-        "--policy",
-        "policy_of",
+        "--policy COMMAND",
+        f"Print the smallest IAM policy of a command instead, without asking S3: {', '.join(POLICIES)}.",
+        to="policy_of",
         type=click.Choice(POLICIES),
-        metavar="COMMAND",
-        help=f"Print the smallest IAM policy of a command instead, without asking S3: {', '.join(POLICIES)}.",
     ),
     Flag(
-        "--site",
-        metavar="NAME",
-        help='With --policy: the site whose policy it is; "connection" for the plan\'s own.',
+        "--site NAME",
+        'With --policy: the site whose policy it is; "connection" for the plan\'s own.',
         complete=complete_sites,
     ),
     *EVERYWHERE,
@@ -91,25 +87,21 @@ run = Verb(
     REPORT,
     *EVERYWHERE,
     *COPYING,
-    Flag(
+    Setting(
         "--wait-restore",
-        field="wait_restore",
+        "Wait for archived objects that are on their way back, and copy them as they come.",
+        WHAT,
         is_flag=True,
-        help="Wait for archived objects that are on their way back, and copy them as they come.",
     ),
-    Flag(
-        "--look-every",
+    Setting(
+        "--look-every SECONDS",
+        "How often to look for them; else every minute at first, every quarter of an hour later.",
+        WHAT,
         field="look_every_s",
         type=click.FloatRange(min=0),
-        metavar="SECONDS",
-        help="How often to look for them; else every minute at first, every quarter of an hour later.",
     ),
     Flag(
-        "--dask",
-        group=SPEED,
-        by_variable=True,
-        metavar="ADDRESS",
-        help="Have the workers of this Dask scheduler carry it out, with --state (the extra dask).",
+        "--dask ADDRESS", "Have the workers of this Dask scheduler carry it out, with --state (the extra dask).", SPEED
     ),
     examples=[
         Example("cartage run plan.toml", "on a terminal: shows the plan, asks, copies"),
@@ -132,13 +124,10 @@ verify = Verb(
     """,
     plan_file(required=False),
     Flag(
-        "--deep",
-        metavar="[=WHAT]",
-        help="Read the bytes of both sides too: =all (also without a value), =below-digest, =sample:500 or =sample:5%.",
+        "--deep [=WHAT]",
+        "Read the bytes of both sides too: =all (also without a value), =below-digest, =sample:500 or =sample:5%.",
     ),
-    Flag(
-        "--properties", is_flag=True, help="Compare headers, metadata, tags and the like as well: a HEAD on each side."
-    ),
+    Switch("--properties", "Compare headers, metadata, tags and the like as well: a HEAD on each side."),
     *EVERYWHERE,
     METRICS,
     ASSUME,
@@ -155,15 +144,10 @@ accept = Verb(
     "Accept WHAT (such as processed.objects, as `cartage plan` and `cartage cleanup` name it) as it was found.",
     plan_file(),
     Place("what", required=False, complete=complete_acceptable),
-    Flag(
-        "--found",
-        metavar="FIGURE",
-        help="The figure that was found; it is not accepted for any other.",
-        complete=complete_figures,
-    ),
-    Flag("--because", metavar="WHY", help="Why; kept with the date and shown in the receipt."),
-    Flag("--list", "listed", is_flag=True, help="What was accepted, and what can be."),
-    Flag("--remove", metavar="NAME", help="Take back what was accepted as NAME.", complete=complete_accepted),
+    Flag("--found FIGURE", "The figure that was found; it is not accepted for any other.", complete=complete_figures),
+    Flag("--because WHY", "Why; kept with the date and shown in the receipt."),
+    Switch("--list", "What was accepted, and what can be.", to="listed"),
+    Flag("--remove NAME", "Take back what was accepted as NAME.", complete=complete_accepted),
     *EVERYWHERE,
     examples=[
         Example("cartage accept plan.toml --list", "what was accepted, and what can be"),
@@ -179,9 +163,9 @@ rewrite = Verb(
     a path that was moved, and show what it becomes. Only paths that the ledger knows to be at their target are
     changed; what is not certain is listed with its line and left alone.""",
     plan_file(),
-    Flag("--apply", is_flag=True, help="Write the changes, each file only if nobody changed it since."),
+    Switch("--apply", "Write the changes, each file only if nobody changed it since."),
     _UNDO,
-    Flag("--include-moved", is_flag=True, help="Also in files that are moved themselves; they are then copied again."),
+    Switch("--include-moved", "Also in files that are moved themselves; they are then copied again."),
     *EVERYWHERE,
     UNGUARDED,
     ASSUME,
@@ -197,9 +181,9 @@ manifest = Verb(
     description of each data set, from what the ledger holds, and the values that are set, in a JSON, YAML or TOML file;
     and a table of them between two marks in Markdown texts. Everything else stays as it is, to the last character.""",
     plan_file(),
-    Flag("--apply", is_flag=True, help="Write it, only if nobody changed it since."),
+    Switch("--apply", "Write it, only if nobody changed it since."),
     _UNDO,
-    Flag("--create", is_flag=True, help="Make a new one where there is none."),
+    Switch("--create", "Make a new one where there is none."),
     *EVERYWHERE,
     UNGUARDED,
     ASSUME,
@@ -215,15 +199,12 @@ receipt = Verb(
     accepted what, times, and digests of plan and ledger. Refused (exit 5) until every listing reached its end and
     every object is verified.""",
     plan_file(),
+    Flag("--output DIR", "Where; else beside the plan.", type=click.Path(path_type=Path, file_okay=False)),
     Flag(
-        "--output", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Where; else beside the plan."
-    ),
-    Flag(
-        "--check",
-        "checked",
+        "--check RECEIPT",
+        "A receipt (JSON) to hold against plan, ledger and targets; exit 4 where anything differs.",
+        to="checked",
         type=NEW_FILE,
-        metavar="RECEIPT",
-        help="A receipt (JSON) to hold against plan, ledger and targets; exit 4 where anything differs.",
     ),
     *EVERYWHERE,
     ASSUME,
@@ -239,14 +220,9 @@ cleanup = Verb(
     the buckets would do to the targets. Exit 5 while any of it is closed. With --delete, and everything open, deletes
     exactly what the ledger holds as proven, each source only while it bears the ETag that was proven.""",
     plan_file(),
-    Flag(
-        "--delete",
-        group=SAFETY,
-        is_flag=True,
-        help="Delete the sources, if the gate is open and the plan's name is typed.",
-    ),
+    Switch("--delete", "Delete the sources, if the gate is open and the plan's name is typed.", SAFETY),
     confirm("NAME", "The plan's name"),
-    Flag("--allow-commands", group=SAFETY, is_flag=True, help="Let the plan's own commands run as probes."),
+    Switch("--allow-commands", "Let the plan's own commands run as probes.", SAFETY),
     *DELETING,
     *EVERYWHERE,
     METRICS,
@@ -264,7 +240,7 @@ revert = Verb(
     Unfinished uploads are aborted. Once cleanup has deleted a source, nothing is removed: a plan for the way back is
     written, to be run like any other.""",
     plan_file(),
-    Flag("--delete", group=SAFETY, is_flag=True, help="Remove the copies, once the plan's name is typed."),
+    Switch("--delete", "Remove the copies, once the plan's name is typed.", SAFETY),
     confirm("NAME", "The plan's name"),
     *DELETING,
     *EVERYWHERE,

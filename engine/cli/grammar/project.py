@@ -18,7 +18,7 @@ from engine.cli.grammar.shared import (
     WHICH,
     YES,
 )
-from engine.cli.grammar.words import SAFETY, WRITTEN, Example, Flag, Place, Verb
+from engine.cli.grammar.words import SAFETY, WRITTEN, Example, Flag, Place, Switch, Verb
 
 TIERS = ("bulk", "standard", "expedited")  # as engine.plan.prices has them, which help does not load
 _LOCAL = ("s3:", "file:", ".", "/", "~")
@@ -49,24 +49,23 @@ lifecycle = Verb(
     would expire what a move brought, under its hold, is refused.""",
     Place("location", complete=complete_places),
     Flag(
-        "--transition",
+        "--transition CLASS",
+        "Objects move into this class, with --after.",
         default="",
-        metavar="CLASS",
-        help="Objects move into this class, with --after.",
         complete=complete_storage_classes,
     ),
-    Flag("--after", default="", metavar="TIME", help="How old they are then, in days: 90d."),
-    Flag("--expire", default="", metavar="TIME", help="Objects of this age are deleted."),
-    Flag("--expire-noncurrent", default="", metavar="TIME", help="Versions that have been older for so long go."),
-    Flag("--abort-uploads", default="", metavar="TIME", help="Uploads that are unfinished after so long are given up."),
-    Flag("--apply", group=SAFETY, is_flag=True, help="Write the rule."),
-    Flag("--undo", group=SAFETY, is_flag=True, help="Put back what was there before the last --apply."),
+    Flag("--after TIME", "How old they are then, in days: 90d.", default=""),
+    Flag("--expire TIME", "Objects of this age are deleted.", default=""),
+    Flag("--expire-noncurrent TIME", "Versions that have been older for so long go.", default=""),
+    Flag("--abort-uploads TIME", "Uploads that are unfinished after so long are given up.", default=""),
+    Switch("--apply", "Write the rule.", SAFETY),
+    Switch("--undo", "Put back what was there before the last --apply.", SAFETY),
     Flag(
         "--plan",
-        group=SAFETY,
+        "A plan whose hold counts, beside those that are found here; may be given again.",
+        SAFETY,
         type=PLAN_FILE,
         multiple=True,
-        help="A plan whose hold counts, beside those that are found here; may be given again.",
         complete=complete_plans,
     ),
     YES,
@@ -84,21 +83,14 @@ share = Verb(
     has it read that object until --expires has passed, a week at most. Nothing is made public and nothing is written to
     S3. Links that are signed with a session's credentials end with that session.""",
     Place("location", complete=complete_places),
-    Flag(
-        "--expires",
-        default="1d",
-        show_default=True,
-        metavar="TIME",
-        help="How long the links last: 12h, 7d (which is S3's limit).",
-    ),
+    Flag("--expires TIME", "How long the links last: 12h, 7d (which is S3's limit).", default="1d", show_default=True),
     *WHICH[:2],
     Flag(
-        "--output",
-        "-o",
+        "--output -o",
+        "Where the page is written (mode 0600, replaced as a whole); else <name>.share.html.",
         type=NEW_FILE,
-        help="Where the page is written (mode 0600, replaced as a whole); else <name>.share.html.",
     ),
-    Flag("--list", "link_list", type=NEW_FILE, help="The links alone too, a line each; without --output no page."),
+    Flag("--list", "The links alone too, a line each; without --output no page.", to="link_list", type=NEW_FILE),
     *EVERYWHERE,
     ALLOW_EMPTY,
     examples=[
@@ -112,7 +104,7 @@ policy = Verb(
     one exact key: what to get, and what to list. What it does not give is said on stderr. S3 is not asked, and nothing
     is changed.""",
     Place("location", complete=complete_places),
-    Flag("--read", required=True, metavar="ARN", help="Who reads: the ARN of a user, a role, or an account's root."),
+    Flag("--read ARN", "Who reads: the ARN of a user, a role, or an account's root.", required=True),
     *EVERYWHERE,
     examples=[
         Example("cartage policy s3://mybucket/data/ --read arn:aws:iam::123456789012:user/ana", "for a colleague")
@@ -131,17 +123,9 @@ set = Verb(
     again after an interruption: it goes on.""",
     Place("location", complete=complete_places),
     STORAGE_CLASS,
-    Flag(
-        "--tags",
-        "--tag",
-        "tags",
-        group=WRITTEN,
-        multiple=True,
-        metavar="KEY=VALUE…",
-        help="Tags, laid over those that an object has.",
-    ),
-    Flag("--replace-tags", group=WRITTEN, is_flag=True, help="They take the place of all tags that an object has."),
-    Flag("--metadata", group=WRITTEN, multiple=True, metavar="KEY=VALUE…", help="User metadata, laid over the rest."),
+    Flag("--tags --tag KEY=VALUE…", "Tags, laid over those that an object has.", WRITTEN, to="tags", multiple=True),
+    Switch("--replace-tags", "They take the place of all tags that an object has.", WRITTEN),
+    Flag("--metadata KEY=VALUE…", "User metadata, laid over the rest.", WRITTEN, multiple=True),
     *WHICH,
     DRY_RUN,
     YES,
@@ -162,14 +146,13 @@ restore = Verb(
     asked for again; `cartage run --wait-restore` copies it as it comes back.""",
     Place("what", metavar="PLAN|LOCATION", complete=complete_plans),
     Flag(
-        "--days",
+        "--days N",
+        "How long the copies that S3 makes of GLACIER and DEEP_ARCHIVE are to last.",
         type=click.IntRange(min=1),
         default=7,
         show_default=True,
-        metavar="N",
-        help="How long the copies that S3 makes of GLACIER and DEEP_ARCHIVE are to last.",
     ),
-    Flag("--tier", type=click.Choice(TIERS), default="bulk", show_default=True, help="How fast, and at which price."),
+    Flag("--tier", "How fast, and at which price.", type=click.Choice(TIERS), default="bulk", show_default=True),
     YES,
     *EVERYWHERE,
     ALLOW_EMPTY,

@@ -5,25 +5,24 @@ from __future__ import annotations
 import click
 
 from engine.cli.grammar.choices import complete_topics
-from engine.cli.grammar.words import Example, Flag, Place, Verb
+from engine.cli.grammar.words import Example, Flag, Place, Switch, Verb
 
 SHELLS = ("bash", "zsh", "fish")
+
+
+def _scale(whole: str) -> Flag:
+    share = click.FloatRange(0.001, 1.0)
+    return Flag("--scale FRACTION", f"A fraction of {whole}.", type=share, default=1.0, show_default=True)
+
 
 demo = Verb(
     "demo",
     """Start an S3 on loopback, fill it with the reference migration (52,994 objects, 26.8 GB, and a 5.6 GB model),
     plan it, run it, kill the run with SIGKILL about half way, resume, verify, clone the project's small parts into a
     folder, and print what happened.""",
-    Flag(
-        "--scale",
-        type=click.FloatRange(0.001, 1.0),
-        default=1.0,
-        metavar="FRACTION",
-        show_default=True,
-        help="A fraction of the 52,994 objects.",
-    ),
-    Flag("--keep", is_flag=True, help="Keep plan, ledgers and the cloned folder, and say where they are."),
-    Flag("--store", type=click.Choice(["wire", "boto"]), default=None, help="How to speak to S3."),
+    _scale("the 52,994 objects"),
+    Switch("--keep", "Keep plan, ledgers and the cloned folder, and say where they are."),
+    Flag("--store", "How to speak to S3.", type=click.Choice(["wire", "boto"]), default=None),
     examples=[
         Example("cartage demo", "the whole of it"),
         Example("cartage demo --scale 0.01 --keep", "a hundredth, with the ledger to look into"),
@@ -34,37 +33,14 @@ sandbox = Verb(
     "sandbox",
     """Run an S3 on loopback until Ctrl-C, or behind a shell. It keeps everything in memory and is gone with the
     command.""",
-    Flag("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="0 chooses a free one."),
-    Flag(
-        "--latency-ms",
-        type=click.FloatRange(min=0),
-        default=0.0,
-        metavar="MS",
-        help="What each call takes, in the middle.",
-    ),
-    Flag(
-        "--rate",
-        type=click.FloatRange(min=0),
-        default=0.0,
-        metavar="N",
-        help="Requests a second before 503 SlowDown; 0: any.",
-    ),
-    Flag("--reference/--empty", default=True, help="Fill it with the reference migration, or leave it empty."),
-    Flag(
-        "--scale",
-        type=click.FloatRange(0.001, 1.0),
-        default=1.0,
-        metavar="FRACTION",
-        show_default=True,
-        help="A fraction of the reference migration.",
-    ),
-    Flag("--older-than-2024", is_flag=True, help="A bucket from before December 2024: no object has a checksum."),
-    Flag(
-        "--env",
-        is_flag=True,
-        help="Run it behind the shell, with which it ends, and print what the shell has to evaluate.",
-    ),
-    Flag("--until-ends", type=click.IntRange(0), default=0, metavar="PID", help="End it with that process too."),
+    Flag("--port N", "0 chooses a free one.", type=click.IntRange(0, 65535), default=0),
+    Flag("--latency-ms MS", "What each call takes, in the middle.", type=click.FloatRange(min=0), default=0.0),
+    Flag("--rate N", "Requests a second before 503 SlowDown; 0: any.", type=click.FloatRange(min=0), default=0.0),
+    Flag("--reference/--empty", "Fill it with the reference migration, or leave it empty.", default=True),
+    _scale("the reference migration"),
+    Switch("--older-than-2024", "A bucket from before December 2024: no object has a checksum."),
+    Switch("--env", "Run it behind the shell, with which it ends, and print what the shell has to evaluate."),
+    Flag("--until-ends PID", "End it with that process too.", type=click.IntRange(0), default=0),
     examples=[
         Example('eval "$(cartage sandbox --env)"', "behind this shell, whose commands find it from then on"),
         Example("cartage sandbox", "with the reference migration in it, until Ctrl-C"),

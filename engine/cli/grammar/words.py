@@ -23,6 +23,8 @@ GROUPS = (WHAT, WRITTEN, ENDS, SAFETY, SPEED, CONNECTION, OUTPUT)
 """The groups of flags, in the order in which help shows them."""
 SHARED = (CONNECTION, OUTPUT)
 """Groups that nearly every command has: its help only names what is in them."""
+WITH_VARIABLES = (SPEED, *SHARED)
+"""Groups whose flags a variable may stand for."""
 
 PREFIX = "CARTAGE_"
 """How the variables begin that stand for flags."""
@@ -33,25 +35,34 @@ def as_given(value: Any) -> Any:
 
 
 class Flag(click.Option):
-    """A flag. `field` is the one of `Options` that it sets, by way of `read`; empty for what is the command's own.
+    """A flag. `spelled` is how it is typed, with what stands for its value: "--output -o FILE"; `to` is the parameter
+    that it fills, where that is not named like it. `field` is the one of `Options` that it sets, by way of `read`;
+    empty for what is the command's own.
 
-    `group` is where help shows it. `by_variable`: a variable (CARTAGE_REGION for --region) may stand for it. None does
-    for what says which objects are meant, what is deleted or written over, what is not asked, or which of the server's
-    promises are done without: these hold for one command and have to be seen on its line."""
+    `group` is where help shows it. `by_variable`: a variable (CARTAGE_REGION for --region) may stand for it, as for all
+    of some groups. None does for what says which objects are meant, what is deleted or written over, what is not asked,
+    or which of the server's promises are done without: these hold for one command and have to be seen on its line."""
 
     def __init__(
         self,
-        *names: str,
+        spelled: str,
+        text: str,
         group: str = WHAT,
+        *,
+        to: str = "",
         field: str = "",
         read: Callable[[Any], Any] = as_given,
-        by_variable: bool = False,
+        by_variable: bool | None = None,
         complete: Complete | None = None,
         **attributes: Any,
     ) -> None:
-        self.variable = PREFIX + names[0].partition("/")[0].lstrip("-").upper().replace("-", "_") if by_variable else ""
+        names, value = _parted(spelled)
+        has_variable = group in WITH_VARIABLES if by_variable is None else by_variable
+        self.variable = PREFIX + _parameter(names[0]).upper() if has_variable else ""
         super().__init__(
-            [*names, field] if field else list(names),
+            [*names, *filter(None, [to or field])],
+            help=text,
+            metavar=value,
             envvar=self.variable or None,
             shell_complete=complete,
             **attributes,
@@ -83,6 +94,30 @@ class Flag(click.Option):
         default = self.default
         shown = f"{default:g}" if isinstance(default, float) else str(default)
         return f"{self.help}  [default: {shown}]" if self.show_default else str(self.help)
+
+
+def _parted(spelled: str) -> tuple[list[str], str | None]:
+    words = spelled.split()
+    names = [word for word in words if word.startswith("-")]
+    return names, next((word for word in words if word not in names), None)
+
+
+def _parameter(name: str) -> str:
+    return name.partition("/")[0].lstrip("-").replace("-", "_")
+
+
+class Switch(Flag):
+    """A flag without a value."""
+
+    def __init__(self, spelled: str, text: str, group: str = WHAT, **attributes: Any) -> None:
+        super().__init__(spelled, text, group, is_flag=True, **attributes)
+
+
+class Setting(Flag):
+    """A flag that sets the field of `Options` which it is named like, unless `field` names another."""
+
+    def __init__(self, spelled: str, text: str, group: str = CONNECTION, *, field: str = "", **attributes: Any) -> None:
+        super().__init__(spelled, text, group, field=field or _parameter(spelled.split()[0]), **attributes)
 
 
 class Place(click.Argument):
