@@ -20,8 +20,8 @@ from engine.api.verify import verify
 from engine.errors import EngineError, PlanError, StoreError, UsageError
 from engine.model import Location, ObjectRef
 from engine.plan.document import Plan
-from engine.plan.estimate import Prices
 from engine.plan.locations import parse_location
+from engine.plan.prices import STANDARD
 from engine.plan.settings import Connection
 from engine.report.text import size_text
 from engine.sites.opening import open_site
@@ -34,9 +34,8 @@ KEYS_A_BATCH = 1000
 
 def dollars(objects: int) -> float:
     """What a run costs in requests at list prices: a put and a copy an object, and the pages of five listings."""
-    prices = Prices()
     pages = 5 * (objects // KEYS_A_BATCH + 2)
-    return (2 * objects + pages) / 1000 * prices.writes_per_1000
+    return (2 * objects + pages) / 1000 * STANDARD.writes_per_1000
 
 
 def bench_endpoint(text: str, objects: int, size_bytes: int, *, ask: bool) -> int:

@@ -1,7 +1,7 @@
 """What a plan will cost, the least time it can take, and how what was found compares with what was expected. Pure.
 
 Prices and rates are those of us-east-1 and us-east-2, Standard (aws.amazon.com/s3/pricing; S3 User Guide, "Best
-practices design patterns": 3,500 writes a second and partitioned prefix). All of them can be given otherwise.
+practices design patterns": 3,500 writes a second and partitioned prefix).
 """
 
 from __future__ import annotations
@@ -19,33 +19,24 @@ WRITES_PER_S = 3500
 
 PAGE_KEYS = 1000
 DAYS_A_MONTH = 30
+PASSES = 2
+"""Listings of both sides: a run's and a verification's."""
+EGRESS_GB = 0.09
+"""What leaves AWS for the Internet, in dollars, the first 10 TB a month; to a machine in the same region nothing is
+paid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """US dollars. A GB is 2^30 bytes here, as S3 bills it. DELETE is free. `egress_gb` is what leaves AWS for the
-    Internet, the first 10 TB a month; to a machine in the same region nothing is paid."""
-
-    writes_per_1000: float = STANDARD.writes_per_1000  # COPY, PUT, POST and LIST
-    reads_per_1000: float = STANDARD.reads_per_1000  # GET and HEAD
-    storage_gb_month: float = STANDARD.gb_month
-    egress_gb: float = 0.09
-
-
-class RouteCounts(NamedTuple):
-    """What was counted of one route. Sizes are bytes.
-
-    `copy_requests` are the writes that `to_copy` objects take: one a CopyObject; parts, create and complete for an
-    upload. `head_requests` are the reads. None: one write an object and no read. `in_bytes` come to this machine from
-    another, `out_bytes` go from it, `egress_bytes` leave AWS for it."""
+@dataclass(slots=True)
+class RouteCounts:
+    """What was counted of one route. Sizes are bytes. `copy_requests` are the writes that its copies take: one a
+    CopyObject; parts, create and complete for an upload; `head_requests` are the reads. `in_bytes` come to this machine
+    from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it."""
 
     route: str
-    objects: int
-    bytes: int
-    to_copy: int
-    to_copy_bytes: int
+    objects: int = 0
+    bytes: int = 0
     there: int = 0
-    copy_requests: int | None = None
+    copy_requests: int = 0
     head_requests: int = 0
     in_bytes: int = 0
     out_bytes: int = 0
@@ -82,41 +73,29 @@ class Estimate:
         return self.requests_dollars + self.storage_dollars_of_hold + self.egress_dollars
 
 
-def estimate(
-    counts: Iterable[RouteCounts],
-    *,
-    hold_s: int = 86_400,
-    prices: Prices | None = None,
-    writes_per_s: float = WRITES_PER_S,
-    passes: int = 2,
-) -> Estimate:
-    """What carrying these routes out takes: `passes` listings of both sides (a run and a verification), the copies,
-    and the deletes of the sources in batches of 1,000.
+def estimate(counts: Iterable[RouteCounts], *, hold_s: int = 86_400, writes_per_s: float = WRITES_PER_S) -> Estimate:
+    """What carrying these routes out takes: the listings, the copies, and the deletes of the sources in batches of
+    1,000, which are free.
 
     Storage is counted twice for everything that a route holds, copied or found, until the hold is over."""
-    prices = prices or Prices()
     counts = list(counts)
-    copies = heads = lists = deletes = stored = 0
-    for item in counts:
-        copies += item.to_copy if item.copy_requests is None else item.copy_requests
-        heads += item.head_requests
-        lists += _pages(item.objects) + _pages(item.there) + (passes - 1) * 2 * _pages(item.objects)
-        deletes += -(-item.objects // PAGE_KEYS)
-        stored += item.bytes
-    a_day = stored / GIB * prices.storage_gb_month / DAYS_A_MONTH
+    lists = sum((2 * PASSES - 1) * _pages(item.objects) + _pages(item.there) for item in counts)
+    copies = sum(item.copy_requests for item in counts)
+    heads = sum(item.head_requests for item in counts)
+    a_day = sum(item.bytes for item in counts) / GIB * STANDARD.gb_month / DAYS_A_MONTH
     return Estimate(
         copy_requests=copies,
         head_requests=heads,
         list_requests=lists,
-        delete_requests=deletes,
-        requests_dollars=(copies + lists) / 1000 * prices.writes_per_1000 + heads / 1000 * prices.reads_per_1000,
+        delete_requests=sum(-(-item.objects // PAGE_KEYS) for item in counts),
+        requests_dollars=(copies + lists) / 1000 * STANDARD.writes_per_1000 + heads / 1000 * STANDARD.reads_per_1000,
         storage_dollars_a_day=a_day,
         storage_dollars_of_hold=a_day * hold_s / 86_400,
         floor_s=copies / writes_per_s,
         writes_per_s=writes_per_s,
         in_bytes=sum(item.in_bytes for item in counts),
         out_bytes=sum(item.out_bytes for item in counts),
-        egress_dollars=sum(item.egress_bytes for item in counts) / GIB * prices.egress_gb,
+        egress_dollars=sum(item.egress_bytes for item in counts) / GIB * EGRESS_GB,
     )
 
 
@@ -158,8 +137,3 @@ def expectation_report(plan: Plan, found: Mapping[str, tuple[int, int]]) -> tupl
 
 def _compare(what: str, expected: int, found: int | None, tolerance: int) -> Difference:
     return Difference(what, expected, found, tolerance, found is not None and abs(found - expected) <= tolerance)
-
-
-def differing(report: Iterable[Difference]) -> tuple[Difference, ...]:
-    """Those that do not agree."""
-    return tuple(item for item in report if not item.agrees)

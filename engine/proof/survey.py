@@ -12,6 +12,7 @@ from engine.events import Listener, Progress
 from engine.listing.sources import Sources
 from engine.plan.changes import Change
 from engine.plan.decide import Action, decide, is_extra, taken
+from engine.plan.estimate import RouteCounts
 from engine.plan.in_place import decide_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
@@ -29,18 +30,12 @@ PROBLEMS_KEPT = 10
 
 
 @dataclass(slots=True)
-class RouteSurvey:
-    """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
-    the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take;
-    `added_bytes` is what the target grows by, `unlisted` counts what lies in the source's folder and cannot be an
-    object. `in_bytes` come to
-    this machine from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it. `change` is what
-    it costs to set what they carry where they are, None for a route that copies."""
+class RouteSurvey(RouteCounts):
+    """What a run would do about one route. Sizes are bytes; `known` counts what is in the ledger and no longer at the
+    source, `surplus` what stands in the target alone, of what the patterns take; `added_bytes` is what the target grows
+    by, `unlisted` counts what lies in the source's folder and cannot be an object. `change` is what it costs to set
+    what they carry where they are, None for a route that copies."""
 
-    route: str
-    objects: int = 0
-    bytes: int = 0
-    there: int = 0
     there_bytes: int = 0
     to_copy: int = 0
     to_copy_bytes: int = 0
@@ -49,16 +44,11 @@ class RouteSurvey:
     archived: int = 0
     conflicting: int = 0
     extra: int = 0
-    copy_requests: int = 0
-    head_requests: int = 0
     known: int = 0
     added_bytes: int = 0
     surplus: int = 0
     surplus_bytes: int = 0
     unlisted: int = 0
-    in_bytes: int = 0
-    out_bytes: int = 0
-    egress_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     change: Change | None = None
 

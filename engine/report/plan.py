@@ -8,7 +8,7 @@ from typing import Any
 from engine.api.commands import accept_command, command
 from engine.api.plan import SurveyResult
 from engine.plan.document import Plan
-from engine.plan.estimate import WRITES_PER_S, Difference, Estimate, RouteCounts, estimate, expectation_report
+from engine.plan.estimate import WRITES_PER_S, Difference, Estimate, estimate, expectation_report
 from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
@@ -21,23 +21,7 @@ from engine.sites.traits import NOTHING_KNOWN
 
 def estimate_of(plan: Plan, routes: Sequence[RouteSurvey], writes_per_s: float) -> Estimate:
     """The plan's price and floor, from what was counted."""
-    counts = [
-        RouteCounts(
-            item.route,
-            item.objects,
-            item.bytes,
-            item.to_copy,
-            item.to_copy_bytes,
-            there=item.there,
-            copy_requests=item.copy_requests,
-            head_requests=item.head_requests,
-            in_bytes=item.in_bytes,
-            out_bytes=item.out_bytes,
-            egress_bytes=item.egress_bytes,
-        )
-        for item in routes
-    ]
-    return estimate(counts, hold_s=plan.cleanup.hold_s, writes_per_s=writes_per_s)
+    return estimate(routes, hold_s=plan.cleanup.hold_s, writes_per_s=writes_per_s)
 
 
 def expectations_of(plan: Plan, routes: Sequence[RouteSurvey]) -> tuple[Difference, ...]:
