@@ -69,9 +69,7 @@ class Plan:
         Raises `PlanError` with every problem."""
         from engine.plan import reading  # here, for what only holds a plan need not pay for it
 
-        lies_in = PurePath(source).parent
-        fields = reading.read(text, source, (folder or PurePath()) / lies_in, home)
-        return cls(**fields._asdict(), source=source, folder=lies_in, home=home)
+        return reading.read(text, source, folder or PurePath(), home)
 
     @classmethod
     def of(
@@ -132,7 +130,7 @@ class Plan:
             if site is not None:
                 given[f"{side}_site"] = side
                 asked.setdefault("sites", {})[side] = site.said
-        return cls._of(asked, connection or Connection(), folder, home)
+        return _one_route(asked, connection, folder, home)
 
     @classmethod
     def setting(
@@ -186,7 +184,7 @@ class Plan:
             "cleanup": {},
             "in_place": "replacing tags" if replace_tags else "laying tags",
         }
-        plan = cls._of(asked, connection or Connection(), folder, home)
+        plan = _one_route(asked, connection, folder, home)
         if plan.routes[0].source.is_local:
             raise UsageError("a file has no storage class, no tags and no metadata.", advice="Name a place in S3.")
         return plan
@@ -194,22 +192,7 @@ class Plan:
     @classmethod
     def again(cls, asked: Mapping[str, Any]) -> Plan:
         """The plan that `Plan.of` made and whose `asked` was kept. Raises `PlanError` where that was changed."""
-        return cls._of(asked, Connection())
-
-    @classmethod
-    def _of(
-        cls,
-        asked: Mapping[str, Any],
-        connection: Connection,
-        folder: PurePath | None = None,
-        home: PurePath | None = None,
-    ) -> Plan:
-        from engine.plan import reading
-
-        fields = reading.read_one_route(asked, connection, folder, home)
-        (route,) = fields.routes
-        local = {end: str(at) for end, at in (("source", route.source), ("target", route.target)) if at.is_local}
-        return cls(**fields._asdict(), home=home, asked={**asked, **local})
+        return _one_route(asked)
 
     @property
     def digest(self) -> str:
@@ -261,6 +244,17 @@ class Plan:
         """A local path of the plan, from the folder that the plan lies in. Raises `UsageError` for one with a "~"
         where no home is known."""
         return local_path(text, self.folder, self.home)
+
+
+def _one_route(
+    asked: Mapping[str, Any],
+    connection: Connection | None = None,
+    folder: PurePath | None = None,
+    home: PurePath | None = None,
+) -> Plan:
+    from engine.plan import reading
+
+    return reading.read_one_route(asked, connection or Connection(), folder, home)
 
 
 def _said(rules: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -21,6 +21,7 @@ from engine.errors import PlanError
 from engine.model import FILE_SITE, Location, Proof
 from engine.plan import schema
 from engine.plan.binding import binding_of
+from engine.plan.document import Plan
 from engine.plan.likeness import nearest
 from engine.plan.lines import Path, lines_of
 from engine.plan.locations import Around, flat, problem_of_bucket
@@ -29,7 +30,7 @@ from engine.plan.problems import Problems
 from engine.plan.reading_finish import read_manifest, read_probes, read_references
 from engine.plan.reading_route import Surroundings, read_expect, read_route
 from engine.plan.route import Route
-from engine.plan.settings import Cleanup, Connection, Expectation, Manifest, Probe, References
+from engine.plan.settings import Cleanup, Connection, Expectation
 
 _NAME = re.compile(r"\w[\w .+-]{0,99}\Z")
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")
@@ -37,23 +38,8 @@ _OWNER = re.compile(r"\d{12}\Z")
 _SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
-class Fields(NamedTuple):
-    """The fields of a `Plan` that its text decides (`engine.plan.document.Plan`)."""
-
-    name: str
-    routes: tuple[Route, ...]
-    connection: Connection
-    sites: tuple[tuple[str, Connection], ...]
-    expectations: tuple[Expectation, ...]
-    probes: tuple[Probe, ...]
-    manifest: Manifest | None
-    references: References
-    cleanup: Cleanup
-    base: Location
-
-
-def read(data: str | bytes, source: str, folder: PurePath, home: PurePath | None) -> Fields:
-    """Read the text of a plan file, or its bytes; `folder` is the one that it lies in. Raises `PlanError`."""
+def read(data: str | bytes, source: str, folder: PurePath, home: PurePath | None) -> Plan:
+    """Read the text of a plan file, or its bytes; a relative `source` is seen from `folder`. Raises `PlanError`."""
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
         text = text.replace("\r\n", "\n")
@@ -65,12 +51,14 @@ def read(data: str | bytes, source: str, folder: PurePath, home: PurePath | None
         raise PlanError(["this is not a plan: it is nested too deeply"], advice=_advice(source)) from None
     except ValueError as error:  # TOMLDecodeError, and numbers that are too long to be read
         raise PlanError([_syntax_problem(str(error), text)], advice=_advice(source)) from None
-    return _read(table, Problems(lines_of(text), table), source, Around(prefix="", folder=folder, home=home))
+    lies_in = PurePath(source).parent
+    around = Around(prefix="", folder=folder / lies_in, home=home)
+    return replace(_read(table, Problems(lines_of(text), table), source, around), source=source, folder=lies_in)
 
 
 def read_one_route(
     asked: Mapping[str, Any], connection: Connection, folder: PurePath | None, home: PurePath | None
-) -> Fields:
+) -> Plan:
     """Read a plan of one route from what `Plan.of` was asked for instead of text. Raises `PlanError`."""
     name = asked["name"]
     label = name or ("set" if asked.get("in_place") else "copy")
@@ -82,12 +70,11 @@ def read_one_route(
         "sites": asked.get("sites", {}),
     }
     around = Around(prefix="", folder=folder, home=home, absolute=True)
-    fields = _read(data, Problems({}, data), "", around, asked.get("in_place", ""))
-    if name:
-        return fields
-    (route,) = fields.routes
-    name = _name_of(route)
-    return fields._replace(name=name, routes=(replace(route, name=name),))
+    plan = _read(data, Problems({}, data), "", around, asked.get("in_place", ""))
+    (route,) = plan.routes
+    name = name or _name_of(route)
+    local = {end: str(at) for end, at in (("source", route.source), ("target", route.target)) if at.is_local}
+    return replace(plan, name=name, routes=(replace(route, name=name),), asked={**asked, **local})
 
 
 def _name_of(route: Route) -> str:
@@ -115,7 +102,7 @@ def _syntax_problem(message: str, text: str) -> str:
     return f"line {line}: this is not TOML: {what[:1].lower()}{what[1:]}"
 
 
-def _read(data: dict[str, Any], problems: Problems, source: str, short: Around, in_place: str = "") -> Fields:
+def _read(data: dict[str, Any], problems: Problems, source: str, short: Around, in_place: str = "") -> Plan:
     top = problems.read(schema.PlanTable, data, ())
     assert top is not None  # nothing in it is required
     name = top.name if top.name is not None else PurePath(source).stem
@@ -151,7 +138,7 @@ def _read(data: dict[str, Any], problems: Problems, source: str, short: Around, 
     cleanup = _read_cleanup(top.cleanup, problems)
     if len(problems):
         raise PlanError(problems.texts(), advice=_advice(source))
-    return Fields(
+    return Plan(
         name=name,
         routes=tuple(routes),
         connection=connection,
@@ -162,6 +149,7 @@ def _read(data: dict[str, Any], problems: Problems, source: str, short: Around, 
         references=references,
         cleanup=cleanup,
         base=base,
+        home=short.home,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time
 from typing import Any, NamedTuple
 
@@ -62,29 +62,35 @@ def _probe(around: Surroundings, data: dict[str, Any], path: Path, base: Locatio
         if key in data and key not in _KINDS[kind]:
             owners = ", ".join(owner for owner, keys in _KINDS.items() if key in keys)
             problems.add((*path, key), f"goes with {owners}, not with {kind}")
-    return _READERS[kind](_Asked(around, table, path, base))
+    return _READERS[kind](_Asked(around, table, path, base, kind))
 
 
 class _Asked(NamedTuple):
-    """A probe's table, and what its locations are read by. A reader gives None where it reported why."""
+    """A probe's table, and what its locations are read by. What is refused is reported, and something stands in for it:
+    there will be no plan."""
 
     around: Surroundings
     table: schema.ProbeTable
     path: Path
     base: Location
+    kind: str
 
-    def name(self, kind: str, subject: object) -> str:
-        return self.table.name or f"{kind} {subject}"
+    def named(self, subject: object) -> str:
+        return self.table.name or f"{self.kind} {subject}"
+
+    def report(self, key: str, why: str) -> None:
+        self.around.problems.add((*self.path, key), why)
 
     def place(self, key: str, text: str | None) -> Location | None:
         """The location at `key`; where there is none, the one that all that is relative is under."""
         return self.around.beside(text, (*self.path, key), self.path, self.table.site) if text else self.base
 
-    def one_object(self, key: str, text: str | None) -> Location | None:
-        at = self.place(key, text) if text else None
-        if at is not None and at.is_prefix:
-            self.around.problems.add((*self.path, key), f'"{text}" is a prefix: name one object')
-        return at
+    def one_object(self, text: str | None) -> tuple[str, Location]:
+        """What a probe of one object is called, and the object."""
+        at = self.place(self.kind, text)
+        if text and at is not None and at.is_prefix:
+            self.report(self.kind, f'"{text}" is a prefix: name one object')
+        return self.named(text), at or self.base
 
     @property
     def agrees(self) -> str:
@@ -98,76 +104,58 @@ class _Asked(NamedTuple):
         """The type that is asked for."""
         said = self.table.dtype or ""
         if said and not known(said):
-            self.around.problems.add((*self.path, "dtype"), f'"{said}" is not a type of {whose}')
+            self.report("dtype", f'"{said}" is not a type of {whose}')
         return said
 
     def pixels(self) -> tuple[int, int] | None:
         said = self.table.pixels
         if said is None or len(said) == 2:
             return None if said is None else (said[0], said[1])
-        self.around.problems.add((*self.path, "pixels"), "must be width and height, as [640, 480]")
+        self.report("pixels", "must be width and height, as [640, 480]")
         return None
 
 
-def _npy(asked: _Asked) -> Probe | None:
-    table = asked.table
-    at = asked.one_object("npy", table.npy)
+def _npy(asked: _Asked) -> Probe:
     dtype = asked.dtype(_DTYPE.match, 'NumPy: write "float32" or "<f4"')
-    shape = tuple(table.shape) if table.shape is not None else None
-    return settings.NpyProbe(asked.name("npy", table.npy), at, shape, dtype, asked.agrees) if at is not None else None
+    shape = tuple(asked.table.shape) if asked.table.shape is not None else None
+    return settings.NpyProbe(*asked.one_object(asked.table.npy), shape, dtype, agrees=asked.agrees)
 
 
-def _json(asked: _Asked) -> Probe | None:
+def _json(asked: _Asked) -> Probe:
+    return settings.JsonProbe(*asked.one_object(asked.table.json_), asked.table.items, agrees=asked.agrees)
+
+
+def _usearch(asked: _Asked) -> Probe:
     table = asked.table
-    at = asked.one_object("json", table.json_)
-    return (
-        settings.JsonProbe(asked.name("json", table.json_), at, table.items, asked.agrees) if at is not None else None
-    )
-
-
-def _usearch(asked: _Asked) -> Probe | None:
-    table = asked.table
-    at = asked.one_object("usearch", table.usearch)
     dtype = asked.dtype(settings.VECTOR_TYPES.__contains__, 'USearch: write "f16" or "float16"')
     metric = table.metric or ""
     if metric and metric not in settings.METRICS:
-        said = f'"{metric}" is not a metric of USearch{nearest(metric, settings.METRICS)}'
-        asked.around.problems.add((*asked.path, "metric"), said)
-    if at is None:
-        return None
-    name = asked.name("usearch", table.usearch)
-    return settings.UsearchProbe(name, at, table.rows, table.dims, metric, dtype, table.search, asked.agrees)
+        asked.report("metric", f'"{metric}" is not a metric of USearch{nearest(metric, settings.METRICS)}')
+    name, at = asked.one_object(table.usearch)
+    return settings.UsearchProbe(name, at, table.rows, table.dims, metric, dtype, table.search, agrees=asked.agrees)
 
 
-def _parquet(asked: _Asked) -> Probe | None:
+def _parquet(asked: _Asked) -> Probe:
     table = asked.table
-    at = asked.one_object("parquet", table.parquet)
-    if at is None:
-        return None
-    name = asked.name("parquet", table.parquet)
-    return settings.ParquetProbe(name, at, table.rows, table.columns, asked.header, asked.agrees)
+    name, at = asked.one_object(table.parquet)
+    return settings.ParquetProbe(name, at, table.rows, table.columns, asked.header, agrees=asked.agrees)
 
 
-def _csv(asked: _Asked) -> Probe | None:
+def _csv(asked: _Asked) -> Probe:
     table = asked.table
-    at = asked.one_object("csv", table.csv)
     delimiter = table.delimiter or ("\t" if (table.csv or "").lower().endswith(".tsv") else ",")
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        asked.around.problems.add(
-            (*asked.path, "delimiter"), "must be one character, and neither a quote nor a line end"
-        )
+        asked.report("delimiter", "must be one character, and neither a quote nor a line end")
     if table.headless and table.header is not None:
-        asked.around.problems.add((*asked.path, "headless"), "a table without a header has none to compare")
-    if at is None:
-        return None
-    name = asked.name("csv", table.csv)
-    headless = bool(table.headless)
-    return settings.CsvProbe(name, at, table.rows, table.columns, asked.header, headless, delimiter, asked.agrees)
+        asked.report("headless", "a table without a header has none to compare")
+    (name, at), headless = asked.one_object(table.csv), bool(table.headless)
+    return settings.CsvProbe(
+        name, at, table.rows, table.columns, asked.header, headless, delimiter, agrees=asked.agrees
+    )
 
 
-def _image(asked: _Asked) -> Probe | None:
-    at = asked.one_object("image", asked.table.image)
-    return settings.ImageProbe(asked.name("image", asked.table.image), at, asked.pixels()) if at is not None else None
+def _image(asked: _Asked) -> Probe:
+    return settings.ImageProbe(*asked.one_object(asked.table.image), asked.pixels())
 
 
 def _images(asked: _Asked) -> Probe | None:
@@ -177,25 +165,20 @@ def _images(asked: _Asked) -> Probe | None:
         return None
     if not at.is_prefix:
         asked.around.problems.add((*path, "under"), f'"{table.under}" is one exact key: end it with a slash')
-    name = asked.name("images", table.under)
-    return settings.ImageProbe(name, at, asked.pixels(), asked.table.rows, table.sample, table.seed, asked.agrees)
+    name, pixels, rows = asked.named(table.under), asked.pixels(), asked.table.rows
+    return settings.ImageProbe(name, at, pixels, rows, table.sample, table.seed, agrees=asked.agrees)
 
 
-def _manifest(asked: _Asked) -> Probe | None:
-    at = asked.one_object("manifest", asked.table.manifest)
-    if at is None:
-        return None
+def _manifest(asked: _Asked) -> Probe:
+    name, at = asked.one_object(asked.table.manifest)
     if at.is_local:
-        asked.around.problems.add(
-            (*asked.path, "manifest"), f'"{asked.table.manifest}" is a local file: name an object in S3'
-        )
-    base = Location(asked.base.bucket, asked.base.key, at.site)
-    return settings.ManifestProbe(asked.name("manifest", asked.table.manifest), at, base)
+        asked.report("manifest", f'"{asked.table.manifest}" is a local file: name an object in S3')
+    return settings.ManifestProbe(name, at, Location(asked.base.bucket, asked.base.key, at.site))
 
 
-def _exists(asked: _Asked) -> Probe | None:
-    at = asked.place("exists", asked.table.exists) if asked.table.exists else None
-    return settings.ExistsProbe(asked.name("exists", asked.table.exists), at) if at is not None else None
+def _exists(asked: _Asked) -> Probe:
+    text = asked.table.exists
+    return settings.ExistsProbe(asked.named(text), asked.place("exists", text) or asked.base)
 
 
 def _min_objects(asked: _Asked) -> Probe | None:
@@ -204,22 +187,18 @@ def _min_objects(asked: _Asked) -> Probe | None:
     if at is None or table.min_objects is None:
         return None
     if not at.is_prefix:
-        asked.around.problems.add((*asked.path, "under"), f'"{subject}" is one exact key: end it with a slash')
-    return settings.MinObjectsProbe(asked.name("min_objects", subject), at, table.min_objects)
+        asked.report("under", f'"{subject}" is one exact key: end it with a slash')
+    return settings.MinObjectsProbe(asked.named(subject), at, table.min_objects)
 
 
-def _command(asked: _Asked) -> Probe | None:
+def _command(asked: _Asked) -> Probe:
     table = asked.table
-    at = asked.place("at", table.at)
-    if at is None or table.command is None:
-        return None
+    name, at = asked.named(table.command), asked.place("at", table.at)
     timeout_s = 600 if table.timeout is None else table.timeout
-    return settings.CommandProbe(
-        asked.name("command", table.command), table.command, tuple(table.args or ()), at, timeout_s
-    )
+    return settings.CommandProbe(name, table.command or "", tuple(table.args or ()), at, timeout_s)
 
 
-_READERS = {
+_READERS: Mapping[str, Callable[[_Asked], Probe | None]] = {
     "npy": _npy,
     "json": _json,
     "usearch": _usearch,
@@ -232,6 +211,7 @@ _READERS = {
     "min_objects": _min_objects,
     "command": _command,
 }
+"""How each kind is read; None where too little of it is there."""
 
 
 def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Sequence[str]) -> Manifest | None:

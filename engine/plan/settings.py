@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
 from engine.model import Location, Proof
 
@@ -47,25 +47,32 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class NpyProbe:
-    """The object is a NumPy array whose header says this shape and type (None: any), and as long as it says."""
+class _Probe:
+    """What every probe has. `agrees` is the name by which several have to count the same rows, and dimensions where
+    they do; those that count none agree with nobody."""
 
     name: str
-    at: Location
-    shape: tuple[int, ...] | None = None
-    dtype: str = ""
-    agrees: str = ""
-    """Here and below: the name by which several probes have to count the same rows, and dimensions where they do."""
+    agrees: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
-class JsonProbe:
+class _ProbeAt(_Probe):
+    at: Location
+
+
+@dataclass(frozen=True, slots=True)
+class NpyProbe(_ProbeAt):
+    """The object is a NumPy array whose header says this shape and type (None: any), and as long as it says."""
+
+    shape: tuple[int, ...] | None = None
+    dtype: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonProbe(_ProbeAt):
     """The object parses as JSON and, where `items` is given, is a list or table of that many."""
 
-    name: str
-    at: Location
     items: int | None = None
-    agrees: str = ""
 
 
 METRICS = ("ip", "cos", "l2sq", "pearson", "haversine", "divergence", "hamming", "tanimoto", "sorensen", "jaccard")
@@ -79,101 +86,78 @@ VECTOR_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class UsearchProbe:
+class UsearchProbe(_ProbeAt):
     """The object is a USearch index of so many vectors, dimensions, that metric and type, as long as its header says.
     `search`: it is also opened, and finds its own vectors; None: where USearch is installed."""
 
-    name: str
-    at: Location
     rows: int | None = None
     dims: int | None = None
     metric: str = ""
     dtype: str = ""
     search: bool | None = None
-    agrees: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ParquetProbe:
+class ParquetProbe(_ProbeAt):
     """The object is a Parquet file of so many rows and columns, which `header` names."""
 
-    name: str
-    at: Location
     rows: int | None = None
     columns: int | None = None
     header: tuple[str, ...] | None = None
-    agrees: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class CsvProbe:
+class CsvProbe(_ProbeAt):
     """The object is CSV of so many rows and columns; its first row is `header`, or the first of the data
     (`headless`)."""
 
-    name: str
-    at: Location
     rows: int | None = None
     columns: int | None = None
     header: tuple[str, ...] | None = None
     headless: bool = False
     delimiter: str = ","
-    agrees: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ImageProbe:
+class ImageProbe(_ProbeAt):
     """The object is an image that decodes, of so many `pixels` (width, height); for a prefix, each of a `sample` drawn
     by `seed` is, and `rows` is how many images there are in all."""
 
-    name: str
-    at: Location
     pixels: tuple[int, int] | None = None
     rows: int | None = None
     sample: int = 200
     seed: int = 1
-    agrees: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestProbe:
+class ManifestProbe(_ProbeAt):
     """What the project's manifest tells of places is so; `base` is what its relative paths are under."""
 
-    name: str
-    at: Location
     base: Location
-    agrees: Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ExistsProbe:
+class ExistsProbe(_ProbeAt):
     """The object exists; for a prefix, something is under it."""
 
-    name: str
-    at: Location
-    agrees: Literal[""] = ""
-
 
 @dataclass(frozen=True, slots=True)
-class MinObjectsProbe:
+class MinObjectsProbe(_Probe):
     """At least `objects` objects are under a prefix."""
 
-    name: str
     under: Location
     objects: int
-    agrees: Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
-class CommandProbe:
+class CommandProbe(_Probe):
     """The user's own program ends with 0. Started without a shell, in the plan's folder, with the location it is
     about in its environment."""
 
-    name: str
     command: str
     args: tuple[str, ...] = ()
     at: Location | None = None
     timeout_s: float = 600
-    agrees: Literal[""] = ""
 
 
 Probe = (

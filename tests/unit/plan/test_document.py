@@ -160,12 +160,12 @@ def test_probes_of_every_format() -> None:
         return Location("main", key)
 
     assert Plan.parse(PROBES).probes == (
-        UsearchProbe("usearch u.index", at("project/u.index"), 3, 4, "cos", "float16", True, "cards"),
-        ParquetProbe("parquet /t.parquet", at("t.parquet"), 3, 2, None, "cards"),
+        UsearchProbe("usearch u.index", at("project/u.index"), 3, 4, "cos", "float16", True, agrees="cards"),
+        ParquetProbe("parquet /t.parquet", at("t.parquet"), 3, 2, None, agrees="cards"),
         CsvProbe("csv t.tsv", at("project/t.tsv"), header=("id", "name"), delimiter="\t"),
         CsvProbe("csv t.csv", at("project/t.csv"), headless=True, delimiter=";"),
         ImageProbe("image i.png", at("project/i.png"), (640, 480)),
-        ImageProbe("images cards/", at("project/cards/"), None, 3, 9, 7, "cards"),
+        ImageProbe("images cards/", at("project/cards/"), None, 3, 9, 7, agrees="cards"),
         ManifestProbe("told", at("project/m.yaml"), at("project/")),
     )
 
