@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import NamedTuple
 
 import anyio
@@ -12,18 +11,18 @@ import anyio
 from engine.at_once import each
 from engine.errors import NotFound
 from engine.events import Listener
+from engine.listing.pages import EntriesOf
 from engine.listing.sources import Sources
 from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location, ObjectHead, ObjectRef
 from engine.plan.decide import Action, decide, taken
 from engine.plan.lifecycle import State
-from engine.plan.record import Decision, Entry
+from engine.plan.record import Decision
 from engine.plan.retrieval import ARCHIVE_CLASSES, TIERED
 from engine.plan.route import Route
 from engine.store import HeadObject, ObjectStore, StoreOf
 
 HEADS_AT_ONCE = 32
-EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
 
 
 class Found(NamedTuple):
@@ -61,9 +60,8 @@ async def find_needed(
     store_of: StoreOf, sources: Sources, route: Route, entries_of: EntriesOf | None, take: Take
 ) -> None:
     """The same of what a run of this route would copy. Raises what listings, ledger and `take` raise."""
-    read = None if entries_of is None else partial(entries_of, route.name)
     async with anyio.create_task_group() as group:
-        join = sources.join(group, store_of, route, read)
+        join = sources.join(group, store_of, route, entries_of)
         while (rows := await join.next_rows()) is not None:
             wanted = []
             for row in taken(route, rows):

@@ -13,11 +13,11 @@ from engine.ledger import Ledger
 from engine.model import ListedObject, Location
 from engine.plan.decide import archived_words
 from engine.plan.lifecycle import State
+from engine.plan.order import just_before
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.retrieval import ARCHIVE_CLASSES, TIERED, UNDER_WAY, Standing, standing_of
 from engine.plan.route import Route
 from engine.plan.shards import Piece
-from engine.sites.listings import LAST
 from engine.store import ListPage, ObjectStore, StoreOf
 
 FEW = 8
@@ -80,8 +80,8 @@ async def _look_at(
         waiting.under_way += is_under_way
         waiting.unasked += not is_under_way
         if is_under_way is not (record.code == UNDER_WAY):
-            code, message = archived_words(kind or record.storage_class, under_way=is_under_way)
-            outcomes.append(Outcome(record.key, State.ARCHIVED, code=code, message=message, requests=0))
+            words = archived_words(kind or record.storage_class, under_way=is_under_way)
+            outcomes.append(Outcome.seen(record.key, State.ARCHIVED, "", *words))
     if outcomes:
         await ledger.conclude(route.name, outcomes)
     waiting.ready += len(back)
@@ -119,15 +119,7 @@ def _pieces(route: Route, keys: Iterable[str], back: set[str]) -> list[Piece]:
     goes_on = False
     for key in keys:
         if key in back:
-            piece = pieces.pop()._replace(upto=key) if goes_on else Piece(route.name, _just_before(key), key)
+            piece = pieces.pop()._replace(upto=key) if goes_on else Piece(route.name, just_before(key), key)
             pieces.append(piece)
         goes_on = key in back
     return pieces
-
-
-def _just_before(key: str) -> str:
-    """A key before this one, with little room between."""
-    below = ord(key[-1]) - 1
-    if below < 0:
-        return key[:-1]
-    return key[:-1] + chr(below if not 0xD800 <= below <= 0xDFFF else 0xD7FF) + LAST

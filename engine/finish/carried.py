@@ -90,13 +90,5 @@ async def _compare(store_of: StoreOf, route: Route, record: ObjectRecord) -> Out
         return _Unread(record.key, "written again meanwhile")
     if compared.found == record.properties:
         return None
-    return Outcome(
-        record.key,
-        State.VERIFIED,
-        record.target_etag,
-        proof=record.proof,
-        requests=0,
-        code=record.code,
-        message=record.message,
-        properties=compared.found,
-    )
+    as_it_was = record.target_etag, record.code, record.message, record.proof
+    return Outcome.seen(record.key, State.VERIFIED, *as_it_was)._replace(properties=compared.found)

@@ -72,9 +72,7 @@ def _settled(record: ObjectRecord, there: There | None) -> tuple[Outcome, Fate]:
 def after_look(record: ObjectRecord, state: State, code: str = "", message: str = "") -> Outcome:
     """The outcome that leaves everything known of the copy as it is. Proof is kept where the source was proven."""
     proof = record.proof if state in (State.VERIFIED, State.DELETING, State.DELETED) else Proof.NONE
-    return Outcome(
-        record.key, state, record.target_etag, record.checksum, proof, requests=0, code=code, message=message
-    )
+    return Outcome.seen(record.key, state, record.target_etag, code, message, proof)._replace(checksum=record.checksum)
 
 
 class Cleanup(Removal[Cleaned, ObjectRecord]):

@@ -18,6 +18,7 @@ from engine.freshness import LOOK_LASTS_S, dated
 from engine.listing.lister import KeyRange
 from engine.listing.pages import pages_of
 from engine.model import Location, ObjectRef
+from engine.plan.ranges import shared
 from engine.store import HeadObject, ListPage, ObjectStore, head_or_none
 
 HEADS_AT_ONCE = 32
@@ -114,7 +115,7 @@ class Looker:
     async def _list(self, bucket: str, keys: Sequence[str], seen: Seen, until: float) -> None:
         """List what lies between the first key and the last, as far as some pages reach."""
         wanted = frozenset(keys)
-        prefix = _shared(keys[0], keys[-1])
+        prefix = keys[0][: shared(keys[0], keys[-1])]  # of all between them too, in key order
         token: str | None = None
         for _ in range(PAGES_TO_TRY):
             try:
@@ -149,13 +150,3 @@ class Looker:
 def _late(bucket: str, key: str, within_s: float) -> TooLate:
     said = f"there was no answer within {within_s:g} s"
     return TooLate(said, operation="HeadObject", ref=f"s3://{bucket}/{key}", code="NoAnswer")
-
-
-def _shared(first: str, last: str) -> str:
-    """What both begin with, and so everything between them in key order."""
-    count = 0
-    for one, other in zip(first, last, strict=False):
-        if one != other:
-            break
-        count += 1
-    return first[:count]

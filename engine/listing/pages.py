@@ -28,6 +28,9 @@ ENTRIES_A_READ = 1000
 ReadEntries = Callable[[str | None, str | None, int], Awaitable[list[Entry]]]
 """`(after, upto, limit)` → ledger rows in key order."""
 
+EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
+"""The same of any route, whose name is given first."""
+
 
 class Prefix:
     """What is listed under a location now: everything under a prefix, or one exact key. `takes`: which relative keys

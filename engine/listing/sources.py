@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -18,7 +19,7 @@ from engine.errors import PlanError
 from engine.listing.kept import Keeping, Kept, KeptListings
 from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import KeyRange, Lister
-from engine.listing.pages import Prefix, ReadEntries
+from engine.listing.pages import EntriesOf, Prefix
 from engine.listing.ranges import RouteJoin
 from engine.listing.sorted_keys import remove_others
 from engine.plan.document import Plan
@@ -72,14 +73,16 @@ class Sources:
         group: TaskGroup,
         store_of: StoreOf,
         route: Route,
-        entries: ReadEntries | None,
+        entries_of: EntriesOf | None,
         *,
         target: bool = True,
         keys: KeyRange | None = None,
     ) -> RouteJoin:
         """Everything known of each of the route's keys, or of those in a range of them; without `target`, as if nothing
-        were there, and the source as it is now. Of a route in place there is one side, the source."""
+        were there, and the source as it is now; without `entries_of`, as if the ledger were empty. Of a route in place
+        there is one side, the source."""
         source = self.lister(store_of, route)
+        entries = None if entries_of is None else partial(entries_of, route.name)
         if not target:
             return RouteJoin(group, source, None, entries, keys)
         there: Lister | None = None

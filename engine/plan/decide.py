@@ -246,14 +246,8 @@ def drift(row: Joined) -> Outcome | None:
     if source is None or entry is None or entry.state not in IN_PLACE or is_unchanged(source, entry):
         return None
     code, message = how_changed(source, entry)
-    return Outcome(
-        row.key,
-        State.DRIFTED,
-        entry.target_etag,
-        requests=0,
-        code=code,
-        message=f"listed again after the copies, since this server does not refuse to copy what changed: {message}",
-    )
+    said = f"listed again after the copies, since this server does not refuse to copy what changed: {message}"
+    return Outcome.seen(row.key, State.DRIFTED, entry.target_etag, code, said)
 
 
 def _vanished(key: str, target: ListedObject | None, entry: Entry | None) -> Choice | None:
@@ -278,7 +272,7 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
         if not stands:
             return None if entry.state is State.LOST else _lost(row.key, target, entry)
         if entry.state is State.LOST and entry.proof > Proof.NONE:
-            return Outcome(row.key, State.DELETED, entry.target_etag, proof=entry.proof, requests=0)
+            return Outcome.seen(row.key, State.DELETED, entry.target_etag, proof=entry.proof)
         if entry.state is State.COPIED or (entry.state is State.VERIFIED and entry.proof < minimum):
             return _withdrawn(row.key, entry.target_etag, entry.proof)
         return None
@@ -290,8 +284,7 @@ def ended(row: Joined, minimum: Proof = Proof.NONE) -> Outcome | None:
         return _withdrawn(row.key, entry.target_etag, Proof.NONE)
     if entry.state in ASIDE:
         return None  # nothing was written of it: it is forgotten
-    message = "the source was listed once and is gone now"
-    return Outcome(row.key, State.DRIFTED, requests=0, code="SourceGone", message=message)
+    return Outcome.seen(row.key, State.DRIFTED, "", "SourceGone", "the source was listed once and is gone now")
 
 
 def _landed(target: ListedObject | None, entry: Entry) -> bool:
@@ -300,15 +293,8 @@ def _landed(target: ListedObject | None, entry: Entry) -> bool:
 
 
 def _withdrawn(key: str, target_etag: str, proof: Proof) -> Outcome:
-    return Outcome(
-        key,
-        State.WITHDRAWN,
-        target_etag,
-        proof=proof,
-        requests=0,
-        code="SourceGone",
-        message="its owner removed the source before the copy was proven; what was copied stands as it is",
-    )
+    said = "its owner removed the source before the copy was proven; what was copied stands as it is"
+    return Outcome.seen(key, State.WITHDRAWN, target_etag, "SourceGone", said, proof)
 
 
 def _lost(key: str, target: ListedObject | None, entry: Entry) -> Outcome:
@@ -317,15 +303,9 @@ def _lost(key: str, target: ListedObject | None, entry: Entry) -> Outcome:
     what = "is not there any more" if target is None else f"is not what was proven (ETag {target.etag} now)"
     if entry.state is State.DAMAGED:
         what = "was found damaged"
-    return Outcome(
-        key,
-        State.LOST,
-        entry.target_etag,
-        proof=entry.proof,
-        requests=0,
-        code="TargetMissing" if target is None else "TargetChanged",
-        message=f"the target {what}, and the source {by}: there is nothing left to mend it from",
-    )
+    code = "TargetMissing" if target is None else "TargetChanged"
+    said = f"the target {what}, and the source {by}: there is nothing left to mend it from"
+    return Outcome.seen(key, State.LOST, entry.target_etag, code, said, entry.proof)
 
 
 def decision_of(key: str, source: ListedObject, state: State, held: str) -> Decision:

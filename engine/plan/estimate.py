@@ -28,9 +28,9 @@ paid."""
 
 @dataclass(slots=True)
 class RouteCounts:
-    """What was counted of one route. Sizes are bytes. `copy_requests` are the writes that its copies take: one a
-    CopyObject; parts, create and complete for an upload; `head_requests` are the reads. `in_bytes` come to this machine
-    from another, `out_bytes` go from it, `egress_bytes` are those that leave AWS for it."""
+    """What an estimate needs of one route. `copy_requests` are the writes that its copies take: one a CopyObject;
+    parts, create and complete for an upload; `head_requests` are the reads. `in_bytes`, `out_bytes` and `egress_bytes`
+    are as in `RouteSurvey`."""
 
     route: str
     objects: int = 0

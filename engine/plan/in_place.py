@@ -63,20 +63,11 @@ def ended_in_place(row: Joined) -> Outcome | None:
     if row.source is not None or entry is None or entry.state is State.WITHDRAWN:
         return None
     if entry.state in IN_FLIGHT:
-        return Outcome(
-            row.key, State.DRIFTED, requests=0, code="SourceGone", message="it was listed once and is gone now"
-        )
+        return Outcome.seen(row.key, State.DRIFTED, "", "SourceGone", "it was listed once and is gone now")
     if not entry.target_etag:
         return None
-    return Outcome(
-        row.key,
-        State.WITHDRAWN,
-        entry.target_etag,
-        proof=entry.proof,
-        requests=0,
-        code="SourceGone",
-        message="its owner removed it since it was set",
-    )
+    said = "its owner removed it since it was set"
+    return Outcome.seen(row.key, State.WITHDRAWN, entry.target_etag, "SourceGone", said, entry.proof)
 
 
 def drift_in_place(row: Joined) -> Outcome | None:
@@ -84,18 +75,13 @@ def drift_in_place(row: Joined) -> Outcome | None:
     source, entry = row.source, row.entry
     if source is None or entry is None or entry.state not in IN_PLACE or stands(source, entry):
         return None
-    return Outcome(
-        row.key, State.DRIFTED, entry.target_etag, requests=0, code="SourceChanged", message=_written(source)
-    )
+    said = f"it was written by someone else since it was set (ETag {source.etag} now); the next run sets it again"
+    return Outcome.seen(row.key, State.DRIFTED, entry.target_etag, "SourceChanged", said)
 
 
 def stands(source: ListedObject, entry: Entry) -> bool:
     """Whether the object is what this ledger left there."""
     return entry.target_etag != "" and (source.etag, source.size) == (entry.target_etag, entry.size)
-
-
-def _written(source: ListedObject) -> str:
-    return f"it was written by someone else since it was set (ETag {source.etag} now); the next run sets it again"
 
 
 def _as_it_is(key: str, source: ListedObject, entry: Entry | None) -> Decision:

@@ -23,3 +23,13 @@ def fault_of(keys: Sequence[str], prefix: str, after: str | None = None) -> str:
     if after is not None and keys[0] <= after:
         return "it begins a page with what came before it"
     return ""
+
+
+def just_before(key: str) -> str | None:
+    """A text that stands shortly before `key`; None before the empty key."""
+    if not key:
+        return None
+    last = ord(key[-1])
+    if last == 0:
+        return key[:-1]
+    return key[:-1] + chr(0xD7FF if last == 0xE000 else last - 1) + "\U0010ffff"

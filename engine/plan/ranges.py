@@ -36,10 +36,10 @@ def head_end(key: str, position: int) -> str | None:
 
 def differs_at(key: str, upto: str | None) -> int:
     """The first position at which a key after `key`, and not after `upto`, can differ from `key`."""
-    return 0 if upto is None else _shared(key, upto)
+    return 0 if upto is None else shared(key, upto)
 
 
-def _shared(one: str, other: str) -> int:
+def shared(one: str, other: str) -> int:
     """How many characters two texts begin with alike."""
     for at, (mine, theirs) in enumerate(zip(one, other, strict=False)):
         if mine != theirs:
@@ -97,23 +97,23 @@ def _is_inside(point: str | None, last: str, upto: str | None) -> TypeGuard[str]
 def _heads(first: str, last: str, upto: str | None) -> list[str]:
     """Where keys after the page leave a beginning that all of it shares, the shortest one first. What leaves it at its
     last character is little: it was within reach of this page."""
-    shared = _shared(first, last)
+    alike = shared(first, last)
     level = differs_at(last, upto)
-    ends = [head_end(last, at) for at in range(level, min(max(level + 1, shared - 1), shared))]
+    ends = [head_end(last, at) for at in range(level, min(max(level + 1, alike - 1), alike))]
     return [end for end in ends if _is_inside(end, last, upto)]
 
 
 def _following(first: str, last: str, upto: str | None, alphabet: str) -> list[str]:
     """The known characters after the page's at the first place where later keys can differ; of a run of them, as digits
     are, with one look beyond it that tells whether anything else is there at all."""
-    shared = _shared(first, last)
-    places = range(differs_at(last, upto), min(shared + 1, len(last)))
+    alike = shared(first, last)
+    places = range(differs_at(last, upto), min(alike + 1, len(last)))
     base = next((at for at in places if _is_inside(head_end(last, at), last, upto)), None)
     if base is None:
         return []
     beginning = last[:base]
     characters = [item for item in alphabet if item > last[base] and _is_inside(beginning + item, last, upto)]
-    if base == shared and base < len(first):
+    if base == alike and base < len(first):
         a_page = sum(first[base] <= item <= last[base] for item in alphabet)
         characters = characters[max(1, a_page) :]  # the next ones are the next page
     run = _run(characters)

@@ -83,6 +83,13 @@ class Outcome(NamedTuple):
     xxh3: str = ""
     properties: str = ""
 
+    @classmethod
+    def seen(
+        cls, key: str, state: State, target_etag: str = "", code: str = "", message: str = "", proof: Proof = Proof.NONE
+    ) -> Outcome:
+        """What a look found, at no request of its own."""
+        return cls(key, state, target_etag, proof=proof, requests=0, code=code, message=message)
+
 
 class ObjectRecord(NamedTuple):
     """A whole row, for status, export, receipt and cleanup. Times are epoch milliseconds, 0 where not reached:

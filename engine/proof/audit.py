@@ -5,21 +5,20 @@ An error while listing is a finding that closes the gate, and never the end of a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
 
 import anyio
 
 from engine.errors import ListingBroken, RunError, StoreError, one_error
 from engine.events import Listener, Progress
+from engine.listing.pages import EntriesOf
 from engine.listing.sources import Sources
 from engine.model import Proof
 from engine.plan.decide import audited
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ENDED
-from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.proof.judge import Kind, judge
 from engine.store import StoreOf
@@ -89,15 +88,11 @@ class RouteAudit:
             self.examples.append((verdict, key))
 
 
-ReadRoute = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
-"""`(route, after, upto, limit)` → ledger rows in key order."""
-
-
 async def audit(
     store_of: StoreOf,
     sources: Sources,
     routes: Sequence[Route],
-    entries: ReadRoute,
+    entries: EntriesOf,
     listener: Listener,
     minimum: Proof = Proof.NONE,
 ) -> list[RouteAudit]:
@@ -117,15 +112,14 @@ async def _audit_route(
     sources: Sources,
     route: Route,
     report: RouteAudit,
-    entries: ReadRoute,
+    entries: EntriesOf,
     listener: Listener,
     every: list[RouteAudit],
     minimum: Proof,
 ) -> None:
-    read = partial(entries, route.name)
     try:
         async with one_error(), anyio.create_task_group() as group:
-            join = sources.join(group, store_of, route, read)
+            join = sources.join(group, store_of, route, entries)
             while (rows := await join.next_rows()) is not None:
                 for row in join.judged(audited(route, rows)):
                     if (verdict := audit_row(row, minimum)) is not None:

@@ -74,15 +74,15 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
         return Finding(Kind.PENDING, row.key, "its source is being deleted; run cleanup again to finish")
     assert source is not None
     if not is_unchanged(source, entry):
-        return _off(row, Kind.DRIFTED, State.DRIFTED, *how_changed(source, entry))
+        return off(row, Kind.DRIFTED, State.DRIFTED, *how_changed(source, entry))
     if target is None:
-        return _off(row, Kind.MISSING, State.DAMAGED, "TargetMissing", "the target is not there any more")
+        return off(row, Kind.MISSING, State.DAMAGED, "TargetMissing", "the target is not there any more")
     if target.size != entry.size:
         message = f"the target has {target.size} bytes, the source {entry.size}"
-        return _off(row, Kind.SIZE, State.DAMAGED, "SizeDiffers", message)
+        return off(row, Kind.SIZE, State.DAMAGED, "SizeDiffers", message)
     if target.etag != entry.target_etag:
         message = f"the target bears ETag {target.etag}, and was written with {entry.target_etag}"
-        return _off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", message)
+        return off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", message)
     if entry.state is State.DAMAGED:
         # Perhaps its bytes were read and differ, which no listing shows: only a new copy ends that.
         return Finding(Kind.DAMAGED, row.key, "it was found damaged before; the next run copies it again")
@@ -154,9 +154,8 @@ def verified(key: str, target_etag: str, proof: Proof, compared: str, checksum: 
     return Outcome(key, State.VERIFIED, target_etag, checksum, proof, compared, requests=0)
 
 
-def _off(row: Joined, kind: Kind, state: State, code: str, message: str) -> Finding:
+def off(row: Joined, kind: Kind, state: State, code: str, message: str) -> Finding:
     """A difference."""
     assert row.entry is not None
     # The ETag that we wrote stays known, so that the next run can tell our own copy from anything else.
-    outcome = Outcome(row.key, state, row.entry.target_etag, requests=0, code=code, message=message)
-    return Finding(kind, row.key, message, outcome)
+    return Finding(kind, row.key, message, Outcome.seen(row.key, state, row.entry.target_etag, code, message))

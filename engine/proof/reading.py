@@ -16,7 +16,7 @@ from engine.plan.record import Outcome
 from engine.plan.route import Route
 from engine.proof.depth import Depth
 from engine.proof.digest import ByteBudget, ByteReader, Read
-from engine.proof.judge import Finding, Kind, verified
+from engine.proof.judge import Finding, Kind, off, verified
 from engine.proof.stages import Judged, replaced
 from engine.store import StoreOf
 
@@ -139,22 +139,16 @@ class DeepReading:
 
 def _not_read(row: Joined, finding: Finding, side: str, error: Exception) -> Finding:
     """One side could not be read to its end: it changed since it was listed, or nothing is known."""
-    assert row.target is not None
     if not isinstance(error, (PreconditionFailed, NotFound)):
         return _unread(finding, f"the {side} could not be read: {error}")
+    said = f"the {side} changed since it was listed, a moment ago"
     if side == "source":
-        message = "the source changed since it was listed, a moment ago"
-        outcome = Outcome(row.key, State.DRIFTED, row.target.etag, requests=0, code="SourceChanged", message=message)
-        return Finding(Kind.DRIFTED, row.key, message, outcome)
-    message = "the target changed since it was listed, a moment ago"
-    outcome = Outcome(row.key, State.DAMAGED, row.target.etag, requests=0, code="TargetChanged", message=message)
-    return Finding(Kind.DAMAGED, row.key, message, outcome)
+        return off(row, Kind.DRIFTED, State.DRIFTED, "SourceChanged", said)
+    return off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", said)
 
 
 def _damaged(row: Joined, message: str) -> Finding:
-    assert row.target is not None
-    outcome = Outcome(row.key, State.DAMAGED, row.target.etag, requests=0, code="BytesDiffer", message=message)
-    return Finding(Kind.DIGEST, row.key, message, outcome)
+    return off(row, Kind.DIGEST, State.DAMAGED, "BytesDiffer", message)
 
 
 def _unread(finding: Finding, message: str) -> Finding:

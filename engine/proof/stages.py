@@ -14,9 +14,8 @@ from engine.model import Location, ObjectHead, ObjectRef, Proof
 from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
-from engine.plan.record import Outcome
 from engine.plan.route import Route
-from engine.proof.judge import Finding, Kind, Question, verified
+from engine.proof.judge import Finding, Kind, Question, off, verified
 from engine.store import HeadObject, StoreOf, head_or_none
 from engine.transfer.comparing import compare_properties
 
@@ -87,9 +86,8 @@ class Heads:
             return finding  # changed under our eyes: the size stands, and the next verification sees the change
         agreement, evidence = evidence_of_heads(source, target, why_not_comparable(source, target))
         if agreement is Agreement.DIFFERENT:
-            message = f"the two sides differ by {evidence.compared}"
-            outcome = Outcome(row.key, State.DAMAGED, etag, requests=0, code="DigestDiffers", message=message)
-            return Finding(Kind.DIGEST, row.key, message, outcome)
+            said = f"the two sides differ by {evidence.compared}"
+            return off(row, Kind.DIGEST, State.DAMAGED, "DigestDiffers", said)
         checksum = next((str(item) for item in target.checksums if item.type == "FULL_OBJECT"), "")
         return finding._replace(outcome=verified(row.key, etag, evidence.proof, evidence.compared, checksum))
 

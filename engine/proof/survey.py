@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 
 import anyio
 
 from engine.events import Listener, Progress
+from engine.listing.pages import EntriesOf
 from engine.listing.sources import Sources
 from engine.plan.changes import Change
 from engine.plan.decide import Action, decide, is_extra, taken
@@ -17,24 +18,21 @@ from engine.plan.in_place import decide_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES
-from engine.plan.record import Entry
 from engine.plan.route import Route
 from engine.sites.clock import now_ms
 from engine.store import StoreOf
 from engine.transfer.costs import cost_of
-
-EntriesOf = Callable[[str, str | None, str | None, int], Awaitable[list[Entry]]]
-"""`(route, after, upto, limit)` → ledger rows, where there is a ledger already."""
 
 PROBLEMS_KEPT = 10
 
 
 @dataclass(slots=True)
 class RouteSurvey(RouteCounts):
-    """What a run would do about one route. Sizes are bytes; `known` counts what is in the ledger and no longer at the
-    source, `surplus` what stands in the target alone, of what the patterns take; `added_bytes` is what the target grows
-    by, `unlisted` counts what lies in the source's folder and cannot be an object. `change` is what it costs to set
-    what they carry where they are, None for a route that copies."""
+    """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
+    the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take;
+    `added_bytes` is what the target grows by, `unlisted` counts what lies in the source's folder and cannot be an
+    object. `in_bytes` come to this machine from another, `out_bytes` go from it, `egress_bytes` are those that leave
+    AWS for it. `change` is what it costs to set what they carry where they are, None for a route that copies."""
 
     there_bytes: int = 0
     to_copy: int = 0
@@ -91,9 +89,8 @@ async def _survey_route(
     *,
     copies: bool,
 ) -> None:
-    read = None if entries_of is None else partial(entries_of, route.name)
     async with anyio.create_task_group() as group:
-        join = sources.join(group, store_of, route, read)
+        join = sources.join(group, store_of, route, entries_of)
         while (rows := await join.next_rows()) is not None:
             rows = taken(route, rows)
             judged = join.judged(rows)

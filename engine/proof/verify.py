@@ -124,9 +124,8 @@ class Verifier:
         return replace(depth, places=sampling.places)
 
     async def _verify_route(self, route: Route, report: RouteVerification) -> None:
-        read = partial(self._ledger.entries, route.name)
         async with anyio.create_task_group() as group:
-            join = self._sources.join(group, self._store_of, route, read)
+            join = self._sources.join(group, self._store_of, route, self._ledger.entries)
             while not self.report.stopped and (rows := await join.next_rows()) is not None:
                 await self._verify_page(route, report, join.judged(audited(route, rows)))
             for things in join.unlisted:

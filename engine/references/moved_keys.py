@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from engine.ledger import LedgerReader
 from engine.plan.lifecycle import IN_PLACE, LEAVING
+from engine.plan.order import just_before
 from engine.references.references import Lookup, Presence
 
 Result = TypeVar("Result")
@@ -75,13 +76,3 @@ class MovedKeys:
             if len(rows) < ROWS_A_READ:
                 return True if found else None
             after = rows[-1].key
-
-
-def just_before(key: str) -> str | None:
-    """A text that stands shortly before `key` in the order of UTF-8; None before the empty key."""
-    if not key:
-        return None
-    last = ord(key[-1])
-    if last == 0:
-        return key[:-1]
-    return key[:-1] + chr(0xD7FF if last == 0xE000 else last - 1) + "\U0010ffff"

@@ -127,7 +127,7 @@ async def _renew(ledger: Ledger, inside: Inside) -> None:
     if row is None or row.state is State.DRIFTED:
         return
     message = "its references were rewritten: the next run copies it again"
-    outcome = Outcome(row.key, State.DRIFTED, row.target_etag, requests=0, code="Rewritten", message=message)
+    outcome = Outcome.seen(row.key, State.DRIFTED, row.target_etag, "Rewritten", message)
     await ledger.conclude_durably(inside.route.name, [outcome])
 
 

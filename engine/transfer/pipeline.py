@@ -193,9 +193,9 @@ class Run:
         before its end, unless it `must` come to that."""
         objects = size_bytes = 0
         async with anyio.create_task_group() as group:
-            reader = None if fresh else partial(self._ledger.entries, route.name)
+            entries = None if fresh else self._ledger.entries
             keys = KeyRange(piece.after, piece.upto)
-            join = self._sources.join(group, self._store_of, route, reader, keys=keys)
+            join = self._sources.join(group, self._store_of, route, entries, keys=keys)
             if not must:
                 self._joins.append(join)
             self._unlisted.append((route.name, join.unlisted[0]))
@@ -293,9 +293,9 @@ class Run:
         """List what was read of these sources once more, and see what changed while it was copied."""
         for route, piece in ((item, piece) for item in routes for piece in without(self._pieces[item.name], self.rest)):
             async with anyio.create_task_group() as group:
-                read = partial(self._ledger.entries, route.name)
                 keys = KeyRange(piece.after, piece.upto)
-                join = self._sources.join(group, self._store_of, route, read, target=False, keys=keys)
+                entries = self._ledger.entries
+                join = self._sources.join(group, self._store_of, route, entries, target=False, keys=keys)
                 while not self.stopped and (rows := await join.next_rows()) is not None:
                     changed = drift_in_place if route.in_place else drift
                     outcomes = [outcome for row in rows if (outcome := changed(row)) is not None]

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from engine.ledger import Binding, Ledger
 from engine.plan.binding import RouteBinding
 from engine.plan.lifecycle import State
+from engine.plan.order import just_before
 from engine.plan.record import Decision
 from engine.references import moved_keys
-from engine.references.moved_keys import THERE, MovedKeys, just_before
+from engine.references.moved_keys import THERE, MovedKeys
 from engine.references.references import Presence
 from tests.faults.amount import examples
 
