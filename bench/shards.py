@@ -54,6 +54,8 @@ class Virtual(LocalProcesses):
         self._sizes_kb = sizes_kb
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if fn is not carry_shard:
+            return super().submit(fn, *args, **kwargs)
         future = super().submit(carry_virtual, *args, **kwargs)
         inner: Future[Any] = Future()
 
@@ -109,6 +111,8 @@ def carried(folder: Path, name: str, processes: int, objects: int) -> tuple[floa
     options = Options(ledger=folder / f"{name}.ledger", processes=processes or None, assume="aws", listener=listen)
     executor = Virtual(processes, sizes_kb) if processes else None
     begun, spent = time.perf_counter(), _processor_s()
+    if executor is not None:
+        executor.start()  # as a run does with its own
     result = anyio.run(lambda: migrate(plan, options, executor=executor), backend_options={"use_uvloop": True})
     took_s = time.perf_counter() - begun
     if executor is not None:
@@ -128,7 +132,7 @@ def reopen_two(ledger: Path) -> None:
 
 
 @click.command()
-@click.option("--objects", default=300_000, show_default=True)
+@click.option("--objects", default=1_000_000, show_default=True, help="From so many on a run takes several by itself.")
 @click.option("--processes", default=2, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--only-shards", is_flag=True, help="Leave out one file, and one process.")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -87,6 +88,25 @@ def processes_for(plan: Plan, options: Options, path: Path, *, executor: Executo
     return os.cpu_count() or 1 if path.is_dir() or expected >= WORTH_MORE else 1
 
 
+@asynccontextmanager
+async def begun(executor: Executor | None, processes: int) -> AsyncIterator[Executor]:
+    """Who carries shards: the executor that was given, or processes of this machine's own. Several are begun at once:
+    they load what they need while the ledger and the buckets are looked at."""
+    if executor is not None:
+        yield executor
+        return
+    own = LocalProcesses(processes)
+    try:
+        if processes > 1:
+            own.start()
+        yield own
+    except BaseException:
+        own.kill()
+        raise
+    finally:
+        own.shutdown(wait=False, cancel_futures=True)
+
+
 async def carry(
     plan: Plan,
     options: Options,
@@ -96,7 +116,7 @@ async def carry(
     store_of: StoreOf,
     facts: Iterable[BucketFacts],
     processes: int,
-    executor: Executor | None,
+    executor: Executor,
     stop: StopSignal | None,
     pieces: Sequence[Piece] | None = None,
 ) -> Carried:
@@ -120,24 +140,19 @@ async def carry(
             await opened.sources.refuse_missing(ledger.knows)
         unlisted, gauges = run.unlisted(), opened.gauges()
         return Carried(run.counters, run.stopped, unlisted.named, unlisted.count, gauges.requests, gauges.throttled)
-    runs = executor or LocalProcesses(processes)
-    try:
-        coordinator = Coordinator(
-            plan,
-            opened,
-            ledger,
-            options,
-            runs,
-            processes,
-            guarded=options.conditional_writes,
-            state=state_of(options.state, plan.name) if options.state is not None else None,
-        )
-        if listen is not None:
-            listen(coordinator.stop)
-        await coordinator.go()
-    finally:
-        if executor is None:
-            runs.shutdown(wait=False, cancel_futures=True)
+    coordinator = Coordinator(
+        plan,
+        opened,
+        ledger,
+        options,
+        executor,
+        processes,
+        guarded=options.conditional_writes,
+        state=state_of(options.state, plan.name) if options.state is not None else None,
+    )
+    if listen is not None:
+        listen(coordinator.stop)
+    await coordinator.go()
     carried = coordinator.carried
     progress, gauges = carried.progress, opened.gauges()
     return Carried(

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from engine.api.asked import ASKED
-from engine.api.carrying import Carried, carry, processes_for
+from engine.api.carrying import Carried, begun, carry, processes_for
 from engine.api.empty import nothing_there, objects_of
 from engine.api.history import remembered
 from engine.api.leftovers import tell_leftovers
@@ -114,7 +114,10 @@ async def migrate(
         processes = processes_for(plan, options, path, executor=executor)
         if in_shards := processes > 1 or executor is not None:
             await anyio.to_thread.run_sync(form_shards, path)
-        async with await open_ledger(plan, opened, options, writes=True, in_shards=in_shards) as ledger:
+        async with (
+            begun(executor, processes) as at_work,
+            await open_ledger(plan, opened, options, writes=True, in_shards=in_shards) as ledger,
+        ):
             known = await opened.facts(plan.places, lacking=True)
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:
@@ -144,7 +147,7 @@ async def migrate(
                         store_of=store_of,
                         facts=known.values(),
                         processes=processes,
-                        executor=executor,
+                        executor=at_work,
                         stop=stop,
                         pieces=pieces,
                     )

@@ -113,7 +113,7 @@ class Board(Protocol):
 class FolderBoard:
     """Files in a folder that every process sees."""
 
-    every_s = 0.25
+    every_s = 0.1
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

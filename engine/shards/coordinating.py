@@ -44,8 +44,11 @@ MOMENTARY = ("rate_rps", "in_flight")
 DONE_STATES = frozenset({State.COPIED.value, State.VERIFIED.value, State.DELETED.value, State.DELETING.value})
 ASIDES_SHOWN = 10
 
-LEVELLED_AFTER_S = 5.0
+LEVELLED_AFTER_S = 0.25
 """A shard that is at work no longer is left alone: what it costs to begin others is not worth less."""
+
+RESTS_A_SLOT = 2
+"""Shards for each process of what one hands over: the guesses at which it is cut are no even ones."""
 
 MOST_NEIGHBOURS = 16
 """Of so many processes the first shards may be at one of S3's partitions. Of more, each would begin too slowly."""
@@ -268,9 +271,9 @@ class Coordinator:
         """Commit how a shard was left, then have what it handed over carried."""
         rest = list(ended.rest)
         if rest:
-            if len(rest) < self._slots:
-                rest = await finer(rest, self._listers, self._slots)
-            bundles = _bundled(rest, self._slots)
+            if len(rest) < (wanted := self._slots * RESTS_A_SLOT):
+                rest = await finer(rest, self._listers, wanted)
+            bundles = _bundled(rest, wanted)
             numbers = await self._ledger.hand_over(ended.number, without(pieces, rest), bundles)
         listings = [(route, self._opened_ms[route], *figures) for route, figures in ended.listings.items()]
         async with self._recording:

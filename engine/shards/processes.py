@@ -10,15 +10,16 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 from engine.logs import Destination, destination, writing_to
 
-LOOKED_EVERY_S = 0.25
+WORKED_BY = "engine.shards.working"
+"""The module of what these processes are for: most of what it takes to begin one is to import it."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -29,10 +30,16 @@ class LocalProcesses(Executor):
     `BrokenExecutor`; the next one gets a new process."""
 
     def __init__(self, count: int) -> None:
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="shard")
+        self._count = count
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="shard", initializer=_shield)
         self._own = threading.local()
         self._guard = threading.Lock()
         self._pools: set[ProcessPoolExecutor] = set()
+
+    def start(self) -> None:
+        """Begin the processes now, with what they need loaded, so that the first calls do not wait for that."""
+        for _ in range(self._count):
+            self.submit(import_module, WORKED_BY)
 
     def submit(self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
         return self._threads.submit(self._call, fn, args, kwargs)
@@ -41,7 +48,7 @@ class LocalProcesses(Executor):
         pool: ProcessPoolExecutor | None = getattr(self._own, "pool", None)
         if pool is None:
             pool = ProcessPoolExecutor(
-                1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(), destination())
+                1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(destination(),)
             )
             self._own.pool = pool
             with self._guard:
@@ -76,17 +83,24 @@ _OPEN = ExitStack()
 """What a process keeps open to its end: the log that it shares with the one that began it."""
 
 
-def _begin(parent: int, log: Destination | None) -> None:
-    """Ctrl-C reaches every process of a terminal's group: the one that was begun by hand decides what it means. And
-    when that one is gone, however it went, nobody waits for this one's answer; `ProcessPoolExecutor` alone would have
-    it wait for ever."""
+def _shield() -> None:
+    """Ctrl-C reaches every process of a terminal's group, and the one that was begun by hand decides what it means. A
+    process inherits what the thread that begins it has blocked, and so never meets one, from its first moment."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _begin(log: Destination | None) -> None:
+    """When the process that began this one is gone, however it went, nobody waits for this one's answer;
+    `ProcessPoolExecutor` alone would have it wait for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if log is not None:
         _OPEN.enter_context(writing_to(log))
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
-def _leave_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(LOOKED_EVERY_S)
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     os.kill(os.getpid(), signal.SIGKILL)  # safe at any moment

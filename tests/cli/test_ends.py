@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import IO
 
 import pytest
@@ -15,6 +19,7 @@ from tests.cli.canned import Asked, Canned, Copied, Listing, answering
 from tests.cli.commands import Terminal, write_plan
 
 KEYS = tuple(f"old/{number:03}" for number in range(40))
+OTHERS = tuple(f"other/{number:03}" for number in range(40))
 WAIT_S = 30
 
 
@@ -22,8 +27,9 @@ class Held:
     """A server that holds every copy (or listing of the source) until it is let go, and says when the first has come.
     What was copied is in its listing of the target."""
 
-    def __init__(self, hold: str = "PUT") -> None:
+    def __init__(self, hold: str = "PUT", keys: tuple[str, ...] = KEYS) -> None:
         self._hold = hold
+        self._keys = keys
         self.come = threading.Event()
         self.go = threading.Event()
         self.copied: set[str] = set()
@@ -35,7 +41,7 @@ class Held:
         if asked.method == "PUT":
             self.copied.add(asked.path.removeprefix("/bucket/"))
             return Copied()
-        return Listing(KEYS if asked.prefix == "old/" else tuple(sorted(self.copied)))
+        return Listing(tuple(sorted(key for key in {*self._keys, *self.copied} if key.startswith(asked.prefix))))
 
 
 @pytest.fixture
@@ -110,6 +116,61 @@ def test_a_second_signal_leaves_at_once_and_nothing_is_lost(terminal: Terminal, 
         resumes(terminal, plan, server)
         assert {asked.path for asked in server.copies} == {
             f"/bucket/new/raw/{key.removeprefix('old/')}" for key in KEYS
+        }
+
+
+@contextmanager
+def two_at_work(terminal: Terminal, plan: Path) -> Iterator[tuple[subprocess.Popen[str], Held, Canned]]:
+    """A run of two routes by two processes, both with copies that the server holds. It is in a group of its own, all of
+    which a terminal's Ctrl-C reaches."""
+    plan.write_text(plan.read_text() + '[[routes]]\nname = "other"\nfrom = "/other/"\nto = "other/"\n')
+    held = Held(keys=KEYS + OTHERS)
+    with answering(held) as server:
+        terminal.at(server.url)
+        flags = ("--processes", "2", "--concurrency", "4")
+        with terminal.start("run", plan, *flags, start_new_session=True) as process:
+            meet(lambda: len(server.copies) == 4)
+            yield process, held, server
+
+
+def meet(condition: Callable[[], bool]) -> None:
+    """Wait for what another process does soon."""
+    until_s = monotonic() + WAIT_S
+    while not condition():
+        assert monotonic() < until_s
+        sleep(0.01)
+
+
+def test_one_signal_has_every_process_finish_what_is_in_flight(terminal: Terminal, plan: Path) -> None:
+    with two_at_work(terminal, plan) as (process, held, server):
+        os.killpg(process.pid, signal.SIGINT)
+        meet((plan.with_suffix(".ledger") / "at-work" / "stop").exists)
+        held.go.set()
+        _, err = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 130
+        assert "stopping: finishing what is in flight (again to leave at once)" in err
+        assert "Traceback" not in err
+        assert terminal.call("status", plan, "--json").summary["settled"] == len(server.copies)
+        resumes(terminal, plan, server)
+        assert len(server.copies) == len(KEYS + OTHERS), "none was copied twice"
+
+
+def test_a_second_signal_ends_every_process_at_once_and_nothing_is_lost(terminal: Terminal, plan: Path) -> None:
+    with two_at_work(terminal, plan) as (process, held, server):
+        os.killpg(process.pid, signal.SIGINT)
+        meet((plan.with_suffix(".ledger") / "at-work" / "stop").exists)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=WAIT_S)  # to the end of what every process of it could write to
+        assert held.copied == set(), "it did not wait for the server"
+        assert process.returncode == 130
+        assert "interrupted: run the same command again to resume" in err
+        assert "Traceback" not in err
+        assert terminal.call("status", plan, "--json").summary["settled"] == 0
+        held.go.set()
+        resumes(terminal, plan, server)
+        assert {asked.key for asked in server.copies} == {
+            *(key.replace("old/", "new/raw/") for key in KEYS),
+            *(key.replace("other/", "new/other/") for key in OTHERS),
         }
 
 

@@ -1,0 +1,31 @@
+"""Processes of this machine that carry shards: how they are begun."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from engine.shards.processes import WORKED_BY, LocalProcesses
+
+
+def has_loaded() -> bool:
+    return WORKED_BY in sys.modules
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_process_that_was_begun_ahead_has_loaded_what_it_works_by(begun: bool) -> None:
+    with LocalProcesses(1) as processes:
+        if begun:
+            processes.start()
+        assert processes.submit(has_loaded).result() is begun
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="there are no groups of processes there")
+def test_ctrl_c_reaches_no_process_not_even_while_it_begins() -> None:
+    with LocalProcesses(1) as processes:
+        blocked = processes.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
+        assert signal.SIGINT in blocked, "by whoever began it, and so from its first moment"
+        assert processes.submit(os.kill, processes.submit(os.getpid).result(), signal.SIGINT).result() is None
