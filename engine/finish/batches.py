@@ -7,7 +7,7 @@ byte. Deleting tells: the target of the first source goes with it, and nothing m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import anyio
@@ -15,9 +15,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import GoneTogether, one_error
 from engine.events import Doing, Listener, ObjectAside, Progress
-from engine.finish.deleting import KEYS_A_BATCH
+from engine.finish.deleting import KEYS_A_BATCH, Checked
 from engine.finish.deletion_report import DeletionReport
-from engine.finish.looking import FEW, Seen
+from engine.finish.looking import FEW, PATIENCE_S, Looker, There
 from engine.finish.sending import BATCHES_AT_ONCE
 
 Record = TypeVar("Record")
@@ -76,14 +76,28 @@ class Removal(ABC, Generic[Report, Record]):
         self.report = report
         self._listener = listener
         self._markers_accepted = markers_accepted
+        self._total = self._total_bytes = 0
 
     def stop(self) -> None:
         """Begin no further batch; those under way are finished and committed."""
         self.report.stopped = True
 
+    @property
     @abstractmethod
+    def _gone(self) -> tuple[int, int]:
+        """How many objects are gone, and their bytes."""
+
     def _progress(self) -> Progress:
         """How far it is."""
+        gone, gone_bytes = self._gone
+        return Progress(
+            listed=self._total,
+            listed_bytes=self._total_bytes,
+            listing_done=True,
+            done=gone + self.report.stayed,
+            done_bytes=gone_bytes,
+            aside=self.report.stayed,
+        )
 
     def _keep(self, route: str, key: str, why: str, code: str, message: str) -> None:
         """One more that stays."""
@@ -126,9 +140,11 @@ class Removal(ABC, Generic[Report, Record]):
                     await send.send(batch)
 
 
-def refuse_gone(seen: Seen, keys: Sequence[str], bucket: str, what: str) -> None:
-    """Raise `GoneTogether` where one of `keys` is not there any more, right after what it belongs to was deleted, and
-    the error where one could not be looked at. `what` is what they are: "target", "source"."""
+async def refuse_gone(looker: Looker, bucket: str, keys: Sequence[str], what: str) -> None:
+    """Raise `GoneTogether` where one of `keys`, which are in key order, is not there any more, right after what it
+    belongs to was deleted, and the error where one could not be looked at. `what` is what they are: "target",
+    "source"."""
+    seen = await looker.look(bucket, keys)
     for error in seen.unseen.values():
         raise error
     gone = [key for key in keys if seen.there(key) is None]
@@ -139,3 +155,19 @@ def refuse_gone(seen: Seen, keys: Sequence[str], bucket: str, what: str) -> None
             "over, or somebody deletes there. Nothing more was deleted.",
             advice="Nothing may be deleted between these two places. The ledger's export lists what was deleted.",
         )
+
+
+async def resting_on(
+    looker: Looker, bucket: str, others: Mapping[str, str], stands: Callable[[str, There | None], bool]
+) -> Checked:
+    """Which keys may go, by what is at the `others` now, which are in key order: `stands` is asked with a key and what
+    its other holds."""
+    seen = await looker.look(bucket, list(others.values()), within_s=PATIENCE_S)
+    return Checked(
+        {
+            key: seen.looks[other].sent_at
+            for key, other in others.items()
+            if other not in seen.unseen and stands(key, seen.there(other))
+        },
+        {key: seen.unseen[other] for key, other in others.items() if other in seen.unseen},
+    )

@@ -10,12 +10,11 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from engine.errors import StoreError
-from engine.events import Listener, Progress
-from engine.finish.batches import Batch, Batches, Removal, refuse_gone
+from engine.events import Listener
+from engine.finish.batches import Batch, Batches, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.deletion_report import DeletionReport
-from engine.finish.looking import PATIENCE_S, Looker, Span, There
+from engine.finish.looking import Looker, Span, There
 from engine.finish.sending import End, Fate, Item
 from engine.ledger import Ledger
 from engine.model import Proof
@@ -93,8 +92,6 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         self._deleter_of = deleter_of
         self._looker_of = by_store(store_of, Looker)
         self._minimum = minimum
-        self._total = 0
-        self._total_bytes = 0
 
     async def go(self, routes: Sequence[Route]) -> Cleaned:
         """Delete, route by route. Raises errors of scope `run`; what was confirmed before is committed."""
@@ -126,53 +123,41 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         record_of = {item.key: record for item, record in zip(items, records, strict=True)}
         barred: dict[str, Outcome] = {}
 
+        looker, bucket = self._looker_of(route.target), route.target.bucket
+
+        def stands(key: str, target: There | None) -> bool:
+            record = record_of[key]
+            if (lost := self._target_lost(route, record, target)) is not None:
+                barred[record.key] = lost
+            return lost is None
+
         async def check(some: Sequence[Item]) -> Checked:
-            checked, lost = await self._targets_stand(route, {item.key: record_of[item.key] for item in some})
-            barred.update(lost)
-            return checked
+            targets = {item.key: route.target_key(record_of[item.key].key) for item in some}
+            return await resting_on(looker, bucket, targets, stands)
 
         async def then(gone: Collection[str]) -> None:
-            keys = sorted(route.target_key(record_of[key].key) for key in gone)
-            looker = self._looker_of(route.target)
-            refuse_gone(await looker.look(route.target.bucket, keys), keys, route.target.bucket, "target")
+            await refuse_gone(looker, bucket, sorted(route.target_key(record_of[key].key) for key in gone), "target")
 
-        span = Span(route.source, batch.after)
         deleter = self._deleter_of(route.source)
+        span = Span(route.source, batch.after)
         ends = await deleter.delete(route.source.bucket, items, check, span, then if first else None)
+        self.report.note_markers(deleter.markers_in, route.source.site, self._markers_accepted)
         outcomes = []
         for record, item in zip(records, items, strict=True):
             if (outcome := barred.get(record.key) or self._outcome(route, record, ends[item.key])) is not None:
                 outcomes.append(outcome)
         await self._ledger.conclude_durably(route.name, outcomes)
-        self.report.note_markers(deleter.markers_in, route.source.site, self._markers_accepted)
         return any(end.fate is Fate.GONE for end in ends.values())
 
-    async def _targets_stand(
-        self, route: Route, record_of: dict[str, ObjectRecord]
-    ) -> tuple[Checked, dict[str, Outcome]]:
-        """Which targets are there as they were proven, looked at now, by the keys of their sources; and what is to be
-        recorded of the objects whose target is not."""
-        targets = {key: route.target_key(record.key) for key, record in record_of.items()}
-        seen = await self._looker_of(route.target).look(
-            route.target.bucket, list(targets.values()), within_s=PATIENCE_S
-        )
-        may_go: dict[str, float] = {}
-        unseen: dict[str, StoreError] = {}
-        lost: dict[str, Outcome] = {}
-        for key, record in record_of.items():
-            if (error := seen.unseen.get(targets[key])) is not None:
-                unseen[key] = error
-                continue
-            target, sent_at = seen.looks[targets[key]]
-            if target is not None and (target.etag, target.size) == (record.target_etag, record.size):
-                may_go[key] = sent_at
-                continue
-            code = "TargetMissing" if target is None else "TargetChanged"
-            what = "is not there any more" if target is None else f"bears ETag {target.etag} now"
-            message = f"the target {what}; the source stays"
-            lost[record.key] = after_look(record, State.DAMAGED, code, message)
-            self._keep(route.name, record.key, State.DAMAGED.value, code, message)
-        return Checked(may_go, unseen), lost
+    def _target_lost(self, route: Route, record: ObjectRecord, target: There | None) -> Outcome | None:
+        """What is to be recorded of an object whose target is not there as it was proven; None where it is."""
+        if target is not None and (target.etag, target.size) == (record.target_etag, record.size):
+            return None
+        code = "TargetMissing" if target is None else "TargetChanged"
+        what = "is not there any more" if target is None else f"bears ETag {target.etag} now"
+        message = f"the target {what}; the source stays"
+        self._keep(route.name, record.key, State.DAMAGED.value, code, message)
+        return after_look(record, State.DAMAGED, code, message)
 
     def _outcome(self, route: Route, record: ObjectRecord, end: End) -> Outcome | None:
         """What is to be recorded; None where nothing is known, so that the row stays to be settled."""
@@ -189,13 +174,6 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         self._keep(route.name, record.key, end.fate.value, end.code, message)
         return None if end.fate is Fate.OPEN else after_look(record, State.VERIFIED, end.code, message)
 
-    def _progress(self) -> Progress:
-        report = self.report
-        return Progress(
-            listed=self._total,
-            listed_bytes=self._total_bytes,
-            listing_done=True,
-            done=report.deleted + report.stayed,
-            done_bytes=report.deleted_bytes,
-            aside=report.stayed,
-        )
+    @property
+    def _gone(self) -> tuple[int, int]:
+        return self.report.deleted, self.report.deleted_bytes

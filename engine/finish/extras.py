@@ -9,8 +9,9 @@ import anyio
 
 from engine.errors import one_error
 from engine.events import Listener, ignore
+from engine.finish.batches import resting_on
 from engine.finish.deleting import Check, Checked
-from engine.finish.looking import PATIENCE_S, Looker
+from engine.finish.looking import Looker
 from engine.finish.sending import Item
 from engine.listing.ranges import RouteJoin
 from engine.listing.unlisted import aside_of
@@ -47,11 +48,7 @@ def not_at_source(opened: Sites, route: Route) -> Check:
     cut = len(route.target.key)
 
     async def check(items: Sequence[Item]) -> Checked:
-        keys = {route.source_key(item.key[cut:]): item.key for item in items}
-        seen = await looker.look(route.source.bucket, list(keys), within_s=PATIENCE_S)
-        return Checked(
-            {keys[key]: look.sent_at for key, look in seen.looks.items() if look.there is None},
-            {keys[key]: error for key, error in seen.unseen.items()},
-        )
+        sources = {item.key: route.source_key(item.key[cut:]) for item in items}
+        return await resting_on(looker, route.source.bucket, sources, lambda _, there: there is None)
 
     return check

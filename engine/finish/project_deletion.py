@@ -96,11 +96,13 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         self._store = store
         self._listed = listed
         self._deleter = deleter
-        self._total = 0
 
     async def go(self, location: Location) -> Deletion:
         """Delete, then look at what is left. Raises errors of scope `run`; what was confirmed before is committed."""
-        self._total = sum(count.objects for count in await self._listed.counts() if count.state in OPEN)
+        for count in await self._listed.counts():
+            if count.state in OPEN:
+                self._total += count.objects
+                self._total_bytes += count.bytes
         batches = Batches(_open_rows(self._listed), lambda row: row.key, KEYS_A_BATCH)
         await self._work_off(batches, partial(self._delete, location))
         if self._is_all and not self.report.stopped:
@@ -112,15 +114,15 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         await self._listed.set_states((row.key, Row.DELETING) for row in rows)
         items = [Item(row.key, row.etag) for row in rows]
         ends = await self._deleter.delete(location.bucket, items, self._check, Span(location, batch.after))
+        self.report.note_markers(self._deleter.markers_in, location.site, self._markers_accepted)
         await self._listed.set_states((row.key, _ROWS.get(ends[row.key].fate, Row.KEPT)) for row in rows)
         for row in rows:
             self._count(row, ends[row.key])
-        self.report.note_markers(self._deleter.markers_in, location.site, self._markers_accepted)
         return True
 
-    def _progress(self) -> Progress:
-        done = self.report.deleted + self.report.stayed
-        return Progress(self._total, listing_done=True, done=done, aside=self.report.stayed)
+    @property
+    def _gone(self) -> tuple[int, int]:
+        return self.report.deleted, self.report.deleted_bytes
 
     def _count(self, row: ListedObject, end: End) -> None:
         if end.fate is Fate.GONE:

@@ -13,11 +13,11 @@ from enum import StrEnum
 from functools import partial
 
 from engine.errors import NotFound, ObjectError
-from engine.events import Doing, Listener, ObjectAside, Progress, ignore
-from engine.finish.batches import Batch, Batches, Removal, refuse_gone
+from engine.events import Doing, Listener, ObjectAside, ignore
+from engine.finish.batches import Batch, Batches, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.deletion_report import DeletionReport
-from engine.finish.looking import PATIENCE_S, Looker, Seen, Span
+from engine.finish.looking import Looker, Seen, Span, There
 from engine.finish.sending import Fate, Item
 from engine.ledger import Ledger, LedgerReader
 from engine.model import Location, ObjectRef, UploadRef
@@ -30,6 +30,7 @@ from engine.store import AbortUpload, StoreOf, by_store
 from engine.transfer.orphans import Orphans
 
 LEFT_SHOWN = 10
+UNSEEN = "its source cannot be looked at: {}"
 
 
 class Part(StrEnum):
@@ -179,9 +180,9 @@ class Revert(Removal[Reverted, ObjectRecord]):
 
     async def _remove(self, route: Route, batch: Batch[ObjectRecord], first: bool) -> bool:
         """Whether anything of it went. With the `first`, what went is held against its sources once more."""
-        records, looker = batch.records, self._looker_of(route.source)
-        sources = await looker.look(route.source.bucket, [route.source_key(record.key) for record in records])
-        safe = [record for record in records if self._source_stands(route, record, sources)]
+        looker, bucket = self._looker_of(route.source), route.source.bucket
+        seen = await looker.look(bucket, [route.source_key(record.key) for record in batch.records])
+        safe = [record for record in batch.records if self._source_stands(route, record, seen)]
         unsure = [route.target_key(record.key) for record in safe if not record.target_etag]
         targets = await self._looker_of(route.target).look(route.target.bucket, unsure)
         going = [ours for record in safe if (ours := self._ours(route, record, targets)) is not None]
@@ -191,27 +192,20 @@ class Revert(Removal[Reverted, ObjectRecord]):
         items = [Item(route.target_key(record.key), record.target_etag) for record in going]
         record_of = {item.key: record for item, record in zip(items, going, strict=True)}
 
+        def stands(key: str, source: There | None) -> bool:
+            return self._is_unchanged(route, record_of[key], source)
+
         async def check(some: Sequence[Item]) -> Checked:
             sources = {item.key: route.source_key(record_of[item.key].key) for item in some}
-            seen = await looker.look(route.source.bucket, list(sources.values()), within_s=PATIENCE_S)
-            unseen = {key: seen.unseen[source] for key, source in sources.items() if source in seen.unseen}
-            return Checked(
-                {
-                    key: seen.looks[source].sent_at
-                    for key, source in sources.items()
-                    if key not in unseen and self._source_stands(route, record_of[key], seen)
-                },
-                unseen,
-            )
+            return await resting_on(looker, bucket, sources, stands)
 
-        async def then(keys: Collection[str]) -> None:
-            standing = sorted(route.source_key(record_of[key].key) for key in keys)
-            seen = await looker.look(route.source.bucket, standing)
-            refuse_gone(seen, standing, route.source.bucket, "source")
+        async def then(gone: Collection[str]) -> None:
+            await refuse_gone(looker, bucket, sorted(route.source_key(record_of[key].key) for key in gone), "source")
 
-        span = Span(route.target, batch.after)
         deleter = self._deleter_of(route.target)
+        span = Span(route.target, batch.after)
         ends = await deleter.delete(route.target.bucket, items, check, span, then if first else None)
+        self.report.note_markers(deleter.markers_in, route.target.site, self._markers_accepted)
         gone = []
         for record, item in zip(going, items, strict=True):
             end = ends[item.key]
@@ -219,29 +213,26 @@ class Revert(Removal[Reverted, ObjectRecord]):
                 self.report.removed += 1
                 self.report.removed_bytes += record.size
                 gone.append(_decision(record, ""))
-            elif end.fate is Fate.UNSEEN:
-                self._keep(
-                    route.name, record.key, end.fate.value, end.code, f"its source cannot be looked at: {end.message}"
-                )
             elif end.fate is not Fate.BARRED:
-                self._keep(route.name, record.key, end.fate.value, end.code, end.message)
+                why = UNSEEN.format(end.message) if end.fate is Fate.UNSEEN else end.message
+                self._keep(route.name, record.key, end.fate.value, end.code, why)
         if gone:
             await self._ledger.decide(route.name, gone)
-        self.report.note_markers(deleter.markers_in, route.target.site, self._markers_accepted)
         return bool(gone)
 
     def _source_stands(self, route: Route, record: ObjectRecord, seen: Seen) -> bool:
         key = route.source_key(record.key)
         if (error := seen.unseen.get(key)) is not None:
-            self._keep(route.name, record.key, "unseen", error.code, f"its source cannot be looked at: {error.message}")
+            self._keep(route.name, record.key, "unseen", error.code, UNSEEN.format(error.message))
             return False
-        there = seen.there(key)
-        if there is not None and there.etag == record.source_etag:
+        return self._is_unchanged(route, record, seen.there(key))
+
+    def _is_unchanged(self, route: Route, record: ObjectRecord, source: There | None) -> bool:
+        if source is not None and source.etag == record.source_etag:
             return True
-        what = "is not there any more" if there is None else f"bears ETag {there.etag} now"
-        self._keep(
-            route.name, record.key, "source", "SourceGone" if there is None else "SourceChanged", f"the source {what}"
-        )
+        what = "is not there any more" if source is None else f"bears ETag {source.etag} now"
+        code = "SourceGone" if source is None else "SourceChanged"
+        self._keep(route.name, record.key, "source", code, f"the source {what}")
         return False
 
     def _ours(self, route: Route, record: ObjectRecord, seen: Seen) -> ObjectRecord | None:
@@ -259,15 +250,9 @@ class Revert(Removal[Reverted, ObjectRecord]):
             )
         return None
 
-    def _progress(self) -> Progress:
-        report = self.report
-        return Progress(
-            listed=self._total,
-            listing_done=True,
-            done=report.removed + report.stayed,
-            done_bytes=report.removed_bytes,
-            aside=report.stayed,
-        )
+    @property
+    def _gone(self) -> tuple[int, int]:
+        return self.report.removed, self.report.removed_bytes
 
 
 def _decision(record: ObjectRecord, target_etag: str) -> Decision:

@@ -10,7 +10,7 @@ import pytest
 
 from engine import freshness
 from engine.errors import AccessDenied, GoneTogether, Throttled
-from engine.finish import cleanup
+from engine.finish import batches
 from engine.finish.deleting import PASSES, Deleter
 from engine.finish.looking import FEW, Looker
 from engine.finish.revert import Revert
@@ -101,7 +101,7 @@ async def test_one_target_that_s3_is_slow_with_holds_no_other(
 
 
 async def test_a_look_that_never_comes_back_holds_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleanup, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(batches, "PATIENCE_S", 0.02)
     async with scene(tmp_path, objects=6) as s:
         await s.migrate()
 
