@@ -17,13 +17,13 @@ from engine.errors import GateClosed, RunError, StoreError
 from engine.events import Doing, Listener
 from engine.finish.acceptances import keep_acceptance, note_found
 from engine.finish.carried import compare_carried
-from engine.finish.claiming import claim_for, claim_reason
+from engine.finish.claim_taking import claim_for, claim_reason
 from engine.finish.cleanup import Cleaned, Cleanup, settle
 from engine.finish.deleting import deleters
 from engine.finish.gate import NAMES, Facts, Reason, ReferencesLeft, acceptable, closed, conditional, judge
 from engine.finish.gathering import commands_of, conditions_of, gather
 from engine.finish.judged import note_gate
-from engine.finish.naming import names_outlook, names_reasons, remove_left_probes
+from engine.finish.names import names_outlook, names_reasons, remove_left_probes
 from engine.finish.replication import replication_reasons
 from engine.finish.sending import Fate
 from engine.ledger import Ledger

@@ -14,12 +14,12 @@ from engine.api.stopping import StopSignal
 from engine.api.watching import watched
 from engine.errors import GateClosed, UsageError
 from engine.finish.acceptances import note_found
-from engine.finish.claiming import claim_for
+from engine.finish.claim_taking import claim_for
 from engine.finish.cleanup import settle
 from engine.finish.deleting import deleters
 from engine.finish.gate import Reason, closed
 from engine.finish.gathering import conditions_of
-from engine.finish.naming import names_reasons, remove_left_probes
+from engine.finish.names import names_reasons, remove_left_probes
 from engine.finish.replication import replication_reasons
 from engine.finish.revert import Outlook, Revert, Reverted, outlook
 from engine.finish.way_back import way_back

@@ -16,7 +16,7 @@ from engine.api.watching import watched
 from engine.errors import UsageError
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.extras import extras_under, not_at_source
-from engine.finish.listed_deletion import DeleteResult, closed_for, delete_listed, snapshot_of
+from engine.finish.project_deletion import DeleteResult, closed_for, delete_listed, snapshot_of
 from engine.ledger import Ledger
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan

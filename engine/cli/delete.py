@@ -9,7 +9,7 @@ from engine.api.load import place_of
 from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, is_asked, require, seconds
 from engine.cli.invocation import Invocation
-from engine.finish.listed_deletion import DeleteResult
+from engine.finish.project_deletion import DeleteResult
 from engine.report.delete import delete_page, delete_values
 from engine.report.text import plural, size_text
 

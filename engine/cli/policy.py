@@ -8,7 +8,7 @@ import click
 
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
-from engine.plan.reader_policy import bucket_policy
+from engine.plan.permissions import bucket_policy
 
 
 def policy_command(invocation: Invocation, location: str, read: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 import anyio
@@ -16,9 +17,53 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from engine.errors import GoneTogether, one_error
 from engine.events import Doing, Listener, ObjectAside, Progress
 from engine.finish.deleting import KEYS_A_BATCH, Checked
-from engine.finish.deletion_report import DeletionReport
 from engine.finish.looking import FEW, PATIENCE_S, Looker, There
 from engine.finish.sending import BATCHES_AT_ONCE
+from engine.model import bucket_name
+
+STAYS_SHOWN = 10
+
+
+@dataclass(slots=True)
+class DeletionReport:
+    """What a deletion of any kind left in place. `kept` counts it by why, `first_kept` holds the first of it.
+    `markers`: delete markers were added; `unaccepted` are the buckets in which nobody had said yes to that; `stopped`:
+    it ended before its end."""
+
+    kept: dict[str, int] = field(default_factory=dict)
+    first_kept: list[ObjectAside] = field(default_factory=list)
+    markers: bool = False
+    unaccepted: tuple[str, ...] = ()
+    stopped: bool = False
+
+    @property
+    def stayed(self) -> int:
+        return sum(self.kept.values())
+
+    @property
+    def interrupted(self) -> bool:
+        """It was asked to stop, and nothing else stopped it."""
+        return self.stopped and not self.unaccepted
+
+    @property
+    def is_whole(self) -> bool:
+        """Everything that was to go is gone."""
+        return not self.kept and not self.stopped
+
+    def note_markers(self, added_in: Collection[str], site: str, accepted_in: Collection[str]) -> None:
+        """Delete markers were added in the one buckets of a site: a reason to stop unless that was accepted for each of
+        them, by `Location.bucket_name`."""
+        self.markers = self.markers or bool(added_in)
+        added = {bucket_name(bucket, site) for bucket in added_in}
+        self.unaccepted = tuple(sorted({*self.unaccepted, *(added - set(accepted_in))}))
+        self.stopped = self.stopped or bool(self.unaccepted)
+
+    def keep(self, event: ObjectAside) -> None:
+        """Count one more that stays; the event's `state` says why."""
+        self.kept[event.state] = self.kept.get(event.state, 0) + 1
+        if len(self.first_kept) < STAYS_SHOWN:
+            self.first_kept.append(event)
+
 
 Record = TypeVar("Record")
 Report = TypeVar("Report", bound=DeletionReport)

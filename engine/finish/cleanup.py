@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.events import Listener
-from engine.finish.batches import Batch, Batches, Removal, refuse_gone, resting_on
+from engine.finish.batches import Batch, Batches, DeletionReport, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf
-from engine.finish.deletion_report import DeletionReport
 from engine.finish.looking import Looker, Span, There
 from engine.finish.sending import End, Fate, Item
 from engine.ledger import Ledger

@@ -14,9 +14,8 @@ from functools import partial
 
 from engine.errors import NotFound, ObjectError
 from engine.events import Doing, Listener, ObjectAside, ignore
-from engine.finish.batches import Batch, Batches, Removal, refuse_gone, resting_on
+from engine.finish.batches import Batch, Batches, DeletionReport, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf
-from engine.finish.deletion_report import DeletionReport
 from engine.finish.looking import Looker, Seen, Span, There
 from engine.finish.sending import Fate, Item
 from engine.ledger import Ledger, LedgerReader

@@ -1,11 +1,12 @@
-"""The files that a plan names for its references, read and looked through: S3 and local folders alike."""
+"""The files that a plan names for its references, read and looked through: S3 and local folders alike; and what the
+ledger knows of the keys that they name."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -19,14 +20,14 @@ from engine.ledger import LedgerReader
 from engine.listing.whole import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import IN_PLACE, LEAVING, State
 from engine.plan.locations import covers
+from engine.plan.order import just_before
 from engine.plan.route import Route
 from engine.plan.selection import Selection
 from engine.references.filetext import read_text
 from engine.references.local_files import Skipped, walk
-from engine.references.moved_keys import MovedKeys
-from engine.references.references import Finding, Moves, examine
+from engine.references.references import Finding, Lookup, Moves, Presence, examine
 from engine.references.replacing import mark_of
 from engine.sites.sites import Sites
 from engine.store import GetRange
@@ -281,3 +282,69 @@ def _outermost(locations: Sequence[Location]) -> list[Location]:
 async def _in_thread(items: Iterator[Item]) -> AsyncIterator[Item]:
     while (item := await anyio.to_thread.run_sync(next, items, None)) is not None:
         yield item
+
+
+Result = TypeVar("Result")
+
+THERE = IN_PLACE | LEAVING
+"""The states of an object that its target holds."""
+KNOWN_AT_MOST = 100_000
+ROWS_A_READ = 1_000
+NOTHING = Presence()
+
+
+class MovedKeys:
+    """Answers from the ledger, asked for when they are missing, and remembered."""
+
+    def __init__(self, ledger: LedgerReader) -> None:
+        self._ledger = ledger
+        self._known: dict[tuple[str, str], Presence] = {}
+        self._all_there: dict[str, bool] = {}
+
+    async def answering(self, work: Callable[[Lookup], Result]) -> Result:
+        """What the pure `work` gives once all that it asks is answered; it is done anew until then, in a thread."""
+        if len(self._known) > KNOWN_AT_MOST:
+            self._known.clear()
+        if not self._all_there:
+            for tally in await self._ledger.tallies():
+                there = self._all_there.get(tally.route, True)
+                self._all_there[tally.route] = there and tally.state in THERE
+        while True:
+            asked: set[tuple[str, str]] = set()
+            result = await anyio.to_thread.run_sync(work, self._lookup(asked))
+            if not asked:
+                return result
+            for route, key in sorted(asked):
+                self._known[route, key] = Presence(await self._exact(route, key), await self._under(route, key))
+
+    def _lookup(self, asked: set[tuple[str, str]]) -> Lookup:
+        def lookup(route: str, key: str) -> Presence:
+            known = self._known.get((route, key))
+            if known is None:
+                asked.add((route, key))
+                return NOTHING
+            return known
+
+        return lookup
+
+    async def _exact(self, route: str, key: str) -> bool | None:
+        row = await self._ledger.entry(route, key)
+        return row.state in THERE if row is not None else None
+
+    async def _under(self, route: str, prefix: str) -> bool | None:
+        if self._all_there.get(route, False):
+            rows = await self._ledger.entries(route, just_before(prefix), None, 2)
+            return True if any(row.key.startswith(prefix) for row in rows) else None
+        after, found = just_before(prefix), False
+        while True:
+            rows = await self._ledger.entries(route, after, None, ROWS_A_READ)
+            for row in rows:
+                if row.key.startswith(prefix):
+                    found = True
+                    if row.state not in THERE:
+                        return False
+                elif row.key > prefix:
+                    return True if found else None
+            if len(rows) < ROWS_A_READ:
+                return True if found else None
+            after = rows[-1].key

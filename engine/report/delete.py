@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.finish.listed_deletion import DeleteResult
-from engine.finish.project_deletion import Deletion
+from engine.finish.project_deletion import DeleteResult, Deletion
 from engine.report.deletion_report import MARKERS_ADDED, NOT_ACCEPTED, stays_values
 from engine.report.ls import summary_page, summary_values
 from engine.report.page import Page, Table, next_step

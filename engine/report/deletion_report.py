@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.finish.deletion_report import DeletionReport
+from engine.finish.batches import DeletionReport
 from engine.report.text import count_text, plural
 
 MARKERS_ADDED = "delete markers were added: data and cost stay, save of what had no version (suspended)"

@@ -7,12 +7,13 @@ bucket's business and not looked at.
 from __future__ import annotations
 
 from dataclasses import replace
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from typing import NamedTuple
 
 from engine.errors import Rejected
 from engine.folder.carried import MODE, MTIME
 from engine.model import Acl, Encryption, ListedObject, ObjectHead, ObjectLock, ObjectRef, Properties
-from engine.plan.encoded_words import meaning
 from engine.plan.record import AGREE
 from engine.plan.route import Pairs, PropertyRule, Route
 from engine.store import GetAcl, HeadObject, ObjectStore
@@ -156,3 +157,13 @@ def _lock(value: ObjectLock | None) -> str:
 
 def _said(name: str, wanted: str, there: str) -> str:
     return f"{name} is {there!r}, wanted {wanted!r}" if there else f"{name} is missing, wanted {wanted!r}"
+
+
+def meaning(value: str) -> str:
+    """What a value says: its words decoded; itself where it has none, or none that can be read."""
+    if "=?" not in value:
+        return value
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, ValueError):
+        return value

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import pytest
 
-from engine.finish.claim_text import STALE_S, Holder
+from engine.finish.claim import STALE_S, Holder
 from engine.plan.own import CLAIM, PROBE
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal

@@ -13,9 +13,9 @@ from engine.plan.binding import RouteBinding
 from engine.plan.lifecycle import State
 from engine.plan.order import just_before
 from engine.plan.record import Decision
-from engine.references import moved_keys
-from engine.references.moved_keys import THERE, MovedKeys
+from engine.references import scanning
 from engine.references.references import Presence
+from engine.references.scanning import THERE, MovedKeys
 from tests.faults.amount import examples
 
 KEYS = st.text(st.sampled_from("ab/.\u00e9\ue000\ud7ff\U0001f600"), max_size=5)
@@ -42,13 +42,13 @@ async def ask(rows: dict[str, State], keys: list[str]) -> list[Presence]:
 @given(ROWS, st.lists(KEYS, min_size=1, max_size=6), st.integers(1, 4))
 @settings(max_examples=examples(25))
 async def test_it_is_what_all_rows_say(rows: dict[str, State], keys: list[str], rows_a_read: int) -> None:
-    before = moved_keys.ROWS_A_READ
-    moved_keys.ROWS_A_READ = rows_a_read
+    before = scanning.ROWS_A_READ
+    scanning.ROWS_A_READ = rows_a_read
     try:
         asked = [*keys, *rows]
         assert await ask(rows, asked) == [expected(rows, key) for key in asked]
     finally:
-        moved_keys.ROWS_A_READ = before
+        scanning.ROWS_A_READ = before
 
 
 @given(KEYS, KEYS)

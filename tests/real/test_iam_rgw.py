@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from engine.api.load import load_plan
-from engine.plan.permissions import policy
-from engine.plan.reader_policy import bucket_policy
+from engine.plan.permissions import bucket_policy, policy
 from tests.cli.commands import Ended, Terminal
 from tests.cli.conftest import terminal
 from tests.servers import Endpoint

@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli.main import cli
-from engine.references.mdtable import BEGIN, END
+from engine.references.telling import BEGIN, END
 from engine.sandbox import SandboxSettings, start_sandbox
 from tests.indexes import usearch_index
 from tests.real.commands import Cartage, Finished, finished, listing

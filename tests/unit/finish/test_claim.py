@@ -13,9 +13,8 @@ import pytest
 from engine import freshness
 from engine.errors import AccessDenied, Ambiguous, ClaimLost, GateClosed, PreconditionFailed
 from engine.events import Notice
-from engine.finish.claim import RENEW_S, SAFE_S
+from engine.finish.claim import RENEW_S, SAFE_S, STALE_S, Holder
 from engine.finish.claim_taking import Asked, claimed, held_by_another
-from engine.finish.claim_text import STALE_S, Holder
 from engine.model import ABSENT, ObjectRef
 from engine.plan.own import CLAIM
 from engine.store import DeleteObjects, ObjectStore

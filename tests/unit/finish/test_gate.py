@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.finish.deletion_report import DeletionReport
+from engine.finish.batches import DeletionReport
 from engine.finish.gate import Facts, Reason, ReferencesLeft, closed, expiring, judge
 from engine.finish.holding import Hold
 from engine.finish.probing.answers import ProbeResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import UsageError
-from engine.plan.reader_policy import bucket_policy
+from engine.plan.permissions import bucket_policy
 
 ANA = "arn:aws:iam::123456789012:user/ana"
 

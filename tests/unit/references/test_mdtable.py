@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.references.mdtable import BEGIN, END, NoMarks, Row, with_table
+from engine.references.telling import BEGIN, END, NoMarks, Row, with_table
 
 ROWS = [
     Row("raw", "s3://b/p/data/raw/", 17_592, "13.0 GB", "Card images"),
