@@ -30,13 +30,13 @@ def accept_command(
     if listed and what is None and remove is None:
         all_of_it = invocation.run(lambda options, _: acceptances(plan, options))
         invocation.say(acceptances_page(plan, invocation.options.ledger, all_of_it))
-        values = {"accepted": [item._asdict() for item in all_of_it.accepted], "open": all_of_it.open}
+        values = all_of_it.to_dict()
     elif remove is not None and what is None and not listed:
         gone = invocation.run(lambda options, _: take_back(plan, options, name=remove))
         for item in gone:
             invocation.say(f"no longer accepted: {accepted_line(item)}")
         invocation.say(gate_next)
-        values = {"removed": [item._asdict() for item in gone]}
+        values = {"removed": gone}
     elif what is not None and found is not None and because is not None and not listed and remove is None:
         invocation.run(lambda options, _: accept(plan, options, name=what, found=found, because=because))
         invocation.say([f"accepted: {safe(what)} = {safe(found)} ({safe(because)})", *gate_next])

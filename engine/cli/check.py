@@ -6,7 +6,7 @@ from engine.api.check import check
 from engine.cli.codes import DONE, FATAL
 from engine.cli.invocation import Invocation
 from engine.plan.locations import parse_location
-from engine.report.check import check_page, check_values
+from engine.report.check import check_page
 
 
 def check_command(invocation: Invocation, location: str | None, write: bool) -> None:
@@ -14,4 +14,4 @@ def check_command(invocation: Invocation, location: str | None, write: bool) -> 
     report = invocation.run(lambda options, _: check(where, options, write=write))
     invocation.say(check_page(report, location, invocation.took_s, invocation.connection_flags))
     denied = any(item.verdict == "denied" for item in report.actions)
-    invocation.end(FATAL if denied else DONE, check_values(report))
+    invocation.end(FATAL if denied else DONE, report)

@@ -13,7 +13,7 @@ from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, is_asked, require
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
-from engine.report.cleanup import cleaned_page, gate_page, gate_values
+from engine.report.cleanup import cleaned_page, gate_page
 from engine.report.text import plural, size_text
 
 
@@ -53,12 +53,12 @@ def _run(invocation: Invocation, plan: Plan, consent: Consent, *, delete: bool) 
 
 
 def _end(invocation: Invocation, plan: Plan, result: CleanupResult) -> NoReturn:
-    cleaned, values = result.cleaned, gate_values(result)
+    cleaned = result.cleaned
     if cleaned is not None:
         invocation.say(["", *cleaned_page(plan, result, cleaned, invocation.took_s)])
         if cleaned.interrupted:
-            invocation.end_interrupted(values)
+            invocation.end_interrupted(result)
     code = GATE if not result.open else DONE
     if cleaned is not None and not cleaned.is_whole:
         code = ASIDE
-    invocation.end(code, values)
+    invocation.end(code, result)

@@ -10,7 +10,7 @@ from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, is_asked, require, seconds
 from engine.cli.invocation import Invocation
 from engine.finish.project_deletion import DeleteResult
-from engine.report.delete import delete_page, delete_values
+from engine.report.delete import delete_page
 from engine.report.text import plural, size_text
 
 
@@ -46,11 +46,11 @@ def delete_command(
         confirm = ask(str(where), f"{plural(total.objects, 'object')} ({size_text(total.bytes)}) for good")
         again = False
     result = go(again=again, confirmed=confirm is not None)
-    values = {**delete_values(result), "unlisted": invocation.left.count}
+    unlisted = invocation.left.count
     invocation.say(delete_page(str(where), result, invocation.took_s, to_delete))
     done = result.deletion
     if done is not None and done.interrupted:
-        invocation.end_interrupted(values)
+        invocation.end_interrupted(result, unlisted=unlisted)
     aside = done is not None and not done.is_whole
     left = invocation.done()
-    invocation.end(ASIDE if aside else GATE if result.closed else left, values)
+    invocation.end(ASIDE if aside else GATE if result.closed else left, result, unlisted=unlisted)

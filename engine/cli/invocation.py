@@ -31,6 +31,7 @@ from engine.report.bar import TICK_S, Manner, ProgressBar
 from engine.report.drawing import draw, look_at
 from engine.report.ndjson import NdjsonWriter
 from engine.report.page import Page
+from engine.report.results import values_of
 from engine.report.text import UNLISTED_SHOWN, safe, unlisted_sentence
 
 Result = TypeVar("Result")
@@ -244,16 +245,17 @@ class Invocation:
             click.echo(unlisted_sentence(self.left.count, self.left.first), err=True)
         return ASIDE
 
-    def end(self, code: int, values: dict[str, Any]) -> NoReturn:
-        """End with an exit code; `values` are what the summary line of `--json` says beside it."""
+    def end(self, code: int, result: object, **more: Any) -> NoReturn:
+        """End with an exit code. The summary line of `--json` has beside it what is to be said of the result (or these
+        values), and what `more` there is."""
         if self.json:
-            summarize(self.verb, code, values)
+            summarize(self.verb, code, values_of(result) | more)
         raise SystemExit(code)
 
-    def end_interrupted(self, values: dict[str, Any]) -> NoReturn:
+    def end_interrupted(self, result: object, **more: Any) -> NoReturn:
         """End a command that was asked to stop and did."""
         click.echo("interrupted: everything known is committed; run the same command again to resume", err=True)
-        self.end(INTERRUPTED, {"interrupted": True, **values})
+        self.end(INTERRUPTED, {"interrupted": True, **values_of(result)}, **more)
 
 
 async def _tick(bar: ProgressBar) -> None:

@@ -15,7 +15,7 @@ from engine.cli.invocation import Invocation
 from engine.cli.rewrite import chosen_act
 from engine.errors import UsageError
 from engine.plan.rule_proposal import RuleProposal
-from engine.report.lifecycle import lifecycle_page, lifecycle_values, outcome_lines, proposal_page, undo_page
+from engine.report.lifecycle import lifecycle_page, outcome_lines, proposal_page, undo_page
 
 DAY_S = 86_400
 
@@ -61,7 +61,7 @@ def lifecycle_command(
     if act is Act.UNDO:
         result = go(act)
         invocation.say(undo_page(result))
-        invocation.end(DONE if result.confirmed else ASIDE, lifecycle_values(result))
+        invocation.end(DONE if result.confirmed else ASIDE, result)
     if act is Act.APPLY and proposal is None:
         raise UsageError("there is no rule to be written.", advice="Say what it does, as --abort-uploads 7d.")
     result = go(Act.SHOW)
@@ -73,7 +73,7 @@ def lifecycle_command(
     invocation.say(outcome_lines(result, words) if asked else lifecycle_page(result, words))
     code = GATE if result.refused else DONE
     unsure = act is Act.APPLY and not result.refused and not result.confirmed
-    invocation.end(ASIDE if unsure else code, lifecycle_values(result))
+    invocation.end(ASIDE if unsure else code, result)
 
 
 def _days(flag: str, text: str) -> int | None:

@@ -10,7 +10,7 @@ from engine.cli.codes import ASIDE, DONE
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.references.replacing import all_back
-from engine.report.manifest import manifest_page, manifest_values
+from engine.report.manifest import manifest_page
 
 
 def manifest_command(invocation: Invocation, file: Path, apply: bool, undo: bool, create: bool) -> None:
@@ -20,4 +20,4 @@ def manifest_command(invocation: Invocation, file: Path, apply: bool, undo: bool
     act = Act.UNDO if undo else Act.APPLY if apply else Act.SHOW
     result = invocation.run(lambda options, _: manifest(plan, options, act=act, create=create))
     invocation.say(manifest_page(plan, result, invocation.took_s, create=create))
-    invocation.end(DONE if all_back(result.restored) else ASIDE, manifest_values(result))
+    invocation.end(DONE if all_back(result.restored) else ASIDE, result)

@@ -18,7 +18,7 @@ from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.locations import SCHEME
 from engine.plan.retrieval import ArchiveOutlook
-from engine.report.restore import asked_page, next_lines, outlook_page, restore_values
+from engine.report.restore import asked_page, next_lines, outlook_page
 
 
 def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes: bool) -> None:
@@ -43,7 +43,7 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
         invocation.say([*page, *next_lines(outlook, to_ask, to_wait)])
         if not outlook.shares and (refused := refused_tier(outlook)):
             raise UsageError(f"none of it can be asked for: {refused}.")
-        invocation.end(DONE, restore_values(result))
+        invocation.end(DONE, result)
     if yes:
         invocation.say(page)
     else:
@@ -52,12 +52,11 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
             click.echo("nothing was asked for", err=True)
             raise SystemExit(FATAL)
     result = go(outlook)
-    values = restore_values(result)
     assert result.asked is not None
     invocation.say(["", *asked_page(result.asked, to_ask, to_wait)])
     if result.asked.stopped:
-        invocation.end_interrupted(values)
-    invocation.end(ASIDE if result.asked.left or outlook.not_by_tier else DONE, values)
+        invocation.end_interrupted(result)
+    invocation.end(ASIDE if result.asked.left or outlook.not_by_tier else DONE, result)
 
 
 def _is_asked(invocation: Invocation) -> bool:

@@ -9,7 +9,7 @@ from engine.api.revert import RevertResult, revert
 from engine.cli.codes import ASIDE, DONE
 from engine.cli.confirming import ask, is_asked, require
 from engine.cli.invocation import Invocation
-from engine.report.revert import revert_page, revert_values
+from engine.report.revert import revert_page
 
 
 def revert_command(
@@ -33,14 +33,13 @@ def revert_command(
         invocation.show(revert_page(plan, first, invocation.took_s))
         found = first.outlook
         if first.way_back is not None or not (found.removable or found.unsettled or found.uploads):
-            invocation.end(DONE, revert_values(first))
+            invocation.end(DONE, first)
         confirm = ask(plan.name, f"{found.removable:,} copies")
     if delete:
         require(plan.name, confirm)
     result = go(delete=delete)
     invocation.say(revert_page(plan, result, invocation.took_s))
-    values = revert_values(result)
     done = result.reverted
     if done is not None and done.interrupted:
-        invocation.end_interrupted(values)
-    invocation.end(ASIDE if done is not None and not done.is_whole else DONE, values)
+        invocation.end_interrupted(result)
+    invocation.end(ASIDE if done is not None and not done.is_whole else DONE, result)

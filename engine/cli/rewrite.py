@@ -10,7 +10,7 @@ from engine.cli.codes import ASIDE, DONE
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.references.replacing import all_back
-from engine.report.rewrite import rewrite_page, rewrite_values
+from engine.report.rewrite import rewrite_page
 
 
 def chosen_act(apply: bool, undo: bool) -> Act:
@@ -26,4 +26,4 @@ def rewrite_command(invocation: Invocation, file: Path, apply: bool, undo: bool,
     result = invocation.run(lambda options, _: rewrite(plan, options, act=act, include_moved=include_moved))
     invocation.say(rewrite_page(plan, result, invocation.took_s))
     refused = result.done is not None and result.done.refused
-    invocation.end(DONE if all_back(result.restored) and not refused else ASIDE, rewrite_values(result))
+    invocation.end(DONE if all_back(result.restored) and not refused else ASIDE, result)

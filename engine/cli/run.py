@@ -21,7 +21,7 @@ from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S
 from engine.report.plan import plan_page
-from engine.report.run import result_page, result_values
+from engine.report.run import result_page
 
 
 def run_command(invocation: Invocation, file: Path, yes: bool, dask: str | None, report: Path | None) -> None:
@@ -40,12 +40,11 @@ def carry_out(
     meanwhile."""
     with asked_to_copy(invocation, plan, yes=yes) as listed, kept(invocation, plan, report):
         result = invocation.run(lambda options, stop: _migrate(plan, options, stop, dask, listed))
-    values = result_values(result)
     invocation.say(result_page(plan, result, invocation.took_s))
     if result.stopped:
-        invocation.end_interrupted(values)
+        invocation.end_interrupted(result)
     invocation.say_empty(result.empty)
-    invocation.end(exit_code(result), values)
+    invocation.end(exit_code(result), result)
 
 
 async def _migrate(

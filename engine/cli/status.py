@@ -15,7 +15,7 @@ from engine.cli.ledgers import ledger_of, plan_if_known
 from engine.errors import UsageError
 from engine.events import Doing
 from engine.report.meter import Meter, written
-from engine.report.status import aside_line, aside_values, how_far, lately, status_page, status_values, work_lines
+from engine.report.status import aside_line, aside_values, how_far, lately, status_page, work_lines
 
 NO_LONGER = "no longer watched; whoever is at work goes on"
 MEASURED_S = 1.0
@@ -31,12 +31,10 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool, watc
         _say(invocation, file, found)
         invocation.run(lambda options, _: _watch(path, options), leaving=NO_LONGER)
         found = anyio.run(status, path)
-    values = status_values(found)
     if failed:
-        values["objects"] = anyio.run(_list_aside, invocation, path)
-    else:
-        _say(invocation, file, found)
-    invocation.end(DONE, values)
+        invocation.end(DONE, found, objects=anyio.run(_list_aside, invocation, path))
+    _say(invocation, file, found)
+    invocation.end(DONE, found)
 
 
 def _say(invocation: Invocation, file: Path | None, found: Status) -> None:

@@ -19,7 +19,7 @@ from engine.cli.run import asked_to_copy, exit_code, kept
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.report.run import result_page
-from engine.report.sync import extras_page, sync_values
+from engine.report.sync import extras_page
 from engine.report.text import plural, safe, size_text
 
 
@@ -77,17 +77,16 @@ def _is_asked(invocation: Invocation) -> bool:
 
 
 def _end(invocation: Invocation, plan: Plan, result: SyncResult) -> None:
-    values = sync_values(result)
     invocation.say(result_page(plan, result.run, invocation.took_s))
     if said := extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s):
         invocation.say(["", *said])
     extras = result.extras
     done = extras.deletion if extras is not None else None
     if result.run.stopped or (done is not None and done.interrupted):
-        invocation.end_interrupted(values)
+        invocation.end_interrupted(result)
     invocation.say_empty(result.run.empty)
     code = exit_code(result.run) or (ASIDE if invocation.left.count else DONE)
     if extras is not None and not code:
         stays = extras.summary.total.objects and done is None
         code = ASIDE if done is not None and not done.is_whole else GATE if extras.closed or stays else code
-    invocation.end(code, values)
+    invocation.end(code, result)

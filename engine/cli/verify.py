@@ -10,7 +10,7 @@ from engine.cli.codes import DIFFERENT, DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import plan_of
 from engine.proof.depth import parse_depth
-from engine.report.verify import verification_page, verification_values
+from engine.report.verify import verification_page
 
 
 def verify_command(invocation: Invocation, file: Path | None, deep: str | None, properties: bool) -> None:
@@ -19,9 +19,8 @@ def verify_command(invocation: Invocation, file: Path | None, deep: str | None, 
     report = invocation.run(
         lambda options, stop: verify(plan, options, depth=depth, properties=properties, stop=stop), asides=False
     )
-    values = verification_values(report)
     if report.stopped:
-        invocation.end_interrupted(values)
+        invocation.end_interrupted(report)
     invocation.say(verification_page(plan, ledger_path(plan, invocation.options), report, invocation.took_s))
     invocation.say_empty(report.empty)
-    invocation.end(DONE if report.agrees else DIFFERENT, values)
+    invocation.end(DONE if report.agrees else DIFFERENT, report)

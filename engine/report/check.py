@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.api.check import CheckReport
 from engine.api.commands import typed
+from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.text import duration_text, safe
 from engine.sites.traits import sentences
@@ -56,12 +57,9 @@ def _next(report: CheckReport, location: str | None, flags: Sequence[str]) -> li
 def check_values(report: CheckReport) -> dict[str, Any]:
     """The summary of a check."""
     return {
-        "endpoint": report.endpoint,
-        "region": report.region,
-        "account": report.identity.account,
-        "arn": report.identity.arn,
+        **picked(report, "endpoint region account=identity.account arn=identity.arn"),
         "bucket": report.facts.bucket if report.facts else None,
         "skew_s": report.skew_s,
         "actions": {item.action: item.verdict for item in report.actions},
-        "honours": report.traits.as_note() if report.traits else None,
+        "honours": report.traits,
     }

@@ -10,7 +10,8 @@ from engine.finish.cleanup import Cleaned
 from engine.finish.gate import REFERENCES, Reason, closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
-from engine.report.deletion_report import MARKERS_ADDED, stays_text, stays_values
+from engine.report.deletion_report import MARKERS_ADDED, STAYS, stays_text
+from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step
 from engine.report.text import aside_text, count_text, counted, duration_text, pace_text, plural, safe, size_text
 
@@ -92,17 +93,5 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
 
 def gate_values(result: CleanupResult) -> dict[str, Any]:
     """The summary of a cleanup."""
-    values: dict[str, Any] = {
-        "ledger": str(result.ledger),
-        "open": result.open,
-        "reasons": [reason._asdict() for reason in result.reasons],
-        "objects": result.objects,
-        "bytes": result.bytes,
-        "settled": {fate.value: count for fate, count in result.settled.items()},
-    }
-    return values | (cleaned_values(result.cleaned) if result.cleaned is not None else {})
-
-
-def cleaned_values(cleaned: Cleaned) -> dict[str, Any]:
-    """What a deletion came to."""
-    return {"deleted": cleaned.deleted, "deleted_bytes": cleaned.deleted_bytes} | stays_values(cleaned)
+    values = picked(result, "ledger open reasons objects bytes settled")
+    return values | (picked(result.cleaned, f"deleted deleted_bytes {STAYS}") if result.cleaned is not None else {})

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.finish.project_deletion import DeleteResult, Deletion
-from engine.report.deletion_report import MARKERS_ADDED, NOT_ACCEPTED, stays_values
+from engine.report.deletion_report import MARKERS_ADDED, NOT_ACCEPTED, STAYS
 from engine.report.ls import summary_page, summary_values
+from engine.report.ndjson import picked
 from engine.report.page import Page, Table, next_step
-from engine.report.text import counted, pace_text, picked, plural, safe, size_text
+from engine.report.text import counted, pace_text, plural, safe, size_text
 
 
 def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: str) -> Page:
@@ -55,17 +56,11 @@ def _deletion(done: Deletion, took_s: float) -> list[str]:
 
 def delete_values(result: DeleteResult) -> dict[str, Any]:
     """The summary of a deletion."""
-    done = result.deletion
-    values: dict[str, Any] = {
-        "list": str(result.path),
+    values = {
+        "list": result.path,
         "snapshot": summary_values(result.summary),
         **picked(result, "taken_ms fresh closed deleted_before"),
     }
-    if done is not None:
-        values |= {
-            "deleted": done.deleted,
-            "deleted_bytes": done.deleted_bytes,
-            "arrived": done.arrived,
-            "unfinished_uploads": done.uploads,
-        } | stays_values(done)
+    if result.deletion is not None:
+        values |= picked(result.deletion, f"deleted deleted_bytes arrived unfinished_uploads=uploads {STAYS}")
     return values

@@ -12,9 +12,9 @@ from engine.plan.bucket_rules import Action, Does, Rule, text_of
 from engine.plan.prices import SAID
 from engine.plan.rule_effects import Effect
 from engine.report.diff import diff_lines, unified_diff
-from engine.report.ndjson import plain
+from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.text import cost_text, count_text, picked, plural, safe, size_text
+from engine.report.text import cost_text, count_text, plural, safe, size_text
 
 
 def lifecycle_page(result: LifecycleResult, words: Iterable[str] = ()) -> Page:
@@ -133,39 +133,28 @@ def due_text(effect: Effect) -> str:
 
 def lifecycle_values(result: LifecycleResult) -> dict[str, Any]:
     """The summary of a look at rules, a change, or an undo."""
-    values: dict[str, Any] = picked(
-        result,
-        "location objects bytes elsewhere unpriced uploads versions older older_bytes refused notes written confirmed",
-    )
-    values |= {
-        "dollars_a_month": round(result.dollars, 4),
-        "older_dollars_a_month": round(result.older_dollars, 4),
-        "saves_a_month": round(result.saved, 4),
-        "costs_once": round(result.once, 4),
+    return {
+        **picked(result, "location objects bytes elsewhere unpriced uploads versions older older_bytes refused notes"),
+        **picked(result, "written confirmed"),
+        **rounded(result, "dollars_a_month=dollars older_dollars_a_month=older_dollars saves_a_month=saved"),
+        **rounded(result, "costs_once=once"),
         "effects": [_effect(effect) for effect in result.effects],
         "diff": unified_diff("before", text_of(result.before), text_of(result.after)),
-        "kept": str(result.kept) if result.kept is not None else None,
+        "kept": result.kept,
     }
-    found: dict[str, Any] = plain(values)
-    return found
 
 
 def _effect(effect: Effect) -> dict[str, Any]:
-    days = {name: date.fromordinal(day).isoformat() if day else None for name, day in _days(effect)}
     return {
-        "rule": effect.rule.rule_id,
-        "prefix": effect.rule.prefix,
-        "only": list(effect.rule.only),
-        "does": effect.action.does.value,
-        "days": effect.action.days,
+        **picked(effect, "rule=rule.rule_id prefix=rule.prefix only=rule.only does=action.does days=action.days"),
         "date": effect.action.date or None,
         "storage_class": effect.action.storage_class or None,
-        "saves_a_month": round(effect.saved, 4),
-        "costs_once": round(effect.once, 4),
+        **rounded(effect, "saves_a_month=saved costs_once=once"),
         **picked(effect, "objects bytes due unpriced at_most"),
-        **days,
+        "first": _day(effect.first),
+        "last": _day(effect.last),
     }
 
 
-def _days(effect: Effect) -> list[tuple[str, int]]:
-    return [("first", effect.first), ("last", effect.last)]
+def _day(ordinal: int) -> str | None:
+    return date.fromordinal(ordinal).isoformat() if ordinal else None

@@ -8,6 +8,7 @@ from engine.events import BucketListed, Event, ObjectListed, PrefixSummed
 from engine.finish.grouping import TAG, Group, Odd
 from engine.finish.project import Figures, Summary
 from engine.plan.prices import AS_OF, CLASSES, REGION, SAID, read_dollars
+from engine.report.ndjson import picked
 from engine.report.page import Table
 from engine.report.text import cost_text, count_text, pace_text, plural, safe, size_text
 
@@ -100,13 +101,7 @@ def _classes(classes: dict[str, int]) -> str:
 def summary_values(summary: Summary) -> dict[str, Any]:
     """The total, for a summary line."""
     total = summary.total
-    values = {
-        "objects": total.objects,
-        "bytes": total.bytes,
-        "classes": dict(sorted(total.classes.items())),
-        "oldest": total.oldest,
-        "newest": total.newest,
-    }
+    values = picked(total, "objects bytes classes oldest newest") | {"classes": dict(sorted(total.classes.items()))}
     if not summary.by:
         return {**values, "prefixes": len(summary.groups)}
     return {
@@ -116,6 +111,5 @@ def summary_values(summary: Summary) -> dict[str, Any]:
         "dollars_a_month": total.dollars if summary.priced else None,
         "unpriced": total.unpriced,
         "prices": {"region": REGION, "as_of": AS_OF},
-        "tags_asked": summary.tags_asked,
-        "unread": summary.unread,
+        **picked(summary, "tags_asked unread"),
     }

@@ -10,8 +10,9 @@ from engine.plan.document import Plan
 from engine.references.filetext import read_text
 from engine.references.manifest import Draft
 from engine.report.diff import diff_lines, unified_diff
+from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step
-from engine.report.restored import restored_lines, restored_values
+from engine.report.restored import restored_lines
 from engine.report.text import duration_text, safe
 
 
@@ -44,8 +45,8 @@ def manifest_values(result: ManifestResult) -> dict[str, Any]:
         "changes": any(draft.changes for draft in result.drafts),
         "written": result.written,
         "diff": _diff(result),
-        "files": [{"name": draft.name, "changes": draft.changes} for draft in result.drafts],
-        "restored": restored_values(result.restored),
+        "files": [picked(draft, "name changes") for draft in result.drafts],
+        "restored": result.restored,
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from enum import Enum
+from operator import attrgetter
+from pathlib import Path
 from typing import Any, TextIO
 
 from engine.events import Event
@@ -17,7 +19,7 @@ def event_line(event: Event) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: enums by value, named tuples and dataclasses as objects."""
+    """A value as JSON has it: enums by value, named tuples and dataclasses as objects, paths as text."""
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, str) else value.name.lower()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -28,7 +30,22 @@ def plain(value: Any) -> Any:
         return {str(plain(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
-    return value
+    return str(value) if isinstance(value, Path) else value
+
+
+def picked(thing: object, names: str) -> dict[str, Any]:
+    """These attributes of it, for a summary line that has them as they are (`plain`): "bytes" by its own name,
+    "size=head.size" that of its `head` by another."""
+    found = {}
+    for word in names.split():
+        name, _, path = word.rpartition("=")
+        found[name or path] = attrgetter(path)(thing)
+    return found
+
+
+def rounded(thing: object, names: str) -> dict[str, float]:
+    """The same of dollars, to a hundredth of a cent."""
+    return {name: round(dollars, 4) for name, dollars in picked(thing, names).items()}
 
 
 class NdjsonWriter:

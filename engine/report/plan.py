@@ -12,10 +12,11 @@ from engine.plan.estimate import WRITES_PER_S, Difference, Estimate, estimate, e
 from engine.plan.locations import is_access_point
 from engine.plan.permissions import actions
 from engine.proof.survey import RouteSurvey
+from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, next_step, to_type
 from engine.report.set import change_page, change_values
 from engine.report.tallies import ways_of
-from engine.report.text import cost_text, count_text, duration_text, pace_text, picked, safe, size_text
+from engine.report.text import cost_text, count_text, duration_text, pace_text, safe, size_text
 from engine.sites.traits import NOTHING_KNOWN
 
 
@@ -150,7 +151,7 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
     plan = result.plan
     figures = estimate_of(plan, result.routes, writes_per_s)
     return {
-        "ledger": str(result.ledger),
+        "ledger": result.ledger,
         "routes": {
             item.route: picked(
                 item,
@@ -159,17 +160,14 @@ def plan_values(result: SurveyResult, writes_per_s: float = WRITES_PER_S) -> dic
             )
             for item in result.routes
         },
-        "expectations": [item._asdict() for item in expectations_of(plan, result.routes)],
-        "requests": {"copies": figures.copy_requests, "heads": figures.head_requests, "lists": figures.list_requests},
-        "cost_dollars": round(figures.requests_dollars, 4),
-        "egress_dollars": round(figures.egress_dollars, 4),
-        "in_bytes": figures.in_bytes,
-        "out_bytes": figures.out_bytes,
-        "storage_dollars_a_day": round(figures.storage_dollars_a_day, 4),
+        "expectations": expectations_of(plan, result.routes),
+        "requests": picked(figures, "copies=copy_requests heads=head_requests lists=list_requests"),
+        **rounded(figures, "cost_dollars=requests_dollars egress_dollars"),
+        **picked(figures, "in_bytes out_bytes"),
+        **rounded(figures, "storage_dollars_a_day"),
         "floor_s": round(figures.floor_s, 3),
-        "actions": list(actions(plan, "run")),
-        "empty": result.empty,
-        "no_room": result.no_room,
+        "actions": actions(plan, "run"),
+        **picked(result, "empty no_room"),
         **({"set": change_values(result)} if plan.in_place else {}),
-        "honours": {bucket: traits.as_note() for bucket, traits in result.traits.items()},
+        "honours": result.traits,
     }

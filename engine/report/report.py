@@ -25,4 +25,4 @@ def report_values(report: Report, page: Path | None = None) -> dict[str, Any]:
     """The summary of a report: that of the status that it shows, and where its page is."""
     standing = standing_of(report)
     values = status_values(report.status) | {"standing": standing.word, "sentence": standing.sentence}
-    return values | ({"file": str(page), "pictures": can_draw()} if page is not None else {})
+    return values | ({"file": page, "pictures": can_draw()} if page is not None else {})

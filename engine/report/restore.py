@@ -9,8 +9,9 @@ from engine.api.restore import RestoreResult
 from engine.archive.restoring import NO_EXPEDITED, Asked, refused_tier
 from engine.plan.prices import AS_OF, REGION, Tier
 from engine.plan.retrieval import Amount, ArchiveOutlook, ArchiveShare
+from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.text import aside_text, cost_text, count_text, counted, picked, plural, safe, size_text
+from engine.report.text import aside_text, cost_text, count_text, counted, plural, safe, size_text
 
 
 def outlook_page(what: str, outlook: ArchiveOutlook) -> list[str | Table]:
@@ -127,34 +128,16 @@ def restore_values(result: RestoreResult) -> dict[str, Any]:
     outlook, asked = result.outlook, result.asked
     ready = datetime.fromtimestamp(outlook.ends_ms / 1000, UTC)
     return {
-        "ledger": str(result.ledger) if result.ledger is not None else None,
-        "tier": outlook.tier.value,
-        "days": outlook.days,
-        "objects": outlook.objects,
-        "archived": {kind: _values(amount) for kind, amount in outlook.archived.items()},
-        "not_by_tier": {kind: _values(amount) for kind, amount in outlook.not_by_tier.items()},
-        "under_way": _values(outlook.under_way),
-        "readable": _values(_sum(outlook.readable.values())),
-        "expiring": {kind: _values(amount) for kind, amount in outlook.expiring.items()},
-        "heads": outlook.looked,
+        "ledger": result.ledger,
+        **picked(outlook, "tier days objects archived not_by_tier under_way"),
+        "readable": _sum(outlook.readable.values()),
+        **picked(outlook, "expiring heads=looked"),
         "to_ask": [
             picked(share, "kind objects bytes least_s most_s")
-            | {name: round(getattr(share, name), 4) for name in _DOLLARS}
+            | rounded(share, "requests_dollars retrieval_dollars storage_dollars")
             for share in outlook.shares
         ],
         "cost_dollars": round(sum(share.dollars for share in outlook.shares), 4),
         "ready_by": ready.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "asked": _asked_values(asked) if asked is not None else None,
+        "asked": picked(asked, "begun prolonged under_way readable beyond refused unknown stopped") if asked else None,
     }
-
-
-def _asked_values(asked: Asked) -> dict[str, Any]:
-    amounts = ("begun", "prolonged", "under_way", "readable", "beyond")
-    return {name: _values(getattr(asked, name)) for name in amounts} | picked(asked, "refused unknown stopped")
-
-
-_DOLLARS = ("requests_dollars", "retrieval_dollars", "storage_dollars")
-
-
-def _values(amount: Amount) -> dict[str, int]:
-    return {"objects": amount.objects, "bytes": amount.bytes}

@@ -1,4 +1,4 @@
-"""What was put back of files and objects that were written over, for people and for programs. Pure."""
+"""What was put back of files and objects that were written over, as text for people. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,3 @@ from engine.report.text import safe
 def restored_lines(restored: Sequence[RestoredFile]) -> list[str]:
     """A line each; none where there was nothing to put back."""
     return [Toned(f"{item.result.value}: {safe(item.name)}", whole=True) for item in restored]
-
-
-def restored_values(restored: Sequence[RestoredFile]) -> list[dict[str, str]]:
-    return [{"name": item.name, "result": item.result.value} for item in restored]

@@ -8,7 +8,8 @@ from engine.api.commands import command, typed
 from engine.api.revert import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
-from engine.report.deletion_report import NOT_ACCEPTED, stays_text, stays_values
+from engine.report.deletion_report import NOT_ACCEPTED, STAYS, stays_text
+from engine.report.ndjson import picked
 from engine.report.page import Page, next_step
 from engine.report.text import aside_text, counted, duration_text, pace_text, plural, size_text
 
@@ -64,19 +65,11 @@ def _reverted(done: Reverted, took_s: float) -> list[str]:
 
 def revert_values(result: RevertResult) -> dict[str, Any]:
     """The summary of a revert."""
-    found, done = result.outlook, result.reverted
-    values: dict[str, Any] = {
-        "ledger": str(result.ledger),
-        "removable": found.removable,
-        "objects": {part.value: count for part, count in found.objects.items()},
-        "unsettled": found.unsettled,
-        "open_uploads": len(found.uploads),
-        "way_back": None if result.way_back is None else str(result.way_back),
+    values = {
+        **picked(result, "ledger removable=outlook.removable objects=outlook.objects unsettled=outlook.unsettled"),
+        "open_uploads": len(result.outlook.uploads),
+        "way_back": result.way_back,
     }
-    if done is not None:
-        values |= {
-            "removed": done.removed,
-            "removed_bytes": done.removed_bytes,
-            "aborted_uploads": done.aborted,
-        } | stays_values(done)
+    if result.reverted is not None:
+        values |= picked(result.reverted, f"removed removed_bytes aborted_uploads=aborted {STAYS}")
     return values

@@ -11,8 +11,9 @@ from engine.plan.document import Plan
 from engine.references.filetext import read_text
 from engine.references.scanning import FileFound
 from engine.report.diff import diff_lines, unified_diff
+from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step, to_type
-from engine.report.restored import restored_lines, restored_values
+from engine.report.restored import restored_lines
 from engine.report.text import count_text, pace_text, plural, safe
 
 SHOWN_A_FILE = 20
@@ -91,23 +92,16 @@ def _left(file: FileFound) -> list[str]:
 
 def rewrite_values(result: RewriteResult) -> dict[str, Any]:
     """The summary of a rewrite; the places themselves are events."""
-    scan, done = result.scan, result.done
-    values: dict[str, Any] = {"ledger": str(result.ledger)}
+    scan = result.scan
     if scan is None:
-        return values | {"restored": restored_values(result.restored)}
-    values |= {
-        "looked": scan.looked,
-        "binary": scan.binary,
-        "places": scan.places,
+        return picked(result, "ledger restored")
+    values = {
+        "ledger": result.ledger,
+        **picked(scan, "looked binary places"),
         "would_write": [file.name for file in scan.files if file.changes],
-        "unread": [{"name": item.name, "why": item.why} for item in scan.unread],
+        "unread": scan.unread,
     }
-    if done is not None:
-        values |= {
-            "written": done.written,
-            "refused": [{"name": item.name, "why": item.why} for item in done.refused],
-            "renewed": done.renewed,
-            "left": result.left.places,
-            "figure": result.left.figure,
-        }
+    if result.done is not None:
+        values |= picked(result.done, "written refused renewed")
+        values |= picked(result.left, "left=places figure")
     return values

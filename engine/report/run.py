@@ -7,9 +7,10 @@ from typing import Any
 from engine.api.commands import command
 from engine.api.run import MigrationResult
 from engine.plan.document import Plan
+from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table, ways_of
-from engine.report.text import count_text, pace_text, picked, plural, size_text, unlisted_sentence
+from engine.report.text import count_text, pace_text, plural, size_text, unlisted_sentence
 
 
 def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
@@ -40,18 +41,10 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
 
 def result_values(result: MigrationResult) -> dict[str, Any]:
     """The summary of a run."""
-    counters = result.counters
     return {
-        "ledger": str(result.ledger),
-        "resumed": result.resumed,
-        "complete": result.complete,
-        **picked(counters, "listed copied copied_bytes found"),
-        "aside": {state.value: count for state, count in result.aside.items()},
-        "requests": result.requests,
-        "throttled": result.throttled,
-        "empty": result.empty,
-        "unlisted": result.unlisted_count,
-        "restoring": result.restoring,
+        **picked(result, "ledger resumed complete"),
+        **picked(result.counters, "listed copied copied_bytes found"),
+        **picked(result, "aside requests throttled empty unlisted=unlisted_count restoring"),
         "noted": noted_values(result.noted),
         "routes": route_values(result.tallies),
     }

@@ -10,6 +10,7 @@ from engine.plan.document import Plan
 from engine.plan.permissions import actions
 from engine.plan.prices import CLASSES, KIB, SAID
 from engine.plan.route import Route
+from engine.report.ndjson import picked
 from engine.report.page import Page, Toned
 from engine.report.text import cost_text, count_text, duration_text, plural, safe, size_text
 
@@ -47,19 +48,9 @@ def change_values(result: SurveyResult) -> dict[str, Any]:
     """The same for a program."""
     change = next(item.change for item in result.routes if item.change is not None)
     return {
-        "objects": change.objects,
-        "bytes": change.bytes,
-        "is_certain": change.is_certain,
-        "before_dollars_a_month": change.before_dollars,
-        "after_dollars_a_month": change.after_dollars,
-        "write_dollars": change.write_dollars,
-        "read_dollars": change.read_dollars,
-        "retrieval_dollars": change.retrieval_dollars,
-        "tag_dollars_a_month": change.tag_dollars,
-        "early_objects": change.early_objects,
-        "early_dollars": change.early_dollars,
-        "small": change.small,
-        "unpriced": change.unpriced,
+        **picked(change, "objects bytes is_certain before_dollars_a_month=before_dollars"),
+        **picked(change, "after_dollars_a_month=after_dollars write_dollars read_dollars retrieval_dollars"),
+        **picked(change, "tag_dollars_a_month=tag_dollars early_objects early_dollars small unpriced"),
         "versioning": result.versioning,
     }
 

@@ -10,8 +10,9 @@ from xml.etree.ElementTree import Element
 from engine.api.share import Shared, SharedObject
 from engine.report.elements import moment, size, table
 from engine.report.markup import Child, document, tag
+from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned
-from engine.report.text import picked, plural, safe, size_text
+from engine.report.text import plural, safe, size_text
 from engine.version import __version__
 
 UNLINKED = 'no link can lead there: a browser takes "." and ".." out of a path'
@@ -96,4 +97,4 @@ def share_values(shared: Shared, page: Path | None = None, links: Path | None = 
         "unlinked": [item.key for item in shared.objects if not item.url],
     }
     files_written = {"page": page, "links": links}
-    return values | {name: str(path) for name, path in files_written.items() if path is not None}
+    return values | {name: path for name, path in files_written.items() if path is not None}

@@ -14,9 +14,10 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, IN_FLIGHT, IN_PLACE, LEAVING, State
 from engine.plan.record import ObjectRecord, by_state
 from engine.report.meter import Meter, Reading
+from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.tallies import Ways, aside_lines, noted_lines, noted_values, route_values, tallies_table, ways_of
-from engine.report.text import duration_text, key_text, picked, plural, safe
+from engine.report.text import duration_text, key_text, plural, safe
 
 SHORTEST_MS = 2_000
 """Of less a run's own moments tell no rate."""
@@ -152,9 +153,7 @@ def next_command(status: Status, plan: Plan | None, again: str) -> str:
 def status_values(status: Status) -> dict[str, Any]:
     """The summary of a status."""
     return {
-        "ledger": str(status.ledger),
-        "plan": status.binding.plan_name,
-        "endpoint": status.binding.endpoint,
+        **picked(status, "ledger plan=binding.plan_name endpoint=binding.endpoint"),
         "routes": route_values(status.tallies),
         "snapshots": {
             item.route: {"closed": bool(item.closed_ms), "objects": item.objects} for item in status.snapshots
@@ -162,7 +161,7 @@ def status_values(status: Status) -> dict[str, Any]:
         "open_uploads": len(status.uploads),
         "settled": sum(by_state(status.tallies, IN_PLACE).values()),
         "in_flight": sum(by_state(status.tallies, IN_FLIGHT).values()),
-        "aside": {state.value: count for state, count in by_state(status.tallies, ASIDE - status.accepted).items()},
+        "aside": by_state(status.tallies, ASIDE - status.accepted),
         "restoring": status.restoring,
         "noted": noted_values(status.noted),
     }

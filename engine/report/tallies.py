@@ -12,6 +12,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
+from engine.report.ndjson import picked
 from engine.report.page import Table, Tone, Toned, next_step, to_type
 from engine.report.text import count_text, counted, safe, size_text
 
@@ -70,7 +71,7 @@ def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: P
 
 def noted_values(noted: Mapping[str, Noted]) -> dict[str, Any]:
     """What may be accepted of the objects: how many, and for which figure."""
-    return {name: {"objects": item.objects, "found": item.figure} for name, item in noted.items() if item.objects}
+    return {name: picked(item, "objects found=figure") for name, item in noted.items() if item.objects}
 
 
 MENDED_BY_RUN = {State.FAILED, State.DRIFTED, State.DAMAGED}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from engine.events import ObjectAside
 
@@ -98,11 +97,6 @@ def pace_text(count: int, took_s: float, size_bytes: int = 0, nouns: str = "obje
 def rate_text(rate: float) -> str:
     """ "3,785", and below ten "4.2": so many a second."""
     return f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.1f}"
-
-
-def picked(thing: object, names: str) -> dict[str, Any]:
-    """These attributes of it, by their names, for a summary line that has them as they are."""
-    return {name: getattr(thing, name) for name in names.split()}
 
 
 def key_text(key: str) -> str:

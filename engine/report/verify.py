@@ -9,8 +9,9 @@ from engine.api.commands import command
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
+from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.text import count_text, counted, key_text, pace_text, picked, plural, safe, size_text
+from engine.report.text import count_text, counted, key_text, pace_text, plural, safe, size_text
 
 SHOWN = 10
 
@@ -85,15 +86,13 @@ def verification_values(report: Verification) -> dict[str, Any]:
     """The summary of a verification."""
     return {
         **picked(report, "agrees differing objects_read bytes_read properties_compared empty"),
-        "properties_differ": report.properties_differ.objects,
-        "standing": report.standing,
+        **picked(report, "properties_differ=properties_differ.objects standing"),
         "routes": {
             route.route: {
-                **picked(route, "objects bytes verified"),
-                "proof": {proof.name.lower(): count for proof, count in route.by_proof.items()},
-                "kinds": {kind.value: count for kind, count in route.by_kind.items() if kind not in AGREEING},
+                **picked(route, "objects bytes verified proof=by_proof"),
+                "kinds": {kind: count for kind, count in route.by_kind.items() if kind not in AGREEING},
                 "snapshot_closed": route.snapshot_closed,
-                "fingerprints": {"source": route.source_tree.line, "target": route.target_tree.line},
+                "fingerprints": picked(route, "source=source_tree.line target=target_tree.line"),
             }
             for route in report.routes
         },

@@ -25,7 +25,6 @@ from engine.cli.main import cli
 from engine.events import Event, Progress
 from engine.finish.deleting import KEYS_A_BATCH
 from engine.finish.sending import BATCHES_AT_ONCE
-from engine.report.cleanup import cleaned_values
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests.cli.commands import Ended, Terminal, assert_said_well
 from tests.servers import Endpoint
@@ -444,7 +443,7 @@ def test_markers_accepted_for_one_bucket_are_not_accepted_for_another(
     result = anyio.run(go)
     assert result.cleaned is not None and flipped
     assert (result.cleaned.deleted, result.cleaned.unaccepted, result.cleaned.stopped) == (30, (late,), True)
-    assert cleaned_values(result.cleaned)["not_accepted"] == [late]
+    assert result.to_dict()["not_accepted"] == [late]
 
 
 def test_delete_shows_a_snapshot_and_deletes_exactly_that(project: Project) -> None:
