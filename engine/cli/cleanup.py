@@ -10,7 +10,7 @@ from engine.api.consent import Consent
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, GATE
-from engine.cli.confirming import ask, is_asked, require
+from engine.cli.confirming import ask, can_ask, require
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
 from engine.report.cleanup import cleaned_page, gate_page
@@ -28,13 +28,12 @@ def cleanup_command(
 ) -> None:
     plan = invocation.plan(file)
     consent = Consent(allow_commands, unconditional, accept_delete_markers)
-    if delete and is_asked(invocation, confirm):
+    if delete and confirm is None and can_ask(invocation):
         first = _run(invocation, plan, consent, delete=False)
         invocation.show(gate_page(plan, first, invocation.took_s))
-        if first.open and first.objects:
-            confirm = ask(plan.name, f"{plural(first.objects, 'source')} ({size_text(first.bytes)}) for good")
         if not first.open or not first.objects:
             _end(invocation, plan, first)
+        confirm = ask(plan.name, f"{plural(first.objects, 'source')} ({size_text(first.bytes)}) for good")
     if delete:
         require(plan.name, confirm)
     result = _run(invocation, plan, consent, delete=delete)

@@ -1,4 +1,4 @@
-"""Typing a name before anything is deleted: on a terminal, or by `--confirm`."""
+"""What is asked before anything is done: a yes; or a name that is typed, on a terminal or by `--confirm`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ import sys
 
 import click
 
+from engine.cli.codes import FATAL
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.sizes import parse_duration
 
 
-def is_asked(invocation: Invocation, confirm: str | None) -> bool:
-    """Whether a person is there to be asked, and has to be."""
-    return confirm is None and sys.stdin.isatty() and not invocation.json
+def can_ask(invocation: Invocation) -> bool:
+    """Whether a person is there to be asked."""
+    return sys.stdin.isatty() and not invocation.json
+
+
+def agree(question: str, otherwise: str) -> None:
+    """Have a person say yes; a no ends the command, and `otherwise` says that nothing was done."""
+    if not click.confirm(question):
+        click.echo(otherwise, err=True)
+        raise SystemExit(FATAL)
 
 
 def require(name: str, given: str | None) -> None:

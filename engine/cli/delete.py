@@ -7,7 +7,7 @@ from engine.api.consent import Consent
 from engine.api.delete import delete
 from engine.api.load import place_of
 from engine.cli.codes import ASIDE, DONE, GATE
-from engine.cli.confirming import ask, is_asked, require, seconds
+from engine.cli.confirming import ask, can_ask, require, seconds
 from engine.cli.invocation import Invocation
 from engine.finish.project_deletion import DeleteResult
 from engine.report.delete import delete_page
@@ -37,7 +37,7 @@ def delete_command(
             asides=False,
         )
 
-    if is_asked(invocation, confirm):
+    if confirm is None and can_ask(invocation):
         first = go(again=again, confirmed=False)
         invocation.show(delete_page(str(where), first, invocation.took_s, to_delete))
         total = first.summary.total

@@ -224,17 +224,17 @@ class Invocation:
 
     def say_empty(self, empty: Sequence[str]) -> None:
         """The sources that hold nothing, and what to do about it."""
-        for sentence in empty:
-            click.echo(f"cartage {self.verb}: {safe(sentence)}", err=True)
-        if empty:
-            click.echo(f"  {NothingThere.ADVICE}", err=True)
+        self._object(empty, NothingThere.ADVICE)
 
     def say_no_room(self, no_room: Sequence[str]) -> None:
         """The disks that have too little left."""
-        for sentence in no_room:
+        self._object(no_room, "Make room there, or copy less at a time.")
+
+    def _object(self, sentences: Sequence[str], advice: str) -> None:
+        for sentence in sentences:
             click.echo(f"cartage {self.verb}: {safe(sentence)}", err=True)
-        if no_room:
-            click.echo("  Make room there, or copy less at a time.", err=True)
+        if sentences:
+            click.echo(f"  {advice}", err=True)
 
     def done(self) -> int:
         """The exit code of a command that did all of its work: not all of it was, where something in a folder had to

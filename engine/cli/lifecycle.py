@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-import click
 
 from engine.api.consent import Act
 from engine.api.lifecycle import LifecycleResult, lifecycle
-from engine.cli.codes import ASIDE, DONE, FATAL, GATE
-from engine.cli.confirming import seconds
+from engine.cli.codes import ASIDE, DONE, GATE
+from engine.cli.confirming import agree, can_ask, seconds
 from engine.cli.invocation import Invocation
 from engine.cli.rewrite import chosen_act
 from engine.errors import UsageError
@@ -91,12 +88,10 @@ def _ask(invocation: Invocation, result: LifecycleResult, *, deletes: bool, yes:
     it was shown for that."""
     if yes or not result.changes:
         return False
-    if sys.stdin.isatty() and not invocation.json:
+    if can_ask(invocation):
         invocation.show(proposal_page(result))
-        if click.confirm("Write this configuration?"):
-            return True
-        click.echo("nothing was written", err=True)
-        raise SystemExit(FATAL)
+        agree("Write this configuration?", "nothing was written")
+        return True
     if deletes:
         raise UsageError(
             "the rule deletes objects, and nothing is written before that is confirmed.",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-import click
 
 from engine.api.commands import command, typed
 from engine.api.load import place_of
 from engine.api.restore import RestoreResult, restore
 from engine.archive.restoring import refused_tier
-from engine.cli.codes import ASIDE, DONE, FATAL
+from engine.cli.codes import ASIDE, DONE
+from engine.cli.confirming import agree, can_ask
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.model import Location
@@ -39,7 +37,7 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
     result = go(None)
     outlook = result.outlook
     page = outlook_page(name, outlook)
-    if not outlook.shares or not (yes or _is_asked(invocation)):
+    if not outlook.shares or not (yes or can_ask(invocation)):
         invocation.say([*page, *next_lines(outlook, to_ask, to_wait)])
         if not outlook.shares and (refused := refused_tier(outlook)):
             raise UsageError(f"none of it can be asked for: {refused}.")
@@ -48,16 +46,10 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
         invocation.say(page)
     else:
         invocation.show(page)
-        if not click.confirm("\nAsk for it?"):
-            click.echo("nothing was asked for", err=True)
-            raise SystemExit(FATAL)
+        agree("\nAsk for it?", "nothing was asked for")
     result = go(outlook)
     assert result.asked is not None
     invocation.say(["", *asked_page(result.asked, to_ask, to_wait)])
     if result.asked.stopped:
         invocation.end_interrupted(result)
     invocation.end(ASIDE if result.asked.left or outlook.not_by_tier else DONE, result)
-
-
-def _is_asked(invocation: Invocation) -> bool:
-    return sys.stdin.isatty() and not invocation.json

@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.api.consent import Consent
 from engine.api.revert import RevertResult, revert
 from engine.cli.codes import ASIDE, DONE
-from engine.cli.confirming import ask, is_asked, require
+from engine.cli.confirming import ask, can_ask, require
 from engine.cli.invocation import Invocation
 from engine.report.revert import revert_page
 
@@ -28,7 +28,7 @@ def revert_command(
             lambda options, stop: revert(plan, options, consent=consent, delete=delete, stop=stop), asides=False
         )
 
-    if delete and is_asked(invocation, confirm):
+    if delete and confirm is None and can_ask(invocation):
         first = go(delete=False)
         invocation.show(revert_page(plan, first, invocation.took_s))
         found = first.outlook

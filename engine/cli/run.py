@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
 from engine.api.options import Options, ledger_path
 from engine.api.plan import survey
 from engine.api.run import MigrationResult, migrate
 from engine.api.stopping import StopSignal
-from engine.cli.codes import ASIDE, DONE, FATAL, USAGE
+from engine.cli.codes import ASIDE, DONE, USAGE
+from engine.cli.confirming import agree, can_ask
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.listing.kept import KeptListings
@@ -71,7 +69,7 @@ def kept(invocation: Invocation, plan: Plan, report: Path | None) -> AbstractCon
 def asked_to_copy(invocation: Invocation, plan: Plan, *, yes: bool) -> Iterator[KeptListings | None]:
     """Show what would be done and ask, if a person is there to be asked; end where the answer is no. What was listed
     for it is kept for what is done then."""
-    if yes or invocation.json or not sys.stdin.isatty():
+    if yes or not can_ask(invocation):
         yield None
         return
     listed = KeptListings.beside(ledger_path(plan, invocation.options))
@@ -89,9 +87,10 @@ def _ask(invocation: Invocation, plan: Plan, listed: KeptListings) -> None:
     if found.no_room:
         invocation.say_no_room(found.no_room)
         raise SystemExit(USAGE)
-    if not click.confirm("\nSet?" if plan.in_place else "\nCopy?"):
-        click.echo("nothing was set" if plan.in_place else "nothing was copied", err=True)
-        raise SystemExit(FATAL)
+    if plan.in_place:
+        agree("\nSet?", "nothing was set")
+    else:
+        agree("\nCopy?", "nothing was copied")
 
 
 def exit_code(result: MigrationResult) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from engine.api.load import home_folder
+from engine.cli.confirming import can_ask
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
 from engine.cli.route_flags import pairs
@@ -40,7 +40,7 @@ def set_command(
     plan = invocation.named(plan)
     if dry:
         dry_run(invocation, plan)
-    if not yes and (invocation.json or not sys.stdin.isatty()):
+    if not yes and not can_ask(invocation):
         raise UsageError(
             "nothing is set before somebody said so.",
             advice="Look at what it would cost with --dry-run; then say it with --yes, or on a terminal.",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
-import click
-
 from engine.api.consent import Consent
 from engine.api.sync import SyncResult, synchronize
-from engine.cli.codes import ASIDE, DONE, FATAL, GATE
-from engine.cli.confirming import seconds
+from engine.cli.codes import ASIDE, DONE, GATE
+from engine.cli.confirming import agree, can_ask, seconds
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
 from engine.cli.route_flags import plan_of_flags
@@ -61,19 +58,13 @@ def sync_command(
     with asked_to_copy(invocation, plan, yes=yes) as listed, kept(invocation, plan, report):
         result = go(again=again, confirmed=yes, listed=listed)
     extras = result.extras
-    if extras is not None and not yes and not extras.closed and extras.summary.total.objects and _is_asked(invocation):
+    if extras is not None and not yes and not extras.closed and extras.summary.total.objects and can_ask(invocation):
         total = extras.summary.total
         invocation.show(extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s))
         what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
-        if not click.confirm(f"\nDelete these {what} for good?"):
-            click.echo("nothing was deleted", err=True)
-            raise SystemExit(FATAL)
+        agree(f"\nDelete these {what} for good?", "nothing was deleted")
         result = go(again=False, confirmed=True)
     _end(invocation, plan, result)
-
-
-def _is_asked(invocation: Invocation) -> bool:
-    return sys.stdin.isatty() and not invocation.json
 
 
 def _end(invocation: Invocation, plan: Plan, result: SyncResult) -> None:
