@@ -14,7 +14,7 @@ from typing import Any
 from engine.ledger import history, index, rows
 from engine.ledger.binding import Binding
 from engine.model import UploadedPart
-from engine.plan.record import Decision, Outcome, UploadRecord
+from engine.plan.record import Outcome, UploadRecord
 from engine.plan.shards import Piece
 
 _OPEN = "SELECT id FROM uploads WHERE route = ? AND key = ? AND ended = ''"
@@ -25,7 +25,7 @@ SAME_ETAG = "="
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One change: the name of a function below, and what it is given beside the connection."""
+    """One change: the name of one of `COMMANDS`, and what it is given beside the connection."""
 
     name: str
     arguments: tuple[Any, ...]
@@ -35,10 +35,6 @@ class Command:
 
 
 # --- objects ------------------------------------------------------------------------------------------------
-
-
-def decide(connection: sqlite3.Connection, route: int, decisions: list[Decision], at_ms: int) -> None:
-    rows.decide(connection, route, decisions, at_ms)
 
 
 def conclude(connection: sqlite3.Connection, route: int, outcomes: list[Outcome], at_ms: int) -> None:
@@ -52,14 +48,6 @@ def _with_etags(connection: sqlite3.Connection, route: int, outcomes: list[Outco
         return outcomes
     etags = rows.source_etags(connection, route, thin)
     return [item._replace(target_etag=etags[item.key]) if item.target_etag == SAME_ETAG else item for item in outcomes]
-
-
-def forget(connection: sqlite3.Connection, route: int, keys: list[str]) -> None:
-    rows.forget(connection, route, keys)
-
-
-def let_go(connection: sqlite3.Connection, route: int, keys: list[str]) -> None:
-    rows.let_go(connection, route, keys)
 
 
 # --- routes -------------------------------------------------------------------------------------------------
@@ -152,20 +140,12 @@ def keep(connection: sqlite3.Connection, kind: str, name: str, etag: str, body: 
 # --- history ------------------------------------------------------------------------------------------------
 
 
-def begin_run(connection: sqlite3.Connection, command: str, at_ms: int) -> int:
-    return history.begin(connection, command, at_ms)
-
-
 def add_moment(
     connection: sqlite3.Connection, run: int, moment: history.Moment, slow: list[history.SlowObject]
 ) -> bool:
     if slow:
         history.keep_slow(connection, slow)
     return history.add(connection, run, moment)
-
-
-def end_run(connection: sqlite3.Connection, run: int, ended: str, at_ms: int) -> None:
-    history.end(connection, run, ended, at_ms)
 
 
 # --- shards -------------------------------------------------------------------------------------------------
@@ -175,14 +155,6 @@ def add_shards(connection: sqlite3.Connection, shards: list[list[Piece]]) -> lis
     return index.add(connection, shards)
 
 
-def hand_over(connection: sqlite3.Connection, number: int, kept: list[Piece], rest: list[list[Piece]]) -> list[int]:
-    return index.hand_over(connection, number, kept, rest)
-
-
-def open_shard(connection: sqlite3.Connection, number: int) -> None:
-    index.set_open(connection, number)
-
-
 def record_shard(
     connection: sqlite3.Connection, number: int, closing: index.Closing, at_ms: int, still_open: bool
 ) -> None:
@@ -190,11 +162,12 @@ def record_shard(
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        decide, conclude, forget, let_go, bind_list, open_snapshot, close_snapshot, intend_upload, set_upload_id,
-        record_parts, finish_upload, accept, take_back, set_note, keep, begin_run, add_moment, end_run, add_shards,
-        hand_over, open_shard, record_shard,
-    )
+    "decide": rows.decide, "conclude": conclude, "forget": rows.forget, "let_go": rows.let_go,
+    "bind_list": bind_list, "open_snapshot": open_snapshot, "close_snapshot": close_snapshot,
+    "intend_upload": intend_upload, "set_upload_id": set_upload_id, "record_parts": record_parts,
+    "finish_upload": finish_upload, "accept": accept, "take_back": take_back, "set_note": set_note, "keep": keep,
+    "begin_run": history.begin, "add_moment": add_moment, "end_run": history.end,
+    "add_shards": add_shards, "hand_over": index.hand_over, "open_shard": index.set_open, "record_shard": record_shard,
 }  # fmt: skip
-"""By name. What one of them does may change only in ways that do to an older journal what was done then."""
+"""By the name that a journal has. What one of them takes (by its annotations a journal is read) may not change, and
+what it does only in ways that do to an older journal what was done then."""

@@ -61,9 +61,7 @@ def add(connection: sqlite3.Connection, shards: Iterable[Sequence[Piece]], paren
     return numbers
 
 
-def hand_over(
-    connection: sqlite3.Connection, number: int, kept: Sequence[Piece], rest: Iterable[Sequence[Piece]]
-) -> list[int]:
+def hand_over(connection: sqlite3.Connection, number: int, kept: list[Piece], rest: list[list[Piece]]) -> list[int]:
     """Leave a shard with what it has `kept`, and make shards of the rest; gives their numbers."""
     routes = dict(connection.execute("SELECT name, id FROM routes").fetchall())
     connection.execute("DELETE FROM pieces WHERE shard = ?", (number,))

@@ -107,7 +107,7 @@ _COPIED = _numbered(
 KEYS_A_QUERY = 512
 
 
-def decide(connection: sqlite3.Connection, route: int, decisions: Sequence[Decision], at_ms: int) -> None:
+def decide(connection: sqlite3.Connection, route: int, decisions: list[Decision], at_ms: int) -> None:
     """Write decisions. Raises `LedgerError` for a step that the table of states does not know."""
     rows: list[tuple[object, ...]] = []
     added, added_bytes = Counter[TallyKey](), Counter[TallyKey]()
@@ -194,13 +194,13 @@ def source_etags(connection: sqlite3.Connection, route: int, keys: Sequence[str]
     return dict(_of_keys(connection, route, keys, "SELECT key, source_etag FROM objects WHERE route = ?"))
 
 
-def forget(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:
+def forget(connection: sqlite3.Connection, route: int, keys: list[str]) -> None:
     """Remove rows of objects that vanished before anything of them was written. Raises `LedgerError` for any other."""
     _leave(connection, route, ((key, None) for key in keys), new=False)
     connection.executemany("DELETE FROM objects WHERE route = ? AND key = ?", [(route, key) for key in keys])
 
 
-def let_go(connection: sqlite3.Connection, route: int, keys: Sequence[str]) -> None:
+def let_go(connection: sqlite3.Connection, route: int, keys: list[str]) -> None:
     """Remove rows of objects that their owner has removed on both sides; of keys that are not known nothing."""
     known = [row[0] for row in _of_keys(connection, route, keys, "SELECT key FROM objects WHERE route = ?")]
     _leave(connection, route, ((key, None) for key in known), new=False, is_gone=True)
