@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import anyio.to_thread
 
@@ -24,6 +24,13 @@ from engine.ledger.reader import LedgerReader
 from engine.ledger.writer import DISK_ERRORS, Writer, translated
 from engine.model import UploadedPart
 from engine.plan.record import Decision, Outcome, UploadRecord
+
+
+class Keyed(Protocol):
+    """What is said of one object."""
+
+    @property
+    def key(self) -> str: ...
 
 
 class Ledger(LedgerReader):
@@ -100,23 +107,23 @@ class Ledger(LedgerReader):
 
     async def decide(self, route: str, decisions: Sequence[Decision]) -> None:
         """Commit a page's decisions, before anything is done about them."""
-        await self._do("decide", self._route_ids[route], decisions, self._now_ms())
+        await self._on_rows("decide", route, decisions, self._now_ms())
 
     async def conclude(self, route: str, outcomes: Sequence[Outcome]) -> None:
         """Commit how tasks ended, or what a verification found."""
-        await self._do("conclude", self._route_ids[route], outcomes, self._now_ms())
+        await self._on_rows("conclude", route, outcomes, self._now_ms())
 
     async def conclude_durably(self, route: str, outcomes: Sequence[Outcome]) -> None:
         """`conclude`, surviving a power cut when it returns: for deletes."""
-        await self._do_durably("conclude", self._route_ids[route], outcomes, self._now_ms())
+        await self._on_rows("conclude", route, outcomes, self._now_ms(), durable=True)
 
     async def forget(self, route: str, keys: Sequence[str]) -> None:
         """Remove rows of objects that vanished before anything of them was written."""
-        await self._do("forget", self._route_ids[route], keys)
+        await self._on_rows("forget", route, keys)
 
     async def let_go(self, route: str, keys: Sequence[str]) -> None:
         """Remove rows of objects that their owner has removed on both sides; other keys are passed over."""
-        await self._do("let_go", self._route_ids[route], keys)
+        await self._on_rows("let_go", route, keys)
 
     async def bind_list(self, route: str, digest: str, *, reopen: bool) -> None:
         """Bind the route to what its list of keys says now. `reopen`: that is more than it was bound to, so that
@@ -137,19 +144,19 @@ class Ledger(LedgerReader):
 
     async def intend_upload(self, upload: UploadRecord) -> None:
         """Commit that an upload is about to be created; an intent without an id is replaced."""
-        await self._do_durably("intend_upload", self._route_ids[upload.route], upload)
+        await self._on_upload("intend_upload", upload.route, upload.key, upload)
 
     async def set_upload_id(self, route: str, key: str, upload_id: str) -> None:
         """Commit the id that S3 gave."""
-        await self._do_durably("set_upload_id", self._route_ids[route], key, upload_id)
+        await self._on_upload("set_upload_id", route, key, key, upload_id)
 
     async def record_parts(self, route: str, key: str, parts: Iterable[UploadedPart]) -> None:
         """Commit parts that are in place."""
-        await self._do("record_parts", self._route_ids[route], key, list(parts))
+        await self._on_upload("record_parts", route, key, key, list(parts), durable=False)
 
     async def finish_upload(self, route: str, key: str, how: str) -> None:
         """Commit an upload's end: "completed", "aborted", "refused" or "vanished"."""
-        await self._do_durably("finish_upload", self._route_ids[route], key, how, self._now_ms())
+        await self._on_upload("finish_upload", route, key, key, how, self._now_ms())
 
     # --- history ------------------------------------------------------------------------------------------
 
@@ -185,9 +192,19 @@ class Ledger(LedgerReader):
         """Keep content that is about to be replaced; gives its number."""
         return int(await self._do_durably("keep", kind, name, etag, body, self._now_ms()))
 
-    async def _do(self, name: str, *arguments: Any) -> Any:
-        return await self._writer.do(Command(name, arguments))
+    async def _on_rows(
+        self, name: str, route: str, items: Sequence[Keyed | str], *arguments: Any, durable: bool = False
+    ) -> None:
+        """Carry out a change of one route's rows: of those of these items, or keys."""
+        await self._do(name, self._route_ids[route], items, *arguments, durable=durable)
+
+    async def _on_upload(self, name: str, route: str, key: str, *arguments: Any, durable: bool = True) -> None:
+        """Carry out a change of one object's upload."""
+        await self._do(name, self._route_ids[route], *arguments, durable=durable)
+
+    async def _do(self, name: str, *arguments: Any, durable: bool = False) -> Any:
+        return await self._writer.do(Command(name, arguments), durable=durable)
 
     async def _do_durably(self, name: str, *arguments: Any) -> Any:
         """Surviving a power cut when it returns."""
-        return await self._writer.do(Command(name, arguments), durable=True)
+        return await self._do(name, *arguments, durable=True)

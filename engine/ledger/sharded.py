@@ -8,23 +8,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
 import anyio.to_thread
 
 from engine.ledger import index
 from engine.ledger.binding import Binding
 from engine.ledger.files import unwritable
-from engine.ledger.ledger import Ledger
+from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.reader import LedgerReader
 from engine.ledger.shard_files import SHARDS, ShardFiles, index_path, shard_name, shard_path
 from engine.ledger.sharded_reader import InShards, ShardedReader
-from engine.model import UploadedPart
 from engine.plan.noted import Noted
-from engine.plan.record import Decision, Outcome, Tally, UploadRecord
+from engine.plan.record import Tally
 from engine.plan.shards import Piece
-
-Item = TypeVar("Item")
 
 
 class Journals(Protocol):
@@ -163,52 +160,19 @@ class ShardedLedger(InShards, Ledger):
 
     # --- rows -------------------------------------------------------------------------------------------------
 
-    def _by_shard(self, route: str, items: Iterable[Item], key_of: Callable[[Item], str]) -> dict[int, list[Item]]:
-        found: dict[int, list[Item]] = defaultdict(list)
+    async def _on_rows(
+        self, name: str, route: str, items: Sequence[Keyed | str], *arguments: Any, durable: bool = False
+    ) -> None:
+        by_shard: dict[int, list[Keyed | str]] = defaultdict(list)
         for item in items:
-            found[self._atlas.shard_of(route, key_of(item))].append(item)
-        return found
-
-    async def decide(self, route: str, decisions: Sequence[Decision]) -> None:
-        for number, some in self._by_shard(route, decisions, lambda item: item.key).items():
+            by_shard[self._atlas.shard_of(route, item if isinstance(item, str) else item.key)].append(item)
+        for number, some in by_shard.items():
             async with self._files.use(number) as shard:
-                await shard.decide(route, some)
+                await shard._on_rows(name, route, some, *arguments, durable=durable)
 
-    async def conclude(self, route: str, outcomes: Sequence[Outcome]) -> None:
-        for number, some in self._by_shard(route, outcomes, lambda item: item.key).items():
-            async with self._files.use(number) as shard:
-                await shard.conclude(route, some)
-
-    async def conclude_durably(self, route: str, outcomes: Sequence[Outcome]) -> None:
-        for number, some in self._by_shard(route, outcomes, lambda item: item.key).items():
-            async with self._files.use(number) as shard:
-                await shard.conclude_durably(route, some)
-
-    async def forget(self, route: str, keys: Sequence[str]) -> None:
-        for number, some in self._by_shard(route, keys, str).items():
-            async with self._files.use(number) as shard:
-                await shard.forget(route, some)
-
-    async def let_go(self, route: str, keys: Sequence[str]) -> None:
-        for number, some in self._by_shard(route, keys, str).items():
-            async with self._files.use(number) as shard:
-                await shard.let_go(route, some)
-
-    async def intend_upload(self, upload: UploadRecord) -> None:
-        async with self._files.use(self._atlas.shard_of(upload.route, upload.key)) as shard:
-            await shard.intend_upload(upload)
-
-    async def set_upload_id(self, route: str, key: str, upload_id: str) -> None:
+    async def _on_upload(self, name: str, route: str, key: str, *arguments: Any, durable: bool = True) -> None:
         async with self._files.use(self._atlas.shard_of(route, key)) as shard:
-            await shard.set_upload_id(route, key, upload_id)
-
-    async def record_parts(self, route: str, key: str, parts: Iterable[UploadedPart]) -> None:
-        async with self._files.use(self._atlas.shard_of(route, key)) as shard:
-            await shard.record_parts(route, key, parts)
-
-    async def finish_upload(self, route: str, key: str, how: str) -> None:
-        async with self._files.use(self._atlas.shard_of(route, key)) as shard:
-            await shard.finish_upload(route, key, how)
+            await shard._on_upload(name, route, key, *arguments, durable=durable)
 
 
 async def closing_of(shard: LedgerReader) -> index.Closing:

@@ -5,8 +5,9 @@ from the index's records, or shard by shard in the order of keys.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio.to_thread
 
@@ -20,6 +21,8 @@ from engine.plan.lifecycle import State
 from engine.plan.noted import Noted
 from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord
 from engine.plan.shards import Atlas, tile
+
+Answer = TypeVar("Answer")
 
 
 class InShards(LedgerReader):
@@ -73,6 +76,14 @@ class InShards(LedgerReader):
         """Those of which their record says so, and those that may have changed since."""
         rows = await self._rows(f"SELECT number FROM shards WHERE is_open OR {condition} ORDER BY number", parameters)
         return [number for (number,) in rows if self._begun(number)]
+
+    async def _each(self, ask: Callable[[LedgerReader], Awaitable[Answer]], condition: str = "1") -> list[Answer]:
+        """What each of them answers, one after the other."""
+        answers = []
+        for number in await self._shards_with(condition):
+            async with self._readers.use(number) as shard:
+                answers.append(await ask(shard))
+        return answers
 
     # --- by key ---------------------------------------------------------------------------------------------
 
@@ -130,42 +141,27 @@ class InShards(LedgerReader):
 
     async def held(self, proof: Proof, since_ms: int) -> list[Held]:
         found: dict[str, Held] = {}
-        for number in await self._shards_with("1"):
-            async with self._readers.use(number) as shard:
-                for held in await shard.held(proof, since_ms):
-                    found[held.route] = held.plus(found[held.route]) if held.route in found else held
+        for held in chain.from_iterable(await self._each(lambda shard: shard.held(proof, since_ms))):
+            found[held.route] = held.plus(found[held.route]) if held.route in found else held
         return list(found.values())
 
     async def restoring(self) -> int:
-        found = 0
-        for number in await self._shards_with(
-            "number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND state = 'archived')"
-        ):
-            async with self._readers.use(number) as shard:
-                found += await shard.restoring()
-        return found
+        archived = "number IN (SELECT shard FROM shard_tallies WHERE objects > 0 AND state = 'archived')"
+        return sum(await self._each(LedgerReader.restoring, archived))
 
     async def open_uploads(self) -> list[UploadRecord]:
-        found: list[UploadRecord] = []
-        for number in await self._shards_with("uploads > 0"):
-            async with self._readers.use(number) as shard:
-                found += await shard.open_uploads()
-        return found
+        return [*chain.from_iterable(await self._each(LedgerReader.open_uploads, "uploads > 0"))]
 
     async def composition(self) -> composition.Composition:
-        found = []
-        for number in await self._shards_with("1"):
-            async with self._readers.use(number) as shard:
-                found.append(await shard.composition())
-        return composition.together(found)
+        return composition.together(await self._each(LedgerReader.composition))
 
     async def check(self) -> str:
-        wrong = [] if (said := await super().check()) == "ok" else [said]
-        for number in await self._shards_with("1"):
-            async with self._readers.use(number) as shard:
-                if (said := await shard.check()) != "ok":
-                    wrong.append(f"{shard.path.name}: {said}")
-        return "; ".join(wrong) or "ok"
+        async def named(shard: LedgerReader) -> str:
+            said = await shard.check()
+            return said if said == "ok" else f"{shard.path.name}: {said}"
+
+        found = [await super().check(), *await self._each(named)]
+        return "; ".join(said for said in found if said != "ok") or "ok"
 
 
 class ShardedReader(InShards):
