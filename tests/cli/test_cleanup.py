@@ -169,7 +169,7 @@ def test_on_a_terminal_the_name_is_typed_after_everything_was_shown(
     project.write_plan(hold="0s")
     project.migrate()
     here = f"s3://{project.bucket}/old/"
-    monkeypatch.setattr(f"engine.cli.{verb}.is_asked", lambda invocation, confirm: confirm is None)
+    monkeypatch.setattr(f"engine.cli.{verb}.can_ask", lambda invocation: True)
     words = [verb, here] if verb == "delete" else [verb, str(project.plan), "--delete"]
     ended = CliRunner().invoke(cli, words, input=f"{here if typed == 'LOCATION' else typed}\n")
     assert ended.exit_code == code, ended.output
