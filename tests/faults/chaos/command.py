@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Sequence
+from functools import wraps
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,7 @@ class Journalled:
 def keep_journal(journal: Journal, killer: Killer, verb: str) -> None:
     """Put the journal where rows are written, and `late` where answers come in."""
     from engine.ledger import ledger, rows
+    from engine.ledger.commands import COMMANDS
     from engine.s3.wire_store import WireStore
 
     conclude, decide, connect, exchange = rows.conclude, rows.decide, vars(ledger)["connect"], WireStore._exchange
@@ -92,7 +94,8 @@ def keep_journal(journal: Journal, killer: Killer, verb: str) -> None:
         journal.verified |= {item.key: item.properties == "agree" for item in outcomes if item.state == "verified"}
         journal.deletes = journal.deletes or any(item.state == "deleting" for item in outcomes)
 
-    def decided(connection: Connection, route: int, decisions: Sequence[Decision], at_ms: int) -> None:
+    @wraps(decide)
+    def decided(connection: Connection, route: int, decisions: list[Decision], at_ms: int) -> None:
         decide(connection, route, decisions, at_ms)
         journal.deletes = journal.deletes or (verb == "revert" and bool(decisions))
 
@@ -102,7 +105,7 @@ def keep_journal(journal: Journal, killer: Killer, verb: str) -> None:
             killer.met(LATE)
         return answer
 
-    rows.conclude, rows.decide = concluded, decided
+    rows.conclude, COMMANDS["decide"] = concluded, decided
     setattr(ledger, "connect", lambda path: Journalled(connect(path), journal))  # noqa: B010
     WireStore._exchange = watched  # type: ignore[method-assign]
 
