@@ -53,6 +53,7 @@ class Disk:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="cartage-disk")
         self._syncing = ThreadPoolExecutor(SYNCS, thread_name_prefix="cartage-sync")
         self._busy_until = self._cold_until = 0.0
+        self._slow_reads = 0  # one after the other
 
     async def put(self, work: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
         """What `work` gives, which writes what the system's cache takes (a window, a small file that is not synced):
@@ -62,9 +63,9 @@ class Disk:
         return self.watched(work, *arguments)
 
     async def get(self, work: Callable[[*Arguments], Done], *arguments: *Arguments) -> Done:
-        """What `work` gives, which reads little: had here and now while what is read lies in the system's memory. The
-        first read that waits for the disk itself sends those of the next moment to the threads, where they wait side by
-        side. Raises what it raises."""
+        """What `work` gives, which reads little: had here and now while what is read lies in the system's memory. Two
+        reads after each other that wait for the disk itself send those of the next moment to the threads, where they
+        wait side by side. One alone says nothing: it may have waited for another thread. Raises what it raises."""
         if time.monotonic() < self._cold_until:
             return await self.run(work, *arguments)
         began, waits = time.monotonic(), _waits()
@@ -73,7 +74,11 @@ class Disk:
         finally:
             ended = time.monotonic()
             if ended - began > COLD_S and _waits() > waits:
-                self._cold_until = ended + BUSY_FOR_S
+                self._slow_reads += 1
+                if self._slow_reads > 1:
+                    self._cold_until = ended + BUSY_FOR_S
+            else:
+                self._slow_reads = 0
 
     @property
     def is_busy(self) -> bool:
@@ -128,11 +133,12 @@ class _Hashing:
     """What has come so far, with its checksums: `hashers` in the order of `algorithms`."""
 
     def __init__(self, algorithms: Sequence[str]) -> None:
-        self._algorithms = tuple(algorithms)
-        self.restart()
+        self._algorithms = algorithms
+        self.hashers: list[Hasher] = []
+        self.written = 0
 
     def restart(self) -> None:
-        self.hashers: list[Hasher] = [hasher(name) for name in self._algorithms]
+        self.hashers = [hasher(name) for name in self._algorithms]
         self.written = 0
 
     def _count(self, window: memoryview) -> None:

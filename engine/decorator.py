@@ -34,6 +34,10 @@ class StoreDecorator:
 
     def __init__(self, inner: ObjectStore) -> None:
         self._inner = inner
+        if type(self)._call is StoreDecorator._call:
+            for name in _METHODS:
+                if getattr(type(self), name) is getattr(StoreDecorator, name):
+                    setattr(self, name, getattr(inner, name))
 
     def _call(self, method: Method[Asked, Answered], request: Asked) -> Coroutine[Any, Any, Answered]:
         """Carry out `method(request)`."""
@@ -118,3 +122,7 @@ class StoreDecorator:
 
     def put_lifecycle(self, request: store.PutLifecycle) -> Coroutine[Any, Any, None]:
         return self._call(self._inner.put_lifecycle, request)
+
+
+_METHODS = tuple(name for name in vars(StoreDecorator) if not name.startswith("_"))
+"""A store's. A decorator that does nothing around requests has them of the store that it is put around."""

@@ -7,7 +7,7 @@ ISO 8601 in UTC ("2026-01-31T10:00:00.000Z"), which sorts as time does and costs
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -212,8 +212,7 @@ class Acl:
         return self.canned or ", ".join(f"{grant.permission} {grant.grantee}" for grant in self.grants) or "private"
 
 
-@dataclass(frozen=True, slots=True)
-class Properties:
+class Properties(NamedTuple):
     """Everything that an object carries besides its bytes. Empty text means absent; `tags` and `acl` are None where
     they were not read (HEAD tells neither). `expires` is the header's own text. `hidden_metadata` counts the values
     that no header can carry and HEAD therefore leaves out (x-amz-missing-meta)."""
@@ -234,8 +233,7 @@ class Properties:
     hidden_metadata: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectHead:
+class ObjectHead(NamedTuple):
     """What HEAD says. `size` is the whole object's length (`UNKNOWN_SIZE` where the answer has none), also for a HEAD
     of one part, whose own length is then `part_size`. `tag_count` is None where S3 did not say (which is not the same
     as none). `date` is the server's clock, as in the Date header. `checksums` only where they were asked for.
@@ -245,7 +243,7 @@ class ObjectHead:
     size: int
     etag: str
     modified: str
-    properties: Properties = field(default_factory=Properties)
+    properties: Properties = Properties()
     checksums: tuple[Checksum, ...] = ()
     parts_count: int | None = None
     part_size: int | None = None

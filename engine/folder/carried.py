@@ -13,11 +13,16 @@ from __future__ import annotations
 import mimetypes
 import re
 import stat
+from functools import lru_cache
 
 from engine.model import Properties
 
 MTIME = "mtime"
 _SECONDS = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]*))?").fullmatch
+
+SUFFIXES = 3
+"""How many of a name's endings can tell its type: `mimetypes` looks at an encoding's and the one before it, and takes
+some (".tgz") for two."""
 
 MODE = "mode"
 _DIGITS = re.compile(r"[0-9]{1,7}").fullmatch
@@ -28,8 +33,14 @@ LINK_MODE = (MODE, str(stat.S_IFLNK | 0o777))
 
 def content_type_of(key: str) -> str:
     """The Content-Type for a file's name; empty where none is known."""
+    _, *suffixes = key.rpartition("/")[2].lstrip(".").split(".")
+    return _type_of(".".join(suffixes[-SUFFIXES:])) if suffixes else ""
+
+
+@lru_cache(maxsize=512)
+def _type_of(suffixes: str) -> str:
     # Alone, a name such as "data:x" would be taken for a URL.
-    return mimetypes.guess_type("/" + key.rpartition("/")[2])[0] or ""
+    return mimetypes.guess_type(f"/x.{suffixes}")[0] or ""
 
 
 def mode_of(properties: Properties) -> int | None:

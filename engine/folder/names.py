@@ -28,6 +28,11 @@ _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"\\|?*]').search
 
 
+_USUAL_BYTES = 64
+_USUAL = re.compile(r"(?:[\w-][\w.-]{0,63}/)*[\w-][\w.-]{0,63}/?", re.ASCII).fullmatch
+"""What most keys look like: nothing in them that any file system but Windows' could refuse."""
+
+
 class Fault(NamedTuple):
     """Why a key is no name, or a file no key: a word for programs, and a sentence."""
 
@@ -58,6 +63,8 @@ def is_unfinished(name: bytes) -> bool:
 
 def fault_of(key: str, limits: Limits = USUAL) -> Fault | None:
     """Why `key` is no name under a folder; None where it is one. A `/` at its end names a directory."""
+    if _USUAL(key) and limits.name_bytes >= _USUAL_BYTES and not limits.windows and len(key) < limits.path_bytes:
+        return None
     if "\0" in key:
         return Fault("NameNul", "it holds a NUL, which no file's name can")
     try:

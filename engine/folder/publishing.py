@@ -28,7 +28,7 @@ from engine.folder.placing import place
 from engine.folder.refusals import misnamed, telling
 from engine.folder.roots import Root
 from engine.folder.unfinished import WRITING, Published, Unfinished, temporary_name
-from engine.folder.versions import moment_of, version_of
+from engine.folder.versions import version_of
 
 REMOVED_MEANWHILE = 3
 """So often a file is begun anew whose directory is removed in between: one goes with the last file that is deleted."""
@@ -56,10 +56,14 @@ class Publisher:
         `Conflict` where another process is writing it, or another `StoreError`."""
         with telling(WRITING, self.root.shown(key)):
             self.check(key)
-            for _ in range(REMOVED_MEANWHILE):
-                with contextlib.suppress(FileNotFoundError):
+            left = REMOVED_MEANWHILE
+            while True:
+                try:
                     return self._begin(key, size, pin)
-            return self._begin(key, size, pin)
+                except FileNotFoundError:
+                    if not left:
+                        raise
+                    left -= 1
 
     def _begin(self, key: str, size: int, pin: str) -> Unfinished:
         *above, name = parts_of(key)
@@ -80,9 +84,15 @@ class Publisher:
         mode: int | None = None,
     ) -> Published:
         """Write a whole small file. Raises as `begin` and `Unfinished.publish` do."""
-        with self.begin(key, len(data)) as unfinished, unfinished.discarded_on_error():
+        unfinished = self.begin(key, len(data))
+        try:
             unfinished.write(data, 0)
             return unfinished.publish(condition, mtime_ns, mode)
+        except BaseException:
+            unfinished.discard()
+            raise
+        finally:
+            unfinished.close()
 
     def make_directory(self, key: str) -> Published:
         """Have the directory of a marker (`a/b/`). One that is there already will do: a marker holds nothing."""
@@ -93,7 +103,7 @@ class Publisher:
                 status = os.fstat(directory)
             finally:
                 os.close(directory)
-            return Published(version_of(status), moment_of(status.st_mtime_ns), 0)
+            return Published(version_of(status), status.st_mtime_ns, 0)
 
     def put_link(self, key: str, text: bytes, *, condition: str | None = None) -> Published:
         """Make a symbolic link, of a text that may lead anywhere: nothing here ever follows it."""
@@ -115,7 +125,7 @@ class Publisher:
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
             finally:
                 os.close(directory)
-            return Published(version_of(status), moment_of(status.st_mtime_ns), status.st_size)
+            return Published(version_of(status), status.st_mtime_ns, status.st_size)
 
     def check(self, key: str) -> None:
         """Raise `Rejected` where a key can be no file's name here, before anything is touched."""

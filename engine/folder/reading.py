@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Self
 
 from engine.errors import Rejected, StoreError
@@ -59,8 +60,14 @@ def head_of(key: str, status: os.stat_result, now_ns: int) -> ObjectHead:
         modified=moment_of(status.st_mtime_ns),
         properties=properties_of(key, status.st_mode, status.st_mtime_ns),
         tag_count=0,
-        date=formatdate(now_ns / 1e9, usegmt=True),
+        date=_date(now_ns // 1_000_000_000),
     )
+
+
+@lru_cache(maxsize=16)
+def _date(second: int) -> str:
+    """A moment as the Date header has it."""
+    return formatdate(second, usegmt=True)
 
 
 def no_object(mode: int, path: str, operation: str) -> Rejected:

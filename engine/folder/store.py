@@ -42,7 +42,7 @@ from engine.folder.refusals import changed, misnamed, told
 from engine.folder.roots import HAS_DESCRIPTORS, Root
 from engine.folder.streaming import check_body, fill, gather, pour
 from engine.folder.unfinished import Published, Unfinished
-from engine.folder.versions import same, version_of
+from engine.folder.versions import moment_of, same, version_of
 from engine.folder.walking import USUAL, Manner, Position, listed
 from engine.model import CopyResult, DeleteFailure, DeleteReport, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.store import (
@@ -282,7 +282,7 @@ class FolderStore(Lacking, ObjectStore):
             with publisher.begin(ref.key, len(request.body)) as file, file.discarded_on_error():
                 file.write(request.body, 0)
                 done = self._publish(file, request)
-        return CopyResult(done.version, done.modified)
+        return CopyResult(done.version, moment_of(done.modified_ns))
 
     @overload
     async def send_from(self, request: PutObject, source: Source) -> CopyResult: ...
@@ -297,7 +297,7 @@ class FolderStore(Lacking, ObjectStore):
         with file, file.discarded_on_error():
             await fill(file, source, request, self._in_thread)
             done = await self._in_thread(self._publish, file, request)
-            return CopyResult(done.version, done.modified)
+            return CopyResult(done.version, moment_of(done.modified_ns))
 
     def _is_link(self, request: PutObject) -> bool:
         return self.manner.links == "keep" and is_link(request.properties)

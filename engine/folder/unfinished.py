@@ -14,6 +14,11 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple, Self
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 import xxhash
 
 from engine.bodies import hash_range
@@ -24,7 +29,7 @@ from engine.folder.making import Directories
 from engine.folder.names import PARTS_ENDING
 from engine.folder.placing import place
 from engine.folder.refusals import MAKE_ROOM, telling
-from engine.folder.versions import moment_of, version_of
+from engine.folder.versions import version_of
 from engine.model import ABSENT, OpaqueEtag
 from engine.plan.own import MARK
 
@@ -41,7 +46,7 @@ class Published(NamedTuple):
     """A file that stands under its name: its version, and when it was written."""
 
     version: OpaqueEtag
-    modified: str
+    modified_ns: int
     size: int
 
 
@@ -197,7 +202,7 @@ class Unfinished:
                 with contextlib.suppress(FileNotFoundError):
                     system.unlink(self._directory, self._list)
             status = os.fstat(self.descriptor)
-            return Published(version_of(status), moment_of(status.st_mtime_ns), status.st_size)
+            return Published(version_of(status), status.st_mtime_ns, status.st_size)
 
     def _resemble(self) -> None:
         """Mode and owner of the file that is to be replaced; a new one has what the system gives new files."""
@@ -257,7 +262,7 @@ def temporary_name(name: bytes) -> bytes:
 
 
 def _is_zero(data: bytes | memoryview) -> bool:
-    return not any(data[:64]) and bytes(data).count(0) == len(data)
+    return not data[0] and not any(data[:64]) and bytes(data).count(0) == len(data)
 
 
 def standing_under(directory: int, name: bytes, descriptor: int) -> os.stat_result | None:
@@ -272,8 +277,6 @@ def standing_under(directory: int, name: bytes, descriptor: int) -> os.stat_resu
 
 def is_locked_now(descriptor: int) -> bool:
     """Whether the lock of a file is ours now. Where a file system has none (some networks'), nobody else has it."""
-    import fcntl
-
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -177,8 +176,8 @@ async def _carried(store: ObjectStore, ref: ObjectRef, etag: str) -> Properties:
                 f"{ref} was not written: its tags cannot be read, and writing it would lose them",
                 advice="Allow s3:GetObjectTagging on it, or change the file by hand.",
             ) from None
-        properties = replace(properties, tags=tags)
-    return replace(properties, acl=await _acl(store, ref))
+        properties = properties._replace(tags=tags)
+    return properties._replace(acl=await _acl(store, ref))
 
 
 async def _acl(store: ObjectStore, ref: ObjectRef) -> Acl | None:

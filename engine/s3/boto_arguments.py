@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from engine.s3.messages import Call
+from engine.s3.signing import BODY_HASH
 
 SENT: ContextVar[Call] = ContextVar("SENT")
 """What the client is asked to send."""
@@ -35,5 +36,5 @@ def as_said(params: dict[str, Any], model: Any, **_: Any) -> None:
         return  # it asks for something on its own
     params["body"] = BytesIO(call.body) if model.has_streaming_input else call.body
     said = zip(call.names, call.values, strict=True)
-    params["headers"].update({name: value for name, value in said if name != "x-amz-content-sha256"})
+    params["headers"].update({name: value for name, value in said if name != BODY_HASH})
     params["context"].pop("checksum", None)

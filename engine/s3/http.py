@@ -19,6 +19,7 @@ import httptools
 from engine.s3.intake import Intake
 from engine.s3.parsing import Answer
 from engine.s3.receiving import Receiver, let_be
+from engine.windows import WINDOW_BYTES
 
 _WRITE_AT_ONCE_BYTES = 64 << 10
 """Of a body: what TLS makes of it still lies in the processor's cache when the system takes it."""
@@ -189,6 +190,7 @@ class HttpConnection(Receiver):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=2 * WINDOW_BYTES)  # a small body goes out without a pause
         sock = transport.get_extra_info("socket")
         if sock is not None and hasattr(select, "poll"):  # Windows has none
             self._poll = select.poll()

@@ -36,6 +36,7 @@ class TlsConnection(HttpConnection):
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
         self._shaken: asyncio.Future[None] = loop.create_future()
+        self._is_shaken = False
 
     @property
     def session(self) -> ssl.SSLSession | None:
@@ -67,6 +68,7 @@ class TlsConnection(HttpConnection):
             self._close()
         else:
             self._flush()
+            self._is_shaken = True
             self._shaken.set_result(None)
 
     def _flush(self) -> None:
@@ -82,11 +84,8 @@ class TlsConnection(HttpConnection):
         return self._scratch
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(self._scratch[:nbytes])
-
-    def data_received(self, data: bytes | memoryview) -> None:
-        self._incoming.write(data)
-        if not self._shaken.done():
+        self._incoming.write(self._scratch[:nbytes])
+        if not self._is_shaken:
             self._shake()
             if not self._shaken.done() or not self._incoming.pending:
                 return
@@ -98,17 +97,17 @@ class TlsConnection(HttpConnection):
             self._decrypt()
 
     def _decrypt(self) -> None:
-        receive = super().data_received
+        incoming, tls = self._incoming, self._tls
         while self._transport is not None and not self._held:
             try:
                 if self._flows:
                     came = self._fill(self._into)
                     if came:
                         self._flowed(came)
-                    if self._incoming.pending or self._tls.pending():
+                    if incoming.pending or tls.pending():
                         continue
                     break
-                clear = self._tls.read(_RECORD_BYTES)
+                clear = tls.read(_RECORD_BYTES)
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLZeroReturnError:
@@ -118,10 +117,10 @@ class TlsConnection(HttpConnection):
                 self._end(f"what came cannot be decrypted ({error.reason})", "BadTls")
                 return
             if clear:
-                receive(clear)
+                self.data_received(clear)
             # A record is read whole, so that nothing is left when the buffer is empty: asking once more would only
             # cost an exception.
-            if not self._incoming.pending:
+            if not incoming.pending:
                 break
         if self._outgoing.pending:
             self._flush()  # the answer to a change of keys
@@ -130,7 +129,7 @@ class TlsConnection(HttpConnection):
         """Read record after record, as far as they have come and the window reaches: what is done with a window is done
         once, and not for each 16 KiB. Gives how many bytes came."""
         # Given a buffer it says how many bytes it read, and not which.
-        read, incoming = cast(Callable[[int, memoryview], int], self._tls.read), self._incoming
+        read, incoming = cast("Callable[[int, memoryview], int]", self._tls.read), self._incoming
         size, filled = len(window), 0
         try:
             while came := read(size - filled, window[filled:]):

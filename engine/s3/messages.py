@@ -18,7 +18,7 @@ from engine.model import ABSENT, Checksum, ObjectRef, UploadRef
 from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_xml
 from engine.s3.request_headers import checksum_headers, condition_headers, property_headers, tag_text
 from engine.s3.request_xml import complete_xml, delete_xml, restore_xml, tagging_xml
-from engine.s3.signing import encode_key, encode_query, encode_value
+from engine.s3.signing import BODY_HASH, encode_key, encode_query, encode_value
 from engine.store import Request
 
 Failure = TypeVar("Failure", bound=StoreError)
@@ -217,19 +217,19 @@ def get_range(request: store.GetRange) -> Call:
     if request.checksums:
         headers["x-amz-checksum-mode"] = "ENABLED"
     # An error's XML must fit, however short the range.
-    return _call(GET, request.ref, "", headers)._replace(limit_bytes=max(limit, 1 << 20))
+    return _call(GET, request.ref, "", headers, limit_bytes=max(limit, 1 << 20))
 
 
 def put_object(request: store.PutObject) -> Call:
     headers = _put_headers(request)
     if request.checksum_algorithm:
         headers |= checksum_headers(Checksum(request.checksum_algorithm, "", body_checksum(request)))
-    return _with_body(_call(PUT, request.ref, "", headers), request.body)
+    return _with_body(PUT, request.ref, "", headers, request.body)
 
 
 def put_from(request: store.PutObject, length: int, body_hash: str) -> Call:
     """PutObject with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
-    return _with_length(_call(PUT, request.ref, "", _put_headers(request)), length, body_hash)
+    return _call(PUT, request.ref, "", _put_headers(request) | {BODY_HASH: body_hash}, length=length)
 
 
 def _put_headers(request: store.PutObject) -> dict[str, str]:
@@ -264,17 +264,15 @@ def create_upload(request: store.CreateUpload) -> Call:
 
 
 def upload_part(request: store.UploadPart) -> Call:
-    return _with_body(_part_call(request), request.body)
+    ref, query = request.upload.target, _part_query(request.upload, request.number)
+    return _with_body(UPLOAD_PART, ref, query, checksum_headers(request.checksum, request.content_md5), request.body)
 
 
 def upload_part_from(request: store.UploadPart, length: int, body_hash: str) -> Call:
     """UploadPart with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
-    return _with_length(_part_call(request), length, body_hash)
-
-
-def _part_call(request: store.UploadPart) -> Call:
-    headers = checksum_headers(request.checksum, request.content_md5)
-    return _call(UPLOAD_PART, request.upload.target, _part_query(request.upload, request.number), headers)
+    ref, query = request.upload.target, _part_query(request.upload, request.number)
+    headers = checksum_headers(request.checksum, request.content_md5) | {BODY_HASH: body_hash}
+    return _call(UPLOAD_PART, ref, query, headers, length=length)
 
 
 def complete_upload(request: store.CompleteUpload) -> Call:
@@ -286,7 +284,7 @@ def complete_upload(request: store.CompleteUpload) -> Call:
     if request.size is not None:  # S3 refuses an upload that came to another size
         headers["x-amz-mp-object-size"] = str(request.size)
     body = complete_xml(request.parts, with_checksums=request.checksum is not None)
-    return _with_body(_call(COMPLETE, request.upload.target, _upload_query(request.upload), headers), body)
+    return _with_body(COMPLETE, request.upload.target, _upload_query(request.upload), headers, body)
 
 
 def abort_upload(request: store.AbortUpload) -> Call:
@@ -368,33 +366,36 @@ def put_lifecycle(request: store.PutLifecycle) -> Call:
 # --- their parts ------------------------------------------------------------------------------------------
 
 
-def _call(operation: Operation, ref: ObjectRef, query: str, headers: Mapping[str, str]) -> Call:
+def _call(
+    operation: Operation,
+    ref: ObjectRef,
+    query: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    *,
+    length: int = 0,
+    limit_bytes: int = 0,
+) -> Call:
     names = tuple(sorted(headers))
     values = tuple([headers[name] for name in names])
-    return Call(operation, ref.bucket, encode_key(ref.key), query, names, values, ref)
+    expects = length >= EXPECTS_FROM_BYTES
+    return Call(
+        operation, ref.bucket, encode_key(ref.key), query, names, values, ref, body, limit_bytes, length, expects
+    )
 
 
-def _with_body(call: Call, body: bytes) -> Call:
-    return _signed_as(call, hashlib.sha256(body).hexdigest())._replace(body=body)
+def _with_body(operation: Operation, ref: ObjectRef, query: str, headers: dict[str, str], body: bytes) -> Call:
+    headers[BODY_HASH] = hashlib.sha256(body).hexdigest()
+    return _call(operation, ref, query, headers, body)
 
 
 def _with_document(
     operation: Operation, ref: ObjectRef, query: str, body: bytes, headers: Mapping[str, str] = {}
 ) -> Call:
     """A request whose body is XML, with its MD5."""
-    headers = {"content-md5": _md5(body), "content-type": "application/xml", **headers}
-    return _with_body(_call(operation, ref, query, headers), body)
-
-
-def _with_length(call: Call, length: int, body_hash: str) -> Call:
-    return _signed_as(call, body_hash)._replace(length=length, expects=length >= EXPECTS_FROM_BYTES)
-
-
-def _signed_as(call: Call, body_hash: str) -> Call:
-    headers = dict(zip(call.names, call.values, strict=True))
-    headers["x-amz-content-sha256"] = body_hash
-    names = tuple(sorted(headers))
-    return call._replace(names=names, values=tuple([headers[name] for name in names]))
+    return _with_body(
+        operation, ref, query, {"content-md5": _md5(body), "content-type": "application/xml", **headers}, body
+    )
 
 
 def _upload_query(upload: UploadRef) -> str:

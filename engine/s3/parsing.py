@@ -38,17 +38,28 @@ CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", 
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
 _CHECKSUM_HEADERS = tuple((f"x-amz-checksum-{name}".lower().encode(), name) for name in CHECKSUMS)
 _METADATA = b"x-amz-meta-"
-_PROPERTIES = frozenset(
-    f"{prefix}{name}".encode()
-    for prefix, names in (
-        ("", "content-type content-encoding content-disposition content-language cache-control expires"),
-        ("x-amz-", "storage-class website-redirect-location missing-meta"),
-        ("x-amz-server-side-encryption", " -aws-kms-key-id -bucket-key-enabled"),
-        ("x-amz-object-lock-", "mode retain-until-date legal-hold"),
-    )
-    for name in names.split(" ")
+_NO_PROPERTIES = frozenset(
+    [
+        b"content-length",
+        b"content-range",
+        b"accept-ranges",
+        b"connection",
+        b"date",
+        b"etag",
+        b"last-modified",
+        b"server",
+    ]
+    + [header for header, _ in _CHECKSUM_HEADERS]
+    + [f"x-amz-{name}".encode() for name in ("checksum-type", "id-2", "request-id", "restore", "version-id")]
 )
-"""Headers that say what `Properties` has, beside metadata."""
+"""Headers that are of one answer or one object. What is left says what `Properties` has, for many objects alike."""
+_RARE = frozenset(
+    [b"content-range"]
+    + [
+        f"x-amz-{name}".encode()
+        for name in ("mp-parts-count", "tagging-count", "version-id", "archive-status", "restore")
+    ]
+)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -63,12 +74,11 @@ class Answer(NamedTuple):
 
     def header(self, name: bytes) -> str:
         """A header's value, or empty text. Bytes that are no UTF-8 come through as they are."""
-        value = self.headers.get(name)
-        return value.decode("utf-8", "surrogateescape") if value is not None else ""
+        return _text(self.headers.get(name, b""))
 
-    def texts(self) -> dict[bytes, str]:
-        """All headers, as `header` gives one: for who asks for many."""
-        return {name: value.decode("utf-8", "surrogateescape") for name, value in self.headers.items()}
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
 
 
 # --- errors -----------------------------------------------------------------------------------------------
@@ -269,40 +279,42 @@ def body_of(call: Call, answer: Answer, request: GetRange) -> Body:
 
 def object_head(call: Call, answer: Answer) -> ObjectHead:
     """HEAD's answer. With a part number, Content-Length is the part's and Content-Range carries the whole."""
-    said = answer.texts()
-    header = said.get
-    length_text = header(b"content-length", "")
+    headers = answer.headers
+    length_text = headers.get(b"content-length", b"")
     length = int(length_text) if length_text.isdigit() else UNKNOWN_SIZE
-    whole = header(b"content-range", "").rpartition("/")[2]
-    ranged = whole.isdigit()
-    parts_count = header(b"x-amz-mp-parts-count", "")
-    tag_count = header(b"x-amz-tagging-count", "")
-    return ObjectHead(
-        int(whole) if ranged else length,
-        bare(header(b"etag", "")),
-        http_moment(header(b"last-modified", "")),
-        _properties(tuple([item for item in said.items() if item[0] in _PROPERTIES or item[0].startswith(_METADATA)])),
-        _header_checksums(said),
-        int(parts_count) if parts_count.isdigit() and int(parts_count) else None,
-        length if length >= 0 and (ranged or parts_count) else None,
-        header(b"x-amz-version-id", ""),
-        int(tag_count) if tag_count.isdigit() else None,
-        header(b"x-amz-archive-status", ""),
-        restore_of(header(b"x-amz-restore", "")),
-        header(b"date", ""),
+    head = ObjectHead(
+        length,
+        bare(answer.header(b"etag")),
+        http_moment(answer.header(b"last-modified")),
+        _properties(tuple([item for item in headers.items() if item[0] not in _NO_PROPERTIES])),
+        header_checksums(answer),
+        date=answer.header(b"date"),
+    )
+    return head if _RARE.isdisjoint(headers) else _with_rare(head, answer)
+
+
+def _with_rare(head: ObjectHead, answer: Answer) -> ObjectHead:
+    """With what few answers say."""
+    whole = answer.header(b"content-range").rpartition("/")[2]
+    parts_count = answer.header(b"x-amz-mp-parts-count")
+    tag_count = answer.header(b"x-amz-tagging-count")
+    return head._replace(
+        size=int(whole) if whole.isdigit() else head.size,
+        parts_count=int(parts_count) if parts_count.isdigit() and int(parts_count) else None,
+        part_size=head.size if head.size >= 0 and (whole.isdigit() or parts_count) else None,
+        version_id=answer.header(b"x-amz-version-id"),
+        tag_count=int(tag_count) if tag_count.isdigit() else None,
+        archive_status=answer.header(b"x-amz-archive-status"),
+        restore=restore_of(answer.header(b"x-amz-restore")),
     )
 
 
 @functools.lru_cache(maxsize=256)
-def _properties(headers: tuple[tuple[bytes, str], ...]) -> Properties:
-    """By the headers that say them. Most objects of a project carry the same: they share one value."""
-    said = dict(headers)
+def _properties(headers: tuple[tuple[bytes, bytes], ...]) -> Properties:
+    """By the headers that may say them. Most objects of a project carry the same: they share one value."""
+    said = {name: _text(value) for name, value in headers}
     header = said.get
-    metadata = [
-        (name[len(_METADATA) :].decode("utf-8", "surrogateescape"), value)
-        for name, value in headers
-        if name.startswith(_METADATA)
-    ]
+    metadata = [(_text(name[len(_METADATA) :]), value) for name, value in said.items() if name.startswith(_METADATA)]
     return Properties(
         content_type=header(b"content-type", ""),
         content_encoding=header(b"content-encoding", ""),
@@ -347,12 +359,9 @@ def checksums(fields: Mapping[str, str]) -> tuple[Checksum, ...]:
 
 
 def header_checksums(answer: Answer) -> tuple[Checksum, ...]:
-    return _header_checksums(answer.texts())
-
-
-def _header_checksums(said: Mapping[bytes, str]) -> tuple[Checksum, ...]:
-    pairs = [(name, said[header]) for header, name in _CHECKSUM_HEADERS if header in said]
-    return _checksums(pairs, said.get(b"x-amz-checksum-type", "")) if pairs else ()
+    headers = answer.headers
+    pairs = [(name, _text(headers[header])) for header, name in _CHECKSUM_HEADERS if header in headers]
+    return _checksums(pairs, answer.header(b"x-amz-checksum-type")) if pairs else ()
 
 
 def _checksums(pairs: Iterable[tuple[str, str]], kind: str) -> tuple[Checksum, ...]:

@@ -153,14 +153,14 @@ class Receiver(asyncio.BufferedProtocol):
         """A head, byte for byte to its end and no further; or what follows one that says no length."""
         view = memoryview(data)
         while not self._headers_done:
-            head = self._raw + bytes(view)
+            head = data if isinstance(data, bytes) and not self._raw else self._raw + bytes(view)
             end = head.find(b"\r\n\r\n") + 4
             if end < 4:
                 self._raw = head
                 if len(head) > HEADERS_LIMIT_BYTES:
                     self._end("the answer is longer than it may be", "TooLong")
                 return
-            view = view[end - len(self._raw) :]
+            data = view = memoryview(head)[end:]
             self._raw = b""
             self._receive(head[:end])
             if self._future is None:  # it had no body, or was no HTTP

@@ -23,8 +23,9 @@ from urllib.parse import quote
 from engine.s3.session import Credentials
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+BODY_HASH = "x-amz-content-sha256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""As x-amz-content-sha256: the body is not part of the signature. For TLS only."""
+"""As `BODY_HASH`: the body is not part of the signature. For TLS only."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 _SPACES = re.compile(r"[ \t]+")
@@ -162,13 +163,13 @@ class Signer:
 
     def _shape(self, names: tuple[str, ...]) -> _Shape:
         own = set(names)
-        known = {"host": self._host, "x-amz-content-sha256": EMPTY_SHA256, "x-amz-date": self._date} | self._fixed
+        known = {"host": self._host, BODY_HASH: EMPTY_SHA256, "x-amz-date": self._date} | self._fixed
         if self._credentials.token:
             known["x-amz-security-token"] = self._credentials.token
         lines = {name: value.replace("%", "%%") for name, value in known.items()} | dict.fromkeys(own, "%s")
         ordered = sorted(lines)
         signed = ";".join(ordered)
-        at = names.index("x-amz-content-sha256") if "x-amz-content-sha256" in own else -1
+        at = names.index(BODY_HASH) if BODY_HASH in own else -1
         shape = _Shape(
             "".join(f"{name.replace('%', '%%')}:{lines[name]}\n" for name in ordered),
             f"\n{signed}\n{'' if at >= 0 else EMPTY_SHA256}",

@@ -8,7 +8,6 @@ an object of its size cannot have (`plan.integrity.is_impossible`), and one ETag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from engine.decorator import StoreDecorator
 from engine.events import Listener, Notice, ignore
@@ -48,7 +47,7 @@ class DoubtingStore(StoreDecorator):
         if head.etag not in self._doubtful and not is_impossible(head.etag, head.size):
             return head
         self._say(request.ref.key)
-        return replace(head, etag=OpaqueEtag(head.etag))
+        return head._replace(etag=OpaqueEtag(head.etag))
 
     def _doubtful_of(self, objects: Sequence[ListedObject]) -> set[str]:
         """The ETags of a page that prove nothing. Most pages have as many ETags as objects, and none of them: they are

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from engine import store
@@ -84,7 +83,7 @@ OPTIONAL = (
     Optional(
         store.CreateUpload, "x-amz-storage-class",
         lambda it: it.properties.storage_class == "STANDARD",
-        lambda it: it._replace(properties=replace(it.properties, storage_class="")),
+        lambda it: it._replace(properties=it.properties._replace(storage_class="")),
         NO_CLASSES,
     ),
     Optional(
@@ -190,7 +189,7 @@ class ToleratingStore(StoreDecorator):
         if listed is None or listed.key != ref.key or (listed.etag != head.etag and listed.etag and head.etag):
             said = "HEAD says no length, and the listing shows another object by now"
             raise Ambiguous(said, operation="HeadObject", ref=str(ref), code="NoLength")
-        return replace(head, size=listed.size)
+        return head._replace(size=listed.size)
 
     async def get_tags(self, request: store.GetTags) -> tuple[tuple[str, str], ...]:
         """The tags. A server that has none, or answers something else, is asked once.

@@ -42,6 +42,9 @@ class Buffers:
         """Give a buffer back: it is not to be touched any more."""
         whole = buffer.obj
         assert isinstance(whole, bytearray)
+        if self._waiting and self._waiting[0][0] == len(whole) and not self._waiting[0][1].done():
+            self._waiting.popleft()[1].set_result(whole)
+            return
         self._out -= len(whole) + BESIDE_BYTES
         self._idle.setdefault(len(whole), []).append(whole)
         self._idle_bytes += len(whole)

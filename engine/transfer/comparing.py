@@ -6,7 +6,6 @@ bucket's business and not looked at.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from typing import NamedTuple
@@ -79,7 +78,7 @@ async def compare_properties(
 
 
 def _without_times(properties: Properties) -> Properties:
-    return replace(properties, metadata=tuple(pair for pair in properties.metadata if pair[0] not in (MTIME, MODE)))
+    return properties._replace(metadata=tuple(pair for pair in properties.metadata if pair[0] not in (MTIME, MODE)))
 
 
 def differences(route: Route, wanted: Properties, there: Properties) -> list[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -174,33 +173,30 @@ class Download:
     # --- one GET --------------------------------------------------------------------------------------------
 
     async def _fetch_whole(self, task: Task) -> Outcome:
-        buffer = await self._buffers.take(task.source.size)
-        try:
-            return await self._fetch_into(task, buffer)
-        finally:
-            self._buffers.give(buffer)
-
-    async def _fetch_into(self, task: Task, buffer: memoryview) -> Outcome:
         source = task.source
         algorithm, kind, _ = f"{source.checksum}::".split(":", 2)
         by_checksum = kind == "FULL_OBJECT" and algorithm in PARAMETERS
         counted = algorithm if by_checksum else "MD5"
-        sink = MemorySink(buffer, [counted])
-        request = GetRange(task.source_ref, if_match=source.etag, size=source.size, checksums=True)
+        buffer = await self._buffers.take(source.size)
         try:
-            fetched = await self._source.fetch_into(request, sink)
-        except (PreconditionFailed, NotFound) as error:
-            await self._refuse_drift(task, error)
-            raise
-        head = fetched.head()
-        wanted, requests = await self._wanted(task, head)
-        layout = wanted.layout or Layout(source.size, part_bytes=source.size)
-        sums = [sink.hashers[0].value()]
-        if wanted.algorithm and (wanted.algorithm != counted or layout.count > 1):
-            sums = [checksum_of(wanted.algorithm, sink.buffer[part.first : part.last + 1]) for part in layout]
-        proof, compared = self._prove(wanted, layout, sums)
-        published = await self._written(task, partial(self._put, task, sink.buffer, head))
-        return copied(task, published.version, wanted.known, proof, compared, METHOD, 1 + requests)
+            sink = MemorySink(buffer, [counted])
+            request = GetRange(task.source_ref, if_match=source.etag, size=source.size, checksums=True)
+            try:
+                fetched = await self._source.fetch_into(request, sink)
+            except (PreconditionFailed, NotFound) as error:
+                await self._refuse_drift(task, error)
+                raise
+            head = fetched.head()
+            wanted, requests = await self._wanted(task, head)
+            layout = wanted.layout or Layout(source.size, part_bytes=source.size)
+            sums = [sink.hashers[0].value()]
+            if wanted.algorithm and (wanted.algorithm != counted or layout.count > 1):
+                sums = [checksum_of(wanted.algorithm, buffer[part.first : part.last + 1]) for part in layout]
+            proof, compared = self._prove(wanted, layout, sums)
+            published = await self._written(task, partial(self._put, task, buffer, head))
+            return copied(task, published.version, wanted.known, proof, compared, METHOD, 1 + requests)
+        finally:
+            self._buffers.give(buffer)
 
     def _put(self, task: Task, data: memoryview, head: ObjectHead) -> Published:
         ref = task.target_ref
@@ -216,7 +212,7 @@ class Download:
         head = await self._source_head(task)
         # Bytes under a directory's name are refused there, and nothing is written.
         body = b"\0" if task.source.size else b""
-        carried = replace(head.properties, metadata=()) if _takes_no_metadata(task) else head.properties
+        carried = head.properties._replace(metadata=()) if _takes_no_metadata(task) else head.properties
         put = PutObject(task.target_ref, body, carried, task.target_condition)
         try:
             done = await self._target.put_object(put)
@@ -359,8 +355,7 @@ def range_bytes(size: int) -> int:
 
 def _mtime_ns(head: ObjectHead) -> int | None:
     """When the file that an object was made of was written; else when the object was."""
-    noted = mtime_of(head.properties)
-    if noted is not None:
+    if head.properties.metadata and (noted := mtime_of(head.properties)) is not None:
         return noted
     with suppress(ValueError):
         return int(datetime.fromisoformat(head.modified).timestamp()) * 1_000_000_000

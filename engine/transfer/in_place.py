@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from engine.model import Acl, ObjectHead, Proof, Properties
@@ -118,7 +117,7 @@ class InPlace(ServerSideCopy):
     async def _copy_onto_itself(self, task: Task, look: _Look, acl: Acl | None) -> Outcome:
         """One CopyObject under the object's own ETag, sent again only after a look at what it carries then."""
         tags = look.wanted_tags if look.tags_differ else None
-        directives = directives_of(task.route, task.source_ref, replace(look.wanted, acl=acl), tags)
+        directives = directives_of(task.route, task.source_ref, look.wanted._replace(acl=acl), tags)
         whole = [item for item in look.head.checksums if item.type == "FULL_OBJECT"]
         request = self._directed(task, directives, whole)
         result, requests = await self._answered(task, request, 1)

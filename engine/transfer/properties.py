@@ -7,7 +7,6 @@ always sent, and an upload is given what HEAD and GetObjectTagging say of the so
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
@@ -60,7 +59,7 @@ async def copy_directives(store: ObjectStore, route: Route, source: ListedObject
         if rules.tags is PropertyRule.FAIL and await _has_tags(store, ref, head):
             raise _refused(ref, "tags")
     acl = await chosen_acl(store, route, ref)
-    return directives_of(route, ref, replace(adjusted(route, source, ref, there), acl=acl), tags)
+    return directives_of(route, ref, adjusted(route, source, ref, there)._replace(acl=acl), tags)
 
 
 def directives_of(route: Route, ref: ObjectRef, wanted: Properties, tags: Tags | None) -> Directives:
@@ -89,7 +88,7 @@ async def read_properties(
     tags = await wanted_tags(store, route, ref, head)
     if tags and route.set_tags is None and route.properties.tags is PropertyRule.FAIL:
         raise _refused(ref, "tags")
-    return _with(properties, tags=tags, acl=acl)
+    return _with(properties, tags=tags or None, acl=acl)
 
 
 async def wanted_tags(store: ObjectStore, route: Route, ref: ObjectRef, head: ObjectHead) -> Tags:
@@ -166,7 +165,7 @@ def source_properties(head: ObjectHead) -> Properties:
         return head.properties
     if lock.retain_until[:19] > now:
         return head.properties
-    return replace(head.properties, lock=ObjectLock(legal_hold=True) if lock.legal_hold else None)
+    return head.properties._replace(lock=ObjectLock(legal_hold=True) if lock.legal_hold else None)
 
 
 def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Properties) -> Properties:
@@ -174,6 +173,9 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
 
     Raises `Rejected` where the source carries what the route says it must not lose unseen."""
     rules = route.properties
+    if route.plain_properties:
+        wanted = route.storage_class_for(source)
+        return _with(properties, storage_class=wanted, website_redirect="", encryption=None, lock=None)
     carried = {
         "content_headers": any(getattr(properties, name) for name in CONTENT_HEADERS[1:]),
         "metadata": bool(properties.metadata or properties.hidden_metadata),
@@ -186,7 +188,7 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
             raise _refused(ref, name)
     if rules.content_headers is PropertyRule.DROP:
         nothing: dict[str, Any] = dict.fromkeys(CONTENT_HEADERS, "")
-        properties = replace(properties, **nothing)
+        properties = properties._replace(**nothing)
     metadata = {} if rules.metadata is PropertyRule.DROP else dict(properties.metadata)
     return _with(
         properties,
@@ -203,7 +205,7 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
 def _with(properties: Properties, **wanted: Any) -> Properties:
     """These properties with others in their place; the same where they are so already, as most are."""
     changed = {name: value for name, value in wanted.items() if getattr(properties, name) != value}
-    return replace(properties, **changed) if changed else properties
+    return properties._replace(**changed) if changed else properties
 
 
 def _refuse_hidden_metadata(properties: Properties, ref: ObjectRef) -> None:

@@ -8,7 +8,6 @@ that was written in one piece and has nothing but its MD5 is written in one piec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from engine.bodies import MemorySink
 from engine.checksums import is_known
@@ -108,7 +107,7 @@ class Elsewhere:
         by_etag = is_plain(head.etag) and is_md5(head.properties.encryption) and head.etag.lower() == passed.etag
         if not by_etag and compare_checksums(head.checksums, passed.checksums)[0] is not Agreement.EQUAL:
             return head
-        return replace(head, etag=passed.etag or head.etag, checksums=(*head.checksums, *passed.checksums))
+        return head._replace(etag=passed.etag or head.etag, checksums=(*head.checksums, *passed.checksums))
 
     async def evidence(
         self, task: Task, source: ObjectHead, target: ObjectHead, store: ObjectStore

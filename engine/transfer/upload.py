@@ -8,7 +8,6 @@ left of an upload is trusted once the file's range has been hashed, and is what 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import anyio
@@ -130,10 +129,10 @@ class Files:
         sums = await self._reading(task, self._disk.run(self._hash, task, places, [algorithm]))
         if told is not None:
             value = sums[0].values[algorithm] if sums else checksum_of(algorithm, b"")
-            return evidence_of_heads(replace(bare, checksums=(told._replace(value=value),)), target, nothing)
+            return evidence_of_heads(bare._replace(checksums=(told._replace(value=value),)), target, nothing)
         digests = [item.md5 for item in sums] or [NOTHING]
         return evidence_of_heads(
-            replace(bare, etag=multipart_etag(digests) if parts_of(target.etag) else digests[0]), target, nothing
+            bare._replace(etag=multipart_etag(digests) if parts_of(target.etag) else digests[0]), target, nothing
         )
 
     async def _reading(self, task: Task, read: Awaitable[Done]) -> Done:

@@ -12,7 +12,7 @@ import inspect
 import itertools
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any, TypeVar, overload
@@ -363,7 +363,7 @@ class FakeStore:
             held.size,
             held.etag,
             held.modified,
-            replace(held.properties, tags=None, acl=None),
+            held.properties._replace(tags=None, acl=None),
             held.checksums if request.checksums else (),
             tag_count=len(tags) if tags is not None else None,
             restore=held.restore,
@@ -372,22 +372,22 @@ class FakeStore:
         if request.part_number is None:
             return head
         size = held.parts[request.part_number - 1][1] if held.parts else held.size
-        return replace(head, parts_count=len(held.parts) or None, part_size=size)
+        return head._replace(parts_count=len(held.parts) or None, part_size=size)
 
     def _copy(self, request: CopyObject) -> CopyResult:
         held = self._source("CopyObject", request)
         self._check_target("CopyObject", request.target, request.target_condition)
         if held.size > FIVE_GIB:
             raise Rejected("too large", operation="CopyObject", ref=str(request.target), code="InvalidRequest")
-        properties = replace(held.properties, acl=None)
+        properties = held.properties._replace(acl=None)
         if (given := request.properties) is not None and request.keep_headers:
             added = {name: getattr(given, name) for name in ("encryption", "website_redirect", "lock", "acl")}
-            properties = replace(properties, **{name: value for name, value in added.items() if value})
+            properties = properties._replace(**{name: value for name, value in added.items() if value})
         elif given is not None:
             properties = given
-        properties = replace(properties, storage_class=request.storage_class)
+        properties = properties._replace(storage_class=request.storage_class)
         if request.replace_tags is not None:
-            properties = replace(properties, tags=request.replace_tags)
+            properties = properties._replace(tags=request.replace_tags)
         etag = held.etag
         if held.parts:  # copied in one piece, it has the ETag of one piece
             etag = md5(f"whole of {held.etag}" if held.body is None else held.body)
@@ -429,7 +429,7 @@ class FakeStore:
 
     def _put_tags(self, request: PutTags) -> None:
         held = self._there("PutObjectTagging", request.ref)
-        held.properties = replace(held.properties, tags=request.tags)
+        held.properties = held.properties._replace(tags=request.tags)
 
     def _restore(self, request: RestoreObject) -> bool:
         held = self._there("RestoreObject", request.ref)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ class Scene:
     ) -> None:
         """One object on both sides; `target` is what the target holds instead of the same bytes."""
         etag = both.get("etag", "")
-        properties = replace(both.pop("properties", Properties()), tags=both.pop("tags", ()))
+        properties = both.pop("properties", Properties())._replace(tags=both.pop("tags", ()))
         source = self.store.put(f"s3://bucket/src/{key}", data, properties=properties, **both)
         both["etag"] = etag or source.etag
         self.store.put(f"s3://bucket/dst/{key}", data if target is None else target, properties=properties, **both)

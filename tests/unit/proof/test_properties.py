@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,7 @@ async def test_what_the_target_did_not_take_is_named_and_kept(tmp_path: Path) ->
     ):
         assert said in record.properties
     assert "card" not in record.properties
-    target.properties = replace(FULL, tags=TAGS)
+    target.properties = FULL._replace(tags=TAGS)
     assert (await scene.verify(properties=True)).agrees
     assert (await scene.records())["k"].properties == AGREE
 

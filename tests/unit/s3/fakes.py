@@ -43,6 +43,9 @@ class FakeTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.written += bytes(data)
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """It is never full."""
+
     def is_closing(self) -> bool:
         return self.closed
 

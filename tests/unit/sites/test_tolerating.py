@@ -201,6 +201,5 @@ class Headless:
         return getattr(self._inner, name)
 
     async def head_object(self, request: HeadObject) -> Any:
-        from dataclasses import replace
 
-        return replace(await self._inner.head_object(request), size=-1)
+        return (await self._inner.head_object(request))._replace(size=-1)

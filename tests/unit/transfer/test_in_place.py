@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ CARRIED = Properties(
     encryption=KMS,
     acl=Acl(grants=(Grant("READ", 'id="friend"'),)),
 )
-PLAIN = replace(CARRIED, encryption=None)
+PLAIN = CARRIED._replace(encryption=None)
 LOST = Ambiguous("the connection broke", operation="CopyObject", code="ConnectionLost")
 
 
@@ -84,19 +83,19 @@ async def test_a_class_is_set_under_the_objects_own_etag_and_all_else_stays(trus
     outcome = await scene.carry()
     assert (outcome.state, outcome.proof, outcome.compared) == (State.COPIED, Proof.DIGEST, "etag")
     assert outcome.target_etag == before.etag == scene.held.etag
-    assert scene.held.properties == replace(PLAIN, storage_class="GLACIER_IR")
+    assert scene.held.properties == PLAIN._replace(storage_class="GLACIER_IR")
     (request,) = scene.store.made("CopyObject")
     assert (request.source, request.source_etag, request.target_condition) == (request.target, before.etag, before.etag)
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-@pytest.mark.parametrize("properties", [PLAIN, replace(CARRIED, encryption=KMS)])
+@pytest.mark.parametrize("properties", [PLAIN, CARRIED._replace(encryption=KMS)])
 async def test_parts_stay_parts(trusted: bool, properties: Properties) -> None:
     scene = Scene(COLDER, trusted=trusted).in_parts(properties)
     before = scene.held
     outcome = await scene.carry()
     assert (outcome.state, scene.held.parts) == (State.COPIED, before.parts)
-    assert scene.held.properties == replace(properties, storage_class="GLACIER_IR")
+    assert scene.held.properties == properties._replace(storage_class="GLACIER_IR")
     assert scene.store.counts["CopyObject"] == 0
     if properties.encryption is None:
         assert (scene.held.etag, outcome.proof, outcome.compared) == (before.etag, Proof.DIGEST, "etag of parts")
@@ -125,7 +124,7 @@ async def test_tags_take_the_place_of_all_where_that_is_said() -> None:
 
 
 async def test_tags_of_an_archived_object_can_be_set_and_nothing_else() -> None:
-    archived = replace(PLAIN, storage_class="DEEP_ARCHIVE")
+    archived = PLAIN._replace(storage_class="DEEP_ARCHIVE")
     assert (await Scene(setting(tags={"team": "new"}), archived).carry()).state is State.COPIED
     outcome = await Scene(COLDER, archived).carry()
     assert (outcome.state, outcome.code) == (State.ARCHIVED, "InvalidObjectState")
@@ -133,13 +132,13 @@ async def test_tags_of_an_archived_object_can_be_set_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("parts", [False, True])
 async def test_metadata_is_laid_over_and_class_and_headers_stay(parts: bool) -> None:
-    cold = replace(PLAIN, storage_class="STANDARD_IA")
+    cold = PLAIN._replace(storage_class="STANDARD_IA")
     scene = Scene(setting(metadata={"new": "1"}), cold)
     if parts:
         scene.in_parts(cold)
     outcome = await scene.carry()
     assert outcome.state is State.COPIED, outcome.message
-    assert scene.held.properties == replace(cold, metadata=(("card", "25"), ("new", "1")))
+    assert scene.held.properties == cold._replace(metadata=(("card", "25"), ("new", "1")))
 
 
 async def test_class_metadata_and_tags_are_one_copy() -> None:
@@ -154,7 +153,7 @@ async def test_class_metadata_and_tags_are_one_copy() -> None:
 async def test_the_class_that_a_rule_gave_it_since_it_was_listed_is_not_taken_back() -> None:
     scene = Scene(setting(metadata={"new": "1"}))
     task = scene.task()
-    scene.held.properties = replace(scene.held.properties, storage_class="GLACIER_IR")
+    scene.held.properties = scene.held.properties._replace(storage_class="GLACIER_IR")
     await scene.carry(task)
     assert scene.held.properties.storage_class == "GLACIER_IR"
 
@@ -215,7 +214,7 @@ async def test_a_lost_answer_is_told_by_what_the_object_carries(landed: str, cop
     scene.store.plan("CopyObject", (landed, LOST))
     outcome = await scene.carry()
     assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
-    assert scene.held.properties == replace(PLAIN, storage_class="GLACIER_IR")
+    assert scene.held.properties == PLAIN._replace(storage_class="GLACIER_IR")
     assert scene.store.counts["CopyObject"] == copies
 
 
@@ -227,7 +226,7 @@ async def test_a_lost_answer_to_complete_is_told_in_the_same_way(landed: str, tr
     etag = scene.held.etag
     outcome = await scene.carry()
     assert (outcome.state, scene.held.etag) == (State.COPIED, etag)
-    assert scene.held.properties == replace(PLAIN, storage_class="GLACIER_IR")
+    assert scene.held.properties == PLAIN._replace(storage_class="GLACIER_IR")
     assert not scene.store.uploads
 
 
@@ -241,7 +240,7 @@ async def test_an_answer_lost_under_a_key_of_kms_is_settled_by_the_next_run() ->
     scene.store.plan("CopyObject", ("after", lost))
     outcome = await scene.carry()
     assert outcome.state is State.DRIFTED  # its ETag is another, as one of somebody else's would be
-    assert scene.held.properties == replace(CARRIED, storage_class="GLACIER_IR")
+    assert scene.held.properties == CARRIED._replace(storage_class="GLACIER_IR")
     assert scene.store.counts["CopyObject"] == 1
 
 
@@ -249,16 +248,16 @@ async def test_what_an_earlier_run_uploaded_goes_on() -> None:
     scene = Scene(COLDER).in_parts()
     held = scene.held
     ref = await scene.store.create_upload(
-        CreateUpload(scene.task().target_ref, replace(PLAIN, storage_class="GLACIER_IR"))
+        CreateUpload(scene.task().target_ref, PLAIN._replace(storage_class="GLACIER_IR"))
     )
     upload = UploadRecord("r", "k", "bkt", "p/k", ref.upload_id, held.etag, held.size, str(5 << 20), "", 10**15)
     outcome = await scene.carry(scene.task(upload=upload))
     assert (outcome.state, scene.store.counts["CreateMultipartUpload"]) == (State.COPIED, 1)
-    assert scene.held.properties == replace(PLAIN, storage_class="GLACIER_IR")
+    assert scene.held.properties == PLAIN._replace(storage_class="GLACIER_IR")
 
 
 async def test_an_upload_of_an_object_that_is_as_it_is_wanted_is_aborted() -> None:
-    cold = replace(PLAIN, storage_class="GLACIER_IR")
+    cold = PLAIN._replace(storage_class="GLACIER_IR")
     scene = Scene(COLDER).in_parts(cold)
     held = scene.held
     ref: UploadRef = await scene.store.create_upload(CreateUpload(scene.task().target_ref, cold))
@@ -290,7 +289,7 @@ class Forgetful(FakeStore):
 
     def _forget(self, ref: Any) -> None:
         held = self.objects[ref]
-        held.properties = replace(held.properties, **self.forgets)
+        held.properties = held.properties._replace(**self.forgets)
 
 
 @pytest.mark.parametrize("parts", [False, True])
@@ -300,7 +299,7 @@ async def test_tags_that_a_server_loses_are_put_back(parts: bool) -> None:
         scene.in_parts()
     outcome = await scene.carry()
     assert outcome.state is State.COPIED
-    assert scene.held.properties == replace(PLAIN, storage_class="GLACIER_IR")
+    assert scene.held.properties == PLAIN._replace(storage_class="GLACIER_IR")
 
 
 async def test_what_a_server_loses_for_good_is_said_with_what_it_was() -> None:
