@@ -8,7 +8,6 @@ a run that was cut short goes on with those that are synced, once they have been
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -36,6 +35,7 @@ from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, outcome_of
 from engine.transfer.comparing import compare_properties
 from engine.transfer.existing import conflict, copied
+from engine.transfer.ranges import Ranges
 from engine.transfer.server_parts import own_layout
 from engine.transfer.wanted import Wanted, agrees, named, wanted_of
 from engine.transfer.work import WorkQueue
@@ -45,8 +45,6 @@ WHOLE_BYTES = 2 * MIB
 """An object up to this size is one GET, kept in memory until all of it was compared."""
 RANGE_BYTES = 16 * MIB
 MOST_RANGE_BYTES = 64 * MIB
-RANGES_AT_ONCE = 32
-"""Ranges that are fetched at the same time, of all objects together. Each takes two windows and a connection."""
 RANGES = 1_000
 """Ranges are so long that there are no more of an object, up to MOST_RANGE_BYTES: each costs a sync."""
 
@@ -63,7 +61,7 @@ class Download:
         self._queue = queue
         self._disk = disk
         self._buffers = buffers
-        self._ranges = asyncio.Semaphore(RANGES_AT_ONCE)
+        self._ranges = Ranges()
 
     @property
     def unpinned(self) -> Collection[str]:
@@ -269,7 +267,7 @@ class Download:
         request = GetRange(task.source_ref, part.first, part.last, task.source.etag, task.source.size)
         try:
             with telling(WRITING, unfinished.path):
-                async with self._ranges:
+                async with self._ranges.one():
                     await self._source.fetch_into(request, sink)
         except (PreconditionFailed, NotFound) as error:
             await self._refuse_drift(task, error)
