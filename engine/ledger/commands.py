@@ -60,7 +60,7 @@ def bind_list(connection: sqlite3.Connection, route: str, digest: str, reopen: b
     binding = replace(bound, lists=tuple(lists.items()))
     connection.execute("UPDATE meta SET value = ? WHERE key = 'binding'", (binding.text,))
     if reopen:
-        connection.execute("UPDATE routes SET closed_ms = 0 WHERE name = ?", (route,))
+        connection.execute("UPDATE routes SET opened_ms = 0, closed_ms = 0 WHERE name = ?", (route,))
 
 
 def open_snapshot(connection: sqlite3.Connection, route: int, at_ms: int) -> None:

@@ -23,10 +23,12 @@ from engine.ledger.locking import Worker, worker_on
 from engine.ledger.schema import DIFFERING, UNDONE
 from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
 from engine.model import Proof, UploadedPart
+from engine.plan.coverage import DONE_STATES
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import PROPERTIES, Noted, noted
 from engine.plan.record import Entry, ObjectRecord, Tally, UploadRecord, by_route, by_state
 from engine.plan.retrieval import UNDER_WAY
+from engine.plan.shards import Piece
 
 Result = TypeVar("Result")
 
@@ -87,6 +89,7 @@ class Kept(NamedTuple):
     kept_ms: int
 
 
+_DONE = ", ".join(f"'{state.value}'" for state in sorted(DONE_STATES))
 _ENTRY = f"""SELECT key, size, source_etag, state, held, target_etag, proof, found, source_modified, {DIFFERING}
     FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?)"""
 
@@ -158,13 +161,8 @@ class LedgerReader:
 
     async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
         """What the join needs, in the order of the keys' UTF-8 bytes; `after` exclusive, `upto` inclusive."""
-        sql = _ENTRY
-        parameters: list[Any] = [route]
-        for bound, operator in ((after, ">"), (upto, "<=")):
-            if bound is not None:
-                sql += f" AND key {operator} ?"
-                parameters.append(bound)
-        sql = f"{sql} ORDER BY key LIMIT ?"
+        within, parameters = _within(route, after, upto)
+        sql = f"{_ENTRY}{within} ORDER BY key LIMIT ?"
         return await self._read(
             lambda connection: [_entry(row) for row in connection.execute(sql, (*parameters, limit))]
         )
@@ -223,6 +221,13 @@ class LedgerReader:
             {"route": route, "after": after, "upto": upto},
         )
         return rows[0][0] if rows else None
+
+    async def has_undone(self, piece: Piece) -> bool:
+        """Whether a run has something to do about one of these keys' rows."""
+        within, parameters = _within(*piece)
+        sql = f"SELECT 1 FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?){within}"
+        rows = await self._rows(f"{sql} AND state NOT IN ({_DONE}) LIMIT 1", parameters)
+        return bool(rows)
 
     async def knows(self, route: str, key: str) -> bool:
         """Whether there is a row of this key."""
@@ -359,6 +364,12 @@ def _entry(row: tuple[Any, ...]) -> Entry:
 def _tally(row: tuple[Any, ...]) -> Tally:
     route, state, proof, found, objects, size_bytes = row
     return Tally(route, _STATES[state], _PROOFS[proof], bool(found), objects, size_bytes)
+
+
+def _within(route: str, after: str | None, upto: str | None) -> tuple[str, tuple[str, ...]]:
+    """What keeps a statement about a route's rows to these keys, so that their index is used; and its parameters."""
+    bounds = [(word, at) for word, at in ((">", after), ("<=", upto)) if at is not None]
+    return "".join(f" AND key {word} ?" for word, _ in bounds), (route, *(at for _, at in bounds))
 
 
 def _reading_records(sql: str, parameters: tuple[Any, ...]) -> Callable[[sqlite3.Connection], list[ObjectRecord]]:

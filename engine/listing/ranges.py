@@ -59,13 +59,23 @@ class _Seen(NamedTuple):
     beyond: str | None
 
 
+class Batch(NamedTuple):
+    """Rows of one range, in key order: everything that is known of the keys after `after` and up to `upto`."""
+
+    rows: list[Joined]
+    after: str | None
+    upto: str | None
+
+
 @dataclass(slots=True, eq=False)
 class _Seam:
     """Where one range ends, `at` a key that need not be there, and the next begins: what the two saw there, of each
-    side, once they have ended. `outer`: the next is not of this join, and what it begins with has to be asked for."""
+    side, once they have ended. `outer`: the next is not of this join, and what it begins with has to be asked for. The
+    range that ends here handed on what it has up to `read_upto`."""
 
     at: str
     outer: bool = False
+    read_upto: str | None = None
     before: dict[Side, _Seen] | None = None
     after: dict[Side, str | None] | None = None
 
@@ -86,7 +96,8 @@ class _Range:
 
 class RouteJoin:
     """Everything known of each key of a range (of all, unless given) under two locations, in batches of about a page;
-    each batch is in key order, and holds no key of another.
+    each batch is in key order, and holds no key of another. The batches of a listing that came to its end cover the
+    whole range.
 
     `target` None stands for an empty target, `read_entries` None for an empty ledger. Errors of the listings end
     `group`."""
@@ -110,7 +121,7 @@ class RouteJoin:
         self._most = most_ranges if source.divisible else 1
         self._cut_at = len(source.location.key)
         self._sides = {Side.SOURCE: source, **({Side.TARGET: target} if target is not None else {})}
-        self._send, self._receive = anyio.create_memory_object_stream[list[Joined]](1)
+        self._send, self._receive = anyio.create_memory_object_stream[Batch](1)
         self._tasks = anyio.create_task_group()
         self._ranges: list[_Range] = []
         self._probing = 0
@@ -124,8 +135,16 @@ class RouteJoin:
         group.start_soon(self._run)
 
     async def next_rows(self) -> list[Joined] | None:
-        """The next batch, of whichever range has one; None when every range has ended, or after `close`. May be awaited
+        """The next rows, of whichever range has some; None when every range has ended, or after `close`. May be awaited
         by several at once."""
+        while (batch := await self.next_batch()) is not None:
+            if batch.rows:
+                return batch.rows
+        return None
+
+    async def next_batch(self) -> Batch | None:
+        """As `next_rows`, with what they cover. What was seen to hold nothing more is a batch without rows: the end of
+        a range, once what it saw there is known to meet what the next one began with."""
         try:
             return self._receive.receive_nowait()
         except anyio.WouldBlock:
@@ -192,7 +211,7 @@ class RouteJoin:
 
     async def _drive(self, item: _Range) -> None:
         while (rows := None if self._ending else await item.join.next_rows()) is not None:
-            await self._send.send(rows)
+            await self._send.send(Batch(rows, item.read_upto, rows[-1].key))
             item.read_upto = rows[-1].key
         self._ranges.remove(item)
         join = item.join.join
@@ -207,7 +226,10 @@ class RouteJoin:
         if item.begins is not None:
             item.begins.after = {side: join.first(side) for side in self._sides}
             await self._close_seam(item.begins)
-        if item.ends is not None:
+        if item.ends is None:
+            await self._send.send(Batch([], item.read_upto, join.upto))
+        else:
+            item.ends.read_upto = item.read_upto
             item.ends.before = {side: _Seen(join.newest(side), join.beyond(side)) for side in self._sides}
             await self._close_seam(item.ends)
 
@@ -228,6 +250,8 @@ class RouteJoin:
                 raise broken(
                     lister.location, f"from {seam.at!r} on it shows other keys than after the key before that one"
                 )
+        if seam.read_upto != seam.at:
+            await self._send.send(Batch([], seam.read_upto, seam.at))
 
     # --- cutting --------------------------------------------------------------------------------------------
 

@@ -22,8 +22,8 @@ from engine.ledger import ShardedLedger
 from engine.ledger.index import ShardRecord
 from engine.listing.lister import Lister
 from engine.model import Location
+from engine.plan.coverage import DONE_STATES
 from engine.plan.document import Plan
-from engine.plan.lifecycle import State
 from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, far_apart, joined, shared_out, without
 from engine.shards.answers import answer_of, is_of_the_executor
 from engine.shards.board import Told
@@ -41,7 +41,6 @@ DEATHS_A_SHARD = 4
 RECORDED_EVERY_S = 2.0
 FIGURES = tuple(name for name in asdict(Progress()) if name != "listing_done")
 MOMENTARY = ("rate_rps", "in_flight")
-DONE_STATES = frozenset({State.COPIED.value, State.VERIFIED.value, State.DELETED.value, State.DELETING.value})
 ASIDES_SHOWN = 10
 
 LEVELLED_AFTER_S = 0.25
@@ -211,6 +210,7 @@ class Coordinator:
                 met=self._rates.met(self._told),
                 neighbours=min(self._slots, MOST_NEIGHBOURS),
                 most=OBJECTS_A_SHARD,
+                opened_ms=self._opened_ms,
                 sorted_at=self._sorted_at,
                 listed=self._opened.sources.listed if self._state is None else None,
             )

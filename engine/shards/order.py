@@ -27,9 +27,9 @@ class Order:
     With a `state` the shard's ledger is a view of its journal there, and lies wherever the process likes; without, in
     the folder, which the process sees. `notes` are what is known of the servers already, and `met` at what rates they
     refused; `options` have no listener, `guarded` is as for `Conditions`, and so many `neighbours` work at once.
-    `sorted_at` is where the processes of this machine find the routes' lists of keys in order, `listed` what was
-    listed for a question just before. No credential is in it:
-    each process finds its own, as the coordinator did."""
+    `opened_ms` says of which snapshot of each route this is a part, `sorted_at` where the processes of this machine
+    find the routes' lists of keys in order, `listed` what was listed for a question just before. No credential is in
+    it: each process finds its own, as the coordinator did."""
 
     number: int
     pieces: tuple[Piece, ...]
@@ -43,6 +43,7 @@ class Order:
     met: tuple[Met, ...] = ()
     neighbours: int = 1
     most: int = OBJECTS_A_SHARD
+    opened_ms: Mapping[str, int] = field(default_factory=dict)
     sorted_at: Mapping[str, Path] = field(default_factory=dict)
     listed: KeptListings | None = None
     version: str = __version__

@@ -21,6 +21,7 @@ from engine.ledger.shard_files import shard_name, shard_path
 from engine.ledger.sharded import closing_of
 from engine.listing.sources import open_sources
 from engine.model import Location
+from engine.plan.coverage import Coverage, Stretch
 from engine.plan.document import Plan
 from engine.plan.shards import Piece, joined, lies_in, without
 from engine.shards.board import Board, FolderBoard, Heard, StateBoard, Told
@@ -40,6 +41,10 @@ LOCKED_FOR_S = 10.0
 
 LOOKED_EVERY_S = 0.25
 AT_WORK = "at-work"
+
+COVERED_EVERY_S = 5.0
+COVERED = "covered"
+"""The note of a shard's ledger of what was decided of its listing, while that goes on."""
 
 KEPT = "kept-pieces"
 """The note of a shard's ledger of the pieces that it has left, once it has handed some over."""
@@ -79,9 +84,11 @@ async def _carry(order: Order) -> ShardEnded:
         board = board_of(opened, order.folder, order.state)
         pieces = await _kept(ledger, order.pieces)
         gone = without(order.pieces, pieces)
+        coverage = Coverage(await _covered(ledger, order, plan, pieces))
         runs: list[Run] = []
         async with anyio.create_task_group() as beside:
             beside.start_soon(_watch, order.number, board, heard, Holding(order.number, opened), options, runs)
+            beside.start_soon(_keep_covered, ledger, order, runs)
             run = await carry_out(
                 plan,
                 opened,
@@ -93,8 +100,10 @@ async def _carry(order: Order) -> ShardEnded:
                 begun=runs.append,
                 pieces=pieces,
                 most=order.most,
+                coverage=coverage,
             )
             beside.cancel_scope.cancel()
+        await _note_covered(ledger, order, run)
         if not run.stopped:
             await opened.sources.refuse_missing(ledger.knows)
             if run.rest:
@@ -122,6 +131,38 @@ async def _kept(ledger: Ledger, pieces: Sequence[Piece]) -> Sequence[Piece]:
     if noted is None:
         return pieces
     return [piece for item in noted if any(lies_in(piece := Piece(*item), outer) for outer in joined(pieces))]
+
+
+async def _covered(ledger: Ledger, order: Order, plan: Plan, pieces: Sequence[Piece]) -> list[Stretch]:
+    """What of the pieces was decided by whoever had this shard before, for the same snapshots, and is done. Of a folder
+    nothing is left out: what lies there and cannot be an object is told anew."""
+    noted = await ledger.note(COVERED) or {"stretches": [], "opened_ms": {}}
+    same = {
+        route.name
+        for route in plan.routes
+        if noted["opened_ms"].get(route.name) == order.opened_ms.get(route.name, 0)
+        and not (route.source.is_local or route.target.is_local)
+    }
+    known = [Stretch(Piece(*piece), *figures) for piece, *figures in noted["stretches"]]
+    return [
+        item
+        for item in known
+        if item.piece.route in same
+        and any(lies_in(item.piece, outer) for outer in joined(pieces))
+        and not await ledger.has_undone(item.piece)
+    ]
+
+
+async def _keep_covered(ledger: Ledger, order: Order, runs: list[Run]) -> None:
+    """Note now and then what another process need not list again, should this one end before its shard is done."""
+    while True:
+        await anyio.sleep(COVERED_EVERY_S)
+        for run in runs:
+            await _note_covered(ledger, order, run)
+
+
+async def _note_covered(ledger: Ledger, order: Order, run: Run) -> None:
+    await ledger.set_note(COVERED, {"opened_ms": dict(order.opened_ms), "stretches": run.covered()})
 
 
 def refuse_other(order: Order, plan: Plan, opened: Sites, facts: list[BucketFacts]) -> None:

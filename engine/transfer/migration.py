@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 
 from engine.ledger import Ledger
+from engine.plan.coverage import Coverage
 from engine.plan.document import Plan
 from engine.plan.shards import Piece
 from engine.sites.clock import dating_clock, now_ms
@@ -31,10 +32,11 @@ async def carry_out(
     pieces: Sequence[Piece] | None = None,
     most: int | None = None,
     part: bool = False,
+    coverage: Coverage | None = None,
 ) -> Run:
-    """Run the plan's routes, or these `pieces` of them, to the end; `most` and `part` are as for `Run`, `facts` are
-    of their buckets, and the ledger knows already what was noted of their settings. `begun` is given the run, which may
-    be ended gently.
+    """Run the plan's routes, or these `pieces` of them, to the end; `most`, `part` and `coverage` are as for `Run`,
+    `facts` are of their buckets, and the ledger knows already what was noted of their settings. `begun` is given the
+    run, which may be ended gently.
 
     Raises as `Run.go`."""
     told = next((item for item in facts if item.date), None)
@@ -61,6 +63,7 @@ async def carry_out(
         pieces=pieces,
         most=most,
         part=part,
+        coverage=coverage,
     )
     if begun is not None:
         begun(run)

@@ -26,6 +26,7 @@ from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
 from engine.listing.unlisted import ToldUnlisted, UnlistedThings, told
 from engine.model import Overwrite
+from engine.plan.coverage import Coverage, Stretch
 from engine.plan.decide import Action, Choice, decide, drift, ended, taken
 from engine.plan.in_place import decide_in_place, drift_in_place, ended_in_place
 from engine.plan.join import Joined
@@ -70,7 +71,8 @@ class Run:
     `carrier_for` is asked once for each route; `queue` is the one that the carriers put parts into. `pieces` are the
     keys that are this run's, all of the routes' unless given. It hands the rest of them over, in `rest`, once it has
     decided `most` objects; then its listings end at a page's bound. `part`: the pieces are not all that the ledger has
-    of its routes, whose snapshots stay as they are, like uploads that nobody takes up."""
+    of its routes, whose snapshots stay as they are, like uploads that nobody takes up. With a `coverage` it does not
+    list again what that covers, and adds what it decides."""
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class Run:
         pieces: Sequence[Piece] | None = None,
         most: int | None = None,
         part: bool = False,
+        coverage: Coverage | None = None,
     ) -> None:
         self._store_of = store_of
         self._sources = sources
@@ -106,6 +109,7 @@ class Run:
             self._pieces[piece.route].append(piece)
         self._most = most
         self._part = part
+        self._coverage = coverage
         self._joins: list[RouteJoin] = []
         self.rest: list[Piece] = []
         self.listings: dict[str, tuple[int, int]] = {}
@@ -165,8 +169,12 @@ class Run:
         """List one route, decide page by page, hand out tasks; close its snapshot at the listing's end."""
         if not self._part:
             await self._ledger.open_snapshot(route.name)
-        objects = size_bytes = 0
         pieces = deque(self._pieces[route.name])
+        objects = size_bytes = 0
+        if self._coverage is not None:
+            covered = [item for item in self._coverage.stretches if item.piece.route == route.name]
+            pieces = deque(without(pieces, (item.piece for item in covered)))
+            objects, size_bytes = self._skip(covered)
         while pieces and not self.stopped:
             piece, must = pieces.popleft(), False
             if self._has_enough:
@@ -188,6 +196,22 @@ class Run:
             self.counters.listings_open -= 1
             self._listener(SnapshotClosed(route.name, objects, size_bytes))
 
+    def _skip(self, covered: Sequence[Stretch]) -> tuple[int, int]:
+        """Count what an earlier run decided of this listing, and what is done: its objects and bytes."""
+        objects, size_bytes = sum(item.objects for item in covered), sum(item.bytes for item in covered)
+        self.counters.listed += objects
+        self.counters.listed_bytes += size_bytes
+        self.counters.done += objects
+        self.counters.done_bytes += size_bytes
+        return objects, size_bytes
+
+    def covered(self) -> list[Stretch]:
+        """What need not be listed again when another run goes on with this one: nothing of a source that has to be
+        looked at once more in the end."""
+        unpinned = {route.name for route in self._unpinned()}
+        stretches = self._coverage.stretches if self._coverage is not None else []
+        return [item for item in stretches if item.piece.route not in unpinned]
+
     async def _read(self, route: Route, piece: Piece, fresh: bool, *, must: bool) -> tuple[int, int, list[Piece]]:
         """Decide what is listed of a piece: gives the objects and bytes, and what is left where the run has enough
         before its end, unless it `must` come to that."""
@@ -199,10 +223,12 @@ class Run:
             if not must:
                 self._joins.append(join)
             self._unlisted.append((route.name, join.unlisted[0]))
-            while not self.stopped and (rows := await join.next_rows()) is not None:
-                counted, counted_bytes = await self._decide_page(route, rows)
+            while not self.stopped and (batch := await join.next_batch()) is not None:
+                counted, counted_bytes = await self._decide_page(route, batch.rows) if batch.rows else (0, 0)
                 objects += counted
                 size_bytes += counted_bytes
+                if self._coverage is not None:
+                    self._coverage.add(Piece(route.name, batch.after, batch.upto), counted, counted_bytes)
                 if self._has_enough:
                     for other in self._joins:
                         other.end_early()

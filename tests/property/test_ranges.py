@@ -22,6 +22,7 @@ from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.ranges import Reach, breadth, head_end, planned_cuts, split_points, spread, successor, widened
 from engine.plan.record import Entry
+from engine.plan.shards import Piece, joined, tile
 from engine.store import ListPage
 from tests.fake_store import FakeStore
 from tests.faults.amount import examples
@@ -128,13 +129,18 @@ async def read_all(
         return [entries[key] for key in keys[:limit]]
 
     rows: list[Joined] = []
+    covered: list[Piece] = []
     async with anyio.create_task_group() as group:
         join = RouteJoin(
             group, Prefix(store, SOURCE), Prefix(store, TARGET), read_entries, within, most_ranges=most, patience_s=0
         )
-        while (batch := await join.next_rows()) is not None:
-            assert [row.key for row in batch] == sorted(row.key for row in batch)
-            rows += batch
+        while (batch := await join.next_batch()) is not None:
+            assert [row.key for row in batch.rows] == sorted(row.key for row in batch.rows)
+            covered.append(Piece("r", batch.after, batch.upto))
+            assert all(covered[-1].holds(row.key) for row in batch.rows)
+            rows += batch.rows
+    whole = Piece("r", within.after, within.upto) if within is not None else Piece("r")
+    assert joined(covered) == [whole] or (whole.upto is not None and whole.upto <= (whole.after or "") and not covered)
     return rows, join
 
 
@@ -194,6 +200,7 @@ def test_however_it_is_cut_every_key_of_a_range_comes_once_with_all_that_is_know
 async def read_in_turns(store: FakeStore, most_keys: int) -> tuple[list[str], int]:
     """Each turn reads until it has so many keys, and leaves the rest to turns of their own."""
     keys: list[str] = []
+    covered: list[Piece] = []
     turns = 0
     left = [KeyRange()]
     while left:
@@ -201,12 +208,14 @@ async def read_in_turns(store: FakeStore, most_keys: int) -> tuple[list[str], in
         within, read = left.pop(), 0
         async with anyio.create_task_group() as group:
             join = RouteJoin(group, Prefix(store, SOURCE), None, None, within, patience_s=0)
-            while (batch := await join.next_rows()) is not None:
-                keys += [row.key for row in batch]
-                read += len(batch)
+            while (batch := await join.next_batch()) is not None:
+                covered.append(Piece("r", batch.after, batch.upto))
+                keys += [row.key for row in batch.rows]
+                read += len(batch.rows)
                 if read >= most_keys:
                     join.end_early()
         left += join.rest
+    assert tile(covered), "what was handed on and what was left are all, and no key is in both"
     return keys, turns
 
 

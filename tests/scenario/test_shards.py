@@ -23,7 +23,9 @@ import pytest
 import engine.listing.key_lists
 import engine.listing.pages
 import engine.listing.sorted_keys
+import engine.plan.coverage
 import engine.shards.coordinating
+import engine.shards.working
 from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
 from engine.api.export import export
@@ -36,13 +38,15 @@ from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import EngineError, LedgerMismatch, LedgerMissing, UsageError
 from engine.events import Event, Notice, Progress
-from engine.ledger import open_to_read
+from engine.ledger import Ledger, open_to_read
+from engine.ledger.shard_files import shard_path
 from engine.ledger.sharded_reader import ShardedReader
 from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
 from engine.listing.sorted_keys import KeySorter
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
+from engine.plan.record import Decision
 from engine.plan.shards import joined
 from engine.sandbox import Sandbox
 from engine.shards.board import FolderBoard
@@ -424,6 +428,73 @@ async def test_a_list_of_keys_is_sorted_once_and_cut_into_shards_of_about_as_man
         assert [sum(objects for _, objects in item.tallies) for item in await reader.shards()] == [5] * 6
 
 
+async def test_a_list_that_grew_is_listed_again_by_every_shard(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    chosen = [f"old/img/{number:04d}.jpg" for number in range(0, IMAGES, 2)]
+    (tmp_path / "keys.txt").write_text("\n".join(chosen))
+    plan = Plan.of(f"s3://{BUCKET}/old/img/", f"s3://{BUCKET}/new/img/", name="l", keys=str(tmp_path / "keys.txt"))
+    assert (await migrate(plan, in_shards(tmp_path), executor=threads)).copied == len(chosen)
+    (tmp_path / "keys.txt").write_text("\n".join([*chosen, "old/img/0001.jpg"]))
+    again = await migrate(plan, in_shards(tmp_path), executor=threads)
+    assert again.complete and again.copied == 1
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The prefix of each page that is asked for, of five keys."""
+    prefixes: list[str] = []
+
+    def ask(bucket: str, prefix: str, *more: Any, **named: Any) -> ListPage:
+        prefixes.append(prefix)
+        return ListPage(bucket, prefix, *more, **named)._replace(max_keys=5)
+
+    monkeypatch.setattr(engine.listing.pages, "ListPage", ask)
+    return prefixes
+
+
+async def test_what_was_decided_and_is_done_is_not_listed_again_when_a_shard_is_taken_up(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.plan.coverage, "OBJECTS_A_STRETCH", 5)
+    orders: list[Order] = []
+
+    def keep(order: Order) -> ShardEnded:
+        orders.append(order)
+        return carry_shard(order)
+
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", keep)
+    options = in_shards(tmp_path)
+    assert (await migrate(plan, options, executor=threads)).complete
+    order = max(orders, key=lambda item: len(str(item.pieces)))
+
+    async def taken_up(order: Order) -> ShardEnded:
+        asked.clear()
+        return await anyio.to_thread.run_sync(carry_shard, order)
+
+    order = replace(order, opened_ms=dict.fromkeys(order.opened_ms, 7))
+
+    whole = await taken_up(order)
+    pages = len(asked)
+    assert pages > 3, "it is another snapshot's: all of it is listed"
+    again = await taken_up(order)
+    assert asked == []
+    assert (again.listings, again.closing) == (whole.listings, whole.closing)
+    assert (again.progress.listed, again.progress.done) == (whole.progress.listed, whole.progress.done)
+
+    route = next(iter(again.listings))
+    async with await Ledger.open(shard_path(order.folder, order.number), order.binding, now_ms=lambda: 1) as shard:
+        row, *others = await shard.entries(route, None, None, 100)
+        await shard.decide(
+            route, [Decision(row.key, row.size, row.source_etag, row.source_modified, "", "", State.PLANNED)]
+        )
+    mended = await taken_up(order)
+    assert 0 < len(asked) < pages, "the neighbours of the one that is not done"
+    assert mended.listings == whole.listings
+    assert {item.state for item in mended.closing.tallies} == {State.COPIED}
+    assert sum(item.objects for item in mended.closing.tallies) == 1 + len(others)
+
+
 async def test_an_order_that_is_carried_out_late_takes_no_key_of_the_shards_that_have_them_now(
     plan: Plan, tmp_path: Path, small: None, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -488,7 +559,10 @@ async def test_a_state_under_a_route_or_a_lifecycle_rule_is_refused(
 
 
 def carry_and_die(order: Order) -> ShardEnded:
-    """Carry a shard; the first process that does is killed when what it copied has landed, and was not recorded."""
+    """Carry a shard, and note with each page what is covered; the first process that does is killed when what it copied
+    has landed, and was not recorded."""
+    setattr(engine.listing.pages, "ListPage", partial(ListPage, max_keys=5))  # noqa: B010
+    setattr(engine.shards.working, "COVERED_EVERY_S", 0.0)  # noqa: B010
     if order.number == 1 and not (order.folder / "died").exists():
         setattr(Recorder, "_commit", _die(order.folder / "died"))  # noqa: B010
     return carry_shard(order)
@@ -504,7 +578,7 @@ def _die(mark: Path) -> Callable[[Recorder], Coroutine[Any, Any, None]]:
 
 
 async def test_a_shard_whose_process_is_killed_goes_on_in_another(
-    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine.shards.coordinating, "carry_shard", carry_and_die)
     heard: list[Event] = []
@@ -514,6 +588,8 @@ async def test_a_shard_whose_process_is_killed_goes_on_in_another(
     assert len(died) == 1
     assert result.complete
     assert sum(item.objects for item in result.tallies) == IMAGES + 3
+    assert sum(item.objects for item in result.snapshots) == IMAGES + 3
+    assert len(keys_of(sandbox, "new/")) == IMAGES + 3
 
 
 def test_a_coordinator_that_is_killed_leaves_no_process_behind_and_the_next_goes_on(
