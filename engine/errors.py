@@ -12,7 +12,7 @@ Cancellation is never wrapped in any of these.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import ClassVar, Required, TypedDict, Unpack
@@ -309,18 +309,16 @@ async def one_error() -> AsyncIterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        first = _first_error(group)
+        first = next((error for error in each_error(group) if isinstance(error, EngineError)), None)
         if first is None:
             raise
         raise first from None
 
 
-def _first_error(group: BaseExceptionGroup[BaseException]) -> EngineError | None:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            found = _first_error(error)
-            if found is not None:
-                return found
-        elif isinstance(error, EngineError):
-            return error
-    return None
+def each_error(error: BaseException) -> Iterator[BaseException]:
+    """Those that a group holds, and the groups in it; what is no group by itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from each_error(inner)
+    else:
+        yield error

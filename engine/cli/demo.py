@@ -74,12 +74,7 @@ def _play(folder: Path, scale: float, store: str | None) -> bool:
         )
         plan = folder / "pokemon.toml"
         plan.write_text(resources.files("engine.sandbox").joinpath("pokemon.toml").read_text("utf-8"), "utf-8")
-        environment = os.environ | {
-            "AWS_ENDPOINT_URL_S3": sandbox.url,
-            "AWS_ACCESS_KEY_ID": sandbox.access_key,
-            "AWS_SECRET_ACCESS_KEY": sandbox.secret_key,
-            "AWS_REGION": sandbox.region,
-        }
+        environment = os.environ | sandbox.environment
         extra = ["--store", store] if store else []
         run = ["run", str(plan), "--yes", "--json", *extra]
         steps = [_step("plan", ["plan", str(plan), *extra], environment)]

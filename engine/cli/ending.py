@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from engine.cli.codes import FATAL
-from engine.errors import EngineError, PlanError, StoreError, UsageError
+from engine.errors import EngineError, PlanError, StoreError, UsageError, each_error
 from engine.logs import log
 from engine.report.drawing import draw, look_at
 from engine.report.ndjson import NdjsonWriter
@@ -62,7 +62,7 @@ def leave_pipe() -> NoReturn:
 def explain(error: BaseException) -> EngineError | None:
     """The engine's error for what ended a command, the one that matters out of a group; None for what is no error of
     a command's own: the reader of a pipe that is gone."""
-    errors = _flat(error)
+    errors = list(each_error(error))
     for item in errors:
         if isinstance(item, EngineError):
             return item
@@ -103,9 +103,3 @@ def error_values(error: EngineError) -> dict[str, Any]:
     if isinstance(error, PlanError):
         values["problems"] = list(error.problems)
     return values
-
-
-def _flat(error: BaseException) -> list[BaseException]:
-    if not isinstance(error, BaseExceptionGroup):
-        return [error]
-    return [item for inner in error.exceptions for item in _flat(inner)]

@@ -56,15 +56,9 @@ def sandbox_command(
 
 
 def _exports(sandbox: Sandbox) -> str:
-    values = {
-        "AWS_ENDPOINT_URL_S3": sandbox.url,
-        "AWS_ACCESS_KEY_ID": sandbox.access_key,
-        "AWS_SECRET_ACCESS_KEY": sandbox.secret_key,
-        "AWS_REGION": sandbox.region,
-    }
     in_the_way = [name for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN") if os.environ.get(name)]
     lines = [f"unset {name}" for name in in_the_way]
-    return "\n".join([*lines, *(f"export {name}={shlex.quote(value)}" for name, value in values.items())])
+    return "\n".join([*lines, *(f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment.items())])
 
 
 def _run_behind(shell: int) -> int:

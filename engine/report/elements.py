@@ -82,28 +82,21 @@ def section(name: str, title: str, *children: Child) -> Element:
 
 
 def picture(
-    title: str, more: str, draw: Callable[[], list[Element]], legend: Sequence[tuple[str, str]], behind: Element
-) -> Element:
-    """A picture with what its colours mean, and the table that says the same."""
-    named = tag("figcaption", title, *([tag("small", f" {more}", class_="muted")] if more else []))
-    try:
-        drawn = draw()
-    except ExtraMissing:
-        return tag("figure", named, behind)
-    details = tag("details", tag("summary", f"{title} as a table"), behind)
-    return tag("figure", named, _legend(legend), drawn, details)
-
-
-def drawn_alone(
-    title: str, more: str, draw: Callable[[], list[Element]], legend: Sequence[tuple[str, str]]
+    title: str,
+    more: str,
+    draw: Callable[[], list[Element]],
+    legend: Sequence[tuple[str, str]],
+    behind: Element | None = None,
 ) -> Element | None:
-    """A picture whose table is on the page anyway."""
+    """A picture with what its colours mean, and the table `behind` that says the same; None where there is neither, as
+    where the table is on the page anyway."""
+    named = tag("figcaption", title, *([tag("small", f" {more}", class_="muted")] if more else []))
     try:
         drawn = draw()
     except ExtraMissing:
-        return None
-    named = tag("figcaption", title, *([tag("small", f" {more}", class_="muted")] if more else []))
-    return tag("figure", named, _legend(legend), drawn)
+        return tag("figure", named, behind) if behind is not None else None
+    details = tag("details", tag("summary", f"{title} as a table"), behind) if behind is not None else None
+    return tag("figure", named, _legend(legend), drawn, details)
 
 
 def _legend(items: Sequence[tuple[str, str]]) -> Element | None:

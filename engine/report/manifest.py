@@ -12,7 +12,7 @@ from engine.references.manifest import Draft
 from engine.report.diff import diff_lines, unified_diff
 from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step
-from engine.report.restored import restored_lines
+from engine.report.rewrite import restored_lines
 from engine.report.text import duration_text, safe
 
 

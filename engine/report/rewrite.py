@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.api.commands import accept_command, command
@@ -9,11 +10,11 @@ from engine.api.rewrite import RewriteResult
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
 from engine.references.filetext import read_text
+from engine.references.replacing import RestoredFile
 from engine.references.scanning import FileFound
 from engine.report.diff import diff_lines, unified_diff
 from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step, to_type
-from engine.report.restored import restored_lines
 from engine.report.text import count_text, pace_text, plural, safe
 
 SHOWN_A_FILE = 20
@@ -65,6 +66,11 @@ def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
         accept = accept_command(plan, result.ledger, REFERENCES, result.left.figure)
         lines += [f"{_old_paths(result.left.places)} left to you: change them, or", to_type(accept)]
     return [*lines, f"took {pace_text(scan.looked, took_s, nouns='files')}", next_step(following)]
+
+
+def restored_lines(restored: Sequence[RestoredFile]) -> list[str]:
+    """What was put back of files that were written over, a line each; none where there was nothing to put back."""
+    return [Toned(f"{item.result.value}: {safe(item.name)}", whole=True) for item in restored]
 
 
 def _old_paths(places: int) -> str:

@@ -15,7 +15,6 @@ from engine.report import pictures
 from engine.report.elements import (
     Rows,
     Sum,
-    drawn_alone,
     moment,
     number,
     percent_text,
@@ -122,7 +121,7 @@ def over_time(report: Report) -> Element | None:
     return section("speed", "Throughput", made, _runs(report))
 
 
-def _throughput(title: str, series: Series, coarse: Series) -> Element:
+def _throughput(title: str, series: Series, coarse: Series) -> Element | None:
     objects, slowed = sum(item.done for item in series.stretches), sum(item.throttled for item in series.stretches)
     sizes = sum(item.done_bytes for item in series.stretches)
     best = max(item.objects_s for item in series.stretches)
@@ -201,7 +200,7 @@ def routes(report: Report) -> Element:
         sums = counted({state.value: total(report.status.tallies, {state}).objects for state in states})
         label = f"Objects by route and state: {sums}."
         legend = [(_colour(state), state.value) for state in states]
-        drawn = drawn_alone("Objects by route and state", named, lambda: pictures.bars(parts, label), legend)
+        drawn = picture("Objects by route and state", named, lambda: pictures.bars(parts, label), legend)
     return section("routes", "Routes", drawn, behind, _expected(report))
 
 

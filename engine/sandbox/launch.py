@@ -41,6 +41,16 @@ class Sandbox:
     control_secret: str = field(repr=False)
 
     @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which the AWS tools, and Cartage, find it."""
+        return {
+            "AWS_ENDPOINT_URL_S3": self.url,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": self.region,
+        }
+
+    @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 

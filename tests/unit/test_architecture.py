@@ -260,7 +260,7 @@ SHARED = {
     },
     "report": {
         "arrow", "bar", "deletion_report", "diff", "drawing", "elements", "markup", "meter", "ndjson",
-        "notebook", "notebook_bar", "page", "pictures", "restored", "results", "sections", "series",
+        "notebook", "notebook_bar", "page", "pictures", "results", "sections", "series",
         "standing", "tallies", "text", "verdicts", "webpage",
     },
     "cli": {
