@@ -24,10 +24,9 @@ from engine.proof.receipt import (
     said_otherwise,
     sum_up,
     target_differences,
-    time_text,
 )
 from engine.shown import Result
-from engine.sites.clock import now_ms, server_ms
+from engine.sites.clock import now_ms, server_ms, time_text
 from engine.version import __version__
 
 

@@ -13,7 +13,7 @@ from engine.errors import NothingThere, UsageError, one_error
 from engine.events import Progress
 from engine.listing.lister import KeyRange
 from engine.listing.nearest import refuse_nothing
-from engine.listing.pages import pages_of
+from engine.listing.pages import Prefix
 from engine.model import ListedObject, Location
 from engine.plan.decide import is_archived
 from engine.plan.locations import location_of
@@ -109,7 +109,7 @@ async def share(
         assert site.session is not None
         found: list[ListedObject] = []
         listed = 0
-        async for objects, ended in pages_of(site.store, place, KeyRange()):
+        async for objects, ended in Prefix(site.store, place).pages(KeyRange()):
             listed += len(objects)
             found += [item for item in objects if chosen.takes_key(item.key[len(place.key) :])]
             options.listener(Progress.of_listing(listed, ended=ended))

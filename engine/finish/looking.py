@@ -16,7 +16,7 @@ from engine.at_once import each
 from engine.errors import RunError, StoreError, TooLate
 from engine.freshness import LOOK_LASTS_S, dated
 from engine.listing.lister import KeyRange
-from engine.listing.pages import pages_of
+from engine.listing.pages import Prefix
 from engine.model import Location, ObjectRef
 from engine.plan.ranges import shared
 from engine.store import HeadObject, ListPage, ObjectStore, head_or_none
@@ -108,7 +108,7 @@ class Looker:
         found: dict[str, There] = {}
         cut = len(span.location.key)
         between = KeyRange(span.after[cut:] or None, keys[-1][cut:])
-        async for objects, _ in pages_of(self._store, span.location, between):
+        async for objects, _ in Prefix(self._store, span.location).pages(between):
             found.update((item.key, There(item.etag, item.size)) for item in objects if item.key in wanted)
         return found
 

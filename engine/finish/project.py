@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from engine.events import GroupSummed, Listener, ObjectListed, PrefixSummed, Progress
 from engine.finish.grouping import Group, Grouping, Odd, first_level, rank
 from engine.listing.lister import KeyRange
-from engine.listing.pages import level_of, pages_of
-from engine.listing.unlisted import UnlistedThings
+from engine.listing.pages import Prefix, level_of
 from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location
 from engine.plan.prices import dollars_a_month
@@ -134,7 +133,7 @@ async def list_objects(
 ) -> None:
     """Tell every object under the location, in key order, and each thing there that cannot be one; counted as
     `summarize` does."""
-    async for objects, _ in pages_of(store, location, KeyRange(), unlisted=UnlistedThings(tell=tell)):
+    async for objects, _ in Prefix(store, location, tell=tell).pages(KeyRange()):
         summary.add(objects, await grouping.groups_of(objects) if grouping is not None else None)
         for item in objects:
             tell(_listed(item))

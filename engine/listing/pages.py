@@ -52,65 +52,50 @@ class Prefix:
         self.divisible = location.is_prefix and not location.is_local  # a folder is read in one walk
         self.unlisted = UnlistedThings(takes, tell)
 
-    def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
-        return pages_of(self._store, self.location, keys, first, self.unlisted, restores=self._restores)
+    async def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
+        """A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token,
+        begins with what came before it, or is not in order: nothing is taken from a page before all of it was looked
+        at."""
+        location = self.location
+        if not location.is_prefix:
+            page = await self._store.list_page(ListPage(location.bucket, location.key, max_keys=1))
+            yield [item for item in page.objects if item.key == location.key], True
+            return
+        start_after = location.key + keys.after if keys.after is not None else ""
+        token: str | None = None
+        newest = start_after or None
+        reading = self.unlisted.reading(keys.after)
+        while True:
+            page, first = first or await self._page(start_after, token), None
+            token = _next_token(page, token, location)
+            if page.unlisted:
+                named = [(item.key.removeprefix(location.key), item) for item in page.unlisted]
+                self.unlisted.add(reading, [item for item in named if keys.upto is None or item[0] <= keys.upto])
+            if page.objects:
+                if fault := fault_of([item.key for item in page.objects], location.key, newest):
+                    raise broken(location, fault)
+                newest = page.objects[-1].key
+            last = token is None or _goes_beyond(page, location, keys)  # the join drops what lies beyond
+            yield page.objects, last
+            if last or _goes_beyond(page, location, keys):  # the range may have shrunk meanwhile
+                return
 
     async def page_after(self, relative: str) -> Page:
-        location = self.location
-        page = await self._store.list_page(
-            ListPage(location.bucket, location.key, location.key + relative, restore_status=self._restores)
-        )
-        if fault := fault_of([item.key for item in page.objects], location.key):
-            raise broken(location, fault)
+        page = await self._page(self.location.key + relative)
+        if fault := fault_of([item.key for item in page.objects], self.location.key):
+            raise broken(self.location, fault)
         return page
 
-
-async def pages_of(
-    store: ObjectStore,
-    location: Location,
-    keys: KeyRange,
-    first: Page | None = None,
-    unlisted: UnlistedThings | None = None,
-    *,
-    restores: bool = True,
-) -> AsyncIterator[Feed]:
-    """The pages of `keys` under `location`, each with whether it is the last. `first` is a first page that was read
-    already; what a page met that cannot be an object is put into `unlisted`.
-
-    A location of one exact key gives that key or nothing. Raises `ListingBroken` where a page repeats its token, begins
-    with what came before it, or is not in order: nothing is taken from a page before all of it was looked at."""
-    if not location.is_prefix:
-        page = await store.list_page(ListPage(location.bucket, location.key, max_keys=1))
-        yield [item for item in page.objects if item.key == location.key], True
-        return
-    start_after = location.key + keys.after if keys.after is not None else ""
-    token: str | None = None
-    newest = start_after or None
-    reading = unlisted.reading(keys.after) if unlisted is not None else None
-    while True:
-        if first is None:
-            page = await store.list_page(
-                ListPage(location.bucket, location.key, start_after, token, restore_status=restores)
-            )
-        else:
-            page, first = first, None
-        token = _next_token(page, token, location)
-        if page.unlisted and unlisted is not None and reading is not None:
-            named = [(item.key.removeprefix(location.key), item) for item in page.unlisted]
-            unlisted.add(reading, [item for item in named if keys.upto is None or item[0] <= keys.upto])
-        if page.objects:
-            if fault := fault_of([item.key for item in page.objects], location.key, newest):
-                raise broken(location, fault)
-            newest = page.objects[-1].key
-        last = token is None or _goes_beyond(page, location, keys)  # the join drops what lies beyond
-        yield page.objects, last
-        if last or _goes_beyond(page, location, keys):  # the range may have shrunk meanwhile
-            return
+    async def _page(self, start_after: str, token: str | None = None) -> Page:
+        location, restores = self.location, self._restores
+        return await self._store.list_page(
+            ListPage(location.bucket, location.key, start_after, token, restore_status=restores)
+        )
 
 
 async def level_of(store: ObjectStore, location: Location, tell: Listener = ignore) -> AsyncIterator[Page]:
     """The pages of what lies directly under a prefix: objects, and the prefixes of the next level; `tell` hears
-    of each thing there that cannot be an object. Raises `ListingBroken` as `pages_of`."""
+    of each thing there that cannot be an object. Raises `ListingBroken` as `Prefix.pages`."""
     token: str | None = None
     newest = ""
     while True:

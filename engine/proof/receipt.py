@@ -13,7 +13,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from heapq import nsmallest
 from typing import Any, NamedTuple
@@ -32,6 +31,7 @@ from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states
 from engine.plan.record import Entry, ObjectRecord
 from engine.plan.route import Route
 from engine.proof.fingerprint import Fingerprint, digest_of_etag
+from engine.sites.clock import time_text
 from engine.store import ObjectStore
 
 FORMAT = "cartage-receipt/1"
@@ -161,13 +161,6 @@ def refuse_unfinished(
         reasons.append("the ledger holds no object yet; run and verify the plan")
     if reasons:
         raise ReceiptRefused("\n".join(["there is no receipt yet:", *(f"  - {reason}" for reason in reasons)]))
-
-
-def time_text(at_ms: int) -> str:
-    """ISO 8601 in UTC; empty for 0, which means never."""
-    if at_ms <= 0:
-        return ""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def receipt_values(

@@ -13,12 +13,12 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from engine.api.export import ExportRow
 from engine.model import Proof
+from engine.sites.clock import time_text
 
 _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -49,7 +49,7 @@ def values_of(row: ExportRow) -> tuple[Any, ...]:
 def texts_of(row: ExportRow) -> dict[str, Any]:
     """The same by name, with times in ISO 8601 in UTC, empty where not reached."""
     values = dict(zip(NAMES, values_of(row), strict=True))
-    return values | {name: _moment(values[name]) for name in MOMENTS}
+    return values | {name: time_text(values[name]) for name in MOMENTS}
 
 
 def csv_header() -> str:
@@ -117,9 +117,3 @@ def _cell(value: Any) -> str:
 def _percent(key: str) -> str:
     text = quote(key, safe="/")
     return "%2D" + text[1:] if text.startswith("-") else text
-
-
-def _moment(at_ms: int) -> str:
-    if not at_ms:
-        return ""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

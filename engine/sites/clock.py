@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from engine.freshness import running_s
@@ -32,6 +32,13 @@ def dating_clock(date: str, came_s: float, monotonic_s: Callable[[], float] = ru
     if began_ms is None:
         return None
     return lambda: began_ms + SECOND_MS + int((monotonic_s() - came_s) * 1000)
+
+
+def time_text(at_ms: int) -> str:
+    """ISO 8601 in UTC of epoch milliseconds; empty for 0, which means never."""
+    if at_ms <= 0:
+        return ""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def now_ms() -> int:

@@ -87,7 +87,7 @@ class KnownTraits:
             return AWS
         probe = probe_at(where)
         await self._announce(probe)
-        traits = await try_out(self._store, where, probe)
+        traits = await try_out(self._store, probe)
         await self._keep(where.bucket, traits)
         await self.remove_leftovers()
         return traits

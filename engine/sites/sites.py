@@ -28,6 +28,7 @@ class Sites:
 
     def __init__(self, opened: Mapping[str, Site]) -> None:
         self._opened = opened
+        self._paces = {name: site.pace for name, site in opened.items() if site.pace is not None}
         self.home = opened.get("") or next(iter(opened.values()))
         self.sources = Sources()
         self._reads: dict[tuple[str, Location], Answer] = {}
@@ -94,25 +95,22 @@ class Sites:
 
     def tallies(self) -> dict[str, list[Tally]]:
         """What came of the requests of each site, by bucket and direction."""
-        return {name: site.pace.tallies() for name, site in self._opened.items() if site.pace is not None}
+        return {name: pace.tallies() for name, pace in self._paces.items()}
 
     def hold(self, where: Location, share: Share | None, *, reads: bool) -> None:
         """Have a bucket's requests in one direction go no faster than a share; None: as fast as the server lets."""
-        site = self._opened.get(where.site)
-        if site is not None and site.pace is not None:
-            site.pace.hold(where.bucket, share, reads=reads)
+        if where.site in self._paces:
+            self._paces[where.site].hold(where.bucket, share, reads=reads)
 
     def begin_beside(self, neighbours: int) -> None:
         """Of so many processes that begin together, have this one take its part of the ramp."""
-        for site in self._opened.values():
-            if site.pace is not None:
-                site.pace.begin_beside(neighbours)
+        for pace in self._paces.values():
+            pace.begin_beside(neighbours)
 
     def expect(self, where: Location, met_rps: float, *, reads: bool) -> None:
         """Have a bucket's requests in one direction begin no faster than where neighbours met the limit."""
-        site = self._opened.get(where.site)
-        if site is not None and site.pace is not None:
-            site.pace.expect(where.bucket, met_rps, reads=reads)
+        if where.site in self._paces:
+            self._paces[where.site].expect(where.bucket, met_rps, reads=reads)
 
     async def facts(
         self, places: Iterable[Location], *, anew: bool = False, lacking: bool = False

@@ -51,7 +51,6 @@ from engine.store import (
 Result = TypeVar("Result")
 
 WRONG_ETAG = "0" * 32
-NAME = PROBE
 
 REMOVAL_S = 5.0
 """How long an upload of a trial is tried to be aborted."""
@@ -91,12 +90,9 @@ def probe_at(where: Location) -> ObjectRef:
     return ObjectRef(where.bucket, folder.lstrip("/") + PROBE + secrets.token_hex(8))
 
 
-async def try_out(store: ObjectStore, where: Location, probe: ObjectRef | None = None) -> Traits:
-    """Try each condition on objects of our own under `where`, and remove them. Whoever wants to find them after a
-    crash chooses the name of the first (`probe_at`, `remove_probe`).
-
-    Raises errors of scope `run`."""
-    probe = probe or probe_at(where)
+async def try_out(store: ObjectStore, probe: ObjectRef) -> Traits:
+    """Try each condition on objects of our own, the first of which is `probe` (`probe_at`), and remove them. Raises
+    errors of scope `run`."""
     try:
         return await _Trial(store, probe).go()
     finally:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import click
 import pytest
 
-import engine.listing.pages
 from engine.listing.lister import Feed
+from engine.listing.pages import Prefix
 from tests.cli.commands import Terminal, write_plan
 from tests.servers import Endpoint
 
@@ -31,13 +32,13 @@ def bucket(sandbox: Endpoint, terminal: Terminal) -> str:
 def listed(bucket: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A person at the terminal; and the places that were listed."""
     asked: list[str] = []
-    pages_of = engine.listing.pages.pages_of
+    pages = Prefix.pages
 
-    def counted(store: object, location: object, *more: object, **named: object) -> AsyncIterator[Feed]:
-        asked.append(str(location))
-        return pages_of(store, location, *more, **named)  # type: ignore[arg-type]
+    def counted(prefix: Prefix, *more: Any) -> AsyncIterator[Feed]:
+        asked.append(str(prefix.location))
+        return pages(prefix, *more)
 
-    monkeypatch.setattr(engine.listing.pages, "pages_of", counted)
+    monkeypatch.setattr(Prefix, "pages", counted)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     return asked
 

@@ -16,13 +16,13 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli.main import VERBS, cli
+from engine.plan.own import PROBE
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from engine.sites.traits import ALL
-from engine.sites.trial import NAME
 from tests.cli.finish_scene import IMAGES, PREFIX, Scene
 from tests.servers import Endpoint
 
-SILENT = FaultRule("403", operation="*", key=NAME, probability=1.0)
+SILENT = FaultRule("403", operation="*", key=PROBE, probability=1.0)
 SOURCES = {*IMAGES, "data/reference/index.json"}
 TARGETS = {PREFIX + key for key in SOURCES}
 SPECIAL = "other/a+b %.txt"

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from engine.model import Proof
-from engine.sites.trial import NAME
+from engine.plan.own import PROBE
 from tests.faults.scene import PREFIX, Held, Scene, snapshot
 
 
@@ -80,5 +80,5 @@ def writes_repeated(scene: Scene, at_most: int) -> None:
     """How many targets were written more than once: no more than what was in flight. What a server is tried out with
     is written over on purpose."""
     written = scene.repeated_writes().items()
-    repeated = {key: count for key, count in written if key.startswith(PREFIX) and NAME not in key}
+    repeated = {key: count for key, count in written if key.startswith(PREFIX) and PROBE not in key}
     assert sum(count - 1 for count in repeated.values()) <= at_most, repeated

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.sites.trial import NAME
+from engine.plan.own import PROBE
 from tests.real.commands import Cartage, Finished, aws, install, listing, rclone, successful_puts
 from tests.servers import Endpoint
 
@@ -185,7 +185,7 @@ def test_the_large_object_is_laid_out_in_the_parts_of_its_source(migrated: Scene
 
 def test_the_servers_own_log_says_that_nothing_finished_was_copied_again(migrated: Scene) -> None:
     puts = successful_puts(migrated.endpoint, BUCKET, "project/")
-    mine = {path: count for path, count in puts.items() if NAME not in path}  # not what the server was tried out with
+    mine = {path: count for path, count in puts.items() if PROBE not in path}  # not what the server was tried out with
     again = sum(count - 1 for count in mine.values())
     # What was in flight when the run was killed may have been carried out without anyone being told.
     assert again <= CONCURRENCY, {path: count for path, count in mine.items() if count > 1}

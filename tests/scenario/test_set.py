@@ -28,9 +28,9 @@ from engine.events import Event, Notice
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
+from engine.plan.own import PROBE
 from engine.proof.depth import Depth
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
-from engine.sites.trial import NAME
 from tests.faults.impatience import hurry
 from tests.servers import REPOSITORY, Endpoint
 
@@ -69,7 +69,7 @@ class Project:
     def versions(self) -> Counter[str]:
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix="p/")
         keys = [item["Key"][2:] for page in pages for item in page.get("Versions", ())]
-        return Counter(key for key in keys if not key.startswith(NAME))  # what a server is tried with leaves some too
+        return Counter(key for key in keys if not key.startswith(PROBE))  # what a server is tried with leaves some too
 
     def options(self, plan: Plan) -> Options:
         return Options(ledger=self.folder / f"{plan.name}.ledger", listener=self.heard.append)

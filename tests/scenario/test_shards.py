@@ -43,6 +43,7 @@ from engine.ledger.shard_files import shard_path
 from engine.ledger.sharded_reader import ShardedReader
 from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
+from engine.listing.pages import Prefix
 from engine.listing.sorted_keys import KeySorter
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -227,7 +228,7 @@ async def test_what_was_listed_for_a_question_is_what_every_shard_reads(
     def refused(*_: object) -> AsyncIterator[Feed]:
         raise AssertionError("it was listed already")
 
-    monkeypatch.setattr(engine.listing.pages, "pages_of", refused)
+    monkeypatch.setattr(Prefix, "pages", refused)
     result = await migrate(plan, options, executor=threads, listed=kept)
     assert result.complete and result.copied == IMAGES + 3
 

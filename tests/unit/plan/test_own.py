@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import PlanError
-from engine.model import ListedObject
+from engine.model import ListedObject, Location
 from engine.plan.document import Plan
 from engine.plan.own import CLAIM, PROBE, is_claim, is_own, without_own
 from engine.sites import trial
@@ -25,7 +25,7 @@ def test_somebody_elses(key: str) -> None:
 
 
 def test_what_a_server_is_tried_out_with_has_such_a_name() -> None:
-    assert trial.NAME == PROBE
+    assert is_own(trial.probe_at(Location("bkt", "a/")).key)
 
 
 def test_no_route_is_of_one() -> None:

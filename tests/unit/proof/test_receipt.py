@@ -8,8 +8,9 @@ from engine.ledger import Snapshot
 from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
-from engine.proof.receipt import ReceiptRefused, RouteSums, Sums, refuse_unfinished, time_text, without_userinfo
+from engine.proof.receipt import ReceiptRefused, RouteSums, Sums, refuse_unfinished, without_userinfo
 from engine.report.receipt import escaped
+from engine.sites.clock import time_text
 
 MD5, PARTS = "0" * 32, "0" * 32 + "-2"
 

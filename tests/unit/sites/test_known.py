@@ -12,7 +12,7 @@ from engine.finish.gate import conditional
 from engine.finish.sending import Condition, condition_for
 from engine.model import Location, ObjectRef, Overwrite, Properties
 from engine.plan.document import Plan
-from engine.plan.own import own_place
+from engine.plan.own import PROBE, own_place
 from engine.plan.route import Route
 from engine.plan.settings import Connection
 from engine.sites import known
@@ -22,7 +22,7 @@ from engine.sites.own import ATTEMPTS
 from engine.sites.site import Site
 from engine.sites.sites import Sites
 from engine.sites.traits import ALL, AWS, NOTHING_KNOWN, Answer, Traits
-from engine.sites.trial import NAME, PARTS
+from engine.sites.trial import PARTS
 from engine.store import CopyObject, CreateUpload, DeleteObject, DeleteObjects
 from tests.fake_store import FakeStore
 
@@ -132,8 +132,8 @@ async def test_an_object_of_our_own_is_noted_before_it_is_made_and_removed_by_wh
     assert noted and all(noted)
     assert notes.kept["probe"] is None
 
-    notes.kept["probe"] = ["dst", f"new/{NAME}left"]
-    store.put(f"s3://dst/new/{NAME}left-copy")
+    notes.kept["probe"] = ["dst", f"new/{PROBE}left"]
+    store.put(f"s3://dst/new/{PROBE}left-copy")
     await sites.remove_leftovers()
     assert store.objects == {} and notes.kept["probe"] is None
 
@@ -144,7 +144,7 @@ async def test_what_arrives_after_a_killed_command_was_looked_for_is_removed_by_
     """Its last request may still be on its way, as long as S3 takes its signature."""
     store, now_ms = like_s3(), 1_800_000_000_000
     monkeypatch.setattr(known, "now_ms", lambda: now_ms)
-    left = ObjectRef("dst", f"new/{NAME}left")
+    left = ObjectRef("dst", f"new/{PROBE}left")
     notes = Memory(probe=[[*left, now_ms]])
 
     async def next_command() -> None:
@@ -166,7 +166,7 @@ async def test_what_arrives_after_a_killed_command_was_looked_for_is_removed_by_
 @pytest.mark.parametrize("trouble", [Unavailable, AccessDenied])
 async def test_what_cannot_be_looked_for_is_not_forgotten(trouble: type[StoreError]) -> None:
     store = like_s3()
-    notes = Memory(probe=["dst", f"new/{NAME}left"])
+    notes = Memory(probe=["dst", f"new/{PROBE}left"])
     store.plan("ListMultipartUploads", *[("before", trouble("no", operation="ListMultipartUploads"))] * ATTEMPTS)
     sites = KnownTraits(store, trusted=False)
     await sites.remember(notes, "dst")
