@@ -6,6 +6,7 @@ gate again. Missing or changed targets, changed sources and unproven objects can
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -20,7 +21,8 @@ from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, size_text
-from engine.proof.audit import RouteAudit, Verdict
+from engine.proof.audit import RouteAudit
+from engine.proof.judge import Kind
 from engine.sites.traits import Traits
 from engine.store import BucketFacts
 
@@ -187,25 +189,22 @@ def _audit(audits: Sequence[RouteAudit]) -> Reason:
     errors = [f"{item.route}: {item.error}" for item in audits if item.error]
     if errors:
         return Reason("audit", False, f"a listing failed, so that nothing is known of the rest: {'; '.join(errors)}")
-    total: dict[Verdict, int] = {}
-    for item in audits:
-        for verdict, count in item.counts.items():
-            total[verdict] = total.get(verdict, 0) + count
+    total = sum((item.counts for item in audits), Counter[Kind]())
     wrong = [
-        f"{_count(total[verdict], noun)} {said}"
-        for verdict, noun, said in (
-            (Verdict.CHANGED, "source", "changed since the copy"),
-            (Verdict.ARRIVED, "object", "arrived in the source since (the next run takes it along)"),
-            (Verdict.MISSING, "target", "missing"),
-            (Verdict.DAMAGED, "target", "no longer what was proven"),
+        f"{_count(count, noun)} {said}"
+        for kinds, noun, said in (
+            ((Kind.DRIFTED,), "source", "changed since the copy"),
+            ((Kind.NEW,), "object", "arrived in the source since (the next run takes it along)"),
+            ((Kind.MISSING, Kind.LOST), "target", "missing"),
+            ((Kind.DAMAGED, Kind.SIZE, Kind.DIGEST), "target", "no longer what was proven"),
         )
-        if total.get(verdict)
+        if (count := sum(total[kind] for kind in kinds))
     ]
-    agreeing, gone = total.get(Verdict.AGREES, 0), total.get(Verdict.GONE, 0)
+    agreeing, gone = total[Kind.OK], total[Kind.SOURCE_GONE]
     if not wrong:
         already = f"; {_count(gone, 'source')} gone already, the target in place" if gone else ""
         return Reason("audit", True, f"{_count(agreeing, 'object')} unchanged on both sides just now{already}")
-    first = next((f"{item.route}: {key!r}" for item in audits for _, key in item.examples), "")
+    first = next((f"{item.route}: {item.first!r}" for item in audits if item.first is not None), "")
     return Reason("audit", False, f"{', '.join(wrong)}; first {first}: run and verify the plan again")
 
 

@@ -5,9 +5,9 @@ An error while listing is a finding that closes the gate, and never the end of a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import anyio
 
@@ -23,69 +23,39 @@ from engine.plan.route import Route
 from engine.proof.judge import Kind, judge
 from engine.store import StoreOf
 
-EXAMPLES_KEPT = 10
+UNASKED = (Kind.EXTRA, Kind.SOURCE_DELETED)
+"""What is no concern of a delete: a target that stands alone, a source that is gone by our own delete."""
 
-
-class Verdict(StrEnum):
-    """What the audit says of one key."""
-
-    AGREES = "agrees"
-    GONE = "gone"  # the source is not there any more; the target stands
-    ARRIVED = "arrived"  # in the source, and not in the ledger
-    CHANGED = "changed"  # the source is no longer what was copied
-    MISSING = "missing"  # the target is not there
-    DAMAGED = "damaged"  # the target is not what was proven
-    UNDONE = "undone"  # not copied, or set aside
-
-
-BAD = (Verdict.ARRIVED, Verdict.CHANGED, Verdict.MISSING, Verdict.DAMAGED)
+BAD = frozenset({Kind.DRIFTED, Kind.NEW, Kind.MISSING, Kind.LOST, Kind.DAMAGED, Kind.SIZE, Kind.DIGEST})
 """What closes the gate by the audit's own word; what is undone is counted from the ledger."""
 
-_VERDICTS = {
-    Kind.OK: Verdict.AGREES,
-    Kind.SOURCE_GONE: Verdict.GONE,
-    Kind.NEW: Verdict.ARRIVED,
-    Kind.DRIFTED: Verdict.CHANGED,
-    Kind.MISSING: Verdict.MISSING,
-    Kind.DAMAGED: Verdict.DAMAGED,
-    Kind.SIZE: Verdict.DAMAGED,
-    Kind.DIGEST: Verdict.DAMAGED,
-    Kind.PENDING: Verdict.UNDONE,
-    Kind.WITHDRAWN: Verdict.UNDONE,
-    Kind.LOST: Verdict.MISSING,
-}
 
-
-def audit_row(row: Joined, minimum: Proof) -> Verdict | None:
-    """What is to be said of one joined key; None where it is no concern of a delete (an extra target, a source that is
-    gone by our own delete) or has a reason of its own in the gate (`plan.lifecycle.ENDED`)."""
+def audit_row(row: Joined, minimum: Proof) -> Kind | None:
+    """What is to be said of one joined key; None where it is `UNASKED`, or has a reason of its own in the gate
+    (`plan.lifecycle.ENDED`)."""
     if row.entry is not None and row.entry.state in ENDED and row.source is None:
         return None
     finding = judge(row, minimum)
-    return None if finding is None else _VERDICTS.get(finding.kind)
+    return None if finding is None or finding.kind in UNASKED else finding.kind
 
 
 @dataclass(slots=True)
 class RouteAudit:
-    """One route: how many of each verdict, the first examples of what is bad, and the listing's error, if any."""
+    """One route: how many of each kind were found, the first key that is bad, and the listing's error, if any."""
 
     route: str
-    counts: dict[Verdict, int] = field(default_factory=dict)
-    examples: list[tuple[Verdict, str]] = field(default_factory=list)
+    counts: Counter[Kind] = field(default_factory=Counter)
+    first: str | None = None
     error: str = ""
 
     @property
     def bad(self) -> int:
-        return sum(self.counts.get(verdict, 0) for verdict in BAD)
+        return sum(self.counts[kind] for kind in BAD)
 
-    @property
-    def looked_at(self) -> int:
-        return sum(self.counts.values())
-
-    def add(self, verdict: Verdict, key: str) -> None:
-        self.counts[verdict] = self.counts.get(verdict, 0) + 1
-        if verdict in BAD and len(self.examples) < EXAMPLES_KEPT:
-            self.examples.append((verdict, key))
+    def add(self, kind: Kind, key: str) -> None:
+        self.counts[kind] += 1
+        if kind in BAD and self.first is None:
+            self.first = key
 
 
 async def audit(
@@ -122,8 +92,8 @@ async def _audit_route(
             join = sources.join(group, store_of, route, entries)
             while (rows := await join.next_rows()) is not None:
                 for row in join.judged(audited(route, rows)):
-                    if (verdict := audit_row(row, minimum)) is not None:
-                        report.add(verdict, row.key)
+                    if (kind := audit_row(row, minimum)) is not None:
+                        report.add(kind, row.key)
                 listener(_progress(every, done=False))
             if count := sum(things.count for things in join.unlisted):
                 named = [item for things in join.unlisted for item in things.named()[:1]]
@@ -136,6 +106,5 @@ async def _audit_route(
 
 
 def _progress(every: list[RouteAudit], *, done: bool) -> Progress:
-    seen = sum(report.looked_at for report in every)
-    bad = sum(report.bad for report in every)
-    return Progress.of_listing(seen, ended=done, aside=bad)
+    seen = sum(report.counts.total() for report in every)
+    return Progress.of_listing(seen, ended=done, aside=sum(report.bad for report in every))

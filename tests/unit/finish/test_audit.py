@@ -15,7 +15,7 @@ from engine.freshness import running_s
 from engine.ledger.reader import Held
 from engine.listing.sources import Sources
 from engine.plan.document import Plan
-from engine.proof.audit import Verdict, audit
+from engine.proof.audit import audit
 from engine.sites.clock import dating_clock, server_ms
 from tests.fake_store import everywhere
 from tests.unit.finish.scene import DAY_S, PLAN, Scene, scene
@@ -24,9 +24,9 @@ SOURCE = "s3://bucket/data/raw/"
 TARGET = "s3://bucket/project/data/raw/"
 
 
-async def verdicts(s: Scene) -> dict[str, int]:
+async def found(s: Scene) -> dict[str, int]:
     (report,) = await audit(everywhere(s.store), Sources(), s.plan.routes, s.ledger.entries, s.heard.append)
-    return {verdict.value: count for verdict, count in report.counts.items()}
+    return {kind.value: count for kind, count in report.counts.items()}
 
 
 async def test_a_week_without_mishap_opens_the_gate(tmp_path: Path) -> None:
@@ -42,8 +42,8 @@ async def test_a_week_without_mishap_opens_the_gate(tmp_path: Path) -> None:
 async def test_a_source_that_changed_closes_it(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         await s.migrate()
-        s.store.put(SOURCE + "00001.png", b"changed")
-        assert await verdicts(s) == {"agrees": 2, "changed": 1}
+        s.store.put(SOURCE + "00001.png", b"drifted")
+        assert await found(s) == {"ok": 2, "drifted": 1}
         assert await s.closed(hold_s=0) == ["audit"]
 
 
@@ -51,7 +51,7 @@ async def test_a_new_arrival_closes_it(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         await s.migrate()
         s.store.put(SOURCE + "late.png")
-        assert await verdicts(s) == {"agrees": 3, "arrived": 1}
+        assert await found(s) == {"ok": 3, "new": 1}
         assert await s.closed(hold_s=0) == ["audit"]
 
 
@@ -62,7 +62,7 @@ async def test_a_target_missing_or_changed_closes_it_and_an_extra_one_does_not(t
         assert await s.closed(hold_s=0) == []
         s.store.remove(TARGET + "00000.png")
         s.store.put(TARGET + "00001.png", b"another")
-        assert await verdicts(s) == {"missing": 1, "damaged": 1, "agrees": 1}
+        assert await found(s) == {"missing": 1, "damaged": 1, "ok": 1}
         assert await s.closed(hold_s=0) == ["audit"]
 
 
@@ -70,7 +70,7 @@ async def test_a_source_that_someone_deleted_is_told_and_closes_nothing(tmp_path
     async with scene(tmp_path) as s:
         await s.migrate()
         s.store.remove(SOURCE + "00000.png")
-        assert await verdicts(s) == {"gone": 1, "agrees": 2}
+        assert await found(s) == {"source gone": 1, "ok": 2}
         assert await s.closed(hold_s=0) == []
 
 
@@ -98,7 +98,7 @@ async def test_bad_credentials_are_no_finding(tmp_path: Path) -> None:
         await s.migrate()
         s.store.plan("ListObjectsV2", ("before", BadCredentials("expired", operation="ListObjectsV2")), key="data/raw/")
         with pytest.raises(BaseExceptionGroup) as caught:
-            await verdicts(s)
+            await found(s)
         assert caught.group_contains(BadCredentials)
 
 
@@ -106,9 +106,9 @@ async def test_it_writes_nothing_into_the_ledger(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         await s.migrate()
         before = await s.records()
-        s.store.put(SOURCE + "00001.png", b"changed")
+        s.store.put(SOURCE + "00001.png", b"drifted")
         s.store.remove(TARGET + "00000.png")
-        await verdicts(s)
+        await found(s)
         assert await s.records() == before
 
 
@@ -117,18 +117,18 @@ async def test_filters_leave_others_alone_but_not_what_was_taken_once(tmp_path: 
     async with scene(tmp_path, plan=plan) as s:
         await s.migrate()
         s.store.put(SOURCE + "scratch.tmp")
-        assert await verdicts(s) == {"agrees": 3}
+        assert await found(s) == {"ok": 3}
         s.store.put(SOURCE + "00001.png", b"x" * 2_000)  # too large for the route now
-        assert await verdicts(s) == {"agrees": 2, "changed": 1}
+        assert await found(s) == {"ok": 2, "drifted": 1}
 
 
 async def test_a_new_object_under_the_key_of_a_deleted_one_is_an_arrival(tmp_path: Path) -> None:
     async with scene(tmp_path) as s:
         await s.migrate()
         await s.delete()
-        assert await verdicts(s) == {}
+        assert await found(s) == {}
         s.store.put(SOURCE + "00001.png", b"new")
-        assert await verdicts(s) == {Verdict.ARRIVED.value: 1}
+        assert await found(s) == {"new": 1}
 
 
 async def test_verifying_again_does_not_restart_the_hold_and_a_change_does(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,8 @@ from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import Noted
 from engine.plan.record import Tally
-from engine.proof.audit import RouteAudit, Verdict
+from engine.proof.audit import BAD, RouteAudit
+from engine.proof.judge import Kind
 from engine.store import BucketFacts
 
 DAY_MS = 86_400_000
@@ -26,7 +28,7 @@ OPEN = Facts(
     tallies=(Tally("raw", State.VERIFIED, Proof.DIGEST, False, 1000, 5_000_000),),
     minimum=Proof.DIGEST,
     hold=Hold(86_400, 10 * DAY_MS, 1000, 0, 0, 9 * DAY_MS),
-    audits=(RouteAudit("raw", {Verdict.AGREES: 1000}),),
+    audits=(RouteAudit("raw", Counter({Kind.OK: 1000})),),
     expectations=(Difference("raw.objects", 1000, 1000, 0, True),),
     probes=(ProbeResult("exists a", True, "", "a is there"),),
     references=ReferencesLeft(0),
@@ -116,9 +118,9 @@ def test_a_proof_without_a_date_never_passes() -> None:
     assert only(replace(OPEN, hold=OPEN.hold._replace(undated=1, hold_s=0))).name == "hold"
 
 
-@pytest.mark.parametrize("verdict", [Verdict.CHANGED, Verdict.ARRIVED, Verdict.MISSING, Verdict.DAMAGED])
-def test_what_the_audit_finds(verdict: Verdict) -> None:
-    audit = RouteAudit("raw", {Verdict.AGREES: 999, verdict: 2}, [(verdict, "a\nb.png")])
+@pytest.mark.parametrize("kind", sorted(BAD))
+def test_what_the_audit_finds(kind: Kind) -> None:
+    audit = RouteAudit("raw", Counter({Kind.OK: 999, kind: 2}), "a\nb.png")
     reason = only(replace(OPEN, audits=(audit,)))
     assert reason.name == "audit"
     assert reason.sentence.startswith("2 ")
@@ -127,7 +129,7 @@ def test_what_the_audit_finds(verdict: Verdict) -> None:
 
 
 def test_a_listing_that_failed_is_not_an_end() -> None:
-    audit = RouteAudit("raw", {Verdict.AGREES: 29_000}, error="ListObjectsV2: reset on page 30")
+    audit = RouteAudit("raw", Counter({Kind.OK: 29_000}), error="ListObjectsV2: reset on page 30")
     assert "page 30" in only(replace(OPEN, audits=(audit,))).sentence
 
 
