@@ -16,7 +16,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from math import inf
 
 import anyio
@@ -26,6 +25,7 @@ from engine.decorator import Method, StoreDecorator
 from engine.errors import AttemptError, ClaimLost, Conflict, NotFound, ObjectError, PreconditionFailed, Unsupported
 from engine.freshness import LOOK_LASTS_S, only_until
 from engine.model import ObjectRef
+from engine.plan.sizes import moment_ms
 from engine.sites.clock import server_ms
 from engine.store import (
     AbortUpload,
@@ -93,7 +93,8 @@ class Standing:
     def __init__(self, holder: Holder | None, etag: str, modified: str, date: str) -> None:
         self.holder = holder
         self.etag = etag
-        self.age_s = age_s(modified, date)
+        now_ms, then_ms = server_ms(date), moment_ms(modified)
+        self.age_s = None if now_ms is None or then_ms is None else (now_ms - then_ms) // 1_000
 
     @property
     def stale(self) -> bool:
@@ -102,16 +103,6 @@ class Standing:
     def left_by(self, ledger: str) -> bool:
         """Whether whoever held it had this very ledger locked, which we have now: it has ended."""
         return self.holder is not None and bool(ledger) and self.holder.ledger == ledger
-
-
-def age_s(modified: str, date: str) -> int | None:
-    """Seconds between a time of S3's and a Date header."""
-    now = server_ms(date)
-    try:
-        then = datetime.fromisoformat(modified).timestamp()
-    except ValueError:
-        return None
-    return None if now is None else int(now / 1_000 - then)
 
 
 RENEW_S = 30

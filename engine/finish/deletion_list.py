@@ -109,11 +109,9 @@ class DeletionList:
     async def taken_ms(self) -> int | None:
         """When the snapshot was taken, by the server's clock; None while there is none that is whole."""
 
-        def command(connection: sqlite3.Connection) -> int | None:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'taken_ms'").fetchone()
-            return int(row[0]) if row else None
-
-        return await self._writer.do(command)
+        sql = "SELECT value FROM meta WHERE key = 'taken_ms'"
+        row = await self._writer.do(lambda connection: connection.execute(sql).fetchone())
+        return int(row[0]) if row else None
 
     async def begin(self) -> None:
         """Forget what was listed before."""
@@ -169,11 +167,10 @@ class DeletionList:
     async def unknown(self, keys: Sequence[str]) -> list[str]:
         """Those of the keys that the snapshot does not hold."""
 
-        def command(connection: sqlite3.Connection) -> list[str]:
-            find = "SELECT 1 FROM objects WHERE key = ?"
-            return [key for key in keys if connection.execute(find, (key,)).fetchone() is None]
-
-        return await self._writer.do(command)
+        find = "SELECT 1 FROM objects WHERE key = ?"
+        return await self._writer.do(
+            lambda connection: [key for key in keys if connection.execute(find, (key,)).fetchone() is None]
+        )
 
     async def counts(self) -> list[Count]:
         """How many objects are in each state."""

@@ -6,14 +6,14 @@ AWS's list prices (`engine.plan.prices`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from engine.model import GIB, ListedObject
 from engine.plan.estimate import DAYS_A_MONTH
 from engine.plan.prices import CLASSES, STANDARD, TAG_MONTH, dollars_a_month, read_dollars
 from engine.plan.route import Route
+from engine.plan.sizes import moment_ms
 
-DAY_S = 86_400
+DAY_MS = 86_400_000
 
 
 @dataclass(slots=True)
@@ -78,9 +78,5 @@ class Change:
 
 def _age_days(source: ListedObject, now_ms: int) -> float:
     """How long ago it was written: never longer than it can be known to be."""
-    try:
-        written = datetime.fromisoformat(source.modified)
-    except ValueError:
-        return 0.0
-    written = written if written.tzinfo else written.replace(tzinfo=UTC)
-    return max(0.0, (now_ms / 1000 - written.timestamp()) / DAY_S)
+    written_ms = moment_ms(source.modified)
+    return 0.0 if written_ms is None else max(0.0, (now_ms - written_ms) / DAY_MS)

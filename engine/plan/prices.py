@@ -18,6 +18,12 @@ AS_OF = "2025"
 SAID = f"AWS's list prices of {REGION} ({AS_OF})"
 """What every figure in dollars has to say of itself."""
 
+STORAGE_CLASSES = (
+    "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER",
+    "DEEP_ARCHIVE",
+)  # fmt: skip
+"""What CopyObject takes on a general-purpose bucket, in the order in which rules move objects. Other servers have
+classes of their own."""
 KIB = 1 << 10
 TAG_MONTH = 0.0065 / 10_000
 """A tag of an object, in a month."""

@@ -8,12 +8,12 @@ have none, and what is restored there stays readable.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import Enum
 
 from engine.model import GIB, RESTORING
 from engine.plan.estimate import DAYS_A_MONTH, WRITES_PER_S
 from engine.plan.prices import RETRIEVALS, STANDARD, Tier
+from engine.plan.sizes import moment_ms
 
 ARCHIVE_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes that must be restored before a copy. GLACIER_IR needs none; Intelligent-Tiering's archive tiers show only
@@ -125,7 +125,7 @@ class ArchiveOutlook:
 
     def expires(self, restore: str) -> bool:
         """Whether a copy that can be read until then is gone before a run ends."""
-        until = _ms(restore)
+        until = moment_ms(restore)
         return until is not None and until <= self.ends_ms
 
     @property
@@ -164,12 +164,3 @@ class ArchiveOutlook:
             0 if again else price.least_s,
             0 if again else price.most_s,
         )
-
-
-def _ms(moment: str) -> int | None:
-    try:
-        parsed = datetime.fromisoformat(moment)
-    except ValueError:
-        return None
-    utc = parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
-    return round(utc.timestamp() * 1000)

@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 
 from engine.model import GIB, ListedObject, ListedVersion
 from engine.plan.bucket_rules import Action, Does, Rule
-from engine.plan.prices import CLASSES, STANDARD, dollars_a_month
+from engine.plan.prices import CLASSES, KIB, STANDARD, STORAGE_CLASSES, dollars_a_month
+from engine.plan.retrieval import ARCHIVE_CLASSES
 
-KIB = 1 << 10
 SMALL_BYTES = 128 * KIB
 """What is smaller is moved only where a rule says sizes of its own, or the bucket does (`varies_by_storage_class`: into
 the two archive classes)."""
 EVERY_CLASS, BY_CLASS = "all_storage_classes_128K", "varies_by_storage_class"
-ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
 STEPS_KNOWN = 10_000
 """Of so many days, and sets of rules, it is remembered what is done; then it is found out anew."""
@@ -30,19 +29,15 @@ CURRENT = frozenset({Does.EXPIRE, Does.MOVE})
 NONCURRENT = frozenset({Does.EXPIRE_NONCURRENT, Does.MOVE_NONCURRENT})
 GOES = frozenset({Does.EXPIRE, Does.EXPIRE_NONCURRENT})
 
-DOWNWARD = (
-    "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER",
-    "DEEP_ARCHIVE",
-)  # fmt: skip
-"""S3 moves objects this way alone."""
-_RANK = {name: rank for rank, name in enumerate(DOWNWARD)} | {"REDUCED_REDUNDANCY": 0}
+_RANK = {name: rank for rank, name in enumerate(STORAGE_CLASSES)} | {"REDUCED_REDUNDANCY": 0}
+"""S3 moves objects downward alone."""
 
 
 def moves(from_class: str, into: str) -> bool:
     """Whether a rule can move objects so."""
     if (from_class, into) == ("ONEZONE_IA", "GLACIER_IR"):
         return False
-    return _RANK.get(from_class, len(DOWNWARD)) < _RANK.get(into, -1)
+    return _RANK.get(from_class, len(STORAGE_CLASSES)) < _RANK.get(into, -1)
 
 
 @dataclass(slots=True)
@@ -219,7 +214,7 @@ class Effects:
     def _is_large_enough(self, rule: Rule, size: int, into: str) -> bool:
         if size >= SMALL_BYTES or rule.is_by_size or not self.least_size:
             return True
-        return self.least_size == BY_CLASS and into in ARCHIVES
+        return self.least_size == BY_CLASS and into in ARCHIVE_CLASSES
 
 
 @lru_cache(maxsize=4096)
@@ -241,4 +236,4 @@ def day_of(action: Action, written: int) -> int:
 
 def _order(action: Action) -> int:
     """A deletion first, then the deepest class."""
-    return -1 if action.does in GOES else len(DOWNWARD) - _RANK.get(action.storage_class, 0)
+    return -1 if action.does in GOES else len(STORAGE_CLASSES) - _RANK.get(action.storage_class, 0)

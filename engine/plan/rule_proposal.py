@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from engine.errors import UsageError
 from engine.model import LifecycleConfiguration, Location, Node
 from engine.plan.bucket_rules import MOST_RULES, with_rule
-from engine.plan.rule_effects import DOWNWARD
+from engine.plan.prices import STORAGE_CLASSES
 
 OWN = "cartage:"
 """What the ID of a rule of ours begins with; its prefix follows, or what stands for one that an ID cannot hold."""
 LONGEST_ID = 255
 LEAST_DAYS = {"STANDARD_IA": 30, "ONEZONE_IA": 30}
-INTO = DOWNWARD[2:]
+INTO = STORAGE_CLASSES[2:]
 
 
 @dataclass(frozen=True, slots=True)

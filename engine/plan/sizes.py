@@ -1,6 +1,6 @@
 """Sizes, durations, dates and tolerances as people write them. Pure, exact: no binary fractions on the way.
 
-Every function raises `ValueError` with a sentence that says how to write it instead.
+What reads them raises `ValueError` with a sentence that says how to write it instead.
 """
 
 from __future__ import annotations
@@ -130,3 +130,12 @@ def parse_moment(moment: str | date) -> str:
     except OverflowError:
         raise ValueError(f"{moment} is outside the years that a date can have") from None
     return aware.replace(microsecond=0, tzinfo=None).isoformat()
+
+
+def moment_ms(text: str) -> int | None:
+    """Epoch milliseconds of a time as S3 writes it, in UTC unless it says otherwise; None where it cannot be read."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return round((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)

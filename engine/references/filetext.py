@@ -69,6 +69,11 @@ class Edit(NamedTuple):
     new: str
 
 
+def newline_of(text: str) -> str:
+    """How the text ends its lines."""
+    return "\r\n" if "\r\n" in text else "\n"
+
+
 def edited(text: str, edits: list[Edit]) -> str:
     """The text with every edit made; they must not overlap."""
     parts: list[str] = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from engine.plan.manifest_text import NotParsed
-from engine.references.filetext import Edit, edited
+from engine.references.filetext import Edit, edited, newline_of
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -57,7 +57,7 @@ def with_set(text: str, segments: Sequence[str], value: Any) -> str:
 def _insertion(text: str, node: Node, key: str, value: Any) -> Edit:
     """A new last member, spelled like those before it."""
     name = json.dumps(key, ensure_ascii=text.isascii())
-    newline = "\r\n" if "\r\n" in text else "\n"
+    newline = newline_of(text)
     if node.members:
         lead = re.search(r"[ \t\n\r]*\Z", text[: node.last_key])
         before = lead.group() if lead else ""
@@ -82,7 +82,7 @@ def _spelled(text: str, value: Any, indent: str, unit: str) -> str:
     ascii_only = text.isascii()
     if not unit or not isinstance(value, dict | list) or not value:
         return json.dumps(value, ensure_ascii=ascii_only)
-    newline = "\r\n" if "\r\n" in text else "\n"
+    newline = newline_of(text)
     lines = json.dumps(value, ensure_ascii=ascii_only, indent=unit).split("\n")
     return (newline + indent).join(lines)
 

@@ -21,7 +21,7 @@ from engine.plan.route import Route
 from engine.plan.settings import Dataset, Manifest
 from engine.plan.sizes import size_text
 from engine.references import jsonedit, tomledit, yamledit
-from engine.references.filetext import Edit, edited
+from engine.references.filetext import Edit, edited, newline_of
 from engine.references.places import NoPlace, same, value_in, with_value
 
 GB, MB = 1_000_000_000, 1_000_000
@@ -185,7 +185,7 @@ def with_table(text: str, rows: Sequence[Row]) -> str:
     if kinds != [False, True]:
         found = "neither of them is there" if not marks else f"it has {len(marks)} of them, in another order"
         raise NoMarks(f"the table stands between the lines {BEGIN} and {END}, and {found}")
-    newline = "\r\n" if "\r\n" in text else "\n"
+    newline = newline_of(text)
     first, last = marks[0].end(), marks[1].start()
     table = newline.join(_lines(rows))
     return edited(text, [Edit(first, last, f"{newline}{newline}{table}{newline}{newline}")])

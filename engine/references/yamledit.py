@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.extras import needs
-from engine.references.filetext import Edit, edited
+from engine.references.filetext import Edit, edited, newline_of
 
 _PLAIN = re.compile(r"(?:[A-Za-z_]|\.?/)[\w ./:@+~()-]*\Z")
 _NOT_PLAIN = re.compile(r":(?: |\Z)| \Z|\A(?:y|n|yes|no|on|off|true|false|null)\Z", re.I)
@@ -62,14 +62,14 @@ def _replacement(text: str, key: Any, node: Any, value: Any) -> Edit:
     if isinstance(value, dict) and value and start == end and key is not None:
         column = key.start_mark.column
         unit = _unit(text)
-        return Edit(start, end, "".join(_newline(text) + line for line in _block(value, column + unit, unit)))
+        return Edit(start, end, "".join(newline_of(text) + line for line in _block(value, column + unit, unit)))
     new = _written(value, getattr(node, "style", None))
     return Edit(start, end, f" {new}" if start == end else new)
 
 
 def _insertion(text: str, node: Any, name: str, value: Any) -> Edit:
     """A new last member."""
-    newline, unit = _newline(text), _unit(text)
+    newline, unit = newline_of(text), _unit(text)
     if node is None or not isinstance(node.value, list):  # nothing but comments
         lead = newline if text and not text.endswith("\n") else ""
         return Edit(len(text), len(text), lead + newline.join(_block({name: value}, 0, unit)) + newline)
@@ -126,10 +126,6 @@ def _quoted(character: str) -> str:
         return f"\\{character}" if character in '"\\' else character
     number = ord(character)
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
-
-
-def _newline(text: str) -> str:
-    return "\r\n" if "\r\n" in text else "\n"
 
 
 def _unit(text: str) -> int:
