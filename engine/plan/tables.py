@@ -5,12 +5,16 @@ words. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import FieldInfo
+
+from engine.plan.selection import problem_of_pattern
+from engine.plan.sizes import parse_duration, parse_moment, parse_size
 
 Place = tuple[str | int, ...]
 """Where inside a value: keys and indices."""
@@ -114,3 +118,67 @@ def _inside(kind: msgspec.inspect.Type, items: Any) -> Iterator[tuple[Place, str
     for key, value in items:
         for place, text in _reasons(kind, value):
             yield (key, *place), text
+
+
+# --- what single values may be ------------------------------------------------------------------------------
+
+
+def _text_or_whole(parse: Callable[[Any], Any], what: str) -> Callable[[object], Any]:
+    def read(value: object) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise ValueError(f"must be {what}")
+        return parse(value)
+
+    return read
+
+
+def _moment(value: object) -> str:
+    if not isinstance(value, (str, date)):
+        raise ValueError("must be a date such as 2026-01-31")
+    return parse_moment(value)
+
+
+def _patterns(value: object) -> object:
+    if isinstance(value, list) and (
+        reasons := [((at,), text) for at, item in enumerate(value) if (text := _why(item))]
+    ):
+        raise Refused(*reasons)
+    return value
+
+
+def _why(pattern: object) -> str:
+    if not isinstance(pattern, str):
+        return "must be text"
+    problem = problem_of_pattern(pattern)
+    return f'the pattern "{pattern}" {problem}' if problem else ""
+
+
+def _tolerance(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError('must be text such as "1 %" or "50 MB"')
+    return value
+
+
+def _word_or_table(value: object) -> object:
+    if isinstance(value, dict) or value in ("preserve", "set", "drop", "fail"):
+        return value
+    raise ValueError('must be "preserve", "drop", "fail", or a table of what to set')
+
+
+def _payer(value: object) -> object:
+    if isinstance(value, bool):
+        return "requester" if value else ""
+    if value in ("", "requester"):
+        return value
+    raise ValueError('must be true, false or "requester"')
+
+
+SizeBytes = Annotated[int, read_by(_text_or_whole(parse_size, 'a size such as "734 MB"'))]
+Seconds = Annotated[int, read_by(_text_or_whole(parse_duration, 'a duration such as "24h"'))]
+Moment = Annotated[str, read_by(_moment)]
+Patterns = Annotated[list[str], read_by(_patterns)]
+ToleranceText = Annotated[str | int, read_by(_tolerance)]
+KeepOrTable = Annotated[Any, read_by(_word_or_table)]
+Payer = Annotated[str, read_by(_payer)]
+Count = Annotated[int, Meta(ge=0)]
+Name = Annotated[str, Meta(min_length=1)]

@@ -14,6 +14,7 @@ import anyio
 from engine.errors import ListingBroken, RunError, StoreError, one_error
 from engine.events import Listener, Progress
 from engine.listing.pages import EntriesOf
+from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
 from engine.model import Proof
 from engine.plan.decide import audited
@@ -70,41 +71,36 @@ async def audit(
 
     Raises what leaves nothing to judge (bad credentials, no bucket); a listing that fails is in its route's `error`."""
     found = [RouteAudit(route.name) for route in routes]
+
+    def tell(*, done: bool) -> None:
+        seen = sum(report.counts.total() for report in found)
+        listener(Progress.of_listing(seen, ended=done, aside=sum(report.bad for report in found)))
+
+    async def look(route: Route, report: RouteAudit) -> None:
+        try:
+            async with one_error(), anyio.create_task_group() as group:
+                join = sources.join(group, store_of, route, entries)
+                while (rows := await join.next_rows()) is not None:
+                    for row in join.judged(audited(route, rows)):
+                        if (kind := audit_row(row, minimum)) is not None:
+                            report.add(kind, row.key)
+                    tell(done=False)
+                report.error = _unlisted(join)
+        except StoreError as error:
+            if isinstance(error, RunError) and not isinstance(error, ListingBroken):
+                raise
+            report.error = str(error)
+
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
-            group.start_soon(_audit_route, store_of, sources, route, report, entries, listener, found, minimum)
-    listener(_progress(found, done=True))
+            group.start_soon(look, route, report)
+    tell(done=True)
     return found
 
 
-async def _audit_route(
-    store_of: StoreOf,
-    sources: Sources,
-    route: Route,
-    report: RouteAudit,
-    entries: EntriesOf,
-    listener: Listener,
-    every: list[RouteAudit],
-    minimum: Proof,
-) -> None:
-    try:
-        async with one_error(), anyio.create_task_group() as group:
-            join = sources.join(group, store_of, route, entries)
-            while (rows := await join.next_rows()) is not None:
-                for row in join.judged(audited(route, rows)):
-                    if (kind := audit_row(row, minimum)) is not None:
-                        report.add(kind, row.key)
-                listener(_progress(every, done=False))
-            if count := sum(things.count for things in join.unlisted):
-                named = [item for things in join.unlisted for item in things.named()[:1]]
-                first = f"; the first is {named[0][0]!r}: {named[0][1].message}" if named else ""
-                report.error = f"{count:,} lie there and cannot be objects{first}"
-    except StoreError as error:
-        if isinstance(error, RunError) and not isinstance(error, ListingBroken):
-            raise
-        report.error = str(error)
-
-
-def _progress(every: list[RouteAudit], *, done: bool) -> Progress:
-    seen = sum(report.counts.total() for report in every)
-    return Progress.of_listing(seen, ended=done, aside=sum(report.bad for report in every))
+def _unlisted(join: RouteJoin) -> str:
+    """What lies on either side and hides what would lie below it; empty where nothing does."""
+    count = sum(things.count for things in join.unlisted)
+    named = [item for things in join.unlisted for item in things.named()[:1]]
+    first = f"; the first is {named[0][0]!r}: {named[0][1].message}" if named else ""
+    return f"{count:,} lie there and cannot be objects{first}" if count else ""

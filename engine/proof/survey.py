@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 
 import anyio
 
@@ -71,41 +70,32 @@ async def survey(
     """List both sides of every route and count what a run would do; `copies`: whether a server copies a route's objects
     by itself, where both sides are in S3. Raises what the listings raise."""
     found = [RouteSurvey(route.name, change=Change.of(route) if route.in_place else None) for route in routes]
+
+    async def look(route: Route, report: RouteSurvey) -> None:
+        by_server = copies(route)
+        async with anyio.create_task_group() as group:
+            join = sources.join(group, store_of, route, entries_of)
+            while (rows := await join.next_rows()) is not None:
+                rows = taken(route, rows)
+                judged = join.judged(rows)
+                for row in judged:
+                    _count(route, report, row, copies=by_server)
+                if len(judged) < len(rows):
+                    seen = {row.key for row in judged}
+                    for row in rows:
+                        if row.key not in seen:
+                            _count_hidden(route, report, row)
+                counted = sum(item.objects for item in found), sum(item.bytes for item in found)
+                listener(Progress.of_listing(*counted))
+            things, *_ = join.unlisted
+            report.unlisted = things.count
+            for key, item in things.named()[: PROBLEMS_KEPT - len(report.problems)]:
+                report.problems.append(f'route "{route.name}": {key!r} is left: {item.message}')
+
     async with anyio.create_task_group() as group:
         for route, report in zip(routes, found, strict=True):
-            one = partial(_survey_route, copies=copies(route))
-            group.start_soon(one, store_of, sources, route, report, entries_of, listener, found)
+            group.start_soon(look, route, report)
     return found
-
-
-async def _survey_route(
-    store_of: StoreOf,
-    sources: Sources,
-    route: Route,
-    report: RouteSurvey,
-    entries_of: EntriesOf | None,
-    listener: Listener,
-    every: list[RouteSurvey],
-    *,
-    copies: bool,
-) -> None:
-    async with anyio.create_task_group() as group:
-        join = sources.join(group, store_of, route, entries_of)
-        while (rows := await join.next_rows()) is not None:
-            rows = taken(route, rows)
-            judged = join.judged(rows)
-            for row in judged:
-                _count(route, report, row, copies=copies)
-            if len(judged) < len(rows):
-                seen = {row.key for row in judged}
-                for row in rows:
-                    if row.key not in seen:
-                        _count_hidden(route, report, row)
-            listener(_progress(every))
-        things, *_ = join.unlisted
-        report.unlisted = things.count
-        for key, item in things.named()[: PROBLEMS_KEPT - len(report.problems)]:
-            report.problems.append(f'route "{route.name}": {key!r} is left: {item.message}')
 
 
 def _count_hidden(route: Route, report: RouteSurvey, row: Joined) -> None:
@@ -156,9 +146,3 @@ def _count(route: Route, report: RouteSurvey, row: Joined, *, copies: bool) -> N
         report.head_requests += cost.reads
         report.in_bytes += cost.in_bytes
         report.out_bytes += cost.out_bytes
-
-
-def _progress(every: list[RouteSurvey]) -> Progress:
-    listed = sum(report.objects for report in every)
-    size_bytes = sum(report.bytes for report in every)
-    return Progress.of_listing(listed, size_bytes)

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import anyio
 import anyio.to_thread
 
+from engine.at_once import each
 from engine.errors import NotFound, RunError, StoreError
 from engine.events import Doing, Listener, Progress, ignore
 from engine.ledger import LedgerReader
@@ -36,6 +37,7 @@ Item = TypeVar("Item")
 
 LONGEST_BYTES = 16 * MIB
 """A longer file is not read: it is reported, and never touched."""
+TOO_LONG = f"longer than {LONGEST_BYTES // MIB} MiB"
 READS_AT_ONCE = 8
 FIGURE_DIGITS = 12
 OWN_ENDINGS = (
@@ -160,16 +162,15 @@ class Scanner:
     async def _scan_s3(self, location: Location) -> None:
         found, before = False, len(self.scan.unread)
         limiter = anyio.CapacityLimiter(READS_AT_ONCE)
+        scan = functools.partial(self._scan_object, location.bucket)
         async with listed_under(self._store, location) as batches:
             async for objects in batches:
                 found = found or bool(objects)
-                async with anyio.create_task_group() as group:
-                    for item in objects:
-                        if item.size and not self._left_out(item.key, location):
-                            group.start_soon(self._scan_object, location.bucket, item, limiter)
+                wanted = [item for item in objects if item.size and not self._left_out(item.key, location)]
+                await each(wanted, scan, limiter)
                 self._listener(Progress.of_listing(self.scan.looked))
         if not found:
-            self.scan.unread.append(Skipped(str(location), "there is nothing there"))
+            self._skip(str(location), "there is nothing there")
         self.scan.unread[before:] = sorted(self.scan.unread[before:])  # whichever range each was met in
 
     def _left_out(self, key: str, location: Location) -> bool:
@@ -181,33 +182,34 @@ class Scanner:
         own = name in self._own or name.endswith(OWN_ENDINGS)
         return own or not self._chosen.takes_key(relative) or not self._chosen.takes_key(name)
 
-    async def _scan_object(self, bucket: str, item: ListedObject, limiter: anyio.CapacityLimiter) -> None:
-        async with limiter:
-            ref = ObjectRef(bucket, item.key)
-            inside, held_back = await self._inside(ref)
-            if inside is not None and not inside.source and not held_back:
-                # A copy that was changed would differ from its source for ever: the source is changed instead.
-                ref = ObjectRef(inside.route.source.bucket, inside.route.source_key(inside.relative))
-                inside = inside._replace(source=True)
-            if inside is not None and self._include_moved:
-                if str(ref) in self._seen_inside:
-                    return
-                self._seen_inside.add(str(ref))
-            self.scan.looked += 1
-            if item.size > LONGEST_BYTES:
-                self.scan.unread.append(Skipped(str(ref), f"longer than {LONGEST_BYTES // MIB} MiB"))
+    async def _scan_object(self, bucket: str, item: ListedObject) -> None:
+        ref = ObjectRef(bucket, item.key)
+        inside, held_back = await self._inside(ref)
+        if inside is not None and not inside.source and not held_back:
+            # A copy that was changed would differ from its source for ever: the source is changed instead.
+            ref = ObjectRef(inside.route.source.bucket, inside.route.source_key(inside.relative))
+            inside = inside._replace(source=True)
+        if inside is not None and self._include_moved:
+            if str(ref) in self._seen_inside:
                 return
-            try:
-                body = await self._store.get_range(GetRange(ref))
-            except RunError:
-                raise
-            except NotFound:
-                return  # gone since it was listed
-            except StoreError as error:
-                self.scan.unread.append(Skipped(str(ref), f"{error.message} [{error.code}]"))
-                return
-            file = await self._examined(str(ref), body.data, body.etag, inside, held_back)
-            self.scan.files += [file] if file is not None else []
+            self._seen_inside.add(str(ref))
+        self.scan.looked += 1
+        if item.size > LONGEST_BYTES:
+            self._skip(str(ref), TOO_LONG)
+            return
+        try:
+            body = await self._store.get_range(GetRange(ref))
+        except RunError:
+            raise
+        except NotFound:
+            return  # gone since it was listed
+        except StoreError as error:
+            self._skip(str(ref), f"{error.message} [{error.code}]")
+            return
+        await self._examine(str(ref), body.data, body.etag, inside, held_back)
+
+    def _skip(self, name: str, why: str) -> None:
+        self.scan.unread.append(Skipped(name, why))
 
     async def _inside(self, ref: ObjectRef) -> tuple[Inside | None, str]:
         """Whether an object is one that a route moves, and why it is left alone then; empty where it is not left."""
@@ -240,37 +242,36 @@ class Scanner:
             self.scan.looked += 1
             self._listener(Progress.of_listing(self.scan.looked))
             if not file.name.isprintable() or file.size > LONGEST_BYTES:
-                why = (
-                    f"longer than {LONGEST_BYTES // MIB} MiB" if file.size > LONGEST_BYTES else "a name that is no text"
-                )
-                self.scan.unread.append(Skipped(file.name.encode("utf-8", "backslashreplace").decode(), why))
+                why = TOO_LONG if file.size > LONGEST_BYTES else "a name that is no text"
+                self._skip(file.name.encode("utf-8", "backslashreplace").decode(), why)
                 continue
             try:
                 body = await anyio.to_thread.run_sync(file.path.read_bytes)
             except OSError as error:
-                self.scan.unread.append(Skipped(file.name, error.strerror or "cannot be read"))
+                self._skip(file.name, error.strerror or "cannot be read")
                 continue
-            found = await self._examined(file.name, body, "", None, "")
-            if found is not None:
-                self.scan.files.append(found)
+            await self._examine(file.name, body)
 
-    async def _examined(
-        self, name: str, body: bytes, etag: str, inside: Inside | None, held_back: str
-    ) -> FileFound | None:
+    async def _examine(
+        self, name: str, body: bytes, etag: str = "", inside: Inside | None = None, held_back: str = ""
+    ) -> None:
+        """Keep what a file names."""
         text = read_text(body)
         if text is None:
             needles = [f"{route.source.bucket}/{route.source.key}" for route in self._moves.routes]
             named = [needle for needle in needles if needle.encode() in body]
             self.scan.binary += not named
             why = "the file is not text, and is not touched"
-            return FileFound(name, tuple(Finding(0, item, "", why) for item in named)) if named else None
+            if named:
+                self.scan.files.append(FileFound(name, tuple(Finding(0, item, "", why) for item in named)))
+            return
         result = await self._moved_keys.answering(functools.partial(examine, name, text, self._moves))
         if not result.findings:
-            return None
-        if result.after == text.text:
-            return FileFound(name, result.findings, inside=inside, held_back=held_back)
-        after = text.encode(result.after)
-        return FileFound(name, result.findings, body, after, etag, inside, held_back)
+            return
+        found = FileFound(name, result.findings, inside=inside, held_back=held_back)
+        if result.after != text.text:
+            found = replace(found, before=body, after=text.encode(result.after), etag=etag)
+        self.scan.files.append(found)
 
 
 def _outermost(locations: Sequence[Location]) -> list[Location]:

@@ -112,3 +112,10 @@ def test_it_looks_often_at_first_and_seldom_later() -> None:
     assert pause_s(0) == SHORTEST_S
     assert SHORTEST_S < pause_s(3_600) < LONGEST_S
     assert pause_s(48 * 3_600) == LONGEST_S
+
+
+async def test_the_object_that_a_folder_is_marked_by_comes_back_too(ledger: Ledger) -> None:
+    store = FakeStore()
+    await set_aside(store, ledger, {"": UNTIL, "b": ""})
+    waiting = await look(everywhere(store), ledger, [ROUTE])
+    assert (waiting.ready, waiting.back) == (1, [Piece(ROUTE.name, None, "")])
