@@ -20,7 +20,7 @@ from engine.folder.names import fault_of, parts_of
 from engine.folder.refusals import changed, misnamed, told
 from engine.folder.roots import Root
 from engine.folder.system import NO_LINK, expect_in_order, forget, sync
-from engine.folder.versions import TICK_NS, is_young, moment_of, same, version_at, version_of
+from engine.folder.versions import TICK_NS, is_same, is_young, moment_of, same, version_at
 from engine.folder.walking import USUAL, Manner, kind_of
 from engine.model import ObjectHead, OpaqueEtag, Properties
 
@@ -179,7 +179,7 @@ class OpenedFile:
         The clock had moved on by then (opening waits for that), so that every later write shows in the times."""
         if self._link is not None or self.key.endswith("/"):
             return
-        if version_of(os.fstat(self._descriptor)) != version_of(self._status):
+        if not is_same(os.fstat(self._descriptor), self._status):
             raise self._changed("the file was written to while it was read")
 
     def _changed(self, message: str) -> StoreError:

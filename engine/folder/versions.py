@@ -37,6 +37,16 @@ def version_of(status: os.stat_result) -> OpaqueEtag:
     return OpaqueEtag(f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}")
 
 
+def is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether two looks at a file find one version of it."""
+    return (one.st_ctime_ns, one.st_mtime_ns, one.st_size, one.st_ino) == (
+        other.st_ctime_ns,
+        other.st_mtime_ns,
+        other.st_size,
+        other.st_ino,
+    )
+
+
 def version_at(status: os.stat_result, now_ns: int) -> OpaqueEtag:
     """The version of a file that was looked at at `now_ns`: of a young one it bears the moment."""
     version = version_of(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from engine.errors import Rejected
 from engine.model import ABSENT, Checksum, Encryption, ObjectLock, ObjectRef, Properties
@@ -37,6 +38,20 @@ def property_headers(operation: str, ref: ObjectRef, properties: Properties) -> 
     """Everything that an object carries besides its bytes. STANDARD and absent values need no header.
 
     Raises `Rejected` for a value with a control character: it would break out of its header."""
+    headers = dict(_but_metadata(properties._replace(metadata=())))
+    # An empty value of metadata is a value.
+    for name, value in properties.metadata:
+        headers[f"x-amz-meta-{name.lower()}"] = value
+    for name, value in headers.items():
+        if not _IS_NAME(name) or _CONTROL(value):
+            said = f"{name!r} cannot be sent: no header can carry such a name, or a control character in its value"
+            raise Rejected(said, operation=operation, ref=str(ref), code="BadHeader")
+    return headers
+
+
+@lru_cache(maxsize=256)
+def _but_metadata(properties: Properties) -> dict[str, str]:
+    """Most objects of a project carry the same. The headers are the cache's: they are not to be changed."""
     headers = {
         "content-type": properties.content_type,
         "content-encoding": properties.content_encoding,
@@ -51,14 +66,7 @@ def property_headers(operation: str, ref: ObjectRef, properties: Properties) -> 
         **_lock_headers(properties.lock),
         **acl_headers(properties.acl),
     }
-    headers = {name: value for name, value in headers.items() if value}
-    # An empty value of metadata is a value.
-    headers |= {f"x-amz-meta-{name.lower()}": value for name, value in properties.metadata}
-    for name, value in headers.items():
-        if not _IS_NAME(name) or _CONTROL(value):
-            said = f"{name!r} cannot be sent: no header can carry such a name, or a control character in its value"
-            raise Rejected(said, operation=operation, ref=str(ref), code="BadHeader")
-    return headers
+    return {name: value for name, value in headers.items() if value}
 
 
 def _encryption_headers(encryption: Encryption | None) -> dict[str, str]:
