@@ -16,7 +16,7 @@ from engine.api.watching import watched
 from engine.errors import GateClosed, one_error
 from engine.events import RunStarted
 from engine.finish.deletion_list import DeletionList
-from engine.finish.project_deletion import DeleteResult, closed_for, delete_listed, snapshot_of
+from engine.finish.project_deletion import DeleteResult, closed_for, delete_listed, look_at_the_rest, snapshot_of
 from engine.listing.nearest import refuse_nothing
 from engine.listing.whole import listed_under
 from engine.model import Location
@@ -88,6 +88,7 @@ async def delete(
                 command="delete",
                 unconditional=consent.unconditional,
                 delete_markers=markers,
-                tells=not result.fresh,
             )
+            if not done.stopped:
+                await look_at_the_rest(site.store, location, listed, done, options.listener, tells=not result.fresh)
             return replace(result, closed=[], deletion=done)

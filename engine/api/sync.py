@@ -102,7 +102,6 @@ async def synchronize(
             unconditional=consent.unconditional,
             delete_markers=consent.delete_markers,
             check=not_at_source(opened, route),
-            is_all=False,
         )
         await _forget(ledger, route, extra_keys)
         return SyncResult(run, replace(extras, deletion=done))

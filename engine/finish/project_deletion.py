@@ -81,39 +81,30 @@ class Deletion(DeletionReport):
 
 
 class ProjectDeletion(Removal[Deletion, ListedObject]):
-    """Deletes what the list still holds; of that, what `check` lets go. `is_all`: the list was to hold everything under
-    the location, so that what is left there has arrived since; `tells`: also of what cannot be an object there."""
+    """Deletes what the list still holds; of that, what `check` lets go."""
 
     def __init__(
         self,
-        store: ObjectStore,
         listed: DeletionList,
         deleter: Deleter,
         listener: Listener,
         *,
         markers_accepted: Collection[str],
         check: Check | None = None,
-        is_all: bool = True,
-        tells: bool = False,
     ) -> None:
         super().__init__(Deletion(), listener, markers_accepted)
         self._check = check
-        self._is_all = is_all
-        self._tells = tells
-        self._store = store
         self._listed = listed
         self._deleter = deleter
 
     async def go(self, location: Location) -> Deletion:
-        """Delete, then look at what is left. Raises errors of scope `run`; what was confirmed before is committed."""
+        """Delete. Raises errors of scope `run`; what was confirmed before is committed."""
         for count in await self._listed.counts():
             if count.state in OPEN:
                 self._total += count.objects
                 self._total_bytes += count.bytes
         batches = Batches(_open_rows(self._listed), lambda row: row.key, KEYS_A_BATCH)
         await self._work_off(batches, partial(self._delete, location))
-        if self._is_all and not self.report.stopped:
-            await self._look_at_the_rest(location)
         return self.report
 
     async def _delete(self, location: Location, batch: Batch[ListedObject], _first: bool) -> bool:
@@ -138,21 +129,25 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         else:
             self._keep("", row.key, end.fate.value, end.code, end.message)
 
-    async def _look_at_the_rest(self, location: Location) -> None:
-        """What arrived after the snapshot, and unfinished uploads: left, and said."""
-        async with listed_under(self._store, location, self._listener if self._tells else ignore) as batches:
-            async for objects in batches:
-                arrived = await self._listed.unknown([item.key for item in objects])
-                self.report.arrived += len(arrived)
-                self.report.first_arrived += arrived[: ARRIVED_SHOWN - len(self.report.first_arrived)]
-        if location.is_local:
-            return  # what a folder has of unfinished files is no part of it
-        try:
-            uploads = await self._store.list_uploads(ListUploads(location.bucket, location.key))
-        except ObjectError as error:
-            self._listener(Notice("UploadsNotListed", f"whether unfinished uploads are left is not known: {error}"))
-            return
-        self.report.uploads = sum(location.is_prefix or item.key == location.key for item in uploads)
+
+async def look_at_the_rest(
+    store: ObjectStore, location: Location, listed: DeletionList, done: Deletion, listener: Listener, *, tells: bool
+) -> None:
+    """What arrived after the snapshot, and unfinished uploads: left, and said in `done`. `tells`: the listener also
+    hears of what cannot be an object there."""
+    async with listed_under(store, location, listener if tells else ignore) as batches:
+        async for objects in batches:
+            arrived = await listed.unknown([item.key for item in objects])
+            done.arrived += len(arrived)
+            done.first_arrived += arrived[: ARRIVED_SHOWN - len(done.first_arrived)]
+    if location.is_local:
+        return  # what a folder has of unfinished files is no part of it
+    try:
+        uploads = await store.list_uploads(ListUploads(location.bucket, location.key))
+    except ObjectError as error:
+        listener(Notice("UploadsNotListed", f"whether unfinished uploads are left is not known: {error}"))
+        return
+    done.uploads = sum(location.is_prefix or item.key == location.key for item in uploads)
 
 
 ACCEPT_MARKERS = "--accept-delete-markers deletes all the same"
@@ -229,11 +224,9 @@ async def delete_listed(
     unconditional: bool,
     delete_markers: bool,
     check: Check | None = None,
-    is_all: bool = True,
-    tells: bool = False,
 ) -> Deletion:
-    """Delete what the list holds, under a claim, each only while it is what was listed; `listen` is given what ends it
-    gently, `check`, `is_all` and `tells` are as for `ProjectDeletion`.
+    """Delete what the list holds, under a claim, each only while it is what was listed and `check` lets it go; `listen`
+    is given what ends it gently.
 
     Raises `GateClosed` where the server cannot do that, `ClaimLost`, and `StoreError` of scope `run`."""
     bucket = location.whole_bucket
@@ -244,14 +237,11 @@ async def delete_listed(
         if condition is None:
             raise GateClosed([NO_CONDITION])
         work = ProjectDeletion(
-            opened.store(location),
             listed,
             Deleter(store_of(bucket), {bucket.bucket: condition}),
             listener,
             markers_accepted=[bucket.bucket_name] if delete_markers else [],
             check=check,
-            is_all=is_all,
-            tells=tells,
         )
         if listen is not None:
             listen(work.stop)

@@ -91,6 +91,17 @@ class _Side:
     held: int = 0
     error: EngineError | None = None
 
+    def take(self, number: int, data: bytes) -> Iterator[int]:
+        """Hash a range and those that waited for it; gives the length of each that is done."""
+        self.early[number] = data
+        while (ready := self.early.pop(self.turn, None)) is not None:
+            for hasher in self.hashers:
+                hasher.update(ready)
+            self.turn += 1
+            self.held -= len(ready)
+            self.window.release()
+            yield len(ready)
+
 
 class ByteReader:
     """Reads and hashes objects. One instance for all, since it holds the memory's bound."""
@@ -133,6 +144,26 @@ class ByteReader:
         bytes than it was asked for."""
         hashers = [xxhash.xxh3_128(), *([HASHES[s3_algorithm]()] if s3_algorithm else [])]
         side = _Side(hashers, anyio.Semaphore(self._ahead))
+
+        async def fetch(number: int, first: int, last: int) -> None:
+            whole = first == 0 and last == size - 1  # S3 has no range of an empty object
+            request = GetRange(ref, None if whole else first, None if whole else last, etag or None, size)
+            try:
+                async with self._reads:
+                    body = await self._store.get_range(request)
+                if len(body.data) != last - first + 1 or (etag and body.etag != etag):
+                    raise IntegrityError(
+                        f"{ref}: the server gave {len(body.data)} bytes of ETag {body.etag} where bytes {first} to "
+                        f"{last} of ETag {etag} were asked for"
+                    )
+            except EngineError as error:
+                side.error = side.error or error
+                group.cancel_scope.cancel()
+                return
+            self.bytes_read += len(body.data)
+            for length in side.take(number, body.data):
+                self.budget.give(length)
+
         try:
             async with anyio.create_task_group() as group:
                 for number, (first, last) in enumerate(self._ranges(size)):
@@ -140,7 +171,7 @@ class ByteReader:
                     length = last - first + 1
                     await self.budget.take(length)
                     side.held += length
-                    group.start_soon(self._fetch, side, group.cancel_scope, ref, etag, size, number, first, last)
+                    group.start_soon(fetch, number, first, last)
         finally:
             self.budget.give(side.held)
         if side.error is not None:
@@ -164,38 +195,3 @@ class ByteReader:
             yield 0, -1
         for first in range(0, size, self._range_bytes):
             yield first, min(first + self._range_bytes, size) - 1
-
-    async def _fetch(
-        self,
-        side: _Side,
-        scope: anyio.CancelScope,
-        ref: ObjectRef,
-        etag: str,
-        size: int,
-        number: int,
-        first: int,
-        last: int,
-    ) -> None:
-        whole = first == 0 and last == size - 1  # S3 has no range of an empty object
-        request = GetRange(ref, None if whole else first, None if whole else last, etag or None, size)
-        try:
-            async with self._reads:
-                body = await self._store.get_range(request)
-            if len(body.data) != last - first + 1 or (etag and body.etag != etag):
-                raise IntegrityError(
-                    f"{ref}: the server gave {len(body.data)} bytes of ETag {body.etag} where bytes {first} to {last} "
-                    f"of ETag {etag} were asked for"
-                )
-        except EngineError as error:
-            side.error = side.error or error
-            scope.cancel()
-            return
-        self.bytes_read += len(body.data)
-        side.early[number] = body.data
-        while (data := side.early.pop(side.turn, None)) is not None:
-            for hasher in side.hashers:
-                hasher.update(data)
-            side.turn += 1
-            side.held -= len(data)
-            self.budget.give(len(data))
-            side.window.release()

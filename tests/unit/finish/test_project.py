@@ -17,7 +17,7 @@ from engine.finish.deleting import Deleter
 from engine.finish.deletion_list import DeletionList, Row
 from engine.finish.grouping import first_level
 from engine.finish.project import Summary, list_level, list_objects, summarize
-from engine.finish.project_deletion import Deletion, ProjectDeletion, summary_of, take_snapshot
+from engine.finish.project_deletion import Deletion, ProjectDeletion, look_at_the_rest, summary_of, take_snapshot
 from engine.finish.sending import Condition
 from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location, Page, Properties
@@ -69,8 +69,11 @@ class Doomed:
     ) -> Deletion:
         async with await self.open() as listed:
             deleter = Deleter(self.store, {"b": condition}, sleep=no_sleep)
-            work = ProjectDeletion(self.store, listed, deleter, self.heard.append, markers_accepted=markers_accepted)
-            return await work.go(HERE)
+            work = ProjectDeletion(listed, deleter, self.heard.append, markers_accepted=markers_accepted)
+            done = await work.go(HERE)
+            if not done.stopped:
+                await look_at_the_rest(self.store, HERE, listed, done, self.heard.append, tells=False)
+            return done
 
     async def states(self) -> dict[Row, int]:
         async with await self.open() as listed:
