@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from engine.archive.finding import Batch, Found
+from engine.at_once import each
 from engine.errors import AttemptError, ObjectError, StoreError, one_error
 from engine.events import Listener, ObjectAside, Progress
 from engine.plan.decide import archived_words
@@ -78,23 +79,24 @@ class Asking:
         known: list[Found] = []
 
         async def ask(found: Found) -> None:
-            async with limit:
-                if not self.asked.stopped and await self._ask(store, found):
-                    known.append(found)
+            if not self.asked.stopped and await self._ask(store, found):
+                known.append(found)
 
-        async with one_error(), anyio.create_task_group() as group:
-            for found in batch.found:
-                standing = standing_of(found.kind, found.restore)
-                if standing is Standing.UNDER_WAY:
-                    self.asked.under_way.add(found.size)
-                    known.append(found)
-                elif standing is Standing.ARCHIVED:
-                    if self._agreed.tier in RETRIEVALS[found.kind] and self._take(found, again=False):
-                        group.start_soon(ask, found)
-                elif found.kind not in ARCHIVE_CLASSES or not self._agreed.expires(found.restore):
-                    self.asked.readable.add(found.size)
-                elif self._take(found, again=True):
-                    group.start_soon(ask, found)
+        wanted = []
+        for found in batch.found:
+            standing = standing_of(found.kind, found.restore)
+            if standing is Standing.UNDER_WAY:
+                self.asked.under_way.add(found.size)
+                known.append(found)
+            elif standing is Standing.ARCHIVED:
+                if self._agreed.tier in RETRIEVALS[found.kind] and self._take(found, again=False):
+                    wanted.append(found)
+            elif found.kind not in ARCHIVE_CLASSES or not self._agreed.expires(found.restore):
+                self.asked.readable.add(found.size)
+            elif self._take(found, again=True):
+                wanted.append(found)
+        async with one_error():
+            await each(wanted, ask, limit)
         await self._note(known)
         done = self.asked.begun.objects + self.asked.prolonged.objects
         self._listener(Progress(self._total, listing_done=True, done=done + self.asked.left, aside=self.asked.left))

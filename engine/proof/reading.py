@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
 
 import anyio
 
+from engine.at_once import each
 from engine.errors import AttemptError, IntegrityError, NotFound, ObjectError, PreconditionFailed
 from engine.model import MIB, ObjectRef, Proof
 from engine.plan.join import Joined
@@ -25,6 +25,7 @@ COMMIT_BYTES = 64 * MIB
 """What was read since the last commit may have to be read again after a crash."""
 
 OBJECTS_AT_ONCE = 256
+SIDES = ("source", "target")
 
 Commit = Callable[[str, Sequence[Outcome]], Awaitable[None]]
 
@@ -92,48 +93,41 @@ class DeepReading:
 
     async def _compare(self, route: Route, row: Joined, finding: Finding) -> Finding:
         """Read both sides of one object."""
-        source, target = row.source, row.target
-        assert source is not None and target is not None
-        source_ref, target_ref = ObjectRef(route.source.bucket, source.key), ObjectRef(route.target.bucket, target.key)
-        readers = tuple(self._reader.of(self._store_of(side)) for side in (route.source, route.target))
+        assert row.source is not None and row.target is not None
+        sides = [
+            (self._reader.of(self._store_of(at)), ObjectRef(at.bucket, listed.key), listed)
+            for at, listed in ((route.source, row.source), (route.target, row.target))
+        ]
         try:
-            source_algorithm, source_value = await readers[0].checksum_of_s3(source_ref, source)
-            target_algorithm, target_value = await readers[1].checksum_of_s3(target_ref, target)
+            kept = [await reader.checksum_of_s3(ref, listed) for reader, ref, listed in sides]
         except (ObjectError, AttemptError) as error:
             return _unread(finding, f"neither side was read: {error}")
-        sides: list[Read | Exception | None] = [None, None]
 
-        async def read(number: int, *arguments: Any) -> None:
+        async def read(number: int) -> Read | Exception:
+            reader, ref, listed = sides[number]
             try:
-                sides[number] = await readers[number].read(*arguments)
+                return await reader.read(ref, listed.etag, listed.size, kept[number][0])
             except (ObjectError, AttemptError, IntegrityError) as error:
-                sides[number] = error
+                return error
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(read, 0, source_ref, source.etag, source.size, source_algorithm)
-            group.start_soon(read, 1, target_ref, target.etag, target.size, target_algorithm)
-        of_source, of_target = sides
+        of_source, of_target = await each(range(2), read)
         if isinstance(of_source, Exception):
             return _not_read(row, finding, "source", of_source)
         if isinstance(of_target, Exception):
             return _not_read(row, finding, "target", of_target)
-        assert of_source is not None and of_target is not None
         self.objects_read += 1
         if of_source.xxh3 != of_target.xxh3:
             return _damaged(
                 row, f"the bytes differ: xxh3-128 {of_source.xxh3} in the source, {of_target.xxh3} in the target"
             )
         confirmed = ""
-        for name, algorithm, value, ours in (
-            ("source", source_algorithm, source_value, of_source.of_s3),
-            ("target", target_algorithm, target_value, of_target.of_s3),
-        ):
+        for name, (algorithm, value), ours in zip(SIDES, kept, (of_source.of_s3, of_target.of_s3), strict=True):
             if value and value != ours:
                 return _damaged(row, f"the {name}'s bytes give {algorithm} {ours}, and S3 keeps {value} for them")
             if value:
                 confirmed = f", as S3's own {algorithm}"
         return finding._replace(
-            outcome=verified(row.key, target.etag, Proof.BYTES, COMPARED + confirmed)._replace(xxh3=of_source.xxh3)
+            outcome=verified(row.key, row.target.etag, Proof.BYTES, COMPARED + confirmed)._replace(xxh3=of_source.xxh3)
         )
 
 
