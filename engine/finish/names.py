@@ -31,7 +31,6 @@ from engine.sites.sites import Sites
 from engine.store import ObjectStore, PutObject, StoreOf
 
 AT_ONCE = 16
-BASE_S = 0.1
 
 Note = Callable[[Sequence[Location]], Awaitable[None]]
 """Remembers, before they are made, which probes a crash would leave."""

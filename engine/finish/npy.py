@@ -42,7 +42,6 @@ class NpyHeader(NamedTuple):
     descr: str
     item_bytes: int
     data_offset: int
-    fortran_order: bool
 
     @property
     def total_bytes(self) -> int:
@@ -92,7 +91,7 @@ def parse_header(data: bytes) -> NpyHeader:
     if not isinstance(order, bool):
         raise NotNpy("its order is neither True nor False")
     descr = header["descr"]
-    return NpyHeader(shape, _shown(descr), str(descr), _item_bytes(descr), length, order)
+    return NpyHeader(shape, _shown(descr), str(descr), _item_bytes(descr), length)
 
 
 def same_dtype(wanted: str, header: NpyHeader) -> bool:

@@ -48,7 +48,7 @@ class Estimate:
     """Requests by kind, their price, what the doubled storage costs, and the time below which S3 will not go.
 
     `in_bytes` and `out_bytes` pass through this machine, `egress_dollars` is the most that those cost which leave AWS.
-    `floor_s` counts the writes alone, at `writes_per_s`, since reads and listings have budgets of their own."""
+    `floor_s` counts the writes alone, since reads and listings have budgets of their own."""
 
     copy_requests: int
     head_requests: int
@@ -58,7 +58,6 @@ class Estimate:
     storage_dollars_a_day: float
     storage_dollars_of_hold: float
     floor_s: float
-    writes_per_s: float
     in_bytes: int = 0
     out_bytes: int = 0
     egress_dollars: float = 0.0
@@ -92,7 +91,6 @@ def estimate(counts: Iterable[RouteCounts], *, hold_s: int = 86_400, writes_per_
         storage_dollars_a_day=a_day,
         storage_dollars_of_hold=a_day * hold_s / 86_400,
         floor_s=copies / writes_per_s,
-        writes_per_s=writes_per_s,
         in_bytes=sum(item.in_bytes for item in counts),
         out_bytes=sum(item.out_bytes for item in counts),
         egress_dollars=sum(item.egress_bytes for item in counts) / GIB * EGRESS_GB,

@@ -121,23 +121,15 @@ def evidence_of_copy(
     EQUAL carries `Proof.DIGEST`. DIFFERENT means that values of like form differ; for plain ETags the caller has
     still to make sure that the source's is an MD5. UNKNOWN carries `Proof.NONE` and why.
     """
-    agreement, which = compare_checksums(source_checksums, target_checksums)
-    if agreement is Agreement.EQUAL:
-        return agreement, Evidence(Proof.DIGEST, which)
-    if agreement is Agreement.DIFFERENT:
-        return agreement, Evidence(Proof.NONE, which)
-    etags = compare_etags(source_etag, target_etag)
+    if (found := _by_checksums(source_checksums, target_checksums)) is not None:
+        return found
     if parts_of(source_etag):
-        if etags is Agreement.EQUAL:
-            return etags, Evidence(Proof.DIGEST, "etag of parts")
-        return Agreement.UNKNOWN, Evidence(Proof.NONE, "etags of different layouts, no common checksum")
-    if target_encryption not in MD5_ENCRYPTIONS:
+        why = "etags of different layouts, no common checksum"
+    elif target_encryption not in MD5_ENCRYPTIONS:
         return Agreement.UNKNOWN, Evidence(Proof.NONE, f"etag is no MD5 under {target_encryption}, no common checksum")
-    if etags is Agreement.EQUAL:
-        return etags, Evidence(Proof.DIGEST, "etag")
-    if etags is Agreement.DIFFERENT:
-        return etags, Evidence(Proof.NONE, "etag")
-    return Agreement.UNKNOWN, Evidence(Proof.NONE, "etags of different forms, no common checksum")
+    else:
+        why = "etags of different forms, no common checksum"
+    return _by_etags(source_etag, target_etag) or (Agreement.UNKNOWN, Evidence(Proof.NONE, why))
 
 
 def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str) -> tuple[Agreement, Evidence]:
@@ -146,16 +138,26 @@ def evidence_of_heads(source: ObjectHead, target: ObjectHead, before: str) -> tu
     UNKNOWN carries `Proof.SIZE`: nothing of the two is comparable, and their lengths are equal."""
     if source.size != target.size:
         return Agreement.DIFFERENT, Evidence(Proof.NONE, "size")
-    agreement, which = compare_checksums(source.checksums, target.checksums)
-    if agreement is not Agreement.UNKNOWN:
-        return agreement, Evidence(Proof.DIGEST if agreement is Agreement.EQUAL else Proof.NONE, which)
-    if is_md5(source.properties.encryption) and is_md5(target.properties.encryption):
-        etags = compare_etags(source.etag, target.etag)
-        if etags is Agreement.EQUAL:
-            return etags, Evidence(Proof.DIGEST, "etag of parts" if parts_of(source.etag) else "etag")
-        if etags is Agreement.DIFFERENT:
-            return etags, Evidence(Proof.NONE, "etag")
-    return Agreement.UNKNOWN, Evidence(Proof.SIZE, f"size: {before}")
+    found = _by_checksums(source.checksums, target.checksums)
+    if found is None and is_md5(source.properties.encryption) and is_md5(target.properties.encryption):
+        found = _by_etags(source.etag, target.etag)
+    return found or (Agreement.UNKNOWN, Evidence(Proof.SIZE, f"size: {before}"))
+
+
+def _by_checksums(source: Iterable[Checksum], target: Iterable[Checksum]) -> tuple[Agreement, Evidence] | None:
+    """What two sides' checksums decide; None for nothing."""
+    agreement, which = compare_checksums(source, target)
+    if agreement is Agreement.UNKNOWN:
+        return None
+    return agreement, Evidence(Proof.DIGEST if agreement is Agreement.EQUAL else Proof.NONE, which)
+
+
+def _by_etags(source: str, target: str) -> tuple[Agreement, Evidence] | None:
+    """The same of ETags that are what their form says."""
+    agreement = compare_etags(source, target)
+    if agreement is Agreement.EQUAL:
+        return agreement, Evidence(Proof.DIGEST, "etag of parts" if parts_of(source) else "etag")
+    return (agreement, Evidence(Proof.NONE, "etag")) if agreement is Agreement.DIFFERENT else None
 
 
 def why_not_comparable(source: ObjectHead, target: ObjectHead) -> str:

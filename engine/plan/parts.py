@@ -13,7 +13,6 @@ from typing import NamedTuple
 from engine.model import GIB, MIB
 
 MAX_PARTS = 10_000
-MIN_PART_BYTES = 5 * MIB
 MAX_PART_BYTES = 5 * GIB
 MAX_COPY_BYTES = 5 * GIB
 """The largest source of one CopyObject."""
@@ -72,18 +71,6 @@ class Layout:
         if "," in text:
             return cls(size, sizes=tuple(int(item) for item in text.split(",")))
         return cls(size, part_bytes=int(text))
-
-    @property
-    def problem(self) -> str:
-        """Why S3 would refuse this layout; empty where it would not."""
-        if self.count > MAX_PARTS:
-            return f"{self.count} parts are more than {MAX_PARTS}"
-        sizes = [part.size for part in self]
-        if any(size < MIN_PART_BYTES for size in sizes[:-1]):
-            return "a part before the last is smaller than 5 MiB"
-        if any(size > MAX_PART_BYTES for size in sizes):
-            return "a part is larger than 5 GiB"
-        return ""
 
 
 def fast_layout(size: int) -> Layout:
