@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import LedgerCorrupt, LedgerMissing
-from engine.ledger.descriptors import Hold
+from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, hold_to_read, refuse_foreign
 from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
 from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
@@ -21,11 +22,15 @@ def hold_existing(path: Path) -> Hold:
     return hold_to_read(path)
 
 
-def connect_to_read(path: Path, hold: Hold) -> sqlite3.Connection:
-    """A read-only connection to the ledger that is held. Raises `LedgerCorrupt` or `LedgerError`."""
+def connect_to_read(path: Path, hold: Hold, *, own: bool = False) -> sqlite3.Connection:
+    """A read-only connection to the ledger that is held. `own`: it may be closed last, after who writes, and then puts
+    what the -wal has into the file; one that may not write would leave that behind. Raises `LedgerCorrupt` or
+    `LedgerError`."""
     refuse_foreign(path, hold)
+    if own:
+        refuse_planted(path)
     try:
-        connection, version = _open_to_read(path)
+        connection, version = _open_to_read(path, ["mode=rw"] if own else _ways(path))
     except DISK_ERRORS as error:
         raise translated(path, error) from error
     if version > len(MIGRATIONS):
@@ -39,13 +44,18 @@ def connect_to_read(path: Path, hold: Hold) -> sqlite3.Connection:
         raise LedgerCorrupt(f"the ledger {path} is damaged (no format); nothing in it is trusted.", advice=MOVE_AWAY)
     for older in range(version, len(MIGRATIONS)):
         connection.executescript(OLDER_VIEWS[older])
+    connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def _open_to_read(path: Path) -> tuple[sqlite3.Connection, int]:
-    """The connection and the format's number. In a folder that may not be written to SQLite cannot share a ledger with
-    a writer; where there is no -wal there is none, and the file is read as one that does not change."""
-    ways = ["mode=ro"] if beside(path, "-wal").exists() else ["mode=ro", "mode=ro&immutable=1"]
+def _ways(path: Path) -> list[str]:
+    """In a folder that may not be written to SQLite cannot share a ledger with a writer; where there is no -wal there
+    is none, and the file is read as one that does not change."""
+    return ["mode=ro"] if beside(path, "-wal").exists() else ["mode=ro", "mode=ro&immutable=1"]
+
+
+def _open_to_read(path: Path, ways: Sequence[str]) -> tuple[sqlite3.Connection, int]:
+    """The connection, in the first of these ways that works, and the format's number."""
     for way in ways:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?{way}", uri=True, isolation_level=None, check_same_thread=False, timeout=30

@@ -339,12 +339,12 @@ class LedgerReader:
         return "; ".join(str(row[0]) for row in rows)
 
 
-def open_alone(path: Path, kind: type[LedgerReader] = LedgerReader) -> LedgerReader:
-    """Open a ledger's file without a lock, as a reader of that kind."""
+def open_alone(path: Path, kind: type[LedgerReader] = LedgerReader, *, own: bool = False) -> LedgerReader:
+    """Open a ledger's file without a lock, as a reader of that kind; `own` as for `connect_to_read`."""
     path = real_place(path)
     hold = hold_existing(path)
     try:
-        return kind(path, connect_to_read(path, hold), hold)
+        return kind(path, connect_to_read(path, hold, own=own), hold)
     except BaseException:
         hold.release()
         raise

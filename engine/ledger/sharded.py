@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from engine.ledger import index
 from engine.ledger.binding import Binding
 from engine.ledger.files import unwritable
 from engine.ledger.ledger import Keyed, Ledger
-from engine.ledger.reader import LedgerReader
+from engine.ledger.reader import LedgerReader, open_alone
 from engine.ledger.shard_files import SHARDS, ShardFiles, index_path, shard_name, shard_path
 from engine.ledger.sharded_reader import InShards, ShardedReader
 from engine.plan.noted import Noted
@@ -83,9 +84,13 @@ class ShardedLedger(InShards, Ledger):
 
     async def _open_reader(self, number: int) -> LedgerReader:
         if self._journals is None:
-            return await super()._open_reader(number)
+            return await self._open_own(number)
         async with self._files.use(number):  # which brings it up to its journal
-            return await super()._open_reader(number)
+            return await self._open_own(number)
+
+    async def _open_own(self, number: int) -> LedgerReader:
+        path = shard_path(self._folder, number)
+        return await anyio.to_thread.run_sync(partial(open_alone, path, own=True))
 
     def _begun(self, number: int) -> bool:
         return self._journals is not None or super()._begun(number)

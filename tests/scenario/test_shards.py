@@ -38,7 +38,7 @@ from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import EngineError, LedgerMismatch, LedgerMissing, UsageError
 from engine.events import Event, Notice, Progress
-from engine.ledger import Ledger, open_to_read
+from engine.ledger import Ledger, ShardedLedger, open_to_read
 from engine.ledger.shard_files import shard_path
 from engine.ledger.sharded_reader import ShardedReader
 from engine.listing.kept import KeptListings
@@ -54,6 +54,7 @@ from engine.shards.board import FolderBoard
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses
 from engine.shards.working import carry_shard
+from engine.sites.clock import now_ms
 from engine.store import ListPage
 from engine.transfer.recorder import Recorder
 from tests.servers import Endpoint
@@ -317,6 +318,23 @@ async def test_a_ledger_of_one_file_is_carried_by_one_process(plan: Plan, tmp_pa
     with pytest.raises(UsageError, match="is one file, which one process writes"):
         await migrate(plan, Options(ledger=options.ledger, processes=2))
     assert (await migrate(plan, Options(ledger=options.ledger, processes=1))).complete
+
+
+async def test_a_shard_that_was_looked_at_while_its_process_ended_leaves_no_file_beside_it(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    options = in_shards(tmp_path)
+    await migrate(plan, options, executor=threads)
+    folder = tmp_path / "in-shards.ledger"
+    async with await open_to_read(folder) as reader:
+        binding = await reader.binding()
+    async with (
+        await ShardedLedger.open(folder, binding, now_ms=now_ms) as coordinated,
+        await Ledger.open(shard_path(folder, 1), binding, now_ms=now_ms) as worker,
+    ):
+        await worker.set_note("any", 1)
+        await coordinated.record(1, still_open=True)
+    assert [item.name for item in folder.rglob("*-wal")] == []
 
 
 # --- a state in S3 ------------------------------------------------------------------------------------------
