@@ -37,9 +37,13 @@ RAMP_RPS_PER_S = 27_000.0
 requests, flatter costs time; both sides are measured in tests/unit/sites/governor/test_governor.py."""
 
 TOGETHER_S = 0.5
-DOUBLES_S = 0.2
+DOUBLES_S = 0.25
 """Of the ramp each neighbour takes its part, as if all of them were at one partition. Then the limit is met in less
 than TOGETHER_S; after that they are not all at one, and the part doubles every DOUBLES_S while nothing is refused."""
+
+ALONE = 0.5
+"""Whose part was smaller when it met the limit met it on a flat slope, and perhaps with others, who were cut as well:
+what it was given is the limit. If all of them hurried from there, they would meet it again at once."""
 
 RAMP_ROUND_S = 0.1
 """Where even the fastest answer takes longer than this, feedback is later, and the slope flatter in proportion."""
@@ -380,7 +384,7 @@ class Governor:
         self._clock_s = 0.0
         # Until the measurement is in. On the ramp the limit was passed a while ago, by an unknown distance.
         near = self._limit is not None and self._rate < SURE * self._limit
-        self._unsure = not near and not self._unsure
+        self._unsure = not near and not self._unsure and self._ramp >= ALONE
         guess = 0.9 if near else min(0.9, max(0.5, 0.85 * answered_rps / self._rate))
         self._congestion.cut(now, self._rate)
         self._limit = guess * self._rate

@@ -27,7 +27,9 @@ class Outcome(NamedTuple):
 
 
 class Fleet:
-    """As many senders as are said at each partition, in the order of keys, told every two seconds what they share."""
+    """As many senders as are said at each partition, in the order of keys, told every two seconds what they share. What
+    became of a sender's requests is the difference of two tellings, as in `engine.shards.rates`: nothing at its first.
+    """
 
     def __init__(self, *at: int, shared: bool = True) -> None:
         self.partitions = [Partition(LIMIT_RPS) for _ in at]
@@ -38,13 +40,13 @@ class Fleet:
         ]
         self.shares: dict[int, Share] = {}
         self._sharing = Sharing() if shared else None
-        self._told = self._figures()
+        self._told: list[tuple[int, int] | None] = [None] * len(self.senders)
         self._now = 0.0
 
     def join(self, sender: Sender) -> None:
         """One more, after all others."""
         self.senders.append(sender)
-        self._told.append((0, 0))
+        self._told.append(None)
 
     def _figures(self) -> list[tuple[int, int]]:
         return [(sender.answered, sender.refused) for sender in self.senders]
@@ -52,10 +54,12 @@ class Fleet:
     def _tell(self, _now: float) -> None:
         if self._sharing is None:
             return
-        before, self._told = self._told, self._figures()
+        before, told = self._told, self._figures()
+        self._told = [*told]
         row = {
             number: Turn(EVERY_S, new[0] - old[0], new[1] - old[1], sender.governor.statistics().rate_rps)
-            for number, (sender, old, new) in enumerate(zip(self.senders, before, self._told, strict=True))
+            for number, (sender, old, new) in enumerate(zip(self.senders, before, told, strict=True))
+            if old is not None
         }
         self.shares = self._sharing.turn(row)
         for number, sender in enumerate(self.senders):
@@ -112,8 +116,8 @@ def test_twelve_partitions_are_found_within_the_first_seconds() -> None:
     """Who has a partition to itself takes a neighbour's part of the ramp only until it is clear that it is alone."""
     fleet = Fleet(1, 3, 1, 2, 5, 1, 1, 4, 2, 1, 2, 1)
     outcome = fleet.go(16.0)
-    assert outcome.used >= 0.93
-    assert outcome.refused < 0.02  # the ends of the ramps, mostly
+    assert outcome.used >= 0.95
+    assert outcome.refused < 0.01  # the ends of the ramps, mostly
 
 
 def test_one_alone_is_never_held() -> None:
