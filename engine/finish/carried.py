@@ -19,9 +19,8 @@ from engine.ledger import Ledger
 from engine.model import ListedObject, ObjectRef, Proof
 from engine.plan.lifecycle import State
 from engine.plan.noted import Noted, noted
-from engine.plan.record import ObjectRecord, Outcome
+from engine.plan.record import ObjectRecord, Outcome, same_moment
 from engine.plan.route import PropertyRule, Route
-from engine.plan.sameness import same_moment
 from engine.store import StoreOf
 from engine.transfer.comparing import compare_properties
 

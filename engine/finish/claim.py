@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from math import inf
+from typing import NamedTuple
 
 import anyio
 
@@ -84,17 +85,20 @@ class Holder:
         return f'cartage {self.command} of "{self.plan}" by {self.who or "someone"}, since {self.since or "a while"}'
 
 
-class Standing:
-    """A claim as it stands in a bucket: `holder` None for an object that is no claim, `age_s` by the server's clock,
-    None where it sends none."""
+class Standing(NamedTuple):
+    """A claim as it stands in a bucket, and when it was written: `holder` None for an object that is no claim; `date`
+    is the server's."""
 
-    __slots__ = ("age_s", "etag", "holder")
+    holder: Holder | None
+    etag: str
+    modified: str
+    date: str
 
-    def __init__(self, holder: Holder | None, etag: str, modified: str, date: str) -> None:
-        self.holder = holder
-        self.etag = etag
-        now_ms, then_ms = server_ms(date), moment_ms(modified)
-        self.age_s = None if now_ms is None or then_ms is None else (now_ms - then_ms) // 1_000
+    @property
+    def age_s(self) -> int | None:
+        """By the server's clock; None where it sends none."""
+        now_ms, then_ms = server_ms(self.date), moment_ms(self.modified)
+        return None if now_ms is None or then_ms is None else (now_ms - then_ms) // 1_000
 
     @property
     def stale(self) -> bool:

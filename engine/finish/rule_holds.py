@@ -1,4 +1,5 @@
-"""Moves into a bucket that ledgers here know of, and whether a rule would expire what they brought under its hold."""
+"""What a rule would meet besides what is listed: older versions, and moves into the bucket that ledgers here know of,
+whose hold it may not outrun."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.ledger import open_to_read
-from engine.model import ListedObject, Location
+from engine.model import ListedObject, ListedVersion, Location
 from engine.plan.bucket_rules import Action, Does, Rule
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.locations import SCHEME
-from engine.plan.rule_effects import day_of, ordinal_of
+from engine.plan.rule_effects import Effects, day_of, ordinal_of
 from engine.sites.clock import SECOND_MS
+from engine.store import ListVersions, ObjectStore
 
 ENDED = frozenset({State.DELETED, State.WITHDRAWN, State.LOST})
 """States whose source is gone: no hold is waited for any more."""
@@ -101,3 +103,34 @@ def _reaches(rule: Rule, move: KnownMove) -> bool:
     if move.target.is_prefix:
         return rule.may_take_under(move.target.key)
     return move.target.key.startswith(rule.prefix)
+
+
+async def add_versions(store: ObjectStore, place: Location, effects: Effects) -> None:
+    """List every version, a request a thousand, and tell `effects` of those that are not current. A version became one
+    when the next newer was written. Raises what the store raises."""
+    after = ("", "")
+    last: ListedVersion | None = None
+    newer = alone = 0
+    while True:
+        page = await store.list_versions(ListVersions(place.bucket, place.key, after))
+        for item in page.versions:
+            if not place.is_prefix and item.key != place.key:
+                continue
+            if last is None or item.key != last.key:
+                _end(last, alone, effects)
+                newer, alone = 0, 1
+            else:
+                alone += 1
+                if not item.is_marker:
+                    effects.add_version(item, last.modified, newer)
+                newer += 1
+            last = item
+        if page.next is None:
+            _end(last, alone, effects)
+            return
+        after = page.next
+
+
+def _end(last: ListedVersion | None, alone: int, effects: Effects) -> None:
+    if last is not None and last.is_marker and alone == 1:
+        effects.add_lone_marker(last.key)

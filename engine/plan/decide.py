@@ -16,10 +16,9 @@ from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite,
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
-from engine.plan.record import COMPARE, Decision, Entry, Outcome
+from engine.plan.record import COMPARE, Decision, Entry, Outcome, how_changed, is_unchanged, same_bytes, same_moment
 from engine.plan.retrieval import ARCHIVE_CLASSES, UNDER_WAY
 from engine.plan.route import Route
-from engine.plan.sameness import how_changed, is_unchanged, same_bytes, same_moment
 
 
 class Action(StrEnum):

@@ -11,9 +11,8 @@ from engine.plan.in_place import drift_in_place, ended_in_place, is_set
 from engine.plan.integrity import Agreement, compare_etags, parts_of
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, ENDED, IN_FLIGHT, IN_PLACE, State
-from engine.plan.record import Entry, Outcome
+from engine.plan.record import Entry, Outcome, how_changed, is_unchanged
 from engine.plan.route import Route
-from engine.plan.sameness import how_changed, is_unchanged
 
 
 class Kind(StrEnum):

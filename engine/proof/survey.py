@@ -10,9 +10,8 @@ import anyio
 from engine.events import Listener, Progress
 from engine.listing.pages import EntriesOf
 from engine.listing.sources import Sources
-from engine.plan.changes import Change
 from engine.plan.decide import Action, decide, is_extra, taken
-from engine.plan.estimate import RouteCounts
+from engine.plan.estimate import Change, RouteCounts
 from engine.plan.in_place import decide_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.plan import SurveyResult
-from engine.plan.changes import Change
 from engine.plan.document import Plan
+from engine.plan.estimate import Change
 from engine.plan.permissions import actions
 from engine.plan.prices import CLASSES, KIB, SAID
 from engine.plan.route import Route

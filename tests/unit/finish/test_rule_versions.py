@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.finish.rule_versions import add_versions
+from engine.finish.rule_holds import add_versions
 from engine.model import ListedVersion, Location, VersionsPage
 from engine.plan.bucket_rules import Action, Does, Rule
 from engine.plan.rule_effects import Effects

@@ -9,9 +9,9 @@ import pytest
 
 from engine.errors import PlanError, UsageError
 from engine.model import GIB, ListedObject, Location, Proof
-from engine.plan.changes import Change
 from engine.plan.decide import Action
 from engine.plan.document import Plan
+from engine.plan.estimate import Change
 from engine.plan.in_place import UNTOUCHED, decide_in_place, drift_in_place, ended_in_place, refuse_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import FIRST, TRANSITIONS, State
