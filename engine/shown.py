@@ -22,7 +22,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """What the command's summary says under `--json`, by the same names (docs/json.md): JSON's own types alone."""
-        values: dict[str, Any] = asked_of_reports("results", "values_of")(self)
+        values: dict[str, Any] = asked_of_reports("ndjson", "values_of")(self)
         return values
 
     def _repr_html_(self) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from engine.api.consent import Consent
 from engine.api.history import remembered
-from engine.api.leftovers import tell_leftovers
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
@@ -87,7 +86,7 @@ async def cleanup(
         commands = commands_of(plan, opened, allowed=consent.allow_commands)
         left = await _references(plan, opened, ledger, options.listener)
         facts = await gather(plan, opened, ledger, options.listener, commands, left)
-        await tell_leftovers(opened, plan.routes, options.listener, remove=False)
+        await opened.tell_leftovers(plan.routes, options.listener, remove=False)
         if consent.delete_markers:
             facts = facts.with_delete_markers()
         if not closed(judge(facts)):  # what costs requests an object is asked once all else is open

@@ -18,7 +18,7 @@ from engine.events import RunStarted
 from engine.finish.deletion_list import DeletionList
 from engine.finish.project_deletion import DeleteResult, closed_for, delete_listed, look_at_the_rest, snapshot_of
 from engine.listing.nearest import refuse_nothing
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import Location
 from engine.sites.opening import open_place
 

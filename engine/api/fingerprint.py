@@ -18,7 +18,7 @@ from engine.at_once import each
 from engine.errors import UsageError, one_error
 from engine.events import Listener, Progress
 from engine.listing.nearest import refuse_nothing
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import FILE_SITE, MIB, ListedObject, Location, ObjectRef
 from engine.plan.integrity import is_md5
 from engine.plan.locations import local_path

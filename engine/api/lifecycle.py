@@ -30,7 +30,7 @@ from engine.errors import (
 from engine.events import Doing, Progress
 from engine.finish.rule_change import Applied, History, change, put_back, read_history
 from engine.finish.rule_holds import KnownMove, Watch, add_versions, moves_into
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import LifecycleConfiguration, Location, ObjectRef, UploadRef
 from engine.plan.bucket_rules import Does, Rule, rules_of, same
 from engine.plan.document import Plan

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.api.empty import nothing_there
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.watching import watched
@@ -13,6 +12,7 @@ from engine.errors import one_error
 from engine.finish.acceptances import note_expectations
 from engine.ledger import Acceptance
 from engine.listing.kept import KeptListings
+from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
 from engine.proof.survey import RouteSurvey
 from engine.proof.survey import survey as survey_routes
@@ -83,7 +83,7 @@ async def survey(
                 acceptances=await ledger.acceptances(),
                 traits=opened.traits(plan.routes),
                 lacking=opened.sentences(plan.routes),
-                empty=await nothing_there(plan, options, opened, counts),
+                empty=[] if options.allow_empty else await empty_routes(opened.store, plan.routes, counts),
                 no_room=await _no_room(plan, opened, routes),
                 versioning=await _versioning(plan, opened),
             )

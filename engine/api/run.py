@@ -12,9 +12,7 @@ import anyio.to_thread
 
 from engine.api.asked import ASKED
 from engine.api.carrying import Carried, begun, carry, processes_for
-from engine.api.empty import nothing_there, objects_of
 from engine.api.history import remembered
-from engine.api.leftovers import tell_leftovers
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
 from engine.api.plan import SURVEYED
@@ -28,11 +26,12 @@ from engine.finish.acceptances import note_expectations
 from engine.ledger import Ledger, Snapshot, form_shards, taken_by_route
 from engine.listing.first_pages import first_pages
 from engine.listing.kept import KeptListings
+from engine.listing.nearest import empty_routes
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, UNDONE, State
 from engine.plan.noted import Noted, accepted_states
-from engine.plan.record import Tally, by_state
+from engine.plan.record import Tally, by_state, objects_by_route
 from engine.plan.shards import Piece
 from engine.shown import LedgerResult
 from engine.sites.clock import now_ms
@@ -157,9 +156,11 @@ async def migrate(
                 options.listener(item)
             tallies, snapshots = await ledger.tallies(), await ledger.snapshots()
             is_done = not run.stopped and not by_state(tallies, UNDONE)
-            await tell_leftovers(opened, plan.routes, options.listener, remove=is_done)
+            await opened.tell_leftovers(plan.routes, options.listener, remove=is_done)
             await note_expectations(ledger, plan, taken_by_route(snapshots, tallies))
-            noted = await ledger.noted()
+            noted, empty = await ledger.noted(), list[str]()
+            if not run.stopped and not options.allow_empty:
+                empty = await empty_routes(opened.store, plan.routes, objects_by_route(tallies))
             return MigrationResult(
                 ledger=path,
                 counters=run.counters,
@@ -169,7 +170,7 @@ async def migrate(
                 resumed=not ledger.fresh,
                 requests=run.requests,
                 throttled=run.throttled,
-                empty=[] if run.stopped else await nothing_there(plan, options, opened, objects_of(tallies)),
+                empty=empty,
                 noted=noted,
                 accepted=accepted_states(noted, await ledger.accepted()),
                 unlisted=run.unlisted,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from engine.api.empty import nothing_there, objects_of
 from engine.api.history import remembered
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
 from engine.errors import UsageError
+from engine.listing.nearest import empty_routes
 from engine.plan.document import Plan
+from engine.plan.record import objects_by_route
 from engine.proof.depth import Depth
 from engine.proof.verification import Verification
 from engine.proof.verify import Verifier
@@ -51,6 +52,6 @@ async def verify(
         if stop is not None:
             stop.listen(verifier.stop)
         report = await verifier.verify(plan.routes)
-        if not report.stopped:
-            report.empty += await nothing_there(plan, options, opened, objects_of(await ledger.tallies()))
+        if not report.stopped and not options.allow_empty:
+            report.empty += await empty_routes(opened.store, plan.routes, objects_by_route(await ledger.tallies()))
         return report

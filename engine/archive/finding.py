@@ -12,8 +12,8 @@ from engine.at_once import each
 from engine.errors import NotFound
 from engine.events import Listener
 from engine.listing.pages import EntriesOf
+from engine.listing.ranges import listed_under
 from engine.listing.sources import Sources
-from engine.listing.whole import listed_under
 from engine.model import ListedObject, Location, ObjectHead, ObjectRef
 from engine.plan.decide import Action, decide, taken
 from engine.plan.lifecycle import State

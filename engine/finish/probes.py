@@ -21,7 +21,7 @@ from engine.finish.probing.index import ask_usearch
 from engine.finish.probing.ranges import pinned
 from engine.finish.probing.tables import ask_csv, ask_parquet
 from engine.finish.probing.told import ask_manifest
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import MIB, Location
 from engine.plan.settings import (
     CommandProbe,

@@ -10,7 +10,7 @@ from engine.events import GroupSummed, Listener, ObjectListed, PrefixSummed, Pro
 from engine.finish.grouping import Group, Grouping, Odd, first_level, rank
 from engine.listing.lister import KeyRange
 from engine.listing.pages import Prefix, level_of
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import ListedObject, Location
 from engine.plan.prices import dollars_a_month
 from engine.shown import Result

@@ -19,7 +19,7 @@ from engine.finish.gate import versions_text
 from engine.finish.looking import Span
 from engine.finish.project import Summary
 from engine.finish.sending import NO_CONDITION, End, Fate, Item, condition_for
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import ListedObject, Location
 from engine.plan.sizes import duration_text
 from engine.shown import Result

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,13 +22,16 @@ import anyio
 from anyio.abc import TaskGroup
 
 from engine.at_once import each
+from engine.errors import one_error
+from engine.events import Listener, ignore
 from engine.listing.lister import KeyRange, Lister
-from engine.listing.pages import PageReader, RangeJoin, ReadEntries, broken
+from engine.listing.pages import PageReader, Prefix, RangeJoin, ReadEntries, broken
 from engine.listing.unlisted import UnlistedThings
-from engine.model import ListedObject, Page
+from engine.model import ListedObject, Location, Page
 from engine.plan.join import Joined, Side
 from engine.plan.locations import MAX_KEY_BYTES, key_bytes
 from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, widened
+from engine.store import ObjectStore
 
 MOST_RANGES = 32
 """Ranges at once. At 200 ms a page, 32 of them read what one core can join; each holds four pages at most, a page of a
@@ -371,3 +376,25 @@ async def _beyond(lister: Lister, keys: KeyRange, at: str) -> list[str]:
         if objects and objects[-1].key[cut:] > at:
             return [key for item in objects if (key := item.key[cut:]) > at]
     return []
+
+
+# --- everything under one location ----------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def listed_under(
+    store: ObjectStore, location: Location, tell: Listener = ignore
+) -> AsyncIterator[AsyncIterator[list[ListedObject]]]:
+    """Batches of about a page; each is in key order, and holds no key of another. Reading ends with the context. `tell`
+    hears of each thing there that cannot be an object, as an `ObjectAside`.
+
+    Raises what the listing raises, which is never its end."""
+    async with one_error(), anyio.create_task_group() as group:
+        join = RouteJoin(group, Prefix(store, location, tell=tell), None, None)
+        yield _batches(join)
+        join.close()
+
+
+async def _batches(join: RouteJoin) -> AsyncIterator[list[ListedObject]]:
+    while (rows := await join.next_rows()) is not None:
+        yield [row.source for row in rows if row.source is not None]

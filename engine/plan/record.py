@@ -141,6 +141,11 @@ class Tally(NamedTuple):
     bytes: int
 
 
+def objects_by_route(tallies: Iterable[Tally]) -> dict[str, int]:
+    """How many objects the ledger knows, by route."""
+    return {route: objects for route, (objects, _) in by_route(tallies).items()}
+
+
 def by_route(tallies: Iterable[Tally]) -> dict[str, tuple[int, int]]:
     """Objects and bytes of everything that each route ever took, also of what is deleted by now."""
     sums: dict[str, tuple[int, int]] = {}

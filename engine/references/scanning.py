@@ -18,7 +18,7 @@ from engine.at_once import each
 from engine.errors import NotFound, RunError, StoreError
 from engine.events import Doing, Listener, Progress, ignore
 from engine.ledger import LedgerReader
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import IN_PLACE, LEAVING, State

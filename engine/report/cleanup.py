@@ -10,7 +10,7 @@ from engine.finish.cleanup import Cleaned
 from engine.finish.gate import REFERENCES, Reason, closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
-from engine.report.deletion_report import MARKERS_ADDED, STAYS, stays_text
+from engine.report.delete import MARKERS_ADDED, STAYS, stays_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step
 from engine.report.text import aside_text, count_text, counted, duration_text, pace_text, plural, safe, size_text

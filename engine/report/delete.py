@@ -1,4 +1,4 @@
-"""What `cartage delete` shows."""
+"""What `cartage delete` shows, and what every deletion says of what stays."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.finish.project_deletion import DeleteResult, Deletion
-from engine.report.deletion_report import MARKERS_ADDED, NOT_ACCEPTED, STAYS
 from engine.report.ls import summary_page, summary_values
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, next_step
-from engine.report.text import counted, pace_text, plural, safe, size_text
+from engine.report.text import count_text, counted, pace_text, plural, safe, size_text
+
+MARKERS_ADDED = "delete markers were added: data and cost stay, save of what had no version (suspended)"
+STAYS = "kept delete_markers=markers not_accepted=unaccepted"
+"""What the summaries of all commands that delete have of their `DeletionReport`."""
+NOT_ACCEPTED = "stopped, since that was not accepted: --accept-delete-markers goes on"
 
 
 def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: str) -> Page:
@@ -64,3 +68,8 @@ def delete_values(result: DeleteResult) -> dict[str, Any]:
     if result.deletion is not None:
         values |= picked(result.deletion, f"deleted deleted_bytes arrived unfinished_uploads=uploads {STAYS}")
     return values
+
+
+def stays_text(count: int, noun: str = "") -> str:
+    """ "1 source stays", "2 sources stay"; "1 stays" without a noun."""
+    return f"{plural(count, noun) if noun else count_text(count)} {'stays' if count == 1 else 'stay'}"

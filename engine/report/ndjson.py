@@ -1,15 +1,36 @@
-"""NDJSON: one JSON object a line, events first, one `summary` last (docs/json.md)."""
+"""NDJSON: one JSON object a line, events first, one `summary` last (docs/json.md); and what that says of a result."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from enum import Enum
+from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TextIO
 
 from engine.events import Event
+
+_VALUES = {
+    "CheckReport": "check.check_values",
+    "CleanupResult": "cleanup.gate_values",
+    "DeleteResult": "delete.delete_values",
+    "LifecycleResult": "lifecycle.lifecycle_values",
+    "ManifestResult": "manifest.manifest_values",
+    "MigrationResult": "run.result_values",
+    "Report": "report.report_values",
+    "RestoreResult": "restore.restore_values",
+    "RevertResult": "revert.revert_values",
+    "RewriteResult": "rewrite.rewrite_values",
+    "Shared": "share.share_values",
+    "Status": "status.status_values",
+    "Summary": "ls.summary_values",
+    "SurveyResult": "plan.plan_values",
+    "SyncResult": "sync.sync_values",
+    "Verification": "verify.verification_values",
+}
+"""Whose values are not its fields: the report that says them."""
 
 
 def event_line(event: Event) -> str:
@@ -46,6 +67,13 @@ def picked(thing: object, names: str) -> dict[str, Any]:
 def rounded(thing: object, names: str) -> dict[str, float]:
     """The same of dollars, to a hundredth of a cent."""
     return {name: round(dollars, 4) for name, dollars in picked(thing, names).items()}
+
+
+def values_of(result: object) -> dict[str, Any]:
+    """What a command's summary line says of its result, but for the code that it ends with."""
+    home, _, name = _VALUES.get(type(result).__name__, "").partition(".")
+    values: dict[str, Any] = plain(getattr(import_module(f"engine.report.{home}"), name)(result) if home else result)
+    return values
 
 
 class NdjsonWriter:

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
 from engine.report.markup import Child, tag
-from engine.report.results import values_of
+from engine.report.ndjson import values_of
 
 SHOWN = 5
 """Of a list, or of a table's rows beyond which only their number is said. `to_dict` has all of it."""

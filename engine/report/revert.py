@@ -8,7 +8,7 @@ from engine.api.commands import command, typed
 from engine.api.revert import MARKERS, RevertResult
 from engine.finish.revert import LISTED, Outlook, Part, Reverted
 from engine.plan.document import Plan
-from engine.report.deletion_report import NOT_ACCEPTED, STAYS, stays_text
+from engine.report.delete import NOT_ACCEPTED, STAYS, stays_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, next_step
 from engine.report.text import aside_text, counted, duration_text, pace_text, plural, size_text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.at_once import each
 from engine.errors import ObjectError, one_error
+from engine.events import Listener, Notice
 from engine.listing.sources import Sources
 from engine.model import FILE_SITE, Location
 from engine.plan.route import Route
@@ -140,6 +141,27 @@ class Sites:
         """Remove what trials left behind that were cut short, or whose deletes were refused."""
         for site in self._opened.values():
             await site.known.remove_leftovers()
+
+    async def tell_leftovers(self, routes: Iterable[Route], listener: Listener, *, remove: bool) -> None:
+        """What earlier runs left of files that they did not finish, of what the listings of the targets' folders met:
+        removed, where `remove` says that no run is in want of it any more and it is safe; else named. It is no part of
+        anything either way."""
+        folders = self.folders
+        if folders is None:
+            return
+        for where in dict.fromkeys(item.target for item in routes if item.target.is_local and item.target.is_prefix):
+            removed, left = await folders.sweep(where.bucket, where.key, remove=remove)
+            if removed:
+                files = "file that an earlier run had" if removed == 1 else "files that earlier runs had"
+                listener(Notice("UnfinishedRemoved", f"{removed:,} {files} not finished removed from {where}"))
+            if left:
+                listener(
+                    Notice(
+                        "UnfinishedLeft",
+                        f"{len(left):,} not finished by earlier runs left in {where}, the first {left[0]}: a run that "
+                        "leaves nothing undone removes what no process has open and was not written to for an hour",
+                    )
+                )
 
     async def try_routes(self, routes: Sequence[Route]) -> None:
         """Know what a run of these routes relies on: of each target's bucket all, of a source's bucket its pins."""

@@ -15,7 +15,7 @@ import pytest
 
 import engine
 from engine.ledger import LedgerReader
-from engine.report.results import _VALUES
+from engine.report.ndjson import _VALUES
 from engine.shown import LedgerResult, Result
 from tests.cli.commands import Terminal
 from tests.library.conftest import OBJECTS

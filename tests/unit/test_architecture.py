@@ -255,16 +255,16 @@ def test_no_module_is_named_for_what_it_is_not() -> None:
 
 SHARED = {
     "api": {
-        "asked", "blocking", "carrying", "commands", "consent", "empty", "history", "leftovers", "lists", "load",
+        "asked", "blocking", "carrying", "commands", "consent", "history", "lists", "load",
         "metrics", "opening", "options", "returning", "stopping", "watching",
     },
     "report": {
-        "arrow", "bar", "deletion_report", "diff", "drawing", "elements", "markup", "meter", "ndjson",
-        "notebook", "notebook_bar", "page", "pictures", "results", "sections", "series",
+        "arrow", "bar", "diff", "drawing", "elements", "markup", "meter", "ndjson",
+        "notebook", "notebook_bar", "page", "pictures", "sections", "series",
         "standing", "tallies", "text", "verdicts", "webpage",
     },
     "cli": {
-        "calling", "choices", "codes", "confirming", "ending", "everyday", "invocation", "keeping", "layout",
+        "choices", "codes", "confirming", "ending", "everyday", "invocation", "keeping", "layout",
         "ledgers", "logs", "look", "main", "mistakes", "move", "project", "reference", "route_flags", "shared",
         "trying", "versions", "words",
     },

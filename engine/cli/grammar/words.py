@@ -161,7 +161,7 @@ class Verb(click.Command):
     def _carry_out(self, **given: Any) -> Any:
         if self.bare:
             return self.function(**given)
-        from engine.cli.calling import call  # loads all that the command needs, which its help does not
+        from engine.cli.invocation import call  # loads all that the command needs, which its help does not
 
         return call(self, given)
 

@@ -20,7 +20,7 @@ from engine.errors import AttemptError, NotFound, ObjectError, one_error
 from engine.extras import needs
 from engine.finish.probing.answers import ProbeResult
 from engine.finish.probing.ranges import pinned
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import MIB, Location
 from engine.plan.settings import ImageProbe
 from engine.store import ObjectStore

@@ -17,7 +17,7 @@ import anyio.to_thread
 from engine.errors import BucketMissing, NotFound
 from engine.finish.probing.answers import ProbeResult
 from engine.finish.probing.ranges import pinned
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import MIB, Location, ObjectRef
 from engine.plan.manifest_text import NotParsed, form_of, named_place, parse
 from engine.plan.settings import ManifestProbe

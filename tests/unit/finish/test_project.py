@@ -19,7 +19,7 @@ from engine.finish.grouping import first_level
 from engine.finish.project import Summary, list_level, list_objects, summarize
 from engine.finish.project_deletion import Deletion, ProjectDeletion, look_at_the_rest, summary_of, take_snapshot
 from engine.finish.sending import Condition
-from engine.listing.whole import listed_under
+from engine.listing.ranges import listed_under
 from engine.model import ListedObject, Location, Page, Properties
 from engine.sites.known import KnownTraits
 from engine.sites.listings import listing_all

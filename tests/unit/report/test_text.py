@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from engine.api.commands import shell_word
-from engine.report.deletion_report import stays_text
+from engine.report.delete import stays_text
 from engine.report.text import safe
 
 NASTY = ["a b", "$(touch x);`x`|x", "'", "it's", '"', "-rf", "*", "~", "", "a\\b", "!x", "ü", "{a,b}", "#x", "$HOME"]
