@@ -43,7 +43,7 @@ FIGURES = tuple(name for name in asdict(Progress()) if name != "listing_done")
 MOMENTARY = ("rate_rps", "in_flight")
 ASIDES_SHOWN = 10
 
-LEVELLED_AFTER_S = 0.25
+LEVELLED_AFTER_S = 0.5
 """A shard that is at work no longer is left alone: what it costs to begin others is not worth less."""
 
 RESTS_A_SLOT = 2

@@ -31,11 +31,20 @@ from tests.servers import Endpoint
 OBJECTS = 240
 MOST_SHARDS = 200
 START = """
-import engine.shards.coordinating as coordinating
-from engine.cli.main import main
+from functools import partial
 
-if __name__ == "__main__":
-    coordinating.OBJECTS_A_SHARD = 40
+import engine.listing.pages as pages
+import engine.plan.coverage as coverage
+import engine.shards.coordinating as coordinating
+import engine.shards.working as working
+from engine.cli.main import main
+from engine.store import ListPage
+
+pages.ListPage = partial(ListPage, max_keys=10)
+coverage.OBJECTS_A_STRETCH = 10
+working.COVERED_EVERY_S = 0.05
+coordinating.OBJECTS_A_SHARD = 40
+if __name__ == "__main__":  # else a process that this one began, which is to work with the same figures
     main()
 """
 CLUSTER = """
