@@ -34,7 +34,7 @@ from engine.listing.ranges import listed_under
 from engine.model import LifecycleConfiguration, Location, ObjectRef, UploadRef
 from engine.plan.bucket_rules import Does, Rule, rules_of, same
 from engine.plan.document import Plan
-from engine.plan.locations import location_of
+from engine.plan.locations import location_of, may_meet
 from engine.plan.rule_effects import EVERY_CLASS, Effect, Effects
 from engine.plan.rule_proposal import RuleProposal, check, proposed, rule_id_of
 from engine.references.local_files import write_private
@@ -141,7 +141,7 @@ async def _look(
     at_ms = server_ms(facts.date) or now_ms()
     today = datetime.fromtimestamp(at_ms / 1000, UTC).toordinal()
     everything = [item for item in rules_of(after) if item.enabled]
-    rules = [item for item in everything if _concerns(item, place)]
+    rules = [item for item in everything if may_meet(item.prefix, place)]
     least_size = after.least_size or (EVERY_CLASS if site.is_aws else "")  # AWS's default, with the first rule too
     effects = Effects(rules, today, least_size, versions=bool(facts.versioning))
     expires = any(action.does is Does.EXPIRE for item in rules for action in item.actions)
@@ -205,10 +205,6 @@ async def _read(site: Site, place: Location) -> LifecycleConfiguration:
             code=error.code,
             advice="Nothing expires or moves by itself there, as far as S3's rules go.",
         ) from error
-
-
-def _concerns(rule: Rule, place: Location) -> bool:
-    return rule.may_take_under(place.key) if place.is_prefix else place.key.startswith(rule.prefix)
 
 
 async def _uploads(site: Site, place: Location, options: Options, effects: Effects) -> tuple[int | None, list[str]]:

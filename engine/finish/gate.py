@@ -18,6 +18,7 @@ from engine.model import LifecycleRule, Location, Proof
 from engine.plan.document import Plan
 from engine.plan.estimate import Difference
 from engine.plan.lifecycle import ENDED, State
+from engine.plan.locations import may_meet
 from engine.plan.noted import LOST, NOTHING, PROPERTIES, WITHDRAWN, Noted
 from engine.plan.record import Tally
 from engine.plan.sizes import duration_text, size_text
@@ -264,13 +265,7 @@ def _references(left: ReferencesLeft | None, accepted: Accepted) -> Reason:
 def expiring(rules: Iterable[LifecycleRule], under: Iterable[Location]) -> list[LifecycleRule]:
     """The rules that would expire something under one of the locations, as far as prefixes tell."""
     places = list(under)
-    return [
-        rule for rule in rules if any(_overlap(rule.prefix, place.key, exact=not place.is_prefix) for place in places)
-    ]
-
-
-def _overlap(prefix: str, key: str, *, exact: bool) -> bool:
-    return key.startswith(prefix) or (not exact and prefix.startswith(key))
+    return [rule for rule in rules if any(may_meet(rule.prefix, place) for place in places)]
 
 
 def _lifecycle(bucket: BucketFacts, under: Sequence[Location], accepted: Accepted) -> Reason:

@@ -13,7 +13,7 @@ from engine.model import ListedObject, ListedVersion, Location
 from engine.plan.bucket_rules import Action, Does, Rule
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
-from engine.plan.locations import SCHEME
+from engine.plan.locations import SCHEME, may_meet
 from engine.plan.rule_effects import Effects, day_of, ordinal_of
 from engine.sites.clock import SECOND_MS
 from engine.store import ListVersions, ObjectStore
@@ -70,7 +70,7 @@ class Watch:
         expiring = [action for action in rule.actions if action.does is Does.EXPIRE]
         self._action: Action | None = expiring[0] if expiring else None
         self._rule, self._today = rule, today
-        self._oldest = {move: "" for move in moves if self._action and _reaches(rule, move)}
+        self._oldest = {move: "" for move in moves if self._action and may_meet(rule.prefix, move.target)}
 
     @property
     def is_idle(self) -> bool:
@@ -97,12 +97,6 @@ class Watch:
                 until = datetime.fromtimestamp(move.until_ms / 1000, UTC)
                 said.append(f"{what}objects whose hold lasts until {until:%Y-%m-%d %H:%M} UTC at least")
         return said
-
-
-def _reaches(rule: Rule, move: KnownMove) -> bool:
-    if move.target.is_prefix:
-        return rule.may_take_under(move.target.key)
-    return move.target.key.startswith(rule.prefix)
 
 
 async def add_versions(store: ObjectStore, place: Location, effects: Effects) -> None:

@@ -72,10 +72,6 @@ class Rule:
             return False
         return key.startswith(self.prefix) and (self.less_than is None or size < self.less_than)
 
-    def may_take_under(self, prefix: str) -> bool:
-        """Whether it takes anything that could be under a prefix."""
-        return self.prefix.startswith(prefix) or prefix.startswith(self.prefix)
-
 
 def rules_of(configuration: LifecycleConfiguration) -> tuple[Rule, ...]:
     """Every rule, in order. Raises ValueError where a figure cannot be read."""

@@ -255,3 +255,8 @@ def covers(outer: Location, inner: Location) -> bool:
         return False
     outer, inner = flat(outer), flat(inner)
     return inner.key.startswith(outer.key) if outer.is_prefix else inner.key == outer.key
+
+
+def may_meet(prefix: str, place: Location) -> bool:
+    """Whether a key at the place may begin with `prefix`, as far as that tells."""
+    return place.key.startswith(prefix) or (place.is_prefix and prefix.startswith(place.key))
