@@ -34,7 +34,7 @@ from engine.plan.lifecycle import ASIDE, State
 from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
-from engine.plan.shards import Piece, without
+from engine.plan.shards import Piece, joined, without
 from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
@@ -173,7 +173,7 @@ class Run:
         objects = size_bytes = 0
         if self._coverage is not None:
             covered = [item for item in self._coverage.stretches if item.piece.route == route.name]
-            pieces = deque(without(pieces, (item.piece for item in covered)))
+            pieces = deque(without(joined(pieces), (item.piece for item in covered)))
             objects, size_bytes = self._skip(covered)
         while pieces and not self.stopped:
             piece, must = pieces.popleft(), False
