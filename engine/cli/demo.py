@@ -79,9 +79,8 @@ def _play(folder: Path, scale: float, store: str | None) -> bool:
         run = ["run", str(plan), "--yes", "--json", *extra]
         steps = [_step("plan", ["plan", str(plan), *extra], environment)]
         _say(f"\n{_EXPLAINED if scale == 1 else _SMALLER}")
-        half = Kill(objects // 2)
         steps += [
-            _step("run, killed half way", run, environment, COPYING, half),
+            _step("run, killed half way", run, environment, COPYING, objects // 2),
             _step("run, resumed", run, environment, COPYING),
             _step("verify", ["verify", str(plan), "--json", *extra], environment, "verifying"),
             _step("run again", run, environment, COPYING),
@@ -129,27 +128,15 @@ def _cartage() -> list[str]:
     return [sys.executable, "-m", "engine.cli.main"]
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """SIGKILL, as soon as so many objects are copied."""
-
-    copied: int
-
-    def is_due(self, progress: Progress) -> bool:
-        return progress.copied >= self.copied > 0
-
-
-def _step(
-    name: str, arguments: list[str], environment: dict[str, str], doing: str = "", kill: Kill | None = None
-) -> Step:
+def _step(name: str, arguments: list[str], environment: dict[str, str], doing: str = "", kill_at: int = 0) -> Step:
     """Run one command. Where it tells NDJSON, `doing` is what its progress is called; else it says by itself what it
-    does. Killed with SIGKILL where `kill` is due."""
+    does. Killed with SIGKILL as soon as `kill_at` objects are copied (0: it is not)."""
     _say("")
     _say(Toned(f"$ {typed('cartage', *arguments)}", Tone.STRONG, whole=True))
     began_s = time.monotonic()
     told = subprocess.PIPE if doing else None
     process = subprocess.Popen([*_cartage(), *arguments], env=environment, stdout=told, text=True)
-    last = _follow(process, doing, kill) if doing else {}
+    last = _follow(process, doing, kill_at) if doing else {}
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     step = Step(
@@ -168,7 +155,7 @@ def _step(
     return step
 
 
-def _follow(process: subprocess.Popen[str], doing: str, kill: Kill | None) -> dict[str, Any]:
+def _follow(process: subprocess.Popen[str], doing: str, kill_at: int) -> dict[str, Any]:
     """Show how far a command is, by what it tells; gives the last of it."""
     assert process.stdout is not None
     look = look_at(sys.stderr, os.environ)
@@ -182,7 +169,7 @@ def _follow(process: subprocess.Popen[str], doing: str, kill: Kill | None) -> di
         progress = Progress(**{name: value for name, value in last.items() if name != "event"})
         bar(progress)
         bar.tick()
-        if kill is not None and kill.is_due(progress):
+        if progress.copied >= kill_at > 0:
             process.send_signal(signal.SIGKILL)
             break
     bar.close()

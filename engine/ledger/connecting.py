@@ -10,16 +10,21 @@ from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, hold_to_read, refuse_foreign
 from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
-from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
+from engine.ledger.writer import DISK_ERRORS, damaged, translated
 
 
 def hold_existing(path: Path) -> Hold:
     """A hold on a ledger that has to be there. Raises `LedgerMissing`, `LedgerError`."""
+    refuse_missing(path)
+    return hold_to_read(path)
+
+
+def refuse_missing(path: Path) -> None:
+    """Raise `LedgerMissing` where there is none."""
     if not path.exists():
         raise LedgerMissing(
             f"there is no ledger at {path}.", advice="Run the plan first, or name the ledger with --ledger."
         )
-    return hold_to_read(path)
 
 
 def connect_to_read(path: Path, hold: Hold, *, own: bool = False) -> sqlite3.Connection:
@@ -41,7 +46,7 @@ def connect_to_read(path: Path, hold: Hold, *, own: bool = False) -> sqlite3.Con
         )
     if version < 1:
         connection.close()
-        raise LedgerCorrupt(f"the ledger {path} is damaged (no format); nothing in it is trusted.", advice=MOVE_AWAY)
+        raise damaged(path, "no format")
     for older in range(version, len(MIGRATIONS)):
         connection.executescript(OLDER_VIEWS[older])
     connection.execute("PRAGMA query_only = ON")

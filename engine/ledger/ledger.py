@@ -10,11 +10,10 @@ from typing import Any, Protocol
 
 import anyio.to_thread
 
-from engine.errors import LedgerMissing
 from engine.ledger import history
 from engine.ledger.binding import Binding
 from engine.ledger.commands import Command
-from engine.ledger.connecting import connect_to_read
+from engine.ledger.connecting import connect_to_read, refuse_missing
 from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.locking import FileLock
 from engine.ledger.network import refuse_network
@@ -64,10 +63,8 @@ class Ledger(LedgerReader):
     @classmethod
     def _open(cls, path: Path, binding: Binding, now_ms: Callable[[], int], create: bool) -> Ledger:
         path = real_place(path)
-        if not create and not path.exists():
-            raise LedgerMissing(
-                f"there is no ledger at {path}.", advice="Run the plan first, or name the ledger with --ledger."
-            )
+        if not create:
+            refuse_missing(path)
         refuse_network(path)
         lock = FileLock(path)
         lock.acquire()

@@ -16,7 +16,7 @@ from engine.ledger.binding import Binding, differences, learned
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, unwritable
 from engine.ledger.schema import migrate
-from engine.ledger.writer import MOVE_AWAY
+from engine.ledger.writer import MOVE_AWAY, damaged
 from engine.plan.lifecycle import State
 
 
@@ -89,7 +89,7 @@ def make_whole(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
 def _check(path: Path, connection: sqlite3.Connection) -> None:
     trouble = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if trouble != "ok":
-        raise LedgerCorrupt(f"the ledger {path} is damaged ({trouble}); nothing in it is trusted.", advice=MOVE_AWAY)
+        raise damaged(path, trouble)
 
 
 _TOTALS = "SELECT route, {objects}, {bytes}, {proof}, {found}, {states} FROM {table} GROUP BY route ORDER BY route"
@@ -115,10 +115,7 @@ def _check_totals(path: Path, connection: sqlite3.Connection) -> None:
     """The tallies are kept with every change: rows that do not add up to them were changed by something else."""
     rows, tallies = (connection.execute(sql).fetchall() for sql in (_OF_ROWS, _OF_TALLIES))
     if rows != tallies or any(row[1] != sum(row[5:]) for row in rows):
-        raise LedgerCorrupt(
-            f"the ledger {path} is damaged (its rows do not add up to its totals); nothing in it is trusted.",
-            advice=MOVE_AWAY,
-        )
+        raise damaged(path, "its rows do not add up to its totals")
 
 
 def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
@@ -137,9 +134,7 @@ def _compare(path: Path, connection: sqlite3.Connection, binding: Binding) -> No
     try:
         bound = Binding.from_text(row[0])
     except ValueError as error:
-        raise LedgerCorrupt(
-            f"the ledger {path} is damaged (its binding cannot be read); nothing in it is trusted.", advice=MOVE_AWAY
-        ) from error
+        raise damaged(path, "its binding cannot be read") from error
     different = differences(bound, binding)
     if not different:
         if (more := learned(bound, binding)) != bound:

@@ -21,7 +21,7 @@ from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.history import RunRecord
 from engine.ledger.locking import Worker, worker_on
 from engine.ledger.schema import DIFFERING, UNDONE
-from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, translated
+from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, damaged, translated
 from engine.model import Proof, UploadedPart
 from engine.plan.coverage import DONE_STATES
 from engine.plan.lifecycle import ENDED, State
@@ -389,7 +389,4 @@ def _translating(path: Path) -> Iterator[None]:
     except DISK_ERRORS as error:
         raise translated(path, error) from error
     except (KeyError, ValueError) as error:  # a state or proof that there is not
-        raise LedgerCorrupt(
-            f"the ledger {path} is damaged ({error} is no value of its column); nothing in it is trusted.",
-            advice=MOVE_AWAY,
-        ) from error
+        raise damaged(path, f"{error} is no value of its column") from error

@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 
 import anyio.to_thread
 
-from engine.errors import LedgerCorrupt
 from engine.ledger import composition, index
 from engine.ledger.reader import Held, LedgerReader, open_alone
 from engine.ledger.shard_files import ShardFiles, index_path, shard_path
-from engine.ledger.writer import MOVE_AWAY
+from engine.ledger.writer import damaged
 from engine.model import Proof, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.noted import Noted
@@ -50,15 +49,10 @@ class InShards(LedgerReader):
         try:
             self._atlas = Atlas(pieces)
         except ValueError as error:
-            raise self._damaged(str(error)) from error
+            raise damaged(self._folder, str(error)) from error
         for route in (await self.binding()).routes if pieces else ():
             if not tile([piece for some in pieces.values() for piece in some if piece.route == route.name]):
-                raise self._damaged(f'some keys of "{route.name}" are in no shard')
-
-    def _damaged(self, why: str) -> LedgerCorrupt:
-        return LedgerCorrupt(
-            f"the ledger {self._folder} is damaged ({why}); nothing in it is trusted.", advice=MOVE_AWAY
-        )
+                raise damaged(self._folder, f'some keys of "{route.name}" are in no shard')
 
     async def shards(self) -> list[index.ShardRecord]:
         """Every shard with its record, by number."""

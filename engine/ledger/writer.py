@@ -30,11 +30,16 @@ DISK_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises; the second where a damaged schema is told in bytes that are no text."""
 
 
+def damaged(path: Path, why: object) -> LedgerCorrupt:
+    """The error of a ledger that is not what was written."""
+    return LedgerCorrupt(f"the ledger {path} is damaged ({why}); nothing in it is trusted.", advice=MOVE_AWAY)
+
+
 def translated(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> LedgerError:
     """What went wrong with the file, in a sentence, with what to do."""
     text = str(error)
     if isinstance(error, UnicodeDecodeError):
-        return LedgerCorrupt(f"the ledger {path} is damaged ({text}); nothing in it is trusted.", advice=MOVE_AWAY)
+        return damaged(path, text)
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what extends it (sqlite.org/rescode.html)
     if code == sqlite3.SQLITE_FULL:
         return LedgerError(
@@ -52,7 +57,7 @@ def translated(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> LedgerE
             advice="Check the disk and its space, then run the same command again.",
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return LedgerCorrupt(f"the ledger {path} is damaged ({text}); nothing in it is trusted.", advice=MOVE_AWAY)
+        return damaged(path, text)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LedgerError(
             f"another program holds the ledger {path} ({text}).",
