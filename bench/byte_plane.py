@@ -120,17 +120,11 @@ def command(client: str, job: str, place: Place, path: Path, amount: int) -> Com
         ("RCLONE_CONFIG_S3_ENDPOINT", place.url),
         ("RCLONE_CONFIG_S3_FORCE_PATH_STYLE", "true"),
     )
-    flags: tuple[str, ...] = (
-        "--config",
-        "",
-        "--ignore-checksum",
-        "--multi-thread-streams",
-        "8",
-        "--multi-thread-chunk-size",
-        "8M",
-    )
+    flags: tuple[str, ...] = ("--config", "", "--ignore-checksum", "--no-check-certificate", "--stats", "0")
+    flags += ("--multi-thread-streams", "8", "--multi-thread-chunk-size", "8M", "--s3-chunk-size", "8M")
     flags += ("--s3-no-check-bucket", "--s3-no-head", "--s3-disable-checksum", "--s3-upload-concurrency", "8")
-    flags += ("--multi-thread-chunk-size", "8M", "--s3-chunk-size", "8M", "--no-check-certificate", "--stats", "0")
+    if job == "up":
+        flags += ("--ignore-size",)  # what nginx has at the end is the last part
     there = f"s3:{BUCKET}/{key}"
     return Command((tool, "copyto", *flags, *((there, str(path)) if job == "down" else (str(path), there))), remote)
 
