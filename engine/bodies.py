@@ -23,7 +23,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from engine.checksums import Hasher, hasher
-from engine.windows import WINDOW_BYTES
+from engine.windows import WINDOW_BYTES, memory
 
 Done = TypeVar("Done")
 Arguments = TypeVarTuple("Arguments")
@@ -229,7 +229,7 @@ def hash_range(descriptor: int, offset: int, length: int, algorithms: Sequence[s
     """The checksums of a part of a file, in the order of `algorithms`; each has the `length` that there was. Waits for
     the disk: for `Disk.run`."""
     hashers = [hasher(name) for name in algorithms]
-    window = memoryview(bytearray(min(length, WINDOW_BYTES)))
+    window = memory(min(length, WINDOW_BYTES))
     position, end = offset, offset + length
     while position < end:
         size = read_into(descriptor, window[: end - position], position)

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from mmap import ACCESS_COPY, mmap
 from typing import Protocol
 
 WINDOW_BYTES = 256 << 10
 """The most bytes that a sink or a source is handed at a time. They stay in the processor's cache while they are
 hashed and written; windows of 8 MiB do not."""
+
+
+def pages(size: int) -> mmap:
+    """New memory of `size` bytes (one at least) that begins where a page does. What Python takes for a bytearray begins
+    16 bytes behind that, and the system needs longer to copy to and from there: of a large file that is sent 6 to 9 %
+    of all processor time."""
+    return mmap(-1, size, access=ACCESS_COPY)
+
+
+def memory(size: int) -> memoryview:
+    """`size` bytes of new memory, as `pages`."""
+    return memoryview(pages(max(1, size)))[:size]
 
 
 class Sink(Protocol):

@@ -17,7 +17,7 @@ from engine.plan.settings import Connection
 from engine.s3.session import Session
 from engine.s3.wire_store import WireStore
 from engine.store import GetRange, PutObject, UploadPart
-from engine.windows import WINDOW_BYTES
+from engine.windows import WINDOW_BYTES, memory
 
 ALGORITHM = "CRC64NVME"
 PART_BYTES = 8 << 20
@@ -57,7 +57,7 @@ async def upload(store: WireStore, disk: Disk, ref: ObjectRef, path: str, size: 
     async def work() -> None:
         for first in starts:
             length = min(PART_BYTES, size - first)
-            body = idle.pop() if idle else memoryview(bytearray(PART_BYTES))
+            body = idle.pop() if idle else memory(PART_BYTES)
             value = await disk.run(fill, descriptor, body[:length], first)
             upload_ref, number = UploadRef(ref, "id"), first // PART_BYTES + 1
             part = UploadPart(upload_ref, number, checksum=Checksum(ALGORITHM, "", value))

@@ -10,7 +10,7 @@ from engine.errors import Rejected
 from engine.folder.reading import OpenedFile
 from engine.folder.unfinished import Unfinished
 from engine.store import PutObject
-from engine.windows import WINDOW_BYTES, Sink, Source
+from engine.windows import WINDOW_BYTES, Sink, Source, memory
 
 InThread = Callable[..., Awaitable[Any]]
 """Runs a function that blocks, with these arguments."""
@@ -18,7 +18,7 @@ InThread = Callable[..., Awaitable[Any]]
 
 async def pour(file: OpenedFile, first: int, length: int, sink: Sink, in_thread: InThread) -> None:
     """Bytes of a file into a sink. Raises `PreconditionFailed` where it changed meanwhile, and what the sink raises."""
-    window = memoryview(bytearray(min(length, WINDOW_BYTES)))
+    window = memory(min(length, WINDOW_BYTES))
     end = first + length
     while first < end:
         part = window[: end - first]

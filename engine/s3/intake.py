@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 from engine.s3.parsing import Answer
-from engine.windows import WINDOW_BYTES
+from engine.windows import WINDOW_BYTES, memory
 
 WINDOWS_AT_ONCE = 2
 """For each answer. A third would only hold more memory: the network is as far ahead as its own buffers allow."""
@@ -29,7 +29,7 @@ class Windows:
         self._kept = kept
 
     def take(self) -> memoryview:
-        return self._free.pop() if self._free else memoryview(bytearray(WINDOW_BYTES))
+        return self._free.pop() if self._free else memory(WINDOW_BYTES)
 
     def give_back(self, window: memoryview) -> None:
         if len(self._free) < self._kept:

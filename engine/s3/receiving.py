@@ -16,6 +16,7 @@ import httptools
 
 from engine.s3.intake import Intake
 from engine.s3.parsing import Answer
+from engine.windows import memory
 
 Outcome = TypeVar("Outcome")
 
@@ -32,7 +33,7 @@ def _scratch() -> memoryview:
     that it has been filled."""
     found: memoryview | None = getattr(_of_thread, "scratch", None)
     if found is None:
-        found = _of_thread.scratch = memoryview(bytearray(_READ_AT_ONCE_BYTES))
+        found = _of_thread.scratch = memory(_READ_AT_ONCE_BYTES)
     return found
 
 

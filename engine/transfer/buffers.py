@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from mmap import mmap
+
+from engine.windows import pages
 
 STEP_BYTES = 128 << 10
 """Buffers are of whole steps, so that they can be used again: a new one costs a page fault every 4 KiB."""
@@ -19,16 +22,16 @@ class Buffers:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._out = 0
-        self._idle: dict[int, list[bytearray]] = {}
+        self._idle: dict[int, list[mmap]] = {}
         self._idle_bytes = 0
-        self._waiting: deque[tuple[int, asyncio.Future[bytearray]]] = deque()
+        self._waiting: deque[tuple[int, asyncio.Future[mmap]]] = deque()
 
     async def take(self, size: int) -> memoryview:
         """A buffer of `size` bytes, once there is room for it. What is in it is anybody's. Answer with `give`."""
         steps = -(-size // STEP_BYTES) * STEP_BYTES or STEP_BYTES
         if not self._waiting and self._fits(steps):
             return memoryview(self._taken(steps))[:size]
-        ready: asyncio.Future[bytearray] = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[mmap] = asyncio.get_running_loop().create_future()
         self._waiting.append((steps, ready))
         try:
             return memoryview(await ready)[:size]
@@ -41,7 +44,7 @@ class Buffers:
     def give(self, buffer: memoryview) -> None:
         """Give a buffer back: it is not to be touched any more."""
         whole = buffer.obj
-        assert isinstance(whole, bytearray)
+        assert isinstance(whole, mmap)
         if self._waiting and self._waiting[0][0] == len(whole) and not self._waiting[0][1].done():
             self._waiting.popleft()[1].set_result(whole)
             return
@@ -54,7 +57,7 @@ class Buffers:
     def _fits(self, size: int) -> bool:
         return self._out == 0 or self._out + size + BESIDE_BYTES <= self._limit
 
-    def _taken(self, size: int) -> bytearray:
+    def _taken(self, size: int) -> mmap:
         """An idle one of this very length, or a new one."""
         self._out += size + BESIDE_BYTES
         idle = self._idle.get(size)
@@ -62,7 +65,7 @@ class Buffers:
             self._idle_bytes -= size
             return idle.pop()
         self._trim()
-        return bytearray(size)
+        return pages(size)
 
     def _trim(self) -> None:
         """What lies idle and what is out are no more than the limit together."""

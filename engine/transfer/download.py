@@ -39,6 +39,7 @@ from engine.transfer.ranges import Ranges
 from engine.transfer.server_parts import own_layout
 from engine.transfer.wanted import Wanted, agrees, named, wanted_of
 from engine.transfer.work import WorkQueue
+from engine.windows import memory
 
 METHOD = "download"
 WHOLE_BYTES = 2 * MIB
@@ -132,7 +133,7 @@ class Download:
     def _sums_of_file(self, task: Task, layout: Layout, algorithm: str) -> list[str]:
         """The checksum of each of the file's parts. Blocks."""
         sums = []
-        buffer = memoryview(bytearray(MIB))
+        buffer = memory(MIB)
         with self._target.open_file(task.target_ref, task.target_condition) as file:
             file.read_in_order()
             for part in layout:

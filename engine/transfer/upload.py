@@ -37,7 +37,7 @@ from engine.transfer.origin import Way
 from engine.transfer.passing import part_layout
 from engine.transfer.server_parts import own_layout
 from engine.transfer.sums import MD5, Counted, counted
-from engine.windows import WINDOW_BYTES
+from engine.windows import WINDOW_BYTES, memory
 
 METHOD = "upload"
 
@@ -172,7 +172,7 @@ class Files:
 
 
 def _hashed(file: OpenedFile, place: PartRange, hashers: Sequence[Hasher]) -> Sequence[Hasher]:
-    buffer = memoryview(bytearray(min(place.size, WINDOW_BYTES)))
+    buffer = memory(min(place.size, WINDOW_BYTES))
     for start in range(place.first, place.last + 1, WINDOW_BYTES):
         window = buffer[: place.last + 1 - start]
         file.read_into(window, start)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import mmap
 
 import pytest
 
@@ -37,6 +39,13 @@ async def test_what_is_given_back_is_handed_on_as_it_is() -> None:
     assert second.obj is first.obj
     buffers.give(second)
     assert (await buffers.take(300)).obj is first.obj
+
+
+async def test_each_begins_where_a_page_does() -> None:
+    """What does not takes the system longer to copy to and from."""
+    buffers = Buffers(3 * ONE)
+    for size in (1, STEP_BYTES, 100):
+        assert ctypes.addressof(ctypes.c_char.from_buffer(await buffers.take(size))) % mmap.PAGESIZE == 0
 
 
 async def test_one_that_is_longer_than_the_limit_goes_alone() -> None:
