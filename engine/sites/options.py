@@ -21,14 +21,8 @@ flight. botocore costs about 1.2 ms of processor a call, so that more than 128 o
 
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
-    """How sites are spoken to. None leaves the plan's or the AWS environment's own value.
-
-    `session`, of boto3's, aioboto3's or botocore's, has credentials and configuration of the site without a name.
-    `give_up_after_s` is how long S3 may be unreachable before the run stops; `assume` "aws" takes a server for one that
-    honours all that AWS does, without trying it. `durability` is what is bought with each file that is written:
-    "object" has it on the disk before it counts as copied, "none" leaves that to the system, and a power cut may lose
-    it. `links` is what becomes of symbolic links in local folders: set aside (as None has it), followed, or kept as
-    links. `meter` counts what requests come to."""
+    """How sites are spoken to; what each field means is said of `engine.Options`, which has what a call needs beside
+    them. None leaves the plan's or the AWS environment's own value. `meter` counts what requests come to."""
 
     endpoint_url: str | None = None
     region: str | None = None

@@ -6,21 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.at_once import each
-from engine.errors import ObjectError, one_error
+from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError, RunError, one_error
 from engine.events import Listener, Notice
 from engine.listing.sources import Sources
-from engine.model import FILE_SITE, Location
+from engine.model import FILE_SITE, ListedObject, Location, ObjectRef
 from engine.plan.route import Route
 from engine.sites.governor.sharing import Share
 from engine.sites.known import Notes
 from engine.sites.pacing import Tally
-from engine.sites.reach import reads
 from engine.sites.site import Gauges, Site
 from engine.sites.traits import Answer, Traits, pin_sentences, sentences
-from engine.store import BucketFacts, ObjectStore
+from engine.store import BucketFacts, GetRange, ListPage, ObjectStore
 
 if TYPE_CHECKING:
     from engine.folder.store import FolderStore
+
+ASKED = 10
+"""Objects of the source that are asked for, one after the other, until one of them tells."""
 
 
 class Sites:
@@ -197,3 +199,34 @@ class Sites:
 def buckets_of(places: Iterable[Location]) -> list[Location]:
     """The buckets that these places are in, each once."""
     return list(dict.fromkeys(where.whole_bucket for where in places))
+
+
+# --- whether the one who writes a route's target can read its source: only then can a server copy by itself -----------
+
+
+async def reads(reader: ObjectStore, source: ObjectStore, where: Location) -> Answer:
+    """Whether `reader` may read what `source` lists under a location: one byte of one object, by a GET, since a HEAD
+    does not ask for the key that an object is encrypted with. What cannot be found out is not known."""
+    try:
+        page = await source.list_page(ListPage(where.bucket, where.key, max_keys=ASKED))
+    except (ObjectError, AttemptError):
+        return Answer.UNKNOWN
+    for item in page.objects:
+        if where.is_prefix or item.key == where.key:
+            answer = await _reads(reader, where, item)
+            if answer is not Answer.UNKNOWN:
+                return answer
+    return Answer.UNKNOWN
+
+
+async def _reads(reader: ObjectStore, where: Location, item: ListedObject) -> Answer:
+    end = 0 if item.size else None
+    try:
+        await reader.get_range(GetRange(ObjectRef(where.bucket, item.key), first=end, last=end))
+    except AccessDenied:
+        return Answer.REFUSED
+    except NotFound:  # another bucket of that name, or another one's object: what it copied would be something else
+        return Answer.NO
+    except (ObjectError, AttemptError, RunError):  # archived, gone meanwhile, or out of reach
+        return Answer.UNKNOWN
+    return Answer.YES

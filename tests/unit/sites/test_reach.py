@@ -9,9 +9,8 @@ from engine.events import ignore
 from engine.model import Location, Overwrite
 from engine.plan.route import Route
 from engine.sites.known import KnownTraits
-from engine.sites.reach import reads
 from engine.sites.site import Site
-from engine.sites.sites import Sites
+from engine.sites.sites import Sites, reads
 from engine.sites.traits import Answer
 from engine.transfer.carriers import Carriers
 from engine.transfer.passing import Passing
