@@ -106,23 +106,22 @@ class Plan:
         path begins in `folder`, the working folder, or with "~" in `home`; "/x" is an absolute one.
 
         Raises `PlanError` with every problem."""
-        rules: dict[str, Any] = {
-            "overwrite": str(overwrite),
-            "exact": exact,
-            "include": list(include),
-            "exclude": list(exclude),
-            "since": since,
-            "until": until,
-            "min_size": min_size,
-            "max_size": max_size,
-            "storage_class": storage_class,
-            "tags": dict(tags) if tags is not None else None,
-            "metadata": dict(metadata or {}),
-            "properties": dict(properties or {}),
-            "keys": keys,
-            "inventory": inventory,
-        }
-        given = _said(rules)
+        given = _said(
+            overwrite=str(overwrite),
+            exact=exact,
+            include=list(include),
+            exclude=list(exclude),
+            since=since,
+            until=until,
+            min_size=min_size,
+            max_size=max_size,
+            storage_class=storage_class,
+            tags=dict(tags) if tags is not None else None,
+            metadata=dict(metadata or {}),
+            properties=dict(properties or {}),
+            keys=keys,
+            inventory=inventory,
+        )
         cleanup = {"hold": f"{hold}s" if isinstance(hold, int) else hold}
         asked: dict[str, Any] = {"source": str(source), "target": str(target), "name": name, "rules": given}
         asked["cleanup"] = cleanup
@@ -159,19 +158,18 @@ class Plan:
         (`engine.migrate`) and verified like any other; nothing that deletes takes it.
 
         Raises `PlanError` with every problem, `UsageError` where nothing is set, or files are to be."""
-        rules: dict[str, Any] = {
-            "storage_class": storage_class,
-            "metadata": dict(metadata or {}),
-            "include": list(include),
-            "exclude": list(exclude),
-            "since": since,
-            "until": until,
-            "min_size": min_size,
-            "max_size": max_size,
-            "keys": keys,
-            "properties": dict.fromkeys(("encryption", "website_redirect", "lock", "acl"), "preserve"),
-        }
-        given = _said(rules)
+        given = _said(
+            storage_class=storage_class,
+            metadata=dict(metadata or {}),
+            include=list(include),
+            exclude=list(exclude),
+            since=since,
+            until=until,
+            min_size=min_size,
+            max_size=max_size,
+            keys=keys,
+            properties=dict.fromkeys(("encryption", "website_redirect", "lock", "acl"), "preserve"),
+        )
         if tags is not None:  # none at all is said too: they may take the place of others
             given["tags"] = dict(tags)
         if not storage_class and not metadata and tags is None:
@@ -257,6 +255,6 @@ def _one_route(
     return reading.read_one_route(asked, connection or Connection(), folder, home)
 
 
-def _said(rules: Mapping[str, Any]) -> dict[str, Any]:
+def _said(**rules: Any) -> dict[str, Any]:
     """Those rules of a route that say anything."""
     return {key: value for key, value in rules.items() if value not in (None, "", [], {})}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from engine.model import Proof
@@ -34,8 +35,8 @@ class RouteVerification:
     objects: int = 0
     bytes: int = 0
     verified: int = 0
-    by_proof: dict[Proof, int] = field(default_factory=dict)
-    by_kind: dict[Kind, int] = field(default_factory=dict)
+    by_proof: Counter[Proof] = field(default_factory=Counter)
+    by_kind: Counter[Kind] = field(default_factory=Counter)
     snapshot_closed: bool = True
     source_tree: Fingerprint = field(default_factory=Fingerprint)
     target_tree: Fingerprint = field(default_factory=Fingerprint)
@@ -44,7 +45,7 @@ class RouteVerification:
     @property
     def standing(self) -> int:
         """Targets that were compared and stand, while their sources are deleted or gone."""
-        return self.by_kind.get(Kind.SOURCE_DELETED, 0) + self.by_kind.get(Kind.SOURCE_GONE, 0)
+        return self.by_kind[Kind.SOURCE_DELETED] + self.by_kind[Kind.SOURCE_GONE]
 
     @property
     def differing(self) -> int:
@@ -58,19 +59,13 @@ class RouteVerification:
         """Count what stands of one key."""
         self._add_to_trees(row, finding)
         kind = finding.kind
-        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+        self.by_kind[kind] += 1
         if row.source is not None:
             self.objects += 1
             self.bytes += row.source.size
         if kind in (Kind.OK, Kind.PROPERTIES) and finding.outcome is not None:
             self.verified += 1
-            proof = finding.outcome.proof
-            self.by_proof[proof] = self.by_proof.get(proof, 0) + 1
-
-    def add_unnamed(self, kind: Kind, count: int) -> None:
-        """Count what is known of by number alone."""
-        if count:
-            self.by_kind[kind] = self.by_kind.get(kind, 0) + count
+            self.by_proof[finding.outcome.proof] += 1
 
     def _add_to_trees(self, row: Joined, finding: Finding) -> None:
         """Add a key to each side's fingerprint. A digest counts only where both sides have one of like form: two ETags

@@ -133,7 +133,8 @@ class Verifier:
                     finding = Finding(Kind.UNREAD, key, item.message)
                     report.add(Joined(key, None, None, None), finding)
                     self._tell_difference(route, finding)
-                report.add_unnamed(Kind.UNREAD, things.count - len(things.named()))
+                if unnamed := things.count - len(things.named()):
+                    report.by_kind[Kind.UNREAD] += unnamed
             join.close()
 
     async def _verify_page(self, route: Route, report: RouteVerification, rows: list[Joined]) -> None:

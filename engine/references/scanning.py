@@ -161,21 +161,18 @@ class Scanner:
 
     async def _scan_s3(self, location: Location) -> None:
         found, before = False, len(self.scan.unread)
+        cut = len(location.key) if location.is_prefix else location.key.rfind("/") + 1
         limiter = anyio.CapacityLimiter(READS_AT_ONCE)
         scan = functools.partial(self._scan_object, location.bucket)
         async with listed_under(self._store, location) as batches:
             async for objects in batches:
                 found = found or bool(objects)
-                wanted = [item for item in objects if item.size and not self._left_out(item.key, location)]
+                wanted = [item for item in objects if item.size and not self._is_left_out(item.key[cut:])]
                 await each(wanted, scan, limiter)
                 self._listener(Progress.of_listing(self.scan.looked))
         if not found:
             self._skip(str(location), "there is nothing there")
         self.scan.unread[before:] = sorted(self.scan.unread[before:])  # whichever range each was met in
-
-    def _left_out(self, key: str, location: Location) -> bool:
-        relative = key[len(location.key) :] if location.is_prefix else ""
-        return self._is_left_out(relative or key.rpartition("/")[2])
 
     def _is_left_out(self, relative: str) -> bool:
         name = relative.rpartition("/")[2]
