@@ -16,21 +16,6 @@ from engine.plan.locations import is_local
 from engine.plan.reading_route import Surroundings
 from engine.plan.settings import Manifest, Probe, References
 
-_KINDS: dict[str, tuple[str, ...]] = {
-    "npy": ("shape", "dtype", "agrees"),
-    "json": ("items", "agrees"),
-    "usearch": ("rows", "dims", "metric", "dtype", "search", "agrees"),
-    "parquet": ("rows", "columns", "header", "agrees"),
-    "csv": ("rows", "columns", "header", "headless", "delimiter", "agrees"),
-    "image": ("pixels",),
-    "images": ("pixels", "rows", "agrees"),
-    "manifest": (),
-    "exists": (),
-    "min_objects": ("under",),
-    "command": ("args", "at", "timeout"),
-}
-"""Each kind of probe and the keys that go with it."""
-
 _DTYPE = re.compile(
     r"[<>|=]?[biufcSUVO?]\d*\Z|bool\Z|(?:u?int(?:8|16|32|64)|float(?:16|32|64|128)|complex(?:64|128))\Z"
 )
@@ -58,11 +43,12 @@ def _probe(around: Surroundings, data: dict[str, Any], path: Path, base: Locatio
         problems.add(path, f"a probe is one of {', '.join(_KINDS)}, and {said}")
         return None
     (kind,) = kinds
-    for key in dict.fromkeys(key for keys in _KINDS.values() for key in keys):
-        if key in data and key not in _KINDS[kind]:
-            owners = ", ".join(owner for owner, keys in _KINDS.items() if key in keys)
+    read, own = _KINDS[kind]
+    for key in dict.fromkeys(key for _, keys in _KINDS.values() for key in keys):
+        if key in data and key not in own:
+            owners = ", ".join(owner for owner, (_, keys) in _KINDS.items() if key in keys)
             problems.add((*path, key), f"goes with {owners}, not with {kind}")
-    return _READERS[kind](_Asked(around, table, path, base, kind))
+    return read(_Asked(around, table, path, base, kind))
 
 
 class _Asked(NamedTuple):
@@ -198,20 +184,20 @@ def _command(asked: _Asked) -> Probe:
     return settings.CommandProbe(name, table.command or "", tuple(table.args or ()), at, timeout_s)
 
 
-_READERS: Mapping[str, Callable[[_Asked], Probe | None]] = {
-    "npy": _npy,
-    "json": _json,
-    "usearch": _usearch,
-    "parquet": _parquet,
-    "csv": _csv,
-    "image": _image,
-    "images": _images,
-    "manifest": _manifest,
-    "exists": _exists,
-    "min_objects": _min_objects,
-    "command": _command,
+_KINDS: Mapping[str, tuple[Callable[[_Asked], Probe | None], tuple[str, ...]]] = {
+    "npy": (_npy, ("shape", "dtype", "agrees")),
+    "json": (_json, ("items", "agrees")),
+    "usearch": (_usearch, ("rows", "dims", "metric", "dtype", "search", "agrees")),
+    "parquet": (_parquet, ("rows", "columns", "header", "agrees")),
+    "csv": (_csv, ("rows", "columns", "header", "headless", "delimiter", "agrees")),
+    "image": (_image, ("pixels",)),
+    "images": (_images, ("pixels", "rows", "agrees")),
+    "manifest": (_manifest, ()),
+    "exists": (_exists, ()),
+    "min_objects": (_min_objects, ("under",)),
+    "command": (_command, ("args", "at", "timeout")),
 }
-"""How each kind is read; None where too little of it is there."""
+"""How each kind of probe is read (None where too little of it is there), and the keys that go with it."""
 
 
 def read_manifest(around: Surroundings, data: dict[str, Any] | None, routes: Sequence[str]) -> Manifest | None:
