@@ -23,19 +23,8 @@ from engine.finish.probing.tables import ask_csv, ask_parquet
 from engine.finish.probing.told import ask_manifest
 from engine.listing.ranges import listed_under
 from engine.model import MIB, Location
-from engine.plan.settings import (
-    CommandProbe,
-    CsvProbe,
-    ExistsProbe,
-    ImageProbe,
-    JsonProbe,
-    ManifestProbe,
-    MinObjectsProbe,
-    NpyProbe,
-    ParquetProbe,
-    Probe,
-    UsearchProbe,
-)
+from engine.plan import settings
+from engine.plan.settings import Probe
 from engine.store import ObjectStore
 
 FIRST_READ_BYTES = 4096
@@ -58,35 +47,35 @@ class Commands:
 
 def probed(probe: Probe) -> Location:
     """Where a probe looks."""
-    return (probe.under if isinstance(probe, MinObjectsProbe) else probe.at) or Location("", "")
+    return (probe.under if isinstance(probe, settings.MinObjectsProbe) else probe.at) or Location("", "")
 
 
 async def run_probe(store: ObjectStore, probe: Probe, commands: Commands | None = None) -> ProbeResult:
     """Ask one of them. Raises only `StoreError` of scope run."""
     try:
         match probe:
-            case NpyProbe():
+            case settings.NpyProbe():
                 return await _npy(store, probe)
-            case JsonProbe():
+            case settings.JsonProbe():
                 return await _json(store, probe)
-            case UsearchProbe():
+            case settings.UsearchProbe():
                 return await ask_usearch(store, probe)
-            case ParquetProbe():
+            case settings.ParquetProbe():
                 return await ask_parquet(store, probe)
-            case CsvProbe():
+            case settings.CsvProbe():
                 return await ask_csv(store, probe)
-            case ImageProbe():
+            case settings.ImageProbe():
                 return await ask_images(store, probe)
-            case ManifestProbe():
+            case settings.ManifestProbe():
                 return await ask_manifest(store, probe)
-            case ExistsProbe() if probe.at.is_prefix:
+            case settings.ExistsProbe() if probe.at.is_prefix:
                 return await _min_objects(store, probe.name, probe.at, 1)
-            case ExistsProbe():
+            case settings.ExistsProbe():
                 size = (await pinned(store, probe.at)).size
                 return ProbeResult(probe.name, True, f"{size} bytes", f"{probe.at} is there, {size:,} bytes")
-            case MinObjectsProbe():
+            case settings.MinObjectsProbe():
                 return await _min_objects(store, probe.name, probe.under, probe.objects)
-            case CommandProbe():
+            case settings.CommandProbe():
                 return await _command(probe, commands or Commands())
     except NotFound as error:
         return ProbeResult(probe.name, False, "nothing", f"{error.ref or probe.name} does not exist")
@@ -96,7 +85,7 @@ async def run_probe(store: ObjectStore, probe: Probe, commands: Commands | None 
         )
 
 
-async def _npy(store: ObjectStore, probe: NpyProbe) -> ProbeResult:
+async def _npy(store: ObjectStore, probe: settings.NpyProbe) -> ProbeResult:
     found = await pinned(store, probe.at)
     try:
         if found.size < PREAMBLE_BYTES:
@@ -110,7 +99,7 @@ async def _npy(store: ObjectStore, probe: NpyProbe) -> ProbeResult:
     return judge_npy(probe, header, found.size)
 
 
-def judge_npy(probe: NpyProbe, header: NpyHeader, size: int) -> ProbeResult:
+def judge_npy(probe: settings.NpyProbe, header: NpyHeader, size: int) -> ProbeResult:
     """Whether a header and the object's length are what the probe asks for."""
     shape = " × ".join(map(str, header.shape)) or "a single item"
     found = f"{shape} {header.dtype}, {size} bytes"
@@ -127,7 +116,7 @@ def judge_npy(probe: NpyProbe, header: NpyHeader, size: int) -> ProbeResult:
     return judged(probe.name, probe.at, found, wrong, holds, rows, dims)
 
 
-async def _json(store: ObjectStore, probe: JsonProbe) -> ProbeResult:
+async def _json(store: ObjectStore, probe: settings.JsonProbe) -> ProbeResult:
     found = await pinned(store, probe.at)
     if found.size > MAX_JSON_BYTES:
         said = f"has {found.size:,} bytes, too many to be parsed in memory (at most {MAX_JSON_BYTES:,})"
@@ -138,7 +127,7 @@ async def _json(store: ObjectStore, probe: JsonProbe) -> ProbeResult:
     return await anyio.to_thread.run_sync(judge_json, probe, await found.read(0, found.size))
 
 
-def judge_json(probe: JsonProbe, data: bytes) -> ProbeResult:
+def judge_json(probe: settings.JsonProbe, data: bytes) -> ProbeResult:
     """Whether the bytes parse, and hold as many items as the probe asks for."""
     try:
         value = json.loads(data)
@@ -174,7 +163,7 @@ async def _min_objects(store: ObjectStore, name: str, under: Location, objects_a
     return ProbeResult(name, ok, found, f"{under} holds {found}{tail}")
 
 
-async def _command(probe: CommandProbe, commands: Commands) -> ProbeResult:
+async def _command(probe: settings.CommandProbe, commands: Commands) -> ProbeResult:
     if not commands.allowed:
         sentence = f"{probe.name}: a command of the plan's own is run only where --allow-commands says so"
         return ProbeResult(probe.name, False, "not run", sentence)
@@ -196,7 +185,7 @@ def _found(end: CommandEnd) -> str:
     return f"ended with {end.code}" if end.code is not None else "stopped"
 
 
-def _told(end: CommandEnd, probe: CommandProbe) -> str:
+def _told(end: CommandEnd, probe: settings.CommandProbe) -> str:
     if end.failure:
         return f"{probe.command!r} could not be started: {end.failure}"
     if end.code is None:
