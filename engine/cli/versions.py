@@ -6,7 +6,6 @@ import platform
 import re
 import sqlite3
 import ssl
-from collections.abc import Iterator
 from importlib import metadata
 
 from engine.extras import DISTRIBUTION
@@ -45,20 +44,13 @@ def _version(package: str) -> str:
 def _extras() -> dict[str, list[str]]:
     """The packages that each extra brings by itself, as the distribution says; empty where it is not installed as one,
     but run from its source."""
-    found: dict[str, list[str]] = {}
-    for name, extra in _requirements():
-        if extra not in OF_DEVELOPERS and name != DISTRIBUTION:
-            found.setdefault(extra, []).append(name)
-    return found
-
-
-def _requirements() -> Iterator[tuple[str, str]]:
-    """Each package that an extra needs, with that extra ("pyarrow>=15; extra == 'parquet'")."""
     try:
         required = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
-        return
-    for line in required:
+        return {}
+    found: dict[str, list[str]] = {}
+    for line in required:  # "pyarrow>=15; extra == 'parquet'"
         name, extra = re.match(r"[\w.-]+", line), re.search(r"extra == ['\"]([\w-]+)['\"]", line)
-        if name is not None and extra is not None:
-            yield name[0], extra[1]
+        if name is not None and extra is not None and extra[1] not in OF_DEVELOPERS and name[0] != DISTRIBUTION:
+            found.setdefault(extra[1], []).append(name[0])
+    return found
