@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+import anyio.to_thread
 
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
@@ -104,7 +107,10 @@ async def begun(executor: Executor | None, processes: int) -> AsyncIterator[Exec
         own.kill()
         raise
     finally:
-        own.shutdown(wait=False, cancel_futures=True)
+        with anyio.CancelScope(
+            shield=True
+        ):  # waited for: one that meets the interpreter's end may say so in a traceback
+            await anyio.to_thread.run_sync(partial(own.shutdown, cancel_futures=True))
 
 
 async def carry(

@@ -6,9 +6,10 @@ decides the journal of the shard (`engine.journal`), which is why a run by Dask 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,54 @@ from engine.version import __version__
 
 RETRIES = 3
 """How often Dask itself tries a shard whose worker died; then it is the coordinator's turn."""
+
+
+LOOKED_EVERY_S = 0.5
+
+
+class Attended(Executor):
+    """Dask's executor, whose calls end when its client has. The client looks for a scheduler that it lost for a while,
+    takes calls meanwhile, and leaves them without an answer when it closes."""
+
+    def __init__(self, client: Any, executor: Executor) -> None:
+        self._client = client
+        self._executor = executor
+        self._waiting: set[Future[Any]] = set()
+        self._ended = threading.Event()
+        threading.Thread(target=self._attend, name="dask-client", daemon=True).start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        inner, outer = self._executor.submit(fn, *args, **kwargs), Future[Any]()
+        self._waiting.add(outer)
+
+        def pass_on(done: Future[Any]) -> None:
+            with suppress(InvalidStateError):  # it was given up meanwhile
+                if done.cancelled():
+                    outer.set_exception(BrokenExecutor("the executor gave the call up"))
+                elif (error := done.exception()) is not None:
+                    outer.set_exception(error)
+                else:
+                    outer.set_result(done.result())
+
+        def let_go(done: Future[Any]) -> None:
+            self._waiting.discard(outer)
+            if done.cancelled():
+                inner.cancel()
+
+        outer.add_done_callback(let_go)
+        inner.add_done_callback(pass_on)
+        return outer
+
+    def _attend(self) -> None:
+        while not self._ended.wait(LOOKED_EVERY_S):
+            if self._client.status == "closed":
+                for future in list(self._waiting):
+                    with suppress(InvalidStateError):
+                        future.set_exception(BrokenExecutor("the client has no scheduler any more"))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._ended.set()
+        self._executor.shutdown(wait=wait)
 
 
 @contextmanager
@@ -39,7 +88,7 @@ def dask_executor(scheduler: str, listener: Listener) -> Iterator[tuple[Executor
         ) from error
     with client:
         workers = refuse_unfit(client.scheduler_info(n_workers=-1)["workers"], client.run(_version_there))
-        executor = client.get_executor(pure=False, retries=RETRIES)
+        executor = Attended(client, client.get_executor(pure=False, retries=RETRIES))
         try:
             yield executor, workers
         finally:

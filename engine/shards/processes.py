@@ -59,7 +59,7 @@ class LocalProcesses(Executor):
             self._own.pool = None
             with self._guard:
                 self._pools.discard(pool)
-            pool.shutdown(wait=False)
+            pool.shutdown()  # else it may meet the interpreter's end while it closes what both close
             raise
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+import engine.shards.dask
 from engine.errors import UsageError
 from engine.events import Event
-from engine.shards.dask import refuse_unfit, warn_of_strangers
+from engine.shards.dask import Attended, refuse_unfit, warn_of_strangers
 from engine.version import __version__
 
 ONE = {"tcp://a": {"nthreads": 1}}
@@ -45,3 +51,48 @@ def test_a_scheduler_that_others_reach_without_tls_is_said(scheduler: str, warne
     heard: list[Event] = []
     warn_of_strangers(scheduler, heard.append)
     assert bool(heard) is warned
+
+
+class Silent(Executor):
+    """Takes calls, and answers none by itself."""
+
+    def __init__(self) -> None:
+        self.calls: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.calls.append(Future())
+        return self.calls[-1]
+
+
+@pytest.fixture
+def attended(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Attended, Silent, SimpleNamespace]]:
+    monkeypatch.setattr(engine.shards.dask, "LOOKED_EVERY_S", 0.001)
+    client, silent = SimpleNamespace(status="connecting"), Silent()
+    executor = Attended(client, silent)
+    yield executor, silent, client
+    executor.shutdown()
+
+
+def test_calls_that_were_taken_while_the_scheduler_was_looked_for_end_with_the_client(
+    attended: tuple[Attended, Silent, SimpleNamespace],
+) -> None:
+    executor, silent, client = attended
+    answered, left = executor.submit(print), executor.submit(print)
+    silent.calls[0].set_result(7)
+    assert answered.result() == 7
+    assert not left.done()
+    client.status = "closed"
+    with pytest.raises(BrokenExecutor, match="no scheduler any more"):
+        left.result(timeout=30)
+
+
+def test_a_call_that_is_given_up_or_cancelled_is_so_on_both_sides(
+    attended: tuple[Attended, Silent, SimpleNamespace],
+) -> None:
+    executor, silent, _ = attended
+    lost, unwanted = executor.submit(print), executor.submit(print)
+    silent.calls[0].cancel()
+    with pytest.raises(BrokenExecutor):
+        lost.result()
+    assert unwanted.cancel()
+    assert silent.calls[1].cancelled()
