@@ -19,7 +19,8 @@ from engine.s3.boto_arguments import SENT, arguments_of
 from engine.s3.boto_bodies import Pourer, Stopped, gathered
 from engine.s3.boto_clients import ANSWER, BotoClients
 from engine.s3.boto_errors import translate
-from engine.s3.messages import COPY_TOTAL_S, Call
+from engine.s3.messages import Call
+from engine.s3.operations import COPY_TOTAL_S
 from engine.s3.parsing import Answer
 from engine.s3.s3_store import S3Store
 from engine.s3.session import Session

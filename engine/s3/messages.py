@@ -9,52 +9,26 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from engine import checksums, store
 from engine.errors import Rejected, StoreError
 from engine.model import ABSENT, Checksum, ObjectRef, UploadRef
+from engine.s3 import operations
 from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_xml
+from engine.s3.operations import Operation
 from engine.s3.request_headers import checksum_headers, condition_headers, property_headers, tag_text
 from engine.s3.request_xml import complete_xml, delete_xml, restore_xml, tagging_xml
 from engine.s3.signing import BODY_HASH, encode_key, encode_query, encode_value
-from engine.store import Request
 
 Failure = TypeVar("Failure", bound=StoreError)
 
-READ_TIMEOUT_S = 60.0
-COPY_TIMEOUT_S = 300.0
-"""How long a connection may be silent. S3 may take minutes over a copy or a Complete."""
-READ_TOTAL_S = 300.0
-COPY_TOTAL_S = 3600.0
-"""How long a request may take in all, however busily its answer drips; a body's bytes have their own time on top
-(`engine.s3.http.SLOWEST_BYTES_PER_S`). While it copies or completes, S3 sends white space (API reference, CopyObject,
-CompleteMultipartUpload): minutes for the largest, and on a server that moves the bytes itself much longer."""
-ANSWER_LIMIT_BYTES = 1 << 20
-"""The longest answer that is read into memory; as many may come at once as there are connections."""
-LIST_LIMIT_BYTES = 8 << 20
-"""The longest answer with a line for each key: 1,000 keys of 1,024 bytes, each byte as &quot;, are 6 MiB."""
 EXPECTS_FROM_BYTES = 1 << 20
 """From this length on a body from a source waits until the server has seen the request's head: a refusal, a redirect or
 a SlowDown costs no more than the head then, and is not lost in the reset of a connection that was still being written.
 It costs a round trip, which is little beside the body's own time."""
 BODY_LIMIT_BYTES = 1 << 30
 """The longest body of a GetObject that does not say how much it wants."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What all requests of one S3 action have in common. `harmless_twice`: sent again at once where a connection had
-    been closed before it could be used. `bodiless`: its answer has headers only; `limit_bytes` bounds it."""
-
-    name: str
-    method: str
-    harmless_twice: bool = True
-    bodiless: bool = False
-    timeout_s: float = READ_TIMEOUT_S
-    total_s: float = READ_TOTAL_S
-    limit_bytes: int = ANSWER_LIMIT_BYTES
 
 
 class Call(NamedTuple):
@@ -78,49 +52,6 @@ class Call(NamedTuple):
         return kind(message, operation=self.operation.name, ref=str(self.ref), code=code)
 
 
-def _operation(request: type[Request], method: str, **more: Any) -> Operation:
-    return Operation(request.operation, method, request.harmless_twice, **more)
-
-
-_SLOW = {"timeout_s": COPY_TIMEOUT_S, "total_s": COPY_TOTAL_S}
-LIST = _operation(store.ListPage, "GET", limit_bytes=LIST_LIMIT_BYTES)
-HEAD = _operation(store.HeadObject, "HEAD", bodiless=True)
-COPY = _operation(store.CopyObject, "PUT", **_SLOW)
-COPY_PART = _operation(store.CopyPart, "PUT", **_SLOW)
-GET = _operation(store.GetRange, "GET")
-PUT = _operation(store.PutObject, "PUT", **_SLOW)
-CREATE = _operation(store.CreateUpload, "POST")
-UPLOAD_PART = _operation(store.UploadPart, "PUT", **_SLOW)
-COMPLETE = _operation(store.CompleteUpload, "POST", **_SLOW)
-ABORT = _operation(store.AbortUpload, "DELETE")
-LIST_PARTS = _operation(store.ListParts, "GET", limit_bytes=LIST_LIMIT_BYTES)
-LIST_UPLOADS = _operation(store.ListUploads, "GET", limit_bytes=LIST_LIMIT_BYTES)
-LIST_VERSIONS = _operation(store.ListVersions, "GET", limit_bytes=LIST_LIMIT_BYTES)
-GET_OBJECT_ACL = _operation(store.GetAcl, "GET")
-GET_TAGS = _operation(store.GetTags, "GET")
-PUT_TAGS = _operation(store.PutTags, "PUT")
-RESTORE = _operation(store.RestoreObject, "POST")
-DELETE = _operation(store.DeleteObject, "DELETE")
-DELETE_MANY = _operation(store.DeleteObjects, "POST", limit_bytes=LIST_LIMIT_BYTES)
-HEAD_BUCKET = Operation("HeadBucket", "HEAD", bodiless=True)
-GET_LOCATION = _operation(store.AskBucket, "GET")
-GET_VERSIONING = Operation("GetBucketVersioning", "GET")
-GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", limit_bytes=LIST_LIMIT_BYTES)
-PUT_LIFECYCLE = _operation(store.PutLifecycle, "PUT")
-DELETE_LIFECYCLE = Operation("DeleteBucketLifecycle", "DELETE", harmless_twice=False)
-GET_REPLICATION = Operation("GetBucketReplication", "GET", limit_bytes=LIST_LIMIT_BYTES)
-GET_ENCRYPTION = Operation("GetBucketEncryption", "GET")
-GET_ACL = Operation("GetBucketAcl", "GET")
-
-_SETTINGS = {
-    GET_LOCATION: "location",
-    GET_VERSIONING: "versioning",
-    GET_LIFECYCLE: "lifecycle",
-    DELETE_LIFECYCLE: "lifecycle",
-    GET_REPLICATION: "replication",
-    GET_ENCRYPTION: "encryption",
-    GET_ACL: "acl",
-}
 _COPY_PLAIN = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-storage-class")
 _COPY_ABSENT = ("if-none-match", *_COPY_PLAIN)
 _PART_RANGE = ("x-amz-copy-source", "x-amz-copy-source-if-match", "x-amz-copy-source-range")
@@ -140,14 +71,14 @@ def list_page(request: store.ListPage) -> Call:
         query = f"{query}&start-after={encode_value(request.start_after)}"
     ref = ObjectRef(request.bucket, request.prefix)
     names, values = (("x-amz-optional-object-attributes",), ("RestoreStatus",)) if request.restore_status else ((), ())
-    return Call(LIST, request.bucket, "", query, names, values, ref)
+    return Call(operations.LIST, request.bucket, "", query, names, values, ref)
 
 
 def head_object(request: store.HeadObject) -> Call:
     query = f"partNumber={request.part_number}" if request.part_number is not None else ""
     names, values = (("x-amz-checksum-mode",), ("ENABLED",)) if request.checksums else ((), ())
     ref = request.ref
-    return Call(HEAD, ref.bucket, encode_key(ref.key), query, names, values, ref)
+    return Call(operations.HEAD, ref.bucket, encode_key(ref.key), query, names, values, ref)
 
 
 def copy_source(ref: ObjectRef) -> str:
@@ -166,11 +97,10 @@ def copy_object(request: store.CopyObject) -> Call:
     if etag and usual and request.storage_class:
         if condition == ABSENT:
             values: tuple[str, ...] = ("*", source, f'"{etag}"', request.storage_class)
-            return Call(COPY, target.bucket, path, "", _COPY_ABSENT, values, target)
+            return Call(operations.COPY, target.bucket, path, "", _COPY_ABSENT, values, target)
         if condition is None:
-            return Call(
-                COPY, target.bucket, path, "", _COPY_PLAIN, (source, f'"{etag}"', request.storage_class), target
-            )
+            values = (source, f'"{etag}"', request.storage_class)
+            return Call(operations.COPY, target.bucket, path, "", _COPY_PLAIN, values, target)
     headers: dict[str, str] = {}
     if request.properties is not None:
         headers = property_headers("CopyObject", target, request.properties)
@@ -187,7 +117,7 @@ def copy_object(request: store.CopyObject) -> Call:
     headers["x-amz-copy-source"] = source
     if request.storage_class:
         headers["x-amz-storage-class"] = request.storage_class
-    return _call(COPY, target, "", headers | condition_headers(condition))
+    return _call(operations.COPY, target, "", headers | condition_headers(condition))
 
 
 def copy_part(request: store.CopyPart) -> Call:
@@ -196,13 +126,13 @@ def copy_part(request: store.CopyPart) -> Call:
     query = _part_query(request.upload, request.number)
     if request.source_etag and request.first is not None:
         values = (source, f'"{request.source_etag}"', f"bytes={request.first}-{request.last}")
-        return Call(COPY_PART, target.bucket, encode_key(target.key), query, _PART_RANGE, values, target)
+        return Call(operations.COPY_PART, target.bucket, encode_key(target.key), query, _PART_RANGE, values, target)
     headers = {"x-amz-copy-source": source}
     if request.source_etag:
         headers["x-amz-copy-source-if-match"] = f'"{request.source_etag}"'
     if request.first is not None:
         headers["x-amz-copy-source-range"] = f"bytes={request.first}-{request.last}"
-    return _call(COPY_PART, target, query, headers)
+    return _call(operations.COPY_PART, target, query, headers)
 
 
 def get_range(request: store.GetRange) -> Call:
@@ -217,19 +147,19 @@ def get_range(request: store.GetRange) -> Call:
     if request.checksums:
         headers["x-amz-checksum-mode"] = "ENABLED"
     # An error's XML must fit, however short the range.
-    return _call(GET, request.ref, "", headers, limit_bytes=max(limit, 1 << 20))
+    return _call(operations.GET, request.ref, "", headers, limit_bytes=max(limit, 1 << 20))
 
 
 def put_object(request: store.PutObject) -> Call:
     headers = _put_headers(request)
     if request.checksum_algorithm:
         headers |= checksum_headers(Checksum(request.checksum_algorithm, "", body_checksum(request)))
-    return _with_body(PUT, request.ref, "", headers, request.body)
+    return _with_body(operations.PUT, request.ref, "", headers, request.body)
 
 
 def put_from(request: store.PutObject, length: int, body_hash: str) -> Call:
     """PutObject with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
-    return _call(PUT, request.ref, "", _put_headers(request) | {BODY_HASH: body_hash}, length=length)
+    return _call(operations.PUT, request.ref, "", _put_headers(request) | {BODY_HASH: body_hash}, length=length)
 
 
 def _put_headers(request: store.PutObject) -> dict[str, str]:
@@ -246,7 +176,7 @@ def body_checksum(request: store.PutObject) -> str:
     if checksums.is_known(algorithm):
         return checksums.checksum_of(algorithm, request.body)
     said = f"the checksum {algorithm} cannot be computed here"
-    raise Rejected(said, operation=PUT.name, ref=str(request.ref), code="UnknownChecksum")
+    raise Rejected(said, operation=operations.PUT.name, ref=str(request.ref), code="UnknownChecksum")
 
 
 # --- uploads ----------------------------------------------------------------------------------------------
@@ -260,19 +190,21 @@ def create_upload(request: store.CreateUpload) -> Call:
         headers["x-amz-checksum-algorithm"] = request.checksum_algorithm
     if request.checksum_type:
         headers["x-amz-checksum-type"] = request.checksum_type
-    return _call(CREATE, request.target, "uploads", headers)
+    return _call(operations.CREATE, request.target, "uploads", headers)
 
 
 def upload_part(request: store.UploadPart) -> Call:
     ref, query = request.upload.target, _part_query(request.upload, request.number)
-    return _with_body(UPLOAD_PART, ref, query, checksum_headers(request.checksum, request.content_md5), request.body)
+    return _with_body(
+        operations.UPLOAD_PART, ref, query, checksum_headers(request.checksum, request.content_md5), request.body
+    )
 
 
 def upload_part_from(request: store.UploadPart, length: int, body_hash: str) -> Call:
     """UploadPart with `length` bytes from a source; `body_hash` is their SHA-256 or `UNSIGNED_PAYLOAD`."""
     ref, query = request.upload.target, _part_query(request.upload, request.number)
     headers = checksum_headers(request.checksum, request.content_md5) | {BODY_HASH: body_hash}
-    return _call(UPLOAD_PART, ref, query, headers, length=length)
+    return _call(operations.UPLOAD_PART, ref, query, headers, length=length)
 
 
 def complete_upload(request: store.CompleteUpload) -> Call:
@@ -284,16 +216,16 @@ def complete_upload(request: store.CompleteUpload) -> Call:
     if request.size is not None:  # S3 refuses an upload that came to another size
         headers["x-amz-mp-object-size"] = str(request.size)
     body = complete_xml(request.parts, with_checksums=request.checksum is not None)
-    return _with_body(COMPLETE, request.upload.target, _upload_query(request.upload), headers, body)
+    return _with_body(operations.COMPLETE, request.upload.target, _upload_query(request.upload), headers, body)
 
 
 def abort_upload(request: store.AbortUpload) -> Call:
-    return _call(ABORT, request.upload.target, _upload_query(request.upload), {})
+    return _call(operations.ABORT, request.upload.target, _upload_query(request.upload), {})
 
 
 def list_parts(request: store.ListParts, marker: int) -> Call:
     query = f"part-number-marker={marker}&{_upload_query(request.upload)}"
-    return _call(LIST_PARTS, request.upload.target, query, {})
+    return _call(operations.LIST_PARTS, request.upload.target, query, {})
 
 
 def list_uploads(request: store.ListUploads, key_marker: str = "", upload_id_marker: str = "") -> Call:
@@ -301,7 +233,7 @@ def list_uploads(request: store.ListUploads, key_marker: str = "", upload_id_mar
     query = encode_query(
         [("encoding-type", "url"), *((name, value) for name, value in pairs.items() if value), ("uploads", "")]
     )
-    return Call(LIST_UPLOADS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
+    return Call(operations.LIST_UPLOADS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
 
 
 def list_versions(request: store.ListVersions) -> Call:
@@ -310,23 +242,23 @@ def list_versions(request: store.ListVersions) -> Call:
     query = encode_query(
         [("encoding-type", "url"), *((name, value) for name, value in pairs.items() if value), ("versions", "")]
     )
-    return Call(LIST_VERSIONS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
+    return Call(operations.LIST_VERSIONS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
 
 
 def get_acl(request: store.GetAcl) -> Call:
-    return _call(GET_OBJECT_ACL, request.ref, "acl", {})
+    return _call(operations.GET_OBJECT_ACL, request.ref, "acl", {})
 
 
 def get_tags(request: store.GetTags) -> Call:
-    return _call(GET_TAGS, request.ref, "tagging", {})
+    return _call(operations.GET_TAGS, request.ref, "tagging", {})
 
 
 def put_tags(request: store.PutTags) -> Call:
-    return _with_document(PUT_TAGS, request.ref, "tagging", tagging_xml(request.tags))
+    return _with_document(operations.PUT_TAGS, request.ref, "tagging", tagging_xml(request.tags))
 
 
 def restore_object(request: store.RestoreObject) -> Call:
-    return _with_document(RESTORE, request.ref, "restore", restore_xml(request.days, request.tier))
+    return _with_document(operations.RESTORE, request.ref, "restore", restore_xml(request.days, request.tier))
 
 
 # --- deleting ---------------------------------------------------------------------------------------------
@@ -334,14 +266,14 @@ def restore_object(request: store.RestoreObject) -> Call:
 
 def delete_object(request: store.DeleteObject) -> Call:
     headers = {"if-match": f'"{request.if_match}"'} if request.if_match else {}
-    return _call(DELETE, request.ref, "", headers)
+    return _call(operations.DELETE, request.ref, "", headers)
 
 
 def delete_objects(request: store.DeleteObjects) -> Call:
     """Raises `Rejected` for more than 1,000 keys, and for a key with a character that XML cannot carry (a server
     would read another key): such keys go by `delete_object`."""
     return _with_document(
-        DELETE_MANY, ObjectRef(request.bucket, ""), "delete", delete_xml(request.bucket, request.keys)
+        operations.DELETE_MANY, ObjectRef(request.bucket, ""), "delete", delete_xml(request.bucket, request.keys)
     )
 
 
@@ -350,17 +282,17 @@ def delete_objects(request: store.DeleteObjects) -> Call:
 
 def of_bucket(operation: Operation, bucket: str) -> Call:
     """HeadBucket, or the reading of one of a bucket's settings."""
-    return _call(operation, ObjectRef(bucket, ""), _SETTINGS.get(operation, ""), {})
+    return _call(operation, ObjectRef(bucket, ""), operation.setting, {})
 
 
 def put_lifecycle(request: store.PutLifecycle) -> Call:
     """Without a rule what is there is deleted: S3 takes no empty configuration."""
     configuration, ref = request.configuration, ObjectRef(request.bucket, "")
     if not configuration.rules:
-        return of_bucket(DELETE_LIFECYCLE, request.bucket)
+        return of_bucket(operations.DELETE_LIFECYCLE, request.bucket)
     headers = {LEAST_SIZE: configuration.least_size} if configuration.least_size else {}
     body = lifecycle_xml(configuration)
-    return _with_document(PUT_LIFECYCLE, ref, "lifecycle", body, headers)
+    return _with_document(operations.PUT_LIFECYCLE, ref, "lifecycle", body, headers)
 
 
 # --- their parts ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.errors import Ambiguous, ListingBroken, StoreError
 from engine.model import RESTORING, UNKNOWN_SIZE, ListedObject, ObjectRef, Page, Properties, UploadedPart, UploadRef
-from engine.s3 import listing_xml, messages, parsing, xml
+from engine.s3 import listing_xml, messages, operations, parsing, xml
 from engine.s3.listing_xml import page_of
 from engine.s3.parsing import Answer
 from engine.s3.request_xml import complete_xml, delete_xml, fits_xml
@@ -302,13 +302,15 @@ def test_the_longest_page_of_s3_is_within_the_bounds() -> None:
     body = page_xml("".join(item_xml(item, quick=False) for item in items), token="t" * 1_024)
     assert strictly(body).objects == items
     # With room for what our own page lacks: checksums, owners and restores, some 500 bytes and ten tags a key.
-    assert len(body) * 6 // 5 + 500_000 < messages.LIST_LIMIT_BYTES
+    assert len(body) * 6 // 5 + 500_000 < operations.LIST_LIMIT_BYTES
     assert body.count(b"<") + 2 * 10 * len(items) < xml.MOST_TAGS
 
 
 def test_only_answers_with_a_line_for_each_key_may_be_long() -> None:
-    calls = {item.name: item.limit_bytes for item in vars(messages).values() if isinstance(item, messages.Operation)}
-    assert {name for name, limit in calls.items() if limit != messages.ANSWER_LIMIT_BYTES} == {
+    calls = {
+        item.name: item.limit_bytes for item in vars(operations).values() if isinstance(item, operations.Operation)
+    }
+    assert {name for name, limit in calls.items() if limit != operations.ANSWER_LIMIT_BYTES} == {
         "ListObjectsV2", "ListObjectVersions", "ListParts", "ListMultipartUploads", "DeleteObjects",
         "GetBucketLifecycleConfiguration", "GetBucketReplication",
     }  # fmt: skip

@@ -24,8 +24,9 @@ from engine.errors import (
 )
 from engine.model import ObjectRef, Properties, UploadRef
 from engine.plan.settings import Connection
-from engine.s3 import messages, places
+from engine.s3 import operations, places
 from engine.s3.http import HttpConnection
+from engine.s3.messages import Call
 from engine.s3.session import Credentials, Session
 from engine.sites.patience import RetryPolicy
 from engine.sites.retrying import RetryingStore
@@ -311,7 +312,7 @@ async def test_a_name_that_is_not_found_is_said(open_store: OpenStore) -> None:
 
 async def test_a_silent_server_is_given_up(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.s3.pool.SWEEP_S", 0.001)
-    monkeypatch.setattr(messages, "COPY", replace(messages.COPY, timeout_s=0))
+    monkeypatch.setattr(operations, "COPY", replace(operations.COPY, timeout_s=0))
     silent = asyncio.Event()
 
     async def script(exchange: Exchange) -> None:
@@ -417,7 +418,7 @@ async def test_a_look_is_dated_once_it_has_a_connection(open_store: OpenStore, m
     monkeypatch.setattr(freshness, "now_s", lambda: clock[0])
     head = places.Place.head
 
-    def slow(place: places.Place, call: messages.Call) -> bytes:
+    def slow(place: places.Place, call: Call) -> bytes:
         clock[0] += 30  # whatever is waited for before the bytes are there to be sent
         return head(place, call)
 
