@@ -6,6 +6,7 @@ decides the journal of the shard (`engine.journal`), which is why a run by Dask 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
@@ -86,13 +87,25 @@ def dask_executor(scheduler: str, listener: Listener) -> Iterator[tuple[Executor
             f"the Dask scheduler {scheduler} cannot be reached: {error}.",
             advice="Give its address as it says it itself (tcp://HOST:8786).",
         ) from error
-    with client:
+    with _unsaid(), client:
         workers = refuse_unfit(client.scheduler_info(n_workers=-1)["workers"], client.run(_version_there))
         executor = Attended(client, client.get_executor(pure=False, retries=RETRIES))
         try:
             yield executor, workers
         finally:
             executor.shutdown(wait=False)
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """What the client logs of a scheduler that is gone, tracebacks among it, the run says in a sentence."""
+    log = logging.getLogger("distributed.client")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def refuse_unfit(workers: dict[str, Any], versions: dict[str, str | None]) -> int:
