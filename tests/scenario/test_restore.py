@@ -219,7 +219,7 @@ def test_ctrl_c_ends_a_wait_at_once_and_says_how_many_still_wait(scene: Scene) -
 @pytest.mark.parametrize("answer", [False, True])
 def test_a_person_is_shown_the_price_and_asked(scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
     scene.put("glacier", "GLACIER")
-    monkeypatch.setattr("engine.cli.restore._is_asked", lambda invocation: True)
+    monkeypatch.setattr("engine.cli.restore.can_ask", lambda invocation: True)
     monkeypatch.setattr(click, "confirm", lambda question: answer)
     said = scene.say("restore", str(scene.plan), code=0 if answer else 1)
     assert "5 to 12 h" in said and "cost " in said
