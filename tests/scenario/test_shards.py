@@ -26,6 +26,7 @@ import engine.listing.sorted_keys
 import engine.plan.coverage
 import engine.shards.coordinating
 import engine.shards.working
+import engine.transfer.pipeline
 from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
 from engine.api.export import export
@@ -45,9 +46,12 @@ from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
 from engine.listing.pages import Prefix
 from engine.listing.sorted_keys import KeySorter
+from engine.plan.decide import taken
 from engine.plan.document import Plan
+from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
+from engine.plan.route import Route
 from engine.plan.shards import joined
 from engine.sandbox import Sandbox
 from engine.shards.board import FolderBoard
@@ -460,20 +464,21 @@ async def test_a_list_that_grew_is_listed_again_by_every_shard(
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The prefix of each page that is asked for, of five keys."""
-    prefixes: list[str] = []
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys that are listed and joined, of pages of five."""
+    keys: list[str] = []
 
-    def ask(bucket: str, prefix: str, *more: Any, **named: Any) -> ListPage:
-        prefixes.append(prefix)
-        return ListPage(bucket, prefix, *more, **named)._replace(max_keys=5)
+    def take(route: Route, rows: list[Joined]) -> list[Joined]:
+        keys.extend(row.key for row in rows)
+        return taken(route, rows)
 
-    monkeypatch.setattr(engine.listing.pages, "ListPage", ask)
-    return prefixes
+    monkeypatch.setattr(engine.listing.pages, "ListPage", partial(ListPage, max_keys=5))
+    monkeypatch.setattr(engine.transfer.pipeline, "taken", take)
+    return keys
 
 
 async def test_what_was_decided_and_is_done_is_not_listed_again_when_a_shard_is_taken_up(
-    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, asked: list[str], monkeypatch: pytest.MonkeyPatch
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine.plan.coverage, "OBJECTS_A_STRETCH", 5)
     orders: list[Order] = []
@@ -485,19 +490,18 @@ async def test_what_was_decided_and_is_done_is_not_listed_again_when_a_shard_is_
     monkeypatch.setattr(engine.shards.coordinating, "carry_shard", keep)
     options = in_shards(tmp_path)
     assert (await migrate(plan, options, executor=threads)).complete
-    order = max(orders, key=lambda item: len(str(item.pieces)))
+    order = min(orders, key=lambda item: item.number)
 
     async def taken_up(order: Order) -> ShardEnded:
-        asked.clear()
+        read.clear()
         return await anyio.to_thread.run_sync(carry_shard, order)
 
     order = replace(order, opened_ms=dict.fromkeys(order.opened_ms, 7))
 
     whole = await taken_up(order)
-    pages = len(asked)
-    assert pages > 3, "it is another snapshot's: all of it is listed"
+    assert len(read) > 5, "it is another snapshot's: all of it is listed"
     again = await taken_up(order)
-    assert asked == []
+    assert read == []
     assert (again.listings, again.closing) == (whole.listings, whole.closing)
     assert (again.progress.listed, again.progress.done) == (whole.progress.listed, whole.progress.done)
 
@@ -508,7 +512,8 @@ async def test_what_was_decided_and_is_done_is_not_listed_again_when_a_shard_is_
             route, [Decision(row.key, row.size, row.source_etag, row.source_modified, "", "", State.PLANNED)]
         )
     mended = await taken_up(order)
-    assert 0 < len(asked) < pages, "the neighbours of the one that is not done"
+    assert row.key in read
+    assert len(read) <= 5, "of the others only the neighbours of the one that is not done"
     assert mended.listings == whole.listings
     assert {item.state for item in mended.closing.tallies} == {State.COPIED}
     assert sum(item.objects for item in mended.closing.tallies) == 1 + len(others)
