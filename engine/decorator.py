@@ -30,7 +30,8 @@ class StoreDecorator:
     methods alone.
 
     All of these are plain functions that give a coroutine: one a layer and request is enough, and none where nothing is
-    done."""
+    done. What a subclass leaves as it is, its instances take over from the inner store when they are made: a request
+    passes through no layer that does nothing with it."""
 
     def __init__(self, inner: ObjectStore) -> None:
         self._inner = inner

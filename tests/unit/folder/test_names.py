@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import NotFound, PreconditionFailed, Rejected
+from engine.folder import names
 from engine.folder.names import Limits, fault_of
 from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
@@ -66,6 +68,14 @@ NAMES = [
     "dir/",
     ".cartage-claim",
 ]
+
+
+@given(st.lists(st.text("ab.-_Z9", max_size=70), max_size=4).map("/".join), st.integers(60, 70), st.booleans())
+def test_what_most_keys_look_like_is_judged_as_any_other(key: str, name_bytes: int, windows: bool) -> None:
+    limits = Limits(name_bytes, path_bytes=200, windows=windows)
+    with patch.object(names, "_USUAL", lambda key: None):
+        slowly = fault_of(key, limits)
+    assert fault_of(key, limits) == slowly
 
 
 @pytest.mark.parametrize("key", NO_NAMES, ids=ascii)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import stat
 import time
@@ -201,6 +202,12 @@ def test_a_time_is_written_as_s3_writes_it() -> None:
 )
 def test_a_content_type_is_guessed_from_the_name(key: str, kind: str) -> None:
     assert content_type_of(key) == kind
+
+
+@given(st.lists(st.sampled_from(["", "a", "tar", "gz", "tgz", "svgz", "PNG", "json", "Z", "tar gz"]), max_size=6))
+def test_its_endings_alone_tell_a_type(parts: list[str]) -> None:
+    name = ".".join(parts)
+    assert content_type_of(f"d/{name}") == (mimetypes.guess_type(f"/{name}")[0] or "")
 
 
 @given(st.integers(-(10**20), 10**20))
