@@ -18,7 +18,7 @@ from engine.api.run import MigrationResult, migrate
 from engine.api.verify import verify
 from engine.cli.run import exit_code
 from engine.errors import EngineError, RunError, StoreError
-from engine.s3 import messages
+from engine.s3 import operations
 from engine.sandbox import FaultRule
 from engine.sandbox.faults import Kind
 from engine.sandbox.launch import Sandbox
@@ -47,7 +47,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is silent for half a second is given up."""
     for name in ("COPY", "COPY_PART", "COMPLETE"):
-        monkeypatch.setattr(messages, name, replace(getattr(messages, name), timeout_s=0.5))
+        monkeypatch.setattr(operations, name, replace(getattr(operations, name), timeout_s=0.5))
 
 
 @pytest.fixture(autouse=True)
