@@ -38,28 +38,17 @@ CHECKSUMS = ("CRC64NVME", "CRC32", "CRC32C", "SHA1", "SHA256", "SHA512", "MD5", 
 _CHECKSUM_FIELDS = tuple((f"Checksum{name}", name) for name in CHECKSUMS)
 _CHECKSUM_HEADERS = tuple((f"x-amz-checksum-{name}".lower().encode(), name) for name in CHECKSUMS)
 _METADATA = b"x-amz-meta-"
-_NO_PROPERTIES = frozenset(
-    [
-        b"content-length",
-        b"content-range",
-        b"accept-ranges",
-        b"connection",
-        b"date",
-        b"etag",
-        b"last-modified",
-        b"server",
-    ]
-    + [header for header, _ in _CHECKSUM_HEADERS]
-    + [f"x-amz-{name}".encode() for name in ("checksum-type", "id-2", "request-id", "restore", "version-id")]
+_RARE = frozenset(
+    b"content-range x-amz-mp-parts-count x-amz-tagging-count x-amz-version-id x-amz-archive-status "
+    b"x-amz-restore".split()
+)
+"""Headers that few answers have, and that `Properties` has not."""
+_NO_PROPERTIES = _RARE.union(
+    [header for header, _ in _CHECKSUM_HEADERS],
+    b"content-length accept-ranges connection date etag last-modified server".split(),
+    b"x-amz-checksum-type x-amz-id-2 x-amz-request-id".split(),
 )
 """Headers that are of one answer or one object. What is left says what `Properties` has, for many objects alike."""
-_RARE = frozenset(
-    [b"content-range"]
-    + [
-        f"x-amz-{name}".encode()
-        for name in ("mp-parts-count", "tagging-count", "version-id", "archive-status", "restore")
-    ]
-)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
