@@ -41,7 +41,9 @@ class Held:
         if asked.method == "PUT":
             self.copied.add(asked.path.removeprefix("/bucket/"))
             return Copied()
-        return Listing(tuple(sorted(key for key in {*self._keys, *self.copied} if key.startswith(asked.prefix))))
+        after = asked.query.get("start-after", "")
+        keys = {key for key in {*self._keys, *self.copied} if key.startswith(asked.prefix) and key > after}
+        return Listing(tuple(sorted(keys)))
 
 
 @pytest.fixture
