@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,7 @@ async def _carry(order: Order) -> ShardEnded:
                 pieces=pieces,
                 most=order.most,
                 coverage=coverage,
+                uncover=partial(_note_covered, ledger, order),
             )
             beside.cancel_scope.cancel()
         await _note_covered(ledger, order, run)

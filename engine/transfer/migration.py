@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import closing
 
 from engine.ledger import Ledger
@@ -33,10 +33,11 @@ async def carry_out(
     most: int | None = None,
     part: bool = False,
     coverage: Coverage | None = None,
+    uncover: Callable[[Run], Awaitable[None]] | None = None,
 ) -> Run:
-    """Run the plan's routes, or these `pieces` of them, to the end; `most`, `part` and `coverage` are as for `Run`,
-    `facts` are of their buckets, and the ledger knows already what was noted of their settings. `begun` is given the
-    run, which may be ended gently.
+    """Run the plan's routes, or these `pieces` of them, to the end; `most`, `part`, `coverage` and `uncover` are as for
+    `Run`, `facts` are of their buckets, and the ledger knows already what was noted of their settings. `begun` is given
+    the run, which may be ended gently.
 
     Raises as `Run.go`."""
     told = next((item for item in facts if item.date), None)
@@ -64,6 +65,7 @@ async def carry_out(
         most=most,
         part=part,
         coverage=coverage,
+        uncover=uncover,
     )
     if begun is not None:
         begun(run)

@@ -10,7 +10,7 @@ of outcomes, and the next run settles it by looking at the target.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -72,7 +72,8 @@ class Run:
     keys that are this run's, all of the routes' unless given. It hands the rest of them over, in `rest`, once it has
     decided `most` objects; then its listings end at a page's bound. `part`: the pieces are not all that the ledger has
     of its routes, whose snapshots stay as they are, like uploads that nobody takes up. With a `coverage` it does not
-    list again what that covers, and adds what it decides."""
+    list again what that covers, and adds what it decides; `uncover` is awaited whenever less is covered than before,
+    which is when something was copied unpinned, and before that is committed."""
 
     def __init__(
         self,
@@ -90,17 +91,19 @@ class Run:
         most: int | None = None,
         part: bool = False,
         coverage: Coverage | None = None,
+        uncover: Callable[[Run], Awaitable[None]] | None = None,
     ) -> None:
         self._store_of = store_of
         self._sources = sources
         self._ledger = ledger
         self._routes = routes
         self._carriers = {route.name: carrier_for(route) for route in routes}
+        self._distinct = list({id(carrier): carrier for carrier in self._carriers.values()}.values())
         self._queue = queue
         self._concurrency = concurrency
         self._listener = listener
         self._gauges = gauges
-        self._recorder = Recorder(ledger.conclude)
+        self._recorder = Recorder(self._conclude)
         self._uploads: dict[tuple[str, str], UploadRecord] = {}
         self._slow = Slowest(listener)
         self._listing = anyio.CancelScope()
@@ -110,6 +113,8 @@ class Run:
         self._most = most
         self._part = part
         self._coverage = coverage
+        self._uncover = uncover
+        self._unpinned_buckets = 0
         self._joins: list[RouteJoin] = []
         self.rest: list[Piece] = []
         self.listings: dict[str, tuple[int, int]] = {}
@@ -315,6 +320,10 @@ class Run:
         """The routes whose sources may have changed unseen while they were carried."""
         return [route for route in self._routes if route.source.bucket in self._carriers[route.name].unpinned]
 
+    def _count_unpinned(self) -> int:
+        """Of how many buckets that is, a bucket counting once with each carrier."""
+        return sum(len(carrier.unpinned) for carrier in self._distinct)
+
     async def _find_drift(self, routes: list[Route]) -> None:
         """List what was read of these sources once more, and see what changed while it was copied."""
         for route, piece in ((item, piece) for item in routes for piece in without(self._pieces[item.name], self.rest)):
@@ -355,6 +364,14 @@ class Run:
                     await job()
                 finally:
                     queue.part_done()
+
+    async def _conclude(self, route: str, outcomes: Sequence[Outcome]) -> None:
+        """Commit how tasks ended. What was noted as covered may hold objects that were copied unpinned since: before
+        these count as done it is taken back, else whoever goes on after a kill would not look at them again."""
+        if self._uncover is not None and (count := self._count_unpinned()) != self._unpinned_buckets:
+            self._unpinned_buckets = count
+            await self._uncover(self)
+        await self._ledger.conclude(route, outcomes)
 
     def _ended(self, task: Task, outcome: Outcome) -> None:
         counters = self.counters

@@ -37,7 +37,7 @@ from engine.api.run import migrate
 from engine.api.status import status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
-from engine.errors import EngineError, LedgerMismatch, LedgerMissing, UsageError
+from engine.errors import EngineError, LedgerMismatch, LedgerMissing, Unsupported, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import Ledger, ShardedLedger, open_to_read
 from engine.ledger.shard_files import shard_path
@@ -46,20 +46,22 @@ from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
 from engine.listing.pages import Prefix
 from engine.listing.sorted_keys import KeySorter
+from engine.model import CopyResult
 from engine.plan.decide import taken
 from engine.plan.document import Plan
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.plan.route import Route
-from engine.plan.shards import joined
+from engine.plan.shards import Piece, joined
+from engine.s3.s3_store import S3Store
 from engine.sandbox import Sandbox
 from engine.shards.board import FolderBoard
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses
-from engine.shards.working import carry_shard
+from engine.shards.working import AT_WORK, COVERED, carry_shard
 from engine.sites.clock import now_ms
-from engine.store import ListPage
+from engine.store import CopyObject, ListPage
 from engine.transfer.recorder import Recorder
 from tests.servers import Endpoint
 
@@ -517,6 +519,65 @@ async def test_what_was_decided_and_is_done_is_not_listed_again_when_a_shard_is_
     assert mended.listings == whole.listings
     assert {item.state for item in mended.closing.tallies} == {State.COPIED}
     assert sum(item.objects for item in mended.closing.tallies) == 1 + len(others)
+
+
+class Refusing:
+    """A server that answers no copy until it is told to, and then takes none that bears a pin."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.refuses = anyio.Event()
+        self._copy = S3Store.copy_object
+        monkeypatch.setattr(S3Store, "copy_object", lambda store, request: self._answer(store, request))
+
+    async def _answer(self, store: S3Store, request: CopyObject) -> CopyResult:
+        await self.refuses.wait()
+        if request.source_etag:
+            raise Unsupported("no pins any more", operation="CopyObject", code="NotImplemented")
+        return await self._copy(store, request)
+
+
+async def test_what_was_noted_before_a_pin_was_refused_is_looked_at_again_when_its_process_was_killed(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    read: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The note says what was decided before; what was copied without a pin afterwards may be none of what was listed,
+    and the look that would find that at the end of the run is not made any more."""
+    server = Refusing(monkeypatch)
+    orders: list[Order] = []
+
+    def keep(order: Order) -> ShardEnded:
+        orders.append(order)
+        raise EngineError("kept")
+
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", keep)
+    with pytest.raises(EngineError, match="kept"):
+        await migrate(plan, in_shards(tmp_path, assume="aws"), executor=threads)
+    order = replace(orders[0], pieces=(Piece("img"),))
+    await FolderBoard(order.folder / AT_WORK).clear()
+    monkeypatch.setattr(engine.shards.working, "COVERED_EVERY_S", 0.0)
+    set_note = Ledger.set_note
+
+    async def noted(ledger: Ledger, key: str, value: Any) -> None:
+        await set_note(ledger, key, value)
+        if key == COVERED and sum(objects for _, objects, _ in value["stretches"]) == IMAGES:
+            server.refuses.set()
+            monkeypatch.setattr(engine.shards.working, "COVERED_EVERY_S", math.inf)  # too late for another note
+
+    async def killed(*_: object) -> None:
+        raise EngineError("killed")
+
+    with monkeypatch.context() as first:
+        first.setattr(Ledger, "set_note", noted)
+        first.setattr(engine.transfer.pipeline.Run, "_find_drift", killed)
+        with pytest.raises(EngineError, match="killed"):
+            await anyio.to_thread.run_sync(carry_shard, order)
+    read.clear()
+    await anyio.to_thread.run_sync(carry_shard, order)
+    assert len(read) == IMAGES
 
 
 async def test_an_order_that_is_carried_out_late_takes_no_key_of_the_shards_that_have_them_now(
