@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from engine.errors import Archived, StoreError
+from engine.folder.versions import same
 from engine.model import Checksum, ListedObject, ObjectRef
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
@@ -40,6 +41,10 @@ class Task(NamedTuple):
     @property
     def target_ref(self) -> ObjectRef:
         return ObjectRef(self.route.target.bucket, self.route.target_key(self.key))
+
+    def is_listed(self, etag: str) -> bool:
+        """Whether a source that bears `etag` now is the one that was listed."""
+        return etag == self.source.etag or (self.route.source.is_local and same(etag, self.source.etag))
 
 
 class Carrier(Protocol):

@@ -34,6 +34,7 @@ from engine.store import GetRange, HeadObject, ObjectStore, PutObject, head_or_n
 from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, outcome_of
 from engine.transfer.comparing import compare_properties
+from engine.transfer.drift import as_listed, fetched, source_now
 from engine.transfer.existing import conflict, copied
 from engine.transfer.ranges import Ranges
 from engine.transfer.server_parts import own_layout
@@ -92,7 +93,7 @@ class Download:
     async def _inspect(self, task: Task) -> Outcome:
         """A file of the same length was there before us, or appeared while an earlier run was writing it: read it, and
         compare."""
-        head = await self._source_head(task)
+        head = await source_now(self._source, task, checksums=True)
         wanted, requests = await self._wanted(task, head)
         target = await head_or_none(self._target, HeadObject(task.target_ref))
         plain = task._replace(inspect=False, claim=False)
@@ -158,8 +159,7 @@ class Download:
             )
         except NotFound:
             return await self.carry(again._replace(inspect=True))
-        if compared.source.etag != task.source.etag:
-            raise Drifted(2, etag_now=compared.source.etag)
+        as_listed(task, compared.source, 2)
         if compared.target.etag != task.target_condition:
             raise conflict(task, compared.target.etag, "the file was written to since it was listed")
         wanted, requests = await self._wanted(task, compared.source)
@@ -180,12 +180,7 @@ class Download:
         try:
             sink = MemorySink(buffer, [counted])
             request = GetRange(task.source_ref, if_match=source.etag, size=source.size, checksums=True)
-            try:
-                fetched = await self._source.fetch_into(request, sink)
-            except (PreconditionFailed, NotFound) as error:
-                await self._refuse_drift(task, error)
-                raise
-            head = fetched.head()
+            head = (await fetched(self._source, task, request, sink)).head()
             wanted, requests = await self._wanted(task, head)
             layout = wanted.layout or Layout(source.size, part_bytes=source.size)
             sums = [sink.hashers[0].value()]
@@ -208,7 +203,7 @@ class Download:
 
     async def _make_empty(self, task: Task) -> Outcome:
         """An empty file, or a directory for a marker. S3's listing has said all there is to know of its bytes."""
-        head = await self._source_head(task)
+        head = await source_now(self._source, task, checksums=True)
         # Bytes under a directory's name are refused there, and nothing is written.
         body = b"\0" if task.source.size else b""
         carried = head.properties._replace(metadata=()) if _takes_no_metadata(task) else head.properties
@@ -222,7 +217,7 @@ class Download:
     # --- ranges ---------------------------------------------------------------------------------------------
 
     async def _fetch_ranges(self, task: Task) -> Outcome:
-        head = await self._source_head(task)
+        head = await source_now(self._source, task, checksums=True)
         wanted, requests = await self._wanted(task, head)
         # An MD5 of the whole is counted in order, once all is there.
         by_part = wanted if wanted.layout is not None or wanted.checksum is not None else Wanted("CRC64NVME")
@@ -266,13 +261,9 @@ class Download:
     ) -> None:
         sink = FileSink(self._disk, unfinished.descriptor, part.first, [algorithm])
         request = GetRange(task.source_ref, part.first, part.last, task.source.etag, task.source.size)
-        try:
-            with telling(WRITING, unfinished.path):
-                async with self._ranges.one():
-                    await self._source.fetch_into(request, sink)
-        except (PreconditionFailed, NotFound) as error:
-            await self._refuse_drift(task, error)
-            raise
+        with telling(WRITING, unfinished.path):
+            async with self._ranges.one():
+                await fetched(self._source, task, request, sink)
         value = sink.hashers[0].value()
         await self._disk.run(unfinished.part_done, Part(part.number, part.first, part.size, value))
         sums[part.number] = value
@@ -305,20 +296,6 @@ class Download:
         )
 
     # --- both ends ------------------------------------------------------------------------------------------
-
-    async def _source_head(self, task: Task) -> ObjectHead:
-        head = await head_or_none(self._source, HeadObject(task.source_ref, checksums=True))
-        if head is None or head.etag != task.source.etag:
-            raise Drifted(etag_now=head.etag if head else "")
-        return head
-
-    async def _refuse_drift(self, task: Task, error: ObjectError) -> None:
-        """Raise `Drifted` where a GET was refused because the source is another one now."""
-        if isinstance(error, NotFound):
-            raise Drifted(2, etag_now="") from error
-        head = await head_or_none(self._source, HeadObject(task.source_ref))
-        if head is None or head.etag != task.source.etag:
-            raise Drifted(2, etag_now=head.etag if head else "") from error
 
     async def _written(self, task: Task, publish: partial[Published]) -> Published:
         # A sync waits for the disk itself: for a thread. All else is as quick as the system's cache.

@@ -11,8 +11,9 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import PropertyRule
 from engine.store import HeadObject, ObjectStore, PutTags, head_or_none
-from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, full_object, outcome_of
+from engine.transfer.carrier import Conflicting, Ended, Task, full_object, outcome_of
 from engine.transfer.comparing import Compared, compare_properties
+from engine.transfer.drift import as_listed
 
 COMPARISONS = 3
 """How often both sides are compared of what is brought up to date, with something mended in between."""
@@ -48,20 +49,15 @@ class Existing(ABC):
     async def discard(self, upload: UploadRecord) -> None:
         """As `Carrier.discard`."""
 
-    def _is_listed(self, task: Task, etag: str) -> bool:
-        """Whether a source that bears `etag` now is the one that was listed."""
-        return etag == task.source.etag
-
     async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
         """What both sides prove of each other's bytes."""
         return evidence_of_heads(source, target, "etags of different forms, no common checksum")
 
     async def _inspect(self, task: Task) -> Outcome:
         """The target was there before us, as long as the source, with an ETag that cannot be compared."""
-        source = await self._source_head(task, checksums=True)
+        found = await self._source_head(task, checksums=True)
         target = await self._target_head(task, checksums=True)
-        if source is None or not self._is_listed(task, source.etag):
-            raise Drifted(2, etag_now=source.etag if source else "")
+        source = as_listed(task, found, 2)
         if target is None:
             return await self.carry(task._replace(inspect=False, target_condition=ABSENT))
         if target.etag != task.target_condition:
@@ -140,8 +136,7 @@ class Existing(ABC):
             )
         except NotFound:
             return None
-        if not self._is_listed(task, compared.source.etag):
-            raise Drifted(requests, etag_now=compared.source.etag)
+        as_listed(task, compared.source, requests)
         if compared.target.etag != task.target_condition:
             raise conflict(task, compared.target.etag, WRITTEN + "listed", requests)
         return compared
@@ -162,7 +157,7 @@ class Existing(ABC):
         if compare_etags(task.source.etag, target.etag) is not Agreement.DIFFERENT:
             return False
         source = await self._source_head(task)
-        if source is None or not self._is_listed(task, source.etag):
+        if source is None or not task.is_listed(source.etag):
             return False
         return is_md5(source.properties.encryption) and is_md5(target.properties.encryption)
 

@@ -21,6 +21,7 @@ from engine.plan.record import AGREE, Outcome
 from engine.store import GetAcl, ObjectStore, PutTags
 from engine.transfer.carrier import Drifted, Task, full_object
 from engine.transfer.comparing import differences
+from engine.transfer.drift import as_listed, source_now
 from engine.transfer.existing import copied
 from engine.transfer.guard import Conditions
 from engine.transfer.judging import judged
@@ -75,7 +76,7 @@ class InPlace(ServerSideCopy):
         return outcome
 
     async def _set(self, task: Task) -> Outcome:
-        head = await self._head(task)
+        head = await source_now(self._source, task, checksums=True)
         task = task._replace(source=task.source._replace(storage_class=head.properties.storage_class))
         look = await self._seen(task, head)
         if task.upload is not None and not (look.found and _by_parts(task)):
@@ -95,13 +96,6 @@ class InPlace(ServerSideCopy):
         if self._trusts and not _by_parts(task):
             return outcome
         return await self._kept(task, look, acl, outcome)
-
-    async def _head(self, task: Task) -> ObjectHead:
-        """The object, as it was listed. Raises `Drifted` where it is not."""
-        head = await self._source_head(task, checksums=True)
-        if head is None or head.etag != task.source.etag:
-            raise Drifted(etag_now=head.etag if head is not None else "")
-        return head
 
     async def _seen(self, task: Task, head: ObjectHead) -> _Look:
         """Raises as `adjusted` and `read_tags`."""
@@ -128,9 +122,7 @@ class InPlace(ServerSideCopy):
     async def _landed(self, task: Task, target: ObjectHead) -> Outcome | None:
         """Its ETag is the same before and after, so that what it carries has to tell. Where the ETag is another, as
         that of a copy under a key of KMS is too, nobody can tell: the next run sees whether it is as it is wanted."""
-        if target.etag != task.source.etag:
-            raise Drifted(3, etag_now=target.etag)
-        look = await self._seen(task, target)
+        look = await self._seen(task, as_listed(task, target, 3))
         return None if look.found or look.tags_differ else await super()._landed(task, target)
 
     async def _kept(self, task: Task, before: _Look, acl: Acl | None, outcome: Outcome) -> Outcome:

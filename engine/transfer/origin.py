@@ -35,9 +35,6 @@ class Origin(Protocol):
     def requests(self) -> int:
         """What it costs to read something once."""
 
-    def is_listed(self, task: Task, etag: str) -> bool:
-        """Whether a source that bears `etag` now is the one that was listed."""
-
     async def head(self, task: Task) -> ObjectHead:
         """The source as it is, with its checksums."""
 

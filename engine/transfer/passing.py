@@ -81,9 +81,6 @@ class Passing(Existing):
     async def discard(self, upload: UploadRecord) -> None:
         await self._uploader.discard(upload)
 
-    def _is_listed(self, task: Task, etag: str) -> bool:
-        return self.origin.is_listed(task, etag)
-
     async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
         return await self.origin.evidence(task, source, target, self._target)
 

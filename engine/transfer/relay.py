@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from engine.bodies import MemorySink
 from engine.checksums import is_known
 from engine.crc import CRC64NVME
-from engine.errors import NotFound, PreconditionFailed, StoreError
 from engine.model import Checksum, ObjectHead, UploadedPart
 from engine.plan.integrity import (
     Agreement,
@@ -25,8 +24,9 @@ from engine.plan.integrity import (
     parts_of,
 )
 from engine.plan.parts import MAX_COPY_BYTES, Layout, PartRange
-from engine.store import GetRange, HeadObject, ObjectStore, head_or_none
-from engine.transfer.carrier import Drifted, Task
+from engine.store import GetRange, ObjectStore
+from engine.transfer.carrier import Task
+from engine.transfer.drift import fetched, source_now
 from engine.transfer.origin import Way
 from engine.transfer.passing import BUFFER_BYTES, part_layout
 from engine.transfer.server_parts import own_layout
@@ -44,46 +44,26 @@ class Elsewhere:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    def is_listed(self, task: Task, etag: str) -> bool:
-        return etag == task.source.etag
-
     async def head(self, task: Task) -> ObjectHead:
-        head = await head_or_none(self._store, HeadObject(task.source_ref, checksums=True))
-        if head is None or head.etag != task.source.etag:
-            raise Drifted(etag_now=head.etag if head else "")
-        return head
+        return await source_now(self._store, task, checksums=True)
 
     async def whole(self, task: Task, buffer: memoryview, algorithms: Sequence[str]) -> tuple[ObjectHead, Counted]:
         source = task.source
         sink = MemorySink(buffer, algorithms)
         request = GetRange(task.source_ref, if_match=source.etag or None, size=source.size, checksums=True)
-        try:
-            fetched = await self._store.fetch_into(request, sink)
-        except (PreconditionFailed, NotFound) as error:
-            await self._refuse_drift(task, error)
-            raise
-        return fetched.head(), counted(sink.hashers)
+        answer = await fetched(self._store, task, request, sink)
+        return answer.head(), counted(sink.hashers)
 
     async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
         source = task.source
         sink = MemorySink(buffer, algorithms)
         last = first + len(buffer) - 1
         request = GetRange(task.source_ref, first, last, source.etag or None, source.size)
-        try:
-            await self._store.fetch_into(request, sink)
-        except (PreconditionFailed, NotFound) as error:
-            await self._refuse_drift(task, error)
-            raise
+        await fetched(self._store, task, request, sink)
         return counted(sink.hashers)
 
     async def ahead(self, task: Task, part: PartRange, algorithms: Sequence[str]) -> Counted | None:
         return None
-
-    async def _refuse_drift(self, task: Task, error: StoreError) -> None:
-        """Raise `Drifted` where a GET was refused since the source is another one now."""
-        head = await head_or_none(self._store, HeadObject(task.source_ref))
-        if head is None or head.etag != task.source.etag:
-            raise Drifted(2, etag_now=head.etag if head else "") from error
 
     async def way(self, task: Task, head: ObjectHead, summed: bool) -> tuple[Way, int]:
         size, told = task.source.size, checksum_to_ask(head.checksums)

@@ -25,6 +25,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyObject, ObjectStore
 from engine.transfer.carrier import Differs, Drifted, Failed, Task, full_object
+from engine.transfer.drift import as_listed, source_now
 from engine.transfer.existing import WRITTEN, Existing, conflict, copied
 from engine.transfer.guard import FORMS, Conditions, Form
 from engine.transfer.methods import Method, method_for
@@ -116,9 +117,7 @@ class ServerSideCopy(Existing):
         requests = 1
         if method is Method.COPY_CHECKED:
             requests += 1
-            head = await self._source_head(task, checksums=True)
-            if head is None or head.etag != task.source.etag:
-                raise Drifted(requests, etag_now=head.etag if head else "")
+            head = await source_now(self._source, task, requests, checksums=True)
             checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
             if not checksums and parts_of(task.source.etag):  # the listing names one that HEAD does not show
                 return await self._parts.copy(task, Method.OWN_PARTS)
@@ -232,9 +231,7 @@ class ServerSideCopy(Existing):
     async def _after_412(self, task: Task, sent: SendAgain, refused: Failed) -> Done | SendAgain:
         """412 has four meanings: the source changed, the target is there, our own success was lost; or, where both are
         as they were, the server cannot do one of the conditions."""
-        source = await self._source_head(task)
-        if source is None or source.etag != task.source.etag:
-            raise Drifted(2, etag_now=source.etag if source else "")
+        await source_now(self._source, task, 2)
         target = await self._target_head(task)
         if target is not None and (landed := await self._landed(task, target)) is not None:
             return landed
@@ -297,8 +294,8 @@ class ServerSideCopy(Existing):
         """A clear no is believed at once: the next lesser form, where it may be for one of the conditions."""
         if isinstance(error, Rejected) and error.code in TOO_LARGE and task.source.size > 0:
             head = await self._source_head(task)
-            if head is not None and head.etag != task.source.etag:
-                raise Drifted(etag_now=head.etag)
+            if head is not None:
+                as_listed(task, head)
         instead = sent.instead[1:] if first else sent.instead
         if not instead or not (isinstance(error, Unsupported) or self.conditions.doubtful(request)):
             raise error

@@ -12,6 +12,7 @@ from engine.plan.parts import MAX_PARTS, Layout, PartRange, fast_layout, guessed
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyPart, HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Drifted, Failed, Task
+from engine.transfer.drift import source_now
 from engine.transfer.guard import Conditions, copy_part
 from engine.transfer.judging import judged
 from engine.transfer.methods import Method
@@ -36,11 +37,12 @@ class ServerParts:
     async def copy(self, task: Task, method: Method) -> Outcome:
         """Copy one object by parts. Raises `Ended` and what the store raises; `ObjectError` only after the upload was
         aborted."""
-        head = await head_or_none(self.source, HeadObject(task.source_ref, checksums=True))
-        if head is None or head.etag != task.source.etag:
+        try:
+            head = await source_now(self.source, task, checksums=True)
+        except Drifted:
             if task.upload is not None:
                 await self.discard(task.upload)
-            raise Drifted(etag_now=head.etag if head else "")
+            raise
         checksum = checksum_to_ask(head.checksums)
         layout, asked = None, 0
         if method is Method.OWN_PARTS or (not (checksum and checksum.value) and "-" in task.source.etag):

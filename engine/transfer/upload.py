@@ -18,7 +18,6 @@ from engine.crc import CRC64NVME
 from engine.errors import NotFound, PreconditionFailed, one_error
 from engine.folder.reading import OpenedFile
 from engine.folder.store import FolderStore
-from engine.folder.versions import same
 from engine.model import Checksum, ObjectHead, UploadedPart
 from engine.plan.integrity import (
     NOTHING,
@@ -33,6 +32,7 @@ from engine.plan.integrity import (
 from engine.plan.parts import Layout, PartRange
 from engine.store import HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Drifted, Ended, Task
+from engine.transfer.drift import source_now
 from engine.transfer.origin import Way
 from engine.transfer.passing import part_layout
 from engine.transfer.server_parts import own_layout
@@ -58,14 +58,8 @@ class Files:
         self._store = store
         self._disk = disk
 
-    def is_listed(self, task: Task, etag: str) -> bool:
-        return same(etag, task.source.etag)
-
     async def head(self, task: Task) -> ObjectHead:
-        head = await head_or_none(self._store, HeadObject(task.source_ref))
-        if head is None or not same(head.etag, task.source.etag):
-            raise Drifted(0, etag_now=head.etag if head else "")
-        return head
+        return await source_now(self._store, task, 0)
 
     async def whole(self, task: Task, buffer: memoryview, algorithms: Sequence[str]) -> tuple[ObjectHead, Counted]:
         do = self._disk.get if len(buffer) <= AT_ONCE_BYTES else self._disk.run
