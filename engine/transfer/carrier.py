@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from engine.errors import Archived, StoreError
 from engine.folder.versions import same
 from engine.model import Checksum, ListedObject, ObjectRef
+from engine.plan.integrity import Evidence
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
@@ -158,6 +159,11 @@ def outcome_of(task: Task, error: Ended | StoreError) -> Outcome:
     if isinstance(error, Archived):
         return Outcome(task.key, State.ARCHIVED, code=error.code, message=error.message)
     return Failed(error=error).outcome(task)
+
+
+def copied(task: Task, etag: str, checksum: str, evidence: Evidence, method: str, requests: int) -> Outcome:
+    """The end that is a copy, with what proves it."""
+    return Outcome(task.key, State.COPIED, etag, checksum, *evidence, method, requests)
 
 
 def full_object(checksums: Sequence[Checksum]) -> str:

@@ -25,17 +25,17 @@ from engine.folder.refusals import telling
 from engine.folder.store import FolderStore
 from engine.folder.unfinished import WRITING, Published, Unfinished
 from engine.model import ABSENT, MIB, ObjectHead, Proof
-from engine.plan.integrity import is_md5, parts_of
+from engine.plan.integrity import Evidence, is_md5, parts_of
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import PropertyRule
 from engine.store import GetRange, HeadObject, ObjectStore, PutObject, head_or_none
 from engine.transfer.buffers import Buffers
-from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, outcome_of
+from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, copied, outcome_of
 from engine.transfer.comparing import compare_properties
 from engine.transfer.drift import as_listed, fetched, source_now
-from engine.transfer.existing import conflict, copied
+from engine.transfer.existing import conflict
 from engine.transfer.ranges import Ranges
 from engine.transfer.server_parts import own_layout
 from engine.transfer.wanted import Wanted, agrees, named, wanted_of
@@ -103,9 +103,8 @@ class Download:
             raise conflict(task, target.etag, "the file was written to since it was listed")
         equal = target.size == task.source.size and wanted.algorithm and await self._holds(task, wanted)
         if equal:
-            proof, compared = Proof.DIGEST, named(wanted)
             method = METHOD if task.claim else "found"
-            return copied(task, target.etag, wanted.known, proof, compared, method, 1 + requests)
+            return copied(task, target.etag, wanted.known, _by_digest(wanted), method, 1 + requests)
         # Ours, as far as can be told, is fetched again: a layout that was guessed proves no difference.
         untold = not wanted.algorithm or wanted.layout is not None
         if task.route.overwrites_different or (task.claim and untold and target.size == task.source.size):
@@ -166,7 +165,7 @@ class Download:
         if not wanted.algorithm or not await self._holds(task, wanted):
             return await self.carry(again)
         method = "found" if task.found else METHOD
-        outcome = copied(task, compared.target.etag, "", Proof.DIGEST, named(wanted), method, 1 + requests)
+        outcome = copied(task, compared.target.etag, "", _by_digest(wanted), method, 1 + requests)
         return outcome._replace(properties=compared.found)
 
     # --- one GET --------------------------------------------------------------------------------------------
@@ -186,9 +185,9 @@ class Download:
             sums = [sink.hashers[0].value()]
             if wanted.algorithm and (wanted.algorithm != counted or layout.count > 1):
                 sums = [checksum_of(wanted.algorithm, buffer[part.first : part.last + 1]) for part in layout]
-            proof, compared = self._prove(wanted, layout, sums)
+            evidence = self._prove(wanted, layout, sums)
             published = await self._written(task, partial(self._put, task, buffer, head))
-            return copied(task, published.version, wanted.known, proof, compared, METHOD, 1 + requests)
+            return copied(task, published.version, wanted.known, evidence, METHOD, 1 + requests)
         finally:
             self._buffers.give(buffer)
 
@@ -212,7 +211,7 @@ class Download:
             done = await self._target.put_object(put)
         except PreconditionFailed as error:
             raise await self._conflict_now(task) from error
-        return copied(task, done.etag, "", Proof.DIGEST, "no bytes", METHOD, 1)
+        return copied(task, done.etag, "", Evidence(Proof.DIGEST, "no bytes"), METHOD, 1)
 
     # --- ranges ---------------------------------------------------------------------------------------------
 
@@ -234,10 +233,10 @@ class Download:
             if wanted.algorithm == "MD5" and wanted.layout is None:
                 layout = Layout(task.source.size, part_bytes=task.source.size)
                 ordered = [await self._disk.run(_md5_of, unfinished)]
-            proof, compared = self._prove(wanted, layout, ordered)
+            evidence = self._prove(wanted, layout, ordered)
             publish = partial(unfinished.publish, task.target_condition, _mtime_ns(head), _mode(task, head))
             published = await self._written(task, publish)
-            return copied(task, published.version, wanted.known, proof, compared, METHOD, requests)
+            return copied(task, published.version, wanted.known, evidence, METHOD, requests)
         except (Drifted, _Different):
             await self._disk.run(unfinished.discard)
             raise
@@ -283,14 +282,14 @@ class Download:
         layout, requests = await own_layout(self._source, task.source_ref, head)
         return (Wanted("MD5", etag=head.etag, layout=layout) if layout is not None else wanted), requests
 
-    def _prove(self, wanted: Wanted, layout: Layout, sums: Sequence[str]) -> tuple[Proof, str]:
+    def _prove(self, wanted: Wanted, layout: Layout, sums: Sequence[str]) -> Evidence:
         """Raises `_Different` where the bytes that came are not those that S3 speaks of."""
         if not wanted.algorithm:
-            return Proof.SIZE, "size: S3 gives nothing that bytes can be compared with"
+            return Evidence(Proof.SIZE, "size: S3 gives nothing that bytes can be compared with")
         if agrees(wanted, layout, sums):
-            return Proof.DIGEST, named(wanted)
+            return _by_digest(wanted)
         if wanted.layout is not None:  # one that was guessed says nothing where it does not come out
-            return Proof.SIZE, "size: the parts of the source's upload are not known"
+            return Evidence(Proof.SIZE, "size: the parts of the source's upload are not known")
         raise _Different(
             f"the bytes that came differ from what S3 says of them by {named(wanted)}; the next run fetches them again"
         )
@@ -322,6 +321,10 @@ class _Different(Ended):
 
     def outcome(self, task: Task) -> Outcome:
         return Outcome(task.key, State.FAILED, method=METHOD, code="DigestMismatch", message=self._message)
+
+
+def _by_digest(wanted: Wanted) -> Evidence:
+    return Evidence(Proof.DIGEST, named(wanted))
 
 
 def range_bytes(size: int) -> int:

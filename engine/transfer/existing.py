@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from engine.errors import AttemptError, NotFound, ObjectError
-from engine.model import ABSENT, ObjectHead, Proof
+from engine.model import ABSENT, ObjectHead
 from engine.plan.integrity import Agreement, Evidence, compare_etags, evidence_of_heads, is_md5
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import PropertyRule
 from engine.store import HeadObject, ObjectStore, PutTags, head_or_none
-from engine.transfer.carrier import Conflicting, Ended, Task, full_object, outcome_of
+from engine.transfer.carrier import Conflicting, Ended, Task, copied, full_object, outcome_of
 from engine.transfer.comparing import Compared, compare_properties
 from engine.transfer.drift import as_listed
 
@@ -65,7 +65,7 @@ class Existing(ABC):
         agreement, evidence = await self._evidence(task, source, target)
         if agreement is Agreement.EQUAL:
             checksum = full_object(target.checksums)
-            return copied(task, task.target_condition, checksum, evidence.proof, evidence.compared, "found", 2)
+            return copied(task, task.target_condition, checksum, evidence, "found", 2)
         if task.route.overwrites_different:
             return await self.carry(task._replace(inspect=False))
         why = (
@@ -145,9 +145,7 @@ class Existing(ABC):
         """What both sides prove, and the outcome that says so with what differs."""
         target = compared.target
         agreement, evidence = await self._evidence(task, compared.source, target)
-        outcome = copied(
-            task, target.etag, full_object(target.checksums), evidence.proof, evidence.compared, method, requests
-        )
+        outcome = copied(task, target.etag, full_object(target.checksums), evidence, method, requests)
         if not compared.agrees:
             outcome = outcome._replace(code="PropertiesDiffer", message=compared.found)
         return agreement, outcome._replace(properties=compared.found)
@@ -166,10 +164,6 @@ class Existing(ABC):
 
     async def _target_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
         return await head_or_none(self._target, HeadObject(task.target_ref, checksums=checksums))
-
-
-def copied(task: Task, etag: str, checksum: str, proof: Proof, compared: str, method: str, requests: int) -> Outcome:
-    return Outcome(task.key, State.COPIED, etag, checksum, proof, compared, method, requests)
 
 
 def conflict(task: Task, etag_there: str, why: str, requests: int = 1) -> Conflicting:

@@ -14,15 +14,14 @@ from typing import NamedTuple
 
 from engine.model import Acl, ObjectHead, Proof, Properties
 from engine.plan.in_place import UNTOUCHED
-from engine.plan.integrity import parts_of
+from engine.plan.integrity import Evidence, parts_of
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.record import AGREE, Outcome
 from engine.store import GetAcl, ObjectStore, PutTags
-from engine.transfer.carrier import Drifted, Task, full_object
+from engine.transfer.carrier import Drifted, Task, copied, full_object
 from engine.transfer.comparing import differences
 from engine.transfer.drift import as_listed, source_now
-from engine.transfer.existing import copied
 from engine.transfer.guard import Conditions
 from engine.transfer.judging import judged
 from engine.transfer.methods import Method
@@ -117,7 +116,7 @@ class InPlace(ServerSideCopy):
         result, requests = await self._answered(task, request, 1)
         if isinstance(result, Outcome):
             return result
-        return await judged(self._target, task, look.head, result, result.checksums, Method.COPY.value, requests)
+        return await judged(self._target, task, look.head, result, Method.COPY.value, requests)
 
     async def _landed(self, task: Task, target: ObjectHead) -> Outcome | None:
         """Its ETag is the same before and after, so that what it carries has to tell. Where the ETag is another, as
@@ -157,5 +156,5 @@ def _by_parts(task: Task) -> bool:
 def _untouched(task: Task, head: ObjectHead, method: str, requests: int) -> Outcome:
     """An object that was not written again."""
     checksum = full_object(head.checksums)
-    outcome = copied(task, head.etag, checksum, Proof.DIGEST, UNTOUCHED, method, requests)
+    outcome = copied(task, head.etag, checksum, Evidence(Proof.DIGEST, UNTOUCHED), method, requests)
     return outcome._replace(properties=AGREE)

@@ -6,25 +6,19 @@ from collections.abc import Sequence
 
 from engine.model import Checksum, CopyResult, ObjectHead
 from engine.plan.integrity import Agreement, evidence_of_copy, evidence_of_heads
-from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.store import HeadObject, ObjectStore, head_or_none
-from engine.transfer.carrier import Differs, Task, full_object
+from engine.transfer.carrier import Differs, Task, copied, full_object
 
 
 async def judged(
-    target: ObjectStore,
-    task: Task,
-    source: ObjectHead,
-    result: CopyResult,
-    checksums: Sequence[Checksum],
-    method: str,
-    requests: int,
+    target: ObjectStore, task: Task, source: ObjectHead, result: CopyResult, method: str, requests: int
 ) -> Outcome:
     """The outcome of a write that took so many requests: its answer against `source`, what is known of the bytes.
-    `checksums` are the target's. What they do not prove, a look at the target may.
+    What they do not prove, a look at the target may.
 
     Raises `Differs`, and what the store raises."""
+    checksums: Sequence[Checksum] = result.checksums
     agreement, evidence = evidence_of_copy(
         source_etag=source.etag,
         target_etag=result.etag,
@@ -42,5 +36,4 @@ async def judged(
     if agreement is Agreement.DIFFERENT:
         why = f"S3 says that the copy differs from its source by {evidence.compared}; the next run copies it again"
         raise Differs(requests, target_etag=result.etag, checksum=checksum, method=method, message=why)
-    proof, compared = evidence
-    return Outcome(task.key, State.COPIED, result.etag, checksum, proof, compared, method, requests)
+    return copied(task, result.etag, checksum, evidence, method, requests)

@@ -132,7 +132,7 @@ class Passing(Existing):
         finally:
             self.buffers.give(buffer)
         known, requests = self.origin.claims(head, _as_head(head, sums)), requests + self.origin.requests
-        return await judged(self._target, task, known, result, result.checksums, self.origin.method, requests)
+        return await judged(self._target, task, known, result, self.origin.method, requests)
 
     async def _put_streamed(self, task: Task, head: ObjectHead, wanted: Checksum) -> Outcome:
         """An object that has to be written in one piece, so that its ETag comes out equal."""
@@ -152,7 +152,7 @@ class Passing(Existing):
         finally:
             self.buffers.give(buffer)
         requests += 1 + self.origin.requests * -(-task.source.size // PART_BYTES)
-        return await judged(self._target, task, passes(), result, result.checksums, self.origin.method, requests)
+        return await judged(self._target, task, passes(), result, self.origin.method, requests)
 
     def _refuse_damage(self, task: Task, told: Checksum | None, sums: Counted) -> None:
         """Raise `Differs` where the bytes that came are not those that the source's server speaks of."""
@@ -299,7 +299,7 @@ class PassedParts:
             found = await by.origin.kept(self.task, self.layout, there, algorithm)
             self._counted |= {number: sums for number, (_, sums) in found.items()}
         passed = by.origin.claims(self._head, self._passed())
-        return await judged(by.target, self.task, passed, result, result.checksums, by.origin.method, requests)
+        return await judged(by.target, self.task, passed, result, by.origin.method, requests)
 
     def _passed(self) -> ObjectHead:
         """What was counted of all parts, as a HEAD of them would say it."""

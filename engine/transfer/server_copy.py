@@ -15,6 +15,7 @@ from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, OpaqueEtag, P
 from engine.plan.integrity import (
     MD5_ENCRYPTIONS,
     Agreement,
+    Evidence,
     compare_etags,
     evidence_of_copy,
     evidence_of_heads,
@@ -24,9 +25,9 @@ from engine.plan.integrity import (
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyObject, ObjectStore
-from engine.transfer.carrier import Differs, Drifted, Failed, Task, full_object
+from engine.transfer.carrier import Differs, Drifted, Failed, Task, copied, full_object
 from engine.transfer.drift import as_listed, source_now
-from engine.transfer.existing import WRITTEN, Existing, conflict, copied
+from engine.transfer.existing import WRITTEN, Existing, conflict
 from engine.transfer.guard import FORMS, Conditions, Form
 from engine.transfer.methods import Method, method_for
 from engine.transfer.properties import Directives, copy_directives
@@ -182,7 +183,7 @@ class ServerSideCopy(Existing):
                 f"again (target ETag {result.etag}, source ETag {task.source.etag})",
             )
         checksum = full_object(target_checksums)
-        return copied(task, result.etag, checksum, evidence.proof, evidence.compared, method.value, requests)
+        return copied(task, result.etag, checksum, evidence, method.value, requests)
 
     # --- an answer that is no copy --------------------------------------------------------------------------
 
@@ -275,10 +276,9 @@ class ServerSideCopy(Existing):
         if target.size != task.source.size or compare_etags(task.source.etag, target.etag) is not Agreement.EQUAL:
             return None
         proven = is_md5(target.properties.encryption) or "-" in target.etag
-        proof, compared = (
-            (Proof.DIGEST, "etag") if proven else (Proof.SIZE, "size: etag is no MD5 under this encryption")
-        )
-        return copied(task, target.etag, "", proof, compared, Method.COPY.value, 3)
+        unproven = Evidence(Proof.SIZE, "size: etag is no MD5 under this encryption")
+        evidence = Evidence(Proof.DIGEST, "etag") if proven else unproven
+        return copied(task, target.etag, "", evidence, Method.COPY.value, 3)
 
     async def _after_404(self, task: Task, sent: SendAgain, gone: Drifted, last: Failed | None) -> SendAgain:
         """Of the source, or (If-Match) of a target that is gone: then it is ours to make."""

@@ -106,11 +106,12 @@ class PartsCopy(NamedTuple):
 
     async def judge(self, result: CopyResult, parts: Sequence[UploadedPart], requests: int) -> Outcome:
         """The upload is complete: what do its answers prove, those of its parts included?"""
-        task, wanted, checksums = self.task, self.checksum, result.checksums
-        if wanted is not None and wanted.value and all(item.algorithm != wanted.algorithm for item in checksums):
+        task, wanted, given = self.task, self.checksum, result.checksums
+        if wanted is not None and wanted.value and all(item.algorithm != wanted.algorithm for item in given):
             combined = combined_checksum(wanted, parts)
-            checksums = (*checksums, combined) if combined is not None else checksums
-        return await judged(self.by.target, task, self.head, result, checksums, self.method.value, requests)
+            if combined is not None:
+                result = result._replace(checksums=(*given, combined))
+        return await judged(self.by.target, task, self.head, result, self.method.value, requests)
 
 
 async def own_layout(source: ObjectStore, ref: ObjectRef, head: ObjectHead) -> tuple[Layout | None, int]:
