@@ -23,10 +23,13 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 from engine.checksums import Hasher, hasher
-from engine.windows import WINDOW_BYTES, memory
+from engine.errors import Rejected
+from engine.store import PutObject, UploadPart
+from engine.windows import WINDOW_BYTES, Source, memory
 
 Done = TypeVar("Done")
 Arguments = TypeVarTuple("Arguments")
+Sent = TypeVar("Sent", PutObject, UploadPart)
 
 THREADS = 4
 """How many windows are read or written at the same time. A local disk is as fast with four as with more, and a network
@@ -239,3 +242,22 @@ def hash_range(descriptor: int, offset: int, length: int, algorithms: Sequence[s
             item.update(window[:size])
         position += size
     return hashers
+
+
+def short_source(operation: str, ref: object, length: int) -> Rejected:
+    """The error for a source that gives other than the `length` bytes that it says."""
+    said = f"not sent: its source has other than {length:,} bytes"
+    return Rejected(said, operation=operation, ref=str(ref), code="ShortSource")
+
+
+async def with_body(request: Sent, source: Source) -> Sent:
+    """The request with all that a source gives in memory: a part at most, in what the engine sends. Raises `Rejected`
+    for a source that gives other than it says, and what it raises."""
+    body = bytearray()
+    source.restart()
+    while len(body) < source.length and (window := await source.read()):
+        body += window
+    if len(body) != source.length:
+        ref = request.ref if isinstance(request, PutObject) else request.upload.target
+        raise short_source(request.operation, ref, source.length)
+    return request._replace(body=bytes(body))

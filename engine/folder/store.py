@@ -27,6 +27,7 @@ import anyio
 import anyio.to_thread
 
 from engine import freshness
+from engine.bodies import with_body
 from engine.errors import NotFound, Rejected, StoreError, UsageError
 from engine.folder import system
 from engine.folder.carried import is_link, mode_of, mtime_of
@@ -40,7 +41,7 @@ from engine.folder.publishing import Publisher
 from engine.folder.reading import OpenedFile, head_of, look
 from engine.folder.refusals import changed, misnamed, told
 from engine.folder.roots import HAS_DESCRIPTORS, Root
-from engine.folder.streaming import check_body, fill, gather, pour
+from engine.folder.streaming import check_body, fill, pour
 from engine.folder.unfinished import Published, Unfinished
 from engine.folder.versions import moment_of, same, version_of
 from engine.folder.walking import USUAL, Manner, Position, listed
@@ -292,7 +293,7 @@ class FolderStore(Lacking, ObjectStore):
         if isinstance(request, UploadPart):
             return await self.upload_part(request)
         if source.length <= WINDOW_BYTES or request.ref.key.endswith("/") or self._is_link(request):
-            return await self.put_object(request._replace(body=await gather(source, request)))
+            return await self.put_object(await with_body(request, source))
         file = await self._in_thread(self.publisher(request.bucket).begin, request.ref.key, source.length)
         with file, file.discarded_on_error():
             await fill(file, source, request, self._in_thread)

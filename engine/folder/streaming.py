@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from engine import checksums
+from engine.bodies import short_source
 from engine.errors import Rejected
 from engine.folder.reading import OpenedFile
 from engine.folder.unfinished import Unfinished
@@ -41,21 +42,10 @@ async def fill(file: Unfinished, source: Source, request: PutObject, in_thread: 
         await in_thread(file.write, window, written)
         written += len(window)
     if written != source.length:
-        raise _short(source, request)
+        raise short_source(request.operation, request.ref, source.length)
     for hasher in hashers:
         if hasher.value() != expected[hasher.algorithm]:
             raise _damaged(request, hasher.algorithm)
-
-
-async def gather(source: Source, request: PutObject) -> bytes:
-    """All of a small source. Raises as `fill`."""
-    body = bytearray()
-    source.restart()
-    while len(body) < source.length and (window := await source.read()):
-        body += window
-    if len(body) != source.length:
-        raise _short(source, request)
-    return bytes(body)
 
 
 def check_body(request: PutObject) -> None:
@@ -74,13 +64,6 @@ def expected_of(request: PutObject) -> dict[str, str]:
     return said
 
 
-def _short(source: Source, request: PutObject) -> Rejected:
-    return _other(request, "ShortSource", f"its source has other than {source.length:,} bytes")
-
-
 def _damaged(request: PutObject, algorithm: str) -> Rejected:
-    return _other(request, "BadDigest", f"its bytes have another {algorithm} than was said")
-
-
-def _other(request: PutObject, code: str, message: str) -> Rejected:
-    return Rejected(f"not written: {message}", operation=request.operation, ref=str(request.ref), code=code)
+    said = f"not written: its bytes have another {algorithm} than was said"
+    return Rejected(said, operation=request.operation, ref=str(request.ref), code="BadDigest")

@@ -7,9 +7,8 @@ from typing import Any
 from engine.s3.answers import bare
 from engine.s3.parsing import Answer
 from engine.s3.pouring import Pouring
-from engine.s3.streams import short_source
-from engine.store import GetRange, PutObject, UploadPart
-from engine.windows import WINDOW_BYTES, Sink, Source
+from engine.store import GetRange
+from engine.windows import WINDOW_BYTES, Sink
 
 
 class Stopped(Exception):
@@ -46,18 +45,3 @@ class Pourer:
             except Exception as error:
                 raise Stopped(error) from error
         self.size = (pouring.finished() if more else pouring.wanted).size
-
-
-async def gathered(request: PutObject | UploadPart, source: Source) -> bytes:
-    """All that a source gives: a part at most, in what the engine sends. Raises `Rejected` for other than it says."""
-    body = bytearray()
-    source.restart()
-    while len(body) < source.length:
-        window = await source.read()
-        if not window:
-            break
-        body += window
-    if len(body) != source.length:
-        ref = request.ref if isinstance(request, PutObject) else request.upload.target
-        raise short_source(request.operation, ref, source.length)
-    return bytes(body)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from engine.errors import Ambiguous, NameNotFound, Rejected, StoreError, Unavailable, Unreachable
@@ -53,6 +54,18 @@ def translate(operation: str, ref: str, endpoint: str, error: Exception) -> Stor
     if isinstance(error, (OSError, TimeoutError, EOFError, *_aiohttp("ClientError"))):
         return Ambiguous(f"the connection broke ({error or type(error).__name__})", **about)
     return None
+
+
+@contextmanager
+def translated(operation: str, ref: str, endpoint: str) -> Iterator[None]:
+    """What botocore raises, as `translate` has it. What that does not know is raised as it is."""
+    try:
+        yield
+    except Exception as error:
+        known = translate(operation, ref, endpoint, error)
+        if known is None or known is error:
+            raise
+        raise known from error
 
 
 def unreachable(endpoint: str, why: str, operation: str = "Connect", code: str = "Unreachable") -> Unreachable:

@@ -12,11 +12,12 @@ from typing import Any, Self, overload
 from botocore import xform_name
 
 from engine import store
+from engine.bodies import with_body
 from engine.model import CopyResult, UploadedPart
 from engine.s3 import messages, parsing
 from engine.s3.answers import bare
 from engine.s3.boto_arguments import SENT, arguments_of
-from engine.s3.boto_bodies import Pourer, Stopped, gathered
+from engine.s3.boto_bodies import Pourer, Stopped
 from engine.s3.boto_clients import ANSWER, BotoClients
 from engine.s3.boto_errors import translate
 from engine.s3.messages import Call
@@ -94,7 +95,6 @@ class BotoStore(S3Store):
     @overload
     async def send_from(self, request: store.UploadPart, source: Source) -> UploadedPart: ...
     async def send_from(self, request: store.PutObject | store.UploadPart, source: Source) -> CopyResult | UploadedPart:
-        body = await gathered(request, source)
         if isinstance(request, store.PutObject):
-            return await self.put_object(request._replace(body=body))
-        return await self.upload_part(request._replace(body=body))
+            return await self.put_object(await with_body(request, source))
+        return await self.upload_part(await with_body(request, source))

@@ -13,7 +13,7 @@ from engine.s3.s3_store import S3Store
 
 
 class LoggedStore(S3Store):
-    """Mixed into a store where requests are logged, so that the store knows nothing of it."""
+    """Mixed into a store where requests are logged (`sites.opening`), so that the store knows nothing of it."""
 
     async def _exchange(self, call: Call, stream: Any = None) -> Answer:
         began_s = time.monotonic()

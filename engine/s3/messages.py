@@ -229,20 +229,20 @@ def list_parts(request: store.ListParts, marker: int) -> Call:
 
 
 def list_uploads(request: store.ListUploads, key_marker: str = "", upload_id_marker: str = "") -> Call:
-    pairs = {"prefix": request.prefix, "key-marker": key_marker, "upload-id-marker": upload_id_marker}
-    query = encode_query(
-        [("encoding-type", "url"), *((name, value) for name, value in pairs.items() if value), ("uploads", "")]
-    )
-    return Call(operations.LIST_UPLOADS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
+    markers = {"key-marker": key_marker, "upload-id-marker": upload_id_marker}
+    return _listing(operations.LIST_UPLOADS, request.bucket, request.prefix, "uploads", markers)
 
 
 def list_versions(request: store.ListVersions) -> Call:
     key, version = request.after
-    pairs = {"prefix": request.prefix, "key-marker": key, "version-id-marker": version}
-    query = encode_query(
-        [("encoding-type", "url"), *((name, value) for name, value in pairs.items() if value), ("versions", "")]
-    )
-    return Call(operations.LIST_VERSIONS, request.bucket, "", query, (), (), ObjectRef(request.bucket, request.prefix))
+    markers = {"key-marker": key, "version-id-marker": version}
+    return _listing(operations.LIST_VERSIONS, request.bucket, request.prefix, "versions", markers)
+
+
+def _listing(operation: Operation, bucket: str, prefix: str, what: str, markers: Mapping[str, str]) -> Call:
+    given = [(name, value) for name, value in {"prefix": prefix, **markers}.items() if value]
+    query = encode_query([("encoding-type", "url"), *given, (what, "")])
+    return Call(operation, bucket, "", query, (), (), ObjectRef(bucket, prefix))
 
 
 def get_acl(request: store.GetAcl) -> Call:

@@ -22,7 +22,7 @@ from engine.events import BucketListed
 from engine.plan.settings import Connection
 from engine.s3 import boto_hooks, boto_sessions
 from engine.s3.aws import domain_of, is_aws_host
-from engine.s3.boto_errors import translate, unreachable
+from engine.s3.boto_errors import translate, translated, unreachable
 from engine.s3.credential_sources import AskedCredentials, credentials_error, end_of_text, source_of
 from engine.s3.times import moment
 from engine.s3.waiting import in_thread
@@ -260,13 +260,8 @@ class Session:
             pages = client.get_paginator("list_buckets").paginate(PaginationConfig={"PageSize": BUCKETS_A_PAGE})
             return [item for page in pages for item in _listed(page)]
 
-        try:
+        with translated("ListBuckets", "s3://", self.endpoint):
             return await in_thread(ask)
-        except Exception as error:
-            known = translate("ListBuckets", "s3://", self.endpoint, error)
-            if known is None or known is error:
-                raise
-            raise known from error
 
     # --- regions and clients ------------------------------------------------------------------------------
 
@@ -297,12 +292,11 @@ class Session:
         from botocore.exceptions import ClientError
 
         client = await self._client(self.region)
-        try:
-            answer = await in_thread(partial(client.head_bucket, Bucket=bucket))
-        except ClientError as error:
-            answer = error.response
-        except Exception as error:
-            raise translate("HeadBucket", f"s3://{bucket}/", self.endpoint, error) or error from error
+        with translated("HeadBucket", f"s3://{bucket}/", self.endpoint):
+            try:
+                answer = await in_thread(partial(client.head_bucket, Bucket=bucket))
+            except ClientError as error:
+                answer = error.response
         headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         return str(answer.get("BucketRegion") or headers.get("x-amz-bucket-region", ""))
 
@@ -313,16 +307,11 @@ class Session:
         if self.path_style and named.scheme in ("http", "https") and named.hostname and _PLAIN_BUCKET(bucket):
             # All that botocore would make of it: a test holds the two together.
             return Address(f"{named.scheme}://{_without_default_port(named)}", f"{named.path}/{bucket}/", region)
-        try:
+        with translated("Connect", f"s3://{bucket}/", self.endpoint):
             client = await self._client(region)
             # A URL made for a key of one letter shows what comes before every key; nothing is sent.
             sign = partial(client.generate_presigned_url, "get_object", Params={"Bucket": bucket, "Key": "k"})
             url = urlsplit(await in_thread(sign))
-        except Exception as error:
-            known = translate("Connect", f"s3://{bucket}/", self.endpoint, error)
-            if known is None or known is error:
-                raise
-            raise known from error
         return Address(f"{url.scheme}://{url.netloc}", url.path.removesuffix("k"), region)
 
     async def _client(self, region: str) -> Any:

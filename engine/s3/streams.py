@@ -11,7 +11,8 @@ import hashlib
 from typing import Protocol
 
 from engine import freshness
-from engine.errors import Ambiguous, Rejected
+from engine.bodies import short_source
+from engine.errors import Ambiguous
 from engine.s3 import parsing
 from engine.s3.answers import bare
 from engine.s3.asked import Wanted
@@ -30,13 +31,6 @@ them S3 does nothing, so that what was held up on its way is not carried out eit
 
 INVITED_WITHIN_S = 1.0
 """How long "100 Continue" is waited for (curl waits as long); a server that does not know it is not asked again."""
-
-
-def short_source(operation: str, ref: object, length: int) -> Rejected:
-    """The error for a source that gives more or less than it says it has."""
-    return Rejected(
-        f"not sent: its source has other than {length} bytes", operation=operation, ref=str(ref), code="ShortSource"
-    )
 
 
 async def sha256_of(source: Source) -> str:

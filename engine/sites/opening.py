@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from logging import INFO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import StoreError, Throttled
 from engine.events import Listener, SlowedDown
@@ -30,8 +30,9 @@ from engine.sites.tolerating import ToleratingStore
 from engine.store import ObjectStore
 
 if TYPE_CHECKING:
-    from engine.s3.boto_store import BotoStore
-    from engine.s3.wire_store import WireStore
+    from engine.s3.s3_store import S3Store
+
+Plane = TypeVar("Plane", bound="S3Store")
 
 SPARE_CONNECTIONS = 64
 """For listings and looks beside the copies, so that they never wait in line for one."""
@@ -127,30 +128,24 @@ async def _plane(
     """The store that the options name, what looks for fresh credentials for it, and what has it sign a bucket's
     requests for another region. Only one is loaded."""
     if options.store == "boto":
-        boto = await stack.enter_async_context(_boto_store()(session, max_connections=options.workers))
+        from engine.s3.boto_store import BotoStore
+
+        boto = await stack.enter_async_context(_logged(BotoStore)(session, max_connections=options.workers))
         return boto, session.refresh, session.move
-    wire = await stack.enter_async_context(_wire_store()(session, max_connections=options.workers + SPARE_CONNECTIONS))
+    from engine.s3.wire_store import WireStore
+
+    connections = options.workers + SPARE_CONNECTIONS
+    wire = await stack.enter_async_context(_logged(WireStore)(session, max_connections=connections))
     return wire, wire.refresh, wire.move
 
 
-def _wire_store() -> type[WireStore]:
-    if requests_are_logged():
-        from engine.s3.logged_wire import LoggedWireStore
+def _logged(plain: type[Plane]) -> type[Plane]:
+    """The store itself, or where requests are logged, the same with a line in the log for each exchange."""
+    if not requests_are_logged():
+        return plain
+    from engine.s3.logged import LoggedStore
 
-        return LoggedWireStore
-    from engine.s3.wire_store import WireStore
-
-    return WireStore
-
-
-def _boto_store() -> type[BotoStore]:
-    if requests_are_logged():
-        from engine.s3.logged_boto import LoggedBotoStore
-
-        return LoggedBotoStore
-    from engine.s3.boto_store import BotoStore
-
-    return BotoStore
+    return type(f"Logged{plain.__name__}", (LoggedStore, plain), {})
 
 
 def _observer(*wanted: Observer | None) -> Observer:

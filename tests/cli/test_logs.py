@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from engine.logs import LOG, destination, requests_are_logged
-from engine.sites.opening import _boto_store, _wire_store
+from engine.s3.boto_store import BotoStore
+from engine.s3.logged import LoggedStore
+from engine.s3.wire_store import WireStore
+from engine.sites.opening import _logged
 from tests.cli.canned import Asked, Listing, Refusal, answering
 from tests.cli.commands import SECRET, TOKEN, Terminal, write_plan
 from tests.cli.finish_scene import Scene
@@ -144,10 +147,10 @@ def test_a_disk_that_is_full_stops_nothing(terminal: Terminal) -> None:
 def test_off_it_costs_a_request_nothing() -> None:
     """Another class is opened where requests are logged: the plain one has no line for it."""
     assert destination() is None and not requests_are_logged()
-    assert (_wire_store().__name__, _boto_store().__name__) == ("WireStore", "BotoStore")
+    assert (_logged(WireStore), _logged(BotoStore)) == (WireStore, BotoStore)
     level = LOG.level
     LOG.setLevel(logging.DEBUG)
     try:
-        assert (_wire_store().__name__, _boto_store().__name__) == ("LoggedWireStore", "LoggedBotoStore")
+        assert issubclass(_logged(WireStore), LoggedStore) and issubclass(_logged(BotoStore), LoggedStore)
     finally:
         LOG.setLevel(level)

@@ -20,6 +20,7 @@ from typing import Any, TypeVar, overload
 from sortedcontainers import SortedDict
 
 from engine import checksums, freshness
+from engine.bodies import with_body
 from engine.errors import AccessDenied, Ambiguous, Archived, BucketMissing, NotFound, PreconditionFailed, Rejected
 from engine.model import (
     ABSENT,
@@ -222,19 +223,9 @@ class FakeStore:
     @overload
     async def send_from(self, request: UploadPart, source: Source) -> UploadedPart: ...
     async def send_from(self, request: PutObject | UploadPart, source: Source) -> CopyResult | UploadedPart:
-        body = bytearray()
-        source.restart()
-        while len(body) < source.length:
-            window = await source.read()
-            if not window:
-                break
-            body += window
-        target = request.ref if isinstance(request, PutObject) else request.upload.target
-        if len(body) != source.length:
-            raise Rejected("its source has other bytes", operation="Send", ref=str(target), code="ShortSource")
         if isinstance(request, PutObject):
-            return await self.put_object(request._replace(body=bytes(body)))
-        return await self.upload_part(request._replace(body=bytes(body)))
+            return await self.put_object(await with_body(request, source))
+        return await self.upload_part(await with_body(request, source))
 
     async def get_tags(self, request: GetTags) -> tuple[tuple[str, str], ...]:
         return await self._do("GetObjectTagging", request, request.ref.key, lambda it: self._get_tags(it.ref))

@@ -44,8 +44,8 @@ KNOWS_S3 = {
     "engine/sites/links.py: engine.s3.signing",
     "engine/sites/listings.py: engine.s3.request_xml",  # which keys a listing can show
     "engine/sites/opening.py: engine.s3.boto_store",
-    "engine/sites/opening.py: engine.s3.logged_boto",
-    "engine/sites/opening.py: engine.s3.logged_wire",
+    "engine/sites/opening.py: engine.s3.logged",
+    "engine/sites/opening.py: engine.s3.s3_store",
     "engine/sites/opening.py: engine.s3.session",
     "engine/sites/opening.py: engine.s3.wire_store",
     "engine/sites/site.py: engine.s3.aws",
