@@ -25,12 +25,8 @@ def place(directory: int, temporary: bytes, name: bytes, condition: str | None, 
 
     Raises `PreconditionFailed`, `Clash` where what stands there is no file or another spelling, and `OSError`."""
     if condition == ABSENT:
-        try:
+        with into_nothing(directory, name, operation, path):
             system.rename_to_nothing(directory, temporary, name)
-        except FileExistsError:
-            _replaceable(directory, name, condition)
-            raise changed(operation, path, "a file is there already", condition="If-None-Match") from None
-        _check_spelling(directory, name)
         return
     try:
         old = _replaceable(directory, name, condition)
@@ -45,6 +41,27 @@ def place(directory: int, temporary: bytes, name: bytes, condition: str | None, 
         raise _other(operation, path, f"its version is {version_of(old)} now")
     else:
         _replace(directory, temporary, name, old, operation, path)
+
+
+class into_nothing:
+    """What gives a file a name under which nothing may stand, with what there is to say where anything does. A class,
+    as it is entered for each file."""
+
+    __slots__ = ("_directory", "_name", "_operation", "_path")
+
+    def __init__(self, directory: int, name: bytes, operation: str, path: str) -> None:
+        self._directory, self._name, self._operation, self._path = directory, name, operation, path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Raises `PreconditionFailed` for a file, and `Clash` for what is none, or for another spelling."""
+        if error is None:
+            _check_spelling(self._directory, self._name)
+        elif isinstance(error, FileExistsError):
+            _replaceable(self._directory, self._name, ABSENT)
+            raise changed(self._operation, self._path, "a file is there already", condition="If-None-Match") from None
 
 
 def _replace(directory: int, temporary: bytes, name: bytes, old: os.stat_result, operation: str, path: str) -> None:

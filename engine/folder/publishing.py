@@ -27,8 +27,10 @@ from engine.folder.names import Limits, fault_of, parts_of
 from engine.folder.placing import place
 from engine.folder.refusals import misnamed, telling
 from engine.folder.roots import Root
-from engine.folder.unfinished import WRITING, Published, Unfinished, temporary_name
+from engine.folder.unfinished import WRITING, Published, Unfinished, published_of, temporary_name
+from engine.folder.unnamed import put_unnamed
 from engine.folder.versions import version_of
+from engine.model import ABSENT
 
 REMOVED_MEANWHILE = 3
 """So often a file is begun anew whose directory is removed in between: one goes with the last file that is deleted."""
@@ -41,6 +43,9 @@ class Publisher:
         self.root = root
         self.directories = Directories(root, durability)
         self._limits: Limits | None = None
+        # What is to survive a power cut is synced under a name: not every file system's journal has a name with what
+        # it was given to.
+        self._unnamed = durability == "none"
 
     def limits(self) -> Limits:
         """What the folder's file system takes for a name."""
@@ -84,6 +89,10 @@ class Publisher:
         mode: int | None = None,
     ) -> Published:
         """Write a whole small file. Raises as `begin` and `Unfinished.publish` do."""
+        if condition == ABSENT and self._unnamed:
+            published = self._put_unnamed(key, data, mtime_ns, mode)
+            if published is not None:
+                return published
         unfinished = self.begin(key, len(data))
         try:
             unfinished.write(data, 0)
@@ -93,6 +102,26 @@ class Publisher:
             raise
         finally:
             unfinished.close()
+
+    def _put_unnamed(
+        self, key: str, data: bytes | memoryview, mtime_ns: int | None, mode: int | None
+    ) -> Published | None:
+        """A new file that gets its name once it is whole: killed on its way it leaves nothing, so that there is nothing
+        to lock or to take up. None where that cannot be done here."""
+        path = self.root.shown(key)
+        with telling(WRITING, path):
+            self.check(key)
+            *above, name = parts_of(key)
+            with contextlib.suppress(FileNotFoundError):  # the directory was removed meanwhile
+                directory = self.directories.open(above)
+                try:
+                    status = put_unnamed(directory, name, data, path, mtime_ns, mode)
+                finally:
+                    os.close(directory)
+                if status is not None:
+                    return published_of(status)
+                self._unnamed = False
+        return None
 
     def make_directory(self, key: str) -> Published:
         """Have the directory of a marker (`a/b/`). One that is there already will do: a marker holds nothing."""

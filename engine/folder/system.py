@@ -30,6 +30,7 @@ CANNOT = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY, 
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK | getattr(os, "O_CLOEXEC", 0)
+_UNNAMED = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC if hasattr(os, "O_TMPFILE") else 0
 A_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -66,8 +67,53 @@ def create(directory: int, name: bytes, mode: int = 0o600) -> int:
     return os.open(name, NEW_FILE, mode, dir_fd=directory)
 
 
+def create_unnamed(directory: int, mode: int) -> int | None:
+    """A new file on a directory's file system that has no name yet, and is gone if it never gets one (`give_name`).
+    None where there are no such files: Linux has them (O_TMPFILE, open(2)), on most local file systems."""
+    if not _UNNAMED:
+        return None
+    try:
+        return os.open(b".", _UNNAMED, mode, dir_fd=directory)
+    except OSError as error:
+        if error.errno in CANNOT or error.errno == errno.EISDIR:
+            return None
+        raise
+
+
+def give_name(descriptor: int, directory: int, name: bytes) -> bool:
+    """Give a file that has none its name. `FileExistsError` where anything stands under it. False where that cannot be
+    done here (no /proc): nothing was done."""
+    try:
+        os.link(b"/proc/self/fd/%d" % descriptor, name, dst_dir_fd=directory, follow_symlinks=True)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno in CANNOT or error.errno in (errno.ENOENT, errno.EXDEV, errno.EACCES):
+            return False
+        raise
+    return True
+
+
 def make_directory(directory: int, name: bytes) -> None:
     os.mkdir(name, 0o777, dir_fd=directory)
+
+
+PUNCHED_FROM = 64 << 10
+"""So many zeros in one write leave a hole instead."""
+
+
+def write_sparse(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """All of `data` at `offset`; many zeros as a hole, where there are such."""
+    if len(data) >= PUNCHED_FROM and _is_zero(data):
+        if offset + len(data) > os.fstat(descriptor).st_size:
+            cut(descriptor, offset + len(data))
+        if punch(descriptor, offset, len(data)):
+            return
+    write(descriptor, data, offset)
+
+
+def _is_zero(data: bytes | memoryview) -> bool:
+    return not data[0] and not any(data[:64]) and bytes(data).count(0) == len(data)
 
 
 def write(descriptor: int, data: bytes | memoryview, offset: int) -> None:

@@ -38,9 +38,6 @@ WRITING = "PutObject"
 ALLOCATED_FROM = 1 << 20
 """Files of this size on get their room before their first byte; smaller ones are written faster than that."""
 
-PUNCHED_FROM = 64 << 10
-"""So many zeros in one write leave a hole instead."""
-
 
 class Published(NamedTuple):
     """A file that stands under its name: its version, and when it was written."""
@@ -48,6 +45,11 @@ class Published(NamedTuple):
     version: OpaqueEtag
     modified_ns: int
     size: int
+
+
+def published_of(status: os.stat_result) -> Published:
+    """The file that was found to stand under its name."""
+    return Published(version_of(status), status.st_mtime_ns, status.st_size)
 
 
 class Unfinished:
@@ -154,12 +156,7 @@ class Unfinished:
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write bytes at their place; many zeros as a hole. Raises `Unwritable` where the disk is full."""
         with telling(WRITING, self.path):
-            if len(data) >= PUNCHED_FROM and _is_zero(data):
-                if offset + len(data) > os.fstat(self.descriptor).st_size:
-                    system.cut(self.descriptor, offset + len(data))
-                if system.punch(self.descriptor, offset, len(data)):
-                    return
-            system.write(self.descriptor, data, offset)
+            system.write_sparse(self.descriptor, data, offset)
 
     def part_done(self, part: Part) -> None:
         """A part is written: have it synced, and listed for a run that goes on after a crash."""
@@ -192,8 +189,7 @@ class Unfinished:
             if condition != ABSENT:
                 self._resemble()
             if mode is not None:
-                with contextlib.suppress(PermissionError):
-                    os.fchmod(self.descriptor, mode & ~system.umask())
+                give_mode(self.descriptor, mode)
             if self._directories.durable:
                 system.sync(self.descriptor)
             place(self._directory, self._temporary, self._name, condition, WRITING, self.path)
@@ -202,7 +198,7 @@ class Unfinished:
                 with contextlib.suppress(FileNotFoundError):
                     system.unlink(self._directory, self._list)
             status = os.fstat(self.descriptor)
-            return Published(version_of(status), status.st_mtime_ns, status.st_size)
+            return published_of(status)
 
     def _resemble(self) -> None:
         """Mode and owner of the file that is to be replaced; a new one has what the system gives new files."""
@@ -256,13 +252,15 @@ class Unfinished:
         self.close()
 
 
+def give_mode(descriptor: int, mode: int) -> None:
+    """A file's permissions, as far as this user's umask lets them be given, and its file system has any."""
+    with contextlib.suppress(PermissionError):
+        os.fchmod(descriptor, mode & ~system.umask())
+
+
 def temporary_name(name: bytes) -> bytes:
     """The name under which a file is written: the same for every run, whatever the length of its own."""
     return MARK.encode() + xxhash.xxh3_128_hexdigest(name).encode()
-
-
-def _is_zero(data: bytes | memoryview) -> bool:
-    return not data[0] and not any(data[:64]) and bytes(data).count(0) == len(data)
 
 
 def standing_under(directory: int, name: bytes, descriptor: int) -> os.stat_result | None:

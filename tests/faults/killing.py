@@ -46,7 +46,8 @@ class Moment(NamedTuple):
 KINDS = ("commit-before", "commit-after", "request-before", "request-after", "disk-before", "disk-after")
 
 ON_DISK = (
-    "create", "make_directory", "write", "cut", "allocate", "sync", "sync_data", "rename", "rename_to_nothing",
+    "create", "create_unnamed", "give_name",
+    "make_directory", "write", "cut", "allocate", "sync", "sync_data", "rename", "rename_to_nothing",
     "exchange", "unlink",
 )  # fmt: skip
 """What `engine.folder.system` does that a power cut or a kill may come before or after."""

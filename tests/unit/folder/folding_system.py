@@ -30,6 +30,8 @@ def fold_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for call in ("open", "stat", "mkdir", "unlink", "rmdir"):
         monkeypatch.setattr(os, call, _folding(getattr(os, call)))
     to_nothing, exchange, rename = system.rename_to_nothing, system.exchange, system.rename
+    give_name = system.give_name
+    monkeypatch.setattr(system, "give_name", lambda file, d, new: give_name(file, d, spelled(new, d)))
     monkeypatch.setattr(system, "rename_to_nothing", lambda d, old, new: to_nothing(d, old, spelled(new, d)))
     monkeypatch.setattr(system, "exchange", lambda d, old, new: exchange(d, old, spelled(new, d)))
     monkeypatch.setattr(system, "rename", lambda d, old, new: rename(d, old, spelled(new, d)))

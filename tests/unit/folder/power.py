@@ -76,7 +76,8 @@ class Power:
         self._files: dict[int, File] = {}
         self._directories: dict[int, Directory] = {}
         self._root = self._know(folder)
-        for name in ("create", "make_directory", "write", "cut", "allocate", "punch", "sync", "sync_data", "rename",
+        for name in ("create", "create_unnamed", "give_name",
+                     "make_directory", "write", "cut", "allocate", "punch", "sync", "sync_data", "rename",
                      "rename_to_nothing", "exchange", "unlink"):  # fmt: skip
             monkeypatch.setattr(system, name, self._recorded(getattr(system, name), getattr(self, f"_{name}")))
 
@@ -117,6 +118,17 @@ class Power:
         self._directories.pop(inode, None)  # a number that is free is given again
         self._files[inode] = File()
         self._entry(directory).later.append(lambda names: names.update({name: inode}))
+
+    def _create_unnamed(self, descriptor: int | None, directory: int, mode: int) -> None:
+        if descriptor is not None:
+            inode = os.fstat(descriptor).st_ino
+            self._directories.pop(inode, None)
+            self._files[inode] = File()
+
+    def _give_name(self, given: bool, descriptor: int, directory: int, name: bytes) -> None:
+        inode = os.fstat(descriptor).st_ino
+        if given:
+            self._entry(directory).later.append(lambda names: names.update({name: inode}))
 
     def _make_directory(self, _: None, directory: int, name: bytes) -> None:
         inode = os.stat(name, dir_fd=directory).st_ino

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.checksums import checksum_of
-from engine.errors import Conflict, PreconditionFailed, Unwritable
+from engine.errors import Conflict, PreconditionFailed, Rejected, Unwritable
 from engine.folder import system, unfinished
 from engine.folder.journal import Part
-from engine.folder.making import SharedSyncs
+from engine.folder.making import Durability, SharedSyncs
 from engine.folder.publishing import Publisher
 from engine.folder.roots import Root
 from engine.folder.unfinished import temporary_name
+from engine.folder.versions import version_of
 from engine.model import ABSENT
 
 PART = 1 << 10
@@ -161,7 +164,7 @@ def test_zeros_leave_a_hole_and_are_zeros(publisher: Publisher, tmp_path: Path) 
 
 
 def test_zeros_overwrite_what_an_earlier_run_left(publisher: Publisher, tmp_path: Path) -> None:
-    size = unfinished.PUNCHED_FROM
+    size = system.PUNCHED_FROM
     with publisher.begin("d/large", size, "v1") as file:
         file.write(b"x" * size, 0)
         file.part_done(Part(1, 0, size, "0" * 32))
@@ -254,19 +257,92 @@ def test_many_threads_make_the_same_directories_at_once(publisher: Publisher, tm
     assert len([path for path in (tmp_path / "a/b").rglob("*") if path.is_file()]) == 24
 
 
+@pytest.mark.parametrize("durability", ["object", "none"])
 def test_a_directory_that_is_removed_just_before_its_file_is_made_again(
+    durability: Durability, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making = "create" if durability == "object" else "give_name"
+    make = getattr(system, making)
+
+    def removed_just_before(*of: Any) -> Any:
+        monkeypatch.setattr(system, making, make)
+        (tmp_path / "d").rmdir()
+        return make(*of)
+
+    monkeypatch.setattr(system, making, removed_just_before)
+    Publisher(Root(str(tmp_path)), durability).put("d/one", b"1", condition=ABSENT)
+    assert (tmp_path / "d/one").read_bytes() == b"1"
+
+
+# --- a small file that has no name until it is whole -----------------------------------------------------------------
+
+
+@pytest.fixture(params=["unnamed", "no unnamed files", "no way to name them"])
+def system_with(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a system, or a file system, may lack."""
+    how: str = request.param
+    if how == "no unnamed files":
+        monkeypatch.setattr(system, "_UNNAMED", 0)
+    elif how == "no way to name them":
+        monkeypatch.setattr(system, "give_name", lambda *of: False)
+    else:
+        need_unnamed(tmp_path)
+    return how
+
+
+def need_unnamed(folder: Path) -> None:
+    with Root(str(folder)).directory([]) as directory:
+        descriptor = system.create_unnamed(directory, 0o600)
+    if descriptor is None:
+        pytest.skip("this file system has no unnamed files")
+    os.close(descriptor)
+
+
+def test_a_new_small_file_is_the_same_however_it_got_its_name(
+    system_with: str, publisher: Publisher, tmp_path: Path
+) -> None:
+    for number in range(2):
+        new = publisher.put(f"d/{number}", b"1", condition=ABSENT, mtime_ns=1_234_567_890_000_000_000, mode=0o640)
+        path = tmp_path / "d" / str(number)
+        status = path.stat()
+        assert path.read_bytes() == b"1"
+        assert (new.modified_ns, new.size) == (1_234_567_890_000_000_000, 1)
+        assert (status.st_mtime_ns, status.st_mode & 0o777, status.st_nlink) == (new.modified_ns, 0o640, 1)
+        assert new.version == version_of(status)
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["0", "1"]
+
+
+def test_a_new_small_file_replaces_nothing(system_with: str, publisher: Publisher, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"theirs")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(PreconditionFailed, match="a file is there already"):
+        publisher.put("file", b"ours", condition=ABSENT)
+    for name in ("link", "directory"):
+        with pytest.raises(Rejected, match="is there"):
+            publisher.put(name, b"ours", condition=ABSENT)
+    assert (tmp_path / "file").read_bytes() == b"theirs"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["directory", "file", "link"]
+
+
+def test_a_new_small_file_has_no_name_before_it_is_whole(
     publisher: Publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = system.create
+    need_unnamed(tmp_path)
+    names: list[list[str]] = []
+    write = system.write
 
-    def removed_just_before(directory: int, name: bytes, mode: int) -> int:
-        monkeypatch.setattr(system, "create", create)
-        (tmp_path / "d").rmdir()
-        return create(directory, name, mode)
+    def seen(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+        names.append([path.name for path in (tmp_path / "d").iterdir()])
+        write(descriptor, data, offset)
+        names.append([path.name for path in (tmp_path / "d").iterdir()])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(system, "create", removed_just_before)
-    publisher.put("d/one", b"1", condition=ABSENT)
-    assert (tmp_path / "d/one").read_bytes() == b"1"
+    monkeypatch.setattr(system, "write", seen)
+    with pytest.raises(Unwritable, match="the disk is full"):
+        publisher.put("d/one", b"1", condition=ABSENT)
+    assert names == [[], []]
+    assert list((tmp_path / "d").iterdir()) == []
 
 
 # --- syncs that are shared ------------------------------------------------------------------------------------------
