@@ -29,6 +29,7 @@ _NAMES = {
     "engine.api.delete": "delete",
     "engine.api.export": "ExportRow export",
     "engine.api.fingerprint": "fingerprint",
+    "engine.api.following": "follow",
     "engine.api.lifecycle": "LifecycleResult lifecycle",
     "engine.api.load": "load_plan",
     "engine.api.ls": "ls",

@@ -15,6 +15,7 @@ from engine.api.delete import delete as delete
 from engine.api.export import ExportRow as ExportRow
 from engine.api.export import export as export
 from engine.api.fingerprint import fingerprint as fingerprint
+from engine.api.following import follow as follow
 from engine.api.lifecycle import LifecycleResult as LifecycleResult
 from engine.api.lifecycle import lifecycle as lifecycle
 from engine.api.load import load_plan as load_plan

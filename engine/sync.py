@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the names for type checkers; made below, each when it is fi
     delete = blocking(engine.delete)
     export = blocking(engine.export)
     fingerprint = blocking(engine.fingerprint)
+    follow = blocking(engine.follow)
     lifecycle = blocking(engine.lifecycle)
     ls = blocking(engine.ls)
     manifest = blocking(engine.manifest)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from engine.api.commands import command
-from engine.api.opening import stored_binding
+from engine.api.following import follow
+from engine.api.opening import open_bound, open_ledger, refuse_other_state, stored_binding
 from engine.api.options import Options, ledger_path
-from engine.errors import UsageError
+from engine.errors import UsageError, one_error
 from engine.finish.acceptances import Accepted, accepted_in, found_figures, keep_acceptance
 from engine.finish.gate import acceptable
 from engine.ledger import Ledger, open_to_read, open_to_write
@@ -28,7 +31,7 @@ class Acceptances(Result):
 async def accept(plan: Plan, options: Options | None = None, *, name: str, found: str, because: str) -> None:
     """Keep that a named difference was accepted, for exactly this figure, with date, reason and who is at this machine.
     `name` and `found` are as `acceptances` and the gate's reasons have them ("raw.objects", "34374"), `because` is free
-    text. S3 is not asked.
+    text. S3 is asked only where the ledger is kept there.
 
     Raises `UsageError` for a name that nothing in the plan has, for a figure that was not found last, and for an empty
     reason; `LedgerMissing` where the plan was never surveyed or run.
@@ -42,7 +45,7 @@ async def accept(plan: Plan, options: Options | None = None, *, name: str, found
         raise UsageError(
             "a reason is needed.", advice="Say it with --because 'WHY': it is kept, and shown in the receipt."
         )
-    async with await _opened(plan, options) as ledger:
+    async with _opened(plan, options) as ledger:
         figure = (await found_figures(ledger)).get(name)
         if figure is None:
             raise UsageError(
@@ -62,7 +65,7 @@ async def take_back(plan: Plan, options: Options | None = None, *, name: str) ->
 
     Raises `UsageError` where nothing was, `LedgerMissing` where there is no ledger."""
     options = options or Options()
-    async with await _opened(plan, options) as ledger:
+    async with _opened(plan, options) as ledger:
         gone = [item for item in await accepted_in(ledger) if item.name == name]
         if not gone:
             raise UsageError(
@@ -74,8 +77,10 @@ async def take_back(plan: Plan, options: Options | None = None, *, name: str) ->
 
 
 async def acceptances(plan: Plan, options: Options | None = None) -> Acceptances:
-    """What was accepted, and what could be. S3 is not asked. Raises `LedgerMissing` where there is no ledger."""
+    """What was accepted, and what could be. S3 is asked only for a ledger that is kept there. Raises `LedgerMissing`
+    where there is no ledger."""
     options = options or Options()
+    await follow(plan, options, rows=False)
     async with await open_to_read(ledger_path(plan, options)) as ledger:
         accepted = await accepted_in(ledger)
         known = {(item.name, item.found) for item in accepted}
@@ -91,7 +96,18 @@ def _refuse_unknown(plan: Plan, name: str) -> None:
         raise UsageError(said, advice=f"What can be: {', '.join(known)}.")
 
 
-async def _opened(plan: Plan, options: Options) -> Ledger:
-    return await open_to_write(
-        ledger_path(plan, options), await stored_binding(plan, options), now_ms=now_ms, create=False
-    )
+@asynccontextmanager
+async def _opened(plan: Plan, options: Options) -> AsyncIterator[Ledger]:
+    """The plan's ledger. S3 is asked only where that is kept there."""
+    if options.state is not None:
+        async with (
+            one_error(),
+            open_bound(plan, options) as opened,
+            await open_ledger(plan, opened, options, create=False) as ledger,
+        ):
+            yield ledger
+        return
+    path = ledger_path(plan, options)
+    async with await open_to_write(path, await stored_binding(plan, options), now_ms=now_ms, create=False) as ledger:
+        await refuse_other_state(ledger, options, create=False)
+        yield ledger

@@ -66,23 +66,29 @@ async def open_ledger(
         )
     refuse_inside(path, [route.source for route in plan.routes if route.selection.takes_key(path.name)])
     await _settle_folders(plan, path, opened, make=writes)
-    own, *others = await _bind_sites(plan, opened)
-    lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
-    folders = opened.folders
-    links = folders.manner.links if folders is not None else ""
-    binding = Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others), links)
+    binding = await binding_of(plan, opened)
     journals = await _journals(plan, opened, options)
     ledger = await open_to_write(
         path, binding, now_ms=clock, create=create or journals is not None, journals=journals, in_shards=in_shards
     )
     try:
-        await _refuse_other_state(ledger, options, create=create)
+        await refuse_other_state(ledger, options, create=create)
         await opened.remember(ledger, plan.routes[0].target.bucket)
-        await bind_lists(ledger, opened.sources, lists, options.listener)
+        await bind_lists(ledger, opened.sources, binding.lists, options.listener)
     except BaseException:
         await ledger.close()
         raise
     return ledger
+
+
+async def binding_of(plan: Plan, opened: Sites) -> Binding:
+    """What a ledger of the plan is bound to, here and now. Raises as `Sites.facts`, and `PlanError` where two sites
+    turn out to be one server and routes meet there."""
+    own, *others = await _bind_sites(plan, opened)
+    lists = tuple([(name, await listed.digest()) for name, listed in opened.sources.lists.items()])
+    folders = opened.folders
+    links = folders.manner.links if folders is not None else ""
+    return Binding(plan.name, own.endpoint, plan.binding_routes, own.buckets, lists, tuple(others), links)
 
 
 async def _journals(plan: Plan, opened: Sites, options: Options) -> Journals | None:
@@ -96,7 +102,7 @@ async def _journals(plan: Plan, opened: Sites, options: Options) -> Journals | N
     return Journals(store, place)
 
 
-async def _refuse_other_state(ledger: Ledger, options: Options, *, create: bool) -> None:
+async def refuse_other_state(ledger: Ledger, options: Options, *, create: bool) -> None:
     """Raise `LedgerMismatch` for a ledger that is kept in S3 and opened without, `LedgerMissing` where nothing is kept
     where something has to be."""
     kept = await ledger.meta(VIEW)
@@ -108,7 +114,12 @@ async def _refuse_other_state(ledger: Ledger, options: Options, *, create: bool)
             advice=f"Add what it was made with: --state {given}",
         )
     if options.state is not None and not create and isinstance(ledger, ShardedLedger) and not await ledger.shards():
-        raise LedgerMissing(f"nothing was carried yet with --state {options.state}.", advice="Run the plan first.")
+        raise nothing_carried(options)
+
+
+def nothing_carried(options: Options) -> LedgerMissing:
+    """The error of a state in which there is nothing of the plan."""
+    return LedgerMissing(f"nothing was carried yet with --state {options.state}.", advice="Run the plan first.")
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from engine.api.commands import typed
 from engine.api.export import ExportRow, export
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
-from engine.cli.ledgers import ledger_of
+from engine.cli.ledgers import followed, ledger_of
 from engine.errors import UsageError
 from engine.references.local_files import writing_new
 from engine.report.export import writing_lines
@@ -32,6 +32,7 @@ def export_command(invocation: Invocation, file: Path | None, form: str, output:
         raise UsageError("--json and the export itself cannot both be on stdout.", advice="Add --output FILE.")
     if form == PARQUET and output is None and sys.stdout.isatty():
         raise UsageError("a Parquet file is nothing for a terminal.", advice="Add --output FILE, or lead it into one.")
+    followed(file, invocation)
     began_s = time.monotonic()
     written, left_out = anyio.run(_write, ledger_of(file, invocation), form, output)
     if left_out and not invocation.quiet:

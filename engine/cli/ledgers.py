@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 
 from engine.api.asked import asked_plan
+from engine.api.following import follow
 from engine.api.load import load_plan
 from engine.api.options import ledger_path
 from engine.cli.invocation import Invocation
@@ -27,6 +28,15 @@ def ledger_of(file: Path | None, invocation: Invocation) -> Path:
     place = f"in {where}" if where else "here"
     what = f"there is no ledger {place}" if not here else f"there are {len(here)} ledgers {place}"
     raise UsageError(f"{what}.", advice="Name the plan's file, or the ledger with --ledger FILE.")
+
+
+def followed(file: Path | None, invocation: Invocation, *, rows: bool = True) -> None:
+    """With --state, have this machine's view of the ledger say what is known there, before it is read; `rows` as for
+    `follow`. Raises `UsageError` where no plan is known."""
+    if invocation.options.state is None:
+        return
+    plan, invocation = plan_of(file, invocation)
+    invocation.run(lambda options, _: follow(plan, options, rows=rows))
 
 
 def plan_of(file: Path | None, invocation: Invocation) -> tuple[Plan, Invocation]:

@@ -12,7 +12,7 @@ import anyio.to_thread
 from engine.api.report import Report, kept_current, report_on
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
-from engine.cli.ledgers import plan_if_known
+from engine.cli.ledgers import followed, plan_if_known
 from engine.plan.document import Plan
 from engine.report.report import report_lines, report_values
 
@@ -21,6 +21,7 @@ NICE = 10
 
 
 def report_command(invocation: Invocation, file: Path | None, output: Path | None, follow: bool) -> None:
+    followed(file, invocation)
     plan, invocation = plan_if_known(file, invocation)
     page = output or _beside(plan, invocation)
     if follow:

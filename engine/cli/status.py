@@ -1,4 +1,5 @@
-"""`cartage status`: what a ledger says now, without asking S3; also while a run is going on."""
+"""`cartage status`: what a ledger says now, without asking S3 where that is not kept there; also while a run is going
+on."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from engine.api.options import Options
 from engine.api.status import Status, objects_aside, pulses, status
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
-from engine.cli.ledgers import ledger_of, plan_if_known
+from engine.cli.ledgers import followed, ledger_of, plan_if_known
 from engine.errors import UsageError
 from engine.events import Doing
 from engine.report.meter import Meter, written
@@ -26,6 +27,7 @@ def status_command(invocation: Invocation, file: Path | None, failed: bool, watc
     path = ledger_of(file, invocation)
     if failed and watch:
         raise UsageError("--failed is a list of what is not done now: look at it once --watch has ended.")
+    followed(file, invocation, rows=failed)
     found = anyio.run(status, path)
     if watch and found.worker is not None:
         _say(invocation, file, found)

@@ -140,6 +140,12 @@ class Journals:
             await self._catch_up(ledger, journal)
         ledger.write_through(JournaledWriter(ledger.writer, journal))
 
+    async def follow(self, ledger: Ledger, name: str) -> None:
+        """Make the ledger a view of the journal of that name, as that is now, and nothing else: whoever has it goes on.
+
+        Raises as `join`."""
+        await self._catch_up(ledger, self._journal(name))
+
     def _journal(self, name: str) -> Journal:
         return Journal(self._store, Location(self._place.bucket, f"{self._place.key}{name}/", self._place.site))
 

@@ -33,6 +33,10 @@ class Journals(Protocol):
         """Bring a ledger up to its journal, claim that, and have every change go there first."""
         ...
 
+    async def follow(self, ledger: Ledger, name: str) -> None:
+        """Bring a ledger up to its journal, and leave that to whoever has it."""
+        ...
+
 
 class ShardedLedger(InShards, Ledger):
     """A ledger in shards, open to write: its index for as long as it is open, a shard when something in it changes.
@@ -64,7 +68,7 @@ class ShardedLedger(InShards, Ledger):
         ledger._lie_in(path)
         try:
             if journals is not None:
-                ledger.fresh = not await ledger._rows("SELECT 1 FROM shards LIMIT 1")  # it has no rows of objects
+                await _settle_freshness(ledger)
                 await journals.join(ledger, "index")
             await ledger._read_atlas()
             for (number,) in await ledger._rows("SELECT number FROM shards WHERE is_open"):
@@ -178,6 +182,34 @@ class ShardedLedger(InShards, Ledger):
     async def _on_upload(self, name: str, route: str, key: str, *arguments: Any, durable: bool = True) -> None:
         async with self._files.use(self._atlas.shard_of(route, key)) as shard:
             await shard._on_upload(name, route, key, *arguments, durable=durable)
+
+
+async def follow(
+    path: Path, binding: Binding, journals: Journals, *, now_ms: Callable[[], int], rows: bool
+) -> list[index.ShardRecord]:
+    """Bring the views at `path` up to their journals, which stay with whoever has them: the index and the shards that
+    somebody may be changing, with `rows` all of them. Gives the shards that there are.
+
+    Raises as `ShardedLedger.open`."""
+    await anyio.to_thread.run_sync(_make_folders, path)
+    async with await Ledger.open(index_path(path), binding, now_ms=now_ms) as ledger:
+        await _settle_freshness(ledger)
+        await journals.follow(ledger, "index")
+        shards = await ledger._read(index.records)
+        for item in shards:
+            if not (rows or item.is_open):
+                continue
+            async with await Ledger.open(shard_path(path, item.number), binding, now_ms=now_ms) as shard:
+                await journals.follow(shard, shard_name(item.number))
+                closing = await closing_of(shard)
+            if item.is_open:  # its process has not said yet what it came to, and may be gone: not for the journal
+                await ledger._do("record_shard", item.number, closing, now_ms(), True)
+    return shards
+
+
+async def _settle_freshness(ledger: Ledger) -> None:
+    """An index has no rows of objects: it is fresh as long as it has no shards."""
+    ledger.fresh = not await ledger._rows("SELECT 1 FROM shards LIMIT 1")
 
 
 async def closing_of(shard: LedgerReader) -> index.Closing:

@@ -27,14 +27,16 @@ import engine.plan.coverage
 import engine.shards.coordinating
 import engine.shards.working
 import engine.transfer.pipeline
+from engine.api.accept import accept, acceptances
 from engine.api.cleanup import cleanup
 from engine.api.consent import Consent
 from engine.api.export import export
+from engine.api.following import follow
 from engine.api.options import Options
 from engine.api.plan import survey
 from engine.api.receipt import check_receipt, receipt
 from engine.api.run import migrate
-from engine.api.status import status
+from engine.api.status import Status, status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import EngineError, LedgerMismatch, LedgerMissing, Unsupported, UsageError
@@ -53,6 +55,7 @@ from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.plan.route import Route
+from engine.plan.settings import Expectation
 from engine.plan.shards import Piece, joined
 from engine.s3.s3_store import S3Store
 from engine.sandbox import Sandbox
@@ -612,6 +615,45 @@ async def test_a_ledger_that_is_kept_in_s3_is_not_written_without_it(
     assert refused.value.advice.endswith(f"--state {state}")
     with pytest.raises(LedgerMissing, match="nothing was carried yet"):
         await verify(plan, Options(ledger=tmp_path / "other.ledger", state=state.replace("runs", "elsewhere")))
+
+
+async def test_what_is_known_in_s3_is_read_elsewhere_while_who_has_it_goes_on(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, small: None, state: str
+) -> None:
+    there = Options(ledger=tmp_path / "there.ledger", state=state)
+    with pytest.raises(LedgerMissing, match="nothing was carried yet"):
+        await follow(plan, there)
+    seen: list[Status] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress) and event.done and not seen:
+            with ThreadPoolExecutor(1) as alone:
+                seen.append(alone.submit(anyio.run, look).result())
+
+    async def look() -> Status:
+        await follow(plan, there, rows=False)
+        return await status(there.ledger or Path())
+
+    assert (await migrate(plan, in_shards(tmp_path, state=state, listener=listen), executor=threads)).complete
+    assert 0 < sum(item.objects for item in seen[0].tallies) <= IMAGES + 3
+    assert sum(item.objects for item in (await look()).tallies) == IMAGES + 3
+    await follow(plan, there)
+    assert [row[0] for row in await rows(there.ledger or Path())] == [
+        *(f"old/img/{number:04d}.jpg" for number in range(IMAGES)), "old/notes/a", "old/notes/b", "model.bin",
+    ]  # fmt: skip
+
+
+async def test_what_is_accepted_of_a_ledger_that_is_kept_in_s3_is_accepted_everywhere(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, state: str
+) -> None:
+    plan = replace(plan, expectations=(Expectation("img", ("img",), objects=IMAGES + 1),))
+    here, there = in_shards(tmp_path, state=state), Options(ledger=tmp_path / "there.ledger", state=state)
+    await migrate(plan, here, executor=threads)
+    name, found = next(iter((await acceptances(plan, here)).open.items()))
+    with pytest.raises(LedgerMismatch, match="is a view of"):
+        await accept(plan, in_shards(tmp_path), name=name, found=found, because="it is one less")
+    await accept(plan, here, name=name, found=found, because="it is one less")
+    assert [(item.name, item.found) for item in (await acceptances(plan, there)).accepted] == [(name, found)]
 
 
 @pytest.mark.parametrize(("processes", "why"), [(1, "is one file"), (SHARDS, "was not made with --state")])

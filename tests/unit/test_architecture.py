@@ -255,7 +255,7 @@ def test_no_module_is_named_for_what_it_is_not() -> None:
 
 SHARED = {
     "api": {
-        "asked", "blocking", "carrying", "commands", "consent", "history", "lists", "load",
+        "asked", "blocking", "carrying", "commands", "consent", "following", "history", "lists", "load",
         "metrics", "opening", "options", "returning", "stopping", "watching",
     },
     "report": {

@@ -25,7 +25,8 @@ check = Verb(
 )
 status = Verb(
     "status",
-    "Read the ledger of the plan in FILE (or --ledger) alone: no request is made, and a run may be going on.",
+    """Read the ledger of the plan in FILE (or --ledger) alone: no request is made, and a run may be going on. With
+    --state what is known there is read first, wherever the run is.""",
     plan_file(required=False),
     Switch("--failed", "List every object that is failed, drifted, in conflict, archived, damaged."),
     Switch("--watch", "Show how far it is until whoever is at work on it has ended."),
@@ -38,9 +39,9 @@ status = Verb(
 )
 export = Verb(
     "export",
-    """Write every object in the ledger of the plan in FILE (or --ledger) with its state and proof. No request is made,
-    and a run may be going on. `checksums` has the objects whose bytes were read by verify --deep, under their target
-    keys.""",
+    """Write every object in the ledger of the plan in FILE (or --ledger) with its state and proof. No request is made
+    (but with --state, to read what is known there), and a run may be going on. `checksums` has the objects whose bytes
+    were read by verify --deep, under their target keys.""",
     plan_file(required=False),
     Flag("--format", "What is written.", to="form", type=click.Choice(EXPORTS), default="csv", show_default=True),
     Flag("--output -o", "A file (mode 0600, replaced as a whole) instead of stdout.", type=NEW_FILE),

@@ -1,0 +1,33 @@
+"""A ledger that is kept in S3, read from anywhere: this machine's view of it is brought up to its journals."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from engine.api.opening import binding_of, nothing_carried, open_bound
+from engine.api.options import Options, ledger_path
+from engine.errors import LedgerLocked, one_error
+from engine.journal.state import state_of
+from engine.journal.views import Journals
+from engine.ledger.sharded import follow as bring_up
+from engine.plan.document import Plan
+from engine.sites.clock import now_ms
+
+
+async def follow(plan: Plan, options: Options, *, rows: bool = True) -> None:
+    """Bring this machine's view of the plan's ledger up to what is in `options.state`, so that what only reads a ledger
+    (`status`, `export`, `report_on`) says what is known there; without `rows` only as far as sums need it. Nothing is
+    claimed: whoever is at work goes on. A view that somebody here is at work on is up to date by itself. Without a
+    `state` there is nothing to follow.
+
+    Raises `LedgerMissing` where nothing was carried there, `LedgerMismatch`, `LedgerCorrupt`, and what S3 raises.
+    """
+    if options.state is None:
+        return
+    place = state_of(options.state, plan.name)
+    async with one_error(), open_bound(plan, options) as opened:
+        journals = Journals(opened.store(place), place)
+        binding = await binding_of(plan, opened)
+        with suppress(LedgerLocked):
+            if not await bring_up(ledger_path(plan, options), binding, journals, now_ms=now_ms, rows=rows):
+                raise nothing_carried(options)
