@@ -7,7 +7,6 @@ from pathlib import Path
 import anyio
 
 from engine.api.asked import asked_plan
-from engine.api.following import follow
 from engine.api.load import load_plan
 from engine.api.options import ledger_path
 from engine.cli.invocation import Invocation
@@ -35,6 +34,8 @@ def followed(file: Path | None, invocation: Invocation, *, rows: bool = True) ->
     `follow`. Raises `UsageError` where no plan is known."""
     if invocation.options.state is None:
         return
+    from engine.api.following import follow  # what speaks to S3 takes long to import, and is not needed else
+
     plan, invocation = plan_of(file, invocation)
     invocation.run(lambda options, _: follow(plan, options, rows=rows))
 
