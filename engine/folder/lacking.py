@@ -3,65 +3,20 @@ what it does not know."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any
 
-from engine import store
 from engine.errors import Unsupported
-from engine.model import Acl, CopyResult, LifecycleConfiguration, UploadedPart, UploadInfo, UploadRef, VersionsPage
 from engine.store import Request
 
 
 class Lacking:
     """The part of an `ObjectStore` that no folder answers."""
 
-    async def copy_object(self, request: store.CopyObject) -> CopyResult:
-        _refuse(request)
+    async def copy_object(self, request: Request) -> Any:
+        raise unsupported(request, request.operation)
 
-    async def create_upload(self, request: store.CreateUpload) -> UploadRef:
-        _refuse(request)
-
-    async def copy_part(self, request: store.CopyPart) -> UploadedPart:
-        _refuse(request)
-
-    async def upload_part(self, request: store.UploadPart) -> UploadedPart:
-        _refuse(request)
-
-    async def complete_upload(self, request: store.CompleteUpload) -> CopyResult:
-        _refuse(request)
-
-    async def abort_upload(self, request: store.AbortUpload) -> None:
-        _refuse(request)
-
-    async def list_parts(self, request: store.ListParts) -> list[UploadedPart]:
-        _refuse(request)
-
-    async def list_uploads(self, request: store.ListUploads) -> list[UploadInfo]:
-        _refuse(request)
-
-    async def list_versions(self, request: store.ListVersions) -> VersionsPage:
-        _refuse(request)
-
-    async def get_tags(self, request: store.GetTags) -> tuple[tuple[str, str], ...]:
-        _refuse(request)
-
-    async def put_tags(self, request: store.PutTags) -> None:
-        _refuse(request)
-
-    async def restore_object(self, request: store.RestoreObject) -> bool:
-        _refuse(request)
-
-    async def get_lifecycle(self, request: store.GetLifecycle) -> LifecycleConfiguration:
-        _refuse(request)
-
-    async def put_lifecycle(self, request: store.PutLifecycle) -> None:
-        _refuse(request)
-
-    async def get_acl(self, request: store.GetAcl) -> Acl:
-        _refuse(request)
-
-
-def _refuse(request: Request) -> NoReturn:
-    raise unsupported(request, request.operation)
+    create_upload = copy_part = upload_part = complete_upload = abort_upload = list_parts = list_uploads = copy_object
+    list_versions = get_tags = put_tags = get_acl = restore_object = get_lifecycle = put_lifecycle = copy_object
 
 
 def unsupported(request: Request, what: str) -> Unsupported:

@@ -15,42 +15,42 @@ from engine.folder import system
 from engine.folder.folding import real_name
 from engine.folder.making import folded
 from engine.folder.names import Fault
-from engine.folder.refusals import Clash, changed
+from engine.folder.refusals import WRITING, Clash, changed
 from engine.folder.versions import same, version_of
 from engine.model import ABSENT
 
 
-def place(directory: int, temporary: bytes, name: bytes, condition: str | None, operation: str, path: str) -> None:
+def place(directory: int, temporary: bytes, name: bytes, condition: str | None, path: str) -> None:
     """Rename `temporary` to `name`. `condition`: `ABSENT`, a version, or None for any file.
 
     Raises `PreconditionFailed`, `Clash` where what stands there is no file or another spelling, and `OSError`."""
     if condition == ABSENT:
-        with into_nothing(directory, name, operation, path):
+        with into_nothing(directory, name, path):
             system.rename_to_nothing(directory, temporary, name)
         return
     try:
         old = _replaceable(directory, name, condition)
     except FileNotFoundError:
         if condition is not None:
-            raise _other(operation, path, "it is no longer there") from None
-        place(directory, temporary, name, ABSENT, operation, path)
+            raise _other(path, "it is no longer there") from None
+        place(directory, temporary, name, ABSENT, path)
         return
     if condition is None:
         system.rename(directory, temporary, name)
     elif not same(condition, version_of(old)):
-        raise _other(operation, path, f"its version is {version_of(old)} now")
+        raise _other(path, f"its version is {version_of(old)} now")
     else:
-        _replace(directory, temporary, name, old, operation, path)
+        _replace(directory, temporary, name, old, path)
 
 
 class into_nothing:
     """What gives a file a name under which nothing may stand, with what there is to say where anything does. A class,
     as it is entered for each file."""
 
-    __slots__ = ("_directory", "_name", "_operation", "_path")
+    __slots__ = ("_directory", "_name", "_path")
 
-    def __init__(self, directory: int, name: bytes, operation: str, path: str) -> None:
-        self._directory, self._name, self._operation, self._path = directory, name, operation, path
+    def __init__(self, directory: int, name: bytes, path: str) -> None:
+        self._directory, self._name, self._path = directory, name, path
 
     def __enter__(self) -> None:
         return None
@@ -61,10 +61,10 @@ class into_nothing:
             _check_spelling(self._directory, self._name)
         elif isinstance(error, FileExistsError):
             _replaceable(self._directory, self._name, ABSENT)
-            raise changed(self._operation, self._path, "a file is there already", condition="If-None-Match") from None
+            raise changed(WRITING, self._path, "a file is there already", condition="If-None-Match") from None
 
 
-def _replace(directory: int, temporary: bytes, name: bytes, old: os.stat_result, operation: str, path: str) -> None:
+def _replace(directory: int, temporary: bytes, name: bytes, old: os.stat_result, path: str) -> None:
     if not system.exchange(directory, temporary, name):
         system.rename(directory, temporary, name)
         return
@@ -72,7 +72,7 @@ def _replace(directory: int, temporary: bytes, name: bytes, old: os.stat_result,
     # The exchange itself sets ctime.
     if (out.st_ino, out.st_size, out.st_mtime_ns) != (old.st_ino, old.st_size, old.st_mtime_ns):
         system.exchange(directory, temporary, name)
-        raise _other(operation, path, "it was written to at the last moment, and was put back")
+        raise _other(path, "it was written to at the last moment, and was put back")
     system.unlink(directory, temporary)
 
 
@@ -100,5 +100,5 @@ def _check_spelling(directory: int, name: bytes) -> None:
         raise Clash(Fault("NameFolds", f"its file system would write the name otherwise: {spelled.decode()!r}"))
 
 
-def _other(operation: str, path: str, what: str) -> StoreError:
-    return changed(operation, path, f"the file is not the one that may be replaced: {what}")
+def _other(path: str, what: str) -> StoreError:
+    return changed(WRITING, path, f"the file is not the one that may be replaced: {what}")

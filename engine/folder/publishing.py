@@ -25,9 +25,9 @@ from engine.folder.folding import limits_of
 from engine.folder.making import Directories, Durability
 from engine.folder.names import Limits, fault_of, parts_of
 from engine.folder.placing import place
-from engine.folder.refusals import misnamed, telling
+from engine.folder.refusals import WRITING, misnamed, telling
 from engine.folder.roots import Root
-from engine.folder.unfinished import WRITING, Published, Unfinished, published_of, temporary_name
+from engine.folder.unfinished import Published, Unfinished, published_of, temporary_name
 from engine.folder.unnamed import put_unnamed
 from engine.folder.versions import version_of
 from engine.model import ABSENT
@@ -59,7 +59,7 @@ class Publisher:
 
         Raises `Rejected` for a key that can be no file's name there, `Unwritable` where there is too little room,
         `Conflict` where another process is writing it, or another `StoreError`."""
-        with telling(WRITING, self.root.shown(key)):
+        with telling(self.root.shown(key)):
             self.check(key)
             left = REMOVED_MEANWHILE
             while True:
@@ -109,7 +109,7 @@ class Publisher:
         """A new file that gets its name once it is whole: killed on its way it leaves nothing, so that there is nothing
         to lock or to take up. None where that cannot be done here."""
         path = self.root.shown(key)
-        with telling(WRITING, path):
+        with telling(path):
             self.check(key)
             *above, name = parts_of(key)
             with contextlib.suppress(FileNotFoundError):  # the directory was removed meanwhile
@@ -125,7 +125,7 @@ class Publisher:
 
     def make_directory(self, key: str) -> Published:
         """Have the directory of a marker (`a/b/`). One that is there already will do: a marker holds nothing."""
-        with telling(WRITING, self.root.shown(key)):
+        with telling(self.root.shown(key)):
             self.check(key)
             directory = self.directories.open(parts_of(key))
             try:
@@ -136,7 +136,7 @@ class Publisher:
 
     def put_link(self, key: str, text: bytes, *, condition: str | None = None) -> Published:
         """Make a symbolic link, of a text that may lead anywhere: nothing here ever follows it."""
-        with telling(WRITING, self.root.shown(key)):
+        with telling(self.root.shown(key)):
             self.check(key)
             *above, name = parts_of(key)
             directory = self.directories.open(above)
@@ -146,7 +146,7 @@ class Publisher:
                     system.unlink(directory, temporary)
                 system.link_text(directory, temporary, text)
                 try:
-                    place(directory, temporary, name, condition, WRITING, self.root.shown(key))
+                    place(directory, temporary, name, condition, self.root.shown(key))
                 except BaseException:
                     system.unlink(directory, temporary)
                     raise

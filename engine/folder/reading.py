@@ -16,8 +16,9 @@ from typing import Self
 
 from engine.errors import Rejected, StoreError
 from engine.folder.carried import properties_of
+from engine.folder.folding import real_name
 from engine.folder.names import fault_of, parts_of
-from engine.folder.refusals import changed, misnamed, told
+from engine.folder.refusals import changed, misnamed, missing, told
 from engine.folder.roots import Root
 from engine.folder.system import NO_LINK, expect_in_order, forget, sync
 from engine.folder.versions import TICK_NS, is_same, is_young, moment_of, same, version_at
@@ -50,6 +51,22 @@ def look(directory: int, name: bytes, key: str, manner: Manner, path: str, opera
     if kind not in (stat.S_IFREG, stat.S_IFDIR) and not (kind == stat.S_IFLNK and manner.links == "keep"):
         raise no_object(status.st_mode, path, operation)
     return status
+
+
+def standing(root: Root, key: str, manner: Manner, operation: str) -> os.stat_result:
+    """What stands for a key, as `look`. Raises `NotFound`, also where only another spelling of it is there."""
+    path = root.shown(key)
+    if fault := fault_of(key):
+        raise misnamed(operation, path, fault)
+    *above, name = parts_of(key)
+    try:
+        with root.directory(above, follow=manner.links == "follow") as directory:
+            status = look(directory, name, key, manner, path, operation)
+            if real_name(directory, name, status) != name:
+                raise missing(operation, path)
+            return status
+    except OSError as error:
+        raise told(error, operation, path) from error
 
 
 def head_of(key: str, status: os.stat_result, now_ns: int) -> ObjectHead:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from types import TracebackType
+from typing import Any
 
 from engine.errors import (
     AccessDenied,
@@ -30,6 +31,9 @@ _PASSING = frozenset(
 
 _NAMES = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL})
 
+WRITING = "PutObject"
+"""S3's action that writing a file stands for."""
+
 MAKE_ROOM = "Make room there, or name another folder; then run the command again: what is complete stays as it is."
 
 
@@ -47,10 +51,9 @@ class telling:
 
     A class, as it is entered several times a file: a generator would cost four times as much."""
 
-    __slots__ = ("_operation", "_path")
+    __slots__ = ("_path",)
 
-    def __init__(self, operation: str, path: str) -> None:
-        self._operation = operation
+    def __init__(self, path: str) -> None:
         self._path = path
 
     def __enter__(self) -> None:
@@ -60,49 +63,47 @@ class telling:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, Clash):
-            raise misnamed(self._operation, self._path, error.fault) from error
+            raise misnamed(WRITING, self._path, error.fault) from error
         if isinstance(error, OSError):
-            raise told(error, self._operation, self._path, writing=True) from error
+            raise told(error, WRITING, self._path, writing=True) from error
 
 
 def told(error: OSError, operation: str, path: str, *, writing: bool = False) -> StoreError:
     """The error for what the system said of `path` in the course of `operation`."""
     code, words = error.errno or 0, os.strerror(error.errno or 0)
     name = errno.errorcode.get(code, "OSError")
+    about: Any = {"operation": operation, "ref": path}
     if code in _FULL:
         short, sentence = _FULL[code]
-        return Unwritable(f"{sentence}: {path}", operation=operation, ref=path, code=short, advice=MAKE_ROOM)
+        return Unwritable(f"{sentence}: {path}", code=short, advice=MAKE_ROOM, **about)
     if code == errno.ENOENT:
-        return NotFound("there is no such file", operation=operation, ref=path, code="NoSuchKey")
+        return missing(operation, path)
     if code in (errno.EACCES, errno.EPERM):
         who = f"user {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
         what = "write" if writing else "read"
         return AccessDenied(
             f"permission denied: {who} may not {what} {path}, or may not pass through a directory above it",
-            operation=operation,
-            ref=path,
             code="AccessDenied",
             advice=f"Change the permissions of {path} (chmod, chown), or run as a user who may {what} it.",
+            **about,
         )
     if code in _PASSING:
-        return Unavailable(f"{words}: {path}", operation=operation, ref=path, code=name)
+        return Unavailable(f"{words}: {path}", code=name, **about)
+    if code in (errno.ENOTDIR, errno.ELOOP) and writing:
+        said = "a part of its path is a file or a symbolic link there, not a directory"  # which is not followed
+        return misnamed(operation, path, Fault("NameClash", said))
     if code in (errno.ENOTDIR, errno.ELOOP):
-        return (
-            through_no_directory(operation, path)
-            if writing
-            else NotFound(
-                "there is no such file: a part of its path is no directory",
-                operation=operation,
-                ref=path,
-                code="NoSuchKey",
-            )
-        )
+        return NotFound("there is no such file: a part of its path is no directory", code="NoSuchKey", **about)
     if code in (errno.ENOTEMPTY, errno.EEXIST):
-        return Rejected("it is a directory with files in it", operation=operation, ref=path, code="DirectoryNotEmpty")
+        return Rejected("it is a directory with files in it", code="DirectoryNotEmpty", **about)
     if code in _NAMES:
-        fault = Fault("NameRefused", f"its file system does not take this name ({words})")
-        return misnamed(operation, path, fault)
-    return Rejected(f"the system refused: {words} ({path})", operation=operation, ref=path, code=name)
+        return misnamed(operation, path, Fault("NameRefused", f"its file system does not take this name ({words})"))
+    return Rejected(f"the system refused: {words} ({path})", code=name, **about)
+
+
+def missing(operation: str, path: str) -> NotFound:
+    """The error for a file that is not there."""
+    return NotFound("there is no such file", operation=operation, ref=path, code="NoSuchKey")
 
 
 def misnamed(operation: str, path: str, fault: Fault) -> Rejected:
@@ -113,14 +114,6 @@ def misnamed(operation: str, path: str, fault: Fault) -> Rejected:
         ref=path,
         code=fault.code,
         advice="Copy it under another key, or leave it out with exclude.",
-    )
-
-
-def through_no_directory(operation: str, path: str) -> Rejected:
-    """The error for a key whose path leads through something that is no directory: a file, or a link that someone put
-    there. It is not followed."""
-    return misnamed(
-        operation, path, Fault("NameClash", "a part of its path is a file or a symbolic link there, not a directory")
     )
 
 

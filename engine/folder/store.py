@@ -14,7 +14,6 @@ Every call is one trip to a thread, of which there are few; a page or a batch is
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -28,22 +27,22 @@ import anyio.to_thread
 
 from engine import freshness
 from engine.bodies import with_body
-from engine.errors import NotFound, Rejected, StoreError, UsageError
+from engine.errors import Rejected, StoreError, UsageError
 from engine.folder import system
 from engine.folder.carried import is_link, mode_of, mtime_of
-from engine.folder.folding import real_name
+from engine.folder.deleting import delete
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.leftovers import Swept
 from engine.folder.making import Durability
-from engine.folder.names import Fault, fault_of, parts_of
+from engine.folder.names import Fault, fault_of
 from engine.folder.paging import Walks, token_of
 from engine.folder.publishing import Publisher
-from engine.folder.reading import OpenedFile, head_of, look
-from engine.folder.refusals import changed, misnamed, told
+from engine.folder.reading import OpenedFile, head_of, standing
+from engine.folder.refusals import changed, misnamed, missing, told
 from engine.folder.roots import HAS_DESCRIPTORS, Root
 from engine.folder.streaming import check_body, fill, pour
 from engine.folder.unfinished import Published, Unfinished
-from engine.folder.versions import moment_of, same, version_of
+from engine.folder.versions import moment_of
 from engine.folder.walking import USUAL, Manner, Position, listed
 from engine.model import CopyResult, DeleteFailure, DeleteReport, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.store import (
@@ -190,7 +189,7 @@ class FolderStore(Lacking, ObjectStore):
         if not key or key.endswith("/") or fault_of(key) is not None:
             return None
         try:
-            status = self._look(root, key, "ListObjectsV2")
+            status = standing(root, key, self.manner, "ListObjectsV2")
         except StoreError:
             return None  # the listing says what lies there instead
         # A longer key may follow: whether it does is not known without reading on, and the token costs nothing.
@@ -206,24 +205,9 @@ class FolderStore(Lacking, ObjectStore):
         self._sending("HeadObject", ref.bucket, ref.key)
         root = self.root(ref.bucket)
         if self._is_yet_to_be(root):
-            raise _missing("HeadObject", root.shown(ref.key))
-        status = self._look(root, ref.key, "HeadObject")
+            raise missing("HeadObject", root.shown(ref.key))
+        status = standing(root, ref.key, self.manner, "HeadObject")
         return head_of(ref.key, status, self.manner.now_ns())
-
-    def _look(self, root: Root, key: str, operation: str) -> os.stat_result:
-        """What stands for a key. Raises `NotFound`, also where only another spelling of it is there."""
-        path = root.shown(key)
-        if fault := fault_of(key):
-            raise misnamed(operation, path, fault)
-        *above, name = parts_of(key)
-        try:
-            with root.directory(above, follow=self.manner.links == "follow") as directory:
-                status = look(directory, name, key, self.manner, path, operation)
-                if real_name(directory, name, status) != name:
-                    raise _missing(operation, path)
-                return status
-        except OSError as error:
-            raise told(error, operation, path) from error
 
     async def get_range(self, request: GetRange) -> Body:
         return await self._do(self._get, request)
@@ -291,7 +275,7 @@ class FolderStore(Lacking, ObjectStore):
     async def send_from(self, request: UploadPart, source: Source) -> UploadedPart: ...
     async def send_from(self, request: PutObject | UploadPart, source: Source) -> CopyResult | UploadedPart:
         if isinstance(request, UploadPart):
-            return await self.upload_part(request)
+            raise unsupported(request, request.operation)
         if source.length <= WINDOW_BYTES or request.ref.key.endswith("/") or self._is_link(request):
             return await self.put_object(await with_body(request, source))
         file = await self._in_thread(self.publisher(request.bucket).begin, request.ref.key, source.length)
@@ -334,33 +318,10 @@ class FolderStore(Lacking, ObjectStore):
         return DeleteReport(tuple(deleted), tuple(failed))
 
     def _delete(self, ref: ObjectRef, if_match: str | None, operation: str) -> None:
-        root, key = self.root(ref.bucket), ref.key
-        path = root.shown(key)
-        self._sending(operation, ref.bucket, key)
-        try:
-            status = self._look(root, key, operation)
-        except NotFound:
-            if if_match is not None:
-                raise changed(operation, path, "the file is no longer there") from None
-            return
-        if if_match is not None and not same(if_match, version_of(status)):
-            raise changed(operation, path, f"the file is another one now: its version is {version_of(status)}")
-        *above, name = parts_of(key)
-        self._sending(operation, ref.bucket, key)
-        try:
-            with root.directory(above) as directory:
-                if key.endswith("/"):
-                    os.rmdir(name, dir_fd=directory)
-                else:
-                    system.unlink(directory, name)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise told(error, operation, path, writing=True) from error
-        _prune(root, above)
+        delete(self.root(ref.bucket), ref.key, if_match, operation, self.manner)
         with self._lock:
             if publisher := self._publishers.get(ref.bucket):
-                publisher.directories.forget()
+                publisher.directories.forget()  # some may be gone with their last file
 
     # --- the folder -------------------------------------------------------------------------------------------------
 
@@ -406,16 +367,3 @@ def _told(act: Callable[[Asked], Answered], request: Asked) -> Answered:
         return act(request)
     except OSError as error:
         raise told(error, request.operation, request.bucket, writing=not request.reads) from error
-
-
-def _missing(operation: str, path: str) -> NotFound:
-    return NotFound("there is no such file", operation=operation, ref=path, code="NoSuchKey")
-
-
-def _prune(root: Root, parts: list[bytes]) -> None:
-    """Remove directories that became empty, as a prefix is gone with its last object. One that is not, stays."""
-    with contextlib.suppress(OSError, StoreError):
-        while parts:
-            *parts, name = parts
-            with root.directory(parts) as above:
-                os.rmdir(name, dir_fd=above)

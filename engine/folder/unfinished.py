@@ -28,12 +28,10 @@ from engine.folder.journal import NOTHING, Journal, Part, header_of, read_parts
 from engine.folder.making import Directories
 from engine.folder.names import PARTS_ENDING
 from engine.folder.placing import place
-from engine.folder.refusals import MAKE_ROOM, telling
+from engine.folder.refusals import MAKE_ROOM, WRITING, telling
 from engine.folder.versions import version_of
 from engine.model import ABSENT, OpaqueEtag
 from engine.plan.own import MARK
-
-WRITING = "PutObject"
 
 ALLOCATED_FROM = 1 << 20
 """Files of this size on get their room before their first byte; smaller ones are written faster than that."""
@@ -146,7 +144,7 @@ class Unfinished:
     def kept(self, algorithm: str = "CRC64NVME") -> list[Part]:
         """The parts that an earlier run wrote and whose bytes are here: each is hashed anew, by the algorithm of the
         checksums that `part_done` was given. To be asked before the first write."""
-        with telling(WRITING, self.path):
+        with telling(self.path):
             return [part for part in self._listed.parts if self._checksum(part, algorithm) == part.checksum]
 
     def _checksum(self, part: Part, algorithm: str) -> str:
@@ -155,12 +153,12 @@ class Unfinished:
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write bytes at their place; many zeros as a hole. Raises `Unwritable` where the disk is full."""
-        with telling(WRITING, self.path):
+        with telling(self.path):
             system.write_sparse(self.descriptor, data, offset)
 
     def part_done(self, part: Part) -> None:
         """A part is written: have it synced, and listed for a run that goes on after a crash."""
-        with telling(WRITING, self.path):
+        with telling(self.path):
             durable = self._directories.durable
             if durable:
                 system.sync_data(self.descriptor)
@@ -179,7 +177,7 @@ class Unfinished:
 
         Raises `PreconditionFailed` where the condition does not hold, `Rejected` where something that is no file, or
         another spelling of the name, stands there; what was written is kept then."""
-        with telling(WRITING, self.path):
+        with telling(self.path):
             if (length := os.fstat(self.descriptor).st_size) != self.size:
                 raise IntegrityError(
                     f"{self.path}: {length:,} of {self.size:,} bytes were written; nothing was published"
@@ -192,7 +190,7 @@ class Unfinished:
                 give_mode(self.descriptor, mode)
             if self._directories.durable:
                 system.sync(self.descriptor)
-            place(self._directory, self._temporary, self._name, condition, WRITING, self.path)
+            place(self._directory, self._temporary, self._name, condition, self.path)
             self._directories.sync(self._directory)
             if self._journal is not None or self._listed.end:
                 with contextlib.suppress(FileNotFoundError):

@@ -6,7 +6,7 @@ import os
 
 from engine.folder import system
 from engine.folder.placing import into_nothing
-from engine.folder.unfinished import WRITING, give_mode
+from engine.folder.unfinished import give_mode
 
 
 def put_unnamed(
@@ -25,7 +25,7 @@ def put_unnamed(
             os.utime(descriptor, ns=(mtime_ns, mtime_ns))
         if mode is not None:
             give_mode(descriptor, mode)
-        with into_nothing(directory, name, WRITING, path):
+        with into_nothing(directory, name, path):
             if not system.give_name(descriptor, directory, name):
                 return None
         return os.fstat(descriptor)

@@ -23,7 +23,7 @@ from engine.folder.carried import is_link, mode_of, mtime_of
 from engine.folder.journal import Part
 from engine.folder.refusals import telling
 from engine.folder.store import FolderStore
-from engine.folder.unfinished import WRITING, Published, Unfinished
+from engine.folder.unfinished import Published, Unfinished
 from engine.model import ABSENT, MIB, ObjectHead, Proof
 from engine.plan.integrity import Evidence, is_md5, parts_of
 from engine.plan.lifecycle import State
@@ -260,7 +260,7 @@ class Download:
     ) -> None:
         sink = FileSink(self._disk, unfinished.descriptor, part.first, [algorithm])
         request = GetRange(task.source_ref, part.first, part.last, task.source.etag, task.source.size)
-        with telling(WRITING, unfinished.path):
+        with telling(unfinished.path):
             async with self._ranges.one():
                 await fetched(self._source, task, request, sink)
         value = sink.hashers[0].value()

@@ -1,0 +1,52 @@
+"""Taking a file out of a folder, and the directories that it was the last one in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from engine.errors import NotFound, StoreError
+from engine.folder import system
+from engine.folder.names import parts_of
+from engine.folder.reading import standing
+from engine.folder.refusals import changed, told
+from engine.folder.roots import Root
+from engine.folder.versions import same, version_of
+from engine.folder.walking import Manner
+from engine.freshness import sending
+
+
+def delete(root: Root, key: str, if_match: str | None, operation: str, manner: Manner) -> None:
+    """Delete the file of `key`, if it is of the version `if_match`, where that is given. Raises as a store."""
+    path = root.shown(key)
+    sending(operation, path)
+    try:
+        version = version_of(standing(root, key, manner, operation))
+    except NotFound:
+        if if_match is not None:
+            raise changed(operation, path, "the file is no longer there") from None
+        return
+    if if_match is not None and not same(if_match, version):
+        raise changed(operation, path, f"the file is another one now: its version is {version}")
+    *above, name = parts_of(key)
+    sending(operation, path)
+    try:
+        with root.directory(above) as directory:
+            if key.endswith("/"):
+                os.rmdir(name, dir_fd=directory)
+            else:
+                system.unlink(directory, name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise told(error, operation, path, writing=True) from error
+    _prune(root, above)
+
+
+def _prune(root: Root, parts: list[bytes]) -> None:
+    """Remove directories that became empty, as a prefix is gone with its last object. One that is not, stays."""
+    with contextlib.suppress(OSError, StoreError):
+        while parts:
+            *parts, name = parts
+            with root.directory(parts) as above:
+                os.rmdir(name, dir_fd=above)
