@@ -15,7 +15,6 @@ from engine.ledger import history, index, rows
 from engine.ledger.binding import Binding
 from engine.model import UploadedPart
 from engine.plan.record import Outcome, UploadRecord
-from engine.plan.shards import Piece
 
 _OPEN = "SELECT id FROM uploads WHERE route = ? AND key = ? AND ended = ''"
 
@@ -148,26 +147,13 @@ def add_moment(
     return history.add(connection, run, moment)
 
 
-# --- shards -------------------------------------------------------------------------------------------------
-
-
-def add_shards(connection: sqlite3.Connection, shards: list[list[Piece]]) -> list[int]:
-    return index.add(connection, shards)
-
-
-def record_shard(
-    connection: sqlite3.Connection, number: int, closing: index.Closing, at_ms: int, still_open: bool
-) -> None:
-    index.record(connection, number, closing, at_ms, still_open=still_open)
-
-
 COMMANDS: dict[str, Callable[..., Any]] = {
     "decide": rows.decide, "conclude": conclude, "forget": rows.forget, "let_go": rows.let_go,
     "bind_list": bind_list, "open_snapshot": open_snapshot, "close_snapshot": close_snapshot,
     "intend_upload": intend_upload, "set_upload_id": set_upload_id, "record_parts": record_parts,
     "finish_upload": finish_upload, "accept": accept, "take_back": take_back, "set_note": set_note, "keep": keep,
     "begin_run": history.begin, "add_moment": add_moment, "end_run": history.end,
-    "add_shards": add_shards, "hand_over": index.hand_over, "open_shard": index.set_open, "record_shard": record_shard,
+    "add_shards": index.add, "hand_over": index.hand_over, "open_shard": index.set_open, "record_shard": index.record,
 }  # fmt: skip
 """By the name that a journal has. What one of them takes (by its annotations a journal is read) may not change, and
 what it does only in ways that do to an older journal what was done then."""

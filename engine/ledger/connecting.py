@@ -10,7 +10,7 @@ from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.descriptors import Hold, refuse_planted
 from engine.ledger.files import beside, hold_to_read, refuse_foreign
 from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
-from engine.ledger.writer import DISK_ERRORS, damaged, translated
+from engine.ledger.writer import damaged, translating
 
 
 def hold_existing(path: Path) -> Hold:
@@ -34,10 +34,8 @@ def connect_to_read(path: Path, hold: Hold, *, own: bool = False) -> sqlite3.Con
     refuse_foreign(path, hold)
     if own:
         refuse_planted(path)
-    try:
+    with translating(path):
         connection, version = _open_to_read(path, ["mode=rw"] if own else _ways(path))
-    except DISK_ERRORS as error:
-        raise translated(path, error) from error
     if version > len(MIGRATIONS):
         connection.close()
         raise LedgerCorrupt(

@@ -14,7 +14,7 @@ from engine.ledger.files import beside, sync_folder, unwritable
 from engine.ledger.locking import FileLock
 from engine.ledger.opening import connect
 from engine.ledger.shard_files import INDEX, SHARDS, index_path
-from engine.ledger.writer import DISK_ERRORS, translated
+from engine.ledger.writer import translating
 
 
 def is_there(path: Path) -> bool:
@@ -28,12 +28,10 @@ def is_one_file(path: Path) -> bool:
         return False
     hold = hold_existing(path)
     try:
-        with closing(connect_to_read(path, hold)) as connection:
+        with translating(path), closing(connect_to_read(path, hold)) as connection:
             return any(
                 connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in ("objects", "uploads")
             )
-    except DISK_ERRORS as error:
-        raise translated(path, error) from error
     finally:
         hold.release()
 

@@ -45,31 +45,35 @@ class Closing(NamedTuple):
     listings: list[tuple[str, int, int, int]]
 
 
-def add(connection: sqlite3.Connection, shards: Iterable[Sequence[Piece]], parent: int = WHOLE) -> list[int]:
+def add(connection: sqlite3.Connection, shards: list[list[Piece]]) -> list[int]:
     """Make shards of these pieces; gives their numbers."""
-    routes = dict(connection.execute("SELECT name, id FROM routes").fetchall())
+    return _add(connection, shards, WHOLE)
+
+
+def _add(connection: sqlite3.Connection, shards: list[list[Piece]], parent: int) -> list[int]:
     numbers = []
     for pieces in shards:
         cursor = connection.execute(
             "INSERT INTO shards (parent, is_open, uploads, noted, recorded_ms) VALUES (?, 0, 0, '{}', 0)", (parent,)
         )
         numbers.append(int(cursor.lastrowid or 0))
-        connection.executemany(
-            "INSERT INTO pieces (shard, route, after, upto) VALUES (?, ?, ?, ?)",
-            [(numbers[-1], routes[piece.route], piece.after, piece.upto) for piece in pieces],
-        )
+        _give(connection, numbers[-1], pieces)
     return numbers
+
+
+def _give(connection: sqlite3.Connection, number: int, pieces: list[Piece]) -> None:
+    routes = dict(connection.execute("SELECT name, id FROM routes").fetchall())
+    connection.executemany(
+        "INSERT INTO pieces (shard, route, after, upto) VALUES (?, ?, ?, ?)",
+        [(number, routes[piece.route], piece.after, piece.upto) for piece in pieces],
+    )
 
 
 def hand_over(connection: sqlite3.Connection, number: int, kept: list[Piece], rest: list[list[Piece]]) -> list[int]:
     """Leave a shard with what it has `kept`, and make shards of the rest; gives their numbers."""
-    routes = dict(connection.execute("SELECT name, id FROM routes").fetchall())
     connection.execute("DELETE FROM pieces WHERE shard = ?", (number,))
-    connection.executemany(
-        "INSERT INTO pieces (shard, route, after, upto) VALUES (?, ?, ?, ?)",
-        [(number, routes[piece.route], piece.after, piece.upto) for piece in kept],
-    )
-    return add(connection, rest, number)
+    _give(connection, number, kept)
+    return _add(connection, rest, number)
 
 
 def set_open(connection: sqlite3.Connection, number: int) -> None:
@@ -77,9 +81,7 @@ def set_open(connection: sqlite3.Connection, number: int) -> None:
     connection.execute("UPDATE shards SET is_open = 1 WHERE number = ?", (number,))
 
 
-def record(
-    connection: sqlite3.Connection, number: int, closing: Closing, at_ms: int, *, still_open: bool = False
-) -> None:
+def record(connection: sqlite3.Connection, number: int, closing: Closing, at_ms: int, still_open: bool) -> None:
     """Keep what a shard's rows come to."""
     routes = dict(connection.execute("SELECT name, id FROM routes").fetchall())
     connection.execute("DELETE FROM shard_tallies WHERE shard = ?", (number,))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
@@ -21,7 +20,7 @@ from engine.ledger.descriptors import Hold, real_place
 from engine.ledger.history import RunRecord
 from engine.ledger.locking import Worker, worker_on
 from engine.ledger.schema import DIFFERING, UNDONE
-from engine.ledger.writer import DISK_ERRORS, MOVE_AWAY, damaged, translated
+from engine.ledger.writer import MOVE_AWAY, translating
 from engine.model import Proof, UploadedPart
 from engine.plan.coverage import DONE_STATES
 from engine.plan.lifecycle import ENDED, State
@@ -134,7 +133,7 @@ class LedgerReader:
         self._reading.close()
 
     async def _read(self, query: Callable[[sqlite3.Connection], Result]) -> Result:
-        with _translating(self.path):
+        with translating(self.path):
             return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._reading)
 
     async def _rows(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
@@ -152,7 +151,7 @@ class LedgerReader:
         rows = await self._rows("SELECT value FROM meta WHERE key = 'binding'")
         if not rows:
             raise LedgerCorrupt(f"the ledger {self.path} has no binding: it was never finished.", advice=MOVE_AWAY)
-        with _translating(self.path):
+        with translating(self.path):
             return Binding.from_text(rows[0][0])
 
     async def worker(self) -> Worker | None:
@@ -380,13 +379,3 @@ def _record(row: tuple[Any, ...]) -> ObjectRecord:
     values = list(row)
     values[7], values[11], values[13] = _STATES[row[7]], _PROOFS[row[11]], bool(row[13])
     return ObjectRecord(*values)
-
-
-@contextmanager
-def _translating(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DISK_ERRORS as error:
-        raise translated(path, error) from error
-    except (KeyError, ValueError) as error:  # a state or proof that there is not
-        raise damaged(path, f"{error} is no value of its column") from error

@@ -34,11 +34,7 @@ class InShards(LedgerReader):
     def _lie_in(self, folder: Path) -> None:
         """Read shards of this folder: before anything else, since closing asks for them."""
         self.path = self._folder = folder
-
-        async def close_one(number: int, shard: LedgerReader) -> None:
-            await shard.close()
-
-        self._readers = ShardFiles(self._open_reader, close_one)
+        self._readers = ShardFiles(self._open_reader, lambda number, shard: shard.close())
 
     async def _open_reader(self, number: int) -> LedgerReader:
         return await LedgerReader.open_to_read(shard_path(self._folder, number))

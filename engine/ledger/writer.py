@@ -6,8 +6,9 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +70,17 @@ def translated(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> LedgerE
             advice="A run of its plan brings it up to date.",
         )
     return LedgerError(f"the ledger {path} refused a command: {text}.")
+
+
+@contextmanager
+def translating(path: Path) -> Iterator[None]:
+    """What goes wrong inside with the file, or with what a column of it holds, as an error of the ledger."""
+    try:
+        yield
+    except DISK_ERRORS as error:
+        raise translated(path, error) from error
+    except (KeyError, ValueError) as error:  # a state or proof that there is not
+        raise damaged(path, f"{error} is no value of its column") from error
 
 
 class Writer:
