@@ -8,10 +8,10 @@ end, is not in either: the codes here are the likely ones of those that it has.
 from __future__ import annotations
 
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import bucket_of, changed, exchange, object_of, version_lines
+from engine.sandbox.keeping import changed, exchange, object_of, version_lines
 from engine.sandbox.markup import read_document
 from engine.sandbox.properties import is_archived, restore_text, with_changes
-from engine.sandbox.records import Account
+from engine.sandbox.records import Account, Bucket
 from engine.sandbox.refusals import S3Error
 
 _FOREVER = 1 << 40
@@ -23,10 +23,9 @@ _TAKES_S = {"GLACIER": _QUICK, "ARCHIVE_ACCESS": _QUICK, "DEEP_ARCHIVE": _DEEP, 
 _FASTER = ("Expedited", "Standard", "Bulk")
 
 
-def restore_object(account: Account, request: Request) -> Reply:
+def restore_object(account: Account, bucket: Bucket, request: Request) -> Reply:
     """202 for a restore begun, or hurried by a faster tier; 200 for one that is there and now lasts for other days; 409
     while one is under way."""
-    bucket = bucket_of(account, request.bucket)
     stored = object_of(bucket, request.key, request.query.get("versionId"))
     attributes, now = stored.attributes, account.clock.now()
     kind = attributes.archive_status or attributes.storage_class

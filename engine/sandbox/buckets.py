@@ -8,7 +8,6 @@ from engine.model import Encryption
 from engine.sandbox.checksums import check_body
 from engine.sandbox.clock import iso_text
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import bucket_of
 from engine.sandbox.markup import XML_HEADERS, element, escape, read_document, url_encoded, xml_reply
 from engine.sandbox.properties import checked_tags, kms_arn
 from engine.sandbox.records import AES256, Account, Bucket, Upload
@@ -59,36 +58,31 @@ def create_bucket(account: Account, request: Request) -> Reply:
     return Reply(200, (("Location", f"/{name}"),))
 
 
-def delete_bucket(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def delete_bucket(account: Account, bucket: Bucket, request: Request) -> Reply:
     if len(bucket.objects) or bucket.versions:
         raise S3Error("BucketNotEmpty", details=(("BucketName", bucket.name),))
     del account.buckets[bucket.name]
     return Reply(204)
 
 
-def head_bucket(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def head_bucket(account: Account, bucket: Bucket, request: Request) -> Reply:
     lines = (("x-amz-bucket-region", bucket.region), ("x-amz-access-point-alias", "false"))
     return Reply(200, (*XML_HEADERS, *lines, ("Content-Length", "0")))
 
 
-def get_location(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def get_location(account: Account, bucket: Bucket, request: Request) -> Reply:
     return xml_reply("LocationConstraint", "" if bucket.region == "us-east-1" else bucket.region)
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
 
 
-def get_versioning(account: Account, request: Request) -> Reply:
+def get_versioning(account: Account, bucket: Bucket, request: Request) -> Reply:
     """Empty for a bucket that never had versioning."""
-    bucket = bucket_of(account, request.bucket)
     return xml_reply("VersioningConfiguration", element("Status", bucket.versioning) if bucket.versioning else "")
 
 
-def put_versioning(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def put_versioning(account: Account, bucket: Bucket, request: Request) -> Reply:
     status = read_document(request.body, "VersioningConfiguration").findtext("Status") or ""
     if status not in ("Enabled", "Suspended"):
         raise S3Error("MalformedXML")
@@ -96,16 +90,14 @@ def put_versioning(account: Account, request: Request) -> Reply:
     return Reply(200)
 
 
-def get_replication(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def get_replication(account: Account, bucket: Bucket, request: Request) -> Reply:
     if not bucket.replication:
         raise S3Error("ReplicationConfigurationNotFoundError", details=(("BucketName", bucket.name),))
     return Reply(200, XML_HEADERS, bucket.replication)
 
 
-def put_replication(account: Account, request: Request) -> Reply:
+def put_replication(account: Account, bucket: Bucket, request: Request) -> Reply:
     """Kept as it was sent; nothing is replicated."""
-    bucket = bucket_of(account, request.bucket)
     rules = read_document(request.body, "ReplicationConfiguration").findall("Rule")
     if not rules or any(rule.findtext("Status") not in ("Enabled", "Disabled") for rule in rules):
         raise S3Error("MalformedXML")
@@ -117,13 +109,13 @@ def put_replication(account: Account, request: Request) -> Reply:
     return Reply(200)
 
 
-def delete_replication(account: Account, request: Request) -> Reply:
-    bucket_of(account, request.bucket).replication = b""
+def delete_replication(account: Account, bucket: Bucket, request: Request) -> Reply:
+    bucket.replication = b""
     return Reply(204)
 
 
-def get_encryption(account: Account, request: Request) -> Reply:
-    encryption = bucket_of(account, request.bucket).encryption
+def get_encryption(account: Account, bucket: Bucket, request: Request) -> Reply:
+    encryption = bucket.encryption
     key = element("KMSMasterKeyID", encryption.kms_key_id) if encryption.kms_key_id else ""
     return xml_reply(
         "ServerSideEncryptionConfiguration",
@@ -133,9 +125,8 @@ def get_encryption(account: Account, request: Request) -> Reply:
     )
 
 
-def put_encryption(account: Account, request: Request) -> Reply:
+def put_encryption(account: Account, bucket: Bucket, request: Request) -> Reply:
     """The default of objects written from now on."""
-    bucket = bucket_of(account, request.bucket)
     rule = read_document(request.body, "ServerSideEncryptionConfiguration").find("Rule")
     default = rule.find("ApplyServerSideEncryptionByDefault") if rule is not None else None
     algorithm = default.findtext("SSEAlgorithm") if default is not None else None
@@ -151,18 +142,16 @@ def put_encryption(account: Account, request: Request) -> Reply:
     return Reply(200)
 
 
-def delete_encryption(account: Account, request: Request) -> Reply:
-    bucket_of(account, request.bucket).encryption = AES256
+def delete_encryption(account: Account, bucket: Bucket, request: Request) -> Reply:
+    bucket.encryption = AES256
     return Reply(204)
 
 
-def get_ownership(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def get_ownership(account: Account, bucket: Bucket, request: Request) -> Reply:
     return xml_reply("OwnershipControls", f"<Rule>{element('ObjectOwnership', bucket.ownership)}</Rule>")
 
 
-def put_ownership(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def put_ownership(account: Account, bucket: Bucket, request: Request) -> Reply:
     found = read_document(request.body, "OwnershipControls").findtext("Rule/ObjectOwnership") or ""
     if found not in _OWNERSHIPS:
         raise S3Error("MalformedXML")
@@ -170,42 +159,37 @@ def put_ownership(account: Account, request: Request) -> Reply:
     return Reply(200)
 
 
-def get_tagging(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def get_tagging(account: Account, bucket: Bucket, request: Request) -> Reply:
     if not bucket.tagging:
         raise S3Error("NoSuchTagSet", details=(("BucketName", bucket.name),))
     return xml_reply("Tagging", tag_set(read_tags(bucket.tagging)))
 
 
-def put_tagging(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def put_tagging(account: Account, bucket: Bucket, request: Request) -> Reply:
     check_body(request.headers, request.body)
     checked_tags(read_tags(request.body), most=50)
     bucket.tagging = request.body
     return Reply(204)
 
 
-def delete_tagging(account: Account, request: Request) -> Reply:
-    bucket_of(account, request.bucket).tagging = b""
+def delete_tagging(account: Account, bucket: Bucket, request: Request) -> Reply:
+    bucket.tagging = b""
     return Reply(204)
 
 
-def get_acl(account: Account, request: Request) -> Reply:
-    bucket_of(account, request.bucket)
+def get_acl(account: Account, bucket: Bucket, request: Request) -> Reply:
     return xml_reply("AccessControlPolicy", access_policy(account))
 
 
-def get_object_lock(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def get_object_lock(account: Account, bucket: Bucket, request: Request) -> Reply:
     raise S3Error("ObjectLockConfigurationNotFoundError", details=(("BucketName", bucket.name),))
 
 
 # --- uploads under way ----------------------------------------------------------------------------------------------
 
 
-def list_uploads(account: Account, request: Request) -> Reply:
+def list_uploads(account: Account, bucket: Bucket, request: Request) -> Reply:
     """By key, then by when they began."""
-    bucket = bucket_of(account, request.bucket)
     query = request.query
     prefix, key_marker, id_marker = (query.get(name, "") for name in ("prefix", "key-marker", "upload-id-marker"))
     text = query.get("max-uploads", str(MOST_UPLOADS))

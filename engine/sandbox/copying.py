@@ -84,9 +84,8 @@ def source_of(account: Account, headers: dict[str, str]) -> Source:
     return Source(name, key, stored, stored.version_id if bucket.versioning else "")
 
 
-def copy_object(account: Account, request: Request) -> Reply:
+def copy_object(account: Account, bucket: Bucket, request: Request) -> Reply:
     headers, key = request.headers, request.key
-    bucket = bucket_of(account, request.bucket)
     check_key(key)
     name, source_key, source, source_version = source_of(account, headers)
     if source.size > COPY_LIMIT_BYTES:

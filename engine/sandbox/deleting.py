@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from engine.sandbox.checksums import require_digest
 from engine.sandbox.conditions import check_delete
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import bucket_of, remove, remove_version, version_of
+from engine.sandbox.keeping import remove, remove_version, version_of
 from engine.sandbox.markup import element, read_document, xml_reply
 from engine.sandbox.records import Account, Bucket
 from engine.sandbox.refusals import S3Error
@@ -15,9 +15,8 @@ from engine.sandbox.refusals import S3Error
 BATCH_KEYS = 1000
 
 
-def delete_object(account: Account, request: Request) -> Reply:
+def delete_object(account: Account, bucket: Bucket, request: Request) -> Reply:
     """204 also where nothing was there, unless a condition says otherwise."""
-    bucket = bucket_of(account, request.bucket)
     version_id, is_marker = _delete(
         account, bucket, request.key, request.query.get("versionId"), request.headers.get("if-match"), request.headers
     )
@@ -25,8 +24,7 @@ def delete_object(account: Account, request: Request) -> Reply:
     return Reply(204, (*lines, ("x-amz-version-id", version_id)) if version_id else lines)
 
 
-def delete_objects(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def delete_objects(account: Account, bucket: Bucket, request: Request) -> Reply:
     require_digest(request.headers, request.body)
     document = read_document(request.body, "Delete")
     items = document.findall("Object")

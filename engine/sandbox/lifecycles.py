@@ -11,9 +11,8 @@ from xml.etree.ElementTree import Element
 
 from engine.sandbox.checksums import check_body
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import bucket_of
 from engine.sandbox.markup import XML_HEADERS, read_document
-from engine.sandbox.records import Account
+from engine.sandbox.records import Account, Bucket
 from engine.sandbox.refusals import S3Error
 
 LEAST_SIZE = "x-amz-transition-default-minimum-object-size"
@@ -27,16 +26,14 @@ ACTIONS = (
 )  # fmt: skip
 
 
-def get_lifecycle(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def get_lifecycle(account: Account, bucket: Bucket, request: Request) -> Reply:
     if not bucket.lifecycle:
         raise S3Error("NoSuchLifecycleConfiguration", details=(("BucketName", bucket.name),))
     return Reply(200, (*XML_HEADERS, (LEAST_SIZE, bucket.least_size)), bucket.lifecycle)
 
 
-def put_lifecycle(account: Account, request: Request) -> Reply:
+def put_lifecycle(account: Account, bucket: Bucket, request: Request) -> Reply:
     """In place of all that is there; what the header does not say is S3's default again."""
-    bucket = bucket_of(account, request.bucket)
     headers = request.headers
     if "content-md5" not in headers and not any(name.startswith("x-amz-checksum-") for name in headers):
         raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5")
@@ -49,8 +46,7 @@ def put_lifecycle(account: Account, request: Request) -> Reply:
     return Reply(200, ((LEAST_SIZE, least_size),))
 
 
-def delete_lifecycle(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def delete_lifecycle(account: Account, bucket: Bucket, request: Request) -> Reply:
     bucket.lifecycle, bucket.least_size = b"", LEAST_SIZES[0]
     return Reply(204)
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from engine.sandbox.clock import iso_text
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import bucket_of
 from engine.sandbox.markup import all_plain, element, escape, url_encoded, xml_reply
 from engine.sandbox.properties import restore_text
 from engine.sandbox.records import Account, Bucket, StoredObject
@@ -29,8 +28,7 @@ class _Page(NamedTuple):
     last_is_prefix: bool
 
 
-def list_objects_v2(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def list_objects_v2(account: Account, bucket: Bucket, request: Request) -> Reply:
     query = request.query
     limit = _limit(query, "max-keys")
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
@@ -54,9 +52,8 @@ def list_objects_v2(account: Account, request: Request) -> Reply:
     return xml_reply("ListBucketResult", *parts)
 
 
-def list_objects(account: Account, request: Request) -> Reply:
+def list_objects(account: Account, bucket: Bucket, request: Request) -> Reply:
     """The older listing, which other tools still use."""
-    bucket = bucket_of(account, request.bucket)
     query = request.query
     limit = _limit(query, "max-keys")
     prefix, delimiter, marker = query.get("prefix", ""), query.get("delimiter", ""), query.get("marker", "")
@@ -77,9 +74,8 @@ def list_objects(account: Account, request: Request) -> Reply:
     return xml_reply("ListBucketResult", *parts)
 
 
-def list_object_versions(account: Account, request: Request) -> Reply:
+def list_object_versions(account: Account, bucket: Bucket, request: Request) -> Reply:
     """Every version and delete marker, newest first for each key."""
-    bucket = bucket_of(account, request.bucket)
     query = request.query
     limit = _limit(query, "max-keys")
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")

@@ -9,7 +9,7 @@ from engine.sandbox.checksums import COMPOSITE, checksum_of, elements, header_li
 from engine.sandbox.clock import http_text
 from engine.sandbox.conditions import not_modified
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import bucket_of, object_of, version_lines
+from engine.sandbox.keeping import object_of, version_lines
 from engine.sandbox.markup import element, xml_reply
 from engine.sandbox.properties import check_customer_key, is_archived, object_lines
 from engine.sandbox.records import Account, Bucket, StoredObject
@@ -19,14 +19,14 @@ _RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)").fullmatch
 _OVERRIDES = ("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires")
 
 
-def head_object(account: Account, request: Request) -> Reply:
-    bucket, stored = _found(account, request)
+def head_object(account: Account, bucket: Bucket, request: Request) -> Reply:
+    stored = _found(bucket, request)
     return _reply(account, bucket, stored, request, with_body=False)
 
 
-def get_object(account: Account, request: Request) -> Reply:
+def get_object(account: Account, bucket: Bucket, request: Request) -> Reply:
     """Refused while the bytes are in an archive."""
-    bucket, stored = _found(account, request)
+    stored = _found(bucket, request)
     if is_archived(stored.attributes, account.clock.now()):
         raise archived_error(stored)
     return _reply(account, bucket, stored, request, with_body=True)
@@ -41,8 +41,8 @@ def archived_error(stored: StoredObject) -> S3Error:
     return S3Error("InvalidObjectState", details=tuple(details))
 
 
-def get_object_attributes(account: Account, request: Request) -> Reply:
-    bucket, stored = _found(account, request)
+def get_object_attributes(account: Account, bucket: Bucket, request: Request) -> Reply:
+    stored = _found(bucket, request)
     wanted = {item.strip() for item in request.headers.get("x-amz-object-attributes", "").split(",")}
     known = {"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"}
     if not wanted or not wanted <= known:
@@ -81,12 +81,10 @@ def _object_parts(stored: StoredObject, request: Request) -> str:
     )
 
 
-def _found(account: Account, request: Request) -> tuple[Bucket, StoredObject]:
-    bucket = bucket_of(account, request.bucket)
-    version_id = request.query.get("versionId")
-    stored = object_of(bucket, request.key, version_id)
+def _found(bucket: Bucket, request: Request) -> StoredObject:
+    stored = object_of(bucket, request.key, request.query.get("versionId"))
     check_customer_key(request.headers, stored)
-    return bucket, stored
+    return stored
 
 
 def _reply(account: Account, bucket: Bucket, stored: StoredObject, request: Request, *, with_body: bool) -> Reply:

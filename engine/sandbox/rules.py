@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 from engine.sandbox import archives, buckets, copying, deleting, lifecycles, listing, reading, uploads, writing
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.records import Account
+from engine.sandbox.keeping import bucket_of
+from engine.sandbox.records import Account, Bucket
 from engine.sandbox.refusals import S3Error
 
-Rule = Callable[[Account, Request], Reply]
-
-RULES: dict[str, Rule] = {
+OF_ACCOUNT: dict[str, Callable[[Account, Request], Reply]] = {
     "ListBuckets": buckets.list_buckets,
     "CreateBucket": buckets.create_bucket,
+}
+
+RULES: dict[str, Callable[[Account, Bucket, Request], Reply]] = {
     "DeleteBucket": buckets.delete_bucket,
     "HeadBucket": buckets.head_bucket,
     "GetBucketLocation": buckets.get_location,
@@ -63,10 +65,12 @@ RULES: dict[str, Rule] = {
 
 def handle(account: Account, request: Request) -> Reply:
     """Carry out one request, whole or not at all. Raises `S3Error` for what S3 refuses."""
-    rule = RULES.get(request.operation)
-    if rule is None:
+    operation = request.operation
+    if operation not in RULES and operation not in OF_ACCOUNT:
         raise S3Error("NotImplemented")
     owner = request.headers.get("x-amz-expected-bucket-owner")
     if owner is not None and owner != account.account_id and request.bucket in account.buckets:
         raise S3Error("AccessDenied")
-    return rule(account, request)
+    if operation in OF_ACCOUNT:
+        return OF_ACCOUNT[operation](account, request)
+    return RULES[operation](account, bucket_of(account, request.bucket), request)

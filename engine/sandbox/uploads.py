@@ -29,7 +29,7 @@ from engine.sandbox.clock import iso_text
 from engine.sandbox.conditions import check_target
 from engine.sandbox.copying import COPY_LIMIT_BYTES, copy_too_large, source_of
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import bucket_of, keep, version_lines
+from engine.sandbox.keeping import keep, version_lines
 from engine.sandbox.markup import element, read_document, xml_reply
 from engine.sandbox.properties import attributes_of, customer_key_md5, encryption_lines, tags_of
 from engine.sandbox.records import Account, Bucket, PartRecord, StoredObject, Upload, UploadedPiece
@@ -45,8 +45,7 @@ RANGED_SOURCE_BYTES = 5 << 20
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)").fullmatch
 
 
-def create_upload(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def create_upload(account: Account, bucket: Bucket, request: Request) -> Reply:
     check_key(request.key)
     algorithm = asked_for(request.headers)
     checksum_type = type_asked_for(request.headers, algorithm)
@@ -68,8 +67,8 @@ def create_upload(account: Account, request: Request) -> Reply:
     )
 
 
-def upload_part(account: Account, request: Request) -> Reply:
-    _, upload, number = _addressed(account, request)
+def upload_part(account: Account, bucket: Bucket, request: Request) -> Reply:
+    upload, number = _addressed(bucket, request)
     _check_upload_key(request.headers, upload)
     algorithm, _ = check_body(request.headers, request.body)
     if algorithm and upload.algorithm and algorithm != upload.algorithm:
@@ -93,9 +92,9 @@ def upload_part(account: Account, request: Request) -> Reply:
     return Reply(200, lines)
 
 
-def copy_part(account: Account, request: Request) -> Reply:
+def copy_part(account: Account, bucket: Bucket, request: Request) -> Reply:
     """UploadPartCopy: the whole source, or a range of one that is over 5 MiB."""
-    _, upload, number = _addressed(account, request)
+    upload, number = _addressed(bucket, request)
     headers = request.headers
     _check_upload_key(headers, upload)
     source = source_of(account, headers)
@@ -116,11 +115,11 @@ def copy_part(account: Account, request: Request) -> Reply:
     )
 
 
-def complete_upload(account: Account, request: Request) -> Reply:
+def complete_upload(account: Account, bucket: Bucket, request: Request) -> Reply:
     again = account.completed.get(_completed_name(request)) if account.complete_again else None
     if again is not None:
         return again
-    reply = _complete(account, request)
+    reply = _complete(account, bucket, request)
     if account.complete_again:
         account.completed[_completed_name(request)] = reply
     return reply
@@ -130,8 +129,8 @@ def _completed_name(request: Request) -> tuple[str, str, str]:
     return request.bucket, request.key, request.query.get("uploadId", "")
 
 
-def _complete(account: Account, request: Request) -> Reply:
-    bucket, upload = _upload_of(account, request)
+def _complete(account: Account, bucket: Bucket, request: Request) -> Reply:
+    upload = _upload_of(bucket, request)
     headers, key = request.headers, request.key
     _check_completion(headers, upload)
     check_target(headers, key, bucket.objects.get(key))
@@ -173,14 +172,14 @@ def _complete(account: Account, request: Request) -> Reply:
     )
 
 
-def abort_upload(account: Account, request: Request) -> Reply:
-    bucket, upload = _upload_of(account, request)
+def abort_upload(account: Account, bucket: Bucket, request: Request) -> Reply:
+    upload = _upload_of(bucket, request)
     del bucket.uploads[upload.upload_id]
     return Reply(204)
 
 
-def list_parts(account: Account, request: Request) -> Reply:
-    bucket, upload = _upload_of(account, request)
+def list_parts(account: Account, bucket: Bucket, request: Request) -> Reply:
+    upload = _upload_of(bucket, request)
     marker = _number(request.query, "part-number-marker", 0)
     limit = min(_number(request.query, "max-parts", 1000), 1000)
     rest = sorted(number for number in upload.parts if number > marker)
@@ -213,8 +212,8 @@ def list_parts(account: Account, request: Request) -> Reply:
 # --- parts ----------------------------------------------------------------------------------------------------------
 
 
-def _addressed(account: Account, request: Request) -> tuple[Bucket, Upload, int]:
-    bucket, upload = _upload_of(account, request)
+def _addressed(bucket: Bucket, request: Request) -> tuple[Upload, int]:
+    upload = _upload_of(bucket, request)
     text = request.query.get("partNumber", "")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if not 1 <= number <= MOST_PARTS:
@@ -223,17 +222,16 @@ def _addressed(account: Account, request: Request) -> tuple[Bucket, Upload, int]
             f"Part number must be an integer between 1 and {MOST_PARTS}, inclusive",
             details=(("ArgumentName", "partNumber"), ("ArgumentValue", text)),
         )
-    return bucket, upload, number
+    return upload, number
 
 
-def _upload_of(account: Account, request: Request) -> tuple[Bucket, Upload]:
+def _upload_of(bucket: Bucket, request: Request) -> Upload:
     """Raises NoSuchUpload: unknown, aborted, completed, or another key's."""
-    bucket = bucket_of(account, request.bucket)
     upload_id = request.query.get("uploadId", "")
     found = bucket.uploads.get(upload_id)
     if found is None or found.key != request.key:
         raise S3Error("NoSuchUpload", details=(("UploadId", upload_id),))
-    return bucket, found
+    return found
 
 
 def _keep_part(account: Account, upload: Upload, number: int, content: Content) -> UploadedPiece:

@@ -10,10 +10,10 @@ from engine.sandbox.checksums import FULL_OBJECT, asked_for, check_body, default
 from engine.sandbox.checksums import checksum_of as computed
 from engine.sandbox.conditions import check_target
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import bucket_of, changed, exchange, keep, object_of, version_lines
+from engine.sandbox.keeping import changed, exchange, keep, object_of, version_lines
 from engine.sandbox.markup import element, read_document, xml_reply
 from engine.sandbox.properties import attributes_of, checked_tags, encryption_lines, tags_of, with_changes
-from engine.sandbox.records import Account, Attributes, Pairs, StoredObject
+from engine.sandbox.records import Account, Attributes, Bucket, Pairs, StoredObject
 from engine.sandbox.refusals import S3Error
 
 PUT_LIMIT_BYTES = 5 << 30
@@ -37,8 +37,7 @@ def opaque_etag(account: Account) -> str:
     return hashlib.md5(b"opaque %d" % account.next_number(), usedforsecurity=False).hexdigest()
 
 
-def put_object(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def put_object(account: Account, bucket: Bucket, request: Request) -> Reply:
     headers, key, body = request.headers, request.key, request.body
     check_key(key)
     if len(body) > PUT_LIMIT_BYTES:
@@ -67,24 +66,22 @@ def put_object(account: Account, request: Request) -> Reply:
 # --- tags -----------------------------------------------------------------------------------------------------------
 
 
-def get_object_tagging(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def get_object_tagging(account: Account, bucket: Bucket, request: Request) -> Reply:
     stored = object_of(bucket, request.key, request.query.get("versionId"))
     return xml_reply("Tagging", tag_set(stored.tags), headers=version_lines(bucket, stored))
 
 
-def put_object_tagging(account: Account, request: Request) -> Reply:
+def put_object_tagging(account: Account, bucket: Bucket, request: Request) -> Reply:
     check_body(request.headers, request.body)
     tags = checked_tags(read_tags(request.body))
-    return _retag(account, request, tags, 200)
+    return _retag(bucket, request, tags, 200)
 
 
-def delete_object_tagging(account: Account, request: Request) -> Reply:
-    return _retag(account, request, (), 204)
+def delete_object_tagging(account: Account, bucket: Bucket, request: Request) -> Reply:
+    return _retag(bucket, request, (), 204)
 
 
-def _retag(account: Account, request: Request, tags: Pairs, status: int) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def _retag(bucket: Bucket, request: Request, tags: Pairs, status: int) -> Reply:
     stored = object_of(bucket, request.key, request.query.get("versionId"))
     exchange(bucket, request.key, stored, changed(stored, tags=tags))
     return Reply(status, version_lines(bucket, stored))
@@ -129,16 +126,14 @@ def access_policy(account: Account, canned: str = "") -> str:
     )
 
 
-def get_object_acl(account: Account, request: Request) -> Reply:
-    bucket = bucket_of(account, request.bucket)
+def get_object_acl(account: Account, bucket: Bucket, request: Request) -> Reply:
     stored = object_of(bucket, request.key, request.query.get("versionId"))
     policy = access_policy(account, stored.attributes.acl)
     return xml_reply("AccessControlPolicy", policy, headers=version_lines(bucket, stored))
 
 
-def put_object_acl(account: Account, request: Request) -> Reply:
+def put_object_acl(account: Account, bucket: Bucket, request: Request) -> Reply:
     """Refused where the bucket's owner owns everything, but for the one ACL that says just that."""
-    bucket = bucket_of(account, request.bucket)
     stored = object_of(bucket, request.key, request.query.get("versionId"))
     canned = request.headers.get("x-amz-acl", "")
     if bucket.ownership == "BucketOwnerEnforced":

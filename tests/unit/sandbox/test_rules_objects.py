@@ -12,7 +12,7 @@ import pytest
 from engine.sandbox import bodies
 from engine.sandbox.bodies import Stream
 from engine.sandbox.routing import UNSUPPORTED, operation_of
-from engine.sandbox.rules import RULES
+from engine.sandbox.rules import OF_ACCOUNT, RULES
 from tests.unit.sandbox.asking import Sandbox, condition_of, header, text_of, texts_of
 
 PAST, FUTURE = "Sat, 01 Jan 2000 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
@@ -215,4 +215,4 @@ def test_every_action_that_is_routed_has_a_rule() -> None:
 
     tables = (routing._BUCKET, routing._OBJECT, routing._PLAIN_BUCKET, routing._PLAIN_OBJECT)
     named = {name for table in tables for name in table.values()}
-    assert named | {"ListBuckets", "ListObjectsV2", "CopyObject", "UploadPartCopy"} == set(RULES)
+    assert named | {"ListBuckets", "ListObjectsV2", "CopyObject", "UploadPartCopy"} == {*OF_ACCOUNT, *RULES}
