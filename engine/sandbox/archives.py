@@ -8,7 +8,7 @@ end, is not in either: the codes here are the likely ones of those that it has.
 from __future__ import annotations
 
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import changed, exchange, object_of, version_lines
+from engine.sandbox.keeping import change, object_of, version_lines
 from engine.sandbox.markup import read_document
 from engine.sandbox.properties import is_archived, restore_text, with_changes
 from engine.sandbox.records import Account, Bucket
@@ -50,7 +50,7 @@ def restore_object(account: Account, bucket: Bucket, request: Request) -> Reply:
     elif days is not None:
         until = ((now + takes_s) // _DAY + days + 1) * _DAY  # the days begin when it can be read
     renewed = with_changes(attributes, restored_from=restored_from, restored_until=until, restoring_by=tier)
-    exchange(bucket, request.key, stored, changed(stored, attributes=renewed))
+    change(bucket, request.key, stored, attributes=renewed)
     return Reply(status, version_lines(bucket, stored))
 
 

@@ -28,8 +28,7 @@ def list_buckets(account: Account, request: Request) -> Reply:
         for name, bucket in sorted(account.buckets.items())
         if name.startswith(prefix)
     ]
-    owner = element("ID", account.owner_id) + element("DisplayName", account.owner_name)
-    return xml_reply("ListAllMyBucketsResult", f"<Owner>{owner}</Owner><Buckets>{''.join(rows)}</Buckets>")
+    return xml_reply("ListAllMyBucketsResult", f"<Owner>{account.owner}</Owner><Buckets>{''.join(rows)}</Buckets>")
 
 
 def create_bucket(account: Account, request: Request) -> Reply:
@@ -202,10 +201,9 @@ def list_uploads(account: Account, bucket: Bucket, request: Request) -> Reply:
     waiting = _after(waiting, key_marker, id_marker)
     shown = waiting[:limit]
     more = len(waiting) > limit
-    owner = element("ID", account.owner_id) + element("DisplayName", account.owner_name)
     rows = [
-        f"<Upload><Key>{encode(upload.key)}</Key>{element('UploadId', upload.upload_id)}<Initiator>{owner}</Initiator>"
-        f"<Owner>{owner}</Owner><StorageClass>{upload.attributes.storage_class}</StorageClass>"
+        f"<Upload><Key>{encode(upload.key)}</Key>{element('UploadId', upload.upload_id)}"
+        f"<Initiator>{account.owner}</Initiator><Owner>{account.owner}</Owner><StorageClass>{upload.attributes.storage_class}</StorageClass>"
         f"<Initiated>{iso_text(upload.initiated)}</Initiated>{_algorithm(upload)}</Upload>"
         for upload in shown
     ]

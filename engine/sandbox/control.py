@@ -21,7 +21,7 @@ from engine.sandbox.connection import Connection, Received
 from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.faults import FaultRule, Kind
 from engine.sandbox.judge import Side
-from engine.sandbox.keeping import changed, exchange
+from engine.sandbox.keeping import change
 from engine.sandbox.properties import with_changes
 from engine.sandbox.records import Bucket
 from engine.sandbox.refusals import S3Error
@@ -126,7 +126,7 @@ class Control:
         if stored is None:
             raise S3Error("NoSuchKey")
         attributes = with_changes(stored.attributes, archive_status=arguments["status"], restored_until=0)
-        exchange(bucket, arguments["key"], stored, changed(stored, attributes=attributes))
+        change(bucket, arguments["key"], stored, attributes=attributes)
         return {}
 
     def put(self, arguments: Arguments) -> Any:

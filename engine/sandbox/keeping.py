@@ -7,9 +7,10 @@ replaced.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
-from engine.model import Checksum
-from engine.sandbox.records import Account, Attributes, Bucket, Pairs, StoredObject
+from engine.sandbox.records import Account, Bucket, StoredObject
 from engine.sandbox.refusals import S3Error
 
 NULL = "null"
@@ -98,34 +99,14 @@ def remove_version(bucket: Bucket, key: str, version_id: str) -> StoredObject | 
     return found
 
 
-def exchange(bucket: Bucket, key: str, old: StoredObject, new: StoredObject) -> None:
-    """Put `new` where `old` is: for what changes of an object in place (tags, a restore)."""
+def change(bucket: Bucket, key: str, old: StoredObject, **values: Any) -> None:
+    """Put what is the same but for these values where `old` is: tags, a restore."""
+    new = replace(old, **values)
     history = bucket.versions.get(key)
     if history is not None:
         history[history.index(old)] = new
     if bucket.objects.get(key) is old:
         bucket.objects.put(key, new)
-
-
-def changed(
-    stored: StoredObject,
-    *,
-    attributes: Attributes | None = None,
-    tags: Pairs | None = None,
-    checksum: Checksum | None = None,
-) -> StoredObject:
-    """The same object but for what is given."""
-    return StoredObject(
-        stored.content,
-        stored.size,
-        stored.etag,
-        stored.modified,
-        stored.attributes if attributes is None else attributes,
-        stored.checksum if checksum is None else checksum,
-        stored.tags if tags is None else tags,
-        stored.parts,
-        stored.version_id,
-    )
 
 
 def version_lines(bucket: Bucket, stored: StoredObject) -> tuple[tuple[str, str], ...]:

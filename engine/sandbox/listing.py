@@ -28,102 +28,114 @@ class _Page(NamedTuple):
     last_is_prefix: bool
 
 
+class _Asked(NamedTuple):
+    """What every kind of listing is asked for, and how its names are spelled."""
+
+    bucket: Bucket
+    prefix: str
+    delimiter: str
+    limit: int
+    encode: Callable[[str], str]
+
+    def reply(self, root: str, groups: list[str], *parts: str, more: bool) -> Reply:
+        encode = self.encode
+        return xml_reply(
+            root,
+            element("Name", self.bucket.name),
+            f"<Prefix>{encode(self.prefix)}</Prefix><MaxKeys>{self.limit}</MaxKeys>",
+            f"<Delimiter>{encode(self.delimiter)}</Delimiter>" if self.delimiter else "",
+            "<EncodingType>url</EncodingType>" if encode is url_encoded else "",
+            "<IsTruncated>true</IsTruncated>" if more else "<IsTruncated>false</IsTruncated>",
+            *parts,
+            *(f"<CommonPrefixes><Prefix>{encode(item)}</Prefix></CommonPrefixes>" for item in groups),
+        )
+
+
+def _asked(bucket: Bucket, query: dict[str, str]) -> _Asked:
+    encoding = query.get("encoding-type")
+    if encoding not in (None, "url"):
+        raise S3Error("InvalidArgument", "Invalid Encoding Method specified in Request")
+    encode = url_encoded if encoding == "url" else escape
+    return _Asked(bucket, query.get("prefix", ""), query.get("delimiter", ""), _limit(query, "max-keys"), encode)
+
+
 def list_objects_v2(account: Account, bucket: Bucket, request: Request) -> Reply:
     query = request.query
-    limit = _limit(query, "max-keys")
-    prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+    asked = _asked(bucket, query)
     token, start_after = query.get("continuation-token"), query.get("start-after", "")
     after, skip_group = _opened(token) if token is not None else (start_after, False)
-    page = _page(bucket, prefix, delimiter, after, limit, skip_group=skip_group)
-    encode = _encoder(query)
-    parts = [
-        element("Name", bucket.name),
-        f"<Prefix>{encode(prefix)}</Prefix>",
-        f"<StartAfter>{encode(start_after)}</StartAfter>" if start_after else "",
+    page = _page(asked, after, skip_group=skip_group)
+    return asked.reply(
+        "ListBucketResult",
+        page.prefixes,
+        f"<StartAfter>{asked.encode(start_after)}</StartAfter>" if start_after else "",
         element("ContinuationToken", token) if token is not None else "",
         f"<NextContinuationToken>{_sealed(page)}</NextContinuationToken>" if page.last else "",
-        f"<KeyCount>{len(page.keys) + len(page.prefixes)}</KeyCount><MaxKeys>{limit}</MaxKeys>",
-        f"<Delimiter>{encode(delimiter)}</Delimiter>" if delimiter else "",
-        "<EncodingType>url</EncodingType>" if encode is url_encoded else "",
-        "<IsTruncated>true</IsTruncated>" if page.last else "<IsTruncated>false</IsTruncated>",
+        f"<KeyCount>{len(page.keys) + len(page.prefixes)}</KeyCount>",
         _contents(account, bucket, page.keys, request, with_owner=query.get("fetch-owner") == "true"),
-        *(f"<CommonPrefixes><Prefix>{encode(item)}</Prefix></CommonPrefixes>" for item in page.prefixes),
-    ]
-    return xml_reply("ListBucketResult", *parts)
+        more=page.last != "",
+    )
 
 
 def list_objects(account: Account, bucket: Bucket, request: Request) -> Reply:
     """The older listing, which other tools still use."""
-    query = request.query
-    limit = _limit(query, "max-keys")
-    prefix, delimiter, marker = query.get("prefix", ""), query.get("delimiter", ""), query.get("marker", "")
-    skip_group = bool(delimiter) and marker.endswith(delimiter)
-    page = _page(bucket, prefix, delimiter, marker, limit, skip_group=skip_group)
-    encode = _encoder(query)
-    parts = [
-        element("Name", bucket.name),
-        f"<Prefix>{encode(prefix)}</Prefix><Marker>{encode(marker)}</Marker>",
-        f"<NextMarker>{encode(page.last)}</NextMarker>" if page.last and delimiter else "",
-        f"<MaxKeys>{limit}</MaxKeys>",
-        f"<Delimiter>{encode(delimiter)}</Delimiter>" if delimiter else "",
-        "<EncodingType>url</EncodingType>" if encode is url_encoded else "",
-        "<IsTruncated>true</IsTruncated>" if page.last else "<IsTruncated>false</IsTruncated>",
+    asked, marker = _asked(bucket, request.query), request.query.get("marker", "")
+    page = _page(asked, marker, skip_group=bool(asked.delimiter) and marker.endswith(asked.delimiter))
+    return asked.reply(
+        "ListBucketResult",
+        page.prefixes,
+        f"<Marker>{asked.encode(marker)}</Marker>",
+        f"<NextMarker>{asked.encode(page.last)}</NextMarker>" if page.last and asked.delimiter else "",
         _contents(account, bucket, page.keys, request, with_owner=True),
-        *(f"<CommonPrefixes><Prefix>{encode(item)}</Prefix></CommonPrefixes>" for item in page.prefixes),
-    ]
-    return xml_reply("ListBucketResult", *parts)
+        more=page.last != "",
+    )
 
 
 def list_object_versions(account: Account, bucket: Bucket, request: Request) -> Reply:
     """Every version and delete marker, newest first for each key."""
     query = request.query
-    limit = _limit(query, "max-keys")
-    prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+    asked = _asked(bucket, query)
     key_marker, id_marker = query.get("key-marker", ""), query.get("version-id-marker", "")
-    encode = _encoder(query)
     rows: list[str] = []
     groups: list[str] = []
     next_key = next_id = ""
     last = ("", "")
-    for key, stored, is_latest in _versions(bucket, prefix, key_marker, id_marker):
-        group = _group(key, prefix, delimiter)
+    for key, stored, is_latest in _versions(bucket, asked.prefix, key_marker, id_marker):
+        group = _group(key, asked.prefix, asked.delimiter)
         if group and (group in groups or group == key_marker):
             continue
-        if len(rows) + len(groups) == limit:
+        if len(rows) + len(groups) == asked.limit:
             next_key, next_id = last
             break
         if group:
             groups.append(group)
             last = (group, "")
         else:
-            rows.append(_version_row(account, encode(key), stored, is_latest))
+            rows.append(_version_row(account, asked.encode(key), stored, is_latest))
             last = (key, stored.version_id)
-    parts = [
-        element("Name", bucket.name),
-        f"<Prefix>{encode(prefix)}</Prefix><KeyMarker>{encode(key_marker)}</KeyMarker>",
+    return asked.reply(
+        "ListVersionsResult",
+        groups,
+        f"<KeyMarker>{asked.encode(key_marker)}</KeyMarker>",
         element("VersionIdMarker", id_marker),
-        f"<NextKeyMarker>{encode(next_key)}</NextKeyMarker>" if next_key else "",
+        f"<NextKeyMarker>{asked.encode(next_key)}</NextKeyMarker>" if next_key else "",
         element("NextVersionIdMarker", next_id) if next_id else "",
-        f"<MaxKeys>{limit}</MaxKeys>",
-        f"<Delimiter>{encode(delimiter)}</Delimiter>" if delimiter else "",
-        "<EncodingType>url</EncodingType>" if encode is url_encoded else "",
-        f"<IsTruncated>{'true' if next_key else 'false'}</IsTruncated>",
         *rows,
-        *(f"<CommonPrefixes><Prefix>{encode(item)}</Prefix></CommonPrefixes>" for item in groups),
-    ]
-    return xml_reply("ListVersionsResult", *parts)
+        more=next_key != "",
+    )
 
 
 # --- pages ----------------------------------------------------------------------------------------------------------
 
 
-def _page(bucket: Bucket, prefix: str, delimiter: str, after: str, limit: int, *, skip_group: bool) -> _Page:
+def _page(asked: _Asked, after: str, *, skip_group: bool) -> _Page:
+    bucket, prefix, _, limit, _ = asked
     if limit == 0:
         return _Page([], [], "", False)
     start, inclusive = (after, False) if after and after >= prefix else (prefix, True)
     if skip_group:
         start, inclusive = _beyond(after), True
-    if not delimiter:
+    if not asked.delimiter:
         keys = list(islice(bucket.objects.from_key(start, inclusive=inclusive), limit + 1))
         if keys and not keys[-1].startswith(prefix):
             keys = [key for key in keys if key.startswith(prefix)]
@@ -131,11 +143,12 @@ def _page(bucket: Bucket, prefix: str, delimiter: str, after: str, limit: int, *
         if more:
             del keys[limit:]
         return _Page(keys, [], keys[-1] if more else "", False)
-    return _grouped_page(bucket, prefix, delimiter, start, inclusive, limit)
+    return _grouped_page(asked, start, inclusive=inclusive)
 
 
-def _grouped_page(bucket: Bucket, prefix: str, delimiter: str, start: str, inclusive: bool, limit: int) -> _Page:
+def _grouped_page(asked: _Asked, start: str, *, inclusive: bool) -> _Page:
     """A page with common prefixes: what is under one is passed over, not read."""
+    bucket, prefix, delimiter, limit, _ = asked
     keys: list[str] = []
     groups: list[str] = []
     last, last_is_prefix = "", False
@@ -202,7 +215,7 @@ def _contents(account: Account, bucket: Bucket, keys: list[str], request: Reques
     else:
         shown = [escape(key) for key in keys]
     get = bucket.objects.get
-    owner = _owner(account) if with_owner else ""
+    owner = f"<Owner>{account.owner}</Owner>" if with_owner else ""
     with_restore = "RestoreStatus" in request.headers.get("x-amz-optional-object-attributes", "")
     now = account.clock.now()
     rows = []
@@ -240,21 +253,17 @@ def _restore_status(stored: StoredObject, now: int) -> str:
     )
 
 
-def _owner(account: Account) -> str:
-    return f"<Owner><ID>{account.owner_id}</ID><DisplayName>{escape(account.owner_name)}</DisplayName></Owner>"
-
-
 def _version_row(account: Account, key: str, stored: StoredObject, is_latest: bool) -> str:
     about = (
         f"<Key>{key}</Key><VersionId>{stored.version_id}</VersionId><IsLatest>{'true' if is_latest else 'false'}"
         f"</IsLatest><LastModified>{iso_text(stored.modified)}</LastModified>"
     )
     if stored.is_marker:
-        return f"<DeleteMarker>{about}{_owner(account)}</DeleteMarker>"
+        return f"<DeleteMarker>{about}<Owner>{account.owner}</Owner></DeleteMarker>"
     checksum = stored.checksum
     kind = _checksum_elements(checksum.algorithm, checksum.type) if checksum is not None else ""
     return (
-        f"<Version>{about}<ETag>&quot;{stored.etag}&quot;</ETag>{kind}<Size>{stored.size}</Size>{_owner(account)}"
+        f"<Version>{about}<ETag>&quot;{stored.etag}&quot;</ETag>{kind}<Size>{stored.size}</Size><Owner>{account.owner}</Owner>"
         f"<StorageClass>{stored.attributes.storage_class}</StorageClass></Version>"
     )
 
@@ -271,14 +280,6 @@ def _limit(query: dict[str, str], name: str) -> int:
             details=(("ArgumentName", name), ("ArgumentValue", text)),
         )
     return min(int(text), PAGE_KEYS)
-
-
-def _encoder(query: dict[str, str]) -> Callable[[str], str]:
-    """How keys and prefixes are written: encoding-type=url, or as XML has it."""
-    wanted = query.get("encoding-type")
-    if wanted not in (None, "url"):
-        raise S3Error("InvalidArgument", "Invalid Encoding Method specified in Request")
-    return url_encoded if wanted == "url" else escape
 
 
 def _sealed(page: _Page) -> str:

@@ -51,33 +51,20 @@ class PartRecord(NamedTuple):
     checksum: str = ""
 
 
+@dataclass(slots=True, eq=False)
 class StoredObject:
     """One version of an object, or a delete marker (`content` None). `checksum` with an empty value is computed
     when it is first asked for; None: the object has none."""
 
-    __slots__ = ("attributes", "checksum", "content", "etag", "modified", "parts", "size", "tags", "version_id")
-
-    def __init__(
-        self,
-        content: Content | None,
-        size: int,
-        etag: str,
-        modified: int,
-        attributes: Attributes = PLAIN,
-        checksum: Checksum | None = None,
-        tags: Pairs = (),
-        parts: tuple[PartRecord, ...] = (),
-        version_id: str = "null",
-    ) -> None:
-        self.content = content
-        self.size = size
-        self.etag = etag
-        self.modified = modified
-        self.attributes = attributes
-        self.checksum = checksum
-        self.tags = tags
-        self.parts = parts
-        self.version_id = version_id
+    content: Content | None
+    size: int
+    etag: str
+    modified: int
+    attributes: Attributes = PLAIN
+    checksum: Checksum | None = None
+    tags: Pairs = ()
+    parts: tuple[PartRecord, ...] = ()
+    version_id: str = "null"
 
     @property
     def is_marker(self) -> bool:
@@ -142,42 +129,25 @@ class Keys:
         return found
 
 
+@dataclass(slots=True, eq=False)
 class Bucket:
     """One bucket. `objects` holds the current versions that are not delete markers; `versions` holds, for keys
     written since versioning was first enabled, every version, newest first."""
 
-    __slots__ = (
-        "created",
-        "encryption",
-        "least_size",
-        "legacy_checksums",
-        "lifecycle",
-        "name",
-        "objects",
-        "ownership",
-        "region",
-        "replication",
-        "tagging",
-        "uploads",
-        "versioning",
-        "versions",
-    )
-
-    def __init__(self, name: str, region: str, created: int, *, legacy_checksums: bool = False) -> None:
-        self.name = name
-        self.region = region
-        self.created = created
-        self.legacy_checksums = legacy_checksums
-        self.objects = Keys()
-        self.versions: dict[str, list[StoredObject]] = {}
-        self.uploads: dict[str, Upload] = {}
-        self.versioning = ""
-        self.lifecycle = b""
-        self.least_size = "all_storage_classes_128K"
-        self.replication = b""
-        self.tagging = b""
-        self.ownership = "BucketOwnerEnforced"
-        self.encryption = AES256
+    name: str
+    region: str
+    created: int
+    legacy_checksums: bool = False
+    objects: Keys = field(default_factory=Keys)
+    versions: dict[str, list[StoredObject]] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    versioning: str = ""
+    lifecycle: bytes = b""
+    least_size: str = "all_storage_classes_128K"
+    replication: bytes = b""
+    tagging: bytes = b""
+    ownership: str = "BucketOwnerEnforced"
+    encryption: Encryption = AES256
 
 
 class Account:
@@ -197,6 +167,11 @@ class Account:
         self.completed: dict[tuple[str, str, str], Reply] = {}
         self.conditional_deletes = True
         self._issued = 0
+
+    @property
+    def owner(self) -> str:
+        """Its owner, as every answer has it: elements of XML."""
+        return f"<ID>{self.owner_id}</ID><DisplayName>{self.owner_name}</DisplayName>"
 
     def next_number(self) -> int:
         self._issued += 1

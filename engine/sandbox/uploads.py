@@ -192,14 +192,13 @@ def list_parts(account: Account, bucket: Bucket, request: Request) -> Reply:
             f"<Part><PartNumber>{number}</PartNumber><LastModified>{iso_text(piece.modified)}</LastModified>"
             f"<ETag>&quot;{piece.etag}&quot;</ETag>{checksum}<Size>{piece.size}</Size></Part>"
         )
-    who = _owner(account)
     algorithm = element("ChecksumAlgorithm", upload.algorithm) + element("ChecksumType", upload.checksum_type)
     return xml_reply(
         "ListPartsResult",
         element("Bucket", bucket.name),
         element("Key", upload.key),
         element("UploadId", upload.upload_id),
-        f"<Initiator>{who}</Initiator><Owner>{who}</Owner>",
+        f"<Initiator>{account.owner}</Initiator><Owner>{account.owner}</Owner>",
         element("StorageClass", upload.attributes.storage_class),
         f"<PartNumberMarker>{marker}</PartNumberMarker>",
         f"<NextPartNumberMarker>{shown[-1] if shown else 0}</NextPartNumberMarker>",
@@ -372,10 +371,6 @@ def combined(algorithm: str, pieces: list[UploadedPiece]) -> str:
 def _same_value(checksum: Checksum, sent_value: str) -> bool:
     """A composite may be sent with or without its number of parts."""
     return sent_value in (checksum.value, checksum.value.partition("-")[0])
-
-
-def _owner(account: Account) -> str:
-    return element("ID", account.owner_id) + element("DisplayName", account.owner_name)
 
 
 def _number(query: dict[str, str], name: str, default: int) -> int:

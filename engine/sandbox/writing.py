@@ -10,7 +10,7 @@ from engine.sandbox.checksums import FULL_OBJECT, asked_for, check_body, default
 from engine.sandbox.checksums import checksum_of as computed
 from engine.sandbox.conditions import check_target
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.keeping import changed, exchange, keep, object_of, version_lines
+from engine.sandbox.keeping import change, keep, object_of, version_lines
 from engine.sandbox.markup import element, read_document, xml_reply
 from engine.sandbox.properties import attributes_of, checked_tags, encryption_lines, tags_of, with_changes
 from engine.sandbox.records import Account, Attributes, Bucket, Pairs, StoredObject
@@ -83,7 +83,7 @@ def delete_object_tagging(account: Account, bucket: Bucket, request: Request) ->
 
 def _retag(bucket: Bucket, request: Request, tags: Pairs, status: int) -> Reply:
     stored = object_of(bucket, request.key, request.query.get("versionId"))
-    exchange(bucket, request.key, stored, changed(stored, tags=tags))
+    change(bucket, request.key, stored, tags=tags)
     return Reply(status, version_lines(bucket, stored))
 
 
@@ -118,10 +118,9 @@ def access_policy(account: Account, canned: str = "") -> str:
         f"<Grant><Grantee {group}>{element('URI', _GROUPS + name)}</Grantee>{element('Permission', what)}</Grant>"
         for name, what in _CANNED.get(canned, [])
     )
-    owner = f"{element('ID', account.owner_id)}{element('DisplayName', account.owner_name)}"
     schema = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"'
     return (
-        f"<Owner>{owner}</Owner><AccessControlList><Grant><Grantee {schema}>{owner}</Grantee>"
+        f"<Owner>{account.owner}</Owner><AccessControlList><Grant><Grantee {schema}>{account.owner}</Grantee>"
         f"<Permission>FULL_CONTROL</Permission></Grant>{others}</AccessControlList>"
     )
 
@@ -140,5 +139,5 @@ def put_object_acl(account: Account, bucket: Bucket, request: Request) -> Reply:
         if canned != "bucket-owner-full-control":
             raise S3Error("AccessControlListNotSupported")
         return Reply(200)
-    exchange(bucket, request.key, stored, changed(stored, attributes=with_changes(stored.attributes, acl=canned)))
+    change(bucket, request.key, stored, attributes=with_changes(stored.attributes, acl=canned))
     return Reply(200)
