@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from engine.sandbox.connection import Connection
-from engine.sandbox.control import Control
+from engine.sandbox.control import Commands, Control
 from engine.sandbox.server import LOOPBACK, Door, Front
 from engine.sandbox.settings import settings_from_json
 
@@ -47,7 +47,7 @@ async def _serve(start: dict[str, Any]) -> None:
     ended = asyncio.Event()
     door = Door(front, settings.port, tls)
     await door.open()
-    control = Control(front, start["secret"], door.close_for, ended.set)
+    control = Control(Commands(front, door.close_for, ended.set), start["secret"])
     control_server = await loop.create_server(lambda: Connection(control), LOOPBACK, 0)
     await loop.connect_read_pipe(lambda: _UntilEnd(ended), sys.stdin)
     said = {

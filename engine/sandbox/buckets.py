@@ -203,8 +203,8 @@ def list_uploads(account: Account, bucket: Bucket, request: Request) -> Reply:
     more = len(waiting) > limit
     rows = [
         f"<Upload><Key>{encode(upload.key)}</Key>{element('UploadId', upload.upload_id)}"
-        f"<Initiator>{account.owner}</Initiator><Owner>{account.owner}</Owner><StorageClass>{upload.attributes.storage_class}</StorageClass>"
-        f"<Initiated>{iso_text(upload.initiated)}</Initiated>{_algorithm(upload)}</Upload>"
+        f"<Initiator>{account.owner}</Initiator><Owner>{account.owner}</Owner>"
+        f"<StorageClass>{upload.attributes.storage_class}</StorageClass><Initiated>{iso_text(upload.initiated)}</Initiated>{_algorithm(upload)}</Upload>"
         for upload in shown
     ]
     return xml_reply(
