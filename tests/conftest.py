@@ -10,14 +10,19 @@ long is begun first, so that no process is left with it at the end.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
+import botocore.hooks
+import botocore.httpsession
 import botocore.session
 import pytest
 from hypothesis import settings
@@ -51,6 +56,38 @@ if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BY
 # One loader for all of botocore's sessions: each would read its models of S3 anew, which is a third of what a command
 # costs that runs in this process. What a loader gives is shared between a session's clients anyway.
 setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))  # noqa: B010
+
+# What each of its sessions works out anew: how events are called by their other names, which is the same for all.
+_aliased: dict[str, str] = {}
+_begin_aliases = botocore.hooks.EventAliaser.__init__
+
+
+def _begin_with_known_aliases(self: Any, event_emitter: Any, event_aliases: Any = None) -> None:
+    _begin_aliases(self, event_emitter, event_aliases)
+    if event_aliases is None:
+        self._alias_name_cache = _aliased
+
+
+setattr(botocore.hooks.EventAliaser, "__init__", _begin_with_known_aliases)  # noqa: B010
+
+
+@functools.cache
+def _one_authority() -> str:
+    """A bundle with the first of the public web's authorities alone."""
+    every, end = Path(_every_authority()).read_text(encoding="utf-8"), "-----END CERTIFICATE-----"
+    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
+        file.write(every[every.index("-----BEGIN CERTIFICATE-----") : every.index(end)] + end + "\n")
+    atexit.register(Path(file.name).unlink)
+    return file.name
+
+
+# Each of aiobotocore's clients reads more than a hundred authorities, of the bundle that comes with it or of the one
+# that the machine names. No test speaks to a server that any of them vouches for, unless it is one that a user names.
+_every_authority = botocore.httpsession.where
+if not os.environ.get("CARTAGE_CONTRACT_BUCKET"):
+    setattr(botocore.httpsession, "where", _one_authority)  # noqa: B010
+    for _name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        os.environ.pop(_name, None)
 
 # How long an example takes says nothing where other processes work beside it.
 settings.register_profile("here", deadline=None, max_examples=examples(100))
