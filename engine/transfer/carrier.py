@@ -6,9 +6,12 @@ given its carrier once (`carriers.carriers_of`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import random
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+import anyio
 
 from engine.errors import Archived, StoreError
 from engine.folder.versions import same
@@ -63,6 +66,14 @@ class Carrier(Protocol):
 
     async def discard(self, upload: UploadRecord) -> None:
         """End what an earlier run began and no task took up. What cannot be ended now stays in the ledger."""
+
+
+Pause = Callable[[int], Awaitable[None]]
+"""Waits before what an attempt of this number left open is tried again."""
+
+
+async def pause(attempt: int) -> None:
+    await anyio.sleep(random.uniform(0, min(20.0, 0.2 * 2**attempt)))
 
 
 class Interrupted(Exception):

@@ -11,10 +11,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-
-import anyio
+from collections.abc import Callable, Iterable, Mapping
 
 from engine.bodies import Disk
 from engine.errors import UsageError
@@ -24,7 +21,7 @@ from engine.plan.route import Route
 from engine.sites.site import Site
 from engine.sites.sites import Sites
 from engine.transfer.buffers import Buffers
-from engine.transfer.carrier import Carrier, Task
+from engine.transfer.carrier import Carrier, Pause, Task, pause
 from engine.transfer.download import Download
 from engine.transfer.guard import Conditions
 from engine.transfer.in_place import InPlace
@@ -79,8 +76,7 @@ class Carriers:
         guarded: bool = True,
         outdated_before: Mapping[str, int] | None = None,
         server_now_ms: Callable[[], int] | None = None,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-        jitter: random.Random | None = None,
+        pause: Pause = pause,
     ) -> None:
         self.queue: WorkQueue[Task] = WorkQueue(QUEUE_BOUND)
         self._sites = sites
@@ -90,8 +86,7 @@ class Carriers:
         self._guarded = guarded
         self._outdated_before = outdated_before
         self._server_now_ms = server_now_ms
-        self._sleep = sleep
-        self._jitter = jitter or random.Random()
+        self._pause = pause
         self._disk = Disk()
         self._conditions: list[Conditions] = []
         self._made: dict[tuple[str, str, bool, bool], Carrier] = {}
@@ -129,9 +124,8 @@ class Carriers:
         conditions = self._conditions_of(source, target)
         parts = ServerParts(source.store, target.store, self._uploader(target, conditions), conditions)
         if in_place:
-            trusts = target.known.trusted
-            return InPlace(target.store, parts, conditions, self._sleep, self._jitter, trusts=trusts)
-        return ServerSideCopy(source.store, target.store, parts, conditions, self._sleep, self._jitter)
+            return InPlace(parts, self._pause, trusts=target.known.trusted)
+        return ServerSideCopy(parts, self._pause)
 
     def _passing(self, origin: Origin, source: Site, target: Site, memory: int) -> Passing:
         conditions = self._conditions_of(target, target)  # a GET's pin is looked at in its answer
@@ -143,8 +137,7 @@ class Carriers:
             conditions,
             Sums(target.known, self._listener),
             Buffers(memory),
-            self._sleep,
-            self._jitter,
+            self._pause,
         )
 
     def _conditions_of(self, source: Site, target: Site) -> Conditions:

@@ -55,6 +55,9 @@ class Download:
     """The carrier from one S3 site into local folders. `disk` has the threads that files are written by, `buffers` the
     memory of small objects: it also bounds how many are on their way, each of which takes a connection."""
 
+    unpinned: Collection[str] = ()
+    """None: every GET is pinned, and its answer says of which ETag it is."""
+
     def __init__(
         self, source: ObjectStore, target: FolderStore, queue: WorkQueue[Task], disk: Disk, buffers: Buffers
     ) -> None:
@@ -64,11 +67,6 @@ class Download:
         self._disk = disk
         self._buffers = buffers
         self._ranges = Ranges()
-
-    @property
-    def unpinned(self) -> Collection[str]:
-        """Every GET is pinned, and its answer says of which ETag it is."""
-        return ()
 
     async def discard(self, upload: UploadRecord) -> None:
         """A download begins no upload."""

@@ -25,8 +25,8 @@ class Existing(ABC):
     """A carrier's look at both sides, each by its own store; how it carries is its subclass's."""
 
     def __init__(self, source: ObjectStore, target: ObjectStore) -> None:
-        self._source = source
-        self._target = target
+        self.source = source
+        self.target = target
 
     async def carry(self, task: Task) -> Outcome:
         """As `Carrier.carry`."""
@@ -117,7 +117,7 @@ class Existing(ABC):
                             return found
                         if compared.tags is not None and task.route.properties.tags is not PropertyRule.DROP:
                             requests += 1
-                            await self._target.put_tags(PutTags(task.target_ref, compared.tags))
+                            await self.target.put_tags(PutTags(task.target_ref, compared.tags))
                             continue
             carried = await self.carry(task)
             requests += carried.requests
@@ -132,7 +132,7 @@ class Existing(ABC):
         source, target, route = task.source_ref, task.target_ref, task.route
         try:
             compared = await compare_properties(
-                self._source, self._target, route, task.source, source, target, checksums=True
+                self.source, self.target, route, task.source, source, target, checksums=True
             )
         except NotFound:
             return None
@@ -160,10 +160,10 @@ class Existing(ABC):
         return is_md5(source.properties.encryption) and is_md5(target.properties.encryption)
 
     async def _source_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
-        return await head_or_none(self._source, HeadObject(task.source_ref, checksums=checksums))
+        return await head_or_none(self.source, HeadObject(task.source_ref, checksums=checksums))
 
     async def _target_head(self, task: Task, *, checksums: bool = False) -> ObjectHead | None:
-        return await head_or_none(self._target, HeadObject(task.target_ref, checksums=checksums))
+        return await head_or_none(self.target, HeadObject(task.target_ref, checksums=checksums))
 
 
 def conflict(task: Task, etag_there: str, why: str, requests: int = 1) -> Conflicting:

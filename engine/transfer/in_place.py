@@ -8,8 +8,6 @@ held against what it carries then, each time: no server's word is taken for it.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from engine.model import Acl, ObjectHead, Proof, Properties
@@ -18,11 +16,10 @@ from engine.plan.integrity import Evidence, parts_of
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.record import AGREE, Outcome
-from engine.store import GetAcl, ObjectStore, PutTags
-from engine.transfer.carrier import Drifted, Task, copied, full_object
+from engine.store import GetAcl, PutTags
+from engine.transfer.carrier import Drifted, Pause, Task, copied, full_object
 from engine.transfer.comparing import differences
 from engine.transfer.drift import as_listed, source_now
-from engine.transfer.guard import Conditions
 from engine.transfer.judging import judged
 from engine.transfer.methods import Method
 from engine.transfer.properties import Tags, adjusted, chosen_acl, directives_of, read_tags, source_properties
@@ -53,17 +50,8 @@ class InPlace(ServerSideCopy):
     """Sets what objects carry where they are: source and target are one store. `trusts` takes the server at its word
     that a CopyObject with a clear answer keeps what it was not told to change, as AWS does."""
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        parts: ServerParts,
-        conditions: Conditions,
-        sleep: Callable[[float], Awaitable[None]],
-        jitter: random.Random,
-        *,
-        trusts: bool,
-    ) -> None:
-        super().__init__(store, store, parts, conditions, sleep, jitter)
+    def __init__(self, parts: ServerParts, pause: Pause, *, trusts: bool) -> None:
+        super().__init__(parts, pause)
         self._trusts = trusts
 
     async def _copy(self, task: Task) -> Outcome:
@@ -75,7 +63,7 @@ class InPlace(ServerSideCopy):
         return outcome
 
     async def _set(self, task: Task) -> Outcome:
-        head = await source_now(self._source, task, checksums=True)
+        head = await source_now(self.source, task, checksums=True)
         task = task._replace(source=task.source._replace(storage_class=head.properties.storage_class))
         look = await self._seen(task, head)
         if task.upload is not None and not (look.found and _by_parts(task)):
@@ -84,9 +72,9 @@ class InPlace(ServerSideCopy):
         if not look.found:
             if not look.tags_differ:
                 return _untouched(task, look.head, "found", 2)
-            await self._target.put_tags(PutTags(task.target_ref, look.wanted_tags or ()))
+            await self.target.put_tags(PutTags(task.target_ref, look.wanted_tags or ()))
             return _untouched(task, look.head, Method.TAGS.value, 3)
-        acl = await chosen_acl(self._source, task.route, task.source_ref)
+        acl = await chosen_acl(self.source, task.route, task.source_ref)
         if _by_parts(task):
             outcome = await self._parts.copy(task, Method.OWN_PARTS)
         else:
@@ -104,7 +92,7 @@ class InPlace(ServerSideCopy):
         found = differences(route, wanted, there)
         if route.set_tags is None and (not found or (self._trusts and not _by_parts(task))):
             return _Look(head, wanted, found, None, None)
-        tags = await read_tags(self._source, ref, head)
+        tags = await read_tags(self.source, ref, head)
         return _Look(head, wanted, found, tags, tags if route.set_tags is None else route.tags_over(tags))
 
     async def _copy_onto_itself(self, task: Task, look: _Look, acl: Acl | None) -> Outcome:
@@ -116,7 +104,7 @@ class InPlace(ServerSideCopy):
         result, requests = await self._answered(task, request, 1)
         if isinstance(result, Outcome):
             return result
-        return await judged(self._target, task, look.head, result, Method.COPY.value, requests)
+        return await judged(self.target, task, look.head, result, Method.COPY.value, requests)
 
     async def _landed(self, task: Task, target: ObjectHead) -> Outcome | None:
         """Its ETag is the same before and after, so that what it carries has to tell. Where the ETag is another, as
@@ -132,12 +120,12 @@ class InPlace(ServerSideCopy):
         if head is None or head.etag != outcome.target_etag:
             raise Drifted(requests, etag_now=head.etag if head is not None else "")
         lost = differences(task.route, before.wanted, source_properties(head))
-        if acl is not None and str(acl) != str(now := await self._target.get_acl(GetAcl(ref))):
+        if acl is not None and str(acl) != str(now := await self.target.get_acl(GetAcl(ref))):
             lost.append(f"acl is {str(now)!r}, wanted {str(acl)!r}")
         wanted = before.wanted_tags
-        if wanted is not None and sorted(await read_tags(self._target, ref, head)) != sorted(wanted):
+        if wanted is not None and sorted(await read_tags(self.target, ref, head)) != sorted(wanted):
             requests += 1
-            await self._target.put_tags(PutTags(ref, wanted))
+            await self.target.put_tags(PutTags(ref, wanted))
         if not lost:
             return outcome._replace(requests=requests, properties=AGREE)
         outcome = outcome._replace(state=State.FAILED, requests=requests, proof=Proof.NONE, compared="")

@@ -7,8 +7,7 @@ completed with that of the whole: the answer is the proof. Parts that are longer
 
 from __future__ import annotations
 
-import random
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from engine.bodies import MemorySource
 from engine.checksums import checksum_of, hasher, is_known
@@ -20,7 +19,7 @@ from engine.plan.parts import MAX_PARTS, Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import ObjectStore, PutObject, UploadPart
 from engine.transfer.buffers import Buffers
-from engine.transfer.carrier import Differs, Drifted, Failed, Task
+from engine.transfer.carrier import Differs, Drifted, Failed, Pause, Task
 from engine.transfer.existing import Existing
 from engine.transfer.guard import Conditions
 from engine.transfer.judging import judged
@@ -45,6 +44,9 @@ BUFFER_BYTES = 32 * MIB
 class Passing(Existing):
     """The carrier into a bucket from somewhere else. `buffers` bounds what is in memory."""
 
+    unpinned: Collection[str] = ()
+    """None: every answer of a source says which version its bytes are of."""
+
     def __init__(
         self,
         origin: Origin,
@@ -54,8 +56,7 @@ class Passing(Existing):
         conditions: Conditions,
         sums: Sums,
         buffers: Buffers,
-        sleep: Callable[[float], Awaitable[None]],
-        jitter: random.Random,
+        pause: Pause,
     ) -> None:
         super().__init__(source, target)
         self.origin = origin
@@ -63,26 +64,13 @@ class Passing(Existing):
         self.sums = sums
         self.buffers = buffers
         self._uploader = uploader
-        self._putter = Putter(target, conditions, sums, sleep, jitter)
-
-    @property
-    def source(self) -> ObjectStore:
-        return self._source
-
-    @property
-    def target(self) -> ObjectStore:
-        return self._target
-
-    @property
-    def unpinned(self) -> Collection[str]:
-        """None: every answer of a source says which version its bytes are of."""
-        return ()
+        self._putter = Putter(target, conditions, sums, pause)
 
     async def discard(self, upload: UploadRecord) -> None:
         await self._uploader.discard(upload)
 
     async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
-        return await self.origin.evidence(task, source, target, self._target)
+        return await self.origin.evidence(task, source, target, self.target)
 
     async def _claim(self, task: Task) -> Outcome | None:
         """What landed before its outcome was committed is not sent again where it proves to be the source's."""
@@ -122,7 +110,7 @@ class Passing(Existing):
             self._refuse_damage(task, told, sums)
             request = PutObject(
                 task.target_ref,
-                properties=await read_properties(self._source, task.route, task.source, task.source_ref, head),
+                properties=await read_properties(self.source, task.route, task.source, task.source_ref, head),
                 checksum=None if self.sums.takes(bucket) is False else sums.as_checksum(algorithm),
                 content_md5=sums.content_md5,
             )
@@ -132,12 +120,12 @@ class Passing(Existing):
         finally:
             self.buffers.give(buffer)
         known, requests = self.origin.claims(head, _as_head(head, sums)), requests + self.origin.requests
-        return await judged(self._target, task, known, result, self.origin.method, requests)
+        return await judged(self.target, task, known, result, self.origin.method, requests)
 
     async def _put_streamed(self, task: Task, head: ObjectHead, wanted: Checksum) -> Outcome:
         """An object that has to be written in one piece, so that its ETag comes out equal."""
         bucket = task.target_ref.bucket
-        properties = await read_properties(self._source, task.route, task.source, task.source_ref, head)
+        properties = await read_properties(self.source, task.route, task.source, task.source_ref, head)
         request = PutObject(task.target_ref, properties=properties)
         buffer = await self.buffers.take(PART_BYTES)
         try:
@@ -152,7 +140,7 @@ class Passing(Existing):
         finally:
             self.buffers.give(buffer)
         requests += 1 + self.origin.requests * -(-task.source.size // PART_BYTES)
-        return await judged(self._target, task, passes(), result, self.origin.method, requests)
+        return await judged(self.target, task, passes(), result, self.origin.method, requests)
 
     def _refuse_damage(self, task: Task, told: Checksum | None, sums: Counted) -> None:
         """Raise `Differs` where the bytes that came are not those that the source's server speaks of."""

@@ -6,15 +6,14 @@ checksum or an ETag that its server made of it.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, StoreError, Unsupported
 from engine.model import ABSENT, CopyResult, ObjectHead
 from engine.plan.integrity import Agreement, evidence_of_heads
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
-from engine.transfer.carrier import Failed, Task
+from engine.transfer.carrier import Failed, Pause, Task
 from engine.transfer.completing import as_answer
 from engine.transfer.existing import conflict
 from engine.transfer.guard import Conditions
@@ -39,19 +38,11 @@ class Sent(NamedTuple):
 class Putter:
     """Writes objects of `store` in one request each."""
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        conditions: Conditions,
-        sums: Sums,
-        sleep: Callable[[float], Awaitable[None]],
-        jitter: random.Random,
-    ) -> None:
+    def __init__(self, store: ObjectStore, conditions: Conditions, sums: Sums, pause: Pause) -> None:
         self._store = store
         self._conditions = conditions
         self._sums = sums
-        self._sleep = sleep
-        self._jitter = jitter
+        self._pause = pause
 
     async def put(
         self, task: Task, request: PutObject, source: Source, passes: Callable[[], ObjectHead]
@@ -77,7 +68,7 @@ class Putter:
                     raise Failed(requests, error=error) from error
                 sent = step
                 if isinstance(error, (Ambiguous, Conflict)):
-                    await self._sleep(self._jitter.uniform(0, min(20.0, 0.2 * 2**attempt)))
+                    await self._pause(attempt)
             else:
                 self._learn(task, request, sent, condition, result)
                 return result, requests

@@ -6,8 +6,7 @@ that needs it to be copied by its parts (`server_parts`). An unknown outcome is 
 
 from __future__ import annotations
 
-import random
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, StoreError, Unsupported
@@ -24,11 +23,11 @@ from engine.plan.integrity import (
 )
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
-from engine.store import CopyObject, ObjectStore
-from engine.transfer.carrier import Differs, Drifted, Failed, Task, copied, full_object
+from engine.store import CopyObject
+from engine.transfer.carrier import Differs, Drifted, Failed, Pause, Task, copied, full_object
 from engine.transfer.drift import as_listed, source_now
 from engine.transfer.existing import WRITTEN, Existing, conflict
-from engine.transfer.guard import FORMS, Conditions, Form
+from engine.transfer.guard import FORMS, Form
 from engine.transfer.methods import Method, method_for
 from engine.transfer.properties import Directives, copy_directives
 from engine.transfer.server_parts import ServerParts
@@ -58,24 +57,12 @@ class ServerSideCopy(Existing):
     """The carrier between two sites of one endpoint. `source` and `target` answer for their side; what copies is the
     target's server. `parts` copies what one CopyObject cannot."""
 
-    def __init__(
-        self,
-        source: ObjectStore,
-        target: ObjectStore,
-        parts: ServerParts,
-        conditions: Conditions,
-        sleep: Callable[[float], Awaitable[None]],
-        jitter: random.Random,
-    ) -> None:
-        super().__init__(source, target)
+    def __init__(self, parts: ServerParts, pause: Pause) -> None:
+        super().__init__(parts.source, parts.target)
         self._parts = parts
-        self.conditions = conditions
-        self._sleep = sleep
-        self._jitter = jitter
-
-    @property
-    def unpinned(self) -> Collection[str]:
-        return self.conditions.unpinned
+        self._pause = pause
+        self.conditions = parts.conditions
+        self.unpinned = parts.conditions.unpinned
 
     async def discard(self, upload: UploadRecord) -> None:
         await self._parts.discard(upload)
@@ -118,11 +105,11 @@ class ServerSideCopy(Existing):
         requests = 1
         if method is Method.COPY_CHECKED:
             requests += 1
-            head = await source_now(self._source, task, requests, checksums=True)
+            head = await source_now(self.source, task, requests, checksums=True)
             checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
             if not checksums and parts_of(task.source.etag):  # the listing names one that HEAD does not show
                 return await self._parts.copy(task, Method.OWN_PARTS)
-        directives = await copy_directives(self._source, task.route, task.source, task.source_ref)
+        directives = await copy_directives(self.source, task.route, task.source, task.source_ref)
         request = self._directed(task, directives, checksums)
         return await self._send(task, method, request, checksums, requests)
 
@@ -149,7 +136,7 @@ class ServerSideCopy(Existing):
     async def _answered(self, task: Task, request: CopyObject, requests: int) -> tuple[CopyResult | Outcome, int]:
         """One CopyObject, sent again only after a look at the target: what it gave, or what became of the object."""
         try:
-            return await self._target.copy_object(request), requests
+            return await self.target.copy_object(request), requests
         except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as error:
             return await self._settle(task, request, error, requests)
 
@@ -202,7 +189,7 @@ class ServerSideCopy(Existing):
                 condition = sent.condition if sent.form.guarded else None
                 request = request._replace(source_etag=pin if sent.form.pinned else None, target_condition=condition)
                 try:
-                    result = await self._target.copy_object(request)
+                    result = await self.target.copy_object(request)
                 except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as again:
                     error = again
                 else:
@@ -224,7 +211,7 @@ class ServerSideCopy(Existing):
                 return step, requests
             sent = step
             if sent.pause:
-                await self._sleep(self._jitter.uniform(0, min(20.0, 0.2 * 2**attempt)))
+                await self._pause(attempt)
         if isinstance(error, PreconditionFailed):
             raise conflict(task, "", "the target came and went while it was being copied", requests)
         raise Failed(requests, error=error)
@@ -232,7 +219,7 @@ class ServerSideCopy(Existing):
     async def _after_412(self, task: Task, sent: SendAgain, refused: Failed) -> Done | SendAgain:
         """412 has four meanings: the source changed, the target is there, our own success was lost; or, where both are
         as they were, the server cannot do one of the conditions."""
-        await source_now(self._source, task, 2)
+        await source_now(self.source, task, 2)
         target = await self._target_head(task)
         if target is not None and (landed := await self._landed(task, target)) is not None:
             return landed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,10 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "BUFFER_BYTES", 2 * PART)
 
 
+async def at_once(attempt: int) -> None:
+    return None
+
+
 class SilentStore(FakeStore):
     """A server that knows no checksums, and says nothing of them."""
 
@@ -57,18 +60,12 @@ class Passes:
         self.target = target
         self.journal = Journal()
         self.events: list[Event] = []
-        self.slept: list[float] = []
         self.target.smallest_part = 1
-        carriers = Carriers(
-            Sites(sites), self.journal, self.events.append, lambda: NOW_MS, sleep=self._sleep, jitter=random.Random(1)
-        )
+        carriers = Carriers(Sites(sites), self.journal, self.events.append, lambda: NOW_MS, pause=at_once)
         self.queue = carriers.queue
         carrier = carriers.carrier_for(route)
         assert isinstance(carrier, Passing)
         self.carrier = carrier
-
-    async def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
 
     def held(self, key: str = "k") -> Held | None:
         return self.target.get(f"s3://bkt/new/{key}")

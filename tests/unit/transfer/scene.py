@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -70,23 +69,22 @@ class Bench:
         self.store = store or FakeStore()
         self.journal = Journal()
         self.events: list[Event] = []
-        self.slept: list[float] = []
+        self.pauses: list[int] = []
         carriers = Carriers(
             sites_of(self.store, trusted=trusted),
             self.journal,
             self.events.append,
             lambda: NOW_MS,
             outdated_before=outdated_before,
-            sleep=self._sleep,
-            jitter=random.Random(1),
+            pause=self._pause,
         )
         self.queue = carriers.queue
         self.carrier = carriers.carrier_for(route)
         assert isinstance(self.carrier, ServerSideCopy)
         self.conditions = self.carrier.conditions
 
-    async def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
+    async def _pause(self, attempt: int) -> None:
+        self.pauses.append(attempt)
 
     def task(self, key: str = "k", *, condition: str = ABSENT, route: Route = ROUTE, **more: Any) -> Task:
         """A task for the source as it is now."""
@@ -129,11 +127,11 @@ def assemble(
     **more: Any,
 ) -> Run:
 
-    async def sleep(seconds: float) -> None:
+    async def at_once(attempt: int) -> None:
         return None
 
     sites = sites_of(store, trusted=trusted)
-    carriers = Carriers(sites, ledger, listener, lambda: NOW_MS, sleep=sleep, jitter=random.Random(1))
+    carriers = Carriers(sites, ledger, listener, lambda: NOW_MS, pause=at_once)
     return Run(
         sites.store,
         Sources(),

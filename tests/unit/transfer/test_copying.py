@@ -133,7 +133,7 @@ async def test_a_copy_that_never_arrived_is_sent_again_under_the_same_condition(
     outcome = await scene.carrier.carry(scene.task())
     assert outcome.state is State.COPIED
     assert [request.target_condition for request in scene.store.made("CopyObject")] == [ABSENT] * 3
-    assert len(scene.slept) == 2
+    assert scene.pauses == [0, 1]
 
 
 async def test_an_outcome_that_stays_unknown_fails_after_five_looks() -> None:
