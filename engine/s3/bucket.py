@@ -10,12 +10,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 from engine.errors import AttemptError, NotFound, ObjectError, StoreError, Unsupported
 from engine.freshness import running_s
 from engine.model import LifecycleConfiguration, LifecycleRule, ReplicationRule
+from engine.plan.bucket_rules import expirations
+from engine.s3 import messages, operations, xml
+from engine.s3.bucket_settings import default_encryption, region_of, replication_rules
 from engine.s3.classify import lacks_reason
+from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_configuration
+from engine.s3.messages import Call
+from engine.s3.operations import Operation
+from engine.s3.parsing import Answer
 from engine.store import BucketFacts
 
 Told = TypeVar("Told")
@@ -37,20 +44,6 @@ NOT_SET = frozenset(
 NO_RULES: tuple[LifecycleRule, ...] = ()
 NO_REPLICATION: tuple[ReplicationRule, ...] = ()
 
-ROOTS = {
-    "GetBucketLocation": ("LocationConstraint", "CreateBucketConfiguration"),
-    "GetBucketVersioning": ("VersioningConfiguration", "GetBucketVersioningResponse"),
-    "GetBucketLifecycleConfiguration": ("LifecycleConfiguration",),
-    "GetBucketReplication": ("ReplicationConfiguration",),
-    "GetBucketEncryption": ("ServerSideEncryptionConfiguration",),
-    "GetBucketAcl": ("AccessControlPolicy",),
-    "GetObjectAcl": ("AccessControlPolicy",),
-    "GetObjectTagging": ("Tagging",),
-    "ListObjectVersions": ("ListVersionsResult", "ListObjectVersionsResult"),
-}
-"""The root that the answer to a question has to have. The second ones are LocalStack's location and moto's
-versioning."""
-
 
 class BucketHead(NamedTuple):
     """`region` is empty where the server does not tell it, `date` is the server's clock."""
@@ -60,17 +53,50 @@ class BucketHead(NamedTuple):
     server: str
 
 
-class BucketQuestions(Protocol):
-    """One request each; they raise what is in `engine.errors`, `Ambiguous` for an answer with another root."""
+class BucketQuestions:
+    """The questions, one request each: by `ask`, which gives the answer to one that has succeeded, and `read`, which
+    makes a document of it. They raise what is in `engine.errors`."""
 
-    async def head(self, bucket: str) -> BucketHead: ...
-    async def location(self, bucket: str) -> BucketHead: ...
-    async def versioning(self, bucket: str) -> str: ...
-    async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]: ...
-    async def configuration(self, bucket: str) -> LifecycleConfiguration: ...
-    async def replication(self, bucket: str) -> tuple[ReplicationRule, ...]: ...
-    async def encryption(self, bucket: str) -> str: ...
-    async def owner(self, bucket: str) -> str: ...
+    def __init__(self, ask: Callable[[Call], Awaitable[Answer]], read: Callable[[Call, Answer], xml.Document]) -> None:
+        self._ask = ask
+        self._read = read
+
+    async def head(self, bucket: str) -> BucketHead:
+        return _head_of(await self._ask(messages.of_bucket(operations.HEAD_BUCKET, bucket)))
+
+    async def location(self, bucket: str) -> BucketHead:
+        call = messages.of_bucket(operations.GET_LOCATION, bucket)
+        answer = await self._ask(call)
+        return _head_of(answer)._replace(region=region_of(self._read(call, answer).element.text or ""))
+
+    async def versioning(self, bucket: str) -> str:
+        return (await self._setting(operations.GET_VERSIONING, bucket)).text("Status")
+
+    async def lifecycle(self, bucket: str) -> tuple[LifecycleRule, ...]:
+        return expirations(await self.configuration(bucket))
+
+    async def configuration(self, bucket: str) -> LifecycleConfiguration:
+        call = messages.of_bucket(operations.GET_LIFECYCLE, bucket)
+        answer = await self._ask(call)
+        return lifecycle_configuration(self._read(call, answer), answer.header(LEAST_SIZE.encode()))
+
+    async def replication(self, bucket: str) -> tuple[ReplicationRule, ...]:
+        return replication_rules(await self._setting(operations.GET_REPLICATION, bucket))
+
+    async def encryption(self, bucket: str) -> str:
+        return default_encryption(await self._setting(operations.GET_ENCRYPTION, bucket))
+
+    async def owner(self, bucket: str) -> str:
+        acl = await self._setting(operations.GET_ACL, bucket)
+        return next((item.text("ID") for item in acl.all("Owner")), "")
+
+    async def _setting(self, operation: Operation, bucket: str) -> xml.Document:
+        call = messages.of_bucket(operation, bucket)
+        return self._read(call, await self._ask(call))
+
+
+def _head_of(answer: Answer) -> BucketHead:
+    return BucketHead(answer.header(b"x-amz-bucket-region"), answer.header(b"date"), answer.header(b"server"))
 
 
 async def bucket_facts(

@@ -60,7 +60,7 @@ def page_of(call: Call, answer: Answer, region: str) -> Page:
             around = Answer(answer.status, answer.headers, (text[:first] + text[last:]).encode())
         else:
             rows = []
-    document = read_document(call, around, region, "ListBucketResult")
+    document = read_document(call, around, region)
     fields = document.fields()
     decode = _decode if fields.get("EncodingType") == "url" else str
     try:

@@ -26,7 +26,8 @@ LIST_LIMIT_BYTES = 8 << 20
 class Operation:
     """What all requests of one S3 action have in common. `harmless_twice`: sent again at once where a connection had
     been closed before it could be used. `bodiless`: its answer has headers only; `limit_bytes` bounds it.
-    `setting` is the sub-resource of a bucket that it asks for."""
+    `setting` is the sub-resource of a bucket that it asks for; `roots` are those of which an answer has to have one,
+    where it has to."""
 
     name: str
     method: str
@@ -36,38 +37,45 @@ class Operation:
     total_s: float = READ_TOTAL_S
     limit_bytes: int = ANSWER_LIMIT_BYTES
     setting: str = ""
+    roots: tuple[str, ...] = ()
 
 
 def _operation(request: type[Request], method: str, **more: Any) -> Operation:
     return Operation(request.operation, method, request.harmless_twice, **more)
 
 
-_SLOW = {"timeout_s": COPY_TIMEOUT_S, "total_s": COPY_TOTAL_S}
-LIST = _operation(store.ListPage, "GET", limit_bytes=LIST_LIMIT_BYTES)
+def _setting(name: str, setting: str, *roots: str, **more: Any) -> Operation:
+    return Operation(name, "GET", setting=setting, roots=roots, **more)
+
+
+_LONG: dict[str, Any] = {"limit_bytes": LIST_LIMIT_BYTES}
+_SLOW: dict[str, Any] = {"timeout_s": COPY_TIMEOUT_S, "total_s": COPY_TOTAL_S}
+LIST = _operation(store.ListPage, "GET", **_LONG, roots=("ListBucketResult",))
 HEAD = _operation(store.HeadObject, "HEAD", bodiless=True)
 COPY = _operation(store.CopyObject, "PUT", **_SLOW)
 COPY_PART = _operation(store.CopyPart, "PUT", **_SLOW)
 GET = _operation(store.GetRange, "GET")
 PUT = _operation(store.PutObject, "PUT", **_SLOW)
-CREATE = _operation(store.CreateUpload, "POST")
+CREATE = _operation(store.CreateUpload, "POST", roots=("InitiateMultipartUploadResult", "InitiateMultipartUpload"))
 UPLOAD_PART = _operation(store.UploadPart, "PUT", **_SLOW)
 COMPLETE = _operation(store.CompleteUpload, "POST", **_SLOW)
 ABORT = _operation(store.AbortUpload, "DELETE")
-LIST_PARTS = _operation(store.ListParts, "GET", limit_bytes=LIST_LIMIT_BYTES)
-LIST_UPLOADS = _operation(store.ListUploads, "GET", limit_bytes=LIST_LIMIT_BYTES)
-LIST_VERSIONS = _operation(store.ListVersions, "GET", limit_bytes=LIST_LIMIT_BYTES)
-GET_OBJECT_ACL = _operation(store.GetAcl, "GET")
-GET_TAGS = _operation(store.GetTags, "GET")
+LIST_PARTS = _operation(store.ListParts, "GET", **_LONG, roots=("ListPartsResult",))
+LIST_UPLOADS = _operation(store.ListUploads, "GET", **_LONG, roots=("ListMultipartUploadsResult",))
+LIST_VERSIONS = _operation(store.ListVersions, "GET", **_LONG, roots=("ListVersionsResult", "ListObjectVersionsResult"))
+GET_OBJECT_ACL = _operation(store.GetAcl, "GET", roots=("AccessControlPolicy",))
+GET_TAGS = _operation(store.GetTags, "GET", roots=("Tagging",))
 PUT_TAGS = _operation(store.PutTags, "PUT")
 RESTORE = _operation(store.RestoreObject, "POST")
 DELETE = _operation(store.DeleteObject, "DELETE")
-DELETE_MANY = _operation(store.DeleteObjects, "POST", limit_bytes=LIST_LIMIT_BYTES)
+DELETE_MANY = _operation(store.DeleteObjects, "POST", **_LONG, roots=("DeleteResult",))
 HEAD_BUCKET = Operation("HeadBucket", "HEAD", bodiless=True)
-GET_LOCATION = _operation(store.AskBucket, "GET", setting="location")
-GET_VERSIONING = Operation("GetBucketVersioning", "GET", setting="versioning")
-GET_LIFECYCLE = Operation("GetBucketLifecycleConfiguration", "GET", limit_bytes=LIST_LIMIT_BYTES, setting="lifecycle")
+GET_LOCATION = _setting("GetBucketLocation", "location", "LocationConstraint", "CreateBucketConfiguration")
+GET_VERSIONING = _setting("GetBucketVersioning", "versioning", "VersioningConfiguration", "GetBucketVersioningResponse")
+GET_LIFECYCLE = _setting("GetBucketLifecycleConfiguration", "lifecycle", "LifecycleConfiguration", **_LONG)
 PUT_LIFECYCLE = _operation(store.PutLifecycle, "PUT")
 DELETE_LIFECYCLE = Operation("DeleteBucketLifecycle", "DELETE", harmless_twice=False, setting="lifecycle")
-GET_REPLICATION = Operation("GetBucketReplication", "GET", limit_bytes=LIST_LIMIT_BYTES, setting="replication")
-GET_ENCRYPTION = Operation("GetBucketEncryption", "GET", setting="encryption")
-GET_ACL = Operation("GetBucketAcl", "GET", setting="acl")
+GET_REPLICATION = _setting("GetBucketReplication", "replication", "ReplicationConfiguration", **_LONG)
+GET_ENCRYPTION = _setting("GetBucketEncryption", "encryption", "ServerSideEncryptionConfiguration")
+GET_ACL = _setting("GetBucketAcl", "acl", "AccessControlPolicy")
+"""Second roots are those of rclone (an upload's id), LocalStack (a location) and moto."""

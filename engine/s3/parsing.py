@@ -114,9 +114,10 @@ def cut_short(call: Call) -> Ambiguous:
     return call.error(Ambiguous, "the answer was cut short", "CutShort")
 
 
-def read_document(call: Call, answer: Answer, region: str, *roots: str) -> xml.Document:
-    """A successful answer's document. Raises what an `<Error>` in it means, `Ambiguous` for any root but one of `roots`
-    (none: any will do)."""
+def read_document(call: Call, answer: Answer, region: str) -> xml.Document:
+    """A successful answer's document. Raises what an `<Error>` in it means, `Ambiguous` for any root but one of the
+    operation's (none: any will do)."""
+    roots = call.operation.roots
     try:
         document = xml.read(xml.decode(answer.body))
     except xml.NotXml as error:
@@ -242,7 +243,7 @@ def tag_set(document: xml.Document) -> tuple[tuple[str, str], ...]:
 
 
 def delete_report(call: Call, answer: Answer, region: str) -> DeleteReport:
-    document = read_document(call, answer, region, "DeleteResult")
+    document = read_document(call, answer, region)
     deleted = [item.fields() for item in document.all("Deleted")]
     failed = [item.fields() for item in document.all("Error")]
     return DeleteReport(

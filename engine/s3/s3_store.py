@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from engine import store
@@ -24,8 +24,7 @@ from engine.model import (
 from engine.s3 import messages, parsing, xml
 from engine.s3.answers import upload_key
 from engine.s3.asked import ENDLESS, MOST_PAGES, NO_WAY_ON, is_last
-from engine.s3.bucket import ROOTS, bucket_facts, lifecycle_of
-from engine.s3.bucket_questions import BucketAsked
+from engine.s3.bucket import BucketQuestions, bucket_facts, lifecycle_of
 from engine.s3.classify import lacks_reason
 from engine.s3.listing_xml import page_of
 from engine.s3.messages import Call
@@ -66,12 +65,11 @@ class S3Store(ABC):
             raise parsing.unreadable(call, f"status {answer.status} where 204 was due")
         return answer
 
-    async def _document(self, call: Call, *roots: str) -> xml.Document:
-        return self._read(call, await self._ask(call), roots)
+    async def _document(self, call: Call) -> xml.Document:
+        return self._read(call, await self._ask(call))
 
-    def _read(self, call: Call, answer: Answer, roots: Sequence[str] = ()) -> xml.Document:
-        """Any root will do unless some are named."""
-        return parsing.read_document(call, answer, self._region(call.bucket), *roots)
+    def _read(self, call: Call, answer: Answer) -> xml.Document:
+        return parsing.read_document(call, answer, self._region(call.bucket))
 
     # --- listing ------------------------------------------------------------------------------------------
 
@@ -122,10 +120,10 @@ class S3Store(ABC):
         answer = await self._ask(call)
         if not answer.body.strip():  # Ceph RGW, for an object without tags
             return ()
-        return parsing.tag_set(self._read(call, answer, ROOTS["GetObjectTagging"]))
+        return parsing.tag_set(self._read(call, answer))
 
     async def get_acl(self, request: store.GetAcl) -> Acl:
-        return parsing.acl(await self._document(messages.get_acl(request), *ROOTS["GetObjectAcl"]))
+        return parsing.acl(await self._document(messages.get_acl(request)))
 
     async def put_tags(self, request: store.PutTags) -> None:
         await self._ask(messages.put_tags(request))
@@ -137,9 +135,7 @@ class S3Store(ABC):
 
     async def create_upload(self, request: store.CreateUpload) -> UploadRef:
         call = messages.create_upload(request)
-        # The second is rclone's: it says the id, and an upload that nobody knows of would be left behind.
-        roots = ("InitiateMultipartUploadResult", "InitiateMultipartUpload")
-        upload_id = (await self._document(call, *roots)).text("UploadId")
+        upload_id = (await self._document(call)).text("UploadId")
         if not upload_id:
             raise parsing.no_etag(call, "UploadId")
         return UploadRef(request.target, upload_id)
@@ -165,7 +161,7 @@ class S3Store(ABC):
         marker = 0
         for _ in range(MOST_PAGES):
             call = messages.list_parts(request, marker)
-            document = await self._document(call, "ListPartsResult")
+            document = await self._document(call)
             try:
                 parts += parsing.listed_parts(document)
                 following = int(document.text("NextPartNumberMarker") or 0)
@@ -183,7 +179,7 @@ class S3Store(ABC):
         markers = ("", "")
         for _ in range(MOST_PAGES):
             call = messages.list_uploads(request, *markers)
-            document = await self._document(call, "ListMultipartUploadsResult")
+            document = await self._document(call)
             try:
                 found += parsing.listed_uploads(document, request.prefix)
             except KeyError as error:
@@ -200,7 +196,7 @@ class S3Store(ABC):
 
     async def list_versions(self, request: store.ListVersions) -> VersionsPage:
         call = messages.list_versions(request)
-        document = await self._document(call, *ROOTS["ListObjectVersions"])
+        document = await self._document(call)
         try:
             return versions_page(document, request.prefix)
         except (KeyError, ValueError) as error:
@@ -219,10 +215,10 @@ class S3Store(ABC):
     # --- the bucket ---------------------------------------------------------------------------------------
 
     async def bucket_facts(self, request: store.AskBucket) -> store.BucketFacts:
-        return await bucket_facts(BucketAsked(self._ask, self._read), request.bucket, self._session.region)
+        return await bucket_facts(BucketQuestions(self._ask, self._read), request.bucket, self._session.region)
 
     async def get_lifecycle(self, request: store.GetLifecycle) -> LifecycleConfiguration:
-        return await lifecycle_of(BucketAsked(self._ask, self._read), request.bucket)
+        return await lifecycle_of(BucketQuestions(self._ask, self._read), request.bucket)
 
     async def put_lifecycle(self, request: store.PutLifecycle) -> None:
         await self._ask(messages.put_lifecycle(request))
