@@ -15,7 +15,8 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Request(NamedTuple):
-    """`query` and `key` are decoded; `headers` have lower-case names. `body` is what was sent, framing removed."""
+    """`query` and `key` are decoded; `headers` have lower-case names. `body` is what was sent, framing removed.
+    `number` is its place among all that came by a socket, 0 for what came by none."""
 
     operation: str
     method: str
@@ -24,6 +25,7 @@ class Request(NamedTuple):
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes = b""
+    number: int = 0
 
 
 class Reply(NamedTuple):

@@ -56,8 +56,9 @@ _CODES = {
 }
 
 
-def subject_of(operation: str, bucket: str, key: str, query: dict[str, str]) -> Subject:
+def subject_of(request: Request) -> Subject:
     """What a request is about, for the schedule."""
+    operation, _, bucket, key, query, *_ = request
     return Subject(operation, bucket, key, "&".join(query[name] for name in _DETAILS if name in query) if query else "")
 
 
@@ -66,7 +67,7 @@ def spoils_the_wire(rule: FaultRule) -> bool:
     return rule.kind in _WIRE
 
 
-def carry_out(rule: FaultRule, request: Request, account: Account, obey: Obey, request_id: str) -> Reply:
+def carry_out(rule: FaultRule, request: Request, account: Account, obey: Obey) -> Reply:
     """Carry a struck request out, or not, and give the answer that the fault wants. `obey` is the honest way."""
     kind = Kind(rule.kind)
     if kind in _WIRE:
@@ -74,7 +75,7 @@ def carry_out(rule: FaultRule, request: Request, account: Account, obey: Obey, r
     if kind in _CODES or kind in (Kind.EMPTY_503, Kind.ERROR_IN_200, Kind.EMPTY_200, Kind.HTML_200):
         if rule.served:
             obey(request)
-        return _answer(rule, kind, request, request_id)
+        return _answer(rule, kind, request)
     if kind in (Kind.DELETE_ERROR, Kind.DELETE_KEYLESS):
         return _spare_one(kind, rule.code or "InternalError", request, account, obey)
     if kind == Kind.UPLOAD_VANISHED:
@@ -93,7 +94,8 @@ def carry_out(rule: FaultRule, request: Request, account: Account, obey: Obey, r
     return reply
 
 
-def _answer(rule: FaultRule, kind: Kind, request: Request, request_id: str) -> Reply:
+def _answer(rule: FaultRule, kind: Kind, request: Request) -> Reply:
+    request_id = wording.request_id_of(request.number)
     if kind == Kind.EMPTY_503:
         return Reply(503)
     if kind == Kind.EMPTY_200:
@@ -189,16 +191,15 @@ def spoil_page(kind: Kind, body: bytes, token: str) -> bytes:
 # --- how it is sent ---
 
 
-def spoil(
-    connection: Connection, rule: FaultRule, reply: Reply, method: str, request_id: str, second: int, seed: int
-) -> None:
+def spoil(connection: Connection, rule: FaultRule, request: Request, reply: Reply, second: int, seed: int) -> None:
     """Send an answer as the fault wants. The place of a cut depends on the seed and the request's id."""
     kind = Kind(rule.kind)
     if kind == Kind.RESET_SERVED:
         connection.abort()
         return
     status, headers, content, _ = reply
-    bodiless = method == "HEAD" or status in wording.BODILESS
+    request_id = wording.request_id_of(request.number)
+    bodiless = request.method == "HEAD" or status in wording.BODILESS
     if bodiless:
         content = bodies.EMPTY
     size = bodies.size_of(content)

@@ -15,11 +15,11 @@ import traceback
 from typing import Any
 
 from engine.sandbox import bodies, sabotage, wording
-from engine.sandbox.addressing import split_target
+from engine.sandbox.addressing import Target, split_target
 from engine.sandbox.clock import Clock
 from engine.sandbox.connection import Connection, Received
 from engine.sandbox.exchange import Reply, Request
-from engine.sandbox.faults import FaultRule, Kind, Schedule, Subject
+from engine.sandbox.faults import FaultRule, Kind, Schedule
 from engine.sandbox.manners import MIB, READS, Bandwidth, Latency, RateLimit
 from engine.sandbox.payload import is_framed, take_off_framing
 from engine.sandbox.records import Account
@@ -95,98 +95,86 @@ class Front:
     def take_head(self, connection: Connection, received: Received) -> bool:
         """Only the faults that strike before a body was read are asked for here."""
         try:
-            target = split_target(received.target, received.headers.get("host", ""))
+            request = _request(received, split_target(received.target, received.headers.get("host", "")), 0)
         except S3Error:
             return True
-        operation = operation_of(received.method, target.bucket, target.key, target.query, received.headers)
-        subject = sabotage.subject_of(operation, target.bucket, target.key, target.query)
-        if self._strike(subject, before=True) is None:
+        if self._strike(request, before=True) is None:
             return True
-        self.statistics.count(operation, "reset")
+        self.statistics.count(request.operation, "reset")
         connection.abort()
         return False
 
     def take(self, connection: Connection, received: Received) -> None:
         """Answer a request, now or when it has taken its time."""
-        self._number = number = self._number + 1
-        statistics = self.statistics
-        statistics.begin()
-        method, raw_target, headers, body, _ = received
-        operation = "Unreadable"
+        self._number += 1
+        self.statistics.begin()
+        request = Request("Unreadable", received.method, "", "", {}, received.headers, number=self._number)
         try:
-            target = split_target(raw_target, headers.get("host", ""))
-            bucket, key, query, _, _ = target
-            operation = operation_of(method, bucket, key, query, headers)
+            target = split_target(received.target, received.headers.get("host", ""))
+            request = _request(received, target, self._number)
             chain = None
             if self._verifier is not None:
                 now = time.time() + self.account.clock.offset_s
-                chain = self._verifier.check(method, target, headers, body, now)
-            if body and is_framed(headers):
-                headers, body = take_off_framing(headers, body, chain)
+                chain = self._verifier.check(request.method, target, request.headers, request.body, now)
+            if request.body and is_framed(request.headers):
+                headers, body = take_off_framing(request.headers, request.body, chain)
+                request = request._replace(headers=headers, body=body)
         except S3Error as error:
-            self._answer(connection, number, operation, method, self._refusal(error, number))
+            self._answer(connection, request, _refusal(error, request))
             return
-        request = Request(operation, method, bucket, key, query, headers, body)
         if self.witness is not None:
-            self.witness.arrived(number)
+            self.witness.arrived(request.number)
         rule = None
         if self.schedule.rules:
-            rule = self._strike(sabotage.subject_of(operation, bucket, key, query), before=False)
+            rule = self._strike(request, before=False)
             if rule is not None and rule.kind == Kind.RESET_UNSERVED:
-                self._drop(connection, operation)
+                self.statistics.end(request.operation, "reset")
+                connection.abort()
                 return
         if self._has_limit:
-            about = key or query.get("prefix", "")
-            if not self._limit.admit(bucket, about, method not in READS, time.monotonic()):
-                self._answer(connection, number, operation, method, self._refusal(S3Error("SlowDown"), number))
+            about = request.key or request.query.get("prefix", "")
+            if not self._limit.admit(request.bucket, about, request.method not in READS, time.monotonic()):
+                self._answer(connection, request, _refusal(S3Error("SlowDown"), request))
                 return
         if self._has_latency:
-            delay_s = self._latency.next_s(operation)
-            asyncio.get_running_loop().call_later(delay_s, self._carry_out, connection, number, request, rule)
+            delay_s = self._latency.next_s(request.operation)
+            asyncio.get_running_loop().call_later(delay_s, self._carry_out, connection, request, rule)
         else:
-            self._carry_out(connection, number, request, rule)
+            self._carry_out(connection, request, rule)
 
-    def _strike(self, subject: Subject, *, before: bool) -> FaultRule | None:
+    def _strike(self, request: Request, *, before: bool) -> FaultRule | None:
         elapsed_s = time.monotonic() - self._faults_since
-        return self.schedule.strike(subject, elapsed_s, before=before)
-
-    def _refusal(self, error: S3Error, number: int) -> Reply:
-        return wording.error_reply(error, wording.request_id_of(number))
+        return self.schedule.strike(sabotage.subject_of(request), elapsed_s, before=before)
 
     # --- it is carried out ---
 
-    def _carry_out(self, connection: Connection, number: int, request: Request, rule: FaultRule | None) -> None:
-        if rule is None:
-            reply = self._obey(request, number)
-        else:
-            reply = sabotage.carry_out(
-                rule, request, self.account, lambda asked: self._obey(asked, number), wording.request_id_of(number)
-            )
+    def _carry_out(self, connection: Connection, request: Request, rule: FaultRule | None) -> None:
+        reply = self._obey(request) if rule is None else sabotage.carry_out(rule, request, self.account, self._obey)
         if reply.moved_bytes and self.settings.bandwidth_mib_s:
             upload_id = request.query.get("uploadId", "")
             delay_s = self._bandwidth.delay_s(reply.moved_bytes, upload_id, time.monotonic())
-            self._hold(connection, number, request, reply, rule, delay_s)
+            self._hold(connection, request, reply, rule, delay_s)
             return
-        self._answer(connection, number, request.operation, request.method, reply, rule)
+        self._answer(connection, request, reply, rule)
 
-    def _obey(self, request: Request, number: int) -> Reply:
+    def _obey(self, request: Request) -> Reply:
         witness = self.witness
         if witness is None:
-            return self._answered(request, number)
-        witness.begin(request, number)
-        reply = self._answered(request, number)
+            return self._answered(request)
+        witness.begin(request)
+        reply = self._answered(request)
         witness.end(request, reply)
         return reply
 
-    def _answered(self, request: Request, number: int) -> Reply:
+    def _answered(self, request: Request) -> Reply:
         try:
             reply: Reply = handle(self.account, request)
         except S3Error as error:
-            return self._refusal(error, number)
+            return _refusal(error, request)
         except Exception:  # a mistake in the rules is an answer too; whoever runs the sandbox reads the traceback
             traceback.print_exc()
             self.statistics.mistakes += 1
-            return self._refusal(S3Error("InternalError", "The sandbox itself failed; see its log."), number)
+            return _refusal(S3Error("InternalError", "The sandbox itself failed; see its log."), request)
         if self.statistics.counts_writes:
             self.statistics.count_write(request)
         if request.operation in ("CompleteMultipartUpload", "AbortMultipartUpload"):
@@ -194,21 +182,15 @@ class Front:
         return reply
 
     def _hold(
-        self,
-        connection: Connection,
-        number: int,
-        request: Request,
-        reply: Reply,
-        rule: FaultRule | None,
-        delay_s: float,
+        self, connection: Connection, request: Request, reply: Reply, rule: FaultRule | None, delay_s: float
     ) -> None:
         """Answer after the bytes have moved, with white space until then where that is asked for."""
         loop = asyncio.get_running_loop()
         every_s = self.settings.whitespace_s
         if not every_s or delay_s <= every_s or reply.status != 200 or rule is not None:
-            loop.call_later(delay_s, self._answer, connection, number, request.operation, request.method, reply, rule)
+            loop.call_later(delay_s, self._answer, connection, request, reply, rule)
             return
-        request_id = wording.request_id_of(number)
+        request_id = wording.request_id_of(request.number)
         tail = "Transfer-Encoding: chunked\r\n"
         now = self.account.clock.now()
         connection.write(wording.head_of(200, reply.headers, request_id, now, None, tail))
@@ -231,30 +213,18 @@ class Front:
 
     # --- it is answered ---
 
-    def _drop(self, connection: Connection, operation: str) -> None:
-        self.statistics.end(operation, "reset")
-        connection.abort()
-
-    def _answer(
-        self,
-        connection: Connection,
-        number: int,
-        operation: str,
-        method: str,
-        reply: Reply,
-        rule: FaultRule | None = None,
-    ) -> None:
+    def _answer(self, connection: Connection, request: Request, reply: Reply, rule: FaultRule | None = None) -> None:
         status, headers, body, _ = reply
-        self.statistics.end(operation, str(status))
+        self.statistics.end(request.operation, str(status))
         if not connection.is_open:
             return
-        request_id = wording.request_id_of(number)
+        request_id = wording.request_id_of(request.number)
         now = self.account.clock.now()
         if rule is not None and sabotage.spoils_the_wire(rule):
-            sabotage.spoil(connection, rule, reply, method, request_id, now, self.settings.seed)
+            sabotage.spoil(connection, rule, request, reply, now, self.settings.seed)
             return
         tail = "" if connection.keeps_alive else "Connection: close\r\n"
-        if method == "HEAD" or status in wording.BODILESS:
+        if request.method == "HEAD" or status in wording.BODILESS:
             if status >= 400:
                 tail += "Transfer-Encoding: chunked\r\n"
             connection.finish(wording.head_of(status, headers, request_id, now, None, tail))
@@ -264,6 +234,16 @@ class Front:
             return
         connection.write(wording.head_of(status, headers, request_id, now, bodies.size_of(body), tail))
         connection.finish_with(bodies.read(body))
+
+
+def _request(received: Received, target: Target, number: int) -> Request:
+    method, _, headers, body, _ = received
+    bucket, key, query, _, _ = target
+    return Request(operation_of(method, bucket, key, query, headers), method, bucket, key, query, headers, body, number)
+
+
+def _refusal(error: S3Error, request: Request) -> Reply:
+    return wording.error_reply(error, wording.request_id_of(request.number))
 
 
 class Door:

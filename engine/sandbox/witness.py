@@ -86,9 +86,9 @@ class Witness:
         """A request was read, and takes its time before it is carried out."""
         self._arrivals[number] = time.monotonic()
 
-    def begin(self, request: Request, number: int = 0) -> None:
-        """A request is carried out now: what changes is its doing. `number` 0: it came by no socket."""
-        self._asked_s = self._arrivals.pop(number, 0.0) or time.monotonic()
+    def begin(self, request: Request) -> None:
+        """A request is carried out now: what changes is its doing."""
+        self._asked_s = self._arrivals.pop(request.number, 0.0) or time.monotonic()
         self._operation = request.operation
         found = _ACCESS_KEY(request.headers.get("authorization", ""))
         self._by = self._machines.get(found.group(1), USER) if found is not None else USER

@@ -12,7 +12,7 @@ import pytest
 from engine.sandbox import FaultRule, SandboxSettings
 from engine.sandbox.connection import Connection
 from engine.sandbox.control import COMMANDS
-from engine.sandbox.exchange import Reply
+from engine.sandbox.exchange import Reply, Request
 from engine.sandbox.faults import Kind, Schedule, Subject, draw
 from engine.sandbox.sabotage import spoil, spoil_page, spoils_the_wire, subject_of
 
@@ -86,9 +86,11 @@ def test_a_rule_that_is_none_or_never_strikes_is_refused() -> None:
 
 
 def test_parts_and_pages_of_one_key_are_subjects_of_their_own() -> None:
-    part = subject_of("UploadPartCopy", "b", "k", {"partNumber": "3", "uploadId": "made-up-by-the-run"})
+    asked = {"partNumber": "3", "uploadId": "made-up-by-the-run"}
+    part = subject_of(Request("UploadPartCopy", "PUT", "b", "k", asked, {}))
     assert part == ("UploadPartCopy", "b", "k", "3")
-    page = subject_of("ListObjectsV2", "b", "", {"list-type": "2", "prefix": "p/", "continuation-token": "t"})
+    asked = {"list-type": "2", "prefix": "p/", "continuation-token": "t"}
+    page = subject_of(Request("ListObjectsV2", "GET", "b", "", asked, {}))
     assert page.detail == "t&p/"
 
 
@@ -159,7 +161,8 @@ class Wire:
 def sent(kind: Kind, number: int = 1, body: bytes = b"x" * 100) -> Wire:
     wire = Wire()
     reply = Reply(200, (("ETag", '"e"'),), body)
-    spoil(cast(Connection, wire), FaultRule(kind, first=1), reply, "PUT", f"{number:016X}", 0, seed=3)
+    request = Request("PutObject", "PUT", "b", "k", {}, {}, number=number)
+    spoil(cast(Connection, wire), FaultRule(kind, first=1), request, reply, 0, seed=3)
     return wire
 
 

@@ -34,8 +34,8 @@ class Watched(Sandbox):
         lines = SIGNED | {name.replace("_", "-"): value for name, value in headers.items()}
         asked = query or {}
         operation = operation_of(method, bucket, key, asked, lines)
-        request = Request(operation, method, bucket, key, asked, lines, body)
-        self.witness.begin(request, 1)
+        request = Request(operation, method, bucket, key, asked, lines, body, number=1)
+        self.witness.begin(request)
         self.witness.end(request, handle(self.account, request))
 
     def copy_here(self) -> None:
