@@ -27,7 +27,9 @@ import botocore.session
 import pytest
 from hypothesis import settings
 
+import engine.sandbox.launch
 from engine.sandbox import Sandbox, start_sandbox
+from tests import forking
 from tests.faults.amount import examples
 from tests.servers import Endpoint, start_localstack, start_moto, start_rgw, start_swift
 
@@ -88,6 +90,9 @@ if not os.environ.get("CARTAGE_CONTRACT_BUCKET"):
     setattr(botocore.httpsession, "where", _one_authority)  # noqa: B010
     for _name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         os.environ.pop(_name, None)
+
+# The sandboxes of the tests are forked off (tests/forking.py); those of commands are started, as a user's are.
+setattr(engine.sandbox.launch, "Popen", forking.Popen)  # noqa: B010
 
 # How long an example takes says nothing where other processes work beside it.
 settings.register_profile("here", deadline=None, max_examples=examples(100))

@@ -6,12 +6,12 @@ import contextlib
 import http.client
 import json
 import secrets
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any
 
 from engine.errors import EngineError
@@ -93,10 +93,10 @@ def start_sandbox(settings: SandboxSettings | None = None) -> Iterator[Sandbox]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="cartage-tls-"))  # made with mode 0700
             made = make_certificates(Path(folder), asked.tls_names, asked.tls_flaw)
             start["certificate"], ca_bundle = str(made.certificate), str(made.authority)
-        process = subprocess.Popen(
+        process = Popen(
             [sys.executable, "-m", "engine.sandbox"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=PIPE,
+            stdout=PIPE,
             start_new_session=True,  # Ctrl-C is the parent's; the end of its stdin tells the sandbox
         )
         stack.callback(_stop, process)
@@ -125,14 +125,14 @@ def start_sandbox(settings: SandboxSettings | None = None) -> Iterator[Sandbox]:
         )
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: Popen[bytes]) -> None:
     """End the process: by the end of its stdin, and where that is not enough, by its pid."""
     assert process.stdin is not None and process.stdout is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
     try:
         process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
+    except TimeoutExpired:
         process.kill()
         process.wait()
     process.stdout.close()

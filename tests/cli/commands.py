@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from engine.cli import main as cli_main
+from tests import forking
 from tests.servers import Endpoint
 
 SECRET = "SECRETkeyThatMustNeverBeShown0123456789x"
@@ -108,8 +109,8 @@ class Terminal:
 
     @contextmanager
     def start(self, *arguments: str | Path, **more: Any) -> Iterator[subprocess.Popen[str]]:
-        """Run a command in a process of its own, which is gone at the end."""
-        process = subprocess.Popen(
+        """Run a command in a process of its own (tests/forking.py), which is gone at the end."""
+        process = forking.Popen(
             [*MODULE, *self._line(arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -19,6 +19,7 @@ import engine
 from engine.ledger import History, open_to_read
 from engine.report.text import safe
 from engine.sandbox import Sandbox
+from tests import forking
 from tests.browser.scene import HOSTILE, Stage, made
 from tests.cli.commands import MODULE, Terminal
 from tests.cli.finish_scene import Scene
@@ -134,7 +135,7 @@ def test_a_page_is_kept_current_until_stdin_ends(tmp_path: Path) -> None:
     plan = anyio.run(made, tmp_path, Stage.KILLED)
     page = tmp_path / "now.html"
     words = [*MODULE, "report", plan.source, "--follow", "--json", "-o", str(page)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as keeper:
+    with forking.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as keeper:
         said, _ = keeper.communicate()
     assert keeper.returncode == 0
     assert json.loads(said.splitlines()[-1])["standing"] == "Interrupted"

@@ -6,7 +6,6 @@ import json
 import signal
 import sqlite3
 import subprocess
-import sysconfig
 import time
 import zlib
 from contextlib import closing
@@ -17,9 +16,10 @@ import pytest
 import xxhash
 
 from engine.sandbox import Sandbox
+from tests import forking
+from tests.cli.commands import MODULE
 from tests.servers import Endpoint
 
-CARTAGE = Path(sysconfig.get_path("scripts")) / "cartage"
 MIB = 1 << 20
 
 
@@ -38,10 +38,10 @@ class Scene:
         self.call("run", "--yes")
 
     def command(self, verb: str, *flags: str) -> list[str]:
-        return [str(CARTAGE), verb, str(self.plan), "--json", *flags]
+        return [*MODULE, verb, str(self.plan), "--json", *flags]
 
     def call(self, verb: str, *flags: str, code: int = 0) -> dict[str, Any]:
-        done = subprocess.run(
+        done = forking.run(
             self.command(verb, *flags), env=self.env, cwd=self.folder, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
@@ -66,8 +66,8 @@ def test_damage_that_no_listing_shows_is_found_and_mended(served: Sandbox, tmp_p
 def test_the_figures_are_those_of_the_bytes(served: Sandbox, tmp_path: Path) -> None:
     scene = Scene(served, tmp_path, "deep-figures", size=100_000, count=2)
     scene.call("verify", "--deep")
-    done = subprocess.run(
-        [str(CARTAGE), "export", str(scene.plan), "--format", "checksums"], capture_output=True, text=True, check=True
+    done = forking.run(
+        [*MODULE, "export", str(scene.plan), "--format", "checksums"], capture_output=True, text=True, check=True
     )
     endpoint = Endpoint.of(served)
     client = endpoint.client()
@@ -80,7 +80,7 @@ def test_the_figures_are_those_of_the_bytes(served: Sandbox, tmp_path: Path) -> 
 def test_a_deep_verification_that_is_killed_goes_on_where_it_was(served: Sandbox, tmp_path: Path) -> None:
     scene = Scene(served, tmp_path, "deep-killed", size=80 * MIB, count=12)
     served.control("reset_stats")
-    process = subprocess.Popen(
+    process = forking.Popen(
         scene.command("verify", "--deep"),
         env=scene.env,
         cwd=tmp_path,

@@ -10,7 +10,6 @@ import io
 import json
 import re
 import subprocess
-import sysconfig
 import unicodedata
 import uuid
 from pathlib import Path
@@ -19,10 +18,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests import forking
+from tests.cli.commands import MODULE
 from tests.scenario.torture import KEYS, PREFIX_BYTES, TortureKey
 from tests.servers import Endpoint
 
-CARTAGE = Path(sysconfig.get_path("scripts")) / "cartage"
 REAL = pytest.mark.real
 # The slower store on the quick servers is left to the longer run by its time alone.
 CASES = [
@@ -106,8 +106,8 @@ class Stage:
             )
 
     def cartage(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [CARTAGE, *arguments],
+        done = forking.run(
+            [*MODULE, *arguments],
             env=self.endpoint.clean_env(),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
@@ -118,7 +118,7 @@ class Stage:
             check=False,
         )
         assert done.returncode == code, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        return str(done.stdout)
 
     def summary(self, verb: str, *flags: str) -> dict[str, Any]:
         lines = self.cartage(verb, str(self.plan), "--json", "--store", self.store, *flags).splitlines()

@@ -21,6 +21,7 @@ from engine.ledger import LedgerReader
 from engine.model import MIB, Proof
 from engine.sandbox import SandboxSettings, start_sandbox
 from engine.sandbox.launch import Sandbox
+from tests import forking
 from tests.servers import REPOSITORY, Endpoint
 
 BUCKET = "passes"
@@ -83,7 +84,7 @@ def prepared(kind: str, clients: Any, far: Sandbox, folder: Path) -> Path:
 def run(plan: Path, moment: str) -> tuple[int, str]:
     """`cartage run`, killed at this moment: its exit code, and what it said."""
     command = [sys.executable, "-m", "tests.faults.killing", "run", str(plan), "--yes", "--assume", "aws"]
-    ended = subprocess.run(
+    ended = forking.run(
         [*command, "--concurrency", str(CONCURRENCY)],
         env=os.environ | {"CARTAGE_TEST_KILL": moment},
         cwd=REPOSITORY,

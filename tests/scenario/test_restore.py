@@ -24,6 +24,7 @@ from engine.cli.main import cli
 from engine.events import Doing, Event, Notice
 from engine.plan.document import Plan
 from engine.sandbox import Sandbox, SandboxSettings, start_sandbox
+from tests import forking
 from tests.cli.commands import MODULE
 from tests.real.commands import Finished, finished
 from tests.servers import Endpoint
@@ -205,7 +206,7 @@ def test_ctrl_c_ends_a_wait_at_once_and_says_how_many_still_wait(scene: Scene) -
     scene.restore("--yes")
     command = [*MODULE, "run", str(scene.plan), "--yes", "--json", "--wait-restore"]  # which looks every minute
     environment = scene.endpoint.clean_env()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    with forking.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         for line in run.stdout:
             if json.loads(line).get("code") == "WaitingForRestore":
@@ -268,7 +269,7 @@ def test_a_killed_asking_goes_on_where_it_was_and_asks_for_nothing_twice(scene: 
     for number in range(count):
         scene.put(f"frozen-{number:03}", "GLACIER")
     command = [*MODULE, "restore", str(scene.plan), "--yes", "--max-rps", "20"]
-    with subprocess.Popen(command, env=scene.endpoint.clean_env(), stdin=subprocess.DEVNULL) as asking:
+    with forking.Popen(command, env=scene.endpoint.clean_env(), stdin=subprocess.DEVNULL) as asking:
         while scene.asked() < 5:
             assert asking.poll() is None, "it ended before it could be killed"
         os.kill(asking.pid, signal.SIGKILL)

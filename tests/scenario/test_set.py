@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import subprocess
 import sys
 import uuid
 from collections import Counter
@@ -31,6 +30,7 @@ from engine.plan.lifecycle import State
 from engine.plan.own import PROBE
 from engine.proof.depth import Depth
 from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
+from tests import forking
 from tests.faults.impatience import hurry
 from tests.servers import REPOSITORY, Endpoint
 
@@ -281,7 +281,7 @@ async def test_what_was_written_since_is_told_by_a_verification_and_set_by_the_n
 def killed(project: Project, moment: str, *words: str) -> int:
     environment = {**project.endpoint.clean_env(), "CARTAGE_TEST_KILL": moment, "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "tests.faults.killing", "set", project.location, *words, "--yes", "-q"]
-    done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = forking.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode
 

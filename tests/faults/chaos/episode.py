@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,8 +25,8 @@ from engine.sandbox.launch import Sandbox
 from tests.faults.chaos.script import MACHINES, STALE_S, Attack, Order, Script, Step, script_of
 from tests.faults.chaos.users import PREFIX_OF, SOURCE, TARGET, Users
 from tests.faults.invariants import ledger_is_whole
+from tests.faults.processes import all_said, begun
 from tests.faults.scene import credentials
-from tests.servers import REPOSITORY
 
 COMMAND_S = 120.0
 NAME = "chaos"
@@ -213,23 +212,17 @@ class Episode:
         if order.moment is not None:
             environment["CARTAGE_TEST_KILL"] = order.moment.text
         began_s = time.monotonic()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.faults.chaos.command", verb, str(machine.folder / f"{NAME}.toml"),
-            *ARGUMENTS[verb], *flags, env=environment, cwd=REPOSITORY, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        process = begun(
+            "tests.faults.chaos.command", verb, str(machine.folder / f"{NAME}.toml"), *ARGUMENTS[verb], *flags,
+            environment=environment,
         )  # fmt: skip
         waking = asyncio.create_task(self._wake(process.pid, order)) if order.stop_s else None
         try:
-            said, _ = await asyncio.wait_for(process.communicate(), COMMAND_S)
-        except TimeoutError:
-            process.kill()
-            said, _ = await process.communicate()
-            raise AssertionError(f"{order} did not end:\n{said.decode()[-3000:]}") from None
+            text = await all_said(process, str(order), COMMAND_S)
         finally:
             self._stopped.set()
             if waking is not None:
                 waking.cancel()
-        text = said.decode()
         self._say(f"{machine.name}: {order.verb} {order.moment.text if order.moment else ''} -> {process.returncode} "
                   f"after {time.monotonic() - began_s:.1f} s\n{text.strip()[-1500:]}")  # fmt: skip
         self.told.ends[f"{verb} {process.returncode}"] += 1

@@ -24,6 +24,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Decision, ObjectRecord
 from engine.proof.depth import Depth
 from engine.report.export import COLUMNS, checksum_line, csv_header, csv_line, defused, ndjson_line
+from tests import forking
 from tests.unit.proof.scene import Scene
 
 KEYS = ["plain", "=1+1", "+x", "-x", "@x", "\tx", "\rx", "\nx", "'x", "''", 'a,b"c', "a\nb\\c", "＝x", "e\u0301 🃏", ""]
@@ -98,7 +99,7 @@ async def test_the_command_writes_a_private_file_as_a_whole_or_not_at_all(tmp_pa
     output = tmp_path / "out.txt"
 
     def call(*flags: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        return forking.run(
             [sys.executable, "-m", "engine.cli.main", "export", "--ledger", str(tmp_path / "r.ledger"), *flags],
             capture_output=True,
             text=True,

@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from engine.report import arrow
 from engine.report.export import NAMES, ndjson_line
+from tests import forking
 from tests.unit.proof.scene import Scene
 from tests.unit.proof.test_export import KEYS, row
 
@@ -71,7 +72,7 @@ async def test_the_command_writes_a_private_file_or_to_a_pipe(tmp_path: Path) ->
     output = tmp_path / "out.parquet"
 
     def export(*flags: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
+        return forking.run(
             [sys.executable, "-m", "engine.cli.main", "export", "--ledger", str(tmp_path / "r.ledger"), *flags],
             capture_output=True,
             timeout=60,
