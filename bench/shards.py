@@ -30,6 +30,7 @@ from bench.virtual import COPIED, OBJECTS, SOURCE, TARGET, open_virtual
 from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.status import status
+from engine.collector import calm_collector
 from engine.events import Event, Progress
 from engine.ledger.shard_files import SHARDS, index_path
 from engine.plan.document import Plan
@@ -138,6 +139,7 @@ def reopen_two(ledger: Path) -> None:
 @click.option("--only-shards", is_flag=True, help="Leave out one file, and one process.")
 def main(objects: int, processes: int, rounds: int, only_shards: bool) -> None:
     """Carry OBJECTS by one process and by several, each on ledgers of their own, and compare."""
+    calm_collector()  # as a command does
     ways = {"one file": 0, "shards, 1 process": 1, f"shards, {processes} processes": processes}
     if only_shards:
         ways = {name: count for name, count in ways.items() if count > 1}

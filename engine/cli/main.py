@@ -3,14 +3,14 @@ one call of `engine.api`."""
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import io
 import sys
 from typing import Any, NamedTuple
 
 import click
+
+from engine.collector import calm_collector
 
 
 class Group(NamedTuple):
@@ -172,7 +172,7 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """The entry point. Ends with the documented exit codes; no traceback reaches a user."""
-    _calm_collector()
+    calm_collector()
     _escape_what_cannot_be_shown()
     command = next((argument for argument in sys.argv[1:] if argument in VERBS), "")
     try:
@@ -193,13 +193,6 @@ def main() -> None:
         from engine.cli.ending import end
 
         end(error, command, as_json="--json" in sys.argv)
-
-
-def _calm_collector() -> None:
-    """Look for cycles less often: listed objects and imported modules live long and form none, and looking at them
-    every 700 allocations costs a quarter of a copy's processor time, and a tenth of the start."""
-    gc.set_threshold(20_000, 20, 20)
-    atexit.register(gc.freeze)  # nor look through everything once more before the process ends
 
 
 def _escape_what_cannot_be_shown() -> None:

@@ -181,9 +181,9 @@ class Ledger(LedgerReader):
         """Forget what was accepted under this name."""
         await self._do_durably("take_back", name)
 
-    async def set_note(self, key: str, value: Any) -> None:
-        """Keep a JSON value under `key`."""
-        await self._do_durably("set_note", key, json.dumps(value), self._now_ms())
+    async def set_note(self, key: str, value: Any, *, durable: bool = True) -> None:
+        """Keep a JSON value under `key`. What is not `durable` may be lost in a power cut, with all that came later."""
+        await self._do("set_note", key, json.dumps(value), self._now_ms(), durable=durable)
 
     async def keep(self, kind: str, name: str, etag: str, body: bytes) -> int:
         """Keep content that is about to be replaced; gives its number."""

@@ -107,7 +107,8 @@ class ShardedLedger(InShards, Ledger):
         await self._keep(number, closing)
 
     async def _keep(self, number: int, closing: index.Closing, *, still_open: bool = False) -> None:
-        await self._do_durably("record_shard", number, closing, self._now_ms(), still_open)
+        # What a shard that is open comes to is reckoned anew if it is lost.
+        await self._do("record_shard", number, closing, self._now_ms(), still_open, durable=not still_open)
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):

@@ -6,6 +6,7 @@ them what they were doing.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from contextlib import ExitStack, suppress
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
+from engine.collector import calm_collector
 from engine.logs import Destination, destination, writing_to
 
 WORKED_BY = "engine.shards.working"
@@ -39,7 +41,7 @@ class LocalProcesses(Executor):
     def start(self) -> None:
         """Begin the processes now, with what they need loaded, so that the first calls do not wait for that."""
         for _ in range(self._count):
-            self.submit(import_module, WORKED_BY)
+            self.submit(_load)
 
     def submit(self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
         return self._threads.submit(self._call, fn, args, kwargs)
@@ -97,6 +99,12 @@ def _begin(log: Destination | None) -> None:
     if log is not None:
         _OPEN.enter_context(writing_to(log))
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    calm_collector()
+
+
+def _load() -> None:
+    import_module(WORKED_BY)
+    gc.freeze()  # what the modules hold is never looked at again
 
 
 def _leave_with_parent() -> None:

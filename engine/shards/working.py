@@ -163,7 +163,8 @@ async def _keep_covered(ledger: Ledger, order: Order, runs: list[Run]) -> None:
 
 
 async def _note_covered(ledger: Ledger, order: Order, run: Run) -> None:
-    await ledger.set_note(COVERED, {"opened_ms": dict(order.opened_ms), "stretches": run.covered()})
+    covered = {"opened_ms": dict(order.opened_ms), "stretches": run.covered()}
+    await ledger.set_note(COVERED, covered, durable=False)  # lost with the rows that it is about, and those after them
 
 
 def refuse_other(order: Order, plan: Plan, opened: Sites, facts: list[BucketFacts]) -> None:

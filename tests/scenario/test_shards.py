@@ -564,8 +564,8 @@ async def test_what_was_noted_before_a_pin_was_refused_is_looked_at_again_when_i
     monkeypatch.setattr(engine.shards.working, "COVERED_EVERY_S", 0.0)
     set_note = Ledger.set_note
 
-    async def noted(ledger: Ledger, key: str, value: Any) -> None:
-        await set_note(ledger, key, value)
+    async def noted(ledger: Ledger, key: str, value: Any, **more: bool) -> None:
+        await set_note(ledger, key, value, **more)
         if key == COVERED and sum(objects for _, objects, _ in value["stretches"]) == IMAGES:
             server.refuses.set()
             monkeypatch.setattr(engine.shards.working, "COVERED_EVERY_S", math.inf)  # too late for another note

@@ -22,7 +22,20 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # From the ground up. A part is a folder of engine/, or one of its single modules; those on one line stand beside
 # each other and know nothing of each other, but for the single modules of one line, which share a folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "model", "events", "crc", "checksums", "freshness", "at_once", "extras", "logs", "shown", "version"),
+    (
+        "errors",
+        "model",
+        "events",
+        "crc",
+        "checksums",
+        "freshness",
+        "at_once",
+        "collector",
+        "extras",
+        "logs",
+        "shown",
+        "version",
+    ),
     ("plan", "store", "decorator", "bodies", "windows"),
     ("s3", "ledger", "listing", "folder"),
     ("sites", "journal"),

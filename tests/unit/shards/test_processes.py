@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -21,6 +22,12 @@ def test_a_process_that_was_begun_ahead_has_loaded_what_it_works_by(begun: bool)
         if begun:
             processes.start()
         assert processes.submit(has_loaded).result() is begun
+
+
+def test_it_looks_for_garbage_as_seldom_as_a_command() -> None:
+    with LocalProcesses(1) as processes:
+        seldom = processes.submit(gc.get_threshold).result()
+    assert seldom == (20_000, 20, 20)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="there are no groups of processes there")
