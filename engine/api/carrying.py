@@ -6,17 +6,14 @@ import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import anyio.to_thread
 
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import UsageError
-from engine.events import ObjectAside
 from engine.journal.state import state_of
 from engine.ledger import Ledger, ShardedLedger, is_one_file
 from engine.plan.document import Plan
@@ -25,39 +22,12 @@ from engine.shards.coordinating import Coordinator
 from engine.shards.processes import LocalProcesses
 from engine.sites.sites import Sites
 from engine.store import BucketFacts, StoreOf
+from engine.transfer.counting import Carried
 from engine.transfer.migration import carry_out
-from engine.transfer.pipeline import Counters
-
-COUNTED = ("listed", "listed_bytes", "done", "done_bytes", "copied", "found", "aside", "requests")
-"""What shards tell of a run while it goes on, and its counters keep."""
 
 WORTH_MORE = 1_000_000
 """So many objects, by what the plan expects, are worth more than one process: below, one is done before others have
 begun to pay."""
-
-
-class Carried(NamedTuple):
-    """What became of it: `requests` and `throttled` are of this run."""
-
-    counters: Counters
-    stopped: bool
-    unlisted: list[ObjectAside]
-    unlisted_count: int
-    requests: int
-    throttled: int
-
-    def then(self, later: Carried) -> Carried:
-        """This, and what was carried after it of the same objects: what was set aside before may be copied by now."""
-        counters, more = self.counters, later.counters
-        counters = replace(
-            counters,
-            done_bytes=counters.done_bytes + more.copied_bytes,
-            copied=counters.copied + more.copied,
-            copied_bytes=counters.copied_bytes + more.copied_bytes,
-            found=counters.found + more.found,
-            aside=counters.aside - more.copied - more.found,
-        )
-        return later._replace(counters=counters, unlisted=self.unlisted, unlisted_count=self.unlisted_count)
 
 
 def processes_for(plan: Plan, options: Options, path: Path, *, executor: Executor | None = None) -> int:
@@ -144,8 +114,8 @@ async def carry(
         )
         if not run.stopped:
             await opened.sources.refuse_missing(ledger.knows)
-        unlisted, gauges = run.unlisted(), opened.gauges()
-        return Carried(run.counters, run.stopped, unlisted.named, unlisted.count, gauges.requests, gauges.throttled)
+        gauges = opened.gauges()
+        return Carried(run.counters, run.stopped, run.unlisted(), gauges.requests, gauges.throttled)
     coordinator = Coordinator(
         plan,
         opened,
@@ -158,18 +128,5 @@ async def carry(
     )
     if listen is not None:
         listen(coordinator.stop)
-    await coordinator.go()
-    carried = coordinator.carried
-    progress, gauges = carried.progress, opened.gauges()
-    return Carried(
-        Counters(
-            **{name: getattr(progress, name) for name in COUNTED},
-            copied_bytes=carried.copied_bytes,
-            first_asides=carried.first_asides,
-        ),
-        carried.stopped,
-        carried.unlisted,
-        carried.unlisted_count,
-        progress.requests + gauges.requests,
-        progress.throttled + gauges.throttled,
-    )
+    carried, gauges = await coordinator.go(), opened.gauges()
+    return carried._replace(requests=carried.requests + gauges.requests, throttled=carried.throttled + gauges.throttled)

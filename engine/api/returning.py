@@ -8,7 +8,6 @@ from time import monotonic
 
 import anyio
 
-from engine.api.carrying import Carried
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.archive.waiting import Waiting, look, pause_s
@@ -19,7 +18,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import by_state
 from engine.plan.shards import Piece
 from engine.sites.sites import Sites
-from engine.transfer.pipeline import Counters
+from engine.transfer.counting import Carried, Counters
 
 Carry = Callable[[Options, Sequence[Piece] | None], Awaitable[Carried]]
 """What carries pieces of the plan, or all of it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from engine.api.asked import ASKED
-from engine.api.carrying import Carried, begun, carry, processes_for
+from engine.api.carrying import begun, carry, processes_for
 from engine.api.history import remembered
 from engine.api.opening import open_ledger, open_plan
 from engine.api.options import Options, ledger_path
@@ -41,7 +41,7 @@ from engine.store import BucketFacts, StoreOf
 from engine.transfer.carriers import refuse_apart
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date
-from engine.transfer.pipeline import Counters
+from engine.transfer.counting import Carried, Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ async def migrate(
                     )
 
                 run = await carry_and_wait(plan, heard, opened, ledger, carried, stop)
-            for item in run.unlisted:
+            for item in run.unlisted.named:
                 options.listener(item)
             tallies, snapshots = await ledger.tallies(), await ledger.snapshots()
             is_done = not run.stopped and not by_state(tallies, UNDONE)
@@ -173,8 +173,8 @@ async def migrate(
                 empty=empty,
                 noted=noted,
                 accepted=accepted_states(noted, await ledger.accepted()),
-                unlisted=run.unlisted,
-                unlisted_count=run.unlisted_count,
+                unlisted=run.unlisted.named,
+                unlisted_count=run.unlisted.count,
                 restoring=await ledger.restoring(),
             )
 

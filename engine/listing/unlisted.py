@@ -97,6 +97,12 @@ class ToldUnlisted:
     named: list[ObjectAside]
     count: int
 
+    @classmethod
+    def of_all(cls, several: Iterable[ToldUnlisted]) -> ToldUnlisted:
+        """Of shards: each met others."""
+        found = list(several)
+        return cls([one for item in found for one in item.named], sum(item.count for item in found))
+
 
 def told(listings: Iterable[tuple[str, UnlistedThings]]) -> ToldUnlisted:
     """What the sources of routes hold that cannot be an object; each listing with its route's name."""

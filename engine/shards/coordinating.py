@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.events import Notice, ObjectAside, Progress, SnapshotClosed, ignore
 from engine.ledger import ShardedLedger
 from engine.ledger.index import ShardRecord
 from engine.listing.lister import Lister
+from engine.listing.unlisted import ToldUnlisted
 from engine.model import Location
 from engine.plan.coverage import DONE_STATES
 from engine.plan.document import Plan
@@ -34,6 +35,7 @@ from engine.shards.working import board_of, carry_shard
 from engine.sites.measuring import Meter
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
+from engine.transfer.counting import ASIDES_SHOWN, Carried, Counters
 
 DEATHS_A_SHARD = 4
 """So often a shard's process may die before the shard is left undone: what kills it is perhaps the shard."""
@@ -41,7 +43,6 @@ DEATHS_A_SHARD = 4
 RECORDED_EVERY_S = 2.0
 FIGURES = tuple(name for name in asdict(Progress()) if name != "listing_done")
 MOMENTARY = ("rate_rps", "in_flight")
-ASIDES_SHOWN = 10
 
 LEVELLED_AFTER_S = 0.5
 """A shard that is at work no longer is left alone: what it costs to begin others is not worth less."""
@@ -51,18 +52,6 @@ RESTS_A_SLOT = 2
 
 MOST_NEIGHBOURS = 16
 """Of so many processes the first shards may be at one of S3's partitions. Of more, each would begin too slowly."""
-
-
-@dataclass(slots=True)
-class Carried:
-    """What all processes of a run came to."""
-
-    progress: Progress = field(default_factory=Progress)
-    copied_bytes: int = 0
-    stopped: bool = False
-    unlisted: list[ObjectAside] = field(default_factory=list)
-    unlisted_count: int = 0
-    first_asides: list[ObjectAside] = field(default_factory=list)
 
 
 class Coordinator:
@@ -107,18 +96,20 @@ class Coordinator:
         self._undone: list[EngineError] = []
         self._left = self._waiting = 0
         self._begun_s: dict[int, float] = {}
-        self.carried = Carried()
+        self._first_asides: list[ObjectAside] = []
+        self._stopped = False
 
     def stop(self) -> None:
         """Begin no shard, and have those that run finish what is in flight."""
-        self.carried.stopped = True
+        self._stopped = True
         self._stop.set()
 
-    async def go(self) -> None:
-        """Carry every shard that has something to do. Raises what stops a run, once the others have ended gently."""
+    async def go(self) -> Carried:
+        """Carry every shard that has something to do, and give what that came to. Raises what stops a run, once the
+        others have ended gently."""
         await self._board.clear()
-        if self.carried.stopped:
-            return
+        if self._stopped:
+            return self._carried()
         if not await self._ledger.shards():
             await self._ledger.add_shards(await self._cut())
         await self._open_snapshots()
@@ -140,13 +131,12 @@ class Coordinator:
         except BaseException:
             self._kill()
             raise
-        finally:
-            self._sum_up()
         if self._undone:
             raise self._undone[0]
-        if not self.carried.stopped:
+        if not self._stopped:
             await self._close_snapshots()
         self._listener(self._progress(ended=True))
+        return self._carried()
 
     # --- before ---------------------------------------------------------------------------------------------
 
@@ -193,7 +183,7 @@ class Coordinator:
         """One shard, however often its process dies."""
         async with self._free:
             self._waiting -= 1
-            if self.carried.stopped:
+            if self._stopped:
                 return
             await self._board.forget_rest(number)
             await self._ledger.begin(number)
@@ -279,7 +269,7 @@ class Coordinator:
         async with self._recording:
             await self._ledger.record(ended.number, listings, ended.closing)
         self._ended.append(ended)
-        self.carried.stopped = self.carried.stopped or ended.stopped
+        self._stopped = self._stopped or ended.stopped
         if rest:
             for number, bundle in zip(numbers, bundles, strict=True):
                 self._begin(shards, number, bundle)
@@ -317,11 +307,15 @@ class Coordinator:
             await self._ledger.close_snapshot(route, objects, size_bytes)
             self._listener(SnapshotClosed(route, objects, size_bytes))
 
-    def _sum_up(self) -> None:
-        self.carried.progress = self._progress(ended=True)
-        self.carried.copied_bytes = sum(item.copied_bytes for item in self._ended)
-        self.carried.unlisted = [one for item in self._ended for one in item.unlisted.named]
-        self.carried.unlisted_count = sum(item.unlisted.count for item in self._ended)
+    def _carried(self) -> Carried:
+        progress = self._progress(ended=True)
+        return Carried(
+            Counters.of(progress, sum(item.copied_bytes for item in self._ended), self._first_asides),
+            self._stopped,
+            ToldUnlisted.of_all(item.unlisted for item in self._ended),
+            progress.requests,
+            progress.throttled,
+        )
 
     def _kill(self) -> None:
         kill: Callable[[], None] | None = getattr(self._executor, "kill", None)
@@ -331,8 +325,8 @@ class Coordinator:
     # --- telling --------------------------------------------------------------------------------------------
 
     def _hear(self, event: Any) -> None:
-        if isinstance(event, ObjectAside) and len(self.carried.first_asides) < ASIDES_SHOWN:
-            self.carried.first_asides.append(event)
+        if isinstance(event, ObjectAside) and len(self._first_asides) < ASIDES_SHOWN:
+            self._first_asides.append(event)
         self._listener(event)
 
     def _progress(self, *, ended: bool = False) -> Progress:

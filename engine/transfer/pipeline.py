@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from time import monotonic
@@ -38,31 +37,14 @@ from engine.plan.shards import Piece, joined, without
 from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
+from engine.transfer.counting import ASIDES_SHOWN, Counters
 from engine.transfer.methods import Method
 from engine.transfer.recorder import Recorder
 from engine.transfer.slowest import Slowest
 from engine.transfer.work import WorkQueue
 
 PROGRESS_EVERY_S = 0.25
-ASIDES_SHOWN = 10
 TAGS = Method.TAGS.value
-
-
-@dataclass(slots=True)
-class Counters:
-    """What this run has done so far. Mutated on the event loop alone."""
-
-    listed: int = 0
-    listed_bytes: int = 0
-    listings_open: int = 0
-    done: int = 0
-    done_bytes: int = 0
-    copied: int = 0
-    copied_bytes: int = 0
-    found: int = 0
-    aside: int = 0
-    requests: int = 0
-    first_asides: list[ObjectAside] = field(default_factory=list)
 
 
 class Run:
@@ -399,23 +381,9 @@ class Run:
 
     def progress(self) -> Progress:
         """An immutable snapshot of the run so far."""
-        counters, gauges = self.counters, self._gauges()
         # A large object is told part by part. Between its last part and its end it counts as neither: never less.
-        self._told_bytes = max(self._told_bytes, counters.done_bytes + self._queue.part_bytes)
-        return Progress(
-            listed=counters.listed,
-            listed_bytes=counters.listed_bytes,
-            listing_done=counters.listings_open == 0,
-            done=counters.done,
-            done_bytes=self._told_bytes,
-            copied=counters.copied,
-            found=counters.found,
-            aside=counters.aside,
-            requests=gauges.requests,
-            throttled=gauges.throttled,
-            rate_rps=gauges.rate_rps,
-            in_flight=gauges.in_flight,
-        )
+        self._told_bytes = max(self._told_bytes, self.counters.done_bytes + self._queue.part_bytes)
+        return self.counters.progress(self._told_bytes, self._gauges())
 
     async def _report_progress(self) -> None:
         while True:
