@@ -10,6 +10,7 @@ import hmac
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from botocore.auth import S3SigV4Auth
@@ -207,6 +208,7 @@ class Verifier:
         return key
 
 
+@lru_cache(maxsize=256)  # many requests of one second say the same
 def _moment(timestamp: str) -> float | None:
     try:
         return datetime.strptime(timestamp, _DATE).replace(tzinfo=UTC).timestamp()

@@ -188,12 +188,7 @@ def md5_of(content: Content) -> str:
     if isinstance(content, bytes):
         return hashlib.md5(content, usedforsecurity=False).hexdigest()
     if isinstance(content, Stream) and STAMP_BYTES <= content.size <= CELL_BYTES:
-        edge = content.size - STAMP_BYTES
-        whole = edge // _SNAPSHOT_BYTES
-        running = _md5_snapshots()[whole].copy()
-        running.update(_cell()[whole * _SNAPSHOT_BYTES : edge] + _stamp(content.seed, 0))
-        found: str = running.hexdigest()
-        return found
+        return _md5_of_one_cell(content)
     segments = segments_of(content)
     real = all(isinstance(segment.source, bytes) for segment in segments)
     digest = hashlib.md5(usedforsecurity=False)
@@ -209,6 +204,16 @@ def md5_of(content: Content) -> str:
         else:
             digest.update(b"real " + hashlib.md5(source[offset : offset + length], usedforsecurity=False).digest())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=1 << 16)
+def _md5_of_one_cell(stream: Stream) -> str:
+    edge = stream.size - STAMP_BYTES
+    whole = edge // _SNAPSHOT_BYTES
+    running = _md5_snapshots()[whole].copy()
+    running.update(_cell()[whole * _SNAPSHOT_BYTES : edge] + _stamp(stream.seed, 0))
+    found: str = running.hexdigest()
+    return found
 
 
 def multipart_etag(part_etags: list[str]) -> str:
@@ -257,6 +262,7 @@ def _crc_of_cell(algorithm: str, stream: Stream, index: int, first: int, last: i
     return value
 
 
+@lru_cache(maxsize=1 << 14)
 def _crc_of_stream(algorithm: str, stream: Stream, first: int, last: int) -> int:
     value = 0
     position = first

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from functools import lru_cache
 
 from engine.sandbox.settings import READS_PER_WRITE, SandboxSettings
 
@@ -21,12 +22,7 @@ class Latency:
     """Delays around a median, by turns from a table made once from the seed."""
 
     def __init__(self, settings: SandboxSettings) -> None:
-        source = random.Random(settings.seed)
-        spread = settings.latency_spread
-        if settings.uniform:
-            self._factors = [1 + source.uniform(-spread, spread) for _ in range(_SAMPLES)]
-        else:
-            self._factors = [math.exp(spread * source.gauss(0, 1)) for _ in range(_SAMPLES)]
+        self._factors = _factors(settings.seed, settings.latency_spread, settings.uniform)
         self._median_s = settings.latency_ms / 1000
         self._listing_s = None if settings.list_latency_ms is None else settings.list_latency_ms / 1000
         self._turn = 0
@@ -38,6 +34,14 @@ class Latency:
             return self._listing_s
         self._turn = (self._turn + 1) % _SAMPLES
         return self._median_s * self._factors[self._turn]
+
+
+@lru_cache(maxsize=8)
+def _factors(seed: int, spread: float, uniform: bool) -> list[float]:
+    source = random.Random(seed)
+    if uniform:
+        return [1 + source.uniform(-spread, spread) for _ in range(_SAMPLES)]
+    return [math.exp(spread * source.gauss(0, 1)) for _ in range(_SAMPLES)]
 
 
 class Bandwidth:

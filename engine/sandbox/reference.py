@@ -9,6 +9,8 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
+from functools import lru_cache
 
 from engine.model import Checksum
 from engine.sandbox import bodies
@@ -51,8 +53,7 @@ def fill_reference(
     checksum = None if legacy_checksums else pending(DEFAULT)
     with _no_collection():
         entries = dict(_images(scale, seed, begun, checksum))
-        for key, content, content_type in _documents(seed):
-            entries[key] = _stored(content, content_type, begun, checksum)
+        entries.update((key, copy(stored)) for key, stored in _documents_of(seed, begun, checksum))
         objects, size_bytes = len(entries), sum(stored.size for stored in entries.values())
         in_place = holdings(bucket, account.region)
         for holding in in_place:
@@ -131,6 +132,12 @@ def _documents(seed: int) -> Iterator[tuple[str, Content, str]]:
     yield "data/reference/index.json", index_json(), "application/json"
     yield "data/reference/metadata.json", metadata_json(), "application/json"
     yield TEACHER_KEY, Stream(seed << 16 | 3, TEACHER_BYTES), "application/x-tar"
+
+
+@lru_cache(maxsize=4)
+def _documents_of(seed: int, begun: int, checksum: Checksum | None) -> tuple[tuple[str, StoredObject], ...]:
+    """The same in every bucket that is made so; each has its own copy."""
+    return tuple((key, _stored(content, kind, begun, checksum)) for key, content, kind in _documents(seed))
 
 
 def _stored(
