@@ -2,11 +2,13 @@
 
 Every round carries the same objects anew: on a ledger of one file, on one in shards by one process, and by
 `--processes`. Ratios are of wall time, medians of the rounds, so the machine has to be quiet; processor time is that of
-all processes. Memory is the most that one of them ever held.
+all processes. Memory is the most that one of them ever held. `--killed` measures something else: what it takes to go on
+after a kill.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import shutil
@@ -23,6 +25,7 @@ from typing import Any
 
 import anyio
 import click
+import psutil
 
 import engine.api.opening
 import engine.shards.working
@@ -30,13 +33,19 @@ from bench.virtual import COPIED, OBJECTS, SOURCE, TARGET, open_virtual
 from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.status import status
+from engine.api.stopping import StopSignal
 from engine.collector import calm_collector
+from engine.errors import LedgerMissing
 from engine.events import Event, Progress
-from engine.ledger.shard_files import SHARDS, index_path
+from engine.ledger import LedgerReader
+from engine.ledger.shard_files import SHARDS, index_path, shard_path
+from engine.ledger.sharded_reader import ShardedReader
 from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.shards.board import FolderBoard
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses
-from engine.shards.working import carry_shard
+from engine.shards.working import AT_WORK, carry_shard
 
 PLAN = f"""
 name = "virtual"
@@ -132,14 +141,85 @@ def reopen_two(ledger: Path) -> None:
         connection.execute("UPDATE routes SET closed_ms = 0")
 
 
+def carried_there(folder: Path, processes: int, objects: int) -> None:
+    """In a process: carry every object."""
+    calm_collector()
+    with virtual_here(objects):
+        carried(folder, "killed", processes, objects)
+
+
+def show_killed(folder: Path, processes: int, objects: int) -> None:
+    """Kill a run in the middle, with as many shards open as there are processes, and go on with it: what that takes
+    until it is where it was, with everything that the open shards had done accounted for."""
+    ledger = folder / "killed.ledger"
+    run = multiprocessing.get_context("spawn").Process(target=carried_there, args=(folder, processes, objects))
+    run.start()
+    while run.is_alive() and _done(ledger) < objects // 2:
+        time.sleep(0.2)
+    run.kill()
+    run.join()
+    board = FolderBoard(ledger / AT_WORK)
+    while any(psutil.pid_exists(told.pid) for number in range(1, 1_000) if (told := board.told_now(number))):
+        time.sleep(0.1)  # they end by themselves
+    closed, open_, rows, done = anyio.run(_left, ledger)
+    click.echo(f"killed: {closed} shards closed, {open_} open with {rows:,} rows, {done:,} of them done")
+    os.environ[COPIED] = "1"
+    stop, this, caught = StopSignal(), psutil.Process(), list[float]()
+
+    def spent() -> float:
+        times = [item.cpu_times() for item in [this, *this.children(recursive=True)]]
+        return sum(item.user + item.system for item in times)
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress) and event.done >= done and not caught:
+            caught.extend([time.perf_counter() - begun, spent() - before])
+            stop.request()
+
+    begun, before = time.perf_counter(), spent()
+    options = Options(ledger=ledger, processes=processes, assume="aws", listener=listen)
+    plan = Plan.parse(PLAN, str(folder / "virtual.toml"))
+    with Virtual(processes, []) as executor:
+        executor.start()
+        anyio.run(lambda: migrate(plan, options, stop=stop, executor=executor), backend_options={"use_uvloop": True})
+    del os.environ[COPIED]
+    click.echo(f"where it was: after {caught[0]:.1f} s, {caught[1]:.1f} s of processor")
+
+
+def _done(ledger: Path) -> int:
+    try:
+        tallies = anyio.run(lambda: status(ledger)).tallies
+    except LedgerMissing:
+        return 0
+    return sum(item.objects for item in tallies if item.state is State.COPIED)
+
+
+async def _left(ledger: Path) -> tuple[int, int, int, int]:
+    """Shards that have ended and that are open, the rows of these, and how many of those are done."""
+    async with await ShardedReader.open_to_read(ledger) as index:
+        shards = await index.shards()
+    open_ = [item.number for item in shards if item.is_open]
+    rows = done = 0
+    for number in open_:
+        async with await LedgerReader.open_to_read(shard_path(ledger, number)) as shard:
+            tallies = await shard.tallies()
+        rows += sum(item.objects for item in tallies)
+        done += sum(item.objects for item in tallies if item.state is State.COPIED)
+    return sum(bool(item.listed) for item in shards), len(open_), rows, done
+
+
 @click.command()
 @click.option("--objects", default=1_000_000, show_default=True, help="From so many on a run takes several by itself.")
 @click.option("--processes", default=2, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--only-shards", is_flag=True, help="Leave out one file, and one process.")
-def main(objects: int, processes: int, rounds: int, only_shards: bool) -> None:
+@click.option("--killed", is_flag=True, help="Measure instead what it takes to go on after a kill in the middle.")
+def main(objects: int, processes: int, rounds: int, only_shards: bool, killed: bool) -> None:
     """Carry OBJECTS by one process and by several, each on ledgers of their own, and compare."""
     calm_collector()  # as a command does
+    if killed:
+        with virtual_here(objects), tempfile.TemporaryDirectory(prefix="cartage-bench-") as text:
+            show_killed(Path(text), processes, objects)
+        return
     ways = {"one file": 0, "shards, 1 process": 1, f"shards, {processes} processes": processes}
     if only_shards:
         ways = {name: count for name, count in ways.items() if count > 1}
