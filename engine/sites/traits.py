@@ -81,12 +81,12 @@ def from_note(note: Any) -> Traits:
 
 
 _OLDER = {
-    "source_pinned": ("copy_pins",),
-    "target_guarded": ("copy_if_absent",),
-    "delete_conditional": ("delete_if_match",),
-    "delete_batch_conditional": ("batch_if_match",),
-    "checksums": ("checksums",),
-    "put_conditional": ("put_if_match",),
+    "source_pinned": "copy_pins",
+    "target_guarded": "copy_if_absent",
+    "delete_conditional": "delete_if_match",
+    "delete_batch_conditional": "batch_if_match",
+    "checksums": "checksums",
+    "put_conditional": "put_if_match",
 }
 
 
@@ -95,7 +95,7 @@ def from_older_note(note: Any) -> Traits:
     tried anew: more is asked of one now."""
     said: Mapping[str, Any] = note if isinstance(note, dict) else {}
     meant: dict[Any, Answer] = {True: Answer.YES, False: Answer.NO}
-    found = {name: meant.get(said.get(older), Answer.UNKNOWN) for older, names in _OLDER.items() for name in names}
+    found = {name: meant.get(said.get(older), Answer.UNKNOWN) for older, name in _OLDER.items()}
     if said.get("target_unsupported"):
         found["copy_if_absent"] = Answer.REFUSED
     return Traits(**found)
@@ -142,7 +142,7 @@ WORDS = {name: words for promise in _PROMISES for name, words in promise.words.i
 _VERBS = {Answer.NO: "ignores", Answer.REFUSED: "refuses", Answer.UNKNOWN: "could not be tried for"}
 
 
-PINS = ("copy_pins", "copy_pins_parts", "part_pins", "part_pins_parts")
+PINS = tuple(_PROMISES[0].words)
 """What a bucket has to do for those who only read it."""
 
 
