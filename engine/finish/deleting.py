@@ -70,8 +70,7 @@ def deleters(store_of: StoreOf, conditions: Mapping[Location, Condition]) -> Del
 
 
 class Deleter:
-    """Deletes items of one bucket at a time through `store`, in each as `conditions` say. `sleep` and `jitter` can be
-    given."""
+    """Deletes items of one bucket at a time through `store`, in each as `conditions` say. `sleep` can be given."""
 
     def __init__(
         self,
@@ -79,12 +78,10 @@ class Deleter:
         conditions: Mapping[str, Condition],
         *,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-        jitter: random.Random | None = None,
     ) -> None:
         self._sender = Sender(store, conditions)
         self._looker = Looker(store)
         self._sleep = sleep
-        self._jitter = jitter or random.Random()
 
     @property
     def markers_in(self) -> set[str]:
@@ -119,7 +116,7 @@ class Deleter:
             looks = True
             idle = 0 if settled else idle + 1
             if batch.left and (batch.unconfirmed or not settled):
-                await self._sleep(self._jitter.uniform(0, min(CAP_S, BASE_S * 2 ** (idle + 1))))
+                await self._sleep(random.uniform(0, min(CAP_S, BASE_S * 2 ** (idle + 1))))
         if batch.left:
             await self._look(batch, inf)
             await self._settle(batch)

@@ -99,19 +99,17 @@ class OpenedFile:
     All methods block: they belong in a thread. Several threads may read at once. Raises `NotFound`, `AccessDenied`,
     `PreconditionFailed` where `if_match` is another version, or another `StoreError`."""
 
-    def __init__(
-        self, root: Root, key: str, manner: Manner = USUAL, *, if_match: str | None = None, operation: str = READING
-    ) -> None:
-        self.path, self._operation = root.shown(key), operation
+    def __init__(self, root: Root, key: str, manner: Manner = USUAL, *, if_match: str | None = None) -> None:
+        self.path = root.shown(key)
         self._link: bytes | None = None
         self._descriptor = -1
         if fault := fault_of(key):
-            raise misnamed(operation, self.path, fault)
+            raise misnamed(READING, self.path, fault)
         try:
             self._open(root, key, manner)
         except OSError as error:
             self.close()
-            raise told(error, operation, self.path) from error
+            raise told(error, READING, self.path) from error
         except StoreError:
             self.close()
             raise
@@ -126,14 +124,14 @@ class OpenedFile:
         *above, name = parts_of(key)
         follow = manner.links == "follow"
         with root.directory(above, follow=follow) as directory:
-            self._status = look(directory, name, key, manner, self.path, self._operation)
+            self._status = look(directory, name, key, manner, self.path, READING)
             if stat.S_ISLNK(self._status.st_mode):
                 self._link = os.readlink(name, dir_fd=directory)
             else:
                 self._descriptor = os.open(name, _QUICK & ~NO_LINK if follow else _QUICK, dir_fd=directory)
                 self._status = os.fstat(self._descriptor)
                 if stat.S_IFMT(self._status.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
-                    raise no_object(self._status.st_mode, self.path, self._operation)
+                    raise no_object(self._status.st_mode, self.path, READING)
         self._seen_ns = manner.now_ns()
 
     @property
@@ -182,7 +180,7 @@ class OpenedFile:
                     raise self._changed("the file was cut short while it was read")
                 buffer, offset = buffer[count:], offset + count
         except OSError as error:
-            raise told(error, self._operation, self.path) from error
+            raise told(error, READING, self.path) from error
 
     def read(self, offset: int, length: int) -> bytes:
         """As `read_into`, as new bytes."""
@@ -200,7 +198,7 @@ class OpenedFile:
             raise self._changed("the file was written to while it was read")
 
     def _changed(self, message: str) -> StoreError:
-        return changed(self._operation, self.path, message)
+        return changed(READING, self.path, message)
 
     def close(self) -> None:
         if self._descriptor >= 0:

@@ -112,13 +112,12 @@ class ByteReader:
         *,
         range_bytes: int = RANGE_BYTES,
         memory_bytes: int = MEMORY_BYTES,
-        reads_at_once: int = READS_AT_ONCE,
     ) -> None:
         self._store = store
         self._range_bytes = min(range_bytes, memory_bytes)
         # Half of the memory for one side: one large object alone can use all of it.
         self._ahead = max(1, memory_bytes // self._range_bytes // 2)
-        self._reads = anyio.CapacityLimiter(reads_at_once)
+        self._reads = anyio.CapacityLimiter(READS_AT_ONCE)
         self.budget = ByteBudget(memory_bytes)
         self.bytes_read = 0
         self._others: dict[int, ByteReader] = {}

@@ -165,13 +165,13 @@ class Connection(asyncio.Protocol):
 
     # --- from the handler ---
 
-    def finish(self, data: bytes, *, close: bool = False) -> None:
+    def finish(self, data: bytes) -> None:
         """Send an answer's last bytes, and turn to the next request."""
         transport = self._transport
         if transport is None:
             return
         transport.write(data)
-        if close or not self._keep_alive:
+        if not self._keep_alive:
             transport.close()
             self._transport = None
             return

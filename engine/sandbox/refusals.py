@@ -99,14 +99,12 @@ class S3Error(Exception):
         code: str,
         message: str = "",
         *,
-        status: int | None = None,
         details: tuple[tuple[str, str], ...] = (),
         headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        default_status, default_message = CODES[code]
+        self.status, usual = CODES[code]
         self.code = code
-        self.status = default_status if status is None else status
-        self.message = message or default_message
+        self.message = message or usual
         self.details = details
         self.headers = headers
         super().__init__(f"{self.code}: {self.message}")

@@ -163,14 +163,13 @@ class PassedParts:
         head: ObjectHead,
         layout: Layout,
         checksum: Checksum,
-        counted: dict[int, Counted] | None = None,
     ) -> None:
         self.task = task
         self.layout = layout
         self._by = by
         self._head = head
         self._wanted = checksum
-        self._counted = counted if counted is not None else {}
+        self._counted: dict[int, Counted] = {}
         bucket = task.target_ref.bucket
         # An upload that is taken up keeps what it was begun with.
         takes = task.upload.checksum_algorithm != "" if task.upload is not None else by.sums.takes(bucket) is not False
