@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from engine.api.opening import binding_of, nothing_carried, open_bound
+from engine.api.opening import binding_of, nothing_carried, open_bound, refuse_one_file
 from engine.api.options import Options, ledger_path
 from engine.errors import LedgerLocked, one_error
 from engine.journal.state import state_of
@@ -24,10 +24,11 @@ async def follow(plan: Plan, options: Options, *, rows: bool = True) -> None:
     """
     if options.state is None:
         return
-    place = state_of(options.state, plan.name)
+    place, path = state_of(options.state, plan.name), ledger_path(plan, options)
+    await refuse_one_file(path, options)
     async with one_error(), open_bound(plan, options) as opened:
         journals = Journals(opened.store(place), place)
         binding = await binding_of(plan, opened)
         with suppress(LedgerLocked):
-            if not await bring_up(ledger_path(plan, options), binding, journals, now_ms=now_ms, rows=rows):
+            if not await bring_up(path, binding, journals, now_ms=now_ms, rows=rows):
                 raise nothing_carried(options)

@@ -59,11 +59,7 @@ async def open_ledger(
     well, where the plan was opened with them. A bucket that is not there is found out here, before anything is made for
     it; `writes`: targets' folders are made then; `in_shards` is the form of a new one."""
     path = ledger_path(plan, options)
-    if options.state is not None and await anyio.Path(path).is_file():
-        raise LedgerMismatch(
-            f"the ledger {path} is one file, and what is kept with --state is a folder.",
-            advice="Leave --state out; or begin a new ledger with --ledger: what is copied is found.",
-        )
+    await refuse_one_file(path, options)
     refuse_inside(path, [route.source for route in plan.routes if route.selection.takes_key(path.name)])
     await _settle_folders(plan, path, opened, make=writes)
     binding = await binding_of(plan, opened)
@@ -79,6 +75,15 @@ async def open_ledger(
         await ledger.close()
         raise
     return ledger
+
+
+async def refuse_one_file(path: Path, options: Options) -> None:
+    """Raise `LedgerMismatch` for a ledger of one file where a state in S3 is asked for: it is no view of that."""
+    if options.state is not None and await anyio.Path(path).is_file():
+        raise LedgerMismatch(
+            f"the ledger {path} is one file, and what is kept with --state is a folder.",
+            advice="Leave --state out; or begin a new ledger with --ledger: what is copied is found.",
+        )
 
 
 async def binding_of(plan: Plan, opened: Sites) -> Binding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -62,6 +63,7 @@ def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="every address of 127/8 is loopback on Linux alone")
 @pytest.mark.parametrize("apart", [APART])
 def test_machines_that_share_only_a_state_carry_a_plan_and_one_that_is_lost_is_made_up_for(
     sandbox: Endpoint, bucket: str, plan: str, tmp_path: Path, apart: str

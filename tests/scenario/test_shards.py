@@ -667,6 +667,8 @@ async def test_a_ledger_that_was_made_without_a_state_is_not_continued_with_one(
         await migrate(plan, Options(ledger=path, processes=processes), executor=first)
         with pytest.raises(LedgerMismatch, match=why):
             await migrate(plan, Options(ledger=path, processes=1, state=state))
+        with pytest.raises(LedgerMismatch, match=why):
+            await follow(plan, Options(ledger=path, state=state))
     assert (await migrate(plan, Options(ledger=path, processes=1))).complete
 
 
