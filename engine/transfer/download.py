@@ -8,6 +8,7 @@ a run that was cut short goes on with those that are synced, once they have been
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -334,8 +335,14 @@ def _mtime_ns(head: ObjectHead) -> int | None:
     """When the file that an object was made of was written; else when the object was."""
     if head.properties.metadata and (noted := mtime_of(head.properties)) is not None:
         return noted
+    return _moment_ns(head.modified)
+
+
+@functools.lru_cache(maxsize=1024)
+def _moment_ns(modified: str) -> int | None:
+    """S3's time in nanoseconds; None for what is no time. Neighbours were often written within one second."""
     with suppress(ValueError):
-        return int(datetime.fromisoformat(head.modified).timestamp()) * 1_000_000_000
+        return int(datetime.fromisoformat(modified).timestamp()) * 1_000_000_000
     return None
 
 
