@@ -153,13 +153,14 @@ class FileSink(_Hashing):
     """Writes at `offset` of an open file and on, and hashes what it writes by `algorithms`. It neither makes the file
     longer in advance nor syncs it; `written` bytes are in the file once the request has ended well."""
 
-    room: memoryview | None = None
-
     def __init__(self, disk: Disk, descriptor: int, offset: int, algorithms: Sequence[str] = ()) -> None:
         self._disk = disk
         self._descriptor = descriptor
         self._offset = offset
         super().__init__(algorithms)
+
+    def room(self) -> None:
+        return None
 
     def write_now(self, window: memoryview) -> bool:
         if self._disk.is_busy:
@@ -181,18 +182,19 @@ class FileSink(_Hashing):
 
 
 class MemorySink(_Hashing):
-    """Keeps what comes in `buffer`, from its beginning. Raises ValueError for more than it holds."""
+    """Keeps what comes in a buffer, from its beginning; it is asked for (`room`) when the first byte comes. Raises
+    ValueError for more than it holds."""
 
-    def __init__(self, buffer: bytearray | memoryview, algorithms: Sequence[str] = ()) -> None:
-        self.buffer = memoryview(buffer)
-        self.room: memoryview | None = self.buffer
+    def __init__(self, room: Callable[[], memoryview], algorithms: Sequence[str] = ()) -> None:
+        self.room = room
         super().__init__(algorithms)
 
     def write_now(self, window: memoryview) -> bool:
         self._count(window)
         end = self.written + len(window)
-        if window.obj is not self.buffer.obj:  # else it came to its place at once
-            self.buffer[self.written : end] = window
+        buffer = self.room()
+        if window.obj is not buffer.obj:  # else it came to its place at once
+            buffer[self.written : end] = window
         self.written = end
         return True
 

@@ -27,14 +27,14 @@ class Sink(Protocol):
 
     Every attempt begins with `restart`, the first one too. The window is the sink's until `write` returns; then it is
     filled anew, unless it lies in the sink's `room`, where a body of that very length may be put. None is empty.
+    `room` gives the same each time, and is not asked for before the first byte has come.
     `write_now` writes one that waits for nothing, before it returns; False: nothing was done, and `write` is due. Both
     are called one at a time. What they raise (a full disk) ends the request, and reaches the caller as it is."""
 
     def restart(self) -> None: ...
+    def room(self) -> memoryview | None: ...
     def write_now(self, window: memoryview) -> bool: ...
     async def write(self, window: memoryview) -> None: ...
-
-    room: memoryview | None
 
 
 class Source(Protocol):

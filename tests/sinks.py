@@ -26,7 +26,8 @@ class KeepingSink:
     def data(self) -> bytes:
         return b"".join(self.windows)
 
-    room: memoryview | None = None
+    def room(self) -> None:
+        return None
 
     def restart(self) -> None:
         self.windows.clear()

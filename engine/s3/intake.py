@@ -39,10 +39,11 @@ class Windows:
 class Intake:
     """One body. `begin` is called once its head has come, `left` is what is still to come of a known length."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, windows: Windows, own: memoryview | None = None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, windows: Windows, own: Callable[[], memoryview | None]) -> None:
         self._loop = loop
         self._windows = windows
-        self._own = own
+        self._ask_own = own
+        self._own: memoryview | None = None
         self._taken = 0
         self._ready: deque[memoryview] = deque()
         self._sizes: deque[int] = deque()
@@ -76,8 +77,9 @@ class Intake:
         self.answer = answer
         self.length = length
         self.left = length or 0
-        if self._own is not None and len(self._own) != length:
-            self._own = None
+        own = self._ask_own()
+        if own is not None and len(own) == length:
+            self._own = own
         self._on_room = on_room
 
     def room(self) -> memoryview | None:

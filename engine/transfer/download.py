@@ -174,21 +174,18 @@ class Download:
         algorithm, kind, _ = f"{source.checksum}::".split(":", 2)
         by_checksum = kind == "FULL_OBJECT" and algorithm in PARAMETERS
         counted = algorithm if by_checksum else "MD5"
-        buffer = await self._buffers.take(source.size)
-        try:
-            sink = MemorySink(buffer, [counted])
+        with await self._buffers.take(source.size) as room:
+            sink = MemorySink(room.buffer, [counted])
             request = GetRange(task.source_ref, if_match=source.etag, size=source.size, checksums=True)
             head = (await fetched(self._source, task, request, sink)).head()
             wanted, requests = await self._wanted(task, head)
             layout = wanted.layout or Layout(source.size, part_bytes=source.size)
             sums = [sink.hashers[0].value()]
             if wanted.algorithm and (wanted.algorithm != counted or layout.count > 1):
-                sums = [checksum_of(wanted.algorithm, buffer[part.first : part.last + 1]) for part in layout]
+                sums = [checksum_of(wanted.algorithm, room.buffer()[part.first : part.last + 1]) for part in layout]
             evidence = self._prove(wanted, layout, sums)
-            published = await self._written(task, partial(self._put, task, buffer, head))
+            published = await self._written(task, partial(self._put, task, room.buffer(), head))
             return copied(task, published.version, wanted.known, evidence, METHOD, 1 + requests)
-        finally:
-            self._buffers.give(buffer)
 
     def _put(self, task: Task, data: memoryview, head: ObjectHead) -> Published:
         ref = task.target_ref

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from engine.checksums import Hasher, hasher
@@ -38,8 +38,10 @@ class Origin(Protocol):
     async def head(self, task: Task) -> ObjectHead:
         """The source as it is, with its checksums."""
 
-    async def whole(self, task: Task, buffer: memoryview, algorithms: Sequence[str]) -> tuple[ObjectHead, Counted]:
-        """All bytes of a small object, into `buffer`, and what there is to know of it."""
+    async def whole(
+        self, task: Task, buffer: Callable[[], memoryview], algorithms: Sequence[str]
+    ) -> tuple[ObjectHead, Counted]:
+        """All bytes of a small object, into what `buffer` gives once they come, and what there is to know of it."""
 
     async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
         """Fill `buffer` with the bytes from `first` on."""

@@ -100,12 +100,11 @@ class Passing(Existing):
 
     async def _put_small(self, task: Task) -> Outcome:
         bucket = task.target_ref.bucket
-        buffer = await self.buffers.take(task.source.size)
-        try:
-            head, sums = await self.origin.whole(task, buffer, self.sums.algorithms(bucket, CRC64NVME))
+        with await self.buffers.take(task.source.size) as room:
+            head, sums = await self.origin.whole(task, room.buffer, self.sums.algorithms(bucket, CRC64NVME))
             told = next((it for it in head.checksums if it.type == "FULL_OBJECT" and is_known(it.algorithm)), None)
             if told is not None and told.algorithm not in sums.values:
-                sums = sums._replace(values={**sums.values, told.algorithm: checksum_of(told.algorithm, buffer)})
+                sums = sums._replace(values={**sums.values, told.algorithm: checksum_of(told.algorithm, room.buffer())})
             algorithm = told.algorithm if told is not None else CRC64NVME
             self._refuse_damage(task, told, sums)
             request = PutObject(
@@ -115,10 +114,8 @@ class Passing(Existing):
                 content_md5=sums.content_md5,
             )
             result, requests = await self._putter.put(
-                task, request, MemorySource(buffer), lambda: _as_head(head, _with_md5(sums, buffer))
+                task, request, MemorySource(room.buffer()), lambda: _as_head(head, _with_md5(sums, room.buffer()))
             )
-        finally:
-            self.buffers.give(buffer)
         known, requests = self.origin.claims(head, _as_head(head, sums)), requests + self.origin.requests
         return await judged(self.target, task, known, result, self.origin.method, requests)
 
@@ -127,18 +124,15 @@ class Passing(Existing):
         bucket = task.target_ref.bucket
         properties = await read_properties(self.source, task.route, task.source, task.source_ref, head)
         request = PutObject(task.target_ref, properties=properties)
-        buffer = await self.buffers.take(PART_BYTES)
-        try:
+        with await self.buffers.take(PART_BYTES) as room:
             whole = PartRange(1, 0, task.source.size - 1)
-            source = Streamed(self.origin, task, whole, buffer, self.sums.algorithms(bucket, wanted.algorithm))
+            source = Streamed(self.origin, task, whole, room.buffer(), self.sums.algorithms(bucket, wanted.algorithm))
 
             def passes() -> ObjectHead:
                 passed = _as_head(head, source.counted if source.is_whole else Counted({}))
                 return self.origin.claims(head, passed)
 
             result, requests = await self._putter.put(task, request, source, passes)
-        finally:
-            self.buffers.give(buffer)
         requests += 1 + self.origin.requests * -(-task.source.size // PART_BYTES)
         return await judged(self.target, task, passes(), result, self.origin.method, requests)
 
@@ -210,15 +204,13 @@ class PassedParts:
 
     async def send(self, upload: UploadRef, part: PartRange, count: int) -> UploadedPart:
         size = part.size if part.size <= BUFFER_BYTES else PART_BYTES
-        buffer = await self._by.buffers.take(size)
-        try:
+        with await self._by.buffers.take(size) as room:
+            buffer = room.buffer()
             if size < part.size:
                 done, sums = await self._stream(upload, part, buffer)
             else:
                 sums = await self._by.origin.fetch(self.task, part.first, buffer, self._algorithms)
                 done = await self._send(upload, part, MemorySource(buffer), sums)
-        finally:
-            self._by.buffers.give(buffer)
         self._refuse_other(part, done, sums)
         self._counted[part.number] = sums
         return self._bearing(done._replace(size=part.size), sums)

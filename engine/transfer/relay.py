@@ -7,7 +7,7 @@ that was written in one piece and has nothing but its MD5 is written in one piec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.bodies import MemorySink
 from engine.checksums import is_known
@@ -47,7 +47,9 @@ class Elsewhere:
     async def head(self, task: Task) -> ObjectHead:
         return await source_now(self._store, task, checksums=True)
 
-    async def whole(self, task: Task, buffer: memoryview, algorithms: Sequence[str]) -> tuple[ObjectHead, Counted]:
+    async def whole(
+        self, task: Task, buffer: Callable[[], memoryview], algorithms: Sequence[str]
+    ) -> tuple[ObjectHead, Counted]:
         source = task.source
         sink = MemorySink(buffer, algorithms)
         request = GetRange(task.source_ref, if_match=source.etag or None, size=source.size, checksums=True)
@@ -56,7 +58,7 @@ class Elsewhere:
 
     async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
         source = task.source
-        sink = MemorySink(buffer, algorithms)
+        sink = MemorySink(lambda: buffer, algorithms)
         last = first + len(buffer) - 1
         request = GetRange(task.source_ref, first, last, source.etag or None, source.size)
         await fetched(self._store, task, request, sink)

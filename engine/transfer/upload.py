@@ -7,7 +7,7 @@ left of an upload is trusted once the file's range has been hashed, and is what 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import anyio
@@ -61,9 +61,11 @@ class Files:
     async def head(self, task: Task) -> ObjectHead:
         return await source_now(self._store, task, 0)
 
-    async def whole(self, task: Task, buffer: memoryview, algorithms: Sequence[str]) -> tuple[ObjectHead, Counted]:
-        do = self._disk.get if len(buffer) <= AT_ONCE_BYTES else self._disk.run
-        return await self._reading(task, do(self._fill, task, 0, buffer, algorithms))
+    async def whole(
+        self, task: Task, buffer: Callable[[], memoryview], algorithms: Sequence[str]
+    ) -> tuple[ObjectHead, Counted]:
+        do = self._disk.get if task.source.size <= AT_ONCE_BYTES else self._disk.run
+        return await self._reading(task, do(self._fill, task, 0, buffer(), algorithms))
 
     async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
         return (await self._reading(task, self._disk.run(self._fill, task, first, buffer, algorithms)))[1]

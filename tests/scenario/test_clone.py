@@ -201,7 +201,8 @@ async def test_bytes_that_are_not_what_s3_says_never_get_the_files_name(
 
     async def fetch_spoilt(self: Any, request: GetRange, sink: Sink) -> Any:
         class Spoiling:
-            room: memoryview | None = None
+            def room(self) -> None:
+                return None
 
             def restart(self) -> None:
                 sink.restart()

@@ -29,14 +29,18 @@ class Short(MemorySource):
         self.length += more
 
 
+def sink_for(kept: bytearray) -> MemorySink:
+    return MemorySink(lambda: memoryview(kept))
+
+
 async def test_a_range_is_poured_in_windows(scene: Scene) -> None:
     scene.write("large", LARGE)
     etag = (await scene.head("large")).etag
     for first, last in ((None, None), (0, 0), (5, WINDOW_BYTES + 5), (len(LARGE) - 3, len(LARGE) + 99)):
-        sink = MemorySink(bytearray(len(LARGE)))
+        sink = sink_for(kept := bytearray(len(LARGE)))
         fetched = await scene.store.fetch_into(GetRange(scene.ref("large"), first, last, etag, len(LARGE)), sink)
         end = len(LARGE) if last is None else last + 1
-        assert bytes(sink.buffer[: sink.written]) == LARGE[first or 0 : end]
+        assert bytes(kept[: sink.written]) == LARGE[first or 0 : end]
         assert (fetched.etag, fetched.size) == (etag, len(LARGE))
     assert fetched.head().properties == (await scene.head("large")).properties
     with pytest.raises(PreconditionFailed):
@@ -52,7 +56,7 @@ async def test_a_file_that_changes_while_it_is_poured_is_drift(scene: Scene) -> 
             path.touch()
 
     with pytest.raises(PreconditionFailed, match="written to while it was read"):
-        await scene.store.fetch_into(GetRange(scene.ref("large")), Changing(bytearray(len(LARGE))))
+        await scene.store.fetch_into(GetRange(scene.ref("large")), Changing(lambda: memoryview(bytearray(len(LARGE)))))
 
 
 async def test_what_is_read_from_the_store_comes_from_the_disk(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +69,7 @@ async def test_what_is_read_from_the_store_comes_from_the_disk(scene: Scene, mon
     assert done == [("sync",), (2, 4)]
     done.clear()
     monkeypatch.setattr(reading, "WRITTEN_BACK_NS", -(1 << 62))  # it was written long ago
-    await scene.store.fetch_into(GetRange(scene.ref("one")), MemorySink(bytearray(10)))
+    await scene.store.fetch_into(GetRange(scene.ref("one")), sink_for(bytearray(10)))
     assert done == [(0, 10)]
 
 

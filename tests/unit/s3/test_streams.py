@@ -95,7 +95,7 @@ async def test_a_body_comes_straight_to_where_it_is_kept_and_one_of_another_leng
 
     async with serving(script) as server:
         store, kept = await open_store(server.url()), bytearray(length + 10)
-        sink = MemorySink(memoryview(kept)[:length], ["CRC64NVME"])
+        sink = MemorySink(lambda: memoryview(kept)[:length], ["CRC64NVME"])
         with pytest.raises(StoreError):
             await store.fetch_into(GetRange(REF, size=length), sink)
         await store.fetch_into(GetRange(REF, size=length), sink)
