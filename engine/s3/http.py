@@ -58,6 +58,7 @@ class HttpConnection(Receiver):
         self._owner = owner
         self._exact = False  # what follows the last answer has not been read with it
         self._sent = 0
+        self._ahead: tuple[bytes, ...] = ()  # of a request that has not begun to go out
         self._timeout_s = self._total_s = 0.0
         self._began_at = 0.0
         self._poll: select.poll | None = None
@@ -108,13 +109,22 @@ class HttpConnection(Receiver):
         return bool(self._poll.poll(0))
 
     def exchange(
-        self, head: bytes, *, bodiless: bool, limit: int, timeout_s: float, total_s: float, intake: Intake | None = None
+        self,
+        head: bytes,
+        *,
+        bodiless: bool,
+        limit: int,
+        timeout_s: float,
+        total_s: float,
+        intake: Intake | None = None,
+        with_body: bool = False,
     ) -> asyncio.Future[Answer]:
         """Write a request and give the future of its answer, which may raise `ConnectionBroken`.
 
         `limit` bounds the answer's bytes, `timeout_s` how long the connection may be silent, `total_s` how long all of
         it may take, and a second more for each `SLOWEST_BYTES_PER_S` of a body. The body of a 200 or 206 goes into
-        `intake`, where there is one; its answer has none then."""
+        `intake`, where there is one; its answer has none then. `with_body`: it goes out with the first piece that
+        `send_body` is given, which is sure to come."""
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._future = future
         self._bodiless = bodiless
@@ -126,21 +136,25 @@ class HttpConnection(Receiver):
             self._expect_windows(intake)
         self.requests += 1
         self.active_at = self._began_at = self._loop.time()
-        self._send(head)
+        self._ahead = (head,) if with_body else ()
+        self._sending = with_body  # until all is sent: an answer before that leaves the connection of no more use
+        if not with_body:
+            self._send(head)
         return future
 
     async def send_body(self, body: bytes | memoryview, *, last: bool = True) -> None:
         """Write the rest of a request, a piece at a time, as fast as the connection takes it. Not `last`: more is to
         follow, and what was written before has been taken when this ends."""
         view = memoryview(body)
-        self._sending = True  # until all is sent: an answer before that leaves the connection of no more use
+        self._sending = True
         for start in range(0, len(view), _WRITE_AT_ONCE_BYTES):
             await self._taken()
             if self._future is None or not self.open:
                 return  # the answer, or the end, came first: the future says which
             self.active_at = self._loop.time()
             self._sent += len(view) - start if len(view) - start < _WRITE_AT_ONCE_BYTES else _WRITE_AT_ONCE_BYTES
-            self._send(view[start : start + _WRITE_AT_ONCE_BYTES])
+            self._send(*self._ahead, view[start : start + _WRITE_AT_ONCE_BYTES])
+            self._ahead = ()
         if not last:
             await self._taken()
             return
@@ -170,9 +184,12 @@ class HttpConnection(Receiver):
 
     # --- writing ------------------------------------------------------------------------------------------
 
-    def _send(self, data: bytes | memoryview) -> None:
+    def _send(self, *pieces: bytes | memoryview) -> None:
         assert self._transport is not None
-        self._transport.write(data)
+        if len(pieces) == 1:
+            self._transport.write(pieces[0])
+        else:
+            self._transport.writelines(pieces)
 
     def pause_writing(self) -> None:
         self._paused = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import Callable
 from typing import cast
 
@@ -16,6 +17,18 @@ from engine.s3.http import HttpConnection, Owner
 
 _RECORD_BYTES = 16 << 10
 """What one TLS record carries at most (RFC 8446, 5.1)."""
+
+
+_of_thread = threading.local()
+
+
+def _buffers() -> tuple[ssl.MemoryBIO, ssl.MemoryBIO]:
+    """What all connections of one loop hand to OpenSSL, and take from it: each leaves both empty. A pair for each
+    connection would keep as much as has ever come at once, and be cold in the processor's cache at each turn."""
+    found: tuple[ssl.MemoryBIO, ssl.MemoryBIO] | None = getattr(_of_thread, "buffers", None)
+    if found is None:
+        found = _of_thread.buffers = ssl.MemoryBIO(), ssl.MemoryBIO()
+    return found
 
 
 class TlsConnection(HttpConnection):
@@ -32,8 +45,8 @@ class TlsConnection(HttpConnection):
         session: ssl.SSLSession | None,
     ) -> None:
         super().__init__(loop, owner)
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
+        self._incoming, self._outgoing = _buffers()
+        self._rest = b""  # of what came, for which there is no room yet
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
         self._shaken: asyncio.Future[None] = loop.create_future()
         self._is_shaken = False
@@ -72,29 +85,45 @@ class TlsConnection(HttpConnection):
             self._shaken.set_result(None)
 
     def _flush(self) -> None:
-        if self._outgoing.pending and self._transport is not None:
-            self._transport.write(self._outgoing.read())
+        data = self._outgoing.read()
+        if data and self._transport is not None:
+            self._transport.write(data)
 
-    def _send(self, data: bytes | memoryview) -> None:
-        assert self._transport is not None
-        self._tls.write(data)
-        self._transport.write(self._outgoing.read())
+    def _send(self, *pieces: bytes | memoryview) -> None:
+        try:
+            for piece in pieces:
+                self._tls.write(piece)
+        finally:
+            self._flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._scratch
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._incoming.write(self._scratch[:nbytes])
-        if not self._is_shaken:
-            self._shake()
-            if not self._shaken.done() or not self._incoming.pending:
-                return
-        self._decrypt()
+        self._take(self._scratch[:nbytes])
 
     def _go_on(self) -> None:
         super()._go_on()
-        if self._incoming.pending or self._tls.pending():
-            self._decrypt()
+        if self._rest or self._tls.pending():
+            self._take(b"")
+
+    def _take(self, more: bytes | memoryview) -> None:
+        """Read what came, and this after it, as far as there is room for it."""
+        incoming = self._incoming
+        if self._rest:
+            incoming.write(self._rest)
+            self._rest = b""
+        incoming.write(more)
+        try:
+            if not self._is_shaken:
+                self._shake()
+            if self._is_shaken:
+                self._decrypt()
+        finally:
+            if incoming.pending:
+                self._rest = incoming.read()
+            if self._outgoing.pending:
+                self._flush()
 
     def _decrypt(self) -> None:
         incoming, tls = self._incoming, self._tls
@@ -102,6 +131,8 @@ class TlsConnection(HttpConnection):
             try:
                 if self._flows:
                     came = self._fill(self._into)
+                    if self._outgoing.pending:
+                        self._flush()  # the answer to a change of keys
                     if came:
                         self._flowed(came)
                     if incoming.pending or tls.pending():
@@ -116,14 +147,14 @@ class TlsConnection(HttpConnection):
             except ssl.SSLError as error:
                 self._end(f"what came cannot be decrypted ({error.reason})", "BadTls")
                 return
+            if self._outgoing.pending:
+                self._flush()
             if clear:
                 self.data_received(clear)
             # A record is read whole, so that nothing is left when the buffer is empty: asking once more would only
             # cost an exception.
             if not incoming.pending:
                 break
-        if self._outgoing.pending:
-            self._flush()  # the answer to a change of keys
 
     def _fill(self, window: memoryview) -> int:
         """Read record after record, as far as they have come and the window reaches: what is done with a window is done

@@ -114,6 +114,7 @@ class WireStore(S3Store):
                 timeout_s=operation.timeout_s,
                 total_s=operation.total_s,
                 intake=None if stream is None else stream.begin(),
+                with_body=call.length > 0 and not call.expects,
             )
             try:
                 if stream is not None:
