@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.errors import Unreachable, UsageError
+from engine.errors import Ambiguous, Unreachable, UsageError
+from engine.model import ObjectRef
 from engine.s3.tls import make_context
-from engine.store import ListPage
+from engine.store import GetRange, ListPage
+from tests.sinks import KeepingSink
 from tests.unit.s3.certificates import Issued, issue
 from tests.unit.s3.conftest import OpenStore
-from tests.unit.s3.fakes import EMPTY_PAGE, Exchange, http, serving
+from tests.unit.s3.fakes import EMPTY_PAGE, Exchange, http, serving, until
 
 
 async def serve_page(exchange: Exchange) -> None:
@@ -99,6 +103,40 @@ async def test_a_later_connection_takes_up_the_session_of_an_earlier_one(
             await store.list_page(ListPage("bucket"))
         statistics = store.statistics()
     assert (statistics.opened, statistics.resumed) == (3, 2)
+
+
+async def test_what_came_for_one_connection_is_no_other_ones(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, folder: Path, authority: Issued
+) -> None:
+    """All of a loop hand their bytes to OpenSSL by the same way. One is held up by its sink, with more come than there
+    is room for; one is sent what is no TLS, and would say so."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))
+    long, gate = random.Random(1).randbytes(4 << 20), asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.line.startswith("GET /bucket/long"):
+            exchange.writer.write(http(long, 'ETag: "a"'))
+        elif exchange.line.startswith("GET /bucket/spoilt"):
+            below: Any = exchange.writer.transport
+            below._ssl_protocol._transport.write(b"\x17\x03\x03\x00\x20" + bytes(32))  # a record nobody can decrypt
+        else:
+            await exchange.answer(http(b"short", 'ETag: "a"'))
+
+    async with serving(script, issue(folder, "localhost", authority).context()) as server:
+        store = await open_store(server.url("localhost"))
+        held = KeepingSink(gate=gate)
+        fetching = asyncio.create_task(store.fetch_into(GetRange(ObjectRef("bucket", "long")), held))
+        await until(lambda: len(server.seen) == 1)
+        for turn in range(20):
+            sink = KeepingSink()
+            await store.fetch_into(GetRange(ObjectRef("bucket", "short")), sink)
+            assert sink.data == b"short"
+            if turn % 5 == 4:
+                with pytest.raises(Ambiguous, match="cannot be decrypted"):
+                    await store.fetch_into(GetRange(ObjectRef("bucket", "spoilt")), KeepingSink())
+        gate.set()
+        await fetching
+        assert held.data == long
 
 
 def test_a_bundle_that_cannot_be_read_is_said(tmp_path: Path) -> None:
