@@ -287,8 +287,6 @@ class UploadInfo(NamedTuple):
     key: str
     upload_id: str
     initiated: str
-    owner_id: str = ""
-    initiator_id: str = ""
 
 
 class ListedVersion(NamedTuple):

@@ -129,11 +129,10 @@ def set_note(connection: sqlite3.Connection, key: str, text: str, at_ms: int) ->
     connection.execute("INSERT OR REPLACE INTO notes (key, value, noted_ms) VALUES (?, ?, ?)", (key, text, at_ms))
 
 
-def keep(connection: sqlite3.Connection, kind: str, name: str, etag: str, body: bytes, at_ms: int) -> int:
-    cursor = connection.execute(
+def keep(connection: sqlite3.Connection, kind: str, name: str, etag: str, body: bytes, at_ms: int) -> None:
+    connection.execute(
         "INSERT INTO keeps (kind, name, etag, body, kept_ms) VALUES (?, ?, ?, ?, ?)", (kind, name, etag, body, at_ms)
     )
-    return int(cursor.lastrowid or 0)
 
 
 # --- history ------------------------------------------------------------------------------------------------

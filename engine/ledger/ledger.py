@@ -185,9 +185,9 @@ class Ledger(LedgerReader):
         """Keep a JSON value under `key`. What is not `durable` may be lost in a power cut, with all that came later."""
         await self._do("set_note", key, json.dumps(value), self._now_ms(), durable=durable)
 
-    async def keep(self, kind: str, name: str, etag: str, body: bytes) -> int:
-        """Keep content that is about to be replaced; gives its number."""
-        return int(await self._do_durably("keep", kind, name, etag, body, self._now_ms()))
+    async def keep(self, kind: str, name: str, etag: str, body: bytes) -> None:
+        """Keep content that is about to be replaced."""
+        await self._do_durably("keep", kind, name, etag, body, self._now_ms())
 
     async def _on_rows(
         self, name: str, route: str, items: Sequence[Keyed | str], *arguments: Any, durable: bool = False

@@ -80,12 +80,9 @@ class Held(NamedTuple):
 class Kept(NamedTuple):
     """Content that was replaced, kept so that it can be put back."""
 
-    keep_id: int
-    kind: str
     name: str
     etag: str
     body: bytes
-    kept_ms: int
 
 
 _DONE = ", ".join(f"'{state.value}'" for state in sorted(DONE_STATES))
@@ -315,9 +312,7 @@ class LedgerReader:
 
     async def kept(self, kind: str) -> list[Kept]:
         """What was kept of this kind, oldest first."""
-        rows = await self._rows(
-            "SELECT id, kind, name, etag, body, kept_ms FROM keeps WHERE kind = ? ORDER BY id", (kind,)
-        )
+        rows = await self._rows("SELECT name, etag, body FROM keeps WHERE kind = ? ORDER BY id", (kind,))
         return [Kept(*row) for row in rows]
 
     async def history(self) -> history.History:

@@ -38,7 +38,7 @@ class ClassPrice:
     the source of a copy). An object below `least_bytes` is billed as so large, one that is gone, written over or in
     another class within `least_days` as if it had stayed so long. Beside each object `beside_bytes` are billed at
     its own price and `beside_standard_bytes` at STANDARD's. `monitoring_per_1000` objects of 128 KiB or more a
-    month. `is_upper_bound`: objects move to cheaper tiers by themselves, of which no listing tells."""
+    month."""
 
     gb_month: float
     writes_per_1000: float
@@ -49,7 +49,6 @@ class ClassPrice:
     beside_bytes: int = 0
     beside_standard_bytes: int = 0
     monitoring_per_1000: float = 0.0
-    is_upper_bound: bool = False
     moves_per_1000: float = 0.0
 
 
@@ -59,9 +58,8 @@ _BESIDE = 32 * KIB, 8 * KIB
 
 CLASSES: Mapping[str, ClassPrice] = {
     "STANDARD": STANDARD,
-    "INTELLIGENT_TIERING": ClassPrice(
-        0.023, 0.005, 0.0004, monitoring_per_1000=0.0025, is_upper_bound=True, moves_per_1000=0.01
-    ),
+    # Its objects move to cheaper tiers by themselves, of which no listing tells: this is the most.
+    "INTELLIGENT_TIERING": ClassPrice(0.023, 0.005, 0.0004, monitoring_per_1000=0.0025, moves_per_1000=0.01),
     "STANDARD_IA": ClassPrice(0.0125, 0.01, 0.001, 0.01, _LEAST, 30),
     "ONEZONE_IA": ClassPrice(0.01, 0.01, 0.001, 0.01, _LEAST, 30),
     "GLACIER_IR": ClassPrice(0.004, 0.02, 0.01, 0.03, _LEAST, 90),

@@ -220,9 +220,8 @@ def listed_uploads(document: xml.Document, prefix: str) -> list[UploadInfo]:
     found = []
     for item in document.all("Upload"):
         fields = item.fields()
-        owner, initiator = (next((part.text("ID") for part in item.all(name)), "") for name in ("Owner", "Initiator"))
         key = upload_key(fields["Key"], prefix, encoded=encoded)
-        found.append(UploadInfo(key, fields["UploadId"], moment(fields.get("Initiated", "")), owner, initiator))
+        found.append(UploadInfo(key, fields["UploadId"], moment(fields.get("Initiated", ""))))
     return found
 
 

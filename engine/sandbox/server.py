@@ -31,8 +31,6 @@ from engine.sandbox.statistics import Statistics
 from engine.sandbox.witness import Witness
 
 LOOPBACK = "127.0.0.1"
-SMALL_BODY_BYTES = 1 << 18
-"""Up to here an answer is sent in one write."""
 
 
 class Front:

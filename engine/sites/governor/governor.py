@@ -106,7 +106,7 @@ class Course(Enum):
 
 class GovernorStatistics(NamedTuple):
     """A snapshot. `rate_rps` is what is being paced, `limit_rps` S3's limit as measured (None: never met), `window`
-    how many may be in flight, `congestions` how often the rate was cut, `latency_s` the smoothed time to an answer."""
+    how many may be in flight, `congestions` how often the rate was cut."""
 
     rate_rps: float
     limit_rps: float | None
@@ -116,7 +116,6 @@ class GovernorStatistics(NamedTuple):
     answered: int
     throttled: int
     congestions: int
-    latency_s: float
 
 
 class Uncut(NamedTuple):
@@ -258,7 +257,6 @@ class Governor:
             answered=self._answered,
             throttled=self._throttled,
             congestions=self._congestions,
-            latency_s=self._latency_s,
         )
 
     # --- time passes ----------------------------------------------------------------------------------------
