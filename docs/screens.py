@@ -24,35 +24,40 @@ from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pyte
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CARTAGE = [sys.executable, "-m", "engine.cli.main"]
+CARTAGE = ["engine.cli.main"]
 LINES = 200
 """Of a screen: more than a command says, so that nothing scrolls out of it."""
 
-_TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
-)
-"""Makes the pseudo-terminal the command's own, so that Ctrl-C typed there is a signal."""
+TAKES_TERMINAL = "docs.own_terminal"
+"""Makes the pseudo-terminal a module's own, so that Ctrl-C typed there is a signal."""
 
 
 class PseudoTerminal:
     """A command in a terminal of its own. What it wrote is in `raw`, what stands on the screen in `lines()`."""
 
     def __init__(
-        self, command: Sequence[str], *, width: int, folder: Path, environment: Mapping[str, str] | None = None
+        self,
+        module: Sequence[str],
+        *,
+        width: int,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        begin: type[subprocess.Popen[Any]] = subprocess.Popen,
     ) -> None:
+        """`module` is what `python -m` takes, with its arguments; `begin` begins it."""
         self.raw = b""
         self._screen = pyte.HistoryScreen(width, LINES, history=0)
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, width, 0, 0))
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _TAKE_TERMINAL, *command],
+            self._process = begin(
+                [sys.executable, "-m", TAKES_TERMINAL, *module],
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,

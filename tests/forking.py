@@ -47,8 +47,8 @@ READ_AT_START = ("PYTHON", "LC_", "LANG", "TZ")
 """Variables that an interpreter looks at when it starts, and not again."""
 
 
-DECIDE_NOTHING = {("PYTHONPATH", str(REPOSITORY))}
-"""What a test sets there so that its own modules are found, which they are."""
+HEEDED = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+"""Those of them that decide nothing here, or are looked at when it is forked."""
 
 
 class Asked(NamedTuple):
@@ -115,8 +115,15 @@ def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(READ_AT_START) and (name, value) not in DECIDE_NOTHING and name != "PYTHONDONTWRITEBYTECODE"
+        if name.startswith(READ_AT_START) and name not in HEEDED and not _is_as_here(name, value)
     }
+
+
+def _is_as_here(name: str, value: str) -> bool:
+    """Whether it says that text is UTF-8, or where the tests are, as it is here where nothing is said."""
+    if name.startswith("L"):
+        return value.lower().endswith(("utf-8", "utf8"))
+    return name == "PYTHONPATH" and value == str(REPOSITORY)
 
 
 class Nursery:
@@ -231,17 +238,21 @@ def _become(asked: Asked, descriptors: list[int]) -> None:
     os.environ.update(asked.environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        before = getattr(sys, name)
-        mode = "w" if number else "r"
-        stream = open(  # noqa: SIM115
-            number, mode, encoding=before.encoding, errors=before.errors, newline="\n", closefd=False
+        before, at_once = getattr(sys, name), bool(number and asked.environment.get("PYTHONUNBUFFERED"))
+        raw = open(number, "wb" if number else "rb", 0 if at_once else -1, closefd=False)  # noqa: SIM115
+        stream = io.TextIOWrapper(
+            raw,
+            encoding=before.encoding,
+            errors=before.errors,
+            newline="\n",
+            line_buffering=number == 2 or os.isatty(number),
+            write_through=at_once,
         )
-        if name == "stderr" and isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.argv = [asked.module, *asked.arguments]
-    sys.modules.pop(asked.module, None)  # as in an interpreter that has not met it yet
+    for module in (asked.module, "engine.cli.main"):  # as in an interpreter that has not met them yet
+        sys.modules.pop(module, None)
     runpy.run_module(asked.module, run_name="__main__", alter_sys=True)
 
 

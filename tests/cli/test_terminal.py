@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from docs.screens import CARTAGE, REPOSITORY, PseudoTerminal
 from engine.sandbox import Sandbox, SandboxSettings, start_sandbox
+from tests import forking
 from tests.cli.commands import write_plan
 
 BUCKET = "seen-at-a-terminal"
@@ -44,7 +46,11 @@ class Seat:
 
     def at(self, width: int, *words: str, **environment: str) -> PseudoTerminal:
         return PseudoTerminal(
-            [*CARTAGE, *words], width=width, folder=self.folder, environment=self.environment | environment
+            [*CARTAGE, *words],
+            width=width,
+            folder=self.folder,
+            environment=self.environment | environment,
+            begin=forking.Popen,
         )
 
     def see(self, width: int, *words: str, **environment: str) -> tuple[int, list[str], bytes]:
@@ -56,7 +62,7 @@ class Seat:
 
     def piped(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*CARTAGE, *words],
+            [sys.executable, "-m", *CARTAGE, *words],
             cwd=self.folder,
             env=self.environment | {"PYTHONPATH": str(REPOSITORY)} | environment,
             capture_output=True,
