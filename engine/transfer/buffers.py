@@ -19,19 +19,20 @@ class Room:
     """A context manager: room for one buffer, and the buffer itself once it is asked for. What has been requested and
     does not come yet needs none, so that few are in use, by turns, and lie in the processor's cache still."""
 
-    __slots__ = ("_buffers", "_memory", "size", "steps")
+    __slots__ = ("_buffers", "_memory", "_view", "size", "steps")
 
     def __init__(self, buffers: Buffers, size: int, steps: int) -> None:
         self._buffers = buffers
         self._memory: mmap | None = None
+        self._view: memoryview
         self.size, self.steps = size, steps
 
     def buffer(self) -> memoryview:
         """`size` bytes, the same ones each time. What is in it at first is anybody's."""
-        memory = self._memory
-        if memory is None:
-            memory = self._memory = self._buffers.memory(self.steps)
-        return memoryview(memory)[: self.size]
+        if self._memory is None:
+            self._memory = self._buffers.memory(self.steps)
+            self._view = memoryview(self._memory)[: self.size]
+        return self._view
 
     def __enter__(self) -> Room:
         return self
@@ -89,6 +90,9 @@ class Buffers:
         if memory is not None:
             self._idle.setdefault(steps, []).append(memory)
             self._idle_bytes += steps
+        if self._waiting and self._waiting[0][0].steps == steps and not self._waiting[0][1].done():
+            self._waiting.popleft()[1].set_result(None)  # the next in line wants as much
+            return
         self._out -= steps + BESIDE_BYTES
         self._beside -= BESIDE_BYTES
         self._serve()
