@@ -61,13 +61,13 @@ def item_xml(item: ListedObject, *, quick: bool) -> str:
     return "<Contents>\n  " + "\n  ".join(reversed(fields)) + "<Owner><ID>&lt;x&gt;</ID></Owner></Contents>\n"
 
 
-def page_xml(items: str, *, token: str = "", more: str = "") -> bytes:
+def page_xml(items: str, *, token: str = "") -> bytes:
     truncated = "true" if token else "false"
     following = f"<NextContinuationToken>{escape(token)}</NextContinuationToken>" if token else ""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
         f"<Name>bucket</Name><EncodingType>url</EncodingType><IsTruncated>{truncated}</IsTruncated>{items}{following}"
-        f"{more}</ListBucketResult>"
+        "</ListBucketResult>"
     ).encode()
 
 

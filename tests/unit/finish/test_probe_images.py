@@ -29,11 +29,11 @@ def image(width: int = 4, height: int = 3, form: str = "PNG", **how: Any) -> byt
     return body.getvalue()
 
 
-def cards(count: int, body: bytes | None = None) -> FakeStore:
+def cards(count: int) -> FakeStore:
     store = FakeStore()
     store.page_keys = 7
     for number in range(count):
-        store.put(f"s3://b/cards/{number:03}.png", body or image())
+        store.put(f"s3://b/cards/{number:03}.png", image())
     store.put("s3://b/cards/", b"")
     store.put("s3://b/cards/labels.txt", b"no image")
     return store

@@ -15,7 +15,7 @@ from engine.finish.probing import told
 from engine.finish.probing.answers import ProbeResult, agreements
 from engine.finish.probing.told import named_in, same_size
 from engine.model import Location
-from engine.plan.settings import ExistsProbe, JsonProbe, ManifestProbe, NpyProbe, Probe
+from engine.plan.settings import ExistsProbe, JsonProbe, ManifestProbe, NpyProbe
 from tests.fake_store import FakeStore
 
 BASE = Location("b", "project/")
@@ -195,8 +195,8 @@ ITEMS = JsonProbe("json", BASE, agrees="database")
 OTHER = ExistsProbe("exists", BASE)
 
 
-def agreement(*results: ProbeResult, probes: tuple[Probe, ...] = (ARRAY, ITEMS, OTHER, ARRAY)) -> ProbeResult:
-    (found,) = agreements(probes, results)
+def agreement(*results: ProbeResult) -> ProbeResult:
+    (found,) = agreements((ARRAY, ITEMS, OTHER, ARRAY), results)
     return found
 
 

@@ -40,8 +40,8 @@ async def rows_of(sources: Sources, store: ObjectStore, *, target: bool = True) 
     return found
 
 
-async def listed_and_kept(store: FakeStore, kept: KeptListings, plan: Plan = PLAN) -> list[Joined]:
-    async with open_sources(everywhere(store), plan, kept_in=kept.folder) as sources:
+async def listed_and_kept(store: FakeStore, kept: KeptListings) -> list[Joined]:
+    async with open_sources(everywhere(store), PLAN, kept_in=kept.folder) as sources:
         sources.keep(kept)
         found = await rows_of(sources, store)
         await sources.keep_all()

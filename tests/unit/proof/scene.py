@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from engine.events import Event, ignore
+from engine.events import ignore
 from engine.ledger import Binding, Ledger
 from engine.listing.sources import Sources
 from engine.model import Proof, Properties
@@ -72,18 +71,9 @@ class Scene:
             self._copied = []
         return ledger
 
-    async def verify(
-        self,
-        depth: Depth | None = None,
-        *,
-        properties: bool = False,
-        listener: Callable[[Event], None] = ignore,
-        stop_first: bool = False,
-    ) -> Verification:
+    async def verify(self, depth: Depth | None = None, *, properties: bool = False) -> Verification:
         async with await self.ledger() as ledger:
-            verifier = Verifier(everywhere(self.store), Sources(), ledger, listener, depth=depth, properties=properties)
-            if stop_first:
-                verifier.stop()
+            verifier = Verifier(everywhere(self.store), Sources(), ledger, ignore, depth=depth, properties=properties)
             return await verifier.verify([self.route])
 
     async def records(self) -> dict[str, ObjectRecord]:

@@ -446,7 +446,7 @@ async def test_a_header_that_cannot_be_sent_is_refused_and_costs_no_connection(o
 class Changing(Session):
     """A session whose credentials are those that the test says."""
 
-    def __init__(self, url: str, *, expired: bool = False) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__(Connection(endpoint_url=url, request_payer="requester", expected_bucket_owner="123456789012"))
         self.current = Credentials("FIRST", "s")
         self.asked = 0

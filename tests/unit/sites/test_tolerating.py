@@ -51,8 +51,8 @@ METHODS: dict[type[Request], str] = {
 }
 
 
-def rejected(code: str, message: str = "it is refused", operation: str = "") -> Rejected:
-    return Rejected(message, operation=operation, code=code)
+def rejected(code: str, message: str = "it is refused") -> Rejected:
+    return Rejected(message, operation="", code=code)
 
 
 class Refusing:

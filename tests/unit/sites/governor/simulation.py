@@ -196,11 +196,10 @@ def simulate(
     client_rps: float = 1e9,
     supply: Callable[[float], int] | None = None,
     pauses: Pauses | None = None,
-    seed: int = 7,
 ) -> Result:
     """Send `requests` requests, or go on until `until_s`. `client_rps` is what the sender itself can do at most,
     `supply(now)` how many requests exist by then (all at once where it is None), `pauses` when it does nothing."""
-    jitter = random.Random(seed)
+    jitter = random.Random(7)
     result = Result()
     answers: list[tuple[float, float, bool]] = []
     retries: list[tuple[float, int]] = []  # (when, attempt)
