@@ -40,8 +40,11 @@ BEGUN_WITH = dict(os.environ)
 
 SET_CHILD_SUBREAPER = 36  # prctl(2)
 LENGTH = struct.Struct("!I")
-IMPORTED = ("engine.cli", "engine.cli.grammar", "engine.api", "engine.report", "engine.sandbox")
-"""Packages whose modules, and what these import, are there before anything is forked."""
+IMPORTED = ("cli", "cli.grammar", "api", "report", "plan", "s3", "transfer", "folder", "ledger", "shards", "sandbox")
+"""Packages of the engine's whose modules, and what these import, are there before anything is forked."""
+
+ONCE_IT_RUNS = ("uvloop", "anyio._backends._asyncio", "anycrc", "encodings.idna", "encodings.utf_8_sig", "_strptime")
+"""What others import when they run, not when they are imported."""
 
 READ_AT_START = ("PYTHON", "LC_", "LANG", "TZ")
 """Variables that an interpreter looks at when it starts, and not again."""
@@ -182,7 +185,7 @@ def _whole(connection: socket.socket, size: int) -> bytes:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # it is for what is forked off, and waits
     _import_all()
     gc.freeze()  # what is there already is not looked through in every child
     with socket.socket(fileno=int(sys.argv[1])) as connection:
@@ -196,15 +199,33 @@ def main() -> None:
                 break
             for descriptor in descriptors:
                 os.close(descriptor)
-    _become(asked, descriptors)
+    try:
+        _become(asked, descriptors)
+    except SystemExit as ended:
+        if isinstance(ended.code, int | None):
+            _end(ended.code or 0)
+        raise
+    _end(0)
+
+
+def _end(code: int) -> None:
+    """As an interpreter ends, but that it takes nothing apart: every page of what was imported would be copied first,
+    which takes half of what a short command does."""
+    vars(threading)["_shutdown"]()  # waits for threads
+    vars(atexit)["_run_exitfuncs"]()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 def _import_all() -> None:
-    for package in IMPORTED:
-        for found in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
-            with contextlib.suppress(ImportError):  # an extra that is not there
-                importlib.import_module(found.name)
-    import tests.faults.killing  # noqa: F401
+    packages = [importlib.import_module(f"engine.{package}") for package in IMPORTED]
+    modules = [
+        found.name for package in packages for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    ]
+    for module in (*modules, *ONCE_IT_RUNS, "tests.faults.killing"):
+        with contextlib.suppress(ImportError):  # an extra that is not there
+            importlib.import_module(module)
 
 
 def _forked(connection: socket.socket) -> bool:
@@ -237,6 +258,7 @@ def _become(asked: Asked, descriptors: list[int]) -> None:
     os.environ.clear()
     os.environ.update(asked.environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         before, at_once = getattr(sys, name), bool(number and asked.environment.get("PYTHONUNBUFFERED"))
         raw = open(number, "wb" if number else "rb", 0 if at_once else -1, closefd=False)  # noqa: SIM115
@@ -251,7 +273,11 @@ def _become(asked: Asked, descriptors: list[int]) -> None:
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.argv = [asked.module, *asked.arguments]
-    for module in (asked.module, "engine.cli.main"):  # as in an interpreter that has not met them yet
+    for module in (
+        asked.module,
+        f"{asked.module}.__main__",
+        "engine.cli.main",
+    ):  # as in an interpreter that has not met them yet
         sys.modules.pop(module, None)
     runpy.run_module(asked.module, run_name="__main__", alter_sys=True)
 
