@@ -35,7 +35,7 @@ from engine.shards.working import board_of, carry_shard
 from engine.sites.measuring import Meter
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
-from engine.transfer.counting import ASIDES_SHOWN, Carried, Counters
+from engine.transfer.counting import ASIDES_SHOWN, Carried, counters_of
 
 DEATHS_A_SHARD = 4
 """So often a shard's process may die before the shard is left undone: what kills it is perhaps the shard."""
@@ -310,7 +310,7 @@ class Coordinator:
     def _carried(self) -> Carried:
         progress = self._progress(ended=True)
         return Carried(
-            Counters.of(progress, sum(item.copied_bytes for item in self._ended), self._first_asides),
+            counters_of(progress, sum(item.copied_bytes for item in self._ended), self._first_asides),
             self._stopped,
             ToldUnlisted.of_all(item.unlisted for item in self._ended),
             progress.requests,

@@ -28,38 +28,39 @@ class Counters:
     requests: int = 0
     first_asides: list[ObjectAside] = field(default_factory=list)
 
-    def progress(self, told_bytes: int, gauges: Gauges) -> Progress:
-        """An immutable snapshot, with the bytes that are told as done."""
-        return Progress(
-            listed=self.listed,
-            listed_bytes=self.listed_bytes,
-            listing_done=self.listings_open == 0,
-            done=self.done,
-            done_bytes=told_bytes,
-            copied=self.copied,
-            found=self.found,
-            aside=self.aside,
-            requests=gauges.requests,
-            throttled=gauges.throttled,
-            rate_rps=gauges.rate_rps,
-            in_flight=gauges.in_flight,
-        )
 
-    @classmethod
-    def of(cls, progress: Progress, copied_bytes: int, first_asides: list[ObjectAside]) -> Counters:
-        """What other processes told of a run, when it has ended."""
-        return cls(
-            listed=progress.listed,
-            listed_bytes=progress.listed_bytes,
-            done=progress.done,
-            done_bytes=progress.done_bytes,
-            copied=progress.copied,
-            copied_bytes=copied_bytes,
-            found=progress.found,
-            aside=progress.aside,
-            requests=progress.requests,
-            first_asides=first_asides,
-        )
+def progress_of(counters: Counters, told_bytes: int, gauges: Gauges) -> Progress:
+    """An immutable snapshot, with the bytes that are told as done."""
+    return Progress(
+        listed=counters.listed,
+        listed_bytes=counters.listed_bytes,
+        listing_done=counters.listings_open == 0,
+        done=counters.done,
+        done_bytes=told_bytes,
+        copied=counters.copied,
+        found=counters.found,
+        aside=counters.aside,
+        requests=gauges.requests,
+        throttled=gauges.throttled,
+        rate_rps=gauges.rate_rps,
+        in_flight=gauges.in_flight,
+    )
+
+
+def counters_of(progress: Progress, copied_bytes: int, first_asides: list[ObjectAside]) -> Counters:
+    """What other processes told of a run, when it has ended."""
+    return Counters(
+        listed=progress.listed,
+        listed_bytes=progress.listed_bytes,
+        done=progress.done,
+        done_bytes=progress.done_bytes,
+        copied=progress.copied,
+        copied_bytes=copied_bytes,
+        found=progress.found,
+        aside=progress.aside,
+        requests=progress.requests,
+        first_asides=first_asides,
+    )
 
 
 class Carried(NamedTuple):

@@ -37,7 +37,7 @@ from engine.plan.shards import Piece, joined, without
 from engine.sites.site import Gauges
 from engine.store import StoreOf
 from engine.transfer.carrier import Carrier, Interrupted, Task
-from engine.transfer.counting import ASIDES_SHOWN, Counters
+from engine.transfer.counting import ASIDES_SHOWN, Counters, progress_of
 from engine.transfer.methods import Method
 from engine.transfer.recorder import Recorder
 from engine.transfer.slowest import Slowest
@@ -383,7 +383,7 @@ class Run:
         """An immutable snapshot of the run so far."""
         # A large object is told part by part. Between its last part and its end it counts as neither: never less.
         self._told_bytes = max(self._told_bytes, self.counters.done_bytes + self._queue.part_bytes)
-        return self.counters.progress(self._told_bytes, self._gauges())
+        return progress_of(self.counters, self._told_bytes, self._gauges())
 
     async def _report_progress(self) -> None:
         while True:
