@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,9 +45,10 @@ def run(
     core: int | None,
     folder: Path,
     timeout_s: float,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Usage:
     """Run a command to its end on one processor core (None: any). A command that outlives `timeout_s` is killed and
-    has the exit code of that signal, negative."""
+    has the exit code of that signal, negative. `meanwhile` is called at every sample."""
     with tempfile.TemporaryFile(dir=folder) as output:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -61,7 +62,7 @@ def run(
         )
         if core is not None and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(process.pid, {core})
-        sampler = _Sampler(process.pid)
+        sampler = _Sampler(process.pid, meanwhile)
         sampler.start()
         killer = threading.Timer(timeout_s, _kill_session, (process.pid,))
         killer.start()
@@ -89,14 +90,17 @@ def _kill_session(pid: int) -> None:
 class _Sampler(threading.Thread):
     """Samples the resident memory of a process and its descendants until it is stopped."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, meanwhile: Callable[[], object] | None) -> None:
         super().__init__(daemon=True)
         self._pid = pid
+        self._meanwhile = meanwhile
         self._ended = threading.Event()
         self.peak_bytes = 0
 
     def run(self) -> None:
         while not self._ended.wait(SAMPLE_EVERY_S):
+            if self._meanwhile is not None:
+                self._meanwhile()
             self.peak_bytes = max(self.peak_bytes, self._resident())
 
     def stop(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from bench.ballast import Ballast
 from bench.measure import CommandFailed, Usage, run
 from bench.peers import CARTAGE, FILES, HOME, PEERS, Job, Peer, Place
 from bench.scenarios import MIB, Figures, Fill, Scenario
@@ -138,8 +139,14 @@ def _attempt(scenario: Scenario, peer: Peer, fill: Fill, manners: dict[str, Any]
         if scenario.prepare is not None:
             _go(CARTAGE, place, scenario.prepare, folder, core=None, timeout_s=scenario.timeout_s)
         sandbox.control("settings", {name: value for name, value in manners.items() if name != "tls"})
+        ballast = None
+        if scenario.job == "download" and folder.is_relative_to(RAM_DISK):
+            ballast = Ballast(folder, fill.count * _room_of(fill.size_bytes))
         sandbox.control("reset_stats")
-        usage = _go(peer, place, scenario.job, folder, core=CLIENT_CORE, timeout_s=scenario.timeout_s)
+        meanwhile = ballast.give_way if ballast is not None else None
+        usage = _go(
+            peer, place, scenario.job, folder, core=CLIENT_CORE, timeout_s=scenario.timeout_s, meanwhile=meanwhile
+        )
         stats = sandbox.control("stats")
         objects = fill.count + (1 if fill.large_bytes else 0)
         if scenario.job == "download":
@@ -173,12 +180,21 @@ def _expect(folder: Path, fill: Fill) -> None:
         raise CommandFailed(f"it ended with 0, and of {fill.count} files of {fill.size_bytes} bytes there are {found}")
 
 
-def _go(peer: Peer, place: Place, job: Job, folder: Path, *, core: int | None, timeout_s: float) -> Usage:
+def _go(
+    peer: Peer,
+    place: Place,
+    job: Job,
+    folder: Path,
+    *,
+    core: int | None,
+    timeout_s: float,
+    meanwhile: Callable[[], object] | None = None,
+) -> Usage:
     command = peer.build(place, job, folder)
     if command is None:
         raise CommandFailed(f"{peer.name} has no way to {job}")
     environment = place.environment() | dict(command.environment)
-    usage = run(command.argv, environment, core=core, folder=folder, timeout_s=timeout_s)
+    usage = run(command.argv, environment, core=core, folder=folder, timeout_s=timeout_s, meanwhile=meanwhile)
     if usage.exit_code != 0:
         late = usage.wall_s >= timeout_s
         why = f"did not end within {timeout_s:.0f} s" if late else f"ended with {usage.exit_code}"
