@@ -133,6 +133,15 @@ def use(place: Path, folder: Path, sandbox: Sandbox) -> None:
     assert "pip install 'cartage-s3[boto]'" in run([command, "ls", ends[0], "--store", "boto"], where, code=2)
 
 
+def count_by_aws(place: Path, wheel: Path) -> None:
+    """The quickest library is taken once it is there, and counts as it should."""
+    python = place / "bin" / "python"
+    run([python, "-m", "pip", "install", "-q", f"{wheel}[crt]"])
+    counts = "from engine import crc; e = crc.engine_of(crc.CRC64NVME); print(e.__module__, hex(e(b'123456789', 0)))"
+    said = run([python, "-c", counts])
+    assert said.strip() == "awscrt.checksums 0xae8b14860a799888", said
+
+
 def build_image(folder: Path) -> Path:
     """What the Dockerfile's first stage does, done here: it copies what it names alone, and installs that. Gives the
     environment that the image is made of."""
@@ -173,8 +182,10 @@ def main(folder: Path) -> None:
     place = install(folder, wheel)
     with start_sandbox() as sandbox:
         use(place, folder, sandbox)
+    took_mib = size_mib(place)
+    count_by_aws(place, wheel)
     assert __version__ in run([build_image(folder) / "bin" / "cartage", "--version"])
-    print(f"{source.name} and {wheel.name} are built and sound; the base takes {size_mib(place):.0f} MiB")
+    print(f"{source.name} and {wheel.name} are built and sound; the base takes {took_mib:.0f} MiB")
 
 
 if __name__ == "__main__":

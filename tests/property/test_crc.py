@@ -19,7 +19,8 @@ ALGORITHMS = [crc.CRC64NVME, crc.CRC32, crc.CRC32C]
 def plain_engine(algorithm: str) -> crc.Engine:
     """What counts where there is no library."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(sys.modules, "anycrc", None)
+        for name in ("awscrt", "anycrc"):
+            patched.setitem(sys.modules, name, None)
         return crc.engine_of.__wrapped__(algorithm)
 
 
@@ -93,6 +94,16 @@ def test_a_library_that_counts_wrongly_is_not_used(monkeypatch: pytest.MonkeyPat
     chosen = crc.engine_of.__wrapped__(crc.CRC64NVME)
     assert type(chosen).__name__ == "function"
     assert chosen(b"123456789", 0) == 0xAE8B14860A799888
+
+
+def test_what_aws_counts_by_is_used_first_where_it_counts_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = plain_engine(crc.CRC64NVME), lambda data, start: 0
+    module = types.ModuleType("awscrt")
+    monkeypatch.setitem(sys.modules, "awscrt", module)
+    for counts, used in ((right, True), (wrong, False)):
+        monkeypatch.setattr(module, "checksums", types.SimpleNamespace(crc64nvme=counts), raising=False)
+        assert (crc.engine_of.__wrapped__(crc.CRC64NVME) is counts) == used
+        assert crc.engine_of.__wrapped__(crc.CRC32C) is not counts  # one that it does not have
 
 
 @given(st.binary(max_size=200))
