@@ -202,8 +202,12 @@ async def stored_binding(plan: Plan, options: Options) -> Binding:
 @asynccontextmanager
 async def open_bound(plan: Plan, options: Options) -> AsyncIterator[Sites]:
     """The sites of a plan; folders are read as its ledger is bound to, where the options do not say how. Raises as
-    `open_sites`, and what an unreadable ledger raises."""
+    `open_sites`, what an unreadable ledger raises, and `PlanError` for routes whose folders lie in one another."""
     path = ledger_path(plan, options)
+    if FILE_SITE in plan.sites_in_use:
+        from engine.folder.apart import refuse_nested  # only where there is one
+
+        await anyio.to_thread.run_sync(refuse_nested, plan.routes)
     if options.links is None and FILE_SITE in plan.sites_in_use and is_there(path):
         async with await open_to_read(path) as reader:
             options = replace(options, links=(await reader.binding()).links or None)

@@ -38,7 +38,6 @@ from engine.sites.clock import now_ms
 from engine.sites.listings import refuse_losing
 from engine.sites.sites import Sites, buckets_of
 from engine.store import BucketFacts, StoreOf
-from engine.transfer.carriers import refuse_apart
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date
 from engine.transfer.counting import Carried, Counters
@@ -108,7 +107,6 @@ async def migrate(
     options = options or Options()
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened, listed) as store_of:
         opened.sources.listed = listed
-        refuse_apart(opened, plan.routes)
         path = ledger_path(plan, options)
         processes = processes_for(plan, options, path, executor=executor)
         if in_shards := processes > 1 or executor is not None:

@@ -25,6 +25,7 @@ Durability = Literal["object", "none"]
 """What a power cut may take: nothing that was reported as written, or what the system had not written by itself."""
 
 Identity = tuple[int, int]
+"""A directory's device and inode."""
 
 KNOWN = 100_000
 """So many directories are remembered as durable and spelled so; each takes about 250 bytes."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from engine.errors import Rejected
 from engine.folder.leftovers import Leftovers
 from engine.folder.roots import Root
-from engine.folder.walking import Manner, Position, Walk
+from engine.folder.walking import Manner, Position, Shut, Walk
 from engine.model import Page
 from engine.store import ListPage
 
@@ -40,8 +40,13 @@ class Walks:
         """What the listings of a target met until now of files that were not finished."""
         return self._targets.get(bucket, Leftovers())
 
-    def page(self, root: Root, request: ListPage) -> Page:
-        """The page that is asked for. Raises `Rejected` for a token that is none of ours, and what a `Walk` raises."""
+    def targets(self) -> list[str]:
+        """The folders that objects come into."""
+        return list(self._targets)
+
+    def page(self, root: Root, request: ListPage, shut: Shut | None = None) -> Page:
+        """The page that is asked for; `shut` as for a `Walk`. Raises `Rejected` for a token that is none of ours, and
+        what a `Walk` raises."""
         position = _position_of(request)
         listing = (request.bucket, request.prefix, request.delimiter)
         with self._lock:
@@ -49,7 +54,9 @@ class Walks:
         if walk is None:
             leftovers = self._targets.get(request.bucket)
             manner = replace(self._manner, markers="all") if leftovers is not None else self._manner
-            walk = Walk(root, manner, request.prefix, position, delimiter=request.delimiter, leftovers=leftovers)
+            walk = Walk(
+                root, manner, request.prefix, position, delimiter=request.delimiter, leftovers=leftovers, shut=shut
+            )
         found = walk.take(request.max_keys)
         token = None if found.ended else token_of(walk.position, request.token)
         if token is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Self
@@ -24,6 +25,7 @@ from engine.folder.system import NO_LINK, expect_in_order, forget, sync
 from engine.folder.versions import TICK_NS, is_same, is_young, moment_of, same, version_at
 from engine.folder.walking import USUAL, Manner, kind_of
 from engine.model import ObjectHead, OpaqueEtag, Properties
+from engine.windows import WINDOW_BYTES, memory
 
 READING = "GetObject"
 
@@ -187,6 +189,15 @@ class OpenedFile:
         data = bytearray(length)
         self.read_into(memoryview(data), offset)
         return bytes(data)
+
+    def windows(self, first: int, length: int) -> Iterator[tuple[int, memoryview]]:
+        """So many bytes from `first` on, window by window, each with its offset: all in one buffer, filled anew for
+        each. Raises as `read_into`."""
+        buffer, end = memory(min(length, WINDOW_BYTES)), first + length
+        for offset in range(first, end, WINDOW_BYTES):
+            window = buffer[: end - offset]
+            self.read_into(window, offset)
+            yield offset, window
 
     def check_unchanged(self) -> None:
         """To be called after the last byte. Raises `PreconditionFailed` where anything was written since it was opened.

@@ -33,7 +33,7 @@ from engine.folder.carried import is_link, mode_of, mtime_of
 from engine.folder.deleting import delete
 from engine.folder.lacking import Lacking, unsupported
 from engine.folder.leftovers import Swept
-from engine.folder.making import Durability
+from engine.folder.making import Durability, Identity
 from engine.folder.names import Fault, fault_of
 from engine.folder.paging import Walks, token_of
 from engine.folder.publishing import Publisher
@@ -43,7 +43,7 @@ from engine.folder.roots import HAS_DESCRIPTORS, Root
 from engine.folder.streaming import check_body, fill, pour
 from engine.folder.unfinished import Published, Unfinished
 from engine.folder.versions import moment_of
-from engine.folder.walking import USUAL, Manner, Position, listed
+from engine.folder.walking import USUAL, Manner, Position, Shut, listed
 from engine.model import CopyResult, DeleteFailure, DeleteReport, ObjectHead, ObjectRef, Page, UploadedPart
 from engine.store import (
     AskBucket,
@@ -180,7 +180,20 @@ class FolderStore(Lacking, ObjectStore):
             exact = self._exact(root, request)
             if exact is not None:
                 return exact
-        return self._walks.page(root, request)
+        return self._walks.page(root, request, self._shut_to(request.bucket))
+
+    def _shut_to(self, bucket: str) -> Shut | None:
+        """What the listing of a source does not go into where it follows links: the folders that objects come into, out
+        of which their copies would be copied again, time after time."""
+        targets = self._walks.targets() if self.manner.links == "follow" else []
+        roots = [] if bucket in targets else [self.root(name) for name in targets]
+
+        def is_shut(identity: Identity) -> bool:
+            # Asked each time: a target may be made while its source is listed.
+            found = (os.fstat(root.descriptor()) for root in roots if not self._is_yet_to_be(root))
+            return any((status.st_dev, status.st_ino) == identity for status in found)
+
+        return is_shut if roots else None
 
     def _exact(self, root: Root, request: ListPage) -> Page | None:
         """The first key with a prefix is that very key, where there is such a file: found without reading the directory

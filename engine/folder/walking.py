@@ -23,6 +23,7 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 from engine.folder.leftovers import Leftovers
+from engine.folder.making import Identity
 from engine.folder.names import shown
 from engine.folder.refusals import told
 from engine.folder.roots import Root
@@ -33,9 +34,13 @@ from engine.model import ListedObject, Unlisted
 Links = Literal["skip", "follow", "keep"]
 Markers = Literal["empty", "all"]
 
+Shut = Callable[[Identity], bool]
+"""Whether a directory is one that objects come into, so that its copies would be copied again."""
+
 LISTING = "ListObjectsV2"
 STORAGE_CLASS = "STANDARD"
 
+CYCLE = "a symbolic link leads back to a directory above it, or into the folder that is copied to"
 _LOOPS = errno.ELOOP
 """A link that leads to itself; on macOS also one that is not to be followed."""
 
@@ -79,14 +84,14 @@ class _Level:
     prefix: bytes
     names: Generator[bytes, None, None]
     ahead: bytes | None
-    identity: tuple[int, int]
+    identity: Identity
 
 
 class Walk:
     """What lies under `prefix` of a folder after a position. To be used by one thread at a time.
 
     `delimiter` "/" gathers what lies deeper than one level, as S3 does; `leftovers` is filled with what it meets of
-    files that were not finished."""
+    files that were not finished; `shut` tells of which directory a link is not followed to."""
 
     def __init__(
         self,
@@ -97,8 +102,10 @@ class Walk:
         *,
         delimiter: str = "",
         leftovers: Leftovers | None = None,
+        shut: Shut | None = None,
     ) -> None:
         self._root, self._manner = root, manner
+        self._shut = shut
         self._leftovers = leftovers
         self._prefix = prefix.encode()
         self._after, self._whole = position.key.encode(), position.whole
@@ -182,18 +189,22 @@ class Walk:
         self._levels.append(level)
 
     def _open(self, parts: list[bytes], prefix: bytes) -> tuple[_Level, bool] | None:
-        """The directory at `parts`, and whether it is empty. None where it is one of those above it, by a link."""
+        """The directory at `parts`, and whether it is empty. None where it is one of those above it, or one that is
+        shut, by a link."""
         self._release()
         follow = self._manner.links == "follow"
         self._held = self._root.open_directory(parts, follow=follow)
         status = os.fstat(self._held)
         identity = status.st_dev, status.st_ino
-        if any(identity == level.identity for level in self._levels):
+        if any(identity == level.identity for level in self._levels) or self._is_shut(identity):
             return None
         meet = partial(self._leftovers.meet, parts) if self._leftovers is not None else None
         found = scan(self._held, self._filter(prefix), follow=follow, unfinished=meet)
         self._held_for = level = _Level(parts, prefix, found.names, next(found.names, None), identity)
         return level, found.is_empty
+
+    def _is_shut(self, identity: Identity) -> bool:
+        return bool(self._levels) and self._shut is not None and self._shut(identity)
 
     def _descriptor(self, level: _Level) -> int:
         """A descriptor of the directory of `level`, opened anew where the walk has been elsewhere since."""
@@ -223,7 +234,9 @@ class Walk:
                 return
             raise told(error, LISTING, self._shown(prefix)) from error
         if opened is None:
-            found.unlisted.append(Unlisted(key, "LinkCycle", "a symbolic link leads back to a directory above it"))
+            found.unlisted.append(
+                Unlisted(key, "LinkCycle", "a symbolic link leads back to a directory above it, or to the target")
+            )
             return
         below, is_empty = opened
         if self._shows(is_empty) and self._passes(prefix):

@@ -4,6 +4,7 @@
 |---|---|
 | one and the same | `in_place` |
 | buckets of one endpoint, where the target's credentials read the source | server-side copy (`server_copy`) |
+| a local folder, another one | `local_copy` |
 | S3, a local folder | `download` |
 | a local folder, S3 | `upload` |
 | any other two buckets | `relay` |
@@ -11,10 +12,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from engine.bodies import Disk
-from engine.errors import UsageError
 from engine.events import Listener
 from engine.model import MIB
 from engine.plan.route import Route
@@ -25,6 +25,7 @@ from engine.transfer.carrier import Carrier, Pause, Task, pause
 from engine.transfer.download import Download
 from engine.transfer.guard import Conditions
 from engine.transfer.in_place import InPlace
+from engine.transfer.local_copy import LocalCopy
 from engine.transfer.origin import Origin
 from engine.transfer.orphans import Orphans
 from engine.transfer.passing import Passing
@@ -49,17 +50,6 @@ ones take none."""
 
 QUEUE_BOUND = 2_000
 """Objects waiting for a worker: two pages, so that a page is always ready and little is planned ahead of a crash."""
-
-
-def refuse_apart(sites: Sites, routes: Iterable[Route]) -> None:
-    """Raise `UsageError` for a route between sites that nothing carries objects between."""
-    for route in routes:
-        source, target = sites.source(route), sites.target(route)
-        if source.folder is not None and target.folder is not None:
-            raise UsageError(
-                f'nothing is carried from {route.source} to {route.target} (route "{route.name}"): both are local '
-                "folders, and one side has to be in S3."
-            )
 
 
 class Carriers:
@@ -93,8 +83,7 @@ class Carriers:
 
     def carrier_for(self, route: Route) -> Carrier:
         """What takes the objects of this route: the same one for every route between two sites, as far as the server
-        copies by itself. Raises `UsageError` where nothing does."""
-        refuse_apart(self._sites, [route])
+        copies by itself."""
         source, target = self._sites.source(route), self._sites.target(route)
         copies = self._sites.copies(route)
         pair = source.name, target.name, copies, route.in_place
@@ -103,6 +92,8 @@ class Carriers:
         return self._made[pair]
 
     def _make(self, source: Site, target: Site, *, copies: bool, in_place: bool) -> Carrier:
+        if source.folder is not None and target.folder is not None:
+            return LocalCopy(target.folder, self.queue, self._disk)
         if target.folder is not None:
             return Download(source.store, target.folder, self.queue, self._disk, Buffers(DOWNLOAD_BYTES))
         if source.folder is not None:

@@ -66,6 +66,8 @@ async def compare_properties(
     there_now = source_properties(target_head)  # a retention that has ended is none on this side either
     if route.target.is_local:  # a file's time and permissions are its own, and changes of them show in its version
         wanted, there_now = _without_times(wanted), _without_times(there_now)
+        if route.source.is_local:  # both types are guessed by the files' names
+            wanted = wanted._replace(content_type="")
     found = differences(route, wanted, there_now)
     found += await _acl_differences(target_store, route, acl, target_ref)
     tags = await wanted_tags(source_store, route, source_ref, source_head)

@@ -9,7 +9,7 @@ from engine.plan.integrity import is_plain, parts_of
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.route import Route
 from engine.transfer import methods
-from engine.transfer.download import WHOLE_BYTES, range_bytes
+from engine.transfer.into_folder import WHOLE_BYTES, range_bytes
 from engine.transfer.passing import SMALL_BYTES, part_layout
 
 
@@ -26,6 +26,8 @@ def cost_of(source: ListedObject, route: Route, *, copies: bool) -> Cost:
     """What carrying this object takes; `copies`: the server does it by itself."""
     if route.in_place:
         return _in_place(source, route)
+    if route.source.is_local and route.target.is_local:
+        return Cost(0, 0)
     if route.source.is_local:
         return Cost(1 if source.size <= SMALL_BYTES else part_layout(source.size).count + 2, 0, 0, source.size)
     if route.target.is_local:

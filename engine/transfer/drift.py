@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from typing import TypeVar
+
 from engine.errors import NotFound, PreconditionFailed
+from engine.folder.reading import READING
 from engine.model import ObjectHead
 from engine.store import Fetched, GetRange, HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Drifted, Task
 from engine.windows import Sink
+
+Done = TypeVar("Done")
 
 
 def as_listed(task: Task, head: ObjectHead | None, requests: int = 1) -> ObjectHead:
@@ -28,3 +34,19 @@ async def fetched(store: ObjectStore, task: Task, request: GetRange, sink: Sink)
     except (PreconditionFailed, NotFound):
         await source_now(store, task, 2)
         raise
+
+
+async def as_read(store: ObjectStore, task: Task, reading: Awaitable[Done]) -> Done:
+    """What is read of a source's file, as it was listed. Raises `Drifted` where it is another one now, or changes while
+    it is read; what is said of anything but a source goes on as it is."""
+    try:
+        return await reading
+    except NotFound as error:
+        if error.operation != READING:
+            raise
+        raise Drifted(0, etag_now="") from error
+    except PreconditionFailed as error:
+        if error.operation != READING:
+            raise
+        head = await head_or_none(store, HeadObject(task.source_ref))
+        raise Drifted(0, etag_now=head.etag if head else "") from error

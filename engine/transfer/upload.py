@@ -7,15 +7,14 @@ left of an upload is trusted once the file's range has been hashed, and is what 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import anyio
 
 from engine.bodies import THREADS, Disk
 from engine.checksums import Hasher, checksum_of, hasher, is_known
 from engine.crc import CRC64NVME
-from engine.errors import NotFound, PreconditionFailed, one_error
+from engine.errors import one_error
 from engine.folder.reading import OpenedFile
 from engine.folder.store import FolderStore
 from engine.model import Checksum, ObjectHead, UploadedPart
@@ -30,22 +29,20 @@ from engine.plan.integrity import (
     parts_of,
 )
 from engine.plan.parts import Layout, PartRange
-from engine.store import HeadObject, ObjectStore, head_or_none
-from engine.transfer.carrier import Drifted, Ended, Task
-from engine.transfer.drift import source_now
+from engine.store import ObjectStore
+from engine.transfer.carrier import Ended, Task
+from engine.transfer.drift import as_read, source_now
 from engine.transfer.origin import Way
 from engine.transfer.passing import part_layout
 from engine.transfer.server_parts import own_layout
 from engine.transfer.sums import MD5, Counted, counted
-from engine.windows import WINDOW_BYTES, memory
+from engine.windows import WINDOW_BYTES
 
 METHOD = "upload"
 
 AT_ONCE_BYTES = 1 << 20
 """A file up to this size is read where it is asked for, without waking a thread, while files are in memory: the system
 gives and hashes it in a tenth of a millisecond."""
-
-Done = TypeVar("Done")
 
 
 class Files:
@@ -65,13 +62,13 @@ class Files:
         self, task: Task, buffer: Callable[[], memoryview], algorithms: Sequence[str]
     ) -> tuple[ObjectHead, Counted]:
         do = self._disk.get if task.source.size <= AT_ONCE_BYTES else self._disk.run
-        return await self._reading(task, do(self._fill, task, 0, buffer(), algorithms))
+        return await as_read(self._store, task, do(self._fill, task, 0, buffer(), algorithms))
 
     async def fetch(self, task: Task, first: int, buffer: memoryview, algorithms: Sequence[str]) -> Counted:
-        return (await self._reading(task, self._disk.run(self._fill, task, first, buffer, algorithms)))[1]
+        return (await as_read(self._store, task, self._disk.run(self._fill, task, first, buffer, algorithms)))[1]
 
     async def ahead(self, task: Task, part: PartRange, algorithms: Sequence[str]) -> Counted | None:
-        (sums,) = await self._reading(task, self._disk.run(self._hash, task, [part], algorithms))
+        (sums,) = await as_read(self._store, task, self._disk.run(self._hash, task, [part], algorithms))
         return sums
 
     async def way(self, task: Task, head: ObjectHead, summed: bool) -> tuple[Way, int]:
@@ -93,7 +90,7 @@ class Files:
                 said = next((item.value for item in part.checksums if item.algorithm == algorithm), "")
                 algorithms = [name for name in (algorithm, "" if said else MD5) if name]
                 try:
-                    (sums,) = await self._reading(task, self._disk.run(self._hash, task, [place], algorithms))
+                    (sums,) = await as_read(self._store, task, self._disk.run(self._hash, task, [place], algorithms))
                 except Ended as error:
                     ended.append(error)
                     return
@@ -122,7 +119,7 @@ class Files:
             return evidence_of_heads(bare, target, nothing)
         places = list(layout) if layout is not None else []
         algorithm = told.algorithm if told is not None else MD5
-        sums = await self._reading(task, self._disk.run(self._hash, task, places, [algorithm]))
+        sums = await as_read(self._store, task, self._disk.run(self._hash, task, places, [algorithm]))
         if told is not None:
             value = sums[0].values[algorithm] if sums else checksum_of(algorithm, b"")
             return evidence_of_heads(bare._replace(checksums=(told._replace(value=value),)), target, nothing)
@@ -130,16 +127,6 @@ class Files:
         return evidence_of_heads(
             bare._replace(etag=multipart_etag(digests) if parts_of(target.etag) else digests[0]), target, nothing
         )
-
-    async def _reading(self, task: Task, read: Awaitable[Done]) -> Done:
-        """What is read of the file as it was listed."""
-        try:
-            return await read
-        except NotFound as error:
-            raise Drifted(0, etag_now="") from error
-        except PreconditionFailed as error:
-            head = await head_or_none(self._store, HeadObject(task.source_ref))
-            raise Drifted(0, etag_now=head.etag if head else "") from error
 
     # --- in a thread ----------------------------------------------------------------------------------------
 
@@ -168,10 +155,7 @@ class Files:
 
 
 def _hashed(file: OpenedFile, place: PartRange, hashers: Sequence[Hasher]) -> Sequence[Hasher]:
-    buffer = memory(min(place.size, WINDOW_BYTES))
-    for start in range(place.first, place.last + 1, WINDOW_BYTES):
-        window = buffer[: place.last + 1 - start]
-        file.read_into(window, start)
+    for _, window in file.windows(place.first, place.size):
         for item in hashers:
             item.update(window)
     return hashers

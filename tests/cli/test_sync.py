@@ -63,23 +63,25 @@ def test_a_target_is_brought_up_to_date_and_keeps_what_stands_there_alone(scene:
     assert scene.client.get_object(Bucket=BUCKET, Key="q/a")["Body"].read() == b"p/a"
 
 
-@pytest.mark.parametrize("way", ["within S3", "down", "up"])
+@pytest.mark.parametrize("way", ["within S3", "down", "up", "between folders"])
 def test_what_left_the_source_leaves_the_target_time_after_time(scene: Scene, way: str) -> None:
-    if way == "up":
+    from_folder, to_folder = way in ("up", "between folders"), way in ("down", "between folders")
+    copy = scene.terminal.folder / "copy" if from_folder else scene.folder
+    if from_folder:
         scene.write(a="1", b="2", c="3")
-        source, target = "./x/", Q
+        source, target = "./x/", "./copy/" if to_folder else Q
     else:
         scene.put("p/a", "p/b", "p/c")
         source, target = P, "./x/" if way == "down" else Q
 
     def remove(name: str) -> None:
-        if way == "up":
+        if from_folder:
             (scene.folder / name).unlink()
         else:
             scene.client.delete_object(Bucket=BUCKET, Key=f"p/{name}")
 
     def there() -> set[str]:
-        return scene.names() if way == "down" else scene.keys("q/")
+        return {path.name for path in copy.iterdir()} if to_folder else scene.keys("q/")
 
     assert scene.sync(source, target, "--delete", "--yes").code == 0
     assert there() == {"a", "b", "c"}
@@ -155,8 +157,8 @@ def test_a_hold_is_waited_for_by_the_servers_clock(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(P, Q, "--since", "2026-01-01"), (P, Q, "--keys", "list.txt"), (P, "./"), (f"{P}a", f"{Q}a")],
-    ids=["times", "a list", "its own folder", "one key"],
+    [(P, Q, "--since", "2026-01-01"), (P, Q, "--keys", "list.txt"), (P, "./"), (f"{P}a", f"{Q}a"), ("./x/", "./x/y/")],
+    ids=["times", "a list", "its own folder", "one key", "a folder in its source"],
 )
 def test_extras_that_cannot_be_told_are_refused_before_anything_is_done(
     scene: Scene, arguments: tuple[str, ...]
@@ -172,6 +174,8 @@ def test_extras_that_cannot_be_told_are_refused_before_anything_is_done(
 @pytest.mark.parametrize("verb", ["cp", "sync"])
 def test_a_dry_run_writes_nothing(scene: Scene, verb: str) -> None:
     scene.put("p/a", "q/alone")
+    (scene.terminal.folder / "files").mkdir()
+    (scene.terminal.folder / "files" / "a").write_text("1")
     before: set[Path] = set(scene.terminal.folder.rglob("*"))
     more = ("--delete",) if verb == "sync" else ()
     ended = scene.terminal.call(verb, P, Q, "--dry-run", *more)
@@ -181,6 +185,8 @@ def test_a_dry_run_writes_nothing(scene: Scene, verb: str) -> None:
     (route,) = told["routes"].values()
     assert route["to_copy"] == 1
     assert scene.terminal.call(verb, f"s3://{BUCKET}/nothing/", Q, "--dry-run").code == 2
+    told = scene.terminal.call(verb, "./files/", "./x/", "--dry-run", "--json").summary
+    assert [route["to_copy"] for route in told["routes"].values()] == [1]
     assert set(scene.terminal.folder.rglob("*")) == before
     assert scene.keys("q/") == {"alone"}
 

@@ -30,7 +30,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
 from engine.sites.doubting import DoubtingStore
 from engine.store import GetRange
-from engine.transfer import download, ranges
+from engine.transfer import download, into_folder, ranges
 from engine.windows import Sink
 from tests.scenario.kinds import MIB, parts, plain
 from tests.servers import Endpoint
@@ -128,24 +128,25 @@ async def test_a_name_that_no_file_can_have_is_set_aside_and_named(client: Any, 
 async def test_an_object_that_is_replaced_meanwhile_is_no_mixed_file(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "WHOLE_BYTES", 1 * MIB)
-    monkeypatch.setattr(download, "RANGE_BYTES", 1 * MIB)
+    monkeypatch.setattr(into_folder, "WHOLE_BYTES", 1 * MIB)
+    monkeypatch.setattr(into_folder, "RANGE_BYTES", 1 * MIB)
     client.put_object(Bucket=BUCKET, Key="p/big", Body=b"a" * (6 * MIB))
     fetched = 0
-    fetch_part = download.Download._fetch_part
+    fetch_part = download.Download._carry_part
 
-    async def fetch_and_replace(self: Any, *arguments: Any) -> None:
+    async def fetch_and_replace(self: Any, *arguments: Any) -> Any:
         nonlocal fetched
-        await fetch_part(self, *arguments)
+        value = await fetch_part(self, *arguments)
         fetched += 1
         if fetched == 2:
             client.put_object(Bucket=BUCKET, Key="p/big", Body=b"b" * (6 * MIB))
+        return value
 
-    monkeypatch.setattr(download.Download, "_fetch_part", fetch_and_replace)
+    monkeypatch.setattr(download.Download, "_carry_part", fetch_and_replace)
     result = await migrate(plan_of(tmp_path), Options(ledger=tmp_path / "clone.ledger", concurrency=1))
     assert result.aside == {State.DRIFTED: 1}
     assert [*(tmp_path / "clone").iterdir()] == []
-    monkeypatch.setattr(download.Download, "_fetch_part", fetch_part)
+    monkeypatch.setattr(download.Download, "_carry_part", fetch_part)
     assert (await migrate(plan_of(tmp_path), options(tmp_path))).complete
     assert (tmp_path / "clone" / "big").read_bytes() == b"b" * (6 * MIB)
 
@@ -158,20 +159,20 @@ class Killed(BaseException):
 async def test_a_download_goes_on_with_the_ranges_that_are_whole(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: bool
 ) -> None:
-    monkeypatch.setattr(download, "WHOLE_BYTES", 1 * MIB)
-    monkeypatch.setattr(download, "RANGE_BYTES", 1 * MIB)
+    monkeypatch.setattr(into_folder, "WHOLE_BYTES", 1 * MIB)
+    monkeypatch.setattr(into_folder, "RANGE_BYTES", 1 * MIB)
     body = os.urandom(8 * MIB)
     client.put_object(Bucket=BUCKET, Key="p/big", Body=body)
     ranges: list[int] = []
-    fetch_part = download.Download._fetch_part
+    fetch_part = download.Download._carry_part
 
-    async def fetch_until_killed(self: Any, *arguments: Any) -> None:
+    async def fetch_until_killed(self: Any, *arguments: Any) -> Any:
         ranges.append(arguments[2].number)
         if len(ranges) == 4:
             raise Killed
-        await fetch_part(self, *arguments)
+        return await fetch_part(self, *arguments)
 
-    monkeypatch.setattr(download.Download, "_fetch_part", fetch_until_killed)
+    monkeypatch.setattr(download.Download, "_carry_part", fetch_until_killed)
     with pytest.raises(BaseExceptionGroup):
         await migrate(plan_of(tmp_path), Options(ledger=tmp_path / "clone.ledger", concurrency=1))
     (unfinished,) = [item for item in (tmp_path / "clone").iterdir() if not item.name.endswith(".parts")]
@@ -181,11 +182,11 @@ async def test_a_download_goes_on_with_the_ranges_that_are_whole(
             file.write(b"spoilt")
     first, ranges = ranges[:3], []
 
-    async def fetch_and_count(self: Any, *arguments: Any) -> None:
+    async def fetch_and_count(self: Any, *arguments: Any) -> Any:
         ranges.append(arguments[2].number)
-        await fetch_part(self, *arguments)
+        return await fetch_part(self, *arguments)
 
-    monkeypatch.setattr(download.Download, "_fetch_part", fetch_and_count)
+    monkeypatch.setattr(download.Download, "_carry_part", fetch_and_count)
     result = await migrate(plan_of(tmp_path), options(tmp_path))
     assert result.complete
     trusted = first[1:] if spoilt else first
@@ -227,7 +228,7 @@ async def test_no_more_ranges_are_fetched_at_once_than_keep_the_process_busy(
 ) -> None:
     body = os.urandom(3 * MIB)
     client.put_object(Bucket=BUCKET, Key="p/large", Body=body)
-    monkeypatch.setattr(download, "range_bytes", lambda size: 64 << 10)
+    monkeypatch.setattr(into_folder, "range_bytes", lambda size: 64 << 10)
     monkeypatch.setattr(ranges, "BUSY", 0.0)  # a process that has nothing to spare
     under_way, most, full = 0, 0, anyio.Event()
     fetch = DoubtingStore.fetch_into

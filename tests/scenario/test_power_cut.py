@@ -18,7 +18,7 @@ from engine.ledger import LedgerReader
 from engine.model import MIB
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
-from engine.transfer import download, recorder
+from engine.transfer import into_folder, recorder
 from tests.servers import Endpoint
 from tests.unit.folder.power import Power, PowerCut, draws
 
@@ -32,8 +32,8 @@ EVERY = 4
 def held(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     for name, value in sandbox.env().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(download, "WHOLE_BYTES", MIB)
-    monkeypatch.setattr(download, "RANGE_BYTES", MIB)
+    monkeypatch.setattr(into_folder, "WHOLE_BYTES", MIB)
+    monkeypatch.setattr(into_folder, "RANGE_BYTES", MIB)
     monkeypatch.setattr(recorder, "OUTCOMES_A_BATCH", 1)  # an outcome is committed as soon as it is known
     client = sandbox.client()
     if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:

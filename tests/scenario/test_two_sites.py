@@ -16,7 +16,6 @@ from engine.api.plan import survey
 from engine.api.revert import revert
 from engine.api.run import migrate
 from engine.api.verify import verify
-from engine.errors import UsageError
 from engine.listing.lister import KeyRange
 from engine.listing.pages import Prefix
 from engine.model import Location
@@ -103,15 +102,6 @@ async def test_what_goes_from_one_endpoint_to_the_other_passes_through_and_is_pr
     assert done.cleaned is not None and done.cleaned.deleted == 2
     assert keys_at(near) == {"old/x", "new/a", "new/b"}
     assert keys_at(sandbox) == set()
-
-
-async def test_two_folders_are_refused_before_anything_is_made_for_them(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    plan = Plan.of(f"{tmp_path}/a/", f"{tmp_path}/b/", name="two", folder=tmp_path)
-    with pytest.raises(UsageError, match="both are local folders") as refused:
-        await migrate(plan, Options())
-    assert refused.value.exit_code == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 async def test_a_route_within_another_site_is_copied_proven_and_cleaned_up_there(

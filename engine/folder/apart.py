@@ -1,0 +1,74 @@
+"""Whether the folders of routes lie apart, whatever they are called: asked of the file system before anything is done.
+
+A plan is refused where one path begins with another (`engine.plan.overlap`). What no path tells, a symbolic link, a
+letter's case, a folder that is mounted a second time, is told by each folder's device and inode, and by those of all
+that it lies in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from engine.errors import PlanError
+from engine.folder.making import Identity
+from engine.model import Location
+from engine.plan.overlap import refuse_collisions
+from engine.plan.route import Route
+
+
+def refuse_nested(routes: Sequence[Route]) -> None:
+    """Raise `PlanError` where a route between folders would copy its own copies, or a file onto itself, and where
+    routes meet in a folder that they call by different names. Blocks."""
+    found = [f'route "{route.name}": {why}' for route in routes if (why := _nested(route))]
+    if found:
+        raise PlanError(found)
+    resolved = [replace(route, source=_resolved(route.source), target=_resolved(route.target)) for route in routes]
+    if resolved != list(routes):
+        refuse_collisions(resolved, {})
+
+
+def _nested(route: Route) -> str:
+    source, target = route.source, route.target
+    if not (source.is_local and target.is_local):
+        return ""
+    above_source, above_target = list(_above(source.bucket)), list(_above(target.bucket))
+    are_one = above_source[:1] == above_target[:1] and Path(source.bucket).exists() and Path(target.bucket).exists()
+    if not source.is_prefix:
+        is_itself = are_one and _is_one_file(source, target)
+        return f"{source} and {target} are one file by two names: it would copy it onto itself" if is_itself else ""
+    if are_one:
+        return f"{source} and {target} are one folder by two names: it would copy it onto itself"
+    if above_source[0] in above_target and Path(source.bucket).exists():
+        return f"its target {target} lies inside its source {source}, by another name: it would copy its own copies"
+    if above_target[0] in above_source and Path(target.bucket).exists():
+        return f"its source {source} lies inside its target {target}, by another name: originals and copies would mix"
+    return ""
+
+
+def _above(path: str) -> Iterator[Identity]:
+    """A folder, or the nearest one above it that is there, and all that it lies in."""
+    real = Path(os.path.realpath(path))
+    for place in (real, *real.parents):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = place.stat()
+            yield status.st_dev, status.st_ino
+
+
+def _is_one_file(source: Location, target: Location) -> bool:
+    """Whether two names in one directory are one: the same, or another spelling on a file system that folds them."""
+    if source.key == target.key:
+        return True
+    places = [Path(at.bucket, at.key) for at in (source, target)]
+    with suppress(OSError):
+        one, other = (place.lstat() for place in places)
+        return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) and one.st_nlink == 1
+    return False
+
+
+def _resolved(at: Location) -> Location:
+    """The same place without links in its path."""
+    return replace(at, bucket=os.path.realpath(at.bucket)) if at.is_local else at

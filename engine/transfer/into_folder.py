@@ -1,0 +1,310 @@
+"""What two carriers into local folders share: what they do about a file that is there already, a large object by parts,
+and what a file bears. Where the bytes come from is the carrier's own: `download` out of S3, `local_copy` out of another
+folder.
+
+Parts are written by every worker, into a file that has its full length from the start, and a run that was cut short
+goes on with those that are synced, once they have been hashed again. The file has its name once all of it was compared;
+it is on the disk when its outcome is known (`engine.folder.publishing`).
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Collection, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+import anyio
+
+from engine.bodies import Disk
+from engine.checksums import hasher
+from engine.crc import CRC64NVME
+from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
+from engine.folder.carried import mode_of, mtime_of
+from engine.folder.journal import Part
+from engine.folder.store import FolderStore
+from engine.folder.unfinished import Unfinished
+from engine.model import ABSENT, MIB, ObjectHead, ObjectRef, Proof
+from engine.plan.integrity import Evidence
+from engine.plan.lifecycle import State
+from engine.plan.parts import Layout, PartRange
+from engine.plan.record import Outcome, UploadRecord
+from engine.plan.route import PropertyRule
+from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
+from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, copied, outcome_of
+from engine.transfer.comparing import compare_properties
+from engine.transfer.drift import as_listed, source_now
+from engine.transfer.existing import conflict
+from engine.transfer.wanted import Wanted, agrees, named
+from engine.transfer.work import WorkQueue
+
+WHOLE_BYTES = 2 * MIB
+"""An object up to this size is carried at one go."""
+RANGE_BYTES = 16 * MIB
+MOST_RANGE_BYTES = 64 * MIB
+RANGES = 1_000
+"""Parts are so long that there are no more of an object, up to MOST_RANGE_BYTES: each costs a sync."""
+
+Done = TypeVar("Done")
+
+
+class IntoFolder(ABC):
+    """A carrier into local folders. `disk` has the threads that files are read and written by; `method` is what the
+    ledger calls it, `requests` what a look at its source costs."""
+
+    unpinned: Collection[str] = ()
+    """None: whatever is read of a source says which version it is of."""
+
+    method: str
+    requests: int
+
+    def __init__(self, source: ObjectStore, target: FolderStore, queue: WorkQueue[Task], disk: Disk) -> None:
+        self._source = source
+        self._target = target
+        self._queue = queue
+        self._disk = disk
+
+    async def discard(self, upload: UploadRecord) -> None:
+        """As `Carrier.discard`."""
+        return  # what is written into a folder begins no upload
+
+    async def carry(self, task: Task) -> Outcome:
+        """Take one task to its outcome, as `Carrier.carry`."""
+        try:
+            if task.inspect or task.claim:
+                return await self._inspect(task)
+            if task.mend:
+                return await self._mend(task)
+            if task.source.size == 0 or task.target_ref.key.endswith("/"):
+                return await self._make_empty(task)
+            if task.source.size <= WHOLE_BYTES:
+                return await self._carry_whole(task)
+            return await self._carry_parts(task)
+        except (Ended, ObjectError, AttemptError) as error:
+            return outcome_of(task, error)
+
+    # --- how the bytes come ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def _carry_whole(self, task: Task) -> Outcome:
+        """A small object at one go."""
+
+    @abstractmethod
+    async def _carry_part(self, task: Task, unfinished: Unfinished, part: PartRange, algorithm: str) -> str:
+        """The bytes of one part at their place, and their checksum as they came."""
+
+    @abstractmethod
+    async def _ahead(self, task: Task, head: ObjectHead) -> tuple[Wanted, int]:
+        """What the bytes that come are compared with, and how many requests it took to know."""
+
+    @abstractmethod
+    async def _proven(
+        self, wanted: Wanted, layout: Layout, sums: Sequence[str], unfinished: Unfinished
+    ) -> tuple[Evidence, str]:
+        """What the parts' checksums prove, and that of the whole. Raises `Different` where it is not what it should."""
+
+    async def _wanted(self, task: Task, head: ObjectHead) -> tuple[Wanted, int]:
+        """What the bytes of a file that is there are compared with, as `_ahead`."""
+        return await self._ahead(task, head)
+
+    def _by_digest(self, wanted: Wanted) -> Evidence:
+        return Evidence(Proof.DIGEST, named(wanted))
+
+    # --- what is there already ------------------------------------------------------------------------------
+
+    async def _inspect(self, task: Task) -> Outcome:
+        """A file of the same length was there before us, or appeared while an earlier run was writing it: read it, and
+        compare."""
+        head = await source_now(self._source, task, self.requests, checksums=True)
+        target = await head_or_none(self._target, HeadObject(task.target_ref))
+        plain = task._replace(inspect=False, claim=False)
+        if target is None:
+            return await self.carry(plain._replace(target_condition=ABSENT))
+        if target.etag != task.target_condition:
+            raise conflict(task, target.etag, "the file was written to since it was listed")
+        wanted, requests = await self._wanted(task, head)
+        equal = target.size == task.source.size and wanted.algorithm and await self._holds(task, wanted)
+        if equal:
+            method = self.method if task.claim else "found"
+            return copied(task, target.etag, wanted.known, self._by_digest(wanted), method, self.requests + requests)
+        # Ours, as far as can be told, is carried again: a layout that was guessed proves no difference.
+        untold = not wanted.algorithm or wanted.layout is not None
+        if task.route.overwrites_different or (task.claim and untold and target.size == task.source.size):
+            return await self.carry(plain)
+        if task.claim and await self._disk.run(self._is_emptied, task, written_ns(head)):
+            return await self.carry(plain)
+        why = "the file holds other content" if wanted.algorithm else "S3 gives nothing to compare the file with"
+        raise conflict(task, target.etag, why)
+
+    async def _holds(self, task: Task, wanted: Wanted) -> bool:
+        """Whether the file has the bytes that are wanted."""
+        if not task.source.size:
+            return True
+        layout = wanted.layout or Layout(task.source.size, part_bytes=task.source.size)
+        sums = partial(sums_of_file, self._target, task.target_ref, task.target_condition, layout, wanted.algorithm)
+        return agrees(wanted, layout, await self._disk.run(sums))
+
+    def _is_emptied(self, task: Task, mtime_ns: int | None) -> bool:
+        """Whether a file that appeared while ours was written bears the very time that ours was given, and holds
+        nothing but zeros: what a power cut leaves where nothing is synced. There is nothing of anyone's in it. Blocks.
+        """
+        with self._target.open_file(task.target_ref, task.target_condition) as file:
+            if file.modified_ns != mtime_ns:
+                return False
+            return not any(any(file.read(at, min(MIB, file.size - at))) for at in range(0, file.size, MIB))
+
+    async def _mend(self, task: Task) -> Outcome:
+        """The file holds the bytes of the ETag that is listed, and the object was written again, perhaps with other
+        properties: what a file does not carry of them is kept as a difference."""
+        again = task._replace(mend=False)
+        if task.target_condition == ABSENT:
+            return await self.carry(again)
+        try:
+            compared = await compare_properties(
+                self._source, self._target, task.route, task.source, task.source_ref, task.target_ref, checksums=True
+            )
+        except NotFound:
+            return await self.carry(again._replace(inspect=True))
+        as_listed(task, compared.source, 2)
+        if compared.target.etag != task.target_condition:
+            raise conflict(task, compared.target.etag, "the file was written to since it was listed")
+        wanted, requests = await self._wanted(task, compared.source)
+        if not wanted.algorithm or not await self._holds(task, wanted):
+            return await self.carry(again)
+        method = "found" if task.found else self.method
+        outcome = copied(task, compared.target.etag, "", self._by_digest(wanted), method, self.requests + requests)
+        return outcome._replace(properties=compared.found)
+
+    # --- an object ------------------------------------------------------------------------------------------
+
+    async def _make_empty(self, task: Task) -> Outcome:
+        """An empty file, or a directory for a marker. The listing has said all there is to know of its bytes."""
+        head = await source_now(self._source, task, self.requests, checksums=True)
+        # Bytes under a directory's name are refused there, and nothing is written.
+        body = b"\0" if task.source.size else b""
+        carried = head.properties._replace(metadata=()) if _takes_no_metadata(task) else head.properties
+        put = PutObject(task.target_ref, body, carried, task.target_condition)
+        done = await self._placed(task, self._target.put_object(put))
+        return copied(task, done.etag, "", Evidence(Proof.DIGEST, "no bytes"), self.method, self.requests)
+
+    async def _carry_parts(self, task: Task) -> Outcome:
+        head = await source_now(self._source, task, self.requests, checksums=True)
+        wanted, requests = await self._ahead(task, head)
+        # An MD5 of the whole is counted in order, once all is there.
+        algorithm = wanted.algorithm if wanted.layout is not None or wanted.checksum is not None else CRC64NVME
+        layout = wanted.layout or Layout(task.source.size, part_bytes=range_bytes(task.source.size))
+        unfinished, sums = await self._disk.run(self._begin, task, algorithm, layout)
+        try:
+            missing = [part for part in layout if part.number not in sums]
+            await self._queue.run_parts(
+                [partial(self._add_part, task, unfinished, part, algorithm, sums) for part in missing],
+                sum(part.size for part in missing),
+            )
+            requests += self.requests * (1 + len(missing))
+            ordered = [sums[part.number] for part in layout]
+            evidence, known = await self._proven(wanted, layout, ordered, unfinished)
+            publish = partial(unfinished.publish, task.target_condition, written_ns(head), permissions(task, head))
+            published = await self._placed(task, self._at_the_end(publish))
+            return copied(task, published.version, known, evidence, self.method, requests)
+        except (Drifted, Different):
+            await self._disk.run(unfinished.discard)
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._disk.run(unfinished.close)
+
+    def _begin(self, task: Task, algorithm: str, layout: Layout) -> tuple[Unfinished, dict[int, str]]:
+        """The file, and the checksums of the parts that an earlier run left, each hashed again. Blocks."""
+        ref = task.target_ref
+        pin = f"{task.source.etag} {algorithm} {layout.text}"
+        unfinished = self._target.publisher(ref.bucket).begin(ref.key, task.source.size, pin)
+        try:
+            return unfinished, {part.number: part.checksum for part in unfinished.kept(algorithm)}
+        except BaseException:
+            unfinished.close()
+            raise
+
+    async def _add_part(
+        self, task: Task, unfinished: Unfinished, part: PartRange, algorithm: str, sums: dict[int, str]
+    ) -> None:
+        value = await self._carry_part(task, unfinished, part, algorithm)
+        await self._disk.run(unfinished.part_done, Part(part.number, part.first, part.size, value))
+        sums[part.number] = value
+
+    # --- its end --------------------------------------------------------------------------------------------
+
+    async def _at_the_end(self, publish: partial[Done]) -> Done:
+        # A sync waits for the disk itself: for a thread. All else is as quick as the system's cache.
+        return await (self._disk.sync if self._target.syncs else self._disk.put)(publish)
+
+    async def _placed(self, task: Task, placing: Awaitable[Done]) -> Done:
+        """What gives a file its name. Raises `Conflicting` where something stands there that may not be replaced."""
+        try:
+            return await placing
+        except PreconditionFailed as error:
+            raise await self._conflict_now(task) from error
+
+    async def _conflict_now(self, task: Task) -> Conflicting:
+        target = None
+        with suppress(ObjectError):
+            target = await head_or_none(self._target, HeadObject(task.target_ref))
+        why = "the file was written by someone else while it was on its way"
+        return conflict(task, target.etag if target else "", why)
+
+
+class Different(Ended):
+    """What came, or was written, is not what the object holds. Nothing of it is kept."""
+
+    def __init__(self, method: str, message: str) -> None:
+        super().__init__()
+        self._method = method
+        self._message = message
+
+    def outcome(self, task: Task) -> Outcome:
+        return Outcome(task.key, State.FAILED, method=self._method, code="DigestMismatch", message=self._message)
+
+
+def sums_of_file(store: FolderStore, ref: ObjectRef, version: str, layout: Layout, algorithm: str) -> list[str]:
+    """The checksum of each part of a file, read from its beginning to its end. Blocks; raises as `OpenedFile`."""
+    sums = []
+    with store.open_file(ref, version) as file:
+        file.read_in_order()
+        for part in layout:
+            count = hasher(algorithm)
+            for _, window in file.windows(part.first, part.size):
+                count.update(window)
+            sums.append(count.value())
+        file.check_unchanged()
+    return sums
+
+
+def range_bytes(size: int) -> int:
+    """How long the parts of an object of `size` bytes are: 16 MiB, and up to 64 where that would be too many."""
+    return min(MOST_RANGE_BYTES, max(RANGE_BYTES, -(-size // RANGES // MIB) * MIB))
+
+
+def written_ns(head: ObjectHead) -> int | None:
+    """When the file that an object was made of was written; else when the object was."""
+    if head.properties.metadata and (noted := mtime_of(head.properties)) is not None:
+        return noted
+    return _moment_ns(head.modified)
+
+
+@functools.lru_cache(maxsize=1024)
+def _moment_ns(modified: str) -> int | None:
+    """S3's time in nanoseconds; None for what is no time. Neighbours were often written within one second."""
+    with suppress(ValueError):
+        return int(datetime.fromisoformat(modified).timestamp()) * 1_000_000_000
+    return None
+
+
+def permissions(task: Task, head: ObjectHead) -> int | None:
+    """The permissions of the file that an object was made of, unless the route takes no metadata along."""
+    return None if _takes_no_metadata(task) else mode_of(head.properties)
+
+
+def _takes_no_metadata(task: Task) -> bool:
+    return task.route.properties.metadata is PropertyRule.DROP

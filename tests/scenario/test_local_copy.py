@@ -1,0 +1,407 @@
+"""A folder copied into another one: every kind of file, proven by what was read and written, gone on with after a stop,
+verified, cleaned up and taken back. No server has a part in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.api.cleanup import cleanup
+from engine.api.consent import Consent
+from engine.api.options import Options
+from engine.api.plan import survey
+from engine.api.revert import revert
+from engine.api.run import migrate
+from engine.api.verify import verify
+from engine.errors import GateClosed, PlanError
+from engine.folder.reading import OpenedFile
+from engine.folder.unfinished import Unfinished
+from engine.ledger import LedgerReader
+from engine.model import MIB, Proof
+from engine.plan.document import Plan
+from engine.plan.lifecycle import State
+from engine.plan.record import ObjectRecord
+from engine.proof.depth import Depth
+from engine.transfer import into_folder
+from engine.transfer.local_copy import LocalCopy
+
+BODY = b"a card\n" * 1000
+WRITTEN_NS = 1_700_000_000_250_000_001
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    made = tmp_path / "data"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(into_folder, "WHOLE_BYTES", 1 * MIB)
+    monkeypatch.setattr(into_folder, "RANGE_BYTES", 1 * MIB)
+
+
+def put(folder: Path, name: str, body: bytes, mode: int = 0o640) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(body)
+    path.chmod(mode)
+    os.utime(path, ns=(WRITTEN_NS, WRITTEN_NS))
+    return path
+
+
+def target_of(folder: Path) -> Path:
+    return folder.parent / "copy"
+
+
+def plan_of(folder: Path, **rules: Any) -> Plan:
+    return Plan.of(f"{folder}/", f"{target_of(folder)}/", name="copy", folder=folder.parent, **rules)
+
+
+def options(folder: Path, **more: Any) -> Options:
+    return Options(ledger=folder.parent / "copy.ledger", **more)
+
+
+async def rows(folder: Path) -> dict[str, ObjectRecord]:
+    async with await LedgerReader.open_to_read(folder.parent / "copy.ledger") as ledger:
+        return {row.key: row async for batch in ledger.records() for row in batch}
+
+
+def unfinished(folder: Path) -> list[str]:
+    return [path.name for path in target_of(folder).rglob(".cartage-*")]
+
+
+async def test_every_kind_arrives_with_its_bytes_its_time_and_its_permissions(folder: Path) -> None:
+    bodies = {
+        "plain.txt": BODY,
+        "empty": b"",
+        "deep/er/ümlaut\n.bin": BODY,
+        "large.bin": os.urandom(20 * MIB + 5),
+        "2 MiB": os.urandom(2 * MIB),
+    }
+    for name, body in bodies.items():
+        put(folder, name, body)
+    (folder / "a folder").mkdir()
+    with put(folder, "hole", b"").open("r+b") as file:
+        file.truncate(64 * MIB)
+    plan = plan_of(folder)
+    (found,) = (await survey(plan, options(folder))).routes
+    assert (found.to_copy, found.copy_requests, found.head_requests, found.in_bytes, found.out_bytes) == (7, 0, 0, 0, 0)
+    assert not target_of(folder).exists(), "a plan makes nothing"
+    result = await migrate(plan, options(folder))
+    assert (result.copied, result.complete) == (7, True)
+    for name, body in bodies.items():
+        there = target_of(folder) / name
+        assert there.read_bytes() == body
+        assert (there.stat().st_mtime_ns, stat.S_IMODE(there.stat().st_mode)) == (WRITTEN_NS, 0o640)
+        assert there.stat().st_ino != (folder / name).stat().st_ino
+    assert (target_of(folder) / "a folder").is_dir()
+    hole = (target_of(folder) / "hole").stat()
+    assert hole.st_size == 64 * MIB and hole.st_blocks * 512 < 1 * MIB
+    told = await rows(folder)
+    assert {(row.proof, row.method) for row in told.values()} == {(Proof.DIGEST, "local copy")}
+    assert told["plain.txt"].checksum.startswith("CRC64NVME:FULL_OBJECT:")
+    assert told["plain.txt"].checksum == told["deep/er/ümlaut\n.bin"].checksum
+    assert unfinished(folder) == []
+    assert (await verify(plan, options(folder), properties=True)).agrees
+    again = await migrate(plan, options(folder))
+    assert (again.copied, again.complete) == (0, True)
+    deep = await verify(plan, options(folder), depth=Depth())
+    assert deep.agrees and {row.proof for row in (await rows(folder)).values()} == {Proof.BYTES}
+
+
+async def test_files_that_are_there_are_read_and_found(folder: Path) -> None:
+    for name in ("same", "other", "shorter"):
+        put(folder, name, BODY)
+    put(target_of(folder), "same", BODY)
+    put(target_of(folder), "other", BODY[:-1] + b"!")
+    put(target_of(folder), "shorter", BODY[:-1])
+    result = await migrate(plan_of(folder), options(folder))
+    assert (result.copied, result.counters.found, result.aside) == (0, 1, {State.CONFLICT: 2})
+    assert (target_of(folder) / "other").read_bytes().endswith(b"!")
+    told = await rows(folder)
+    assert (told["same"].found, told["same"].proof) == (True, Proof.DIGEST)
+    result = await migrate(plan_of(folder, overwrite="if-different"), options(folder))
+    assert result.complete
+    assert {path.read_bytes() for path in target_of(folder).iterdir()} == {BODY}
+
+
+async def test_a_source_that_changed_between_two_runs_is_copied_again_over_our_own_copy(folder: Path) -> None:
+    put(folder, "a", BODY)
+    assert (await migrate(plan_of(folder), options(folder))).complete
+    (folder / "a").write_bytes(BODY[::-1])
+    assert (await migrate(plan_of(folder), options(folder))).copied == 1
+    assert (target_of(folder) / "a").read_bytes() == BODY[::-1]
+
+
+@pytest.mark.parametrize("size", [5, 6 * MIB])
+@pytest.mark.parametrize("what", ["written to", "cut short", "replaced", "removed"])
+async def test_a_file_that_changes_while_it_is_read_is_drifted_and_nothing_is_published(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, small_parts: None, size: int, what: str
+) -> None:
+    path = put(folder, "a", b"a" * size)
+    windows = OpenedFile.windows
+    changed = False
+
+    def changing(self: OpenedFile, first: int, length: int) -> Any:
+        nonlocal changed
+        for item in windows(self, first, length):
+            yield item
+            if not changed:
+                changed = True
+                if what == "written to":
+                    path.write_bytes(b"b" * size)
+                elif what == "cut short":
+                    os.truncate(path, 1)
+                elif what == "replaced":
+                    put(folder, "new", b"b" * size).rename(path)
+                else:
+                    path.unlink()
+
+    monkeypatch.setattr(OpenedFile, "windows", changing)
+    result = await migrate(plan_of(folder), options(folder, concurrency=1))
+    assert result.aside == {State.DRIFTED: 1}
+    assert [*target_of(folder).iterdir()] == []
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+async def test_a_copy_goes_on_with_the_parts_that_are_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, small_parts: None, spoilt: bool
+) -> None:
+    body = os.urandom(8 * MIB)
+    put(folder, "big", body)
+    parts: list[int] = []
+    carry_part = LocalCopy._carry_part
+
+    async def until_killed(self: Any, *arguments: Any) -> str:
+        parts.append(arguments[2].number)
+        if len(parts) == 4:
+            raise Killed
+        return await carry_part(self, *arguments)
+
+    monkeypatch.setattr(LocalCopy, "_carry_part", until_killed)
+    with pytest.raises(BaseExceptionGroup):
+        await migrate(plan_of(folder), options(folder, concurrency=1))
+    (begun,) = [item for item in target_of(folder).iterdir() if not item.name.endswith(".parts")]
+    if spoilt:
+        with begun.open("r+b") as file:
+            file.seek(parts[0] * MIB - MIB)
+            file.write(b"spoilt")
+    first, parts = parts[:3], []
+
+    async def counted(self: Any, *arguments: Any) -> str:
+        parts.append(arguments[2].number)
+        return await carry_part(self, *arguments)
+
+    monkeypatch.setattr(LocalCopy, "_carry_part", counted)
+    assert (await migrate(plan_of(folder), options(folder))).complete
+    trusted = first[1:] if spoilt else first
+    assert sorted(parts) == sorted(set(range(1, 9)) - set(trusted))
+    assert (target_of(folder) / "big").read_bytes() == body
+    assert unfinished(folder) == []
+
+
+async def test_parts_of_what_a_file_was_before_are_not_gone_on_with(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, small_parts: None
+) -> None:
+    put(folder, "big", os.urandom(4 * MIB))
+    carry_part, seen = LocalCopy._carry_part, 0
+
+    async def until_killed(self: Any, *arguments: Any) -> str:
+        nonlocal seen
+        seen += 1
+        if seen == 3:
+            raise Killed
+        return await carry_part(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalCopy, "_carry_part", until_killed)
+        with pytest.raises(BaseExceptionGroup):
+            await migrate(plan_of(folder), options(folder, concurrency=1))
+    body = os.urandom(4 * MIB)
+    (folder / "big").write_bytes(body)
+    assert (await migrate(plan_of(folder), options(folder))).complete
+    assert (target_of(folder) / "big").read_bytes() == body
+
+
+@pytest.mark.parametrize("size", [5, 6 * MIB])
+async def test_what_is_read_again_otherwise_than_it_was_written_never_gets_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, small_parts: None, size: int
+) -> None:
+    put(folder, "a", os.urandom(size))
+    write = Unfinished.write
+
+    def spoiling(self: Unfinished, data: Any, offset: int) -> None:
+        write(self, bytes([data[0] ^ 1]) + bytes(data[1:]), offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Unfinished, "write", spoiling)
+        result = await migrate(plan_of(folder), options(folder))
+    assert result.aside == {State.FAILED: 1}
+    assert (await rows(folder))["a"].code == "DigestMismatch"
+    assert [*target_of(folder).iterdir()] == []
+    assert (await migrate(plan_of(folder), options(folder))).complete
+
+
+async def test_a_file_that_appears_meanwhile_is_replaced_by_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder, "a", BODY)
+    copied = LocalCopy._copied
+
+    def beside(self: Any, *arguments: Any) -> str:
+        put(target_of(folder), "a", b"someone else's")
+        return copied(self, *arguments)
+
+    monkeypatch.setattr(LocalCopy, "_copied", beside)
+    result = await migrate(plan_of(folder), options(folder))
+    assert result.aside == {State.CONFLICT: 1}
+    assert (target_of(folder) / "a").read_bytes() == b"someone else's"
+    assert unfinished(folder) == []
+
+
+@pytest.mark.parametrize("links", ["skip", "follow", "keep"])
+async def test_links_are_what_is_asked_for_and_never_led_by(folder: Path, tmp_path: Path, links: Any) -> None:
+    put(tmp_path / "elsewhere", "secret", BODY)
+    put(folder, "a", BODY)
+    (folder / "link").symlink_to("a")
+    (folder / "out").symlink_to(tmp_path / "elsewhere")
+    result = await migrate(plan_of(folder), options(folder, links=links))
+    there = target_of(folder)
+    if links == "skip":
+        assert (result.copied, result.unlisted_count) == (1, 2)
+        assert [path.name for path in there.iterdir()] == ["a"]
+    elif links == "follow":
+        assert (result.copied, result.complete) == (3, True)
+        assert (there / "out" / "secret").read_bytes() == (there / "link").read_bytes() == BODY
+        assert not (there / "link").is_symlink() and not (there / "out").is_symlink()
+    else:
+        assert (result.copied, result.complete) == (3, True)
+        assert (there / "link").readlink() == Path("a")
+        assert (there / "out").readlink() == tmp_path / "elsewhere"
+    assert (await verify(plan_of(folder), options(folder))).agrees == (links != "skip")
+
+
+async def test_a_link_in_the_source_that_leads_to_the_target_is_set_aside(folder: Path) -> None:
+    put(folder, "a", BODY)
+    (folder / "all").symlink_to(folder.parent)
+    ledger = Options(ledger=folder.parent.parent / "copy.ledger", links="follow")
+    target_of(folder).mkdir()
+    for _ in range(2):
+        result = await migrate(plan_of(folder), ledger)
+        assert {(item.key, item.code) for item in result.unlisted} == {
+            ("all/copy/", "LinkCycle"),
+            ("all/data/", "LinkCycle"),
+        }
+    assert not (target_of(folder) / "all" / "copy").exists()
+
+
+async def test_a_name_that_no_file_can_have_is_set_aside_and_named(folder: Path) -> None:
+    put(folder, "both/in", b"x")
+    put(target_of(folder), "both", b"x")
+    (folder / os.fsdecode(b"caf\xe9")).write_bytes(b"x")
+    result = await migrate(plan_of(folder), options(folder))
+    assert result.aside == {State.FAILED: 1} and result.unlisted_count == 1
+    assert (await rows(folder))["both/in"].code == "NameClash"
+
+
+def nothing_is_made(folder: Path) -> set[Path]:
+    return set(folder.parent.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "why"),
+    [
+        ("data/", "data/in/", "is inside its source"),
+        ("data/in/", "data/", "is inside its target"),
+        ("data/", "data/", "onto itself"),
+        ("data/", "link/", "one folder by two names"),
+        ("link/", "data/", "one folder by two names"),
+        ("data/", "link/new/er/", "lies inside its source"),
+        ("link/", "data/new/", "lies inside its source"),
+        ("data/in/", "link/", "lies inside its target"),
+        ("in/", "data/", "lies inside its target"),
+        ("data/a", "link/a", "one file by two names"),
+    ],
+)
+async def test_folders_that_are_one_or_lie_in_each_other_are_refused_before_anything_is_made(
+    folder: Path, source: str, target: str, why: str
+) -> None:
+    put(folder, "a", BODY)
+    put(folder, "in/b", BODY)
+    (folder.parent / "link").symlink_to(folder)
+    (folder.parent / "in").symlink_to("link/in")
+    before = nothing_is_made(folder)
+    for call in (migrate, survey):
+        with pytest.raises(PlanError, match=why) as refused:
+            plan = Plan.of(f"{folder.parent}/{source}", f"{folder.parent}/{target}", folder=folder.parent)
+            await call(plan, options(folder))
+        assert refused.value.exit_code == 2
+        assert nothing_is_made(folder) == before
+
+
+async def test_a_file_is_copied_beside_itself(folder: Path) -> None:
+    put(folder, "a.txt", BODY)
+    plan = Plan.of(f"{folder}/a.txt", f"{folder}/b.bin", name="copy", folder=folder.parent)
+    assert (await migrate(plan, options(folder))).complete
+    assert (folder / "b.bin").read_bytes() == BODY
+    assert (await verify(plan, options(folder), properties=True)).agrees, "a type that a name tells is no property"
+
+
+async def test_routes_that_meet_in_a_folder_of_two_names_are_refused(folder: Path) -> None:
+    put(folder, "a", BODY)
+    (folder.parent / "one").mkdir()
+    (folder.parent / "two").symlink_to("one")
+    text = "".join(
+        f'[[routes]]\nname = "{name}"\nfrom = "./data/{name}/"\nto = "./{name}/"\n' for name in ("one", "two")
+    )
+    plan = Plan.parse(f'name = "copy"\n{text}', folder=folder.parent)
+    with pytest.raises(PlanError, match="both write to"):
+        await migrate(plan, options(folder))
+
+
+async def test_sources_are_deleted_once_their_copies_are_proven(folder: Path) -> None:
+    for name in ("a", "deep/b"):
+        put(folder, name, BODY)
+    plan = plan_of(folder, hold=0)
+    await migrate(plan, options(folder))
+    assert (await verify(plan, options(folder))).agrees
+    done = await cleanup(plan, options(folder), delete=True, consent=Consent())
+    assert done.cleaned is not None and done.cleaned.deleted == 2, done
+    assert [*folder.rglob("*")] == []
+    assert (target_of(folder) / "deep" / "b").read_bytes() == BODY
+    assert (await verify(plan, options(folder))).agrees
+
+
+async def test_a_copy_that_changed_keeps_its_source(folder: Path) -> None:
+    for name in ("a", "b"):
+        put(folder, name, BODY)
+    plan = plan_of(folder, hold=0)
+    await migrate(plan, options(folder))
+    assert (await verify(plan, options(folder))).agrees
+    (target_of(folder) / "a").write_bytes(BODY[::-1])
+    with pytest.raises(GateClosed, match="no longer what was proven"):
+        await cleanup(plan, options(folder), delete=True, consent=Consent())
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
+
+
+async def test_a_copy_is_taken_back(folder: Path) -> None:
+    for name in ("a", "deep/b"):
+        put(folder, name, BODY)
+    put(target_of(folder), "was there", BODY)
+    await migrate(plan_of(folder), options(folder))
+    done = await revert(plan_of(folder), options(folder), delete=True, consent=Consent())
+    assert done.reverted is not None and done.reverted.removed == 2
+    assert [path.name for path in target_of(folder).iterdir()] == ["was there"]
+    assert len([*folder.rglob("*")]) == 3
