@@ -32,7 +32,7 @@ PAGE = results.REPOSITORY / "docs" / "performance.md"
 @click.option("--peers", default=",".join(ALL_PEERS), show_default=True, help="Which clients.")
 @click.option("--scale", type=click.FloatRange(0.0001, 1), default=1.0, help="A part of each scenario's objects.")
 @click.option("--save", default="", metavar="NAME", help="Write bench/results/NAME.json and its chart.")
-@click.option("--render", is_flag=True, help="Measure nothing: table and chart from bench/results/latest.json.")
+@click.option("--render", is_flag=True, help="Measure nothing: charts and table from bench/results/ again.")
 @click.option("--endpoint", default="", metavar="s3://BUCKET/PREFIX/", help="Measure Cartage on this place instead.")
 @click.option("--objects", type=click.IntRange(1), default=2_000, show_default=True, help="With --endpoint: how many.")
 @click.option("--size", type=click.IntRange(0), default=100_000, show_default=True, help="… of how many bytes.")
@@ -52,8 +52,8 @@ def main(
     if endpoint:
         raise SystemExit(bench_endpoint(endpoint, objects, size, ask=not yes))
     if render:
-        values = json.loads((results.RESULTS / "latest.json").read_text("utf-8"))
-        _render(values, results.RESULTS / "latest.json")
+        for path in (results.RESULTS / "latest.json", results.RESULTS / "bytes.json"):
+            _render(json.loads(path.read_text("utf-8")), path)
         return
     unknown = sorted(set(names) - set(SCENARIOS)) + sorted(set(peers.split(",")) - set(PEERS))
     if unknown:

@@ -33,7 +33,8 @@ CALLED = {"awscli": "aws s3 sync", "aioboto3": "aioboto3 loop", "obstore": "obst
 
 
 class Question(NamedTuple):
-    """A panel: what a scenario shows of each client. `figure` is the field of its result, `unit` what it is in."""
+    """A panel: what a scenario shows of each client. `figure` is the field of its result, `unit` what it is in; `more`
+    may say of how many `{objects}`."""
 
     title: str
     more: str
@@ -69,6 +70,14 @@ QUESTIONS = {
         "processor_s",
         "s",
     ),
+    **{
+        f"{job}-{size}": Question(f"Processor time {title}, less is better", f"{what} {way}, over TLS", figure, unit)
+        for size, title, what, figure, unit in (
+            ("small", "an object", "{objects:,} of 100 KB", "processor_us_per_object", "µs"),
+            ("large", "a GB", "{objects} of 1 GiB", "processor_s_per_gb", "s"),
+        )
+        for job, way in (("clone", "from S3 into a folder"), ("upload", "from a folder to S3"))
+    },
 }
 """The panels, in their order. A scenario that measures one client alone is none of them."""
 
@@ -112,7 +121,7 @@ def panel(
 ) -> Iterator[str]:
     """One question's bars, with a line where S3's own limit is."""
     yield text(left, top + 12, question.title, "title")
-    yield text(left, top + 30, question.more, "more")
+    yield text(left, top + 30, question.more.format(objects=scenario["objects"]), "more")
     begin, longest = left + LABEL, max(float(client[question.figure]) for client in clients)
     scale = (PANEL - LABEL - FIGURE) / longest
     y = top + HEAD - 8
@@ -130,8 +139,9 @@ def panel(
 
 
 def shown(figure: float) -> str:
-    """Three figures, and no more than one decimal."""
-    return f"{figure:,.1f}" if figure < 100 and figure % 1 else f"{figure:,.0f}"
+    """Three figures at the most: two decimals below 10, one below 100."""
+    decimals = 0 if figure >= 100 or not figure % 1 else 1 if figure >= 10 else 2
+    return f"{figure:,.{decimals}f}"
 
 
 def rect(x: float, y: float, width: float, height: float, style: str) -> str:
