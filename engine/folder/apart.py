@@ -33,7 +33,7 @@ def refuse_nested(routes: Sequence[Route]) -> None:
 
 def _nested(route: Route) -> str:
     source, target = route.source, route.target
-    if not (source.is_local and target.is_local):
+    if not route.stays_here:
         return ""
     above_source, above_target = list(_above(source.bucket)), list(_above(target.bucket))
     are_one = above_source[:1] == above_target[:1] and Path(source.bucket).exists() and Path(target.bucket).exists()

@@ -4,7 +4,7 @@ nothing can still be in want of them.
 A run takes up what an earlier one left of the file that it writes. What is left of a file that no run will ever write
 again (its object was deleted meanwhile) would lie there for good. It is removed after a run that left nothing undone:
 only what bears one of our names, is a file of this user's under no other name, is locked by no process, and was not
-written to for an hour, since not every file system has locks.
+written to for an hour, since not every file system has locks; a list of parts that has no file any more at once.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def _remove(directory: int, name: bytes, now_ns: int) -> bool:
     parts = name + PARTS_ENDING
     try:
         descriptor = os.open(name, flags, dir_fd=directory)
-    except FileNotFoundError:  # its list alone is left
-        status = os.stat(parts, dir_fd=directory, follow_symlinks=False)
-        if not system.is_ours(status) or now_ns - status.st_ctime_ns < LEFT_FOR_NS:
+    except FileNotFoundError:
+        # Its list alone is left, by a run that was killed just after it gave the file its name: nobody goes on with it.
+        if not system.is_ours(os.stat(parts, dir_fd=directory, follow_symlinks=False)):
             return False
         system.unlink(directory, parts)
         return True

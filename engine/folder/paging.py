@@ -40,10 +40,6 @@ class Walks:
         """What the listings of a target met until now of files that were not finished."""
         return self._targets.get(bucket, Leftovers())
 
-    def targets(self) -> list[str]:
-        """The folders that objects come into."""
-        return list(self._targets)
-
     def page(self, root: Root, request: ListPage, shut: Shut | None = None) -> Page:
         """The page that is asked for; `shut` as for a `Walk`. Raises `Rejected` for a token that is none of ours, and
         what a `Walk` raises."""

@@ -91,6 +91,7 @@ class FolderStore(Lacking, ObjectStore):
         self.manner = manner
         self._durability: Durability = durability
         self._may_be_missing: set[str] = set()
+        self._opposite: dict[str, set[str]] = {}
         self._roots: dict[str, Root] = {}
         self._publishers: dict[str, Publisher] = {}
         self._walks = Walks(manner)
@@ -127,6 +128,12 @@ class FolderStore(Lacking, ObjectStore):
     def is_target(self, bucket: str) -> None:
         """Of a folder that objects come into: a marker `dir/` is there once its directory is, whatever is in it."""
         self._walks.is_target(bucket)
+
+    def are_opposite(self, one: str, other: str) -> None:
+        """Of a route's two folders: neither is part of the other's listing, by whatever link or mount it lies there."""
+        if one != other:
+            self._opposite.setdefault(one, set()).add(other)
+            self._opposite.setdefault(other, set()).add(one)
 
     def must_be_there(self, bucket: str) -> None:
         """Of a folder that a ledger is bound to: where it is missing, that is an error and no empty folder."""
@@ -183,10 +190,8 @@ class FolderStore(Lacking, ObjectStore):
         return self._walks.page(root, request, self._shut_to(request.bucket))
 
     def _shut_to(self, bucket: str) -> Shut | None:
-        """What the listing of a source does not go into where it follows links: the folders that objects come into, out
-        of which their copies would be copied again, time after time."""
-        targets = self._walks.targets() if self.manner.links == "follow" else []
-        roots = [] if bucket in targets else [self.root(name) for name in targets]
+        """What the listing of a folder does not go into: those that its routes lead to or come from."""
+        roots = [self.root(name) for name in self._opposite.get(bucket, ())]
 
         def is_shut(identity: Identity) -> bool:
             # Asked each time: a target may be made while its source is listed.

@@ -35,12 +35,17 @@ Links = Literal["skip", "follow", "keep"]
 Markers = Literal["empty", "all"]
 
 Shut = Callable[[Identity], bool]
-"""Whether a directory is one that objects come into, so that its copies would be copied again."""
+"""Whether a directory is one that a listing must not go into."""
+
+CLOSED = {
+    "LinkCycle": "a symbolic link leads back to a directory above it",
+    "OtherFolder": "it is the route's other folder, by another name: originals and copies would be mixed",
+}
+"""Directories that are not gone into, and why."""
 
 LISTING = "ListObjectsV2"
 STORAGE_CLASS = "STANDARD"
 
-CYCLE = "a symbolic link leads back to a directory above it, or into the folder that is copied to"
 _LOOPS = errno.ELOOP
 """A link that leads to itself; on macOS also one that is not to be followed."""
 
@@ -91,7 +96,7 @@ class Walk:
     """What lies under `prefix` of a folder after a position. To be used by one thread at a time.
 
     `delimiter` "/" gathers what lies deeper than one level, as S3 does; `leftovers` is filled with what it meets of
-    files that were not finished; `shut` tells of which directory a link is not followed to."""
+    files that were not finished; `shut` tells of directories that it does not go into."""
 
     def __init__(
         self,
@@ -182,29 +187,27 @@ class Walk:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, _LOOPS):
                 return
             raise told(error, LISTING, self._shown(prefix)) from error
-        assert opened is not None, "nothing is above the first"
+        assert not isinstance(opened, str), "nothing is above the first"
         level, is_empty = opened
         if prefix and self._shows(is_empty) and self._passes(prefix):
             self._marker = self._marker_of(level)
         self._levels.append(level)
 
-    def _open(self, parts: list[bytes], prefix: bytes) -> tuple[_Level, bool] | None:
-        """The directory at `parts`, and whether it is empty. None where it is one of those above it, or one that is
-        shut, by a link."""
+    def _open(self, parts: list[bytes], prefix: bytes) -> tuple[_Level, bool] | str:
+        """The directory at `parts`, and whether it is empty; or why it is `CLOSED`."""
         self._release()
         follow = self._manner.links == "follow"
         self._held = self._root.open_directory(parts, follow=follow)
         status = os.fstat(self._held)
         identity = status.st_dev, status.st_ino
-        if any(identity == level.identity for level in self._levels) or self._is_shut(identity):
-            return None
+        if any(identity == level.identity for level in self._levels):
+            return "LinkCycle"
+        if self._levels and self._shut is not None and self._shut(identity):
+            return "OtherFolder"
         meet = partial(self._leftovers.meet, parts) if self._leftovers is not None else None
         found = scan(self._held, self._filter(prefix), follow=follow, unfinished=meet)
         self._held_for = level = _Level(parts, prefix, found.names, next(found.names, None), identity)
         return level, found.is_empty
-
-    def _is_shut(self, identity: Identity) -> bool:
-        return bool(self._levels) and self._shut is not None and self._shut(identity)
 
     def _descriptor(self, level: _Level) -> int:
         """A descriptor of the directory of `level`, opened anew where the walk has been elsewhere since."""
@@ -233,10 +236,8 @@ class Walk:
                 found.unlisted.append(Unlisted(key, "ChangedMeanwhile", "it was a directory, and is none any more"))
                 return
             raise told(error, LISTING, self._shown(prefix)) from error
-        if opened is None:
-            found.unlisted.append(
-                Unlisted(key, "LinkCycle", "a symbolic link leads back to a directory above it, or to the target")
-            )
+        if isinstance(opened, str):
+            found.unlisted.append(Unlisted(key, opened, CLOSED[opened]))
             return
         below, is_empty = opened
         if self._shows(is_empty) and self._passes(prefix):

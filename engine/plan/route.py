@@ -115,6 +115,11 @@ class Route:
         object.__setattr__(self, "_source_key", self.source.key)
         object.__setattr__(self, "_target_key", self.target.key)
 
+    @property
+    def stays_here(self) -> bool:
+        """Whether both of its sides are folders of this machine, so that no server is asked."""
+        return self.source.is_local and self.target.is_local
+
     # --- keys -----------------------------------------------------------------------------------------------
 
     def relative(self, key: str) -> str:

@@ -21,7 +21,9 @@ from engine.sites.traits import NOTHING_KNOWN
 
 
 def estimate_of(plan: Plan, routes: Sequence[RouteSurvey], writes_per_s: float) -> Estimate:
-    """The plan's price and floor, from what was counted."""
+    """The plan's price and floor, from what was counted; what goes from folder to folder has none."""
+    here = {route.name for route in plan.routes if route.stays_here}
+    routes = [item for item in routes if item.route not in here]
     return estimate(routes, hold_s=plan.cleanup.hold_s, writes_per_s=writes_per_s)
 
 
@@ -63,7 +65,8 @@ def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: flo
     if expected:
         page += ["", *_expectations(plan, expected, result)]
     page += ["", *(change_page(plan, result, writes_per_s) if plan.in_place else _cost(plan, result, writes_per_s))]
-    page += ["", _facts(_server_text(result))]
+    if not _stays_here(plan):
+        page += ["", _facts(_server_text(result))]
     if total.archived:
         restore = ways_of(plan, result.ledger).restore
         shown = f"; what that costs and takes: {restore}" if restore else ""
@@ -73,7 +76,13 @@ def plan_page(plan: Plan, result: SurveyResult, writes_per_s: float, took_s: flo
     return page
 
 
+def _stays_here(plan: Plan) -> bool:
+    return all(route.stays_here for route in plan.routes)
+
+
 def _cost(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
+    if _stays_here(plan):
+        return [_facts("requests   none: all of it is read and written on this machine")]
     figures = estimate_of(plan, result.routes, writes_per_s)
     return [
         _facts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from logging import INFO
@@ -13,6 +13,7 @@ from engine.events import Listener, SlowedDown
 from engine.logs import REQUESTS, log, requests_are_logged
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
+from engine.plan.route import Route
 from engine.plan.settings import Connection
 from engine.s3.session import Session
 from engine.sites.doubting import DoubtingStore
@@ -86,9 +87,7 @@ async def open_sites(plan: Plan, options: SiteOptions) -> AsyncIterator[Sites]:
         for name, connection in plan.sites:
             opened[name] = await stack.enter_async_context(open_site(connection, options, name))
         if FILE_SITE in plan.sites_in_use:
-            sources = {route.source.bucket for route in plan.routes if route.source.is_local}
-            targets = {route.target.bucket for route in plan.routes if route.target.is_local}
-            opened[FILE_SITE] = stack.enter_context(_open_folders(options, targets - sources, targets))
+            opened[FILE_SITE] = stack.enter_context(_open_folders(options, plan.routes))
         yield Sites(opened)
 
 
@@ -105,18 +104,22 @@ async def open_place(where: Location, options: SiteOptions) -> AsyncIterator[Sit
 
 
 @contextmanager
-def _open_folders(options: SiteOptions, yet_to_be: Iterable[str] = (), targets: Iterable[str] = ()) -> Iterator[Site]:
+def _open_folders(options: SiteOptions, routes: Sequence[Route] = ()) -> Iterator[Site]:
     """The site of every local folder: no server stands between, so that nothing is retried, paced or tried out.
-    Folders that are `yet_to_be` are made with their first file; others must be there."""
+    Folders that `routes` lead to are made with their first file; others must be there."""
     from engine.folder.store import FolderStore  # only where there is one
     from engine.folder.walking import Manner
 
     folders = FolderStore(Manner(options.links or "skip"), durability=options.durability)
     try:
-        for folder in yet_to_be:
-            folders.may_be_missing(folder)
-        for folder in targets:
-            folders.is_target(folder)
+        sources = {route.source.bucket for route in routes if route.source.is_local}
+        for route in routes:
+            if route.target.is_local:
+                folders.is_target(route.target.bucket)
+                if route.target.bucket not in sources:
+                    folders.may_be_missing(route.target.bucket)
+            if route.stays_here:
+                folders.are_opposite(route.source.bucket, route.target.bucket)
         yield Site(FILE_SITE, "", folders, KnownTraits(folders, trusted=True, site=FILE_SITE), folder=folders)
     finally:
         folders.close()

@@ -92,9 +92,9 @@ class Carriers:
         return self._made[pair]
 
     def _make(self, source: Site, target: Site, *, copies: bool, in_place: bool) -> Carrier:
-        if source.folder is not None and target.folder is not None:
-            return LocalCopy(target.folder, self.queue, self._disk)
         if target.folder is not None:
+            if source.folder is not None:
+                return LocalCopy(target.folder, self.queue, self._disk)
             return Download(source.store, target.folder, self.queue, self._disk, Buffers(DOWNLOAD_BYTES))
         if source.folder is not None:
             return self._passing(Files(source.folder, self._disk), source, target, UPLOAD_BYTES)

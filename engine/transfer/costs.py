@@ -26,7 +26,7 @@ def cost_of(source: ListedObject, route: Route, *, copies: bool) -> Cost:
     """What carrying this object takes; `copies`: the server does it by itself."""
     if route.in_place:
         return _in_place(source, route)
-    if route.source.is_local and route.target.is_local:
+    if route.stays_here:
         return Cost(0, 0)
     if route.source.is_local:
         return Cost(1 if source.size <= SMALL_BYTES else part_layout(source.size).count + 2, 0, 0, source.size)

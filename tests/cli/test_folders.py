@@ -254,3 +254,47 @@ def test_links_are_kept_where_that_is_asked_for(terminal: Terminal, client: Any)
     assert terminal.call("cp", "./x/", f"s3://{BUCKET}/up/", "--links", "keep").code == 0
     assert terminal.call("cp", f"s3://{BUCKET}/up/", "./back/", "--links", "keep").code == 0
     assert (terminal.folder / "back" / "link").readlink() == Path("a")
+
+
+def test_a_folder_is_archived_in_another_one_and_taken_back(terminal: Terminal) -> None:
+    """The whole of a plan's life without a server, or anybody's keys."""
+    terminal.set(AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")  # where nothing is, and nothing is asked
+    data, copy = terminal.folder / "data", terminal.folder / "copy"
+    (data / "deep").mkdir(parents=True)
+    for name in ("a", "deep/b"):
+        (data / name).write_text(name)
+    wanted = files(data)
+    plan = terminal.folder / "archive.toml"
+    plan.write_text(
+        'name = "archive"\n[[routes]]\nname = "all"\nfrom = "./data/"\nto = "./copy/"\n[cleanup]\nhold = "0s"\n'
+    )
+    looked = terminal.call("plan", plan)
+    assert looked.code == 0 and "requests   none" in looked.out and "server" not in looked.out
+    for words in (("run",), ("verify",), ("verify", "--deep", "--properties"), ("status",), ("receipt",)):
+        ended = terminal.call(words[0], plan, *words[1:])
+        assert ended.code == 0, ended.out + ended.err
+    assert files(copy) == wanted
+    assert terminal.call("revert", plan, "--delete", "--confirm", "archive").code == 0
+    assert files(copy) == {} and files(data) == wanted
+    for verb in ("run", "verify"):
+        assert terminal.call(verb, plan).code == 0
+    shown = terminal.call("cleanup", plan)
+    assert shown.code == 0 and files(data) == wanted, shown.out
+    assert terminal.call("cleanup", plan, "--delete", "--confirm", "archive").code == 0
+    assert files(data) == {} and files(copy) == wanted
+    assert terminal.call("revert", plan).code == 0
+    assert terminal.call("run", "archive-back.toml").code == 0
+    assert files(data) == wanted
+
+
+@pytest.mark.parametrize(("source", "target"), [("./data/", "./link/new/"), ("./link/", "./data/"), ("./data/", "./")])
+@pytest.mark.parametrize("verb", ["cp", "sync"])
+def test_folders_that_lie_in_one_another_are_refused(terminal: Terminal, verb: str, source: str, target: str) -> None:
+    (terminal.folder / "data").mkdir()
+    (terminal.folder / "data" / "a").write_text("1")
+    (terminal.folder / "link").symlink_to("data")
+    before = set(terminal.folder.rglob("*"))
+    ended = terminal.call(verb, source, target, "--yes")
+    assert ended.code == 2
+    assert_said_well(ended, verb)
+    assert set(terminal.folder.rglob("*")) == before

@@ -107,7 +107,7 @@ class Passage:
             states = dict(connection.execute("SELECT state, count(*) FROM objects GROUP BY state"))
         assert states == {"copied": len(self.wanted)}
         left = [name for place in (self.source, self.target) for name in self.unfinished(place)]
-        assert left == [], "what was never finished, or only tried, is left"
+        assert left == [], f"what was never finished, or only tried, is left: {left}"
         assert self.sandbox.control("uploads", {"bucket": self.bucket})["uploads"] == []
 
     def sent_again(self) -> int:

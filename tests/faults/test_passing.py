@@ -1,4 +1,5 @@
-"""Clones and uploads of small and large objects, killed at random moments: each run goes on where the last was ended.
+"""Clones, uploads and copies between folders, of small and large objects, killed at random moments: each run goes on
+where the last was ended.
 
 CARTAGE_TRUST=ci kills 10 times each way, full 100.
 """
@@ -21,7 +22,7 @@ IN_A_ROW = 5
 """How often one copy is killed before it is let be."""
 
 
-@pytest.mark.parametrize("way", ["clone", "upload"])
+@pytest.mark.parametrize("way", ["clone", "upload", "between"])
 async def test_what_is_killed_on_its_way_goes_on_where_it_was(
     way: str, signed_in: Sandbox, tmp_path: Path, record: Record
 ) -> None:
@@ -34,12 +35,13 @@ async def test_what_is_killed_on_its_way_goes_on_where_it_was(
         folder.mkdir()
         if way == "clone":
             return Passage(signed_in, bucket, source, f"{folder}/clone/", wanted, folder)
-        return Passage(signed_in, bucket, f"{tmp_path}/0/clone/", f"s3://{bucket}/{number}/", wanted, folder)
+        target = f"s3://{bucket}/{number}/" if way == "upload" else f"{folder}/copy/"
+        return Passage(signed_in, bucket, f"{tmp_path}/0/clone/", target, wanted, folder)
 
     folder = tmp_path / "0"
     folder.mkdir()
     known = await usual(Passage(signed_in, bucket, source, f"{folder}/clone/", wanted, folder))
-    if way == "upload":
+    if way != "clone":
         known = await usual(passage(1))
     killed, number = 0, 1
     while killed < KILLS:
@@ -48,5 +50,5 @@ async def test_what_is_killed_on_its_way_goes_on_where_it_was(
         kills = await one.through(number, known, min(IN_A_ROW, KILLS - killed))
         record("passing", way, kills, "complete, byte for byte", again=one.sent_again())
         killed += kills
-        if way == "clone":
+        if way != "upload":
             shutil.rmtree(one.target)

@@ -1,5 +1,5 @@
-"""The power goes in the middle of a clone, at each operation on the disk: no row of the ledger says `copied` of bytes
-that are not there, and the next run ends what was begun."""
+"""The power goes in the middle of a clone, or of a copy of another folder, at each operation on the disk: no row of the
+ledger says `copied` of bytes that are not there, and the next run ends what was begun."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERY = 4
 
 
 @pytest.fixture(autouse=True)
-def held(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+def held(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, bytes]:
     for name, value in sandbox.env().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(into_folder, "WHOLE_BYTES", MIB)
@@ -41,12 +41,20 @@ def held(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]
     found = {name: os.urandom(size) for name, size in SIZES.items()}
     for name, body in found.items():
         client.put_object(Bucket=BUCKET, Key=f"p/{name}", Body=body)
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
     return found
 
 
-async def cloned(folder: Path) -> bool:
+@pytest.fixture(params=["a bucket", "a folder"])
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"s3://{BUCKET}/p/" if request.param == "a bucket" else f"{tmp_path}/source/"
+
+
+async def cloned(folder: Path, source: str) -> bool:
     """One object after the other, so that each run does the same. Whether it came to its end."""
-    plan = Plan.of(f"s3://{BUCKET}/p/", f"{folder}/clone/", name="clone", folder=folder)
+    plan = Plan.of(source, f"{folder}/clone/", name="clone", folder=folder)
     try:
         return (await migrate(plan, Options(ledger=folder / "clone.ledger", concurrency=1))).complete
     except BaseExceptionGroup as group:
@@ -54,13 +62,13 @@ async def cloned(folder: Path) -> bool:
         return False
 
 
-async def cut_at(moment: int, folder: Path) -> tuple[bool, Power]:
+async def cut_at(moment: int, folder: Path, source: str) -> tuple[bool, Power]:
     (folder / "clone").mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patched:
         power = Power(folder / "clone", patched, moment)
         # What comes from S3 in ranges is written past the folder's own module.
         patched.setattr(bodies, "os", _RecordedOs(power))
-        return await cloned(folder), power
+        return await cloned(folder, source), power
 
 
 class _RecordedOs:
@@ -90,11 +98,11 @@ def lacking(disk: Path, keys: set[str], held: dict[str, bytes]) -> set[str]:
     return {key for key in keys if not (disk / key).is_file() or (disk / key).read_bytes() != held[key]}
 
 
-async def test_no_row_is_copied_without_its_bytes(held: dict[str, bytes], tmp_path: Path) -> None:
+async def test_no_row_is_copied_without_its_bytes(held: dict[str, bytes], tmp_path: Path, source: str) -> None:
     ended, moment, seen = False, 2, 0
     while not ended:
         folder = tmp_path / str(moment)
-        ended, power = await cut_at(moment, folder)
+        ended, power = await cut_at(moment, folder, source)
         said = await copied(folder)
         seen += 0 < len(said) < len(held)
         for name, draw in draws().items():
@@ -105,7 +113,7 @@ async def test_no_row_is_copied_without_its_bytes(held: dict[str, bytes], tmp_pa
             there = {path.relative_to(disk).as_posix() for path in disk.rglob("[!.]*") if path.is_file()}
             assert lacking(disk, there, held) == set(), f"{where}: in part under its name"
         hold(folder / "clone", tmp_path / f"after {moment} some 1")
-        assert await cloned(folder)
+        assert await cloned(folder, source)
         assert lacking(folder / "clone", set(held), held) == set()
         assert {path.name for path in (folder / "clone").rglob(".*")} == set()
         moment += EVERY
@@ -113,11 +121,11 @@ async def test_no_row_is_copied_without_its_bytes(held: dict[str, bytes], tmp_pa
 
 
 async def test_without_the_syncs_rows_would_be_copied_without_their_bytes(
-    held: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     """Or the test above would prove nothing."""
     monkeypatch.setattr(Power, "_sync", lambda self, *of: None)
-    ended, power = await cut_at(1_000, tmp_path / "run")
+    ended, power = await cut_at(1_000, tmp_path / "run", source)
     assert ended
     power.after(tmp_path / "after", lambda: False)
     assert lacking(tmp_path / "after", await copied(tmp_path / "run"), held) == set(held)

@@ -45,9 +45,9 @@ async def test_what_was_never_finished_is_removed_with_its_list_and_nothing_else
     assert sorted(path.name for path in tmp_path.rglob("*")) == [".cartage-mine", "d", "kept"]
 
 
-async def test_a_list_that_lost_its_file_goes_too(tmp_path: Path) -> None:
+async def test_a_list_that_lost_its_file_goes_at_once(tmp_path: Path) -> None:
     unfinished(tmp_path, "gone").unlink()
-    assert (await (await met(tmp_path)).sweep(str(tmp_path), "", remove=True)).removed == 1
+    assert (await (await met(tmp_path, Manner())).sweep(str(tmp_path), "", remove=True)).removed == 1
     assert list(tmp_path.iterdir()) == []
 
 

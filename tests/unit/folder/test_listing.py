@@ -274,6 +274,18 @@ async def test_a_directory_that_may_not_be_read_is_an_error_and_not_an_empty_one
         await scene.keys()
 
 
+async def test_a_routes_other_folder_is_part_of_neither_listing(scene: Scene, tmp_path: Path) -> None:
+    """What is mounted a second time bears one device and inode at both places, as does what a link leads to."""
+    scene.write("in/a")
+    scene.write("on")
+    (tmp_path / "mounted").symlink_to(scene.folder / "in")
+    scene.store.are_opposite(str(scene.folder), str(tmp_path / "mounted"))
+    keys, aside = await scene.listing()
+    assert (keys, [(item.key, item.code) for item in aside]) == (["on"], [("in/", "OtherFolder")])
+    assert await Scene(scene.store, tmp_path / "mounted").keys() == ["a"]
+    assert await Scene(FolderStore(), scene.folder).keys() == ["in/a", "on"]
+
+
 async def test_a_folder_that_is_not_there_is_not_an_empty_one(scene: Scene, tmp_path: Path) -> None:
     gone = Scene(scene.store, tmp_path / "gone")
     with pytest.raises(BucketMissing, match="does not exist"):

@@ -25,6 +25,10 @@ def test_what_a_server_copies_passes_nowhere() -> None:
     assert cost(S3, OTHER, 9 * MIB, copies=True) == Cost(1, 0)
 
 
+def test_what_goes_from_folder_to_folder_asks_no_server_and_leaves_this_machine_nowhere() -> None:
+    assert cost(FOLDER, Location("/tmp/y", "", FILE_SITE), 9 * MIB) == Cost(0, 0)
+
+
 def test_what_is_relayed_comes_and_goes() -> None:
     assert cost(S3, OTHER, 5) == Cost(1, 1, 5, 5)
 
