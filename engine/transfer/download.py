@@ -85,6 +85,7 @@ class Download(IntoFolder):
         request = GetRange(task.source_ref, part.first, part.last, task.source.etag, task.source.size)
         with telling(unfinished.path):
             async with self._ranges.one():
+                self._go_on()
                 await fetched(self._source, task, request, sink)
         return sink.hashers[0].value()
 

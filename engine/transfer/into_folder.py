@@ -34,7 +34,7 @@ from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import PropertyRule
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
-from engine.transfer.carrier import Conflicting, Drifted, Ended, Task, copied, outcome_of
+from engine.transfer.carrier import Conflicting, Drifted, Ended, Interrupted, Task, copied, outcome_of
 from engine.transfer.comparing import compare_properties
 from engine.transfer.drift import as_listed, source_now
 from engine.transfer.existing import conflict
@@ -226,6 +226,11 @@ class IntoFolder(ABC):
         except BaseException:
             unfinished.close()
             raise
+
+    def _go_on(self) -> None:
+        """For a part whose turn has come. Raises `Interrupted` where the run was told to stop while it waited."""
+        if self._queue.stopping:
+            raise Interrupted
 
     async def _add_part(
         self, task: Task, unfinished: Unfinished, part: PartRange, algorithm: str, sums: dict[int, str]

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.bodies import Disk, hash_range
+import anyio
+
+from engine.bodies import THREADS, Disk, hash_range
 from engine.checksums import hasher
 from engine.crc import CRC64NVME
 from engine.folder.carried import is_link
@@ -44,6 +46,8 @@ class LocalCopy(IntoFolder):
     def __init__(self, folders: FolderStore, queue: WorkQueue[Task], disk: Disk) -> None:
         super().__init__(folders, folders, queue, disk)
         self._folders = folders
+        # No more parts than threads: what was read is to be synced and listed before the next ones are.
+        self._turns = anyio.Semaphore(THREADS)
 
     # --- what is there already ------------------------------------------------------------------------------
 
@@ -89,7 +93,9 @@ class LocalCopy(IntoFolder):
         return Wanted(""), 0
 
     async def _carry_part(self, task: Task, unfinished: Unfinished, part: PartRange, algorithm: str) -> str:
-        return await as_read(self._folders, task, self._disk.run(self._copy_part, task, unfinished, part))
+        async with self._turns:
+            self._go_on()
+            return await as_read(self._folders, task, self._disk.run(self._copy_part, task, unfinished, part))
 
     def _copy_part(self, task: Task, unfinished: Unfinished, part: PartRange) -> str:
         with self._folders.open_file(task.source_ref, task.source.etag) as file:

@@ -117,7 +117,7 @@ class WorkQueue(Generic[Job]):
                 if together.error is None:
                     together.done_bytes += together.part_bytes
                     self._part_bytes += together.part_bytes
-        except (Ended, EngineError) as error:
+        except (Ended, EngineError, Interrupted) as error:
             together.error = together.error or error
         except BaseException:  # cancelled: the part is missing, and whoever waits for the last must know
             together.error = together.error or Interrupted()

@@ -16,6 +16,7 @@ import pytest
 from engine.api.options import Options
 from engine.api.plan import survey
 from engine.api.run import migrate
+from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.errors import EngineError
 from engine.events import Event, Notice
@@ -191,6 +192,31 @@ async def test_a_download_goes_on_with_the_ranges_that_are_whole(
     assert result.complete
     trusted = first[1:] if spoilt else first
     assert sorted(ranges) == sorted(set(range(1, 9)) - set(trusted))
+    assert (tmp_path / "clone" / "big").read_bytes() == body
+
+
+async def test_a_stop_ends_a_large_object_after_the_ranges_that_are_in_hand(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = os.urandom(8 * MIB)
+    client.put_object(Bucket=BUCKET, Key="p/big", Body=body)
+    monkeypatch.setattr(into_folder, "range_bytes", lambda size: 64 << 10)
+    stop, asked, begun, fetch = StopSignal(), anyio.Event(), list[int](), DoubtingStore.fetch_into
+
+    async def stopping(self: Any, request: GetRange, sink: Sink) -> Any:
+        begun.append(request.first or 0)
+        if len(begun) == ranges.LEAST:
+            await anyio.sleep(0.1)  # by then every worker has a range, and most wait for their turn
+            stop.request()
+            asked.set()
+        await asked.wait()
+        return await fetch(self, request, sink)
+
+    monkeypatch.setattr(DoubtingStore, "fetch_into", stopping)
+    result = await migrate(plan_of(tmp_path), replace(options(tmp_path), concurrency=64), stop=stop)
+    assert result.stopped and len(begun) == ranges.LEAST
+    assert (await migrate(plan_of(tmp_path), options(tmp_path))).complete
+    assert sorted(begun) == list(range(0, 8 * MIB, 64 << 10)), "none is fetched twice"
     assert (tmp_path / "clone" / "big").read_bytes() == body
 
 

@@ -16,7 +16,9 @@ from engine.api.options import Options
 from engine.api.plan import survey
 from engine.api.revert import revert
 from engine.api.run import migrate
+from engine.api.stopping import StopSignal
 from engine.api.verify import verify
+from engine.bodies import THREADS
 from engine.errors import GateClosed, PlanError
 from engine.folder.reading import OpenedFile
 from engine.folder.unfinished import Unfinished
@@ -210,6 +212,28 @@ async def test_a_copy_goes_on_with_the_parts_that_are_whole(
     assert sorted(parts) == sorted(set(range(1, 9)) - set(trusted))
     assert (target_of(folder) / "big").read_bytes() == body
     assert unfinished(folder) == []
+
+
+async def test_a_stop_ends_a_large_file_after_the_parts_that_are_in_hand(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, small_parts: None
+) -> None:
+    body = os.urandom(32 * MIB)
+    put(folder, "big", body)
+    stop, copied, copy_part = StopSignal(), list[int](), LocalCopy._copy_part
+
+    def stopping(self: Any, task: Any, begun: Any, part: Any) -> str:
+        copied.append(part.number)
+        if len(copied) == 2:
+            stop.request()
+        return copy_part(self, task, begun, part)
+
+    monkeypatch.setattr(LocalCopy, "_copy_part", stopping)
+    result = await migrate(plan_of(folder), options(folder, concurrency=64), stop=stop)
+    assert result.stopped and not result.complete
+    assert 2 <= len(copied) <= 2 + 2 * THREADS
+    assert (await migrate(plan_of(folder), options(folder))).complete
+    assert sorted(copied) == list(range(1, 33)), "none is copied twice"
+    assert (target_of(folder) / "big").read_bytes() == body
 
 
 async def test_parts_of_what_a_file_was_before_are_not_gone_on_with(
