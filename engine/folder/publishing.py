@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from engine.errors import Rejected
 from engine.folder import system
 from engine.folder.folding import limits_of
 from engine.folder.making import Directories, Durability
@@ -135,7 +136,8 @@ class Publisher:
             return Published(version_of(status), status.st_mtime_ns, 0)
 
     def put_link(self, key: str, text: bytes, *, condition: str | None = None) -> Published:
-        """Make a symbolic link, of a text that may lead anywhere: nothing here ever follows it."""
+        """Make a symbolic link, of a text that may lead anywhere: nothing here ever follows it. The text is read again
+        before it has its name."""
         with telling(self.root.shown(key)):
             self.check(key)
             *above, name = parts_of(key)
@@ -146,6 +148,9 @@ class Publisher:
                     system.unlink(directory, temporary)
                 system.link_text(directory, temporary, text)
                 try:
+                    if os.readlink(temporary, dir_fd=directory) != text:
+                        said = "the link's text is not what was written"
+                        raise Rejected(said, operation=WRITING, ref=self.root.shown(key), code="DigestMismatch")
                     place(directory, temporary, name, condition, self.root.shown(key))
                 except BaseException:
                     system.unlink(directory, temporary)

@@ -77,11 +77,7 @@ class LocalCopy(IntoFolder):
         with self._folders.open_file(task.source_ref, task.source.etag) as file:
             head = file.head()
             if is_link(head.properties):
-                text = file.read(0, file.size)
-                published = publisher.put_link(ref.key, text, condition=condition)
-                with self._folders.open_file(ref, published.version) as there:
-                    self._refuse_other(there.read(0, there.size) == text, there.path)
-                return published, TEXT, ""
+                return publisher.put_link(ref.key, file.read(0, file.size), condition=condition), TEXT, ""
             with publisher.begin(ref.key, file.size) as unfinished, unfinished.discarded_on_error():
                 value = self._copied(file, unfinished, PartRange(1, 0, file.size - 1))
                 published = unfinished.publish(condition, written_ns(head), permissions(task, head))
@@ -123,10 +119,7 @@ class LocalCopy(IntoFolder):
         file.check_unchanged()
         with telling(unfinished.path):
             (there,) = hash_range(unfinished.descriptor, part.first, part.size, (CRC64NVME,))
-        self._refuse_other((there.length, there.value()) == (part.size, count.value()), unfinished.path)
-        return count.value()
-
-    def _refuse_other(self, is_equal: bool, path: str) -> None:
-        if not is_equal:
+        if (there.length, there.value()) != (part.size, count.value()):
             said = "what is read of it again is not what was written; the next run copies it anew"
-            raise Different(self.method, f"{path}: {said}")
+            raise Different(self.method, f"{unfinished.path}: {said}")
+        return count.value()

@@ -20,6 +20,7 @@ from engine.api.stopping import StopSignal
 from engine.api.verify import verify
 from engine.bodies import THREADS
 from engine.errors import GateClosed, PlanError
+from engine.folder.apart import refuse_nested
 from engine.folder.reading import OpenedFile
 from engine.folder.unfinished import Unfinished
 from engine.ledger import LedgerReader
@@ -393,6 +394,17 @@ async def test_routes_that_meet_in_a_folder_of_two_names_are_refused(folder: Pat
     plan = Plan.parse(f'name = "copy"\n{text}', folder=folder.parent)
     with pytest.raises(PlanError, match="both write to"):
         await migrate(plan, options(folder))
+
+
+async def test_what_only_a_server_could_tell_is_not_asked_of_folders(folder: Path) -> None:
+    (folder.parent / "link").symlink_to(folder)
+    plan = Plan.parse(
+        'name = "copy"\n[sites.one]\nendpoint_url = "http://127.0.0.1:9"\n[sites.two]\nendpoint_url = "http://192.0.2.1"\n'
+        '[[routes]]\nname = "a"\nfrom = "./link/"\nto = "./copy/"\n'
+        '[[routes]]\nname = "b"\nfrom = "s3://bucket/x/"\nfrom_site = "one"\nto = "s3://bucket/x/"\nto_site = "two"\n',
+        folder=folder.parent,
+    )
+    refuse_nested(plan.routes)
 
 
 async def test_sources_are_deleted_once_their_copies_are_proven(folder: Path) -> None:
