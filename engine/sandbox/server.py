@@ -31,6 +31,7 @@ from engine.sandbox.statistics import Statistics
 from engine.sandbox.witness import Witness
 
 LOOPBACK = "127.0.0.1"
+AGAIN_S = 0.01
 
 
 class Front:
@@ -275,9 +276,19 @@ class Door:
         self.close()
         if self._opening is not None:
             self._opening.cancel()
+        for task in self._tasks:
+            task.cancel()
         self._opening = asyncio.get_running_loop().call_later(seconds, self._open_again)
 
     def _open_again(self) -> None:
-        task = asyncio.get_running_loop().create_task(self.open())
+        task = asyncio.get_running_loop().create_task(self._open_when_free())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _open_when_free(self) -> None:
+        """The port may have gone to a connection of somebody else's meanwhile, which ends."""
+        while self._server is None:
+            try:
+                await self.open()
+            except OSError:
+                await asyncio.sleep(AGAIN_S)

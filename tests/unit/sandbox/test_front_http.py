@@ -31,6 +31,7 @@ from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from engine.sandbox.auth import Chain, signing_key
 from engine.sandbox.launch import SandboxError
 from engine.sandbox.server import Door, Front
+from tests.unit.s3.fakes import until
 
 BUCKET = "front-bucket"
 
@@ -515,6 +516,23 @@ async def test_a_door_opens_again_at_the_same_port() -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
+    writer.close()
+    door.close()
+
+
+async def test_a_door_whose_port_somebody_else_got_meanwhile_opens_once_it_is_free() -> None:
+    door = Door(Front(SandboxSettings(check_signatures=False)), 0, None)
+    await door.open()
+    door.close_for(3600)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", door.port))
+        door.close_for(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", door.port)
+    await until(lambda: door._server is not None)
+    _, writer = await asyncio.open_connection("127.0.0.1", door.port)
     writer.close()
     door.close()
 
