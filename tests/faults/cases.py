@@ -19,7 +19,8 @@ ERRORS_IN_200 = (
     "ExpiredToken",
     "NotImplemented",
 )
-STORM_S = 1.5
+STORM = 300
+"""So many refusals are a storm: by number, since what lasts so many seconds may be over before anything is copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _cases() -> list[Case]:
         Case("503 without a body after it was done", _each("503-empty", served=True)),
         Case(
             "SlowDown, 90 % of requests for a while",
-            _each("503", ("CopyObject", "HeadObject"), 0.9, to_s=STORM_S, key="data/"),
+            _each("503", ("CopyObject", "HeadObject"), 0.9, times=STORM, key="data/"),
         ),
         Case("slow-bytes", _each("slow-bytes", delay_ms=3.0)),
         Case("an answer that comes late", _each("hang", delay_ms=300.0)),
