@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sysconfig
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +75,8 @@ class Cartage:
         )
         return finished(done.returncode, done.stdout, done.stderr)
 
-    def interrupt(self, number: signal.Signals, when: Callable[[dict[str, Any]], bool], *flags: str) -> int:
-        """Start `run` and send it a signal as soon as `when` holds of `cartage status`; how it ended."""
+    def interrupt(self, number: signal.Signals, beyond: int, *flags: str) -> int:
+        """Start `run` and send it a signal once it has copied more than so many objects; how it ended."""
         output = self.plan.parent / f"interrupted-{number.name}.txt"
         with output.open("wb") as file:
             run = subprocess.Popen(
@@ -87,21 +89,23 @@ class Cartage:
             )
             try:
                 deadline = time.monotonic() + COMMAND_S
-                while not self._status_says(when):
+                while self._copied() <= beyond:
                     assert run.poll() is None, f"the run ended by itself: {output.read_text()[-4000:]}"
                     assert time.monotonic() < deadline, f"the run does not get on: {output.read_text()[-4000:]}"
+                    time.sleep(0.01)
                 run.send_signal(number)
                 return run.wait(timeout=COMMAND_S)
             finally:
                 run.kill()
                 run.wait(timeout=10)
 
-    def _status_says(self, when: Callable[[dict[str, Any]], bool]) -> bool:
-        """Ask the ledger of a run that is going on. Before there is one the command refuses, which is no answer."""
-        done = subprocess.run(
-            self.command("status"), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-        )
-        return done.returncode == 0 and when(finished(0, done.stdout, done.stderr).summary)
+    def _copied(self) -> int:
+        """What the ledger of a run that is going on holds as copied. By SQLite itself: while a command is begun to ask
+        for it, the run may end."""
+        if not self.ledger.exists():
+            return 0
+        with closing(sqlite3.connect(f"{self.ledger.as_uri()}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM objects WHERE state = 'copied'").fetchone()[0])
 
 
 def finished(code: int, output: str, errors: str) -> Finished:

@@ -95,8 +95,8 @@ def migrated(rgw: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     flags = ("--concurrency", str(CONCURRENCY))
 
     planned = cartage.call("plan")
-    killed = cartage.interrupt(signal.SIGKILL, lambda status: status["settled"] > icons // 5, *flags)
-    interrupted = cartage.interrupt(signal.SIGINT, lambda status: status["settled"] > icons // 2, *flags)
+    killed = cartage.interrupt(signal.SIGKILL, icons // 5, *flags)
+    interrupted = cartage.interrupt(signal.SIGINT, icons // 2, *flags)
     done = cartage.call("run", "--yes", *flags)
     verified = cartage.call("verify")
     yield Scene(rgw, cartage, icons, planned, killed, interrupted, done, verified)
