@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,15 @@ PATIENCE_S = 3.0
 
 
 class Trial:
-    """One plan, its bucket, and the moments of one seed."""
+    """One plan, its bucket, and the moments of one seed. `left` closes what it has open in the end."""
 
-    def __init__(self, sandbox: Endpoint, folder: Path, seed: int, kind: str) -> None:
+    def __init__(self, sandbox: Endpoint, folder: Path, left: ExitStack, seed: int, kind: str) -> None:
         self.random = random.Random(f"{kind} {seed}")
         self._sandbox = sandbox
         self.bucket = f"shards-{kind}-{seed}"
+        self._left = left
         self.client = sandbox.client()
+        left.callback(self.client.close)
         region = {"LocationConstraint": sandbox.region}
         for name in (self.bucket, f"{self.bucket}-state"):
             self.client.create_bucket(Bucket=name, CreateBucketConfiguration=region)
@@ -88,9 +91,13 @@ class Trial:
     def begin(self, *flags: str) -> subprocess.Popen[str]:
         """The run, in processes of its own, so slow that there is something to disturb."""
         words = [sys.executable, str(self.start), "run", str(self.plan), "--yes", "--json", "--max-rps", "150", *flags]
-        return subprocess.Popen(
-            words, env=self._sandbox.clean_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        run = self._left.enter_context(
+            subprocess.Popen(
+                words, env=self._sandbox.clean_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
         )
+        self._left.callback(run.kill)
+        return run
 
     def workers(self) -> list[int]:
         """The processes that told of themselves and are alive."""
@@ -109,7 +116,7 @@ class Trial:
                 return
 
     def ends(self, run: subprocess.Popen[str]) -> int:
-        said = run.communicate(timeout=120)
+        said = run.communicate(timeout=240)
         assert "Traceback" not in said[1], said[1]
         return run.returncode
 
@@ -146,11 +153,17 @@ def environment(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.fixture
+def trial_of(sandbox: Endpoint, tmp_path: Path) -> Iterator[Callable[[int, str], Trial]]:
+    with ExitStack() as left:
+        yield partial(Trial, sandbox, tmp_path, left)
+
+
 @pytest.mark.parametrize("seed", seeds(amount(1, 6, 75)))
 def test_whoever_is_killed_on_one_machine_the_plan_is_carried_once(
-    sandbox: Endpoint, tmp_path: Path, seed: int
+    trial_of: Callable[[int, str], Trial], seed: int
 ) -> None:
-    trial = Trial(sandbox, tmp_path, seed, "local")
+    trial = trial_of(seed, "local")
     run = trial.begin("--processes", "2")
     for _ in range(trial.random.randint(1, 3)):
         trial.until_at_work(run)
@@ -183,9 +196,9 @@ def cluster_of_two(sandbox: Endpoint, folder: Path) -> Iterator[tuple[str, list[
 
 @pytest.mark.parametrize("seed", seeds(amount(1, 2, 25)))
 def test_a_worker_that_was_stopped_past_the_patience_and_woken_commits_nothing_twice(
-    sandbox: Endpoint, tmp_path: Path, seed: int
+    sandbox: Endpoint, tmp_path: Path, trial_of: Callable[[int, str], Trial], seed: int
 ) -> None:
-    trial = Trial(sandbox, tmp_path, seed, "dask")
+    trial = trial_of(seed, "dask")
     state = f"s3://{trial.bucket}-state/"
     with cluster_of_two(sandbox, tmp_path) as (address, pids):
         run = trial.begin("--dask", address, "--state", state)
@@ -201,9 +214,9 @@ def test_a_worker_that_was_stopped_past_the_patience_and_woken_commits_nothing_t
 
 @pytest.mark.parametrize("seed", seeds(amount(1, 1, 10)))
 def test_a_scheduler_that_is_killed_ends_the_run_and_another_one_goes_on(
-    sandbox: Endpoint, tmp_path: Path, seed: int
+    sandbox: Endpoint, tmp_path: Path, trial_of: Callable[[int, str], Trial], seed: int
 ) -> None:
-    trial = Trial(sandbox, tmp_path, seed, "scheduler")
+    trial = trial_of(seed, "scheduler")
     state = f"s3://{trial.bucket}-state/"
     with cluster_of_two(sandbox, tmp_path) as (address, pids):
         run = trial.begin("--dask", address, "--state", state)

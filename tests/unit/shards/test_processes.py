@@ -6,6 +6,8 @@ import gc
 import os
 import signal
 import sys
+from concurrent.futures import BrokenExecutor
+from multiprocessing.synchronize import SemLock
 
 import pytest
 
@@ -22,6 +24,30 @@ def test_a_process_that_was_begun_ahead_has_loaded_what_it_works_by(begun: bool)
         if begun:
             processes.start()
         assert processes.submit(has_loaded).result() is begun
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_nothing_of_a_pool_waits_for_the_collector_not_even_of_one_whose_process_died() -> None:
+    """A semaphore's finalizer asks the tracker of `multiprocessing`, which says so on stderr where the collector comes
+    by while it is asked already."""
+
+    def semaphores() -> int:
+        return sum(isinstance(found, SemLock) for found in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = semaphores()
+        with LocalProcesses(1) as processes:
+            with pytest.raises(BrokenExecutor):
+                processes.submit(die).result()
+            processes.submit(os.getpid).result()
+        assert semaphores() == before
+    finally:
+        gc.enable()
 
 
 def test_it_looks_for_garbage_as_seldom_as_a_command() -> None:
