@@ -18,10 +18,12 @@ from engine.finish.sending import Condition, Fate, Item
 from engine.model import ListedObject, Page
 from engine.store import ListPage
 from tests.fake_store import FakeStore, everywhere
+from tests.skipping import let_others_run, skipping
 from tests.unit.finish.scene import PLAN, Scene, no_sleep, scene
 
 SOURCE = "s3://bucket/data/raw/"
 TARGET = "s3://bucket/project/data/raw/"
+HOUR_S = 3600.0
 HOW = [Condition.BATCH, Condition.SINGLE, Condition.NONE]
 
 
@@ -101,24 +103,28 @@ async def test_one_target_that_s3_is_slow_with_holds_no_other(
 
 
 async def test_a_look_that_never_comes_back_holds_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(batches, "PATIENCE_S", HOUR_S)
+    skip = skipping(monkeypatch)
     async with scene(tmp_path, objects=6) as s:
         await s.migrate()
 
         async def hang(operation: str, request: Any) -> None:
             if operation == "HeadObject" and request.ref.key == "project/data/raw/00005.png":
-                await anyio.sleep_forever()
+                await let_others_run()
+                skip(HOUR_S)
+                await anyio.sleep(60)
 
         s.store.before = hang
-        with anyio.fail_after(20):
-            report = await s.delete()
+        report = await s.delete()
         assert s.store.keys(SOURCE) == ["00005.png"]
         assert (report.deleted, report.kept) == (5, {"unseen": 1})
         assert (await s.records())["00005.png"].code == "NoAnswer"
 
 
-async def test_where_a_listing_is_too_slow_each_key_is_asked_for_and_then_a_listing_is_tried_again() -> None:
-    store = FakeStore()
+async def test_where_a_listing_is_too_slow_each_key_is_asked_for_and_then_a_listing_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, skip = FakeStore(), skipping(monkeypatch)
     keys = [f"{number:02}" for number in range(FEW + 1)]
     for key in keys:
         store.put(f"s3://b/{key}")
@@ -126,15 +132,17 @@ async def test_where_a_listing_is_too_slow_each_key_is_asked_for_and_then_a_list
 
     async def hang(operation: str, request: Any) -> None:
         if operation == "ListObjectsV2" and slow[0]:
-            await anyio.sleep_forever()
+            await let_others_run()
+            skip(HOUR_S)
+            await anyio.sleep(60)
 
     store.before = hang
     looker = Looker(store)
-    assert list((await looker.look("b", keys, within_s=0.02)).looks) == keys[:1]  # no listing begins at a key
-    assert len((await looker.look("b", keys, within_s=5)).looks) == len(keys)
+    assert list((await looker.look("b", keys, within_s=HOUR_S)).looks) == keys[:1]  # no listing begins at a key
+    assert len((await looker.look("b", keys, within_s=HOUR_S)).looks) == len(keys)
     assert (store.counts["ListObjectsV2"], store.counts["HeadObject"]) == (1, 1 + len(keys))
     slow[0] = False
-    assert len((await looker.look("b", keys, within_s=5)).looks) == len(keys)
+    assert len((await looker.look("b", keys, within_s=HOUR_S)).looks) == len(keys)
     assert store.counts["ListObjectsV2"] == 2
 
 
