@@ -25,7 +25,7 @@ import botocore.hooks
 import botocore.httpsession
 import botocore.session
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import engine.sandbox.launch
 from engine.sandbox import Sandbox, start_sandbox
@@ -94,8 +94,10 @@ if not os.environ.get("CARTAGE_CONTRACT_BUCKET"):
 # The sandboxes of the tests are forked off (tests/forking.py); those of commands are started, as a user's are.
 setattr(engine.sandbox.launch, "Popen", forking.Popen)  # noqa: B010
 
-# How long an example takes says nothing where other processes work beside it.
-settings.register_profile("here", deadline=None, max_examples=examples(100))
+# How long an example takes, or is made, says nothing where other processes work beside it.
+settings.register_profile(
+    "here", deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("here")
 
 

@@ -274,7 +274,7 @@ async def test_no_more_ranges_are_fetched_at_once_than_keep_the_process_busy(
             under_way -= 1
 
     monkeypatch.setattr(DoubtingStore, "fetch_into", counted)
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         assert (await migrate(plan_of(tmp_path), options(tmp_path))).complete
     assert most == ranges.LEAST == 8
     assert (tmp_path / "clone" / "large").read_bytes() == body

@@ -107,8 +107,8 @@ class Exchange:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let others run until it holds; five seconds at most."""
-    async with asyncio.timeout(5):
+    """Let others run until it holds; a minute at most."""
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)
 

@@ -94,7 +94,7 @@ async def test_who_gives_up_waiting_leaves_no_trace() -> None:
     leave(first)  # the other's now
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    assert (await asyncio.wait_for(buffers.take(1), 1)).size == 1
+    assert (await asyncio.wait_for(buffers.take(1), 60)).size == 1
 
 
 async def test_who_is_cancelled_while_waiting_takes_nothing_along() -> None:
@@ -105,4 +105,4 @@ async def test_who_is_cancelled_while_waiting_takes_nothing_along() -> None:
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     leave(first)
-    leave(await asyncio.wait_for(buffers.take(STEP_BYTES), 1))
+    leave(await asyncio.wait_for(buffers.take(STEP_BYTES), 60))

@@ -39,7 +39,7 @@ async def test_a_full_batch_is_committed_at_once_and_in_order() -> None:
         await anyio.lowlevel.checkpoint()
         for number in range(OUTCOMES_A_BATCH):
             recorder.add("r", outcome(number))
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while not ledger.batches:
                 await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
