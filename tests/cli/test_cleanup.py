@@ -478,7 +478,7 @@ def test_delete_killed_and_run_again_goes_on(server: Sandbox, terminal: Terminal
     project = Project(server, terminal, "deletion-killed", objects=objects)
     here = f"s3://{project.bucket}/old/"
     assert terminal.call("delete", here).code == 0
-    project.fault(kind="hang", operation="DeleteObjects", every=4)  # so that it is never through
+    project.fault(kind="hang", operation="DeleteObjects", every=3)  # what comes after two of its trial: its first batch
     with terminal.start("delete", here, "--confirm", here, "-q") as process:
         wait_until(lambda: project.count("old/") < objects)
         process.kill()
