@@ -56,8 +56,8 @@ _NAMES = {
         "Unreachable Unsupported Unwritable UsageError WrongRegion"
     ),
     "engine.events": (
-        "BucketListed Doing Event GroupSummed Listener Notice ObjectAside ObjectListed ObjectTook PrefixSummed "
-        "Progress ReferenceFound RunStarted SlowedDown SnapshotClosed"
+        "BucketListed Doing Event GroupSummed Listener Notice ObjectAside ObjectListed ObjectTook OutOfReach "
+        "PrefixSummed Progress ReferenceFound RunStarted SlowedDown SnapshotClosed"
     ),
     "engine.finish.acceptances": "Accepted",
     "engine.finish.grouping": "Odd",

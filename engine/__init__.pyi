@@ -99,6 +99,7 @@ from engine.events import Notice as Notice
 from engine.events import ObjectAside as ObjectAside
 from engine.events import ObjectListed as ObjectListed
 from engine.events import ObjectTook as ObjectTook
+from engine.events import OutOfReach as OutOfReach
 from engine.events import PrefixSummed as PrefixSummed
 from engine.events import Progress as Progress
 from engine.events import ReferenceFound as ReferenceFound

@@ -26,10 +26,10 @@ from engine.cli.grammar.mistakes import nearest_example
 from engine.cli.grammar.words import Verb
 from engine.cli.logs import heard, logging_command
 from engine.errors import NothingThere
-from engine.events import Event, Listener, ObjectAside
+from engine.events import Event, Listener, ObjectAside, OutOfReach
 from engine.extras import loop_factory
 from engine.plan.document import Plan
-from engine.report.bar import TICK_S, Manner, ProgressBar
+from engine.report.bar import OUTAGE_S, TICK_S, Manner, ProgressBar
 from engine.report.drawing import draw, look_at
 from engine.report.ndjson import NdjsonWriter, values_of
 from engine.report.page import Page
@@ -82,6 +82,23 @@ class Left:
             if isinstance(event, ObjectAside) and event.is_unlisted:
                 self.count += 1
                 self.first += [event][: UNLISTED_SHOWN - len(self.first)]
+            listener(event)
+
+        return heard
+
+
+@dataclass(slots=True)
+class Reach:
+    """For how long S3 has been out of reach."""
+
+    lost_s: float = 0.0
+
+    def hear(self, listener: Listener) -> Listener:
+        """`listener`, listened to."""
+
+        def heard(event: Event) -> None:
+            if isinstance(event, OutOfReach):
+                self.lost_s = event.since_s
             listener(event)
 
         return heard
@@ -143,7 +160,8 @@ class Invocation:
     ) -> Result:
         """Run `work` on an event loop and tell what goes on: as NDJSON, or by a bar and notes on stderr, the objects
         set aside among them unless `asides` is False. Two Ctrl-C end it: the first gently, the second at once. Work
-        that does not listen to `StopSignal` has nothing to end gently, and ends at the first; `leaving` is said then.
+        that does not listen to `StopSignal` has nothing to end gently, nor has any while S3 is out of reach: it ends at
+        the first. `leaving` is said then.
 
         What the work raises comes out as it is, for `shared_flags` to end the process with."""
         bar: ProgressBar | None = None
@@ -153,14 +171,16 @@ class Invocation:
         else:
             listener = bar = self._bar(asides=asides)
         results: list[Result] = []
+        reach = Reach()
+        told = reach.hear(self.left.hear(listener))
 
         async def main() -> None:
             stop = StopSignal()
             async with anyio.create_task_group() as group:
-                group.start_soon(self._watch_signals, stop, group.cancel_scope, bar)
+                group.start_soon(self._watch_signals, stop, group.cancel_scope, bar, reach)
                 if bar is not None:
                     group.start_soon(_tick, bar)
-                results.append(await work(replace(self.options, listener=heard(self.left.hear(listener))), stop))
+                results.append(await work(replace(self.options, listener=heard(told)), stop))
                 group.cancel_scope.cancel()
 
         began_s = time.monotonic()
@@ -197,12 +217,15 @@ class Invocation:
             asides=asides,
         )
 
-    async def _watch_signals(self, stop: StopSignal, scope: anyio.CancelScope, bar: ProgressBar | None) -> None:
+    async def _watch_signals(
+        self, stop: StopSignal, scope: anyio.CancelScope, bar: ProgressBar | None, reach: Reach
+    ) -> None:
         if os.name == "nt":  # pragma: no cover
             return  # asyncio has no signals there: Ctrl-C cancels the work
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
-                if stop.requested or not stop.heard:
+                # Out of reach nothing can be finished: it would be tried for minutes.
+                if stop.requested or not stop.heard or reach.lost_s >= OUTAGE_S:
                     scope.cancel()
                     return
                 stop.request()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -34,7 +34,7 @@ def sandbox_command(
     from engine.sandbox import SandboxSettings, start_sandbox
 
     if env:
-        raise SystemExit(_run_behind(until_ends or os.getppid()))
+        raise SystemExit(_run_behind(until_ends or shell_of(os.getppid())))
     settings = SandboxSettings(port=port, latency_ms=latency_ms, rate_rps=rate)
     with start_sandbox(settings) as sandbox:
         if reference:
@@ -59,6 +59,32 @@ def _exports(sandbox: Sandbox) -> str:
     in_the_way = [name for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN") if os.environ.get(name)]
     lines = [f"unset {name}" for name in in_the_way]
     return "\n".join([*lines, *(f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment.items())])
+
+
+def shell_of(process: int) -> int:
+    """The shell itself, where `process` is a copy of it that runs what is in "$(…)" and ends with that: a shell makes
+    one wherever more stands there than the bare command. A copy runs what the shell runs, in the same process group; a
+    shell that was begun in a shell has a group of its own."""
+    runs = _told(process)
+    while runs is not None and (above := _told(runs.parent)) is not None and above[1:] == runs[1:]:
+        process, runs = runs.parent, above
+    return process
+
+
+class _Runs(NamedTuple):
+    parent: int
+    group: str
+    command: str
+
+
+def _told(process: int) -> _Runs | None:
+    """Of a process; None where nobody tells."""
+    command = ["ps", "-o", "ppid=,pgid=,args=", "-p", str(process)]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split(maxsplit=2)
+    except OSError:
+        return None
+    return _Runs(int(said[0]), *said[1:]) if len(said) == 3 else None
 
 
 def _run_behind(shell: int) -> int:

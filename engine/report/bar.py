@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TextIO
 
-from engine.events import Doing, Event, Notice, ObjectAside, Progress, SlowedDown
+from engine.events import Doing, Event, Notice, ObjectAside, OutOfReach, Progress, SlowedDown
 from engine.report.drawing import Look, terminal_width
 from engine.report.meter import Drawn, Meter, drawn, written
 from engine.report.text import aside_text, duration_text, safe
@@ -23,6 +23,8 @@ TICK_S = 0.2
 """How often a bar is drawn."""
 LINE_S = 15.0
 """How often a line is written where no bar can be."""
+OUTAGE_S = 3.0
+"""For so long S3 has to have been out of reach before it is said: a connection that breaks is no outage."""
 
 
 class Manner(Enum):
@@ -67,6 +69,8 @@ class ProgressBar:
         self._utc = utc
         self._asides = 0
         self._slowed = 0
+        self._lost_at_s: float | None = None
+        self._why_lost = ""
         self._bar: Any = None
         self._began_s = now_s()
         self._line_s = self._began_s
@@ -78,6 +82,9 @@ class ProgressBar:
             self._meter.add(event, self._now_s())
         elif isinstance(event, SlowedDown):
             self._slowed += 1
+        elif isinstance(event, OutOfReach):
+            self._lost_at_s = self._now_s() - event.since_s if event.why else None
+            self._why_lost = safe(event.why)
         elif isinstance(event, Doing):
             self._begin(event)
         elif isinstance(event, ObjectAside) and self._show_asides:
@@ -110,7 +117,8 @@ class ProgressBar:
             self._draw(now_s)
         elif self._manner is Manner.LINES and now_s - self._line_s >= LINE_S:
             self._line_s = now_s
-            told = written(self._what, self._last, self._meter.read(now_s))
+            trouble = self._trouble(now_s)
+            told = written(self._what, self._last, self._meter.read(now_s), trouble and f"{trouble} ({self._why_lost})")
             self.write(told if self._counted else self._waiting(now_s))
 
     def close(self) -> None:
@@ -142,18 +150,25 @@ class ProgressBar:
         self._counted = False
         self._meter = Meter.of(doing)
 
+    def _trouble(self, now_s: float) -> str:
+        """That S3 is out of reach, once it has lasted."""
+        if self._lost_at_s is None or (since_s := now_s - self._lost_at_s) < OUTAGE_S:
+            return ""
+        return f"out of reach for {duration_text(since_s)}"
+
     def _waiting(self, now_s: float) -> str:
         """Where nothing is counted: what it is about, and since when."""
         since = duration_text(now_s - self._since_s)
         if not self._at_most_s:
-            return f"{self._what}: {since}"
+            trouble = self._trouble(now_s)
+            return f"{self._what}: {since}{trouble and f', {trouble}'}"
         return f"waiting for {self._what}: {since} of at most {duration_text(self._at_most_s)}"
 
     def _draw(self, now_s: float) -> None:
         width = terminal_width(self._stream, os.environ) - KEYS_SHOWN  # of the window as it is now
         line = Drawn("", None, self._waiting(now_s))
         if self._counted:
-            line = drawn(self._what, self._last, self._meter.read(now_s), width)
+            line = drawn(self._what, self._last, self._meter.read(now_s), width, self._trouble(now_s))
         between = "|{bar}| " if line.fraction is not None else ""
         form = f"{literal(line.head)}{between}{literal(line.tail)}"
         if self._bar is None:

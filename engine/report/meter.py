@@ -93,9 +93,9 @@ class Meter:
         return Reading(min(1.0, max(0.0, fraction)), rate, bytes_rate, left_s, about, objects, size_bytes)
 
 
-def progress_words(progress: Progress, reading: Reading) -> list[tuple[int, str]]:
+def progress_words(progress: Progress, reading: Reading, trouble: str = "") -> list[tuple[int, str]]:
     """What is said of it, in the order in which it is said, each with its weight: where there is little room, what
-    weighs most is left out first."""
+    weighs most is left out first. `trouble`: what holds it up."""
     done, done_bytes = count_text(progress.done), size_text(progress.done_bytes)
     if reading.about:
         words = [(0, f"{done} of about {count_text(reading.objects)} objects")]
@@ -105,6 +105,8 @@ def progress_words(progress: Progress, reading: Reading) -> list[tuple[int, str]
         words = [(0, plural(progress.listed, "object"))]
     else:
         words = [(0, f"{done} of {count_text(progress.listed)} listed so far")]
+    if trouble:
+        words.append((0, trouble))
     whole_bytes = reading.size_bytes if reading.about and progress.listed_bytes else progress.listed_bytes
     if whole_bytes and progress.done_bytes == whole_bytes:
         words.append((5, done_bytes))
@@ -143,9 +145,9 @@ class Drawn(NamedTuple):
     tail: str
 
 
-def drawn(what: str, progress: Progress, reading: Reading, width: int) -> Drawn:
+def drawn(what: str, progress: Progress, reading: Reading, width: int, trouble: str = "") -> Drawn:
     """The line for a terminal of so many columns."""
-    words = progress_words(progress, reading)
+    words = progress_words(progress, reading, trouble)
     if reading.fraction is None:
         return Drawn(f"{what}: ", None, within(words, width - len(what) - 3))
     head = f"{what} {percent_text(reading)} "
@@ -162,7 +164,7 @@ def percent_text(reading: Reading) -> str:
     return f"{int(100 * reading.fraction):3d}%"
 
 
-def written(what: str, progress: Progress, reading: Reading) -> str:
+def written(what: str, progress: Progress, reading: Reading, trouble: str = "") -> str:
     """The same for a log: all of it."""
     percent = "" if reading.fraction is None else f"{percent_text(reading).strip()}, "
-    return f"{what}: {percent}{within(progress_words(progress, reading), None)}"
+    return f"{what}: {percent}{within(progress_words(progress, reading, trouble), None)}"

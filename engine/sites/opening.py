@@ -9,7 +9,7 @@ from logging import INFO
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import StoreError, Throttled
-from engine.events import Listener, SlowedDown
+from engine.events import Listener, OutOfReach, SlowedDown
 from engine.logs import REQUESTS, log, requests_are_logged
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
@@ -62,6 +62,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
                 partial(meter.retried, name) if meter is not None else None,
                 _log_retry if requests_are_logged() else None,
             ),
+            outage=lambda since_s, why: options.listener(OutOfReach(since_s, why)),
         )
         tolerant = DoubtingStore(ToleratingStore(retrying, options.listener), options.listener)
 

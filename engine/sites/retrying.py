@@ -31,8 +31,9 @@ class RetryingStore(StoreDecorator):
 
     `refresh` looks for fresh credentials once S3 says that those used have expired: once for all who wait for it.
     `follow` has requests to a bucket signed for the region that the server names: each request is sent so once more.
-    `observe` is told of each retry. Clock, sleep and randomness can be given. `requests` counts every attempt,
-    `throttled` those that S3 answered with a wish for fewer, `retried` what was sent again."""
+    `observe` is told of each retry; `outage` for how long S3 has been out of reach, and why, and 0 when it no longer
+    is. Clock, sleep and randomness can be given. `requests` counts every attempt, `throttled` those that S3 answered
+    with a wish for fewer, `retried` what was sent again."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class RetryingStore(StoreDecorator):
         refresh: Callable[[], Awaitable[None]] | None = None,
         follow: Callable[[str, str], object] | None = None,
         observe: Observer | None = None,
+        outage: Callable[[float, str], object] | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: random.Random | None = None,
@@ -52,6 +54,8 @@ class RetryingStore(StoreDecorator):
         self._follow = follow
         self._moved: dict[str, WrongRegion] = {}
         self._observe = observe
+        self._outage = outage
+        self._lost_at: float | None = None
         self._sleep = sleep
         self._clock = clock
         self._jitter = jitter or random.Random()
@@ -73,6 +77,8 @@ class RetryingStore(StoreDecorator):
         except StoreError as error:
             return await self._again(method, request, error, generation)
         self._answered = True
+        if self._lost_at is not None:
+            self._reached()
         return answer
 
     async def _again(
@@ -112,6 +118,7 @@ class RetryingStore(StoreDecorator):
                 error, elsewhere = again, False
             else:
                 self._answered = True
+                self._reached()
                 return answer
 
     def _is_elsewhere(self, request: Request, error: StoreError) -> bool:
@@ -135,9 +142,12 @@ class RetryingStore(StoreDecorator):
     ) -> tuple[Trouble, Step]:
         """What to do next, or the error to end with."""
         self.throttled += isinstance(error, Throttled)
-        if not is_out_of_reach(error) and error.operation != "Sign":
-            self._answered = True
         now = self._clock()
+        if is_out_of_reach(error):
+            self._missed(now, error)
+        elif error.operation != "Sign":
+            self._answered = True
+            self._reached()
         fresh = generation == self._credentials_generation and now - self._renewed_at < FRESH_S
         trouble, step = next_step(
             self._policy, request, trouble, error, now, self._jitter, answered=self._answered, fresh=fresh
@@ -147,6 +157,17 @@ class RetryingStore(StoreDecorator):
         if isinstance(error, Unavailable) and not request.deletes:
             raise _out_of_reach(error, trouble.outage_s) from error
         raise error
+
+    def _missed(self, now: float, error: StoreError) -> None:
+        if self._lost_at is None:
+            self._lost_at = now
+        if self._outage is not None:
+            self._outage(now - self._lost_at, error.message)
+
+    def _reached(self) -> None:
+        if self._lost_at is not None and self._outage is not None:
+            self._outage(0.0, "")
+        self._lost_at = None
 
     async def _renew(self, refresh: Callable[[], Awaitable[None]], generation: int) -> None:
         """Fresh credentials for everyone whose request was signed with those of `generation`."""

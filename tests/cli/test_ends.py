@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO
@@ -119,6 +119,30 @@ def test_a_second_signal_leaves_at_once_and_nothing_is_lost(terminal: Terminal, 
         assert {asked.path for asked in server.copies} == {
             f"/bucket/new/raw/{key.removeprefix('old/')}" for key in KEYS
         }
+
+
+def test_one_signal_is_enough_while_s3_is_out_of_reach(terminal: Terminal, plan: Path) -> None:
+    """What is in flight cannot be finished then, and would be tried for five minutes."""
+    held = Held()
+
+    def answer(asked: Asked) -> Listing | Copied:
+        given = held(asked)
+        if asked.method == "PUT":
+            raise ConnectionError("the server is gone")
+        return given
+
+    with ExitStack() as stack:
+        terminal.at(stack.enter_context(answering(answer)).url)
+        with terminal.start("run", plan, "--concurrency", "4", "--progress") as process:
+            assert held.come.wait(WAIT_S)
+            stack.close()
+            held.go.set()
+            read_until(process.stderr, "out of reach for")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130
+    assert "stopping" not in err
+    assert "run the same command again to resume" in err
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 import engine
 from engine.api.status import Pulse, pulses
-from engine.events import Doing, Event, Notice, ObjectAside, Progress, SlowedDown
+from engine.events import Doing, Event, Notice, ObjectAside, OutOfReach, Progress, SlowedDown
 from engine.report.bar import ASIDES_PRINTED, LINE_S, Manner, ProgressBar
 from engine.report.drawing import Look
 from tests.cli.canned import Copied, Listing, answering
@@ -112,6 +112,23 @@ def test_slowdown_is_counted_where_a_command_does_not_count_it() -> None:
     told = Told(Manner.BAR)
     told.at(1, SlowedDown(), SlowedDown(), progress(1_000, 10))
     assert ", 2 SlowDown" in told.line
+
+
+def test_an_outage_is_told_once_it_lasts_until_somebody_answers_again() -> None:
+    told = Told(Manner.BAR)
+    told.at(1, progress(1_000, 10), OutOfReach(0.0, "no connection could be made"))
+    assert "out of reach" not in told.line
+    told.at(31, OutOfReach(29.0, "no connection could be made"))
+    told.at(36)
+    assert ", out of reach for 34 s" in told.line
+    told.at(37, OutOfReach(0.0))
+    assert "out of reach" not in told.line
+
+
+def test_a_line_of_an_outage_says_why() -> None:
+    told = Told(Manner.LINES, Look())
+    told.at(LINE_S, progress(10, 5), OutOfReach(10.0, "no connection could be made\x1b[31m"))
+    assert ", out of reach for 10 s (no connection could be made\\x1b[31m), " in told.text
 
 
 def test_nothing_is_drawn_unless_asked_for_and_notices_are_said_all_the_same() -> None:

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 SESSION = """
 cartage() { "$PYTHON" -m engine.cli.main "$@"; }
 eval "$(cartage sandbox --env --scale 0.001)"
@@ -39,6 +41,17 @@ def test_a_shell_finds_it_by_one_line_and_it_ends_with_the_shell(tmp_path: Path)
     while Path(f"/proc/{sandbox}").exists():
         assert time.monotonic() < deadline, "it was left behind"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "inside", ["sandbox --env --empty", "sandbox --env --empty 2>/dev/null", "sandbox --env --empty; true"]
+)
+def test_it_ends_with_the_shell_and_not_with_its_copy_that_runs_the_line(inside: str, tmp_path: Path) -> None:
+    line = f'eval "$("$PYTHON" -m engine.cli.main {inside})"; echo "shell $$"; ps -o args= -p "$CARTAGE_SANDBOX_PID"'
+    done = shell(line, tmp_path)
+    assert done.returncode == 0, done.stderr
+    own = done.stdout.partition("shell ")[2].split()[0]
+    assert done.stdout.rstrip().endswith(f"--until-ends {own}")
 
 
 def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:

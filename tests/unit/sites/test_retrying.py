@@ -117,6 +117,20 @@ async def test_an_outage_is_waited_out_for_as_long_as_the_policy_says_once_S3_ha
     assert POLICY.give_up_after_s <= time.now <= POLICY.give_up_after_s + POLICY.cap_s
 
 
+async def test_it_is_told_for_how_long_S3_has_been_out_of_reach_and_when_it_no_longer_is() -> None:
+    store, time = FakeStore(), Time()
+    told: list[tuple[float, str]] = []
+    inner = retrying(store, time, outage=lambda since_s, why: told.append((since_s, why)))
+    store.plan("HeadObject", *failing(Unavailable("refused", operation="HeadObject"), 3))
+    await inner.head_object(HEAD)
+    await inner.head_object(HEAD)
+    waited = [sum(time.slept[:tries]) for tries in range(3)]
+    assert told == [*((pytest.approx(since_s), "refused") for since_s in waited), (0.0, "")]
+    store.plan("HeadObject", *failing(Throttled("slow down", operation="HeadObject"), 2))
+    await inner.head_object(HEAD)
+    assert len(told) == 4, "who asks for fewer requests is there"
+
+
 async def test_an_endpoint_that_never_answered_is_given_up_soon() -> None:
     store, time = FakeStore(), Time()
     store.plan("HeadObject", *failing(Unavailable("refused", operation="HeadObject"), 10_000))
