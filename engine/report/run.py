@@ -17,10 +17,11 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     """After a run: what this run did and how fast, then what the ledger holds."""
     counters = result.counters
     done, there = ("set", "as they are wanted") if plan.in_place else ("copied", "in place")
+    asked = f"; {plural(result.requests, 'request')}, {count_text(result.throttled)} answered SlowDown"
     lines: list[str | Table] = [
         f"{plan.name}: {done} {plural(counters.copied, 'object')} ({size_text(counters.copied_bytes)}), "
-        f"found {count_text(counters.found)} {there}, {count_text(counters.aside)} set aside; "
-        f"{plural(result.requests, 'request')}, {count_text(result.throttled)} answered SlowDown",
+        f"found {count_text(counters.found)} {there}, {count_text(counters.aside)} set aside"
+        f"{asked if result.requests else ''}",  # between folders nobody is asked
         f"took {pace_text(counters.copied, took_s, counters.copied_bytes)}",
         "",
         tallies_table(result.tallies),

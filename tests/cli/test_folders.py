@@ -273,6 +273,7 @@ def test_a_folder_is_archived_in_another_one_and_taken_back(terminal: Terminal) 
     for words in (("run",), ("verify",), ("verify", "--deep", "--properties"), ("status",), ("receipt",)):
         ended = terminal.call(words[0], plan, *words[1:])
         assert ended.code == 0, ended.out + ended.err
+        assert "SlowDown" not in ended.out, "nobody was asked who could say so"
     assert files(copy) == wanted
     assert terminal.call("revert", plan, "--delete", "--confirm", "archive").code == 0
     assert files(copy) == {} and files(data) == wanted
