@@ -86,40 +86,43 @@ class RetryingStore(StoreDecorator):
     ) -> Answered:
         """Everything after a first attempt that failed. Where the server said that the bucket is elsewhere, it is sent
         once more, signed for there; what was said first is told if that does not help."""
-        elsewhere = self._is_elsewhere(request, error) and freshness.left_s() > 0
-        trouble: Trouble | None = None
-        while True:
-            step = Step(0.0)
-            if elsewhere:
-                self._move(request, error)
-            elif _is_unconditional_delete(request) and not isinstance(error, CredentialsExpired):
-                raise error
-            else:
-                trouble, step = self._next(request, trouble, error, generation)
-            if step.renew and self._refresh is not None:
-                await self._renew(self._refresh, generation)
-            if freshness.left_s() <= step.delay_s:
-                raise error  # by then it may not be sent any more: whoever rests it on a look looks again
-            self.retried += 1
-            if self._observe is not None:
-                self._observe(error)
-            if not elsewhere:
-                await self._sleep(step.delay_s)
-            self.requests += 1
-            generation = self._credentials_generation
-            freshness.anew()
-            try:
-                answer = await method(request)
-            except TooLate:
-                raise
-            except StoreError as again:
-                if elsewhere and self._is_elsewhere(request, again):
-                    raise self._moved[request.bucket] from None
-                error, elsewhere = again, False
-            else:
-                self._answered = True
-                self._reached()
-                return answer
+        try:
+            elsewhere = self._is_elsewhere(request, error) and freshness.left_s() > 0
+            trouble: Trouble | None = None
+            while True:
+                step = Step(0.0)
+                if elsewhere:
+                    self._move(request, error)
+                elif _is_unconditional_delete(request) and not isinstance(error, CredentialsExpired):
+                    raise error
+                else:
+                    trouble, step = self._next(request, trouble, error, generation)
+                if step.renew and self._refresh is not None:
+                    await self._renew(self._refresh, generation)
+                if freshness.left_s() <= step.delay_s:
+                    raise error  # by then it may not be sent any more: whoever rests it on a look looks again
+                self.retried += 1
+                if self._observe is not None:
+                    self._observe(error)
+                if not elsewhere:
+                    await self._sleep(step.delay_s)
+                self.requests += 1
+                generation = self._credentials_generation
+                freshness.anew()
+                try:
+                    answer = await method(request)
+                except TooLate:
+                    raise
+                except StoreError as again:
+                    if elsewhere and self._is_elsewhere(request, again):
+                        raise self._moved[request.bucket] from None
+                    error, elsewhere = again, False
+                else:
+                    self._answered = True
+                    self._reached()
+                    return answer
+        finally:
+            del error  # else it and this frame would hold each other, and the answer that it is about
 
     def _is_elsewhere(self, request: Request, error: StoreError) -> bool:
         """Whether a request was refused unread for the region that it was signed for. One that was under way while its
@@ -154,9 +157,12 @@ class RetryingStore(StoreDecorator):
         )
         if step is not None and not (step.renew and self._refresh is None):
             return trouble, step
-        if isinstance(error, Unavailable) and not request.deletes:
-            raise _out_of_reach(error, trouble.outage_s) from error
-        raise error
+        try:
+            if isinstance(error, Unavailable) and not request.deletes:
+                raise _out_of_reach(error, trouble.outage_s) from error
+            raise error
+        finally:
+            del error  # as above
 
     def _missed(self, now: float, error: StoreError) -> None:
         if self._lost_at is None:

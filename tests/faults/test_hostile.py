@@ -20,7 +20,7 @@ from tests.faults.amount import sample
 from tests.faults.conftest import Record
 from tests.servers import REPOSITORY
 
-MOST_MEMORY_MB = 260
+MOST_MEMORY_MB = 200
 MOST_WORK_S = 30.0
 """Of processor time: how long it takes is the machine's."""
 HANGS_S = 600.0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from engine.decorator import Method, StoreDecorator
 from engine.errors import (
     AccessDenied,
     Ambiguous,
@@ -23,7 +27,17 @@ from engine.errors import (
 from engine.model import ObjectRef
 from engine.sites.patience import MOST_RENEWALS, RENEWALS, RetryPolicy, next_step
 from engine.sites.retrying import RetryingStore
-from engine.store import CompleteUpload, CopyObject, CreateUpload, DeleteObject, HeadObject, PutObject, Request
+from engine.store import (
+    Answered,
+    Asked,
+    CompleteUpload,
+    CopyObject,
+    CreateUpload,
+    DeleteObject,
+    HeadObject,
+    PutObject,
+    Request,
+)
 from tests.fake_store import FakeStore
 
 POLICY = RetryPolicy()
@@ -262,3 +276,40 @@ def test_409_on_a_copy_is_sent_again_and_on_complete_is_not() -> None:
     assert delay(CopyObject, 1, error, random.Random(1)) is not None
     assert delay(CompleteUpload, 1, error, random.Random(1)) is None
     assert delay(CopyObject, POLICY.attempts, error, random.Random(1)) is None
+
+
+class Unreadable(StoreDecorator):
+    """A server that answers with what cannot be read, the first so many times."""
+
+    def __init__(self, inner: FakeStore, times: int) -> None:
+        super().__init__(inner)
+        self._left = times
+        self.told: list[weakref.ref[StoreError]] = []
+
+    async def _call(self, method: Method[Asked, Answered], request: Asked) -> Answered:
+        if self._left:
+            self._left -= 1
+            raise self._error()
+        return await method(request)
+
+    def _error(self) -> StoreError:
+        error = Ambiguous("a megabyte of nonsense", operation="HeadObject", ref="", code="UnreadableAnswer")
+        self.told.append(weakref.ref(error))
+        return error
+
+
+@pytest.mark.parametrize("times", [1, 3, 99])
+async def test_what_came_for_a_request_is_gone_with_it(times: int) -> None:
+    """An error's traceback holds the answer that it is about: kept for the collector they were a megabyte each."""
+    time, memory = Time(), FakeStore()
+    memory.put("s3://bkt/a")
+    unreadable = Unreadable(memory, times)
+    store = RetryingStore(unreadable, POLICY, sleep=time.sleep, clock=time.clock, jitter=random.Random(1))
+    gc.disable()  # nothing of it is to wait for the collector
+    try:
+        with suppress(Ambiguous):
+            await store.head_object(HEAD)
+        assert len(unreadable.told) == min(times, POLICY.attempts)
+        assert [error for error in unreadable.told if error() is not None] == []
+    finally:
+        gc.enable()
