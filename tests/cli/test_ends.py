@@ -20,7 +20,7 @@ from tests.cli.commands import Terminal, write_plan
 
 KEYS = tuple(f"old/{number:03}" for number in range(40))
 OTHERS = tuple(f"other/{number:03}" for number in range(40))
-WAIT_S = 30
+WAIT_S = 60
 
 
 class Held:
@@ -103,8 +103,7 @@ def test_a_second_signal_leaves_at_once_and_nothing_is_lost(terminal: Terminal, 
         with terminal.start("run", plan, "--json", "--concurrency", "4") as process:
             assert held.come.wait(WAIT_S)
             process.send_signal(signal.SIGINT)
-            wait_until_asked(process, held)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)  # of two alike that come before the first is taken, one would be left
             out, err = process.communicate(timeout=WAIT_S)
             held.go.set()
         assert process.returncode == 130
@@ -198,13 +197,6 @@ def test_a_second_signal_ends_every_process_at_once_and_nothing_is_lost(terminal
             *(key.replace("old/", "new/raw/") for key in KEYS),
             *(key.replace("other/", "new/other/") for key in OTHERS),
         }
-
-
-def wait_until_asked(process: subprocess.Popen[str], held: Held) -> None:
-    """Until the first signal has surely been taken: a few lines of progress are written after it."""
-    assert process.stdout is not None
-    for _ in range(3):
-        assert json.loads(process.stdout.readline())["event"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
