@@ -29,8 +29,9 @@ from engine.errors import NothingThere
 from engine.events import Event, Listener, ObjectAside, OutOfReach
 from engine.extras import loop_factory
 from engine.plan.document import Plan
-from engine.report.bar import OUTAGE_S, TICK_S, Manner, ProgressBar
+from engine.report.bar import TICK_S, Manner, ProgressBar
 from engine.report.drawing import draw, look_at
+from engine.report.meter import Outage
 from engine.report.ndjson import NdjsonWriter, values_of
 from engine.report.page import Page
 from engine.report.text import UNLISTED_SHOWN, safe, unlisted_sentence
@@ -82,23 +83,6 @@ class Left:
             if isinstance(event, ObjectAside) and event.is_unlisted:
                 self.count += 1
                 self.first += [event][: UNLISTED_SHOWN - len(self.first)]
-            listener(event)
-
-        return heard
-
-
-@dataclass(slots=True)
-class Reach:
-    """For how long S3 has been out of reach."""
-
-    lost_s: float = 0.0
-
-    def hear(self, listener: Listener) -> Listener:
-        """`listener`, listened to."""
-
-        def heard(event: Event) -> None:
-            if isinstance(event, OutOfReach):
-                self.lost_s = event.since_s
             listener(event)
 
         return heard
@@ -171,16 +155,20 @@ class Invocation:
         else:
             listener = bar = self._bar(asides=asides)
         results: list[Result] = []
-        reach = Reach()
-        told = reach.hear(self.left.hear(listener))
+        outage = Outage()
+
+        def told(event: Event) -> None:
+            if isinstance(event, OutOfReach):
+                outage.add(event, time.monotonic())
+            listener(event)
 
         async def main() -> None:
             stop = StopSignal()
             async with anyio.create_task_group() as group:
-                group.start_soon(self._watch_signals, stop, group.cancel_scope, bar, reach)
+                group.start_soon(self._watch_signals, stop, group.cancel_scope, bar, outage)
                 if bar is not None:
                     group.start_soon(_tick, bar)
-                results.append(await work(replace(self.options, listener=heard(told)), stop))
+                results.append(await work(replace(self.options, listener=heard(self.left.hear(told))), stop))
                 group.cancel_scope.cancel()
 
         began_s = time.monotonic()
@@ -218,14 +206,14 @@ class Invocation:
         )
 
     async def _watch_signals(
-        self, stop: StopSignal, scope: anyio.CancelScope, bar: ProgressBar | None, reach: Reach
+        self, stop: StopSignal, scope: anyio.CancelScope, bar: ProgressBar | None, outage: Outage
     ) -> None:
         if os.name == "nt":  # pragma: no cover
             return  # asyncio has no signals there: Ctrl-C cancels the work
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 # Out of reach nothing can be finished: it would be tried for minutes.
-                if stop.requested or not stop.heard or reach.lost_s >= OUTAGE_S:
+                if stop.requested or not stop.heard or outage.lasts_s(time.monotonic()):
                     scope.cancel()
                     return
                 stop.request()

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from engine.events import Doing, Event, Notice, ObjectAside, OutOfReach, Progress, SlowedDown
 from engine.report.drawing import Look, terminal_width
-from engine.report.meter import Drawn, Meter, drawn, written
+from engine.report.meter import Drawn, Meter, Outage, drawn, written
 from engine.report.text import aside_text, duration_text, safe
 
 ASIDES_PRINTED = 10
@@ -23,8 +23,6 @@ TICK_S = 0.2
 """How often a bar is drawn."""
 LINE_S = 15.0
 """How often a line is written where no bar can be."""
-OUTAGE_S = 3.0
-"""For so long S3 has to have been out of reach before it is said: a connection that breaks is no outage."""
 
 
 class Manner(Enum):
@@ -69,8 +67,7 @@ class ProgressBar:
         self._utc = utc
         self._asides = 0
         self._slowed = 0
-        self._lost_at_s: float | None = None
-        self._why_lost = ""
+        self._outage = Outage()
         self._bar: Any = None
         self._began_s = now_s()
         self._line_s = self._began_s
@@ -83,8 +80,7 @@ class ProgressBar:
         elif isinstance(event, SlowedDown):
             self._slowed += 1
         elif isinstance(event, OutOfReach):
-            self._lost_at_s = self._now_s() - event.since_s if event.why else None
-            self._why_lost = safe(event.why)
+            self._outage.add(event, self._now_s())
         elif isinstance(event, Doing):
             self._begin(event)
         elif isinstance(event, ObjectAside) and self._show_asides:
@@ -118,7 +114,9 @@ class ProgressBar:
         elif self._manner is Manner.LINES and now_s - self._line_s >= LINE_S:
             self._line_s = now_s
             trouble = self._trouble(now_s)
-            told = written(self._what, self._last, self._meter.read(now_s), trouble and f"{trouble} ({self._why_lost})")
+            told = written(
+                self._what, self._last, self._meter.read(now_s), trouble and f"{trouble} ({safe(self._outage.why)})"
+            )
             self.write(told if self._counted else self._waiting(now_s))
 
     def close(self) -> None:
@@ -151,10 +149,8 @@ class ProgressBar:
         self._meter = Meter.of(doing)
 
     def _trouble(self, now_s: float) -> str:
-        """That S3 is out of reach, once it has lasted."""
-        if self._lost_at_s is None or (since_s := now_s - self._lost_at_s) < OUTAGE_S:
-            return ""
-        return f"out of reach for {duration_text(since_s)}"
+        lasts_s = self._outage.lasts_s(now_s)
+        return f"out of reach for {duration_text(lasts_s)}" if lasts_s else ""
 
     def _waiting(self, now_s: float) -> str:
         """Where nothing is counted: what it is about, and since when."""

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.events import COPYING, Doing, Progress
+from engine.events import COPYING, Doing, OutOfReach, Progress
 from engine.report.text import count_text, duration_text, plural, rate_text, size_text, width_of
 
 WINDOW_S = 10.0
@@ -14,6 +14,8 @@ WINDOW_S = 10.0
 SHORTEST_S = 0.5
 """Of less no rate is told."""
 NARROWEST_BAR = 4
+OUTAGE_S = 3.0
+"""For so long S3 has to have been out of reach before it is an outage: one connection that breaks is none."""
 
 
 class Reading(NamedTuple):
@@ -91,6 +93,24 @@ class Meter:
         fraction = min(done / whole for done, whole, _ in counted)
         left_s = 0.0 if ended else max(lefts, default=None)
         return Reading(min(1.0, max(0.0, fraction)), rate, bytes_rate, left_s, about, objects, size_bytes)
+
+
+class Outage:
+    """Whether S3 is out of reach, and `why`, by what is told of it now and then."""
+
+    def __init__(self) -> None:
+        self._from_s: float | None = None
+        self.why = ""
+
+    def add(self, event: OutOfReach, at_s: float) -> None:
+        """Take what is told at `at_s`, seconds of any clock that does not go back."""
+        self._from_s = at_s - event.since_s if event.why else None
+        self.why = event.why
+
+    def lasts_s(self, at_s: float) -> float:
+        """For how long; 0 where it is none."""
+        lasts_s = 0.0 if self._from_s is None else at_s - self._from_s
+        return lasts_s if lasts_s >= OUTAGE_S else 0.0
 
 
 def progress_words(progress: Progress, reading: Reading, trouble: str = "") -> list[tuple[int, str]]:
