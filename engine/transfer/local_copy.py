@@ -65,7 +65,7 @@ class LocalCopy(IntoFolder):
     # --- a small file ---------------------------------------------------------------------------------------
 
     async def _carry_whole(self, task: Task) -> Outcome:
-        do = self._disk.sync if self._target.syncs else self._disk.run
+        do = self._disk.sync if self._target.syncs else self._disk.get
         copying = as_read(self._folders, task, do(self._copy, task))
         published, evidence, known = await self._placed(task, copying)
         return copied(task, published.version, known, evidence, self.method, 0)
