@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from anyio.to_thread import run_sync
 
 from engine.errors import EngineError, NotFound
-from engine.events import Event, Notice, ObjectAside, ObjectTook, Progress
+from engine.events import Event, Notice, ObjectAside, ObjectTook, OutOfReach, Progress
 from engine.model import Location, ObjectRef
 from engine.store import DeleteObject, GetRange, ObjectStore, PutObject
 
@@ -38,13 +38,15 @@ class Pace(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a process told last: which one it is, how far, what its requests came to where that is counted, and what
-    came of them by bucket and direction, at `at_s` of its own clock."""
+    came of them by bucket and direction, at `at_s` of its own clock; and whether it could not reach S3 when it last
+    tried."""
 
     pid: int
     progress: Progress
     measured: dict[str, Any] | None = None
     at_s: float = 0.0
     paces: tuple[Pace, ...] = ()
+    outage: OutOfReach | None = None
 
 
 class Held(NamedTuple):
@@ -240,7 +242,9 @@ def _read(text: bytes | None) -> Told | None:
     with suppress(ValueError, KeyError, TypeError):
         values = json.loads(text or b"")
         paces = tuple(Pace(*item) for item in values.get("paces", ()))
-        return Told(values["pid"], Progress(**values["progress"]), values["measured"], values.get("at_s", 0.0), paces)
+        outage = OutOfReach(**told) if (told := values.get("outage")) else None
+        progress = Progress(**values["progress"])
+        return Told(values["pid"], progress, values["measured"], values.get("at_s", 0.0), paces, outage)
     return None
 
 
@@ -258,16 +262,19 @@ EVENTS_KEPT = 10_000
 
 
 class Heard:
-    """A run's listener: keeps its last figures, and what is to be passed on."""
+    """A run's listener: keeps its last figures, whether S3 is out of reach, and what is to be passed on."""
 
     def __init__(self) -> None:
         self.progress = Progress()
+        self.outage: OutOfReach | None = None
         self._kept: list[Event] = []
         self._more = 0
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Progress):
             self.progress = event
+        elif isinstance(event, OutOfReach):
+            self.outage = event if event.why else None
         elif isinstance(event, ObjectAside | ObjectTook | Notice):
             if len(self._kept) < EVENTS_KEPT:
                 self._kept.append(event)

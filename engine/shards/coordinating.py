@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from engine.errors import EngineError
-from engine.events import Notice, ObjectAside, Progress, SnapshotClosed, ignore
+from engine.events import Notice, ObjectAside, OutOfReach, Progress, SnapshotClosed, ignore
 from engine.ledger import ShardedLedger
 from engine.ledger.index import ShardRecord
 from engine.listing.lister import Lister
@@ -90,6 +91,7 @@ class Coordinator:
         self._recording = anyio.Lock()
         self._running: dict[int, Progress] = {}
         self._told: dict[int, Told] = {}
+        self._outage: OutOfReach | None = None
         self._rates = Rates(plan)
         self._pieces: dict[int, tuple[Piece, ...]] = {}
         self._ended: list[ShardEnded] = []
@@ -351,7 +353,16 @@ class Coordinator:
                     self._running[number], self._told[number] = told.progress, told
                     if self._meter is not None:
                         self._meter.take((number, told.pid), told.measured)
+            self._tell_outage()
             self._listener(self._progress())
+
+    def _tell_outage(self) -> None:
+        """That processes cannot reach S3, in the words of the one for which that has lasted longest."""
+        said = [told.outage for number in self._running if (told := self._told.get(number)) and told.outage]
+        outage = max(said, key=attrgetter("since_s"), default=None)
+        if outage != self._outage:
+            self._outage = outage
+            self._listener(outage or OutOfReach(0.0))
 
     async def _share(self) -> None:
         """Have those who would fight for what one server gives be told how much each may send."""

@@ -235,7 +235,7 @@ async def _watch(
         now = anyio.current_time()
         if heard.progress is not told:
             told = heard.progress
-            await board.tell(number, Told(os.getpid(), told, _measured(options), now, holding.paces()))
+            await board.tell(number, Told(os.getpid(), told, _measured(options), now, holding.paces(), heard.outage))
         if now >= share_s:
             share_s = now + SHARED_EVERY_S / 2
             holding.hear(now, await board.shares())

@@ -120,7 +120,8 @@ def test_a_second_signal_leaves_at_once_and_nothing_is_lost(terminal: Terminal, 
         }
 
 
-def test_one_signal_is_enough_while_s3_is_out_of_reach(terminal: Terminal, plan: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("--processes", "2")])
+def test_one_signal_is_enough_while_s3_is_out_of_reach(terminal: Terminal, plan: Path, more: tuple[str, ...]) -> None:
     """What is in flight cannot be finished then, and would be tried for five minutes."""
     held = Held()
 
@@ -132,7 +133,7 @@ def test_one_signal_is_enough_while_s3_is_out_of_reach(terminal: Terminal, plan:
 
     with ExitStack() as stack:
         terminal.at(stack.enter_context(answering(answer)).url)
-        with terminal.start("run", plan, "--concurrency", "4", "--progress") as process:
+        with terminal.start("run", plan, "--concurrency", "4", "--progress", *more) as process:
             assert held.come.wait(WAIT_S)
             stack.close()
             held.go.set()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import Progress
+from engine.events import OutOfReach, Progress
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.route import Route
@@ -156,9 +156,13 @@ async def board(request: pytest.FixtureRequest, tmp_path: Path) -> Board:
 
 
 async def test_what_is_told_and_shared_comes_back_as_it_was(board: Board) -> None:
-    said = Told(12, Progress(copied=3), None, 4.5, (Pace("old", "from", True, 20, 1, 70.5),))
-    await board.tell(3, said)
-    assert await board.told(3) == said
+    paces = (Pace("old", "from", True, 20, 1, 70.5),)
+    for said in (
+        Told(12, Progress(copied=3), None, 4.5, paces),
+        Told(12, Progress(), outage=OutOfReach(7.5, "refused")),
+    ):
+        await board.tell(3, said)
+        assert await board.told(3) == said
     assert await board.shares() is None
     await board.share(Shares(2, (MINE, OTHERS)))
     assert await board.shares() == Shares(2, (MINE, OTHERS))
