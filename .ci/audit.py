@@ -1,6 +1,7 @@
 """`python .ci/audit.py PIP_AUDIT`: known vulnerabilities in what is installed with Cartage; not in what tests it.
 
-Ends with 1 where there is one. What could not be asked about, for want of a service, is said and no failure.
+Every extra has to be installed. Ends with 1 where there is one. What could not be asked about, for want of a service,
+is said and no failure.
 """
 
 from __future__ import annotations
