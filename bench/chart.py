@@ -98,7 +98,7 @@ def draw(values: dict[str, Any]) -> str:
             parts += panel(question, scenario, clients, MARGIN + column * (PANEL + GAP), top)
         top += HEAD + max(len(clients) for _, _, clients in row) * ROW + FOOT
     machine = values["machine"]
-    about = f"Medians of python -m bench, {values['measured']}, {machine['processor']}, {machine['layout']}."
+    about = f"Medians of python -m bench, {when(values)}, {machine['processor']}, {machine['layout']}."
     parts.append(text(MARGIN, top + 4, about, "more"))
     height = top + MARGIN
     return (
@@ -108,6 +108,16 @@ def draw(values: dict[str, Any]) -> str:
         + "".join(parts)
         + "</svg>\n"
     )
+
+
+def when(values: dict[str, Any]) -> str:
+    """When it was measured: most of it, and what at another time."""
+    by_day: dict[str, list[str]] = {}
+    for scenario in values["scenarios"]:
+        by_day.setdefault(scenario.get("measured", values["measured"]), []).append(scenario["name"])
+    most, *others = sorted(by_day, key=lambda day: -len(by_day[day]))
+    apart = "; ".join(f"{', '.join(by_day[day])} {day}" for day in others)
+    return f"{most} ({apart})" if apart else most
 
 
 def ranked(scenario: dict[str, Any], question: Question) -> list[dict[str, Any]]:

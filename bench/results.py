@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from bench.chart import when
 from bench.running import ScenarioResult
 from bench.scenarios import Figures
 
@@ -99,7 +100,8 @@ def write(values: dict[str, Any], name: str) -> Path:
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     if path.exists():
-        earlier = {item["name"]: item for item in json.loads(path.read_text("utf-8"))["scenarios"]}
+        kept = json.loads(path.read_text("utf-8"))
+        earlier = {item["name"]: {"measured": kept["measured"]} | item for item in kept["scenarios"]}
         fresh = {item["name"]: item for item in values["scenarios"]}
         values = values | {"scenarios": list((earlier | fresh).values())}
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -122,7 +124,7 @@ def table(values: dict[str, Any]) -> str:
         lines.append("| " + " | ".join([*row, scenario["target"] or "–"]) + " |")
     machine_words = values["machine"]
     about = (
-        f"Measured {values['measured']} with `python -m bench` on {machine_words['processor']}, "
+        f"Measured {when(values)} with `python -m bench` on {machine_words['processor']}, "
         f"{machine_words['memory']}, {machine_words['system']}: {machine_words['layout']}; medians."
     )
     return "\n".join([*lines, "", about])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,14 @@ def test_a_picture_is_that_of_the_committed_results_and_shown_on_the_first_page(
 
 def test_the_table_is_that_of_the_committed_results() -> None:
     assert results.table(VALUES["latest"]) in (DOCS / "performance.md").read_text("utf-8")
+
+
+def test_what_is_measured_anew_alone_has_a_day_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    scenarios = [{"name": name} for name in ("list", "mixed", "resume")]
+    results.write({"measured": "2026-01-01", "scenarios": scenarios}, "some")
+    path = results.write({"measured": "2026-01-03", "scenarios": scenarios[:1]}, "some")
+    assert chart.when(json.loads(path.read_text("utf-8"))) == "2026-01-01 (list 2026-01-03)"
 
 
 def test_every_panel_says_what_is_better_and_has_something_to_compare_with() -> None:
