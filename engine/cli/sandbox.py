@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -78,7 +79,13 @@ class _Runs(NamedTuple):
 
 
 def _told(process: int) -> _Runs | None:
-    """Of a process; None where nobody tells."""
+    """Of a process, by Linux's /proc or by ps, which a container may lack; None where nobody tells."""
+    try:
+        told = Path(f"/proc/{process}")
+        words = (told / "stat").read_text().rpartition(")")[2].split()  # state, parent, group … (proc(5))
+        return _Runs(int(words[1]), words[2], (told / "cmdline").read_text())
+    except OSError:
+        pass
     command = ["ps", "-o", "ppid=,pgid=,args=", "-p", str(process)]
     try:
         said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split(maxsplit=2)

@@ -47,7 +47,8 @@ def test_a_shell_finds_it_by_one_line_and_it_ends_with_the_shell(tmp_path: Path)
     "inside", ["sandbox --env --empty", "sandbox --env --empty 2>/dev/null", "sandbox --env --empty; true"]
 )
 def test_it_ends_with_the_shell_and_not_with_its_copy_that_runs_the_line(inside: str, tmp_path: Path) -> None:
-    line = f'eval "$("$PYTHON" -m engine.cli.main {inside})"; echo "shell $$"; ps -o args= -p "$CARTAGE_SANDBOX_PID"'
+    line = f'eval "$("$PYTHON" -m engine.cli.main {inside})"; echo "shell $$"'
+    line += '; tr "\\0" " " </proc/$CARTAGE_SANDBOX_PID/cmdline'
     done = shell(line, tmp_path)
     assert done.returncode == 0, done.stderr
     own = done.stdout.partition("shell ")[2].split()[0]
