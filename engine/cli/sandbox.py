@@ -82,13 +82,13 @@ def _told(process: int) -> _Runs | None:
     """Of a process, by Linux's /proc or by ps, which a container may lack; None where nobody tells."""
     try:
         told = Path(f"/proc/{process}")
-        words = (told / "stat").read_text().rpartition(")")[2].split()  # state, parent, group … (proc(5))
-        return _Runs(int(words[1]), words[2], (told / "cmdline").read_text())
+        words = os.fsdecode((told / "stat").read_bytes()).rpartition(")")[2].split()  # state, parent, group … (proc(5))
+        return _Runs(int(words[1]), words[2], os.fsdecode((told / "cmdline").read_bytes()))
     except OSError:
         pass
     command = ["ps", "-o", "ppid=,pgid=,args=", "-p", str(process)]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split(maxsplit=2)
+        said = os.fsdecode(subprocess.run(command, capture_output=True, check=False).stdout).split(maxsplit=2)
     except OSError:
         return None
     return _Runs(int(said[0]), *said[1:]) if len(said) == 3 else None
