@@ -1,8 +1,8 @@
 """The statements that change object rows, each batch in one transaction with the tallies that it changes.
 
-What nearly every batch is (rows new to the ledger; planned objects that were copied) has a quick way, checked by the
-number of rows that it meets; everything else goes a careful way that reads each row first. Either refuses a step that
-the table of states (`engine.plan.lifecycle`) does not know.
+What nearly every page's decisions are, rows new to the ledger, has a quick way, checked by the number of rows that it
+meets; outcomes are checked by what their rows were, counted by state. Where a count is not what it has to be each row
+is read. Nothing takes a step that the table of states (`engine.plan.lifecycle`) does not know.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from engine.errors import LedgerError
@@ -22,17 +23,41 @@ TallyKey = tuple[str, int, int]
 """State, proof, found."""
 
 
-def _numbered(sql: str, names: Sequence[str]) -> str:
-    """A statement with `:name` for each value, as one that takes a tuple in the order of `names`: sqlite3 binds a dict
-    at more than twice the cost (5.0 and 2.1 µs a row)."""
-    return re.sub(r":(\w+)", lambda found: f"?{names.index(found[1]) + 1}", sql)
+ROWS_A_STATEMENT = (50, 10, 1)
+"""How many rows one statement takes. What a statement costs by itself (SQLite counts the constants of an index's
+condition anew for each, and sqlite3 gives the interpreter away and takes it back) is shared by all of them: 7.0 µs for
+a row that is new and then copied in place of 11.4. More at once bring no more."""
+
+Values = tuple[object, ...]
+"""Of one row."""
 
 
-_DECIDED = ("route", "at_ms", *Decision._fields)
-"""The values of a decision, in the order in which `decide` gives them."""
+class _Statement:
+    """A statement over many rows at a time. It names `:route` and `:at_ms`, which all rows share, and values of
+    `names`, which are one row's; `{rows}` is where SQL takes the rows from."""
+
+    def __init__(self, sql: str, names: Sequence[str]) -> None:
+        places = {"route": "?1", "at_ms": "?2"} | {name: f"rows.column{at}" for at, name in enumerate(names, 1)}
+        template = re.sub(r":(\w+)", lambda found: places[found[1]], sql)
+        row = f"({','.join('?' * len(names))})"
+        self._texts = {
+            many: template.format(rows=f"(VALUES {','.join([row] * many)}) AS rows") for many in ROWS_A_STATEMENT
+        }
+
+    def over(self, connection: sqlite3.Connection, route: int, at_ms: int, rows: Sequence[Values]) -> int:
+        """Carry it out; gives how many rows of the table were met."""
+        met = begun = 0
+        for many, text in self._texts.items():
+            while len(rows) - begun >= many:
+                some = chain.from_iterable(rows[begun : begun + many])
+                met += connection.execute(text, (route, at_ms, *some)).rowcount
+                begun += many
+        return met
+
 
 _NEW_ROW = {
-    **{column: f":{column}" for column in _DECIDED if column != "at_ms"},
+    "route": ":route",
+    **{column: f":{column}" for column in Decision._fields},
     "checksum": "''",
     "method": "''",
     "attempts": ":state = 'planned'",
@@ -48,16 +73,13 @@ _DECIDED_AGAIN = {
     "method": "CASE WHEN excluded.properties = '' THEN '' ELSE method END",
     "attempts": "attempts + excluded.attempts",
 }
-_INTO = f"INTO objects ({', '.join(_NEW_ROW)}) VALUES ({', '.join(_NEW_ROW.values())})"
-_INSERT = _numbered(f"INSERT OR IGNORE {_INTO}", _DECIDED)
-_UPSERT = _numbered(
-    f"INSERT {_INTO} ON CONFLICT (route, key) DO UPDATE SET "
+_INTO = f"INTO objects ({', '.join(_NEW_ROW)}) SELECT {', '.join(_NEW_ROW.values())} FROM {{rows}}"
+_INSERT = _Statement(f"INSERT OR IGNORE {_INTO}", Decision._fields)
+_UPSERT = _Statement(
+    f"INSERT {_INTO} WHERE true ON CONFLICT (route, key) DO UPDATE SET "
     + ", ".join(f"{column} = {value}" for column, value in _DECIDED_AGAIN.items()),
-    _DECIDED,
+    Decision._fields,
 )
-
-_ENDED = ("route", "at_ms", *Outcome._fields)
-"""The values of an outcome, in the order in which `conclude` gives them."""
 
 _SAME_TARGET = "target_etag = :target_etag"
 _KEEPS_TARGET = ":target_etag = '' AND :state IN ('failed', 'drifted', 'conflict', 'archived')"
@@ -90,35 +112,27 @@ _AFTERWARDS = {
     "THEN properties ELSE :properties END",
     "target_etag": f"CASE WHEN {_KEEPS_TARGET} THEN target_etag ELSE :target_etag END",
 }
-_CONCLUDE = _numbered(
+_CONCLUDE = _Statement(
     f"UPDATE objects SET {', '.join(f'{column} = {value}' for column, value in _AFTERWARDS.items())} "
-    "WHERE route = :route AND key = :key",
-    _ENDED,
+    "FROM {rows} WHERE route = :route AND key = :key",
+    Outcome._fields,
 )
-
-_COPIED = _numbered(
-    "UPDATE objects SET state = 'copied', target_etag = :target_etag, checksum = :checksum, proof = :proof, "
-    "compared = :compared, method = :method, code = :code, message = :message, copied_ms = :at_ms, "
-    "found = :method = 'found' WHERE route = :route AND key = :key",
-    ("route", "at_ms", "key", "target_etag", "checksum", "proof", "compared", "method", "code", "message"),
-)
-"""What `_CONCLUDE` comes to over a planned row, whose checksum, method, times and xxh3 are empty."""
 
 KEYS_A_QUERY = 512
 
 
 def decide(connection: sqlite3.Connection, route: int, decisions: list[Decision], at_ms: int) -> None:
     """Write decisions. Raises `LedgerError` for a step that the table of states does not know."""
-    rows: list[tuple[object, ...]] = []
+    rows: list[Values] = []
     added, added_bytes = Counter[TallyKey](), Counter[TallyKey]()
     for item in decisions:
         # As plain text and numbers: sqlite3 first looks for an adapter of what is a subclass (0.9 µs a row).
         state, found, proof = item.state.value, int(item.found), int(item.proof)
-        rows.append((route, at_ms, *item[:6], state, item.held, item.target_etag, found, proof, *item[11:]))
+        rows.append((*item[:6], state, item.held, item.target_etag, found, proof, *item[11:]))
         added[state, proof, found] += 1
         added_bytes[state, proof, found] += item.size
     connection.execute("SAVEPOINT quick")
-    inserted = connection.executemany(_INSERT, rows).rowcount
+    inserted = _INSERT.over(connection, route, at_ms, rows)
     if inserted == len(rows) and all(item.state in FIRST for item in decisions):
         connection.execute("RELEASE quick")
         _tally(connection, route, added, added_bytes)
@@ -126,55 +140,33 @@ def decide(connection: sqlite3.Connection, route: int, decisions: list[Decision]
     connection.execute("ROLLBACK TO quick")
     connection.execute("RELEASE quick")
     _leave(connection, route, ((item.key, item.state) for item in decisions), new=True)
-    connection.executemany(_UPSERT, rows)
+    _UPSERT.over(connection, route, at_ms, rows)
     _tally(connection, route, added, added_bytes)
 
 
 def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outcome], at_ms: int) -> None:
     """Write outcomes over rows that exist. Raises `LedgerError` as `decide`, and for a key that was never decided."""
-    if _conclude_copies(connection, route, outcomes, at_ms):
-        return
-    before = _leave(connection, route, ((item.key, item.state) for item in outcomes), new=False)
-    connection.executemany(
-        _CONCLUDE,
-        [(route, at_ms, item.key, item.state.value, *item[2:4], int(item.proof), *item[5:]) for item in outcomes],
-    )
-    added, added_bytes = Counter[TallyKey](), Counter[TallyKey]()
-    for item, (size, found) in zip(outcomes, before, strict=True):
-        tally = (item.state.value, int(item.proof), found if item.method == "" else int(item.method == "found"))
-        added[tally] += 1
-        added_bytes[tally] += size
-    _tally(connection, route, added, added_bytes)
-
-
-def _conclude_copies(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outcome], at_ms: int) -> bool:
-    """The quick way of `conclude`; False where some outcome is no copy of a planned object, and nothing was written."""
-    keys_of: dict[TallyKey, list[str]] = {}
+    alike: dict[tuple[State, Proof, str], list[str]] = {}
     for item in outcomes:
-        if item.state is not State.COPIED or item.xxh3 or item.properties:
-            return False
-        tally = (State.COPIED.value, int(item.proof), int(item.method == "found"))
-        keys_of.setdefault(tally, []).append(item.key)
+        alike.setdefault((item.state, item.proof, item.method), []).append(item.key)
     objects, size_bytes = Counter[TallyKey](), Counter[TallyKey]()
-    what = (
-        "SELECT proof, found, count(*), sum(size) FROM objects WHERE route = ? AND state = 'planned' AND found = 0 "
-        "AND copied_ms = 0 AND checksum = '' AND xxh3 = '' AND properties = ''"
-    )
-    for tally, keys in keys_of.items():
-        met = 0
-        for proof, found, count, size in _of_keys(connection, route, keys, what, " GROUP BY proof, found"):
+    what = "SELECT state, proof, found, count(*), sum(size) FROM objects WHERE route = ?"
+    met = 0
+    for (after, proof, method), keys in alike.items():
+        for state, *of, found, count, size in _of_keys(connection, route, keys, what, " GROUP BY state, proof, found"):
+            if after not in TRANSITIONS[State(state)]:
+                continue
             met += count
-            objects[tally] += count
-            size_bytes[tally] += size
-            objects[State.PLANNED.value, proof, found] -= count
-            size_bytes[State.PLANNED.value, proof, found] -= size
-        if met != len(keys):
-            return False
-    connection.executemany(
-        _COPIED, [(route, at_ms, item.key, *item[2:4], int(item.proof), *item[5:7], *item[8:10]) for item in outcomes]
-    )
+            now_found = found if method == "" else int(method == "found")
+            for tally, sign in (((state, *of, found), -1), ((after.value, int(proof), now_found), 1)):
+                objects[tally] += sign * count
+                size_bytes[tally] += sign * size
+    if met != len(outcomes) or len({item.key for item in outcomes}) != met:
+        _leave(connection, route, ((item.key, item.state) for item in outcomes), new=False)
+        raise AssertionError("one of these steps was refused, and is there")
+    rows = [(item.key, item.state.value, *item[2:4], int(item.proof), *item[5:]) for item in outcomes]
+    _CONCLUDE.over(connection, route, at_ms, rows)
     _tally(connection, route, objects, size_bytes)
-    return True
 
 
 def _of_keys(
@@ -214,12 +206,10 @@ def _leave(
     *,
     new: bool,
     is_gone: bool = False,
-) -> list[tuple[int, int]]:
-    """Check each step against the table and take the rows out of their tallies; gives (size, found) of each row. A key
-    comes once in a batch: what the second step follows would not be in the table yet. `is_gone`: nothing is left of
-    what was written."""
+) -> None:
+    """Check each step against the table and take the rows out of their tallies. A key comes once in a batch: what the
+    second step follows would not be in the table yet. `is_gone`: nothing is left of what was written."""
     gone, gone_bytes = Counter[TallyKey](), Counter[TallyKey]()
-    before: list[tuple[int, int]] = []
     asked = list(steps)
     what = "SELECT key, state, proof, found, size, target_etag FROM objects WHERE route = ?"
     known = {row[0]: row for row in _of_keys(connection, route, [key for key, _ in asked], what)}
@@ -243,9 +233,7 @@ def _leave(
         tally = (state, proof, found)
         gone[tally] -= 1
         gone_bytes[tally] -= size
-        before.append((size, found))
     _tally(connection, route, gone, gone_bytes)
-    return before
 
 
 def _tally(

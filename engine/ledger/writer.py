@@ -91,6 +91,8 @@ class Writer:
         self._path = path
         self._check = check
         self._connection = connection
+        # What a statement over many rows would be taken back with: in a file each page of it costs system calls.
+        connection.execute("PRAGMA temp_store = MEMORY")
         self._queue: queue.Queue[tuple[Command[Any], bool, Future[Any]] | None] = queue.Queue()
         self._slots = anyio.Semaphore(COMMANDS_WAITING, fast_acquire=True)
         self._closed = False

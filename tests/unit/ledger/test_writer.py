@@ -53,6 +53,8 @@ async def test_a_command_that_fails_leaves_nothing_and_the_next_goes_on(tmp_path
             await ledger.conclude("raw", [outcome("a"), outcome("b")])
         with pytest.raises(LedgerError, match="'a' comes twice in one batch"):
             await ledger.conclude("raw", [outcome("a"), outcome("a")])
+        with pytest.raises(LedgerError, match="'a' comes twice in one batch"):
+            await ledger.conclude("raw", [outcome("a"), outcome("a", State.FAILED)])
         with pytest.raises(LedgerError, match="'c' comes twice in one batch"):
             await ledger.decide("raw", [decision("c"), decision("c")])
         assert (query(path, "SELECT * FROM objects"), query(path, TALLIES)) == before
