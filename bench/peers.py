@@ -168,7 +168,7 @@ def _cartage(place: Place, job: Job, folder: Path) -> Command | None:
         text += OTHER_SITE.format(url=place.other_url, region=place.region, ca_bundle=place.other_ca_bundle)
     plan.write_text(text, "utf-8")
     if job == "verify":
-        return Command((command, "verify", str(plan), "--json"))
+        return Command((command, "verify", str(plan), "--json", "--assume", "aws"))
     unsynced = ("--durability", "none") if job == "download" else ()  # as all others are
     return Command((command, "run", str(plan), "--yes", "--json", "--assume", "aws", *unsynced))
 
