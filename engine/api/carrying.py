@@ -14,11 +14,9 @@ import anyio.to_thread
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.errors import UsageError
-from engine.journal.state import state_of
 from engine.ledger import Ledger, ShardedLedger, is_one_file
 from engine.plan.document import Plan
 from engine.plan.shards import Piece
-from engine.shards.coordinating import Coordinator
 from engine.shards.processes import LocalProcesses
 from engine.sites.sites import Sites
 from engine.store import BucketFacts, StoreOf
@@ -116,6 +114,9 @@ async def carry(
             await opened.sources.refuse_missing(ledger.knows)
         gauges = opened.gauges()
         return Carried(run.counters, run.stopped, run.unlisted(), gauges.requests, gauges.throttled)
+    from engine.journal.state import state_of  # here: a run in one file needs nothing of shards
+    from engine.shards.coordinating import Coordinator
+
     coordinator = Coordinator(
         plan,
         opened,

@@ -119,3 +119,32 @@ def sized_layout(size: int, sizes: Sequence[int]) -> Layout | None:
     if not sizes or sum(sizes) != size or min(sizes) < 1:
         return None
     return Layout(size, sizes=tuple(sizes))
+
+
+# --- what passes through this machine ------------------------------------------------------------------------------
+
+SMALL_BYTES = 8 * MIB
+"""Up to here an object that is sent from here is one PutObject."""
+
+PART_BYTES = 8 * MIB
+"""A part of what has no layout of its own, as the AWS CLI's: enough of them are under way at once to fill a line, and
+little is sent again."""
+
+WHOLE_BYTES = 2 * MIB
+"""An object up to this size comes into a folder at one go."""
+RANGE_BYTES = 16 * MIB
+MOST_RANGE_BYTES = 64 * MIB
+RANGES = 1_000
+"""Ranges are so long that there are no more of an object, up to MOST_RANGE_BYTES: each costs a sync."""
+
+
+def part_layout(size: int) -> Layout:
+    """Parts of `PART_BYTES`, or the smallest whole number of MiB that needs no more than S3's 10,000."""
+    least = -(-size // MAX_PARTS)
+    return Layout(size, part_bytes=PART_BYTES if least <= PART_BYTES else -(-least // MIB) * MIB)
+
+
+def range_bytes(size: int) -> int:
+    """How long the ranges are by which an object of `size` bytes comes into a folder: 16 MiB, and up to 64 where that
+    would be too many."""
+    return min(MOST_RANGE_BYTES, max(RANGE_BYTES, -(-size // RANGES // MIB) * MIB))

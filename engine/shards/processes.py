@@ -7,18 +7,20 @@ them what they were doing.
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from importlib import import_module
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from engine.collector import calm_collector
 from engine.logs import Destination, destination, writing_to
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 WORKED_BY = "engine.shards.working"
 """The module of what these processes are for: most of what it takes to begin one is to import it."""
@@ -47,6 +49,9 @@ class LocalProcesses(Executor):
         return self._threads.submit(self._call, fn, args, kwargs)
 
     def _call(self, fn: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+        import multiprocessing  # here, as the pool: every run has an executor, few a second process
+        from concurrent.futures import ProcessPoolExecutor
+
         pool: ProcessPoolExecutor | None = getattr(self._own, "pool", None)
         if pool is None:
             pool = ProcessPoolExecutor(
@@ -108,6 +113,8 @@ def _load() -> None:
 
 
 def _leave_with_parent() -> None:
+    import multiprocessing
+
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 from engine.model import ListedObject
 from engine.plan.integrity import is_plain, parts_of
-from engine.plan.parts import MAX_COPY_BYTES
+from engine.plan.parts import MAX_COPY_BYTES, SMALL_BYTES, WHOLE_BYTES, part_layout, range_bytes
 from engine.plan.route import Route
 from engine.transfer import methods
-from engine.transfer.into_folder import WHOLE_BYTES, range_bytes
-from engine.transfer.passing import SMALL_BYTES, part_layout
 
 
 class Cost(NamedTuple):

@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from engine.errors import NotFound, PreconditionFailed
-from engine.folder.reading import READING
 from engine.model import ObjectHead
 from engine.store import Fetched, GetRange, HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Drifted, Task
@@ -42,11 +41,11 @@ async def as_read(store: ObjectStore, task: Task, reading: Awaitable[Done]) -> D
     try:
         return await reading
     except NotFound as error:
-        if error.operation != READING:
+        if error.operation != GetRange.operation:
             raise
         raise Drifted(0, etag_now="") from error
     except PreconditionFailed as error:
-        if error.operation != READING:
+        if error.operation != GetRange.operation:
             raise
         head = await head_or_none(store, HeadObject(task.source_ref))
         raise Drifted(0, etag_now=head.etag if head else "") from error

@@ -30,7 +30,7 @@ from engine.folder.unfinished import Unfinished
 from engine.model import ABSENT, MIB, ObjectHead, ObjectRef, Proof
 from engine.plan.integrity import Evidence
 from engine.plan.lifecycle import State
-from engine.plan.parts import Layout, PartRange
+from engine.plan.parts import WHOLE_BYTES, Layout, PartRange, range_bytes
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import PropertyRule
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
@@ -40,13 +40,6 @@ from engine.transfer.drift import as_listed, source_now
 from engine.transfer.existing import conflict
 from engine.transfer.wanted import Wanted, agrees, named
 from engine.transfer.work import WorkQueue
-
-WHOLE_BYTES = 2 * MIB
-"""An object up to this size is carried at one go."""
-RANGE_BYTES = 16 * MIB
-MOST_RANGE_BYTES = 64 * MIB
-RANGES = 1_000
-"""Parts are so long that there are no more of an object, up to MOST_RANGE_BYTES: each costs a sync."""
 
 Done = TypeVar("Done")
 
@@ -284,11 +277,6 @@ def sums_of_file(store: FolderStore, ref: ObjectRef, version: str, layout: Layou
             sums.append(count.value())
         file.check_unchanged()
     return sums
-
-
-def range_bytes(size: int) -> int:
-    """How long the parts of an object of `size` bytes are: 16 MiB, and up to 64 where that would be too many."""
-    return min(MOST_RANGE_BYTES, max(RANGE_BYTES, -(-size // RANGES // MIB) * MIB))
 
 
 def written_ns(head: ObjectHead) -> int | None:

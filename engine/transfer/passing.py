@@ -15,7 +15,7 @@ from engine.crc import CRC64NVME
 from engine.errors import Ambiguous, Rejected, Unsupported
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
 from engine.plan.integrity import Agreement, Evidence, combined_checksum, multipart_etag, parts_of
-from engine.plan.parts import MAX_PARTS, Layout, PartRange
+from engine.plan.parts import PART_BYTES, SMALL_BYTES, Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import ObjectStore, PutObject, UploadPart
 from engine.transfer.buffers import Buffers
@@ -29,13 +29,6 @@ from engine.transfer.putting import Putter
 from engine.transfer.sums import MD5, Counted, Sums, counted
 from engine.transfer.uploading import Uploader
 from engine.windows import Source
-
-SMALL_BYTES = 8 * MIB
-"""Up to here an object is one PutObject."""
-
-PART_BYTES = 8 * MIB
-"""A part of what has no layout of its own, as the AWS CLI's: enough of them are under way at once to fill a line, and
-little is sent again."""
 
 BUFFER_BYTES = 32 * MIB
 """A part that is longer is streamed, through a buffer of `PART_BYTES`."""
@@ -293,12 +286,6 @@ class PassedParts:
         wanted = Checksum(self._algorithm, "FULL_OBJECT", "")
         whole = combined_checksum(wanted, pieces) if len(pieces) == len(sums) else None
         return ObjectHead(self.task.source.size, etag, "", checksums=(whole,) if whole is not None else ())
-
-
-def part_layout(size: int) -> Layout:
-    """Parts of `PART_BYTES`, or the smallest whole number of MiB that needs no more than S3's 10,000."""
-    least = -(-size // MAX_PARTS)
-    return Layout(size, part_bytes=PART_BYTES if least <= PART_BYTES else -(-least // MIB) * MIB)
 
 
 def _needs_parts(task: Task) -> bool:

@@ -23,12 +23,12 @@ from engine.plan.integrity import (
     is_plain,
     parts_of,
 )
-from engine.plan.parts import MAX_COPY_BYTES, Layout, PartRange
+from engine.plan.parts import MAX_COPY_BYTES, Layout, PartRange, part_layout
 from engine.store import GetRange, ObjectStore
 from engine.transfer.carrier import Task
 from engine.transfer.drift import fetched, source_now
 from engine.transfer.origin import Way
-from engine.transfer.passing import BUFFER_BYTES, part_layout
+from engine.transfer.passing import BUFFER_BYTES
 from engine.transfer.server_parts import own_layout
 from engine.transfer.sums import Counted, counted
 

@@ -28,12 +28,11 @@ from engine.plan.integrity import (
     multipart_etag,
     parts_of,
 )
-from engine.plan.parts import Layout, PartRange
+from engine.plan.parts import Layout, PartRange, part_layout
 from engine.store import ObjectStore
 from engine.transfer.carrier import Ended, Task
 from engine.transfer.drift import as_read, source_now
 from engine.transfer.origin import Way
-from engine.transfer.passing import part_layout
 from engine.transfer.server_parts import own_layout
 from engine.transfer.sums import MD5, Counted, counted
 from engine.windows import WINDOW_BYTES

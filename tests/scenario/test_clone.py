@@ -130,7 +130,7 @@ async def test_an_object_that_is_replaced_meanwhile_is_no_mixed_file(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(into_folder, "WHOLE_BYTES", 1 * MIB)
-    monkeypatch.setattr(into_folder, "RANGE_BYTES", 1 * MIB)
+    monkeypatch.setattr("engine.plan.parts.RANGE_BYTES", 1 * MIB)
     client.put_object(Bucket=BUCKET, Key="p/big", Body=b"a" * (6 * MIB))
     fetched = 0
     fetch_part = download.Download._carry_part
@@ -161,7 +161,7 @@ async def test_a_download_goes_on_with_the_ranges_that_are_whole(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: bool
 ) -> None:
     monkeypatch.setattr(into_folder, "WHOLE_BYTES", 1 * MIB)
-    monkeypatch.setattr(into_folder, "RANGE_BYTES", 1 * MIB)
+    monkeypatch.setattr("engine.plan.parts.RANGE_BYTES", 1 * MIB)
     body = os.urandom(8 * MIB)
     client.put_object(Bucket=BUCKET, Key="p/big", Body=body)
     ranges: list[int] = []

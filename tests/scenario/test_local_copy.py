@@ -25,6 +25,7 @@ from engine.folder.reading import OpenedFile
 from engine.folder.unfinished import Unfinished
 from engine.ledger import LedgerReader
 from engine.model import MIB, Proof
+from engine.plan import parts
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import ObjectRecord
@@ -48,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(into_folder, "WHOLE_BYTES", 1 * MIB)
-    monkeypatch.setattr(into_folder, "RANGE_BYTES", 1 * MIB)
+    monkeypatch.setattr(parts, "RANGE_BYTES", 1 * MIB)
 
 
 def put(folder: Path, name: str, body: bytes, mode: int = 0o640) -> Path:

@@ -16,6 +16,7 @@ from engine.api.options import Options
 from engine.api.run import migrate
 from engine.ledger import LedgerReader
 from engine.model import MIB
+from engine.plan import parts
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.transfer import into_folder, recorder
@@ -33,7 +34,7 @@ def held(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     for name, value in sandbox.env().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(into_folder, "WHOLE_BYTES", MIB)
-    monkeypatch.setattr(into_folder, "RANGE_BYTES", MIB)
+    monkeypatch.setattr(parts, "RANGE_BYTES", MIB)
     monkeypatch.setattr(recorder, "OUTCOMES_A_BATCH", 1)  # an outcome is committed as soon as it is known
     client = sandbox.client()
     if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:

@@ -10,6 +10,7 @@ import pytest
 from engine.events import Event
 from engine.folder.store import FolderStore
 from engine.model import ABSENT, FILE_SITE, Checksum, CopyResult, ListedObject, Location, Properties, UploadedPart
+from engine.plan import parts
 from engine.plan.integrity import multipart_etag
 from engine.plan.record import UploadRecord
 from engine.plan.route import Route
@@ -31,6 +32,7 @@ PART = 1000
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passing, "SMALL_BYTES", PART)
     monkeypatch.setattr(passing, "PART_BYTES", PART)
+    monkeypatch.setattr(parts, "PART_BYTES", PART)
     for module in (passing, relay):
         monkeypatch.setattr(module, "BUFFER_BYTES", 2 * PART)
 

@@ -12,8 +12,8 @@ from engine.checksums import checksum_of
 from engine.errors import Ambiguous, BadCredentials, Rejected, Unsupported
 from engine.events import Notice
 from engine.model import ABSENT, Checksum, Overwrite, Proof, UploadedPart
+from engine.plan import parts
 from engine.plan.lifecycle import State
-from engine.transfer import passing
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.passes import PART, SilentStore, UploadScene, small_parts
 
@@ -66,7 +66,7 @@ async def test_a_large_file_goes_by_parts_and_is_proven_by_the_answer_to_the_las
 async def test_a_part_that_is_longer_than_a_buffer_bears_its_checksum_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passing, "MAX_PARTS", 1)
+    monkeypatch.setattr(parts, "MAX_PARTS", 1)
     scene = UploadScene(tmp_path)
     scene.write(BODY)
     outcome = await scene.carrier.carry(await scene.task())
