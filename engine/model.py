@@ -1,15 +1,18 @@
 """The values that everything else speaks in: frozen, small, without behaviour that could wait or fail.
 
-The ones made once for each object are named tuples (a third of the cost of a frozen dataclass); the rest are
-frozen, slotted dataclasses. ETags are kept bare, without quotes. Times of S3 are kept as the text that S3 sent,
-ISO 8601 in UTC ("2026-01-31T10:00:00.000Z"), which sorts as time does and costs no parsing.
+What is made for every object and asked for its fields is a `Value` (50 ns to make one; a named tuple costs 160 to 290,
+a frozen dataclass three times that); what is a row of something is a named tuple; the rest are frozen, slotted
+dataclasses. ETags are kept bare, without quotes. Times of S3 are kept as the text that S3 sent, ISO 8601 in UTC
+("2026-01-31T10:00:00.000Z"), which sorts as time does and costs no parsing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
+
+import msgspec
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -21,6 +24,14 @@ target must still bear (`If-Match`)."""
 
 UNKNOWN_SIZE = -1
 """The size of an object whose HEAD came without a length."""
+
+
+class Value(msgspec.Struct, frozen=True):
+    """What is made for each object, and asked again and again for its fields."""
+
+    def _replace(self, **changes: Any) -> Self:
+        """The same but for these fields, as a named tuple has it."""
+        return msgspec.structs.replace(self, **changes)
 
 
 class OpaqueEtag(str):
@@ -132,7 +143,7 @@ RESTORING = "ongoing"
 """As a `restore`: S3 is at it, and the object cannot be read yet."""
 
 
-class ListedObject(NamedTuple):
+class ListedObject(Value, frozen=True):
     """One line of a listing. `checksum` is "ALGORITHM:TYPE" where the listing says it, else empty; `restore` is how an
     archived object's temporary copy stands (RestoreStatus): there is none (empty), `RESTORING`, or until when it can be
     read (ISO 8601)."""
@@ -254,7 +265,7 @@ class ObjectHead(NamedTuple):
     date: str = ""
 
 
-class CopyResult(NamedTuple):
+class CopyResult(Value, frozen=True):
     """The answer to CopyObject or CompleteMultipartUpload. `encryption` is the algorithm that the target was
     written with, as the answer's headers say (empty: the server did not say)."""
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, overload
-
-import msgspec
+from typing import ClassVar, NamedTuple, Protocol, TypeVar, overload
 
 from engine.errors import NotFound
 from engine.model import (
@@ -30,6 +28,7 @@ from engine.model import (
     UploadedPart,
     UploadInfo,
     UploadRef,
+    Value,
     VersionsPage,
     bucket_name,
 )
@@ -40,7 +39,7 @@ Answered = TypeVar("Answered")
 Made = TypeVar("Made")
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(Value, frozen=True):
     """One call of a store. `operation` is the S3 action's name, by which errors and events name it too; `bucket` is
     where it goes.
 
@@ -59,10 +58,6 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def bucket(self) -> str:
         raise NotImplementedError
-
-    def _replace(self, **changes: Any) -> Self:
-        """The same request but for these fields, as a named tuple has it."""
-        return msgspec.structs.replace(self, **changes)
 
 
 class OnObject(Request, frozen=True):

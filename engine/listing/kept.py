@@ -17,6 +17,7 @@ from typing import Self
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from engine.listing.key_lists import ListedKeys
 from engine.listing.key_rows import UNKNOWN, KeyRow
@@ -69,7 +70,7 @@ class Keeping:
 
     async def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
         async for objects, last in self._lister.pages(keys, first):
-            await self._add([KeyRow(*item) for item in objects])
+            await self._add([KeyRow(*msgspec.structs.astuple(item)) for item in objects])
             yield objects, last
 
     async def page_after(self, relative: str) -> Page:

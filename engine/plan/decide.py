@@ -10,9 +10,8 @@ The order of the questions is the safety of the tool, so it stands in one functi
 from __future__ import annotations
 
 from enum import Enum, StrEnum
-from typing import NamedTuple
 
-from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite, Proof
+from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite, Proof, Value
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
@@ -32,7 +31,7 @@ class Action(StrEnum):
     FORGET = "forget"  # it vanished from the source before anything of it was written
 
 
-class Choice(NamedTuple):
+class Choice(Value, frozen=True):
     """One decision and what follows from it. `target_condition` guards the write: `ABSENT` or an ETag."""
 
     action: Action

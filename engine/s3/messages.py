@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from engine import checksums, store
 from engine.errors import Rejected, StoreError
-from engine.model import ABSENT, Checksum, ObjectRef, UploadRef
+from engine.model import ABSENT, Checksum, ObjectRef, UploadRef, Value
 from engine.s3 import operations
 from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_xml
 from engine.s3.operations import Operation
@@ -31,7 +31,7 @@ BODY_LIMIT_BYTES = 1 << 30
 """The longest body of a GetObject that does not say how much it wants."""
 
 
-class Call(NamedTuple):
+class Call(Value, frozen=True):
     """One HTTP request to a bucket. `path` is the encoded key, "/" kept; `limit_bytes`, if not 0, is its own bound.
     `length` is that of a body which comes from a source; it `expects` "100 Continue" before that."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from engine.errors import Ambiguous, StoreError
 from engine.model import (
@@ -25,6 +24,7 @@ from engine.model import (
     Properties,
     UploadedPart,
     UploadInfo,
+    Value,
 )
 from engine.s3 import asked, xml
 from engine.s3.acl import acl_of
@@ -52,7 +52,7 @@ _NO_PROPERTIES = _RARE.union(
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-class Answer(NamedTuple):
+class Answer(Value, frozen=True):
     """One HTTP answer. Header names are lower-case. `whole` is false for a body that only the connection's end
     ended, so that nothing says that it is complete."""
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import anyio
 
 from engine.errors import Archived, StoreError
 from engine.folder.versions import same
-from engine.model import Checksum, ListedObject, ObjectRef
+from engine.model import Checksum, ListedObject, ObjectRef, Value
 from engine.plan.integrity import Evidence
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
 
 
-class Task(NamedTuple):
+class Task(Value, frozen=True):
     """What a carrier needs to know of one object. `target_condition` is `ABSENT` or the ETag that the target must still
     bear. `inspect` asks for a look at both sides first; `claim` for a look at a target that appeared while an earlier
     run's copy was under way, and may be it. `mend`: the bytes are there, and what both sides carry is to be compared

@@ -88,11 +88,9 @@ async def target_now(store: ObjectStore, task: Task) -> ObjectHead | None:
     return await head_or_none(store, HeadObject(task.target_ref, checksums=True))
 
 
-class SeenComplete(CopyResult):
+class SeenComplete(CopyResult, frozen=True):
     """What a look at the target says, in place of Complete's own answer. Whether it was this upload that wrote it, or
     an earlier one of the same parts, cannot be told: the upload may still be there."""
-
-    __slots__ = ()
 
 
 def as_answer(target: ObjectHead) -> SeenComplete:

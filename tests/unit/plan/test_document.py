@@ -348,5 +348,5 @@ def test_asking_for_an_unknown_route_names_those_there_are() -> None:
 
 
 def test_the_engine_imports_a_plan_without_what_reads_its_file() -> None:
-    code = "import sys, engine.plan.document; sys.exit('msgspec' in sys.modules)"
+    code = "import sys, engine.plan.document; sys.exit('engine.plan.reading' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=EXAMPLE.parents[1]).returncode == 0

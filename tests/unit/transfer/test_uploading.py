@@ -25,7 +25,7 @@ from engine.model import ABSENT, MIB, ObjectRef, Proof, Properties, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.record import UploadRecord
 from engine.store import CopyPart, CreateUpload
-from engine.transfer.carrier import Interrupted
+from engine.transfer.carrier import Interrupted, Task
 from engine.transfer.methods import Method, method_for
 from engine.transfer.work import PartJob
 from tests.fake_store import FakeStore, md5
@@ -563,7 +563,7 @@ async def test_parts_that_end_together_are_committed_together() -> None:
 
     async def worker() -> None:
         for _ in range(2):
-            if isinstance(job := await scene.queue.take(), tuple):
+            if isinstance(job := await scene.queue.take(), Task):
                 raise AssertionError("no objects here")
             assert job is not None
             await job()
