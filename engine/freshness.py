@@ -113,19 +113,21 @@ async def only_until(moment: float, sending: Awaitable[Answer], *, whole: bool =
 # --- for stores and their decorators ----------------------------------------------------------------------------
 
 
-def sending(operation: str, ref: object, *, ending: bool = False) -> None:
-    """Called just before a request's bytes go out, and (`ending`) its last ones, where they go out apart.
+def sending(operation: str, ref: object, *, ending: bool = False) -> bool:
+    """Called just before a request's bytes go out, and (`ending`) its last ones, where they go out apart: gives whether
+    they have to, as `ends_apart`.
 
     Raises `TooLate`: then they must not."""
     errand = _errand.get()
     if errand is None:
-        return
+        return False
     now = now_s()
     if now > errand.not_after and (errand.whole or not ending):
         said = "it was not sent: too much time has passed since the look that it rests on"
         raise TooLate(said, operation=operation, ref=str(ref), code="TooLate")
     if errand.sent_at is None:
         errand.sent_at = now
+    return errand.whole and errand.not_after < inf
 
 
 def ends_apart() -> bool:

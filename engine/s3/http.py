@@ -52,6 +52,8 @@ class HttpConnection(Receiver):
     """A plain connection. Made by a connector, then handed to its owner."""
 
     _reads_exactly = True
+    _is_greeted = False
+    """Whether something of the server's own may come before the first answer."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner) -> None:
         super().__init__(loop)
@@ -102,8 +104,10 @@ class HttpConnection(Receiver):
         Not asked for within the moment in which an answer has ended, for it costs a system call; but after one without
         a body: that a body follows all the same is the likeliest of what comes unasked. And after one into windows, of
         which not a byte more was read than it had."""
-        if self._poll is None or not (
-            self._bodiless or self._exact or self._loop.time() - self.active_at >= LOOKED_AT_AFTER_S
+        if (
+            self._poll is None
+            or (self._is_greeted and not self.requests)
+            or not (self._bodiless or self._exact or self._loop.time() - self.active_at >= LOOKED_AT_AFTER_S)
         ):
             return False
         return bool(self._poll.poll(0))

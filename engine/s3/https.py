@@ -35,6 +35,7 @@ class TlsConnection(HttpConnection):
     """A connection over TLS. `handshake` ends when the server has proven its name."""
 
     _reads_exactly = False
+    _is_greeted = True  # with the server's tickets
 
     def __init__(
         self,
@@ -60,10 +61,6 @@ class TlsConnection(HttpConnection):
     @property
     def resumed(self) -> bool:
         return bool(self._tls.session_reused)
-
-    @property
-    def unread(self) -> bool:
-        return self.requests > 0 and super().unread  # before that it is the server's tickets
 
     async def handshake(self) -> None:
         """Raises ssl.SSLError, and OSError where the connection ends first."""

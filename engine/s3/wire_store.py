@@ -97,16 +97,15 @@ class WireStore(S3Store):
                 assert connection is not None
                 pool.released(connection)
                 raise call.error(Rejected, f"not sent: {error}", "BadHeader") from error
-            timely = freshness.ends_apart()
-            apart = HELD_BACK_BYTES if timely and body else 0
-            together = not apart and len(body) <= BODY_AT_ONCE_BYTES
-            if timely:
-                connection.write_through()
             try:
-                freshness.sending(operation.name, call.ref)
+                timely = freshness.sending(operation.name, call.ref)
             except TooLate:
                 pool.released(connection)
                 raise
+            if timely:
+                connection.write_through()
+            apart = HELD_BACK_BYTES if timely and body else 0
+            together = not apart and len(body) <= BODY_AT_ONCE_BYTES
             future = connection.exchange(
                 head + body if body and together else head,
                 bodiless=operation.bodiless,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from typing import Any
 
 from engine.errors import AttemptError, NotFound, ObjectError
 from engine.model import ABSENT, ObjectHead
@@ -42,7 +44,7 @@ class Existing(ABC):
             return outcome_of(task, error)
 
     @abstractmethod
-    async def _copy(self, task: Task) -> Outcome:
+    def _copy(self, task: Task) -> Coroutine[Any, Any, Outcome]:
         """Bring the object to the target, where its place is as the task says. Raises `Ended` and what stores raise."""
 
     @abstractmethod

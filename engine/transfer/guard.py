@@ -62,7 +62,7 @@ class Conditions:
     def pin(self, operation: Literal["copy", "part"], bucket: str, etag: str) -> str | None:
         """The source's ETag to send with a copy from `bucket`, or None."""
         answer = self._answer(self._source, bucket, _pin_trait(operation, etag))
-        if not (answer.holds and etag):
+        if answer is not Answer.YES or not etag:
             self.unpinned.add(bucket)
         return None if answer is Answer.REFUSED else etag or None
 

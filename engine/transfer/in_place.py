@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.model import Acl, ObjectHead, Proof, Properties
+from engine.model import Acl, CopyResult, ObjectHead, Proof, Properties
 from engine.plan.in_place import UNTOUCHED
 from engine.plan.integrity import Evidence, parts_of
 from engine.plan.lifecycle import State
@@ -23,7 +23,7 @@ from engine.transfer.drift import as_listed, source_now
 from engine.transfer.judging import judged
 from engine.transfer.methods import Method
 from engine.transfer.properties import Tags, adjusted, chosen_acl, directives_of, read_tags, source_properties
-from engine.transfer.server_copy import ServerSideCopy
+from engine.transfer.server_copy import OPEN, ServerSideCopy
 from engine.transfer.server_parts import ServerParts
 
 NOT_TAKEN = "NotTaken"
@@ -101,7 +101,12 @@ class InPlace(ServerSideCopy):
         directives = directives_of(task.route, task.source_ref, look.wanted._replace(acl=acl), tags)
         whole = [item for item in look.head.checksums if item.type == "FULL_OBJECT"]
         request = self._directed(task, directives, whole)
-        result, requests = await self._answered(task, request, 1)
+        result: CopyResult | Outcome
+        requests = 1
+        try:
+            result = await self.target.copy_object(request)
+        except OPEN as error:
+            result, requests = await self._settle(task, request, error, requests)
         if isinstance(result, Outcome):
             return result
         return await judged(self.target, task, look.head, result, Method.COPY.value, requests)

@@ -6,8 +6,8 @@ that needs it to be copied by its parts (`server_parts`). An unknown outcome is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
 
 from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, StoreError, Unsupported
 from engine.model import ABSENT, Checksum, CopyResult, ObjectHead, OpaqueEtag, Proof
@@ -34,6 +34,9 @@ from engine.transfer.server_parts import ServerParts
 
 ATTEMPTS = 5
 """How often one copy is sent while its outcome stays unknown, each time after a look at the target."""
+
+OPEN = (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected)
+"""What leaves open what became of the object, until it was looked at."""
 
 TOO_LARGE = frozenset({"EntityTooLarge", "InvalidRequest"})
 """What S3 answers to a CopyObject of a source over 5 GiB: the size was not what the listing said."""
@@ -67,16 +70,21 @@ class ServerSideCopy(Existing):
     async def discard(self, upload: UploadRecord) -> None:
         await self._parts.discard(upload)
 
-    async def _copy(self, task: Task) -> Outcome:
-        if task.upload is not None and not task.source.size:  # of what it was before: nothing has no parts
-            await self.discard(task.upload)
-            task = task._replace(upload=None)
+    def _copy(self, task: Task) -> Coroutine[Any, Any, Outcome]:
+        # No coroutine of its own: each that lies around a request costs nearly every object a microsecond.
         method = method_for(task.source)
+        if task.upload is not None and not task.source.size:
+            return self._copy_emptied(task, task.upload)
         if task.upload is not None or method in (Method.OWN_PARTS, Method.FAST_PARTS):
-            return await self._parts.copy(task, method)
+            return self._parts.copy(task, method)
         if method is Method.COPY and task.route.plain_properties:  # what nearly every object is
-            return await self._send(task, method, self._request(task), (), 1)
-        return await self._copy_whole(task, method)
+            return self._send(task, method, self._request(task), (), 1)
+        return self._copy_whole(task, method)
+
+    async def _copy_emptied(self, task: Task, upload: UploadRecord) -> Outcome:
+        """The upload is of what the source was before: nothing has no parts."""
+        await self.discard(upload)
+        return await self._copy(task._replace(upload=None))
 
     # --- one CopyObject -------------------------------------------------------------------------------------
 
@@ -117,9 +125,13 @@ class ServerSideCopy(Existing):
         self, task: Task, method: Method, request: CopyObject, checksums: Sequence[Checksum], requests: int
     ) -> Outcome:
         """One CopyObject, sent again only after a look at the target."""
-        result, requests = await self._answered(task, request, requests)
-        if isinstance(result, Outcome):
-            return result
+        try:
+            result = await self.target.copy_object(request)
+        except OPEN as error:
+            settled, requests = await self._settle(task, request, error, requests)
+            if isinstance(settled, Outcome):
+                return settled
+            result = settled
         source_etag = task.source.etag
         if (
             method is Method.COPY
@@ -132,13 +144,6 @@ class ServerSideCopy(Existing):
             checksum = str(result.checksums[0]) if result.checksums else ""
             return Outcome(task.key, State.COPIED, result.etag, checksum, Proof.DIGEST, "etag", "copy", requests)
         return await self._judge(task, method, result, checksums, requests)
-
-    async def _answered(self, task: Task, request: CopyObject, requests: int) -> tuple[CopyResult | Outcome, int]:
-        """One CopyObject, sent again only after a look at the target: what it gave, or what became of the object."""
-        try:
-            return await self.target.copy_object(request), requests
-        except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as error:
-            return await self._settle(task, request, error, requests)
 
     async def _judge(
         self, task: Task, method: Method, result: CopyResult, checksums: Sequence[Checksum], requests: int
