@@ -7,53 +7,19 @@ is read. Nothing takes a step that the table of states (`engine.plan.lifecycle`)
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import Any
 
 from engine.errors import LedgerError
+from engine.ledger.batches import BatchStatement
 from engine.model import Proof
 from engine.plan.lifecycle import ASIDE, FIRST, TRANSITIONS, State
 from engine.plan.record import Decision, Outcome
 
 TallyKey = tuple[str, int, int]
 """State, proof, found."""
-
-
-ROWS_A_STATEMENT = (50, 10, 1)
-"""How many rows one statement takes. What a statement costs by itself (SQLite counts the constants of an index's
-condition anew for each, and sqlite3 gives the interpreter away and takes it back) is shared by all of them: 7.0 µs for
-a row that is new and then copied in place of 11.4. More at once bring no more."""
-
-Values = tuple[object, ...]
-"""Of one row."""
-
-
-class _Statement:
-    """A statement over many rows at a time. It names `:route` and `:at_ms`, which all rows share, and values of
-    `names`, which are one row's; `{rows}` is where SQL takes the rows from."""
-
-    def __init__(self, sql: str, names: Sequence[str]) -> None:
-        places = {"route": "?1", "at_ms": "?2"} | {name: f"rows.column{at}" for at, name in enumerate(names, 1)}
-        template = re.sub(r":(\w+)", lambda found: places[found[1]], sql)
-        row = f"({','.join('?' * len(names))})"
-        self._texts = {
-            many: template.format(rows=f"(VALUES {','.join([row] * many)}) AS rows") for many in ROWS_A_STATEMENT
-        }
-
-    def over(self, connection: sqlite3.Connection, route: int, at_ms: int, rows: Sequence[Values]) -> int:
-        """Carry it out; gives how many rows of the table were met."""
-        met = begun = 0
-        for many, text in self._texts.items():
-            while len(rows) - begun >= many:
-                some = chain.from_iterable(rows[begun : begun + many])
-                met += connection.execute(text, (route, at_ms, *some)).rowcount
-                begun += many
-        return met
-
 
 _NEW_ROW = {
     "route": ":route",
@@ -74,11 +40,10 @@ _DECIDED_AGAIN = {
     "attempts": "attempts + excluded.attempts",
 }
 _INTO = f"INTO objects ({', '.join(_NEW_ROW)}) SELECT {', '.join(_NEW_ROW.values())} FROM {{rows}}"
-_INSERT = _Statement(f"INSERT OR IGNORE {_INTO}", Decision._fields)
-_UPSERT = _Statement(
+_INSERT = BatchStatement(f"INSERT OR IGNORE {_INTO}")
+_UPSERT = BatchStatement(
     f"INSERT {_INTO} WHERE true ON CONFLICT (route, key) DO UPDATE SET "
-    + ", ".join(f"{column} = {value}" for column, value in _DECIDED_AGAIN.items()),
-    Decision._fields,
+    + ", ".join(f"{column} = {value}" for column, value in _DECIDED_AGAIN.items())
 )
 
 _SAME_TARGET = "target_etag = :target_etag"
@@ -112,10 +77,9 @@ _AFTERWARDS = {
     "THEN properties ELSE :properties END",
     "target_etag": f"CASE WHEN {_KEEPS_TARGET} THEN target_etag ELSE :target_etag END",
 }
-_CONCLUDE = _Statement(
+_CONCLUDE = BatchStatement(
     f"UPDATE objects SET {', '.join(f'{column} = {value}' for column, value in _AFTERWARDS.items())} "
-    "FROM {rows} WHERE route = :route AND key = :key",
-    Outcome._fields,
+    "FROM {rows} WHERE route = :route AND key = :key"
 )
 
 KEYS_A_QUERY = 512
@@ -123,29 +87,31 @@ KEYS_A_QUERY = 512
 
 def decide(connection: sqlite3.Connection, route: int, decisions: list[Decision], at_ms: int) -> None:
     """Write decisions. Raises `LedgerError` for a step that the table of states does not know."""
-    rows: list[Values] = []
+    if not decisions:
+        return
+    columns = _columns(decisions)
     added, added_bytes = Counter[TallyKey](), Counter[TallyKey]()
-    for item in decisions:
-        # As plain text and numbers: sqlite3 first looks for an adapter of what is a subclass (0.9 µs a row).
-        state, found, proof = item.state.value, int(item.found), int(item.proof)
-        rows.append((*item[:6], state, item.held, item.target_etag, found, proof, *item[11:]))
-        added[state, proof, found] += 1
-        added_bytes[state, proof, found] += item.size
+    tallied: Iterator[Any] = zip(*(columns[name] for name in ("state", "proof", "found")), strict=True)
+    for tally, size in zip(tallied, columns["size"], strict=True):
+        added[tally] += 1
+        added_bytes[tally] += size
     connection.execute("SAVEPOINT quick")
-    inserted = _INSERT.over(connection, route, at_ms, rows)
-    if inserted == len(rows) and all(item.state in FIRST for item in decisions):
+    inserted = _INSERT.over(connection, route, at_ms, columns)
+    if inserted == len(decisions) and {item.state for item in decisions} <= FIRST:
         connection.execute("RELEASE quick")
         _tally(connection, route, added, added_bytes)
         return
     connection.execute("ROLLBACK TO quick")
     connection.execute("RELEASE quick")
     _leave(connection, route, ((item.key, item.state) for item in decisions), new=True)
-    _UPSERT.over(connection, route, at_ms, rows)
+    _UPSERT.over(connection, route, at_ms, columns)
     _tally(connection, route, added, added_bytes)
 
 
 def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outcome], at_ms: int) -> None:
     """Write outcomes over rows that exist. Raises `LedgerError` as `decide`, and for a key that was never decided."""
+    if not outcomes:
+        return
     alike: dict[tuple[State, Proof, str], list[str]] = {}
     for item in outcomes:
         alike.setdefault((item.state, item.proof, item.method), []).append(item.key)
@@ -164,9 +130,18 @@ def conclude(connection: sqlite3.Connection, route: int, outcomes: Sequence[Outc
     if met != len(outcomes) or len({item.key for item in outcomes}) != met:
         _leave(connection, route, ((item.key, item.state) for item in outcomes), new=False)
         raise AssertionError("one of these steps was refused, and is there")
-    rows = [(item.key, item.state.value, *item[2:4], int(item.proof), *item[5:]) for item in outcomes]
-    _CONCLUDE.over(connection, route, at_ms, rows)
+    _CONCLUDE.over(connection, route, at_ms, _columns(outcomes))
     _tally(connection, route, objects, size_bytes)
+
+
+def _columns(rows: Sequence[Decision] | Sequence[Outcome]) -> dict[str, Sequence[Any]]:
+    """As plain text and numbers: sqlite3 first looks for an adapter of what is a subclass (0.9 µs a row)."""
+    columns: dict[str, Sequence[Any]] = dict(zip(type(rows[0])._fields, zip(*rows, strict=True), strict=True))
+    columns["state"] = [state.value for state in columns["state"]]
+    for name in ("proof", "found"):
+        if name in columns:
+            columns[name] = list(map(int, columns[name]))
+    return columns
 
 
 def _of_keys(
