@@ -10,14 +10,19 @@ The order of the questions is the safety of the tool, so it stands in one functi
 from __future__ import annotations
 
 from enum import Enum, StrEnum
+from operator import itemgetter
 
+from engine.errors import PlanError
 from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite, Proof, Value
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
+from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.record import COMPARE, Decision, Entry, Outcome, how_changed, is_unchanged, same_bytes, same_moment
 from engine.plan.retrieval import ARCHIVE_CLASSES, UNDER_WAY
 from engine.plan.route import Route
+
+PROBLEMS_SHOWN = 10
 
 
 class Action(StrEnum):
@@ -58,6 +63,24 @@ def taken(route: Route, rows: list[Joined]) -> list[Joined]:
     if route.selects_all:
         return rows
     return [row for row in rows if row.source is None or _was_taken(row) or route.selects(row.source)]
+
+
+def refuse_unmappable(route: Route, rows: list[Joined]) -> None:
+    """A target key that S3 could not hold stops the run loudly, before anything of its page is decided.
+
+    Raises `PlanError`."""
+    if route.maps_any_key:
+        return
+    longest = max(map(len, map(itemgetter(0), rows)), default=0)
+    if len(route.target.key) + longest <= MAX_KEY_BYTES // 4:  # a character is four bytes at most
+        return
+    problems = [
+        f'route "{route.name}": {problem}'
+        for row in rows
+        if row.source is not None and (problem := route.problem_of(row.source.key))
+    ]
+    if problems:
+        raise PlanError(problems[:PROBLEMS_SHOWN], advice="Shorten the target prefix, or exclude these keys.")
 
 
 def is_extra(route: Route, row: Joined) -> bool:

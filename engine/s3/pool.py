@@ -20,12 +20,6 @@ IDLE_S = 4.0
 """How long an idle connection is kept. Servers close theirs after five seconds at the earliest (hypercorn, Node; S3
 and Ceph later), and a request that meets that moment has an open outcome."""
 SWEEP_S = 1.0
-AT_ONCE_BELOW = 16
-"""So few connections are opened without a second thought."""
-LOOK_S = 0.01
-"""Beyond, requests in line are looked at again after so long. Where all connections have answered meanwhile, one each
-on average, answers come at once, and it is this process that is busy: one more connection would only cost a handshake.
-"""
 
 
 class Opener(Protocol):
@@ -58,8 +52,6 @@ class Pool:
         self._waiting: deque[asyncio.Future[HttpConnection]] = deque()
         self._openings: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._look: asyncio.TimerHandle | None = None
-        self._answers = 0  # since the last look
         self._failed = False  # an opening, since the last sweep
         self._closed = False
         self.opened = 0
@@ -85,10 +77,8 @@ class Pool:
         there is none and none can be had."""
         future: asyncio.Future[HttpConnection] = self._loop.create_future()
         self._waiting.append(future)
-        if len(self._connections) + len(self._openings) < AT_ONCE_BELOW:
+        if not self._failed or not self._connections:
             self._grow()
-        else:
-            self._look_soon()
         try:
             return await future
         except asyncio.CancelledError:
@@ -100,7 +90,6 @@ class Pool:
 
     def released(self, connection: HttpConnection) -> None:
         """Free: the next in line gets it."""
-        self._answers += 1
         if connection.requests == 1:  # its first answer, with which TLS 1.3 has sent its tickets
             self._opener.keep_session(connection)
         while self._waiting:
@@ -120,27 +109,13 @@ class Pool:
 
     # --- opening ------------------------------------------------------------------------------------------
 
-    def _look_soon(self) -> None:
-        if self._look is None:
-            self._answers = 0
-            self._look = self._loop.call_later(LOOK_S, self.look)
-
-    def look(self) -> None:
-        """Who is still in line? Open for them, unless it is this process that holds them up."""
-        self._look = None
-        while self._waiting and self._waiting[0].done():
-            self._waiting.popleft()
-        if not self._waiting or self._failed or self._closed:
-            return
-        if self._answers < len(self._connections):
-            self._grow()
-        if len(self._connections) + len(self._openings) < self._bound:
-            self._look_soon()
-
     def _grow(self) -> None:
-        """Open as many as there are requests in line, within the bounds."""
+        """Open as many as there are requests in line, within the bounds: whoever sends decides how many are worth it
+        (`engine.transfer.work`, the governor's window)."""
         if self._closed:
             return
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()
         room = min(self._bound - len(self._connections), len(self._waiting), OPENING_AT_ONCE)
         while len(self._openings) < room:
             self._openings.add(self._loop.create_task(self._open()))
@@ -165,8 +140,8 @@ class Pool:
             if connection.open:
                 self._connections.add(connection)
                 self.released(connection)
-            if self._waiting:
-                self._look_soon()
+            if not self._failed:
+                self._grow()
         elif failure is not None and (failure.final or not self._connections):
             self._fail(failure)
         else:
@@ -197,16 +172,14 @@ class Pool:
         self._failed = False
         if self._connections or self._openings or self._waiting:
             self._timer = self._loop.call_later(SWEEP_S, self.sweep)
-            if self._waiting:
-                self._look_soon()
+            self._grow()
 
     async def aclose(self) -> None:
         """Give up whatever is under way."""
         self._closed = True
-        for timer in (self._timer, self._look):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._look = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         openings = list(self._openings)
         for task in openings:
             task.cancel()

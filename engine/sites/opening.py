@@ -68,7 +68,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
 
         def gauges() -> Gauges:
             pace = paced.statistics()
-            return Gauges(retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight)
+            return Gauges(retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight, pace.waiting)
 
         if meter is not None:
             stack.enter_context(meter.watching(name, gauges))

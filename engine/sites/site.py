@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 
 class Gauges(NamedTuple):
-    """What the governor and the retry layer know: requests sent, answers that said SlowDown, rate, in flight."""
+    """What the governor and the retry layer know: requests sent, answers that said SlowDown, rate, requests in flight
+    and those that wait until they may be sent."""
 
     requests: int = 0
     throttled: int = 0
     rate_rps: float = 0.0
     in_flight: int = 0
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

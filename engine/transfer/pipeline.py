@@ -12,12 +12,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from operator import itemgetter
 from time import monotonic
 
 import anyio
 
-from engine.errors import PlanError
 from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
 from engine.listing.lister import KeyRange
@@ -26,11 +24,10 @@ from engine.listing.sources import Sources
 from engine.listing.unlisted import ToldUnlisted, UnlistedThings, told
 from engine.model import Overwrite
 from engine.plan.coverage import Coverage, Stretch
-from engine.plan.decide import Action, Choice, decide, drift, ended, taken
+from engine.plan.decide import Action, Choice, decide, drift, ended, refuse_unmappable, taken
 from engine.plan.in_place import decide_in_place, drift_in_place, ended_in_place
 from engine.plan.join import Joined
 from engine.plan.lifecycle import ASIDE, State
-from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import Route
 from engine.plan.shards import Piece, joined, without
@@ -131,13 +128,17 @@ class Run:
             background.start_soon(self._recorder.run)
             background.start_soon(self._report_progress)
             try:
-                async with anyio.create_task_group() as work:
-                    self._queue.staff(partial(work.start_soon, self._work), self._concurrency)
-                    with self._listing:
-                        async with anyio.create_task_group() as producers:
-                            for route in self._routes:
-                                producers.start_soon(self._produce, route, fresh)
-                    self._queue.close()
+                try:
+                    async with anyio.create_task_group() as work:
+                        hire = partial(work.start_soon, self._work)
+                        self._queue.staff(hire, self._concurrency, self._held)
+                        with self._listing:
+                            async with anyio.create_task_group() as producers:
+                                for route in self._routes:
+                                    producers.start_soon(self._produce, route, fresh)
+                        self._queue.close()
+                finally:
+                    self._queue.enough()
                 if not self.stopped and not self._part:
                     await self._discard_leftover_uploads()
                 if not self.stopped and (unpinned := self._unpinned()):
@@ -233,7 +234,7 @@ class Run:
         rows = taken(route, rows)
         sources = [row.source for row in rows if row.source is not None]
         size_bytes = sum(source.size for source in sources)
-        _refuse_unmappable(route, rows)
+        refuse_unmappable(route, rows)
         policy: Overwrite = route.overwrite
         if route.in_place:
             ends = [end for row in rows if (end := ended_in_place(row)) is not None]
@@ -324,6 +325,11 @@ class Run:
 
     # --- working --------------------------------------------------------------------------------------------
 
+    def _held(self) -> int:
+        """How many workers wait until they may send. Where there are several buckets others may be free to."""
+        paced = {(route.source.bucket, route.target.bucket) for route in self._routes}
+        return self._gauges().waiting if len(paced) == 1 else 0
+
     async def _work(self) -> None:
         """One worker: takes what the queue gives until it is closed and empty."""
         queue, recorder, carriers, slow = self._queue, self._recorder, self._carriers, self._slow
@@ -389,19 +395,3 @@ class Run:
         while True:
             await anyio.sleep(PROGRESS_EVERY_S)
             self._listener(self.progress())
-
-
-def _refuse_unmappable(route: Route, rows: list[Joined]) -> None:
-    """A target key that S3 could not hold stops the run loudly, before anything of its page is decided."""
-    if route.maps_any_key:
-        return
-    longest = max(map(len, map(itemgetter(0), rows)), default=0)
-    if len(route.target.key) + longest <= MAX_KEY_BYTES // 4:  # a character is four bytes at most
-        return
-    problems = [
-        f'route "{route.name}": {problem}'
-        for row in rows
-        if row.source is not None and (problem := route.problem_of(row.source.key))
-    ]
-    if problems:
-        raise PlanError(problems[:ASIDES_SHOWN], advice="Shorten the target prefix, or exclude these keys.")

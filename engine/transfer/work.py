@@ -18,6 +18,15 @@ import anyio
 from engine.errors import EngineError
 from engine.transfer.carrier import Ended, Interrupted
 
+FEW = 32
+"""So many workers begin without a second thought. While nothing holds them back there are twice as many every LOOK_S:
+1,024 after 50 ms. Where more than one in MANY waits until it may send, half of those end, and from then on they become
+more by one in MANY at a time. A worker that waits costs the object that it has a tenth more processor time, and makes
+others lose what they had in the processor's cache."""
+
+LOOK_S = 0.01
+MANY = 4
+
 Job = TypeVar("Job")
 
 PartJob = Callable[[], Awaitable[None]]
@@ -49,7 +58,11 @@ class WorkQueue(Generic[Job]):
         self._room: deque[anyio.Event] = deque()
         self._closed = False
         self._hire: Callable[[], object] | None = None
-        self._to_hire = 0
+        self._held: Callable[[], int] = lambda: 0
+        self._hired = self._most = 0
+        self._leaving = 0
+        self._met = False  # what they may send
+        self._look: asyncio.TimerHandle | None = None
         self._part_bytes = 0.0
         self.stopping = False
 
@@ -58,10 +71,22 @@ class WorkQueue(Generic[Job]):
         """What has been carried of objects whose parts are under way."""
         return round(self._part_bytes)
 
-    def staff(self, hire: Callable[[], object], most: int) -> None:
-        """Have `hire` begin a worker wherever more waits than workers are idle, `most` of them in all."""
-        self._hire, self._to_hire = hire, most
-        self._call(len(self._objects) + len(self._parts))
+    def staff(self, hire: Callable[[], object], most: int, held: Callable[[], int] = lambda: 0) -> None:
+        """Have `hire` begin a worker wherever more waits than workers are idle, `most` of them in all, until it is said
+        that there are `enough`. `held` says how many of them wait until they may send."""
+        self._hire, self._most, self._held = hire, most, held
+        self._call(self._waiting)
+
+    def enough(self) -> None:
+        """Begin no more workers."""
+        self._hire = None
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._objects) + len(self._parts)
 
     async def put(self, batch: Iterable[Job]) -> None:
         """Add a batch once there is room for it. A batch may go over the bound, a second one waits."""
@@ -149,7 +174,12 @@ class WorkQueue(Generic[Job]):
         return self._parts.popleft()
 
     async def take(self) -> Job | PartJob | None:
-        """The next job; None once the queue is closed and empty. Answer with `part_done` or `object_done`."""
+        """The next job; None once the queue is closed and empty, or for a worker too many. Answer with `part_done` or
+        `object_done`."""
+        if self._leaving:
+            self._leaving -= 1
+            self._hired -= 1
+            return None
         while True:
             if self._parts and (not self._objects or self._parts_running <= self._objects_running):
                 return self.take_part_nowait()
@@ -184,10 +214,33 @@ class WorkQueue(Generic[Job]):
     def _call(self, count: int) -> None:
         """Workers for so many jobs: those that are idle, and then new ones."""
         left = self._wake(count)
-        while left > 0 and self._to_hire and self._hire is not None:
+        if left > 0:
+            self._grow(min(left, FEW - self._hired))
+            self._look_soon()
+
+    def _grow(self, count: int) -> None:
+        if self._hire is None:
+            return
+        for _ in range(min(count, self._most - self._hired)):
+            self._hired += 1
             self._hire()
-            self._to_hire -= 1
-            left -= 1
+
+    def _look_soon(self) -> None:
+        if self._look is None and self._hire is not None and self._most > FEW:
+            self._look = asyncio.get_running_loop().call_later(LOOK_S, self.look)
+
+    def look(self) -> None:
+        """Fit the number of workers to what still waits, and to what they may send."""
+        self._look = None
+        if not self._waiting:
+            return
+        held, self._leaving = self._held(), 0
+        if not held:
+            self._grow(min(self._waiting, self._hired // (MANY if self._met else 1)))
+        elif held * MANY > self._hired:
+            self._met = True
+            self._leaving = min(held // 2, max(0, self._hired - FEW))
+        self._look_soon()
 
     def _wake(self, count: int) -> int:
         """Wake so many idle workers; gives how many too few there were."""

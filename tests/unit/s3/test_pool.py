@@ -9,7 +9,7 @@ import pytest
 
 from engine.s3.connecting import ConnectFailed
 from engine.s3.http import HttpConnection, Owner
-from engine.s3.pool import AT_ONCE_BELOW, OPENING_AT_ONCE, Pool
+from engine.s3.pool import OPENING_AT_ONCE, Pool
 from tests.unit.s3.fakes import FakeTransport, http, until
 
 NO = ConnectFailed("no", code="ECONNREFUSED")
@@ -129,41 +129,26 @@ async def test_openings_are_begun_a_few_at_a_time(opener: Opener) -> None:
     await pool.aclose()
 
 
-@pytest.mark.parametrize(("answers_each", "opening"), [(0, 3), (1, 0)])
-async def test_more_are_opened_where_the_server_is_slow_and_not_where_this_process_is(
-    opener: Opener, answers_each: int, opening: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("engine.s3.pool.LOOK_S", 3600.0)  # the test looks itself
-    pool = Pool(opener, bound=2 * AT_ONCE_BELOW)
-    connections = await busy(pool, AT_ONCE_BELOW)
-    in_line = [asyncio.ensure_future(pool.wait()) for _ in range(answers_each * AT_ONCE_BELOW + 3)]
+async def test_each_request_in_line_has_one_opened_for_it_while_others_answer(pool: Pool) -> None:
+    held = await busy(pool, 2)
+    in_line = [asyncio.ensure_future(pool.wait()) for _ in range(2)]
     await asyncio.sleep(0)
-    answer(*connections * answers_each)
-    pool.look()
-    assert pool.statistics().waiting == 3
-    assert pool.statistics().opening == opening
-    await pool.aclose()
-    await asyncio.gather(*in_line, return_exceptions=True)
+    assert pool.statistics().opening == 2
+    answer(*held)
+    assert [await future for future in in_line] == held
 
 
-async def test_after_a_failed_opening_none_is_tried_before_the_next_sweep(
-    opener: Opener, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("engine.s3.pool.LOOK_S", 3600.0)
-    pool = Pool(opener, bound=2 * AT_ONCE_BELOW)
-    await busy(pool, AT_ONCE_BELOW)
+async def test_after_a_failed_opening_none_is_tried_before_the_next_sweep(pool: Pool, opener: Opener) -> None:
+    await busy(pool, 2)
     opener.failures = [NO]
-    in_line = asyncio.ensure_future(pool.wait())
-    await asyncio.sleep(0)
-    pool.look()
+    in_line = [asyncio.ensure_future(pool.wait())]
     await until(lambda: not opener.failures and pool.statistics().opening == 0)
-    pool.look()
-    assert pool.statistics().opening == 0
+    in_line.append(asyncio.ensure_future(pool.wait()))
+    await asyncio.sleep(0)
+    assert (pool.statistics().opening, pool.statistics().waiting) == (0, 2)
     pool.sweep()
-    pool.look()
-    assert pool.statistics().opening == 1
-    await in_line
-    await pool.aclose()
+    assert pool.statistics().opening == 2
+    await asyncio.gather(*in_line)
 
 
 async def test_a_released_connection_is_not_waited_for_twice(pool: Pool, opener: Opener) -> None:

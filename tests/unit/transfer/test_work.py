@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import Unavailable
 from engine.transfer.carrier import Interrupted
-from engine.transfer.work import WorkQueue
+from engine.transfer.work import FEW, MANY, WorkQueue
 
 
 def part(log: list[str], name: str) -> Callable[[], Awaitable[None]]:
@@ -79,6 +79,78 @@ async def test_workers_are_begun_for_what_waits_and_never_more_than_allowed() ->
         await settle()
         assert (taken, begun) == ([1, 2, 3, 4, 5, 6, 7, 8, 9], 4)
         queue.close()
+
+
+class Staff:
+    """Workers that never end a job. `look` is what the queue does after a while."""
+
+    def __init__(self, most: int) -> None:
+        self.queue: WorkQueue[int] = WorkQueue(10_000)
+        self.begun = self.left = self.held = 0
+        self.most = most
+
+    async def __aenter__(self) -> Staff:
+        self._group = await anyio.create_task_group().__aenter__()
+        self.queue.staff(self._hire, self.most, lambda: self.held)
+        await self.queue.put(range(5_000))
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        self.queue.enough()
+        self._group.cancel_scope.cancel()
+        await self._group.__aexit__(None, None, None)
+
+    def _hire(self) -> None:
+        self.begun += 1
+        self._group.start_soon(self._work)
+
+    async def _work(self) -> None:
+        await anyio.sleep_forever()
+
+
+async def test_a_few_workers_begin_at_once_and_twice_as_many_while_nothing_holds_them_back() -> None:
+    async with Staff(most=200) as staff:
+        seen = [staff.begun]
+        for _ in range(4):
+            staff.queue.look()
+            seen.append(staff.begun)
+    assert seen == [FEW, 2 * FEW, 4 * FEW, 200, 200]
+
+
+async def test_no_workers_begin_while_some_wait_until_they_may_send() -> None:
+    async with Staff(most=200) as staff:
+        staff.held = 1
+        staff.queue.look()
+        assert staff.begun == FEW
+
+
+async def test_where_many_wait_until_they_may_send_half_of_those_end_and_growth_is_slower() -> None:
+    async with Staff(most=1_000) as staff:
+        staff.queue.look()
+        staff.queue.look()
+        assert staff.begun == 4 * FEW
+        staff.held = 2 * FEW
+        staff.queue.look()
+        given = [await staff.queue.take() for _ in range(FEW + 2)]
+        assert given == [None] * FEW + [0, 1]
+        staff.held = 0
+        staff.queue.look()
+        assert staff.begun == 4 * FEW + 3 * FEW // MANY
+
+
+async def test_a_few_workers_stay_however_many_wait() -> None:
+    async with Staff(most=1_000) as staff:
+        staff.held = FEW
+        staff.queue.look()
+        assert await staff.queue.take() == 0
+
+
+async def test_nobody_is_begun_once_there_are_enough() -> None:
+    async with Staff(most=1_000) as staff:
+        staff.queue.enough()
+        staff.queue.look()
+        await staff.queue.put([1])
+        assert staff.begun == FEW
 
 
 async def test_while_both_wait_parts_get_half_of_the_workers() -> None:
