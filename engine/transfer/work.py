@@ -20,12 +20,13 @@ from engine.transfer.carrier import Ended, Interrupted
 
 FEW = 32
 """So many workers begin without a second thought. While nothing holds them back there are twice as many every LOOK_S:
-1,024 after 50 ms. Where more than one in MANY waits until it may send, half of those end, and from then on they become
-more by one in MANY at a time. A worker that waits costs the object that it has a tenth more processor time, and makes
-others lose what they had in the processor's cache."""
+1,024 after 50 ms. Where more than one in MANY waits until it may send half of those end, else one of them, and once
+that was met they become more by one in SOME at a time. A worker that waits costs the object that it has a tenth more
+processor time, and makes others lose what they had in the processor's cache."""
 
 LOOK_S = 0.01
 MANY = 4
+SOME = 16
 
 Job = TypeVar("Job")
 
@@ -236,10 +237,11 @@ class WorkQueue(Generic[Job]):
             return
         held, self._leaving = self._held(), 0
         if not held:
-            self._grow(min(self._waiting, self._hired // (MANY if self._met else 1)))
-        elif held * MANY > self._hired:
-            self._met = True
-            self._leaving = min(held // 2, max(0, self._hired - FEW))
+            self._grow(min(self._waiting, self._hired // (SOME if self._met else 1)))
+        else:
+            is_many = held * MANY > self._hired
+            self._met = self._met or is_many
+            self._leaving = min(held // 2 if is_many else 1, max(0, self._hired - FEW))
         self._look_soon()
 
     def _wake(self, count: int) -> int:

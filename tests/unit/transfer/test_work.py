@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import Unavailable
 from engine.transfer.carrier import Interrupted
-from engine.transfer.work import FEW, MANY, WorkQueue
+from engine.transfer.work import FEW, SOME, WorkQueue
 
 
 def part(log: list[str], name: str) -> Callable[[], Awaitable[None]]:
@@ -117,14 +117,16 @@ async def test_a_few_workers_begin_at_once_and_twice_as_many_while_nothing_holds
     assert seen == [FEW, 2 * FEW, 4 * FEW, 200, 200]
 
 
-async def test_no_workers_begin_while_some_wait_until_they_may_send() -> None:
+async def test_while_some_wait_until_they_may_send_none_begin_and_one_ends() -> None:
     async with Staff(most=200) as staff:
+        staff.queue.look()
         staff.held = 1
         staff.queue.look()
-        assert staff.begun == FEW
+        assert staff.begun == 2 * FEW
+        assert [await staff.queue.take() for _ in range(2)] == [None, 0]
 
 
-async def test_where_many_wait_until_they_may_send_half_of_those_end_and_growth_is_slower() -> None:
+async def test_where_many_wait_until_they_may_send_half_of_those_end_and_growth_is_slow_from_then_on() -> None:
     async with Staff(most=1_000) as staff:
         staff.queue.look()
         staff.queue.look()
@@ -135,7 +137,7 @@ async def test_where_many_wait_until_they_may_send_half_of_those_end_and_growth_
         assert given == [None] * FEW + [0, 1]
         staff.held = 0
         staff.queue.look()
-        assert staff.begun == 4 * FEW + 3 * FEW // MANY
+        assert staff.begun == 4 * FEW + 3 * FEW // SOME
 
 
 async def test_a_few_workers_stay_however_many_wait() -> None:
