@@ -128,23 +128,20 @@ class Run:
             background.start_soon(self._recorder.run)
             background.start_soon(self._report_progress)
             try:
-                try:
-                    async with anyio.create_task_group() as work:
-                        hire = partial(work.start_soon, self._work)
-                        self._queue.staff(hire, self._concurrency, self._held)
-                        with self._listing:
-                            async with anyio.create_task_group() as producers:
-                                for route in self._routes:
-                                    producers.start_soon(self._produce, route, fresh)
-                        self._queue.close()
-                finally:
-                    self._queue.enough()
+                async with anyio.create_task_group() as work:
+                    self._queue.staff(partial(work.start_soon, self._work), self._concurrency, self._held)
+                    with self._listing:
+                        async with anyio.create_task_group() as producers:
+                            for route in self._routes:
+                                producers.start_soon(self._produce, route, fresh)
+                    self._queue.close()
                 if not self.stopped and not self._part:
                     await self._discard_leftover_uploads()
                 if not self.stopped and (unpinned := self._unpinned()):
                     await self._recorder.finish()
                     await self._find_drift(unpinned)
             finally:
+                self._queue.enough()
                 # Whatever stopped the run, outcomes already known are committed: nothing known is thrown away.
                 with anyio.CancelScope(shield=True), anyio.move_on_after(30):
                     await self._recorder.finish()
