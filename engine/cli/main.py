@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from engine.collector import calm_collector
+from engine.process import settle
 
 
 class Group(NamedTuple):
@@ -172,7 +172,7 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """The entry point. Ends with the documented exit codes; no traceback reaches a user."""
-    calm_collector()
+    settle()
     _escape_what_cannot_be_shown()
     command = next((argument for argument in sys.argv[1:] if argument in VERBS), "")
     try:

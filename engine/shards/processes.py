@@ -16,8 +16,8 @@ from contextlib import ExitStack, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from engine.collector import calm_collector
 from engine.logs import Destination, destination, writing_to
+from engine.process import settle
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -104,7 +104,7 @@ def _begin(log: Destination | None) -> None:
     if log is not None:
         _OPEN.enter_context(writing_to(log))
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    calm_collector()
+    settle()
 
 
 def _load() -> None:

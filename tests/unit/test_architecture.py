@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "checksums",
         "freshness",
         "at_once",
-        "collector",
+        "process",
         "extras",
         "logs",
         "shown",
