@@ -183,10 +183,10 @@ class LedgerReader:
     ) -> AsyncIterator[list[ObjectRecord]]:
         """Those of one route."""
         chosen = "" if states is None else f" AND o.state IN ({', '.join('?' * len(states))})"
-        rare = states is not None and not USUAL.intersection(states) and await self._has_undone_index()
+        rare = states is not None and not USUAL.intersection(states) and await self._has_open_index()
         if rare:
-            chosen += f" AND o.{UNDONE}"
-        select = _RECORD.replace("objects o", "objects o INDEXED BY objects_undone") if rare else _RECORD
+            chosen += f" AND {UNDONE}"
+        select = _RECORD.replace("objects o", "objects o INDEXED BY objects_open") if rare else _RECORD
         values = tuple(state.value for state in states or ())
         while True:
             bounds = [(word, at) for word, at in ((">", after), ("<=", upto)) if at is not None]
@@ -200,9 +200,9 @@ class LedgerReader:
                 return
             after = records[-1].key
 
-    async def _has_undone_index(self) -> bool:
+    async def _has_open_index(self) -> bool:
         """Not a ledger of an older format, that is only read. SQLite would not choose it by itself (3.46)."""
-        return bool(await self._rows("SELECT 1 FROM main.sqlite_master WHERE name = 'objects_undone'"))
+        return bool(await self._rows("SELECT 1 FROM main.sqlite_master WHERE name = 'objects_open'"))
 
     async def entry(self, route: str, key: str) -> Entry | None:
         """The row of exactly this relative key."""
@@ -260,7 +260,7 @@ class LedgerReader:
         there is none."""
         if not by_state(await self.tallies(), {State.ARCHIVED}):
             return 0
-        rare = f"INDEXED BY objects_undone WHERE o.{UNDONE} AND" if await self._has_undone_index() else "WHERE"
+        rare = f"INDEXED BY objects_open WHERE {UNDONE} AND" if await self._has_open_index() else "WHERE"
         rows = await self._rows(
             f"SELECT count(*) FROM objects o {rare} o.state = 'archived' AND o.code = ?", (UNDER_WAY,)
         )
