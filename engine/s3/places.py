@@ -114,6 +114,10 @@ class Places:
         await self._session.refresh()
         self._adopt(await self._session.credentials())
 
+    def in_line(self) -> int:
+        """How many requests wait for a connection."""
+        return sum(pool.in_line for _, pool in self._pools.values())
+
     def statistics(self) -> Statistics:
         pools = self._pools.values()
         return Statistics(

@@ -47,7 +47,7 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
         session = await stack.enter_async_context(
             Session(connection) if name else Session(options.connection(connection), options.session)
         )
-        plane, refresh, move = await _plane(stack, session, options)
+        plane, refresh, move, in_line = await _plane(stack, session, options)
         meter = options.meter
         if meter is not None:
             plane = MeasuredStore(plane, meter, name)
@@ -68,7 +68,8 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
 
         def gauges() -> Gauges:
             pace = paced.statistics()
-            return Gauges(retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight, pace.waiting)
+            sent = retrying.requests, retrying.throttled, pace.rate_rps, pace.in_flight
+            return Gauges(*sent, pace.waiting, in_line())
 
         if meter is not None:
             stack.enter_context(meter.watching(name, gauges))
@@ -128,19 +129,19 @@ def _open_folders(options: SiteOptions, routes: Sequence[Route] = ()) -> Iterato
 
 async def _plane(
     stack: AsyncExitStack, session: Session, options: SiteOptions
-) -> tuple[ObjectStore, Callable[[], Awaitable[None]], Callable[[str, str], object]]:
-    """The store that the options name, what looks for fresh credentials for it, and what has it sign a bucket's
-    requests for another region. Only one is loaded."""
+) -> tuple[ObjectStore, Callable[[], Awaitable[None]], Callable[[str, str], object], Callable[[], int]]:
+    """The store that the options name, what looks for fresh credentials for it, what has it sign a bucket's requests
+    for another region, and how many requests wait for a connection, as far as it knows. Only one is loaded."""
     if options.store == "boto":
         from engine.s3.boto_store import BotoStore
 
         boto = await stack.enter_async_context(_logged(BotoStore)(session, max_connections=options.workers))
-        return boto, session.refresh, session.move
+        return boto, session.refresh, session.move, lambda: 0
     from engine.s3.wire_store import WireStore
 
     connections = options.workers + SPARE_CONNECTIONS
     wire = await stack.enter_async_context(_logged(WireStore)(session, max_connections=connections))
-    return wire, wire.refresh, wire.move
+    return wire, wire.refresh, wire.move, wire.in_line
 
 
 def _logged(plain: type[Plane]) -> type[Plane]:

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 
 class Gauges(NamedTuple):
-    """What the governor and the retry layer know: requests sent, answers that said SlowDown, rate, requests in flight
-    and those that wait until they may be sent."""
+    """What is known of the requests to a site: how many were sent, answers that said SlowDown, the rate, how many are
+    in flight, how many wait until they may be sent, and how many of those in flight for a connection."""
 
     requests: int = 0
     throttled: int = 0
     rate_rps: float = 0.0
     in_flight: int = 0
     waiting: int = 0
+    in_line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from engine.transfer.counting import ASIDES_SHOWN, Counters, progress_of
 from engine.transfer.methods import Method
 from engine.transfer.recorder import Recorder
 from engine.transfer.slowest import Slowest
-from engine.transfer.work import WorkQueue
+from engine.transfer.work import Held, WorkQueue
 
 PROGRESS_EVERY_S = 0.25
 TAGS = Method.TAGS.value
@@ -322,10 +322,10 @@ class Run:
 
     # --- working --------------------------------------------------------------------------------------------
 
-    def _held(self) -> int:
-        """How many workers wait until they may send. Where there are several buckets others may be free to."""
-        paced = {(route.source.bucket, route.target.bucket) for route in self._routes}
-        return self._gauges().waiting if len(paced) == 1 else 0
+    def _held(self) -> Held:
+        """What holds workers back. Where there are several buckets, others than those that wait may be free to send."""
+        gauges, paced = self._gauges(), {(route.source.bucket, route.target.bucket) for route in self._routes}
+        return Held(gauges.waiting if len(paced) == 1 else 0, gauges.in_line)
 
     async def _work(self) -> None:
         """One worker: takes what the queue gives until it is closed and empty."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import anyio
 
@@ -22,13 +22,22 @@ FEW = 32
 """So many workers begin without a second thought. While nothing holds them back there are twice as many every LOOK_S:
 1,024 after 50 ms. Where more than one in MANY waits until it may send half of those end, else one of them, and once
 that was met they become more by one in SOME at a time. A worker that waits costs the object that it has a tenth more
-processor time, and makes others lose what they had in the processor's cache."""
+processor time, and makes others lose what they had in the processor's cache; one that waits for its connection says
+that another would wait for one too, and a handshake costs as much as ten objects."""
 
 LOOK_S = 0.01
 MANY = 4
 SOME = 16
 
 Job = TypeVar("Job")
+
+
+class Held(NamedTuple):
+    """How many requests wait, until they may be sent and for a connection."""
+
+    to_send: int = 0
+    to_connect: int = 0
+
 
 PartJob = Callable[[], Awaitable[None]]
 """One part to be carried."""
@@ -59,7 +68,7 @@ class WorkQueue(Generic[Job]):
         self._room: deque[anyio.Event] = deque()
         self._closed = False
         self._hire: Callable[[], object] | None = None
-        self._held: Callable[[], int] = lambda: 0
+        self._held: Callable[[], Held] = Held
         self._hired = self._most = 0
         self._leaving = 0
         self._met = False  # what they may send
@@ -72,9 +81,9 @@ class WorkQueue(Generic[Job]):
         """What has been carried of objects whose parts are under way."""
         return round(self._part_bytes)
 
-    def staff(self, hire: Callable[[], object], most: int, held: Callable[[], int] = lambda: 0) -> None:
+    def staff(self, hire: Callable[[], object], most: int, held: Callable[[], Held] = Held) -> None:
         """Have `hire` begin a worker wherever more waits than workers are idle, `most` of them in all, until it is said
-        that there are `enough`. `held` says how many of them wait until they may send."""
+        that there are `enough`. `held` says what holds them back."""
         self._hire, self._most, self._held = hire, most, held
         self._call(self._waiting)
 
@@ -235,13 +244,13 @@ class WorkQueue(Generic[Job]):
         self._look = None
         if not self._waiting:
             return
-        held, self._leaving = self._held(), 0
-        if not held:
-            self._grow(min(self._waiting, self._hired // (SOME if self._met else 1)))
-        else:
-            is_many = held * MANY > self._hired
+        (to_send, to_connect), self._leaving = self._held(), 0
+        if to_send:
+            is_many = to_send * MANY > self._hired
             self._met = self._met or is_many
-            self._leaving = min(held // 2 if is_many else 1, max(0, self._hired - FEW))
+            self._leaving = min(to_send // 2 if is_many else 1, max(0, self._hired - FEW))
+        elif not to_connect:
+            self._grow(min(self._waiting, self._hired // (SOME if self._met else 1)))
         self._look_soon()
 
     def _wake(self, count: int) -> int:

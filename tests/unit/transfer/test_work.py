@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import Unavailable
 from engine.transfer.carrier import Interrupted
-from engine.transfer.work import FEW, SOME, WorkQueue
+from engine.transfer.work import FEW, SOME, Held, WorkQueue
 
 
 def part(log: list[str], name: str) -> Callable[[], Awaitable[None]]:
@@ -86,7 +86,8 @@ class Staff:
 
     def __init__(self, most: int) -> None:
         self.queue: WorkQueue[int] = WorkQueue(10_000)
-        self.begun = self.left = self.held = 0
+        self.begun = 0
+        self.held = Held()
         self.most = most
 
     async def __aenter__(self) -> Staff:
@@ -120,7 +121,7 @@ async def test_a_few_workers_begin_at_once_and_twice_as_many_while_nothing_holds
 async def test_while_some_wait_until_they_may_send_none_begin_and_one_ends() -> None:
     async with Staff(most=200) as staff:
         staff.queue.look()
-        staff.held = 1
+        staff.held = Held(to_send=1)
         staff.queue.look()
         assert staff.begun == 2 * FEW
         assert [await staff.queue.take() for _ in range(2)] == [None, 0]
@@ -131,18 +132,30 @@ async def test_where_many_wait_until_they_may_send_half_of_those_end_and_growth_
         staff.queue.look()
         staff.queue.look()
         assert staff.begun == 4 * FEW
-        staff.held = 2 * FEW
+        staff.held = Held(to_send=2 * FEW)
         staff.queue.look()
         given = [await staff.queue.take() for _ in range(FEW + 2)]
         assert given == [None] * FEW + [0, 1]
-        staff.held = 0
+        staff.held = Held()
         staff.queue.look()
         assert staff.begun == 4 * FEW + 3 * FEW // SOME
 
 
+async def test_none_begin_while_some_wait_for_a_connection_and_none_end_for_it() -> None:
+    async with Staff(most=200) as staff:
+        staff.queue.look()
+        staff.held = Held(to_connect=2 * FEW)
+        staff.queue.look()
+        assert staff.begun == 2 * FEW
+        assert await staff.queue.take() == 0
+        staff.held = Held()
+        staff.queue.look()
+        assert staff.begun == 4 * FEW
+
+
 async def test_a_few_workers_stay_however_many_wait() -> None:
     async with Staff(most=1_000) as staff:
-        staff.held = FEW
+        staff.held = Held(to_send=FEW)
         staff.queue.look()
         assert await staff.queue.take() == 0
 
