@@ -34,7 +34,6 @@ from engine.api.options import Options
 from engine.api.run import migrate
 from engine.api.status import status
 from engine.api.stopping import StopSignal
-from engine.collector import calm_collector
 from engine.errors import LedgerMissing
 from engine.events import Event, Progress
 from engine.ledger import LedgerReader
@@ -42,6 +41,7 @@ from engine.ledger.shard_files import SHARDS, index_path, shard_path
 from engine.ledger.sharded_reader import ShardedReader
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
+from engine.process import calm_collector
 from engine.shards.board import FolderBoard
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses

@@ -125,7 +125,7 @@ def bucket_name(bucket: str, site: str) -> str:
     return f"{site}:{bucket}" if site not in ("", FILE_SITE) else bucket
 
 
-class Checksum(Value, frozen=True):
+class Checksum(Value, frozen=True, array_like=True):
     """A checksum that S3 keeps with an object.
 
     `algorithm` as S3 spells it ("CRC64NVME", "SHA256", …), `type` "FULL_OBJECT" or "COMPOSITE", `value` base64.

@@ -218,7 +218,8 @@ def _tally(
         """INSERT INTO tallies (route, state, proof, found, objects, bytes) VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (route, state, proof, found) DO UPDATE SET
         objects = objects + excluded.objects, bytes = bytes + excluded.bytes""",
-        [(route, *key, count, size_bytes[key]) for key, count in objects.items() if count],
+        # As many may leave as enter, and be of other sizes.
+        [(route, *key, count, size_bytes[key]) for key, count in objects.items() if count or size_bytes[key]],
     )
 
 

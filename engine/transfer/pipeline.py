@@ -15,6 +15,7 @@ from functools import partial
 from time import monotonic
 
 import anyio
+import anyio.lowlevel
 
 from engine.events import Listener, ObjectAside, Progress, SnapshotClosed
 from engine.ledger import Ledger
@@ -329,6 +330,7 @@ class Run:
 
     async def _work(self) -> None:
         """One worker: takes what the queue gives until it is closed and empty."""
+        await anyio.lowlevel.checkpoint_if_cancelled()  # it may begin while the others are being ended
         queue, recorder, carriers, slow = self._queue, self._recorder, self._carriers, self._slow
         while (job := await queue.take()) is not None:
             if isinstance(job, Task):

@@ -241,10 +241,10 @@ class WorkQueue(Generic[Job]):
 
     def look(self) -> None:
         """Fit the number of workers to what still waits, and to what they may send."""
-        self._look = None
+        self._look, self._leaving = None, 0
         if not self._waiting:
             return
-        (to_send, to_connect), self._leaving = self._held(), 0
+        to_send, to_connect = self._held()
         if to_send:
             is_many = to_send * MANY > self._hired
             self._met = self._met or is_many

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from engine.journal.segments import Segment, decoded, encoded
 from engine.journal.views import Journals
 from engine.ledger import Ledger, ShardedLedger
 from engine.ledger.commands import Command
-from engine.model import Location, Proof, UploadedPart
+from engine.model import Checksum, Location, Proof, UploadedPart
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision, Outcome
 from engine.plan.shards import Piece
@@ -26,6 +27,7 @@ from tests.fake_store import FakeStore
 from tests.unit.ledger.scene import BINDING, Clock, decision, outcome, upload
 
 PLACE = Location("state", "cartage/")
+CHECKSUM = Checksum("CRC64NVME", "FULL_OBJECT", "AAAAAAAAAAA=")
 TEXT = st.text(max_size=8)
 DECISIONS = st.lists(
     st.builds(
@@ -54,13 +56,17 @@ def test_a_segment_comes_back_as_it_was_written(
         (
             Command("decide", (1, decisions, at_ms)),
             Command("conclude", (1, outcomes, at_ms)),
-            Command("record_parts", (2, text, [UploadedPart(1, text, at_ms), UploadedPart(2, text, 3)])),
+            Command("record_parts", (2, text, [UploadedPart(1, text, at_ms, (CHECKSUM,)), UploadedPart(2, text, 3)])),
             Command("keep", ("manifest", text, text, text.encode(), at_ms)),
             Command("add_shards", ([[Piece("raw", None, text), Piece("raw", text, None)]],)),
             Command("intend_upload", (1, upload(text))),
         ),
     )
     assert decoded(encoded(segment)) == segment
+
+
+def test_a_checksum_is_written_as_earlier_versions_read_it() -> None:
+    assert msgspec.msgpack.encode(CHECKSUM) == msgspec.msgpack.encode(["CRC64NVME", "FULL_OBJECT", "AAAAAAAAAAA="])
 
 
 @pytest.mark.parametrize("body", [b"", b"x", encoded(Segment(1, "n"))[:-3], encoded(Segment(1, "n")) + b"x"])

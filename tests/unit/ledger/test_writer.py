@@ -62,6 +62,21 @@ async def test_a_command_that_fails_leaves_nothing_and_the_next_goes_on(tmp_path
     assert_tallies_agree(path)
 
 
+async def test_as_many_that_leave_a_state_as_enter_it_take_their_sizes_along(tmp_path: Path) -> None:
+    path, verified, damaged = tmp_path / "moving.ledger", State.VERIFIED, State.DAMAGED
+    async with opened(path) as ledger:
+        sizes = {"old": 5, "new": 700, "other": 3_000}
+        await ledger.decide("raw", [decision(key, size=size) for key, size in sizes.items()])
+        await ledger.conclude("raw", [outcome(key) for key in sizes])
+        await ledger.conclude("raw", [outcome("old", verified), outcome("other", damaged)])
+        await ledger.conclude("raw", [outcome("new", verified), outcome("old", damaged)])
+        assert_tallies_agree(path)
+        await ledger.conclude("raw", [outcome("other", State.COPIED), outcome("new", damaged)])
+        assert_tallies_agree(path)
+    async with opened(path):  # which compares rows and tallies
+        pass
+
+
 async def test_commands_are_carried_out_in_the_order_they_came_by_one_thread(tmp_path: Path) -> None:
     path = tmp_path / "moving.ledger"
     async with opened(path) as ledger:
