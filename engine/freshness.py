@@ -78,6 +78,11 @@ class _Errand:
     whole: bool
     sent_at: float | None = None
 
+    @property
+    def ends_apart(self) -> bool:
+        """Whether the last bytes of a request have to wait until all before them are on their way."""
+        return self.whole and self.not_after < inf
+
 
 _errand: ContextVar[_Errand | None] = ContextVar("errand", default=None)
 
@@ -127,13 +132,13 @@ def sending(operation: str, ref: object, *, ending: bool = False) -> bool:
         raise TooLate(said, operation=operation, ref=str(ref), code="TooLate")
     if errand.sent_at is None:
         errand.sent_at = now
-    return errand.whole and errand.not_after < inf
+    return errand.ends_apart
 
 
 def ends_apart() -> bool:
     """Whether the last bytes of what is sent now have to wait until all before them are on their way."""
     errand = _errand.get()
-    return errand is not None and errand.whole and errand.not_after < inf
+    return errand is not None and errand.ends_apart
 
 
 def left_s() -> float:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import chain
 
 ROWS_A_STATEMENT = (50, 10, 1)
 """More at once bring no more."""
+
+TEXTS_KEPT = 128
+"""As many as sqlite3 keeps compiled for a connection: what rows have in common is of few kinds."""
 
 SHARED = ("route", "at_ms")
 """What is of the batch, and not of its rows."""
@@ -38,8 +41,9 @@ class BatchStatement:
         """Carry it out; gives how many rows of the table were met."""
         alike: dict[str, object] = {}
         own: dict[str, Sequence[object]] = {}
-        for name in self._named.intersection(columns):
-            column = columns[name]
+        for name, column in columns.items():
+            if name not in self._named:
+                continue
             if name != KEY and column.count(column[0]) == len(column):
                 alike[name] = column[0]
             else:
@@ -56,7 +60,7 @@ class BatchStatement:
         return met
 
 
-@cache
+@lru_cache(TEXTS_KEPT)
 def _text(sql: str, alike: tuple[str, ...], own: tuple[str, ...], many: int) -> str:
     shared = (*SHARED, *alike)
     places = {name: f"?{at}" for at, name in enumerate(shared, 1)}

@@ -55,11 +55,13 @@ class Place:
 
 
 class Statistics(NamedTuple):
-    """All pools together. `resumed`: how many TLS connections took up an earlier session."""
+    """All pools together. `resumed`: how many TLS connections took up an earlier session; `in_line`: how many requests
+    wait for a connection."""
 
     connections: int
     opened: int
     resumed: int
+    in_line: int
 
 
 class Places:
@@ -114,16 +116,13 @@ class Places:
         await self._session.refresh()
         self._adopt(await self._session.credentials())
 
-    def in_line(self) -> int:
-        """How many requests wait for a connection."""
-        return sum(pool.in_line for _, pool in self._pools.values())
-
     def statistics(self) -> Statistics:
         pools = self._pools.values()
         return Statistics(
             sum(pool.statistics().connections for _, pool in pools),
             sum(pool.opened for _, pool in pools),
             sum(connector.resumed for connector, _ in pools),
+            sum(pool.in_line for _, pool in pools),
         )
 
     async def aclose(self) -> None:

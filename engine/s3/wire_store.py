@@ -71,10 +71,6 @@ class WireStore(S3Store):
         if self._places.region(bucket) != region and self._session.move(bucket, region):
             self._places.forget(bucket)
 
-    def in_line(self) -> int:
-        """How many requests wait for a connection."""
-        return self._places.in_line()
-
     def statistics(self) -> Statistics:
         return self._places.statistics()
 

@@ -141,7 +141,7 @@ async def _plane(
 
     connections = options.workers + SPARE_CONNECTIONS
     wire = await stack.enter_async_context(_logged(WireStore)(session, max_connections=connections))
-    return wire, wire.refresh, wire.move, wire.in_line
+    return wire, wire.refresh, wire.move, lambda: wire.statistics().in_line
 
 
 def _logged(plain: type[Plane]) -> type[Plane]:

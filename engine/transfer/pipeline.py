@@ -80,6 +80,7 @@ class Run:
         self._carriers = {route.name: carrier_for(route) for route in routes}
         self._distinct = list({id(carrier): carrier for carrier in self._carriers.values()}.values())
         self._queue = queue
+        self._has_several_paces = len({(route.source.bucket, route.target.bucket) for route in routes}) > 1
         self._concurrency = concurrency
         self._listener = listener
         self._gauges = gauges
@@ -325,8 +326,8 @@ class Run:
 
     def _held(self) -> Held:
         """What holds workers back. Where there are several buckets, others than those that wait may be free to send."""
-        gauges, paced = self._gauges(), {(route.source.bucket, route.target.bucket) for route in self._routes}
-        return Held(gauges.waiting if len(paced) == 1 else 0, gauges.in_line)
+        gauges = self._gauges()
+        return Held(0 if self._has_several_paces else gauges.waiting, gauges.in_line)
 
     async def _work(self) -> None:
         """One worker: takes what the queue gives until it is closed and empty."""

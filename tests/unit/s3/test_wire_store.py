@@ -198,7 +198,7 @@ async def test_one_connection_serves_request_after_request(open_store: OpenStore
         for _ in range(5):
             await store.list_page(LIST)
         assert {exchange.connection for exchange in server.seen} == {1}
-        assert store.statistics() == (1, 1, 0)
+        assert store.statistics() == (1, 1, 0, 0)
 
 
 async def test_a_connection_that_was_closed_while_idle_is_no_ones_error(open_store: OpenStore) -> None:
