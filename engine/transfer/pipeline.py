@@ -39,7 +39,8 @@ from engine.transfer.counting import ASIDES_SHOWN, Counters, progress_of
 from engine.transfer.methods import Method
 from engine.transfer.recorder import Recorder
 from engine.transfer.slowest import Slowest
-from engine.transfer.work import Held, WorkQueue
+from engine.transfer.staff import Held
+from engine.transfer.work import WorkQueue
 
 PROGRESS_EVERY_S = 0.25
 TAGS = Method.TAGS.value

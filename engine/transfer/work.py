@@ -11,32 +11,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 
 from engine.errors import EngineError
 from engine.transfer.carrier import Ended, Interrupted
-
-FEW = 32
-"""So many workers begin without a second thought. While nothing holds them back there are twice as many every LOOK_S:
-1,024 after 50 ms. Where more than one in MANY waits until it may send half of those end, else one of them, and once
-that was met they become more by one in SOME at a time. A worker that waits costs the object that it has a tenth more
-processor time, and makes others lose what they had in the processor's cache; one that waits for its connection says
-that another would wait for one too, and a handshake costs as much as ten objects."""
-
-LOOK_S = 0.01
-MANY = 4
-SOME = 16
+from engine.transfer.staff import Held, Staff
 
 Job = TypeVar("Job")
-
-
-class Held(NamedTuple):
-    """How many requests wait, until they may be sent and for a connection."""
-
-    to_send: int = 0
-    to_connect: int = 0
 
 
 PartJob = Callable[[], Awaitable[None]]
@@ -67,12 +50,7 @@ class WorkQueue(Generic[Job]):
         self._idle: deque[asyncio.Future[None]] = deque()
         self._room: deque[anyio.Event] = deque()
         self._closed = False
-        self._hire: Callable[[], object] | None = None
-        self._held: Callable[[], Held] = Held
-        self._hired = self._most = 0
-        self._leaving = 0
-        self._met = False  # what they may send
-        self._look: asyncio.TimerHandle | None = None
+        self._staff: Staff | None = None
         self._part_bytes = 0.0
         self.stopping = False
 
@@ -81,20 +59,18 @@ class WorkQueue(Generic[Job]):
         """What has been carried of objects whose parts are under way."""
         return round(self._part_bytes)
 
-    def staff(self, hire: Callable[[], object], most: int, held: Callable[[], Held] = Held) -> None:
-        """Have `hire` begin a worker wherever more waits than workers are idle, `most` of them in all, until it is said
-        that there are `enough`. `held` says what holds them back."""
-        self._hire, self._most, self._held = hire, most, held
-        self._call(self._waiting)
+    def staff(self, hire: Callable[[], object], most: int, held: Callable[[], Held] = Held) -> Staff:
+        """Have `hire` begin a worker wherever more waits than workers are idle, as many as are of use and `most` of
+        them in all. `held` says what holds them back."""
+        self._staff = Staff(hire, most, held, self._waiting)
+        self._call(self._waiting())
+        return self._staff
 
     def enough(self) -> None:
-        """Begin no more workers."""
-        self._hire = None
-        if self._look is not None:
-            self._look.cancel()
-            self._look = None
+        """Have no more workers begin."""
+        if self._staff is not None:
+            self._staff.enough()
 
-    @property
     def _waiting(self) -> int:
         return len(self._objects) + len(self._parts)
 
@@ -186,9 +162,7 @@ class WorkQueue(Generic[Job]):
     async def take(self) -> Job | PartJob | None:
         """The next job; None once the queue is closed and empty, or for a worker too many. Answer with `part_done` or
         `object_done`."""
-        if self._leaving:
-            self._leaving -= 1
-            self._hired -= 1
+        if self._staff is not None and self._staff.one_leaves():
             return None
         while True:
             if self._parts and (not self._objects or self._parts_running <= self._objects_running):
@@ -224,34 +198,8 @@ class WorkQueue(Generic[Job]):
     def _call(self, count: int) -> None:
         """Workers for so many jobs: those that are idle, and then new ones."""
         left = self._wake(count)
-        if left > 0:
-            self._grow(min(left, FEW - self._hired))
-            self._look_soon()
-
-    def _grow(self, count: int) -> None:
-        if self._hire is None:
-            return
-        for _ in range(min(count, self._most - self._hired)):
-            self._hired += 1
-            self._hire()
-
-    def _look_soon(self) -> None:
-        if self._look is None and self._hire is not None and self._most > FEW:
-            self._look = asyncio.get_running_loop().call_later(LOOK_S, self.look)
-
-    def look(self) -> None:
-        """Fit the number of workers to what still waits, and to what they may send."""
-        self._look, self._leaving = None, 0
-        if not self._waiting:
-            return
-        to_send, to_connect = self._held()
-        if to_send:
-            is_many = to_send * MANY > self._hired
-            self._met = self._met or is_many
-            self._leaving = min(to_send // 2 if is_many else 1, max(0, self._hired - FEW))
-        elif not to_connect:
-            self._grow(min(self._waiting, self._hired // (SOME if self._met else 1)))
-        self._look_soon()
+        if left > 0 and self._staff is not None:
+            self._staff.call(left)
 
     def _wake(self, count: int) -> int:
         """Wake so many idle workers; gives how many too few there were."""

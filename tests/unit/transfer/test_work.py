@@ -10,7 +10,8 @@ import pytest
 
 from engine.errors import Unavailable
 from engine.transfer.carrier import Interrupted
-from engine.transfer.work import FEW, SOME, Held, WorkQueue
+from engine.transfer.staff import FEW, SOME, Held
+from engine.transfer.work import WorkQueue
 
 
 def part(log: list[str], name: str) -> Callable[[], Awaitable[None]]:
@@ -82,7 +83,7 @@ async def test_workers_are_begun_for_what_waits_and_never_more_than_allowed() ->
 
 
 class Staff:
-    """Workers that never end a job. `look` is what the queue does after a while."""
+    """Workers that never end a job. `look` is what is done after a while."""
 
     def __init__(self, most: int) -> None:
         self.queue: WorkQueue[int] = WorkQueue(10_000)
@@ -92,7 +93,7 @@ class Staff:
 
     async def __aenter__(self) -> Staff:
         self._group = await anyio.create_task_group().__aenter__()
-        self.queue.staff(self._hire, self.most, lambda: self.held)
+        self.look = self.queue.staff(self._hire, self.most, lambda: self.held).look
         await self.queue.put(range(5_000))
         return self
 
@@ -113,57 +114,57 @@ async def test_a_few_workers_begin_at_once_and_twice_as_many_while_nothing_holds
     async with Staff(most=200) as staff:
         seen = [staff.begun]
         for _ in range(4):
-            staff.queue.look()
+            staff.look()
             seen.append(staff.begun)
     assert seen == [FEW, 2 * FEW, 4 * FEW, 200, 200]
 
 
 async def test_while_some_wait_until_they_may_send_none_begin_and_one_ends() -> None:
     async with Staff(most=200) as staff:
-        staff.queue.look()
+        staff.look()
         staff.held = Held(to_send=1)
-        staff.queue.look()
+        staff.look()
         assert staff.begun == 2 * FEW
         assert [await staff.queue.take() for _ in range(2)] == [None, 0]
 
 
 async def test_where_many_wait_until_they_may_send_half_of_those_end_and_growth_is_slow_from_then_on() -> None:
     async with Staff(most=1_000) as staff:
-        staff.queue.look()
-        staff.queue.look()
+        staff.look()
+        staff.look()
         assert staff.begun == 4 * FEW
         staff.held = Held(to_send=2 * FEW)
-        staff.queue.look()
+        staff.look()
         given = [await staff.queue.take() for _ in range(FEW + 2)]
         assert given == [None] * FEW + [0, 1]
         staff.held = Held()
-        staff.queue.look()
+        staff.look()
         assert staff.begun == 4 * FEW + 3 * FEW // SOME
 
 
 async def test_none_begin_while_some_wait_for_a_connection_and_none_end_for_it() -> None:
     async with Staff(most=200) as staff:
-        staff.queue.look()
+        staff.look()
         staff.held = Held(to_connect=2 * FEW)
-        staff.queue.look()
+        staff.look()
         assert staff.begun == 2 * FEW
         assert await staff.queue.take() == 0
         staff.held = Held()
-        staff.queue.look()
+        staff.look()
         assert staff.begun == 4 * FEW
 
 
 async def test_a_few_workers_stay_however_many_wait() -> None:
     async with Staff(most=1_000) as staff:
         staff.held = Held(to_send=FEW)
-        staff.queue.look()
+        staff.look()
         assert await staff.queue.take() == 0
 
 
 async def test_nobody_is_begun_once_there_are_enough() -> None:
     async with Staff(most=1_000) as staff:
         staff.queue.enough()
-        staff.queue.look()
+        staff.look()
         await staff.queue.put([1])
         assert staff.begun == FEW
 
