@@ -244,7 +244,7 @@ class Properties(NamedTuple):
     hidden_metadata: int = 0
 
 
-class ObjectHead(NamedTuple):
+class ObjectHead(Value, frozen=True):
     """What HEAD says. `size` is the whole object's length (`UNKNOWN_SIZE` where the answer has none), also for a HEAD
     of one part, whose own length is then `part_size`. `tag_count` is None where S3 did not say (which is not the same
     as none). `date` is the server's clock, as in the Date header. `checksums` only where they were asked for.

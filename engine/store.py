@@ -239,7 +239,7 @@ class Body(NamedTuple):
     size: int
 
 
-class Fetched(NamedTuple):
+class Fetched(Value, frozen=True):
     """What came with the bytes of a GetRange that went into a sink: the ETag, the whole object's size, and how to read
     the rest of the answer's head. Its `checksums` are the whole object's where the whole object came; of a range they
     are that range's, or none."""

@@ -7,10 +7,9 @@ which may be smaller; an object up to 48.8 TiB. All arithmetic is in whole bytes
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from engine.model import GIB, MIB
+from engine.model import GIB, MIB, Value
 
 MAX_PARTS = 10_000
 MAX_PART_BYTES = 5 * GIB
@@ -34,8 +33,7 @@ class PartRange(NamedTuple):
         return self.last - self.first + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Value, frozen=True):
     """The parts of one object of `size` bytes: all of `part_bytes` but the last, or of the given `sizes`."""
 
     size: int

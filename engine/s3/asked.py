@@ -7,9 +7,9 @@ list goes on. Who believed either would call wrong bytes proven, or a part the w
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from engine.errors import Ambiguous, PreconditionFailed
+from engine.model import Value
 from engine.store import Body, GetRange
 
 MOST_PAGES, ENDLESS = 1_000, "its list does not end"
@@ -19,7 +19,7 @@ NO_WAY_ON = "it does not say that it is whole, and not how to go on"
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})", re.ASCII).fullmatch
 
 
-class Wanted(NamedTuple):
+class Wanted(Value, frozen=True):
     """Which bytes of an answer's body were asked for: `length` after `skip`. `size` is the whole object's."""
 
     skip: int
@@ -29,8 +29,8 @@ class Wanted(NamedTuple):
 
 def body_of(request: GetRange, status: int, content_range: str, etag: str, data: bytes) -> Body:
     """The bytes that `request` asked for, of an answer whose body came whole. `etag` is bare. Raises as `wanted_of`."""
-    skip, wanted, size = wanted_of(request, status, content_range, etag, len(data))
-    return Body(data[skip : skip + wanted], etag, size)
+    wanted = wanted_of(request, status, content_range, etag, len(data))
+    return Body(data[wanted.skip : wanted.skip + wanted.length], etag, wanted.size)
 
 
 def wanted_of(request: GetRange, status: int, content_range: str, etag: str, length: int) -> Wanted:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from engine.crc import PARAMETERS
-from engine.model import Checksum, ObjectHead, UploadedPart
+from engine.model import Checksum, ObjectHead, UploadedPart, Value
 from engine.plan.integrity import combined_checksum, is_md5, is_plain, multipart_etag, parts_of
 from engine.plan.parts import Layout
 
 
-class Wanted(NamedTuple):
+class Wanted(Value, frozen=True):
     """What the bytes of an object are compared with: `algorithm` by which they are hashed, and what S3 says of them: a
     checksum of the whole, or an ETag (of the whole, or of parts in `layout`). No `algorithm`: it says nothing."""
 
