@@ -23,7 +23,7 @@ from engine.windows import WINDOW_BYTES
 
 _WRITE_AT_ONCE_BYTES = 128 << 10
 """Of a body: what TLS makes of it still lies in the processor's cache when the system takes it. Half as much at a time
-costs 6 to 11 % more, in system calls and in waking the other end."""
+costs 6 to 12 % more, in system calls and in waking the other end."""
 SLOWEST_BYTES_PER_S = 16 << 10
 """What an answer's bytes may take beyond the time that its request has in all: so much comes in a second at least."""
 

@@ -63,7 +63,7 @@ class Answer(Value, frozen=True):
 
     def header(self, name: bytes) -> str:
         """A header's value, or empty text. Bytes that are no UTF-8 come through as they are."""
-        return self.headers.get(name, b"").decode("utf-8", "surrogateescape")
+        return _text(self.headers.get(name, b""))
 
 
 def _text(value: bytes) -> str:

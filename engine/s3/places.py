@@ -117,12 +117,12 @@ class Places:
         self._adopt(await self._session.credentials())
 
     def statistics(self) -> Statistics:
-        pools = self._pools.values()
+        pools = [pool.statistics() for _, pool in self._pools.values()]
         return Statistics(
-            sum(pool.statistics().connections for _, pool in pools),
-            sum(pool.opened for _, pool in pools),
-            sum(connector.resumed for connector, _ in pools),
-            sum(pool.in_line for _, pool in pools),
+            sum(pool.connections for pool in pools),
+            sum(pool.opened for pool in pools),
+            sum(connector.resumed for connector, _ in self._pools.values()),
+            sum(pool.waiting for pool in pools),
         )
 
     async def aclose(self) -> None:

@@ -56,13 +56,9 @@ class Pool:
         self._closed = False
         self.opened = 0
 
-    @property
-    def in_line(self) -> int:
-        """How many requests wait for a connection."""
-        return sum(not future.done() for future in self._waiting)
-
     def statistics(self) -> Statistics:
-        return Statistics(len(self._connections), len(self._idle), len(self._openings), self.in_line, self.opened)
+        waiting = sum(not future.done() for future in self._waiting)
+        return Statistics(len(self._connections), len(self._idle), len(self._openings), waiting, self.opened)
 
     # --- for requests -------------------------------------------------------------------------------------
 

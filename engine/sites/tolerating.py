@@ -134,8 +134,7 @@ class ToleratingStore(StoreDecorator):
         for item in self._refused.get(kind, ()):
             if item.sends(request):
                 request = item.without(request)
-        unknown = self._open.get(kind)
-        suspects = [item for item in unknown if item.sends(request)] if unknown else None
+        suspects = [item for item in self._open.get(kind, ()) if item.sends(request)]
         return self._tried(method, request, suspects) if suspects else method(request)
 
     async def _tried(self, method: Method[Asked, Answered], request: Asked, suspects: list[Optional]) -> Answered:

@@ -44,8 +44,7 @@ class Staff:
     def call(self, count: int) -> None:
         """So many jobs wait more than workers are idle."""
         self._grow(min(count, FEW - self._hired))
-        if self._timer is None and not self._is_enough and self._most > FEW:
-            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self.look)
+        self._look_soon()
 
     def enough(self) -> None:
         """Begin no more workers."""
@@ -75,7 +74,7 @@ class Staff:
             self._leaving = min(to_send // 2 if is_many else 1, max(0, self._hired - FEW))
         elif not to_connect:
             self._grow(min(waiting, self._hired // (SOME if self._met else 1)))
-        self.call(0)
+        self._look_soon()
 
     def _grow(self, count: int) -> None:
         if self._is_enough:
@@ -83,3 +82,7 @@ class Staff:
         for _ in range(min(count, self._most - self._hired)):
             self._hired += 1
             self._hire()
+
+    def _look_soon(self) -> None:
+        if self._timer is None and not self._is_enough and self._most > FEW:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self.look)

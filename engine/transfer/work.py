@@ -21,7 +21,6 @@ from engine.transfer.staff import Held, Staff
 
 Job = TypeVar("Job")
 
-
 PartJob = Callable[[], Awaitable[None]]
 """One part to be carried."""
 
