@@ -164,8 +164,8 @@ def soak_text(found: Values) -> str:
         "memory at rest after each run": ", ".join(f"{rest['memory_mb']:.0f}" for rest in found["rests"]) + " MB",
         "of which live objects of Python": ", ".join(f"{rest['blocks']:,}" for rest in found["rests"]) + " blocks",
         "of which in use by C": ", ".join(f"{rest['native_mb']:.1f}" for rest in found["rests"]) + " MB",
-        "open files": _span(files, ""),
-        "asyncio tasks": _span(tasks, ""),
+        "open files, and asyncio's tasks": f"{_span(files, '')}, and {_span(tasks, '')}",
+        "open files at rest, and tasks": ", ".join(f"{rest['files']} and {rest['tasks']}" for rest in found["rests"]),
         "problems": "; ".join(found["problems"]) or "none",
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import sys
@@ -13,12 +14,14 @@ import psutil
 
 @dataclass(slots=True)
 class Rest:
-    """The process after a run, when nothing is under way: its memory, the blocks that live Python objects have, and
-    what C has in use (0: not known)."""
+    """The process after a run, when nothing is under way: its memory, the blocks that live Python objects have,
+    what C has in use (0: not known), its open files and asyncio's tasks."""
 
     memory_mb: float
     blocks: int
     native_mb: float
+    files: int
+    tasks: int
 
 
 class _Mallinfo2(ctypes.Structure):
@@ -28,7 +31,7 @@ class _Mallinfo2(ctypes.Structure):
 
 
 def at_rest() -> Rest:
-    """This process now, after what is free has been given back."""
+    """This process now, after what is free has been given back. Called in a loop, whose own task is one."""
     gc.collect()
     native_mb = 0.0
     with suppress(AttributeError, OSError):  # glibc has these, others need not
@@ -36,4 +39,6 @@ def at_rest() -> Rest:
         libc.malloc_trim(0)
         libc.mallinfo2.restype = _Mallinfo2
         native_mb = round(libc.mallinfo2().uordblks / 1e6, 1)
-    return Rest(round(psutil.Process().memory_info().rss / 1e6, 1), sys.getallocatedblocks(), native_mb)
+    process = psutil.Process()
+    memory_mb, tasks = round(process.memory_info().rss / 1e6, 1), len(asyncio.all_tasks())
+    return Rest(memory_mb, sys.getallocatedblocks(), native_mb, process.num_fds(), tasks)
