@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from engine.s3.http import HttpConnection, Owner
 from engine.s3.https import TlsConnection
 from engine.s3.proxy import Proxy, connect_request, connect_status
+from engine.s3.tls import TlsContext
 
 CONNECT_TIMEOUT_S = 10.0
 ADDRESSES_AGE_S = 60.0
@@ -63,7 +64,7 @@ class ConnectFailed(Exception):
 class Connector:
     """Opens connections one at a time or many at once; keeps the addresses and the TLS session between them."""
 
-    def __init__(self, endpoint: Endpoint, *, context: ssl.SSLContext | None, proxy: Proxy | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, *, context: TlsContext | None, proxy: Proxy | None = None) -> None:
         self.endpoint = endpoint
         self.proxy = proxy
         self._context = context
@@ -72,7 +73,7 @@ class Connector:
         self._resolved_at = -ADDRESSES_AGE_S
         self._resolving: asyncio.Task[list[Address]] | None = None
         self._next = random.randrange(1 << 16)
-        self._session: ssl.SSLSession | None = None
+        self._session: object | None = None
         self.opened = 0
         self.resumed = 0
 
@@ -110,8 +111,8 @@ class Connector:
     def keep_session(self, connection: HttpConnection) -> None:
         """Remember a connection's TLS session for those to come. Called once a connection has answered. Not again while
         it is taken up: OpenSSL's copy of one costs half a millisecond, which is as much as taking it up."""
-        if isinstance(connection, TlsConnection) and not (self._session is not None and connection.resumed):
-            self._session = connection.session or self._session
+        if isinstance(connection, TlsConnection) and not (self._session is not None and connection.tls.resumed):
+            self._session = connection.tls.session or self._session
 
     async def _open(self, owner: Owner) -> HttpConnection:
         loop = asyncio.get_running_loop()
@@ -130,7 +131,7 @@ class Connector:
             except BaseException:
                 connection.abort()
                 raise
-            self.resumed += connection.resumed
+            self.resumed += connection.tls.resumed
         return connection
 
     def _make(self, loop: asyncio.AbstractEventLoop, owner: Owner) -> HttpConnection:

@@ -7,7 +7,6 @@ they do; a request never waits for that, but for the first.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,7 +16,8 @@ from engine.s3.pool import Pool
 from engine.s3.proxy import proxy_for
 from engine.s3.session import Address, Credentials, Session
 from engine.s3.signing import Signer
-from engine.s3.tls import make_context
+from engine.s3.tls import TlsContext
+from engine.s3.trust import make_context
 
 CREDENTIALS_AGE_S = 60.0
 """How old credentials may be before they are asked for again. Sessions refresh theirs ten minutes and more before
@@ -76,7 +76,7 @@ class Places:
         self._credentials: Credentials | None = None
         self._credentials_at = asyncio.get_running_loop().time()
         self._renewing: asyncio.Task[None] | None = None
-        self._context: ssl.SSLContext | None = None
+        self._context: TlsContext | None = None
         self._loop = asyncio.get_running_loop()
         connection = session.connection
         self._fixed: dict[str, str] = {}

@@ -1,44 +1,61 @@
-"""Whom TLS trusts. The chain and the host name are always checked."""
+"""TLS on one connection, whichever library does it.
+
+It neither reads nor writes a socket: what came is handed to it, and what it wants sent is asked of it. So it is as fast
+as the library alone, works alike on asyncio and uvloop and inside a proxy's tunnel, and takes up earlier sessions
+(which the loops do not offer): opening many connections costs one certificate's check and not hundreds.
+
+Whichever it is raises the errors of Python's `ssl`.
+"""
 
 from __future__ import annotations
 
-import importlib.util
-import ssl
-from pathlib import Path
+from typing import Protocol
 
-from engine.errors import UsageError
-
-
-def make_context(ca_bundle: str = "") -> ssl.SSLContext:
-    """A context for clients: TLS 1.2 at least, certificates of `ca_bundle` (a PEM file or a folder of hashed ones)
-    alone where it is given, else of the system, else those that botocore brings.
-
-    Raises `UsageError` for a bundle that cannot be read."""
-    try:
-        if ca_bundle:
-            folder = Path(ca_bundle).is_dir()
-            context = ssl.create_default_context(
-                cafile=None if folder else ca_bundle, capath=ca_bundle if folder else None
-            )
-        else:
-            context = ssl.create_default_context(cafile=_bundled())
-    except (OSError, ssl.SSLError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UsageError(
-            f"the bundle of certificates {ca_bundle!r} cannot be read ({error}).",
-            advice="AWS_CA_BUNDLE (or ca_bundle in the plan) names a PEM file.",
-        ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+RECORD_BYTES = 16 << 10
+"""What one record carries at most (RFC 8446, 5.1)."""
 
 
-def _bundled() -> str | None:
-    """botocore's certificates, for a Python whose OpenSSL knows none (as macOS installers leave it)."""
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())):
-        return None
-    found = importlib.util.find_spec("botocore")
-    if found is None or found.origin is None:
-        return None
-    bundle = Path(found.origin).parent / "cacert.pem"
-    return str(bundle) if bundle.exists() else None
+class Tls(Protocol):
+    """One connection's TLS, the client's side. Every call may raise `ssl.SSLError`."""
+
+    @property
+    def session(self) -> object | None:
+        """What a later connection can take up; with TLS 1.3 there is one only after the first answer."""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether an earlier session was taken up."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether anything is left to read of what had come before the last `put_by`."""
+
+    def came(self, data: memoryview, size: int) -> None:
+        """Hand over what came, the first `size` bytes of `data`, which have to stay there until `put_by` is called."""
+
+    def put_by(self) -> None:
+        """Keep what has not been read of what came."""
+
+    def shake(self) -> bool:
+        """Go on with the handshake. Whether the server has proven its name."""
+
+    def read(self, into: memoryview) -> int:
+        """Read record after record, as far as `into` reaches: what is done with a window is done once, and not for each
+        16 KiB. Gives how many bytes there were; where they are fewer than `into` holds, nothing is left to read. Raises
+        `ssl.SSLZeroReturnError` where the other end has closed."""
+
+    def read_record(self) -> bytes:
+        """Read a record, as `read` does; none where none has come whole."""
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Encrypt: `to_send` has it then."""
+
+    def to_send(self) -> list[bytes]:
+        """What is to be sent now, in pieces; each is given once."""
+
+
+class TlsContext(Protocol):
+    """Whom to trust, for any number of connections."""
+
+    def connect(self, host: str, session: object | None) -> Tls:
+        """TLS for one connection to `host`, taking up `session` if the server still knows it."""

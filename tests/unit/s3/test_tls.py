@@ -11,7 +11,8 @@ import pytest
 
 from engine.errors import Ambiguous, Unreachable, UsageError
 from engine.model import ObjectRef
-from engine.s3.tls import make_context
+from engine.s3.tls_python import PythonContext
+from engine.s3.trust import make_context
 from engine.store import GetRange, ListPage
 from tests.sinks import KeepingSink
 from tests.unit.s3.certificates import Issued, issue
@@ -105,6 +106,22 @@ async def test_a_later_connection_takes_up_the_session_of_an_earlier_one(
     assert (statistics.opened, statistics.resumed) == (3, 2)
 
 
+async def test_an_answer_may_end_with_its_connection(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, folder: Path, authority: Issued
+) -> None:
+    """The server says by TLS that it closes, and waits for the same."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))
+
+    async def script(exchange: Exchange) -> None:
+        exchange.writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + EMPTY_PAGE)
+        exchange.writer.close()
+
+    async with serving(script, issue(folder, "localhost", authority).context()) as server:
+        store = await open_store(server.url("localhost"))
+        assert (await store.list_page(ListPage("bucket"))).objects == []
+    assert len(server.seen) == 1
+
+
 async def test_what_came_for_one_connection_is_no_other_ones(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, folder: Path, authority: Issued
 ) -> None:
@@ -147,7 +164,8 @@ def test_a_bundle_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 
 def test_names_are_always_checked() -> None:
-    context = make_context()
-    assert context.check_hostname
-    assert context.verify_mode.name == "CERT_REQUIRED"
-    assert context.minimum_version.name == "TLSv1_2"
+    made = make_context()
+    assert isinstance(made, PythonContext)
+    assert made.context.check_hostname
+    assert made.context.verify_mode.name == "CERT_REQUIRED"
+    assert made.context.minimum_version.name == "TLSv1_2"
