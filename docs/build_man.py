@@ -23,6 +23,10 @@ FILES = (
 ENVIRONMENT = (
     ("AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_CA_BUNDLE …", "As the AWS command line has them."),
     ("HTTPS_PROXY, NO_PROXY", "As everywhere."),
+    (
+        "CARTAGE_TLS",
+        "python has Python's own ssl do TLS also where cryptography brings a newer OpenSSL (the extra tls).",
+    ),
     ("CARTAGE_TRACEBACK", "1 shows the traceback of an error that Cartage did not expect, for a report."),
 )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 import re
 import sqlite3
-import ssl
 from importlib import metadata
 
 from engine.extras import DISTRIBUTION
+from engine.s3.trust import openssl_version
 from engine.version import __version__
 
 MATTER = ("botocore", "httptools", "uvloop", "click", "rich")
@@ -19,11 +19,10 @@ OF_DEVELOPERS = {"all", "dev", "docs"}
 def versions() -> str:
     """A line for Cartage, what it runs on, the packages that matter, and each extra: its packages, or that it is not
     installed."""
-    openssl = ssl.OPENSSL_VERSION.split()[1]
     lines = [
         f"cartage, version {__version__}",
         f"python {platform.python_version()} ({platform.python_implementation()}), sqlite {sqlite3.sqlite_version}, "
-        f"openssl {openssl}",
+        f"openssl {openssl_version()}",
         platform.platform(),
         ", ".join(f"{name} {_version(name) or 'not installed'}" for name in MATTER),
     ]

@@ -4,7 +4,8 @@ It neither reads nor writes a socket: what came is handed to it, and what it wan
 as the library alone, works alike on asyncio and uvloop and inside a proxy's tunnel, and takes up earlier sessions
 (which the loops do not offer): opening many connections costs one certificate's check and not hundreds.
 
-Whichever it is raises the errors of Python's `ssl`.
+There are two: Python's `ssl` (`engine.s3.tls_python`), and, where that has an old OpenSSL, the one that the package
+cryptography brings (`engine.s3.tls_cryptography`). Both raise `ssl`'s errors.
 """
 
 from __future__ import annotations

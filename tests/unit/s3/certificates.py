@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +32,20 @@ class Issued:
 
 
 def issue(
-    folder: Path, name: str, issuer: Issued | None = None, *, authority: bool = False, days: tuple[int, int] = (-1, 30)
+    folder: Path,
+    name: str,
+    issuer: Issued | None = None,
+    *,
+    authority: bool = False,
+    days: tuple[int, int] = (-1, 30),
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None,
 ) -> Issued:
-    """A certificate for the host `name`, signed by `issuer` or by itself, good between `days` from now."""
+    """A certificate for the host `name`, or for an `address`, signed by `issuer` or by itself, good between `days` from
+    now."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signer = issuer.key if issuer else key
+    whose = x509.IPAddress(address) if address is not None else x509.DNSName(name)
     usage = x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=authority,
@@ -56,7 +65,7 @@ def issue(
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOW + datetime.timedelta(days=days[0]))
         .not_valid_after(NOW + datetime.timedelta(days=days[1]))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([whose]), critical=False)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -12,6 +12,7 @@ import pytest
 from engine.plan.settings import Connection
 from engine.s3.boto_store import BotoStore
 from engine.s3.session import Session
+from engine.s3.tls_cryptography import library
 from engine.s3.wire_store import WireStore
 from engine.store import ObjectStore
 
@@ -29,6 +30,16 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+
+
+@pytest.fixture(params=["python", "cryptography"])
+def tls_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """TLS by one library after the other, whichever the machine would choose."""
+    name = str(request.param)
+    found = library() if name == "cryptography" else None
+    assert (found is not None) == (name == "cryptography")
+    monkeypatch.setattr("engine.s3.trust.quicker_library", lambda: found)
+    return name
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ import pytest
 
 from engine.errors import Ambiguous, Unreachable, UsageError
 from engine.model import ObjectRef
-from engine.s3.tls_python import PythonContext
 from engine.s3.trust import make_context
 from engine.store import GetRange, ListPage
 from tests.sinks import KeepingSink
 from tests.unit.s3.certificates import Issued, issue
 from tests.unit.s3.conftest import OpenStore
 from tests.unit.s3.fakes import EMPTY_PAGE, Exchange, http, serving, until
+
+pytestmark = pytest.mark.usefixtures("tls_library")
 
 
 async def serve_page(exchange: Exchange) -> None:
@@ -161,11 +162,3 @@ def test_a_bundle_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     for bundle in (str(tmp_path / "missing.pem"), str(tmp_path / "empty.pem"), "a\0b"):
         with pytest.raises(UsageError, match="bundle of certificates"):
             make_context(bundle)
-
-
-def test_names_are_always_checked() -> None:
-    made = make_context()
-    assert isinstance(made, PythonContext)
-    assert made.context.check_hostname
-    assert made.context.verify_mode.name == "CERT_REQUIRED"
-    assert made.context.minimum_version.name == "TLSv1_2"

@@ -92,16 +92,19 @@ def run(scene: Scene, context: ssl.SSLContext | None, host: str) -> None:
 
 
 @pytest.mark.parametrize("scene", SCENES)
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
-def test_the_wire_on_uvloop(scene: Scene, tls: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not tls:
-        run(scene, None, "127.0.0.1")
-        return
+def test_the_wire_on_uvloop(scene: Scene) -> None:
+    run(scene, None, "127.0.0.1")
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.usefixtures("tls_library")
+def test_the_wire_over_tls_on_uvloop(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = issue(tmp_path, "authority", authority=True)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))
     run(scene, issue(tmp_path, "localhost", authority).context(), "localhost")
 
 
+@pytest.mark.usefixtures("tls_library")
 def test_a_wrong_name_is_refused_on_uvloop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = issue(tmp_path, "authority", authority=True)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))

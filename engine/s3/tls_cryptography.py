@@ -1,0 +1,272 @@
+"""TLS by the OpenSSL that the package cryptography brings, for a Python that stands on an old one.
+
+OpenSSL has encrypted with the processor's widest instructions since 3.1 ("AES-GCM enabled with AVX512 vAES and
+vPCLMULQDQ", its CHANGES.md): three times as fast as 3.0, which Debian 12, Ubuntu 24.04 and RHEL 9 have. And what came
+is read where it lies, with no copy of it in between.
+
+What is called here is what pyOpenSSL stands on, and no promise of cryptography's: `quicker_library` gives None where
+any of it is not there. Names and chains are checked by OpenSSL, in the handshake, as `ssl` has it do.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import sys
+import threading
+from functools import lru_cache
+from typing import Any
+
+from engine.s3.tls import RECORD_BYTES
+
+_SINCE = (3, 1)
+_NEEDED = """
+    BIO_get_mem_data BIO_new BIO_new_mem_buf BIO_read BIO_s_mem BIO_set_mem_eof_return ERR_clear_error ERR_get_error
+    ERR_peek_error ERR_reason_error_string OpenSSL_version_num SSL_CTX_free SSL_CTX_get0_param
+    SSL_CTX_load_verify_locations SSL_CTX_new SSL_CTX_set_alpn_protos SSL_CTX_set_cipher_list SSL_CTX_set_ciphersuites
+    SSL_CTX_set_min_proto_version SSL_CTX_set_mode SSL_CTX_set_options SSL_CTX_set_verify SSL_ERROR_WANT_READ
+    SSL_ERROR_ZERO_RETURN SSL_MODE_RELEASE_BUFFERS SSL_OP_NO_COMPRESSION SSL_OP_NO_RENEGOTIATION SSL_SESSION_free
+    SSL_VERIFY_PEER SSL_do_handshake SSL_free SSL_get0_param SSL_get1_session SSL_get_error SSL_get_verify_result
+    SSL_new SSL_pending SSL_read SSL_session_reused SSL_set_bio SSL_set_connect_state SSL_set_session
+    SSL_set_tlsext_host_name SSL_write TLS1_2_VERSION TLS_client_method X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+    X509_VERIFY_PARAM_set1_host X509_VERIFY_PARAM_set1_ip X509_VERIFY_PARAM_set_flags X509_VERIFY_PARAM_set_hostflags
+    X509_verify_cert_error_string
+"""
+
+_CIPHERS = b"@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
+"""Of TLS 1.2, as Python has them (its Modules/_ssl.c)."""
+_SUITES = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+"""Of TLS 1.3, in the order of Go and of browsers: where the server leaves it to the client, the quicker one."""
+
+_WRITE_BYTES = 32 << 10
+"""What is encrypted at a time: each connection keeps a buffer of this size, and a third more."""
+_SCRATCH_BYTES = 2 * _WRITE_BYTES
+
+_of_thread = threading.local()
+
+
+class Library:
+    """OpenSSL's functions, and what turns Python's memory into C's."""
+
+    def __init__(self, lib: Any, ffi: Any) -> None:
+        self.lib, self.ffi = lib, ffi
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        number = self.lib.OpenSSL_version_num()  # 0xMNN00PP0L
+        return number >> 28, number >> 20 & 0xFF, number >> 4 & 0xFF
+
+    def scratch(self) -> Any:
+        """The memory that all connections of one loop read a record into, or take what is to be sent from."""
+        found = getattr(_of_thread, "scratch", None)
+        if found is None:
+            found = _of_thread.scratch = self.ffi.new("char[]", _SCRATCH_BYTES)
+        return found
+
+
+def quicker_library() -> Library | None:
+    """cryptography's OpenSSL, where Python's is one of the slow ones and it is not; else None."""
+    if sys.platform != "linux" or ssl.OPENSSL_VERSION_INFO[:2] >= _SINCE:
+        return None
+    found = library()
+    return found if found is not None and found.version[:2] >= _SINCE else None
+
+
+@lru_cache(maxsize=1)
+def library() -> Library | None:
+    """cryptography's OpenSSL, where all of it is there that is used here."""
+    try:
+        from cryptography.hazmat.bindings.openssl.binding import Binding
+    except ImportError:
+        return None
+    found = Library(Binding.lib, Binding.ffi)
+    return found if all(hasattr(found.lib, name) for name in _NEEDED.split()) else None
+
+
+class CryptographyContext:
+    """`engine.s3.tls.TlsContext`, as strict as `verify_flags` (of `ssl`), with the certificates of `cafile` and
+    `capath`. Raises `ssl.SSLError`."""
+
+    def __init__(self, library: Library, verify_flags: int, cafile: str | None, capath: str | None) -> None:
+        self._library = library
+        lib, ffi = library.lib, library.ffi
+        context = self._context = ffi.gc(lib.SSL_CTX_new(lib.TLS_client_method()), lib.SSL_CTX_free)
+        lib.SSL_CTX_set_verify(context, lib.SSL_VERIFY_PEER, ffi.NULL)
+        lib.SSL_CTX_set_options(context, lib.SSL_OP_NO_COMPRESSION | lib.SSL_OP_NO_RENEGOTIATION)
+        lib.SSL_CTX_set_mode(context, lib.SSL_MODE_RELEASE_BUFFERS)
+        files = (os.fsencode(name) if name else ffi.NULL for name in (cafile, capath))
+        done = (
+            lib.SSL_CTX_set_min_proto_version(context, lib.TLS1_2_VERSION) == 1
+            and lib.SSL_CTX_set_cipher_list(context, _CIPHERS) == 1
+            and lib.SSL_CTX_set_ciphersuites(context, _SUITES) == 1
+            and lib.SSL_CTX_set_alpn_protos(context, b"\x08http/1.1", 9) == 0
+            and lib.X509_VERIFY_PARAM_set_flags(lib.SSL_CTX_get0_param(context), verify_flags) == 1
+            and lib.SSL_CTX_load_verify_locations(context, *files) == 1
+        )
+        if not done:
+            raise _error(library)
+
+    def connect(self, host: str, session: object | None) -> CryptographyTls:
+        return CryptographyTls(self._library, self._context, host, session)
+
+
+class CryptographyTls:
+    """`engine.s3.tls.Tls` on an SSL of OpenSSL. What came is a read-only BIO over the memory that it lies in."""
+
+    def __init__(self, library: Library, context: Any, host: str, session: object | None) -> None:
+        self._library, self._host = library, host
+        lib, ffi = library.lib, library.ffi
+        self._scratch = library.scratch()
+        self._ssl = ffi.gc(lib.SSL_new(context), lib.SSL_free)
+        self._in, self._out = lib.BIO_new(lib.BIO_s_mem()), lib.BIO_new(lib.BIO_s_mem())
+        lib.SSL_set_bio(self._ssl, self._in, self._out)  # which owns them from now on
+        self._lender: memoryview | None = None
+        self._lent: Any = None
+        self._at = ffi.new("char **")
+        self._rest = b""
+        self._sealed: list[bytes] = []
+        self._name(host)
+        if session is not None:
+            lib.SSL_set_session(self._ssl, session)
+        lib.SSL_set_connect_state(self._ssl)
+
+    def _name(self, host: str) -> None:
+        """Whose certificate it has to be. Raises `ssl.SSLError` where that cannot be asked for."""
+        lib, trusted = self._library.lib, self._library.lib.SSL_get0_param(self._ssl)
+        lib.X509_VERIFY_PARAM_set_hostflags(trusted, lib.X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
+        try:
+            address = ipaddress.ip_address(host).packed
+        except ValueError:
+            name = host.encode("idna")
+            done = lib.X509_VERIFY_PARAM_set1_host(trusted, name, len(name)) == 1
+            lib.SSL_set_tlsext_host_name(self._ssl, name)
+        else:
+            done = lib.X509_VERIFY_PARAM_set1_ip(trusted, address, len(address)) == 1
+        if not done:
+            raise _error(self._library)
+
+    @property
+    def session(self) -> object | None:
+        lib, ffi = self._library.lib, self._library.ffi
+        found = lib.SSL_get1_session(self._ssl)
+        return None if found == ffi.NULL else ffi.gc(found, lib.SSL_SESSION_free)
+
+    @property
+    def resumed(self) -> bool:
+        return bool(self._library.lib.SSL_session_reused(self._ssl))
+
+    @property
+    def unread(self) -> bool:
+        return bool(self._rest or self._library.lib.SSL_pending(self._ssl))
+
+    def came(self, data: memoryview, size: int) -> None:
+        if self._rest:
+            self._read_from(memoryview(self._rest + data[:size]), len(self._rest) + size)
+            self._rest = b""
+        elif size:
+            self._read_from(data, size)
+
+    def _read_from(self, data: memoryview, size: int) -> None:
+        lib = self._library.lib
+        if lib.ERR_peek_error():  # what others left would be taken for an error of this connection (SSL_get_error(3))
+            lib.ERR_clear_error()
+        if data is not self._lender:
+            self._lender, self._lent = data, self._library.ffi.from_buffer(data)
+        self._in = lib.BIO_new_mem_buf(self._lent, size)
+        lib.BIO_set_mem_eof_return(self._in, -1)  # its end is no end of the connection
+        lib.SSL_set_bio(self._ssl, self._in, self._out)  # and frees the one before
+
+    def put_by(self) -> None:
+        lib = self._library.lib
+        size = lib.BIO_get_mem_data(self._in, self._at)
+        if size:
+            rest = bytearray(size)
+            lib.BIO_read(self._in, self._library.ffi.from_buffer(rest), size)
+            self._rest = bytes(rest)
+
+    def shake(self) -> bool:
+        outcome = self._library.lib.SSL_do_handshake(self._ssl)
+        if outcome != 1:
+            self._waits_or_raises(outcome)
+        return bool(outcome == 1)
+
+    def read(self, into: memoryview) -> int:
+        read, connection = self._library.lib.SSL_read, self._ssl
+        begin, size, filled = self._library.ffi.from_buffer(into), len(into), 0
+        while filled < size:
+            came = read(connection, begin + filled, size - filled)
+            if came <= 0:
+                try:
+                    self._waits_or_raises(came)
+                except ssl.SSLZeroReturnError:
+                    if not filled:
+                        raise
+                break
+            filled += came
+        return filled
+
+    def read_record(self) -> bytes:
+        came = self._library.lib.SSL_read(self._ssl, self._scratch, RECORD_BYTES)
+        if came <= 0:
+            self._waits_or_raises(came)
+            return b""
+        record: bytes = self._library.ffi.buffer(self._scratch, came)[:]
+        return record
+
+    def write(self, piece: bytes | memoryview) -> None:
+        begin, size = self._library.ffi.from_buffer(piece), len(piece)
+        if size <= _WRITE_BYTES:
+            self._encrypt(begin, size)
+            return
+        for start in range(0, size, _WRITE_BYTES):
+            self._take_sealed()
+            self._encrypt(begin + start, min(_WRITE_BYTES, size - start))
+
+    def _encrypt(self, begin: Any, size: int) -> None:
+        if self._library.lib.SSL_write(self._ssl, begin, size) <= 0:
+            raise _error(self._library)
+
+    def to_send(self) -> list[bytes]:
+        self._take_sealed()
+        sealed, self._sealed = self._sealed, []
+        return sealed
+
+    def _take_sealed(self) -> None:
+        """Take what OpenSSL wants sent: its buffer grows no further then."""
+        size = _SCRATCH_BYTES
+        while size == _SCRATCH_BYTES:
+            size = self._library.lib.BIO_read(self._out, self._scratch, _SCRATCH_BYTES)
+            if size > 0:
+                self._sealed.append(self._library.ffi.buffer(self._scratch, size)[:])
+
+    def _waits_or_raises(self, outcome: int) -> None:
+        """Nothing where it only waits for what is still to come."""
+        lib = self._library.lib
+        code = lib.SSL_get_error(self._ssl, outcome)
+        if code == lib.SSL_ERROR_WANT_READ:
+            return
+        if code == lib.SSL_ERROR_ZERO_RETURN:
+            raise ssl.SSLZeroReturnError(code, "TLS/SSL connection has been closed (EOF)")
+        verified = lib.SSL_get_verify_result(self._ssl)
+        if verified == 0:  # X509_V_OK
+            raise _error(self._library)
+        lib.ERR_clear_error()
+        said = self._library.ffi.string(lib.X509_verify_cert_error_string(verified)).decode()
+        refused = ssl.SSLCertVerificationError(ssl.SSL_ERROR_SSL, f"certificate verify failed: {said}")
+        refused.verify_code = verified
+        refused.verify_message = f"{said}, it is not for {self._host!r}" if "mismatch" in said else said
+        raise refused
+
+
+def _error(library: Library) -> ssl.SSLError:
+    """The last of the errors that OpenSSL keeps for this thread, which are none then."""
+    lib, ffi = library.lib, library.ffi
+    last = 0
+    while code := lib.ERR_get_error():
+        last = code
+    reason = lib.ERR_reason_error_string(last)
+    said = ffi.string(reason).decode() if reason != ffi.NULL else "unknown error"
+    error = ssl.SSLError(ssl.SSL_ERROR_SSL, said)
+    error.reason = said
+    return error

@@ -1,0 +1,309 @@
+"""Both libraries that do TLS give the same bytes, refuse the same servers and end the same way."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import ssl
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.s3 import tls_cryptography
+from engine.s3.tls import Tls, TlsContext
+from engine.s3.tls_cryptography import CryptographyContext, Library, library, quicker_library
+from engine.s3.tls_python import PythonContext
+from engine.s3.trust import make_context
+from tests.unit.s3.certificates import Issued, issue
+
+TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+SCRATCH_BYTES = 256 << 10
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture(scope="module")
+def authority(folder: Path) -> Issued:
+    return issue(folder, "authority", authority=True)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, authority: Issued) -> Issued:
+    return issue(folder, "localhost", authority)
+
+
+@pytest.fixture
+def context(tls_library: str, authority: Issued) -> TlsContext:
+    made = make_context(str(authority.pem))
+    assert isinstance(made, {"python": PythonContext, "cryptography": CryptographyContext}[tls_library])
+    return made
+
+
+class Server:
+    """The other end, by Python's `ssl`."""
+
+    def __init__(self, issued: Issued, version: ssl.TLSVersion = TLS_1_3) -> None:
+        context = issued.context()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of the versions that are to be refused
+            context.minimum_version = context.maximum_version = version
+        if version < TLS_1_2:
+            context.set_ciphers("ALL:@SECLEVEL=0")
+        self.context = context
+
+    def accept(self) -> Ended:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        return Ended(incoming, outgoing, self.context.wrap_bio(incoming, outgoing, server_side=True))
+
+
+@dataclass
+class Ended:
+    """A server's end of one connection."""
+
+    incoming: ssl.MemoryBIO
+    outgoing: ssl.MemoryBIO
+    tls: ssl.SSLObject
+
+    def shake(self) -> None:
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+
+    def say(self, data: bytes) -> bytes:
+        self.tls.write(data)
+        return self.outgoing.read()
+
+    def hear(self, sealed: list[bytes]) -> bytes:
+        self.incoming.write(b"".join(sealed))
+        heard = b""
+        while self.incoming.pending or self.tls.pending():
+            heard += self.tls.read(1 << 16)
+        return heard
+
+
+class Client:
+    """A connection's TLS, and the memory that it is handed what came in: as a loop does, the same each time."""
+
+    def __init__(self, tls: Tls) -> None:
+        self.tls = tls
+        self.scratch = memoryview(bytearray(SCRATCH_BYTES))
+
+    @contextmanager
+    def taking(self, data: bytes) -> Iterator[None]:
+        """What came is there in it, and what is not read then is put by: others' bytes come into the same memory."""
+        self.scratch[: len(data)] = data
+        self.tls.came(self.scratch, len(data))
+        try:
+            yield
+        finally:
+            self.tls.put_by()
+            self.scratch[:] = bytes(SCRATCH_BYTES)
+
+    def shake(self, end: Ended) -> None:
+        done = self.tls.shake()
+        while not done:
+            end.incoming.write(b"".join(self.tls.to_send()))
+            end.shake()
+            try:
+                with self.taking(end.outgoing.read()):
+                    done = self.tls.shake()
+            except ssl.SSLError:
+                self.tls.to_send()  # the alert
+                raise
+        end.incoming.write(b"".join(self.tls.to_send()))
+        end.shake()
+
+    def read(self, window_bytes: int) -> bytes:
+        window = memoryview(bytearray(window_bytes))
+        return bytes(window[: self.tls.read(window)])
+
+
+def connect(context: TlsContext, server: Server, host: str = "localhost", session: Any = None) -> tuple[Client, Ended]:
+    client, end = Client(context.connect(host, session)), server.accept()
+    client.shake(end)
+    return client, end
+
+
+@pytest.mark.parametrize("name", ["python", "cryptography"])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_what_was_sent_is_read_however_it_comes(
+    name: str, authority: Issued, server: Issued, data: st.DataObject
+) -> None:
+    """In pieces of any size, into windows of any size, with what is not read yet put by in between."""
+    contexts = {"python": _by_python, "cryptography": _by_cryptography}
+    client, end = connect(contexts[name](authority), Server(server, data.draw(st.sampled_from([TLS_1_2, TLS_1_3]))))
+    sent = [random.Random(size).randbytes(size) for size in data.draw(st.lists(st.integers(1, 70_000), max_size=6))]
+    wire = b"".join(end.say(one) for one in sent)
+    heard = bytearray()
+    while wire or client.tls.unread:
+        size = data.draw(st.integers(0, 90_000))
+        with client.taking(wire[:size]):
+            for _ in range(data.draw(st.integers(0, 4))):
+                window = data.draw(st.sampled_from([1, 100, 16_384, 50_000]))
+                heard += client.read(window) if data.draw(st.booleans()) else client.tls.read_record()
+        wire = wire[size:]
+    assert bytes(heard) == b"".join(sent)
+
+
+def _by_python(authority: Issued) -> TlsContext:
+    return PythonContext(ssl.create_default_context(cafile=str(authority.pem)))
+
+
+def _by_cryptography(authority: Issued) -> TlsContext:
+    found = library()
+    assert found is not None
+    return CryptographyContext(found, 0, str(authority.pem), None)
+
+
+@pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
+def test_what_is_written_is_heard(context: TlsContext, server: Issued, version: ssl.TLSVersion) -> None:
+    client, end = connect(context, Server(server, version))
+    body = random.Random(1).randbytes(200_000)
+    pieces: list[bytes | memoryview] = [b"GET / HTTP/1.1\r\n\r\n", body, b"x", memoryview(body)[17:-1]]
+    for piece in pieces:
+        client.tls.write(piece)
+        assert end.hear(client.tls.to_send()) == piece
+    assert client.tls.to_send() == []
+
+
+def test_a_window_that_is_not_filled_says_that_nothing_is_left(context: TlsContext, server: Issued) -> None:
+    client, end = connect(context, Server(server))
+    with client.taking(end.say(b"a" * 40_000)):
+        assert len(client.read(30_000)) == 30_000
+    assert client.tls.unread
+    with client.taking(b""):
+        assert len(client.read(30_000)) == 10_000
+        assert client.tls.read_record() == b""
+    assert not client.tls.unread
+
+
+def test_the_other_ends_close_comes_after_what_it_said(context: TlsContext, server: Issued) -> None:
+    client, end = connect(context, Server(server))
+    said = end.say(b"the last")
+    with pytest.raises(ssl.SSLWantReadError):
+        end.tls.unwrap()
+    with client.taking(said + end.outgoing.read()):
+        assert client.read(100) == b"the last"
+        with pytest.raises(ssl.SSLZeroReturnError):
+            client.read(100)
+        with pytest.raises(ssl.SSLZeroReturnError):
+            client.tls.read_record()
+
+
+@pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
+def test_what_was_changed_on_its_way_is_not_read(context: TlsContext, server: Issued, version: ssl.TLSVersion) -> None:
+    client, end = connect(context, Server(server, version))
+    spoilt = bytearray(end.say(b"first") + end.say(b"second"))
+    spoilt[-1] ^= 1
+    with client.taking(bytes(spoilt)):
+        assert client.tls.read_record() == b"first"
+        with pytest.raises(ssl.SSLError) as raised:
+            client.read(100)
+    assert raised.value.reason
+    assert client.tls.to_send() != []  # the alert
+
+
+@pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
+def test_a_session_is_taken_up(context: TlsContext, server: Issued, version: ssl.TLSVersion) -> None:
+    serving = Server(server, version)
+    client, end = connect(context, serving)
+    assert not client.tls.resumed
+    with client.taking(end.say(b"an answer")):  # TLS 1.3: the ticket came before it
+        assert client.tls.read_record() == b"an answer"
+    again, _ = connect(context, serving, session=client.tls.session)
+    assert again.tls.resumed
+    other, _ = connect(context, Server(server, version), session=client.tls.session)
+    assert not other.tls.resumed  # that one never gave it
+
+
+def test_an_address_is_a_name_too(context: TlsContext, folder: Path, authority: Issued) -> None:
+    for host in ("127.0.0.1", "::1"):
+        issued = issue(folder, host, authority, address=ipaddress.ip_address(host))
+        connect(context, Server(issued), host)
+        with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+            connect(context, Server(issued), "127.0.0.2")
+        with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+            connect(context, Server(issued), "localhost")
+
+
+def test_a_wrong_name_is_said(context: TlsContext, folder: Path, authority: Issued) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError) as raised:
+        connect(context, Server(issue(folder, "s3.example.com", authority)))
+    assert raised.value.verify_message.lower().startswith("hostname mismatch")
+    assert "'localhost'" in raised.value.verify_message
+
+
+def test_part_of_a_name_may_be_any_but_no_part_of_a_part(context: TlsContext, folder: Path, authority: Issued) -> None:
+    connect(context, Server(issue(folder, "*.s3.example.com", authority)), "bucket.s3.example.com")
+    for name in ("*.s3.example.com", "buck*.s3.example.com"):
+        for host in ("a.bucket.s3.example.com", "bucket.s3.example.org", "bucket.s3.example.com"):
+            if (name, host) != ("*.s3.example.com", "bucket.s3.example.com"):
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    connect(context, Server(issue(folder, name, authority)), host)
+
+
+def test_tls_1_1_is_refused(context: TlsContext, server: Issued) -> None:
+    with pytest.raises(ssl.SSLError):
+        connect(context, Server(server, ssl.TLSVersion.TLSv1_1))
+
+
+def test_another_use_of_openssl_that_failed_is_no_failure_of_a_connection(authority: Issued, server: Issued) -> None:
+    client, end = connect(_by_cryptography(authority), Server(server))
+    found = library()
+    assert found is not None
+    lib, ffi = found.lib, found.ffi
+    context = ffi.gc(lib.SSL_CTX_new(lib.TLS_client_method()), lib.SSL_CTX_free)
+    assert lib.SSL_CTX_load_verify_locations(context, b"/nonexistent.pem", ffi.NULL) == 0  # it leaves its errors
+    said = end.say(b"whole")
+    with client.taking(said[:10]):
+        assert client.read(100) == b""
+    with client.taking(said[10:]):
+        assert client.read(100) == b"whole"
+
+
+def test_the_library_is_taken_where_it_is_quicker_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    have = library()
+    assert have is not None
+    assert library.__wrapped__() is not None
+    monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 0, 19, 0, 0))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert quicker_library() is have
+    monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 1, 0, 0, 0))
+    assert quicker_library() is None
+    monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 0, 19, 0, 0))
+    old = Library(SimpleNamespace(OpenSSL_version_num=lambda: 0x3000_0130), have.ffi)
+    assert old.version == (3, 0, 19)
+    monkeypatch.setattr(tls_cryptography, "library", lambda: old)
+    assert quicker_library() is None
+
+
+def test_a_library_that_lacks_a_function_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cryptography.hazmat.bindings.openssl.binding import Binding
+
+    monkeypatch.setattr(Binding, "lib", SimpleNamespace(OpenSSL_version_num=lambda: 0x4000_0000))
+    assert library.__wrapped__() is None
+
+
+@pytest.mark.parametrize("name", ["CARTAGE_TLS", "SSLKEYLOGFILE"])
+def test_python_does_it_where_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: Issued, name: str
+) -> None:
+    monkeypatch.setattr("engine.s3.trust.quicker_library", library)
+    make = partial(make_context, str(authority.pem))
+    assert isinstance(make(), CryptographyContext)
+    monkeypatch.setenv(name, "python" if name == "CARTAGE_TLS" else str(tmp_path / "keys"))
+    assert isinstance(make(), PythonContext)
