@@ -34,6 +34,8 @@ class TlsConnection(HttpConnection):
         await self._shaken
 
     def _shake(self) -> None:
+        if self._shaken.done():
+            return  # it has failed, or is not waited for any more
         try:
             self._is_shaken = self.tls.shake()
         except ssl.SSLError as error:
@@ -69,7 +71,7 @@ class TlsConnection(HttpConnection):
 
     def _go_on(self) -> None:
         super()._go_on()
-        if self.tls.unread:
+        if self.tls.unread or self.tls.closed:
             self._take(0)
 
     def _take(self, nbytes: int) -> None:
@@ -83,25 +85,24 @@ class TlsConnection(HttpConnection):
         finally:
             self.tls.put_by()
             self._flush()  # the answer to a change of keys
+        if self.tls.closed and self._transport is not None and not self._held:
+            self._transport.abort()  # as where the connection itself ends
 
     def _decrypt(self) -> None:
-        tls = self.tls
+        tls, more = self.tls, True
         try:
-            while self._transport is not None and not self._held:
+            while more and self._transport is not None and not self._held:
                 if self._flows:
                     size = len(self._into)
                     came = tls.read(self._into)
                     if came:
                         self._flowed(came)
-                    if came < size:
-                        break
-                elif clear := tls.read_record():
-                    self.data_received(clear)
+                    more = came == size
                 else:
-                    break
-        except ssl.SSLZeroReturnError:
-            if self._transport is not None:
-                self._transport.abort()  # as where the connection itself ends
+                    clear = tls.read_record()
+                    if clear:
+                        self.data_received(clear)
+                    more = bool(clear)
         except ssl.SSLError as error:
             self._end(f"what came cannot be decrypted ({error.reason})", "BadTls")
 

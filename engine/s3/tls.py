@@ -31,6 +31,10 @@ class Tls(Protocol):
     def unread(self) -> bool:
         """Whether anything is left to read of what had come before the last `put_by`."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether the other end has said that nothing more comes, and all before that has been read."""
+
     def came(self, data: memoryview, size: int) -> None:
         """Hand over what came, the first `size` bytes of `data`, which have to stay there until `put_by` is called."""
 
@@ -42,8 +46,7 @@ class Tls(Protocol):
 
     def read(self, into: memoryview) -> int:
         """Read record after record, as far as `into` reaches: what is done with a window is done once, and not for each
-        16 KiB. Gives how many bytes there were; where they are fewer than `into` holds, nothing is left to read. Raises
-        `ssl.SSLZeroReturnError` where the other end has closed."""
+        16 KiB. Gives how many bytes there were; where they are fewer than `into` holds, nothing is left to read."""
 
     def read_record(self) -> bytes:
         """Read a record, as `read` does; none where none has come whole."""

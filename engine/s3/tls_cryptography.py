@@ -15,7 +15,9 @@ import os
 import ssl
 import sys
 import threading
+from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from engine.s3.tls import RECORD_BYTES
@@ -26,18 +28,20 @@ _NEEDED = """
     ERR_peek_error ERR_reason_error_string OpenSSL_version_num SSL_CTX_free SSL_CTX_get0_param
     SSL_CTX_load_verify_locations SSL_CTX_new SSL_CTX_set_alpn_protos SSL_CTX_set_cipher_list SSL_CTX_set_ciphersuites
     SSL_CTX_set_min_proto_version SSL_CTX_set_mode SSL_CTX_set_options SSL_CTX_set_verify SSL_ERROR_WANT_READ
-    SSL_ERROR_ZERO_RETURN SSL_MODE_RELEASE_BUFFERS SSL_OP_NO_COMPRESSION SSL_OP_NO_RENEGOTIATION SSL_SESSION_free
-    SSL_VERIFY_PEER SSL_do_handshake SSL_free SSL_get0_param SSL_get1_session SSL_get_error SSL_get_verify_result
-    SSL_new SSL_pending SSL_read SSL_session_reused SSL_set_bio SSL_set_connect_state SSL_set_session
-    SSL_set_tlsext_host_name SSL_write TLS1_2_VERSION TLS_client_method X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
-    X509_VERIFY_PARAM_set1_host X509_VERIFY_PARAM_set1_ip X509_VERIFY_PARAM_set_flags X509_VERIFY_PARAM_set_hostflags
-    X509_verify_cert_error_string
+    SSL_ERROR_ZERO_RETURN SSL_MODE_RELEASE_BUFFERS SSL_OP_NO_COMPRESSION SSL_OP_NO_RENEGOTIATION SSL_SENT_SHUTDOWN
+    SSL_SESSION_free SSL_VERIFY_PEER SSL_do_handshake SSL_free SSL_get0_param SSL_get1_session SSL_get_error
+    SSL_get_verify_result SSL_new SSL_pending SSL_read SSL_session_reused SSL_set_bio SSL_set_connect_state
+    SSL_set_session SSL_set_shutdown SSL_set_tlsext_host_name SSL_version SSL_write TLS1_2_VERSION TLS_client_method
+    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS X509_VERIFY_PARAM_set1_host X509_VERIFY_PARAM_set1_ip
+    X509_VERIFY_PARAM_set_flags X509_VERIFY_PARAM_set_hostflags X509_verify_cert_error_string
 """
 
 _CIPHERS = b"@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 """Of TLS 1.2, as Python has them (its Modules/_ssl.c)."""
 _SUITES = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 """Of TLS 1.3, in the order of Go and of browsers: where the server leaves it to the client, the quicker one."""
+
+_TLS_1_3 = 0x304
 
 _WRITE_BYTES = 32 << 10
 """What is encrypted at a time: each connection keeps a buffer of this size, and a third more."""
@@ -57,6 +61,17 @@ class Library:
         number = self.lib.OpenSSL_version_num()  # 0xMNN00PP0L
         return number >> 28, number >> 20 & 0xFF, number >> 4 & 0xFF
 
+    def made(self, pointer: Any, free: Callable[[Any], object]) -> Any:
+        """What OpenSSL made, to be freed with the last that holds it. Raises `ssl.SSLError` where it made nothing."""
+        if pointer == self.ffi.NULL:
+            raise _error(self)
+        return self.ffi.gc(pointer, free)
+
+    def free(self, connection: Any) -> None:
+        """Free an SSL. A session whose connection ended without a word would not be taken up again (SSL_free(3))."""
+        self.lib.SSL_set_shutdown(connection, self.lib.SSL_SENT_SHUTDOWN)
+        self.lib.SSL_free(connection)
+
     def scratch(self) -> Any:
         """The memory that all connections of one loop read a record into, or take what is to be sent from."""
         found = getattr(_of_thread, "scratch", None)
@@ -67,10 +82,18 @@ class Library:
 
 def quicker_library() -> Library | None:
     """cryptography's OpenSSL, where Python's is one of the slow ones and it is not; else None."""
-    if sys.platform != "linux" or ssl.OPENSSL_VERSION_INFO[:2] >= _SINCE:
+    if sys.platform != "linux" or ssl.OPENSSL_VERSION_INFO[:2] >= _SINCE or _is_fips():
         return None
     found = library()
     return found if found is not None and found.version[:2] >= _SINCE else None
+
+
+def _is_fips() -> bool:
+    """Whether this system is to encrypt by what it has certified, and nothing else."""
+    try:
+        return Path("/proc/sys/crypto/fips_enabled").read_text("ascii").strip() == "1"
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=1)
@@ -78,7 +101,9 @@ def library() -> Library | None:
     """cryptography's OpenSSL, where all of it is there that is used here."""
     try:
         from cryptography.hazmat.bindings.openssl.binding import Binding
-    except ImportError:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # not there, or broken: what Rust raises then is no Exception
         return None
     found = Library(Binding.lib, Binding.ffi)
     return found if all(hasattr(found.lib, name) for name in _NEEDED.split()) else None
@@ -91,7 +116,7 @@ class CryptographyContext:
     def __init__(self, library: Library, verify_flags: int, cafile: str | None, capath: str | None) -> None:
         self._library = library
         lib, ffi = library.lib, library.ffi
-        context = self._context = ffi.gc(lib.SSL_CTX_new(lib.TLS_client_method()), lib.SSL_CTX_free)
+        context = self._context = library.made(lib.SSL_CTX_new(lib.TLS_client_method()), lib.SSL_CTX_free)
         lib.SSL_CTX_set_verify(context, lib.SSL_VERIFY_PEER, ffi.NULL)
         lib.SSL_CTX_set_options(context, lib.SSL_OP_NO_COMPRESSION | lib.SSL_OP_NO_RENEGOTIATION)
         lib.SSL_CTX_set_mode(context, lib.SSL_MODE_RELEASE_BUFFERS)
@@ -118,7 +143,7 @@ class CryptographyTls:
         self._library, self._host = library, host
         lib, ffi = library.lib, library.ffi
         self._scratch = library.scratch()
-        self._ssl = ffi.gc(lib.SSL_new(context), lib.SSL_free)
+        self._ssl = library.made(lib.SSL_new(context), library.free)
         self._in, self._out = lib.BIO_new(lib.BIO_s_mem()), lib.BIO_new(lib.BIO_s_mem())
         lib.SSL_set_bio(self._ssl, self._in, self._out)  # which owns them from now on
         self._lender: memoryview | None = None
@@ -126,6 +151,8 @@ class CryptographyTls:
         self._at = ffi.new("char **")
         self._rest = b""
         self._sealed: list[bytes] = []
+        self._first: Any = None  # session, which has no ticket yet
+        self.closed = False
         self._name(host)
         if session is not None:
             lib.SSL_set_session(self._ssl, session)
@@ -139,6 +166,8 @@ class CryptographyTls:
             address = ipaddress.ip_address(host).packed
         except ValueError:
             name = host.encode("idna")
+            if not name:
+                raise ssl.SSLError(ssl.SSL_ERROR_SSL, "there is no name to check") from None
             done = lib.X509_VERIFY_PARAM_set1_host(trusted, name, len(name)) == 1
             lib.SSL_set_tlsext_host_name(self._ssl, name)
         else:
@@ -148,9 +177,11 @@ class CryptographyTls:
 
     @property
     def session(self) -> object | None:
-        lib, ffi = self._library.lib, self._library.ffi
-        found = lib.SSL_get1_session(self._ssl)
-        return None if found == ffi.NULL else ffi.gc(found, lib.SSL_SESSION_free)
+        found = self._session()
+        return None if found == self._first and self._library.lib.SSL_version(self._ssl) >= _TLS_1_3 else found
+
+    def _session(self) -> Any:
+        return self._library.made(self._library.lib.SSL_get1_session(self._ssl), self._library.lib.SSL_SESSION_free)
 
     @property
     def resumed(self) -> bool:
@@ -161,16 +192,16 @@ class CryptographyTls:
         return bool(self._rest or self._library.lib.SSL_pending(self._ssl))
 
     def came(self, data: memoryview, size: int) -> None:
+        if self._library.lib.ERR_peek_error():  # it would be taken for an error of this connection (SSL_get_error(3))
+            self._library.lib.ERR_clear_error()
         if self._rest:
-            self._read_from(memoryview(self._rest + data[:size]), len(self._rest) + size)
-            self._rest = b""
+            whole, self._rest = self._rest + data[:size], b""
+            self._read_from(memoryview(whole), len(whole))
         elif size:
             self._read_from(data, size)
 
     def _read_from(self, data: memoryview, size: int) -> None:
         lib = self._library.lib
-        if lib.ERR_peek_error():  # what others left would be taken for an error of this connection (SSL_get_error(3))
-            lib.ERR_clear_error()
         if data is not self._lender:
             self._lender, self._lent = data, self._library.ffi.from_buffer(data)
         self._in = lib.BIO_new_mem_buf(self._lent, size)
@@ -189,19 +220,18 @@ class CryptographyTls:
         outcome = self._library.lib.SSL_do_handshake(self._ssl)
         if outcome != 1:
             self._waits_or_raises(outcome)
-        return bool(outcome == 1)
+            return False
+        self._first = self._session()
+        return True
 
     def read(self, into: memoryview) -> int:
         read, connection = self._library.lib.SSL_read, self._ssl
-        begin, size, filled = self._library.ffi.from_buffer(into), len(into), 0
+        begin, size = self._library.ffi.from_buffer(into, require_writable=True), len(into)
+        filled = 0
         while filled < size:
             came = read(connection, begin + filled, size - filled)
             if came <= 0:
-                try:
-                    self._waits_or_raises(came)
-                except ssl.SSLZeroReturnError:
-                    if not filled:
-                        raise
+                self._waits_or_raises(came)
                 break
             filled += came
         return filled
@@ -217,7 +247,8 @@ class CryptographyTls:
     def write(self, piece: bytes | memoryview) -> None:
         begin, size = self._library.ffi.from_buffer(piece), len(piece)
         if size <= _WRITE_BYTES:
-            self._encrypt(begin, size)
+            if size:
+                self._encrypt(begin, size)
             return
         for start in range(0, size, _WRITE_BYTES):
             self._take_sealed()
@@ -241,13 +272,12 @@ class CryptographyTls:
                 self._sealed.append(self._library.ffi.buffer(self._scratch, size)[:])
 
     def _waits_or_raises(self, outcome: int) -> None:
-        """Nothing where it only waits for what is still to come."""
+        """Nothing where it only waits for what is still to come, or where nothing is to come any more."""
         lib = self._library.lib
         code = lib.SSL_get_error(self._ssl, outcome)
-        if code == lib.SSL_ERROR_WANT_READ:
+        self.closed = self.closed or code == lib.SSL_ERROR_ZERO_RETURN
+        if code in (lib.SSL_ERROR_WANT_READ, lib.SSL_ERROR_ZERO_RETURN):
             return
-        if code == lib.SSL_ERROR_ZERO_RETURN:
-            raise ssl.SSLZeroReturnError(code, "TLS/SSL connection has been closed (EOF)")
         verified = lib.SSL_get_verify_result(self._ssl)
         if verified == 0:  # X509_V_OK
             raise _error(self._library)

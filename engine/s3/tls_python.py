@@ -37,7 +37,7 @@ class PythonTls:
     def __init__(self, context: ssl.SSLContext, host: str, session: ssl.SSLSession | None) -> None:
         self._incoming, self._outgoing = _buffers()
         self._rest = b""  # of what came
-        self._is_closed = False  # by the other end
+        self.closed = False
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
         # Given a buffer it says how many bytes it read, and not which.
         self._read_into = cast("Callable[[int, memoryview], int]", self._tls.read)
@@ -78,7 +78,7 @@ class PythonTls:
             while filled < size and self._has_more():
                 came = self._read_into(size - filled, into[filled:])
                 if not came:
-                    self._closed(filled)
+                    self.closed = True
                     break
                 filled += came
         except ssl.SSLWantReadError:
@@ -92,19 +92,13 @@ class PythonTls:
             record = self._tls.read(RECORD_BYTES)
         except ssl.SSLWantReadError:
             return b""
-        return record or self._closed()
+        self.closed = self.closed or not record
+        return record
 
     def _has_more(self) -> bool:
         """A record is read whole, so that nothing is left once the buffer is empty: asking all the same would only cost
         an exception."""
-        return bool(self._incoming.pending or self._tls.pending() or self._is_closed)
-
-    def _closed(self, before: int = 0) -> bytes:
-        """The other end has closed (`ssl` gives nothing then): that is said once all that came `before` was read."""
-        self._is_closed = True
-        if not before:
-            raise ssl.SSLZeroReturnError(ssl.SSL_ERROR_ZERO_RETURN, "TLS/SSL connection has been closed (EOF)")
-        return b""
+        return bool(self._incoming.pending or self._tls.pending())
 
     def write(self, piece: bytes | memoryview) -> None:
         self._tls.write(piece)

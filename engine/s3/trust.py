@@ -40,6 +40,8 @@ def _quicker(cafile: str | None, capath: str | None) -> TlsContext | None:
     library, system = _library(), ssl.get_default_verify_paths()
     if not (cafile or capath):
         cafile, capath = system.cafile, system.capath
+        if os.pathsep in os.environ.get(system.openssl_capath_env, ""):
+            return None  # several folders, of which Python tells none
     if library is None or not (cafile or capath) or "\0" in f"{cafile}{capath}":
         return None
     strictness = ssl.create_default_context(capath=os.devnull).verify_flags

@@ -119,8 +119,25 @@ async def test_an_answer_may_end_with_its_connection(
 
     async with serving(script, issue(folder, "localhost", authority).context()) as server:
         store = await open_store(server.url("localhost"))
-        assert (await store.list_page(ListPage("bucket"))).objects == []
+        async with asyncio.timeout(10):  # it would wait for 30 s
+            assert (await store.list_page(ListPage("bucket"))).objects == []
     assert len(server.seen) == 1
+
+
+async def test_a_body_that_is_cut_by_a_close_is_known_at_once(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, folder: Path, authority: Issued
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))
+
+    async def script(exchange: Exchange) -> None:
+        exchange.writer.write(http(bytes(100_000), 'ETag: "a"')[:-10])
+        exchange.writer.close()
+
+    async with serving(script, issue(folder, "localhost", authority).context()) as server:
+        store = await open_store(server.url("localhost"))
+        async with asyncio.timeout(10):
+            with pytest.raises(Ambiguous, match="closed"):
+                await store.fetch_into(GetRange(ObjectRef("bucket", "key")), KeepingSink())
 
 
 async def test_what_came_for_one_connection_is_no_other_ones(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import random
 import ssl
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -196,12 +198,21 @@ def test_the_other_ends_close_comes_after_what_it_said(context: TlsContext, serv
     said = end.say(b"the last")
     with pytest.raises(ssl.SSLWantReadError):
         end.tls.unwrap()
+    assert not client.tls.closed
+    with client.taking(said + end.outgoing.read()):
+        assert client.tls.read_record() == b"the last"
+        assert (client.tls.read_record(), client.read(100)) == (b"", b"")
+    assert client.tls.closed
+
+
+def test_it_is_heard_by_whoever_reads_what_it_said(context: TlsContext, server: Issued) -> None:
+    client, end = connect(context, Server(server))
+    said = end.say(b"the last")
+    with pytest.raises(ssl.SSLWantReadError):
+        end.tls.unwrap()
     with client.taking(said + end.outgoing.read()):
         assert client.read(100) == b"the last"
-        with pytest.raises(ssl.SSLZeroReturnError):
-            client.read(100)
-        with pytest.raises(ssl.SSLZeroReturnError):
-            client.tls.read_record()
+    assert client.tls.closed
 
 
 @pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
@@ -222,11 +233,19 @@ def test_a_session_is_taken_up(context: TlsContext, server: Issued, version: ssl
     serving = Server(server, version)
     client, end = connect(context, serving)
     assert not client.tls.resumed
+    assert (client.tls.session is None) == (version == TLS_1_3)
     with client.taking(end.say(b"an answer")):  # TLS 1.3: the ticket came before it
         assert client.tls.read_record() == b"an answer"
-    again, _ = connect(context, serving, session=client.tls.session)
-    assert again.tls.resumed
-    other, _ = connect(context, Server(server, version), session=client.tls.session)
+    session = client.tls.session
+    assert session is not None
+    del client  # which ends without a word, as connections do
+    gc.collect()
+    for _ in range(3):
+        again, _ = connect(context, serving, session=session)
+        assert again.tls.resumed
+        del again
+        gc.collect()
+    other, _ = connect(context, Server(server, version), session=session)
     assert not other.tls.resumed  # that one never gave it
 
 
@@ -245,6 +264,46 @@ def test_a_wrong_name_is_said(context: TlsContext, folder: Path, authority: Issu
         connect(context, Server(issue(folder, "s3.example.com", authority)))
     assert raised.value.verify_message.lower().startswith("hostname mismatch")
     assert "'localhost'" in raised.value.verify_message
+
+
+def test_no_name_is_no_leave_for_any(context: TlsContext) -> None:
+    with pytest.raises((ssl.SSLError, ValueError)):
+        context.connect("", None)
+
+
+def test_a_close_in_the_handshake_ends_it(context: TlsContext) -> None:
+    client = Client(context.connect("localhost", None))
+    assert not client.tls.shake()
+    client.tls.to_send()
+    with client.taking(b"\x15\x03\x03\x00\x02\x01\x00"):  # close_notify
+        try:
+            assert not client.tls.shake()
+            assert client.tls.closed
+        except ssl.SSLError as error:  # as Python has it
+            assert str(error)
+    client.tls.to_send()
+
+
+def test_the_flags_that_python_has_are_held(authority: Issued, server: Issued) -> None:
+    found = library()
+    assert found is not None
+    strict = CryptographyContext(found, int(ssl.VERIFY_CRL_CHECK_LEAF), str(authority.pem), None)
+    with pytest.raises(ssl.SSLCertVerificationError, match="CRL"):
+        connect(strict, Server(server))
+
+
+def test_the_systems_authorities_are_trusted(
+    tls_library: str, server: Issued, authority: Issued, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.pem))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    made = make_context()
+    assert isinstance(made, PythonContext) == (tls_library == "python")
+    connect(made, Server(server))
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path}:{tmp_path}")  # several, which Python alone can tell
+    made = make_context()
+    assert isinstance(made, PythonContext)
+    connect(made, Server(server))
 
 
 def test_part_of_a_name_may_be_any_but_no_part_of_a_part(context: TlsContext, folder: Path, authority: Issued) -> None:
@@ -278,10 +337,13 @@ def test_another_use_of_openssl_that_failed_is_no_failure_of_a_connection(author
 def test_the_library_is_taken_where_it_is_quicker_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     have = library()
     assert have is not None
-    assert library.__wrapped__() is not None
     monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 0, 19, 0, 0))
     monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(tls_cryptography, "_is_fips", lambda: False)
     assert quicker_library() is have
+    monkeypatch.setattr(tls_cryptography, "_is_fips", lambda: True)
+    assert quicker_library() is None
+    monkeypatch.setattr(tls_cryptography, "_is_fips", lambda: False)
     monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 1, 0, 0, 0))
     assert quicker_library() is None
     monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 0, 19, 0, 0))
@@ -294,7 +356,10 @@ def test_the_library_is_taken_where_it_is_quicker_and_whole(monkeypatch: pytest.
 def test_a_library_that_lacks_a_function_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     from cryptography.hazmat.bindings.openssl.binding import Binding
 
+    assert library.__wrapped__() is not None
     monkeypatch.setattr(Binding, "lib", SimpleNamespace(OpenSSL_version_num=lambda: 0x4000_0000))
+    assert library.__wrapped__() is None
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.bindings.openssl.binding", None)  # as if not installed
     assert library.__wrapped__() is None
 
 

@@ -124,3 +124,23 @@ def test_a_refused_connection_is_said_on_uvloop() -> None:
                 await store.list_page(LIST)
 
     uvloop.run(play())
+
+
+@pytest.mark.usefixtures("tls_library")
+def test_a_server_that_speaks_first_is_no_tls_on_uvloop() -> None:
+    """Its words may be there before the handshake has begun."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+        await reader.read()
+        writer.close()
+
+    async def play() -> None:
+        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        async with server, Session(Connection(endpoint_url=url)) as session, WireStore(session) as store:
+            for _ in range(5):
+                with pytest.raises(Unreachable, match="TLS cannot be agreed on"):
+                    await store.list_page(LIST)
+
+    uvloop.run(play())
