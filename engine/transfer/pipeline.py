@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from time import monotonic
 
 import anyio
@@ -39,7 +38,7 @@ from engine.transfer.counting import ASIDES_SHOWN, Counters, progress_of
 from engine.transfer.methods import Method
 from engine.transfer.recorder import Recorder
 from engine.transfer.slowest import Slowest
-from engine.transfer.staff import Held
+from engine.transfer.staff import Held, hiring
 from engine.transfer.work import WorkQueue
 
 PROGRESS_EVERY_S = 0.25
@@ -132,7 +131,7 @@ class Run:
             background.start_soon(self._report_progress)
             try:
                 async with anyio.create_task_group() as work:
-                    self._queue.staff(partial(work.start_soon, self._work), self._concurrency, self._held)
+                    self._queue.staff(hiring(work, self._work), self._concurrency, self._held)
                     with self._listing:
                         async with anyio.create_task_group() as producers:
                             for route in self._routes:

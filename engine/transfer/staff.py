@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from anyio.abc import TaskGroup
 
 FEW = 32
 """So many workers begin without a second thought. While nothing holds them back there are twice as many every LOOK_S:
@@ -23,6 +25,17 @@ class Held(NamedTuple):
 
     to_send: int = 0
     to_connect: int = 0
+
+
+def hiring(group: TaskGroup, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """What begins a worker in a group. Not while the others are being ended: once the last of those has ended nobody
+    tells a new one (anyio looks no more), and the group would wait for it for ever."""
+
+    def hire() -> None:
+        if not group.cancel_scope.cancel_called:
+            group.start_soon(work)
+
+    return hire
 
 
 class Staff:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -10,7 +11,7 @@ import pytest
 
 from engine.errors import Unavailable
 from engine.transfer.carrier import Interrupted
-from engine.transfer.staff import FEW, SOME, Held
+from engine.transfer.staff import FEW, SOME, Held, hiring
 from engine.transfer.work import WorkQueue
 
 
@@ -69,7 +70,7 @@ async def test_workers_are_begun_for_what_waits_and_never_more_than_allowed() ->
             queue.object_done()
 
     async with anyio.create_task_group() as group:
-        queue.staff(lambda: group.start_soon(work), 4)
+        queue.staff(hiring(group, work), 4)
         await queue.put([1, 2])
         await settle()
         assert (taken, begun) == ([1, 2], 2)
@@ -80,6 +81,29 @@ async def test_workers_are_begun_for_what_waits_and_never_more_than_allowed() ->
         await settle()
         assert (taken, begun) == ([1, 2, 3, 4, 5, 6, 7, 8, 9], 4)
         queue.close()
+
+
+async def test_no_worker_begins_while_the_others_are_being_ended() -> None:
+    """After the last of them nobody would end it: the run would never be over."""
+    queue: WorkQueue[int] = WorkQueue(1_000)
+    begun = 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        if begun <= FEW:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                asyncio.get_running_loop().call_soon(look)  # as its timer may do at any moment
+
+    async with anyio.create_task_group() as group:
+        look = queue.staff(hiring(group, work), 1_000).look
+        await queue.put(range(500))
+        await settle()
+        group.cancel_scope.cancel()
+    assert begun == FEW
+    queue.enough()
 
 
 class Staff:
