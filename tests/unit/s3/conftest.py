@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from engine.s3.session import Session
 from engine.s3.tls_cryptography import library
 from engine.s3.wire_store import WireStore
 from engine.store import ObjectStore
+from tests.unit.s3.certificates import Issued, issue
 
 OpenStore = Callable[..., Awaitable[Any]]
 
@@ -30,6 +32,16 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture(scope="module")
+def authority(folder: Path) -> Issued:
+    return issue(folder, "The tests' authority", authority=True)
 
 
 @pytest.fixture(params=["python", "cryptography"])

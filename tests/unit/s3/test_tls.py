@@ -25,16 +25,6 @@ async def serve_page(exchange: Exchange) -> None:
     await exchange.answer(http(EMPTY_PAGE))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("certificates")
-
-
-@pytest.fixture(scope="module")
-def authority(folder: Path) -> Issued:
-    return issue(folder, "The tests' authority", authority=True)
-
-
 @pytest.mark.parametrize("plane", ["wire", "boto"])
 async def test_a_right_certificate_is_accepted_through_the_bundle(
     open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, folder: Path, authority: Issued, plane: str

@@ -32,16 +32,6 @@ SCRATCH_BYTES = 256 << 10
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("certificates")
-
-
-@pytest.fixture(scope="module")
-def authority(folder: Path) -> Issued:
-    return issue(folder, "authority", authority=True)
-
-
-@pytest.fixture(scope="module")
 def server(folder: Path, authority: Issued) -> Issued:
     return issue(folder, "localhost", authority)
 
