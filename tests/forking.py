@@ -195,7 +195,7 @@ def main() -> None:
                 return
             head += _whole(connection, LENGTH.size - len(head))
             asked = Asked(*pickle.loads(_whole(connection, LENGTH.unpack(head)[0])))
-            if _forked(connection):
+            if _forked(connection, own_session=asked.own_session):
                 break
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -228,8 +228,9 @@ def _import_all() -> None:
             importlib.import_module(module)
 
 
-def _forked(connection: socket.socket) -> bool:
-    """True in the new process, False here, once that is the child of whoever asked, who has been told its pid."""
+def _forked(connection: socket.socket, *, own_session: bool) -> bool:
+    """True in the new process, False here, once that is the child of whoever asked, in a session of its own if it is to
+    have one: whoever asked has been told its pid then."""
     told, telling = os.pipe()
     between = os.fork()
     if between:
@@ -243,14 +244,14 @@ def _forked(connection: socket.socket) -> bool:
         os.write(telling, LENGTH.pack(pid_of_child))
         os._exit(0)
     os.close(told)
-    os.close(telling)
+    if own_session:
+        os.setsid()
+    os.close(telling)  # now what was written to it has come to its end
     return True
 
 
 def _become(asked: Asked, descriptors: list[int]) -> None:
     """Be what an interpreter is that was just started with `-m`."""
-    if asked.own_session:
-        os.setsid()
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)

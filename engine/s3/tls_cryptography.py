@@ -101,7 +101,7 @@ def library() -> Library | None:
     """cryptography's OpenSSL, where all of it is there that is used here."""
     try:
         from cryptography.hazmat.bindings.openssl.binding import Binding
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         raise
     except BaseException:  # not there, or broken: what Rust raises then is no Exception
         return None
