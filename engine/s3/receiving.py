@@ -8,13 +8,13 @@ the parser all the same, and what is no success is gathered as any other answer.
 from __future__ import annotations
 
 import asyncio
-import threading
 from abc import abstractmethod
 from typing import TypeVar
 
 import httptools
 
 from engine.s3.intake import Intake
+from engine.s3.of_thread import OfThread
 from engine.s3.parsing import Answer
 from engine.windows import memory
 
@@ -27,16 +27,9 @@ twice the rounds; with twice as much, 1 to 3 % less, and each connection that ha
 _HEAD_AT_ONCE_BYTES = 4 << 10
 """What is read of an answer before it is known whose window its body goes into: the rest needs no copying then."""
 
-_of_thread = threading.local()
-
-
-def _scratch() -> memoryview:
-    """What all connections of one loop read into: nothing else happens between a loop's asking for it and its telling
-    that it has been filled."""
-    found: memoryview | None = getattr(_of_thread, "scratch", None)
-    if found is None:
-        found = _of_thread.scratch = memory(_READ_AT_ONCE_BYTES)
-    return found
+_scratch = OfThread(lambda: memory(_READ_AT_ONCE_BYTES))
+"""What all connections of one loop read into: nothing else happens between a loop's asking for it and its telling that
+it has been filled."""
 
 
 class Receiver(asyncio.BufferedProtocol):
@@ -57,7 +50,7 @@ class Receiver(asyncio.BufferedProtocol):
         self._bodiless = False
         self._headers_done = False
         self._raw = b""  # of an answer without a body, or of a head that has not come whole
-        self._scratch = self._into = _scratch()
+        self._scratch = self._into = _scratch.shared
         self._intake: Intake | None = None
         self._flows = False  # the body, into windows
         self._held = False

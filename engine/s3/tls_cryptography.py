@@ -14,12 +14,12 @@ import ipaddress
 import os
 import ssl
 import sys
-import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from engine.s3.of_thread import OfThread
 from engine.s3.tls import RECORD_BYTES
 
 _SINCE = (3, 1)
@@ -47,14 +47,14 @@ _WRITE_BYTES = 32 << 10
 """What is encrypted at a time: each connection keeps a buffer of this size, and a third more."""
 _SCRATCH_BYTES = 2 * _WRITE_BYTES
 
-_of_thread = threading.local()
-
 
 class Library:
-    """OpenSSL's functions, and what turns Python's memory into C's."""
+    """OpenSSL's functions, what turns Python's memory into C's, and the memory that all connections of one loop read a
+    record into, or take what is to be sent from."""
 
     def __init__(self, lib: Any, ffi: Any) -> None:
         self.lib, self.ffi = lib, ffi
+        self.scratch = OfThread(lambda: ffi.new("char[]", _SCRATCH_BYTES))
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -71,13 +71,6 @@ class Library:
         """Free an SSL. A session whose connection ended without a word would not be taken up again (SSL_free(3))."""
         self.lib.SSL_set_shutdown(connection, self.lib.SSL_SENT_SHUTDOWN)
         self.lib.SSL_free(connection)
-
-    def scratch(self) -> Any:
-        """The memory that all connections of one loop read a record into, or take what is to be sent from."""
-        found = getattr(_of_thread, "scratch", None)
-        if found is None:
-            found = _of_thread.scratch = self.ffi.new("char[]", _SCRATCH_BYTES)
-        return found
 
 
 def quicker_library() -> Library | None:
@@ -142,7 +135,7 @@ class CryptographyTls:
     def __init__(self, library: Library, context: Any, host: str, session: object | None) -> None:
         self._library, self._host = library, host
         lib, ffi = library.lib, library.ffi
-        self._scratch = library.scratch()
+        self._scratch = library.scratch.shared
         self._ssl = library.made(lib.SSL_new(context), library.free)
         self._in, self._out = lib.BIO_new(lib.BIO_s_mem()), lib.BIO_new(lib.BIO_s_mem())
         lib.SSL_set_bio(self._ssl, self._in, self._out)  # which owns them from now on

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Callable
 from typing import cast
 
+from engine.s3.of_thread import OfThread
 from engine.s3.tls import RECORD_BYTES
 
-_of_thread = threading.local()
-
-
-def _buffers() -> tuple[ssl.MemoryBIO, ssl.MemoryBIO]:
-    """What all connections of one loop hand to OpenSSL, and take from it: each leaves both empty. A pair for each
-    connection would keep as much as has ever come at once, and be cold in the processor's cache at each turn."""
-    found: tuple[ssl.MemoryBIO, ssl.MemoryBIO] | None = getattr(_of_thread, "buffers", None)
-    if found is None:
-        found = _of_thread.buffers = ssl.MemoryBIO(), ssl.MemoryBIO()
-    return found
+_buffers = OfThread(lambda: (ssl.MemoryBIO(), ssl.MemoryBIO()))
+"""What all connections of one loop hand to OpenSSL, and take from it: each leaves both empty."""
 
 
 class PythonContext:
@@ -35,7 +27,7 @@ class PythonTls:
     """`engine.s3.tls.Tls` on an SSLObject."""
 
     def __init__(self, context: ssl.SSLContext, host: str, session: ssl.SSLSession | None) -> None:
-        self._incoming, self._outgoing = _buffers()
+        self._incoming, self._outgoing = _buffers.shared
         self._rest = b""  # of what came
         self.closed = False
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)

@@ -37,12 +37,15 @@ def make_context(ca_bundle: str = "") -> TlsContext:
 def _quicker(cafile: str | None, capath: str | None) -> TlsContext | None:
     """The same by the quicker library, where there is one and it takes these certificates; Python says why it is not to
     be had."""
-    library, system = _library(), ssl.get_default_verify_paths()
+    library = _library()
+    if library is None:
+        return None
     if not (cafile or capath):
+        system = ssl.get_default_verify_paths()
         cafile, capath = system.cafile, system.capath
         if os.pathsep in os.environ.get(system.openssl_capath_env, ""):
             return None  # several folders, of which Python tells none
-    if library is None or not (cafile or capath) or "\0" in f"{cafile}{capath}":
+    if not (cafile or capath) or "\0" in f"{cafile}{capath}":
         return None
     strictness = ssl.create_default_context(capath=os.devnull).verify_flags
     try:
