@@ -67,6 +67,12 @@ class Library:
             raise _error(self)
         return self.ffi.gc(pointer, free)
 
+    def address_of(self, data: bytes | memoryview) -> Any:
+        """Where it lies, for as long as somebody has it. (What `from_buffer` gives holds a view as lent: where Python's
+        garbage collector meets both together, it ends the process. So none is kept.)"""
+        with self.ffi.from_buffer(data) as begin:
+            return self.ffi.cast("char *", begin)
+
     def free(self, connection: Any) -> None:
         """Free an SSL. A session whose connection ended without a word would not be taken up again (SSL_free(3))."""
         self.lib.SSL_set_shutdown(connection, self.lib.SSL_SENT_SHUTDOWN)
@@ -139,8 +145,8 @@ class CryptographyTls:
         self._ssl = library.made(lib.SSL_new(context), library.free)
         self._in, self._out = lib.BIO_new(lib.BIO_s_mem()), lib.BIO_new(lib.BIO_s_mem())
         lib.SSL_set_bio(self._ssl, self._in, self._out)  # which owns them from now on
-        self._lender: memoryview | None = None
-        self._lent: Any = None
+        self._lender: bytes | memoryview | None = None
+        self._lent: Any = None  # where it begins
         self._at = ffi.new("char **")
         self._rest = b""
         self._sealed: list[bytes] = []
@@ -189,14 +195,14 @@ class CryptographyTls:
             self._library.lib.ERR_clear_error()
         if self._rest:
             whole, self._rest = self._rest + data[:size], b""
-            self._read_from(memoryview(whole), len(whole))
+            self._read_from(whole, len(whole))
         elif size:
             self._read_from(data, size)
 
-    def _read_from(self, data: memoryview, size: int) -> None:
+    def _read_from(self, data: bytes | memoryview, size: int) -> None:
         lib = self._library.lib
         if data is not self._lender:
-            self._lender, self._lent = data, self._library.ffi.from_buffer(data)
+            self._lender, self._lent = data, self._library.address_of(data)
         self._in = lib.BIO_new_mem_buf(self._lent, size)
         lib.BIO_set_mem_eof_return(self._in, -1)  # its end is no end of the connection
         lib.SSL_set_bio(self._ssl, self._in, self._out)  # and frees the one before
@@ -219,14 +225,14 @@ class CryptographyTls:
 
     def read(self, into: memoryview) -> int:
         read, connection = self._library.lib.SSL_read, self._ssl
-        begin, size = self._library.ffi.from_buffer(into, require_writable=True), len(into)
-        filled = 0
-        while filled < size:
-            came = read(connection, begin + filled, size - filled)
-            if came <= 0:
-                self._waits_or_raises(came)
-                break
-            filled += came
+        filled, size = 0, len(into)
+        with self._library.ffi.from_buffer(into, require_writable=True) as begin:
+            while filled < size:
+                came = read(connection, begin + filled, size - filled)
+                if came <= 0:
+                    self._waits_or_raises(came)
+                    break
+                filled += came
         return filled
 
     def read_record(self) -> bytes:
@@ -238,14 +244,12 @@ class CryptographyTls:
         return record
 
     def write(self, piece: bytes | memoryview) -> None:
-        begin, size = self._library.ffi.from_buffer(piece), len(piece)
-        if size <= _WRITE_BYTES:
-            if size:
-                self._encrypt(begin, size)
-            return
-        for start in range(0, size, _WRITE_BYTES):
-            self._take_sealed()
-            self._encrypt(begin + start, min(_WRITE_BYTES, size - start))
+        size = len(piece)
+        with self._library.ffi.from_buffer(piece) as begin:
+            for start in range(0, size, _WRITE_BYTES):
+                if start:
+                    self._take_sealed()
+                self._encrypt(begin + start, min(_WRITE_BYTES, size - start))
 
     def _encrypt(self, begin: Any, size: int) -> None:
         if self._library.lib.SSL_write(self._ssl, begin, size) <= 0:

@@ -183,6 +183,19 @@ def test_a_window_that_is_not_filled_says_that_nothing_is_left(context: TlsConte
     assert not client.tls.unread
 
 
+def test_the_garbage_collector_may_be_the_last_to_hold_one(context: TlsContext, server: Issued) -> None:
+    """With memory that is older than itself, as a thread's is that has ended. (It was the end of the process.)"""
+    scratch = memoryview(bytearray(SCRATCH_BYTES))
+    client, end = connect(context, Server(server))
+    client.scratch = scratch
+    ring: dict[str, Any] = {"client": client}
+    ring["ring"] = ring
+    with client.taking(end.say(b"a" * 20_000)[:-1]):
+        assert len(client.read(20_000)) == 16_384
+    del client, scratch, ring
+    gc.collect()
+
+
 def test_the_other_ends_close_comes_after_what_it_said(context: TlsContext, server: Issued) -> None:
     client, end = connect(context, Server(server))
     said = end.say(b"the last")
