@@ -67,6 +67,7 @@ class HttpConnection(Receiver):
         self._poll: select.poll | None = None
         self._resume: asyncio.Future[None] | None = None
         self._paused = False
+        self._at_once = False  # what is written is handed to the system
         self._sending = False
         self.requests = 0
 
@@ -96,6 +97,7 @@ class HttpConnection(Receiver):
         """From now on whatever is written is handed to the system at once (uvloop would do so a little later, after
         whatever else is ready to run), and `send_body` waits for what the system does not take yet."""
         assert self._transport is not None
+        self._at_once = True
         self._transport.set_write_buffer_limits(high=0)
 
     @property

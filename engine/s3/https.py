@@ -48,13 +48,15 @@ class TlsConnection(HttpConnection):
             self._shaken.set_result(None)
 
     def _flush(self) -> None:
-        data = self.tls.to_send()
-        if not data or self._transport is None:
+        data, transport = self.tls.to_send(), self._transport
+        if not data or transport is None:
             return
-        if len(data) == 1:
-            self._transport.write(data[0])
-        else:
-            self._transport.writelines(data)
+        if not self._at_once:
+            transport.write(bytes(data))
+            return
+        transport.write(data)
+        if transport.get_write_buffer_size():  # the system did not take all of it yet
+            self.tls.keep_sent()
 
     def _send(self, *pieces: bytes | memoryview) -> None:
         try:

@@ -78,7 +78,10 @@ class Incoming:
         return self._intake
 
     def _take_now(self, window: memoryview) -> bool:
-        return self._begun().take_now(window)
+        """The first window: those after it are handed on without a look at the head."""
+        take_now = self._begun().take_now
+        self._intake.take_by(take_now)
+        return take_now(window)
 
     def _begun(self) -> Pouring:
         """Where the body goes, once its head has come. Raises as `Pouring`."""

@@ -54,8 +54,12 @@ class Tls(Protocol):
     def write(self, piece: bytes | memoryview) -> None:
         """Encrypt: `to_send` has it then."""
 
-    def to_send(self) -> list[bytes]:
-        """What is to be sent now, in pieces; each is given once."""
+    def to_send(self) -> bytes | memoryview:
+        """What is to be sent now; each byte is given once. A view lies in memory that the next `write` of whichever
+        connection of this thread writes to, unless `keep_sent` is called before."""
+
+    def keep_sent(self) -> None:
+        """Leave the memory of what `to_send` gave to whoever still sends it."""
 
 
 class TlsContext(Protocol):

@@ -1,8 +1,8 @@
-"""TLS by the OpenSSL that the package cryptography brings, for a Python that stands on an old one.
+"""TLS by the OpenSSL that the package cryptography brings, where it is no older than Python's own.
 
-OpenSSL has encrypted with the processor's widest instructions since 3.1 ("AES-GCM enabled with AVX512 vAES and
-vPCLMULQDQ", its CHANGES.md): three times as fast as 3.0, which Debian 12, Ubuntu 24.04 and RHEL 9 have. And what came
-is read where it lies, with no copy of it in between.
+What came is read where it lies, and what is sent is sent from where it was put together: `ssl` copies both into buffers
+of its own. And OpenSSL has encrypted with the processor's widest instructions since 3.1 ("AES-GCM enabled with AVX512
+vAES and vPCLMULQDQ", its CHANGES.md): twice as fast as 3.0, which Debian 12, Ubuntu 24.04 and RHEL 9 have.
 
 What is called here is what pyOpenSSL stands on, and no promise of cryptography's: `quicker_library` gives None where
 any of it is not there. Names and chains are checked by OpenSSL, in the handshake, as `ssl` has it do.
@@ -22,7 +22,7 @@ from typing import Any
 from engine.s3.of_thread import OfThread
 from engine.s3.tls import RECORD_BYTES
 
-_SINCE = (3, 1)
+_SINCE = (3, 1, 0)
 _NEEDED = """
     BIO_get_mem_data BIO_new BIO_new_mem_buf BIO_read BIO_s_mem BIO_set_mem_eof_return ERR_clear_error ERR_get_error
     ERR_peek_error ERR_reason_error_string OpenSSL_version_num SSL_CTX_free SSL_CTX_get0_param
@@ -43,18 +43,50 @@ _SUITES = b"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_
 
 _TLS_1_3 = 0x304
 
-_WRITE_BYTES = 32 << 10
+_WRITE_BYTES = 64 << 10
 """What is encrypted at a time: each connection keeps a buffer of this size, and a third more."""
-_SCRATCH_BYTES = 2 * _WRITE_BYTES
+_OUTBOX_BYTES = 144 << 10
+"""What is made room for of what is to be sent: the most that a connection is given at a time, with a head. With more it
+grows."""
+
+
+class Outbox:
+    """Where what a connection sends at a time is put together, out of what OpenSSL wants sent."""
+
+    def __init__(self, ffi: Any) -> None:
+        self._ffi = ffi
+        self._filled = 0
+        self.renew()
+
+    def renew(self, size: int = _OUTBOX_BYTES) -> None:
+        """Other memory, of `size` bytes: what was given lies where it did, for as long as anybody has it."""
+        self._memory = self._ffi.new("char[]", size)
+        self._view = memoryview(self._ffi.buffer(self._memory))
+
+    def room(self, size: int) -> Any:
+        """Where the next `size` bytes are to be written."""
+        begin = self._filled
+        self._filled += size
+        if self._filled > len(self._view):
+            before = self._view[:begin]
+            self.renew(2 * self._filled)
+            self._view[:begin] = before
+        return self._memory + begin
+
+    def take(self) -> memoryview:
+        """All of it; it is empty then."""
+        filled, self._filled = self._filled, 0
+        return self._view[:filled]
 
 
 class Library:
     """OpenSSL's functions, what turns Python's memory into C's, and the memory that all connections of one loop read a
-    record into, or take what is to be sent from."""
+    record into, or send from."""
 
     def __init__(self, lib: Any, ffi: Any) -> None:
         self.lib, self.ffi = lib, ffi
-        self.scratch = OfThread(lambda: ffi.new("char[]", _SCRATCH_BYTES))
+        self.record = OfThread(lambda: ffi.new("char[]", RECORD_BYTES))
+        self.outbox = OfThread(lambda: Outbox(ffi))
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -80,11 +112,12 @@ class Library:
 
 
 def quicker_library() -> Library | None:
-    """cryptography's OpenSSL, where Python's is one of the slow ones and it is not; else None."""
-    if sys.platform != "linux" or ssl.OPENSSL_VERSION_INFO[:2] >= _SINCE or _is_fips():
+    """cryptography's OpenSSL, where it is one of the quick ones and Python's is no newer; else None."""
+    if sys.platform != "linux" or _is_fips():
         return None
     found = library()
-    return found if found is not None and found.version[:2] >= _SINCE else None
+    major, minor, _, patch, _ = ssl.OPENSSL_VERSION_INFO
+    return found if found is not None and found.version >= max(_SINCE, (major, minor, patch)) else None
 
 
 def _is_fips() -> bool:
@@ -141,7 +174,7 @@ class CryptographyTls:
     def __init__(self, library: Library, context: Any, host: str, session: object | None) -> None:
         self._library, self._host = library, host
         lib, ffi = library.lib, library.ffi
-        self._scratch = library.scratch.shared
+        self._record, self._outbox = library.record.shared, library.outbox.shared
         self._ssl = library.made(lib.SSL_new(context), library.free)
         self._in, self._out = lib.BIO_new(lib.BIO_s_mem()), lib.BIO_new(lib.BIO_s_mem())
         lib.SSL_set_bio(self._ssl, self._in, self._out)  # which owns them from now on
@@ -149,7 +182,6 @@ class CryptographyTls:
         self._lent: Any = None  # where it begins
         self._at = ffi.new("char **")
         self._rest = b""
-        self._sealed: list[bytes] = []
         self._first: Any = None  # session, which has no ticket yet
         self.closed = False
         self._name(host)
@@ -236,11 +268,11 @@ class CryptographyTls:
         return filled
 
     def read_record(self) -> bytes:
-        came = self._library.lib.SSL_read(self._ssl, self._scratch, RECORD_BYTES)
+        came = self._library.lib.SSL_read(self._ssl, self._record, RECORD_BYTES)
         if came <= 0:
             self._waits_or_raises(came)
             return b""
-        record: bytes = self._library.ffi.buffer(self._scratch, came)[:]
+        record: bytes = self._library.ffi.buffer(self._record, came)[:]
         return record
 
     def write(self, piece: bytes | memoryview) -> None:
@@ -249,24 +281,22 @@ class CryptographyTls:
             for start in range(0, size, _WRITE_BYTES):
                 if start:
                     self._take_sealed()
-                self._encrypt(begin + start, min(_WRITE_BYTES, size - start))
+                if self._library.lib.SSL_write(self._ssl, begin + start, min(_WRITE_BYTES, size - start)) <= 0:
+                    raise _error(self._library)
 
-    def _encrypt(self, begin: Any, size: int) -> None:
-        if self._library.lib.SSL_write(self._ssl, begin, size) <= 0:
-            raise _error(self._library)
-
-    def to_send(self) -> list[bytes]:
+    def to_send(self) -> memoryview:
         self._take_sealed()
-        sealed, self._sealed = self._sealed, []
-        return sealed
+        return self._outbox.take()
+
+    def keep_sent(self) -> None:
+        self._outbox.renew()
 
     def _take_sealed(self) -> None:
         """Take what OpenSSL wants sent: its buffer grows no further then."""
-        size = _SCRATCH_BYTES
-        while size == _SCRATCH_BYTES:
-            size = self._library.lib.BIO_read(self._out, self._scratch, _SCRATCH_BYTES)
-            if size > 0:
-                self._sealed.append(self._library.ffi.buffer(self._scratch, size)[:])
+        lib = self._library.lib
+        size = lib.BIO_get_mem_data(self._out, self._at)
+        if size:
+            lib.BIO_read(self._out, self._outbox.room(size), size)
 
     def _waits_or_raises(self, outcome: int) -> None:
         """Nothing where it only waits for what is still to come, or where nothing is to come any more."""

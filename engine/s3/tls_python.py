@@ -95,5 +95,8 @@ class PythonTls:
     def write(self, piece: bytes | memoryview) -> None:
         self._tls.write(piece)
 
-    def to_send(self) -> list[bytes]:
-        return [self._outgoing.read()] if self._outgoing.pending else []
+    def to_send(self) -> bytes:
+        return self._outgoing.read() if self._outgoing.pending else b""
+
+    def keep_sent(self) -> None:
+        return  # it is nobody else's

@@ -78,8 +78,8 @@ class Ended:
         self.tls.write(data)
         return self.outgoing.read()
 
-    def hear(self, sealed: list[bytes]) -> bytes:
-        self.incoming.write(b"".join(sealed))
+    def hear(self, sealed: bytes | memoryview) -> bytes:
+        self.incoming.write(sealed)
         heard = b""
         while self.incoming.pending or self.tls.pending():
             heard += self.tls.read(1 << 16)
@@ -107,7 +107,7 @@ class Client:
     def shake(self, end: Ended) -> None:
         done = self.tls.shake()
         while not done:
-            end.incoming.write(b"".join(self.tls.to_send()))
+            end.incoming.write(self.tls.to_send())
             end.shake()
             try:
                 with self.taking(end.outgoing.read()):
@@ -115,7 +115,7 @@ class Client:
             except ssl.SSLError:
                 self.tls.to_send()  # the alert
                 raise
-        end.incoming.write(b"".join(self.tls.to_send()))
+        end.incoming.write(self.tls.to_send())
         end.shake()
 
     def read(self, window_bytes: int) -> bytes:
@@ -169,7 +169,19 @@ def test_what_is_written_is_heard(context: TlsContext, server: Issued, version: 
     for piece in pieces:
         client.tls.write(piece)
         assert end.hear(client.tls.to_send()) == piece
-    assert client.tls.to_send() == []
+    assert not client.tls.to_send()
+
+
+def test_what_is_still_being_sent_stays_as_it_is(context: TlsContext, server: Issued) -> None:
+    """One connection's bytes are with the system, and another's are encrypted in the same memory."""
+    first, end = connect(context, Server(server))
+    second, other = connect(context, Server(server))
+    first.tls.write(b"a" * 100_000)
+    sent = first.tls.to_send()
+    first.tls.keep_sent()
+    second.tls.write(b"b" * 300_000)  # more than is made room for
+    assert other.hear(second.tls.to_send()) == b"b" * 300_000
+    assert end.hear(sent) == b"a" * 100_000
 
 
 def test_a_window_that_is_not_filled_says_that_nothing_is_left(context: TlsContext, server: Issued) -> None:
@@ -228,7 +240,7 @@ def test_what_was_changed_on_its_way_is_not_read(context: TlsContext, server: Is
         with pytest.raises(ssl.SSLError) as raised:
             client.read(100)
     assert raised.value.reason
-    assert client.tls.to_send() != []  # the alert
+    assert client.tls.to_send()  # the alert
 
 
 @pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3])
@@ -337,22 +349,26 @@ def test_another_use_of_openssl_that_failed_is_no_failure_of_a_connection(author
         assert client.read(100) == b"whole"
 
 
-def test_the_library_is_taken_where_it_is_quicker_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_library_is_taken_where_it_is_quick_whole_and_no_older_than_pythons(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     have = library()
     assert have is not None
-    monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 0, 19, 0, 0))
+    there = SimpleNamespace(OpenSSL_version_num=lambda: 0x30500070)
+    found = Library(there, have.ffi)
+    assert found.version == (3, 5, 7)
+    monkeypatch.setattr(tls_cryptography, "library", lambda: found)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr(tls_cryptography, "_is_fips", lambda: False)
-    assert quicker_library() is have
+    for pythons, taken in [((3, 0, 0, 19, 0), True), ((3, 5, 0, 7, 0), True), ((3, 5, 0, 8, 0), False)]:
+        monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", pythons)
+        assert (quicker_library() is found) == taken
+    monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 0, 0, 13, 0))
+    there.OpenSSL_version_num = lambda: 0x30000130  # 3.0.19
+    assert quicker_library() is None
+    there.OpenSSL_version_num = lambda: 0x30500070
+    assert quicker_library() is found
     monkeypatch.setattr(tls_cryptography, "_is_fips", lambda: True)
-    assert quicker_library() is None
-    monkeypatch.setattr(tls_cryptography, "_is_fips", lambda: False)
-    monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 1, 0, 0, 0))
-    assert quicker_library() is None
-    monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 0, 19, 0, 0))
-    old = Library(SimpleNamespace(OpenSSL_version_num=lambda: 0x3000_0130), have.ffi)
-    assert old.version == (3, 0, 19)
-    monkeypatch.setattr(tls_cryptography, "library", lambda: old)
     assert quicker_library() is None
 
 

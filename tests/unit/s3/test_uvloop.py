@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from engine.bodies import MemorySource
 from engine.errors import Ambiguous, Unavailable, Unreachable
-from engine.model import ObjectRef
+from engine.model import ObjectRef, UploadRef
 from engine.plan.settings import Connection
 from engine.s3.session import Session
 from engine.s3.wire_store import WireStore
-from engine.store import CopyObject, ListPage, PutObject
+from engine.store import CopyObject, ListPage, PutObject, UploadPart
 from tests.unit.s3.certificates import issue
 from tests.unit.s3.fakes import COPIED, EMPTY_PAGE, ETAG, Exchange, Server, http, serving, until
 
@@ -48,6 +50,15 @@ async def a_large_body_arrives_whole(store: WireStore, server: Server) -> None:
     assert result.etag == "5000000"
 
 
+async def large_bodies_side_by_side_arrive_as_they_are(store: WireStore, server: Server) -> None:
+    """More than the system takes at once of any: what it has not taken yet is not written over by another's."""
+    bodies = [random.Random(number).randbytes(5_000_000) for number in range(6)]
+    upload = UploadRef(ObjectRef("bucket", "k"), "id")
+    parts = [UploadPart(upload, number) for number in range(1, len(bodies) + 1)]
+    await asyncio.gather(*[store.send_from(*both) for both in zip(parts, map(MemorySource, bodies), strict=True)])
+    assert {exchange.body for exchange in server.seen} == set(bodies)
+
+
 async def a_dropped_copy_is_ambiguous(store: WireStore, server: Server) -> None:
     with pytest.raises(Ambiguous):
         await store.copy_object(COPY._replace(target=ObjectRef("bucket", "drop")))
@@ -73,6 +84,7 @@ async def a_cancelled_request_closes_its_connection(store: WireStore, server: Se
 SCENES = [
     requests_follow_each_other,
     a_large_body_arrives_whole,
+    large_bodies_side_by_side_arrive_as_they_are,
     a_dropped_copy_is_ambiguous,
     a_closed_connection_is_noticed,
     a_cancelled_request_closes_its_connection,
