@@ -139,7 +139,7 @@ def cell(scenario: dict[str, Any], client: dict[str, Any]) -> str:
         return f"{client['processor_us_per_object']:.0f} µs an object"
     if name in ("clone-small", "upload-small", "relay"):
         return f"{client['processor_us_per_object']:.0f} µs an object, {client['peak_mb']:.0f} MB"
-    if name in ("clone-large", "upload-large"):
+    if name in ("clone-large", "clone-disk", "upload-large"):
         return f"{client['processor_s_per_gb']:.2f} s of processor a GB, {client['peak_mb']:.0f} MB"
     if scenario["floor_s"]:
         refused = f", {client['refused']:.1%} refused" if client["refused"] >= 0.001 else ""

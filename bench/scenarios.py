@@ -46,7 +46,8 @@ class Scenario:
     `runs` is how often Cartage is measured, `peer_runs` how often each other client: once where the time is the
     server's own and minutes long. `prepare` is a job that Cartage does first, unmeasured (what `again` and `verify`
     begin from; it also leaves the ledger). `floor_s` is the shortest time that the server's manners allow, None where
-    there is no such time. `target` says what is to be reached in words, `reached` in numbers."""
+    there is no such time. `target` says what is to be reached in words, `reached` in numbers. Files lie on a RAM disk
+    where there is room, or, `on_disk`, on this machine's own."""
 
     name: str
     question: str
@@ -61,6 +62,7 @@ class Scenario:
     runs: int = 3
     peer_runs: int = 3
     timeout_s: float = 600.0
+    on_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ def _limit(rate_rps: float) -> Scenario:
 
 
 def _through(name: str, question: str, job: Job, fill: Fill, peers: tuple[str, ...], **more: Any) -> Scenario:
-    """Bytes that pass through the client, over TLS, from or to files on a RAM disk: a disk of one's own would be
-    measured instead, and what it takes to sync them is not asked here."""
+    """Bytes that pass through the client, over TLS, from or to files. On a RAM disk, but for one: a disk of one's own
+    would be measured too, and what it takes to sync them is not asked here."""
     return Scenario(name, question, job, fill, TLS, peers=peers, peer_runs=3, **more)
 
 
@@ -165,6 +167,15 @@ SCENARIOS: dict[str, Scenario] = {
             _LARGE,
             _FILES_PEERS,
             target="processor ≤ s5cmd's, ≤ 120 MB",
+        ),
+        _through(
+            "clone-disk",
+            "4 objects of 1 GiB into a folder on this machine's own disk, each proven, none synced",
+            "download",
+            replace(_LARGE, count=4),
+            _FILES_PEERS,
+            target="processor ≤ s5cmd's, ≤ 0.75 × obstore's",
+            on_disk=True,
         ),
         _through(
             "upload-small",
