@@ -25,7 +25,7 @@ ENVIRONMENT = (
     ("HTTPS_PROXY, NO_PROXY", "As everywhere."),
     (
         "CARTAGE_TLS",
-        "python has Python's own ssl do TLS also where cryptography brings a newer OpenSSL (the extra tls).",
+        "python has Python's own ssl do TLS, also where the extra tls brings an OpenSSL that is no older.",
     ),
     ("CARTAGE_TRACEBACK", "1 shows the traceback of an error that Cartage did not expect, for a report."),
 )
