@@ -125,8 +125,8 @@ def _attempt(scenario: Scenario, peer: Peer, fill: Fill, manners: dict[str, Any]
     with ExitStack() as stack:
         tls = scenario.manners.get("tls", False)
         sandbox, place = stack.enter_context(_served(tls))
-        holds_files = scenario.job in ("download", "upload") and not scenario.on_disk
-        folder = stack.enter_context(_folder(fill if holds_files else None))
+        in_memory = scenario.job in ("download", "upload") and not scenario.on_disk
+        folder = stack.enter_context(_folder(fill if in_memory else None))
         there = sandbox
         if scenario.job == "relay":
             there, other = stack.enter_context(_served(tls))

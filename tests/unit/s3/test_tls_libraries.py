@@ -354,12 +354,14 @@ def test_the_library_is_taken_where_it_is_quick_whole_and_no_older_than_pythons(
 ) -> None:
     have = library()
     assert have is not None
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(tls_cryptography, "_is_fips", lambda: False)
+    monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", (3, 0, 0, 19, 0))
+    assert quicker_library() is have
     there = SimpleNamespace(OpenSSL_version_num=lambda: 0x30500070)
     found = Library(there, have.ffi)
     assert found.version == (3, 5, 7)
     monkeypatch.setattr(tls_cryptography, "library", lambda: found)
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(tls_cryptography, "_is_fips", lambda: False)
     for pythons, taken in [((3, 0, 0, 19, 0), True), ((3, 5, 0, 7, 0), True), ((3, 5, 0, 8, 0), False)]:
         monkeypatch.setattr(ssl, "OPENSSL_VERSION_INFO", pythons)
         assert (quicker_library() is found) == taken
