@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import random
+import shutil
+import termios
+from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +167,41 @@ async def test_what_came_for_one_connection_is_no_other_ones(
         gate.set()
         await fetching
         assert held.data == long
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="its server changes keys when it is told to")
+async def test_a_server_may_change_its_keys_and_ask_for_ours(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch, folder: Path, authority: Issued
+) -> None:
+    """As servers do after some hundred GB on a connection (RFC 8446, 4.6.3 and 5.5)."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.pem))
+    chain = str(issue(folder, "localhost", authority).chain)
+    typed, keyboard = os.pipe()
+    command = ("openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", chain, "-key", chain, "-naccept", "1", "-msg")
+    server = await asyncio.create_subprocess_exec(*command, stdin=typed, stdout=PIPE, stderr=STDOUT)
+    shown = server.stdout
+    assert shown is not None
+    try:
+        async with asyncio.timeout(30):
+            await shown.readuntil(b"ACCEPT 127.0.0.1:")
+            store = await open_store(f"https://localhost:{int(await shown.readline())}")
+            text = b""
+            for body in (b"first", b"." * 50_000, b"third"):
+                sink = KeepingSink()
+                fetching = asyncio.create_task(store.fetch_into(GetRange(ObjectRef("bucket", "key")), sink))
+                text += await shown.readuntil(b"\r\n\r\n")  # the request, by the keys that were asked for last
+                os.write(keyboard, b"K\n")
+                await until(lambda: fcntl.ioctl(typed, termios.FIONREAD, bytes(4)) == bytes(4))
+                os.write(keyboard, http(body, 'ETag: "a"'))
+                await fetching
+                assert sink.data == body
+            assert store.statistics().opened == 1
+            assert text.count(b"KeyUpdate") == 4  # of both ends, before the third request
+    finally:
+        server.kill()
+        await server.wait()
+        os.close(typed)
+        os.close(keyboard)
 
 
 def test_a_bundle_that_cannot_be_read_is_said(tmp_path: Path) -> None:
