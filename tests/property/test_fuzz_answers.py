@@ -28,7 +28,7 @@ from engine.store import Body, CompleteUpload, CopyObject, CopyPart, DeleteObjec
 from tests.faults.amount import amount
 from tests.unit.s3.fakes import COPIED, ETAG, fake_connection
 
-ROUNDS = amount(5_000, 700_000, 5_000_000)
+ROUNDS = amount(5_000, 400_000, 5_000_000)
 LIMIT_BYTES = 64 << 10
 SLOWEST_S = 2.0
 
