@@ -13,7 +13,7 @@ from engine.model import ListedObject, ListedVersion, Location
 from engine.plan.bucket_rules import Action, Does, Rule
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
-from engine.plan.locations import SCHEME, may_meet
+from engine.plan.locations import SCHEME, may_meet, server_of
 from engine.plan.rule_effects import Effects, day_of, ordinal_of
 from engine.sites.clock import SECOND_MS
 from engine.store import ListVersions, ObjectStore
@@ -49,7 +49,7 @@ async def moves_into(
         named, scheme, address = route.target.partition(SCHEME)  # as `Location` writes itself
         where, _, key = address.partition("/")
         known = binding.all_sites.get(named.removesuffix(":"))
-        if not scheme or where != bucket or known is None or known.endpoint != endpoint:
+        if not scheme or where != bucket or known is None or server_of(known.endpoint) != server_of(endpoint):
             continue
         objects = sum(item.objects for item in tallies if item.route == route.name and item.state not in ENDED)
         if not objects:

@@ -107,13 +107,12 @@ def may_be_same_site(one: str, other: str, endpoints: Mapping[str, str]) -> bool
     AWS's unless flags or the environment say another. On AWS a bucket's name is one bucket, whoever asks."""
     if one == other or FILE_SITE in (one, other):
         return one == other
-    first, second = _server(endpoints.get(one, "")), _server(endpoints.get(other, ""))
-    return first == second
+    return server_of(endpoints.get(one, "")) == server_of(endpoints.get(other, ""))
 
 
-def _server(endpoint: str) -> tuple[str, int | None]:
-    """Host and port of an endpoint, the same for two names of one server as far as that can be told: nothing for AWS.
-    What cannot be read is taken for a server of its own."""
+def server_of(endpoint: str) -> tuple[str, int | None]:
+    """Host and port of an endpoint, the same for two names of one server as far as that can be told: nothing for AWS,
+    whatever its region. What cannot be read is taken for a server of its own."""
     try:
         parts = urlsplit(endpoint)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
