@@ -115,8 +115,11 @@ class Disk:
             return await asyncio.wrap_future(job)
         except asyncio.CancelledError:
             if not job.cancelled():
+                ending = asyncio.wrap_future(job)
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait([asyncio.wrap_future(job)])
+                    await asyncio.wait([ending])
+                if not ending.cancelled():
+                    ending.exception()  # seen: nobody else asks for it
             raise
 
     def close(self) -> None:

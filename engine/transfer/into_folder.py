@@ -189,8 +189,10 @@ class IntoFolder(ABC):
         # An MD5 of the whole is counted in order, once all is there.
         algorithm = wanted.algorithm if wanted.layout is not None or wanted.checksum is not None else CRC64NVME
         layout = wanted.layout or Layout(task.source.size, part_bytes=range_bytes(task.source.size))
-        unfinished, sums = await self._disk.run(self._begin, task, algorithm, layout)
+        begun: list[Unfinished] = []  # at most one, also where cancellation throws away what the thread gives
         try:
+            sums = await self._disk.run(self._begin, task, algorithm, layout, begun)
+            unfinished = begun[0]
             missing = [part for part in layout if part.number not in sums]
             await self._queue.run_parts(
                 [partial(self._add_part, task, unfinished, part, algorithm, sums) for part in missing],
@@ -203,22 +205,20 @@ class IntoFolder(ABC):
             published = await self._placed(task, self._at_the_end(publish))
             return copied(task, published.version, known, evidence, self.method, requests)
         except (Drifted, Different):
-            await self._disk.run(unfinished.discard)
+            await self._disk.run(begun[0].discard)
             raise
         finally:
             with anyio.CancelScope(shield=True):
-                await self._disk.run(unfinished.close)
+                for unfinished in begun:
+                    await self._disk.run(unfinished.close)
 
-    def _begin(self, task: Task, algorithm: str, layout: Layout) -> tuple[Unfinished, dict[int, str]]:
-        """The file, and the checksums of the parts that an earlier run left, each hashed again. Blocks."""
+    def _begin(self, task: Task, algorithm: str, layout: Layout, begun: list[Unfinished]) -> dict[int, str]:
+        """Put the file into `begun`. Gives the checksums of the parts that an earlier run left, each hashed again.
+        Blocks."""
         ref = task.target_ref
         pin = f"{task.source.etag} {algorithm} {layout.text}"
-        unfinished = self._target.publisher(ref.bucket).begin(ref.key, task.source.size, pin)
-        try:
-            return unfinished, {part.number: part.checksum for part in unfinished.kept(algorithm)}
-        except BaseException:
-            unfinished.close()
-            raise
+        begun.append(self._target.publisher(ref.bucket).begin(ref.key, task.source.size, pin))
+        return {part.number: part.checksum for part in begun[0].kept(algorithm)}
 
     def _go_on(self) -> None:
         """For a part whose turn has come. Raises `Interrupted` where the run was told to stop while it waited."""

@@ -32,7 +32,9 @@ class _Together:
     left: int
     part_bytes: float
     done_bytes: float = 0.0
+    running: int = 0
     ended: anyio.Event = field(default_factory=anyio.Event)
+    rested: anyio.Event = field(default_factory=anyio.Event)  # after an error: those that have begun have ended
     error: BaseException | None = None
 
 
@@ -95,7 +97,8 @@ class WorkQueue(Generic[Job]):
         until the last ended.
 
         Raises the first error of one, `Interrupted` where the queue was abandoned. Then the others need not begin; but
-        those that have are waited for, so that none lands after what is done about it."""
+        those that have are waited for, also by one that is cancelled, so that none lands after what is done about it:
+        where they write to has been closed by then."""
         if not jobs:
             return
         together = _Together(len(jobs), size_bytes / len(jobs))
@@ -112,6 +115,9 @@ class WorkQueue(Generic[Job]):
                     self.part_done()
         except BaseException as error:
             together.error = together.error or error
+            if together.running:
+                with anyio.CancelScope(shield=True):
+                    await together.rested.wait()
             raise
         finally:
             self._part_bytes -= together.done_bytes
@@ -119,6 +125,7 @@ class WorkQueue(Generic[Job]):
             raise together.error
 
     async def _run_part(self, job: PartJob, together: _Together) -> None:
+        together.running += 1
         try:
             if self.stopping:
                 together.error = together.error or Interrupted()
@@ -133,9 +140,12 @@ class WorkQueue(Generic[Job]):
             together.error = together.error or Interrupted()
             raise
         finally:
+            together.running -= 1
             together.left -= 1
             if together.left == 0:
                 together.ended.set()
+            if together.error is not None and together.running == 0:
+                together.rested.set()
 
     def abandon(self) -> None:
         """Stop gently: forget the objects that wait, let what runs end. Parts that wait are still taken, and end at

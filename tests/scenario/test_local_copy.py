@@ -3,8 +3,10 @@ verified, cleaned up and taken back. No server has a part in it."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +216,30 @@ async def test_a_copy_goes_on_with_the_parts_that_are_whole(
     assert sorted(parts) == sorted(set(range(1, 9)) - set(trusted))
     assert (target_of(folder) / "big").read_bytes() == body
     assert unfinished(folder) == []
+
+
+async def test_one_who_cancels_while_parts_are_hashed_again_may_run_again_in_the_same_process(
+    folder: Path, small_parts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder, "large", os.urandom(4 * MIB))
+    hashing, cancelled = threading.Event(), threading.Event()
+    kept = Unfinished.kept
+
+    def slow(self: Unfinished, algorithm: str) -> Any:
+        hashing.set()
+        cancelled.wait(30)
+        return kept(self, algorithm)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Unfinished, "kept", slow)
+        running = asyncio.create_task(migrate(plan_of(folder), options(folder)))
+        await asyncio.to_thread(hashing.wait, 30)
+        running.cancel()
+        cancelled.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    result = await migrate(plan_of(folder), options(folder))
+    assert result.complete and unfinished(folder) == []
 
 
 async def test_a_stop_ends_a_large_file_after_the_parts_that_are_in_hand(

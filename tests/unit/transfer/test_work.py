@@ -344,6 +344,41 @@ async def test_the_first_part_that_fails_keeps_the_rest_from_beginning_and_waits
     assert log == ["slow", "told"]
 
 
+async def test_one_that_is_cancelled_waits_for_the_parts_that_others_have_begun() -> None:
+    """What they write to is closed next."""
+    queue: WorkQueue[str] = WorkQueue(10)
+    log: list[str] = []
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    async def written_by_a_thread() -> None:
+        begun.set()
+        with anyio.CancelScope(shield=True):
+            await go_on.wait()
+        log.append("written")
+
+    async def carry() -> None:
+        try:
+            await queue.run_parts([anyio.sleep_forever, written_by_a_thread, part(log, "never")])
+        finally:
+            log.append("closed")
+
+    async def help_out() -> None:
+        job = await queue.take()
+        assert job is not None and not isinstance(job, str)
+        await job()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(carry)
+        await settle()
+        group.start_soon(help_out)
+        await begun.wait()
+        group.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await settle()
+            go_on.set()
+    assert log == ["written", "closed"]
+
+
 async def test_parts_of_a_queue_that_is_abandoned_interrupt_their_object() -> None:
     queue: WorkQueue[str] = WorkQueue(10)
     log: list[str] = []
