@@ -52,6 +52,8 @@ class Checked(NamedTuple):
 Check = Callable[[Sequence[Item]], Awaitable[Checked]]
 """Asked just before items are sent, each time."""
 
+Then = Callable[[Collection[str]], Awaitable[None]]
+"""Told the keys that are gone, each once and at once."""
 
 Going = dict[Item, float]
 """What may go yet, with the moment of the oldest look that this rests on."""
@@ -94,7 +96,7 @@ class Deleter:
         items: Sequence[Item],
         check: Check | None = None,
         span: Span | None = None,
-        then: Callable[[Collection[str]], Awaitable[None]] | None = None,
+        then: Then | None = None,
     ) -> dict[str, End]:
         """Delete up to 1,000 items, in key order; gives every one's end. What is sent rests on looks (and on `check`,
         where there is one) of the last two seconds: items whose look is older are looked at again, and hold up no
@@ -102,7 +104,7 @@ class Deleter:
         given); `then` is told at once what is gone, and may raise.
 
         Raises errors of scope `run`, and what `then` raises; then nothing is known of the items."""
-        batch = _Batch(bucket, span or Span(Location(bucket, "")), check, [item for item in items if item.etag])
+        batch = _Batch(bucket, span or Span(Location(bucket, "")), check, then, [item for item in items if item.etag])
         # Without an ETag nothing tells an object from what took its place, neither a condition nor a look.
         batch.ends |= {item.key: End(Fate.LEFT, "NoETag", NO_ETAG) for item in items if not item.etag}
         if not batch.left:
@@ -111,8 +113,6 @@ class Deleter:
         idle = 0
         while batch.left and idle < PASSES:
             settled = await self._pass(batch, looks=looks)
-            if then is not None and (gone := [key for key, end in settled.items() if end.fate is Fate.GONE]):
-                await then(gone)
             looks = True
             idle = 0 if settled else idle + 1
             if batch.left and (batch.unconfirmed or not settled):
@@ -178,8 +178,8 @@ class Deleter:
             batch.told |= told
 
     async def _settle(self, batch: _Batch) -> dict[str, End]:
-        """End what was told, and give these ends. What is gone by S3's word, or by a look, and is listed still as it
-        was is not gone."""
+        """End what was told, say what is gone, and give these ends. What is gone by S3's word, or by a look, and is
+        listed still as it was is not gone."""
         gone = [item for item in batch.left if (end := batch.told.get(item.key)) is not None and end.fate is Fate.GONE]
         if gone:
             try:
@@ -198,6 +198,8 @@ class Deleter:
         settled, batch.told = batch.told, {}
         batch.ends |= settled
         batch.left = [item for item in batch.left if item.key not in settled]
+        if batch.then is not None and (ended := [key for key, end in settled.items() if end.fate is Fate.GONE]):
+            await batch.then(ended)
         return settled
 
 
@@ -209,6 +211,7 @@ class _Batch:
     bucket: str
     span: Span
     check: Check | None
+    then: Then | None
     left: list[Item]
     ends: dict[str, End] = field(default_factory=dict)
     told: dict[str, End] = field(default_factory=dict)

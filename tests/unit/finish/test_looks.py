@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import anyio
 import pytest
 
 from engine import freshness
-from engine.errors import AccessDenied, GoneTogether, Throttled
+from engine.errors import AccessDenied, Ambiguous, GoneTogether, Throttled
 from engine.finish import batches
 from engine.finish.deleting import PASSES, Deleter
-from engine.finish.looking import FEW, Looker
+from engine.finish.looking import FEW, PATIENCE_S, Looker
 from engine.finish.revert import Revert
 from engine.finish.sending import Condition, Fate, Item
 from engine.model import ListedObject, Page
@@ -198,6 +199,54 @@ async def test_two_names_of_one_bucket_show_after_the_first_few(tmp_path: Path, 
         await s.settle()
         if command == "cleanup":
             assert list((await s.states()).values()).count("deleted") == FEW
+
+
+@pytest.mark.parametrize("command", ["cleanup", "revert"])
+async def test_they_show_where_only_the_last_look_tells_what_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The answer to the first delete is lost, and each look takes longer than is waited for before an act."""
+    skip = skipping(monkeypatch)
+    deleted_from = "data/raw/" if command == "cleanup" else "project/data/raw/"
+    async with scene(tmp_path, objects=20) as s:
+        await s.migrate()
+        one_bucket(s.store)
+        remove = s.store.before
+        assert remove is not None
+        s.store.plan("DeleteObjects", ("after", Ambiguous("500", operation="DeleteObjects")))
+
+        async def slow(operation: str, request: Any) -> None:
+            remove(operation, request)
+            if operation == "HeadObject" and request.ref.key.startswith(deleted_from):
+                await let_others_run()
+                skip(PATIENCE_S)
+                await let_others_run()
+
+        s.store.before = slow
+        with pytest.raises(GoneTogether, match="two names"):
+            await (s.delete() if command == "cleanup" else revert(s, Condition.BATCH))
+        assert len(s.store.keys(SOURCE)) == len(s.store.keys(TARGET)) == 20 - FEW
+
+
+async def test_what_is_gone_is_told_once_whichever_look_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    skip, store = skipping(monkeypatch), FakeStore()
+    items = [Item(key, store.put(f"s3://b/{key}").etag) for key in "abc"]
+    told: list[str] = []
+
+    async def slow_with_one(operation: str, request: Any) -> None:
+        if operation == "HeadObject" and request.ref.key == "c":
+            await let_others_run()
+            skip(PATIENCE_S)
+            await let_others_run()
+
+    async def then(gone: Collection[str]) -> None:
+        told.extend(gone)
+
+    store.before = slow_with_one
+    store.plan("DeleteObjects", ("after", Ambiguous("500", operation="DeleteObjects")))
+    ends = await Deleter(store, {"b": Condition.BATCH}, sleep=no_sleep).delete("b", items, then=then)
+    assert {key: end.fate for key, end in ends.items()} == dict.fromkeys("abc", Fate.GONE)
+    assert told == ["a", "b", "c"]
 
 
 async def test_each_route_begins_with_a_few(tmp_path: Path) -> None:
