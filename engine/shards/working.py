@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -48,6 +49,8 @@ COVERED = "covered"
 
 KEPT = "kept-pieces"
 """The note of a shard's ledger of the pieces that it has left, once it has handed some over."""
+
+_making = threading.Lock()
 
 
 def carry_shard(order: Order) -> ShardEnded:
@@ -187,9 +190,14 @@ def refuse_other(order: Order, plan: Plan, opened: Sites, facts: list[BucketFact
             raise UsageError(f"a worker finds the bucket {item.bucket} to belong to {item.owner_id}, another owner.")
 
 
-@cache
 def _own_folder() -> tempfile.TemporaryDirectory[str]:
     """Where this process keeps lists of keys in order from one shard to the next, if it finds nobody else's."""
+    with _making:  # threads may carry shards too: a second folder would take the place of the first, which then goes
+        return _made_folder()
+
+
+@cache
+def _made_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="cartage-lists-")
 
 
