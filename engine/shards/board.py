@@ -76,7 +76,7 @@ class Board(Protocol):
     """How often it is worth a look."""
 
     async def clear(self) -> None:
-        """Forget what earlier runs told."""
+        """Forget what an earlier run told of all its shards; what it told of each is forgotten with `forget`."""
         ...
 
     async def ask_to_stop(self) -> None:
@@ -91,8 +91,8 @@ class Board(Protocol):
 
     async def is_rest_asked(self, number: int) -> bool: ...
 
-    async def forget_rest(self, number: int) -> None:
-        """Ask for a shard's rest no longer: its process is begun anew."""
+    async def forget(self, number: int) -> None:
+        """Forget what a shard's process told, and ask for its rest no longer: it is begun anew."""
         ...
 
     async def tell(self, number: int, told: Told) -> None:
@@ -140,8 +140,9 @@ class FolderBoard:
     async def is_rest_asked(self, number: int) -> bool:
         return await run_sync((self.folder / _rest(number)).exists)
 
-    async def forget_rest(self, number: int) -> None:
-        await run_sync(partial(Path.unlink, self.folder / _rest(number), missing_ok=True))
+    async def forget(self, number: int) -> None:
+        for name in (_rest(number), f"{number}.json"):
+            await run_sync(partial(Path.unlink, self.folder / name, missing_ok=True))
 
     async def tell(self, number: int, told: Told) -> None:
         await run_sync(self._write, str(number), _written(told))
@@ -197,9 +198,10 @@ class StateBoard:
     async def is_rest_asked(self, number: int) -> bool:
         return await self._get(_rest(number)) is not None
 
-    async def forget_rest(self, number: int) -> None:
-        with suppress(EngineError):
-            await self._store.delete_object(DeleteObject(self._ref(_rest(number))))
+    async def forget(self, number: int) -> None:
+        for name in (_rest(number), str(number)):
+            with suppress(EngineError):
+                await self._store.delete_object(DeleteObject(self._ref(name)))
 
     async def tell(self, number: int, told: Told) -> None:
         await self._put(str(number), _written(told))

@@ -187,7 +187,7 @@ class Coordinator:
             self._waiting -= 1
             if self._stopped:
                 return
-            await self._board.forget_rest(number)
+            await self._board.forget(number)
             await self._ledger.begin(number)
             order = Order(
                 number=number,

@@ -376,6 +376,34 @@ async def test_with_a_state_in_s3_another_machine_goes_on(
     assert cleaned.cleaned.deleted == IMAGES + 4
 
 
+async def test_what_an_earlier_run_told_of_a_shard_in_s3_is_forgotten_when_it_is_carried_again(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    state: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Shards keep their numbers, so that its figures would be shown for the new run's until this one tells its own."""
+    client, bucket = sandbox.client(), state.split("/")[2]
+    told_before: dict[int, bool] = {}
+
+    def is_told(number: int) -> bool:
+        names = [item["Key"] for item in client.list_objects_v2(Bucket=bucket).get("Contents", ())]
+        return any(name.endswith(f"/at-work/{number}") for name in names)
+
+    def look(order: Order) -> ShardEnded:
+        told_before[order.number] = is_told(order.number)
+        return carry_shard(order)
+
+    await migrate(plan, in_shards(tmp_path, state=state), executor=threads)
+    client.put_object(Bucket=BUCKET, Key="old/img/late.jpg", Body=b"late")
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", look)
+    first = is_told(1)
+    assert (await migrate(plan, in_shards(tmp_path, state=state), executor=threads)).copied == 1
+    assert first and told_before and not any(told_before.values())
+
+
 async def test_folders_on_either_side_are_carried_in_one_shard(
     plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor
 ) -> None:

@@ -168,3 +168,18 @@ async def test_what_is_told_and_shared_comes_back_as_it_was(board: Board) -> Non
     assert await board.shares() == Shares(2, (MINE, OTHERS))
     await board.clear()
     assert await board.shares() is None
+
+
+async def test_of_a_shard_that_is_begun_anew_nothing_is_known_and_nothing_asked(board: Board) -> None:
+    """Numbers are kept from run to run; others may be at work meanwhile."""
+    others = Told(13, Progress(copied=4))
+    await board.tell(1, Told(12, Progress(copied=3, listing_done=True)))
+    await board.tell(2, others)
+    await board.ask_for_rest(1)
+    await board.ask_for_rest(2)
+    await board.forget(1)
+    assert await board.told(1) is None and not await board.is_rest_asked(1)
+    assert await board.told(2) == others and await board.is_rest_asked(2)
+    await board.forget(1)
+    await board.tell(1, others)
+    assert await board.told(1) == others, "the new process is heard"
