@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
 
 LONGEST_LINE = 8 * MIB
-"""Characters of one line of a CSV file: a longer one is no table that people keep, and all of it would be held."""
+"""Characters of one line of a CSV file, and of one field: what is longer is no table that people keep, and all of it
+would be held."""
 MAX_FOOTER_BYTES = 64 * MIB
 _TAIL_BYTES = 64 * 1024
 _MAGIC = b"PAR1"
@@ -64,6 +65,9 @@ async def ask_csv(store: ObjectStore, probe: CsvProbe) -> ProbeResult:
 def count_csv(pieces: Iterator[bytes], delimiter: str, *, headless: bool) -> Table:
     """Rows and columns of UTF-8 text in pieces. A line end inside quotes is part of its field; an empty line is no row.
     Raises NoTable where a row has more or fewer fields than the first."""
+    # Python's own limit of a field is 131,072, and that of the whole process. It is raised and not put back, since that
+    # would lower it for another thread that is reading a table.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
     reader = csv.reader(_lines(pieces), delimiter=delimiter, strict=True)
     rows, width, names = 0, 0, None
     try:

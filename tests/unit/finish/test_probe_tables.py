@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import io
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +22,15 @@ from tests.fake_store import FakeStore
 
 AT = Location("b", "cards.csv")
 CARDS = b'id,name\r\n1,"Pikachu, ""the mouse"""\r\n2,"Mr.\nMime"\r\n3,Nidoran\xe2\x99\x80\r\n'
+
+
+@pytest.fixture
+def python_s_limit() -> Iterator[int]:
+    """Characters of a field that `csv` takes in a process that has read no table yet."""
+    found, limit = csv.field_size_limit(), 131_072
+    csv.field_size_limit(limit)
+    yield limit
+    csv.field_size_limit(found)
 
 
 async def ask(body: bytes, store: FakeStore | None = None, **asked: Any) -> ProbeResult:
@@ -80,6 +91,23 @@ async def test_a_line_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatc
     result = await ask(b"x" * 10_000, store)
     assert not result.ok and "a line is longer than 100 characters" in result.sentence
     assert store.counts["GetObject"] < 20
+
+
+async def test_a_field_may_be_as_long_as_a_line(monkeypatch: pytest.MonkeyPatch, python_s_limit: int) -> None:
+    vector = b"0.25," * 40_000
+    result = await ask(b'id,vector\n1,"' + vector + b'"\n')
+    assert len(vector) > python_s_limit
+    assert result.ok and result.rows == 1, result.sentence
+    monkeypatch.setattr(tables, "LONGEST_LINE", python_s_limit + 1)
+    csv.field_size_limit(python_s_limit)
+    result = await ask(b'id,vector\n1,"' + vector.replace(b",", b"\n") + b'"\n')
+    assert not result.ok and "field larger than field limit" in result.sentence, "of many lines, and not held"
+
+
+async def test_a_limit_that_somebody_else_has_raised_stays(python_s_limit: int) -> None:
+    csv.field_size_limit(2 * tables.LONGEST_LINE)
+    assert (await ask(CARDS)).ok
+    assert csv.field_size_limit() == 2 * tables.LONGEST_LINE
 
 
 async def test_a_table_that_changes_while_it_is_read_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
