@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import anyio.to_thread
@@ -148,12 +148,11 @@ def same_size(said: Any, there_bytes: int, unit: int) -> bool:
         return False
     try:
         written = Decimal(str(said))
-        exponent = min(int(written.as_tuple().exponent), 0)
-    except (InvalidOperation, ValueError):
-        return False
-    last_place = Decimal(1).scaleb(exponent)
-    slack = last_place / 2 if unit > 1 else 0
-    return abs(Decimal(there_bytes) / unit - written) <= slack
+        last_place = Decimal(1).scaleb(min(int(written.as_tuple().exponent), 0))
+        slack = last_place / 2 if unit > 1 else 0
+        return abs(Decimal(there_bytes) / unit - written) <= slack
+    except (ArithmeticError, ValueError):
+        return False  # no number, or one that no size comes near
 
 
 async def _digest_differs(store: ObjectStore, at: Location, name: str, said: str) -> str | None:

@@ -87,6 +87,7 @@ async def test_what_it_says_is_so(said: dict[str, Any]) -> None:
         ({"size_mb": 3.1}, "has 3,000,000 bytes, which is not size_mb 3.1"),
         ({"size_bytes": 2_999_999}, "which is not size_bytes 2999999"),
         ({"size_gb": "much"}, "which is not size_gb much"),
+        ({"size_gb": "1e9999999"}, "which is not size_gb 1e9999999"),
         ({"path": "data/gone/", "num_files": 0}, "nothing is at s3://b/project/data/gone/"),
         ({"path": "https://example.com/raw/", "num_files": 3}, "is no place in S3"),
         ({"sha256": "00"}, "a digest (sha256) is of one object"),
@@ -177,6 +178,10 @@ def test_every_table_with_a_place_and_a_figure_is_found() -> None:
         (float("nan"), 0, 1, False),
         (float("inf"), 0, 1, False),
         ([], 0, 1, False),
+        ("1e9999999", 5, 1, False),
+        ("1e-99999999", 5, 1, False),
+        ("1e-99999999", 0, 10**9, False),
+        ("-1e999999", 5, 10**9, False),
     ],
 )
 def test_a_size_is_as_exact_as_it_is_written(said: Any, size_bytes: int, unit: int, same: bool) -> None:
