@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from anyio.to_thread import run_sync
 
@@ -22,6 +23,7 @@ from engine.model import Location, ObjectRef
 from engine.store import DeleteObject, GetRange, ObjectStore, PutObject
 
 STOP, SHARES = "stop", "shares"
+ASKED = b"{}"
 
 
 class Pace(NamedTuple):
@@ -69,50 +71,64 @@ class Shares:
     held: tuple[Held, ...] = ()
 
 
-class Board(Protocol):
+class Board(ABC):
     """One run's. Each shard's process tells under its number."""
 
     every_s: float
     """How often it is worth a look."""
 
+    @abstractmethod
     async def clear(self) -> None:
         """Forget what an earlier run told of all its shards; what it told of each is forgotten with `forget`."""
-        ...
 
     async def ask_to_stop(self) -> None:
         """Have every process finish what is in flight and end."""
-        ...
+        await self._put(STOP, ASKED)
 
-    async def is_stop_asked(self) -> bool: ...
+    async def is_stop_asked(self) -> bool:
+        return await self._get(STOP) is not None
 
     async def ask_for_rest(self, number: int) -> None:
         """Have the process of a shard hand over what it has not begun: others have nothing to do."""
-        ...
+        await self._put(_rest(number), ASKED)
 
-    async def is_rest_asked(self, number: int) -> bool: ...
+    async def is_rest_asked(self, number: int) -> bool:
+        return await self._get(_rest(number)) is not None
 
     async def forget(self, number: int) -> None:
         """Forget what a shard's process told, and ask for its rest no longer: it is begun anew."""
-        ...
+        await self._remove(_rest(number))
+        await self._remove(str(number))
 
     async def tell(self, number: int, told: Told) -> None:
         """Say how far the process of a shard is."""
-        ...
+        await self._put(str(number), _written(told))
 
     async def told(self, number: int) -> Told | None:
         """What the process of a shard told last; None where it told nothing yet."""
-        ...
+        return _read(await self._get(str(number)))
 
     async def share(self, shares: Shares) -> None:
         """Say how fast each may send."""
-        ...
+        await self._put(SHARES, _written(shares))
 
     async def shares(self) -> Shares | None:
         """How fast each may send; None where that was never said."""
-        ...
+        return _read_shares(await self._get(SHARES))
+
+    @abstractmethod
+    async def _put(self, name: str, text: bytes) -> None: ...
+
+    @abstractmethod
+    async def _get(self, name: str) -> bytes | None:
+        """None where there is none, or it cannot be read."""
+
+    @abstractmethod
+    async def _remove(self, name: str) -> None:
+        """Where there is one."""
 
 
-class FolderBoard:
+class FolderBoard(Board):
     """Files in a folder that every process sees."""
 
     every_s = 0.1
@@ -128,51 +144,32 @@ class FolderBoard:
         for item in self.folder.iterdir():
             item.unlink(missing_ok=True)
 
-    async def ask_to_stop(self) -> None:
-        await run_sync((self.folder / STOP).touch, 0o600)
-
-    async def is_stop_asked(self) -> bool:
-        return await run_sync((self.folder / STOP).exists)
-
-    async def ask_for_rest(self, number: int) -> None:
-        await run_sync((self.folder / _rest(number)).touch, 0o600)
-
-    async def is_rest_asked(self, number: int) -> bool:
-        return await run_sync((self.folder / _rest(number)).exists)
-
-    async def forget(self, number: int) -> None:
-        for name in (_rest(number), f"{number}.json"):
-            await run_sync(partial(Path.unlink, self.folder / name, missing_ok=True))
-
-    async def tell(self, number: int, told: Told) -> None:
-        await run_sync(self._write, str(number), _written(told))
-
-    async def told(self, number: int) -> Told | None:
-        return await run_sync(self.told_now, number)
-
     def told_now(self, number: int) -> Told | None:
         """As `told`."""
         return _read(self._text(str(number)))
 
-    async def share(self, shares: Shares) -> None:
-        await run_sync(self._write, SHARES, _written(shares))
-
-    async def shares(self) -> Shares | None:
-        return _read_shares(await run_sync(self._text, SHARES))
+    async def _put(self, name: str, text: bytes) -> None:
+        await run_sync(self._write, name, text)
 
     def _write(self, name: str, text: bytes) -> None:
         new = self.folder / f"{name}.new"
         with open(new, "wb", opener=_private) as file:
             file.write(text)
-        new.replace(self.folder / f"{name}.json")
+        new.replace(self.folder / name)
+
+    async def _get(self, name: str) -> bytes | None:
+        return await run_sync(self._text, name)
 
     def _text(self, name: str) -> bytes | None:
         with suppress(OSError):
-            return (self.folder / f"{name}.json").read_bytes()
+            return (self.folder / name).read_bytes()
         return None
 
+    async def _remove(self, name: str) -> None:
+        await run_sync(partial(Path.unlink, self.folder / name, missing_ok=True))
 
-class StateBoard:
+
+class StateBoard(Board):
     """Objects at a place in S3. What cannot be asked or told at the moment is not."""
 
     every_s = 2.0
@@ -187,33 +184,8 @@ class StateBoard:
                 await self._store.delete_object(DeleteObject(self._ref(name)))
 
     async def ask_to_stop(self) -> None:
-        await self._store.put_object(PutObject(self._ref(STOP), b"{}"))
-
-    async def is_stop_asked(self) -> bool:
-        return await self._get(STOP) is not None
-
-    async def ask_for_rest(self, number: int) -> None:
-        await self._put(_rest(number), b"{}")
-
-    async def is_rest_asked(self, number: int) -> bool:
-        return await self._get(_rest(number)) is not None
-
-    async def forget(self, number: int) -> None:
-        for name in (_rest(number), str(number)):
-            with suppress(EngineError):
-                await self._store.delete_object(DeleteObject(self._ref(name)))
-
-    async def tell(self, number: int, told: Told) -> None:
-        await self._put(str(number), _written(told))
-
-    async def told(self, number: int) -> Told | None:
-        return _read(await self._get(str(number)))
-
-    async def share(self, shares: Shares) -> None:
-        await self._put(SHARES, _written(shares))
-
-    async def shares(self) -> Shares | None:
-        return _read_shares(await self._get(SHARES))
+        """As any board; raises where it could not be asked."""
+        await self._store.put_object(PutObject(self._ref(STOP), ASKED))
 
     async def _put(self, name: str, text: bytes) -> None:
         with suppress(EngineError):
@@ -223,6 +195,10 @@ class StateBoard:
         with suppress(EngineError):
             return (await self._store.get_range(GetRange(self._ref(name)))).data
         return None
+
+    async def _remove(self, name: str) -> None:
+        with suppress(EngineError):
+            await self._store.delete_object(DeleteObject(self._ref(name)))
 
     def _ref(self, name: str) -> ObjectRef:
         return ObjectRef(self._place.bucket, f"{self._place.key}at-work/{name}")
