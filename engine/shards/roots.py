@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import anyio
-
+from engine.at_once import each
 from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import KeyRange, Lister
 from engine.model import Page
@@ -37,20 +36,17 @@ class _Root:
 async def finer(pieces: Sequence[Piece], listers: Mapping[str, Lister], wanted: int) -> list[Piece]:
     """The same keys in `wanted` pieces or a few more, where there are keys enough; of a route without a lister as they
     are. Raises what listing raises."""
-    found: dict[Piece, list[Piece]] = {}
     share = max(1, wanted // max(1, len(pieces)))
 
-    async def probe(piece: Piece, lister: Lister) -> None:
+    async def probe(piece: Piece) -> list[Piece]:
+        lister = listers.get(piece.route)
+        if lister is None or share == 1:
+            return [piece]
         if isinstance(lister, ListedKeys):
-            found[piece] = cut(piece, await lister.cuts(KeyRange(piece.after, piece.upto), share))
-        elif lister.divisible:
-            found[piece] = cut(piece, await _points(lister, piece, share))
+            return cut(piece, await lister.cuts(KeyRange(piece.after, piece.upto), share))
+        return cut(piece, await _points(lister, piece, share)) if lister.divisible else [piece]
 
-    async with anyio.create_task_group() as group:
-        for piece in pieces:
-            if share > 1 and piece.route in listers:
-                group.start_soon(probe, piece, listers[piece.route])
-    return [part for piece in pieces for part in found.get(piece, [piece])]
+    return [part for parts in await each(pieces, probe) for part in parts]
 
 
 async def _points(lister: Lister, piece: Piece, wanted: int) -> list[str]:
@@ -69,7 +65,7 @@ async def _points(lister: Lister, piece: Piece, wanted: int) -> list[str]:
             for point in split_points(root.first, root.last, root.source_upto, alphabet, GUESSES)
             if key_bytes(lister.location.key + point) <= MAX_KEY_BYTES
         ]
-        pages = await _ask(lister, guesses)
+        pages = await each(guesses, lister.page_after)
         firsts = [item.objects[0].key[at:] if item.objects else None for item in pages]
         if any(first is not None and first <= point for point, first in zip(guesses, firsts, strict=True)):
             return []  # the server ignores where a listing is to begin: it is read by one
@@ -94,15 +90,3 @@ def _rooted(page: Page, at: int, upto: str | None, source_upto: str | None, page
     if not keys or page.next_token is None or (upto is not None and keys[-1] >= upto):
         return []
     return [_Root(keys[0], keys[-1], upto, source_upto, pages)]
-
-
-async def _ask(lister: Lister, points: Sequence[str]) -> list[Page]:
-    pages: dict[str, Page] = {}
-
-    async def ask(point: str) -> None:
-        pages[point] = await lister.page_after(point)
-
-    async with anyio.create_task_group() as group:
-        for point in points:
-            group.start_soon(ask, point)
-    return [pages[point] for point in points]
