@@ -29,7 +29,6 @@ from engine.listing.pages import PageReader, Prefix, RangeJoin, ReadEntries, bro
 from engine.listing.unlisted import UnlistedThings
 from engine.model import ListedObject, Location, Page
 from engine.plan.join import Joined, Side
-from engine.plan.locations import MAX_KEY_BYTES, key_bytes
 from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, widened
 from engine.store import ObjectStore
 
@@ -296,11 +295,8 @@ class RouteJoin:
             page = item.join.sources.newest
             self._alphabet = widened(self._alphabet, [listed.key[cut:] for listed in page[::SAMPLE_EVERY]])
             first, last = page[0].key[cut:], page[-1].key[cut:]
-            points = [
-                point
-                for point in split_points(first, last, item.source_upto, self._alphabet, guesses)
-                if key_bytes(self._source.location.key + point) <= MAX_KEY_BYTES
-            ]
+            prefix = self._source.location.key
+            points = split_points(first, last, item.source_upto, self._alphabet, guesses, prefix)
             if points:
                 item.cutting = True
                 self._probing += len(points)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeGuard, TypeVar
 
+from engine.plan.locations import MAX_KEY_BYTES, key_bytes
+
 Item = TypeVar("Item")
 
 LAST_CHARACTER = chr(0x10FFFF)
@@ -69,11 +71,11 @@ def spread(items: Sequence[Item], count: int) -> list[Item]:
     return [items[(2 * at + 1) * len(items) // (2 * count)] for at in range(count)]
 
 
-def split_points(first: str, last: str, upto: str | None, alphabet: str, count: int) -> list[str]:
+def split_points(first: str, last: str, upto: str | None, alphabet: str, count: int, prefix: str = "") -> list[str]:
     """At most `count` texts strictly between `last` and `upto` where a range may be worth cutting, in order.
 
     `first` and `last` are the keys of the page read last; nothing of the range lies beyond `upto` (None: unbounded).
-    Empty where what is left looks like no more than a page.
+    Empty where what is left looks like no more than a page. With the listing's `prefix` before it, each can be a key.
 
     For example a page from "img_000000" to "img_000999" in names of digits and "gim_", with nothing known of what is
     beyond. The heads are "j", "in", "imh", "img`", "img_1" and "img_01" (what leaves "img_00" was within reach of this
@@ -87,7 +89,7 @@ def split_points(first: str, last: str, upto: str | None, alphabet: str, count: 
     if len(following) > count - len(chosen) > 1:
         chosen.append(following.pop())
     chosen += spread(following, count - len(chosen))
-    return sorted(set(chosen))
+    return sorted(point for point in set(chosen) if key_bytes(prefix + point) <= MAX_KEY_BYTES)
 
 
 def _is_inside(point: str | None, last: str, upto: str | None) -> TypeGuard[str]:

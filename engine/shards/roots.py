@@ -13,7 +13,6 @@ from engine.at_once import each
 from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import KeyRange, Lister
 from engine.model import Page
-from engine.plan.locations import MAX_KEY_BYTES, key_bytes
 from engine.plan.ranges import Reach, breadth, planned_cuts, split_points, widened
 from engine.plan.shards import Piece, cut
 
@@ -60,11 +59,7 @@ async def _points(lister: Lister, piece: Piece, wanted: int) -> list[str]:
         roots.sort(key=lambda root: breadth(root.last, root.source_upto))
         root = roots.pop()
         alphabet = widened(alphabet, [root.first, root.last, *(item.key[at:] for item in page.objects[::24])])
-        guesses = [
-            point
-            for point in split_points(root.first, root.last, root.source_upto, alphabet, GUESSES)
-            if key_bytes(lister.location.key + point) <= MAX_KEY_BYTES
-        ]
+        guesses = split_points(root.first, root.last, root.source_upto, alphabet, GUESSES, lister.location.key)
         pages = await each(guesses, lister.page_after)
         firsts = [item.objects[0].key[at:] if item.objects else None for item in pages]
         if any(first is not None and first <= point for point, first in zip(guesses, firsts, strict=True)):
