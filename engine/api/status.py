@@ -98,7 +98,6 @@ async def pulses(path: str | Path, every_s: float = 1.0) -> AsyncIterator[Pulse]
 async def objects_aside(path: str | Path) -> AsyncIterator[list[ObjectRecord]]:
     """Every object of a ledger that is not done, with the reason, in batches. Raises `LedgerMissing`,
     `LedgerCorrupt`."""
-    path = Path(path)
-    async with await open_to_read(path) as reader:
+    async with await open_to_read(Path(path)) as reader:
         async for records in reader.records(states=ASIDE):
             yield records

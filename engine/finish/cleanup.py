@@ -167,9 +167,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         if end.fate is Fate.CHANGED:
             self._keep(route.name, record.key, State.DRIFTED.value, end.code, end.message)
             return after_look(record, State.DRIFTED, end.code, end.message)
-        message = end.message
-        if end.fate is Fate.UNSEEN:
-            message = f"its target cannot be looked at: {message}"
+        message = f"its target cannot be looked at: {end.message}" if end.fate is Fate.UNSEEN else end.message
         self._keep(route.name, record.key, end.fate.value, end.code, message)
         return None if end.fate is Fate.OPEN else after_look(record, State.VERIFIED, end.code, message)
 

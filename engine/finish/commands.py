@@ -72,14 +72,10 @@ async def run_command(
 
 
 async def _drain(stream: ByteReceiveStream | None, tail: bytearray) -> None:
-    if stream is None:
-        return
-    try:
-        while True:
-            tail += await stream.receive()
+    if stream is not None:
+        async for piece in stream:
+            tail += piece
             del tail[:-KEPT_OUTPUT_BYTES]
-    except anyio.EndOfStream:
-        return
 
 
 def _kill(process: Process) -> None:

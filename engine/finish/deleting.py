@@ -107,8 +107,6 @@ class Deleter:
         batch = _Batch(bucket, span or Span(Location(bucket, "")), check, then, [item for item in items if item.etag])
         # Without an ETag nothing tells an object from what took its place, neither a condition nor a look.
         batch.ends |= {item.key: End(Fate.LEFT, "NoETag", NO_ETAG) for item in items if not item.etag}
-        if not batch.left:
-            return batch.ends
         looks = not self._sender.is_conditional(bucket)
         idle = 0
         while batch.left and idle < PASSES:

@@ -235,7 +235,7 @@ def _properties(facts: Facts) -> Reason:
 
 
 def _of_objects(kind: str, said: str, name: str, found: Noted, accepted: Accepted) -> Reason:
-    return _acceptable(kind, f"{said}, first {found.first}", name, found.figure, accepted)
+    return Reason.unless_accepted(kind, f"{said}, first {found.first}", name, found.figure, accepted)
 
 
 def _expectation(item: Difference, accepted: Accepted) -> Reason:
@@ -246,7 +246,7 @@ def _expectation(item: Difference, accepted: Accepted) -> Reason:
     if item.agrees:
         return Reason("expected", True, f"{item.what}: {show(item.found)}, as expected")
     said = f"{item.what}: {show(item.found)} found, {wanted} expected"
-    return _acceptable("expected", said, item.what, str(item.found), accepted)
+    return Reason.unless_accepted("expected", said, item.what, str(item.found), accepted)
 
 
 def _references(left: ReferencesLeft | None, accepted: Accepted) -> Reason:
@@ -259,7 +259,7 @@ def _references(left: ReferencesLeft | None, accepted: Accepted) -> Reason:
     where = f", first {left.where}" if left.where else ""
     still = "still names the old paths, or" if left.remaining == 1 else "still name the old paths, or"
     said = f"{_count(left.remaining, 'place')} {still} could not be looked into{where}"
-    return _acceptable("references", said, REFERENCES, left.figure, accepted)
+    return Reason.unless_accepted("references", said, REFERENCES, left.figure, accepted)
 
 
 def expiring(rules: Iterable[LifecycleRule], under: Iterable[Location]) -> list[LifecycleRule]:
@@ -274,7 +274,7 @@ def _lifecycle(bucket: BucketFacts, under: Sequence[Location], accepted: Accepte
     if bucket.lifecycle is None:
         why = cause or "s3:GetLifecycleConfiguration may be lacking"
         said = f"whether lifecycle rules of {bucket.name} expire targets is not known: {why}"
-        return _acceptable("lifecycle", said, name, UNKNOWN, accepted)
+        return Reason.unless_accepted("lifecycle", said, name, UNKNOWN, accepted)
     if not bucket.lifecycle and cause:
         return Reason("lifecycle", True, f"{bucket.name} has no lifecycle rules: {cause}")
     here = [place for place in under if place.bucket_name == bucket.name]
@@ -283,7 +283,7 @@ def _lifecycle(bucket: BucketFacts, under: Sequence[Location], accepted: Accepte
         return Reason("lifecycle", True, f"no lifecycle rule of {bucket.name} expires a target")
     said = f"lifecycle rules of {bucket.name} expire targets: {'; '.join(map(_rule_text, rules))}"
     figure = ",".join(sorted(_rule_figure(rule) for rule in rules))
-    return _acceptable("lifecycle", said, name, figure, accepted)
+    return Reason.unless_accepted("lifecycle", said, name, figure, accepted)
 
 
 def _rule_text(rule: LifecycleRule) -> str:
@@ -310,9 +310,9 @@ def _versioning(bucket: BucketFacts, accepted: Accepted) -> Reason:
             f"whether {bucket.name} keeps versions is not known ({why}); "
             "if it does, a delete only adds a delete marker: the data and its cost stay"
         )
-        return _acceptable("versioning", said, name, UNKNOWN, accepted)
+        return Reason.unless_accepted("versioning", said, name, UNKNOWN, accepted)
     said = f"{bucket.name} {versions_text(bucket.versioning)}"
-    return _acceptable("versioning", said, name, bucket.versioning, accepted)
+    return Reason.unless_accepted("versioning", said, name, bucket.versioning, accepted)
 
 
 def versions_text(versioning: str | None) -> str:
@@ -349,9 +349,6 @@ def conditional(known: Mapping[str, Traits], *, unconditional: bool, tried: bool
     if Condition.BATCH_ALONE in found.values():
         said += ", in batches: a key that does not go in one (with a control character) stays"
     return Reason("condition", True, said)
-
-
-_acceptable = Reason.unless_accepted
 
 
 def _count(count: int, noun: str) -> str:

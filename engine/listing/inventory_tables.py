@@ -15,7 +15,6 @@ from engine.errors import PlanError
 from engine.extras import needs
 from engine.listing.key_rows import KeyRow
 
-FORMS = ("Parquet", "ORC")
 ROWS_A_BATCH = 16_384
 COLUMNS = ("key", "size", "last_modified_date", "e_tag", "storage_class", "is_latest", "is_delete_marker")
 

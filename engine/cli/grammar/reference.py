@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import click
@@ -39,8 +38,7 @@ def reference() -> list[VerbText]:
     found = []
     for group in GROUPS:
         for name, short in group.verbs.items():
-            verb = cli.get_command(top, name)
-            assert isinstance(verb, Verb)
+            verb = _verb(name)
             words = verb.collect_usage_pieces(click.Context(verb, info_name=name, parent=top))
             paragraphs = tuple(" ".join(text.split()) for text in (verb.help or "").split("\n\n"))
             own = tuple((title, _texts(flags)) for title, flags in verb.grouped() if title not in SHARED)
@@ -55,27 +53,23 @@ def shared_flags() -> list[tuple[str, tuple[FlagText, ...]]]:
 
 
 def shared_groups() -> list[tuple[str, list[Flag]]]:
-    verb = cli.get_command(click.Context(cli), "run")
-    assert isinstance(verb, Verb)
-    return [(title, flags) for title, flags in verb.grouped() if title in SHARED]
+    return [(title, flags) for title, flags in _verb("run").grouped() if title in SHARED]
 
 
 def variables() -> list[Flag]:
     """The flags that a variable stands for, each once."""
     found: dict[str, Flag] = {}
-    for verb in _verbs():
-        for flag in verb.flags:
+    for name in cli.list_commands(click.Context(cli)):
+        for flag in _verb(name).flags:
             if flag.variable:
                 found.setdefault(flag.variable, flag)
     return [found[name] for name in sorted(found)]
 
 
-def _verbs() -> Iterator[Verb]:
-    top = click.Context(cli)
-    for name in cli.list_commands(top):
-        verb = cli.get_command(top, name)
-        assert isinstance(verb, Verb)
-        yield verb
+def _verb(name: str) -> Verb:
+    verb = cli.get_command(click.Context(cli), name)
+    assert isinstance(verb, Verb)
+    return verb
 
 
 def _texts(flags: list[Flag]) -> tuple[FlagText, ...]:
