@@ -91,12 +91,11 @@ async def carry(
     facts: Iterable[BucketFacts],
     processes: int,
     executor: Executor,
-    stop: StopSignal | None,
+    stop: StopSignal,
     pieces: Sequence[Piece] | None = None,
 ) -> Carried:
     """Carry the plan out on its ledger, by what form that has; of a ledger in one file only what is in `pieces`, where
     they are given. Raises as `engine.migrate`."""
-    listen = stop.listen if stop is not None else None
     if not isinstance(ledger, ShardedLedger):
         run = await carry_out(
             plan,
@@ -106,7 +105,7 @@ async def carry(
             store_of=store_of,
             facts=facts,
             guarded=options.conditional_writes,
-            begun=(lambda run: listen(run.stop)) if listen is not None else None,
+            begun=lambda run: stop.listen(run.stop),
             pieces=pieces,
             part=pieces is not None,
         )
@@ -127,7 +126,6 @@ async def carry(
         guarded=options.conditional_writes,
         state=state_of(options.state, plan.name) if options.state is not None else None,
     )
-    if listen is not None:
-        listen(coordinator.stop)
+    stop.listen(coordinator.stop)
     carried, gauges = await coordinator.go(), opened.gauges()
     return carried._replace(requests=carried.requests + gauges.requests, throttled=carried.throttled + gauges.throttled)

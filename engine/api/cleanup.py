@@ -79,7 +79,7 @@ async def cleanup(
     Raises `CleanupRefused` where a deletion was asked for and the gate is closed, `ClaimLost` where another deletion
     took over, `GoneTogether` where source and target prove to be the same objects, `LedgerError`, and `StoreError` of
     scope `run`."""
-    options, consent = options or Options(), consent or Consent()
+    options, consent, stop = options or Options(), consent or Consent(), stop or StopSignal()
     async with at_work("cleanup", plan, options, lists=True, dated=True) as (opened, ledger):
         settled = await settle(opened.store, ledger, plan.routes)
         await remove_left_probes(opened, ledger)
@@ -132,7 +132,7 @@ async def _delete(
     consent: Consent,
     facts: Facts,
     result: CleanupResult,
-    stop: StopSignal | None,
+    stop: StopSignal,
 ) -> Cleaned:
     """Try what is relied on, and delete under a claim; `result.reasons` are brought up to what was tried.
 
@@ -163,8 +163,7 @@ async def _delete(
                 minimum=plan.cleanup.proof,
                 markers_accepted={item.name for item in facts.sources if item.versioning != ""},
             )
-            if stop is not None:
-                stop.listen(deletion.stop)
+            stop.listen(deletion.stop)
             return await deletion.go(plan.routes)
 
 

@@ -53,7 +53,7 @@ async def delete(
     Raises `GateClosed` where a deletion was asked for and may not be done, `ClaimLost` where another deletion took
     over, `NothingThere` for one key that is not there, `UsageError` for what is no location, `LedgerError` for the
     file, and `StoreError` of scope `run`."""
-    options, consent = options or Options(), consent or Consent()
+    options, consent, stop = options or Options(), consent or Consent(), stop or StopSignal()
     location = place_of(location)
     async with one_error(), open_place(location, options) as opened:
         site = opened.site(location)
@@ -84,7 +84,7 @@ async def delete(
                 location,
                 listed,
                 options.listener,
-                stop.listen if stop is not None else None,
+                stop.listen,
                 command="delete",
                 unconditional=consent.unconditional,
                 delete_markers=markers,

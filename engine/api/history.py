@@ -62,7 +62,7 @@ class _Heard:
 
 @asynccontextmanager
 async def remembered(
-    opened: Sites, ledger: Ledger, command: str, options: Options, stop: StopSignal | None = None
+    opened: Sites, ledger: Ledger, command: str, options: Options, stop: StopSignal
 ) -> AsyncIterator[Options]:
     """Keep in the ledger how the command goes that is done inside with the options that this gives. A killed command
     has no end there. Raises `LedgerError`."""
@@ -82,7 +82,7 @@ async def remembered(
         beside.start_soon(keep)
         try:
             yield replace(options, listener=heard)
-            ended = "stopped" if stop is not None and stop.requested else "done"
+            ended = "stopped" if stop.requested else "done"
         finally:
             beside.cancel_scope.cancel()
             with anyio.CancelScope(shield=True), anyio.move_on_after(ENDING_S):

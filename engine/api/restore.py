@@ -57,7 +57,7 @@ async def restore(
 
     Raises `UsageError` for what is no location or tier, or a local one; `NothingThere` for one key that is not there,
     `LedgerError`, and `StoreError` of scope `run`."""
-    options = options or Options()
+    options, stop = options or Options(), stop or StopSignal()
     if days < 1:
         raise UsageError("a restored copy lasts at least one day.")
     try:
@@ -84,7 +84,7 @@ async def restore(
 
 
 async def _of_plan(
-    plan: Plan, options: Options, days: int, tier: Tier, agreed: ArchiveOutlook | None, stop: StopSignal | None
+    plan: Plan, options: Options, days: int, tier: Tier, agreed: ArchiveOutlook | None, stop: StopSignal
 ) -> RestoreResult:
     async with one_error(), open_plan(plan, options) as opened, await open_ledger(plan, opened, options) as ledger:
         options.listener(
@@ -111,12 +111,12 @@ async def _found(
     outlook: ArchiveOutlook,
     options: Options,
     agreed: ArchiveOutlook | None,
-    stop: StopSignal | None,
+    stop: StopSignal,
     remember: Remember | None = None,
 ) -> RestoreResult:
     """Look at everything, and ask for it where that was agreed to."""
     asking = Asking(agreed, options.listener, remember) if agreed is not None else None
-    if asking is not None and stop is not None:
+    if asking is not None:
         stop.listen(asking.stop)
     options.listener(Doing("listing" if asking is None else "asking"))
 

@@ -25,7 +25,7 @@ Carry = Callable[[Options, Sequence[Piece] | None], Awaitable[Carried]]
 
 
 async def carry_and_wait(
-    plan: Plan, options: Options, opened: Sites, ledger: Ledger, carry: Carry, stop: StopSignal | None
+    plan: Plan, options: Options, opened: Sites, ledger: Ledger, carry: Carry, stop: StopSignal
 ) -> Carried:
     """Carry the plan; and, with `Options.wait_restore`, what of its archived objects comes back, until none is on its
     way any more or `stop` ends it. What nobody asked for is not waited for. Raises as `engine.migrate`."""
@@ -38,8 +38,7 @@ async def carry_and_wait(
         return run
     opened.sources.listed = None  # what was listed before tells nothing of what came back
     stopped = anyio.Event()
-    if stop is not None:
-        stop.listen(stopped.set)
+    stop.listen(stopped.set)
     began_s, told = monotonic(), -1
     while True:
         waiting = await look(opened.store, ledger, plan.routes)

@@ -60,7 +60,7 @@ async def revert(
     and that was not accepted, it replicates deletes, or the two sides may be the same objects; `ClaimLost` where
     another deletion took over; `UsageError` where the way back cannot be written; `LedgerError`, and `StoreError` of
     scope `run`."""
-    options, consent = options or Options(), consent or Consent()
+    options, consent, stop = options or Options(), consent or Consent(), stop or StopSignal()
     async with at_work("revert", plan, options) as (opened, ledger):
         await settle(opened.store, ledger, plan.routes)
         await remove_left_probes(opened, ledger)
@@ -95,8 +95,7 @@ async def revert(
                     found.removable + found.unsettled,
                     markers_accepted=accepted,
                 )
-                if stop is not None:
-                    stop.listen(work.stop)
+                stop.listen(work.stop)
                 return replace(result, reverted=await work.go(plan.routes))
 
 

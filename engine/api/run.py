@@ -104,7 +104,7 @@ async def migrate(
     Raises `PlanError` for a key whose target S3 could not hold, `LedgerError` (locked; of another endpoint, other
     routes or a list that names a key less; damaged), and `StoreError` of scope `run`; whatever was done before is
     committed. An object that fails is no error: it is in `MigrationResult.aside`, and the next run tries it again."""
-    options = options or Options()
+    options, stop = options or Options(), stop or StopSignal()
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened, listed) as store_of:
         opened.sources.listed = listed
         path = ledger_path(plan, options)

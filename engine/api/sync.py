@@ -62,7 +62,7 @@ async def synchronize(
 
     Raises as `migrate` and `delete`; `UsageError` for a deletion by a plan of several routes, or by one that does not
     compare whole places: of one key, of a list, by times or sizes."""
-    options, consent = options or Options(), consent or Consent()
+    options, consent, stop = options or Options(), consent or Consent(), stop or StopSignal()
     if delete:
         _refuse_parts(plan)
         refuse_inside(ledger_path(plan, options), [plan.routes[0].target])
@@ -97,7 +97,7 @@ async def synchronize(
             target,
             extra_keys,
             options.listener,
-            stop.listen if stop is not None else None,
+            stop.listen,
             command="sync",
             unconditional=consent.unconditional,
             delete_markers=consent.delete_markers,

@@ -33,7 +33,7 @@ async def verify(
 
     Raises as `migrate`, `LedgerMissing` where the plan was never run, and `UsageError` for `depth` of what was set in
     place. A difference is no error: it is in the result."""
-    options = options or Options()
+    options, stop = options or Options(), stop or StopSignal()
     if depth is not None and plan.in_place:
         raise UsageError("what was set where it is has no other side whose bytes could be read.")
     async with (
@@ -49,8 +49,7 @@ async def verify(
             properties=properties,
             minimum=plan.cleanup.proof,
         )
-        if stop is not None:
-            stop.listen(verifier.stop)
+        stop.listen(verifier.stop)
         report = await verifier.verify(plan.routes)
         if not report.stopped and not options.allow_empty:
             report.empty += await empty_routes(opened.store, plan.routes, objects_by_route(await ledger.tallies()))

@@ -218,7 +218,7 @@ async def delete_listed(
     location: Location,
     listed: DeletionList,
     listener: Listener,
-    listen: Callable[[Callable[[], None]], None] | None,
+    listen: Callable[[Callable[[], None]], None],
     *,
     command: str,
     unconditional: bool,
@@ -243,6 +243,5 @@ async def delete_listed(
             markers_accepted=[bucket.bucket_name] if delete_markers else [],
             check=check,
         )
-        if listen is not None:
-            listen(work.stop)
+        listen(work.stop)
         return await work.go(location)
