@@ -22,7 +22,7 @@ from engine.listing.ranges import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import IN_PLACE, LEAVING, State
-from engine.plan.locations import covers
+from engine.plan.locations import NOT_UTF8, covers, problem_of_key
 from engine.plan.order import just_before
 from engine.plan.route import Route
 from engine.plan.selection import Selection
@@ -318,10 +318,11 @@ class MovedKeys:
     def _lookup(self, asked: set[tuple[str, str]]) -> Lookup:
         def lookup(route: str, key: str) -> Presence:
             known = self._known.get((route, key))
-            if known is None:
+            if known is not None:
+                return known
+            if problem_of_key(key) != NOT_UTF8:  # of such a name S3 has no object, and the ledger cannot be asked
                 asked.add((route, key))
-                return NOTHING
-            return known
+            return NOTHING
 
         return lookup
 
