@@ -64,7 +64,8 @@ class Meter:
         done = progress.done - before.done
         work = done
         if self._copies and not before.listing_done:
-            work = min(done, progress.copied - before.copied + progress.aside - before.aside)
+            # What was set aside is taken up again, so that the two together may fall while nothing is undone.
+            work = min(done, max(0, progress.copied - before.copied + progress.aside - before.aside))
         self._work += work
         # Of what was passed by in the same moment nobody knows the sizes apart: as many bytes of all as objects.
         size_bytes = progress.done_bytes - before.done_bytes

@@ -88,6 +88,16 @@ def test_nothing_to_do_is_no_division() -> None:
     assert meter.read(1.0).fraction is None
 
 
+def test_what_was_aside_and_is_copied_after_all_takes_nothing_from_the_work() -> None:
+    """As `status` reads a ledger of which one failed object was copied now: as many are done as before."""
+    meter = Meter(copies=True)
+    meter.add(of(18, 13, 13, aside=3), 0.0)
+    meter.add(of(18, 13, 13, aside=2), 1.0)
+    assert (meter.read(1.0).rate, meter.read(1.0).bytes_rate) == (0.0, 0.0)
+    meter.add(of(20, 15, 13, aside=1), 2.0)
+    assert (meter.read(2.0).rate, meter.read(2.0).bytes_rate) == (0.0, 0.0)
+
+
 def test_a_hundred_is_said_at_the_end_alone() -> None:
     assert percent_text(Reading(0.9999)) == " 99%"
     assert percent_text(Reading(1.0)) == "100%"

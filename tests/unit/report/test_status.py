@@ -10,6 +10,7 @@ from engine.ledger import Moment, RunRecord, Snapshot, Worker
 from engine.model import Proof
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
+from engine.report.meter import Meter
 from engine.report.status import how_far, lately, work_lines
 
 
@@ -40,6 +41,17 @@ def test_while_a_listing_goes_on_the_whole_is_not_known() -> None:
     assert far is not None and far[0].what == COPYING and not far[1].listing_done
     told = how_far(pulse(listed=False, copied=60)._replace(expected=(100, 5_000)))
     assert told is not None and (told[0].objects, told[0].size_bytes) == (100, 5_000)
+
+
+def test_an_object_that_failed_and_is_copied_now_ends_nothing() -> None:
+    """The meter reads one state of the ledger after another."""
+    meter = None
+    for at_s, copied, failed in ((0.0, 10, 3), (1.0, 11, 2)):
+        far = how_far(pulse(listed=False, planned=5, copied=copied, failed=failed))
+        assert far is not None
+        meter = meter or Meter.of(far[0])
+        meter.add(far[1], at_s)
+    assert meter is not None and meter.read(1.0).rate == 0.0
 
 
 @pytest.mark.parametrize("now", [pulse(verified=100), pulse(copied=100), pulse(deleted=100), pulse()])
