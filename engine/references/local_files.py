@@ -39,33 +39,51 @@ class Skipped(NamedTuple):
 
 
 def walk(name: str, root: Path) -> Iterator[LocalFile | Skipped]:
-    """Every file at `root` in order, which the plan calls `name`. Links inside it are not followed."""
-    if root.is_file():
-        yield LocalFile(name, root.name, root, root.stat().st_size)
+    """Every file at `root` in order, which the plan calls `name`. Links inside it are not followed; what cannot be
+    looked at, or went meanwhile, is skipped."""
+    try:
+        found = root.stat()
+    except OSError as error:
+        gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
+        yield Skipped(name, "there is no such file or folder" if gone else _why(error))
         return
-    if not root.is_dir():
-        yield Skipped(name, "neither a file nor a folder" if root.exists() else "there is no such file or folder")
+    if stat.S_ISREG(found.st_mode):
+        yield LocalFile(name, root.name, root, found.st_size)
         return
-    inside = root.resolve()
+    if not stat.S_ISDIR(found.st_mode):
+        yield Skipped(name, "neither a file nor a folder")
+        return
     errors: list[OSError] = []
     for parent, folders, files in os.walk(root, onerror=errors.append):
         folders[:] = sorted(folder for folder in folders if folder not in NOT_ENTERED)
-        for folder in [item for item in folders if Path(parent, item).is_symlink()]:
-            yield from _link(name, root, inside, Path(parent, folder))
-        for file in sorted(files):
-            path = Path(parent, file)
-            if path.is_symlink():
-                yield from _link(name, root, inside, path)
-            elif stat.S_ISREG(path.lstat().st_mode):
-                relative = path.relative_to(root).as_posix()
-                yield LocalFile(f"{name.rstrip('/')}/{relative}", relative, path, path.lstat().st_size)
-    yield from (Skipped(str(error.filename), error.strerror or "cannot be read") for error in errors)
+        for item in [*folders, *sorted(files)]:
+            met = _met(name, root, Path(parent, item))
+            if met is not None:
+                yield met
+            if isinstance(met, Skipped) and item in folders:
+                folders.remove(item)  # else the walk says it once more
+    yield from (Skipped(str(error.filename), _why(error)) for error in errors)
 
 
-def _link(name: str, root: Path, inside: Path, path: Path) -> Iterator[Skipped]:
-    """A link to a place inside is met there; one that leads out is said, and not followed."""
-    if not path.resolve().is_relative_to(inside):
-        yield Skipped(f"{name.rstrip('/')}/{path.relative_to(root).as_posix()}", "a link that leads out of the folder")
+def _met(name: str, root: Path, path: Path) -> LocalFile | Skipped | None:
+    """What the walk says of a place: a link to another place inside is met there, one that leads out is not followed.
+    None for what is none of these."""
+    relative = path.relative_to(root).as_posix()
+    called = f"{name.rstrip('/')}/{relative}"
+    try:
+        found = path.lstat()
+        if stat.S_ISREG(found.st_mode):
+            return LocalFile(called, relative, path, found.st_size)
+        # Not `resolve`, which ends at a link that leads to itself.
+        if stat.S_ISLNK(found.st_mode) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+            return Skipped(called, "a link that leads out of the folder")
+    except OSError as error:
+        return Skipped(called, _why(error))
+    return None
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or "cannot be read"
 
 
 def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
@@ -90,14 +108,17 @@ def replace_file(path: Path, name: str, *, before: bytes, after: bytes) -> None:
 
 def restore_file(path: Path, name: str, *, mark: str, before: bytes) -> Restored:
     """Put `before` back if the file is still what bears `mark`."""
-    if not path.is_file() or path.is_symlink():
-        return Restored.GONE
-    now = path.read_bytes()
-    if now == before:
-        return Restored.ALREADY
-    if mark_of(now) != mark:
-        return Restored.CHANGED
-    replace_file(path, name, before=now, after=before)
+    try:
+        if not path.is_file() or path.is_symlink():
+            return Restored.GONE
+        now = path.read_bytes()
+        if now == before:
+            return Restored.ALREADY
+        if mark_of(now) != mark:
+            return Restored.CHANGED
+        replace_file(path, name, before=now, after=before)
+    except (OSError, ReplaceRefused):
+        return Restored.REFUSED
     return Restored.BACK
 
 

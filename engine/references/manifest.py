@@ -224,7 +224,10 @@ async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) 
         async def restore(item: Kept, ref: ObjectRef | None = ref) -> Restored:
             if ref is not None:
                 return await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
-            return await anyio.to_thread.run_sync(_restore_file, item)
+            path = Path(item.name)
+            return await anyio.to_thread.run_sync(
+                lambda: restore_file(path, item.name, mark=item.etag, before=item.body)
+            )
 
         result, whole = await put_back(kept.get(name, ()), restore)
         if whole and name in created:
@@ -235,13 +238,6 @@ async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) 
                 result = await anyio.to_thread.run_sync(remove_file, Path(name), mark)
         results.append(RestoredFile(name, result))
     return results
-
-
-def _restore_file(item: Kept) -> Restored:
-    try:
-        return restore_file(Path(item.name), item.name, mark=item.etag, before=item.body)
-    except ReplaceRefused:
-        return Restored.REFUSED
 
 
 async def _remove(store: ObjectStore, ref: ObjectRef, mark: str, conditional: bool) -> Restored:

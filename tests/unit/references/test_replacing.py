@@ -24,6 +24,7 @@ from engine.plan.record import Decision
 from engine.plan.settings import Connection
 from engine.references import local_files, replacing, rewriting
 from engine.references.local_files import (
+    Skipped,
     create_file,
     remove_file,
     replace_file,
@@ -478,3 +479,51 @@ def test_a_walk_stays_inside(tmp_path: Path) -> None:
     found = list(walk("./in/", inside))
     assert [item.name for item in found] == ["./in/to-out", "./in/sub/a.md"]
     assert [item.name for item in walk("./in/sub/a.md", inside / "sub" / "a.md")] == ["./in/sub/a.md"]
+
+
+def denied(monkeypatch: pytest.MonkeyPatch, method: str, path: Path) -> None:
+    """The system refuses this of everything at a path, to root too."""
+    allowed = getattr(Path, method)
+
+    def refuse(at: Path, *rest: Any, **more: Any) -> Any:
+        if at.is_relative_to(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return allowed(at, *rest, **more)
+
+    monkeypatch.setattr(Path, method, refuse)
+
+
+def test_what_a_walk_cannot_look_at_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that can be listed and not entered, and a file that goes while its folder is walked."""
+    for name in ("a.md", "b.md", "listed/c.md", "listed/sub/d.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "z.md").symlink_to("z.md")  # leads nowhere, and least of all out
+    listed = tmp_path / "listed"
+    denied(monkeypatch, "lstat", listed / "c.md")
+    denied(monkeypatch, "lstat", listed / "sub")
+    found = walk("./in/", tmp_path)
+    first = next(found)
+    (tmp_path / "b.md").unlink()
+    rest = list(found)
+    assert first.name == "./in/a.md"
+    assert rest == [
+        Skipped("./in/b.md", "No such file or directory"),
+        Skipped("./in/listed/sub", "Permission denied"),
+        Skipped("./in/listed/c.md", "Permission denied"),
+    ]
+    denied(monkeypatch, "stat", listed)
+    assert list(walk("./c.md", listed / "c.md")) == [Skipped("./c.md", "Permission denied")]
+    assert list(walk("./no/", tmp_path / "no")) == [Skipped("./no/", "there is no such file or folder")]
+
+
+@pytest.mark.parametrize("method", ["stat", "read_bytes"])
+def test_a_file_that_cannot_be_looked_at_is_not_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    path = tmp_path / "a.py"
+    path.write_bytes(AFTER)
+    with monkeypatch.context() as for_now:
+        denied(for_now, method, path)
+        assert restore_file(path, "./a.py", mark=mark_of(AFTER), before=BEFORE) is Restored.REFUSED
+    assert path.read_bytes() == AFTER

@@ -1,7 +1,8 @@
-"""What a scan for old paths does with files that are not as one would wish."""
+"""What a scan for old paths, and an undo, do with files that are not as one would wish."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from engine.ledger import Binding, Ledger
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
+from engine.references import rewriting
+from engine.references.replacing import Restored, RestoredFile
 from engine.references.scanning import Scan, Scanner
 from tests.fake_store import FakeStore, sites_of
 
@@ -25,6 +28,7 @@ to = "data/raw/"
 [references]
 scan = ["./notes/"]
 """
+OLD = b"s3://cards/data/raw/a.png"
 
 
 @pytest.fixture
@@ -62,9 +66,31 @@ async def test_a_name_that_no_object_can_have_is_a_place_left_alone(
 ) -> None:
     """The ledger is not asked for it, and is not called damaged; what else is in the folder is found."""
     (tmp_path / "notes" / name).write_bytes(body)
-    (tmp_path / "notes" / "z.txt").write_bytes(b"s3://cards/data/raw/a.png")
+    (tmp_path / "notes" / "z.txt").write_bytes(OLD)
     scan = await scanned(plan, ledger)
     left, changed = scan.files
     assert [item.why for item in left.findings] == ['no object of this name was moved by route "raw"']
     assert not left.changes and changed.after == b"s3://cards/new/data/raw/a.png"
     assert scan.places == 2 and scan.figure.startswith("2:")
+
+
+async def test_an_undo_goes_on_past_a_file_that_cannot_be_read(
+    plan: Plan, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, first, second = FakeStore(), tmp_path / "notes" / "a.txt", tmp_path / "notes" / "b.txt"
+    for path in (first, second):
+        path.write_bytes(OLD)
+    await rewriting.apply(store, ledger, plan, await scanned(plan, ledger))
+    read_bytes = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path == first:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert await rewriting.undo(store, ledger, plan) == [
+        RestoredFile("./notes/a.txt", Restored.REFUSED),
+        RestoredFile("./notes/b.txt", Restored.BACK),
+    ]
+    assert second.read_bytes() == OLD
