@@ -22,7 +22,7 @@ from engine.listing.ranges import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import IN_PLACE, LEAVING, State
-from engine.plan.locations import NOT_UTF8, covers, problem_of_key
+from engine.plan.locations import NOT_UTF8, covers, may_be_same_site, problem_of_key
 from engine.plan.order import just_before
 from engine.plan.route import Route
 from engine.plan.selection import Selection
@@ -163,7 +163,7 @@ class Scanner:
         found, before = False, len(self.scan.unread)
         cut = len(location.key) if location.is_prefix else location.key.rfind("/") + 1
         limiter = anyio.CapacityLimiter(READS_AT_ONCE)
-        scan = functools.partial(self._scan_object, location.bucket)
+        scan = functools.partial(self._scan_object, location)
         async with listed_under(self._store, location) as batches:
             async for objects in batches:
                 found = found or bool(objects)
@@ -179,9 +179,9 @@ class Scanner:
         own = name in self._own or name.endswith(OWN_ENDINGS)
         return own or not self._chosen.takes_key(relative) or not self._chosen.takes_key(name)
 
-    async def _scan_object(self, bucket: str, item: ListedObject) -> None:
-        ref = ObjectRef(bucket, item.key)
-        inside, held_back = await self._inside(ref)
+    async def _scan_object(self, location: Location, item: ListedObject) -> None:
+        ref = listed = ObjectRef(location.bucket, item.key)
+        inside, held_back = await self._inside(location.at(item.key))
         if inside is not None and not inside.source and not held_back:
             # A copy that was changed would differ from its source for ever: the source is changed instead.
             ref = ObjectRef(inside.route.source.bucket, inside.route.source_key(inside.relative))
@@ -199,7 +199,9 @@ class Scanner:
         except RunError:
             raise
         except NotFound:
-            return  # gone since it was listed
+            if ref != listed:
+                self._skip(str(listed), f"its source, {ref}, is not there")
+            return  # else gone since it was listed
         except StoreError as error:
             self._skip(str(ref), f"{error.message} [{error.code}]")
             return
@@ -208,13 +210,14 @@ class Scanner:
     def _skip(self, name: str, why: str) -> None:
         self.scan.unread.append(Skipped(name, why))
 
-    async def _inside(self, ref: ObjectRef) -> tuple[Inside | None, str]:
-        """Whether an object is one that a route moves, and why it is left alone then; empty where it is not left."""
+    async def _inside(self, at: Location) -> tuple[Inside | None, str]:
+        """Whether the object there is one that a route moves, and why it is left alone then; empty where it is not
+        left."""
         for route in self._plan.routes:
             for location, is_source in ((route.source, True), (route.target, False)):
-                if not covers(location, Location(ref.bucket, ref.key, location.site)):
+                if not self._may_cover(location, at):
                     continue
-                relative = ref.key[len(location.key) :]
+                relative = at.key[len(location.key) :]
                 row = await self._ledger.entry(route.name, relative)
                 if row is None:
                     continue
@@ -222,10 +225,17 @@ class Scanner:
                 why = f'it is itself {side} by route "{route.name}": --include-moved changes it too'
                 if row.state in (State.DELETING, State.DELETED):
                     why = f'it is itself {side} by route "{route.name}", and its source is deleted: change it by hand'
+                elif not is_source and route.source.site != at.site:
+                    why = f'it is itself {side} by route "{route.name}", and its source is elsewhere: change it there'
                 elif self._include_moved:
                     why = ""
                 return Inside(route, relative, is_source), why
         return None, ""
+
+    def _may_cover(self, side: Location, at: Location) -> bool:
+        """Whether the object there may be one of a route's side, whatever their sites are called."""
+        same = may_be_same_site(side.site, at.site, self._sites.endpoints)
+        return same and covers(side, Location(at.bucket, at.key, side.site))
 
     # --- disk ---------------------------------------------------------------------------------------------
 

@@ -46,6 +46,11 @@ class Sites:
         site = self._opened.get(FILE_SITE)
         return site.folder if site is not None else None
 
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """The URL of each, by its name."""
+        return {name: site.endpoint for name, site in self._opened.items()}
+
     def store(self, where: Location) -> ObjectStore:
         return self.site(where).store
 

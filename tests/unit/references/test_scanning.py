@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.references import rewriting
+from engine.references.local_files import Skipped
 from engine.references.replacing import Restored, RestoredFile
 from engine.references.scanning import Scan, Scanner
+from engine.sites.sites import Sites
 from tests.fake_store import FakeStore, sites_of
 
 PLAN = """
@@ -72,6 +75,67 @@ async def test_a_name_that_no_object_can_have_is_a_place_left_alone(
     assert [item.why for item in left.findings] == ['no object of this name was moved by route "raw"']
     assert not left.changes and changed.after == b"s3://cards/new/data/raw/a.png"
     assert scan.places == 2 and scan.figure.startswith("2:")
+
+
+MOVED = """
+name = "p"
+[connection]
+endpoint_url = "http://here.example"
+[[routes]]
+name = "raw"
+from = "{source}"
+to = "s3://cards/new/"
+{more}
+[[routes]]
+name = "named"
+from = "s3://cards/gone/"
+to = "s3://cards/kept/"
+[references]
+scan = ["{scan}"]
+"""
+FROM_THERE = 'from_site = "there"\n[sites.there]\nendpoint_url = "http://there.example"'
+NAMES = b"s3://cards/gone/a.txt"
+
+
+async def scanned_moved(
+    folder: Path, store: FakeStore, source: str, more: str = "", scan: str = "s3://cards/new/"
+) -> Scan:
+    """What `--include-moved` finds where each route has copied a.txt. Other sites have nothing."""
+    plan = Plan.parse(MOVED.format(source=source, more=more, scan=scan), str(folder / "p.toml"), folder=folder)
+    stores = {"": store, "there": FakeStore(), "file": FakeStore(buckets={str(folder / "old")})}
+    sites = Sites(
+        {name: replace(sites_of(at).home, name=name, endpoint=f"http://{name}") for name, at in stores.items()}
+    )
+    binding = Binding("p", "e", plan.binding_routes)
+    async with await Ledger.open(folder / "p.ledger", binding, now_ms=lambda: 1) as ledger:
+        for route in plan.routes:
+            await ledger.decide(route.name, [copied("a.txt")])
+        return await Scanner(sites, ledger, plan, include_moved=True).run()
+
+
+@pytest.mark.parametrize(("source", "more"), [("s3://cards/old/", FROM_THERE), ("./old/", "")])
+async def test_a_copy_whose_source_is_at_another_site_is_held_back(tmp_path: Path, source: str, more: str) -> None:
+    """What bears the source's name where the copy is, is another object: it is left alone."""
+    store = FakeStore()
+    store.put("s3://cards/new/a.txt", NAMES)
+    store.put("s3://cards/old/a.txt", NAMES)
+    (file,) = (await scanned_moved(tmp_path, store, source, more)).files
+    assert file.name == "s3://cards/new/a.txt" and not file.changes
+    assert file.held_back == 'it is itself a copy made by route "raw", and its source is elsewhere: change it there'
+
+
+async def test_an_object_with_the_name_of_another_sites_is_not_taken_for_it(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.put("s3://cards/old/a.txt", NAMES)
+    (file,) = (await scanned_moved(tmp_path, store, "s3://cards/old/", FROM_THERE, "s3://cards/old/")).files
+    assert file.inside is None and file.changes
+
+
+async def test_a_copy_whose_source_is_gone_is_said(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.put("s3://cards/new/a.txt", NAMES)
+    scan = await scanned_moved(tmp_path, store, "s3://cards/old/")
+    assert scan.unread == [Skipped("s3://cards/new/a.txt", "its source, s3://cards/old/a.txt, is not there")]
 
 
 async def test_an_undo_goes_on_past_a_file_that_cannot_be_read(
