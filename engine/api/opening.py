@@ -103,7 +103,7 @@ async def _journals(plan: Plan, opened: Sites, options: Options) -> Journals | N
     place = state_of(options.state, plan.name)
     store = opened.store(place)
     facts = await opened.facts([place])
-    await refuse_unfit(store, place, plan.routes, facts[place.whole_bucket])
+    await refuse_unfit(store, place, plan.routes, facts[place.whole_bucket], opened.endpoints)
     return Journals(store, place)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import anyio
 
 from engine.errors import AttemptError, ObjectError, UsageError
 from engine.model import ABSENT, Location, ObjectRef
+from engine.plan.locations import may_be_same_bucket, may_be_same_site
 from engine.plan.route import Route
 from engine.store import BucketFacts, DeleteObject, ObjectStore, PutObject
 
@@ -26,12 +27,16 @@ def state_of(text: str, plan_name: str) -> Location:
     return Location(bucket, f"{key}{plan_name}/")
 
 
-def problems_of(place: Location, routes: Iterable[Route], facts: BucketFacts) -> list[str]:
-    """Why a plan's journals may not be kept there, by what is known of the bucket."""
+def problems_of(
+    place: Location, routes: Iterable[Route], facts: BucketFacts, endpoints: Mapping[str, str]
+) -> list[str]:
+    """Why a plan's journals may not be kept there, by what is known of the bucket. `endpoints` are the sites' URLs: a
+    side may be in the same bucket under another name."""
     found = []
     for route in routes:
         for side in (route.source, route.target):
-            if (side.site, side.bucket) == (place.site, place.bucket) and _overlap(side.key, place.key):
+            same_site = may_be_same_site(side.site, place.site, endpoints)
+            if same_site and may_be_same_bucket(side.bucket, place.bucket) and _overlap(side.key, place.key):
                 found.append(f'it lies in {side}, which the route "{route.name}" moves')
     if facts.lifecycle is None:
         found.append(f"the lifecycle rules of {place.bucket} cannot be read, and one of them may expire it")
@@ -45,10 +50,12 @@ def _overlap(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-async def refuse_unfit(store: ObjectStore, place: Location, routes: Iterable[Route], facts: BucketFacts) -> None:
+async def refuse_unfit(
+    store: ObjectStore, place: Location, routes: Iterable[Route], facts: BucketFacts, endpoints: Mapping[str, str]
+) -> None:
     """Raise `UsageError` where a journal could be lost there, or the server lets two writers have one slot: that is
-    raced with real writes, of objects that are removed again."""
-    problems = problems_of(place, routes, facts)
+    raced with real writes, of objects that are removed again. `endpoints` as in `problems_of`."""
+    problems = problems_of(place, routes, facts, endpoints)
     if not problems and not await one_wins(store, place):
         problems.append("two writes of one key with If-None-Match both succeeded, or the condition was refused")
     if problems:
