@@ -109,7 +109,8 @@ def _read(data: dict[str, Any], problems: Problems, source: str, short: Around, 
     if not _NAME.match(name) or name.endswith((".", " ")):
         problems.add(("name",), f'"{name}" cannot name a ledger: use letters, digits, ".", "-", "_" and spaces')
     _check_bucket(top.bucket, problems)
-    short = short._replace(bucket=top.bucket, prefix=_read_prefix(top.prefix, problems))
+    _check_prefix(top.prefix, problems)
+    short = short._replace(bucket=top.bucket, prefix=top.prefix)
     connection = _read_connection(top.connection, problems, ("connection",))
     sites = _read_sites(top.sites, problems)
     around = Surroundings(problems, short, top.sites, in_place)
@@ -169,18 +170,13 @@ def _check_bucket(bucket: str, problems: Problems) -> None:
         problems.add(("bucket",), f'"{bucket}" {problem}')
 
 
-def _read_prefix(prefix: str, problems: Problems) -> str:
-    if not prefix:
-        return prefix
+def _check_prefix(prefix: str, problems: Problems) -> None:
     if "://" in prefix[:12]:
         problems.add(("prefix",), f'"{prefix}" is a location: write the part after the bucket')
     elif prefix.startswith("/"):
         problems.add(("prefix",), f'"{prefix}" begins with a slash, which would be part of every key: write without it')
-    elif not prefix.endswith("/"):
+    elif prefix and not prefix.endswith("/"):
         problems.add(("prefix",), f'"{prefix}" must end with a slash: write "{prefix}/"')
-    else:
-        return prefix.strip("/") + "/"
-    return prefix
 
 
 def _read_connection(data: Mapping[str, Any], problems: Problems, path: Path) -> Connection:

@@ -305,6 +305,13 @@ def test_the_binding_is_the_same_in_every_version() -> None:
     assert binding.digest == "92059c0923f56c79dae67586247f968afca6bdac8efbe531058fea59a361a0e0"
 
 
+def test_a_prefix_is_taken_exactly_as_written() -> None:
+    """Two slashes at its end are two slashes of a key, in what is relative and in the plan's own place alike."""
+    for prefix in ("project/", "project//", "a//b/", ""):
+        plan = Plan.parse(f'bucket = "one"\nprefix = "{prefix}"\n[[routes]]\nname = "r"\nfrom = "/old/"\nto = "new/"\n')
+        assert (plan.routes[0].target.key, plan.base.key) == (f"{prefix}new/", prefix)
+
+
 def test_a_plan_of_one_route_needs_no_file() -> None:
     plan = Plan.of("s3://one/data/raw/", "s3://two/b/", include=["*.png"], tags={"a": "b"})
     (route,) = plan.routes
