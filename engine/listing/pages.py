@@ -232,7 +232,7 @@ class RangeJoin:
 
     async def _feed(self, side: Side | None) -> None:
         if side is Side.LEDGER and self._read_entries is not None:
-            after = self.join.frontier(Side.LEDGER)
+            after = self.join.sides[Side.LEDGER].frontier
             self.reads_ledger = True
             entries = await self._read_entries(
                 after if after is not None else self.keys.after, self.join.upto, ENTRIES_A_READ

@@ -228,13 +228,13 @@ class RouteJoin:
                 await self._close_seam(item.begins)
             return  # whoever reads the rest goes on after a key that was shown here
         if item.begins is not None:
-            item.begins.after = {side: join.first(side) for side in self._sides}
+            item.begins.after = {side: join.sides[side].first for side in self._sides}
             await self._close_seam(item.begins)
         if item.ends is None:
             await self._send.send(Batch([], item.read_upto, join.upto))
         else:
             item.ends.read_upto = item.read_upto
-            item.ends.before = {side: _Seen(join.newest(side), join.beyond(side)) for side in self._sides}
+            item.ends.before = {at: _Seen(join.sides[at].newest, join.sides[at].beyond) for at in self._sides}
             await self._close_seam(item.ends)
 
     # --- order from range to range --------------------------------------------------------------------------

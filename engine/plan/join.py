@@ -40,12 +40,10 @@ class Joined(NamedTuple):
     entry: Entry | None
 
 
-_first = itemgetter(0)
-
-
-class _Stream:
+class Stream:
     """One side: what was fed and not yet taken. `frontier` is the last key fed, None before the first, and `first` the
-    first; every key lies beyond `after`. `beyond` is the first key known of past the end, None before one is."""
+    first that it gave, which may lie past the end; every key lies beyond `after`. `beyond` is the first key known of
+    past the end, None before one is."""
 
     __slots__ = ("after", "beyond", "closed", "first", "frontier", "items", "keys", "prefix", "side", "taken")
 
@@ -115,15 +113,15 @@ class _Stream:
 
 
 class Join:
-    """Feed the side that `wants` names, then `take` what can be decided; until `done`."""
+    """Feed the side that `wants` names, then `take` what can be decided; until `done`. `sides` tell how far each is."""
 
     def __init__(
         self, source_prefix: str, target_prefix: str, *, after: str | None = None, upto: str | None = None
     ) -> None:
-        self._streams = {
-            Side.SOURCE: _Stream(Side.SOURCE, source_prefix, after),
-            Side.TARGET: _Stream(Side.TARGET, target_prefix, after),
-            Side.LEDGER: _Stream(Side.LEDGER, "", after),
+        self.sides = {
+            Side.SOURCE: Stream(Side.SOURCE, source_prefix, after),
+            Side.TARGET: Stream(Side.TARGET, target_prefix, after),
+            Side.LEDGER: Stream(Side.LEDGER, "", after),
         }
         self.after = after
         self.upto = upto
@@ -132,32 +130,14 @@ class Join:
     @property
     def wants(self) -> Side | None:
         """The open side that holds the others back; None when all three have ended."""
-        return min(
-            (stream for stream in self._streams.values() if not stream.closed),
-            key=lambda stream: (stream.frontier is not None, stream.frontier or ""),
-            default=_ENDED,
-        ).side
+        still_open = (stream for stream in self.sides.values() if not stream.closed)
+        behind = min(still_open, key=lambda item: (item.frontier is not None, item.frontier or ""), default=None)
+        return behind.side if behind is not None else None
 
     @property
     def done(self) -> bool:
         """All three sides have ended and everything was taken."""
-        return all(stream.closed and not stream.keys for stream in self._streams.values())
-
-    def frontier(self, side: Side) -> str | None:
-        """The last relative key fed on that side."""
-        return self._streams[side].frontier
-
-    def first(self, side: Side) -> str | None:
-        """The first key that this side gave; None where it gave none. It may lie beyond `upto`."""
-        return self._streams[side].first
-
-    def beyond(self, side: Side) -> str | None:
-        """The first key beyond `upto` on a side that has ended; None where its listing had come to its end."""
-        return self._streams[side].beyond
-
-    def newest(self, side: Side) -> str | None:
-        """The last key of this range that this side gave; where it gave none, where it began."""
-        return self._streams[side].newest
+        return all(stream.closed and not stream.keys for stream in self.sides.values())
 
     def feed(self, side: Side, items: Sequence[ListedObject] | Sequence[Entry], *, last: bool) -> None:
         """Hand in the next items of one side, in key order; `last` ends it.
@@ -165,14 +145,14 @@ class Join:
         Items beyond `upto` are left out and end the side. Raises `ListingBroken` where keys do not rise, do not lie
         beyond `after`, or are not under the side's prefix: a server that ignores where to begin would have each key
         counted and copied once for every range."""
-        stream = self._streams[side]
+        stream = self.sides[side]
         if stream.closed:
             raise ValueError(f"the {side} side has ended")
         stream.feed(items, last, self.upto)
 
     def leave_out(self, side: Side, keys: Collection[str]) -> None:
         """Forget items of these full keys among what was fed and not yet taken, as if they had no part in the join."""
-        self._streams[side].leave_out(keys)
+        self.sides[side].leave_out(keys)
 
     def shrink(self, upto: str) -> None:
         """Give up everything after `upto`, which another join takes over.
@@ -181,20 +161,20 @@ class Join:
         if self.watermark is not None and upto < self.watermark:
             raise ValueError("a range cannot shrink below what it has decided")
         self.upto = upto
-        for stream in self._streams.values():
+        for stream in self.sides.values():
             stream.end_at(upto)
 
     def take(self) -> list[Joined]:
         """Everything that can be decided now: all keys up to the lowest frontier of the open sides."""
         bound: str | None = None
-        for stream in self._streams.values():
+        for stream in self.sides.values():
             if not stream.closed:
                 if stream.frontier is None:
                     return []
                 bound = stream.frontier if bound is None else min(bound, stream.frontier)
-        source_keys, sources = self._streams[Side.SOURCE].take(bound)
-        target_keys, targets = self._streams[Side.TARGET].take(bound)
-        entry_keys, entries = self._streams[Side.LEDGER].take(bound)
+        source_keys, sources = self.sides[Side.SOURCE].take(bound)
+        target_keys, targets = self.sides[Side.TARGET].take(bound)
+        entry_keys, entries = self.sides[Side.LEDGER].take(bound)
         self.watermark = bound if bound is not None else self.upto
         if not target_keys and not entry_keys:
             return [Joined(key, item, None, None) for key, item in zip(source_keys, sources, strict=True)]
@@ -207,15 +187,8 @@ class Join:
         if target_of or entry_of:
             rest = target_of.keys() | entry_of.keys()
             joined += [Joined(key, None, target_of.get(key), entry_of.get(key)) for key in rest]
-            joined.sort(key=_first)
+            joined.sort(key=itemgetter(0))
         return joined
-
-
-class _Ended:
-    side: Side | None = None
-
-
-_ENDED: Any = _Ended()
 
 
 def _broken(side: Side, why: str) -> ListingBroken:

@@ -37,16 +37,15 @@ class Shape(NamedTuple):
 def collisions(routes: Sequence[Route], endpoints: Mapping[str, str]) -> Iterator[Collision]:
     """Every reason why these routes could lose or mix data, each route with itself first. `endpoints` are the sites'
     URLs as far as they are known: two sites that may be one server are taken for one."""
-    places = _Places(endpoints)
     for route in routes:
-        why = _with_itself(route, places)
+        why = _with_itself(route, endpoints)
         if why:
             yield Collision(route, route, why)
     for first, second in combinations(routes, 2):
-        if _could_share(first, first.target, second, second.target, places):
-            yield Collision(second, first, _one_key(first, second, places))
+        if _could_share(first, first.target, second, second.target, endpoints):
+            yield Collision(second, first, _one_key(first, second, endpoints))
     for writer, reader in permutations(routes, 2):
-        if _could_share(writer, writer.target, reader, reader.source, places):
+        if _could_share(writer, writer.target, reader, reader.source, endpoints):
             yield Collision(
                 writer,
                 reader,
@@ -62,27 +61,22 @@ def refuse_collisions(routes: Sequence[Route], endpoints: Mapping[str, str]) -> 
         raise PlanError(found)
 
 
-class _Places:
-    """Which locations may be one, whatever their sites and buckets are called."""
-
-    def __init__(self, endpoints: Mapping[str, str]) -> None:
-        self._endpoints = endpoints
-
-    def both(self, one: Location, other: Location) -> tuple[Location, Location] | None:
-        """The two as if at one site, local folders as long keys; None where no object can be in both."""
-        if not may_be_same_site(one.site, other.site, self._endpoints):
-            return None
-        one, other = flat(one), flat(other)
-        if not may_be_same_bucket(one.bucket, other.bucket):
-            return None
-        return one, Location(other.bucket, other.key, one.site)
+def _both(one: Location, other: Location, endpoints: Mapping[str, str]) -> tuple[Location, Location] | None:
+    """The two as if at one site, local folders as long keys; None where no object can be in both, whatever their sites
+    and buckets are called."""
+    if not may_be_same_site(one.site, other.site, endpoints):
+        return None
+    one, other = flat(one), flat(other)
+    if not may_be_same_bucket(one.bucket, other.bucket):
+        return None
+    return one, Location(other.bucket, other.key, one.site)
 
 
-def _with_itself(route: Route, places: _Places) -> str:
+def _with_itself(route: Route, endpoints: Mapping[str, str]) -> str:
     source, target = route.source, route.target
     if route.in_place:
         return "" if source == target else f"it would set what {source} carries at {target}"
-    both = places.both(source, target)
+    both = _both(source, target, endpoints)
     if both is None:
         return ""
     one, other = both
@@ -105,8 +99,8 @@ def _hidden(source: Location, target: Location) -> str:
     return ""
 
 
-def _one_key(first: Route, second: Route, places: _Places) -> str:
-    both = places.both(first.target, second.target)
+def _one_key(first: Route, second: Route, endpoints: Mapping[str, str]) -> str:
+    both = _both(first.target, second.target, endpoints)
     if both is None or first.target == second.target:
         return f'routes "{first.name}" and "{second.name}" both write to {second.target}'
     outer, inner = (first, second) if covers(*both) else (second, first)
@@ -116,9 +110,9 @@ def _one_key(first: Route, second: Route, places: _Places) -> str:
     )
 
 
-def _could_share(first: Route, at: Location, second: Route, other_at: Location, places: _Places) -> bool:
+def _could_share(first: Route, at: Location, second: Route, other_at: Location, endpoints: Mapping[str, str]) -> bool:
     """Whether a key of `first` at the location `at` might be a key of `second` at the location `other_at`."""
-    both = places.both(at, other_at)
+    both = _both(at, other_at, endpoints)
     if both is None:
         return False
     one, other = both

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
@@ -208,15 +207,13 @@ def _check_sites_are_used(around: Surroundings) -> None:
 
 
 def _check_names(tables: list[dict[str, Any]], problems: Problems) -> None:
-    names = [table.get("name") for table in tables]
-    counts = Counter(name for name in names if isinstance(name, str))
     seen: set[str] = set()
-    for index, name in enumerate(names):
+    for index, name in enumerate(table.get("name") for table in tables):
         if not isinstance(name, str) or not name:
             continue
         if not _NAME.match(name):
             problems.add(("routes", index, "name"), f'"{name}" has characters that a name cannot have')
-        if counts[name] > 1 and name in seen:
+        if name in seen:
             problems.add(("routes", index, "name"), f'another route is called "{name}" already')
         seen.add(name)
 

@@ -139,7 +139,7 @@ def test_what_is_left_out_still_tells_how_far_a_listing_has_come() -> None:
     join.feed(Side.SOURCE, [listed("old/", "a"), listed("old/", "b"), listed("old/", "d")], last=False)
     join.leave_out(Side.SOURCE, {"old/b", "old/d"})
     assert [row.key for row in join.take()] == ["a"]
-    assert (join.done, join.first(Side.SOURCE), join.beyond(Side.SOURCE)) == (True, "a", "d")
+    assert (join.done, join.sides[Side.SOURCE].first, join.sides[Side.SOURCE].beyond) == (True, "a", "d")
 
 
 def test_a_page_is_looked_at_whole_before_it_is_cut_at_the_ranges_end() -> None:
