@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from engine.model import ListedObject, Proof
+from engine.model import Proof
 from engine.plan.decide import ended
 from engine.plan.in_place import drift_in_place, ended_in_place, is_set
 from engine.plan.integrity import Agreement, compare_etags, parts_of
@@ -85,20 +85,18 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
     if entry.state is State.DAMAGED:
         # Perhaps its bytes were read and differ, which no listing shows: only a new copy ends that.
         return Finding(Kind.DAMAGED, row.key, "it was found damaged before; the next run copies it again")
-    return _agreed(row.key, source, target, entry)
+    return _agreed(row.key, source.etag, target.etag, entry, Question.CHECKSUMS)
 
 
 def judge_in_place(row: Joined, route: Route) -> Finding | None:
     """The same of an object that was set where it is: there is one side, and the ledger knows what it was before."""
     source, entry = row.source, row.entry
-    if entry is None or source is None:
-        if entry is None:
-            return Finding(Kind.NEW, row.key, "it is there and not in the ledger; the next run sets it")
+    if entry is None:
+        return Finding(Kind.NEW, row.key, "it is there and not in the ledger; the next run sets it")
+    if source is None:
         outcome = ended_in_place(row)
         if entry.state is State.WITHDRAWN or (outcome is not None and outcome.state is State.WITHDRAWN):
-            return _STANDING[State.WITHDRAWN]._replace(
-                key=row.key, message="its owner removed it since it was set", outcome=outcome
-            )
+            return Finding(Kind.WITHDRAWN, row.key, "its owner removed it since it was set", outcome)
         return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, and gone")
     if entry.state not in IN_PLACE:
         return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, not set")
@@ -108,13 +106,7 @@ def judge_in_place(row: Joined, route: Route) -> Finding | None:
         found = f"storage_class is {source.storage_class!r}, wanted {route.storage_class!r}"
         outcome = verified(row.key, source.etag, entry.proof, "")._replace(properties=found)
         return Finding(Kind.PROPERTIES, row.key, found, outcome)
-    if entry.proof >= Proof.DIGEST:
-        return Finding(Kind.OK, row.key, outcome=verified(row.key, source.etag, entry.proof, ""))
-    same = compare_etags(entry.source_etag, source.etag) is Agreement.EQUAL
-    if same and parts_of(source.etag):
-        return Finding(Kind.OK, row.key, outcome=verified(row.key, source.etag, Proof.DIGEST, "etag of parts"))
-    by_size = verified(row.key, source.etag, Proof.SIZE, "size: nothing else is comparable")
-    return Finding(Kind.OK, row.key, outcome=by_size, question=Question.ENCRYPTION if same else Question.NOTHING)
+    return _agreed(row.key, entry.source_etag, source.etag, entry, Question.NOTHING)
 
 
 _STANDING = {
@@ -135,17 +127,15 @@ def _without_source(row: Joined, entry: Entry, minimum: Proof) -> Finding:
     return finding._replace(key=row.key, message=message, outcome=outcome)
 
 
-def _agreed(key: str, source: ListedObject, target: ListedObject, entry: Entry) -> Finding:
-    """Both sides are what the ledger knows: how far is the copy proven?"""
+def _agreed(key: str, source_etag: str, target_etag: str, entry: Entry, otherwise: Question) -> Finding:
+    """Both sides are what the ledger knows: how far is the copy proven? `otherwise` is asked of ETags that differ."""
     if entry.proof >= Proof.DIGEST:
-        return Finding(Kind.OK, key, outcome=verified(key, target.etag, entry.proof, ""))
-    agreement = compare_etags(source.etag, target.etag)
-    if agreement is Agreement.EQUAL and parts_of(source.etag):
-        return Finding(Kind.OK, key, outcome=verified(key, target.etag, Proof.DIGEST, "etag of parts"))
-    by_size = verified(key, target.etag, Proof.SIZE, "size: nothing else is comparable")
-    if agreement is Agreement.EQUAL:
-        return Finding(Kind.OK, key, outcome=by_size, question=Question.ENCRYPTION)
-    return Finding(Kind.OK, key, outcome=by_size, question=Question.CHECKSUMS)
+        return Finding(Kind.OK, key, outcome=verified(key, target_etag, entry.proof, ""))
+    same = compare_etags(source_etag, target_etag) is Agreement.EQUAL
+    if same and parts_of(target_etag):
+        return Finding(Kind.OK, key, outcome=verified(key, target_etag, Proof.DIGEST, "etag of parts"))
+    by_size = verified(key, target_etag, Proof.SIZE, "size: nothing else is comparable")
+    return Finding(Kind.OK, key, outcome=by_size, question=Question.ENCRYPTION if same else otherwise)
 
 
 def verified(key: str, target_etag: str, proof: Proof, compared: str, checksum: str = "") -> Outcome:

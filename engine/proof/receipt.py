@@ -25,6 +25,7 @@ from engine.ledger import LedgerReader, Snapshot
 from engine.listing.pages import Prefix
 from engine.listing.ranges import RouteJoin
 from engine.model import Proof
+from engine.plan.binding import digest_of
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states
@@ -232,9 +233,7 @@ def without_userinfo(text: str) -> str:
 
 def seal_of(values: Mapping[str, Any]) -> str:
     """SHA-256 of everything in the receipt but the seal itself."""
-    rest = {key: value for key, value in values.items() if key != "seal"}
-    text = json.dumps(rest, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of({key: value for key, value in values.items() if key != "seal"})
 
 
 def read_receipt(body: bytes) -> dict[str, Any]:
