@@ -22,10 +22,6 @@ _COLON = re.compile(r"\s*:")
 def with_set(text: str, segments: Sequence[str], value: Any) -> str:
     """The text with a value set; the `segments` of its path are known to lead somewhere. Raises `ExtraMissing` without
     ruamel.yaml."""
-    return edited(text, [_edit_of(text, segments, value)])
-
-
-def _edit_of(text: str, segments: Sequence[str], value: Any) -> Edit:
     with needs("manifest"):
         from ruamel.yaml import YAML as Yaml
     node, key = Yaml(pure=True).compose(text), None
@@ -34,9 +30,9 @@ def _edit_of(text: str, segments: Sequence[str], value: Any) -> Edit:
         if segment not in members:
             for missing in reversed(segments[at + 1 :]):
                 value = {missing: value}
-            return _insertion(text, node, segment, value)
+            return edited(text, [_insertion(text, node, segment, value)])
         key, node = members[segment]
-    return _replacement(text, key, node, value)
+    return edited(text, [_replacement(text, key, node, value)])
 
 
 def _members(node: Any) -> dict[str, tuple[Any, Any]]:

@@ -7,12 +7,10 @@ from typing import Any
 from engine.api.commands import command
 from engine.api.manifest import ManifestResult
 from engine.plan.document import Plan
-from engine.references.filetext import read_text
-from engine.references.manifest import Draft
-from engine.report.diff import diff_lines, unified_diff
+from engine.report.diff import diff_lines
 from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step
-from engine.report.rewrite import restored_lines
+from engine.report.rewrite import file_diff, restored_lines
 from engine.report.text import duration_text, safe
 
 
@@ -51,9 +49,4 @@ def manifest_values(result: ManifestResult) -> dict[str, Any]:
 
 
 def _diff(result: ManifestResult) -> str:
-    return "\n".join(_diff_of(draft) for draft in result.drafts if draft.changes)
-
-
-def _diff_of(draft: Draft) -> str:
-    before, after = read_text(draft.before), read_text(draft.after)
-    return unified_diff(draft.name, before.text if before else "", after.text if after else "")
+    return "\n".join(file_diff(draft.name, draft.before, draft.after) for draft in result.drafts if draft.changes)

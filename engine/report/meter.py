@@ -35,12 +35,12 @@ class Reading(NamedTuple):
 class Meter:
     """Reads a command's `Progress`. `copies`: while its listing goes on, only what was copied or set aside counts as
     work; the rest was there, and is passed by as fast as it can be listed. `objects` and `size_bytes` are the whole as
-    it is expected, 0 where it is not known."""
+    it is expected, 0 where it is not known. `last` is what was told last."""
 
     def __init__(self, *, copies: bool, objects: int = 0, size_bytes: int = 0) -> None:
         self._copies = copies
         self._expected = (objects, size_bytes)
-        self._last = Progress()
+        self.last = Progress()
         self._work = 0
         self._work_bytes = 0
         self._window: deque[tuple[float, int, int]] = deque()
@@ -50,14 +50,9 @@ class Meter:
         """For what is done from now on."""
         return cls(copies=doing.what == COPYING, objects=doing.objects, size_bytes=doing.size_bytes)
 
-    @property
-    def last(self) -> Progress:
-        """What was told last."""
-        return self._last
-
     def add(self, progress: Progress, at_s: float) -> None:
         """Take what is told at `at_s`, seconds of any clock that does not go back."""
-        before, self._last = self._last, progress
+        before, self.last = self.last, progress
         if progress.done < before.done or progress.listed < before.listed:  # something else has begun
             self._window.clear()
             before = Progress()
@@ -76,7 +71,7 @@ class Meter:
 
     def read(self, at_s: float) -> Reading:
         """What that comes to at `at_s`."""
-        last = self._last
+        last = self.last
         rate = bytes_rate = None
         if self._window and (passed_s := at_s - self._window[0][0]) >= SHORTEST_S:
             rate = (self._work - self._window[0][1]) / passed_s

@@ -26,7 +26,8 @@ def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
     if scan is None:
         said = restored_lines(result.restored) or ["nothing was rewritten yet: there is nothing to put back"]
         return [*said, next_step(command(plan, result.ledger, "rewrite"))]
-    lines = [line for file in scan.files if file.changes and (diff := file_diff(file)) for line in diff_lines(diff)]
+    diffs = [file_diff(file.name, file.before, file.after) for file in scan.files if file.changes]
+    lines = [line for diff in diffs if diff for line in diff_lines(diff)]
     for file in scan.files:
         lines += _left(file)
     lines += [f"{safe(item.name)}: not looked into: {safe(item.why)}" for item in scan.unread]
@@ -77,12 +78,10 @@ def _old_paths(places: int) -> str:
     return f"{plural(places, 'place')} {'names old paths and is' if places == 1 else 'name old paths and are'}"
 
 
-def file_diff(file: FileFound) -> str:
-    """The change of one file."""
-    before, after = read_text(file.before), read_text(file.after)
-    if before is None or after is None:
-        return ""
-    return unified_diff(file.name, before.text, after.text)
+def file_diff(name: str, before: bytes, after: bytes) -> str:
+    """The change of one file; empty where it is no text."""
+    old, new = read_text(before), read_text(after)
+    return unified_diff(name, old.text, new.text) if old is not None and new is not None else ""
 
 
 def _left(file: FileFound) -> list[str]:

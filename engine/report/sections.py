@@ -79,10 +79,10 @@ def stages(report: Report) -> Element:
     whole = total(tallies)
     open_listings = [item.route for item in report.status.snapshots if not item.closed_ms]
     rows = []
-    for name, states in (
+    for label, states in (
         ("Copied", IN_PLACE | LEAVING),
         ("Verified", {State.VERIFIED} | LEAVING),
-        ("Deleted", {State.DELETED}),
+        ("Source deleted", {State.DELETED}),
     ):
         part = total(tallies, states)
         figures = tag(
@@ -91,7 +91,6 @@ def stages(report: Report) -> Element:
             f" of {count_text(whole.objects)} · {percent_text(part.objects, whole.objects)}",
             class_="figures",
         )
-        label = "Source deleted" if name == "Deleted" else name
         bar = share_bar(part.objects, whole.objects, label, done=True)
         rows.append(tag("div", tag("span", label), bar, figures, class_="stage"))
     left, aside = total(tallies, IN_FLIGHT), total(tallies, ASIDE)
@@ -232,10 +231,7 @@ def made_of(report: Report) -> Element:
     whole = total(tallies)
     states = {state.value: total(tallies, {state}) for state in State}
     proofs = {
-        proof.name.lower(): Sum(
-            sum(item.objects for item in tallies if item.proof is proof),
-            sum(item.bytes for item in tallies if item.proof is proof),
-        )
+        proof.name.lower(): total(item for item in tallies if item.proof is proof)
         for proof in sorted(Proof, reverse=True)
     }
     classes = {name or "STANDARD": share for name, share in sorted(composition.classes.items())}
