@@ -137,9 +137,12 @@ class Publisher:
 
     def put_link(self, key: str, text: bytes, *, condition: str | None = None) -> Published:
         """Make a symbolic link, of a text that may lead anywhere: nothing here ever follows it. The text is read again
-        before it has its name."""
+        before it has its name. Raises `Rejected` for a text that can be none."""
         with telling(self.root.shown(key)):
             self.check(key)
+            if not text or b"\0" in text:
+                said = "it says that it is a symbolic link, and what it holds leads nowhere"
+                raise Rejected(said, operation=WRITING, ref=self.root.shown(key), code="LinkRefused")
             *above, name = parts_of(key)
             directory = self.directories.open(above)
             temporary = temporary_name(name)
@@ -153,7 +156,8 @@ class Publisher:
                         raise Rejected(said, operation=WRITING, ref=self.root.shown(key), code="DigestMismatch")
                     place(directory, temporary, name, condition, self.root.shown(key))
                 except BaseException:
-                    system.unlink(directory, temporary)
+                    with contextlib.suppress(FileNotFoundError):  # it has its name already
+                        system.unlink(directory, temporary)
                     raise
                 self.directories.sync(directory)
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)

@@ -199,7 +199,8 @@ class Unfinished:
             return published_of(status)
 
     def _resemble(self) -> None:
-        """Mode and owner of the file that is to be replaced; a new one has what the system gives new files."""
+        """Permissions and owner of the file that is to be replaced; a new one has what the system gives new files. Not
+        the bits that have a program run as its owner or group: these are other bytes, and perhaps another owner's."""
         try:
             old = os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
         except OSError:
@@ -208,11 +209,11 @@ class Unfinished:
             return
         now = os.fstat(self.descriptor)
         if (old.st_uid, old.st_gid) != (now.st_uid, now.st_gid):
-            with contextlib.suppress(PermissionError):
+            with contextlib.suppress(OSError):  # also an owner that this container has no number for
                 os.fchown(self.descriptor, old.st_uid, old.st_gid)
         if old.st_mode != now.st_mode:
             with contextlib.suppress(PermissionError):
-                os.fchmod(self.descriptor, stat.S_IMODE(old.st_mode))
+                os.fchmod(self.descriptor, old.st_mode & 0o777)
 
     @contextlib.contextmanager
     def discarded_on_error(self) -> Iterator[None]:

@@ -101,7 +101,7 @@ class Failed(Ended):
 
     def outcome(self, task: Task) -> Outcome:
         error = self.error
-        message = error.message if not error.advice else f"{error.message} {error.advice}"
+        message = f"{error.message.removesuffix('.')}. {error.advice}" if error.advice else error.message
         code = error.code or type(error).__name__
         return Outcome(task.key, State.FAILED, code=code, message=message, requests=self.requests)
 

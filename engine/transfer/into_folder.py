@@ -23,7 +23,7 @@ from engine.bodies import Disk
 from engine.checksums import hasher
 from engine.crc import CRC64NVME
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
-from engine.folder.carried import mode_of, mtime_of
+from engine.folder.carried import MTIME, mode_of, mtime_of, mtime_text
 from engine.folder.journal import Part
 from engine.folder.store import FolderStore
 from engine.folder.unfinished import Unfinished
@@ -178,8 +178,11 @@ class IntoFolder(ABC):
         head = await source_now(self._source, task, self.requests, checksums=True)
         # Bytes under a directory's name are refused there, and nothing is written.
         body = b"\0" if task.source.size else b""
-        carried = head.properties._replace(metadata=()) if _takes_no_metadata(task) else head.properties
-        put = PutObject(task.target_ref, body, carried, task.target_condition)
+        carried = {} if _takes_no_metadata(task) else dict(head.properties.metadata)
+        if (written := written_ns(head)) is not None:
+            carried[MTIME] = mtime_text(written)
+        properties = head.properties._replace(metadata=tuple(carried.items()))
+        put = PutObject(task.target_ref, body, properties, task.target_condition)
         done = await self._placed(task, self._target.put_object(put))
         return copied(task, done.etag, "", Evidence(Proof.DIGEST, "no bytes"), self.method, self.requests)
 

@@ -356,6 +356,21 @@ async def test_what_a_dead_run_left_of_an_object_that_is_gone_is_removed_once_no
     assert sorted(path.name for path in stray.parent.iterdir()) == ["a"]
 
 
+@pytest.mark.parametrize("rules", [{}, {"properties": {"metadata": "drop"}}])
+async def test_every_file_bears_the_time_that_its_object_says_also_one_without_bytes(
+    rules: dict[str, Any], client: Any, tmp_path: Path
+) -> None:
+    bodies = {"small": b"1", "empty": b"", "large": bytes(3 * MIB)}
+    for name, body in bodies.items():
+        client.put_object(Bucket=BUCKET, Key=f"p/{name}", Body=body)
+        client.put_object(Bucket=BUCKET, Key=f"p/{name} noted", Body=body, Metadata={"mtime": "1700000000.5"})
+    assert (await migrate(plan_of(tmp_path, **rules), options(tmp_path))).complete
+    for name in bodies:
+        modified = client.head_object(Bucket=BUCKET, Key=f"p/{name}")["LastModified"].timestamp()
+        assert (tmp_path / "clone" / name).stat().st_mtime == modified, name
+        assert (tmp_path / "clone" / f"{name} noted").stat().st_mtime == 1700000000.5, name
+
+
 @pytest.mark.parametrize(("rules", "executable"), [({}, True), ({"properties": {"metadata": "drop"}}, False)])
 async def test_what_was_executable_is_executable_again_unless_the_route_drops_it(
     rules: dict[str, Any], executable: bool, client: Any, tmp_path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 import time
 from pathlib import Path
@@ -236,6 +237,21 @@ def test_time_and_mode_are_set_before_the_name_is(publisher: Publisher, tmp_path
     (tmp_path / "one").chmod(0o751)
     publisher.put("one", b"2")
     assert (tmp_path / "one").stat().st_mode & 0o777 == 0o751
+
+
+def test_a_file_that_replaces_a_program_is_not_run_as_its_owner(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.put("tool", b"1")
+    (tmp_path / "tool").chmod(0o6755)
+    publisher.put("tool", b"2")
+    assert stat.S_IMODE((tmp_path / "tool").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("text", [b"", b"a\0b"])
+def test_a_text_that_can_be_no_links_is_refused(text: bytes, publisher: Publisher, tmp_path: Path) -> None:
+    with pytest.raises(Rejected) as raised:
+        publisher.put_link("link", text)
+    assert raised.value.code == "LinkRefused"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_many_threads_make_the_same_directories_at_once(publisher: Publisher, tmp_path: Path) -> None:
