@@ -61,7 +61,7 @@ async def rewrite(
                 await refuse_unguarded(opened, options, plan.references.locations)
             options.listener(RunStarted("rewrite", plan.name, str(path), opened.home.endpoint, resumed=True))
             if act is Act.UNDO:
-                restored = await rewriting.undo(store, ledger, plan, conditional=conditional)
+                restored = await rewriting.undo(opened, ledger, plan, conditional=conditional)
                 return RewriteResult(path, restored=restored)
             scan = await Scanner(opened, ledger, plan, include_moved=include_moved, listener=options.listener).run()
             for file in scan.files:

@@ -37,7 +37,8 @@ def problems_of(
         for side in (route.source, route.target):
             same_site = may_be_same_site(side.site, place.site, endpoints)
             if same_site and may_be_same_bucket(side.bucket, place.bucket) and _overlap(side.key, place.key):
-                found.append(f'it lies in {side}, which the route "{route.name}" moves')
+                lies = "lies" if side.bucket == place.bucket else "may lie, as an access point hides its bucket,"
+                found.append(f'it {lies} in {side}, which the route "{route.name}" moves')
     if facts.lifecycle is None:
         found.append(f"the lifecycle rules of {place.bucket} cannot be read, and one of them may expire it")
     for rule in facts.lifecycle or ():

@@ -110,6 +110,12 @@ def may_be_same_site(one: str, other: str, endpoints: Mapping[str, str]) -> bool
     return server_of(endpoints.get(one, "")) == server_of(endpoints.get(other, ""))
 
 
+def may_cover(side: Location, at: Location, endpoints: Mapping[str, str]) -> bool:
+    """Whether the object at a place may be one of a route's side, whatever their sites are called. `endpoints` as in
+    `may_be_same_site`."""
+    return may_be_same_site(side.site, at.site, endpoints) and covers(side, Location(at.bucket, at.key, side.site))
+
+
 def server_of(endpoint: str) -> tuple[str, int | None]:
     """Host and port of an endpoint, the same for two names of one server as far as that can be told: nothing for AWS,
     whatever its region. What cannot be read is taken for a server of its own."""

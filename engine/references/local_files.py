@@ -43,9 +43,11 @@ def walk(name: str, root: Path) -> Iterator[LocalFile | Skipped]:
     looked at, or went meanwhile, is skipped."""
     try:
         found = root.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a NUL
+        yield Skipped(name, "there is no such file or folder")
+        return
     except OSError as error:
-        gone = isinstance(error, (FileNotFoundError, NotADirectoryError))
-        yield Skipped(name, "there is no such file or folder" if gone else _why(error))
+        yield Skipped(name, _why(error))
         return
     if stat.S_ISREG(found.st_mode):
         yield LocalFile(name, root.name, root, found.st_size)

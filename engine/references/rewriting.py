@@ -17,8 +17,10 @@ import anyio.to_thread
 from engine.errors import ObjectError
 from engine.events import Listener, ignore
 from engine.ledger import Kept, Ledger, LedgerReader
+from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
+from engine.plan.locations import may_cover
 from engine.plan.record import Outcome
 from engine.references.local_files import replace_file, restore_file
 from engine.references.replacing import (
@@ -131,13 +133,18 @@ async def _renew(ledger: Ledger, inside: Inside) -> None:
     await ledger.conclude_durably(inside.route.name, [outcome])
 
 
-async def undo(store: ObjectStore, ledger: Ledger, plan: Plan, *, conditional: bool = True) -> list[RestoredFile]:
+async def undo(sites: Sites, ledger: Ledger, plan: Plan, *, conditional: bool = True) -> list[RestoredFile]:
     """Put back what was there before the first change, file by file, as far as nobody else changed it since."""
+    places = plan.references.locations
+    store, site = sites.store_of_all(places), places[0].site if places else ""
     results: list[RestoredFile] = []
     for name, kept in by_name(await ledger.kept(KIND)).items():
         result, _ = await put_back(kept, partial(_restore, store, plan, conditional=conditional))
-        if result is Restored.BACK:
-            await _renew_named(ledger, plan, name)
+        if result is Restored.BACK and (ref := ref_of(name)) is not None:
+            at = Location(ref.bucket, ref.key, site)
+            for route in plan.routes:
+                if may_cover(route.source, at, sites.endpoints):  # a source that was put back has changed again
+                    await _renew(ledger, Inside(route, route.relative(ref.key), source=True))
         results.append(RestoredFile(name, result))
     return results
 
@@ -151,11 +158,3 @@ async def _restore(store: ObjectStore, plan: Plan, item: Kept, *, conditional: b
         return await anyio.to_thread.run_sync(lambda: restore_file(path, item.name, mark=item.etag, before=item.body))
     except (ReplaceRefused, ObjectError):
         return Restored.REFUSED
-
-
-async def _renew_named(ledger: Ledger, plan: Plan, name: str) -> None:
-    """A source that was put back has changed again."""
-    ref = ref_of(name)
-    for route in plan.routes if ref is not None else ():
-        if ref is not None and ref.bucket == route.source.bucket and ref.key.startswith(route.source.key):
-            await _renew(ledger, Inside(route, route.relative(ref.key), source=True))

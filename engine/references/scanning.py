@@ -22,7 +22,7 @@ from engine.listing.ranges import listed_under
 from engine.model import MIB, ListedObject, Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.lifecycle import IN_PLACE, LEAVING, State
-from engine.plan.locations import NOT_UTF8, covers, may_be_same_site, problem_of_key
+from engine.plan.locations import NOT_UTF8, covers, may_cover, problem_of_key
 from engine.plan.order import just_before
 from engine.plan.route import Route
 from engine.plan.selection import Selection
@@ -215,7 +215,7 @@ class Scanner:
         left."""
         for route in self._plan.routes:
             for location, is_source in ((route.source, True), (route.target, False)):
-                if not self._may_cover(location, at):
+                if not may_cover(location, at, self._sites.endpoints):
                     continue
                 relative = at.key[len(location.key) :]
                 row = await self._ledger.entry(route.name, relative)
@@ -231,11 +231,6 @@ class Scanner:
                     why = ""
                 return Inside(route, relative, is_source), why
         return None, ""
-
-    def _may_cover(self, side: Location, at: Location) -> bool:
-        """Whether the object there may be one of a route's side, whatever their sites are called."""
-        same = may_be_same_site(side.site, at.site, self._sites.endpoints)
-        return same and covers(side, Location(at.bucket, at.key, side.site))
 
     # --- disk ---------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from engine.model import Location, ObjectRef
 from engine.store import DeleteObject, GetRange, ObjectStore, PutObject
 
 STOP, SHARES = "stop", "shares"
-ASKED = b"{}"
+ASKED = b""  # which a full disk has room for
 
 
 class Pace(NamedTuple):

@@ -318,7 +318,7 @@ async def test_an_apply_goes_on_past_what_changed_and_a_killed_one_is_taken_back
     with pytest.raises(Killed):
         await rewriting.apply(store, ledger, plan, scan)
     assert await body_of(store, ref) == text
-    results = {item.name: item.result for item in await rewriting.undo(store, ledger, plan)}
+    results = {item.name: item.result for item in await rewriting.undo(sites_of(store), ledger, plan)}
     assert results == {
         "./local/a.md": Restored.CHANGED,
         str(ref): Restored.ALREADY,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.references import rewriting
-from engine.references.local_files import Skipped
+from engine.references.local_files import Skipped, walk
 from engine.references.replacing import Restored, RestoredFile
 from engine.references.scanning import Scan, Scanner
 from engine.sites.sites import Sites
@@ -97,10 +99,11 @@ FROM_THERE = 'from_site = "there"\n[sites.there]\nendpoint_url = "http://there.e
 NAMES = b"s3://cards/gone/a.txt"
 
 
-async def scanned_moved(
+@asynccontextmanager
+async def moved(
     folder: Path, store: FakeStore, source: str, more: str = "", scan: str = "s3://cards/new/"
-) -> Scan:
-    """What `--include-moved` finds where each route has copied a.txt. Other sites have nothing."""
+) -> AsyncIterator[tuple[Sites, Ledger, Plan]]:
+    """Each route has copied a.txt. Other sites than the references' have nothing."""
     plan = Plan.parse(MOVED.format(source=source, more=more, scan=scan), str(folder / "p.toml"), folder=folder)
     stores = {"": store, "there": FakeStore(), "file": FakeStore(buckets={str(folder / "old")})}
     sites = Sites(
@@ -110,6 +113,12 @@ async def scanned_moved(
     async with await Ledger.open(folder / "p.ledger", binding, now_ms=lambda: 1) as ledger:
         for route in plan.routes:
             await ledger.decide(route.name, [copied("a.txt")])
+        yield sites, ledger, plan
+
+
+async def scanned_moved(*scene: Any) -> Scan:
+    """What `--include-moved` finds there."""
+    async with moved(*scene) as (sites, ledger, plan):
         return await Scanner(sites, ledger, plan, include_moved=True).run()
 
 
@@ -129,6 +138,17 @@ async def test_an_object_with_the_name_of_another_sites_is_not_taken_for_it(tmp_
     store.put("s3://cards/old/a.txt", NAMES)
     (file,) = (await scanned_moved(tmp_path, store, "s3://cards/old/", FROM_THERE, "s3://cards/old/")).files
     assert file.inside is None and file.changes
+
+
+async def test_nor_when_it_is_written_and_put_back(tmp_path: Path) -> None:
+    store = FakeStore()
+    store.put("s3://cards/old/a.txt", NAMES)
+    async with moved(tmp_path, store, "s3://cards/old/", FROM_THERE, "s3://cards/old/") as (sites, ledger, plan):
+        done = await rewriting.apply(store, ledger, plan, await Scanner(sites, ledger, plan).run())
+        assert done.written == ["s3://cards/old/a.txt"] and not done.renewed
+        assert await rewriting.undo(sites, ledger, plan) == [RestoredFile("s3://cards/old/a.txt", Restored.BACK)]
+        row = await ledger.entry("raw", "a.txt")
+    assert row is not None and row.state is State.COPIED
 
 
 async def test_a_copy_whose_source_is_gone_is_said(tmp_path: Path) -> None:
@@ -153,8 +173,13 @@ async def test_an_undo_goes_on_past_a_file_that_cannot_be_read(
         return read_bytes(path)
 
     monkeypatch.setattr(Path, "read_bytes", refused)
-    assert await rewriting.undo(store, ledger, plan) == [
+    assert await rewriting.undo(sites_of(store), ledger, plan) == [
         RestoredFile("./notes/a.txt", Restored.REFUSED),
         RestoredFile("./notes/b.txt", Restored.BACK),
     ]
     assert second.read_bytes() == OLD
+
+
+async def test_a_path_that_no_file_can_have_is_skipped(tmp_path: Path) -> None:
+    name = "./a\0b/"
+    assert list(walk(name, tmp_path / "a\0b")) == [Skipped(name, "there is no such file or folder")]

@@ -155,6 +155,13 @@ async def board(request: pytest.FixtureRequest, tmp_path: Path) -> Board:
     return board
 
 
+async def test_a_stop_and_a_rest_are_asked_for_on_a_full_disk_too(board: Board, tmp_path: Path) -> None:
+    await board.ask_to_stop()
+    await board.ask_for_rest(3)
+    assert await board.is_stop_asked() and await board.is_rest_asked(3)
+    assert not any(path.stat().st_size for path in (tmp_path / "work").glob("*")), "a file without bytes takes no room"
+
+
 async def test_what_is_told_and_shared_comes_back_as_it_was(board: Board) -> None:
     paces = (Pace("old", "from", True, 20, 1, 70.5),)
     for said in (
