@@ -24,7 +24,7 @@ from engine.folder.roots import Root
 from engine.folder.system import NO_LINK, expect_in_order, forget, sync
 from engine.folder.versions import TICK_NS, is_same, is_young, moment_of, same, version_at
 from engine.folder.walking import USUAL, Manner, kind_of
-from engine.model import ObjectHead, OpaqueEtag, Properties
+from engine.model import ObjectHead, OpaqueEtag
 from engine.windows import WINDOW_BYTES, memory
 
 READING = "GetObject"
@@ -140,11 +140,6 @@ class OpenedFile:
     def modified_ns(self) -> int:
         return self._status.st_mtime_ns
 
-    @property
-    def properties(self) -> Properties:
-        """What it is to carry into S3."""
-        return properties_of(self.key, self._status.st_mode, self._status.st_mtime_ns)
-
     def read_in_order(self) -> None:
         """Say that it will be read from beginning to end: the system then reads ahead."""
         if self._link is None and not self.key.endswith("/"):
@@ -157,11 +152,6 @@ class OpenedFile:
             if self._seen_ns - self._status.st_ctime_ns < WRITTEN_BACK_NS:
                 sync(self._descriptor)
             forget(self._descriptor, offset, length)
-
-    @property
-    def descriptor(self) -> int:
-        """Of a file, for who reads it by himself; of a link or a marker there is nothing to be read so: -1."""
-        return -1 if self._link is not None or self.key.endswith("/") else self._descriptor
 
     def head(self) -> ObjectHead:
         """What HEAD says of it."""
