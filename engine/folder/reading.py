@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Self
 
+from engine.checksums import Hasher, hasher
 from engine.errors import Rejected, StoreError
 from engine.folder.carried import properties_of
 from engine.folder.folding import real_name
@@ -188,6 +189,14 @@ class OpenedFile:
             window = buffer[: end - offset]
             self.read_into(window, offset)
             yield offset, window
+
+    def hashed(self, first: int, length: int, algorithms: Iterable[str]) -> list[Hasher]:
+        """The checksums of so many bytes from `first` on, in the order of `algorithms`. Raises as `read_into`."""
+        hashers = [hasher(name) for name in algorithms]
+        for _, window in self.windows(first, length):
+            for item in hashers:
+                item.update(window)
+        return hashers
 
     def check_unchanged(self) -> None:
         """To be called after the last byte. Raises `PreconditionFailed` where anything was written since it was opened.

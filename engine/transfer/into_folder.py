@@ -20,7 +20,6 @@ from typing import TypeVar
 import anyio
 
 from engine.bodies import Disk
-from engine.checksums import hasher
 from engine.crc import CRC64NVME
 from engine.errors import AttemptError, NotFound, ObjectError, PreconditionFailed
 from engine.folder.carried import MTIME, mode_of, mtime_of, mtime_text
@@ -270,14 +269,9 @@ class Different(Ended):
 
 def sums_of_file(store: FolderStore, ref: ObjectRef, version: str, layout: Layout, algorithm: str) -> list[str]:
     """The checksum of each part of a file, read from its beginning to its end. Blocks; raises as `OpenedFile`."""
-    sums = []
     with store.open_file(ref, version) as file:
         file.read_in_order()
-        for part in layout:
-            count = hasher(algorithm)
-            for _, window in file.windows(part.first, part.size):
-                count.update(window)
-            sums.append(count.value())
+        sums = [file.hashed(part.first, part.size, [algorithm])[0].value() for part in layout]
         file.check_unchanged()
     return sums
 

@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from engine.bodies import THREADS, Disk
-from engine.checksums import Hasher, checksum_of, hasher, is_known
+from engine.checksums import checksum_of, hasher, is_known
 from engine.crc import CRC64NVME
 from engine.errors import one_error
-from engine.folder.reading import OpenedFile
 from engine.folder.store import FolderStore
 from engine.model import Checksum, ObjectHead, UploadedPart
 from engine.plan.integrity import (
@@ -144,17 +143,8 @@ class Files:
 
     def _hash(self, task: Task, places: Sequence[PartRange], algorithms: Sequence[str]) -> list[Counted]:
         """The checksums of ranges that follow each other."""
-        found: list[Counted] = []
         with self._store.open_file(task.source_ref, task.source.etag) as file:
             file.read_in_order()
-            for place in places:
-                found.append(counted(_hashed(file, place, [hasher(name) for name in algorithms])))
+            found = [counted(file.hashed(place.first, place.size, algorithms)) for place in places]
             file.check_unchanged()
         return found
-
-
-def _hashed(file: OpenedFile, place: PartRange, hashers: Sequence[Hasher]) -> Sequence[Hasher]:
-    for _, window in file.windows(place.first, place.size):
-        for item in hashers:
-            item.update(window)
-    return hashers
