@@ -144,12 +144,14 @@ class Unfinished:
     def kept(self, algorithm: str = "CRC64NVME") -> list[Part]:
         """The parts that an earlier run wrote and whose bytes are here: each is hashed anew, by the algorithm of the
         checksums that `part_done` was given. To be asked before the first write."""
-        with telling(self.path):
-            return [part for part in self._listed.parts if self._checksum(part, algorithm) == part.checksum]
+        parts = self._listed.parts
+        return [part for part in parts if self.checksum(part.offset, part.length, algorithm) == part.checksum]
 
-    def _checksum(self, part: Part, algorithm: str) -> str:
-        (found,) = hash_range(self.descriptor, part.offset, part.length, (algorithm,))
-        return found.value() if found.length == part.length else ""
+    def checksum(self, offset: int, length: int, algorithm: str) -> str:
+        """Of the bytes that are there now; empty where there are fewer. Blocks."""
+        with telling(self.path):
+            (found,) = hash_range(self.descriptor, offset, length, (algorithm,))
+        return found.value() if found.length == length else ""
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write bytes at their place; many zeros as a hole. Raises `Unwritable` where the disk is full."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from engine.bodies import Disk, FileSink, MemorySink, hash_range
+from engine.bodies import Disk, FileSink, MemorySink
 from engine.checksums import checksum_of
 from engine.crc import PARAMETERS
 from engine.folder.carried import is_link
@@ -108,7 +108,7 @@ class Download(IntoFolder):
     ) -> tuple[Evidence, str]:
         if wanted.algorithm == "MD5" and wanted.layout is None:
             layout = Layout(unfinished.size, part_bytes=unfinished.size)
-            sums = [await self._disk.run(_md5_of, unfinished)]
+            sums = [await self._disk.run(unfinished.checksum, 0, unfinished.size, "MD5")]
         return self._prove(wanted, layout, sums), wanted.known
 
     def _prove(self, wanted: Wanted, layout: Layout, sums: Sequence[str]) -> Evidence:
@@ -123,9 +123,3 @@ class Download(IntoFolder):
             self.method,
             f"the bytes that came differ from what S3 says of them by {named(wanted)}; the next run fetches them again",
         )
-
-
-def _md5_of(unfinished: Unfinished) -> str:
-    """Of all of the file, in order. Blocks."""
-    (found,) = hash_range(unfinished.descriptor, 0, unfinished.size, ["MD5"])
-    return found.value()

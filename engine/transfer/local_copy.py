@@ -14,12 +14,11 @@ from collections.abc import Sequence
 
 import anyio
 
-from engine.bodies import THREADS, Disk, hash_range
+from engine.bodies import THREADS, Disk
 from engine.checksums import hasher
 from engine.crc import CRC64NVME
 from engine.folder.carried import is_link
 from engine.folder.reading import OpenedFile
-from engine.folder.refusals import telling
 from engine.folder.store import FolderStore
 from engine.folder.unfinished import Published, Unfinished
 from engine.model import Checksum, ObjectHead, Proof, UploadedPart
@@ -117,9 +116,7 @@ class LocalCopy(IntoFolder):
             count.update(window)
             unfinished.write(window, offset)
         file.check_unchanged()
-        with telling(unfinished.path):
-            (there,) = hash_range(unfinished.descriptor, part.first, part.size, (CRC64NVME,))
-        if (there.length, there.value()) != (part.size, count.value()):
+        if unfinished.checksum(part.first, part.size, CRC64NVME) != count.value():
             said = "what is read of it again is not what was written; the next run copies it anew"
             raise Different(self.method, f"{unfinished.path}: {said}")
         return count.value()
