@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from engine.errors import Ambiguous, Conflict, NotFound, PreconditionFailed, Rejected, StoreError, Unsupported
+from engine.errors import Ambiguous, Conflict, PreconditionFailed, Rejected, StoreError, Unsupported
 from engine.model import ABSENT, CopyResult, ObjectHead
 from engine.plan.integrity import Agreement, evidence_of_heads
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
@@ -17,13 +17,9 @@ from engine.transfer.carrier import Failed, Pause, Task
 from engine.transfer.completing import as_answer
 from engine.transfer.existing import conflict
 from engine.transfer.guard import Conditions
+from engine.transfer.server_copy import ATTEMPTS, OPEN
 from engine.transfer.sums import Sums
 from engine.windows import Source
-
-ATTEMPTS = 5
-"""How often one write is sent while its outcome stays unknown, each time after a look at the target."""
-
-_REFUSED = (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected)
 
 
 class Sent(NamedTuple):
@@ -59,7 +55,7 @@ class Putter:
             requests += 1
             try:
                 result = await self._store.send_from(sent.request, source)
-            except _REFUSED as error:
+            except OPEN as error:
                 step, asked = await self._settle(task, sent, error, passes())
                 requests += asked
                 if isinstance(step, CopyResult):

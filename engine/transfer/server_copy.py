@@ -33,16 +33,13 @@ from engine.transfer.properties import Directives, copy_directives
 from engine.transfer.server_parts import ServerParts
 
 ATTEMPTS = 5
-"""How often one copy is sent while its outcome stays unknown, each time after a look at the target."""
+"""How often one write is sent while its outcome stays unknown, each time after a look at the target."""
 
 OPEN = (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected)
 """What leaves open what became of the object, until it was looked at."""
 
 TOO_LARGE = frozenset({"EntityTooLarge", "InvalidRequest"})
 """What S3 answers to a CopyObject of a source over 5 GiB: the size was not what the listing said."""
-
-
-Done = Outcome
 
 
 class SendAgain(NamedTuple):
@@ -181,7 +178,7 @@ class ServerSideCopy(Existing):
 
     async def _settle(
         self, task: Task, request: CopyObject, error: StoreError, requests: int
-    ) -> tuple[CopyResult | Done, int]:
+    ) -> tuple[CopyResult | Outcome, int]:
         """After an error: look, and send the copy again for as long as that may help. Once a condition was refused it
         is sent without, and what it can be sent without from then on is kept.
 
@@ -195,7 +192,7 @@ class ServerSideCopy(Existing):
                 request = request._replace(source_etag=pin if sent.form.pinned else None, target_condition=condition)
                 try:
                     result = await self.target.copy_object(request)
-                except (PreconditionFailed, Ambiguous, Conflict, NotFound, Unsupported, Rejected) as again:
+                except OPEN as again:
                     error = again
                 else:
                     if full.pinned and not sent.form.pinned:
@@ -221,7 +218,7 @@ class ServerSideCopy(Existing):
             raise conflict(task, "", "the target came and went while it was being copied", requests)
         raise Failed(requests, error=error)
 
-    async def _after_412(self, task: Task, sent: SendAgain, refused: Failed) -> Done | SendAgain:
+    async def _after_412(self, task: Task, sent: SendAgain, refused: Failed) -> Outcome | SendAgain:
         """412 has four meanings: the source changed, the target is there, our own success was lost; or, where both are
         as they were, the server cannot do one of the conditions."""
         await source_now(self.source, task, 2)
@@ -241,7 +238,7 @@ class ServerSideCopy(Existing):
 
     async def _after_unknown(
         self, task: Task, request: CopyObject, sent: SendAgain, error: StoreError, last: Failed | None
-    ) -> Done | SendAgain:
+    ) -> Outcome | SendAgain:
         """The answer was lost, or another write was under way: the target tells, or under which condition to go on."""
         condition = request.target_condition
         target = await self._target_head(task)
