@@ -6,7 +6,6 @@ Host, date, body hash of an empty body, token and the connection's fixed headers
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from typing import TypeVar
@@ -325,9 +324,8 @@ def _with_document(
     operation: Operation, ref: ObjectRef, query: str, body: bytes, headers: Mapping[str, str] = {}
 ) -> Call:
     """A request whose body is XML, with its MD5."""
-    return _with_body(
-        operation, ref, query, {"content-md5": _md5(body), "content-type": "application/xml", **headers}, body
-    )
+    md5 = checksums.checksum_of("MD5", body)
+    return _with_body(operation, ref, query, {"content-md5": md5, "content-type": "application/xml", **headers}, body)
 
 
 def _upload_query(upload: UploadRef) -> str:
@@ -336,8 +334,3 @@ def _upload_query(upload: UploadRef) -> str:
 
 def _part_query(upload: UploadRef, number: int) -> str:
     return f"partNumber={number}&uploadId={encode_value(upload.upload_id)}"
-
-
-def _md5(body: bytes) -> str:
-    # What S3 asks for as Content-MD5 guards a body on its way; it protects no secret.
-    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
