@@ -133,7 +133,7 @@ class LedgerReader:
         with translating(self.path):
             return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._reading)
 
-    async def _rows(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+    async def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())
 
     # --- queries ------------------------------------------------------------------------------------------
@@ -189,11 +189,10 @@ class LedgerReader:
         select = _RECORD.replace("objects o", "objects o INDEXED BY objects_open") if rare else _RECORD
         values = tuple(state.value for state in states or ())
         while True:
-            bounds = [(word, at) for word, at in ((">", after), ("<=", upto)) if at is not None]
-            within = "".join(f" AND o.key {word} ?" for word, _ in bounds)
-            parameters = (route, *values, *(at for _, at in bounds), RECORDS_A_READ)
-            where = f"o.route = (SELECT id FROM routes WHERE name = ?){chosen}{within}"
-            records = await self._read(_reading_records(f"{select} WHERE {where} ORDER BY o.key LIMIT ?", parameters))
+            within, parameters = _within(route, after, upto)
+            where = f"o.route = (SELECT id FROM routes WHERE name = ?){within}{chosen}"
+            sql = f"{select} WHERE {where} ORDER BY o.key LIMIT ?"
+            records = await self._read(_reading_records(sql, (*parameters, *values, RECORDS_A_READ)))
             if records:
                 yield records
             if len(records) < RECORDS_A_READ:
@@ -211,11 +210,9 @@ class LedgerReader:
 
     async def last_key(self, route: str, after: str | None, upto: str | None) -> str | None:
         """The last relative key after `after` and up to `upto` that there is a row of."""
-        rows = await self._rows(
-            "SELECT max(key) FROM objects WHERE route = (SELECT id FROM routes WHERE name = :route) "
-            "AND (:after IS NULL OR key > :after) AND (:upto IS NULL OR key <= :upto)",
-            {"route": route, "after": after, "upto": upto},
-        )
+        within, parameters = _within(route, after, upto)
+        sql = f"SELECT max(key) FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?){within}"
+        rows = await self._rows(sql, parameters)
         return rows[0][0] if rows else None
 
     async def has_undone(self, piece: Piece) -> bool:
