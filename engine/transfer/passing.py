@@ -265,11 +265,8 @@ class PassedParts:
         by, upload = self._by, self.task.upload
         if upload is not None and not self._counted:
             # An earlier run completed it without being told: what it sent is counted again.
-            self.layout = Layout.from_text(self.task.source.size, upload.layout)
-            there = {part.number: part for part in parts}
-            algorithm = self._algorithm if self.checksum is not None else ""
-            found = await by.origin.kept(self.task, self.layout, there, algorithm)
-            self._counted |= {number: sums for number, (_, sums) in found.items()}
+            layout = Layout.from_text(self.task.source.size, upload.layout)
+            await self.kept(layout, {part.number: part for part in parts})
         passed = by.origin.claims(self._head, self._passed())
         return await judged(by.target, self.task, passed, result, by.origin.method, requests)
 

@@ -32,13 +32,11 @@ from engine.transfer.passing import BUFFER_BYTES
 from engine.transfer.server_parts import own_layout
 from engine.transfer.sums import Counted, counted
 
-METHOD = "relay"
-
 
 class Elsewhere:
     """The objects of another endpoint as an `Origin`."""
 
-    method = METHOD
+    method = "relay"
     requests = 1
 
     def __init__(self, store: ObjectStore) -> None:

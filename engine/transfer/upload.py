@@ -36,8 +36,6 @@ from engine.transfer.server_parts import own_layout
 from engine.transfer.sums import MD5, Counted, counted
 from engine.windows import WINDOW_BYTES
 
-METHOD = "upload"
-
 AT_ONCE_BYTES = 1 << 20
 """A file up to this size is read where it is asked for, without waking a thread, while files are in memory: the system
 gives and hashes it in a tenth of a millisecond."""
@@ -46,7 +44,7 @@ gives and hashes it in a tenth of a millisecond."""
 class Files:
     """The files of folders as an `Origin`. What blocks is done by the threads of `disk`."""
 
-    method = METHOD
+    method = "upload"
     requests = 0
 
     def __init__(self, store: FolderStore, disk: Disk) -> None:
