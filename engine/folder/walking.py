@@ -229,8 +229,9 @@ class Walk:
             return
         try:
             opened = self._open([*level.parts, name[:-1]], prefix)
-        except FileNotFoundError:
-            return  # removed since its name was read, as an object may be while S3 lists
+        except FileNotFoundError:  # removed since its name was read, as an object may be while S3 lists; or led there
+            self._dangling(level, name[:-1], key[:-1], found)
+            return
         except OSError as error:
             if error.errno in (errno.ENOTDIR, _LOOPS):
                 found.unlisted.append(Unlisted(key, "ChangedMeanwhile", "it was a directory, and is none any more"))
@@ -263,11 +264,8 @@ class Walk:
         links = self._manner.links
         try:
             status = os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=links == "follow")
-        except NotADirectoryError:
-            return  # so is all that was in its directory
-        except FileNotFoundError:
-            if links == "follow":
-                self._dangling(level, name, key, found)
+        except (FileNotFoundError, NotADirectoryError):
+            self._dangling(level, name, key, found)
             return
         except OSError as error:
             if error.errno == _LOOPS and links == "follow":
@@ -283,10 +281,13 @@ class Walk:
         found.objects.append(listed(key, status))
 
     def _dangling(self, level: _Level, name: bytes, key: str, found: Found) -> None:
+        """What led to nothing is set aside where it stands still, as a link, and was not removed meanwhile."""
+        if self._manner.links != "follow":
+            return
         try:
             os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
-            return  # removed meanwhile
+            return
         found.unlisted.append(Unlisted(key, "LinkDangling", "a symbolic link that leads to nothing"))
 
     def _settle(self, found: Found, young: list[tuple[int, _Level, bytes]]) -> None:
@@ -301,6 +302,7 @@ class Walk:
             try:
                 status = os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=follow)
             except (FileNotFoundError, NotADirectoryError):
+                self._dangling(level, name, objects[index].key, found)
                 gone.append(index)
                 continue
             except OSError as error:

@@ -24,7 +24,7 @@ from engine.listing.key_rows import UNKNOWN, KeyRow
 from engine.listing.lister import Feed, KeyRange, Lister
 from engine.listing.sorted_keys import KeySorter, PagesOnDisk, SortedKeys
 from engine.listing.unlisted import UnlistedThings
-from engine.model import ListedObject, Page
+from engine.model import ListedObject, OpaqueEtag, Page
 from engine.plan.join import Side
 
 ENDING = ".listed"
@@ -67,9 +67,11 @@ class Keeping:
         self._path = path
         self._lock = anyio.Lock()
         self._sorter: KeySorter | None = None
+        self._is_doubted = False
 
     async def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
         async for objects, last in self._lister.pages(keys, first):
+            self._is_doubted = self._is_doubted or any(type(item.etag) is OpaqueEtag for item in objects)
             await self._add([KeyRow(*msgspec.structs.astuple(item)) for item in objects])
             yield objects, last
 
@@ -83,10 +85,11 @@ class Keeping:
             await anyio.to_thread.run_sync(self._sorter.add, rows)
 
     async def done(self) -> None:
-        """The listing reached its end. One that met what cannot be an object is not kept."""
+        """The listing reached its end. One that met what cannot be an object is not kept, nor one with an ETag that
+        proves nothing: that it does not is no part of its text."""
         if isinstance(self._lister, ListedKeys):
             await self._add([KeyRow(key) for key in sorted(self._lister.missing)])
-        if self._sorter is not None and not self.unlisted.count:
+        if self._sorter is not None and not self.unlisted.count and not self._is_doubted:
             await anyio.to_thread.run_sync(self._sorter.done, self._path.name)
             self._sorter = None
 

@@ -127,6 +127,9 @@ class Pool:
         failure: ConnectFailed | None = None
         try:
             connection = await self._opener.open(self)
+            self.opened += 1
+            if not connection.open:  # else whoever waits would wait for the next, which ends like this one
+                connection, failure = None, ConnectFailed("it was closed as soon as it was open", code="Closed")
         except ConnectFailed as error:
             failure = error
         except Exception as error:  # a mistake of ours must not leave those in line waiting for ever
@@ -136,10 +139,8 @@ class Pool:
             assert task is not None
             self._openings.discard(task)
         if connection is not None:
-            self.opened += 1
-            if connection.open:
-                self._connections.add(connection)
-                self.released(connection)
+            self._connections.add(connection)
+            self.released(connection)
             if not self._failed:
                 self._grow()
         elif failure is not None and (failure.final or not self._connections):

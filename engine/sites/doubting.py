@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from engine.decorator import StoreDecorator
 from engine.events import Listener, Notice, ignore
-from engine.model import ListedObject, ObjectHead, OpaqueEtag, Page
+from engine.model import UNKNOWN_SIZE, ListedObject, ObjectHead, OpaqueEtag, Page
 from engine.plan.integrity import NOTHING, is_impossible
 from engine.store import HeadObject, ListPage, ObjectStore
 
@@ -44,6 +44,11 @@ class DoubtingStore(StoreDecorator):
 
     async def head_object(self, request: HeadObject) -> ObjectHead:
         head = await self._inner.head_object(request)
+        if request.part_number is None and head.etag and head.size != UNKNOWN_SIZE:
+            if self._sizes.setdefault(head.etag, head.size) != head.size:
+                self._doubtful.add(head.etag)
+            elif len(self._sizes) > REMEMBERED:
+                self._sizes = {}
         if head.etag not in self._doubtful and not is_impossible(head.etag, head.size):
             return head
         self._say(request.ref.key)

@@ -103,9 +103,10 @@ class Putter:
                 open=sent.open or isinstance(error, Ambiguous),
             ), 1
         if condition is not None and target.etag != condition:
-            if _is_other(passed, target):
+            may_be_ours = sent.open or isinstance(error, Ambiguous)  # else each of our writes was refused, as by 409
+            if not may_be_ours or _is_other(passed, target):
                 raise conflict(task, target.etag, "the target was written by someone else while a write was open", 2)
-            request = request._replace(target_condition=target.etag)  # perhaps ours: again over exactly this one
+            request = request._replace(target_condition=target.etag)  # again over exactly this one
         return Sent(request, sent.open or isinstance(error, Ambiguous), sent.unexplained), 1
 
     def _after_412(self, task: Task, sent: Sent, target: ObjectHead | None, passed: ObjectHead) -> Sent:

@@ -241,13 +241,14 @@ class ServerSideCopy(Existing):
     ) -> Outcome | SendAgain:
         """The answer was lost, or another write was under way: the target tells, or under which condition to go on."""
         condition = request.target_condition
+        lost = sent.lost or isinstance(error, Ambiguous)  # else each of our copies was refused, as by 409
         target = await self._target_head(task)
         if target is None:
             condition = condition if condition is None else ABSENT
         elif (landed := await self._landed(task, target)) is not None:
             return landed
         elif condition is not None and target.etag != condition:
-            if target.size != task.source.size or await self._differs(task, target):
+            if not lost or target.size != task.source.size or await self._differs(task, target):
                 why = "the target was written by someone else while a copy's outcome was open"
                 raise conflict(task, target.etag, why)
             condition = target.etag  # perhaps ours, and nothing to tell it by: copied again over exactly this one
@@ -255,7 +256,7 @@ class ServerSideCopy(Existing):
             raise last
         return sent._replace(
             condition=condition if sent.form.guarded else sent.condition,
-            lost=sent.lost or isinstance(error, Ambiguous),
+            lost=lost,
             pause=True,
         )
 

@@ -259,6 +259,31 @@ async def test_links_are_followed_where_that_is_asked_for(scene: Scene, tmp_path
     ]
 
 
+async def test_a_link_that_leads_through_a_file_leads_to_nothing_too(scene: Scene) -> None:
+    scene.write("real")
+    (scene.folder / "link").symlink_to("real/foo")
+    keys, aside = await scene.with_manner(links="follow").listing()
+    assert keys == ["real"]
+    assert [(item.key, item.code) for item in aside] == [("link", "LinkDangling")]
+
+
+async def test_a_linked_directory_whose_place_vanishes_before_it_is_listed_is_set_aside(
+    scene: Scene, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "one").write_bytes(b"1")
+    for name in ("a", "b"):
+        scene.write(name)
+    (scene.folder / "link").symlink_to(outside)
+    following = scene.with_manner(links="follow")
+    first = await following.store.list_page(ListPage(str(scene.folder), max_keys=2))
+    outside.rename(tmp_path / "elsewhere")
+    rest = await following.store.list_page(ListPage(str(scene.folder), token=first.next_token))
+    assert [item.key for item in (*first.objects, *rest.objects)] == ["a", "b"]
+    assert [(item.key, item.code) for item in rest.unlisted] == [("link", "LinkDangling")]
+
+
 async def test_a_directory_that_may_not_be_read_is_an_error_and_not_an_empty_one(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

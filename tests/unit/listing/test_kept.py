@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -13,9 +14,10 @@ from engine.listing.kept import KeptListings
 from engine.listing.pages import Prefix
 from engine.listing.sorted_keys import FORGOTTEN_AFTER_S
 from engine.listing.sources import Sources, open_sources
-from engine.model import ListedObject
+from engine.model import ListedObject, OpaqueEtag
 from engine.plan.document import Plan
 from engine.plan.join import Joined, Side
+from engine.sites.doubting import DoubtingStore
 from engine.store import ObjectStore
 from tests.fake_store import FakeStore, everywhere
 
@@ -61,6 +63,19 @@ async def test_what_was_kept_is_what_was_listed_and_costs_no_request(tmp_path: P
         assert [row.key for row in await rows_of(sources, store, target=False)] == ["a", "b", "new one", "é"]
     kept.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_listing_with_etags_that_prove_nothing_is_made_again(tmp_path: Path, store: FakeStore) -> None:
+    """Kept as text they would be taken for digests."""
+    for key, size in (("old/a", 5), ("old/b", 6)):
+        store.put(f"s3://bkt/{key}", size, etag="0123456789abcdef0123456789abcdef")
+    kept = KeptListings.beside(tmp_path / "r.ledger")
+    doubting: Any = DoubtingStore(store)
+    await listed_and_kept(doubting, kept)
+    async with open_sources(everywhere(doubting), PLAN) as sources:
+        sources.listed = kept
+        found = await rows_of(sources, doubting)
+    assert [type(row.source.etag) for row in found if row.source is not None] == [OpaqueEtag, OpaqueEtag, str]
 
 
 async def test_every_field_of_a_listing_is_kept(tmp_path: Path) -> None:

@@ -16,11 +16,13 @@ NO = ConnectFailed("no", code="ECONNREFUSED")
 
 
 class Opener:
-    """Opens connections to nowhere: at once, or (`gate`) when it is told to; each failure in `failures` first."""
+    """Opens connections to nowhere: at once, or (`gate`) when it is told to; each failure in `failures` first. With
+    `closes` each is closed by then."""
 
     def __init__(self) -> None:
         self.gate: asyncio.Event | None = None
         self.failures: list[Exception] = []
+        self.closes = False
         self.opening = 0
         self.most = 0
         self.made: list[HttpConnection] = []
@@ -41,6 +43,8 @@ class Opener:
         connection = HttpConnection(asyncio.get_running_loop(), owner)
         connection.connection_made(FakeTransport())
         self.made.append(connection)
+        if self.closes:
+            connection.abort()
         return connection
 
     def keep_session(self, connection: HttpConnection) -> None:
@@ -120,6 +124,18 @@ async def test_who_gave_up_is_passed_over_and_takes_nothing_along(pool: Pool) ->
     with pytest.raises(asyncio.CancelledError):
         await late
     assert pool.take() is held[1]
+
+
+async def test_a_server_that_closes_each_connection_as_soon_as_it_is_open_is_a_failure(
+    pool: Pool, opener: Opener
+) -> None:
+    """As one is that ends TLS and has nobody behind it: whoever waits is told, and it is not asked again and again."""
+    opener.closes = True
+    with pytest.raises(ConnectFailed, match="closed as soon as it was open"):
+        await pool.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(opener.made) == 1
 
 
 async def test_openings_are_begun_a_few_at_a_time(opener: Opener) -> None:

@@ -61,6 +61,16 @@ async def test_one_etag_for_objects_of_different_sizes_is_doubted_wherever_it_is
     assert [event.code for event in told] == ["DoubtfulEtags"]
 
 
+async def test_heads_are_held_against_each_other_where_nothing_is_listed() -> None:
+    """As of a list of keys."""
+    fake = FakeStore()
+    for name, size in (("a", 10), ("b", 10), ("c", 11)):
+        fake.put(f"s3://bucket/{name}", size, etag=MD5)
+    store = DoubtingStore(fake)
+    heads = [await store.head_object(HeadObject(ObjectRef("bucket", name))) for name in "abca"]
+    assert [type(head.etag) for head in heads] == [str, str, OpaqueEtag, OpaqueEtag]
+
+
 async def test_pages_of_one_object_are_held_against_each_other() -> None:
     fake = FakeStore(page_keys=1)
     for name, size in (("a", 10), ("b", 11)):

@@ -179,6 +179,20 @@ async def test_what_is_certainly_someone_elses_is_a_conflict_also_at_the_same_si
     assert target(scene.store).etag == md5("foreign")  # type: ignore[union-attr]
 
 
+async def test_what_made_a_copy_be_refused_is_left_alone_also_where_it_cannot_be_told_from_ours() -> None:
+    """409: another write was under way. No answer of ours was lost, so that it is not ours."""
+    scene = bench()
+
+    def overtaken() -> None:
+        scene.store.put("s3://bkt/new/k", scene.task().source.size, etag=f"{md5('foreign')}-7")
+        raise conflict("CopyObject")
+
+    scene.store.plan("CopyObject", ("before", overtaken))
+    outcome = await scene.carrier.carry(scene.task())
+    assert outcome.state is State.CONFLICT
+    assert target(scene.store).etag == f"{md5('foreign')}-7"  # type: ignore[union-attr]
+
+
 async def test_409_is_looked_at_and_sent_again() -> None:
     scene = bench()
     scene.store.plan("CopyObject", ("before", conflict("CopyObject")))

@@ -16,6 +16,7 @@ from engine.plan import parts
 from engine.plan.lifecycle import State
 from tests.fake_store import FakeStore, md5
 from tests.unit.transfer.passes import PART, SilentStore, UploadScene, small_parts
+from tests.unit.transfer.scene import conflict
 
 __all__ = ["small_parts"]
 
@@ -120,6 +121,24 @@ async def test_what_someone_else_wrote_while_a_write_was_open_is_left_alone(tmp_
     assert (outcome.state, outcome.code) == (State.CONFLICT, "TargetAppeared")
     held = scene.held()
     assert held is not None and held.body == b"theirs"
+
+
+async def test_what_made_a_write_be_refused_is_left_alone_also_where_it_cannot_be_told_from_ours(
+    tmp_path: Path,
+) -> None:
+    """409: another write was under way. No answer of ours was lost, so that it is not ours."""
+    scene = UploadScene(tmp_path)
+    scene.write(b"a card")
+
+    def foreign() -> None:
+        scene.target.put("s3://bkt/new/k", b"others", etag=f"{md5(b'theirs')}-1")
+        raise conflict("PutObject")
+
+    scene.target.plan("PutObject", ("before", foreign))
+    outcome = await scene.carrier.carry(await scene.task())
+    assert (outcome.state, outcome.code) == (State.CONFLICT, "TargetAppeared")
+    held = scene.held()
+    assert held is not None and held.body == b"others"
 
 
 async def test_a_target_that_appeared_is_a_conflict(tmp_path: Path) -> None:
