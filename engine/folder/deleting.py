@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 
 from engine.errors import NotFound, StoreError
 from engine.folder import system
@@ -16,8 +17,11 @@ from engine.folder.walking import Manner
 from engine.freshness import sending
 
 
-def delete(root: Root, key: str, if_match: str | None, operation: str, manner: Manner) -> None:
-    """Delete the file of `key`, if it is of the version `if_match`, where that is given. Raises as a store."""
+def delete(
+    root: Root, key: str, if_match: str | None, operation: str, manner: Manner, kept: Collection[str] = ()
+) -> None:
+    """Delete the file of `key`, if it is of the version `if_match`, where that is given; and the directories that it
+    was the last one in, but for those `kept`. Raises as a store."""
     path = root.shown(key)
     sending(operation, path)
     try:
@@ -40,13 +44,13 @@ def delete(root: Root, key: str, if_match: str | None, operation: str, manner: M
         return
     except OSError as error:
         raise told(error, operation, path, writing=True) from error
-    _prune(root, above)
+    _prune(root, above, kept)
 
 
-def _prune(root: Root, parts: list[bytes]) -> None:
+def _prune(root: Root, parts: list[bytes], kept: Collection[str]) -> None:
     """Remove directories that became empty, as a prefix is gone with its last object. One that is not, stays."""
     with contextlib.suppress(OSError, StoreError):
-        while parts:
+        while parts and b"/".join([*parts, b""]).decode() not in kept:
             *parts, name = parts
             with root.directory(parts) as above:
                 os.rmdir(name, dir_fd=above)

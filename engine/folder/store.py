@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
@@ -92,6 +92,7 @@ class FolderStore(Lacking, ObjectStore):
         self._durability: Durability = durability
         self._may_be_missing: set[str] = set()
         self._opposite: dict[str, set[str]] = {}
+        self._kept: dict[str, Collection[str]] = {}
         self._roots: dict[str, Root] = {}
         self._publishers: dict[str, Publisher] = {}
         self._walks = Walks(manner)
@@ -128,6 +129,10 @@ class FolderStore(Lacking, ObjectStore):
     def is_target(self, bucket: str) -> None:
         """Of a folder that objects come into: a marker `dir/` is there once its directory is, whatever is in it."""
         self._walks.is_target(bucket)
+
+    def keep_directories(self, bucket: str, keys: Collection[str]) -> None:
+        """Have these (`a/b/`) stay when their last file is deleted: they are objects themselves."""
+        self._kept[bucket] = keys
 
     def are_opposite(self, one: str, other: str) -> None:
         """Of a route's two folders: neither is part of the other's listing, by whatever link or mount it lies there."""
@@ -336,7 +341,7 @@ class FolderStore(Lacking, ObjectStore):
         return DeleteReport(tuple(deleted), tuple(failed))
 
     def _delete(self, ref: ObjectRef, if_match: str | None, operation: str) -> None:
-        delete(self.root(ref.bucket), ref.key, if_match, operation, self.manner)
+        delete(self.root(ref.bucket), ref.key, if_match, operation, self.manner, self._kept.get(ref.bucket, ()))
         with self._lock:
             if publisher := self._publishers.get(ref.bucket):
                 publisher.directories.forget()  # some may be gone with their last file

@@ -96,6 +96,24 @@ def test_what_left_the_source_leaves_the_target_time_after_time(scene: Scene, wa
     assert scene.terminal.call("verify", "--ledger", ledger).code == 0
 
 
+@pytest.mark.parametrize("source", ["./x/", P])
+def test_a_directory_that_the_source_has_stays_when_the_last_extra_in_it_goes(scene: Scene, source: str) -> None:
+    scene.write(a="1")
+    (scene.folder / "dir").mkdir()
+    scene.put("p/a")
+    scene.client.put_object(Bucket=BUCKET, Key="p/dir/", Body=b"")
+    copy = scene.terminal.folder / "copy"
+    assert scene.sync(source, "./copy/", "--delete", "--yes").code == 0
+    for extra in ("dir/deep/old.txt", "gone/old.txt"):
+        (copy / extra).parent.mkdir(parents=True)
+        (copy / extra).write_text("extra")
+    ended = scene.sync(source, "./copy/", "--delete", "--yes")
+    assert ended.code == 0, ended.out + ended.err
+    assert {path.relative_to(copy).as_posix() for path in copy.rglob("*")} == {"a", "dir"}
+    (ledger,) = scene.terminal.folder.glob("*.ledger")
+    assert scene.terminal.call("verify", "--ledger", ledger).code == 0
+
+
 def test_extras_are_shown_and_stay_until_they_are_confirmed(scene: Scene) -> None:
     scene.put("p/a", "q/alone")
     ended = scene.sync(P, Q, "--delete")
