@@ -230,7 +230,7 @@ class Walk:
         try:
             opened = self._open([*level.parts, name[:-1]], prefix)
         except FileNotFoundError:  # removed since its name was read, as an object may be while S3 lists; or led there
-            self._dangling(level, name[:-1], key[:-1], found)
+            self._dangling(level, name[:-1], key, found)
             return
         except OSError as error:
             if error.errno in (errno.ENOTDIR, _LOOPS):

@@ -44,12 +44,14 @@ class DoubtingStore(StoreDecorator):
 
     async def head_object(self, request: HeadObject) -> ObjectHead:
         head = await self._inner.head_object(request)
+        differs = False
         if request.part_number is None and head.etag and head.size != UNKNOWN_SIZE:
-            if self._sizes.setdefault(head.etag, head.size) != head.size:
-                self._doubtful.add(head.etag)
-            elif len(self._sizes) > REMEMBERED:
+            if len(self._sizes) > REMEMBERED:
                 self._sizes = {}
-        if head.etag not in self._doubtful and not is_impossible(head.etag, head.size):
+            differs = self._sizes.setdefault(head.etag, head.size) != head.size
+            if differs and len(self._doubtful) < REMEMBERED:
+                self._doubtful.add(head.etag)
+        if not differs and head.etag not in self._doubtful and not is_impossible(head.etag, head.size):
             return head
         self._say(request.ref.key)
         return head._replace(etag=OpaqueEtag(head.etag))

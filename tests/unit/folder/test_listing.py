@@ -281,7 +281,7 @@ async def test_a_linked_directory_whose_place_vanishes_before_it_is_listed_is_se
     outside.rename(tmp_path / "elsewhere")
     rest = await following.store.list_page(ListPage(str(scene.folder), token=first.next_token))
     assert [item.key for item in (*first.objects, *rest.objects)] == ["a", "b"]
-    assert [(item.key, item.code) for item in rest.unlisted] == [("link", "LinkDangling")]
+    assert [(item.key, item.code) for item in rest.unlisted] == [("link/", "LinkDangling")]
 
 
 async def test_a_directory_that_may_not_be_read_is_an_error_and_not_an_empty_one(

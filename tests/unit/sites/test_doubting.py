@@ -7,6 +7,7 @@ import pytest
 from engine.events import Notice
 from engine.model import ListedObject, ObjectRef, OpaqueEtag
 from engine.plan.integrity import NOTHING, Agreement, compare_etags, is_impossible, multipart_etag
+from engine.sites import doubting
 from engine.sites.doubting import DoubtingStore
 from engine.store import HeadObject, ListPage
 from tests.fake_store import FakeStore
@@ -69,6 +70,17 @@ async def test_heads_are_held_against_each_other_where_nothing_is_listed() -> No
     store = DoubtingStore(fake)
     heads = [await store.head_object(HeadObject(ObjectRef("bucket", name))) for name in "abca"]
     assert [type(head.etag) for head in heads] == [str, str, OpaqueEtag, OpaqueEtag]
+
+
+async def test_what_is_remembered_of_heads_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doubting, "REMEMBERED", 3)
+    fake = FakeStore()
+    store = DoubtingStore(fake)
+    for number in range(9):
+        for name, size in ((f"{number}a", 10), (f"{number}b", 11)):
+            fake.put(f"s3://bucket/{name}", size, etag=f"{number}{MD5[1:]}")
+            await store.head_object(HeadObject(ObjectRef("bucket", name)))
+    assert len(store._doubtful) == 3 and len(store._sizes) <= 4
 
 
 async def test_pages_of_one_object_are_held_against_each_other() -> None:
