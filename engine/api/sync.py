@@ -93,13 +93,13 @@ async def synchronize(
         if not confirmed or not extras.summary.total.objects or extras.closed:
             return SyncResult(run, extras)
         if opened.folders is not None and target.is_local:
-            markers = [
+            markers = {
                 route.target_key(record.key)
                 async for records in ledger.records(route.name, IN_PLACE)
                 for record in records
                 if record.key.endswith("/")
-            ]
-            opened.folders.keep_directories(target.bucket, frozenset(markers))
+            }
+            opened.folders.keep_directories(target.bucket, markers)
         done = await delete_listed(
             opened,
             target,

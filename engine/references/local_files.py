@@ -55,11 +55,11 @@ def walk(name: str, root: Path) -> Iterator[LocalFile | Skipped]:
     if not stat.S_ISDIR(found.st_mode):
         yield Skipped(name, "neither a file nor a folder")
         return
-    errors: list[OSError] = []
+    inside, errors = os.path.realpath(root), list[OSError]()
     for parent, folders, files in os.walk(root, onerror=errors.append):
         folders[:] = sorted(folder for folder in folders if folder not in NOT_ENTERED)
         for item in [*folders, *sorted(files)]:
-            met = _met(name, root, Path(parent, item))
+            met = _met(name, root, inside, Path(parent, item))
             if met is not None:
                 yield met
             if isinstance(met, Skipped) and item in folders:
@@ -67,7 +67,7 @@ def walk(name: str, root: Path) -> Iterator[LocalFile | Skipped]:
     yield from (Skipped(str(error.filename), _why(error)) for error in errors)
 
 
-def _met(name: str, root: Path, path: Path) -> LocalFile | Skipped | None:
+def _met(name: str, root: Path, inside: str, path: Path) -> LocalFile | Skipped | None:
     """What the walk says of a place: a link to another place inside is met there, one that leads out is not followed.
     None for what is none of these."""
     relative = path.relative_to(root).as_posix()
@@ -77,7 +77,7 @@ def _met(name: str, root: Path, path: Path) -> LocalFile | Skipped | None:
         if stat.S_ISREG(found.st_mode):
             return LocalFile(called, relative, path, found.st_size)
         # Not `resolve`, which ends at a link that leads to itself.
-        if stat.S_ISLNK(found.st_mode) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+        if stat.S_ISLNK(found.st_mode) and not Path(os.path.realpath(path)).is_relative_to(inside):
             return Skipped(called, "a link that leads out of the folder")
     except OSError as error:
         return Skipped(called, _why(error))

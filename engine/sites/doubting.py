@@ -44,21 +44,18 @@ class DoubtingStore(StoreDecorator):
 
     async def head_object(self, request: HeadObject) -> ObjectHead:
         head = await self._inner.head_object(request)
-        differs = False
-        if request.part_number is None and head.etag and head.size != UNKNOWN_SIZE:
-            if len(self._sizes) > REMEMBERED:
-                self._sizes = {}
-            differs = self._sizes.setdefault(head.etag, head.size) != head.size
-            if differs and len(self._doubtful) < REMEMBERED:
-                self._doubtful.add(head.etag)
-        if not differs and head.etag not in self._doubtful and not is_impossible(head.etag, head.size):
+        if request.part_number is None and head.size != UNKNOWN_SIZE:
+            is_doubtful = head.etag in self._doubtful_of([head])
+        else:  # of a part the size may be the part's
+            is_doubtful = head.etag in self._doubtful or is_impossible(head.etag, head.size)
+        if not is_doubtful:
             return head
         self._say(request.ref.key)
         return head._replace(etag=OpaqueEtag(head.etag))
 
-    def _doubtful_of(self, objects: Sequence[ListedObject]) -> set[str]:
-        """The ETags of a page that prove nothing. Most pages have as many ETags as objects, and none of them: they are
-        looked at once."""
+    def _doubtful_of(self, objects: Sequence[ListedObject] | Sequence[ObjectHead]) -> set[str]:
+        """The ETags of a page, or of one HEAD, that prove nothing. Most pages have as many ETags as objects, and none
+        of them: they are looked at once."""
         sizes = {item.etag: item.size for item in objects}
         odd = [etag for etag in sizes if len(etag) != 32 or etag == NOTHING]
         found = {etag for etag in odd if is_impossible(etag, sizes[etag])}

@@ -95,19 +95,19 @@ class Putter:
         if target is not None and _is_ours(passed, target):
             return as_answer(target), 1
         condition = request.target_condition
+        lost = sent.open or isinstance(error, Ambiguous)  # else each of our writes was refused, as by 409
         if isinstance(error, PreconditionFailed):
             return self._after_412(task, sent, target, passed), 1
         if target is None:
             return sent._replace(
                 request=request._replace(target_condition=condition if condition is None else ABSENT),
-                open=sent.open or isinstance(error, Ambiguous),
+                open=lost,
             ), 1
         if condition is not None and target.etag != condition:
-            may_be_ours = sent.open or isinstance(error, Ambiguous)  # else each of our writes was refused, as by 409
-            if not may_be_ours or _is_other(passed, target):
+            if not lost or _is_other(passed, target):
                 raise conflict(task, target.etag, "the target was written by someone else while a write was open", 2)
-            request = request._replace(target_condition=target.etag)  # again over exactly this one
-        return Sent(request, sent.open or isinstance(error, Ambiguous), sent.unexplained), 1
+            request = request._replace(target_condition=target.etag)  # perhaps ours: again over exactly this one
+        return Sent(request, lost, sent.unexplained), 1
 
     def _after_412(self, task: Task, sent: Sent, target: ObjectHead | None, passed: ObjectHead) -> Sent:
         """The target is not as the condition says; or it is, and the server cannot do the condition."""
