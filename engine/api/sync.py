@@ -20,7 +20,7 @@ from engine.finish.project_deletion import DeleteResult, closed_for, delete_list
 from engine.ledger import Ledger
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
-from engine.plan.lifecycle import ENDED, IN_PLACE
+from engine.plan.lifecycle import ENDED
 from engine.plan.route import Route
 from engine.shown import LedgerResult
 
@@ -92,14 +92,6 @@ async def synchronize(
         extras.closed.extend(closed_for(extras.taken_ms, facts, hold_s, delete_markers=consent.delete_markers))
         if not confirmed or not extras.summary.total.objects or extras.closed:
             return SyncResult(run, extras)
-        if opened.folders is not None and target.is_local:
-            markers = {
-                route.target_key(record.key)
-                async for records in ledger.records(route.name, IN_PLACE)
-                for record in records
-                if record.key.endswith("/")
-            }
-            opened.folders.keep_directories(target.bucket, markers)
         done = await delete_listed(
             opened,
             target,

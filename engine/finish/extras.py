@@ -43,12 +43,23 @@ async def _extras(join: RouteJoin, route: Route) -> AsyncIterator[list[ListedObj
 
 def not_at_source(opened: Sites, route: Route) -> Check:
     """Lets those go that have no object at the source at that moment: whatever the snapshot's age, nothing goes that
-    would have to come back."""
+    would have to come back. Nor does a directory with the last file in it, unless the source has none of its name."""
     looker = Looker(opened.store(route.source))
     cut = len(route.target.key)
+    folders = opened.folders if route.target.is_local else None
 
     async def check(items: Sequence[Item]) -> Checked:
-        sources = {item.key: route.source_key(item.key[cut:]) for item in items}
-        return await resting_on(looker, route.source.bucket, sources, lambda _, there: there is None)
+        keys = {item.key for item in items}
+        directories = {above for key in keys for above in _above(key, cut)} - keys if folders is not None else set()
+        sources = {key: route.source_key(key[cut:]) for key in sorted(keys | directories)}
+        checked = await resting_on(looker, route.source.bucket, sources, lambda _, there: there is None)
+        if folders is not None:
+            folders.keep_directories(route.target.bucket, directories - checked.may_go.keys())
+        return checked
 
     return check
+
+
+def _above(key: str, cut: int) -> list[str]:
+    """The directories that a key is in, as keys (`a/`, `a/b/`), from its character `cut` on."""
+    return [key[: at + 1] for at in range(cut, len(key) - 1) if key[at] == "/"]

@@ -92,7 +92,7 @@ class FolderStore(Lacking, ObjectStore):
         self._durability: Durability = durability
         self._may_be_missing: set[str] = set()
         self._opposite: dict[str, set[str]] = {}
-        self._kept: dict[str, Collection[str]] = {}
+        self._kept: dict[str, set[str]] = {}
         self._roots: dict[str, Root] = {}
         self._publishers: dict[str, Publisher] = {}
         self._walks = Walks(manner)
@@ -131,8 +131,8 @@ class FolderStore(Lacking, ObjectStore):
         self._walks.is_target(bucket)
 
     def keep_directories(self, bucket: str, keys: Collection[str]) -> None:
-        """Have these (`a/b/`) stay when their last file is deleted: they are objects themselves."""
-        self._kept[bucket] = keys
+        """Have these (`a/b/`) too stay when their last file is deleted: they are objects themselves."""
+        self._kept.setdefault(bucket, set()).update(keys)
 
     def are_opposite(self, one: str, other: str) -> None:
         """Of a route's two folders: neither is part of the other's listing, by whatever link or mount it lies there."""

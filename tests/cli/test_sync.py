@@ -114,6 +114,20 @@ def test_a_directory_that_the_source_has_stays_when_the_last_extra_in_it_goes(sc
     assert scene.terminal.call("verify", "--ledger", ledger).code == 0
 
 
+def test_a_directory_that_left_the_source_goes_with_the_last_extra_in_it(scene: Scene) -> None:
+    scene.put("p/a")
+    scene.client.put_object(Bucket=BUCKET, Key="p/dir/", Body=b"")
+    copy = scene.terminal.folder / "copy"
+    assert scene.sync(P, "./copy/").code == 0
+    (ledger,) = scene.terminal.folder.glob("*.ledger")
+    assert scene.terminal.call("verify", "--ledger", ledger).code == 0
+    scene.client.delete_object(Bucket=BUCKET, Key="p/dir/")
+    (copy / "dir" / "old.txt").write_text("extra")
+    ended = scene.sync(P, "./copy/", "--delete", "--yes")
+    assert ended.code == 0, ended.out + ended.err
+    assert {path.name for path in copy.rglob("*")} == {"a"}
+
+
 def test_extras_are_shown_and_stay_until_they_are_confirmed(scene: Scene) -> None:
     scene.put("p/a", "q/alone")
     ended = scene.sync(P, Q, "--delete")
