@@ -11,7 +11,7 @@ from engine.api.options import Options
 from engine.api.watching import watched
 from engine.plan.document import Plan
 from engine.references.manifest import Draft, drafts, note_shown, undo, write
-from engine.references.replacing import RestoredFile
+from engine.references.undoing import RestoredFile
 from engine.shown import LedgerResult
 
 

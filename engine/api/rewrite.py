@@ -15,9 +15,9 @@ from engine.finish.acceptances import note_found
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
 from engine.references import rewriting
-from engine.references.replacing import RestoredFile
 from engine.references.rewriting import Rewriting
 from engine.references.scanning import Scan, Scanner
+from engine.references.undoing import RestoredFile
 from engine.shown import LedgerResult
 
 

@@ -9,7 +9,7 @@ from engine.api.manifest import manifest
 from engine.cli.codes import ASIDE, DONE
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
-from engine.references.replacing import all_back
+from engine.references.undoing import all_back
 from engine.report.manifest import manifest_page
 
 

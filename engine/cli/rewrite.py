@@ -9,7 +9,7 @@ from engine.api.rewrite import rewrite
 from engine.cli.codes import ASIDE, DONE
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
-from engine.references.replacing import all_back
+from engine.references.undoing import all_back
 from engine.report.rewrite import rewrite_page
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 
@@ -27,21 +28,18 @@ from engine.model import ABSENT, MIB, Location, ObjectRef, Properties
 from engine.plan.document import Plan
 from engine.plan.manifest_text import CONTENT_TYPES, form_of
 from engine.references.filetext import FileText, read_text
-from engine.references.local_files import create_file, remove_file, replace_file, restore_file
+from engine.references.local_files import create_file, remove_file, replace_file
 from engine.references.replacing import (
     LOOKS,
     ReplaceRefused,
     Restored,
-    RestoredFile,
-    by_name,
     mark_of,
-    put_back,
     read_whole,
     ref_of,
     replace_object,
-    restore_object,
 )
 from engine.references.telling import ManifestRefused, held_by, updated, with_data
+from engine.references.undoing import RestoredFile, by_name, put_back, restoring
 from engine.store import Body, DeleteObject, GetRange, HeadObject, ObjectStore, PutObject, head_or_none
 
 KIND = "manifest"
@@ -214,40 +212,31 @@ def _appeared(ref: ObjectRef) -> ReplaceRefused:
 
 
 async def undo(store: ObjectStore, ledger: Ledger, *, conditional: bool = True) -> list[RestoredFile]:
-    """Put back what was there before the first write, as far as nobody else changed it since."""
+    """Put back what was there before the first write, as far as nobody else changed it since. Raises errors of scope
+    `run`."""
     created = {item.name: item for item in await ledger.kept(CREATED)}
     kept = by_name(await ledger.kept(KIND))
+    restore = restoring(store, Path, conditional=conditional)
     results: list[RestoredFile] = []
     for name in dict.fromkeys([*reversed(kept), *created]):
-        ref = ref_of(name)
-
-        async def restore(item: Kept, ref: ObjectRef | None = ref) -> Restored:
-            if ref is not None:
-                return await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
-            path = Path(item.name)
-            return await anyio.to_thread.run_sync(
-                lambda: restore_file(path, item.name, mark=item.etag, before=item.body)
-            )
-
-        result, whole = await put_back(kept.get(name, ()), restore)
+        file, whole = await put_back(name, kept.get(name, ()), restore)
         if whole and name in created:
-            mark = created[name].etag
-            if ref is not None:
-                result = await _remove(store, ref, mark, conditional)
-            else:
-                result = await anyio.to_thread.run_sync(remove_file, Path(name), mark)
-        results.append(RestoredFile(name, result))
+            file, _ = await put_back(name, [created[name]], partial(_remove, store, conditional=conditional))
+        results.append(file)
     return results
 
 
-async def _remove(store: ObjectStore, ref: ObjectRef, mark: str, conditional: bool) -> Restored:
+async def _remove(store: ObjectStore, item: Kept, *, conditional: bool) -> Restored:
     """Delete a manifest that we made, if it is still what we wrote."""
+    ref = ref_of(item.name)
+    if ref is None:
+        return await anyio.to_thread.run_sync(remove_file, Path(item.name), item.etag)
     for attempt in range(1, LOOKS + 1):
         try:
             body, sent_at = await dated(store.get_range(GetRange(ref)))
         except NotFound:
             return Restored.ALREADY
-        if mark_of(body.data) != mark:
+        if mark_of(body.data) != item.etag:
             return Restored.CHANGED
         deleting = store.delete_object(DeleteObject(ref, if_match=body.etag if conditional else None))
         try:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
-from typing import NamedTuple
 
 import anyio
 
@@ -29,7 +27,7 @@ from engine.errors import (
     Unsupported,
 )
 from engine.freshness import LOOK_LASTS_S, Dated, dated, only_until
-from engine.ledger import Kept, Ledger
+from engine.ledger import Ledger
 from engine.model import Acl, ObjectHead, ObjectRef, Properties
 from engine.store import Body, GetAcl, GetRange, GetTags, HeadObject, ObjectStore, PutObject
 
@@ -49,39 +47,13 @@ class Restored(StrEnum):
     REFUSED = "cannot be read or written, left alone"
 
 
-class RestoredFile(NamedTuple):
-    name: str
-    result: Restored
-
-
-def all_back(restored: Iterable[RestoredFile]) -> bool:
-    """Whether every file is as it was before."""
-    return all(item.result in (Restored.BACK, Restored.ALREADY) for item in restored)
-
-
-def by_name(kept: Iterable[Kept]) -> dict[str, list[Kept]]:
-    """What was kept of each file, newest first."""
-    found: dict[str, list[Kept]] = {}
-    for item in kept:
-        found.setdefault(item.name, []).insert(0, item)
-    return found
-
-
-async def put_back(kept: Iterable[Kept], restore: Callable[[Kept], Awaitable[Restored]]) -> tuple[Restored, bool]:
-    """Go back through what was kept of one file, newest first, as far as nobody else changed it since. Gives what that
-    came to, and whether it got to the oldest."""
-    result = Restored.ALREADY
-    for item in kept:
-        now = await restore(item)
-        if now is Restored.BACK or result is not Restored.BACK:
-            result = now
-        if now not in (Restored.BACK, Restored.ALREADY):
-            return result, False
-    return result, True
-
-
 class ReplaceRefused(EngineError):
     """A file was not written: it changed since it was read, or something that it carries would be lost."""
+
+
+def said_of(error: EngineError) -> str:
+    """What kept a file from being written, with what can be done about it."""
+    return f"{error.message}. {error.advice}".removesuffix(". ")
 
 
 def mark_of(body: bytes) -> str:

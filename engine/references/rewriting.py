@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,25 +15,23 @@ import anyio.to_thread
 
 from engine.errors import ObjectError
 from engine.events import Listener, ignore
-from engine.ledger import Kept, Ledger, LedgerReader
+from engine.ledger import Ledger, LedgerReader
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.locations import may_cover
 from engine.plan.record import Outcome
-from engine.references.local_files import replace_file, restore_file
+from engine.references.local_files import replace_file
 from engine.references.replacing import (
     ReplaceRefused,
     Restored,
-    RestoredFile,
-    by_name,
     mark_of,
-    put_back,
     ref_of,
     replace_object,
-    restore_object,
+    said_of,
 )
 from engine.references.scanning import FileFound, Inside, Scan, Scanner
+from engine.references.undoing import RestoredFile, by_name, put_back, restoring
 from engine.sites.sites import Sites
 from engine.store import ObjectStore
 
@@ -94,7 +91,7 @@ async def apply(store: ObjectStore, ledger: Ledger, plan: Plan, scan: Scan, *, c
             _refuse_unseen(file, shown)
             await _write(store, ledger, plan, file, conditional)
         except (ReplaceRefused, ObjectError) as error:
-            done.refused.append(Refusal(file.name, f"{error.message}. {error.advice}".removesuffix(". ")))
+            done.refused.append(Refusal(file.name, said_of(error)))
             continue
         done.written.append(file.name)
         if file.inside is not None:
@@ -137,24 +134,14 @@ async def undo(sites: Sites, ledger: Ledger, plan: Plan, *, conditional: bool = 
     """Put back what was there before the first change, file by file, as far as nobody else changed it since."""
     places = plan.references.locations
     store, site = sites.store_of_all(places), places[0].site if places else ""
+    restore = restoring(store, plan.local_path, conditional=conditional)
     results: list[RestoredFile] = []
     for name, kept in by_name(await ledger.kept(KIND)).items():
-        result, _ = await put_back(kept, partial(_restore, store, plan, conditional=conditional))
-        if result is Restored.BACK and (ref := ref_of(name)) is not None:
+        file, _ = await put_back(name, kept, restore)
+        if file.result is Restored.BACK and (ref := ref_of(name)) is not None:
             at = Location(ref.bucket, ref.key, site)
             for route in plan.routes:
                 if may_cover(route.source, at, sites.endpoints):  # a source that was put back has changed again
                     await _renew(ledger, Inside(route, route.relative(ref.key), source=True))
-        results.append(RestoredFile(name, result))
+        results.append(file)
     return results
-
-
-async def _restore(store: ObjectStore, plan: Plan, item: Kept, *, conditional: bool) -> Restored:
-    ref = ref_of(item.name)
-    try:
-        if ref is not None:
-            return await restore_object(store, ref, mark=item.etag, before=item.body, conditional=conditional)
-        path = Path(plan.local_path(item.name))
-        return await anyio.to_thread.run_sync(lambda: restore_file(path, item.name, mark=item.etag, before=item.body))
-    except (ReplaceRefused, ObjectError):
-        return Restored.REFUSED

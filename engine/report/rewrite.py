@@ -10,8 +10,8 @@ from engine.api.rewrite import RewriteResult
 from engine.finish.gate import REFERENCES
 from engine.plan.document import Plan
 from engine.references.filetext import read_text
-from engine.references.replacing import RestoredFile
 from engine.references.scanning import FileFound
+from engine.references.undoing import RestoredFile
 from engine.report.diff import diff_lines, unified_diff
 from engine.report.ndjson import picked
 from engine.report.page import Page, Toned, next_step, to_type
@@ -71,7 +71,10 @@ def rewrite_page(plan: Plan, result: RewriteResult, took_s: float) -> Page:
 
 def restored_lines(restored: Sequence[RestoredFile]) -> list[str]:
     """What was put back of files that were written over, a line each; none where there was nothing to put back."""
-    return [Toned(f"{item.result.value}: {safe(item.name)}", whole=True) for item in restored]
+    return [
+        Toned(f"{item.result.value}: {safe(item.name)}" + (f" ({safe(item.why)})" if item.why else ""), whole=True)
+        for item in restored
+    ]
 
 
 def _old_paths(places: int) -> str:

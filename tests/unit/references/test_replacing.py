@@ -22,7 +22,7 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.plan.settings import Connection
-from engine.references import local_files, replacing, rewriting
+from engine.references import local_files, manifest, replacing, rewriting
 from engine.references.local_files import (
     Skipped,
     create_file,
@@ -35,6 +35,7 @@ from engine.references.local_files import (
 )
 from engine.references.replacing import ReplaceRefused, Restored, mark_of, replace_object, restore_object
 from engine.references.scanning import Scanner
+from engine.references.undoing import RestoredFile
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_site
 from engine.store import (
@@ -272,6 +273,27 @@ async def test_an_acl_that_would_be_lost_is_a_refusal(
     with pytest.raises(ReplaceRefused, match=why):
         await replace_object(store, ledger, "k", shared, etag=etag, before=BEFORE, after=AFTER)
     assert (await body_of(store, shared), str(await store.get_acl(GetAcl(shared)))) == (BEFORE, "public-read")
+
+
+@pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
+async def test_an_undo_of_a_manifest_goes_on_past_a_file_that_is_refused(
+    store: Meddling, ledger: Ledger, ref: ObjectRef, tmp_path: Path, operation: str
+) -> None:
+    local = tmp_path / "README.md"
+    local.write_bytes(AFTER)
+    await put(store, ref, AFTER)
+    for name in (str(local), str(ref)):  # the object is the first that is put back
+        await ledger.keep(manifest.KIND, name, mark_of(AFTER), BEFORE)
+
+    async def deny() -> None:
+        raise AccessDenied("you may not", operation=operation)
+
+    store.before[operation] = deny
+    assert await manifest.undo(store, ledger) == [
+        RestoredFile(str(ref), Restored.REFUSED, "you may not"),
+        RestoredFile(str(local), Restored.BACK),
+    ]
+    assert (await body_of(store, ref), local.read_bytes()) == (AFTER, BEFORE)
 
 
 async def test_a_server_without_acls_loses_none(store: Meddling, ledger: Ledger, ref: ObjectRef) -> None:

@@ -17,8 +17,9 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.references import rewriting
 from engine.references.local_files import Skipped, walk
-from engine.references.replacing import Restored, RestoredFile
+from engine.references.replacing import Restored
 from engine.references.scanning import Scan, Scanner
+from engine.references.undoing import RestoredFile
 from engine.sites.sites import Sites
 from tests.fake_store import FakeStore, sites_of
 

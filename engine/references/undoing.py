@@ -1,0 +1,71 @@
+"""Files put back as they were before we wrote them, as far as nobody else changed them since."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+import anyio.to_thread
+
+from engine.errors import ObjectError
+from engine.ledger import Kept
+from engine.references.local_files import restore_file
+from engine.references.replacing import ReplaceRefused, Restored, ref_of, restore_object, said_of
+from engine.store import ObjectStore
+
+
+class RestoredFile(NamedTuple):
+    """`why` is what S3 said, where that kept a file from being read or written."""
+
+    name: str
+    result: Restored
+    why: str = ""
+
+
+def all_back(restored: Iterable[RestoredFile]) -> bool:
+    """Whether every file is as it was before."""
+    return all(item.result in (Restored.BACK, Restored.ALREADY) for item in restored)
+
+
+def by_name(kept: Iterable[Kept]) -> dict[str, list[Kept]]:
+    """What was kept of each file, newest first."""
+    found: dict[str, list[Kept]] = {}
+    for item in kept:
+        found.setdefault(item.name, []).insert(0, item)
+    return found
+
+
+async def put_back(
+    name: str, kept: Iterable[Kept], restore: Callable[[Kept], Awaitable[Restored]]
+) -> tuple[RestoredFile, bool]:
+    """Go back through what was kept of one file, newest first, as far as nobody else changed it since, and it can be
+    read and written. Gives what that came to, and whether it got to the oldest. Raises errors of scope `run`."""
+    result = Restored.ALREADY
+    for item in kept:
+        try:
+            now = await restore(item)
+        except (ReplaceRefused, ObjectError) as error:
+            return RestoredFile(name, Restored.REFUSED, said_of(error)), False
+        if now is Restored.BACK or result is not Restored.BACK:
+            result = now
+        if now not in (Restored.BACK, Restored.ALREADY):
+            return RestoredFile(name, result), False
+    return RestoredFile(name, result), True
+
+
+def restoring(
+    store: ObjectStore, path_of: Callable[[str], PurePath], *, conditional: bool
+) -> Callable[[Kept], Awaitable[Restored]]:
+    """What puts back one thing that was kept: an object of `store`, or the local file that `path_of` makes of its
+    name."""
+
+    async def restore(item: Kept) -> Restored:
+        mark, before = item.etag, item.body
+        ref = ref_of(item.name)
+        if ref is not None:
+            return await restore_object(store, ref, mark=mark, before=before, conditional=conditional)
+        path = Path(path_of(item.name))
+        return await anyio.to_thread.run_sync(lambda: restore_file(path, item.name, mark=mark, before=before))
+
+    return restore
