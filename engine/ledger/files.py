@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 
 from engine.errors import LedgerCorrupt, LedgerError
@@ -13,14 +14,26 @@ NAME_ANOTHER = "Name another with --ledger."
 SQLITE_HEADER = b"SQLite format 3\0"
 APPLICATION_AT = 68
 """Where the application's id is in a database's first page, four bytes (sqlite.org/fileformat2.html)."""
+STRICT_SINCE = (3, 37, 0)
+"""The SQLite that knows strict tables (sqlite.org/stricttables.html); Python may be built upon the system's own, which
+is 3.34 on RHEL 9."""
 
 
 def make_new(path: Path) -> None:
     """Create the file, which may not be there, with mode 0600 before SQLite opens it. Raises `LedgerError`."""
+    _refuse_old_sqlite()
     try:
         os.close(open_own(path, new=True))
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def _refuse_old_sqlite() -> None:
+    if sqlite3.sqlite_version_info < STRICT_SINCE:
+        raise LedgerError(
+            f"this Python's SQLite is {sqlite3.sqlite_version}, and a ledger needs 3.37 or newer.",
+            advice="Install Cartage for a Python that brings its own, as uv's (uv python install) or conda's.",
+        )
 
 
 def unwritable(path: Path, error: OSError) -> LedgerError:
@@ -50,6 +63,7 @@ def _unreadable(path: Path, error: OSError) -> LedgerError:
 
 def refuse_foreign(path: Path, hold: Hold, application: int = APPLICATION_ID, what: str = "ledger of Cartage") -> None:
     """Raise `LedgerCorrupt` for a file that is no `what` (by its id `application`), before any of it is changed."""
+    _refuse_old_sqlite()
     try:
         header = hold.head(100)
     except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from engine.errors import LedgerError
 from engine.ledger.connecting import connect_to_read, hold_existing
 from engine.ledger.files import beside, sync_folder, unwritable
 from engine.ledger.locking import FileLock
@@ -56,7 +57,12 @@ def _move(path: Path, folder: Path) -> None:
     try:
         lock.hold()
         with closing(connect(path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:  # what is in the -wal would stay behind
+            raise LedgerError(
+                f"another program reads the ledger {path}, which has to be moved into a folder of shards.",
+                advice="Close what has it open (a SQLite shell, say), then run the same command again.",
+            )
         (folder / SHARDS).mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         path.rename(folder / INDEX)

@@ -85,9 +85,11 @@ class Ledger(LedgerReader):
     async def close(self) -> None:
         """Commit what was queued, close the file, give the lock back."""
         with anyio.CancelScope(shield=True):
-            await self.close_reading()
-            await self._writer.close()  # last: then SQLite puts all of the -wal into the file and removes it
-            self._lock.release()
+            try:
+                await self.close_reading()
+            finally:
+                await self._writer.close()  # last: then SQLite puts all of the -wal into the file and removes it
+                self._lock.release()
 
     # --- writing --------------------------------------------------------------------------------------------
 

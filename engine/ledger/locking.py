@@ -88,17 +88,22 @@ class FileLock:
                 file.close()
                 raise self._locked(holder)
             if _same_file(file, self._path):
-                file.seek(0)
-                file.truncate()
-                file.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
-                file.flush()
                 self._file = file
+                self._sign(file)
                 return
             file.close()
         raise LedgerError(
             f"the ledger's lock {self._path} is removed as often as it is made.",
             advice="Find out what cleans up that folder, or name another place with --ledger.",
         )
+
+    def _sign(self, file: IO[str]) -> None:
+        try:
+            os.truncate(file.fileno(), 0)
+            os.pwrite(file.fileno(), f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        except OSError as error:
+            self.release()
+            raise unwritable(self._ledger, error) from error
 
     def hold(self) -> Hold:
         """Take the ledger's own file, which has to be there. Raises `LedgerLocked`, `LedgerError`."""

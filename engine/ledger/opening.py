@@ -156,7 +156,7 @@ def _holds_nothing(connection: sqlite3.Connection) -> bool:
     """Nothing was decided, begun, accepted or kept: after a plan that was looked at and then mended, say."""
     return all(
         connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() is None
-        for name in ("objects", "uploads", "acceptances", "keeps")
+        for name in ("objects", "shards", "uploads", "acceptances", "keeps")
     )
 
 

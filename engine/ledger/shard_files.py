@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import anyio
 
+from engine.errors import EngineError
 from engine.ledger.reader import LedgerReader
 
 KEPT_OPEN = 8
@@ -83,12 +84,19 @@ class ShardFiles(Generic[Opened]):
         await self._close_all_but(0)
 
     async def _close_all_but(self, kept: int) -> None:
+        """One that cannot be closed as it should holds up no other. Raises the first error."""
+        failed: list[EngineError] = []
         for number, slot in list(self._slots.items()):
             if len(self.open) <= kept:
-                return
+                break
             if slot.ledger is None or slot.users:
                 continue
             async with slot.lock:
                 if slot.ledger is not None and not slot.users:
                     ledger, slot.ledger = slot.ledger, None
-                    await self._close_one(number, ledger)
+                    try:
+                        await self._close_one(number, ledger)
+                    except EngineError as error:
+                        failed.append(error)
+        if failed:
+            raise failed[0]

@@ -112,8 +112,10 @@ class ShardedLedger(InShards, Ledger):
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
-            await self._files.close()
-            await super().close()
+            try:
+                await self._files.close()
+            finally:
+                await super().close()
 
     # --- shards -----------------------------------------------------------------------------------------------
 

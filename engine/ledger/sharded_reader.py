@@ -55,8 +55,10 @@ class InShards(LedgerReader):
         return await self._read(index.records)
 
     async def close_reading(self) -> None:
-        await self._readers.close()
-        await super().close_reading()
+        try:
+            await self._readers.close()
+        finally:
+            await super().close_reading()
 
     def _begun(self, number: int) -> bool:
         """Whether there is anything of a shard yet."""

@@ -56,6 +56,16 @@ async def test_no_file_of_a_ledger_is_readable_by_others_even_where_the_umask_al
     assert set(modes.values()) == {0o600}
 
 
+async def test_an_sqlite_without_strict_tables_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await fill(tmp_path / "moving.ledger", 1)
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    for path in (tmp_path / "new.ledger", tmp_path / "moving.ledger"):
+        with pytest.raises(LedgerError, match=r"SQLite is .*, and a ledger needs"):
+            await fill(path, 1)
+    with pytest.raises(LedgerError, match=r"SQLite is .*, and a ledger needs"):
+        await LedgerReader.open_to_read(tmp_path / "moving.ledger")
+
+
 async def test_a_ledger_that_was_opened_to_others_is_made_private_again(tmp_path: Path) -> None:
     path = tmp_path / "moving.ledger"
     await fill(path, 1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from engine.errors import LedgerLocked
-from engine.ledger import form_shards, is_one_file, is_there, open_to_read, open_to_write
+from engine.errors import LedgerError, LedgerLocked
+from engine.ledger import form_shards, forming, is_one_file, is_there, open_to_read, open_to_write
 from engine.ledger.files import beside
+from engine.ledger.opening import connect
 from engine.ledger.shard_files import INDEX
 from tests.unit.ledger.scene import BINDING, decision, opened
 
@@ -43,6 +46,30 @@ async def test_one_that_somebody_works_on_is_left(tmp_path: Path) -> None:
         with pytest.raises(LedgerLocked):
             form_shards(path)
     assert path.is_file()
+
+
+async def test_one_that_another_program_reads_is_left_with_all_that_was_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impatient(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.execute("PRAGMA busy_timeout = 0")
+        return connection
+
+    monkeypatch.setattr(forming, "connect", impatient)
+    path = tmp_path / "l.ledger"
+    async with opened(path):
+        pass
+    with closing(sqlite3.connect(path, isolation_level=None)) as shell:
+        shell.execute("BEGIN")
+        shell.execute("SELECT * FROM routes").fetchall()
+        await made(path)
+        with pytest.raises(LedgerError, match="another program reads the ledger"):
+            form_shards(path)
+        assert path.is_file()
+    form_shards(path)
+    async with await open_to_read(path) as reader:
+        assert await reader.accepted() == {("expected objects", "3")}
 
 
 async def test_it_goes_on_where_it_was_killed_in_between(tmp_path: Path) -> None:

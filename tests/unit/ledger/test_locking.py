@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -66,6 +67,22 @@ async def test_a_lock_file_that_tells_nothing_is_no_lie(tmp_path: Path) -> None:
         async with await LedgerReader.open_to_read(path) as reader:
             worker = await reader.worker()
             assert worker is not None and (worker.pid, worker.host) == (0, "")
+
+
+async def test_a_disk_that_is_full_when_the_lock_is_taken_is_named_with_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await made(tmp_path / "p.ledger")
+
+    def full(descriptor: int, data: bytes, at: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(LedgerError, match=f"{path} cannot be written: No space left on device"):
+            await open_again(path)
+    async with opened(path):
+        pass
 
 
 # --- by any name --------------------------------------------------------------------------------------------

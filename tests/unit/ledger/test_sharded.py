@@ -1,0 +1,46 @@
+"""A ledger in shards is bound, and closed, like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from engine.errors import LedgerError, LedgerMismatch
+from engine.ledger.shard_files import INDEX
+from engine.ledger.sharded import ShardedLedger
+from engine.plan.shards import Piece
+from tests.unit.ledger.scene import BINDING, RAW, Clock, decision
+
+ONE_ROUTE = dataclasses.replace(BINDING, routes=(RAW,))
+
+
+async def begun(path: Path) -> ShardedLedger:
+    """Open, with two shards of an object each."""
+    ledger = await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock())
+    await ledger.add_shards([[Piece("raw", None, "m")], [Piece("raw", "m", None)]])
+    for key in ("a", "z"):
+        await ledger.decide("raw", [decision(key)])
+    return ledger
+
+
+async def test_it_is_not_bound_to_another_plan_whose_objects_its_shards_hold(tmp_path: Path) -> None:
+    await (await begun(tmp_path / "l.ledger")).close()
+    other = dataclasses.replace(ONE_ROUTE, routes=(RAW._replace(target="s3://bucket/elsewhere/"),))
+    with pytest.raises(LedgerMismatch, match="s3://bucket/elsewhere/"):
+        await ShardedLedger.open(tmp_path / "l.ledger", other, now_ms=Clock())
+
+
+async def test_a_shard_whose_closing_fails_leaves_neither_the_others_nor_the_index_locked(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    ledger = await begun(path)
+    (path / INDEX).rename(path / "moved")
+    with pytest.raises(LedgerError, match="replaced or removed"):
+        await ledger.close()
+    (path / "moved").rename(path / INDEX)
+    ledger = await ShardedLedger.open(path, ONE_ROUTE, now_ms=Clock())
+    try:
+        assert sum(tally.objects for tally in await ledger.tallies()) == 2
+    finally:
+        await ledger.close()
