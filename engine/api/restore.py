@@ -126,6 +126,8 @@ async def _found(
                 return
             outlook.objects += batch.needed
             outlook.looked += batch.looked
+            for _, error in batch.unseen:
+                outlook.unseen[error.code] = outlook.unseen.get(error.code, 0) + 1
             for found in batch.found:
                 outlook.add(found.kind, found.size, found.restore)
             if asking is not None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import anyio
 
 from engine.at_once import each
-from engine.errors import NotFound
+from engine.errors import RunError, StoreError
 from engine.events import Listener
 from engine.listing.pages import EntriesOf
 from engine.listing.ranges import listed_under
@@ -20,7 +19,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import Decision
 from engine.plan.retrieval import ARCHIVE_CLASSES, TIERED
 from engine.plan.route import Route
-from engine.store import HeadObject, ObjectStore, StoreOf
+from engine.store import HeadObject, ObjectStore, StoreOf, head_or_none
 
 HEADS_AT_ONCE = 32
 
@@ -37,13 +36,21 @@ class Found(NamedTuple):
     decision: Decision | None = None
 
 
+class Heads(NamedTuple):
+    """What HEAD says of those that are `there`; `unseen` is why others could not be looked at."""
+
+    there: dict[str, ObjectHead]
+    unseen: dict[str, StoreError]
+
+
 class Batch(NamedTuple):
     """What was found among about a page of objects: `needed` is how many of them are wanted readable, `looked` how many
-    had to be asked for one by one."""
+    had to be asked for one by one. Of the `unseen` S3 did not tell whether they are archived, with what it said."""
 
     found: list[Found]
     needed: int
     looked: int
+    unseen: list[tuple[Found, StoreError]]
 
 
 Take = Callable[[Batch], Awaitable[None]]
@@ -82,27 +89,36 @@ async def _batch(
 ) -> Batch:
     tiered = [item.key for item, _ in objects if item.storage_class == TIERED]
     heads = await heads_of(store, bucket, tiered)
-    found = []
+    found, unseen = [], []
     for item, decision in objects:
         kind, restore = item.storage_class, item.restore
         if kind == TIERED:
-            head = heads.get(item.key)
+            if (error := heads.unseen.get(item.key)) is not None:
+                unseen.append((Found(route, ObjectRef(bucket, item.key), item.size, "", "", decision), error))
+                continue
+            head = heads.there.get(item.key)
             kind, restore = (head.archive_status, head.restore) if head is not None else ("", "")
         elif kind not in ARCHIVE_CLASSES:
             continue
         if kind or restore:
             found.append(Found(route, ObjectRef(bucket, item.key), item.size, kind, restore, decision))
-    return Batch(found, len(objects), len(tiered))
+    return Batch(found, len(objects), len(tiered), unseen)
 
 
-async def heads_of(store: ObjectStore, bucket: str, keys: Iterable[str]) -> dict[str, ObjectHead]:
-    """HEAD of each of these keys that is there. Raises what HEAD raises."""
-    asked = list(keys)
+async def heads_of(store: ObjectStore, bucket: str, keys: Iterable[str]) -> Heads:
+    """HEAD of each of these keys. Raises errors of scope `run`."""
+    heads = Heads({}, {})
 
-    async def head(key: str) -> ObjectHead | None:
-        with suppress(NotFound):
-            return await store.head_object(HeadObject(ObjectRef(bucket, key)))
-        return None
+    async def head(key: str) -> None:
+        try:
+            answer = await head_or_none(store, HeadObject(ObjectRef(bucket, key)))
+        except RunError:
+            raise
+        except StoreError as error:
+            heads.unseen[key] = error
+        else:
+            if answer is not None:
+                heads.there[key] = answer
 
-    heads = await each(asked, head, anyio.CapacityLimiter(HEADS_AT_ONCE))
-    return {key: found for key, found in zip(asked, heads, strict=True) if found is not None}
+    await each(keys, head, anyio.CapacityLimiter(HEADS_AT_ONCE))
+    return heads

@@ -36,9 +36,9 @@ Remember = Callable[[str, list[Decision]], Awaitable[None]]
 @dataclass(slots=True)
 class Asked:
     """What became of asking. `begun` are on their way by this call, `prolonged` are copies that were there and last
-    longer now; `under_way` were asked for before, `readable` can be read. `refused` counts by S3's code, with the first
-    of them; of `unknown` nobody knows whether S3 took the request. `beyond` is more than was agreed to, and was not
-    asked for; `stopped`: it was asked to stop before its end."""
+    longer now; `under_way` were asked for before, `readable` can be read. `refused` counts by S3's code what it did not
+    take, or did not let us look at, with the first of them; of `unknown` nobody knows whether S3 took the request.
+    `beyond` is more than was agreed to, and was not asked for; `stopped`: it was asked to stop before its end."""
 
     begun: Amount = field(default_factory=Amount)
     prolonged: Amount = field(default_factory=Amount)
@@ -52,7 +52,7 @@ class Asked:
 
     @property
     def left(self) -> int:
-        """How many are archived and not known to be on their way."""
+        """How many are archived, as far as is known, and not known to be on their way."""
         return sum(self.refused.values()) + self.unknown + self.beyond.objects
 
 
@@ -95,6 +95,8 @@ class Asking:
                 self.asked.readable.add(found.size)
             elif self._take(found, again=True):
                 wanted.append(found)
+        for found, error in batch.unseen:
+            self._refused(found, error)
         async with one_error():
             await each(wanted, ask, limit)
         await self._note(known)
@@ -128,11 +130,14 @@ class Asking:
             if error.code in _READABLE:
                 self.asked.readable.add(found.size)
                 return False
-            self.asked.refused[error.code] = self.asked.refused.get(error.code, 0) + 1
-            self._tell(found, error)
+            self._refused(found, error)
             return False
         (self.asked.begun if begun else self.asked.prolonged).add(found.size)
         return begun
+
+    def _refused(self, found: Found, error: StoreError) -> None:
+        self.asked.refused[error.code] = self.asked.refused.get(error.code, 0) + 1
+        self._tell(found, error)
 
     def _tell(self, found: Found, error: StoreError) -> None:
         event = ObjectAside(found.route, found.ref.key, State.ARCHIVED.value, error.code, error.message)

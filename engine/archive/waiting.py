@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.archive.finding import heads_of
+from engine.errors import StoreError
 from engine.ledger import Ledger
 from engine.model import ListedObject, Location
 from engine.plan.decide import archived_words
@@ -33,8 +34,8 @@ def pause_s(waited_s: float) -> float:
 
 @dataclass(slots=True)
 class Waiting:
-    """How what was archived stands: `under_way` and `unasked` objects; `back` are ranges of keys in which `ready` ones
-    can be read now, or are gone."""
+    """How what was archived stands: `under_way` and `unasked` objects (also those of which S3 does not tell it); `back`
+    are ranges of keys in which `ready` ones can be read now, or are gone."""
 
     under_way: int = 0
     unasked: int = 0
@@ -44,7 +45,7 @@ class Waiting:
 
 async def look(store_of: StoreOf, ledger: Ledger, routes: Sequence[Route], *, tiered_alone: bool = False) -> Waiting:
     """Look at all of it, or at what is in INTELLIGENT_TIERING, of which no listing tells. What the ledger says of each
-    follows. Raises what listings, HEAD and the ledger raise."""
+    follows. Raises what listings and the ledger raise, and errors of scope `run`."""
     waiting = Waiting()
     for route in routes:
         if route.source.is_local:
@@ -62,15 +63,18 @@ async def _look_at(
     by_key = {f"{route.source.key}{item.key}": item for item in records}
     tiered = [key for key, item in by_key.items() if item.storage_class == TIERED]
     told = [key for key, item in by_key.items() if item.storage_class != TIERED]
-    listed = await _listed(store, route.source, told)
     heads = await heads_of(store, bucket, tiered)
+    listed = await _listed(store, route.source, told, heads.unseen)
     back: list[str] = []
     outcomes: list[Outcome] = []
     for key, record in by_key.items():
+        if key in heads.unseen:
+            waiting.unasked += 1
+            continue
         kind, restore = "", ""
         if (item := listed.get(key)) is not None:
             kind, restore = item.storage_class if item.storage_class in ARCHIVE_CLASSES else "", item.restore
-        elif (head := heads.get(key)) is not None:
+        elif (head := heads.there.get(key)) is not None:
             kind, restore = head.archive_status, head.restore
         standing = standing_of(kind, restore)
         if standing is Standing.READABLE:
@@ -88,8 +92,10 @@ async def _look_at(
     waiting.back += _pieces(route, [item.key for item in records], set(back))
 
 
-async def _listed(store: ObjectStore, source: Location, keys: Sequence[str]) -> dict[str, ListedObject]:
-    """Those of the keys, in order, that are there."""
+async def _listed(
+    store: ObjectStore, source: Location, keys: Sequence[str], unseen: dict[str, StoreError]
+) -> dict[str, ListedObject]:
+    """Those of the keys, in order, that are there; what could not be looked at is put into `unseen`."""
     bucket = source.bucket
     found: dict[str, ListedObject] = {}
     left = list(keys)
@@ -98,7 +104,9 @@ async def _listed(store: ObjectStore, source: Location, keys: Sequence[str]) -> 
             now, left = left, []
         else:
             now, left = left[:1], left[1:]
-        for key, head in (await heads_of(store, bucket, now)).items():
+        heads = await heads_of(store, bucket, now)
+        unseen |= heads.unseen
+        for key, head in heads.there.items():
             carried = head.properties.storage_class
             found[key] = ListedObject(key, head.size, head.etag, head.modified, carried, restore=head.restore)
         if not left:

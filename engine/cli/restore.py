@@ -41,7 +41,7 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
         invocation.say([*page, *next_lines(outlook, to_ask, to_wait)])
         if not outlook.shares and (refused := refused_tier(outlook)):
             raise UsageError(f"none of it can be asked for: {refused}.")
-        invocation.end(DONE, result)
+        invocation.end(ASIDE if outlook.unseen else DONE, result)
     if yes:
         invocation.say(page)
     else:

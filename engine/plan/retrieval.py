@@ -73,7 +73,8 @@ class ArchiveShare:
 class ArchiveOutlook:
     """What is archived of some objects, for copies that are to last `days` and are asked for by `tier`. `archived` are
     to be asked for, by kind; `under_way` are on their way back; `readable` are copies by kind and the time at which
-    they expire (empty: never); `looked` counts the HEADs that it took to know this of INTELLIGENT_TIERING.
+    they expire (empty: never); `looked` counts the HEADs that it took to know this of INTELLIGENT_TIERING, `unseen`
+    those that S3 refused, by its code.
 
     `objects` is how many were looked at. `began_ms` is the server's clock when that was begun; `copies`: they are to be
     copied, at 3,500 a second at best. A copy that expires before the last object can be there and copied is asked for
@@ -86,6 +87,7 @@ class ArchiveOutlook:
     under_way: Amount = field(default_factory=Amount)
     readable: dict[tuple[str, str], Amount] = field(default_factory=dict)
     looked: int = 0
+    unseen: dict[str, int] = field(default_factory=dict)
     objects: int = 0
     copies: bool = False
 

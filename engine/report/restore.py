@@ -8,7 +8,7 @@ from typing import Any
 from engine.api.restore import RestoreResult
 from engine.archive.restoring import NO_EXPEDITED, Asked, refused_tier
 from engine.plan.prices import AS_OF, REGION, Tier
-from engine.plan.retrieval import Amount, ArchiveOutlook, ArchiveShare
+from engine.plan.retrieval import TIERED, Amount, ArchiveOutlook, ArchiveShare
 from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.text import aside_text, cost_text, count_text, counted, plural, safe, size_text
@@ -21,6 +21,10 @@ def outlook_page(what: str, outlook: ArchiveOutlook) -> list[str | Table]:
         lines += ["", *_costs(outlook)]
     if refused := refused_tier(outlook):
         lines += ["", Toned(f"left: {refused}", Tone.WARNING)]
+    if outlook.unseen:
+        codes = ", ".join(sorted(outlook.unseen))
+        said = f"in {TIERED}, of which S3 does not tell whether they are archived (HEAD: {safe(codes)})"
+        lines += ["", Toned(f"left: {count_text(sum(outlook.unseen.values()))} {said}", Tone.WARNING)]
     return lines
 
 
@@ -131,7 +135,7 @@ def restore_values(result: RestoreResult) -> dict[str, Any]:
         "ledger": result.ledger,
         **picked(outlook, "tier days objects archived not_by_tier under_way"),
         "readable": _sum(outlook.readable.values()),
-        **picked(outlook, "expiring heads=looked"),
+        **picked(outlook, "expiring heads=looked unseen"),
         "to_ask": [
             picked(share, "kind objects bytes least_s most_s")
             | rounded(share, "requests_dollars retrieval_dollars storage_dollars")

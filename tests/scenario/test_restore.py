@@ -23,7 +23,7 @@ import engine.sync
 from engine.cli.main import cli
 from engine.events import Doing, Event, Notice
 from engine.plan.document import Plan
-from engine.sandbox import Sandbox, SandboxSettings, start_sandbox
+from engine.sandbox import FaultRule, Sandbox, SandboxSettings, start_sandbox
 from tests import forking
 from tests.cli.commands import MODULE
 from tests.real.commands import Finished, finished
@@ -110,6 +110,29 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
         for name, value in endpoint.env().items():
             monkeypatch.setenv(name, value)
         yield Scene(endpoint, tmp_path, sandbox)
+
+
+def test_an_object_whose_head_is_refused_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = FaultRule("403", "HeadObject", key="denied", probability=1.0)
+    with start_sandbox(SandboxSettings(faults=(refused,))) as sandbox:
+        endpoint = Endpoint.of(sandbox)
+        for name, value in endpoint.env().items():
+            monkeypatch.setenv(name, value)
+        scene = Scene(endpoint, tmp_path, sandbox)
+        scene.freeze()
+        scene.tier("denied", "ARCHIVE_ACCESS")
+        location = f"s3://{scene.bucket}/old/"
+        assert scene.call("run", str(scene.plan), "--yes", code=3).summary["copied"] == PLAIN
+        assert scene.copied() == {f"plain-{number}" for number in range(PLAIN)}
+
+        shown = scene.call("restore", location, code=3).summary
+        assert (shown["unseen"], len(shown["to_ask"])) == ({"403": 1}, 2)
+        assert "left: 1 in INTELLIGENT_TIERING, of which S3 does not tell" in scene.say("restore", location, code=3)
+        asked = scene.call("restore", location, "--yes", code=3).summary["asked"]
+        assert (asked["begun"]["objects"], asked["refused"]) == (2 * FROZEN, {"403": 1})
+        scene.pass_(48 * HOUR_S)
+        waited = scene.call("run", str(scene.plan), "--yes", "--wait-restore", code=3).summary
+        assert (waited["copied"], waited["aside"]) == (2 * FROZEN, {"archived": 1})
 
 
 def test_what_a_plan_needs_is_shown_with_its_price_and_asked_for_once_that_is_agreed_to(scene: Scene) -> None:
