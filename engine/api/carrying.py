@@ -94,8 +94,8 @@ async def carry(
     stop: StopSignal,
     pieces: Sequence[Piece] | None = None,
 ) -> Carried:
-    """Carry the plan out on its ledger, by what form that has; of a ledger in one file only what is in `pieces`, where
-    they are given. Raises as `engine.migrate`."""
+    """Carry the plan out on its ledger, by what form that has; where `pieces` are given, only what is in them, or of a
+    ledger in shards the shards that hold any of it. Raises as `engine.migrate`."""
     if not isinstance(ledger, ShardedLedger):
         run = await carry_out(
             plan,
@@ -125,6 +125,7 @@ async def carry(
         processes,
         guarded=options.conditional_writes,
         state=state_of(options.state, plan.name) if options.state is not None else None,
+        pieces=pieces,
     )
     stop.listen(coordinator.stop)
     carried, gauges = await coordinator.go(), opened.gauges()

@@ -71,7 +71,7 @@ async def survey(
             await opened.sources.keep_all()
             for route, found in zip(plan.routes, routes, strict=True):
                 found.egress_bytes = found.in_bytes if opened.source(route).is_aws else 0
-            await opened.sources.refuse_missing(ledger.knows)
+            await opened.sources.refuse_missing(ledger.knows, dealt=False)
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
             await ledger.set_note(SURVEYED, {item.route: [item.objects, item.bytes] for item in routes})
             counts = {item.route: item.objects + item.known for item in routes}

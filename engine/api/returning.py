@@ -18,7 +18,7 @@ from engine.plan.lifecycle import State
 from engine.plan.record import by_state
 from engine.plan.shards import Piece
 from engine.sites.sites import Sites
-from engine.transfer.counting import Carried, Counters
+from engine.transfer.counting import Carried, Counters, Held
 
 Carry = Callable[[Options, Sequence[Piece] | None], Awaitable[Carried]]
 """What carries pieces of the plan, or all of it."""
@@ -44,8 +44,9 @@ async def carry_and_wait(
         waiting = await look(opened.store, ledger, plan.routes)
         if waiting.back:
             options.listener(Doing(COPYING, 0.0, waiting.ready))
+            before = Held.of(await ledger.tallies())
             later = await carry(replace(options, listener=_going_on(options.listener, run.counters)), waiting.back)
-            run = run.then(later)
+            run = run.then(later, before, Held.of(await ledger.tallies()))
         if run.stopped or not waiting.under_way:
             return run
         if waiting.under_way != told:
@@ -79,7 +80,7 @@ def _going_on(listener: Listener, before: Counters) -> Listener:
                 done_bytes=before.done_bytes,
                 copied=before.copied + event.copied,
                 found=before.found + event.found,
-                aside=before.aside - back,
+                aside=max(0, before.aside - back),
             )
         listener(event)
 

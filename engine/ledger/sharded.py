@@ -119,6 +119,10 @@ class ShardedLedger(InShards, Ledger):
 
     # --- shards -----------------------------------------------------------------------------------------------
 
+    def numbers_of(self, pieces: Iterable[Piece]) -> set[int]:
+        """The shards that have keys of these pieces."""
+        return {number for piece in pieces for _, number in self._atlas.within(*piece)}
+
     async def add_shards(self, shards: Iterable[Sequence[Piece]]) -> None:
         """Cut the plan into shards of these pieces. Raises `LedgerCorrupt` where they do not tile its routes."""
         await self._do_durably("add_shards", [list(pieces) for pieces in shards])

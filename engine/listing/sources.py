@@ -6,7 +6,7 @@ Two routes with one source are two listings where their lists differ, and no oth
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
@@ -119,18 +119,38 @@ class Sources:
             current = [await listed.file_name() for listed in self.lists.values()]
             await anyio.to_thread.run_sync(remove_others, self._kept_in, current)
 
-    async def refuse_missing(self, knows: Callable[[str, str], Awaitable[bool]]) -> None:
-        """Raise `PlanError` for keys of a list that are not in S3 and that `knows(route, relative key)` does not know
-        either: what a cleanup deleted is no mistake, and nothing that was asked for is left out unseen."""
+    def missing(self) -> dict[str, set[str]]:
+        """By route, the relative keys of its list that S3 was asked for and does not have."""
+        return {
+            name: {key[len(listed.location.key) :] for key in listed.missing}
+            for name, listed in self.lists.items()
+            if listed.missing
+        }
+
+    async def lost(self, knows: Callable[[str, str], Awaitable[bool]]) -> dict[str, list[str]]:
+        """Those of them, in order, that `knows(route, relative key)` does not know either: what a cleanup deleted is no
+        mistake, and nothing that was asked for is left out unseen."""
+        found = {
+            name: [key for key in sorted(keys) if not await knows(name, key)] for name, keys in self.missing().items()
+        }
+        return {name: keys for name, keys in found.items() if keys}
+
+    async def refuse_missing(self, knows: Callable[[str, str], Awaitable[bool]], *, dealt: bool = True) -> None:
+        """Raise `PlanError` for what is `lost`. `dealt`: everything else was dealt with."""
+        self.refuse(await self.lost(knows), dealt=dealt)
+
+    def refuse(self, lost: Mapping[str, Iterable[str]], *, dealt: bool = True) -> None:
+        """Raise `PlanError` where any relative keys are `lost`, by route."""
         problems: list[str] = []
-        for name, listed in self.lists.items():
-            cut = len(listed.location.key)
-            lost = [key for key in sorted(listed.missing) if not await knows(name, key[cut:])]
-            problems += [f'route "{name}": there is no object "{key}"' for key in lost[:MISSING_NAMED]]
-            if len(lost) > MISSING_NAMED:
-                problems.append(f'route "{name}": and {len(lost) - MISSING_NAMED:,} more that its list names')
+        for name, relative in lost.items():
+            keys = sorted(relative)
+            root = self.lists[name].location.key
+            problems += [f'route "{name}": there is no object "{root}{key}"' for key in keys[:MISSING_NAMED]]
+            if len(keys) > MISSING_NAMED:
+                problems.append(f'route "{name}": and {len(keys) - MISSING_NAMED:,} more that its list names')
         if problems:
-            raise PlanError(problems, advice="Everything else was dealt with. Take these keys out of the list.")
+            others = "Everything else was dealt with. " if dealt else ""
+            raise PlanError(problems, advice=f"{others}Take these keys out of the list.")
 
 
 @asynccontextmanager

@@ -40,8 +40,8 @@ class Pace(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a process told last: which one it is, how far, what its requests came to where that is counted, and what
-    came of them by bucket and direction, at `at_s` of its own clock; and whether it could not reach S3 when it last
-    tried."""
+    came of them by bucket and direction, at `at_s` of its own clock; whether it could not reach S3 when it last tried;
+    and how many bytes it copied."""
 
     pid: int
     progress: Progress
@@ -49,6 +49,7 @@ class Told:
     at_s: float = 0.0
     paces: tuple[Pace, ...] = ()
     outage: OutOfReach | None = None
+    copied_bytes: int = 0
 
 
 class Held(NamedTuple):
@@ -170,13 +171,15 @@ class FolderBoard(Board):
 
 
 class StateBoard(Board):
-    """Objects at a place in S3. What cannot be asked or told at the moment is not."""
+    """Objects at a place in S3. What cannot be asked or told at the moment is not. Each bears the name of its `run`: a
+    run that another one took over may not know of it yet, and is not to stop that one."""
 
     every_s = 2.0
 
-    def __init__(self, store: ObjectStore, place: Location) -> None:
+    def __init__(self, store: ObjectStore, place: Location, run: str) -> None:
         self._store = store
         self._place = place
+        self._run = f"{run}\n".encode()
 
     async def clear(self) -> None:
         for name in (STOP, SHARES):
@@ -185,15 +188,16 @@ class StateBoard(Board):
 
     async def ask_to_stop(self) -> None:
         """As any board; raises where it could not be asked."""
-        await self._store.put_object(PutObject(self._ref(STOP), ASKED))
+        await self._store.put_object(PutObject(self._ref(STOP), self._run + ASKED))
 
     async def _put(self, name: str, text: bytes) -> None:
         with suppress(EngineError):
-            await self._store.put_object(PutObject(self._ref(name), text))
+            await self._store.put_object(PutObject(self._ref(name), self._run + text))
 
     async def _get(self, name: str) -> bytes | None:
         with suppress(EngineError):
-            return (await self._store.get_range(GetRange(self._ref(name)))).data
+            data = (await self._store.get_range(GetRange(self._ref(name)))).data
+            return data.removeprefix(self._run) if data.startswith(self._run) else None
         return None
 
     async def _remove(self, name: str) -> None:
@@ -222,7 +226,8 @@ def _read(text: bytes | None) -> Told | None:
         paces = tuple(Pace(*item) for item in values.get("paces", ()))
         outage = OutOfReach(**told) if (told := values.get("outage")) else None
         progress = Progress(**values["progress"])
-        return Told(values["pid"], progress, values["measured"], values.get("at_s", 0.0), paces, outage)
+        at_s, copied_bytes = values.get("at_s", 0.0), values.get("copied_bytes", 0)
+        return Told(values["pid"], progress, values["measured"], at_s, paces, outage, copied_bytes)
     return None
 
 

@@ -7,10 +7,10 @@ of it was listed to its end for this very snapshot. So it may be killed at any m
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from dataclasses import asdict
-from operator import attrgetter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from engine.errors import EngineError
-from engine.events import Notice, ObjectAside, OutOfReach, Progress, SnapshotClosed, ignore
+from engine.events import Notice, ObjectAside, OutOfReach, SnapshotClosed, ignore
 from engine.ledger import ShardedLedger
 from engine.ledger.index import ShardRecord
 from engine.listing.lister import Lister
@@ -28,7 +28,7 @@ from engine.plan.coverage import DONE_STATES
 from engine.plan.document import Plan
 from engine.plan.shards import OBJECTS_A_SHARD, SHARDS_A_SLOT, Piece, far_apart, joined, shared_out, without
 from engine.shards.answers import answer_of, is_of_the_executor
-from engine.shards.board import Told
+from engine.shards.figures import Figures
 from engine.shards.order import Order, ShardEnded
 from engine.shards.rates import SHARED_EVERY_S, Rates
 from engine.shards.roots import finer
@@ -42,8 +42,6 @@ DEATHS_A_SHARD = 4
 """So often a shard's process may die before the shard is left undone: what kills it is perhaps the shard."""
 
 RECORDED_EVERY_S = 2.0
-FIGURES = tuple(name for name in asdict(Progress()) if name != "listing_done")
-MOMENTARY = ("rate_rps", "in_flight")
 
 LEVELLED_AFTER_S = 0.5
 """A shard that is at work no longer is left alone: what it costs to begin others is not worth less."""
@@ -58,7 +56,8 @@ MOST_NEIGHBOURS = 16
 class Coordinator:
     """One run of a plan on a ledger in shards. `await go()`; `stop()` ends it gently, cancellation at once.
 
-    `executor` runs `slots` calls at once. What it is given can be pickled, and is safe to try again."""
+    `executor` runs `slots` calls at once. What it is given can be pickled, and is safe to try again. With `pieces`
+    shards that have keys of these are carried once more, for the snapshots that there are."""
 
     def __init__(
         self,
@@ -71,6 +70,7 @@ class Coordinator:
         *,
         guarded: bool,
         state: Location | None = None,
+        pieces: Sequence[Piece] | None = None,
     ) -> None:
         self._plan = plan
         self._opened = opened
@@ -78,10 +78,12 @@ class Coordinator:
         self._executor = executor
         self._slots = slots
         self._guarded = guarded
+        self._again = pieces
         self._listener = options.listener
         self._meter = options.meter
         self._state = state
-        self._board = board_of(opened, Path(ledger.path), state)
+        self._run = secrets.token_hex(8)
+        self._board = board_of(opened, Path(ledger.path), state, self._run)
         self._stop = anyio.Event()
         self._options = _of_one(options, slots)
         self._notes: dict[str, Any] = {}
@@ -89,13 +91,12 @@ class Coordinator:
         self._opened_ms: dict[str, int] = {}
         self._free = anyio.Semaphore(slots)
         self._recording = anyio.Lock()
-        self._running: dict[int, Progress] = {}
-        self._told: dict[int, Told] = {}
+        self._figures = Figures()
         self._outage: OutOfReach | None = None
         self._rates = Rates(plan)
         self._pieces: dict[int, tuple[Piece, ...]] = {}
-        self._ended: list[ShardEnded] = []
         self._undone: list[EngineError] = []
+        self._lost: dict[str, set[str]] = {}
         self._left = self._waiting = 0
         self._begun_s: dict[int, float] = {}
         self._first_asides: list[ObjectAside] = []
@@ -114,11 +115,15 @@ class Coordinator:
             return self._carried()
         if not await self._ledger.shards():
             await self._ledger.add_shards(await self._cut())
-        await self._open_snapshots()
+        if self._again is None:
+            await self._open_snapshots()
+        self._opened_ms = {item.route: item.opened_ms for item in await self._ledger.snapshots()}
         self._notes = await self._ledger.notes()
         if self._state is None:  # else workers do not see this machine's files
             self._sorted_at = {name: await listed.sorted_at() for name, listed in self._opened.sources.lists.items()}
-        todo = [item for item in await self._ledger.shards() if self._has_work(item)]
+        again = None if self._again is None else self._ledger.numbers_of(self._again)
+        shards = await self._ledger.shards()
+        todo = [item for item in shards if (self._has_work(item) if again is None else item.number in again)]
         try:
             async with anyio.create_task_group() as beside:
                 beside.start_soon(self._pass_on_stop)
@@ -126,18 +131,20 @@ class Coordinator:
                 beside.start_soon(self._keep_records)
                 beside.start_soon(self._share)
                 beside.start_soon(self._level)
-                async with anyio.create_task_group() as shards:
+                async with anyio.create_task_group() as group:
                     for item in far_apart(todo, self._slots):
-                        self._begin(shards, item.number, item.pieces)
+                        self._begin(group, item.number, item.pieces)
                 beside.cancel_scope.cancel()
         except BaseException:
             self._kill()
             raise
         if self._undone:
             raise self._undone[0]
-        if not self._stopped:
+        if not self._stopped and self._again is None:
             await self._close_snapshots()
-        self._listener(self._progress(ended=True))
+        self._listener(replace(self._figures.progress(self._left), listing_done=True))
+        if not self._stopped:
+            self._opened.sources.refuse(self._lost)
         return self._carried()
 
     # --- before ---------------------------------------------------------------------------------------------
@@ -166,7 +173,6 @@ class Coordinator:
         for item in await self._ledger.snapshots():
             if item.closed_ms or not item.opened_ms:
                 await self._ledger.open_snapshot(item.route)
-        self._opened_ms = {item.route: item.opened_ms for item in await self._ledger.snapshots()}
 
     def _has_work(self, item: ShardRecord) -> bool:
         routes = {piece.route for piece in item.pieces}
@@ -199,14 +205,16 @@ class Coordinator:
                 options=self._options,
                 guarded=self._guarded,
                 notes=self._notes,
-                met=self._rates.met(self._told),
+                met=self._rates.met(self._figures.told),
                 neighbours=min(self._slots, MOST_NEIGHBOURS),
                 most=OBJECTS_A_SHARD,
                 opened_ms=self._opened_ms,
                 sorted_at=self._sorted_at,
                 listed=self._opened.sources.listed if self._state is None else None,
+                run=self._run,
             )
-            self._running[number], self._pieces[number] = Progress(), pieces
+            self._figures.begin(number)
+            self._pieces[number] = pieces
             self._begun_s[number] = anyio.current_time()
             ended: ShardEnded | None = None
             try:
@@ -215,7 +223,8 @@ class Coordinator:
                 self._undone.append(error)
                 self.stop()
             finally:
-                for kept in (self._running, self._pieces, self._told, self._begun_s):
+                self._figures.end(number, ended)  # at once: no figure of a run falls
+                for kept in (self._pieces, self._begun_s):
                     kept.pop(number, None)
                 self._measured(number, ended)
             if ended is None:
@@ -240,6 +249,8 @@ class Coordinator:
             except Exception as error:
                 if not is_of_the_executor(error):
                     raise
+                self._figures.died(order.number, await self._board.told(order.number))
+                await self._board.forget(order.number)
                 said = f"the process that carried shard {order.number} ended by itself; another takes it up"
                 if death < DEATHS_A_SHARD:
                     self._listener(Notice("ProcessDied", said))
@@ -270,7 +281,8 @@ class Coordinator:
         listings = [(route, self._opened_ms[route], *figures) for route, figures in ended.listings.items()]
         async with self._recording:
             await self._ledger.record(ended.number, listings, ended.closing)
-        self._ended.append(ended)
+        for route, keys in ended.lost.items():
+            self._lost.setdefault(route, set()).update(keys)
         self._stopped = self._stopped or ended.stopped
         if rest:
             for number, bundle in zip(numbers, bundles, strict=True):
@@ -282,14 +294,14 @@ class Coordinator:
         together = self._listers
         while True:
             await anyio.sleep(self._board.every_s)
-            if self._waiting or len(self._running) >= self._slots:
+            if self._waiting or len(self._figures.at_work) >= self._slots:
                 continue
             now = anyio.current_time()
             for number, begun_s in self._begun_s.items():
                 divisible = all(piece.route in together for piece in self._pieces[number])
                 if divisible and number not in asked and now - begun_s > LEVELLED_AFTER_S:
                     asked.add(number)
-                    if not self._running[number].listing_done:
+                    if not self._figures.is_listed(number):
                         await self._board.ask_for_rest(number)
                         break
 
@@ -297,9 +309,9 @@ class Coordinator:
         """Have the index say, for who reads it alone, how far the shards are."""
         while self._state is None:
             await anyio.sleep(RECORDED_EVERY_S)
-            for number in list(self._running):
+            for number in self._figures.at_work:
                 async with self._recording:
-                    if number in self._running:  # else its last record was made meanwhile, and is newer
+                    if number in self._figures.at_work:  # else its last record was made meanwhile, and is newer
                         await self._ledger.record(number, still_open=True)
 
     # --- after ----------------------------------------------------------------------------------------------
@@ -310,11 +322,11 @@ class Coordinator:
             self._listener(SnapshotClosed(route, objects, size_bytes))
 
     def _carried(self) -> Carried:
-        progress = self._progress(ended=True)
+        progress = self._figures.progress(self._left)
         return Carried(
-            counters_of(progress, sum(item.copied_bytes for item in self._ended), self._first_asides),
+            counters_of(progress, sum(item.copied_bytes for item in self._figures.ended), self._first_asides),
             self._stopped,
-            ToldUnlisted.of_all(item.unlisted for item in self._ended),
+            ToldUnlisted.of_all(item.unlisted for item in self._figures.ended),
             progress.requests,
             progress.throttled,
         )
@@ -331,15 +343,6 @@ class Coordinator:
             self._first_asides.append(event)
         self._listener(event)
 
-    def _progress(self, *, ended: bool = False) -> Progress:
-        """All shards together: what those that have ended came to, and how far the others are."""
-        over, at_work = [item.progress for item in self._ended], list(self._running.values())
-        sums = {name: sum(getattr(item, name) for item in [*over, *at_work]) for name in FIGURES}
-        sums |= {name: sum(getattr(item, name) for item in at_work) for name in MOMENTARY}
-        begun = len(over) + len(at_work)
-        listing_done = ended or (begun == self._left and all(item.listing_done for item in [*over, *at_work]))
-        return Progress(**sums, listing_done=listing_done)
-
     async def _pass_on_stop(self) -> None:
         await self._stop.wait()
         await self._board.ask_to_stop()
@@ -347,28 +350,22 @@ class Coordinator:
     async def _tell(self) -> None:
         while True:
             await anyio.sleep(self._board.every_s)
-            for number in list(self._running):
+            for number in self._figures.at_work:
                 told = await self._board.told(number)
-                if told is not None and number in self._running:
-                    self._running[number], self._told[number] = told.progress, told
+                if told is not None and number in self._figures.at_work:
+                    self._figures.hear(number, told)
                     if self._meter is not None:
                         self._meter.take((number, told.pid), told.measured)
-            self._tell_outage()
-            self._listener(self._progress())
-
-    def _tell_outage(self) -> None:
-        """That processes cannot reach S3, in the words of the one for which that has lasted longest."""
-        said = [told.outage for number in self._running if (told := self._told.get(number)) and told.outage]
-        outage = max(said, key=attrgetter("since_s"), default=None)
-        if outage != self._outage:
-            self._outage = outage
-            self._listener(outage or OutOfReach(0.0))
+            if (outage := self._figures.outage()) != self._outage:
+                self._outage = outage
+                self._listener(outage or OutOfReach(0.0))
+            self._listener(self._figures.progress(self._left))
 
     async def _share(self) -> None:
         """Have those who would fight for what one server gives be told how much each may send."""
         while True:
             await anyio.sleep(max(SHARED_EVERY_S, 2.0 * self._board.every_s))
-            shares = self._rates.turn(self._told, self._pieces)
+            shares = self._rates.turn(self._figures.told, self._pieces)
             if shares is not None:
                 await self._board.share(shares)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,8 +28,8 @@ class Order:
     the folder, which the process sees. `notes` are what is known of the servers already, and `met` at what rates they
     refused; `options` have no listener, `guarded` is as for `Conditions`, and so many `neighbours` work at once.
     `opened_ms` says of which snapshot of each route this is a part, `sorted_at` where the processes of this machine
-    find the routes' lists of keys in order, `listed` what was listed for a question just before. No credential is in
-    it: each process finds its own, as the coordinator did."""
+    find the routes' lists of keys in order, `listed` what was listed for a question just before; `run` tells it from
+    orders of any other run. No credential is in it: each process finds its own, as the coordinator did."""
 
     number: int
     pieces: tuple[Piece, ...]
@@ -46,13 +46,14 @@ class Order:
     opened_ms: Mapping[str, int] = field(default_factory=dict)
     sorted_at: Mapping[str, Path] = field(default_factory=dict)
     listed: KeptListings | None = None
+    run: str = ""
     version: str = __version__
 
 
 class ShardEnded(NamedTuple):
     """How a process left its shard: `closing` is what its ledger says, with `listings` of what was listed to its end
-    (none where it was `stopped`), `rest` what it hands over, `progress` its last figures, `events` what is to be passed
-    on, and `unlisted` as in a run's result."""
+    (none where it was `stopped`, nor of a route of whose list some keys are `lost`), `rest` what it hands over,
+    `progress` its last figures, `events` what is to be passed on, and `unlisted` as in a run's result."""
 
     number: int
     stopped: bool
@@ -65,3 +66,4 @@ class ShardEnded(NamedTuple):
     copied_bytes: int
     events: tuple[Event, ...]
     unlisted: ToldUnlisted
+    lost: Mapping[str, Sequence[str]]

@@ -58,9 +58,9 @@ def carry_shard(order: Order) -> ShardEnded:
     return anyio.run(_carry, order, backend_options={"loop_factory": loop_factory()})
 
 
-def board_of(opened: Sites, folder: Path, state: Location | None) -> Board:
-    """Where the processes of a run tell each other how far they are."""
-    return FolderBoard(folder / AT_WORK) if state is None else StateBoard(opened.store(state), state)
+def board_of(opened: Sites, folder: Path, state: Location | None, run: str) -> Board:
+    """Where the processes of a run tell each other how far they are; in a folder there is one run at a time."""
+    return FolderBoard(folder / AT_WORK) if state is None else StateBoard(opened.store(state), state, run)
 
 
 async def _carry(order: Order) -> ShardEnded:
@@ -84,7 +84,7 @@ async def _carry(order: Order) -> ShardEnded:
         await opened.remember(ledger, plan.routes[0].target.bucket)
         facts = await opened.facts(plan.places, lacking=True)
         refuse_other(order, plan, opened, [*facts.values()])
-        board = board_of(opened, order.folder, order.state)
+        board = board_of(opened, order.folder, order.state, order.run)
         pieces = await _kept(ledger, order.pieces)
         gone = without(order.pieces, pieces)
         coverage = Coverage(await _covered(ledger, order, plan, pieces))
@@ -108,8 +108,9 @@ async def _carry(order: Order) -> ShardEnded:
             )
             beside.cancel_scope.cancel()
         await _note_covered(ledger, order, run)
+        lost: dict[str, list[str]] = {}
         if not run.stopped:
-            await opened.sources.refuse_missing(ledger.knows)
+            lost = await opened.sources.lost(ledger.knows)
             if run.rest:
                 await ledger.set_note(KEPT, [list(piece) for piece in without(pieces, run.rest)])
         return ShardEnded(
@@ -117,13 +118,14 @@ async def _carry(order: Order) -> ShardEnded:
             stopped=run.stopped,
             rest=() if run.stopped else (*gone, *run.rest),
             closing=await closing_of(ledger),
-            listings={} if run.stopped else run.listings,
+            listings={route: found for route, found in run.listings.items() if not (run.stopped or route in lost)},
             progress=run.progress(),
             pid=os.getpid(),
             measured=_measured(options),
             copied_bytes=run.counters.copied_bytes,
             events=heard.passed_on,
             unlisted=run.unlisted(),
+            lost=lost,
         )
 
 
@@ -237,13 +239,15 @@ async def _watch(
 ) -> None:
     """Tell how far the run is and what came of its requests, hear how fast it may go, and when it is to stop or to hand
     over what it has not begun."""
-    told, has_enough = None, False
+    told, has_enough, copied_bytes = None, False, 0
     share_s = anyio.current_time() + SHARED_EVERY_S
     while True:
         now = anyio.current_time()
         if heard.progress is not told:
             told = heard.progress
-            await board.tell(number, Told(os.getpid(), told, _measured(options), now, holding.paces(), heard.outage))
+            copied_bytes = runs[0].counters.copied_bytes if runs else copied_bytes
+            said = Told(os.getpid(), told, _measured(options), now, holding.paces(), heard.outage, copied_bytes)
+            await board.tell(number, said)
         if now >= share_s:
             share_s = now + SHARED_EVERY_S / 2
             holding.hear(now, await board.shares())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from engine.events import ObjectAside, Progress
 from engine.listing.unlisted import ToldUnlisted
+from engine.plan.lifecycle import ASIDE
+from engine.plan.record import Tally
 from engine.sites.site import Gauges
 
 ASIDES_SHOWN = 10
@@ -63,6 +66,21 @@ def counters_of(progress: Progress, copied_bytes: int, first_asides: list[Object
     )
 
 
+class Held(NamedTuple):
+    """What a ledger holds: objects, their bytes, and how many are set aside."""
+
+    objects: int
+    bytes: int
+    aside: int
+
+    @classmethod
+    def of(cls, tallies: Iterable[Tally]) -> Held:
+        """By its tallies."""
+        rows = [*tallies]
+        aside = sum(item.objects for item in rows if item.state in ASIDE)
+        return cls(sum(item.objects for item in rows), sum(item.bytes for item in rows), aside)
+
+
 class Carried(NamedTuple):
     """What became of a plan that was carried: `requests` and `throttled` are of this run."""
 
@@ -72,15 +90,20 @@ class Carried(NamedTuple):
     requests: int
     throttled: int
 
-    def then(self, later: Carried) -> Carried:
-        """This, and what was carried after it of the same objects: what was set aside before may be copied by now."""
+    def then(self, later: Carried, before: Held, now: Held) -> Carried:
+        """This, and what was carried after it of the same objects, by what the ledger held `before` that and holds
+        `now`: what was set aside may be copied by now, and new objects may have come."""
         counters, more = self.counters, later.counters
+        came, came_bytes = now.objects - before.objects, now.bytes - before.bytes
         counters = replace(
             counters,
-            done_bytes=counters.done_bytes + more.copied_bytes,
+            listed=counters.listed + came,
+            listed_bytes=counters.listed_bytes + came_bytes,
+            done=counters.done + came,
+            done_bytes=counters.done_bytes + came_bytes,
             copied=counters.copied + more.copied,
             copied_bytes=counters.copied_bytes + more.copied_bytes,
             found=counters.found + more.found,
-            aside=counters.aside - more.copied - more.found,
+            aside=counters.aside + now.aside - before.aside,
         )
         return later._replace(counters=counters, unlisted=self.unlisted)

@@ -194,10 +194,14 @@ class Run:
 
     def covered(self) -> list[Stretch]:
         """What need not be listed again when another run goes on with this one: nothing of a source that has to be
-        looked at once more in the end."""
-        unpinned = {route.name for route in self._unpinned()}
+        looked at once more in the end, nor where a list names what is not there, which would not be said again."""
+        unpinned, missing = {route.name for route in self._unpinned()}, self._sources.missing()
         stretches = self._coverage.stretches if self._coverage is not None else []
-        return [item for item in stretches if item.piece.route not in unpinned]
+        return [
+            item
+            for item in stretches
+            if item.piece.route not in unpinned and not any(map(item.piece.holds, missing.get(item.piece.route, ())))
+        ]
 
     async def _read(self, route: Route, piece: Piece, fresh: bool, *, must: bool) -> tuple[int, int, list[Piece]]:
         """Decide what is listed of a piece: gives the objects and bytes, and what is left where the run has enough

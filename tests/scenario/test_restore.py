@@ -287,6 +287,27 @@ def test_several_processes_carry_the_shards_again_that_hold_what_came_back(scene
     assert engine.sync.verify(plan).agrees
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_arrives_while_a_run_waits_is_not_taken_for_what_was_set_aside(scene: Scene, processes: int) -> None:
+    scene.put("glacier-0", "GLACIER")
+    plan = engine.load_plan(scene.plan)
+    engine.sync.migrate(plan, engine.Options(processes=processes))
+    scene.restore("--tier", "standard", "--yes")
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Doing) and event.what.startswith("waiting for "):
+            for name in ("aaa", "glacier-1", "zzz"):
+                scene.put(name, "STANDARD")
+            scene.pass_(6 * HOUR_S)
+
+    options = engine.Options(processes=processes, listener=hear, wait_restore=True, look_every_s=0.0)
+    result = engine.sync.migrate(plan, options)
+    counters = result.counters
+    held = [(item.objects, item.bytes) for item in result.tallies]
+    assert (counters.aside, result.aside, result.complete) == (0, {}, True)
+    assert [(counters.listed, counters.listed_bytes)] == [(counters.done, counters.done_bytes)] == held
+
+
 def test_a_killed_asking_goes_on_where_it_was_and_asks_for_nothing_twice(scene: Scene) -> None:
     count = 60
     for number in range(count):

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from engine.api.run import migrate
 from engine.api.status import Status, status
 from engine.api.stopping import StopSignal
 from engine.api.verify import verify
-from engine.errors import EngineError, LedgerMismatch, LedgerMissing, Unsupported, UsageError
+from engine.errors import EngineError, LedgerMismatch, LedgerMissing, PlanError, Unsupported, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import Ledger, ShardedLedger, open_to_read
 from engine.ledger.shard_files import shard_path
@@ -496,6 +497,18 @@ async def test_a_list_that_grew_is_listed_again_by_every_shard(
     assert again.complete and again.copied == 1
 
 
+async def test_a_key_of_a_list_that_is_not_there_is_said_each_time_and_holds_up_no_shard(
+    plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, small: None
+) -> None:
+    chosen = [f"old/img/{number:04d}.jpg" for number in range(0, IMAGES, 2)]
+    (tmp_path / "keys.txt").write_text("\n".join([*chosen, "old/img/0001-typo"]))
+    plan = Plan.of(f"s3://{BUCKET}/old/img/", f"s3://{BUCKET}/new/img/", name="l", keys=str(tmp_path / "keys.txt"))
+    for _ in range(2):
+        with pytest.raises(PlanError, match=r'there is no object "old/img/0001-typo"'):
+            await migrate(plan, in_shards(tmp_path), executor=threads)
+        assert len(keys_of(sandbox, "new/img/")) == len(chosen)
+
+
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys that are listed and joined, of pages of five."""
@@ -747,6 +760,8 @@ async def test_a_shard_whose_process_is_killed_goes_on_in_another(
     assert sum(item.objects for item in result.tallies) == IMAGES + 3
     assert sum(item.objects for item in result.snapshots) == IMAGES + 3
     assert len(keys_of(sandbox, "new/")) == IMAGES + 3
+    told = [event for event in heard if isinstance(event, Progress)]
+    assert all(one.done <= other.done and one.listed <= other.listed for one, other in pairwise(told))
 
 
 def test_a_coordinator_that_is_killed_leaves_no_process_behind_and_the_next_goes_on(

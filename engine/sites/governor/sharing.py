@@ -178,9 +178,10 @@ class Sharing:
         quiet = 0 if any(member.turns[-1].refused for member in group) else min(member.quiet for member in group) + 1
         for member in group:
             member.quiet = quiet
-        if quiet > QUIET:
-            return None
         claimants = [member for member in group if member.claims]
+        unheld = not any(member.held_rps for member in group)
+        if quiet > QUIET or (unheld and not claimants):  # nobody who wants what there is to share
+            return None
         best = max(sum(member.accepted_rps(back) for member in claimants) for back in range(REMEMBERED))
         before = max(member.held_rps for member in group)
         mean = best / len(claimants) if claimants else before

@@ -150,7 +150,9 @@ def test_every_site_bucket_and_direction_is_told() -> None:
 @pytest.fixture(params=["folder", "state"])
 async def board(request: pytest.FixtureRequest, tmp_path: Path) -> Board:
     state = Location("state", "run/")
-    board: Board = FolderBoard(tmp_path / "work") if request.param == "folder" else StateBoard(FakeStore(), state)
+    board: Board = (
+        FolderBoard(tmp_path / "work") if request.param == "folder" else StateBoard(FakeStore(), state, "run-1")
+    )
     await board.clear()
     return board
 
@@ -190,3 +192,17 @@ async def test_of_a_shard_that_is_begun_anew_nothing_is_known_and_nothing_asked(
     await board.forget(1)
     await board.tell(1, others)
     assert await board.told(1) == others, "the new process is heard"
+
+
+async def test_a_run_that_was_taken_over_stops_nobody_in_the_one_that_has_it_now() -> None:
+    store, state = FakeStore(), Location("state", "run/")
+    older, newer = (StateBoard(store, state, run) for run in ("run-1", "run-2"))
+    await newer.clear()
+    await older.ask_to_stop()
+    await older.ask_for_rest(1)
+    await older.share(Shares(2, (MINE, OTHERS)))
+    await older.tell(1, Told(12, Progress(copied=3)))
+    assert not await newer.is_stop_asked() and not await newer.is_rest_asked(1)
+    assert await newer.shares() is None and await newer.told(1) is None
+    await newer.ask_to_stop()
+    assert await newer.is_stop_asked()

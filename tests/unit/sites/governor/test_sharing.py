@@ -206,6 +206,12 @@ def test_who_has_little_to_send_leaves_its_part_to_the_others() -> None:
     assert shares[0].most_rps == pytest.approx(1.02 * 1_400)
 
 
+def test_who_does_not_use_its_rate_is_not_held_for_a_few_stray_refusals() -> None:
+    """Large objects, say: there is nothing to share out, and a share of nothing would stop both."""
+    sharing, slow = Sharing(), Turn(EVERY_S, 995, 5, 5_000.0)
+    assert not any(sharing.turn({1: slow, 2: slow}) for _ in range(8))
+
+
 def test_nobody_is_held_where_nothing_is_refused_any_more() -> None:
     sharing = held_together(1_000, 1_000)
     before = 0.0
