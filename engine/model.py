@@ -162,6 +162,11 @@ class ListedObject(Value, frozen=True):
         return self.restore not in ("", RESTORING)
 
 
+class FilledDirectory(ListedObject, frozen=True):
+    """A directory of a target's folder that something is in: it will do where the source has its marker, and is no
+    object of its own."""
+
+
 class Unlisted(NamedTuple):
     """Something that lies in a local folder and cannot be an object. `key` is what its key would be, with escapes where
     its name is no UTF-8 (\\xff), `code` and `message` say why. Its absence from a listing means nothing: neither at

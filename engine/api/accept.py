@@ -15,6 +15,7 @@ from engine.finish.acceptances import Accepted, accepted_in, found_figures, keep
 from engine.finish.gate import acceptable
 from engine.ledger import Ledger, open_to_read, open_to_write
 from engine.plan.document import Plan
+from engine.plan.lifecycle import ENDED
 from engine.plan.likeness import nearest
 from engine.shown import Result
 from engine.sites.clock import now_ms
@@ -58,6 +59,16 @@ async def accept(plan: Plan, options: Options | None = None, *, name: str, found
                 advice=f"Look again, and the command to type is shown: {command(plan, options.ledger, 'cleanup')}",
             )
         await keep_acceptance(ledger, name, found, because)
+
+
+async def accept_ended(plan: Plan, options: Options, because: str) -> None:
+    """Accept for exactly what it is what the ledger holds of objects that have no source any more. Raises as
+    `accept`."""
+    async with _opened(plan, options) as ledger:
+        noted, accepted = await ledger.noted(), await ledger.accepted()
+        for name in sorted(state.value for state in ENDED):
+            if noted[name].objects and (name, noted[name].figure) not in accepted:
+                await keep_acceptance(ledger, name, noted[name].figure, because)
 
 
 async def take_back(plan: Plan, options: Options | None = None, *, name: str) -> list[Accepted]:

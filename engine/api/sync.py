@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from engine.api.accept import accept_ended
 from engine.api.consent import Consent
 from engine.api.opening import at_work, refuse_inside
 from engine.api.options import Options, ledger_path
@@ -23,6 +24,8 @@ from engine.plan.document import Plan
 from engine.plan.lifecycle import ENDED
 from engine.plan.route import Route
 from engine.shown import LedgerResult
+
+TAKEN = "synchronized: the source's owner removed them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ async def synchronize(
         _refuse_parts(plan)
         refuse_inside(ledger_path(plan, options), [plan.routes[0].target])
     run = await migrate(plan, options, stop=stop, listed=listed)
+    if not ENDED.isdisjoint(run.aside):
+        await accept_ended(plan, options, TAKEN)  # for whoever looks at the ledger later, too
     run = replace(run, accepted=run.accepted | ENDED)
     if not delete or run.stopped or run.empty:
         return SyncResult(run)

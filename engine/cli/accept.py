@@ -9,6 +9,7 @@ from engine.api.accept import accept, acceptances, take_back
 from engine.api.commands import command
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
+from engine.cli.ledgers import plan_of
 from engine.errors import UsageError
 from engine.report.accept import acceptances_page, accepted_line
 from engine.report.page import next_step
@@ -17,15 +18,17 @@ from engine.report.text import safe
 
 def accept_command(
     invocation: Invocation,
-    file: Path,
+    file: Path | None,
     what: str | None,
     found: str | None,
     because: str | None,
     listed: bool,
     remove: str | None,
 ) -> None:
-    plan = invocation.plan(file)
-    gate_next = [next_step(command(plan, invocation.options.ledger, "cleanup"))]
+    if file is not None and what is None and found is not None:  # the one word is no plan's
+        file, what = None, str(file)
+    plan, invocation = plan_of(file, invocation)
+    gate_next = [next_step(command(plan, invocation.options.ledger, "cleanup" if plan.source else "verify"))]
     values: dict[str, Any]
     if listed and what is None and remove is None:
         all_of_it = invocation.run(lambda options, _: acceptances(plan, options))

@@ -29,16 +29,22 @@ async def extras_under(
     hears of what lies there and cannot be an object. Raises what the listings raise."""
     async with one_error(), anyio.create_task_group() as group:
         join = opened.sources.join(group, opened.store, route, None)
-        yield _extras(join, route)
+        yield _extras(join, route, Looker(opened.store(route.source)))
         for key, thing in join.unlisted[-1].named():
             tell(aside_of(route.name, key, thing))
         join.close()
 
 
-async def _extras(join: RouteJoin, route: Route) -> AsyncIterator[list[ListedObject]]:
+async def _extras(join: RouteJoin, route: Route, looker: Looker) -> AsyncIterator[list[ListedObject]]:
     while (rows := await join.next_rows()) is not None:
-        if found := [row.target for row in rows if row.target is not None and is_extra(route, row)]:
-            yield found
+        found = [row for row in rows if is_extra(route, row)]
+        if route.source.is_local:  # a directory with something in it is there without a marker
+            directories = [route.source_key(row.key) for row in found if row.key.endswith("/")]
+            looks = (await looker.look(route.source.bucket, directories)).looks
+            there = {key for key, look in looks.items() if look.there is not None}
+            found = [row for row in found if route.source_key(row.key) not in there]
+        if found:
+            yield [row.target for row in found if row.target is not None]
 
 
 def not_at_source(opened: Sites, route: Route) -> Check:

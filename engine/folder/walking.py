@@ -29,7 +29,7 @@ from engine.folder.refusals import told
 from engine.folder.roots import Root
 from engine.folder.scanning import PropertyRule, scan
 from engine.folder.versions import TICK_NS, is_young, moment_of, version_at, version_of
-from engine.model import ListedObject, Unlisted
+from engine.model import FilledDirectory, ListedObject, Unlisted
 
 Links = Literal["skip", "follow", "keep"]
 Markers = Literal["empty", "all"]
@@ -190,7 +190,7 @@ class Walk:
         assert not isinstance(opened, str), "nothing is above the first"
         level, is_empty = opened
         if prefix and self._shows(is_empty) and self._passes(prefix):
-            self._marker = self._marker_of(level)
+            self._marker = self._marker_of(level, is_empty)
         self._levels.append(level)
 
     def _open(self, parts: list[bytes], prefix: bytes) -> tuple[_Level, bool] | str:
@@ -242,15 +242,16 @@ class Walk:
             return
         below, is_empty = opened
         if self._shows(is_empty) and self._passes(prefix):
-            found.objects.append(self._marker_of(below))
+            found.objects.append(self._marker_of(below, is_empty))
         self._levels.append(below)
 
     def _shows(self, is_empty: bool) -> bool:
         return is_empty or self._manner.markers == "all"
 
-    def _marker_of(self, level: _Level) -> ListedObject:
+    def _marker_of(self, level: _Level, is_empty: bool) -> ListedObject:
         status = os.fstat(self._descriptor(level))
-        return ListedObject(level.prefix.decode(), 0, version_of(status), moment_of(status.st_mtime_ns))
+        kind = ListedObject if is_empty else FilledDirectory
+        return kind(level.prefix.decode(), 0, version_of(status), moment_of(status.st_mtime_ns))
 
     # --- files ------------------------------------------------------------------------------------------------------
 

@@ -94,7 +94,17 @@ def learned(bound: Binding, wanted: Binding) -> Binding:
         return site._replace(buckets=tuple((name, owner or owners.get(name, "")) for name, owner in site.buckets))
 
     own, *others = (filled(site) for site in bound.all_sites.values())
-    return replace(bound, buckets=own.buckets, sites=tuple(others), links=bound.links or wanted.links)
+    return replace(
+        bound,
+        buckets=own.buckets,
+        sites=tuple(others),
+        links=wanted.links if _may_change(bound.links, wanted.links) else bound.links,
+    )
+
+
+def _may_change(bound: Links, wanted: Links) -> bool:
+    """Of links that were set aside nothing is known that another way with them could make wrong."""
+    return bound in ("", "skip") and wanted != ""
 
 
 def differences(bound: Binding, wanted: Binding) -> list[str]:
@@ -103,7 +113,7 @@ def differences(bound: Binding, wanted: Binding) -> list[str]:
     lines = []
     if bound.plan_name != wanted.plan_name:
         lines.append(f"it belongs to the plan {bound.plan_name!r}, not {wanted.plan_name!r}")
-    if bound.links and wanted.links and bound.links != wanted.links:
+    if bound.links != wanted.links and wanted.links and not _may_change(bound.links, wanted.links):
         was, now = _LINKS[bound.links], _LINKS[wanted.links]
         lines.append(f"symbolic links in its folders were {was} (--links {bound.links}), and are to be {now} now")
     had, has = bound.all_sites, wanted.all_sites

@@ -11,7 +11,7 @@ from engine.errors import EngineError, ListingBroken
 from engine.events import Listener, ignore
 from engine.listing.lister import Feed, KeyRange, Lister
 from engine.listing.unlisted import UnlistedThings, aside_of
-from engine.model import ListedObject, Location, Page
+from engine.model import FilledDirectory, ListedObject, Location, Page
 from engine.plan.join import Join, Joined, Side
 from engine.plan.order import fault_of
 from engine.plan.own import without_own
@@ -202,7 +202,8 @@ class RangeJoin:
     ) -> None:
         self._is_route = is_route
         self._unlisted = source.unlisted
-        self._shows_directories = target is not None and target.location.is_local
+        is_local = source.location.is_local or (target is not None and target.location.is_local)
+        self._has_folder = is_local and source.location.is_prefix
         self._target_key = target.location.key if target is not None else ""
         self.join = Join(source.location.key, self._target_key, after=keys.after, upto=keys.upto)
         self.keys = keys
@@ -219,8 +220,8 @@ class RangeJoin:
         """The next rows in key order; None when the range has ended."""
         while True:
             rows = self.join.take()
-            if rows and self._shows_directories:  # a directory that nobody asked for is no object too many
-                rows = [row for row in rows if row.source or row.entry or row.key[-1:] != "/"]
+            if rows and self._has_folder:
+                rows = [row for row in rows if row.entry is not None or not _is_directory(row)]
             if rows and self._unlisted.met:  # what is not listed is not gone
                 rows = [row for row in rows if row.source is not None or not self._unlisted.covers(row.key)]
             if rows:
@@ -269,3 +270,11 @@ class RangeJoin:
         self.sources.close()
         if self._targets is not None:
             self._targets.close()
+
+
+def _is_directory(row: Joined) -> bool:
+    """Whether it is a directory that is no object: one with something in it, which the source has no marker of; or the
+    folder itself, whose marker on the other side (as consoles make one) stands for what is there anyhow."""
+    if not row.key:
+        return not any(item.size for item in (row.source, row.target) if item is not None)
+    return row.source is None and isinstance(row.target, FilledDirectory)

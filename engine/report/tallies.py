@@ -64,7 +64,7 @@ def noted_lines(noted: Mapping[str, Noted], accepted: Collection[State], plan: P
         if name in accepted:
             line += " (accepted)"
         lines.append(line)
-        if name not in accepted and plan is not None and plan.source and name != PROPERTIES:
+        if name not in accepted and plan is not None and name != PROPERTIES:
             lines.append(to_type(accept_command(plan, ledger, name, found.figure)))
     return lines
 

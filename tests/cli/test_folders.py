@@ -248,6 +248,17 @@ def test_a_ledger_of_before_links_were_bound_is_bound_by_the_next_run(terminal: 
     assert terminal.call("verify", "--ledger", "up.ledger", "--links", "skip").code == 1
 
 
+def test_links_that_were_set_aside_may_be_taken_by_the_next_run(terminal: Terminal, client: Any) -> None:
+    """As the message says that tells of them."""
+    (clone(terminal.folder) / "link").symlink_to("a")
+    copy = ("cp", "./x/", f"s3://{BUCKET}/up/", "--ledger", "up.ledger")
+    aside = terminal.call(*copy)
+    assert aside.code == 3 and "--links follow" in aside.err
+    ended = terminal.call(*copy, "--links", "follow")
+    assert ended.code == 0, ended.out + ended.err
+    assert terminal.call("verify", "--ledger", "up.ledger").code == 0
+
+
 def test_links_are_kept_where_that_is_asked_for(terminal: Terminal, client: Any) -> None:
     made = clone(terminal.folder)
     (made / "link").symlink_to("a")

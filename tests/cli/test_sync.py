@@ -128,6 +128,64 @@ def test_a_directory_that_left_the_source_goes_with_the_last_extra_in_it(scene: 
     assert {path.name for path in copy.rglob("*")} == {"a"}
 
 
+def test_a_folders_own_marker_is_no_object_of_a_local_folder(scene: Scene) -> None:
+    """As consoles make one: of no bytes, under the prefix itself. So is one whose directory the source has."""
+    scene.put("p/a", "p/sub/x")
+    for marker in ("p/", "p/sub/"):
+        scene.client.put_object(Bucket=BUCKET, Key=marker, Body=b"")
+    down = scene.sync(P, "./x/")
+    assert down.code == 0, down.out + down.err
+    up = scene.sync("./x/", P, "--delete", "--yes")
+    assert up.code == 0, up.out + up.err
+    assert scene.keys("p/") == {"", "a", "sub/", "sub/x"}
+    scene.client.put_object(Bucket=BUCKET, Key="p/gone/", Body=b"")
+    up = scene.sync("./x/", P, "--delete", "--yes")
+    assert up.code == 0 and scene.keys("p/") == {"", "a", "sub/", "sub/x"}
+    for ledger in scene.terminal.folder.glob("*.ledger"):
+        assert scene.terminal.call("verify", "--ledger", ledger).code == 0
+    scene.client.put_object(Bucket=BUCKET, Key="p/", Body=b"not empty")
+    assert scene.sync(P, "./x/").code == 3, "bytes have nowhere to go"
+
+
+def test_an_empty_directory_is_an_extra_like_any_other(scene: Scene) -> None:
+    scene.write(a="1")
+    (scene.folder / "stays").mkdir()
+    copy = scene.terminal.folder / "copy"
+    for extra in ("empty", "a/b/c", "full"):
+        (copy / extra).mkdir(parents=True)
+    (copy / "full" / "old").write_text("extra")
+    (copy / "a").rename(copy / "d")
+    ended = scene.sync("./x/", "./copy/", "--delete", "--yes", "--json")
+    assert ended.code == 0 and ended.summary["extras"]["deleted"] == 3, ended.out + ended.err
+    assert {path.relative_to(copy).as_posix() for path in copy.rglob("*")} == {"a", "stays"}
+
+
+def test_a_verification_agrees_with_what_was_synchronized(scene: Scene) -> None:
+    """What the source's owner removed is taken so by the ledger too, time after time."""
+    scene.write(a="1", b="2", c="3")
+    for gone in ("", "a", "b"):
+        if gone:
+            (scene.folder / gone).unlink()
+        assert scene.sync("./x/", Q).code == 0
+        (ledger,) = scene.terminal.folder.glob("*.ledger")
+        verified = scene.terminal.call("verify", "--ledger", ledger)
+        assert verified.code == 0, verified.out
+    (scene.folder / "c").unlink()
+    scene.write(d="4")
+    assert scene.terminal.call("verify", "--ledger", ledger).code == 4, "what nobody took is a difference"
+
+
+def test_what_a_copy_without_a_plan_lost_its_source_of_can_be_accepted(scene: Scene) -> None:
+    scene.write(a="1", b="2")
+    assert scene.terminal.call("cp", "./x/", Q, "--yes").code == 0
+    (scene.folder / "a").unlink()
+    ended = scene.terminal.call("cp", "./x/", Q, "--yes")
+    (accept,) = [line.split()[1:] for line in ended.out.splitlines() if "accept" in line]
+    assert ended.code == 3
+    assert scene.terminal.call(*accept).code == 0
+    assert scene.terminal.call("cp", "./x/", Q, "--yes").code == 0
+
+
 def test_extras_are_shown_and_stay_until_they_are_confirmed(scene: Scene) -> None:
     scene.put("p/a", "q/alone")
     ended = scene.sync(P, Q, "--delete")

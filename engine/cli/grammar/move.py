@@ -141,8 +141,9 @@ verify = Verb(
 )
 accept = Verb(
     "accept",
-    "Accept WHAT (such as processed.objects, as `cartage plan` and `cartage cleanup` name it) as it was found.",
-    plan_file(),
+    """Accept WHAT (such as processed.objects, as `cartage plan` and `cartage cleanup` name it) as it was found. Of a
+    copy without a plan file WHAT alone is given, with --ledger.""",
+    plan_file(required=False),
     Place("what", required=False, complete=complete_acceptable),
     Flag("--found FIGURE", "The figure that was found; it is not accepted for any other.", complete=complete_figures),
     Flag("--because WHY", "Why; kept with the date and shown in the receipt."),
