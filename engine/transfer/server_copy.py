@@ -224,7 +224,8 @@ class ServerSideCopy(Existing):
         await source_now(self.source, task, 2)
         target = await self._target_head(task)
         if target is not None and (landed := await self._landed(task, target)) is not None:
-            return landed
+            # Where no answer was lost, none of our copies was made: who else made it may count on it.
+            return landed if sent.lost else landed._replace(method="found")
         condition = sent.condition
         if target is None and condition not in (ABSENT, None):
             return sent._replace(condition=ABSENT, pause=False)

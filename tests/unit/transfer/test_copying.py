@@ -73,6 +73,15 @@ async def test_412_because_someone_elses_target_appeared_is_a_conflict_and_it_st
     assert target(scene.store) is foreign
 
 
+async def test_412_because_someone_else_made_the_same_copy_finds_theirs_in_place() -> None:
+    """Another run on the same targets, say: what it made is not ours to take back."""
+    scene = bench()
+    theirs = scene.store.put("s3://bkt/new/k", etag=scene.task().source.etag)
+    outcome = await scene.carrier.carry(scene.task())
+    assert (outcome.state, outcome.proof, outcome.method) == (State.COPIED, Proof.DIGEST, "found")
+    assert target(scene.store) is theirs
+
+
 async def test_412_because_our_own_success_was_lost_is_done() -> None:
     """The answer is lost, the look finds nothing yet, and the copy sent again meets the first one."""
     scene = bench()
@@ -86,7 +95,7 @@ async def test_412_because_our_own_success_was_lost_is_done() -> None:
     scene.store.plan("CopyObject", ("before", LOST), ("before", land_late))
     outcome = await scene.carrier.carry(task)
     assert landed
-    assert (outcome.state, outcome.proof) == (State.COPIED, Proof.DIGEST)
+    assert (outcome.state, outcome.proof, outcome.method) == (State.COPIED, Proof.DIGEST, "copy")
     assert len(scene.store.made("CopyObject")) == 2
 
 
