@@ -61,7 +61,9 @@ async def complete(
         except (Ambiguous, NotFound, PreconditionFailed) as error:
             target = await target_now(store, task)
             if target is not None and target.size == task.source.size and target.etag == predicted:
-                return as_answer(target)
+                # With no answer lost before, 412 says that this upload did not write it.
+                is_theirs = isinstance(error, PreconditionFailed) and unknown is None
+                return as_answer(target, NotOurs if is_theirs else SeenComplete)
             if isinstance(error, PreconditionFailed):
                 if request.target_condition == (target.etag if target is not None else ABSENT):
                     # Nothing has changed. Met twice it is a condition that the server cannot do.
@@ -93,10 +95,14 @@ class SeenComplete(CopyResult, frozen=True):
     an earlier one of the same parts, cannot be told: the upload may still be there."""
 
 
-def as_answer(target: ObjectHead) -> SeenComplete:
+class NotOurs(SeenComplete, frozen=True):
+    """Of what somebody else wrote at the same time, from the same bytes: found in place, and theirs."""
+
+
+def as_answer(target: ObjectHead, kind: type[SeenComplete] = SeenComplete) -> SeenComplete:
     """What HEAD says of the target, as Complete would have said it."""
     encryption = target.properties.encryption
-    return SeenComplete(
+    return kind(
         target.etag, checksums=target.checksums, encryption=encryption.algorithm if encryption is not None else ""
     )
 

@@ -9,6 +9,7 @@ from engine.plan.integrity import Agreement, evidence_of_copy, evidence_of_heads
 from engine.plan.record import Outcome
 from engine.store import HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Differs, Task, copied, full_object
+from engine.transfer.completing import NotOurs
 
 
 async def judged(
@@ -19,6 +20,8 @@ async def judged(
 
     Raises `Differs`, and what the store raises."""
     checksums: Sequence[Checksum] = result.checksums
+    if isinstance(result, NotOurs):
+        method = "found"
     agreement, evidence = evidence_of_copy(
         source_etag=source.etag,
         target_etag=result.etag,

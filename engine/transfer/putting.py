@@ -14,7 +14,7 @@ from engine.model import ABSENT, CopyResult, ObjectHead
 from engine.plan.integrity import Agreement, evidence_of_heads
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
 from engine.transfer.carrier import Failed, Pause, Task
-from engine.transfer.completing import as_answer
+from engine.transfer.completing import NotOurs, SeenComplete, as_answer
 from engine.transfer.existing import conflict
 from engine.transfer.guard import Conditions
 from engine.transfer.server_copy import ATTEMPTS, OPEN
@@ -92,10 +92,10 @@ class Putter:
                 raise error
             return sent._replace(request=request._replace(target_condition=None)), 0
         target = await head_or_none(self._store, HeadObject(request.ref, checksums=True))
-        if target is not None and _is_ours(passed, target):
-            return as_answer(target), 1
         condition = request.target_condition
         lost = sent.open or isinstance(error, Ambiguous)  # else each of our writes was refused, as by 409
+        if target is not None and _is_ours(passed, target):
+            return as_answer(target, SeenComplete if lost else NotOurs), 1
         if isinstance(error, PreconditionFailed):
             return self._after_412(task, sent, target, passed), 1
         if target is None:

@@ -141,6 +141,28 @@ async def test_what_made_a_write_be_refused_is_left_alone_also_where_it_cannot_b
     assert held is not None and held.body == b"others"
 
 
+@pytest.mark.parametrize(("body", "operation"), [(b"a card", "PutObject"), (BODY, "CompleteMultipartUpload")])
+async def test_what_someone_else_wrote_first_from_the_same_bytes_is_found_and_theirs(
+    tmp_path: Path, body: bytes, operation: str
+) -> None:
+    """Another run on the same target, say: a revert of this one leaves it."""
+    other = UploadScene(tmp_path)
+    other.write(body)
+    assert (await other.carrier.carry(await other.task())).method == "upload"
+    theirs = other.held()
+    assert theirs is not None
+    scene = UploadScene(tmp_path)
+
+    def land() -> None:
+        scene.target.objects.update(other.target.objects)
+
+    task = await scene.task()
+    scene.target.plan(operation, ("before", land))
+    outcome = await scene.carrier.carry(task)
+    assert (outcome.state, outcome.proof, outcome.method) == (State.COPIED, Proof.DIGEST, "found")
+    assert scene.held() is theirs and scene.target.uploads == {}
+
+
 async def test_a_target_that_appeared_is_a_conflict(tmp_path: Path) -> None:
     scene = UploadScene(tmp_path)
     scene.write(b"a card")
