@@ -5,10 +5,29 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
+import sys
 from contextlib import suppress
 
 OPEN_FILES = 4_096
 """More than the 1,024 connections to each endpoint, and what else is open."""
+
+
+def open_closed_streams() -> None:
+    """Have stdin, stdout and stderr lead somewhere. One that a shell closed (`<&-`) is None in Python, and the number
+    of its descriptor would go to the next socket or ledger: whoever writes to the stream would write there."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        how = "w" if descriptor else "r"
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_WRONLY if descriptor else os.O_RDONLY)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            os.set_inheritable(descriptor, True)  # or the processes that we begin would have it closed again
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, how, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def settle() -> None:

@@ -33,6 +33,16 @@ def summarize(verb: str, code: int, values: dict[str, Any]) -> None:
     NdjsonWriter(sys.stdout).summary(verb, code, values)
 
 
+def conclude(verb: str, code: int, values: dict[str, Any], *, as_json: bool) -> None:
+    """The same after an error that was told on stderr: a stdout that takes nothing is not told as well."""
+    try:
+        if as_json:
+            summarize(verb, code, values)
+        sys.stdout.flush()
+    except OSError:
+        _silence_stdout()
+
+
 def end(error: BaseException, verb: str, *, as_json: bool, example: str = "") -> NoReturn:
     """Say what went wrong and what to do, and end with the error's exit code. `example` is what is told to whoever
     asked for what makes no sense, and whom nothing better is said."""
@@ -47,16 +57,19 @@ def end(error: BaseException, verb: str, *, as_json: bool, example: str = "") ->
     if known.advice:
         said.append(Toned(f"  {safe(known.advice)}", whole=True))
     draw(said, sys.stderr, look_at(sys.stderr, os.environ))
-    if as_json:
-        summarize(verb, known.exit_code, error_values(known))
+    conclude(verb, known.exit_code, error_values(known), as_json=as_json)
     raise SystemExit(known.exit_code)
 
 
 def leave_pipe() -> NoReturn:
     """End after the reader of stdout has gone: nobody is left to be told."""
-    # Else the interpreter would flush what is left, and complain (Python's notes on SIGPIPE).
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _silence_stdout()
     raise SystemExit(FATAL)
+
+
+def _silence_stdout() -> None:
+    """Else the interpreter would flush what is left, and complain (Python's notes on SIGPIPE)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def explain(error: BaseException) -> EngineError | None:
@@ -70,7 +83,7 @@ def explain(error: BaseException) -> EngineError | None:
         return None
     first = errors[0]
     if isinstance(first, OSError) and first.strerror:
-        about = f"{first.filename}: " if first.filename else ""
+        about = f"{os.fsdecode(first.filename)}: " if first.filename else ""
         return EngineError(f"{about}{first.strerror}.", advice="Mend that and run the same command again.")
     if isinstance(first, MemoryError):
         return EngineError("the machine has no memory left.", advice="Run the same command again: it goes on.")

@@ -30,7 +30,7 @@ from engine.events import Event, Listener, ObjectAside, OutOfReach
 from engine.extras import loop_factory
 from engine.plan.document import Plan
 from engine.report.bar import TICK_S, Manner, ProgressBar
-from engine.report.drawing import draw, look_at
+from engine.report.drawing import draw, look_at, writing_to
 from engine.report.meter import Outage
 from engine.report.ndjson import NdjsonWriter, values_of
 from engine.report.page import Page
@@ -226,7 +226,8 @@ class Invocation:
         if self.json or self.quiet:
             return
         if isinstance(page, str):
-            click.echo(page)
+            with writing_to(sys.stdout):
+                click.echo(page)
         else:
             self.show(page)
 

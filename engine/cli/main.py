@@ -6,11 +6,11 @@ from __future__ import annotations
 import importlib
 import io
 import sys
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from engine.process import settle
+from engine.process import open_closed_streams, settle
 
 
 class Group(NamedTuple):
@@ -172,9 +172,24 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """The entry point. Ends with the documented exit codes; no traceback reaches a user."""
+    open_closed_streams()
     settle()
     _escape_what_cannot_be_shown()
     command = next((argument for argument in sys.argv[1:] if argument in VERBS), "")
+    try:
+        _carry_out(command)
+    except SystemExit:
+        try:
+            sys.stdout.flush()  # later, Python itself would, and say what it thinks of a disk that is full
+        except OSError as error:
+            from engine.cli.ending import end
+
+            error.filename = "stdout"
+            end(error, command, as_json=False)
+        raise
+
+
+def _carry_out(command: str) -> NoReturn:
     try:
         raise SystemExit(cli.main(prog_name="cartage", standalone_mode=False))
     except click.ClickException as error:
@@ -206,9 +221,9 @@ def _escape_what_cannot_be_shown() -> None:
 def _summarise(command: str, exit_code: int, values: dict[str, Any]) -> None:
     """The summary line of a command that never began."""
     if "--json" in sys.argv:
-        from engine.cli.ending import summarize
+        from engine.cli.ending import conclude
 
-        summarize(command, exit_code, values)
+        conclude(command, exit_code, values, as_json=True)
 
 
 if __name__ == "__main__":

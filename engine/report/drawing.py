@@ -7,7 +7,8 @@ imported where something is drawn for a person, and nowhere else.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -79,15 +80,26 @@ def terminal_width(stream: TextIO, environment: Mapping[str, str]) -> int:
         return WIDTH
 
 
+@contextmanager
+def writing_to(stream: TextIO) -> Iterator[None]:
+    """What the system refuses of a stream says of which: "No space left on device" alone may be any disk's."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(getattr(stream, "name", "")).strip("<>")
+        raise
+
+
 def draw(page: Page | str, stream: TextIO, look: Look) -> None:
     """Write a page with its last line's end."""
-    if look.width is None and not look.colour:
-        stream.write(plain(page) + "\n")
-    else:
-        console = console_for(stream, look)
-        for block in [page] if isinstance(page, str) else page:
-            _print(console, block, look)
-    stream.flush()
+    with writing_to(stream):
+        if look.width is None and not look.colour:
+            stream.write(plain(page) + "\n")
+        else:
+            console = console_for(stream, look)
+            for block in [page] if isinstance(page, str) else page:
+                _print(console, block, look)
+        stream.flush()
 
 
 def console_for(stream: TextIO, look: Look) -> Console:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine.events import Event
+from engine.report.drawing import writing_to
 
 _VALUES = {
     "CheckReport": "check.check_values",
@@ -84,11 +85,14 @@ class NdjsonWriter:
 
     def __call__(self, event: Event) -> None:
         if not event.for_people:
-            self._stream.write(event_line(event) + "\n")
-            self._stream.flush()
+            self._write(event_line(event))
 
     def summary(self, command: str, exit_code: int, values: dict[str, Any]) -> None:
         """The last line: what the command came to."""
         line = {"event": "summary", "command": command, "exit_code": exit_code, **plain(values)}
-        self._stream.write(json.dumps(line, ensure_ascii=True) + "\n")
-        self._stream.flush()
+        self._write(json.dumps(line, ensure_ascii=True))
+
+    def _write(self, line: str) -> None:
+        with writing_to(self._stream):
+            self._stream.write(line + "\n")
+            self._stream.flush()
