@@ -100,6 +100,8 @@ def explain(error: BaseException) -> EngineError | None:
 def _sentence(error: EngineError) -> str:
     if not isinstance(error, StoreError):
         return "\n".join(safe(line) for line in error.message.split("\n"))
+    if Path(error.ref).is_absolute():  # a local folder or file: nothing of S3 was asked
+        return safe(error.message if error.ref in error.message else f"{error.ref}: {error.message}")
     request = f" (request id {safe(error.request_id)})" if error.request_id else ""
     return safe(str(error)) + request
 

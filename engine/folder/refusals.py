@@ -37,6 +37,12 @@ WRITING = "PutObject"
 MAKE_ROOM = "Make room there, or name another folder; then run the command again: what is complete stays as it is."
 
 
+_THEN = "then run the command again; nothing was concluded from its absence."
+RESTORE = f"Mount or restore it, {_THEN}"
+MEND = f"Mend the path, or mount or restore the folder, {_THEN}"
+START_ANEW = "Mount or restore it, then run the command again; or start anew with another ledger, by --ledger."
+
+
 class Clash(Exception):
     """What stands in a folder leaves no place for a key: a file where its directory is to be, a directory where its
     file is, another spelling of its name. `fault` says what."""
@@ -123,12 +129,19 @@ def changed(operation: str, path: str, message: str, *, condition: str = "If-Mat
     return PreconditionFailed(message, operation=operation, ref=path, code=code, condition=condition)
 
 
-def vanished(path: str, why: str) -> BucketMissing:
+def vanished(path: str, why: str, advice: str = RESTORE) -> BucketMissing:
     """The error for a folder that is not there, or is another than it was. It is never taken for an empty one."""
     return BucketMissing(
-        f"the folder {path} {why}",
+        f"the folder {path} {why}", operation="GetBucketLocation", ref=path, code="FolderMissing", advice=advice
+    )
+
+
+def no_folder(path: str, why: str = "is a file, not a folder") -> BucketMissing:
+    """The error for a folder in whose place, or above it, something else stands."""
+    return BucketMissing(
+        f"{path} {why}",
         operation="GetBucketLocation",
         ref=path,
         code="FolderMissing",
-        advice="Mount or restore it, then run the command again; nothing was concluded from its absence.",
+        advice="Name a folder, or move away what stands there; a file is named without a slash at its end.",
     )

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.folder import system
-from engine.folder.refusals import vanished
+from engine.folder.refusals import MEND, START_ANEW, WRITING, no_folder, told, vanished
 from engine.folder.system import A_DIRECTORY, NO_LINK
 
 BELOW = A_DIRECTORY | NO_LINK
@@ -32,6 +32,8 @@ class Root:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.is_bound = False
+        """Whether a ledger is bound to it."""
         self._descriptor: int | None = None
         self._known: tuple[int, int] | None = None
         self._lock = threading.Lock()
@@ -45,11 +47,13 @@ class Root:
         try:
             status = os.stat(self.path)  # noqa: PTH116  (each file asks, and a Path takes twice as long)
         except FileNotFoundError:
-            raise vanished(self.path, "is no longer there" if self._known else "does not exist") from None
+            if self._known:
+                raise vanished(self.path, "is no longer there") from None
+            raise vanished(self.path, "does not exist", START_ANEW if self.is_bound else MEND) from None
         except NotADirectoryError:
-            raise vanished(self.path, "is not a folder") from None
+            raise no_folder(self._nearest()) from None
         if not stat.S_ISDIR(status.st_mode):
-            raise vanished(self.path, "is not a folder")
+            raise no_folder(self.path)
         found = status.st_dev, status.st_ino
         with self._lock:
             if self._descriptor is None:
@@ -66,9 +70,19 @@ class Root:
 
     def make(self) -> None:
         """Make the folder with all above it, each one durable, where it is not there yet. One that was there and is
-        gone is not made anew: that is for its owner to look at."""
+        gone is not made anew: that is for its owner to look at. Raises `StoreError`."""
         if self.exists():
             return
+        try:
+            self._make()
+        except NotADirectoryError:
+            raise no_folder(self._nearest()) from None
+        except FileNotFoundError as error:
+            raise no_folder(str(error.filename), "is a link that leads nowhere") from None
+        except OSError as error:
+            raise told(error, WRITING, self.path, writing=True) from error
+
+    def _make(self) -> None:
         missing = [Path(self.path)]
         while not missing[-1].parent.exists():
             missing.append(missing[-1].parent)
@@ -80,6 +94,10 @@ class Root:
                 system.sync(above)
             finally:
                 os.close(above)
+
+    def _nearest(self) -> str:
+        """What stands at its path, or at the innermost above it where anything does."""
+        return next(path for path in (self.path, *map(str, Path(self.path).parents)) if os.path.lexists(path))
 
     @contextlib.contextmanager
     def directory(self, parts: Sequence[bytes], *, follow: bool = False) -> Iterator[int]:

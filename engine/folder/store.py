@@ -143,6 +143,7 @@ class FolderStore(Lacking, ObjectStore):
     def must_be_there(self, bucket: str) -> None:
         """Of a folder that a ledger is bound to: where it is missing, that is an error and no empty folder."""
         self._may_be_missing.discard(bucket)
+        self.root(bucket).is_bound = True
 
     def _is_yet_to_be(self, root: Root) -> bool:
         return root.path in self._may_be_missing and not root.exists()

@@ -14,6 +14,8 @@ from engine.plan.route import Route
 from engine.store import ListPage, ObjectStore, StoreOf
 
 NEAREST_NAMED = 3
+OURS = (".ledger", ".deletion")
+"""In the names of what Cartage itself keeps in a folder: it is named after what was copied, and so begins alike."""
 
 
 async def refuse_nothing(store: ObjectStore, location: Location) -> None:
@@ -44,7 +46,7 @@ async def why_nothing(store: ObjectStore, location: Location) -> str:
     if page.objects or page.next_token is not None:
         return ""
     if not location.key:
-        return f"the bucket {location.bucket} is empty"
+        return f"the {'folder' if location.is_local else 'bucket'} {location.bucket} is empty"
     near = ", ".join(str(place) for place in await _nearest(store, location))
     return f"{location} holds nothing" + (f"; near it hold something: {near}" if near else "")
 
@@ -73,12 +75,14 @@ async def _no_such_key(store: ObjectStore, location: Location) -> str:
     if any(item.key == location.key for item in page.objects):
         return ""
     under = sum(item.key.startswith(location.key + "/") for item in page.objects)
-    beside = len(page.objects) - under
-    more = "or more " if page.next_token else ""
+    beside = [item.key for item in page.objects if not item.key.startswith(location.key + "/")]
     said = f"there is no object with exactly the key {location}"
+    if location.is_local:
+        beside = [key for key in beside if not any(mark in key for mark in OURS)]
+        said = f"there is no file {location}"
+    more = "or more " if page.next_token else ""
     if under:
         said += f"; {under} {more}lie under {location}/ (a trailing slash means everything under it)"
     if beside:
-        example = next(item.key for item in page.objects if not item.key.startswith(location.key + "/"))
-        said += f"; {beside} {more}only begin alike, such as {example!r}, and are not meant by it"
+        said += f"; {len(beside)} {more}only begin alike, such as {beside[0]!r}, and are not meant by it"
     return said

@@ -1,0 +1,91 @@
+"""What is said of local files and folders: by their paths, in words for files, with nothing of S3's in it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from engine.cli.ending import explain
+from engine.folder import system
+from tests.cli.commands import Ended, Terminal, assert_said_well
+
+OF_S3 = ("bucket", "object with", "GetBucketLocation", "PutObject", "ListObjectsV2", "FolderMissing", "AccessDenied")
+
+
+@pytest.fixture
+def here(terminal: Terminal) -> Path:
+    """A folder with `src/`, an empty `empty/`, and a file `afile`."""
+    for name in ("src", "empty"):
+        (terminal.folder / name).mkdir()
+    (terminal.folder / "src" / "a.txt").write_bytes(b"a")
+    (terminal.folder / "afile").write_bytes(b"f")
+    return terminal.folder
+
+
+def said(ended: Ended, verb: str, code: int) -> str:
+    """The refusal, which is well said and in words for files."""
+    assert ended.code == code, ended.err
+    assert_said_well(ended, verb)
+    assert not any(word in ended.err for word in OF_S3), ended.err
+    return ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("cp", "./nope", "./dst/nope"), 2, "there is no file {here}/nope\n"),
+        (("cp", "./nope/", "./dst/"), 1, "the folder {here}/nope does not exist\n  Mend the path"),
+        (("ls", "./nope"), 2, "there is no file {here}/nope\n"),
+        (("ls", "./afile/"), 1, "{here}/afile is a file, not a folder\n  Name a folder"),
+        (("ls", "./afile/x/"), 1, "{here}/afile is a file, not a folder\n"),
+        (("sync", "./empty/", "./dst/"), 2, "the folder {here}/empty is empty\n"),
+        (("cp", "./src/", "./afile/x/y/"), 1, "{here}/afile is a file, not a folder\n"),
+        (("cp", "./src/", "./lost/x/"), 1, "{here}/lost is a link that leads nowhere\n"),
+    ],
+)
+def test_a_local_place_is_told_of_as_one(
+    terminal: Terminal, here: Path, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    (here / "lost").symlink_to("nowhere")
+    assert sentence.format(here=here) in said(terminal.call(*words), words[0], code)
+
+
+def test_ledgers_of_our_own_are_not_what_begins_alike(terminal: Terminal, here: Path) -> None:
+    """A copy's ledger is named after it, so that the very command that is refused has left one."""
+    (here / "nopes").write_bytes(b"")
+    err = said(terminal.call("cp", "./nope", "./dst/nope"), "cp", 2)
+    assert list(here.glob("nope-to-nope-*.ledger"))
+    assert "1 only begin alike, such as 'nopes', and are not meant by it" in err
+
+
+def test_a_target_of_a_ledger_that_is_gone_may_be_begun_anew(terminal: Terminal, here: Path) -> None:
+    copy = ("cp", "./src/", "./dst/")
+    assert terminal.call(*copy).code == 0
+    shutil.rmtree(here / "dst")
+    err = said(terminal.call(*copy), "cp", 1)
+    assert f"the folder {here}/dst does not exist" in err
+    assert "Mount or restore it" in err and "or start anew with another ledger, by --ledger" in err
+    assert terminal.call(*copy, "--ledger", "anew.ledger").code == 0
+
+
+def test_a_target_that_may_not_be_made_is_named_whole(
+    terminal: Terminal, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system is asked below a descriptor, by a name in bytes: it tells no more of the path than that."""
+
+    def refuse(directory: int, name: bytes) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+
+    monkeypatch.setattr(system, "make_directory", refuse)
+    err = said(terminal.call("cp", "./src/", "./closed/deep/"), "cp", 1)
+    assert f"permission denied: user {os.geteuid()} may not write {here}/closed/deep" in err
+    assert "b'" not in err
+
+
+def test_a_name_that_the_system_tells_in_bytes_is_text() -> None:
+    error = explain(PermissionError(errno.EACCES, "Permission denied", b"caf\xc3\xa9"))
+    assert error is not None and error.message == "caf\u00e9: Permission denied."
