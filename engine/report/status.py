@@ -19,6 +19,7 @@ from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.tallies import Ways, aside_lines, noted_lines, noted_values, route_values, tallies_table, ways_of
 from engine.report.text import duration_text, key_text, plural, safe
 
+SAME_COPY = "the same copy again"
 SHORTEST_MS = 2_000
 """Of less a run's own moments tell no rate."""
 
@@ -97,11 +98,13 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     page: list[str | Table] = [head, *at_work, ""]
     page.append(tallies_table(status.tallies) if status.tallies else "no object yet")
     open_routes = [item.route for item in status.snapshots if not item.closed_ms]
+    by_hand = plan is not None and not plan.source  # a copy that has no plan file is typed again by whoever typed it
     page.append("")
     if status.worker is not None:
         return [*page, *_while_at_work(status, plan)]
     if open_routes:
-        page.append(f"listing not at its end: {safe(', '.join(open_routes))}; run the plan again to go on")
+        how = SAME_COPY if by_hand else "run the plan again"
+        page.append(f"listing not at its end: {safe(', '.join(open_routes))}; {how} to go on")
     if status.uploads:
         page.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
     if in_flight := sum(by_state(status.tallies, IN_FLIGHT).values()):
@@ -114,7 +117,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     if not open_routes and not aside and not in_flight:
         sources = f"; {plural(gone[State.DELETED], 'source')} deleted" if State.DELETED in gone else ""
         page.append(Toned(f"every object is in place{sources}", Tone.GOOD))
-    again = command(plan, status.ledger, "run") if plan is not None and plan.source else ""
+    again = SAME_COPY if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
     if aside:
         listing = of_ledger(status.ledger, "status", "--failed")
         return [*page, *aside_lines(aside, listing, ways_of(plan, status.ledger), status.restoring)]

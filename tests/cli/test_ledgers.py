@@ -205,3 +205,25 @@ def test_status_says_what_is_under_way_and_what_was_deleted(terminal: Terminal, 
             )
             connection.commit()
         assert says in terminal.call("status", plan).out
+
+
+def test_an_interrupted_copy_without_a_plan_file_is_to_be_typed_again(terminal: Terminal) -> None:
+    """To verify it would end with 4: what is not copied differs."""
+    (terminal.folder / "src").mkdir()
+    for name in "ab":
+        (terminal.folder / "src" / name).write_text(name)
+    assert terminal.call("cp", "./src/", "./dst/", "--ledger", "copy.ledger").code == 0
+    for change in ("UPDATE objects SET state = 'planned' WHERE key = 'a'", "UPDATE routes SET closed_ms = 0"):
+        with closing(sqlite3.connect(terminal.folder / "copy.ledger")) as connection:
+            connection.execute(change)
+            connection.execute("DELETE FROM tallies")
+            connection.execute(
+                "INSERT INTO tallies SELECT route, state, proof, found, count(*), sum(size) FROM objects "
+                "GROUP BY route, state, proof, found"
+            )
+            connection.commit()
+        said = terminal.call("status", "--ledger", "copy.ledger").out
+        assert said.endswith("\nnext: the same copy again\n")
+    assert "listing not at its end" in said and "run the plan" not in said
+    assert terminal.call("cp", "./src/", "./dst/", "--ledger", "copy.ledger").code == 0
+    assert "next: cartage verify" in terminal.call("status", "--ledger", "copy.ledger").out
