@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from engine.api.fingerprint import fingerprint
 from engine.cli.invocation import Invocation
 from engine.proof.fingerprint import Basis
@@ -11,7 +9,6 @@ from engine.proof.fingerprint import Basis
 
 def fingerprint_command(invocation: Invocation, location: str, by: str) -> None:
     line = invocation.run(lambda options, _: fingerprint(location, options, basis=Basis(by)), asides=False)
-    if not invocation.json:
-        click.echo(line)
+    invocation.give(line)
     values = {"location": location, "fingerprint": line, "unlisted": invocation.left.count}
     invocation.end(invocation.done(), values)

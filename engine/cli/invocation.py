@@ -33,7 +33,7 @@ from engine.report.bar import TICK_S, Manner, ProgressBar
 from engine.report.drawing import draw, look_at, writing_to
 from engine.report.meter import Outage
 from engine.report.ndjson import NdjsonWriter, values_of
-from engine.report.page import Page
+from engine.report.page import Page, Table, wrong_of
 from engine.report.text import UNLISTED_SHOWN, safe, unlisted_sentence
 
 Result = TypeVar("Result")
@@ -106,6 +106,8 @@ class Invocation:
     progress: bool | None
     took: Took = field(default_factory=Took)
     left: Left = field(default_factory=Left)
+    unsaid: list[str | Table] = field(default_factory=list)
+    """What was to be said under --quiet: of a command that does not end with 0 its part is."""
 
     @property
     def took_s(self) -> float:
@@ -223,7 +225,14 @@ class Invocation:
     def say(self, page: Page | str) -> None:
         """A page for people on stdout; nothing under `--json` and `--quiet`. A string is written as it is: a line of a
         list, of which there may be millions."""
-        if self.json or self.quiet:
+        if self.quiet and not isinstance(page, str):
+            self.unsaid.extend(page)
+        if not self.quiet:
+            self.give(page)
+
+    def give(self, page: Page | str) -> None:
+        """What was asked for, such as a list: on stdout under `--quiet` too; nothing under `--json`."""
+        if self.json:
             return
         if isinstance(page, str):
             with writing_to(sys.stdout):
@@ -248,19 +257,22 @@ class Invocation:
             click.echo(f"cartage {self.verb}: {safe(sentence)}", err=True)
         if sentences:
             click.echo(f"  {advice}", err=True)
+            self.unsaid.clear()
 
     def done(self) -> int:
         """The exit code of a command that did all of its work: not all of it was, where something in a folder had to
         be left, which is said."""
         if not self.left.count:
             return DONE
-        if not self.quiet and not self.json:
+        if not self.json:
             click.echo(unlisted_sentence(self.left.count, self.left.first), err=True)
         return ASIDE
 
     def end(self, code: int, result: object, **more: Any) -> NoReturn:
         """End with an exit code. The summary line of `--json` has beside it what is to be said of the result (or these
-        values), and what `more` there is."""
+        values), and what `more` there is. What is wrong is said on stderr under `--quiet` too."""
+        if code and not self.json and (wrong := wrong_of(self.unsaid)):
+            draw(wrong, sys.stderr, look_at(sys.stderr, os.environ))
         if self.json:
             summarize(self.verb, code, values_of(result) | more)
         raise SystemExit(code)

@@ -23,7 +23,7 @@ def ls_command(invocation: Invocation, location: str, recursive: bool, summarize
             if isinstance(event, ObjectAside):
                 options.listener(event)
             else:
-                invocation.say(listed_line(event))
+                invocation.give(listed_line(event))
 
         tell = options.listener if invocation.json else show
         found = await ls(where, options, tell=tell, recursive=recursive, sums=summarize, by=by)
@@ -34,7 +34,7 @@ def ls_command(invocation: Invocation, location: str, recursive: bool, summarize
 
     found = invocation.run(work, asides=False)
     if found is not None and summarize:
-        invocation.say([*([""] if recursive else []), *summary_page(found, invocation.took_s)])
+        invocation.give([*([""] if recursive else []), *summary_page(found, invocation.took_s)])
     figures = summary_values(found) if found is not None else {}
     code = ASIDE if found is not None and found.unread else invocation.done()
     invocation.end(code, {"location": str(where), **figures, "unlisted": invocation.left.count})

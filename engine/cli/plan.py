@@ -24,7 +24,7 @@ def plan_command(
     plan = invocation.plan(file)
     if policy_of is not None:
         document = policy(plan, policy_of, "" if site == "connection" else site)
-        invocation.say(json.dumps(document, indent=2))
+        invocation.give(json.dumps(document, indent=2))
         invocation.end(DONE, {"policy": document})
     show_plan(invocation, plan, max_rps, probe=probe)
 

@@ -13,7 +13,7 @@ from engine.plan.permissions import bucket_policy
 
 def policy_command(invocation: Invocation, location: str, read: str) -> None:
     made = bucket_policy(location, read)
-    invocation.say(json.dumps(made.document, indent=2, ensure_ascii=False))
+    invocation.give(json.dumps(made.document, indent=2, ensure_ascii=False))
     if not invocation.json and not invocation.quiet:
         for note in made.notes:
             click.echo(note, err=True)

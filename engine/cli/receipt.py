@@ -16,7 +16,7 @@ from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.document import Plan
 from engine.references.local_files import write_new
-from engine.report.page import next_step
+from engine.report.page import Tone, Toned, next_step
 from engine.report.receipt import receipt_markdown
 from engine.report.text import count_text, pace_text, safe, size_text
 
@@ -56,10 +56,9 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
 
 def _check(invocation: Invocation, plan: Plan, checked: Path) -> NoReturn:
     result = invocation.run(lambda options, _: check_receipt(checked, plan, options))
-    for line in result.differences:
-        invocation.say(safe(line))
     if result.holds:
         invocation.say(f"{safe(str(checked))} holds: plan, ledger and every target are what it says")
     else:
-        invocation.say([next_step(command(plan, invocation.options.ledger, "verify"))])
+        different = [Toned(safe(line), Tone.BAD) for line in result.differences]
+        invocation.say([*different, next_step(command(plan, invocation.options.ledger, "verify"))])
     invocation.end(DONE if result.holds else DIFFERENT, {"holds": result.holds, "differences": result.differences})

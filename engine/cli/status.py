@@ -81,7 +81,7 @@ async def _list_aside(invocation: Invocation, path: Path) -> list[dict[str, str]
     found: list[dict[str, str]] = []
     async for records in objects_aside(path):
         for record in records:
-            invocation.say(aside_line(record))
+            invocation.give(aside_line(record))
             if invocation.json:
                 found.append(aside_values(record))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from engine.finish.project_deletion import DeleteResult, Deletion
 from engine.report.ls import summary_page, summary_values
 from engine.report.ndjson import picked
-from engine.report.page import Page, Table, next_step
+from engine.report.page import Page, Table, Tone, Toned, next_step
 from engine.report.text import count_text, counted, pace_text, plural, safe, size_text
 
 MARKERS_ADDED = "delete markers were added: data and cost stay, save of what had no version (suspended)"
@@ -29,12 +29,14 @@ def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: s
         return [head]
     if not total.objects:
         return [f"{head}: there is nothing under it"]
-    lines: list[str | Table] = [head, "", *summary_page(result.summary), "", *result.closed]
+    lines: list[str | Table] = [head, "", *summary_page(result.summary), ""]
+    lines += [Toned(reason, Tone.BAD) for reason in result.closed]
     if result.deletion is not None:
         lines += _deletion(result.deletion, took_s)
     elif not result.closed:
         what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
-        lines += [f"nothing is deleted yet; to delete exactly these {what}:", next_step(to_delete)]
+        said = f"nothing is deleted yet; to delete exactly these {what}:"
+        lines += [Toned(said, Tone.WARNING), next_step(to_delete)]
     return lines
 
 
@@ -45,7 +47,8 @@ def _deletion(done: Deletion, took_s: float) -> list[str]:
     ]
     lines += [f"{item.state}: {safe(item.key)}: {safe(item.message)}" for item in done.first_kept]
     if done.stayed:
-        lines.append(f"{plural(done.stayed, 'object')} of the snapshot left in place: {counted(done.kept)}")
+        said = f"{plural(done.stayed, 'object')} of the snapshot left in place: {counted(done.kept)}"
+        lines.append(Toned(said, Tone.WARNING))
     if done.arrived:
         first = ", ".join(safe(key) for key in done.first_arrived[:3])
         lines.append(f"{plural(done.arrived, 'object')} arrived after the snapshot, and left: {first}")

@@ -74,6 +74,13 @@ Page = Sequence[str | Table]
 """A string is a line, or several of them."""
 
 
+def wrong_of(page: Page) -> Page:
+    """Of a page, the lines that say what is wrong, and what to type next; all of it where no line says so."""
+    tones = {Tone.BAD, Tone.WARNING, Tone.NEXT}
+    said = [block for block in page if isinstance(block, Toned) and block.tone in tones]
+    return said if any(block.tone is not Tone.NEXT for block in said) else page
+
+
 def plain(page: Page | str) -> str:
     """The text where nobody looks: nothing is shortened, nothing broken, and columns are where they are."""
     if isinstance(page, str):

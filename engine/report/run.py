@@ -29,7 +29,7 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
     if told := noted_lines(result.noted, result.accepted, plan, result.ledger):
         lines += ["", *told]
     if result.unlisted_count:
-        lines += ["", unlisted_sentence(result.unlisted_count, result.unlisted)]
+        lines += ["", Toned(unlisted_sentence(result.unlisted_count, result.unlisted), Tone.WARNING)]
     if result.complete:
         lines += ["", Toned("every object is in place", Tone.GOOD)]
     if result.aside:

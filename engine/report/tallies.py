@@ -120,7 +120,8 @@ def aside_lines(aside: dict[State, int], listing: str, ways: Ways, restoring: in
     archived = aside.get(State.ARCHIVED, 0)
     if archived:
         mended.append(_archived_text(archived, restoring))
-    lines: list[str] = [Toned(f"not done: {counts}", Tone.WARNING), *filter(None, ["; ".join(mended)])]
+    said = [f"not done: {counts}", *filter(None, ["; ".join(mended)])]
+    lines: list[str] = [Toned(line, Tone.WARNING) for line in said]
     following = ways.again if not MENDED_BY_RUN.isdisjoint(aside) else ""
     if archived:
         following = ways.wait if restoring >= archived else ways.restore

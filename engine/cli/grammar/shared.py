@@ -67,7 +67,7 @@ CONNECTING = (
 )
 TELLING = (
     Switch("--json", "NDJSON on stdout: events, then one summary line.", OUTPUT, to="as_json", by_variable=False),
-    Switch("--quiet -q", "Only errors.", OUTPUT),
+    Switch("--quiet -q", "Only what is wrong, and a list that was asked for.", OUTPUT),
     Flag("--progress/--no-progress", "A progress bar on stderr; by default on a terminal.", OUTPUT, default=None),
     Flag("--verbose -v", "Log what goes on to stderr, a line an event; -vv each request too.", OUTPUT, count=True),
     Flag("--log-file FILE", "Log to FILE instead: made with mode 0600, appended to.", OUTPUT, type=NEW_FILE),
