@@ -119,7 +119,7 @@ def misnamed(operation: str, path: str, fault: Fault) -> Rejected:
         operation=operation,
         ref=path,
         code=fault.code,
-        advice="Copy it under another key, or leave it out with exclude.",
+        advice="Copy it under another key; among others, exclude leaves it out.",
     )
 
 

@@ -167,6 +167,10 @@ def resolve_location(text: str, around: Around, site: str = "") -> Location:
         return _local(text, around)
     if text.startswith(SCHEME):
         location = _split(text)
+    elif around.absolute and text.startswith("file://"):
+        rest = text.removeprefix("file://")
+        hint = f"write file:///path/{rest}, or ./{rest} for one from here"
+        raise UsageError(f'"{text}" is not an S3 location, and no absolute path: {hint}')
     elif "://" in text[:12]:
         raise UsageError(f'"{text}" is not an S3 location: it must begin with s3://')
     elif text.startswith("/"):
