@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -25,22 +26,26 @@ def agree(question: str, otherwise: str) -> None:
         raise SystemExit(FATAL)
 
 
-def require(name: str, given: str | None) -> None:
-    """Raise `UsageError` unless `name` was given by `--confirm`."""
+def require(name: str, given: str | None, meant: Callable[[str], str] = str) -> None:
+    """Raise `UsageError` unless `name` was given by `--confirm`; `meant` reads what was given as the name was read."""
     if given is None:
         raise UsageError(
             f"nothing is deleted before {name!r} is typed.",
             advice=f"Type it on a terminal, or give it with --confirm {shlex.quote(name)}.",
         )
-    if given != name:
-        raise UsageError(f"--confirm says {given!r}, and this is {name!r}: nothing was deleted.")
+    if meant(given) != name:
+        raise UsageError(
+            f"--confirm says {given!r}, and this is {name!r}: nothing was deleted.",
+            advice=f"If this is what is meant, give --confirm {shlex.quote(name)}.",
+        )
 
 
-def ask(name: str, what: str) -> str:
-    """Have the name typed. Raises `UsageError` for another."""
+def ask(name: str, what: str, meant: Callable[[str], str] = str) -> str:
+    """Have the name typed. Raises `UsageError` for another. `meant` is as for `require`."""
     given = str(click.prompt(f"\nTo delete {what}, type {name}", prompt_suffix=": ", default="", show_default=False))
-    if given != name:
-        raise UsageError(f"you typed {given!r}, and this is {name!r}: nothing was deleted.")
+    if meant(given) != name:
+        advice = "Run the same command again, and type the name as it is shown."
+        raise UsageError(f"you typed {given!r}, and this is {name!r}: nothing was deleted.", advice=advice)
     return given
 
 

@@ -9,6 +9,7 @@ from engine.api.load import place_of
 from engine.cli.codes import ASIDE, DONE, GATE
 from engine.cli.confirming import ask, can_ask, require, seconds
 from engine.cli.invocation import Invocation
+from engine.errors import UsageError
 from engine.finish.project_deletion import DeleteResult
 from engine.report.delete import delete_page
 from engine.report.text import plural, size_text
@@ -27,7 +28,7 @@ def delete_command(
     where, hold_s = place_of(location), seconds("--hold", hold)
     to_delete = typed("cartage", "delete", str(where), "--confirm", str(where), *invocation.connection_flags)
     if confirm is not None:
-        require(str(where), confirm)
+        require(str(where), confirm, _meant)
 
     def go(*, again: bool, confirmed: bool) -> DeleteResult:
         return invocation.run(
@@ -43,7 +44,7 @@ def delete_command(
         total = first.summary.total
         if first.closed or not total.objects:
             raise SystemExit(GATE if first.closed else DONE)
-        confirm = ask(str(where), f"{plural(total.objects, 'object')} ({size_text(total.bytes)}) for good")
+        confirm = ask(str(where), f"{plural(total.objects, 'object')} ({size_text(total.bytes)}) for good", _meant)
         again = False
     result = go(again=again, confirmed=confirm is not None)
     unlisted = invocation.left.count
@@ -54,3 +55,11 @@ def delete_command(
     aside = done is not None and not done.is_whole
     left = invocation.done()
     invocation.end(ASIDE if aside else GATE if result.closed else left, result, unlisted=unlisted)
+
+
+def _meant(text: str) -> str:
+    """The location as it is shown: a local one is whole there, and may be typed as it was before."""
+    try:
+        return str(place_of(text))
+    except UsageError:
+        return text

@@ -147,6 +147,19 @@ def test_a_folder_is_deleted_by_its_snapshot_and_no_link_is_followed(terminal: T
     }
 
 
+def test_a_folder_is_confirmed_as_it_was_typed(terminal: Terminal) -> None:
+    """What is shown is its whole path; each way to write it means the same folder, and no other is taken for it."""
+    made = clone(terminal.folder)
+    (terminal.folder / "y").mkdir()
+    refused = terminal.call("delete", "./x/", "--confirm", "./y/")
+    assert_said_well(refused, "delete")
+    assert refused.code == 2 and refused.err.endswith(f"give --confirm {made}/.\n")
+    assert files(made).keys() == {"a", "deep/b"}
+    ended = terminal.call("delete", "./x/", "--confirm", "./y/../x/")
+    assert ended.code == 0, ended.err
+    assert files(made) == {}
+
+
 def test_a_list_of_what_is_to_go_is_not_kept_in_the_folder_that_goes(terminal: Terminal) -> None:
     clone(terminal.folder)
     ended = terminal.call("delete", "./")
