@@ -9,7 +9,15 @@ from engine.api.run import MigrationResult
 from engine.plan.document import Plan
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.tallies import aside_lines, noted_lines, noted_values, route_values, tallies_table, ways_of
+from engine.report.tallies import (
+    aside_lines,
+    noted_lines,
+    noted_values,
+    nothing_taken,
+    route_values,
+    tallies_table,
+    ways_of,
+)
 from engine.report.text import count_text, pace_text, plural, size_text, unlisted_sentence
 
 
@@ -23,13 +31,15 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         f"found {count_text(counters.found)} {there}, {count_text(counters.aside)} set aside"
         f"{asked if result.requests else ''}",  # between folders nobody is asked
         f"took {pace_text(counters.copied, took_s, counters.copied_bytes)}",
-        "",
-        tallies_table(result.tallies),
     ]
+    if result.tallies:
+        lines += ["", tallies_table(result.tallies)]
     if told := noted_lines(result.noted, result.accepted, plan, result.ledger):
         lines += ["", *told]
     if result.unlisted_count:
         lines += ["", Toned(unlisted_sentence(result.unlisted_count, result.unlisted), Tone.WARNING)]
+    if result.complete and not result.tallies:
+        return [*lines, "", nothing_taken(plan)]
     if result.complete:
         lines += ["", Toned("every object is in place", Tone.GOOD)]
     if result.aside:

@@ -16,7 +16,16 @@ from engine.plan.record import ObjectRecord, by_state
 from engine.report.meter import Meter, Reading
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.tallies import Ways, aside_lines, noted_lines, noted_values, route_values, tallies_table, ways_of
+from engine.report.tallies import (
+    Ways,
+    aside_lines,
+    noted_lines,
+    noted_values,
+    nothing_taken,
+    route_values,
+    tallies_table,
+    ways_of,
+)
 from engine.report.text import duration_text, key_text, plural, safe
 
 SAME_COPY = "the same copy again"
@@ -115,6 +124,8 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     if State.DELETING in gone:
         page.append(f"{plural(gone[State.DELETING], 'delete')} not confirmed: run the cleanup again")
     if not open_routes and not aside and not in_flight:
+        if not status.tallies:
+            return [*page, nothing_taken(plan)]
         sources = f"; {plural(gone[State.DELETED], 'source')} deleted" if State.DELETED in gone else ""
         page.append(Toned(f"every object is in place{sources}", Tone.GOOD))
     again = SAME_COPY if by_hand else command(plan, status.ledger, "run") if plan is not None else ""

@@ -35,6 +35,15 @@ def tallies_table(tallies: list[Tally]) -> Table:
     return Table(["route", *(state.value for state in states), "size"], rows, total=True)
 
 
+def nothing_taken(plan: Plan | None) -> Toned:
+    """What to say where listings came to their end, and no object is known: not that all of them are in place."""
+    said = "nothing lies there: the source is empty"
+    if plan is None or not all(route.selection.is_everything for route in plan.routes):
+        patterns = plan is not None and any(route.selection.include or route.selection.exclude for route in plan.routes)
+        said = f"the {'patterns' if patterns else 'rules'} take none of what lies there"
+    return Toned(said, Tone.WARNING)
+
+
 def route_values(tallies: list[Tally]) -> dict[str, Any]:
     """Per route: objects and bytes by state, and objects by proof."""
     routes: dict[str, Any] = {}

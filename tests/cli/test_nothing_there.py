@@ -102,3 +102,23 @@ def test_an_empty_bucket_can_be_listed_and_is_nothing_to_copy(terminal: Terminal
         assert terminal.call("ls", "s3://bucket/").code == 0
         ended = terminal.call("plan", plan)
     assert ended.code == 2 and "the bucket bucket is empty" in ended.err
+
+
+def test_patterns_that_take_nothing_are_said_and_nothing_is_in_place(terminal: Terminal) -> None:
+    (terminal.folder / "src").mkdir()
+    (terminal.folder / "src" / "a.png").write_bytes(b"a")
+    copy = ("cp", "./src/", "./dst/", "--include", "*.jpg", "--yes", "--ledger", "none.ledger")
+    for words in (copy, ("status", "--ledger", "none.ledger")):
+        ended = terminal.call(*words)
+        assert ended.code == 0, ended.err
+        assert ended.out.endswith("\nthe patterns take none of what lies there\n")
+        assert "in place\n" not in ended.out and "route " not in ended.out
+
+
+def test_an_empty_source_that_is_allowed_is_said_to_be_one(terminal: Terminal) -> None:
+    (terminal.folder / "src").mkdir()
+    ended = terminal.call("cp", "./src/", "./dst/", "--allow-empty", "--ledger", "none.ledger")
+    assert ended.code == 0, ended.err
+    assert ended.out.endswith("\nnothing lies there: the source is empty\n")
+    refused = terminal.call("cp", "./src/", "./dst/", "--ledger", "none.ledger")
+    assert refused.code == 2 and "route " not in refused.out
