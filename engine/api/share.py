@@ -97,8 +97,8 @@ async def share(
         raise UsageError(f"{place} is a local path, and links lead into S3.", advice="Write it as s3://bucket/prefix/.")
     if not 0 < expires_s <= MOST_S:
         raise UsageError(
-            f"a link lasts a second to a week, and not {expires_s:,} s: S3 refuses a longer one.",
-            advice="Make the page anew when it has ended.",
+            f"a link lasts a second to a week, and not {expires_s:,} s.",
+            advice="S3 refuses a longer one: make the page anew when it has ended." if expires_s > 0 else "",
         )
     chosen = Selection(tuple(include), tuple(exclude))
     for pattern in (*chosen.include, *chosen.exclude):

@@ -54,11 +54,14 @@ def _next(form: str, output: Path) -> list[str]:
 async def _write(ledger: Path, form: str, output: Path | None) -> tuple[int, int]:
     """How many objects were written, and how many this format leaves out."""
     written = left_out = 0
+    batches = export(ledger)
+    batch = await anext(batches, None)  # what is wrong with the ledger is raised before anything is written
     with _private_file(output) if output is not None else _stdout() as file, _writing(form, file) as write:
-        async for batch in export(ledger):
+        while batch is not None:
             count = write(batch)
             written += count
             left_out += len(batch) - count
+            batch = await anext(batches, None)
     return written, left_out
 
 

@@ -15,6 +15,7 @@ import click
 from engine.api.options import ledger_path
 from engine.api.report import report_on
 from engine.cli.invocation import Invocation
+from engine.errors import UsageError
 from engine.ledger.shard_files import index_path
 from engine.plan.document import Plan
 from engine.report.text import safe
@@ -27,7 +28,12 @@ LOOKS_S = 0.1
 def kept_page(plan: Plan, invocation: Invocation, page: Path) -> Iterator[None]:
     """Keep a report current while the work inside goes on: by a process of its own, which stands back from it, and
     which goes on to the last page also where this one is killed. Raises `UsageError` where there can be none."""
-    anyio.run(report_on, plan, invocation.options).write(page)
+    report = anyio.run(report_on, plan, invocation.options)
+    try:
+        report.write(page)
+    except UsageError as error:
+        error.advice = "Choose a file with --report."  # which is what this flag is called here
+        raise
     invocation.say(f"report: {safe(str(page))}, kept current")
     keeper = _Keeper(plan, ledger_path(plan, invocation.options), page)
     try:

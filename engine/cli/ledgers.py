@@ -12,6 +12,9 @@ from engine.api.options import ledger_path
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.plan.document import Plan
+from engine.report.text import safe
+
+NAMED = 10
 
 
 def ledger_of(file: Path | None, invocation: Invocation) -> Path:
@@ -25,7 +28,11 @@ def ledger_of(file: Path | None, invocation: Invocation) -> Path:
         return here[0]
     where = str(invocation.options.state_dir or "")
     place = f"in {where}" if where else "here"
-    what = f"there is no ledger {place}" if not here else f"there are {len(here)} ledgers {place}"
+    what = f"there is no ledger {place}"
+    if here:
+        named = [safe(path.name) for path in here[:NAMED]]
+        more = f" and {len(here) - NAMED:,} more" if len(here) > NAMED else ""
+        what = f"there are {len(here):,} ledgers {place}: {', '.join(named)}{more}"
     raise UsageError(f"{what}.", advice="Name the plan's file, or the ledger with --ledger FILE.")
 
 

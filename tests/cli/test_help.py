@@ -240,3 +240,13 @@ def test_status_asks_the_ledger_alone_and_loads_nothing_for_s3(terminal: Termina
         terminal.call("plan", plan)
     for line in (["status"], ["status", str(plan)]):
         assert not loaded(terminal.folder, *line) & (BOTO | {"tqdm", "httptools", "uvloop", "engine.sandbox"})
+
+
+@pytest.mark.parametrize("flag", ["--recursive", "-r"])
+def test_a_flag_that_is_not_needed_is_told_how_to_do_without(terminal: Terminal, flag: str) -> None:
+    ended = terminal.call("cp", "s3://bucket/a/", "./a/", flag)
+    assert ended.code == 2
+    assert ended.err.startswith(
+        f"cartage cp: No such option '{flag}'.\n  A slash at the end of a location takes all below it.\n"
+    )
+    assert "--exclude" not in ended.err

@@ -227,3 +227,25 @@ def test_an_interrupted_copy_without_a_plan_file_is_to_be_typed_again(terminal: 
     assert "listing not at its end" in said and "run the plan" not in said
     assert terminal.call("cp", "./src/", "./dst/", "--ledger", "copy.ledger").code == 0
     assert "next: cartage verify" in terminal.call("status", "--ledger", "copy.ledger").out
+
+
+def test_of_several_ledgers_here_the_names_are_told(terminal: Terminal) -> None:
+    for name in ("b", "a"):
+        (terminal.folder / f"{name}.ledger").write_bytes(b"")
+    ended = terminal.call("status")
+    assert_said_well(ended, "status")
+    assert ended.err.startswith("cartage status: there are 2 ledgers here: a.ledger, b.ledger.\n")
+    for number in range(20):
+        (terminal.folder / f"{number:02}.ledger").write_bytes(b"")
+    assert "there are 22 ledgers here: 00.ledger, " in (err := terminal.call("status").err)
+    assert err.splitlines()[0].endswith("09.ledger and 12 more.")
+
+
+def test_an_export_of_nothing_begins_no_list(terminal: Terminal) -> None:
+    """Whoever reads the list would take its first line for an empty one."""
+    for form in ("csv", "ndjson"):
+        ended = terminal.call("export", "--ledger", "none.ledger", "--format", form, "--output", "list")
+        assert ended.code == 1
+        assert not (terminal.folder / "list").exists()
+    ended = terminal.call("export", "--ledger", "none.ledger")
+    assert (ended.code, ended.out) == (1, "")

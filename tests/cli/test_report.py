@@ -185,3 +185,11 @@ def test_the_history_of_a_run_is_what_it_did(sandbox: Endpoint, tmp_path: Path) 
 async def _history(ledger: Path) -> History:
     async with await open_to_read(ledger) as reader:
         return await reader.history()
+
+
+def test_a_page_that_cannot_be_kept_names_the_flag_that_was_given(terminal: Terminal) -> None:
+    (terminal.folder / "src").mkdir()
+    (terminal.folder / "src" / "a").write_bytes(b"a")
+    ended = terminal.call("cp", "./src/", "./dst/", "--report", str(terminal.folder / "nowhere" / "x.html"))
+    assert ended.code == 2
+    assert ended.err.endswith("  Choose a file with --report.\n")

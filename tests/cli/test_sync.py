@@ -331,3 +331,20 @@ def test_durability_is_what_is_asked_for(
     assert scene.terminal.call("cp", P, "./x/", *flags).code == 0
     assert (syncs != []) == synced
     assert (scene.folder / "a").read_bytes() == b"p/a"
+
+
+def test_what_would_go_is_named_before_it_is_agreed_to(scene: Scene) -> None:
+    scene.write(a="1")
+    copy = scene.terminal.folder / "copy"
+    copy.mkdir()
+    for number in range(12):
+        (copy / f"{number:02}").write_text("alone")
+    few = scene.sync("./x/", "./copy/", "--delete")
+    assert few.code == 5
+    told = few.out.partition("in the target alone:\n")[2].splitlines()
+    assert told[:10] == [f"  {number:02}" for number in range(10)]
+    assert told[10] == "  and 2 more"
+    gone = scene.sync("./x/", "./copy/", "--delete", "--yes")
+    assert gone.code == 0, gone.err
+    assert "  00" not in gone.out.splitlines()
+    assert not list(scene.terminal.folder.glob("*.deletion-*")), "nothing of SQLite's is left beside the list"

@@ -210,6 +210,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_asked(
 ) -> None:
     ended = terminal.call("share", *words)
     assert ended.code == 2 and said in ended.err, ended.err
+    assert ("S3 refuses a longer one" in ended.err) is ("8d" in words)
 
 
 def test_a_page_cannot_be_written_where_there_is_no_folder(project: str, terminal: Terminal) -> None:

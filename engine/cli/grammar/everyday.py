@@ -13,8 +13,7 @@ _SOURCE, _TARGET = Place("source", complete=complete_places), Place("target", co
 cp = Verb(
     "cp",
     """Copy SOURCE to TARGET. Each is s3://bucket/prefix/ or a local folder, ./project/ (everything under it), or
-    s3://bucket/key or a local file, ./project/file (that one): both a folder, or both one object. One object
-    goes below a TARGET that ends with a slash, by its own name.
+    s3://bucket/key or a local file, ./project/file (that one; it goes into a TARGET that ends with a slash).
 
     The two may be at different endpoints, or belong to different accounts: the flags that begin with --from and --to
     say so for one side. What is between two endpoints, or goes to or from a local folder, passes through this

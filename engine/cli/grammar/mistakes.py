@@ -9,9 +9,14 @@ import click
 
 from engine.cli.grammar.words import Example, Verb
 
+NOT_NEEDED = dict.fromkeys(("--recursive", "-r", "-R"), "A slash at the end of a location takes all below it.")
+"""Flags of other tools that ours do without: how."""
+
 
 def sentence_of(error: click.ClickException) -> str:
     """What is wrong, on one line."""
+    if isinstance(error, click.NoSuchOption) and error.option_name in NOT_NEEDED:
+        return " ".join(error.message.split())  # no flag of ours that is spelled alike does the same
     return " ".join(error.format_message().split())
 
 
@@ -23,7 +28,8 @@ def advice_for(error: click.ClickException, words: Sequence[str]) -> list[str]:
     usage = " ".join(context.get_usage().split())
     example = nearest_example(context.command.examples, words) if isinstance(context.command, Verb) else None
     more = f"More: {context.command_path} --help"
-    return [usage, *([f"As in: {example.line}"] if example is not None else []), more]
+    how = NOT_NEEDED.get(error.option_name) if isinstance(error, click.NoSuchOption) else None
+    return [*filter(None, [how]), usage, *([f"As in: {example.line}"] if example is not None else []), more]
 
 
 def nearest_example(examples: Sequence[Example], words: Sequence[str]) -> Example:
