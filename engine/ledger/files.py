@@ -11,6 +11,8 @@ from engine.ledger.descriptors import Hold, open_own
 from engine.ledger.schema import APPLICATION_ID
 
 NAME_ANOTHER = "Name another with --ledger."
+IN_ANOTHER = "--ledger FOLDER/NAME.ledger, or --state-dir FOLDER."
+"""How a folder is named for a ledger: by `--ledger FOLDER` it would be the ledger itself."""
 SQLITE_HEADER = b"SQLite format 3\0"
 APPLICATION_AT = 68
 """Where the application's id is in a database's first page, four bytes (sqlite.org/fileformat2.html)."""
@@ -40,7 +42,7 @@ def unwritable(path: Path, error: OSError) -> LedgerError:
     """The error for a place where a ledger cannot be written."""
     return LedgerError(
         f"the ledger {path} cannot be written: {error.strerror or error}.",
-        advice="Choose a folder that you may write to, with room, with --ledger.",
+        advice=f"Choose a folder that you may write to, with room: {IN_ANOTHER}",
     )
 
 

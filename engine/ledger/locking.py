@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 
 from engine.errors import LedgerError, LedgerLocked
 from engine.ledger.descriptors import Hold, open_own, open_to_look
-from engine.ledger.files import beside, unwritable
+from engine.ledger.files import IN_ANOTHER, beside, unwritable
 
 ATTEMPTS = 5
 """How often a lock file that vanishes while it is taken is made anew."""
@@ -146,7 +146,7 @@ class FileLock:
         except OSError as error:
             raise LedgerError(
                 f"the ledger's lock {self._path} cannot be made: {error.strerror or error}.",
-                advice="Choose a folder that you may write to with --ledger.",
+                advice=f"Choose a folder that is there and that you may write to: {IN_ANOTHER}",
             ) from error
         return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
 

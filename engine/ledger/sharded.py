@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 import anyio.to_thread
 
+from engine.errors import LedgerError
 from engine.ledger import index
 from engine.ledger.binding import Binding
-from engine.ledger.files import unwritable
+from engine.ledger.files import IN_ANOTHER, unwritable
 from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.reader import LedgerReader, open_alone
-from engine.ledger.shard_files import SHARDS, ShardFiles, index_path, shard_name, shard_path
+from engine.ledger.shard_files import INDEX, SHARDS, ShardFiles, index_path, shard_name, shard_path
 from engine.ledger.sharded_reader import InShards, ShardedReader
 from engine.plan.noted import Noted
 from engine.plan.record import Tally
@@ -224,8 +225,20 @@ async def closing_of(shard: LedgerReader) -> index.Closing:
     return index.Closing(await shard.tallies(), await shard.noted(), len(await shard.open_uploads()), [])
 
 
+_OURS = (INDEX, SHARDS, "at-work")
+"""How what is in such a folder begins before the index is there: the last is where its processes meet."""
+
+
 def _make_folders(path: Path) -> None:
+    """Raises `LedgerError` for a folder that holds something else: it would be shut to others, and filled with shards,
+    where a place in it was meant."""
     try:
+        of_others = path.is_dir() and any(not item.name.startswith(_OURS) for item in path.iterdir())
+        if of_others and not index_path(path).exists():
+            raise LedgerError(
+                f"{path} is a folder that holds other things than a ledger.",
+                advice=f"Give the ledger a name in it: {IN_ANOTHER}",
+            )
         (path / SHARDS).mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
     except OSError as error:

@@ -249,3 +249,33 @@ def test_an_export_of_nothing_begins_no_list(terminal: Terminal) -> None:
         assert not (terminal.folder / "list").exists()
     ended = terminal.call("export", "--ledger", "none.ledger")
     assert (ended.code, ended.out) == (1, "")
+
+
+@pytest.mark.parametrize("ledger", [".", "..", "/", "held"])
+def test_a_folder_of_other_things_becomes_no_ledger(terminal: Terminal, ledger: str) -> None:
+    """It was shut to others and filled with shards, where a place in it was meant; "." was a mistake in Cartage."""
+    for name in ("src", "held"):
+        (terminal.folder / name).mkdir(mode=0o755)
+        (terminal.folder / name / "a").write_bytes(b"a")
+    ended = terminal.call("cp", "./src/", "./dst/", "--ledger", ledger)
+    assert_said_well(ended, "cp")
+    assert ended.code in (1, 2)
+    assert "--ledger FOLDER/NAME.ledger, or --state-dir FOLDER" in ended.err
+    assert [path.name for path in (terminal.folder / "held").iterdir()] == ["a"]
+    assert (terminal.folder / "held").stat().st_mode & 0o777 == 0o755
+
+
+def test_an_empty_folder_becomes_the_ledger_and_is_gone_on_with(terminal: Terminal) -> None:
+    for name in ("src", "held"):
+        (terminal.folder / name).mkdir()
+    (terminal.folder / "src" / "a").write_bytes(b"a")
+    for _ in range(2):
+        assert terminal.call("cp", "./src/", "./dst/", "--ledger", "held").code == 0
+    assert (terminal.folder / "held" / "index.ledger").exists()
+
+
+def test_a_ledger_in_a_folder_that_is_not_there_is_told_how_one_is_named(terminal: Terminal) -> None:
+    (terminal.folder / "src").mkdir()
+    ended = terminal.call("cp", "./src/", "./dst/", "--ledger", "nowhere/x.ledger")
+    assert_said_well(ended, "cp")
+    assert ended.code == 1 and "--ledger FOLDER/NAME.ledger, or --state-dir FOLDER" in ended.err

@@ -18,7 +18,7 @@ from engine.cli.grammar.shared import (
     PLAN_FILE,
     REPORT,
     UNGUARDED,
-    YES,
+    YES_TO_COPY,
     confirm,
     plan_file,
 )
@@ -83,7 +83,7 @@ run = Verb(
     """Carry out the plan in FILE. Run it again after an interruption, an error or a change: it goes on from its
     ledger, copies what is missing and takes new arrivals along.""",
     plan_file(),
-    YES,
+    YES_TO_COPY,
     REPORT,
     *EVERYWHERE,
     *COPYING,

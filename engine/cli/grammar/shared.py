@@ -76,6 +76,8 @@ EVERYWHERE = (*CONNECTING, *TELLING)
 """What nearly every command takes."""
 
 YES = Switch("--yes -y", "Do not ask.", SAFETY)
+YES_TO_COPY = Switch("--yes -y", "Do not ask; without a terminal nobody is asked.", SAFETY)
+"""Of what copies: that goes on where nobody can be asked."""
 ASSUME = Setting(
     "--assume",
     "Take the server for one that honours all that AWS does, without trying it.",
@@ -189,7 +191,7 @@ ROUTE = (
         for name, (word, text) in _SETTINGS.items()
     ),
     DRY_RUN,
-    YES,
+    YES_TO_COPY,
 )
 """The rules of one route, and whether it is carried out."""
 CONNECTION_OF_A_SIDE = tuple(_SETTINGS)
