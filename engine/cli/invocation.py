@@ -272,7 +272,7 @@ class Invocation:
     def end(self, code: int, result: object, **more: Any) -> NoReturn:
         """End with an exit code. The summary line of `--json` has beside it what is to be said of the result (or these
         values), and what `more` there is. What is wrong is said on stderr under `--quiet` too."""
-        if code and not self.json and (wrong := wrong_of(self.unsaid)):
+        if code not in (DONE, INTERRUPTED) and not self.json and (wrong := wrong_of(self.unsaid)):
             draw(wrong, sys.stderr, look_at(sys.stderr, os.environ))
         if self.json:
             summarize(self.verb, code, values_of(result) | more)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from engine import Options
+from engine.cli.invocation import Invocation
 from tests.cli.commands import Terminal
 
 
@@ -66,3 +68,14 @@ def test_a_list_is_what_was_asked_for(terminal: Terminal, here: Path, words: tup
     assert [line.split()[-1] for line in quiet.out.splitlines()[:2]] == [
         line.split()[-1] for line in loud.out.splitlines()[:2]
     ]
+
+
+@pytest.mark.parametrize(("code", "told"), [(3, "a page that has no word for it\n"), (130, ""), (0, "")])
+def test_a_page_without_a_warning_is_told_whole_unless_the_reader_stopped_it(
+    capsys: pytest.CaptureFixture[str], code: int, told: str
+) -> None:
+    invocation = Invocation("run", Options(), json=False, quiet=True, progress=None)
+    invocation.say(["a page that has no word for it"])
+    with pytest.raises(SystemExit):
+        invocation.end(code, {})
+    assert capsys.readouterr() == ("", told)
