@@ -11,6 +11,7 @@ from engine.proof.judge import Kind
 from engine.proof.verification import AGREEING, RouteVerification, Verification
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
+from engine.report.tallies import nothing_taken
 from engine.report.text import count_text, counted, key_text, pace_text, plural, safe, size_text
 
 SHOWN = 10
@@ -66,6 +67,8 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
     lines.append(Toned(f"{plan.name}: {'everything agrees' if report.agrees else said}", tone))
     if plan.source and not report.empty:
         lines.append(next_step(command(plan, ledger, "cleanup" if report.agrees else "run")))
+    elif not report.empty and not looked and report.agrees:
+        lines.append(nothing_taken(plan))
     elif not report.empty:
         done = "nothing is left to do: every object is proven at its target"
         lines.append(done if report.agrees else "next: the same copy again, then this")
