@@ -188,7 +188,7 @@ async def _bind_sites(plan: Plan, opened: Sites) -> list[SiteBinding]:
 async def server_clock(plan: Plan, opened: Sites) -> Callable[[], int]:
     """The clock that proof is dated by: the server's, so that a machine's clock set wrong neither shortens nor
     lengthens a hold. This machine's where the server sends no date (the gate then stays closed)."""
-    where = plan.routes[0].target
+    where = plan.dated_by
     return await opened.site(where).clock(where.bucket) or now_ms
 
 

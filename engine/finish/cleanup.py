@@ -14,6 +14,7 @@ from engine.events import Listener
 from engine.finish.batches import Batch, Batches, DeletionReport, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf
 from engine.finish.looking import Looker, Span, There
+from engine.finish.other_copies import OtherCopies
 from engine.finish.sending import End, Fate, Item
 from engine.ledger import Ledger
 from engine.model import Proof
@@ -91,10 +92,12 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         self._deleter_of = deleter_of
         self._looker_of = by_store(store_of, Looker)
         self._minimum = minimum
+        self._others: OtherCopies
 
     async def go(self, routes: Sequence[Route]) -> Cleaned:
         """Delete, route by route. Raises errors of scope `run`; what was confirmed before is committed."""
         refuse_in_place(routes, "cleanup")
+        self._others = OtherCopies(routes, self._ledger, self._looker_of)
         for tally in await self._ledger.tallies():
             if tally.state is State.VERIFIED and tally.proof >= self._minimum:
                 self._total += tally.objects
@@ -132,7 +135,12 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
 
         async def check(some: Sequence[Item]) -> Checked:
             targets = {item.key: route.target_key(record_of[item.key].key) for item in some}
-            return await resting_on(looker, bucket, targets, stands)
+            return await self._others.check(route, await resting_on(looker, bucket, targets, stands), bar)
+
+        def bar(key: str, why: str) -> None:
+            record, code = record_of[key], "OtherCopyLost"
+            self._keep(route.name, record.key, Fate.BARRED.value, code, why)
+            barred[record.key] = after_look(record, State.VERIFIED, code, why)
 
         async def then(gone: Collection[str]) -> None:
             await refuse_gone(looker, bucket, sorted(route.target_key(record_of[key].key) for key in gone), "target")

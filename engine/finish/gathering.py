@@ -38,7 +38,7 @@ async def gather(
     sources = tuple(facts[where] for where in buckets_of(route.source for route in plan.routes))
     targets = tuple(facts[where] for where in buckets_of(route.target for route in plan.routes))
     return replace(
-        await facts_of(plan, ledger, server_ms(targets[-1].date)),
+        await facts_of(plan, ledger, server_ms(facts[plan.dated_by.whole_bucket].date)),
         audits=tuple(audits),
         probes=(*probes, *agreements(plan.probes, probes)),
         references=references,

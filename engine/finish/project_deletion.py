@@ -205,9 +205,8 @@ def closed_for(taken_ms: int, facts: BucketFacts, hold_s: int, *, delete_markers
         if now is None:
             reasons.append("the server sends no date, so that nobody can say whether the hold has passed")
         elif (left_s := -(-(taken_ms + hold_s * 1000 - now) // 1000)) > 0:
-            reasons.append(
-                f"the hold of {duration_text(hold_s)} ends in {duration_text(min(left_s, hold_s))}, by the server's clock"
-            )
+            left = duration_text(min(left_s, hold_s))
+            reasons.append(f"the hold of {duration_text(hold_s)} ends in {left}, by the server's clock")
     if facts.versioning != "" and not delete_markers:
         reasons.append(f"{facts.name} {versions_text(facts.versioning)}; {ACCEPT_MARKERS}")
     return reasons

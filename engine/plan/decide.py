@@ -16,7 +16,7 @@ from engine.errors import PlanError
 from engine.model import ABSENT, RESTORING, ListedObject, OpaqueEtag, Overwrite, Proof, Value
 from engine.plan.integrity import Agreement, compare_etags
 from engine.plan.join import Joined
-from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, State
+from engine.plan.lifecycle import ASIDE, BEREFT, IN_FLIGHT, IN_PLACE, UNDONE, State
 from engine.plan.locations import MAX_KEY_BYTES
 from engine.plan.record import COMPARE, Decision, Entry, Outcome, how_changed, is_unchanged, same_bytes, same_moment
 from engine.plan.retrieval import ARCHIVE_CLASSES, UNDER_WAY
@@ -203,7 +203,7 @@ def _fresh(
     ours = entry if _is_ours(target, entry) else None
     wrote = ours is not None and not ours.found
     steps = _OVER_OURS if ours is not None and wrote and ours.state not in BEREFT else _OVER_OTHERS
-    match steps[_relation(source, target, ours)][policy]:
+    match steps[_relation(source, target, ours, entry)][policy]:
         case _Step.LEAVE:
             return None
         case _Step.TAKE:
@@ -221,20 +221,31 @@ def _fresh(
             return _conflict(row, source, target)
 
 
-def _relation(source: ListedObject, target: ListedObject, ours: Entry | None) -> _Target:
-    """`ours` is the ledger's row where the target bears the ETag that it knows."""
+def _relation(source: ListedObject, target: ListedObject, ours: Entry | None, entry: Entry | None) -> _Target:
+    """`ours` is the ledger's row, `entry`, where the target bears the ETag that it knows."""
     if ours is not None and ours.state is State.DAMAGED:
         return _Target.DAMAGED
     if source.size != target.size:
         return _Target.OTHER
     match compare_etags(source.etag, target.etag):
         case Agreement.EQUAL:
+            if entry is not None and _was_to_be_copied_over(target, entry):
+                return _Target.DAMAGED
+            if ours is not None and ours.state is State.LOST and not ours.proof:
+                return _Target.OTHER  # found damaged, perhaps, before its source was gone
             suspect = ours is not None and ours.state not in BEREFT and _is_suspect(source, ours)
             return _Target.SUSPECT if suspect else _Target.EQUAL
         case Agreement.UNKNOWN:
             return _Target.UNKNOWN
         case Agreement.DIFFERENT:
             return _Target.OTHER
+
+
+def _was_to_be_copied_over(target: ListedObject, entry: Entry) -> bool:
+    """Whether a copy was decided over exactly this target although its ETag is the source's, as over one that was found
+    damaged, and did not come to its end. That what both carry was only to be compared is no such thing."""
+    undone = entry.state in UNDONE and target.etag == entry.held and not entry.differs
+    return undone and compare_etags(entry.source_etag, target.etag) is Agreement.EQUAL
 
 
 def _in_flight(

@@ -238,6 +238,12 @@ class Plan:
         known = [route.name for route in self.routes]
         raise UsageError(f'the plan has no route "{name}"{nearest(name, known)}; it has {", ".join(known)}')
 
+    @property
+    def dated_by(self) -> Location:
+        """Whose server's clock dates proofs, and says how old they are: two servers' clocks may be half an hour
+        apart."""
+        return self.routes[0].target
+
     def local_path(self, text: str) -> PurePath:
         """A local path of the plan, from the folder that the plan lies in. Raises `UsageError` for one with a "~"
         where no home is known."""

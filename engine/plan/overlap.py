@@ -42,10 +42,10 @@ def collisions(routes: Sequence[Route], endpoints: Mapping[str, str]) -> Iterato
         if why:
             yield Collision(route, route, why)
     for first, second in combinations(routes, 2):
-        if _could_share(first, first.target, second, second.target, endpoints):
+        if could_share(first, first.target, second, second.target, endpoints):
             yield Collision(second, first, _one_key(first, second, endpoints))
     for writer, reader in permutations(routes, 2):
-        if _could_share(writer, writer.target, reader, reader.source, endpoints):
+        if could_share(writer, writer.target, reader, reader.source, endpoints):
             yield Collision(
                 writer,
                 reader,
@@ -110,7 +110,7 @@ def _one_key(first: Route, second: Route, endpoints: Mapping[str, str]) -> str:
     )
 
 
-def _could_share(first: Route, at: Location, second: Route, other_at: Location, endpoints: Mapping[str, str]) -> bool:
+def could_share(first: Route, at: Location, second: Route, other_at: Location, endpoints: Mapping[str, str]) -> bool:
     """Whether a key of `first` at the location `at` might be a key of `second` at the location `other_at`."""
     both = _both(at, other_at, endpoints)
     if both is None:

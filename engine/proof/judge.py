@@ -72,7 +72,7 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
     if entry.state is State.DELETING:
         return Finding(Kind.PENDING, row.key, "its source is being deleted; run cleanup again to finish")
     assert source is not None
-    if not is_unchanged(source, entry):
+    if entry.state is not State.DAMAGED and not is_unchanged(source, entry):
         return off(row, Kind.DRIFTED, State.DRIFTED, *how_changed(source, entry))
     if target is None:
         return off(row, Kind.MISSING, State.DAMAGED, "TargetMissing", "the target is not there any more")
@@ -83,7 +83,8 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
         message = f"the target bears ETag {target.etag}, and was written with {entry.target_etag}"
         return off(row, Kind.DAMAGED, State.DAMAGED, "TargetChanged", message)
     if entry.state is State.DAMAGED:
-        # Perhaps its bytes were read and differ, which no listing shows: only a new copy ends that.
+        # Perhaps its bytes were read and differ, which no listing shows: only a new copy ends that, whatever became of
+        # the source meanwhile.
         return Finding(Kind.DAMAGED, row.key, "it was found damaged before; the next run copies it again")
     return _agreed(row.key, source.etag, target.etag, entry, Question.CHECKSUMS)
 

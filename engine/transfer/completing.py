@@ -60,7 +60,8 @@ async def complete(
             request = request._replace(target_condition=None)
         except (Ambiguous, NotFound, PreconditionFailed) as error:
             target = await target_now(store, task)
-            if target is not None and target.size == task.source.size and target.etag == predicted:
+            is_new = target is not None and target.etag != wanted  # else it may be what was to be written over
+            if is_new and target is not None and target.size == task.source.size and target.etag == predicted:
                 # With no answer lost before, 412 says that this upload did not write it.
                 is_theirs = isinstance(error, PreconditionFailed) and unknown is None
                 return as_answer(target, NotOurs if is_theirs else SeenComplete)

@@ -94,7 +94,7 @@ class Putter:
         target = await head_or_none(self._store, HeadObject(request.ref, checksums=True))
         condition = request.target_condition
         lost = sent.open or isinstance(error, Ambiguous)  # else each of our writes was refused, as by 409
-        if target is not None and _is_ours(passed, target):
+        if target is not None and target.etag != task.target_condition and _is_ours(passed, target):
             return as_answer(target, SeenComplete if lost else NotOurs), 1
         if isinstance(error, PreconditionFailed):
             return self._after_412(task, sent, target, passed), 1

@@ -263,7 +263,10 @@ class ServerSideCopy(Existing):
 
     async def _landed(self, task: Task, target: ObjectHead) -> Outcome | None:
         """The outcome of a copy whose answer is not known, where the target is what it would have written, as far as an
-        ETag can say."""
+        ETag can say. Where it bore that one before, it says nothing: it may be what was to be copied over. (Of what is
+        set where it is, whoever asks compares what it carries.)"""
+        if target.etag == task.target_condition and not task.route.in_place:
+            return None
         if target.size != task.source.size or compare_etags(task.source.etag, target.etag) is not Agreement.EQUAL:
             return None
         proven = is_md5(target.properties.encryption) or "-" in target.etag

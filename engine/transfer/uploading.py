@@ -21,12 +21,16 @@ from engine.plan.integrity import predicted_etag
 from engine.plan.lifecycle import State
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome, UploadRecord
+from engine.plan.sizes import moment_ms
 from engine.store import AbortUpload, CreateUpload, ListParts, ObjectStore
 from engine.transfer.carrier import Drifted, Ended, Failed, Interrupted, Task
 from engine.transfer.completing import Again, SeenComplete, as_answer, complete, target_now
 from engine.transfer.guard import Conditions
 from engine.transfer.orphans import Orphans
 from engine.transfer.work import WorkQueue
+
+WRITTEN_TO_MS = 1_000
+"""LastModified says no more than the second."""
 
 RESTARTS = 3
 """How often an upload is begun anew after 409, or where it vanished."""
@@ -247,6 +251,9 @@ class Uploader:
         target = await target_now(self._store, task) if predicted else None
         if target is None or target.etag != predicted or target.size != task.source.size:
             return None
+        modified_ms = moment_ms(target.modified)
+        if modified_ms is not None and modified_ms + WRITTEN_TO_MS < upload.server_ms:
+            return None  # it was there before the upload was begun, which was to be written over it
         await self.discard(upload)
         return await content.judge(as_answer(target), parts, 3)
 

@@ -63,6 +63,33 @@ def test_damage_that_no_listing_shows_is_found_and_mended(served: Sandbox, tmp_p
     assert mended["routes"]["a"]["proof"] == {"bytes": 6}
 
 
+def test_damage_is_not_forgotten_when_the_copy_that_mends_it_fails(served: Sandbox, tmp_path: Path) -> None:
+    scene = Scene(served, tmp_path, "deep-unmended")
+    client = Endpoint.of(served).client()
+    served.control("damage", {"bucket": scene.bucket, "key": "copy/00000003.bin"})
+    scene.call("verify", "--deep", code=4)
+    refused = FaultRule("403", "CopyObject", probability=1.0, bucket=scene.bucket)
+    served.control("settings", {"faults": [asdict(refused)]})
+    scene.call("run", "--yes", code=3)
+    served.control("settings", {"faults": []})
+    assert scene.call("run", "--yes")["copied"] == 1
+    whole, mended = (client.get_object(Bucket=scene.bucket, Key=f"{at}/00000003.bin")["Body"] for at in ("a", "copy"))
+    assert mended.read() == whole.read()
+
+
+def test_damage_is_not_forgotten_when_the_source_is_written_again(served: Sandbox, tmp_path: Path) -> None:
+    scene = Scene(served, tmp_path, "deep-touched")
+    client = Endpoint.of(served).client()
+    served.control("damage", {"bucket": scene.bucket, "key": "copy/00000003.bin"})
+    scene.call("verify", "--deep", code=4)
+    body = client.get_object(Bucket=scene.bucket, Key="a/00000003.bin")["Body"].read()
+    served.control("advance_clock", {"seconds": 2})
+    client.put_object(Bucket=scene.bucket, Key="a/00000003.bin", Body=body)
+    assert scene.call("verify", code=4)["routes"]["a"]["kinds"] == {"damaged": 1}
+    assert scene.call("run", "--yes")["copied"] == 1
+    assert client.get_object(Bucket=scene.bucket, Key="copy/00000003.bin")["Body"].read() == body
+
+
 def test_the_figures_are_those_of_the_bytes(served: Sandbox, tmp_path: Path) -> None:
     scene = Scene(served, tmp_path, "deep-figures", size=100_000, count=2)
     scene.call("verify", "--deep")

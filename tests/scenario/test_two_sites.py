@@ -4,6 +4,7 @@ that are the same at both."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from engine.listing.lister import KeyRange
 from engine.listing.pages import Prefix
 from engine.model import Location
 from engine.plan.document import Plan
+from engine.sandbox import SandboxSettings, start_sandbox
 from engine.sites.opening import open_sites
 from tests.servers import Endpoint, start_sandbox_endpoint
 
@@ -135,3 +137,20 @@ async def test_a_local_folder_is_a_side_like_any_other(tmp_path: Path) -> None:
     plan = Plan.of(f"s3://{BUCKET}/old/", f"{there}/", name="down", folder=tmp_path)
     (found,) = (await survey(plan, Options())).routes
     assert (found.objects, found.to_copy, found.extra) == (2, 2, 1)
+
+
+async def test_a_hold_is_judged_by_the_clock_that_dated_it(tmp_path: Path, near: Endpoint) -> None:
+    """Another server's may be a quarter of an hour ahead, and be answered all the same."""
+    with start_sandbox(SandboxSettings(access_key=near.access_key, secret_key=near.secret_key)) as ahead:
+        Endpoint.of(ahead).client().create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": ahead.region}
+        )
+        ahead.control("advance_clock", {"seconds": 14 * 60})
+        plan = plan_of(tmp_path, Endpoint.of(ahead), 'to_site = "near"')
+        (far,) = plan.routes
+        home = Plan.of(f"s3://{BUCKET}/old/", f"s3://{BUCKET}/new/", name="home").routes[0]
+        plan = replace(plan, routes=(home, far), cleanup=replace(plan.cleanup, hold_s=600))
+        assert (await migrate(plan, Options())).complete
+        assert (await verify(plan, Options())).agrees
+        result = await cleanup(plan, Options())
+        assert [reason.name for reason in result.reasons if not reason.open] == ["hold"]

@@ -20,7 +20,7 @@ from engine.s3.request_xml import comes_back
 from engine.sites.traits import Answer, Traits
 from engine.store import DeleteObjects
 from tests.fake_store import FakeStore, everywhere
-from tests.unit.finish.scene import DAY_S, no_sleep, scene
+from tests.unit.finish.scene import DAY_S, PLAN, no_sleep, scene
 
 SOURCE = "s3://bucket/data/raw/"
 TARGET = "s3://bucket/project/data/raw/"
@@ -218,6 +218,17 @@ async def test_asked_to_stop_it_ends_between_batches_and_goes_on_later(tmp_path:
         assert 0 < report.deleted < 9_000
         assert set((await s.states()).values()) == {"deleted", "verified"}
         assert (await s.delete()).deleted == 9_000 - report.deleted
+
+
+async def test_a_source_of_two_routes_goes_only_while_both_of_its_copies_stand(tmp_path: Path) -> None:
+    two = PLAN + '[[routes]]\nname = "also"\nfrom = "/data/raw/"\nto = "also/"\n'
+    async with scene(tmp_path, objects=3, plan=two) as s:
+        await s.migrate()
+        del s.store.objects["bucket", "project/also/00001.png"]
+        report = await s.delete()
+        assert s.store.keys(SOURCE) == ["00001.png"]
+        assert report.kept == {"barred": 1, "damaged": 1}
+        assert sorted((await s.states()).values()) == ["deleted", "deleted", "verified"]
 
 
 async def test_without_conditions_a_source_is_looked_at_just_before() -> None:

@@ -152,6 +152,29 @@ def test_a_target_that_was_found_damaged_is_copied_anew_although_its_etag_says_n
     assert foreign is not None and foreign.decision.state is State.COPIED  # someone put the right one there
 
 
+@pytest.mark.parametrize("state", [State.PLANNED, State.COPYING, State.FAILED, State.ARCHIVED, State.DRIFTED])
+def test_a_target_that_was_found_damaged_is_not_taken_while_no_copy_of_it_came_to_its_end(state: State) -> None:
+    """Its ETag is the source's. That it was to be copied over all the same is what is left of the finding."""
+    found = decide(Joined("k", source(), target(), entry(State.DAMAGED, target_etag=A)), NEVER)
+    assert found is not None
+    undone = as_entry(found)._replace(state=state)
+    again = decide(Joined("k", source(), target(), undone), NEVER)
+    assert again is not None and (again.action, again.target_condition) == (Action.COPY, A)
+    theirs = entry(State.DAMAGED, target_etag=A)._replace(found=True)
+    found = decide(Joined("k", source(), target(), theirs), IF_DIFFERENT)
+    assert found is not None
+    again = decide(Joined("k", source(), target(), as_entry(found)._replace(state=state)), IF_DIFFERENT)
+    assert again is not None and (again.action, again.target_condition) == (Action.COPY, A)
+
+
+def test_a_target_that_was_found_damaged_is_not_taken_for_a_source_that_came_back() -> None:
+    end = ended(Joined("k", None, target(), entry(State.DAMAGED, target_etag=A)))
+    assert end is not None and end.state is State.LOST
+    lost = entry(State.LOST, target_etag=A)._replace(proof=end.proof)
+    choice = decide(Joined("k", source(), target(), lost), NEVER)
+    assert choice is not None and choice.decision.state is State.CONFLICT
+
+
 def test_a_source_that_cleanup_is_deleting_is_left_to_cleanup() -> None:
     assert decide(Joined("k", source(), target(), entry(State.DELETING, target_etag=A)), NEVER) is None
 

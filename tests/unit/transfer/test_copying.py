@@ -99,6 +99,17 @@ async def test_412_because_our_own_success_was_lost_is_done() -> None:
     assert len(scene.store.made("CopyObject")) == 2
 
 
+async def test_a_lost_answer_of_a_copy_over_what_bore_that_etag_before_tells_nothing() -> None:
+    """As over a target that was found damaged: the right ETag is no sign that the copy landed."""
+    scene = bench()
+    etag = scene.task().source.etag
+    scene.store.put("s3://bkt/new/k", etag=etag)
+    scene.store.plan("CopyObject", ("before", LOST))
+    outcome = await scene.carrier.carry(scene.task(condition=etag))
+    assert (outcome.state, outcome.method) == (State.COPIED, "copy")
+    assert [request.target_condition for request in scene.store.made("CopyObject")] == [etag, etag]
+
+
 @pytest.mark.parametrize(("encryption", "state", "sent"), [(KMS, State.COPIED, 3), (None, State.CONFLICT, 2)])
 async def test_412_after_a_lost_answer_may_be_our_own_copy_that_landed_late_under_a_key(
     encryption: Encryption | None, state: State, sent: int
