@@ -108,8 +108,8 @@ class Kept(PagesOnDisk):
         self._rows = SortedKeys(path)
         self._missing = lister.missing if isinstance(lister, ListedKeys) else set()
 
-    async def _page(self, after: str, limit: int) -> Page:
-        rows = await anyio.to_thread.run_sync(self._rows.after, after, limit)
+    async def _page(self, after: str, upto: str | None, limit: int) -> Page:
+        rows = await anyio.to_thread.run_sync(self._rows.after, after, limit, upto)
         self._missing.update(row.key for row in rows if row.size == UNKNOWN)
         objects = [ListedObject(*row) for row in rows if row.size != UNKNOWN]
         return Page(objects, rows[-1].key if len(rows) == limit else None)

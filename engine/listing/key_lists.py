@@ -105,9 +105,9 @@ class ListedKeys(PagesOnDisk):
             if not self._lasting:
                 self._sorted.path.unlink(missing_ok=True)
 
-    async def _page(self, after: str, limit: int) -> Page:
+    async def _page(self, after: str, upto: str | None, limit: int) -> Page:
         """Raises `PlanError`, and what reading the file and asking S3 raise."""
-        found = await anyio.to_thread.run_sync((await self._rows()).after, after, limit)
+        found = await anyio.to_thread.run_sync((await self._rows()).after, after, limit, upto)
         return Page(await self._objects(found), found[-1].key if len(found) == limit else None)
 
     async def _rows(self) -> SortedKeys:

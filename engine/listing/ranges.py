@@ -26,6 +26,7 @@ from engine.errors import one_error
 from engine.events import Listener, ignore
 from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import PageReader, Prefix, RangeJoin, ReadEntries, broken
+from engine.listing.sorted_keys import PagesOnDisk
 from engine.listing.unlisted import UnlistedThings
 from engine.model import ListedObject, Location, Page
 from engine.plan.join import Joined, Side
@@ -248,6 +249,8 @@ class RouteJoin:
         if seam.before is None or (seam.after is None and not seam.outer):
             return
         for side, lister in self._sides.items():
+            if isinstance(lister, PagesOnDisk):
+                continue  # its order is SQLite's, and it shows nothing beyond a range
             seen = seam.before[side]
             same = seam.after is not None and seen.beyond == seam.after[side]
             if not same and not await meets(lister, seen.newest, seam.at):

@@ -119,8 +119,9 @@ class PagesOnDisk:
     def __init__(self, location: Location) -> None:
         self.location = location
 
-    async def _page(self, after: str, limit: int) -> Page:
-        """A page of what comes after a key; its token is the last key that was read, where there may be more."""
+    async def _page(self, after: str, upto: str | None, limit: int) -> Page:
+        """A page of what comes after a key, up to another; its token is the last key that was read, where there may be
+        more."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -128,11 +129,13 @@ class PagesOnDisk:
         raise NotImplementedError
 
     async def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
-        """Raises what reading a page raises."""
+        """Nothing is read beyond the range: others are asked about what lies there. Raises what reading a page
+        raises."""
         page = first
         after = "" if keys.after is None else self.location.key + keys.after
         while True:
-            page = page or await self._page(after, KEYS_A_PAGE)
+            upto = None if keys.upto is None else self.location.key + keys.upto
+            page = page or await self._page(after, upto, KEYS_A_PAGE)
             last = page.next_token is None
             if page.objects or last:  # no page is empty while there are more
                 yield page.objects, last
@@ -141,7 +144,7 @@ class PagesOnDisk:
             after, page = page.next_token, None
 
     async def page_after(self, relative: str) -> Page:
-        return await self._page(self.location.key + relative, KEYS_A_PAGE)
+        return await self._page(self.location.key + relative, None, KEYS_A_PAGE)
 
 
 class SortedKeys:
@@ -171,9 +174,10 @@ class SortedKeys:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def after(self, key: str, limit: int) -> list[KeyRow]:
-        """The rows that follow a key."""
-        found = self._rows("SELECT * FROM keys WHERE key > ? ORDER BY key LIMIT ?", (key, limit))
+    def after(self, key: str, limit: int, upto: str | None = None) -> list[KeyRow]:
+        """The rows that follow a key, up to another."""
+        end = b"" if upto is None else upto  # to SQLite any bytes come after any text
+        found = self._rows("SELECT * FROM keys WHERE key > ? AND key <= ? ORDER BY key LIMIT ?", (key, end, limit))
         return [KeyRow(*row) for row in found]
 
     def without(self, keys: Iterable[str]) -> list[str]:

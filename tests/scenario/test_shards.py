@@ -509,6 +509,22 @@ async def test_a_key_of_a_list_that_is_not_there_is_said_each_time_and_holds_up_
         assert len(keys_of(sandbox, "new/img/")) == len(chosen)
 
 
+async def test_keys_of_a_list_that_are_gone_are_asked_for_once_by_the_shard_that_knows_them(
+    plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, served: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.listing.sorted_keys, "MARKED_EVERY", 5)
+    chosen = [f"old/img/{number:04d}.jpg" for number in range(0, IMAGES, 2)]
+    (tmp_path / "keys.txt").write_text("\n".join(chosen))
+    plan = Plan.of(f"s3://{BUCKET}/old/img/", f"s3://{BUCKET}/new/img/", name="l", keys=str(tmp_path / "keys.txt"))
+    assert (await migrate(plan, in_shards(tmp_path), executor=threads)).copied == len(chosen)
+    for key in chosen[3:]:
+        served.control("delete", {"bucket": BUCKET, "key": key})
+    served.control("reset_stats")
+    again = await migrate(plan, in_shards(tmp_path), executor=threads)
+    assert again.tallies and again.copied == 0 and not again.stopped
+    assert sum(served.control("stats")["operations"]["HeadObject"].values()) == len(chosen)
+
+
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys that are listed and joined, of pages of five."""

@@ -42,6 +42,8 @@ def test_a_range_is_read_by_itself_and_absent_keys_are_told(tmp_path: Path) -> N
     with SortedKeys(sorted_file(tmp_path, [KeyRow("c", 3, "e", "m", "s"), KeyRow("a"), KeyRow("b")])) as found:
         assert found.after("a", 1) == [KeyRow("b")]
         assert found.after("b", 5) == [KeyRow("c", 3, "e", "m", "s")]
+        assert [row.key for row in found.after("", 5, "b")] == ["a", "b"]
+        assert found.after("b", 5, "b") == found.after("c", 5, "b") == []
         assert found.without(["a", "ab", "c", "d"]) == ["ab", "d"]
 
 

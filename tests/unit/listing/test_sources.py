@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 import engine.listing.key_lists
@@ -12,6 +14,7 @@ from engine.errors import PlanError
 from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import KeyRange, Lister
 from engine.listing.pages import Prefix
+from engine.listing.ranges import Batch, RouteJoin
 from engine.listing.sorted_keys import KEYS_A_PAGE
 from engine.listing.sources import Sources, open_sources
 from engine.plan.document import Plan
@@ -56,6 +59,23 @@ async def test_a_page_whose_keys_are_all_gone_does_not_end_a_list(tmp_path: Path
         assert await keys_of(sources.lister(everywhere(store), plan.routes[0]), KeyRange()) == [["old/z"]]
         with pytest.raises(PlanError, match="and 990 more that its list names"):
             await sources.refuse_missing(lambda route, key: known(route, key))
+
+
+async def test_a_part_of_a_list_asks_for_no_key_beyond_its_end(tmp_path: Path) -> None:
+    gone = [f"{number:05}" for number in range(3 * KEYS_A_PAGE)]
+    store, keys = store_of("z"), KeyRange("00009", "00499x")
+    async with open_sources(everywhere(store), plan := plan_of(tmp_path, *gone, "z")) as sources:
+        async with anyio.create_task_group() as group:
+            join = sources.join(group, everywhere(store), plan.routes[0], None, target=False, keys=keys)
+            batches = [batch async for batch in _batches(join)]
+        assert batches == [Batch([], "00009", "00499x")]
+        assert sources.lists["r"].missing == {f"old/{key}" for key in gone[10:500]}
+    assert len(store.made("HeadObject")) == 490
+
+
+async def _batches(join: RouteJoin) -> AsyncIterator[Batch]:
+    while (batch := await join.next_batch()) is not None:
+        yield batch
 
 
 async def known(route: str, key: str) -> bool:
