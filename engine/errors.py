@@ -40,6 +40,11 @@ class EngineError(Exception):
         self.message = message
         self.advice = advice
 
+    @property
+    def advised(self) -> str:
+        """The message with the advice, where there is one text for both."""
+        return f"{self.message.removesuffix('.')}. {self.advice}" if self.advice else self.message
+
     def __reduce__(self) -> tuple[object, ...]:
         """As it is, from one process to another: an exception is else made anew from its message alone."""
         return _as_it_was, (type(self), self.args, vars(self))

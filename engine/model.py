@@ -168,9 +168,10 @@ class FilledDirectory(ListedObject, frozen=True):
 
 
 class Unlisted(NamedTuple):
-    """Something that lies in a local folder and cannot be an object. `key` is what its key would be, with escapes where
-    its name is no UTF-8 (\\xff), `code` and `message` say why. Its absence from a listing means nothing: neither at
-    this key nor, since it may stand for a directory, at any below it."""
+    """Something that lies in a local folder and cannot be an object, or that a list of keys names and S3 refuses to
+    show. `key` is what its key would be, with escapes where its name is no UTF-8 (\\xff), `code` and `message` say
+    why. Its absence from a listing means nothing: neither at this key nor, since it may stand for a directory, at any
+    below it."""
 
     key: str
     code: str

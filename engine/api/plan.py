@@ -74,7 +74,7 @@ async def survey(
             await opened.sources.refuse_missing(ledger.knows, dealt=False)
             await note_expectations(ledger, plan, {item.route: (item.objects, item.bytes) for item in routes})
             await ledger.set_note(SURVEYED, {item.route: [item.objects, item.bytes] for item in routes})
-            counts = {item.route: item.objects + item.known for item in routes}
+            counts = {item.route: item.objects + item.known + item.unlisted for item in routes}
             return SurveyResult(
                 plan,
                 routes=routes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
@@ -50,8 +51,8 @@ class MigrationResult(LedgerResult):
     there was a ledger already; `empty` has a sentence for each source that holds nothing. `noted` is what may be
     accepted of the objects themselves; `accepted` are states in which there are only objects that someone accepted.
     `unlisted` names what lies in a source's folder and cannot be an object (a link, a pipe, a name that is no UTF-8),
-    the first 10,000 of each route; `unlisted_count` is all of it. `restoring` counts those archived objects that are on
-    their way back."""
+    and what a list of keys names and S3 refuses to show, the first 10,000 of each route; `unlisted_count` is all of it.
+    `restoring` counts those archived objects that are on their way back."""
 
     ledger: Path
     counters: Counters
@@ -158,7 +159,9 @@ async def migrate(
             await note_expectations(ledger, plan, taken_by_route(snapshots, tallies))
             noted, empty = await ledger.noted(), list[str]()
             if not run.stopped and not options.allow_empty:
-                empty = await empty_routes(opened.store, plan.routes, objects_by_route(tallies))
+                known_of = Counter(objects_by_route(tallies))
+                known_of.update(item.route for item in run.unlisted.named)
+                empty = await empty_routes(opened.store, plan.routes, known_of)
             return MigrationResult(
                 ledger=path,
                 counters=run.counters,

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import anyio
 
 from engine.at_once import each
-from engine.errors import RunError, StoreError
+from engine.errors import ObjectError, RunError, StoreError
 from engine.events import Listener
 from engine.listing.pages import EntriesOf
 from engine.listing.ranges import listed_under
 from engine.listing.sources import Sources
-from engine.model import ListedObject, Location, ObjectHead, ObjectRef
+from engine.model import ListedObject, Location, ObjectHead, ObjectRef, Unlisted
 from engine.plan.decide import Action, decide, taken
 from engine.plan.lifecycle import State
 from engine.plan.record import Decision
@@ -79,6 +79,14 @@ async def find_needed(
                     known = row.entry is not None and row.entry.state is not State.ARCHIVED
                     wanted.append((choice.source, None if known else choice.decision))
             await take(await _batch(store_of(route.source), route.name, route.source.bucket, wanted))
+        await take(Batch([], 0, 0, [_unlisted(route, item) for _, item in join.unlisted[0].named()]))
+
+
+def _unlisted(route: Route, item: Unlisted) -> tuple[Found, StoreError]:
+    """What the route's list names, and S3 refuses to show."""
+    ref = ObjectRef(route.source.bucket, item.key)
+    error = ObjectError(item.message, operation="HeadObject", ref=str(ref), code=item.code)
+    return Found(route.name, ref, 0, "", ""), error
 
 
 _COPIES = (Action.COPY, Action.CLAIM, Action.INSPECT)

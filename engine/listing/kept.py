@@ -23,7 +23,6 @@ from engine.listing.key_lists import ListedKeys
 from engine.listing.key_rows import UNKNOWN, KeyRow
 from engine.listing.lister import Feed, KeyRange, Lister
 from engine.listing.sorted_keys import KeySorter, PagesOnDisk, SortedKeys
-from engine.listing.unlisted import UnlistedThings
 from engine.model import ListedObject, OpaqueEtag, Page
 from engine.plan.join import Side
 
@@ -89,7 +88,7 @@ class Keeping:
         proves nothing: that it does not is no part of its text."""
         if isinstance(self._lister, ListedKeys):
             await self._add([KeyRow(key) for key in sorted(self._lister.missing)])
-        if self._sorter is not None and not self.unlisted.count and not self._is_doubted:
+        if self._sorter is not None and not self.unlisted.met and not self._is_doubted:
             await anyio.to_thread.run_sync(self._sorter.done, self._path.name)
             self._sorter = None
 
@@ -104,7 +103,6 @@ class Kept(PagesOnDisk):
 
     def __init__(self, lister: Lister, path: Path) -> None:
         super().__init__(lister.location)
-        self.unlisted = UnlistedThings()
         self._rows = SortedKeys(path)
         self._missing = lister.missing if isinstance(lister, ListedKeys) else set()
 

@@ -18,13 +18,13 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from engine.errors import NotFound, PlanError, UsageError
+from engine.errors import NotFound, ObjectError, PlanError, UsageError
+from engine.events import ObjectAside
 from engine.listing.inventory_tables import table_rows
 from engine.listing.key_rows import UNKNOWN, Inventory, InventoryFile, InventoryLines, KeyLines, KeyRow, read_manifest
 from engine.listing.lister import KeyRange
 from engine.listing.sorted_keys import ENDING, KeySorter, PagesOnDisk, SortedKeys
-from engine.listing.unlisted import UnlistedThings
-from engine.model import MIB, ListedObject, Location, ObjectRef, Page
+from engine.model import MIB, ListedObject, Location, ObjectRef, Page, Unlisted
 from engine.plan.document import Plan
 from engine.plan.route import KeyList, Route
 from engine.store import GetRange, HeadObject, StoreOf
@@ -39,7 +39,7 @@ SETTLED_AFTER_S = 2.0
 
 class ListedKeys(PagesOnDisk):
     """One route's list of keys, or its inventory, as a `Lister`. `missing` holds the keys that S3 was asked for and
-    does not have.
+    does not have; those that it refuses to show are `unlisted`, which is not to be absent.
 
     Everything that one command concludes rests on one reading of the file: it is looked at once, at the first question,
     and sorted where that was not done before, into `folder`. `sorted_at` is the outcome of another process of the same
@@ -54,8 +54,7 @@ class ListedKeys(PagesOnDisk):
         folder: Path,
         sorted_at: Path | None = None,
     ) -> None:
-        super().__init__(route.source)
-        self.unlisted = UnlistedThings()
+        super().__init__(route.source, route.selection.takes_key)
         self.missing: set[str] = set()
         self._store_of = store_of
         self._route = route.name
@@ -108,7 +107,10 @@ class ListedKeys(PagesOnDisk):
     async def _page(self, after: str, upto: str | None, limit: int) -> Page:
         """Raises `PlanError`, and what reading the file and asking S3 raise."""
         found = await anyio.to_thread.run_sync((await self._rows()).after, after, limit, upto)
-        return Page(await self._objects(found), found[-1].key if len(found) == limit else None)
+        seen = await self._seen(found)
+        objects = [item for item in seen if isinstance(item, ListedObject)]
+        refused = tuple(item for item in seen if isinstance(item, Unlisted))
+        return Page(objects, found[-1].key if len(found) == limit else None, unlisted=refused)
 
     async def _rows(self) -> SortedKeys:
         async with self._reading:
@@ -156,8 +158,11 @@ class ListedKeys(PagesOnDisk):
 
     # --- what the file does not say ---------------------------------------------------------------------------
 
-    async def _objects(self, rows: Sequence[KeyRow]) -> list[ListedObject]:
-        found: list[ListedObject | None] = [ListedObject(*row) if row.size != UNKNOWN else None for row in rows]
+    async def _seen(self, rows: Sequence[KeyRow]) -> Sequence[ListedObject | Unlisted | None]:
+        """What each row names; None for what is not there."""
+        found: list[ListedObject | Unlisted | None] = [
+            ListedObject(*row) if row.size != UNKNOWN else None for row in rows
+        ]
 
         async def ask(at: int, key: str) -> None:
             async with self._heads:
@@ -168,6 +173,9 @@ class ListedKeys(PagesOnDisk):
                 except NotFound:
                     self.missing.add(key)
                     return
+                except ObjectError as error:  # of this key alone: the others go on
+                    found[at] = Unlisted(key, ObjectAside.UNSEEN, error.advised)
+                    return
             checksum = next((f"{item.algorithm}:{item.type}" for item in head.checksums), "")
             storage_class = head.properties.storage_class
             found[at] = ListedObject(key, head.size, head.etag, head.modified, storage_class, checksum, head.restore)
@@ -176,7 +184,7 @@ class ListedKeys(PagesOnDisk):
             for at, row in enumerate(rows):
                 if row.size == UNKNOWN:
                     group.start_soon(ask, at, row.key)
-        return [item for item in found if item is not None]
+        return found
 
     # --- reading the file -------------------------------------------------------------------------------------
 

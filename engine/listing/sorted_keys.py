@@ -12,7 +12,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Container, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 from engine.errors import UsageError
 from engine.listing.key_rows import KeyRow
 from engine.listing.lister import Feed, KeyRange
+from engine.listing.unlisted import UnlistedThings
 from engine.model import Location, Page
 
 ENDING = ".keys"
@@ -116,8 +117,10 @@ class PagesOnDisk:
 
     divisible = False
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, takes: Callable[[str], bool] | None = None) -> None:
+        """`takes`: which relative keys count, of what a page meets that cannot be looked at."""
         self.location = location
+        self.unlisted = UnlistedThings(takes)
 
     async def _page(self, after: str, upto: str | None, limit: int) -> Page:
         """A page of what comes after a key, up to another; its token is the last key that was read, where there may be
@@ -131,11 +134,13 @@ class PagesOnDisk:
     async def pages(self, keys: KeyRange, first: Page | None = None) -> AsyncIterator[Feed]:
         """Nothing is read beyond the range: others are asked about what lies there. Raises what reading a page
         raises."""
-        page = first
-        after = "" if keys.after is None else self.location.key + keys.after
+        page, prefix = first, self.location.key
+        after = "" if keys.after is None else prefix + keys.after
+        reading = self.unlisted.reading(keys.after)
         while True:
-            upto = None if keys.upto is None else self.location.key + keys.upto
+            upto = None if keys.upto is None else prefix + keys.upto
             page = page or await self._page(after, upto, KEYS_A_PAGE)
+            self.unlisted.add(reading, [(item.key.removeprefix(prefix), item) for item in page.unlisted])
             last = page.next_token is None
             if page.objects or last:  # no page is empty while there are more
                 yield page.objects, last

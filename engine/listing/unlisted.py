@@ -1,4 +1,4 @@
-"""What a listing met that lies there and cannot be an object, however much of it there is.
+"""What a listing met that lies there and cannot be an object, or to be looked at, however much of it there is.
 
 All of it is counted; the first `NAMED` are kept by name, and of the rest the span of keys that it lies in: nothing is
 concluded from the absence of a key in that span, nor of one below a key in it.
@@ -106,7 +106,9 @@ class ToldUnlisted:
 
 def told(listings: Iterable[tuple[str, UnlistedThings]]) -> ToldUnlisted:
     """What the sources of routes hold that cannot be an object; each listing with its route's name."""
-    found = list(listings)
+    found = list(
+        {id(things): (route, things) for route, things in listings}.values()
+    )  # a list's are met piece by piece
     named = [aside_of(route, key, item) for route, things in found for key, item in things.named()]
     return ToldUnlisted(named, sum(things.count for _, things in found))
 

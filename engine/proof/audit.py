@@ -103,4 +103,4 @@ def _unlisted(join: RouteJoin) -> str:
     count = sum(things.count for things in join.unlisted)
     named = [item for things in join.unlisted for item in things.named()[:1]]
     first = f"; the first is {named[0][0]!r}: {named[0][1].message}" if named else ""
-    return f"{count:,} lie there and cannot be objects{first}" if count else ""
+    return f"{count:,} lie there and cannot be objects, or be looked at{first}" if count else ""

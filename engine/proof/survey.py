@@ -29,8 +29,9 @@ class RouteSurvey(RouteCounts):
     """One route: what its source holds, and what a run would do about it. Sizes are bytes; `known` counts what is in
     the ledger and no longer at the source, `surplus` what stands in the target alone, of what the patterns take;
     `added_bytes` is what the target grows by, `unlisted` counts what lies in the source's folder and cannot be an
-    object. `in_bytes` come to this machine from another, `out_bytes` go from it, `egress_bytes` are those that leave
-    AWS for it. `change` is what it costs to set what they carry where they are, None for a route that copies."""
+    object, or what its list of keys names and S3 refuses to show. `in_bytes` come to this machine from another,
+    `out_bytes` go from it, `egress_bytes` are those that leave AWS for it. `change` is what it costs to set what they
+    carry where they are, None for a route that copies."""
 
     there_bytes: int = 0
     to_copy: int = 0

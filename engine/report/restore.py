@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.api.restore import RestoreResult
 from engine.archive.restoring import NO_EXPEDITED, Asked, refused_tier
+from engine.events import ObjectAside
 from engine.plan.prices import AS_OF, REGION, Tier
 from engine.plan.retrieval import TIERED, Amount, ArchiveOutlook, ArchiveShare
 from engine.report.ndjson import picked, rounded
@@ -21,10 +22,13 @@ def outlook_page(what: str, outlook: ArchiveOutlook) -> list[str | Table]:
         lines += ["", *_costs(outlook)]
     if refused := refused_tier(outlook):
         lines += ["", Toned(f"left: {refused}", Tone.WARNING)]
-    if outlook.unseen:
-        codes = ", ".join(sorted(outlook.unseen))
+    tiered = {code: objects for code, objects in outlook.unseen.items() if code != ObjectAside.UNSEEN}
+    if tiered:
+        codes = ", ".join(sorted(tiered))
         said = f"in {TIERED}, of which S3 does not tell whether they are archived (HEAD: {safe(codes)})"
-        lines += ["", Toned(f"left: {count_text(sum(outlook.unseen.values()))} {said}", Tone.WARNING)]
+        lines += ["", Toned(f"left: {count_text(sum(tiered.values()))} {said}", Tone.WARNING)]
+    if listed := outlook.unseen.get(ObjectAside.UNSEEN):
+        lines += ["", Toned(f"left: {count_text(listed)} of a list of keys, which S3 refuses to show", Tone.WARNING)]
     return lines
 
 

@@ -111,6 +111,8 @@ def aside_text(item: ObjectAside) -> str:
 
 
 def unlisted_sentence(count: int, named: Sequence[ObjectAside]) -> str:
-    """What lies in a folder and was left, with the first of it."""
+    """What was met and left, with the first of it."""
     first = "; ".join(f"{key_text(item.key)}: {safe(item.message)}" for item in named[:UNLISTED_SHOWN])
-    return f"left, since they cannot be objects: {count_text(count)}" + (f"; first {first}" if first else "")
+    unseen = {item.code == ObjectAside.UNSEEN for item in named}
+    why = "cannot be objects" if True not in unseen else "cannot be looked at" + (", or be objects" * (False in unseen))
+    return f"left, since they {why}: {count_text(count)}" + (f"; first {first}" if first else "")

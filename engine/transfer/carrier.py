@@ -101,9 +101,8 @@ class Failed(Ended):
 
     def outcome(self, task: Task) -> Outcome:
         error = self.error
-        message = f"{error.message.removesuffix('.')}. {error.advice}" if error.advice else error.message
         code = error.code or type(error).__name__
-        return Outcome(task.key, State.FAILED, code=code, message=message, requests=self.requests)
+        return Outcome(task.key, State.FAILED, code=code, message=error.advised, requests=self.requests)
 
 
 @dataclass(eq=False, kw_only=True)

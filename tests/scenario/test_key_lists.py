@@ -26,6 +26,7 @@ from engine.errors import LedgerMismatch, PlanError, UsageError
 from engine.events import Event, Notice
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
+from engine.sandbox import Sandbox
 from tests.servers import Endpoint
 
 KEYS = ["a", "b b", "c+c", "d%2Fd", "ピカ", "e\u0301", "z/z"]
@@ -131,6 +132,44 @@ async def test_keys_that_are_not_there_are_named_and_the_others_are_copied(scene
     await verify(plan, scene.options)
     scene.client.delete_object(Bucket=scene.bucket, Key="src/a")
     assert (await migrate(plan, scene.options)).complete
+
+
+async def test_a_key_that_s3_refuses_to_show_is_told_holds_up_no_other_and_is_not_absent(
+    scene: Scene, served: Sandbox
+) -> None:
+    plan = scene.listed("a", "b b", "z/z")
+    refused = {"kind": "403", "operation": "HeadObject", "key": "src/b b", "every": 1}
+    try:
+        served.control("settings", {"faults": [refused]})
+        result = await migrate(plan, scene.options)
+        assert not result.complete and scene.copied() == ["a", "z/z"]
+        assert [(item.key, item.code) for item in result.unlisted] == [("b b", "Unseen")]
+        assert result.unlisted_count == 1 and "403" in result.unlisted[0].message
+        assert (await survey(plan, scene.options)).routes[0].unlisted == 1
+        served.control("settings", {"faults": []})
+        assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
+        # What is copied and proven, and may not be looked at any more, is neither gone nor done with.
+        scene.client.delete_object(Bucket=scene.bucket, Key="dst/b b")
+        served.control("settings", {"faults": [refused]})
+        again = await migrate(plan, scene.options)
+        assert (again.aside, again.empty, again.unlisted_count, again.complete) == ({}, [], 1, False)
+        found = await verify(plan, scene.options)
+        assert [(item.key, item.kind) for item in found.differences] == [("b b", Kind.UNREAD)]
+        is_open, said = (await scene.gate(plan))["audit"]
+        assert not is_open and "'b b'" in said
+    finally:
+        served.control("settings", {"faults": []})
+    assert (await migrate(plan, scene.options)).copied == 1
+
+
+async def test_a_list_of_which_s3_shows_nothing_is_not_called_empty(scene: Scene, served: Sandbox) -> None:
+    plan = scene.listed("a", "z/z")
+    try:
+        served.control("settings", {"faults": [{"kind": "403", "operation": "HeadObject", "key": "src/", "every": 1}]})
+        result, surveyed = await migrate(plan, scene.options), await survey(plan, scene.options)
+    finally:
+        served.control("settings", {"faults": []})
+    assert (result.empty, result.unlisted_count, surveyed.empty) == ([], 2, [])
 
 
 @pytest.mark.parametrize("where", ["s3", "local", "local manifest"])

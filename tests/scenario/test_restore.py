@@ -135,6 +135,18 @@ def test_an_object_whose_head_is_refused_holds_up_no_other(tmp_path: Path, monke
         assert (waited["copied"], waited["aside"]) == (2 * FROZEN, {"archived": 1})
 
 
+def test_a_key_of_a_list_whose_head_is_refused_holds_up_no_other(scene: Scene) -> None:
+    scene.freeze()
+    (scene.folder / "keys.txt").write_text("old/deep-0\nold/glacier-0\nold/plain-0\n")
+    scene.plan.write_text(scene.plan.read_text() + 'keys = "keys.txt"\n')
+    refused = {"kind": "403", "operation": "HeadObject", "key": "deep-0", "every": 1}
+    scene.on_sandbox.control("settings", {"faults": [refused]})
+    assert scene.restore(code=3)["unseen"] == {"Unseen": 1}
+    assert "left: 1 of a list of keys, which S3 refuses to show" in scene.say("restore", str(scene.plan), code=3)
+    asked = scene.restore("--yes", code=3)["asked"]
+    assert (asked["begun"]["objects"], asked["refused"]) == (1, {"Unseen": 1})
+
+
 def test_what_a_plan_needs_is_shown_with_its_price_and_asked_for_once_that_is_agreed_to(scene: Scene) -> None:
     scene.freeze()
     scene.tier("tiered", "ARCHIVE_ACCESS")

@@ -13,7 +13,7 @@ from engine.api.options import Options
 from engine.api.plan import survey
 from engine.api.run import migrate
 from engine.api.verify import verify
-from engine.listing.unlisted import UnlistedThings
+from engine.listing.unlisted import UnlistedThings, told
 from engine.model import Unlisted
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
@@ -62,6 +62,14 @@ def test_nothing_below_what_is_unlisted_is_judged() -> None:
     met.add(met.reading(None), things)
     assert all(met.covers(key) for key in ("d", "d/", "d/x", "d/x/y", "cycle/", "cycle/x"))
     assert not any(met.covers(key) for key in ("d.txt", "de", "c/d", "cycle.txt"))
+
+
+def test_one_listing_that_is_read_piece_by_piece_is_counted_once() -> None:
+    one, other = UnlistedThings(), UnlistedThings()
+    for met, key in ((one, "a"), (other, "b")):
+        met.add(met.reading(None), [(key, Unlisted(key, "Link", "a link"))])
+    found = told([("r", one), ("s", other), ("r", one)])
+    assert (found.count, [(item.route, item.key) for item in found.named]) == (2, [("r", "a"), ("s", "b")])
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "directory-link"])
