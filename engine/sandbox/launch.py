@@ -47,7 +47,9 @@ class Sandbox:
             "AWS_ENDPOINT_URL_S3": self.url,
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_REGION": self.region,
+            **({"AWS_SESSION_TOKEN": self.session_token} if self.session_token else {}),
+            **({"AWS_CA_BUNDLE": self.ca_bundle} if self.ca_bundle else {}),
+            "AWS_REGION": self.region,  # the last: `cartage sandbox --env` waits for it
         }
 
     @property
