@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -74,7 +75,7 @@ def _play(folder: Path, scale: float, store: str | None) -> bool:
         )
         plan = folder / "pokemon.toml"
         plan.write_text(resources.files("engine.sandbox").joinpath("pokemon.toml").read_text("utf-8"), "utf-8")
-        environment = os.environ | sandbox.environment
+        environment = _without_ends(os.environ) | sandbox.environment
         extra = ["--store", store] if store else []
         run = ["run", str(plan), "--yes", "--json", *extra]
         steps = [_step("plan", ["plan", str(plan), *extra], environment)]
@@ -124,8 +125,17 @@ def _clone(folder: Path, bucket: str, environment: dict[str, str], extra: list[s
     return done
 
 
+def _without_ends(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what leads to another S3 or ledger, to this one as somebody else, or by a proxy."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.upper().startswith(("AWS_", "CARTAGE_")) and not name.upper().endswith("_PROXY")
+    }
+
+
 def _cartage() -> list[str]:
-    return [sys.executable, "-m", "engine.cli.main"]
+    return [sys.executable, "-P", "-m", "engine.cli.main"]
 
 
 def _step(name: str, arguments: list[str], environment: dict[str, str], doing: str = "", kill_at: int = 0) -> Step:

@@ -48,7 +48,7 @@ class _Keeper:
 
     def __init__(self, plan: Plan, ledger: Path, page: Path) -> None:
         words = ["--ledger", str(ledger), "--output", str(page), "--follow", "--quiet"]
-        self._words = [sys.executable, "-m", "engine.cli.main", "report", *filter(None, [plan.source]), *words]
+        self._words = [sys.executable, "-P", "-m", "engine.cli.main", "report", *filter(None, [plan.source]), *words]
         self._process: subprocess.Popen[bytes] | None = None
         self._over = threading.Event()
         self._waiting = threading.Thread(target=self._wait_for, args=(ledger,), daemon=True)

@@ -99,7 +99,7 @@ def _run_behind(shell: int) -> int:
     printed once it answers, and leave it to end with `shell`. Gives the exit code."""
     said = [word for word in sys.argv[sys.argv.index("sandbox") + 1 :] if word != "--env"]
     behind = subprocess.Popen(
-        [sys.executable, "-m", "engine.cli.main", "sandbox", *said, "--until-ends", str(shell)],
+        [sys.executable, "-P", "-m", "engine.cli.main", "sandbox", *said, "--until-ends", str(shell)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -96,7 +96,7 @@ def start_sandbox(settings: SandboxSettings | None = None) -> Iterator[Sandbox]:
             made = make_certificates(Path(folder), asked.tls_names, asked.tls_flaw)
             start["certificate"], ca_bundle = str(made.certificate), str(made.authority)
         process = Popen(
-            [sys.executable, "-m", "engine.sandbox"],
+            [sys.executable, "-P", "-m", "engine.sandbox"],
             stdin=PIPE,
             stdout=PIPE,
             start_new_session=True,  # Ctrl-C is the parent's; the end of its stdin tells the sandbox

@@ -14,6 +14,7 @@ from engine.cli import demo
 from engine.ledger import LedgerReader
 from engine.model import Proof
 from tests.cli.commands import Terminal, assert_said_well
+from tests.servers import REPOSITORY
 
 
 def play(folder: Path, *arguments: str) -> str:
@@ -72,6 +73,28 @@ async def test_it_ends_with_a_clone_in_a_folder_which_is_kept_where_that_is_aske
         proofs = {row.key: row.proof async for batch in ledger.records() for row in batch}
     assert set(proofs.values()) == {Proof.DIGEST}
     assert {str(path.relative_to(clone)) for path in files} <= set(proofs)
+
+
+def test_neither_the_users_settings_nor_what_lies_in_their_folder_lead_it_astray(tmp_path: Path) -> None:
+    for name in ("engine", "queue"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('the user has one of that name')")
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "engine.cli.main", "demo", "--scale", "0.001"],
+        cwd=tmp_path,
+        env={
+            "PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY),
+            "AWS_PROFILE": "nobodys", "AWS_SESSION_TOKEN": "another's", "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+            "CARTAGE_LEDGER": str(tmp_path / "the-users.ledger"), "CARTAGE_REGION": "nowhere-1",
+            "HTTP_PROXY": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "the demo took" in ended.stdout and not (tmp_path / "the-users.ledger").exists()
 
 
 def test_a_clone_that_did_not_end_well_is_said_and_no_success(

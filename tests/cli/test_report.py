@@ -23,7 +23,7 @@ from tests import forking
 from tests.browser.scene import HOSTILE, Stage, made
 from tests.cli.commands import MODULE, Terminal
 from tests.cli.finish_scene import Scene
-from tests.servers import Endpoint
+from tests.servers import REPOSITORY, Endpoint
 
 STANDING = {
     Stage.BEFORE: "Not begun",
@@ -129,6 +129,22 @@ def test_a_place_that_cannot_be_written_is_refused(terminal: Terminal, sandbox: 
     plan = anyio.run(made, terminal.folder, Stage.BEFORE)
     ended = terminal.call("report", plan.source, "--output", str(terminal.folder / "no" / "where.html"))
     assert ended.code == 2 and "cannot be written" in ended.err
+
+
+def test_it_is_kept_current_whatever_lies_in_the_users_folder(tmp_path: Path, served: Sandbox) -> None:
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").write_text("raise SystemExit('the user has one of that name')")
+    served.control("fill", {"bucket": "kept-current", "prefix": "old/", "count": 3, "size": 10})
+    ended = subprocess.run(
+        [sys.executable, "-P", *MODULE[1:], "cp", "s3://kept-current/old/", "./new/", "--yes", "--report", "now.html"],
+        cwd=tmp_path,
+        env=Endpoint.of(served).clean_env() | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 0 and "not kept current" not in ended.stderr, ended.stderr
 
 
 def test_a_page_is_kept_current_until_stdin_ends(tmp_path: Path) -> None:

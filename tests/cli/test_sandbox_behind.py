@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import REPOSITORY
+
 SESSION = """
 cartage() { "$PYTHON" -m engine.cli.main "$@"; }
 eval "$(cartage sandbox --env --scale 0.001)"
@@ -53,6 +55,17 @@ def test_it_ends_with_the_shell_and_not_with_its_copy_that_runs_the_line(inside:
     assert done.returncode == 0, done.stderr
     own = done.stdout.partition("shell ")[2].split()[0]
     assert done.stdout.rstrip().endswith(f"--until-ends {own}")
+
+
+def test_what_lies_in_the_users_folder_is_not_taken_for_the_engine(tmp_path: Path) -> None:
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").write_text("raise SystemExit('the user has one of that name')")
+    lines = f'cd "{tmp_path}"; export PYTHONPATH="{REPOSITORY}"; cartage() {{ "$PYTHON" -P -m engine.cli.main "$@"; }}'
+    done = shell(
+        f'{lines}; eval "$(cartage sandbox --env --empty)"; echo "pid ${{CARTAGE_SANDBOX_PID-none}}"', tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.partition("pid ")[2].strip().isdigit(), done.stderr
 
 
 def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
