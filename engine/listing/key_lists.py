@@ -206,7 +206,11 @@ class ListedKeys(PagesOnDisk):
 
     async def _read_data(self, rows: KeySorter, inventory: Inventory, file: InventoryFile) -> None:
         if inventory.form != "CSV":
-            await self._read_table(rows, inventory, file)
+            path = self._folder / f"{secrets.token_hex(8)}.table"
+            try:
+                await self._read_table(path, rows, inventory, file)
+            finally:
+                path.unlink(missing_ok=True)
             return
         lines = InventoryLines(inventory, file, self.location.key)
 
@@ -218,9 +222,8 @@ class ListedKeys(PagesOnDisk):
             await anyio.to_thread.run_sync(add, data)
         rows.add(lines.close())
 
-    async def _read_table(self, rows: KeySorter, inventory: Inventory, file: InventoryFile) -> None:
-        """A table is read from its end: it lies on disk meanwhile."""
-        path = self._folder / f"{secrets.token_hex(8)}.table"
+    async def _read_table(self, path: Path, rows: KeySorter, inventory: Inventory, file: InventoryFile) -> None:
+        """A table is read from its end: it lies on disk meanwhile, at `path`."""
         digest = hashlib.md5(usedforsecurity=False)
         async with await anyio.open_file(path, "wb") as copy:
             async for data in self._chunks(await self._place_of(inventory, file)):
@@ -235,7 +238,6 @@ class ListedKeys(PagesOnDisk):
                 rows.add(batch)
 
         await anyio.to_thread.run_sync(add)
-        await anyio.Path(path).unlink()
 
     async def _place_of(self, inventory: Inventory, file: InventoryFile) -> Location | Path:
         """Beside a local manifest, where the data files lie there too; else where the manifest says."""

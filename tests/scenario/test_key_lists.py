@@ -219,6 +219,11 @@ async def test_an_inventory_of_tables_stands_for_the_listing_too(scene: Scene, f
     (scene.folder / path.name).write_bytes(data + b"x")
     with pytest.raises(PlanError, match="not those that the manifest names"):
         await migrate(plan, replace(scene.options, ledger=scene.folder / "another.ledger"))
+    (scene.folder / path.name).write_bytes(b"no table")
+    (scene.folder / "manifest.json").write_text(json.dumps(values | {"files": [{"key": f"inv/data/{path.name}"}]}))
+    with pytest.raises(PlanError, match=form):
+        await migrate(plan, replace(scene.options, ledger=scene.folder / "another.ledger"))
+    assert list((scene.folder / "another.ledger.lists").iterdir()) == [], "what could not be read is left there"
 
 
 async def test_an_object_that_changed_since_its_inventory_is_drifted_not_copied(scene: Scene) -> None:
