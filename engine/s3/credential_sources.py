@@ -240,6 +240,9 @@ def _why(error: Exception, source: str) -> str:
         return "what it gives is no text in UTF-8"
     if isinstance(error, ValueError) and type(error).__name__ == "JSONDecodeError":
         return "what it gives is not JSON"
+    if type(getattr(error, "kwargs", {}).get("error")).__name__ == "LocationParseError":
+        # urllib3's, whose words have what it could not read: of a proxy, perhaps a part of its password.
+        return "the proxy that the environment names, or the address that is asked, is no URL"
     if isinstance(error, TimeoutError):
         return f"nothing came within {WAIT_S:.0f} s"
     if isinstance(error, OSError) and error.strerror:

@@ -40,17 +40,26 @@ def proxy_for(scheme: str, host: str, port: int) -> Proxy | None:
     url = proxies.get(scheme) or proxies.get("all")
     if not url:
         return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme != "http" or not parts.hostname:
-        raise UsageError(
-            f"the proxy {parts.scheme}://{parts.hostname or ''} cannot be used.",
-            advice="HTTPS_PROXY and HTTP_PROXY name a proxy that is spoken to by plain HTTP: http://host:port.",
-        )
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        name, number = parts.hostname, parts.port
+    except ValueError:  # whose words have a part of the password, where that has a character that ends a name
+        raise _unusable("that the environment names") from None
+    if parts.scheme != "http" or not name:
+        raise _unusable(f"{parts.scheme}://{name or ''}")
     authorization = ""
     if parts.username:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    return Proxy(parts.hostname, parts.port or 80, authorization)
+    return Proxy(name, number or 80, authorization)
+
+
+def _unusable(proxy: str) -> UsageError:
+    return UsageError(
+        f"the proxy {proxy} cannot be used.",
+        advice="HTTPS_PROXY and HTTP_PROXY name a proxy that is spoken to by plain HTTP: http://host:port. In a name "
+        "or password before it (http://user:password@host:port) #, /, ? and @ are written as %23, %2F, %3F and %40.",
+    )
 
 
 def passes_by(host: str, port: int, no_proxy: str) -> bool:

@@ -112,6 +112,11 @@ SOURCES = {
     "a role of a profile that is not there": Case(f"{PROFILE}role_arn = {ROLE}\nsource_profile = nobody\n", "nobody"),
     "a role of itself": Case(f"{PROFILE}role_arn = {ROLE}\nsource_profile = default\n", ROLE),
     "a role from nowhere": Case(f"{PROFILE}role_arn = {ROLE}\ncredential_source = Moon\n", "Moon"),
+    "a role that is asked for by a proxy that is no URL": Case(
+        f"{PROFILE}{KEYS}role_arn = {ROLE}\nsource_profile = default\n",
+        "gives no credentials (the proxy that the environment names, or the address that is asked, is no URL)",
+        environment={"HTTP_PROXY": f"http://user:{SECRET}#@proxy:8080"},
+    ),
     "a role with MFA and no terminal": Case(
         WITH_MFA, "asks for an MFA code, and there is no terminal", environment={"AWS_PROFILE": "x"}
     ),

@@ -218,6 +218,25 @@ def test_a_proxy_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch, url
         proxy_for("https", "s3.amazonaws.com", 443)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:pa#ss@proxy:8080",
+        "http://user:pa/ss@proxy:8080",
+        "http://user:pa?ss@proxy:8080",
+        "http://proxy:80a",
+        "http://proxy:99999",
+        "http://[::1:80",
+    ],
+)
+def test_a_proxy_that_is_no_address_is_refused_without_its_text(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("https_proxy", url)
+    with pytest.raises(UsageError, match=r"^the proxy that the environment names cannot be used\.$") as refused:
+        proxy_for("https", "s3.us-east-2.amazonaws.com", 443)
+    assert "%23, %2F, %3F" in refused.value.advice
+    assert refused.value.__cause__ is None and refused.value.__suppress_context__
+
+
 def test_a_proxys_password_does_not_show() -> None:
     assert repr(Proxy("h", 1, "Basic c2VjcmV0")) == "Proxy(h:1)"
     assert connect_request(Proxy("h", 1), "::1", 443).startswith(b"CONNECT [::1]:443 HTTP/1.1\r\n")
