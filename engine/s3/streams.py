@@ -29,6 +29,10 @@ HELD_BACK_BYTES = 8
 """Of the body of a request that may not be sent late: they go once all before them have left this process. Without
 them S3 does nothing, so that what was held up on its way is not carried out either."""
 
+EXPECTATION_FAILED = 417
+"""Whoever is on the way to the server does not know "100 Continue": the request may come again without (RFC 9110,
+10.1.1)."""
+
 INVITED_WITHIN_S = 1.0
 """How long "100 Continue" is waited for (curl waits as long); a server that does not know it is not asked again."""
 
@@ -115,12 +119,13 @@ class Incoming:
 
 
 class Outgoing:
-    """The body of a PutObject or UploadPart, from a source."""
+    """The body of a PutObject or UploadPart, from a source. `uninvited`: it was refused for its Expect alone."""
 
     def __init__(self, call: Call, source: Source, place: Place) -> None:
         self._call = call
         self._source = source
         self._place = place
+        self.uninvited = False
 
     def begin(self) -> None:
         self._source.restart()
@@ -138,6 +143,8 @@ class Outgoing:
                 raise short_source(self._call.operation.name, self._call.ref, length)
             await self._send(connection, window, last=sent == length)
         answer = await future
+        if answer.status == EXPECTATION_FAILED and self._call.expects:
+            self._place.invites, self.uninvited = False, True
         if sent < length and 200 <= answer.status < 300:
             early = "the answer came before the body was sent: whether it happened is not known"
             raise self._call.error(Ambiguous, early, "EarlyAnswer")

@@ -163,7 +163,14 @@ class WireStore(S3Store):
             call = messages.upload_part_from(request, length, body_hash)
         if not place.invites:
             call = call._replace(expects=False)
-        answer = await self._ask(call, Outgoing(call, source, place))
+        outgoing = Outgoing(call, source, place)
+        try:
+            answer = await self._ask(call, outgoing)
+        except StoreError:
+            if not outgoing.uninvited:
+                raise
+            call = call._replace(expects=False)
+            answer = await self._ask(call, Outgoing(call, source, place))
         if isinstance(request, store.PutObject):
             return parsing.put_result(call, answer)
         return parsing.uploaded_part(call, answer, request.number)

@@ -273,9 +273,10 @@ async def test_a_fetch_that_is_cancelled_leaves_no_connection_half_read(open_sto
 
 @asynccontextmanager
 async def receiving(
-    answer: bytes, *, invites: bool = True, early: bytes = b""
+    answer: bytes, *, invites: bool = True, early: bytes = b"", unexpecting: bool = False
 ) -> AsyncIterator[tuple[Server, list[bytes]]]:
-    """A server that takes bodies as they come: `early` is its answer to a head, before any of the body."""
+    """A server that takes bodies as they come: `early` is its answer to a head, before any of the body; where it is
+    `unexpecting`, to one with Expect alone."""
     heads: list[bytes] = []
     seen: list[Exchange] = []
 
@@ -285,7 +286,7 @@ async def receiving(
                 head = await reader.readuntil(b"\r\n\r\n")
                 exchange = Exchange(0, head, b"", writer)
                 heads.append(head)
-                if early:
+                if early and (exchange.header("expect") or not unexpecting):
                     writer.write(early)
                     await writer.drain()
                     break
@@ -371,6 +372,16 @@ async def test_a_server_that_does_not_invite_is_waited_for_once(
         for _ in range(2):
             await store.send_from(PART, MemorySource(DATA * 2))
         assert [exchange.header("expect") for exchange in server.seen] == ["100-continue", ""]
+        assert all(exchange.body == DATA * 2 for exchange in server.seen)
+
+
+async def test_a_server_that_refuses_to_invite_is_sent_the_body_without(open_store: OpenStore) -> None:
+    refused = http(b"", "Connection: close", status="417 Expectation Failed")
+    async with receiving(http(b"", QUOTED), early=refused, unexpecting=True) as (server, heads):
+        store = await open_store(server.url())
+        for _ in range(2):
+            assert (await store.send_from(PART, MemorySource(DATA * 2))).etag == ETAG
+        assert [b"100-continue" in head for head in heads] == [True, False, False]
         assert all(exchange.body == DATA * 2 for exchange in server.seen)
 
 
