@@ -25,6 +25,10 @@ WAIT_S = 120.0
 for ever."""
 
 CHECK_PROFILE = "Check the profile in your AWS configuration: aws sts get-caller-identity must work."
+CACHE = (
+    "A token that runs out is renewed in ~/.aws/sso/cache, which has to be writable; in a container mount that folder "
+    "once more, without :ro."
+)
 SIGN_IN = "Sign in again with aws sso login (and your --profile), then run the same command: it goes on from there."
 
 
@@ -230,7 +234,12 @@ def credentials_error(error: Exception, source: Source | None = None) -> StoreEr
         if code in EXPIRED:
             return classify("Sign", "", 400, code, str(said.get("Message", "")))
     said = f"{source.name} gives no credentials ({_why(error, source.name)})"
-    return BadCredentials(said, operation="Sign", code=code, advice=source.advice)
+    advice = CACHE if source.advice == SIGN_IN and _is_of_a_file(error) else source.advice
+    return BadCredentials(said, operation="Sign", code=code, advice=advice)
+
+
+def _is_of_a_file(error: Exception) -> bool:
+    return isinstance(error, OSError) and bool(error.filename)
 
 
 def _why(error: Exception, source: str) -> str:

@@ -4,6 +4,7 @@ program or the host, and the documented exit code. One more kind is one more lin
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -169,6 +170,14 @@ async def test_a_source_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         await credential_sources.bounded(asyncio.Event().wait)
     said = credential_sources.credentials_error(TimeoutError(), credential_sources.Source("the program p"))
     assert "the program p gives no credentials (nothing came within" in said.message
+
+
+def test_a_cache_of_sso_that_cannot_be_written_is_no_reason_to_sign_in_again() -> None:
+    source = credential_sources.source_of({"sso_session": "corp"}, {})
+    read_only = OSError(errno.EROFS, "Read-only file system", "/config/.aws/sso/cache/a.json")
+    assert "has to be writable" in credential_sources.credentials_error(read_only, source).advice
+    for error in (TimeoutError(), ValueError("another")):
+        assert "aws sso login" in credential_sources.credentials_error(error, source).advice
 
 
 def test_only_the_program_is_named_and_not_what_it_is_called_with() -> None:
