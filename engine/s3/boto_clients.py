@@ -11,6 +11,7 @@ from engine.extras import needs
 from engine.s3 import boto_hooks, boto_sessions
 from engine.s3.boto_arguments import as_said
 from engine.s3.boto_errors import unreachable
+from engine.s3.kept_credentials import KeptCredentials
 from engine.s3.parsing import Answer
 from engine.s3.session import Session
 
@@ -31,6 +32,7 @@ class BotoClients:
         self._stack = AsyncExitStack()
         self._clients: dict[str, Any] = {}
         self._opening = asyncio.Lock()
+        self._credentials: KeptCredentials
 
     async def __aenter__(self) -> Self:
         with needs("boto"):
@@ -39,11 +41,17 @@ class BotoClients:
         # configures logging still gets it.
         logging.getLogger("aiobotocore").addHandler(logging.NullHandler())
         await self._stack.__aenter__()
+        self._credentials = KeptCredentials(self._session)
+        self._stack.push_async_callback(self._credentials.aclose)
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
         self._clients.clear()
         await self._stack.aclose()
+
+    async def refresh(self) -> None:
+        """Fresh credentials for all requests from now on. Raises `BadCredentials`."""
+        await self._credentials.refresh()
 
     async def of(self, region: str) -> Any:
         """The S3 client of a region, made at its first use: that takes 50 ms and more, and each has a pool of
@@ -54,7 +62,7 @@ class BotoClients:
         async with self._opening:
             client = self._clients.get(region)
             if client is None:
-                await self._session.credentials()  # says it in words where there are none
+                await self._credentials.get()  # says it in words where there are none
                 client = self._clients[region] = await self._open(region)
         return client
 
@@ -72,7 +80,7 @@ class BotoClients:
             **boto_sessions.client_settings(session.path_style),
         )
         aio = boto_sessions.configured_as(session.boto, AioSession())
-        aio.register_component("credential_provider", _Provider(session))
+        aio.register_component("credential_provider", _Provider(self._credentials))
         try:
             client = await self._stack.enter_async_context(
                 aio.create_client(
@@ -101,22 +109,22 @@ def _kept(response_dict: dict[str, Any], customized_response_dict: dict[str, Any
 
 
 class _Provider:
-    """Gives aiobotocore the credentials that the session has, whatever they come from."""
+    """Gives aiobotocore the credentials in use, whatever they come from."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, credentials: KeptCredentials) -> None:
+        self._credentials = credentials
 
     async def load_credentials(self) -> Any:
         from aiobotocore.credentials import AioCredentials
         from botocore.credentials import ReadOnlyCredentials
 
-        session = self._session
+        kept = self._credentials
 
         class OfTheSession(AioCredentials):  # type: ignore[misc]
             """Asked for at each request."""
 
             async def get_frozen_credentials(self) -> Any:
-                found = await session.credentials()
+                found = await kept.get()
                 return ReadOnlyCredentials(found.access_key, found.secret_key, found.token or None)
 
         return OfTheSession("", "")

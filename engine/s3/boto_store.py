@@ -50,6 +50,10 @@ class BotoStore(S3Store):
     async def __aexit__(self, *raised: Any) -> None:
         await self._clients.__aexit__(*raised)
 
+    async def refresh(self) -> None:
+        """As `WireStore`."""
+        await self._clients.refresh()
+
     async def _exchange(self, call: Call, stream: Pour | None = None) -> Answer:
         operation, session = call.operation.name, self._session
         SENT.set(call)

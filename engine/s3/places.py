@@ -1,8 +1,4 @@
-"""Where the wire sends a bucket's requests, and how they are written: pool, signature, path. One `Place` a bucket.
-
-Credentials are asked for again once a minute while requests go on, so that those which expire are replaced before
-they do; a request never waits for that, but for the first.
-"""
+"""Where the wire sends a bucket's requests, and how they are written: pool, signature, path. One `Place` a bucket."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from engine.s3.connecting import Connector, Endpoint
+from engine.s3.kept_credentials import KeptCredentials
 from engine.s3.messages import Call
 from engine.s3.pool import Pool
 from engine.s3.proxy import proxy_for
@@ -18,10 +15,6 @@ from engine.s3.session import Address, Credentials, Session
 from engine.s3.signing import Signer
 from engine.s3.tls import TlsContext
 from engine.s3.trust import make_context
-
-CREDENTIALS_AGE_S = 60.0
-"""How old credentials may be before they are asked for again. Sessions refresh theirs ten minutes and more before
-their end (botocore, RefreshableCredentials)."""
 
 
 class Place:
@@ -73,11 +66,8 @@ class Places:
         self._places: dict[str, Place] = {}
         self._pools: dict[str, tuple[Connector, Pool]] = {}
         self._finding = asyncio.Lock()
-        self._credentials: Credentials | None = None
-        self._credentials_at = asyncio.get_running_loop().time()
-        self._renewing: asyncio.Task[None] | None = None
+        self._credentials = KeptCredentials(session, self._adopt)
         self._context: TlsContext | None = None
-        self._loop = asyncio.get_running_loop()
         connection = session.connection
         self._fixed: dict[str, str] = {}
         if connection.request_payer:
@@ -87,8 +77,7 @@ class Places:
 
     def known(self, bucket: str) -> Place | None:
         """A bucket's place, if it has one already."""
-        if self._loop.time() - self._credentials_at > CREDENTIALS_AGE_S and self._renewing is None:
-            self._renewing = self._loop.create_task(self._renew())
+        self._credentials.look()
         return self._places.get(bucket)
 
     def region(self, bucket: str) -> str:
@@ -106,15 +95,14 @@ class Places:
         async with self._finding:
             place = self._places.get(bucket)
             if place is None:
-                if self._credentials is None:
-                    self._adopt(await self._session.credentials())
-                place = self._places[bucket] = self._make(await self._session.address(bucket))
+                await self._credentials.get()
+                address = await self._session.address(bucket)
+                place = self._places[bucket] = self._make(address, await self._credentials.get())
         return place
 
     async def refresh(self) -> None:
         """Fresh credentials, after S3 said that those used have expired. Raises `BadCredentials`."""
-        await self._session.refresh()
-        self._adopt(await self._session.credentials())
+        await self._credentials.refresh()
 
     def statistics(self) -> Statistics:
         pools = [pool.statistics() for _, pool in self._pools.values()]
@@ -126,15 +114,12 @@ class Places:
         )
 
     async def aclose(self) -> None:
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.gather(self._renewing, return_exceptions=True)
+        await self._credentials.aclose()
         for connector, pool in self._pools.values():
             await pool.aclose()
             await connector.aclose()
 
-    def _make(self, address: Address) -> Place:
-        assert self._credentials is not None
+    def _make(self, address: Address, credentials: Credentials) -> Place:
         parts = urlsplit(address.origin)
         host = parts.hostname or ""
         endpoint = Endpoint(parts.scheme, host, parts.port or (443 if parts.scheme == "https" else 80))
@@ -145,25 +130,13 @@ class Places:
             context = self._context if endpoint.scheme == "https" else None
             connector = Connector(endpoint, context=context, proxy=proxy)
             self._pools[address.origin] = connector, Pool(connector, bound=self._bound)
-        signer = Signer(endpoint.netloc, address.region, self._credentials, fixed=self._fixed)
+        signer = Signer(endpoint.netloc, address.region, credentials, fixed=self._fixed)
         before = tail = ""
         if proxy is not None and endpoint.scheme == "http":  # RFC 9112, 3.2.2: a proxy is told the whole address
             before = str(endpoint)
             tail = f"proxy-authorization:{proxy.authorization}\r\n" if proxy.authorization else ""
         return Place(address, self._pools[address.origin][1], signer, before=before, tail=tail)
 
-    async def _renew(self) -> None:
-        try:
-            self._adopt(await self._session.credentials())
-        except Exception:
-            # Those in use may be good still. If they are not, S3 says so, and `refresh` says why there are no others.
-            self._credentials_at = self._loop.time()
-        finally:
-            self._renewing = None
-
     def _adopt(self, credentials: Credentials) -> None:
-        self._credentials_at = self._loop.time()
-        if credentials != self._credentials:
-            self._credentials = credentials
-            for place in self._places.values():
-                place.signer.credentials = credentials
+        for place in self._places.values():
+            place.signer.credentials = credentials

@@ -136,7 +136,7 @@ async def _plane(
         from engine.s3.boto_store import BotoStore
 
         boto = await stack.enter_async_context(_logged(BotoStore)(session, max_connections=options.workers))
-        return boto, session.refresh, session.move, lambda: 0
+        return boto, boto.refresh, session.move, lambda: 0
     from engine.s3.wire_store import WireStore
 
     connections = options.workers + SPARE_CONNECTIONS

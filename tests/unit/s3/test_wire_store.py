@@ -24,7 +24,7 @@ from engine.errors import (
 )
 from engine.model import ObjectRef, Properties, UploadRef
 from engine.plan.settings import Connection
-from engine.s3 import operations, places
+from engine.s3 import kept_credentials, operations, places
 from engine.s3.http import HttpConnection
 from engine.s3.messages import Call
 from engine.s3.session import Credentials, Session
@@ -483,10 +483,10 @@ async def test_credentials_are_renewed_while_a_request_is_in_flight(
         copying = asyncio.ensure_future(store.copy_object(COPY))
         await until(lambda: len(server.seen) == 1)
         session.current = Credentials("SECOND", "s", "token")
-        monkeypatch.setattr(places, "CREDENTIALS_AGE_S", -1.0)
+        monkeypatch.setattr(kept_credentials, "CREDENTIALS_AGE_S", -1.0)
         await store.list_page(LIST)  # nothing waits for the renewal
         await until(lambda: session.asked == 2)
-        monkeypatch.setattr(places, "CREDENTIALS_AGE_S", 60.0)
+        monkeypatch.setattr(kept_credentials, "CREDENTIALS_AGE_S", 60.0)
         await store.list_page(LIST)
         gate.set()
         assert (await copying).etag == ETAG
