@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup
 from engine.errors import EngineError
 from engine.events import Notice, ObjectAside, OutOfReach, SnapshotClosed, ignore
 from engine.ledger import ShardedLedger
-from engine.ledger.index import ShardRecord
+from engine.ledger.index import Closing, ShardRecord
 from engine.listing.lister import Lister
 from engine.listing.unlisted import ToldUnlisted
 from engine.model import Location
@@ -97,6 +97,7 @@ class Coordinator:
         self._pieces: dict[int, tuple[Piece, ...]] = {}
         self._undone: list[EngineError] = []
         self._lost: dict[str, set[str]] = {}
+        self._listed_last: list[tuple[int, list[tuple[str, int, int, int]], Closing]] = []
         self._left = self._waiting = 0
         self._begun_s: dict[int, float] = {}
         self._first_asides: list[ObjectAside] = []
@@ -279,6 +280,9 @@ class Coordinator:
             bundles = _bundled(rest, wanted)
             numbers = await self._ledger.hand_over(ended.number, without(pieces, rest), bundles)
         listings = [(route, self._opened_ms[route], *figures) for route, figures in ended.listings.items()]
+        if ended.unlisted.count:  # were this one counted as listed, a run that goes on would not tell of them again
+            self._listed_last.append((ended.number, listings, ended.closing))
+            listings = []
         async with self._recording:
             await self._ledger.record(ended.number, listings, ended.closing)
         for route, keys in ended.lost.items():
@@ -317,6 +321,8 @@ class Coordinator:
     # --- after ----------------------------------------------------------------------------------------------
 
     async def _close_snapshots(self) -> None:
+        for listed in self._listed_last if not self._lost else ():
+            await self._ledger.record(*listed)
         for route, (objects, size_bytes) in (await self._ledger.listed_by_route()).items():
             await self._ledger.close_snapshot(route, objects, size_bytes)
             self._listener(SnapshotClosed(route, objects, size_bytes))

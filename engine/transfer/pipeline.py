@@ -194,13 +194,15 @@ class Run:
 
     def covered(self) -> list[Stretch]:
         """What need not be listed again when another run goes on with this one: nothing of a source that has to be
-        looked at once more in the end, nor where a list names what is not there, which would not be said again."""
-        unpinned, missing = {route.name for route in self._unpinned()}, self._sources.missing()
+        looked at once more in the end, or that holds what was left, nor where a list names what is not there: that
+        would not be said again."""
+        again = {route.name for route in self._unpinned()} | {route for route, things in self._unlisted if things.met}
+        missing = self._sources.missing()
         stretches = self._coverage.stretches if self._coverage is not None else []
         return [
             item
             for item in stretches
-            if item.piece.route not in unpinned and not any(map(item.piece.holds, missing.get(item.piece.route, ())))
+            if item.piece.route not in again and not any(map(item.piece.holds, missing.get(item.piece.route, ())))
         ]
 
     async def _read(self, route: Route, piece: Piece, fresh: bool, *, must: bool) -> tuple[int, int, list[Piece]]:

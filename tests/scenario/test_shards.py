@@ -509,6 +509,35 @@ async def test_a_key_of_a_list_that_is_not_there_is_said_each_time_and_holds_up_
         assert len(keys_of(sandbox, "new/img/")) == len(chosen)
 
 
+async def test_a_key_that_s3_refuses_to_show_is_asked_for_again_by_a_run_that_goes_on(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    served: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine.listing.sorted_keys, "MARKED_EVERY", 15)
+    monkeypatch.setattr(engine.listing.sorted_keys, "KEYS_A_PAGE", 5)
+    monkeypatch.setattr(engine.plan.coverage, "OBJECTS_A_STRETCH", 5)
+    chosen = [f"old/img/{number:04d}.jpg" for number in range(0, IMAGES, 2)]
+    gone, refused = chosen[1], [chosen[7], chosen[-2]]  # of two shards: in one with what is gone, in one that is whole
+    (tmp_path / "keys.txt").write_text("\n".join(chosen))
+    plan = Plan.of(f"s3://{BUCKET}/old/img/", f"s3://{BUCKET}/new/img/", name="l", keys=str(tmp_path / "keys.txt"))
+    served.control("delete", {"bucket": BUCKET, "key": gone})
+    faults = [{"kind": "403", "operation": "HeadObject", "key": key, "every": 1} for key in refused]
+    try:
+        served.control("settings", {"faults": faults})
+        with pytest.raises(PlanError, match=f'there is no object "{gone}"'):
+            await migrate(plan, in_shards(tmp_path), executor=threads)
+    finally:
+        served.control("settings", {"faults": []})
+    assert len(keys_of(sandbox, "new/img/")) == len(chosen) - 3
+    served.control("put", {"bucket": BUCKET, "key": gone, "text": gone})
+    result = await migrate(plan, in_shards(tmp_path), executor=threads)
+    assert result.complete and result.copied == 3 and result.unlisted_count == 0
+
+
 async def test_keys_of_a_list_that_are_gone_are_asked_for_once_by_the_shard_that_knows_them(
     plan: Plan, tmp_path: Path, threads: ThreadPoolExecutor, served: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
