@@ -10,9 +10,9 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 WORKED_BY = "engine.shards.working"
 """The module of what these processes are for: most of what it takes to begin one is to import it."""
+
+SAFE_PATH = "PYTHONSAFEPATH"
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -54,12 +56,15 @@ class LocalProcesses(Executor):
 
         pool: ProcessPoolExecutor | None = getattr(self._own, "pool", None)
         if pool is None:
-            pool = ProcessPoolExecutor(
-                1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(destination(),)
-            )
-            self._own.pool = pool
-            with self._guard:
-                self._pools.add(pool)
+            with _past_the_current_folder():
+                pool = ProcessPoolExecutor(
+                    1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(destination(),)
+                )
+                self._own.pool = pool
+                with self._guard:
+                    self._pools.add(pool)
+                with suppress(BrokenExecutor):  # which the call itself meets
+                    pool.submit(os.getpid)  # begins its process
         try:
             return pool.submit(fn, *args, **kwargs).result()
         except BrokenExecutor:
@@ -86,8 +91,25 @@ class LocalProcesses(Executor):
                     os.kill(pid, signal.SIGKILL)
 
 
+_beginning = threading.Lock()
 _OPEN = ExitStack()
 """What a process keeps open to its end: the log that it shares with the one that began it."""
+
+
+@contextmanager
+def _past_the_current_folder() -> Iterator[None]:
+    """`multiprocessing` begins a process by `python -c`, which looks for the standard library's modules in the current
+    folder first: somebody's pickle.py was run in place of it. It has no way to say -P; a process inherits this."""
+    with _beginning:
+        before = os.environ.get(SAFE_PATH)
+        os.environ[SAFE_PATH] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[SAFE_PATH]
+            else:
+                os.environ[SAFE_PATH] = before
 
 
 def _shield() -> None:

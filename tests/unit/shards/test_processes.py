@@ -8,6 +8,7 @@ import signal
 import sys
 from concurrent.futures import BrokenExecutor
 from multiprocessing.synchronize import SemLock
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,16 @@ def test_nothing_of_a_pool_waits_for_the_collector_not_even_of_one_whose_process
         assert semaphores() == before
     finally:
         gc.enable()
+
+
+def test_what_lies_in_the_current_folder_is_not_taken_for_the_standard_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pickle", "socket", "queue"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the user has one of that name')")
+    monkeypatch.chdir(tmp_path)
+    with LocalProcesses(2) as processes:
+        assert all(found.result() > 0 for found in [processes.submit(os.getpid) for _ in range(4)])
 
 
 def test_it_looks_for_garbage_as_seldom_as_a_command() -> None:
