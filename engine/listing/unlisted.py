@@ -106,9 +106,8 @@ class ToldUnlisted:
 
 def told(listings: Iterable[tuple[str, UnlistedThings]]) -> ToldUnlisted:
     """What the sources of routes hold that cannot be an object; each listing with its route's name."""
-    found = list(
-        {id(things): (route, things) for route, things in listings}.values()
-    )  # a list's are met piece by piece
+    # Of a list of keys the same things are met piece by piece.
+    found = [*{id(things): (route, things) for route, things in listings}.values()]
     named = [aside_of(route, key, item) for route, things in found for key, item in things.named()]
     return ToldUnlisted(named, sum(things.count for _, things in found))
 
