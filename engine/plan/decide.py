@@ -92,6 +92,7 @@ def is_extra(route: Route, row: Joined) -> bool:
 def audited(route: Route, rows: list[Joined]) -> list[Joined]:
     """Those that are any concern of who compares what stands there now with the ledger. As `taken`; but where an
     inventory names the route's objects all of the source was listed, and what was not in it was not asked for."""
+    rows = [row for row in rows if row.source is not None or row.entry is not None or is_extra(route, row)]
     if route.key_list is None or route.key_list.kind != "inventory":
         return taken(route, rows)
     return [row for row in rows if row.source is None or _was_taken(row)]

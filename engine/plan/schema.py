@@ -218,7 +218,7 @@ class RouteTable(Table, frozen=True):
     """What may happen to a target that holds something that this ledger did not write: it is a conflict, it is replaced
     where it differs, or always."""
     exact: bool = False
-    """Whether anything else under the target is a difference."""
+    """Whether anything else under the target is a difference; what `include` and `exclude` leave out is none."""
     keys: Name | None = None
     """A list of keys in place of a listing: a local file beside the plan, or in S3."""
     inventory: Name | None = None

@@ -91,9 +91,12 @@ class Moves:
 def examine(name: str, file: FileText, moves: Moves, lookup: Lookup) -> Examined:
     """Look through a whole file. `name` says by its ending what kind of text it is."""
     raw = file.text
-    if not _worth_a_look(raw, moves):
+    escaped = "\\" in raw  # of JSON the text without its escapes tells: "donn\\u00e9es"
+    if not escaped and not _worth_a_look(raw, moves):
         return Examined((), raw)
     view = View(raw, is_json=is_json(name, raw))
+    if escaped and not _worth_a_look(view.text, moves):
+        return Examined((), raw)
     text, suffix = view.text, name.lower()
     code, rows = suffix.endswith(CODE), suffix.endswith(ROWS)
     values = values_of(text, code=code)

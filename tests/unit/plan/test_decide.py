@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.model import ABSENT, ListedObject, Overwrite, Proof
-from engine.plan.decide import Action, Choice, decide, drift, ended
+from engine.plan.decide import Action, Choice, audited, decide, drift, ended
+from engine.plan.document import Plan
 from engine.plan.join import Joined
 from engine.plan.lifecycle import FIRST, TRANSITIONS, State
 from engine.plan.record import COMPARE, Entry
@@ -366,3 +367,10 @@ def test_every_decision_is_a_legal_step_and_no_write_is_unguarded(policy: Overwr
                         # Only over what appeared while our own intent was open, and has our size.
                         assert known is not None and known.state in (State.PLANNED, State.COPYING)
                         assert src is not None and dst is not None and dst.size == src.size
+
+
+def test_what_the_patterns_leave_out_of_the_target_is_no_concern_of_a_verification() -> None:
+    (route,) = Plan.of("s3://bbb/old/", "s3://bbb/new/", name="r", exclude=("sub/*",)).routes
+    rows = [Joined(key, None, target(), None) for key in ("a", "sub/b")]
+    rows.append(Joined("sub/c", None, target(), entry(State.COPIED, target_etag=A)))
+    assert [row.key for row in audited(route, rows)] == ["a", "sub/c"]

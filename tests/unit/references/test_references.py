@@ -258,6 +258,15 @@ def test_a_route_that_takes_only_a_part_moves_no_folder() -> None:
     assert found.after == f"s3://{B}/data/raw/ s3://{B}/{P}x,y.png"
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.ipynb"])
+def test_a_path_that_json_writes_with_escapes_is_met_without_its_bucket_too(name: str) -> None:
+    moves = Moves((Route("raw", Location(B, "donn\u00e9es/"), Location(B, P + "data/")),))
+    text = json.dumps({"path": "donn\u00e9es/base1-4.png"})
+    assert "\\u00e9" in text
+    (found,) = look(text, name, moves).findings
+    assert found.written == "donn\u00e9es/base1-4.png"
+
+
 def test_a_notebook_stays_valid_and_everything_else_in_it_as_it_was() -> None:
     notebook = json.dumps(
         {
