@@ -37,7 +37,7 @@ from engine.api.stopping import StopSignal
 from engine.errors import LedgerMissing
 from engine.events import Event, Progress
 from engine.ledger import LedgerReader
-from engine.ledger.shard_files import SHARDS, index_path, shard_path
+from engine.ledger.shard_files import AT_WORK, SHARDS, index_path, shard_path
 from engine.ledger.sharded_reader import ShardedReader
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
@@ -45,7 +45,7 @@ from engine.process import calm_collector
 from engine.shards.board import FolderBoard
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses
-from engine.shards.working import AT_WORK, carry_shard
+from engine.shards.working import carry_shard
 
 PLAN = f"""
 name = "virtual"

@@ -18,7 +18,16 @@ from engine.events import RunStarted
 from engine.journal.state import refuse_unfit, state_of
 from engine.journal.views import META as VIEW
 from engine.journal.views import Journals
-from engine.ledger import Binding, Ledger, ShardedLedger, SiteBinding, is_there, open_to_read, open_to_write
+from engine.ledger import (
+    Binding,
+    Ledger,
+    ShardedLedger,
+    SiteBinding,
+    is_there,
+    open_to_read,
+    open_to_write,
+    refuse_other_folder,
+)
 from engine.listing.sources import open_sources
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
@@ -60,6 +69,7 @@ async def open_ledger(
     it; `writes`: targets' folders are made then; `in_shards` is the form of a new one."""
     path = ledger_path(plan, options)
     await refuse_one_file(path, options)
+    await anyio.to_thread.run_sync(refuse_other_folder, path)
     refuse_inside(path, [route.source for route in plan.routes if route.selection.takes_key(path.name)])
     await _settle_folders(plan, path, opened, make=writes)
     binding = await binding_of(plan, opened)

@@ -2,7 +2,7 @@
 
 from engine.ledger.binding import Binding, SiteBinding
 from engine.ledger.composition import Composition
-from engine.ledger.forming import form_shards, is_one_file, is_there
+from engine.ledger.forming import form_shards, is_one_file, is_there, refuse_other_folder
 from engine.ledger.history import History, Moment, RunRecord, SlowObject
 from engine.ledger.ledger import Ledger
 from engine.ledger.locking import Worker
@@ -12,5 +12,5 @@ from engine.ledger.sharded import ShardedLedger, open_to_read, open_to_write
 __all__ = [
     "Acceptance", "Binding", "Composition", "History", "Kept", "Ledger", "LedgerReader", "Moment", "RunRecord",
     "ShardedLedger", "SiteBinding", "SlowObject", "Snapshot", "Worker", "form_shards", "is_one_file", "is_there",
-    "open_to_read", "open_to_write", "taken_by_route",
+    "open_to_read", "open_to_write", "refuse_other_folder", "taken_by_route",
 ]  # fmt: skip

@@ -9,12 +9,12 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from engine.errors import LedgerError
+from engine.errors import LedgerError, UsageError
 from engine.ledger.connecting import connect_to_read, hold_existing
-from engine.ledger.files import beside, sync_folder, unwritable
+from engine.ledger.files import IN_ANOTHER, beside, sync_folder, unwritable
 from engine.ledger.locking import FileLock
 from engine.ledger.opening import connect
-from engine.ledger.shard_files import INDEX, SHARDS, index_path
+from engine.ledger.shard_files import AT_WORK, INDEX, SHARDS, index_path
 from engine.ledger.writer import translating
 
 
@@ -37,14 +37,36 @@ def is_one_file(path: Path) -> bool:
         hold.release()
 
 
+def refuse_other_folder(path: Path) -> None:
+    """Raise `UsageError` for a folder that holds something else than a ledger in shards. One that was cut short has no
+    index yet, and at most what is made before that."""
+    if path.is_dir() and not index_path(path).is_file() and any(not _is_own(item.name) for item in path.iterdir()):
+        raise UsageError(f"{path} is a folder without a ledger.", advice=f"Give the ledger a name in it: {IN_ANOTHER}")
+
+
+def _is_own(name: str) -> bool:
+    return name in (SHARDS, AT_WORK) or name.startswith(INDEX)
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of a ledger in shards. One that is there keeps its mode. Raises `UsageError`, `LedgerError`."""
+    refuse_other_folder(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (path, path / SHARDS):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def form_shards(path: Path) -> None:
     """Make a ledger of one file, which holds no object, the index of one in shards, where there is one. May be killed
-    at any moment and done again. Raises `LedgerLocked`, `LedgerError`."""
+    at any moment and done again. Raises `LedgerLocked`, `LedgerError`, `UsageError`."""
     folder = beside(path, ".folder")
     try:
         if path.is_file():
             _move(path, folder)
-        if folder.is_dir() and not path.exists():
+        if index_path(folder).is_file() and not path.exists():
             folder.rename(path)
             sync_folder(path)
     except OSError as error:
@@ -63,8 +85,7 @@ def _move(path: Path, folder: Path) -> None:
                 f"another program reads the ledger {path}, which has to be moved into a folder of shards.",
                 advice="Close what has it open (a SQLite shell, say), then run the same command again.",
             )
-        (folder / SHARDS).mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        make_folder(folder)
         path.rename(folder / INDEX)
     finally:
         lock.release()

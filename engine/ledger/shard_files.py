@@ -19,6 +19,8 @@ KEPT_OPEN = 8
 
 INDEX = "index.ledger"
 SHARDS = "shards"
+AT_WORK = "at-work"
+"""Where its processes meet."""
 
 Opened = TypeVar("Opened", bound=LedgerReader)
 

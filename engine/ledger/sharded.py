@@ -13,13 +13,12 @@ from typing import Any, Protocol
 
 import anyio.to_thread
 
-from engine.errors import LedgerError
 from engine.ledger import index
 from engine.ledger.binding import Binding
-from engine.ledger.files import IN_ANOTHER, unwritable
+from engine.ledger.forming import make_folder
 from engine.ledger.ledger import Keyed, Ledger
 from engine.ledger.reader import LedgerReader, open_alone
-from engine.ledger.shard_files import INDEX, SHARDS, ShardFiles, index_path, shard_name, shard_path
+from engine.ledger.shard_files import ShardFiles, index_path, shard_name, shard_path
 from engine.ledger.sharded_reader import InShards, ShardedReader
 from engine.plan.noted import Noted
 from engine.plan.record import Tally
@@ -61,7 +60,7 @@ class ShardedLedger(InShards, Ledger):
     ) -> ShardedLedger:
         """With `journals` its files are views of those. Raises as `Ledger.open`, and what the journals raise."""
         if create:
-            await anyio.to_thread.run_sync(_make_folders, path)
+            await anyio.to_thread.run_sync(make_folder, path)
         ledger = await anyio.to_thread.run_sync(cls._open, index_path(path), binding, now_ms, create)
         assert isinstance(ledger, ShardedLedger)
         ledger._binding, ledger._journals = binding, journals
@@ -199,7 +198,7 @@ async def follow(
     somebody may be changing, with `rows` all of them. Gives the shards that there are.
 
     Raises as `ShardedLedger.open`."""
-    await anyio.to_thread.run_sync(_make_folders, path)
+    await anyio.to_thread.run_sync(make_folder, path)
     async with await Ledger.open(index_path(path), binding, now_ms=now_ms) as ledger:
         await _settle_freshness(ledger)
         await journals.follow(ledger, "index")
@@ -223,26 +222,6 @@ async def _settle_freshness(ledger: Ledger) -> None:
 async def closing_of(shard: LedgerReader) -> index.Closing:
     """What a ledger's rows come to."""
     return index.Closing(await shard.tallies(), await shard.noted(), len(await shard.open_uploads()), [])
-
-
-_OURS = (INDEX, SHARDS, "at-work")
-"""How what is in such a folder begins before the index is there: the last is where its processes meet."""
-
-
-def _make_folders(path: Path) -> None:
-    """Raises `LedgerError` for a folder that holds something else: it would be shut to others, and filled with shards,
-    where a place in it was meant."""
-    try:
-        of_others = path.is_dir() and any(not item.name.startswith(_OURS) for item in path.iterdir())
-        if of_others and not index_path(path).exists():
-            raise LedgerError(
-                f"{path} is a folder that holds other things than a ledger.",
-                advice=f"Give the ledger a name in it: {IN_ANOTHER}",
-            )
-        (path / SHARDS).mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 async def open_to_write(

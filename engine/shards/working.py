@@ -18,7 +18,7 @@ from engine.errors import LedgerLocked, UsageError, one_error
 from engine.extras import loop_factory
 from engine.journal.views import Journals
 from engine.ledger import Binding, Ledger
-from engine.ledger.shard_files import shard_name, shard_path
+from engine.ledger.shard_files import AT_WORK, shard_name, shard_path
 from engine.ledger.sharded import closing_of
 from engine.listing.sources import open_sources
 from engine.model import Location
@@ -41,7 +41,6 @@ LOCKED_FOR_S = 10.0
 """How long a shard's ledger may be held by a process whose end was not noticed yet."""
 
 LOOKED_EVERY_S = 0.25
-AT_WORK = "at-work"
 
 COVERED_EVERY_S = 5.0
 COVERED = "covered"

@@ -101,6 +101,22 @@ def test_a_ledger_that_is_none_or_damaged_is_refused_by_every_verb(terminal: Ter
         assert server.writes == []
 
 
+def test_a_folder_without_a_ledger_is_refused_before_anything_is_made(terminal: Terminal) -> None:
+    plan = write_plan(terminal.folder)
+    folder = terminal.folder / "letters"
+    folder.mkdir(mode=0o755)
+    (folder / "letter.txt").write_text("hello")
+    with answering(serving) as server:
+        terminal.at(server.url)
+        for words in (("plan",), ("run",), ("run", "--processes", "2")):
+            ended = terminal.call(words[0], plan, *words[1:], "--ledger", folder)
+            assert_said_well(ended, words[0])
+            assert ended.code == 2
+            assert f"{folder} is a folder without a ledger." in ended.err
+        assert server.writes == []
+    assert [item.name for item in folder.iterdir()] == ["letter.txt"] and folder.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_missing_ledger(terminal: Terminal) -> None:
     plan = write_plan(terminal.folder)
     with answering(serving) as server:

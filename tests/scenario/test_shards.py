@@ -43,7 +43,7 @@ from engine.api.verify import verify
 from engine.errors import EngineError, LedgerMismatch, LedgerMissing, PlanError, Unsupported, UsageError
 from engine.events import Event, Notice, Progress
 from engine.ledger import Ledger, ShardedLedger, open_to_read
-from engine.ledger.shard_files import shard_path
+from engine.ledger.shard_files import AT_WORK, shard_path
 from engine.ledger.sharded_reader import ShardedReader
 from engine.listing.kept import KeptListings
 from engine.listing.lister import Feed
@@ -63,7 +63,7 @@ from engine.sandbox import Sandbox
 from engine.shards.board import FolderBoard
 from engine.shards.order import Order, ShardEnded
 from engine.shards.processes import LocalProcesses
-from engine.shards.working import AT_WORK, COVERED, carry_shard
+from engine.shards.working import COVERED, carry_shard
 from engine.sites.clock import now_ms
 from engine.store import CopyObject, ListPage
 from engine.transfer.recorder import Recorder

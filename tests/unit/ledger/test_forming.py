@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import LedgerError, LedgerLocked
+from engine.errors import LedgerError, LedgerLocked, UsageError
 from engine.ledger import form_shards, forming, is_one_file, is_there, open_to_read, open_to_write
 from engine.ledger.files import beside
 from engine.ledger.opening import connect
-from engine.ledger.shard_files import INDEX
+from engine.ledger.shard_files import INDEX, SHARDS
 from tests.unit.ledger.scene import BINDING, decision, opened
 
 
@@ -89,3 +89,46 @@ def test_where_there_is_nothing_nothing_is_made_and_a_folder_alone_is_no_ledger(
     assert not path.exists() and not is_there(path)
     path.mkdir()
     assert not is_there(path)
+
+
+@pytest.mark.parametrize("inside", ["letter.txt", "shards/letter.txt"])
+async def test_a_folder_that_is_no_ledger_is_refused_and_left_as_it_is(tmp_path: Path, inside: str) -> None:
+    path = tmp_path / "l.ledger"
+    path.mkdir(mode=0o755)
+    (path / inside).parent.mkdir(exist_ok=True)
+    (path / inside).write_text("hello")
+    (path / "notes").mkdir()
+    path.chmod(0o755)
+    held = sorted(path.rglob("*"))
+    with pytest.raises(UsageError, match="is a folder without a ledger"):
+        await open_to_write(path, BINDING, now_ms=lambda: 1)
+    assert sorted(path.rglob("*")) == held and path.stat().st_mode & 0o777 == 0o755
+
+
+async def test_a_folder_in_the_way_of_the_move_is_no_ledger_either(tmp_path: Path) -> None:
+    path = await made(tmp_path / "l.ledger")
+    folder = beside(path, ".folder")
+    folder.mkdir()
+    (folder / "letter.txt").write_text("hello")
+    with pytest.raises(UsageError, match="is a folder without a ledger"):
+        form_shards(path)
+    assert path.is_file() and [item.name for item in folder.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("begun", ["l.ledger", "l.ledger/shards", "l.ledger/at-work"])
+async def test_one_in_shards_that_was_cut_short_is_made_to_its_end(tmp_path: Path, begun: str) -> None:
+    path = tmp_path / "l.ledger"
+    (tmp_path / begun).mkdir(parents=True)
+    form_shards(path)
+    async with await open_to_write(path, BINDING, now_ms=lambda: 1, in_shards=True):
+        pass
+    assert is_there(path) and (path / SHARDS).is_dir()
+
+
+async def test_the_mode_of_a_folder_that_is_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "l.ledger"
+    for mode in (0o700, 0o750):
+        async with await open_to_write(path, BINDING, now_ms=lambda: 1, in_shards=True):
+            pass
+        assert path.stat().st_mode & 0o777 == mode
+        path.chmod(0o750)
