@@ -23,6 +23,7 @@ from engine.events import Doing, Event, Listener, Notice, Progress, RunStarted
 from engine.extras import needs
 from engine.ledger import open_to_read
 from engine.plan.record import Tally
+from engine.references.local_files import refuse_ours
 from engine.sites.measuring import BOUNDS_S, Meter
 from engine.version import __version__
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 Rows = dict[tuple[str, ...], float]
 """Figures by the values of their labels."""
 
-ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^/\\:]*)):(?P<port>\d{1,5})")
+ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^/\\:]*)):(?P<port>\d{1,9})")
 LOOPBACK = "127.0.0.1"
 WRITTEN_EVERY_S = 5.0
 """How often a file is replaced. node_exporter reads it at each scrape of its own."""
@@ -43,7 +44,7 @@ READ_AGAIN_S = 1.0
 
 class Metrics:
     """What calls that are given it (`Options.metrics`), one after another, come to. `where` is ":PORT" (on loopback),
-    "HOST:PORT", or a file (for node_exporter, its name ends in `.prom`), served or written from the beginning of each
+    "HOST:PORT", or a file (for node_exporter: its name ends in `.prom`), served or written from the beginning of each
     call to its end; empty for a program that serves its own registry:
 
         import prometheus_client
@@ -52,7 +53,7 @@ class Metrics:
         prometheus_client.REGISTRY.register(metrics)
         result = await engine.migrate(plan, engine.Options(metrics=metrics))
 
-    Raises `ExtraMissing` without the extra `metrics`, `UsageError` for a port that is none."""
+    Raises `ExtraMissing` without the extra `metrics`, `UsageError` for what is neither a port nor such a file."""
 
     def __init__(self, where: str | Path = "") -> None:
         with needs("metrics"):
@@ -144,6 +145,7 @@ class Metrics:
     def _written(self, listener: Listener) -> Iterator[None]:
         from prometheus_client import write_to_textfile
 
+        refuse_ours(Path(self.where))
         registry, ended, failed = self._registry(), threading.Event(), list[OSError]()
         try:
             write_to_textfile(self.where, registry)
@@ -297,6 +299,11 @@ def _address(where: str) -> tuple[str, int] | None:
     """Host and port; None for a file."""
     found = ADDRESS.fullmatch(where)
     if found is None:
+        if where and not where.endswith(".prom"):
+            raise UsageError(
+                f"{where} is neither a port nor a file for metrics.",
+                advice="Write :PORT, HOST:PORT, or a file whose name ends in .prom.",
+            )
         return None
     if int(found["port"]) > 65535:
         raise UsageError(f"{where} names no port.", advice="Ports go up to 65535.")

@@ -19,7 +19,7 @@ from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import followed, ledger_of
 from engine.errors import UsageError
-from engine.references.local_files import writing_new
+from engine.references.local_files import refuse_ours, writing_new
 from engine.report.export import writing_lines
 from engine.report.page import next_step
 from engine.report.text import pace_text, plural, safe
@@ -84,6 +84,7 @@ def _stdout() -> Iterator[BinaryIO]:
 @contextmanager
 def _private_file(path: Path) -> Iterator[BinaryIO]:
     """A file that only its owner may read, there as a whole or not at all."""
+    refuse_ours(path)
     try:
         with writing_new(path) as file:
             yield file

@@ -25,10 +25,14 @@ LEVELS = {Notice: logging.WARNING, ObjectAside: logging.WARNING, SnapshotClosed:
 @contextmanager
 def logging_command(verb: str, verbose: int, file: Path | None) -> Iterator[None]:
     """Log a command where that is asked for: what it meets, with `verbose` above 1 each request too; to `file`, or to
-    stderr. Raises `UsageError` for a file that cannot be written."""
+    stderr. Raises `UsageError` for a file that cannot be written, or is one of ours."""
     if not verbose and file is None:
         yield
         return
+    if file is not None:
+        from engine.references.local_files import refuse_ours  # what it needs is loaded for a log file alone
+
+        refuse_ours(file)
     began_s = time.monotonic()
     ended: int | str | None = None
     with writing_to(Destination(logging.DEBUG if verbose > 1 else logging.INFO, file)) as handler:

@@ -9,6 +9,7 @@ from engine.cli.codes import ASIDE, DONE
 from engine.cli.confirming import seconds
 from engine.cli.invocation import Invocation
 from engine.plan.locations import location_of
+from engine.references.local_files import refuse_ours
 from engine.report.share import share_lines, share_values
 
 
@@ -22,6 +23,8 @@ def share_command(
     link_list: Path | None,
 ) -> None:
     expires_s = seconds("--expires", expires)
+    for path in filter(None, (output, link_list)):
+        refuse_ours(path)
     shared = invocation.run(
         lambda options, _: share(location, options, expires_s=expires_s, include=include, exclude=exclude)
     )

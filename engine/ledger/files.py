@@ -75,10 +75,23 @@ def refuse_foreign(path: Path, hold: Hold, application: int = APPLICATION_ID, wh
             f"the ledger {path} is empty: it was cut short, or another program made it.",
             advice="Move it away with its -wal and -shm files, or put a backup in its place: what is copied is found.",
         )
-    found = header[APPLICATION_AT : APPLICATION_AT + 4]
-    if not header.startswith(SQLITE_HEADER) or found != application.to_bytes(4, "big"):
+    if not _is_of(application, header):
         said = f"{path} is not a {what}, or its beginning is damaged; it is left as it is."
         raise LedgerCorrupt(said, advice=NAME_ANOTHER)
+
+
+def _is_of(application: int, header: bytes) -> bool:
+    found = header[APPLICATION_AT : APPLICATION_AT + 4]
+    return header.startswith(SQLITE_HEADER) and found == application.to_bytes(4, "big")
+
+
+def is_ledger(path: Path) -> bool:
+    """Whether the file is a ledger, or part of one in shards; a link is what it leads to."""
+    try:
+        with Hold(Path(os.path.realpath(path)), own=False) as hold:
+            return _is_of(APPLICATION_ID, hold.head(100))
+    except (OSError, LedgerError):  # of what is no file, and what cannot be read, nothing is lost
+        return False
 
 
 def sync_folder(path: Path) -> None:

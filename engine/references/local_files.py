@@ -7,12 +7,13 @@ import errno
 import os
 import stat
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from engine.errors import UsageError
-from engine.ledger.files import sync_folder
+from engine.ledger.files import is_ledger, sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
 
 NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
@@ -20,6 +21,11 @@ NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
 
 SYSTEMS_OWN = ("security.", "trusted.")
 """Extended attributes that a new file gets by the system's own rules, and that not everyone may set."""
+
+OF_A_LEDGER = ("", "-wal", "-shm", "-journal", ".lock")
+"""How the names of a ledger's files end."""
+MOST_OF_A_PLAN = 1 << 20
+"""A larger file is not looked into to see whether it is a plan."""
 
 
 class LocalFile(NamedTuple):
@@ -153,6 +159,26 @@ def remove_file(path: Path, mark: str) -> Restored:
     return Restored.BACK
 
 
+def refuse_ours(path: Path) -> None:
+    """Raise `UsageError` where a file would take the place of a plan, or of a ledger's files."""
+    bases = [path.with_name(path.name.removesuffix(end)) for end in OF_A_LEDGER if path.name.endswith(end)]
+    what = "a plan" if _is_plan(path) else ""
+    if any(base.suffix == ".ledger" or is_ledger(base) for base in bases):
+        what = "a ledger, or part of one"
+    if what:
+        raise UsageError(f"{path} is {what}: nothing is written there.", advice="Name another file.")
+
+
+def _is_plan(path: Path) -> bool:
+    """Whether it reads as one, or is called as one: it may be broken just now."""
+    try:
+        if not path.is_file() or path.suffix == ".toml":
+            return path.is_file()
+        return path.stat().st_size <= MOST_OF_A_PLAN and "routes" in tomllib.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
 def write_new(path: Path, body: bytes) -> None:
     """Write a whole file at once, with mode 0600; an older one of that name is replaced. Raises OSError."""
     with writing_new(path) as file:
@@ -160,8 +186,9 @@ def write_new(path: Path, body: bytes) -> None:
 
 
 def write_private(path: Path, text: str, what: str, flag: str) -> Path:
-    """As `write_new`, and gives the path. Raises `UsageError` where `what` ("report") cannot be written there; another
-    place is named with `flag`."""
+    """As `write_new`, and gives the path. Raises `UsageError` where `what` ("report") cannot be written there, and as
+    `refuse_ours`; another place is named with `flag`."""
+    refuse_ours(path)
     try:
         write_new(path, text.encode())
     except OSError as error:

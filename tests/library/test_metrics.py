@@ -149,11 +149,14 @@ def test_a_port_in_use_is_said_before_anything_is_begun(plan: engine.Plan, termi
 
 
 def test_so_is_a_file_that_cannot_be_written_and_a_port_that_is_none(plan: engine.Plan, terminal: Terminal) -> None:
-    for where, said in (("no/such/folder/x.prom", "metrics cannot be written to no/such"), (":65536", "names no port")):
+    told = plan.source, "is neither a port nor a file"
+    ports = [(port, "names no port") for port in (":65536", "127.0.0.1:999999")]
+    for where, said in (("no/such/folder/x.prom", "metrics cannot be written to no/such"), told, *ports):
         ended = terminal.call("run", plan.source, "--metrics", where)
         assert ended.code == 2 and said in ended.err
         assert_said_well(ended, "run")
     assert not engine.ledger_path(plan).exists()
+    assert engine.load_plan(plan.source).name == plan.name
 
 
 def test_the_package_that_is_missing_is_named(
