@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from itertools import chain
 from pathlib import Path
 
@@ -48,6 +49,25 @@ async def test_entries_come_in_the_order_of_the_keys_utf8_bytes_between_bounds(t
         assert [entry.key for entry in await ledger.entries("raw", "\U0001f600", None, 100)] == []
         assert [entry.key for entry in await ledger.entries("raw", None, None, 3)] == got[:3]
         assert [entry.size for entry in await ledger.entries("model", None, None, 100)] == [99]
+
+
+async def test_what_a_kill_left_in_the_wal_is_read_there_and_left_there(tmp_path: Path) -> None:
+    async def objects_in(folder: Path) -> int:
+        async with await LedgerReader.open_to_read(folder / "moving.ledger") as reader:
+            return sum(tally.objects for tally in await reader.tallies())
+
+    killed, alone, together = (tmp_path / name for name in ("killed", "alone", "together"))
+    for folder in (killed, alone, together):
+        folder.mkdir()
+    async with opened(tmp_path / "moving.ledger") as ledger:
+        await ledger.decide("raw", [decision("a")])
+        for name in ("moving.ledger", "moving.ledger-wal"):
+            shutil.copy(tmp_path / name, killed)
+    assert await objects_in(killed) == 1
+    shutil.copy(killed / "moving.ledger", alone)
+    for name in ("moving.ledger", "moving.ledger-wal", "moving.ledger-shm"):
+        shutil.copy(killed / name, together)
+    assert (await objects_in(alone), await objects_in(together)) == (0, 1)
 
 
 async def test_records_come_in_batches_by_route_and_state(tmp_path: Path) -> None:
