@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
+from engine.errors import PlanError, UsageError
 from engine.model import Location
 from engine.plan.document import Plan
+from engine.plan.overlap import collisions
 from engine.plan.route import PropertyRules, Route
 from engine.plan.settings import Connection
 from engine.plan.sizes import duration_text
@@ -11,25 +16,47 @@ from engine.plan.starter import quoted
 
 
 def way_back(plan: Plan) -> str:
-    """The text of a plan that copies everything from its targets to where it came from. It is run like any other."""
+    """The text of a plan that copies everything from its targets to where it came from. It is run like any other.
+
+    Raises `UsageError` where that would be refused."""
     lines = [
         f"# The way back of {_comment(plan.name)}: every route turned round. cartage plan shows what it would do.",
         "# It copies whatever lies under its sources today; say with exclude what is not to go back.",
         "",
-        f"name = {quoted(plan.name + '-back')}",
+        f"name = {quoted(plan.name[:95] + '-back')}",
     ]
     if plan.connection.said:
         lines += _connection("connection", plan.connection)
     for name, site in plan.sites:
         lines += _connection(f"sites.{name}", site)
-    for route in plan.routes:
-        lines += ["", *_route(route)]
+    for route, why in _turned(plan):
+        lines += ["", *_route(route)] if not why else ["", *map(_commented, [f"Left out: {why}.", *_route(route)])]
     cleanup = plan.cleanup
     lines += ["", "[cleanup]", f"hold = {quoted(duration_text(cleanup.hold_s))}"]
     lines.append(f"proof = {quoted(cleanup.proof.name.lower())}")
     if cleanup.unconditional:
         lines.append("unconditional = true")
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    try:
+        Plan.parse(text)
+    except PlanError as error:
+        raise UsageError(
+            f"a plan of the way back would be refused: {'; '.join(error.problems)}",
+            advice="Write one by hand: its routes lead from the targets to the sources.",
+        ) from error
+    return text
+
+
+def _turned(plan: Plan) -> Iterator[tuple[Route, str]]:
+    """Each route, and why the plan cannot have it beside those before it: routes may share a source, but no target."""
+    endpoints = {"": plan.connection.endpoint_url} | {name: site.endpoint_url for name, site in plan.sites}
+    taken: list[Route] = []
+    for route in plan.routes:
+        turned = replace(route, source=route.target, target=route.source)
+        why = next((item.why for item in collisions([*taken, turned], endpoints)), "")
+        if not why:
+            taken.append(turned)
+        yield route, why
 
 
 def _connection(title: str, connection: Connection) -> list[str]:
@@ -64,6 +91,10 @@ def _route(route: Route) -> list[str]:
 
 def _address(location: Location) -> str:
     return f"file://{location}" if location.is_local else f"s3://{location.bucket}/{location.key}"
+
+
+def _commented(line: str) -> str:
+    return f"# {_comment(line)}"
 
 
 def _comment(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import NotFound
+from engine.errors import NotFound, UsageError
 from engine.events import Doing
 from engine.finish.looking import FEW
 from engine.finish.revert import Outlook, Part, Revert, Reverted, outlook, part_of
@@ -229,6 +229,24 @@ unconditional = true
     assert back.cleanup == plan.cleanup
     again = Plan.parse(way_back(back))
     assert [route.source for route in again.routes] == [route.source for route in plan.routes]
+
+
+def test_two_routes_that_share_a_source_have_one_way_back_and_the_other_is_a_comment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = Plan.parse(
+        f'name = "{"n" * 100}"\n'
+        '[[routes]]\nname = "warm"\nfrom = "s3://main/raw/"\nto = "s3://copies/warm/"\n'
+        '[[routes]]\nname = "cold"\nfrom = "s3://main/raw/"\nto = "s3://copies/cold/"\nstorage_class = "GLACIER"\n'
+        '[[routes]]\nname = "other"\nfrom = "s3://main/other/"\nto = "s3://copies/other/"\n'
+    )
+    text = way_back(plan)
+    assert [route.name for route in Plan.parse(text).routes] == ["warm", "other"]
+    assert '# Left out: routes "warm" and "cold" both write to s3://main/raw/.' in text
+    assert '# from = "s3://copies/cold/"' in text
+    monkeypatch.setattr("engine.finish.way_back.collisions", lambda routes, endpoints: [])
+    with pytest.raises(UsageError, match=r"would be refused: .* both write to s3://main/raw/"):
+        way_back(plan)
 
 
 def test_the_way_back_leads_from_the_site_of_the_targets_to_that_of_the_sources() -> None:
