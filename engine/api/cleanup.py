@@ -38,13 +38,15 @@ from engine.sites.sites import Sites, buckets_of
 
 @dataclass(frozen=True, slots=True)
 class CleanupResult(LedgerResult):
-    """The gate, a reason a line; how many `objects` and `bytes` stand to be deleted; and what a deletion came to (None:
-    none was asked for). `settled` counts what became of deletes that an earlier run left open."""
+    """The gate, a reason a line; how many `objects` and `bytes` stand to be deleted, `gone` ones apart, which somebody
+    else deleted; and what a deletion came to (None: none was asked for). `settled` counts what became of deletes that
+    an earlier run left open."""
 
     ledger: Path
     reasons: list[Reason]
     objects: int
     bytes: int
+    gone: int = 0
     settled: dict[Fate, int] = field(default_factory=dict)
     cleaned: Cleaned | None = None
 
@@ -108,8 +110,9 @@ async def cleanup(
                 await claim_reason(plan, opened, ledger.path),
                 conditional(known, unconditional=force),
             ],
-            objects=sum(tally.objects for tally in going),
-            bytes=sum(tally.bytes for tally in going),
+            objects=sum(tally.objects for tally in going) - sum(item.gone for item in facts.audits),
+            bytes=sum(tally.bytes for tally in going) - sum(item.gone_bytes for item in facts.audits),
+            gone=sum(item.gone for item in facts.audits),
             settled=settled,
         )
         looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES)]
@@ -162,6 +165,7 @@ async def _delete(
                 heard.listener,
                 minimum=plan.cleanup.proof,
                 markers_accepted={item.name for item in facts.sources if item.versioning != ""},
+                gone_in={item.route for item in facts.audits if item.gone},
             )
             stop.listen(deletion.stop)
             return await deletion.go(plan.routes)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from engine.errors import RunError, StoreError
 from engine.events import Listener
 from engine.finish.batches import Batch, Batches, DeletionReport, Removal, refuse_gone, resting_on
 from engine.finish.deleting import Checked, DeleterOf
@@ -20,6 +21,7 @@ from engine.ledger import Ledger
 from engine.model import Proof
 from engine.plan.in_place import refuse_in_place
 from engine.plan.lifecycle import State
+from engine.plan.overlap import could_share
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.store import StoreOf, by_store
@@ -27,10 +29,12 @@ from engine.store import StoreOf, by_store
 
 @dataclass(slots=True)
 class Cleaned(DeletionReport):
-    """What a cleanup came to."""
+    """What a cleanup came to; `gone` had gone before it asked for them."""
 
     deleted: int = 0
     deleted_bytes: int = 0
+    gone: int = 0
+    gone_bytes: int = 0
 
 
 async def settle(store_of: StoreOf, ledger: Ledger, routes: Sequence[Route]) -> dict[Fate, int]:
@@ -75,7 +79,8 @@ def after_look(record: ObjectRecord, state: State, code: str = "", message: str 
 
 
 class Cleanup(Removal[Cleaned, ObjectRecord]):
-    """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open."""
+    """Deletes what the ledger holds as verified at `minimum` or better, once the gate is open. `gone_in` are the routes
+    of which an audit found some sources gone: there each batch is looked at first, so that those are told apart."""
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         *,
         minimum: Proof,
         markers_accepted: Collection[str] = (),
+        gone_in: Collection[str] = (),
     ) -> None:
         super().__init__(Cleaned(), listener, markers_accepted)
         self._ledger = ledger
@@ -93,6 +99,7 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         self._looker_of = by_store(store_of, Looker)
         self._minimum = minimum
         self._others: OtherCopies
+        self._gone_in = set(gone_in)
 
     async def go(self, routes: Sequence[Route]) -> Cleaned:
         """Delete, route by route. Raises errors of scope `run`; what was confirmed before is committed."""
@@ -102,9 +109,11 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
             if tally.state is State.VERIFIED and tally.proof >= self._minimum:
                 self._total += tally.objects
                 self._total_bytes += tally.bytes
-        for route in routes:
+        for number, route in enumerate(routes):
             if self.report.stopped:
                 break
+            if any(could_share(route, route.source, other, other.source, {}) for other in routes[:number]):
+                self._gone_in.add(route.name)
             await self._delete_route(route)
         self._listener(self._progress())
         return self.report
@@ -147,14 +156,16 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
 
         deleter = self._deleter_of(route.source)
         span = Span(route.source, batch.after)
+        gone = await self._gone_before(route, list(record_of), span)
         ends = await deleter.delete(route.source.bucket, items, check, span, then if first else None)
         self.report.note_markers(deleter.markers_in, route.source.site, self._markers_accepted)
         outcomes = []
         for record, item in zip(records, items, strict=True):
-            if (outcome := barred.get(record.key) or self._outcome(route, record, ends[item.key])) is not None:
+            outcome = barred.get(record.key) or self._outcome(route, record, ends[item.key], gone=item.key in gone)
+            if outcome is not None:
                 outcomes.append(outcome)
         await self._ledger.conclude_durably(route.name, outcomes)
-        return any(end.fate is Fate.GONE for end in ends.values())
+        return any(end.fate is Fate.GONE and key not in gone for key, end in ends.items())
 
     def _target_lost(self, route: Route, record: ObjectRecord, target: There | None) -> Outcome | None:
         """What is to be recorded of an object whose target is not there as it was proven; None where it is."""
@@ -166,8 +177,23 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         self._keep(route.name, record.key, State.DAMAGED.value, code, message)
         return after_look(record, State.DAMAGED, code, message)
 
-    def _outcome(self, route: Route, record: ObjectRecord, end: End) -> Outcome | None:
+    async def _gone_before(self, route: Route, keys: Sequence[str], span: Span) -> Collection[str]:
+        """Those that are not there, before any delete of ours is sent: none that goes later is among them."""
+        if route.name not in self._gone_in:
+            return ()
+        try:
+            return set(keys) - (await self._looker_of(route.source).listed(keys, span)).keys()
+        except RunError:
+            raise
+        except StoreError:
+            return ()  # it is for a figure alone
+
+    def _outcome(self, route: Route, record: ObjectRecord, end: End, *, gone: bool) -> Outcome | None:
         """What is to be recorded; None where nothing is known, so that the row stays to be settled."""
+        if end.fate is Fate.GONE and gone:
+            self.report.gone += 1
+            self.report.gone_bytes += record.size
+            return after_look(record, State.DELETED)
         if end.fate is Fate.GONE:
             self.report.deleted += 1
             self.report.deleted_bytes += record.size
@@ -181,4 +207,5 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
 
     @property
     def _gone(self) -> tuple[int, int]:
-        return self.report.deleted, self.report.deleted_bytes
+        report = self.report
+        return report.deleted + report.gone, report.deleted_bytes + report.gone_bytes

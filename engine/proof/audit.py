@@ -19,7 +19,7 @@ from engine.listing.sources import Sources
 from engine.model import Proof
 from engine.plan.decide import audited
 from engine.plan.join import Joined
-from engine.plan.lifecycle import ENDED
+from engine.plan.lifecycle import ENDED, State
 from engine.plan.route import Route
 from engine.proof.judge import Kind, judge
 from engine.store import StoreOf
@@ -42,21 +42,28 @@ def audit_row(row: Joined, minimum: Proof) -> Kind | None:
 
 @dataclass(slots=True)
 class RouteAudit:
-    """One route: how many of each kind were found, the first key that is bad, and the listing's error, if any."""
+    """One route: how many of each kind were found, the first key that is bad, and the listing's error, if any. `gone`
+    counts those that stand to be deleted and are not there any more."""
 
     route: str
     counts: Counter[Kind] = field(default_factory=Counter)
     first: str | None = None
     error: str = ""
+    gone: int = 0
+    gone_bytes: int = 0
 
     @property
     def bad(self) -> int:
         return sum(self.counts[kind] for kind in BAD)
 
-    def add(self, kind: Kind, key: str) -> None:
+    def add(self, kind: Kind, row: Joined, minimum: Proof) -> None:
+        entry = row.entry
         self.counts[kind] += 1
         if kind in BAD and self.first is None:
-            self.first = key
+            self.first = row.key
+        if kind is Kind.SOURCE_GONE and entry is not None and entry.state is State.VERIFIED and entry.proof >= minimum:
+            self.gone += 1
+            self.gone_bytes += entry.size
 
 
 async def audit(
@@ -83,7 +90,7 @@ async def audit(
                 while (rows := await join.next_rows()) is not None:
                     for row in join.judged(audited(route, rows)):
                         if (kind := audit_row(row, minimum)) is not None:
-                            report.add(kind, row.key)
+                            report.add(kind, row, minimum)
                     tell(done=False)
                 report.error = _unlisted(join)
         except StoreError as error:

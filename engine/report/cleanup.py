@@ -28,6 +28,7 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
             lines.append(Toned(f"{' ' * 8}{accept}", Tone.NEXT, whole=True))
     shut = len(closed(result.reasons))
     what = f"{plural(result.objects, 'source')} ({size_text(result.bytes)})"
+    gone = f"; {count_text(result.gone)} gone already" if result.gone else ""
     if result.cleaned is not None:
         return lines
     took = f"looked at in {duration_text(took_s)}"
@@ -35,10 +36,10 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
         lines += ["", f"the gate is closed by {plural(shut, 'reason')}; nothing is deleted ({took})"]
         lines.append(next_step(_opening(plan, result)))
     elif not result.objects:
-        lines += ["", f"the gate is open, and there is nothing to delete ({took})"]
+        lines += ["", f"the gate is open, and there is nothing to delete{gone} ({took})"]
         lines.append(next_step(command(plan, result.ledger, "receipt")))
     else:
-        lines += ["", Toned(f"the gate is open for {what} ({took})", Tone.GOOD)]
+        lines += ["", Toned(f"the gate is open for {what}{gone} ({took})", Tone.GOOD)]
         lines.append(next_step(command(plan, result.ledger, "cleanup", "--delete")))
     return lines
 
@@ -75,6 +76,8 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
         f"{plural(cleaned.deleted, 'source')} deleted, {size_text(cleaned.deleted_bytes)}, "
         f"in {pace_text(cleaned.deleted, took_s)}"
     ]
+    if cleaned.gone:
+        lines.append(f"{plural(cleaned.gone, 'source')} gone already, {size_text(cleaned.gone_bytes)}")
     lines += map(aside_text, cleaned.first_kept)
     if cleaned.stayed:
         lines.append(
@@ -93,5 +96,7 @@ def cleaned_page(plan: Plan, result: CleanupResult, cleaned: Cleaned, took_s: fl
 
 def gate_values(result: CleanupResult) -> dict[str, Any]:
     """The summary of a cleanup."""
-    values = picked(result, "ledger open reasons objects bytes settled")
-    return values | (picked(result.cleaned, f"deleted deleted_bytes {STAYS}") if result.cleaned is not None else {})
+    values = picked(result, "ledger open reasons objects bytes gone settled")
+    return values | (
+        picked(result.cleaned, f"deleted deleted_bytes gone gone_bytes {STAYS}") if result.cleaned is not None else {}
+    )

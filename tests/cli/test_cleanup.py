@@ -130,6 +130,21 @@ def test_the_gate_from_closed_to_open_to_empty(project: Project) -> None:
     assert (ended.code, "there is nothing to delete" in ended.out) == (0, True)
 
 
+def test_what_was_gone_already_is_in_no_figure_of_the_deletion(project: Project) -> None:
+    project.write_plan(hold="0s")
+    project.migrate()
+    for key in sorted(project.dump("old/"))[:10]:
+        Endpoint.of(project.server).client().delete_object(Bucket=project.bucket, Key=f"old/{key}")
+    ended = project.call("cleanup")
+    assert "the gate is open for 15 sources (1.5 kB); 10 gone already" in ended.out
+    told = project.call("cleanup", "--json").summary
+    assert (told["objects"], told["bytes"], told["gone"]) == (15, 1_500, 10)
+    ended = project.delete()
+    assert ended.code == 0 and "15 sources deleted, 1.5 kB" in ended.out
+    assert "10 sources gone already, 1 kB" in ended.out
+    assert "there is nothing to delete (" in project.call("cleanup").out
+
+
 def test_a_source_that_grew_out_of_its_filter_is_taken_along_and_proven_again(project: Project) -> None:
     project.write_plan(hold="0s", more='max_size = "1 kB"')
     project.migrate()

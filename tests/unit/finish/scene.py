@@ -74,7 +74,11 @@ class Scene:
         return [reason.name for reason in await self.reasons(**how) if not reason.open]  # type: ignore[arg-type]
 
     async def delete(
-        self, condition: Condition = Condition.BATCH, *, markers_accepted: Collection[str] = ()
+        self,
+        condition: Condition = Condition.BATCH,
+        *,
+        markers_accepted: Collection[str] = (),
+        gone_in: Collection[str] = (),
     ) -> Cleaned:
         """Delete the proven sources, as after an open gate."""
         cleanup = Cleanup(
@@ -84,6 +88,7 @@ class Scene:
             self.heard.append,
             minimum=Proof.DIGEST,
             markers_accepted=markers_accepted,
+            gone_in=gone_in,
         )
         return await cleanup.go(self.plan.routes)
 

@@ -90,6 +90,29 @@ async def test_an_answer_that_was_lost_is_settled_by_looking(tmp_path: Path) -> 
         assert s.store.keys(SOURCE) == []
 
 
+@pytest.mark.parametrize("condition", [Condition.BATCH, Condition.SINGLE, Condition.NONE])
+async def test_what_was_gone_already_is_told_from_what_was_deleted(tmp_path: Path, condition: Condition) -> None:
+    async with scene(tmp_path, objects=20) as s:
+        await s.migrate()
+        for number in (*range(FEW + 1), 15):
+            s.store.remove(f"{SOURCE}{number:05}.png")
+        left = sum(there.size for (_, key), there in s.store.objects.items() if key.startswith("data/raw/"))
+        # One answer of a delete is lost: what is found gone after that is ours.
+        s.store.plan("DeleteObjects", ("after", Ambiguous("reset", operation="DeleteObjects")))
+        report = await s.delete(condition, gone_in={"raw"})
+        assert (report.deleted, report.deleted_bytes, report.gone, report.stayed) == (10, left, 10, 0)
+        assert set((await s.states()).values()) == {"deleted"}
+
+
+async def test_a_source_of_two_routes_is_deleted_once(tmp_path: Path) -> None:
+    again = '[[routes]]\nname = "again"\nfrom = "/data/raw/"\nto = "again/"\n'
+    async with scene(tmp_path, objects=20, plan=PLAN + again) as s:
+        await s.migrate()
+        report = await s.delete()
+        assert (report.deleted, report.gone, report.stayed) == (20, 20, 0)
+        assert set((await s.states("again")).values()) == {"deleted"}
+
+
 async def test_two_users_at_once_with_a_ledger_each_lose_nothing(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
