@@ -17,9 +17,10 @@ HEAD = (
     """A plan is a file in TOML. `cartage init` writes one with comments to start from,
     [examples/pokemon.toml](../examples/pokemon.toml) is a whole one. A key that is not here is refused, with its line
     and the nearest that there is; all mistakes are listed at once.""",
-    """Sizes are decimal (`"734 MB"`) or binary (`"64 MiB"`); a duration has its unit (`"24h"`, `"1d 12h"`); a date is
-    TOML's (`2026-01-31`) or text, in UTC. Hold, probes, expectations and the rest that does not decide what is copied
-    may be changed while a ledger is in use; routes may not ([ledger](ledger.md#what-it-is-bound-to)).""",
+    """Sizes are decimal (`"734 MB"`) or binary (`"64 MiB"`); a duration has its unit (`"24h"`, `"1d 12h"`), and is 100
+    years at most; a date is TOML's (`2026-01-31`) or text, in UTC. Hold, probes, expectations and the rest that does
+    not decide what is copied may be changed while a ledger is in use; routes may not
+    ([ledger](ledger.md#what-it-is-bound-to)).""",
 )
 
 LOCATIONS = """\

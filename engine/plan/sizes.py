@@ -18,6 +18,8 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONG_UNITS = {"second": "s", "sec": "s", "minute": "m", "min": "m", "hour": "h", "day": "d", "week": "w"}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
+LONGEST_S = 36_500 * 86_400
+"""What is added to a date, or taken from one, still is one."""
 
 DEFAULT_TOLERANCE = "1 %"
 """How far a size may be from what was expected, unless the plan says otherwise: people round."""
@@ -64,7 +66,8 @@ def size_text(size_bytes: int) -> str:
 
 
 def parse_duration(text: str | int) -> int:
-    """Seconds from "24h", "90 minutes", "1d 12h", "1.5h"; s, m, h, d, w and their words. 0 is no time at all.
+    """Seconds from "24h", "90 minutes", "1d 12h", "1.5h"; s, m, h, d, w and their words. 0 is no time at all,
+    100 years are the most.
 
     A bare number but 0 is refused, because its unit would be a guess."""
     if text == 0 or text == "0":
@@ -84,6 +87,8 @@ def parse_duration(text: str | int) -> int:
         rest = rest[found.end() :]
     if largest is None:
         raise ValueError('"" is not a duration: write "24h", "90m", "7d" or "1d 12h"')
+    if total > LONGEST_S:
+        raise ValueError(f'"{text}" is too long: a duration is 100 years (36500d) at most')
     return round(total)
 
 

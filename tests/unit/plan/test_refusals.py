@@ -256,6 +256,7 @@ def test_a_refused_pattern_makes_no_second_mistake_of_its_route() -> None:
         ("[connection]\nregon = 'x'", '[connection]: unknown key "regon"; did you mean "region"?'),
         ("[connection]\nendpoint_url = 'localhost:9000'", "must begin with http:// or https://"),
         ("[connection]\nexpected_bucket_owner = 'me'", "must be an account id of 12 digits"),
+        ('[cleanup]\nhold = "9999999d"', 'hold: "9999999d" is too long: a duration is 100 years (36500d) at most'),
         ("[cleanup]\nhold = 24", 'hold: 24 is not a duration: it needs a unit, such as "24h"'),
         ("[cleanup]\nproof = 'none'", 'proof: must be "size", "digest" or "bytes"'),
         ("[[probes]]\nshape = [1]", "[[probes]]: a probe is one of npy, json, usearch, parquet, csv, image, images, "),

@@ -66,6 +66,13 @@ def test_a_duration_without_a_clear_unit_is_refused(text: str | int) -> None:
         parse_duration(text)
 
 
+def test_a_duration_is_a_hundred_years_at_most() -> None:
+    assert parse_duration("36500d") == 36_500 * 86_400
+    for text in ("36500d 1s", "99999999999999999d"):
+        with pytest.raises(ValueError, match="is too long: a duration is 100 years"):
+            parse_duration(text)
+
+
 @given(st.integers(min_value=0, max_value=10**8))
 def test_a_duration_shown_is_the_duration_read(seconds: int) -> None:
     assert parse_duration(duration_text(seconds)) == seconds
