@@ -40,7 +40,7 @@ from engine.sites.sites import Sites, buckets_of
 class CleanupResult(LedgerResult):
     """The gate, a reason a line; how many `objects` and `bytes` stand to be deleted, `gone` ones apart, which somebody
     else deleted; and what a deletion came to (None: none was asked for). `settled` counts what became of deletes that
-    an earlier run left open."""
+    an earlier run left open; `tallies` are the ledger's before the deletion."""
 
     ledger: Path
     reasons: list[Reason]
@@ -49,6 +49,7 @@ class CleanupResult(LedgerResult):
     gone: int = 0
     settled: dict[Fate, int] = field(default_factory=dict)
     cleaned: Cleaned | None = None
+    tallies: list[Tally] = field(default_factory=list)
 
     @property
     def open(self) -> bool:
@@ -114,6 +115,7 @@ async def cleanup(
             bytes=sum(tally.bytes for tally in going) - sum(item.gone_bytes for item in facts.audits),
             gone=sum(item.gone for item in facts.audits),
             settled=settled,
+            tallies=list(facts.tallies),
         )
         looked_at = [name for name in acceptable(plan) if not name.startswith(NAMES)]
         await note_found(ledger, _figures(result.reasons), looked_at)

@@ -32,10 +32,12 @@ from engine.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class ReceiptCheck(Result):
-    """The receipt that was read, and what no longer agrees with it, a sentence each."""
+    """The receipt that was read, and what no longer agrees with it, a sentence each; `lost` counts the targets that are
+    not what the ledger says either: without any, a new receipt is the answer."""
 
     receipt: dict[str, Any]
     differences: list[str] = field(default_factory=list)
+    lost: int = 0
 
     @property
     def holds(self) -> bool:
@@ -109,10 +111,11 @@ async def check_receipt(file: str | Path, plan: Plan, options: Options | None = 
         sums = await sum_up(ledger, given["ledger"]["columns"], options.listener)
         found = ledger_differences(given, plan, sums)
         found += said_otherwise(given, await _values(plan, opened.home.endpoint, ledger, sums, None))
-        known = {route["name"]: route for route in given["routes"]}
+        known, lost = {route["name"]: route for route in given["routes"]}, 0
         for route in plan.routes:
             if route.name in known:
-                found += await target_differences(
+                differences, count = await target_differences(
                     opened.target(route).store, ledger, route, known[route.name], options.listener
                 )
-        return ReceiptCheck(given, found)
+                found, lost = found + differences, lost + count
+        return ReceiptCheck(given, found, lost)

@@ -59,6 +59,7 @@ def _check(invocation: Invocation, plan: Plan, checked: Path) -> NoReturn:
     if result.holds:
         invocation.say(f"{safe(str(checked))} holds: plan, ledger and every target are what it says")
     else:
+        verb = "verify" if result.lost else "receipt"
         different = [Toned(safe(line), Tone.BAD) for line in result.differences]
-        invocation.say([*different, next_step(command(plan, invocation.options.ledger, "verify"))])
+        invocation.say([*different, next_step(command(plan, invocation.options.ledger, verb))])
     invocation.end(DONE if result.holds else DIFFERENT, {"holds": result.holds, "differences": result.differences})

@@ -301,9 +301,9 @@ def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
 
 async def target_differences(
     store: ObjectStore, ledger: LedgerReader, route: Route, was: Mapping[str, Any], listener: Listener = ignore
-) -> list[str]:
-    """How a route's target, listed again, is no longer what the receipt says. What stands there besides is not looked
-    at. Raises what listings raise."""
+) -> tuple[list[str], int]:
+    """How a route's target, listed again, is no longer what the receipt says, and how many of its objects are no longer
+    what the ledger says. What stands there besides is not looked at. Raises what listings raise."""
     listener(Doing(f"listing the target of {route.name}"))
     tree = Fingerprint()
     wrong: list[tuple[str, str]] = []  # the first in key order, whichever range they are met in
@@ -330,4 +330,4 @@ async def target_differences(
         named.append(f"route {route.name}: and {count - len(named):,} more")
     if not wrong and tree.line != was["fingerprints"]["target"]:
         named.append(f"route {route.name}: the target's fingerprint is {tree.line}")
-    return named
+    return named, count

@@ -10,9 +10,11 @@ from engine.finish.cleanup import Cleaned
 from engine.finish.gate import REFERENCES, Reason, closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
+from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
 from engine.report.delete import MARKERS_ADDED, STAYS, stays_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step
+from engine.report.tallies import MENDED_BY_RUN
 from engine.report.text import aside_text, count_text, counted, duration_text, pace_text, plural, safe, size_text
 
 
@@ -45,18 +47,30 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
 
 
 OPENED_BY = {"snapshot": "run", "proof": "verify", "audit": "run", REFERENCES: "rewrite"}
-"""What opens a reason, where a command does. The others open by themselves, by accepting them, or elsewhere."""
+"""What opens a reason, where a command does. The others open by themselves, by accepting them, or elsewhere. What is
+not proven may have to be run first (`_proven_by`)."""
 
 
 def _opening(plan: Plan, result: CleanupResult) -> str:
     """The command that gets on best with what keeps the gate closed: the first that does something, then the first
     that accepts; else the same again, later."""
     shut = closed(result.reasons)
-    verb = next((OPENED_BY[reason.name] for reason in shut if reason.name in OPENED_BY), "")
+    name = next((reason.name for reason in shut if reason.name in OPENED_BY), "")
     accept: Reason | None = next((reason for reason in shut if reason.accept), None)
-    if not verb and accept is not None:
+    if not name and accept is not None:
         return accept_command(plan, result.ledger, accept.accept, accept.found)
-    return command(plan, result.ledger, verb or "cleanup")
+    words = _proven_by(result) if name == "proof" else [OPENED_BY.get(name, "cleanup")]
+    return command(plan, result.ledger, *words)
+
+
+def _proven_by(result: CleanupResult) -> list[str]:
+    """What leads to the proof that is lacking: what is not copied has to be copied first, where a run does that."""
+    states = {tally.state for tally in result.tallies}
+    if states & (IN_FLIGHT | MENDED_BY_RUN):
+        return ["run"]
+    if states & (ASIDE - ENDED) and State.COPIED not in states:
+        return ["status", "--failed"]
+    return ["verify"]
 
 
 def _settled_text(settled: dict[Fate, int]) -> str:

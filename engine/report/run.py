@@ -9,6 +9,7 @@ from engine.api.run import MigrationResult
 from engine.plan.document import Plan
 from engine.report.ndjson import picked
 from engine.report.page import Page, Table, Tone, Toned, next_step
+from engine.report.status import next_command
 from engine.report.tallies import (
     aside_lines,
     noted_lines,
@@ -44,9 +45,12 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         lines += ["", Toned("every object is in place", Tone.GOOD)]
     if result.aside:
         listing = command(plan, result.ledger, "status", "--failed")
-        lines += ["", *aside_lines(result.aside, listing, ways_of(plan, result.ledger), result.restoring)]
-    elif not result.stopped and not result.empty:
-        lines.append(next_step(command(plan, result.ledger, "verify")))
+        ways = ways_of(plan, result.ledger)
+        if result.resumed and not counters.copied:  # what this run could not mend, the same again does not
+            ways = ways._replace(again="")
+        lines += ["", *aside_lines(result.aside, listing, ways, result.restoring)]
+    elif not (result.stopped or result.empty or not result.tallies) and (following := next_command(result, plan, "")):
+        lines.append(next_step(following))
     return lines
 
 

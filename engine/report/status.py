@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.api.commands import command, of_ledger
+from engine.api.run import MigrationResult
 from engine.api.status import Pulse, Status
 from engine.events import COPYING, Doing, Progress
 from engine.ledger import Moment, Worker
@@ -150,7 +151,7 @@ def _next(status: Status, plan: Plan | None, again: str) -> list[str]:
     return [next_step(what)] if what else []
 
 
-def next_command(status: Status, plan: Plan | None, again: str) -> str:
+def next_command(status: Status | MigrationResult, plan: Plan | None, again: str) -> str:
     """What follows on where the ledger is: `again` where a run has something left to do; empty where the plan's file is
     not known."""
     if plan is None or again:

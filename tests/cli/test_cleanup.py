@@ -145,6 +145,38 @@ def test_what_was_gone_already_is_in_no_figure_of_the_deletion(project: Project)
     assert "there is nothing to delete (" in project.call("cleanup").out
 
 
+def following(ended: Ended) -> str:
+    """What its last line has one type next, without the plan's and the ledger's places."""
+    last = ended.out.splitlines()[-1]
+    return " ".join(word for word in last.partition(": ")[2].split() if "/" not in word and word != "--ledger")
+
+
+def test_a_run_that_leaves_nothing_to_verify_leads_on_to_the_cleanup_and_that_to_the_receipt(project: Project) -> None:
+    project.write_plan(hold="0s", more="exact = true")
+    project.migrate()
+    project.put("new/extra", "x")
+    assert project.call("verify").code == 4
+    assert following(project.call("run", "--yes")) == "cartage cleanup"
+    assert project.delete().code == 0
+    assert following(project.call("run", "--yes")) == "cartage receipt"
+
+
+def test_what_no_run_mends_is_to_be_looked_at(project: Project) -> None:
+    first, second = sorted(project.dump("old/"))[:2]
+    project.put(f"new/{first}", "someone's own")
+    ended = project.call("run", "--yes")
+    assert (ended.code, following(ended)) == (3, "cartage status --failed")
+    assert project.call("verify").code == 4
+    assert following(project.call("cleanup")) == "cartage status --failed"
+    project.fault(kind="403", operation="CopyObject", key=f"old/{second}", probability=1.0)
+    copy = f"s3://{project.bucket}/new/{second}"
+    assert project.terminal.call("delete", copy, "--confirm", copy).code == 0
+    assert project.call("verify").code == 4
+    assert following(project.call("cleanup")) == "cartage run"
+    ended = project.call("run", "--yes")
+    assert (ended.code, following(ended)) == (3, "cartage status --failed")
+
+
 def test_a_source_that_grew_out_of_its_filter_is_taken_along_and_proven_again(project: Project) -> None:
     project.write_plan(hold="0s", more='max_size = "1 kB"')
     project.migrate()

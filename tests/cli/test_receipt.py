@@ -73,6 +73,20 @@ def test_what_changed_since_is_named(scene: Scene) -> None:
     ]
 
 
+def test_what_follows_on_is_another_receipt_unless_a_target_is_lost(scene: Scene) -> None:
+    made(scene)
+
+    def following() -> str:
+        ended = scene.cartage("receipt", "--check", str(scene.folder / "cards.receipt.json"), code=4)
+        return str(ended.output.splitlines()[-1])
+
+    scene.put("data/raw/card_images/later.png", b"later")
+    scene.moved()
+    assert following().startswith("next: cartage receipt")
+    scene.s3.delete_object(Bucket=scene.bucket, Key=f"{PREFIX}data/raw/card_images/base1-2.png")
+    assert following().startswith("next: cartage verify")
+
+
 def test_a_ledger_that_was_changed_is_seen(scene: Scene) -> None:
     made(scene)
     with sqlite3.connect(scene.folder / "cards.ledger") as connection:
