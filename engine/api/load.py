@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from engine.api.commands import typed
@@ -11,12 +12,20 @@ from engine.plan.document import Plan
 from engine.plan.likeness import nearest
 from engine.plan.locations import parse_location
 
+DATABASE = b"SQLite format 3\0"
+
 
 def load_plan(path: str | Path) -> Plan:
-    """The plan in a file. Raises `UsageError` where there is none to read, `PlanError` where it is refused."""
+    """The plan in a file. Raises `UsageError` where there is none to read, or a ledger, and `PlanError` where it is
+    refused."""
     path = Path(path)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(len(DATABASE))
+            if data == DATABASE:
+                advice = f"Give it with --ledger {shlex.quote(str(path))}"
+                raise UsageError(f"{path} is a ledger, and no plan.", advice=advice)
+            data += file.read()
     except FileNotFoundError:
         alike = nearest(path.name, [item.name for item in path.parent.glob("*.toml")])
         advice = f"{typed('cartage', 'init', str(path))} writes one to start from."

@@ -129,7 +129,7 @@ def differences(bound: Binding, wanted: Binding) -> list[str]:
             if getattr(old, what) != getattr(new, what):
                 lines.append(f'the {what} of "{name}" was {getattr(old, what)}, and is {getattr(new, what)} now')
         if old.digest != new.digest:
-            lines.append(f'the filters of "{name}" have changed')
+            lines.append(f'what route "{name}" takes, or gives its copies, has changed')
     return sorted(lines)
 
 

@@ -26,6 +26,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MOVE_OR_NAME = "Move it away, or name another place with --ledger."
+ONE_NAME = "Remove the other name, or name another place with --ledger."
 SIDE_FILES = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database. It opens them without following links; here they are named before it does."""
 
@@ -87,13 +88,13 @@ def _refuse_strange(path: Path, found: os.stat_result, *, own: bool) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise _not_ours(path, "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file")
     if found.st_nlink > 1:
-        raise _not_ours(path, "a file with another name beside this one (a hard link)")
+        raise _not_ours(path, "a file with another name beside this one (a hard link)", ONE_NAME)
     if own and hasattr(os, "geteuid") and found.st_uid != os.geteuid():
         raise _not_ours(path, f"another user's file (user id {found.st_uid})")
 
 
-def _not_ours(path: Path, what: str) -> LedgerError:
-    return LedgerError(f"{path} is {what}; it is left as it is.", advice=MOVE_OR_NAME)
+def _not_ours(path: Path, what: str, advice: str = MOVE_OR_NAME) -> LedgerError:
+    return LedgerError(f"{path} is {what}; it is left as it is.", advice=advice)
 
 
 class Hold:

@@ -51,7 +51,11 @@ DIFFERENCES = [
         changed(routes=(route(RAW, target="s3://bucket/other/"), MODEL)),
         ['the target of "raw" was s3://bucket/project/data/raw/, and is s3://bucket/other/ now'],
     ),
-    (BINDING, changed(routes=(route(RAW, digest="rules-9"), MODEL)), ['the filters of "raw" have changed']),
+    (
+        BINDING,
+        changed(routes=(route(RAW, digest="rules-9"), MODEL)),
+        ['what route "raw" takes, or gives its copies, has changed'],
+    ),
     (BINDING, changed(routes=(RAW,)), ['the route "model" is in the ledger and not in the plan']),
     (
         BINDING,
@@ -63,10 +67,10 @@ DIFFERENCES = [
         changed(plan_name="other", routes=(route(RAW, source="s3://x/", target="s3://y/", digest=""),)),
         [
             "it belongs to the plan 'moving', not 'other'",
-            'the filters of "raw" have changed',
             'the route "model" is in the ledger and not in the plan',
             'the source of "raw" was s3://bucket/data/raw/, and is s3://x/ now',
             'the target of "raw" was s3://bucket/project/data/raw/, and is s3://y/ now',
+            'what route "raw" takes, or gives its copies, has changed',
         ],
     ),
     (

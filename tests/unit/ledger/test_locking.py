@@ -105,8 +105,9 @@ async def test_a_ledger_with_a_second_name_is_refused_and_read_by_neither(tmp_pa
     path, other = await made(tmp_path / "p.ledger"), tmp_path / "q.ledger"
     os.link(path, other)
     for name in (path, other):
-        with pytest.raises(LedgerError, match="another name beside this one"):
+        with pytest.raises(LedgerError, match="another name beside this one") as refused:
             await open_again(name)
+        assert refused.value.advice.startswith("Remove the other name")
         with pytest.raises(LedgerError, match="another name"):
             await LedgerReader.open_to_read(name)
     other.unlink()

@@ -140,6 +140,14 @@ def test_a_plan_that_is_not_there_says_where_it_was_looked_for(tmp_path) -> None
     assert "cartage init" in refused.value.advice
 
 
+def test_a_ledger_in_the_plans_place_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "k.ledger"
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 84)
+    with pytest.raises(UsageError, match=r"k\.ledger is a ledger, and no plan") as refused:
+        load_plan(path)
+    assert refused.value.advice == f"Give it with --ledger {path}"
+
+
 def test_a_folder_is_no_plan(tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match="cannot be read"):
         load_plan(tmp_path)
