@@ -97,18 +97,18 @@ def read_expect(
     problems: Problems,
 ) -> Expectation | None:
     """What is expected of `routes` together. `data` is the table as written: what of it was refused is known there."""
+    tolerance = 0
+    try:
+        tolerance = parse_tolerance(DEFAULT_TOLERANCE if table.tolerance is None else table.tolerance, table.size or 0)
+    except ValueError as error:
+        problems.add((*path, "tolerance"), str(error))
+    else:
+        if table.tolerance is not None and "objects" in data and "size" not in data:
+            problems.add((*path, "tolerance"), "goes with a size; objects are counted exactly")
     if table.objects is None and table.size is None:
         if "objects" not in data and "size" not in data:
             problems.add(path, "nothing is expected: give objects, size or both")
         return None
-    tolerance = 0
-    if table.size is not None:
-        try:
-            tolerance = parse_tolerance(DEFAULT_TOLERANCE if table.tolerance is None else table.tolerance, table.size)
-        except ValueError as error:
-            problems.add((*path, "tolerance"), str(error))
-    elif table.tolerance is not None and "size" not in data:
-        problems.add((*path, "tolerance"), "goes with a size; objects are counted exactly")
     return Expectation(name, routes, table.objects, table.size, tolerance, problems.line_of(path))
 
 
@@ -129,11 +129,7 @@ def read_route(around: Surroundings, data: dict[str, Any], path: Path) -> tuple[
     _check_storage_class(table.storage_class, problems, (*path, "storage_class"))
     key_list = _key_list(around, table, path, source)
     carried = _Carried(problems, table, (*path, "properties"))
-    expectation = None
-    if table.expect is not None:
-        expect = problems.read(schema.ExpectTable, table.expect, (*path, "expect"))
-        if expect is not None:
-            expectation = read_expect(expect, table.expect, table.name, (table.name,), (*path, "expect"), problems)
+    expectation = _expectation(table.expect, table.name, path, problems)
     if source is None or target is None:
         return None, expectation
     route = Route(
@@ -163,11 +159,22 @@ def read_route(around: Surroundings, data: dict[str, Any], path: Path) -> tuple[
     return route, expectation
 
 
+def _expectation(data: Mapping[str, Any] | None, name: str, path: Path, problems: Problems) -> Expectation | None:
+    """What a route's table expects of it."""
+    path = (*path, "expect")
+    table = problems.read(schema.ExpectTable, data, path) if data is not None else None
+    if data is None or table is None:
+        return None
+    return read_expect(table, data, name, (name,), path, problems)
+
+
 def _check_what_there_is(around: Surroundings, data: dict[str, Any], path: Path) -> None:
-    """A route that lacks something: its ends are judged all the same, where they are there."""
+    """A route that lacks something: its ends are judged all the same, where they are there, and what is expected."""
     for key in ("from", "to"):
         if isinstance(data.get(key), str):
             around.end(data[key], (*path, key), data.get(f"{key}_site"), relative=key == "to")
+    if isinstance(data.get("expect"), dict):
+        _expectation(data["expect"], "", path, around.problems)
 
 
 def _check_ends(source: Location, target: Location, problems: Problems, path: Path) -> None:

@@ -68,7 +68,7 @@ def judge(row: Joined, minimum: Proof = Proof.NONE) -> Finding | None:
     if source is not None and (entry.state in BEREFT or entry.state in ENDED):
         return Finding(Kind.NEW, row.key, "it arrived in the source after the old one was gone")
     if entry.state in IN_FLIGHT or (entry.state in ASIDE and entry.state is not State.DAMAGED):
-        return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, not copied")
+        return Finding(Kind.PENDING, row.key, f"it is not copied ({entry.state.value})")
     if entry.state is State.DELETING:
         return Finding(Kind.PENDING, row.key, "its source is being deleted; run cleanup again to finish")
     assert source is not None
@@ -98,9 +98,9 @@ def judge_in_place(row: Joined, route: Route) -> Finding | None:
         outcome = ended_in_place(row)
         if entry.state is State.WITHDRAWN or (outcome is not None and outcome.state is State.WITHDRAWN):
             return Finding(Kind.WITHDRAWN, row.key, "its owner removed it since it was set", outcome)
-        return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, and gone")
+        return Finding(Kind.PENDING, row.key, f"it is gone ({entry.state.value})")
     if entry.state not in IN_PLACE:
-        return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, not set")
+        return Finding(Kind.PENDING, row.key, f"it is not set ({entry.state.value})")
     if (drifted := drift_in_place(row)) is not None:
         return Finding(Kind.DRIFTED, row.key, drifted.message, drifted)
     if not is_set(route, source):
@@ -123,7 +123,7 @@ def _without_source(row: Joined, entry: Entry, minimum: Proof) -> Finding:
     state = outcome.state if outcome is not None else entry.state
     finding = _STANDING.get(state)
     if finding is None:
-        return Finding(Kind.PENDING, row.key, f"it is {entry.state.value}, and its source is gone")
+        return Finding(Kind.PENDING, row.key, f"it is not copied, and its source is gone ({entry.state.value})")
     message = outcome.message if outcome is not None and outcome.message else finding.message
     return finding._replace(key=row.key, message=message, outcome=outcome)
 

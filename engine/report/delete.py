@@ -35,7 +35,7 @@ def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: s
         lines += _deletion(result.deletion, took_s)
     elif not result.closed:
         what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
-        said = f"nothing is deleted yet; to delete exactly these {what}:"
+        said = f"nothing is deleted yet; to delete {what}, exactly as listed:"
         lines += [Toned(said, Tone.WARNING), next_step(to_delete)]
     return lines
 

@@ -19,15 +19,16 @@ def diff_lines(diff: str) -> list[str]:
     return [Toned(line, tones.get(line[:1]), whole=True) for line in diff.split("\n")]
 
 
-def unified_diff(name: str, before: str, after: str) -> str:
-    """The diff without its last newline; empty where nothing changed.
+def unified_diff(name: str, before: str, after: str, new_name: str = "") -> str:
+    """The diff without its last newline; empty where nothing changed. `new_name` is what the new text is called, where
+    it has a name of its own.
 
     Texts of equally many lines are compared line by line, which costs nothing for any length."""
     old, new = before.split("\n"), after.split("\n")
     if old == new:
         return ""
     body = _same_count(old, new) if len(old) == len(new) else _general(old, new)
-    return "\n".join([f"--- {safe(name)}", f"+++ {safe(name)}", *body])
+    return "\n".join([f"--- {safe(name)}", f"+++ {safe(new_name or name)}", *body])
 
 
 def _same_count(old: list[str], new: list[str]) -> Iterator[str]:

@@ -139,7 +139,7 @@ def lifecycle_values(result: LifecycleResult) -> dict[str, Any]:
         **rounded(result, "dollars_a_month=dollars older_dollars_a_month=older_dollars saves_a_month=saved"),
         **rounded(result, "costs_once=once"),
         "effects": [_effect(effect) for effect in result.effects],
-        "diff": unified_diff("before", text_of(result.before), text_of(result.after)),
+        "diff": unified_diff("before", text_of(result.before), text_of(result.after), "after"),
         "kept": result.kept,
     }
 

@@ -66,8 +66,8 @@ def picked(thing: object, names: str) -> dict[str, Any]:
 
 
 def rounded(thing: object, names: str) -> dict[str, float]:
-    """The same of dollars, to a hundredth of a cent."""
-    return {name: round(dollars, 4) for name, dollars in picked(thing, names).items()}
+    """The same of dollars, to a hundredth of a cent, and nothing below zero that comes to none."""
+    return {name: round(dollars, 4) + 0.0 for name, dollars in picked(thing, names).items()}
 
 
 def values_of(result: object) -> dict[str, Any]:

@@ -107,7 +107,9 @@ def _from_connection(endpoint: str, about: dict[str, str], inner: BaseException 
     if any(isinstance(error, socket.gaierror) for error in _causes(inner)):
         return unreachable(endpoint, "its name is not found", about["operation"], NAME_NOT_FOUND)
     if isinstance(inner, (NewConnectionError, *_aiohttp("ClientConnectorError"))):
-        return Unavailable(f"no connection could be made ({inner})", **about | {"code": "NoConnection"})
+        # In the system's words: urllib3's name its own objects.
+        why = next((cause.strerror for cause in _causes(inner) if isinstance(cause, OSError) and cause.strerror), inner)
+        return Unavailable(f"no connection could be made ({why})", **about | {"code": "NoConnection"})
     return Ambiguous(f"the connection broke ({inner})", **about | {"code": "ConnectionBroken"})
 
 

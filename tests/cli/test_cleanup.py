@@ -166,7 +166,8 @@ def test_what_no_run_mends_is_to_be_looked_at(project: Project) -> None:
     project.put(f"new/{first}", "someone's own")
     ended = project.call("run", "--yes")
     assert (ended.code, following(ended)) == (3, "cartage status --failed")
-    assert project.call("verify").code == 4
+    ended = project.call("verify")
+    assert ended.code == 4 and "it is not copied (conflict)" in ended.out
     assert following(project.call("cleanup")) == "cartage status --failed"
     project.fault(kind="403", operation="CopyObject", key=f"old/{second}", probability=1.0)
     copy = f"s3://{project.bucket}/new/{second}"
@@ -498,6 +499,7 @@ def test_delete_shows_a_snapshot_and_deletes_exactly_that(project: Project) -> N
     ended = project.terminal.call("delete", here)
     assert (ended.code, project.count("old/")) == (0, 25)
     assert "(directly there)" in ended.out and "nothing is deleted yet" in ended.out
+    assert " (2.5 kB), exactly as listed:" in ended.out
     project.put("old/late.txt", "late")
     assert project.terminal.call("delete", here, "--confirm", f"s3://{project.bucket}/").code == 2
     ended = project.terminal.call("delete", here, "--confirm", here, "--json")

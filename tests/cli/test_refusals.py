@@ -236,3 +236,12 @@ def test_a_key_that_would_write_on_the_terminal_is_shown_as_text(terminal: Termi
     for ended_ in (ended, listed, told):
         assert not set("\x1b\r\x00\u202e") & set(ended_.out + ended_.err)
     assert [line["key"] for line in told.lines if line["event"] == "object"] == [NASTY]
+
+
+def test_who_cannot_be_asked_who_one_is_is_said_in_the_systems_words(terminal: Terminal) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        terminal.at(url)
+        ended = terminal.call("check", "--endpoint-url", url)
+    assert "not known: no connection could be made (Connection refused)" in ended.out

@@ -128,6 +128,8 @@ def test_a_proposal_changes_nothing_and_is_a_diff(project: Project) -> None:
     assert "+  <ID>cartage:p/</ID>" in ended.out and "nothing was written" in ended.out
     assert "-<Rule>" not in ended.out
     assert f"next: cartage lifecycle {project.location} --expire-noncurrent 30d --abort-uploads 7d --apply" in ended.out
+    told = project.call(*PROPOSAL, "--json")
+    assert told.summary["diff"].startswith("--- before\n+++ after\n")
     assert project.rules_there() == before
 
 

@@ -205,6 +205,17 @@ def test_a_rule_that_cannot_be_meant_is_named(rules: str, expected: str) -> None
     assert expected in problem
 
 
+@pytest.mark.parametrize("ends", ['from = "s3://one/a/"\nto = "s3://two/b/"', 'to = "s3://two/b/"'])
+def test_all_that_is_wrong_with_what_is_expected_is_said_at_once(ends: str) -> None:
+    expect = 'expect = { objects = "5", sizes = 3, tolerance = "x" }'
+    found = problems_of(f'[[routes]]\nname = "r"\n{ends}\n{expect}')
+    assert [problem.partition('route "r": ')[2] for problem in found if '"from"' not in problem] == [
+        "expect.objects: must be a whole number",
+        'unknown key "sizes" in expect; did you mean "size"?',
+        'expect.tolerance: "x" is not a tolerance: write "1 %" or a size such as "50 MB"',
+    ]
+
+
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [

@@ -33,6 +33,11 @@ def patched(before: str, diff: str) -> str:
     return "\n".join(new + old[at:])
 
 
+def test_the_new_text_may_have_a_name_of_its_own() -> None:
+    assert unified_diff("before", "a", "b", "after").split("\n")[:2] == ["--- before", "+++ after"]
+    assert unified_diff("name", "a", "b").split("\n")[:2] == ["--- name", "+++ name"]
+
+
 @given(LINES, LINES)
 def test_applied_it_gives_the_new_text(old: list[str], new: list[str]) -> None:
     before, after = "\n".join(old), "\n".join(new)

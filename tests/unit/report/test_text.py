@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
 from engine.api.commands import shell_word
 from engine.report.delete import stays_text
+from engine.report.ndjson import rounded
 from engine.report.text import safe
 
 NASTY = ["a b", "$(touch x);`x`|x", "'", "it's", '"', "-rf", "*", "~", "", "a\\b", "!x", "ü", "{a,b}", "#x", "$HOME"]
@@ -41,3 +43,8 @@ def test_one_stays_and_two_stay() -> None:
     assert stays_text(1, "source") == "1 source stays"
     assert stays_text(1_002, "source") == "1,002 sources stay"
     assert (stays_text(1), stays_text(2)) == ("1 stays", "2 stay")
+
+
+def test_dollars_that_come_to_nothing_have_no_sign() -> None:
+    values = rounded(SimpleNamespace(saved=-0.00001, once=-0.5), "saved once")
+    assert [repr(value) for value in values.values()] == ["0.0", "-0.5"]
