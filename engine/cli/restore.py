@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from engine.api.commands import command, typed
 from engine.api.load import place_of
+from engine.api.options import Options
 from engine.api.restore import RestoreResult, restore
+from engine.api.stopping import StopSignal
 from engine.archive.restoring import refused_tier
 from engine.cli.codes import ASIDE, DONE
 from engine.cli.confirming import agree, can_ask
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
+from engine.events import Event, Listener, RunStarted
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.locations import SCHEME
@@ -30,9 +34,12 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
         to_ask = typed("cartage", "restore", name, *words, *invocation.connection_flags)
 
     def go(agreed: ArchiveOutlook | None) -> RestoreResult:
-        return invocation.run(
-            lambda options, stop: restore(thing, options, days=days, tier=tier, agreed=agreed, stop=stop), asides=False
-        )
+        async def work(options: Options, stop: StopSignal) -> RestoreResult:
+            if agreed is not None:  # it goes on with what was begun to be looked at
+                options = replace(options, listener=_unless_begun(options.listener))
+            return await restore(thing, options, days=days, tier=tier, agreed=agreed, stop=stop)
+
+        return invocation.run(work, asides=False)
 
     result = go(None)
     outlook = result.outlook
@@ -53,3 +60,13 @@ def restore_command(invocation: Invocation, what: str, days: int, tier: str, yes
     if result.asked.stopped:
         invocation.end_interrupted(result)
     invocation.end(ASIDE if result.asked.left or outlook.not_by_tier else DONE, result)
+
+
+def _unless_begun(listener: Listener) -> Listener:
+    """The listener, which is not told once more that the command began."""
+
+    def hear(event: Event) -> None:
+        if not isinstance(event, RunStarted):
+            listener(event)
+
+    return hear

@@ -175,8 +175,9 @@ def test_what_a_plan_needs_is_shown_with_its_price_and_asked_for_once_that_is_ag
     page = scene.say("restore", str(scene.plan))
     assert page.splitlines()[-1] == f"next: cartage restore {scene.plan} --days 7 --tier bulk --yes"
 
-    asked = scene.restore("--tier", "standard", "--yes")["asked"]
-    assert asked["begun"]["objects"] == 2 * FROZEN + 1
+    ended = scene.call("restore", str(scene.plan), "--tier", "standard", "--yes")
+    assert ended.summary["asked"]["begun"]["objects"] == 2 * FROZEN + 1
+    assert [event["command"] for event in ended.events if event["event"] == "started"] == ["restore"]
     status = scene.call("status", str(scene.plan)).summary
     assert (status["aside"], status["restoring"]) == ({"archived": 2 * FROZEN + 1}, 2 * FROZEN + 1)
     again = scene.restore("--yes")
