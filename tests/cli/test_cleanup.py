@@ -178,6 +178,23 @@ def test_what_no_run_mends_is_to_be_looked_at(project: Project) -> None:
     assert (ended.code, following(ended)) == (3, "cartage status --failed")
 
 
+def test_sources_of_two_routes_are_deleted_once_and_that_is_said(project: Project) -> None:
+    project.write_plan(hold="0s", more='[[routes]]\nname = "again"\nfrom = "/old/"\nto = "/cold/"')
+    project.migrate()
+    said = "the gate is open for 50 sources (5 kB), those of several routes counted for each (looked at"
+    assert said in project.call("cleanup").out
+    told = project.delete("--json").summary
+    assert (told["deleted"], told["deleted_bytes"], told["gone"], told["gone_bytes"]) == (25, 2_500, 25, 2_500)
+
+
+def test_the_longest_hold_is_waited_for(project: Project) -> None:
+    project.write_plan(hold="36500d")
+    project.migrate()
+    assert closed(project.call("cleanup")) == ["hold"]
+    assert project.call("report").code == 0
+    assert project.call("status").code == 0
+
+
 def test_a_source_that_grew_out_of_its_filter_is_taken_along_and_proven_again(project: Project) -> None:
     project.write_plan(hold="0s", more='max_size = "1 kB"')
     project.migrate()
