@@ -110,7 +110,7 @@ async def check_receipt(file: str | Path, plan: Plan, options: Options | None = 
     async with at_work("receipt", plan, options) as (opened, ledger):
         sums = await sum_up(ledger, given["ledger"]["columns"], options.listener)
         found = ledger_differences(given, plan, sums)
-        found += said_otherwise(given, await _values(plan, opened.home.endpoint, ledger, sums, None))
+        found += said_otherwise(given, await _values(plan, opened.home.endpoint, ledger, sums, None), plan.source)
         known, lost = {route["name"]: route for route in given["routes"]}, 0
         for route in plan.routes:
             if route.name in known:

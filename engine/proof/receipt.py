@@ -27,7 +27,7 @@ from engine.listing.ranges import RouteJoin
 from engine.model import Proof
 from engine.plan.binding import digest_of
 from engine.plan.document import Plan
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import ENDED, State
 from engine.plan.noted import NOTHING, PROPERTIES, Noted, accepted_states
 from engine.plan.record import Entry, ObjectRecord
 from engine.plan.route import Route
@@ -77,7 +77,8 @@ class RouteSums:
         self.found += row.found
         digest = comparable_digest(row)
         self.source_tree.add(row.key, row.size, digest)
-        self.target_tree.add(row.key, row.size, digest)
+        if row.state not in ENDED:  # of which nobody says that their targets stand
+            self.target_tree.add(row.key, row.size, digest)
         self.copied_ms = _widened(self.copied_ms, row.copied_ms)
         self.proven_ms = _widened(self.proven_ms, row.proven_ms(row.proof))
 
@@ -178,7 +179,8 @@ def receipt_values(
 ) -> dict[str, Any]:
     """The receipt as JSON values, sealed. `clock` says whose `at_ms` is."""
     gone = sum(route.states[State.DELETED] for route in sums.routes.values())
-    stage = "verified" if not gone else "cleaned up" if gone == sums.rows else "partly cleaned up"
+    ended = sum(route.states[state] for route in sums.routes.values() for state in ENDED)
+    stage = "verified" if not gone else "cleaned up" if gone + ended == sums.rows else "partly cleaned up"
     closed = {item.route: item.closed_ms for item in snapshots}
     values: dict[str, Any] = {
         "receipt": FORMAT,
@@ -238,7 +240,7 @@ def seal_of(values: Mapping[str, Any]) -> str:
 
 def read_receipt(body: bytes) -> dict[str, Any]:
     """A receipt from its file. Raises ValueError where it is none, or was changed since it was sealed."""
-    values = json.loads(body)
+    values = json.loads(body, object_pairs_hook=_named_once)
     if not isinstance(values, dict) or values.get("receipt") != FORMAT:
         raise ValueError("it is not a receipt of this Cartage")
     if values.get("seal") != seal_of(values):
@@ -257,6 +259,14 @@ def read_receipt(body: bytes) -> dict[str, Any]:
         raise ValueError("it was made by a newer Cartage")
     if not set(columns[2:]) >= _ALWAYS:
         raise ValueError("its digest of the ledger leaves columns out")
+    return values
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A reader takes the first of two members of one name, and a program the last."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("it says something twice")
     return values
 
 
@@ -285,7 +295,7 @@ def ledger_differences(receipt: Mapping[str, Any], plan: Plan, sums: Sums) -> li
 _DERIVED = ("stage", "endpoint", "buckets", "routes", "total", "accepted")
 
 
-def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any], plan_file: str) -> list[str]:
     """What a receipt says that the very ledger it is of does not: `now` is the receipt that it gives today. Whoever
     changes a receipt can seal it anew, so that its seal alone proves nothing.
 
@@ -293,10 +303,24 @@ def said_otherwise(receipt: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
     if receipt["ledger"]["sha256"] != now["ledger"]["sha256"]:
         return []
     found = [f"the receipt's {name} is not what the ledger says" for name in _DERIVED if receipt.get(name) != now[name]]
+    found += [f"what the receipt says as {name!r} is no part of one" for name in receipt if name not in now]
+    if receipt["ledger"].get("rows") != now["ledger"]["rows"]:
+        found.append("the receipt's count of the ledger's rows is not the ledger's")
     was, plan = receipt["plan"], now["plan"]
-    if was.get("name") != plan["name"] or (was.get("sha256") == plan["sha256"] and was.get("text") != plan["text"]):
+    same_file = was.get("sha256") == plan["sha256"]
+    said = was.get("text") == plan["text"] if same_file else _digest_of(was.get("text"), plan_file) == was["digest"]
+    if was.get("name") != plan["name"] or not said:
         found.append("the receipt's plan is not the one that it names")
     return found
+
+
+def _digest_of(text: object, plan_file: str) -> str:
+    """The digest of a plan by its text; empty where that is none. The file may be written otherwise since, and mean
+    the same."""
+    try:
+        return Plan.parse(str(text), plan_file).digest
+    except EngineError:
+        return ""
 
 
 async def target_differences(
@@ -313,7 +337,7 @@ async def target_differences(
         while (rows := await join.next_rows()) is not None:
             found = []
             for key, there, _, row in rows:
-                if row is None:
+                if row is None or row.state in ENDED:
                     continue
                 if there is None:
                     found.append((key, "it is not there any more"))

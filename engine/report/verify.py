@@ -65,14 +65,29 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         said = "no difference, and nothing to compare where a source holds nothing"
     tone = Tone.GOOD if report.agrees else Tone.BAD
     lines.append(Toned(f"{plan.name}: {'everything agrees' if report.agrees else said}", tone))
-    if plan.source and not report.empty:
-        lines.append(next_step(command(plan, ledger, "cleanup" if report.agrees else "run")))
-    elif not report.empty and not looked and report.agrees:
-        lines.append(nothing_taken(plan))
-    elif not report.empty:
-        done = "nothing is left to do: every object is proven at its target"
-        lines.append(done if report.agrees else "next: the same copy again, then this")
-    return lines
+    if report.empty:
+        return lines
+    if report.agrees and not looked and not report.standing:
+        return [*lines, nothing_taken(plan)]
+    if report.agrees and not plan.source:
+        return [*lines, "nothing is left to do: every object is proven at its target"]
+    verb, *flags = _next(report)
+    if verb == "run" and not plan.source:
+        return [*lines, "next: the same copy again, then this"]
+    return [*lines, next_step(command(plan, ledger, verb, *flags))] if verb else lines
+
+
+def _next(report: Verification) -> list[str]:
+    """The command to go on with; an empty one where none mends what was found."""
+    if report.agrees:
+        return ["cleanup" if any(route.objects for route in report.routes) else "receipt"]
+    kinds = {kind for route in report.routes for kind in route.by_kind if route.differs(kind)}
+    kinds = kinds.difference(*(route.accepted for route in report.routes), {Kind.EXTRA})
+    if not kinds:
+        return ["" if all(route.snapshot_closed for route in report.routes) else "run"]
+    if kinds <= {Kind.WITHDRAWN, Kind.LOST}:
+        return ["accept", "--list"]
+    return ["status" if kinds == {Kind.PENDING} else "run"]
 
 
 def _trees(route: RouteVerification) -> list[str]:

@@ -58,7 +58,7 @@ def test_a_difference_and_a_deletion_that_is_not_confirmed_are_told(terminal: Te
     (here / "dst" / "more").write_text("more")
     ended = terminal.call("sync", "./src/", "./dst/", "--delete", "-q")
     assert (ended.code, ended.out) == (5, "")
-    assert "nothing is deleted yet; to delete exactly these 1 object" in ended.err
+    assert "nothing is deleted yet; to delete 1 object (4 B), exactly as listed" in ended.err
 
 
 @pytest.mark.parametrize("words", [(), ("--summarize",), ("--recursive",)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sqlite3
@@ -130,6 +131,18 @@ def test_a_receipt_that_was_touched_and_sealed_anew_is_held_against_the_ledger(s
     forged = receipt | {"plan": receipt["plan"] | {"text": "another"}}
     path.write_text(json.dumps(forged | {"seal": seal_of(forged)}))
     assert check(scene, code=4) == ["the receipt's plan is not the one that it names"]
+    text = receipt["plan"]["text"].replace('"/data/raw/"', '"/data/everything/"')
+    forged = receipt | {"plan": receipt["plan"] | {"text": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}}
+    path.write_text(json.dumps(forged | {"seal": seal_of(forged)}))
+    assert check(scene, code=4) == ["the receipt's plan is not the one that it names"]
+    forged = receipt | {"ledger": receipt["ledger"] | {"rows": 1_000_000}}
+    path.write_text(json.dumps(forged | {"seal": seal_of(forged)}))
+    assert check(scene, code=4) == ["the receipt's count of the ledger's rows is not the ledger's"]
+    forged = receipt | {"proof": "all bytes read"}
+    path.write_text(json.dumps(forged | {"seal": seal_of(forged)}))
+    assert check(scene, code=4) == ["what the receipt says as 'proof' is no part of one"]
+    path.write_text(json.dumps(receipt).replace('"stage":', '"stage": "cleaned up", "stage":', 1))
+    assert "it says something twice" in check(scene, code=4)[0], "its seal is as it was"
     forged = receipt | {"ledger": receipt["ledger"] | {"columns": ["key"]}}
     path.write_text(json.dumps(forged | {"seal": seal_of(forged)}))
     assert "leaves columns out" in check(scene, code=4)[0]
@@ -161,6 +174,19 @@ def test_after_the_cleanup_it_says_so_and_both_fingerprints_stay(scene: Scene) -
     assert [route["fingerprints"] for route in receipt["routes"]] == [
         route["fingerprints"] for route in before["routes"]
     ]
+    assert check(scene) == []
+
+
+def test_what_was_accepted_as_lost_is_no_part_of_what_stands(scene: Scene) -> None:
+    scene.plan.write_text(scene.plan.read_text().partition("[references]")[0] + '[cleanup]\nhold = "0s"\n')
+    scene.cartage("cleanup", "--delete", "--confirm", "cards")
+    scene.s3.delete_object(Bucket=scene.bucket, Key=f"{PREFIX}data/raw/card_images/base1-1.png")
+    verified = scene.cartage("verify", code=4).output
+    assert "next: cartage accept" in verified, "no run mends it"
+    found = scene.summary("status")["noted"]["lost"]["found"]
+    scene.cartage("accept", "lost", "--found", found, "--because", "not needed")
+    assert f"next: cartage receipt {scene.plan}" in scene.cartage("verify").output
+    assert made(scene)["stage"] == "cleaned up"
     assert check(scene) == []
 
 
