@@ -7,12 +7,11 @@ from pathlib import Path
 
 from engine.api.commands import typed
 from engine.errors import UsageError
+from engine.ledger.files import SQLITE_HEADER
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.likeness import nearest
 from engine.plan.locations import parse_location
-
-DATABASE = b"SQLite format 3\0"
 
 
 def load_plan(path: str | Path) -> Plan:
@@ -21,8 +20,8 @@ def load_plan(path: str | Path) -> Plan:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            data = file.read(len(DATABASE))
-            if data == DATABASE:
+            data = file.read(len(SQLITE_HEADER))
+            if data == SQLITE_HEADER:
                 advice = f"Give it with --ledger {shlex.quote(str(path))}"
                 raise UsageError(f"{path} is a ledger, and no plan.", advice=advice)
             data += file.read()

@@ -13,12 +13,10 @@ from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
 from engine.cli.route_flags import plan_of_flags
 from engine.cli.run import asked_to_copy, exit_code, kept
-from engine.finish.first_listed import first_listed
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
-from engine.report.page import Page
 from engine.report.run import result_page
-from engine.report.sync import NAMED, extras_page
+from engine.report.sync import extras_page
 from engine.report.text import plural, safe, size_text
 
 
@@ -62,22 +60,16 @@ def sync_command(
     extras = result.extras
     if extras is not None and not yes and not extras.closed and extras.summary.total.objects and can_ask(invocation):
         total = extras.summary.total
-        invocation.show(_extras(plan, result, invocation.took_s))
+        invocation.show(extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s))
         what = f"{plural(total.objects, 'object')} ({size_text(total.bytes)})"
         agree(f"\nDelete these {what} for good?", "nothing was deleted")
         result = go(again=False, confirmed=True)
     _end(invocation, plan, result)
 
 
-def _extras(plan: Plan, result: SyncResult, took_s: float) -> Page:
-    waits = result.extras is not None and result.extras.deletion is None
-    first = first_listed(result.extras.path, NAMED) if result.extras is not None and waits else []
-    return extras_page(safe(str(plan.routes[0].target)), result, took_s, first)
-
-
 def _end(invocation: Invocation, plan: Plan, result: SyncResult) -> None:
     invocation.say(result_page(plan, result.run, invocation.took_s))
-    if said := _extras(plan, result, invocation.took_s):
+    if said := extras_page(safe(str(plan.routes[0].target)), result, invocation.took_s):
         invocation.say(["", *said])
     extras = result.extras
     done = extras.deletion if extras is not None else None

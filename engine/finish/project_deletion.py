@@ -150,6 +150,7 @@ async def look_at_the_rest(
     done.uploads = sum(location.is_prefix or item.key == location.key for item in uploads)
 
 
+FIRST_SHOWN = 10
 ACCEPT_MARKERS = "--accept-delete-markers deletes all the same"
 
 
@@ -157,14 +158,15 @@ ACCEPT_MARKERS = "--accept-delete-markers deletes all the same"
 class DeleteResult(Result):
     """A snapshot, which `path` holds, and what a deletion of it came to (None: nothing was deleted). `summary` is of
     what the snapshot still holds, `taken_ms` when it was taken, by the server's clock; `fresh`: just now.
-    `deleted_before` counts what earlier calls deleted of it. `closed` says why nothing may be deleted now, a sentence
-    each."""
+    `deleted_before` counts what earlier calls deleted of it, `first` are the first keys that it still holds. `closed`
+    says why nothing may be deleted now, a sentence each."""
 
     path: Path
     summary: Summary
     taken_ms: int
     fresh: bool
     deleted_before: int
+    first: tuple[str, ...] = ()
     closed: list[str] = field(default_factory=list)
     deletion: Deletion | None = None
 
@@ -189,12 +191,16 @@ async def snapshot_of(
     if taken_ms is not None and not again and (unfinished or (confirmed and counts and not repeats)):
         before = sum(count.objects for count in counts if count.state is Row.DELETED)
         summary = await summary_of(listed, location)
-        return DeleteResult(listed.path, summary, taken_ms, fresh=False, deleted_before=before)
+        return DeleteResult(listed.path, summary, taken_ms, False, before, await _first(listed))
     listener(Doing("listing"))
     clock = dating_clock(facts.date, facts.came_s) or now_ms
     taken_ms = clock()
     summary = await take_snapshot(listing, location, listed, taken_ms, listener)
-    return DeleteResult(listed.path, summary, taken_ms, fresh=True, deleted_before=0)
+    return DeleteResult(listed.path, summary, taken_ms, True, 0, await _first(listed))
+
+
+async def _first(listed: DeletionList) -> tuple[str, ...]:
+    return tuple(row.key for row in (await listed.rows(None, OPEN))[:FIRST_SHOWN])
 
 
 def closed_for(taken_ms: int, facts: BucketFacts, hold_s: int, *, delete_markers: bool) -> list[str]:

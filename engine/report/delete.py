@@ -29,7 +29,7 @@ def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: s
         return [head]
     if not total.objects:
         return [f"{head}: there is nothing under it"]
-    lines: list[str | Table] = [head, "", *summary_page(result.summary), ""]
+    lines: list[str | Table] = [head, "", *summary_page(result.summary), "", *_first(result)]
     lines += [Toned(reason, Tone.BAD) for reason in result.closed]
     if result.deletion is not None:
         lines += _deletion(result.deletion, took_s)
@@ -38,6 +38,14 @@ def delete_page(location: str, result: DeleteResult, took_s: float, to_delete: s
         said = f"nothing is deleted yet; to delete {what}, exactly as listed:"
         lines += [Toned(said, Tone.WARNING), next_step(to_delete)]
     return lines
+
+
+def _first(result: DeleteResult) -> list[str]:
+    """The first keys that would go, while they are there."""
+    if result.deletion is not None:
+        return []
+    more = result.summary.total.objects - len(result.first)
+    return [*(f"  {safe(key)}" for key in result.first), *([f"  and {count_text(more)} more"] if more > 0 else []), ""]
 
 
 def _deletion(done: Deletion, took_s: float) -> list[str]:

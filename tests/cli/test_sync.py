@@ -341,9 +341,8 @@ def test_what_would_go_is_named_before_it_is_agreed_to(scene: Scene) -> None:
         (copy / f"{number:02}").write_text("alone")
     few = scene.sync("./x/", "./copy/", "--delete")
     assert few.code == 5
-    told = few.out.partition("in the target alone:\n")[2].splitlines()
-    assert told[:10] == [f"  {number:02}" for number in range(10)]
-    assert told[10] == "  and 2 more"
+    told = few.out.partition("in the target alone:\n")[2]
+    assert "\n".join([*(f"  {number:02}" for number in range(10)), "  and 2 more\n"]) in told
     gone = scene.sync("./x/", "./copy/", "--delete", "--yes")
     assert gone.code == 0, gone.err
     assert "  00" not in gone.out.splitlines()
