@@ -5,28 +5,32 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import json
 import struct
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from importlib.util import find_spec
+from typing import NamedTuple
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
 
 from engine.extras import needs
+from engine.finish.commands import run_command
+from engine.finish.probing import footing
 from engine.finish.probing.answers import ProbeResult, judged
 from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
 from engine.model import MIB
 from engine.plan.settings import CsvProbe, ParquetProbe
 from engine.store import ObjectStore
 
-if TYPE_CHECKING:
-    from pyarrow.parquet import FileMetaData
-
 LONGEST_LINE = 8 * MIB
 """Characters of one line of a CSV file, and of one field: what is longer is no table that people keep, and all of it
 would be held."""
 MAX_FOOTER_BYTES = 64 * MIB
+FOOTER_S = 60.0
 _TAIL_BYTES = 64 * 1024
 _MAGIC = b"PAR1"
 _ENCRYPTED = b"PARE"
@@ -105,17 +109,32 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
 async def ask_parquet(store: ObjectStore, probe: ParquetProbe) -> ProbeResult:
     """Read the footer: a request, or two where it is long. Raises `ExtraMissing`."""
     with needs("parquet"):
-        from pyarrow import ArrowException
-        from pyarrow.parquet import read_metadata
+        if find_spec("pyarrow") is None:
+            raise ModuleNotFoundError(name="pyarrow")
     found = await pinned(store, probe.at)
     try:
         footer = await _footer(found)
-        metadata = await anyio.to_thread.run_sync(read_metadata, io.BytesIO(footer))
-        _refuse_cut_off(metadata, found.size - len(footer))
-    except (NoTable, ArrowException, OSError) as error:
+        table = await _told(footer, found.size - len(footer))
+    except NoTable as error:
         return ProbeResult(probe.name, False, "no table", f"{probe.at} cannot be read as Parquet: {error}")
-    names = tuple(map(str, metadata.schema.to_arrow_schema().names))
-    return judge_table(probe, Table(metadata.num_rows, len(names), names), "Parquet")
+    return judge_table(probe, table, "Parquet")
+
+
+async def _told(footer: bytes, data_bytes: int) -> Table:
+    """What a footer tells. Raises NoTable."""
+    with tempfile.TemporaryDirectory(prefix="cartage-") as folder:
+        path, answer = anyio.Path(folder, "footer"), anyio.Path(folder, "answer")
+        await path.write_bytes(footer)
+        words = (sys.executable, "-P", footing.__file__, str(path), str(answer), str(data_bytes))
+        end = await run_command(words, {}, limit_s=FOOTER_S)
+        if end.code is None:
+            raise NoTable(end.failure or f"its footer was not read within {FOOTER_S:.0f} s")
+        if end.code != 0:
+            raise NoTable(f"the program that read its footer ended with {end.code}, as it does where that is damaged")
+        said = json.loads(await answer.read_bytes())
+    if "error" in said:
+        raise NoTable(str(said["error"]))
+    return Table(said["rows"], len(said["names"]), tuple(said["names"]))
 
 
 async def _footer(found: Pinned) -> bytes:
@@ -135,17 +154,6 @@ async def _footer(found: Pinned) -> bytes:
     if whole > len(tail):
         tail = await found.read(found.size - whole, whole)
     return _MAGIC + tail[-whole:]
-
-
-def _refuse_cut_off(metadata: FileMetaData, data_bytes: int) -> None:
-    """Raises NoTable where the columns' data would reach into the footer."""
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        for column in range(row_group.num_columns):
-            chunk = row_group.column(column)
-            begin = min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)), default=0)
-            if chunk.file_path == "" and begin + chunk.total_compressed_size > data_bytes + len(_MAGIC):
-                raise NoTable("its footer tells of more data than there is")
 
 
 def judge_table(probe: CsvProbe | ParquetProbe, table: Table, form: str) -> ProbeResult:

@@ -7,13 +7,14 @@ import importlib.util
 import io
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.errors import PreconditionFailed
 from engine.finish.probes import run_probe
-from engine.finish.probing import ranges, tables
+from engine.finish.probing import footing, ranges, tables
 from engine.finish.probing.answers import ProbeResult
 from engine.model import Location
 from engine.plan.settings import CsvProbe, ParquetProbe
@@ -169,6 +170,17 @@ async def test_a_long_footer_costs_a_second_request() -> None:
     store = FakeStore()
     result = await ask_parquet(parquet(1, 2_000), store, columns=2_000)
     assert result.ok and store.counts["GetObject"] == 2
+
+
+@INSTALLED
+async def test_a_footer_that_ends_the_program_that_reads_it_ends_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one flipped bit in a hundred does: the library aborts."""
+    (tmp_path / "aborts.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setattr(footing, "__file__", str(tmp_path / "aborts.py"))
+    result = await ask_parquet(parquet(10))
+    assert not result.ok and "the program that read its footer ended with" in result.sentence
 
 
 @INSTALLED
