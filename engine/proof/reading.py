@@ -14,7 +14,7 @@ from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome
 from engine.plan.route import Route
-from engine.proof.depth import Depth
+from engine.proof.depth import PLACES, Depth
 from engine.proof.digest import ByteBudget, ByteReader, Read
 from engine.proof.judge import Finding, Kind, off, verified
 from engine.proof.stages import Judged, replaced
@@ -44,7 +44,7 @@ class DeepReading:
         self._begun = ByteBudget(2 * reader.budget.total_bytes)
         self._done_bytes = 0
         self.stopping = False
-        self.objects_read = 0
+        self.objects_read = self.objects_bereft = 0
 
     @property
     def bytes_read(self) -> int:
@@ -82,6 +82,7 @@ class DeepReading:
                 await self._commit(route.name, batch)
             return finding
 
+        self.objects_bereft += sum(self._is_bereft(route, row) for row, _ in judged)
         found = await replaced(judged, partial(self._wants, route), one)
         self._done_bytes += read_bytes
         return found
@@ -90,6 +91,12 @@ class DeepReading:
         if finding.kind is not Kind.OK or finding.outcome is None or row.source is None:
             return False
         return row.target is not None and self._depth.takes(route.name, row.key, finding.outcome.proof)
+
+    def _is_bereft(self, route: Route, row: Joined) -> bool:
+        """Whether it is part of the sample, and has no source left to be read."""
+        entry = row.entry
+        drawn = self._depth.places != PLACES and entry is not None and row.source is None
+        return drawn and entry is not None and self._depth.takes(route.name, row.key, entry.proof)
 
     async def _compare(self, route: Route, row: Joined, finding: Finding) -> Finding:
         """Read both sides of one object."""

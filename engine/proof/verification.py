@@ -86,14 +86,15 @@ class RouteVerification:
 @dataclass(slots=True)
 class Verification(Result):
     """What a verification found, by route, and the first differences in the order in which they were found. `empty` has
-    a sentence for each source that holds nothing, and never did; `properties_differ` is what the ledger has recorded of
-    properties, now or before."""
+    a sentence for each source that holds nothing, and never did; `objects_bereft` are those of a sample that have no
+    source left to be read; `properties_differ` is what the ledger has recorded of properties, now or before."""
 
     routes: list[RouteVerification] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     stopped: bool = False
     objects_read: int = 0
     bytes_read: int = 0
+    objects_bereft: int = 0
     properties_compared: int = 0
     empty: list[str] = field(default_factory=list)
     properties_differ: Noted = NOTHING

@@ -92,6 +92,7 @@ class Verifier:
         await self._take_acceptances()
         if self._deep is not None:
             self.report.objects_read, self.report.bytes_read = self._deep.objects_read, self._deep.bytes_read
+            self.report.objects_bereft = self._deep.objects_bereft
         self.report.properties_compared = self._heads.properties_compared
         self._listener(self._progress(done=True))
         return self.report

@@ -54,6 +54,8 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         lines.append(f"{what} known not to carry what the route gives it: run the plan again, or see its gate")
     if report.objects_read:
         lines.append(f"read {plural(report.objects_read, 'object')}, {size_text(report.bytes_read)} of both sides")
+    if report.objects_bereft:
+        lines.append(f"{plural(report.objects_bereft, 'object')} of the sample not read: no source is left")
     for item in report.differences[:SHOWN]:
         lines.append(f"{item.kind.value}: {item.route}: {key_text(item.key)}: {safe(item.message)}")
     if report.differing > SHOWN:
@@ -103,7 +105,7 @@ def _trees(route: RouteVerification) -> list[str]:
 def verification_values(report: Verification) -> dict[str, Any]:
     """The summary of a verification."""
     return {
-        **picked(report, "agrees differing objects_read bytes_read properties_compared empty"),
+        **picked(report, "agrees differing objects_read bytes_read objects_bereft properties_compared empty"),
         **picked(report, "properties_differ=properties_differ.objects standing"),
         "routes": {
             route.route: {
