@@ -221,7 +221,7 @@ class RangeJoin:
         while True:
             rows = self.join.take()
             if rows and self._has_folder:
-                rows = [row for row in rows if row.entry is not None or not _is_directory(row)]
+                rows = [row for row in rows if (row.source and row.key) or row.entry or not _is_directory(row)]
             if rows and self._unlisted.met:  # what is not listed is not gone
                 rows = [row for row in rows if row.source is not None or not self._unlisted.covers(row.key)]
             if rows:
