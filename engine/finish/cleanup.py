@@ -21,7 +21,6 @@ from engine.ledger import Ledger
 from engine.model import Proof
 from engine.plan.in_place import refuse_in_place
 from engine.plan.lifecycle import State
-from engine.plan.overlap import could_share
 from engine.plan.record import ObjectRecord, Outcome
 from engine.plan.route import Route
 from engine.store import StoreOf, by_store
@@ -109,11 +108,10 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
             if tally.state is State.VERIFIED and tally.proof >= self._minimum:
                 self._total += tally.objects
                 self._total_bytes += tally.bytes
-        for number, route in enumerate(routes):
+        self._gone_in |= self._others.beside.keys()  # what one route deleted is gone for the next
+        for route in routes:
             if self.report.stopped:
                 break
-            if any(could_share(route, route.source, other, other.source, {}) for other in routes[:number]):
-                self._gone_in.add(route.name)
             await self._delete_route(route)
         self._listener(self._progress())
         return self.report
@@ -190,13 +188,11 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
 
     def _outcome(self, route: Route, record: ObjectRecord, end: End, *, gone: bool) -> Outcome | None:
         """What is to be recorded; None where nothing is known, so that the row stays to be settled."""
-        if end.fate is Fate.GONE and gone:
-            self.report.gone += 1
-            self.report.gone_bytes += record.size
-            return after_look(record, State.DELETED)
         if end.fate is Fate.GONE:
-            self.report.deleted += 1
-            self.report.deleted_bytes += record.size
+            self.report.gone += gone
+            self.report.gone_bytes += record.size * gone
+            self.report.deleted += not gone
+            self.report.deleted_bytes += record.size * (not gone)
             return after_look(record, State.DELETED)
         if end.fate is Fate.CHANGED:
             self._keep(route.name, record.key, State.DRIFTED.value, end.code, end.message)

@@ -7,7 +7,6 @@ target is: the source is what that copy would be mended from.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import permutations
 
 from engine.finish.batches import resting_on
 from engine.finish.deleting import Checked
@@ -15,9 +14,13 @@ from engine.finish.looking import Looker, There
 from engine.ledger import Ledger
 from engine.model import Location
 from engine.plan.lifecycle import State
-from engine.plan.overlap import could_share
+from engine.plan.order import just_before
+from engine.plan.overlap import sharing
 from engine.plan.record import Entry
 from engine.plan.route import Route
+
+ROWS_A_READ = 1_000
+_PROVEN = (State.VERIFIED, State.DELETING)
 
 Bar = Callable[[str, str], None]
 """Told a source key and why it stays."""
@@ -29,22 +32,20 @@ class OtherCopies:
     def __init__(self, routes: Sequence[Route], ledger: Ledger, looker_of: Callable[[Location], Looker]) -> None:
         self._ledger = ledger
         self._looker_of = looker_of
-        self._beside: dict[str, list[Route]] = {}
-        for route, other in permutations(routes, 2):
-            if could_share(route, route.source, other, other.source, {}):  # sites of any name may be one
-                self._beside.setdefault(route.name, []).append(other)
+        self.beside = sharing(routes)
 
     async def check(self, route: Route, checked: Checked, bar: Bar) -> Checked:
         """Of the source keys that may go by the route's own targets, those that may by all others' too. Raises errors
         of scope `run`."""
         may_go, unseen = dict(checked.may_go), dict(checked.unseen)
-        for other in self._beside.get(route.name, ()):
-            rows = await self._proven(other, sorted(may_go))
+        for other in self.beside.get(route.name, ()):
+            rows = await self._rows(other, sorted(may_go))
+            proven = {key: row for key, row in rows.items() if row.state in _PROVEN}
 
-            def stands(key: str, there: There | None, rows: dict[str, Entry] = rows) -> bool:
-                return there is not None and (there.etag, there.size) == (rows[key].target_etag, rows[key].size)
+            def stands(key: str, there: There | None, proven: dict[str, Entry] = proven) -> bool:
+                return there is not None and (there.etag, there.size) == (proven[key].target_etag, proven[key].size)
 
-            targets = {key: other.target_key(other.relative(key)) for key in rows}
+            targets = {key: other.target_key(other.relative(key)) for key in proven}
             found = await resting_on(self._looker_of(other.target), other.target.bucket, targets, stands)
             for key in rows:
                 if key in found.may_go:
@@ -57,12 +58,18 @@ class OtherCopies:
                     bar(key, f'its copy by route "{other.name}" is not there as it was proven; the source stays')
         return Checked(may_go, unseen)
 
-    async def _proven(self, other: Route, keys: Sequence[str]) -> dict[str, Entry]:
-        """What the ledger has of these source keys as proven by the other route."""
-        found = {}
-        for key in keys:
-            if key.startswith(other.source.key) if other.source.is_prefix else key == other.source.key:
-                entry = await self._ledger.entry(other.name, other.relative(key))
-                if entry is not None and entry.state in (State.VERIFIED, State.DELETING):
-                    found[key] = entry
+    async def _rows(self, other: Route, keys: Sequence[str]) -> dict[str, Entry]:
+        """What the ledger has of these source keys, which are in order, by the other route; but for those whose source
+        it says was deleted."""
+        at = other.source
+        wanted = {other.relative(key) for key in keys if (key.startswith(at.key) if at.is_prefix else key == at.key)}
+        if not wanted:
+            return {}
+        found: dict[str, Entry] = {}
+        after, last = just_before(min(wanted)), max(wanted)
+        while rows := await self._ledger.entries(other.name, after, last, ROWS_A_READ):
+            found |= {
+                other.source_key(row.key): row for row in rows if row.key in wanted and row.state is not State.DELETED
+            }
+            after = rows[-1].key
         return found

@@ -99,8 +99,10 @@ class FileLock:
 
     def _sign(self, file: IO[str]) -> None:
         try:
+            # Past the file's buffer, which would be written once more when it is closed.
             os.truncate(file.fileno(), 0)
-            os.pwrite(file.fileno(), f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
+            os.write(file.fileno(), f"pid {os.getpid()} on {socket.gethostname()}\n".encode())
         except OSError as error:
             self.release()
             raise unwritable(self._ledger, error) from error

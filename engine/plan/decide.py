@@ -231,7 +231,7 @@ def _relation(source: ListedObject, target: ListedObject, ours: Entry | None, en
     match compare_etags(source.etag, target.etag):
         case Agreement.EQUAL:
             if entry is not None and _was_to_be_copied_over(target, entry):
-                return _Target.DAMAGED
+                return _Target.DAMAGED if ours is not None else _Target.OTHER
             if ours is not None and ours.state is State.LOST and not ours.proof:
                 return _Target.OTHER  # found damaged, perhaps, before its source was gone
             suspect = ours is not None and ours.state not in BEREFT and _is_suspect(source, ours)
@@ -244,8 +244,8 @@ def _relation(source: ListedObject, target: ListedObject, ours: Entry | None, en
 
 def _was_to_be_copied_over(target: ListedObject, entry: Entry) -> bool:
     """Whether a copy was decided over exactly this target although its ETag is the source's, as over one that was found
-    damaged, and did not come to its end. That what both carry was only to be compared is no such thing."""
-    undone = entry.state in UNDONE and target.etag == entry.held and not entry.differs
+    damaged, and did not come to its end. What was found in place, or is only to be compared, is no such thing."""
+    undone = entry.state in UNDONE and target.etag == entry.held and not (entry.found or entry.differs)
     return undone and compare_etags(entry.source_etag, target.etag) is Agreement.EQUAL
 
 
@@ -373,11 +373,11 @@ def _found(row: Joined, source: ListedObject, target: ListedObject, *, found: bo
 
 
 def _conflict(row: Joined, source: ListedObject, target: ListedObject) -> Choice:
-    what = (
-        f"{target.size} bytes where the source has {source.size}"
-        if target.size != source.size
-        else f"other content (ETag {target.etag}, the source has {source.etag})"
-    )
+    what = f"other content (ETag {target.etag}, the source has {source.etag})"
+    if target.size != source.size:
+        what = f"{target.size} bytes where the source has {source.size}"
+    elif bears(source, target):
+        what = "what was to be copied over, or was found damaged, though its ETag is the source's"
     whose = "which this ledger did not write"
     if row.entry is not None and row.entry.state in BEREFT and _is_ours(target, row.entry):
         whose = "proven before its source was deleted, and perhaps all that is left of it"

@@ -42,16 +42,25 @@ def collisions(routes: Sequence[Route], endpoints: Mapping[str, str]) -> Iterato
         if why:
             yield Collision(route, route, why)
     for first, second in combinations(routes, 2):
-        if could_share(first, first.target, second, second.target, endpoints):
+        if _could_share(first, first.target, second, second.target, endpoints):
             yield Collision(second, first, _one_key(first, second, endpoints))
     for writer, reader in permutations(routes, 2):
-        if could_share(writer, writer.target, reader, reader.source, endpoints):
+        if _could_share(writer, writer.target, reader, reader.source, endpoints):
             yield Collision(
                 writer,
                 reader,
                 f'it writes to {writer.target}, which route "{reader.name}" reads as part of {reader.source}: '
                 "copies would be copied again, and cleanup would delete them",
             )
+
+
+def sharing(routes: Sequence[Route]) -> dict[str, list[Route]]:
+    """The routes that may take objects of a route's source as well, by its name; sites of any name may be one."""
+    found: dict[str, list[Route]] = {}
+    for route, other in permutations(routes, 2):
+        if _could_share(route, route.source, other, other.source, {}):
+            found.setdefault(route.name, []).append(other)
+    return found
 
 
 def refuse_collisions(routes: Sequence[Route], endpoints: Mapping[str, str]) -> None:
@@ -110,7 +119,7 @@ def _one_key(first: Route, second: Route, endpoints: Mapping[str, str]) -> str:
     )
 
 
-def could_share(first: Route, at: Location, second: Route, other_at: Location, endpoints: Mapping[str, str]) -> bool:
+def _could_share(first: Route, at: Location, second: Route, other_at: Location, endpoints: Mapping[str, str]) -> bool:
     """Whether a key of `first` at the location `at` might be a key of `second` at the location `other_at`."""
     both = _both(at, other_at, endpoints)
     if both is None:

@@ -7,7 +7,7 @@ shards tile its key space: what no shard has, nobody would copy, and what two ha
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
@@ -32,6 +32,11 @@ class Piece(NamedTuple):
     def holds(self, key: str) -> bool:
         """Whether this relative key is one of the piece's."""
         return (self.after is None or key > self.after) and (self.upto is None or key <= self.upto)
+
+    def holds_any(self, keys: Sequence[str]) -> bool:
+        """Whether one of these relative keys, which are in order, is one of the piece's."""
+        at = 0 if self.after is None else bisect_right(keys, self.after)
+        return at < len(keys) and (self.upto is None or keys[at] <= self.upto)
 
     def __str__(self) -> str:
         begins = "from the first key" if self.after is None else f"after {self.after!r}"

@@ -94,9 +94,9 @@ class DeepReading:
 
     def _is_bereft(self, route: Route, row: Joined) -> bool:
         """Whether it is part of the sample, and has no source left to be read."""
-        entry = row.entry
-        drawn = self._depth.places != PLACES and entry is not None and row.source is None
-        return drawn and entry is not None and self._depth.takes(route.name, row.key, entry.proof)
+        if self._depth.places == PLACES or row.entry is None or row.source is not None:
+            return False
+        return self._depth.takes(route.name, row.key, row.entry.proof)
 
     async def _compare(self, route: Route, row: Joined, finding: Finding) -> Finding:
         """Read both sides of one object."""

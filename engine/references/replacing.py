@@ -51,11 +51,6 @@ class ReplaceRefused(EngineError):
     """A file was not written: it changed since it was read, or something that it carries would be lost."""
 
 
-def said_of(error: EngineError) -> str:
-    """What kept a file from being written, with what can be done about it."""
-    return f"{error.message}. {error.advice}".removesuffix(". ")
-
-
 def mark_of(body: bytes) -> str:
     """What is kept to know our own writing again: independent of S3's encryption, unlike an ETag."""
     return "sha256:" + hashlib.sha256(body).hexdigest()

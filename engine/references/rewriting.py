@@ -28,7 +28,6 @@ from engine.references.replacing import (
     mark_of,
     ref_of,
     replace_object,
-    said_of,
 )
 from engine.references.scanning import FileFound, Inside, Scan, Scanner
 from engine.references.undoing import RestoredFile, by_name, put_back, restoring
@@ -91,7 +90,7 @@ async def apply(store: ObjectStore, ledger: Ledger, plan: Plan, scan: Scan, *, c
             _refuse_unseen(file, shown)
             await _write(store, ledger, plan, file, conditional)
         except (ReplaceRefused, ObjectError) as error:
-            done.refused.append(Refusal(file.name, said_of(error)))
+            done.refused.append(Refusal(file.name, error.advised))
             continue
         done.written.append(file.name)
         if file.inside is not None:

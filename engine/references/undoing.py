@@ -11,7 +11,7 @@ import anyio.to_thread
 from engine.errors import ObjectError
 from engine.ledger import Kept
 from engine.references.local_files import restore_file
-from engine.references.replacing import ReplaceRefused, Restored, ref_of, restore_object, said_of
+from engine.references.replacing import ReplaceRefused, Restored, ref_of, restore_object
 from engine.store import ObjectStore
 
 
@@ -46,7 +46,7 @@ async def put_back(
         try:
             now = await restore(item)
         except (ReplaceRefused, ObjectError) as error:
-            return RestoredFile(name, Restored.REFUSED, said_of(error)), False
+            return RestoredFile(name, Restored.REFUSED, error.advised), False
         if now is Restored.BACK or result is not Restored.BACK:
             result = now
         if now not in (Restored.BACK, Restored.ALREADY):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Any
 
 from engine.api.cleanup import CleanupResult
@@ -12,7 +11,7 @@ from engine.finish.gate import REFERENCES, Reason, closed
 from engine.finish.sending import Fate
 from engine.plan.document import Plan
 from engine.plan.lifecycle import ASIDE, ENDED, IN_FLIGHT, State
-from engine.plan.overlap import could_share
+from engine.plan.overlap import sharing
 from engine.report.delete import MARKERS_ADDED, STAYS, stays_text
 from engine.report.ndjson import picked
 from engine.report.page import Page, Tone, Toned, next_step
@@ -31,8 +30,7 @@ def gate_page(plan: Plan, result: CleanupResult, took_s: float) -> list[str]:
             accept = accept_command(plan, result.ledger, reason.accept, reason.found)
             lines.append(Toned(f"{' ' * 8}{accept}", Tone.NEXT, whole=True))
     shut = len(closed(result.reasons))
-    shared = any(could_share(one, one.source, two, two.source, {}) for one, two in combinations(plan.routes, 2))
-    twice = ", those of several routes counted for each" if shared else ""
+    twice = ", those of several routes counted for each" if sharing(plan.routes) else ""
     what = f"{plural(result.objects, 'source')} ({size_text(result.bytes)}){twice}"
     gone = f"; {count_text(result.gone)} gone already" if result.gone else ""
     if result.cleaned is not None:

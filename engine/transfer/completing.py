@@ -60,8 +60,7 @@ async def complete(
             request = request._replace(target_condition=None)
         except (Ambiguous, NotFound, PreconditionFailed) as error:
             target = await target_now(store, task)
-            is_new = target is not None and target.etag != wanted  # else it may be what was to be written over
-            if is_new and target is not None and target.size == task.source.size and target.etag == predicted:
+            if target is not None and target.size == task.source.size and _may_be_new(task, target, predicted):
                 # With no answer lost before, 412 says that this upload did not write it.
                 is_theirs = isinstance(error, PreconditionFailed) and unknown is None
                 return as_answer(target, NotOurs if is_theirs else SeenComplete)
@@ -84,6 +83,12 @@ async def complete(
             unknown = error
     assert unknown is not None
     raise unknown
+
+
+def _may_be_new(task: Task, target: ObjectHead, predicted: str) -> bool:
+    """Whether it bears the ETag of the parts, and did not before: else it may be what was to be written over. (Of what
+    is set where it is, whoever asks compares what it carries.)"""
+    return target.etag == predicted and (target.etag != task.target_condition or task.route.in_place)
 
 
 async def target_now(store: ObjectStore, task: Task) -> ObjectHead | None:

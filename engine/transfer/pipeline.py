@@ -197,12 +197,12 @@ class Run:
         looked at once more in the end, or that holds what was left, nor where a list names what is not there: that
         would not be said again."""
         again = {route.name for route in self._unpinned()} | {route for route, things in self._unlisted if things.met}
-        missing = self._sources.missing()
+        missing = {route: sorted(keys) for route, keys in self._sources.missing().items()}
         stretches = self._coverage.stretches if self._coverage is not None else []
         return [
             item
             for item in stretches
-            if item.piece.route not in again and not any(map(item.piece.holds, missing.get(item.piece.route, ())))
+            if item.piece.route not in again and not item.piece.holds_any(missing.get(item.piece.route, ()))
         ]
 
     async def _read(self, route: Route, piece: Piece, fresh: bool, *, must: bool) -> tuple[int, int, list[Piece]]:

@@ -26,11 +26,8 @@ from engine.store import AbortUpload, CreateUpload, ListParts, ObjectStore
 from engine.transfer.carrier import Drifted, Ended, Failed, Interrupted, Task
 from engine.transfer.completing import Again, SeenComplete, as_answer, complete, target_now
 from engine.transfer.guard import Conditions
-from engine.transfer.orphans import Orphans
+from engine.transfer.orphans import SERVER_SLACK, Orphans
 from engine.transfer.work import WorkQueue
-
-WRITTEN_TO_MS = 1_000
-"""LastModified says no more than the second."""
 
 RESTARTS = 3
 """How often an upload is begun anew after 409, or where it vanished."""
@@ -252,7 +249,7 @@ class Uploader:
         if target is None or target.etag != predicted or target.size != task.source.size:
             return None
         modified_ms = moment_ms(target.modified)
-        if modified_ms is not None and modified_ms + WRITTEN_TO_MS < upload.server_ms:
+        if modified_ms is not None and modified_ms < upload.server_ms - SERVER_SLACK.total_seconds() * 1000:
             return None  # it was there before the upload was begun, which was to be written over it
         await self.discard(upload)
         return await content.judge(as_answer(target), parts, 3)

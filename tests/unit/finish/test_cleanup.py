@@ -243,15 +243,17 @@ async def test_asked_to_stop_it_ends_between_batches_and_goes_on_later(tmp_path:
         assert (await s.delete()).deleted == 9_000 - report.deleted
 
 
-async def test_a_source_of_two_routes_goes_only_while_both_of_its_copies_stand(tmp_path: Path) -> None:
-    two = PLAN + '[[routes]]\nname = "also"\nfrom = "/data/raw/"\nto = "also/"\n'
+@pytest.mark.parametrize("lost", ["also/00001.png", "project/data/raw/00001.png"])
+async def test_a_source_of_two_routes_goes_only_while_both_of_its_copies_stand(tmp_path: Path, lost: str) -> None:
+    two = PLAN + '[[routes]]\nname = "also"\nfrom = "/data/raw/"\nto = "/also/"\n'
     async with scene(tmp_path, objects=3, plan=two) as s:
         await s.migrate()
-        del s.store.objects["bucket", "project/also/00001.png"]
+        del s.store.objects["bucket", lost]
         report = await s.delete()
         assert s.store.keys(SOURCE) == ["00001.png"]
         assert report.kept == {"barred": 1, "damaged": 1}
-        assert sorted((await s.states()).values()) == ["deleted", "deleted", "verified"]
+        states = [(await s.states(route))["00001.png"] for route in ("raw", "also")]
+        assert sorted(states) == ["damaged", "verified"]
 
 
 async def test_without_conditions_a_source_is_looked_at_just_before() -> None:

@@ -74,11 +74,11 @@ async def test_a_disk_that_is_full_when_the_lock_is_taken_is_named_with_the_ledg
 ) -> None:
     path = await made(tmp_path / "p.ledger")
 
-    def full(descriptor: int, data: bytes, at: int) -> int:
+    def full(descriptor: int, length: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", full)
+        patch.setattr(os, "truncate", full)
         with pytest.raises(LedgerError, match=f"{path} cannot be written: No space left on device"):
             await open_again(path)
     async with opened(path):

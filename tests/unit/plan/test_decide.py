@@ -168,6 +168,25 @@ def test_a_target_that_was_found_damaged_is_not_taken_while_no_copy_of_it_came_t
     assert again is not None and (again.action, again.target_condition) == (Action.COPY, A)
 
 
+@pytest.mark.parametrize("policy", [NEVER, IF_DIFFERENT])
+def test_what_was_found_in_place_is_compared_when_its_source_is_written_again(policy: Overwrite) -> None:
+    """What it held when it was found is no decision to copy over it."""
+    found = decide(Joined("k", source(), target(), None), policy)
+    assert found is not None and found.decision.held == A
+    drifted = as_entry(found)._replace(state=State.DRIFTED, found=True, source_modified=source().modified)
+    touched = source()._replace(modified="2026-01-05T00:00:00.000Z")
+    choice = decide(Joined("k", touched, target(), drifted), policy)
+    assert choice is not None and (choice.action, choice.decision.found) == (Action.MEND, True)
+
+
+def test_a_copy_over_an_equal_target_that_may_not_be_made_any_more_is_a_conflict() -> None:
+    """It was decided under another policy; why, is not known."""
+    begun = decide(Joined("k", source(), target(), None), ALWAYS)
+    assert begun is not None and begun.decision.held == A
+    choice = decide(Joined("k", source(), target(), as_entry(begun)), NEVER)
+    assert choice is not None and choice.decision.state is State.CONFLICT
+
+
 def test_a_target_that_was_found_damaged_is_not_taken_for_a_source_that_came_back() -> None:
     end = ended(Joined("k", None, target(), entry(State.DAMAGED, target_etag=A)))
     assert end is not None and end.state is State.LOST
