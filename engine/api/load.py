@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 from engine.api.commands import typed
@@ -22,7 +21,7 @@ def load_plan(path: str | Path) -> Plan:
         with path.open("rb") as file:
             data = file.read(len(SQLITE_HEADER))
             if data == SQLITE_HEADER:
-                advice = f"Give it with --ledger {shlex.quote(str(path))}"
+                advice = f"Give it with {typed('--ledger', str(path))}"
                 raise UsageError(f"{path} is a ledger, and no plan.", advice=advice)
             data += file.read()
     except FileNotFoundError:

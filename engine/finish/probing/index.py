@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from engine.errors import ExtraMissing
 from engine.extras import DISTRIBUTION
-from engine.finish.commands import run_command
 from engine.finish.probing import searching
 from engine.finish.probing.answers import ProbeResult, judged
+from engine.finish.probing.apart import read_apart
 from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
 from engine.finish.probing.usearch import (
     FIRST_BYTES,
@@ -111,14 +107,13 @@ async def _searched(found: Pinned, probe: UsearchProbe, graph: Graph, result: Pr
 
 async def _opened(path: Path, graph: Graph) -> str:
     """What is wrong with an index that lies at `path` once it is opened and searched; empty where nothing is."""
-    answer = path.with_suffix(".answer")
     limit_s = SEARCH_S + SEARCH_S_PER_GIB * graph.least_bytes / GIB
-    end = await run_command((sys.executable, "-P", searching.__file__, str(path), str(answer)), {}, limit_s=limit_s)
+    end, said = await read_apart(searching.__file__, path, limit_s=limit_s)
     if end.code is None:
         return end.failure or f"it was not opened and searched within {limit_s:.0f} s"
     if end.code != 0:
         return f"the program that opened it ended with {end.code}, as it does where an index is damaged"
-    return judge_search(json.loads(await anyio.Path(answer).read_bytes()), graph)
+    return judge_search(said, graph)
 
 
 def _missing(package: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 import struct
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 import anyio
@@ -18,9 +17,9 @@ import anyio.from_thread
 import anyio.to_thread
 
 from engine.extras import needs
-from engine.finish.commands import run_command
 from engine.finish.probing import footing
 from engine.finish.probing.answers import ProbeResult, judged
+from engine.finish.probing.apart import read_apart
 from engine.finish.probing.ranges import PIECE_BYTES, Pinned, pinned
 from engine.model import MIB
 from engine.plan.settings import CsvProbe, ParquetProbe
@@ -123,15 +122,13 @@ async def ask_parquet(store: ObjectStore, probe: ParquetProbe) -> ProbeResult:
 async def _told(footer: bytes, data_bytes: int) -> Table:
     """What a footer tells. Raises NoTable."""
     with tempfile.TemporaryDirectory(prefix="cartage-") as folder:
-        path, answer = anyio.Path(folder, "footer"), anyio.Path(folder, "answer")
-        await path.write_bytes(footer)
-        words = (sys.executable, "-P", footing.__file__, str(path), str(answer), str(data_bytes))
-        end = await run_command(words, {}, limit_s=FOOTER_S)
-        if end.code is None:
-            raise NoTable(end.failure or f"its footer was not read within {FOOTER_S:.0f} s")
-        if end.code != 0:
-            raise NoTable(f"the program that read its footer ended with {end.code}, as it does where that is damaged")
-        said = json.loads(await answer.read_bytes())
+        path = Path(folder, "footer")
+        await anyio.Path(path).write_bytes(footer)
+        end, said = await read_apart(footing.__file__, path, str(data_bytes), limit_s=FOOTER_S)
+    if end.code is None:
+        raise NoTable(end.failure or f"its footer was not read within {FOOTER_S:.0f} s")
+    if end.code != 0:
+        raise NoTable(f"the program that read its footer ended with {end.code}, as it does where that is damaged")
     if "error" in said:
         raise NoTable(str(said["error"]))
     return Table(said["rows"], len(said["names"]), tuple(said["names"]))
