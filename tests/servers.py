@@ -88,6 +88,15 @@ class Endpoint:
             config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, max_pool_connections=32),
         )
 
+    def emptied(self, bucket: str) -> Any:
+        """The same client, with this bucket there and nothing in it."""
+        client = self.client()
+        if bucket not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
+            client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": self.region})
+        for item in client.list_objects_v2(Bucket=bucket).get("Contents", ()):
+            client.delete_object(Bucket=bucket, Key=item["Key"])
+        return client
+
 
 def real_dir() -> Path:
     """The folder outside git that holds everything the real servers need."""

@@ -20,11 +20,7 @@ BUCKET = "typed"
 @pytest.fixture
 def client(sandbox: Endpoint, terminal: Terminal) -> Any:
     terminal.on(sandbox)
-    client = sandbox.client()
-    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
-    for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-        client.delete_object(Bucket=BUCKET, Key=item["Key"])
+    client = sandbox.emptied(BUCKET)
     for key in ("p/a", "p/deep/b"):
         client.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
     return client

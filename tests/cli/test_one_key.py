@@ -15,9 +15,7 @@ BUCKET = "one-key"
 @pytest.fixture
 def client(sandbox: Endpoint, terminal: Terminal) -> Any:
     terminal.on(sandbox)
-    client = sandbox.client()
-    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
+    client = sandbox.emptied(BUCKET)
     client.put_object(Bucket=BUCKET, Key="p/a.txt", Body=b"far")
     client.put_object(Bucket=BUCKET, Key="p/..", Body=b"up")
     (terminal.folder / "a.txt").write_bytes(b"near")

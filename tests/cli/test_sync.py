@@ -45,11 +45,7 @@ class Scene:
 @pytest.fixture
 def scene(sandbox: Endpoint, terminal: Terminal) -> Scene:
     terminal.on(sandbox)
-    client = sandbox.client()
-    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
-    for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-        client.delete_object(Bucket=BUCKET, Key=item["Key"])
+    client = sandbox.emptied(BUCKET)
     return Scene(terminal, client)
 
 

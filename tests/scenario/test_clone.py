@@ -44,12 +44,7 @@ BODY = b"a card\n" * 1000
 def client(sandbox: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in sandbox.env().items():
         monkeypatch.setenv(name, value)
-    client = sandbox.client()
-    if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": sandbox.region})
-    for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-        client.delete_object(Bucket=BUCKET, Key=item["Key"])
-    return client
+    return sandbox.emptied(BUCKET)
 
 
 def plan_of(folder: Path, **rules: Any) -> Plan:

@@ -34,15 +34,7 @@ def clients(sandbox: Endpoint, far: Endpoint, monkeypatch: pytest.MonkeyPatch, t
     keys_of_far = tmp_path_factory.mktemp("aws") / "credentials"
     keys_of_far.write_text(f"[far]\naws_access_key_id = {far.access_key}\naws_secret_access_key = {far.secret_key}\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys_of_far))
-    found = []
-    for endpoint in (sandbox, far):
-        client = endpoint.client()
-        if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
-            client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": endpoint.region})
-        for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-            client.delete_object(Bucket=BUCKET, Key=item["Key"])
-        found.append(client)
-    return found
+    return [endpoint.emptied(BUCKET) for endpoint in (sandbox, far)]
 
 
 def plan_of(folder: Path, far: Endpoint) -> Plan:

@@ -44,11 +44,7 @@ def environment(sandbox: Endpoint, near: Endpoint, monkeypatch: pytest.MonkeyPat
     )
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys_of_near))
     for endpoint, keys in ((sandbox, ("old/a", "old/b")), (near, ("old/x",))):
-        client = endpoint.client()
-        if BUCKET not in [item["Name"] for item in client.list_buckets()["Buckets"]]:
-            client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": endpoint.region})
-        for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-            client.delete_object(Bucket=BUCKET, Key=item["Key"])
+        client = endpoint.emptied(BUCKET)
         for key in keys:
             client.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
 
