@@ -6,7 +6,6 @@ from pathlib import Path
 
 from engine.api.commands import typed
 from engine.errors import UsageError
-from engine.ledger.files import SQLITE_HEADER
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.likeness import nearest
@@ -16,6 +15,8 @@ from engine.plan.locations import parse_location
 def load_plan(path: str | Path) -> Plan:
     """The plan in a file. Raises `UsageError` where there is none to read, or a ledger, and `PlanError` where it is
     refused."""
+    from engine.ledger.files import SQLITE_HEADER  # here: not every command that reads a location has a ledger
+
     path = Path(path)
     try:
         with path.open("rb") as file:

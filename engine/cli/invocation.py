@@ -28,7 +28,6 @@ from engine.cli.logs import heard, logging_command
 from engine.errors import NothingThere, UsageError
 from engine.events import Event, Listener, ObjectAside, OutOfReach
 from engine.extras import loop_factory
-from engine.ledger.files import IN_ANOTHER
 from engine.plan.document import Plan
 from engine.report.bar import TICK_S, Manner, ProgressBar
 from engine.report.drawing import draw, look_at, writing_to
@@ -325,6 +324,8 @@ def options_of(verb: Verb, given: dict[str, Any]) -> Options:
     values = [(flag, given.pop(flag.field)) for flag in verb.flags if flag.field]
     options = Options(**{flag.field: flag.read(value) for flag, value in values if value is not None})
     if options.ledger is not None and options.ledger.name in ("", ".."):
+        from engine.ledger.files import IN_ANOTHER  # not every command has a ledger
+
         raise UsageError(f"--ledger {options.ledger} is no name for a ledger.", advice=f"Name one: {IN_ANOTHER}")
     if options.state_dir is not None:
         options.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

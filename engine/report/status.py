@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.api.commands import command, of_ledger
-from engine.api.run import MigrationResult
 from engine.api.status import Pulse, Status
 from engine.events import COPYING, Doing, Progress
 from engine.ledger import Moment, Worker
@@ -28,6 +27,9 @@ from engine.report.tallies import (
     ways_of,
 )
 from engine.report.text import duration_text, key_text, plural, safe
+
+if TYPE_CHECKING:
+    from engine.api.run import MigrationResult  # what copies takes long to import, and status copies nothing
 
 SAME_COPY = "the same copy again"
 SHORTEST_MS = 2_000
