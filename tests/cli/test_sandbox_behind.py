@@ -45,6 +45,16 @@ def test_a_shell_finds_it_by_one_line_and_it_ends_with_the_shell(tmp_path: Path)
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("kept", ["", "export no_proxy=of.the.user; "])
+def test_a_proxy_that_the_shell_names_is_not_asked_for_it(kept: str, tmp_path: Path) -> None:
+    proxy = "export HTTP_PROXY=http://127.0.0.1:9 http_proxy=http://127.0.0.1:9; "
+    done = shell(f'{proxy}{kept}{SESSION}echo "$no_proxy $NO_PROXY"', tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "PRE  data/" in done.stdout
+    both = "of.the.user,127.0.0.1" if kept else "127.0.0.1"
+    assert done.stdout.rstrip().endswith(f"{both} {both}")
+
+
 @pytest.mark.parametrize(
     "inside", ["sandbox --env --empty", "sandbox --env --empty 2>/dev/null", "sandbox --env --empty; true"]
 )
