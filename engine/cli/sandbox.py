@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 import click
 
@@ -60,21 +59,8 @@ def sandbox_command(
 def _exports(sandbox: Sandbox) -> str:
     in_the_way = [name for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN") if os.environ.get(name)]
     lines = [f"unset {name}" for name in in_the_way]
-    named = {**_past_a_proxy(sandbox), **sandbox.environment}
+    named = {**sandbox.past_a_proxy, **sandbox.environment}
     return "\n".join([*lines, *(f"export {name}={shlex.quote(value)}" for name, value in named.items())])
-
-
-def _past_a_proxy(sandbox: Sandbox) -> dict[str, str]:
-    """What has every tool ask this machine itself where the shell names a proxy, which would look for the address on
-    its own: by both names, as some tools read the one only and some the other."""
-    from engine.s3.proxy import passes_by
-
-    host = urlsplit(sandbox.url).hostname or ""
-    kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    proxies = {name for name in os.environ if name.lower().endswith("_proxy")} - {"no_proxy", "NO_PROXY"}
-    if not proxies or passes_by(host, sandbox.port, kept):
-        return {}
-    return dict.fromkeys(("no_proxy", "NO_PROXY"), f"{kept},{host}" if kept else host)
 
 
 def shell_of(process: int) -> int:

@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
+from engine.plan.lifecycle import UNDONE, State
+
 Name = TypeVar("Name", str, int)
 
 LARGEST = 10
@@ -47,8 +49,11 @@ class Composition(NamedTuple):
 
 
 _PLACE = " ".join(f"WHEN size < {edge} THEN {place}" for place, edge in enumerate(EDGES[1:]))
-_SHARES = f"""SELECT storage_class, CASE {_PLACE} ELSE {len(EDGES) - 1} END AS place, method, count(*), sum(size)
-    FROM objects GROUP BY storage_class, place, method"""
+_NOT_THERE = ", ".join(f"'{state}'" for state in sorted(UNDONE - {State.DAMAGED}))
+_WAY = f"CASE WHEN method = '' AND state NOT IN ({_NOT_THERE}) THEN 'found' ELSE method END"
+"""What stands there by a decision alone was found by the listing: no answer told how it came there."""
+_SHARES = f"""SELECT storage_class, CASE {_PLACE} ELSE {len(EDGES) - 1} END AS place, {_WAY} AS way, count(*), sum(size)
+    FROM objects GROUP BY storage_class, place, way"""
 _LARGEST = """SELECT r.name, o.key, o.size, o.state FROM (SELECT route, key, size, state FROM objects
     ORDER BY size DESC, route, key LIMIT ?) o JOIN routes r ON r.id = o.route ORDER BY o.size DESC, r.id, o.key"""
 

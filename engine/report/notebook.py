@@ -47,9 +47,9 @@ def _table(caption: str, head: list[str], rows: Iterable[list[Any]]) -> Element:
 
 
 def _shown(value: Any) -> Child:
+    if value is None or value in ("", [], {}):
+        return None
     match value:
-        case None | "" | [] | {}:
-            return None
         case bool():
             return "yes" if value else "no"
         case int():

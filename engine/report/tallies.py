@@ -20,18 +20,17 @@ from engine.report.text import count_text, counted, safe, size_text
 def tallies_table(tallies: list[Tally]) -> Table:
     """Objects by route and state, with the bytes of all."""
     states = [state for state in State if any(tally.state is state for tally in tallies)]
-    routes: dict[str, dict[State, int]] = defaultdict(lambda: defaultdict(int))
-    sizes: dict[str, int] = defaultdict(int)
+    routes: dict[str, list[Tally]] = defaultdict(list)
     for tally in tallies:
-        for name in (tally.route, "total"):
-            routes[name][tally.state] += tally.objects
-            sizes[name] += tally.bytes
-    total = routes.pop("total", {})
-    rows = [
-        [safe(name), *(count_text(counts[state]) for state in states), size_text(sizes[name])]
-        for name, counts in [*routes.items(), ("total", total)]
-        if counts
-    ]
+        routes[tally.route].append(tally)
+
+    def row(name: str, some: list[Tally]) -> list[str]:
+        counts = (sum(tally.objects for tally in some if tally.state is state) for state in states)
+        return [safe(name), *map(count_text, counts), size_text(sum(tally.bytes for tally in some))]
+
+    rows = [row(name, some) for name, some in routes.items()]
+    if tallies:
+        rows.append(row("total", tallies))
     return Table(["route", *(state.value for state in states), "size"], rows, total=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import secrets
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any
+from urllib.parse import urlsplit
 
 from engine.errors import EngineError
 from engine.extras import needs
@@ -51,6 +53,17 @@ class Sandbox:
             **({"AWS_CA_BUNDLE": self.ca_bundle} if self.ca_bundle else {}),
             "AWS_REGION": self.region,  # the last: `cartage sandbox --env` waits for it
         }
+
+    @property
+    def past_a_proxy(self) -> dict[str, str]:
+        """What has every tool ask this machine itself where the shell names a proxy, which would look for the address
+        on its own: by both names, as some tools read the one only and some the other."""
+        host = urlsplit(self.url).hostname or ""
+        kept = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+        proxies = {name for name in os.environ if name.lower().endswith("_proxy")} - {"no_proxy", "NO_PROXY"}
+        if not proxies or {host, "*"} & set(kept.replace(",", " ").split()):
+            return {}
+        return dict.fromkeys(("no_proxy", "NO_PROXY"), f"{kept},{host}" if kept else host)
 
     @property
     def port(self) -> int:

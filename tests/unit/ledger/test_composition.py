@@ -29,6 +29,15 @@ async def test_objects_are_summed_by_class_size_and_method(tmp_path: Path) -> No
     assert found.largest[2] == LargeObject("raw", "b", 999, State.COPIED.value)
 
 
+async def test_what_a_listing_found_in_place_is_not_said_to_be_copied_yet(tmp_path: Path) -> None:
+    async with opened(tmp_path / "x.ledger") as ledger:
+        there = decision("there", size=5)._replace(state=State.COPIED, found=True, target_etag="e")
+        refused = decision("refused", size=7)._replace(state=State.CONFLICT, code="TargetExists", message="another")
+        await ledger.decide("raw", [there, refused, decision("awaited", size=11)])
+        found = await ledger.composition()
+    assert found.methods == {"found": Share(1, 5), "": Share(2, 18)}
+
+
 @pytest.mark.parametrize("place", range(1, len(EDGES)))
 async def test_a_bin_begins_at_its_edge(tmp_path: Path, place: int) -> None:
     async with opened(tmp_path / "x.ledger") as ledger:

@@ -1,0 +1,31 @@
+"""Sums of a ledger's objects, as a table."""
+
+from __future__ import annotations
+
+from engine.model import Proof
+from engine.plan.lifecycle import State
+from engine.plan.record import Tally
+from engine.report.tallies import tallies_table
+
+
+def tally(route: str, state: State, objects: int, size: int) -> Tally:
+    return Tally(route, state, Proof.NONE, False, objects, size)
+
+
+def test_a_route_of_any_name_counts_once() -> None:
+    tallies = [
+        tally("total", State.COPIED, 6, 42),
+        tally("b", State.COPIED, 2, 40_000),
+        tally("b", State.FAILED, 1, 20_000),
+    ]
+    table = tallies_table(tallies)
+    assert table.header == ["route", "copied", "failed", "size"]
+    assert table.rows == [
+        ["total", "6", "0", "42 B"],
+        ["b", "2", "1", "60 kB"],
+        ["total", "8", "1", "60 kB"],
+    ]
+
+
+def test_a_ledger_without_an_object_has_no_sum() -> None:
+    assert tallies_table([]).rows == []
