@@ -74,11 +74,9 @@ async def _compare(store_of: StoreOf, route: Route, record: ObjectRecord) -> Out
     """One object; None where nothing new is known of it."""
     key = route.source_key(record.key)
     listed = ListedObject(key, record.size, record.source_etag, record.source_modified, record.storage_class)
-    source, target = ObjectRef(route.source.bucket, key), ObjectRef(route.target.bucket, route.target_key(record.key))
+    target = ObjectRef(route.target.bucket, route.target_key(record.key))
     try:
-        compared = await compare_properties(
-            store_of(route.source), store_of(route.target), route, listed, source, target
-        )
+        compared = await compare_properties(store_of(route.source), store_of(route.target), route, listed, target)
     except NotFound:
         return None  # gone on one side: whoever deletes looks for the target, and there is nothing to delete else
     except (ObjectError, AttemptError) as error:

@@ -93,6 +93,11 @@ def compare_checksums(source: Iterable[Checksum], target: Iterable[Checksum]) ->
     return Agreement.UNKNOWN, ""
 
 
+def full_object(checksums: Iterable[Checksum]) -> str:
+    """The checksum of a whole object among these, as the ledger keeps it; empty where there is none."""
+    return next((str(item) for item in checksums if item.type == "FULL_OBJECT"), "")
+
+
 def multipart_etag(part_etags: Sequence[str]) -> str:
     """The ETag that S3 gives an upload of these parts: MD5 over the parts' MD5s, "-", their number.
 

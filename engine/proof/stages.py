@@ -11,7 +11,7 @@ import anyio
 from engine.at_once import each
 from engine.errors import AttemptError, ObjectError
 from engine.model import Location, ObjectHead, ObjectRef, Proof
-from engine.plan.integrity import Agreement, evidence_of_heads, is_md5, why_not_comparable
+from engine.plan.integrity import Agreement, evidence_of_heads, full_object, is_md5, why_not_comparable
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.route import Route
@@ -88,7 +88,7 @@ class Heads:
         if agreement is Agreement.DIFFERENT:
             said = f"the two sides differ by {evidence.compared}"
             return off(row, Kind.DIGEST, State.DAMAGED, "DigestDiffers", said)
-        checksum = next((str(item) for item in target.checksums if item.type == "FULL_OBJECT"), "")
+        checksum = full_object(target.checksums)
         return finding._replace(outcome=verified(row.key, etag, evidence.proof, evidence.compared, checksum))
 
     async def _compared(self, route: Route, row: Joined, finding: Finding) -> Finding:
@@ -98,7 +98,6 @@ class Heads:
             self._store_of(route.target),
             route,
             row.source,
-            ObjectRef(route.source.bucket, row.source.key),
             ObjectRef(route.target.bucket, row.target.key),
         )
         self.properties_compared += 1

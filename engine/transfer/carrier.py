@@ -7,7 +7,7 @@ given its carrier once (`carriers.carriers_of`).
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,7 @@ import anyio
 
 from engine.errors import Archived, StoreError
 from engine.folder.versions import same
-from engine.model import Checksum, ListedObject, ObjectRef, Value
+from engine.model import ListedObject, ObjectRef, Value
 from engine.plan.integrity import Evidence
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
@@ -174,8 +174,3 @@ def outcome_of(task: Task, error: Ended | StoreError) -> Outcome:
 def copied(task: Task, etag: str, checksum: str, evidence: Evidence, method: str, requests: int) -> Outcome:
     """The end that is a copy, with what proves it."""
     return Outcome(task.key, State.COPIED, etag, checksum, *evidence, method, requests)
-
-
-def full_object(checksums: Sequence[Checksum]) -> str:
-    """The checksum of a whole object among these, as the ledger keeps it; empty where there is none."""
-    return next((str(item) for item in checksums if item.type == "FULL_OBJECT"), "")

@@ -23,6 +23,7 @@ from engine.transfer.properties import (
     chosen_acl,
     read_tags,
     source_properties,
+    source_ref,
     wanted_tags,
 )
 
@@ -49,18 +50,18 @@ async def compare_properties(
     target_store: ObjectStore,
     route: Route,
     source: ListedObject,
-    source_ref: ObjectRef,
     target_ref: ObjectRef,
     *,
     checksums: bool = False,
 ) -> Compared:
     """Look at both sides and compare what they carry. `checksums` has the HEADs ask for those too. Raises what the
     stores raise."""
-    source_head = await source_store.head_object(HeadObject(source_ref, checksums=checksums))
+    ref = source_ref(route, source)
+    source_head = await source_store.head_object(HeadObject(ref, checksums=checksums))
     target_head = await target_store.head_object(HeadObject(target_ref, checksums=checksums))
     try:
-        wanted = adjusted(route, source, source_ref, source_properties(source_head))
-        acl = await chosen_acl(source_store, route, source_ref)
+        wanted = adjusted(route, source, source_properties(source_head))
+        acl = await chosen_acl(source_store, route, ref)
     except Rejected as error:
         return Compared(error.message, source_head, target_head)
     there_now = source_properties(target_head)  # a retention that has ended is none on this side either
@@ -70,7 +71,7 @@ async def compare_properties(
             wanted = wanted._replace(content_type="")
     found = differences(route, wanted, there_now)
     found += await _acl_differences(target_store, route, acl, target_ref)
-    tags = await wanted_tags(source_store, route, source_ref, source_head)
+    tags = await wanted_tags(source_store, route, ref, source_head)
     # Where tags are dropped, what is not told of them is not asked for either: that may be forbidden.
     asked = route.set_tags is not None or route.properties.tags is not PropertyRule.DROP or target_head.tag_count
     there = await read_tags(target_store, target_ref, target_head) if asked else ()

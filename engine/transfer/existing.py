@@ -8,12 +8,12 @@ from typing import Any
 
 from engine.errors import AttemptError, NotFound, ObjectError
 from engine.model import ABSENT, ObjectHead
-from engine.plan.integrity import Agreement, Evidence, compare_etags, evidence_of_heads, is_md5
+from engine.plan.integrity import Agreement, Evidence, compare_etags, evidence_of_heads, full_object, is_md5
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import PropertyRule
 from engine.store import HeadObject, ObjectStore, PutTags, head_or_none
-from engine.transfer.carrier import Conflicting, Ended, Task, copied, full_object, outcome_of
+from engine.transfer.carrier import Conflicting, Ended, Task, copied, outcome_of
 from engine.transfer.comparing import Compared, compare_properties
 from engine.transfer.drift import as_listed
 
@@ -131,10 +131,10 @@ class Existing(ABC):
 
     async def _compare(self, task: Task, requests: int) -> Compared | None:
         """Both sides as they were listed; None where one of them is not there."""
-        source, target, route = task.source_ref, task.target_ref, task.route
+        target = task.target_ref
         try:
             compared = await compare_properties(
-                self.source, self.target, route, task.source, source, target, checksums=True
+                self.source, self.target, task.route, task.source, target, checksums=True
             )
         except NotFound:
             return None

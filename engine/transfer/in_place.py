@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from engine.model import Acl, CopyResult, ObjectHead, Proof, Properties
 from engine.plan.in_place import UNTOUCHED
-from engine.plan.integrity import Evidence, parts_of
+from engine.plan.integrity import Evidence, full_object, parts_of
 from engine.plan.lifecycle import State
 from engine.plan.parts import MAX_COPY_BYTES
 from engine.plan.record import AGREE, Outcome
 from engine.store import GetAcl, PutTags
-from engine.transfer.carrier import Drifted, Pause, Task, copied, full_object
+from engine.transfer.carrier import Drifted, Pause, Task, copied
 from engine.transfer.comparing import differences
 from engine.transfer.drift import as_listed, source_now
 from engine.transfer.judging import judged
@@ -86,13 +86,13 @@ class InPlace(ServerSideCopy):
 
     async def _seen(self, task: Task, head: ObjectHead) -> _Look:
         """Raises as `adjusted` and `read_tags`."""
-        route, ref = task.route, task.source_ref
+        route = task.route
         there = source_properties(head)
-        wanted = adjusted(route, task.source, ref, there)
+        wanted = adjusted(route, task.source, there)
         found = differences(route, wanted, there)
         if route.set_tags is None and (not found or (self._trusts and not _by_parts(task))):
             return _Look(head, wanted, found, None, None)
-        tags = await read_tags(self.source, ref, head)
+        tags = await read_tags(self.source, task.source_ref, head)
         return _Look(head, wanted, found, tags, tags if route.set_tags is None else route.tags_over(tags))
 
     async def _copy_onto_itself(self, task: Task, look: _Look, acl: Acl | None) -> Outcome:

@@ -156,7 +156,7 @@ class IntoFolder(ABC):
             return await self.carry(again)
         try:
             compared = await compare_properties(
-                self._source, self._target, task.route, task.source, task.source_ref, task.target_ref, checksums=True
+                self._source, self._target, task.route, task.source, task.target_ref, checksums=True
             )
         except NotFound:
             return await self.carry(again._replace(inspect=True))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.model import Checksum, CopyResult, ObjectHead
-from engine.plan.integrity import Agreement, evidence_of_copy, evidence_of_heads
+from engine.plan.integrity import Agreement, evidence_of_copy, evidence_of_heads, full_object
 from engine.plan.record import Outcome
 from engine.store import HeadObject, ObjectStore, head_or_none
-from engine.transfer.carrier import Differs, Task, copied, full_object
+from engine.transfer.carrier import Differs, Task, copied
 from engine.transfer.completing import NotOurs
 
 

@@ -102,7 +102,7 @@ class Passing(Existing):
             self._refuse_damage(task, told, sums)
             request = PutObject(
                 task.target_ref,
-                properties=await read_properties(self.source, task.route, task.source, task.source_ref, head),
+                properties=await read_properties(self.source, task.route, task.source, head),
                 checksum=None if self.sums.takes(bucket) is False else sums.as_checksum(algorithm),
                 content_md5=sums.content_md5,
             )
@@ -115,7 +115,7 @@ class Passing(Existing):
     async def _put_streamed(self, task: Task, head: ObjectHead, wanted: Checksum) -> Outcome:
         """An object that has to be written in one piece, so that its ETag comes out equal."""
         bucket = task.target_ref.bucket
-        properties = await read_properties(self.source, task.route, task.source, task.source_ref, head)
+        properties = await read_properties(self.source, task.route, task.source, head)
         request = PutObject(task.target_ref, properties=properties)
         with await self.buffers.take(PART_BYTES) as room:
             whole = PartRange(1, 0, task.source.size - 1)
@@ -176,8 +176,7 @@ class PassedParts:
         return needed if not self._wanted.value or algorithm in needed else (algorithm, *needed)
 
     async def properties(self) -> Properties:
-        task = self.task
-        return await read_properties(self._by.source, task.route, task.source, task.source_ref, self._head)
+        return await read_properties(self._by.source, self.task.route, self.task.source, self._head)
 
     async def etag_now(self) -> str:
         try:

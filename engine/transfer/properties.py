@@ -42,15 +42,15 @@ class Directives(NamedTuple):
 LEAVE_TAGS_OUT = 'To leave tags out: properties = { tags = "drop" } on the route, or --no-tags with cp.'
 
 
-async def copy_directives(store: ObjectStore, route: Route, source: ListedObject, ref: ObjectRef) -> Directives:
+async def copy_directives(store: ObjectStore, route: Route, source: ListedObject) -> Directives:
     """What a CopyObject of this source is to be told.
 
     Costs a HEAD only where `Route.looks_at_source`, and a GetObjectAcl only where the route keeps ACLs. Raises
     `Rejected` (code `PropertyRefused`) for an object that carries what may not go."""
     if route.plain_properties:
         return Directives()
-    rules = route.properties
-    _refuse_storage_class(route, source, ref)
+    rules, ref = route.properties, source_ref(route, source)
+    _refuse_storage_class(route, source)
     tags = () if route.set_tags is None and rules.tags is PropertyRule.DROP else route.set_tags
     there = Properties()
     if route.looks_at_source or rules.tags is PropertyRule.FAIL:
@@ -59,7 +59,7 @@ async def copy_directives(store: ObjectStore, route: Route, source: ListedObject
         if rules.tags is PropertyRule.FAIL and await _has_tags(store, ref, head):
             raise _refused(ref, "tags")
     acl = await chosen_acl(store, route, ref)
-    return directives_of(route, ref, adjusted(route, source, ref, there)._replace(acl=acl), tags)
+    return directives_of(route, ref, adjusted(route, source, there)._replace(acl=acl), tags)
 
 
 def directives_of(route: Route, ref: ObjectRef, wanted: Properties, tags: Tags | None) -> Directives:
@@ -75,15 +75,14 @@ def directives_of(route: Route, ref: ObjectRef, wanted: Properties, tags: Tags |
     return Directives(None, tags) if added == Properties() else Directives(added, tags, keep_headers=True)
 
 
-async def read_properties(
-    store: ObjectStore, route: Route, source: ListedObject, ref: ObjectRef, head: ObjectHead
-) -> Properties:
+async def read_properties(store: ObjectStore, route: Route, source: ListedObject, head: ObjectHead) -> Properties:
     """Everything that an upload of this source has to be created with.
 
     Raises as `read_tags`, and `Rejected` (code `MetadataHidden`) where HEAD does not show all metadata."""
-    _refuse_storage_class(route, source, ref)
+    ref = source_ref(route, source)
+    _refuse_storage_class(route, source)
     acl = await chosen_acl(store, route, ref)
-    properties = adjusted(route, source, ref, source_properties(head))
+    properties = adjusted(route, source, source_properties(head))
     _refuse_hidden_metadata(properties, ref)
     tags = await wanted_tags(store, route, ref, head)
     if tags and route.set_tags is None and route.properties.tags is PropertyRule.FAIL:
@@ -154,6 +153,11 @@ async def chosen_acl(store: ObjectStore, route: Route, ref: ObjectRef) -> Acl | 
     return acl
 
 
+def source_ref(route: Route, source: ListedObject) -> ObjectRef:
+    """Where a route's source is."""
+    return ObjectRef(route.source.bucket, source.key)
+
+
 def source_properties(head: ObjectHead) -> Properties:
     """What the source carries that a copy can carry: a retention that has ended by the server's clock cannot be set."""
     lock = head.properties.lock
@@ -168,7 +172,7 @@ def source_properties(head: ObjectHead) -> Properties:
     return head.properties._replace(lock=ObjectLock(legal_hold=True) if lock.legal_hold else None)
 
 
-def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Properties) -> Properties:
+def adjusted(route: Route, source: ListedObject, properties: Properties) -> Properties:
     """The source's properties as the route wants them on the target. Tags are not looked at here.
 
     Raises `Rejected` where the source carries what the route says it must not lose unseen."""
@@ -185,7 +189,7 @@ def adjusted(route: Route, source: ListedObject, ref: ObjectRef, properties: Pro
     }
     for name, there in carried.items():
         if there and getattr(rules, name) is PropertyRule.FAIL:
-            raise _refused(ref, name)
+            raise _refused(source_ref(route, source), name)
     if rules.content_headers is PropertyRule.DROP:
         nothing: dict[str, Any] = dict.fromkeys(CONTENT_HEADERS, "")
         properties = properties._replace(**nothing)
@@ -222,9 +226,9 @@ def _refuse_hidden_metadata(properties: Properties, ref: ObjectRef) -> None:
         )
 
 
-def _refuse_storage_class(route: Route, source: ListedObject, ref: ObjectRef) -> None:
+def _refuse_storage_class(route: Route, source: ListedObject) -> None:
     if route.properties.storage_class is PropertyRule.FAIL and source.storage_class not in ("", "STANDARD"):
-        raise _refused(ref, "storage_class")
+        raise _refused(source_ref(route, source), "storage_class")
 
 
 def _chosen(keep: PropertyRule, there: Value, given: Value, nothing: Value) -> Value:

@@ -18,13 +18,14 @@ from engine.plan.integrity import (
     compare_etags,
     evidence_of_copy,
     evidence_of_heads,
+    full_object,
     is_md5,
     parts_of,
 )
 from engine.plan.lifecycle import State
 from engine.plan.record import Outcome, UploadRecord
 from engine.store import CopyObject
-from engine.transfer.carrier import Differs, Drifted, Failed, Pause, Task, copied, full_object
+from engine.transfer.carrier import Differs, Drifted, Failed, Pause, Task, copied
 from engine.transfer.drift import as_listed, source_now
 from engine.transfer.existing import WRITTEN, Existing, conflict
 from engine.transfer.guard import FORMS, Form
@@ -114,7 +115,7 @@ class ServerSideCopy(Existing):
             checksums = [item for item in head.checksums if item.type == "FULL_OBJECT"]
             if not checksums and parts_of(task.source.etag):  # the listing names one that HEAD does not show
                 return await self._parts.copy(task, Method.OWN_PARTS)
-        directives = await copy_directives(self.source, task.route, task.source, task.source_ref)
+        directives = await copy_directives(self.source, task.route, task.source)
         request = self._directed(task, directives, checksums)
         return await self._send(task, method, request, checksums, requests)
 

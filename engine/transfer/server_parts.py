@@ -88,8 +88,7 @@ class PartsCopy(NamedTuple):
         return self._replace(task=task)
 
     async def properties(self) -> Properties:
-        task = self.task
-        return await read_properties(self.by.source, task.route, task.source, task.source_ref, self.head)
+        return await read_properties(self.by.source, self.task.route, self.task.source, self.head)
 
     async def etag_now(self) -> str:
         head = await head_or_none(self.by.source, HeadObject(self.task.source_ref, checksums=True))
