@@ -48,10 +48,9 @@ def _relayed(source: ListedObject) -> tuple[int, int]:
     """Of a source whose checksum is not listed it is taken that it has none but its ETag."""
     if source.size <= SMALL_BYTES and not parts_of(source.etag):
         return 1, 1
-    full_object = source.checksum.endswith(":FULL_OBJECT")
-    if parts_of(source.etag) and not full_object:  # its own parts, whose bounds are asked for
+    if methods.needs_own_parts(source):  # whose bounds are asked for
         return parts_of(source.etag) + 2, parts_of(source.etag) + 3
-    if is_plain(source.etag) and not full_object and source.size <= MAX_COPY_BYTES:
+    if is_plain(source.etag) and not source.checksum.endswith(":FULL_OBJECT") and source.size <= MAX_COPY_BYTES:
         return 1, 2
     count = part_layout(source.size).count
     return count + 2, count + 1

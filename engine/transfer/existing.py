@@ -16,6 +16,7 @@ from engine.store import HeadObject, ObjectStore, PutTags, head_or_none
 from engine.transfer.carrier import Conflicting, Ended, Task, copied, outcome_of
 from engine.transfer.comparing import Compared, compare_properties
 from engine.transfer.drift import as_listed
+from engine.transfer.uploading import Uploader
 
 COMPARISONS = 3
 """How often both sides are compared of what is brought up to date, with something mended in between."""
@@ -26,9 +27,10 @@ WRITTEN = "the target was written by someone else since it was "
 class Existing(ABC):
     """A carrier's look at both sides, each by its own store; how it carries is its subclass's."""
 
-    def __init__(self, source: ObjectStore, target: ObjectStore) -> None:
+    def __init__(self, source: ObjectStore, target: ObjectStore, uploader: Uploader) -> None:
         self.source = source
         self.target = target
+        self._uploader = uploader
 
     async def carry(self, task: Task) -> Outcome:
         """As `Carrier.carry`."""
@@ -47,9 +49,9 @@ class Existing(ABC):
     def _copy(self, task: Task) -> Coroutine[Any, Any, Outcome]:
         """Bring the object to the target, where its place is as the task says. Raises `Ended` and what stores raise."""
 
-    @abstractmethod
     async def discard(self, upload: UploadRecord) -> None:
         """As `Carrier.discard`."""
+        await self._uploader.discard(upload)
 
     async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
         """What both sides prove of each other's bytes."""

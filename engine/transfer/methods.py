@@ -24,13 +24,16 @@ def method_for(source: ListedObject) -> Method:
     copied")."""
     if "-" not in source.etag and source.size <= MAX_COPY_BYTES:
         return Method.COPY
-    full_object = source.checksum.endswith(":FULL_OBJECT")
-    multipart = parts_of(source.etag) > 0
+    if needs_own_parts(source):
+        return Method.OWN_PARTS
     if source.size > MAX_COPY_BYTES:
-        return Method.OWN_PARTS if multipart and not full_object else Method.FAST_PARTS
-    if not multipart:
-        return Method.COPY
-    return Method.COPY_CHECKED if full_object else Method.OWN_PARTS
+        return Method.FAST_PARTS
+    return Method.COPY_CHECKED if parts_of(source.etag) else Method.COPY
+
+
+def needs_own_parts(source: ListedObject) -> bool:
+    """Whether it was made of parts, and has nothing but its ETag to prove a copy by: none of the whole is listed."""
+    return parts_of(source.etag) > 0 and not source.checksum.endswith(":FULL_OBJECT")
 
 
 def requests_for(source: ListedObject) -> tuple[int, int]:

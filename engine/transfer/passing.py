@@ -14,15 +14,16 @@ from engine.checksums import checksum_of, hasher, is_known
 from engine.crc import CRC64NVME
 from engine.errors import Ambiguous, Rejected, Unsupported
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
-from engine.plan.integrity import Agreement, Evidence, combined_checksum, multipart_etag, parts_of
+from engine.plan.integrity import Agreement, Evidence, combined_checksum, multipart_etag
 from engine.plan.parts import PART_BYTES, SMALL_BYTES, Layout, PartRange
-from engine.plan.record import Outcome, UploadRecord
+from engine.plan.record import Outcome
 from engine.store import ObjectStore, PutObject, UploadPart
 from engine.transfer.buffers import Buffers
 from engine.transfer.carrier import Differs, Drifted, Failed, Pause, Task
 from engine.transfer.existing import Existing
 from engine.transfer.guard import Conditions
 from engine.transfer.judging import judged
+from engine.transfer.methods import needs_own_parts
 from engine.transfer.origin import Origin, Streamed
 from engine.transfer.properties import read_properties
 from engine.transfer.putting import Putter
@@ -51,16 +52,12 @@ class Passing(Existing):
         buffers: Buffers,
         pause: Pause,
     ) -> None:
-        super().__init__(source, target)
+        super().__init__(source, target, uploader)
         self.origin = origin
         self.conditions = conditions
         self.sums = sums
         self.buffers = buffers
-        self._uploader = uploader
         self._putter = Putter(target, conditions, sums, pause)
-
-    async def discard(self, upload: UploadRecord) -> None:
-        await self._uploader.discard(upload)
 
     async def _evidence(self, task: Task, source: ObjectHead, target: ObjectHead) -> tuple[Agreement, Evidence]:
         return await self.origin.evidence(task, source, target, self.target)
@@ -74,7 +71,7 @@ class Passing(Existing):
         return await super()._claim(task)
 
     async def _copy(self, task: Task) -> Outcome:
-        if task.source.size <= SMALL_BYTES and not _needs_parts(task):
+        if task.source.size <= SMALL_BYTES and not needs_own_parts(task.source):
             if task.upload is not None:  # of what it was before
                 await self.discard(task.upload)
             return await self._put_small(task)
@@ -282,11 +279,6 @@ class PassedParts:
         wanted = Checksum(self._algorithm, "FULL_OBJECT", "")
         whole = combined_checksum(wanted, pieces) if len(pieces) == len(sums) else None
         return ObjectHead(self.task.source.size, etag, "", checksums=(whole,) if whole is not None else ())
-
-
-def _needs_parts(task: Task) -> bool:
-    """Whether the source was made of parts, and has nothing but its ETag to prove it by."""
-    return parts_of(task.source.etag) > 0 and not task.source.checksum.endswith(":FULL_OBJECT")
 
 
 def _as_head(head: ObjectHead, sums: Counted) -> ObjectHead:

@@ -59,14 +59,11 @@ class ServerSideCopy(Existing):
     target's server. `parts` copies what one CopyObject cannot."""
 
     def __init__(self, parts: ServerParts, pause: Pause) -> None:
-        super().__init__(parts.source, parts.target)
+        super().__init__(parts.source, parts.target, parts.uploader)
         self._parts = parts
         self._pause = pause
         self.conditions = parts.conditions
         self.unpinned = parts.conditions.unpinned
-
-    async def discard(self, upload: UploadRecord) -> None:
-        await self._parts.discard(upload)
 
     def _copy(self, task: Task) -> Coroutine[Any, Any, Outcome]:
         # No coroutine of its own: each that lies around a request costs nearly every object a microsecond.

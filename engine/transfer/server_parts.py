@@ -9,7 +9,7 @@ from engine.errors import ObjectError, Rejected
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.integrity import checksum_to_ask, combined_checksum, is_md5, parts_of, predicted_etag
 from engine.plan.parts import MAX_PARTS, Layout, PartRange, fast_layout, guessed_layout, sized_layout, uniform_layout
-from engine.plan.record import Outcome, UploadRecord
+from engine.plan.record import Outcome
 from engine.store import CopyPart, HeadObject, ObjectStore, head_or_none
 from engine.transfer.carrier import Drifted, Failed, Task
 from engine.transfer.drift import source_now
@@ -28,11 +28,7 @@ class ServerParts:
         self.source = source
         self.target = target
         self.conditions = conditions
-        self._uploader = uploader
-
-    async def discard(self, upload: UploadRecord) -> None:
-        """As `Carrier.discard`."""
-        await self._uploader.discard(upload)
+        self.uploader = uploader
 
     async def copy(self, task: Task, method: Method) -> Outcome:
         """Copy one object by parts. Raises `Ended` and what the store raises; `ObjectError` only after the upload was
@@ -41,7 +37,7 @@ class ServerParts:
             head = await source_now(self.source, task, checksums=True)
         except Drifted:
             if task.upload is not None:
-                await self.discard(task.upload)
+                await self.uploader.discard(task.upload)
             raise
         checksum = checksum_to_ask(head.checksums)
         layout, asked = None, 0
@@ -51,7 +47,7 @@ class ServerParts:
         copy = PartsCopy(
             self, task, head, fast_layout(task.source.size) if layout is None else layout, checksum, method
         )
-        return await self._uploader.carry(copy, 1 + asked)
+        return await self.uploader.carry(copy, 1 + asked)
 
 
 class PartsCopy(NamedTuple):
