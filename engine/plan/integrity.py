@@ -183,20 +183,29 @@ def combined_checksum(wanted: Checksum, parts: Sequence[UploadedPart]) -> Checks
     """The full-object checksum by `wanted`'s algorithm, from those that S3 gave each part; None where one is missing.
 
     Parts in any order, each with its size."""
-    if wanted.algorithm not in PARAMETERS or not parts:
+    pieces = [
+        (part.size, next((item.value for item in part.checksums if item.algorithm == wanted.algorithm), ""))
+        for part in sorted(parts)
+    ]
+    return joined_checksum(wanted.algorithm, pieces)
+
+
+def joined_checksum(algorithm: str, pieces: Sequence[tuple[int, str]]) -> Checksum | None:
+    """The checksum of a whole by those of its pieces in order, each with its length in bytes; None where one is
+    missing."""
+    if algorithm not in PARAMETERS or not pieces:
         return None
     whole: int | None = None
-    for part in sorted(parts):
-        value = next((item.value for item in part.checksums if item.algorithm == wanted.algorithm), "")
-        if not value or part.size < 0:
+    for size, value in pieces:
+        if not value or size < 0:
             return None
         try:
-            number = from_base64(wanted.algorithm, value)
+            number = from_base64(algorithm, value)
         except ValueError:
             return None
-        whole = number if whole is None else combine(wanted.algorithm, whole, number, part.size)
+        whole = number if whole is None else combine(algorithm, whole, number, size)
     assert whole is not None
-    return Checksum(wanted.algorithm, "FULL_OBJECT", to_base64(wanted.algorithm, whole))
+    return Checksum(algorithm, "FULL_OBJECT", to_base64(algorithm, whole))
 
 
 def checksum_to_ask(checksums: Sequence[Checksum]) -> Checksum | None:

@@ -21,8 +21,8 @@ from engine.folder.carried import is_link
 from engine.folder.reading import OpenedFile
 from engine.folder.store import FolderStore
 from engine.folder.unfinished import Published, Unfinished
-from engine.model import Checksum, ObjectHead, Proof, UploadedPart
-from engine.plan.integrity import Evidence, combined_checksum
+from engine.model import Checksum, ObjectHead, Proof
+from engine.plan.integrity import Evidence, joined_checksum
 from engine.plan.parts import Layout, PartRange
 from engine.plan.record import Outcome
 from engine.transfer.carrier import Task, copied
@@ -100,11 +100,8 @@ class LocalCopy(IntoFolder):
         self, wanted: Wanted, layout: Layout, sums: Sequence[str], unfinished: Unfinished
     ) -> tuple[Evidence, str]:
         """Each part was compared when it was written, or when it was taken up again."""
-        parts = [
-            UploadedPart(part.number, "", part.size, (Checksum(CRC64NVME, "", value),))
-            for part, value in zip(layout, sums, strict=True)
-        ]
-        return WRITTEN, str(combined_checksum(Checksum(CRC64NVME, "FULL_OBJECT", ""), parts))
+        pieces = [(part.size, value) for part, value in zip(layout, sums, strict=True)]
+        return WRITTEN, str(joined_checksum(CRC64NVME, pieces))
 
     # --- bytes ----------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from engine.checksums import checksum_of, hasher, is_known
 from engine.crc import CRC64NVME
 from engine.errors import Ambiguous, Rejected, Unsupported
 from engine.model import MIB, Checksum, CopyResult, ObjectHead, Properties, UploadedPart, UploadRef
-from engine.plan.integrity import Agreement, Evidence, combined_checksum, multipart_etag
+from engine.plan.integrity import Agreement, Evidence, combined_checksum, joined_checksum, multipart_etag
 from engine.plan.parts import PART_BYTES, SMALL_BYTES, Layout, PartRange
 from engine.plan.record import Outcome
 from engine.store import ObjectStore, PutObject, UploadPart
@@ -268,16 +268,9 @@ class PassedParts:
 
     def _passed(self) -> ObjectHead:
         """What was counted of all parts, as a HEAD of them would say it."""
-        numbers = [part.number for part in self.layout]
-        sums = [self._counted.get(number, Counted({})) for number in numbers]
-        etag = multipart_etag([item.md5 for item in sums])
-        pieces = [
-            UploadedPart(part.number, "", part.size, (checksum,))
-            for part, item in zip(self.layout, sums, strict=True)
-            if (checksum := item.as_checksum(self._algorithm)) is not None
-        ]
-        wanted = Checksum(self._algorithm, "FULL_OBJECT", "")
-        whole = combined_checksum(wanted, pieces) if len(pieces) == len(sums) else None
+        sums = [(part.size, self._counted.get(part.number, Counted({}))) for part in self.layout]
+        etag = multipart_etag([item.md5 for _, item in sums])
+        whole = joined_checksum(self._algorithm, [(size, item.values.get(self._algorithm, "")) for size, item in sums])
         return ObjectHead(self.task.source.size, etag, "", checksums=(whole,) if whole is not None else ())
 
 

@@ -6,8 +6,8 @@ import base64
 from collections.abc import Sequence
 
 from engine.crc import PARAMETERS
-from engine.model import Checksum, ObjectHead, UploadedPart, Value
-from engine.plan.integrity import combined_checksum, is_md5, is_plain, multipart_etag, parts_of
+from engine.model import Checksum, ObjectHead, Value
+from engine.plan.integrity import is_md5, is_plain, joined_checksum, multipart_etag, parts_of
 from engine.plan.parts import Layout
 
 
@@ -48,11 +48,8 @@ def agrees(wanted: Wanted, layout: Layout, sums: Sequence[str]) -> bool:
     if wanted.checksum is None:
         etags = [base64.b64decode(item).hex() for item in sums]
         return (etags[0] if is_plain(wanted.etag) else multipart_etag(etags)) == wanted.etag.lower()
-    parts = [
-        UploadedPart(part.number, "", part.size, (Checksum(wanted.algorithm, "", item),))
-        for part, item in zip(layout, sums, strict=True)
-    ]
-    return combined_checksum(wanted.checksum, parts) == wanted.checksum
+    pieces = [(part.size, item) for part, item in zip(layout, sums, strict=True)]
+    return joined_checksum(wanted.algorithm, pieces) == wanted.checksum
 
 
 def named(wanted: Wanted) -> str:
