@@ -96,7 +96,8 @@ class Passing(Existing):
             if told is not None and told.algorithm not in sums.values:
                 sums = sums._replace(values={**sums.values, told.algorithm: checksum_of(told.algorithm, room.buffer())})
             algorithm = told.algorithm if told is not None else CRC64NVME
-            self._refuse_damage(task, told, sums)
+            if told is not None and sums.values.get(told.algorithm) != told.value:
+                raise _damaged(self.origin.method, told, "nothing was written")
             request = PutObject(
                 task.target_ref,
                 properties=await read_properties(self.source, task.route, task.source, head),
@@ -125,16 +126,6 @@ class Passing(Existing):
             result, requests = await self._putter.put(task, request, source, passes)
         requests += 1 + self.origin.requests * -(-task.source.size // PART_BYTES)
         return await judged(self.target, task, passes(), result, self.origin.method, requests)
-
-    def _refuse_damage(self, task: Task, told: Checksum | None, sums: Counted) -> None:
-        """Raise `Differs` where the bytes that came are not those that the source's server speaks of."""
-        if told is not None and sums.values.get(told.algorithm) != told.value:
-            raise Differs(
-                target_etag="",
-                method=self.origin.method,
-                message=f"the bytes that came differ from what the source's server says of them by {told.algorithm}; "
-                "nothing was written, and the next run fetches them again",
-            )
 
 
 class PassedParts:
@@ -247,12 +238,7 @@ class PassedParts:
     def whole(self, parts: Sequence[UploadedPart]) -> Checksum | None:
         told, came = self._wanted, self._passed().checksums
         if told.value and came and came[0] != told:
-            raise Differs(
-                target_etag="",
-                method=self._by.origin.method,
-                message=f"the bytes that came differ from what the source's server says of them by {told.algorithm}; "
-                "the upload was aborted, and the next run fetches them again",
-            )
+            raise _damaged(self._by.origin.method, told, "the upload was aborted")
         if self.checksum is None or self._by.sums.takes(self.task.target_ref.bucket) is False:
             return None
         return combined_checksum(told, parts) if told.type == "FULL_OBJECT" else told
@@ -272,6 +258,12 @@ class PassedParts:
         etag = multipart_etag([item.md5 for _, item in sums])
         whole = joined_checksum(self._algorithm, [(size, item.values.get(self._algorithm, "")) for size, item in sums])
         return ObjectHead(self.task.source.size, etag, "", checksums=(whole,) if whole is not None else ())
+
+
+def _damaged(method: str, told: Checksum, so: str) -> Differs:
+    """The bytes that came are not those that the source's server speaks of, so that nothing stands of them."""
+    said = f"the bytes that came differ from what the source's server says of them by {told.algorithm}"
+    return Differs(target_etag="", method=method, message=f"{said}; {so}, and the next run fetches them again")
 
 
 def _as_head(head: ObjectHead, sums: Counted) -> ObjectHead:

@@ -22,7 +22,6 @@ from engine.listing.lister import KeyRange
 from engine.listing.ranges import RouteJoin
 from engine.listing.sources import Sources
 from engine.listing.unlisted import ToldUnlisted, UnlistedThings, told
-from engine.model import Overwrite
 from engine.plan.coverage import Coverage, Stretch
 from engine.plan.decide import Action, Choice, decide, drift, ended, refuse_unmappable, taken
 from engine.plan.in_place import decide_in_place, drift_in_place, ended_in_place
@@ -138,7 +137,8 @@ class Run:
                                 producers.start_soon(self._produce, route, fresh)
                     self._queue.close()
                 if not self.stopped and not self._part:
-                    await self._discard_leftover_uploads()
+                    for record in list(self._uploads.values()):  # no task took it up: its object is done, or is left
+                        await self._carriers[record.route].discard(record)
                 if not self.stopped and (unpinned := self._unpinned()):
                     await self._recorder.finish()
                     await self._find_drift(unpinned)
@@ -240,13 +240,12 @@ class Run:
         sources = [row.source for row in rows if row.source is not None]
         size_bytes = sum(source.size for source in sources)
         refuse_unmappable(route, rows)
-        policy: Overwrite = route.overwrite
         if route.in_place:
             ends = [end for row in rows if (end := ended_in_place(row)) is not None]
             choices = [choice for row in rows if (choice := decide_in_place(row, route)) is not None]
         else:
             ends = [end for row in rows if row.source is None and (end := ended(row)) is not None]
-            choices = [choice for row in rows if (choice := decide(row, policy)) is not None]
+            choices = [choice for row in rows if (choice := decide(row, route.overwrite)) is not None]
         forget = [choice.decision.key for choice in choices if choice.action is Action.FORGET]
         keep = [choice for choice in choices if choice.action is not Action.FORGET]
         if forget:
@@ -298,11 +297,6 @@ class Run:
                 counters.found += 1
             elif decision.state in ASIDE:
                 self._set_aside(route, decision.key, decision.state, decision.code, decision.message)
-
-    async def _discard_leftover_uploads(self) -> None:
-        """Uploads of earlier runs that no task took up: their object is done, or is no longer to be copied."""
-        for record in list(self._uploads.values()):
-            await self._carriers[record.route].discard(record)
 
     def _unpinned(self) -> list[Route]:
         """The routes whose sources may have changed unseen while they were carried."""

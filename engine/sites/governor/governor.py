@@ -360,18 +360,15 @@ class Governor:
                     if not strays.unbroken:
                         strays.watch(now)
             case Calm.STRAY:
-                self._take_back()
+                if self._cut_share <= strays.explained:
+                    self._limit = self._uncut.limit
+                    self._clock_s = PLATEAU_S
+                    self._set_rate(max(self._rate, self._uncut.rate))
             case Calm.SUSPECT:
                 self._congestion.drained_s = began_s
                 uncut = self._uncut
                 self._cut(now)
                 self._uncut = uncut
-
-    def _take_back(self) -> None:
-        if self._cut_share <= self._strays.explained:
-            self._limit = self._uncut.limit
-            self._clock_s = PLATEAU_S
-            self._set_rate(max(self._rate, self._uncut.rate))
 
     def _cut(self, now: float) -> None:
         self._congestions += 1
