@@ -49,6 +49,7 @@ from engine.store import (
 )
 
 Result = TypeVar("Result")
+Making = Callable[[], Awaitable[CopyResult]]
 
 WRONG_ETAG = "0" * 32
 
@@ -209,7 +210,7 @@ class _Trial:
     async def _put(self, suffix: str) -> None:
         await self._make(suffix, lambda: self._store.put_object(PutObject(self._ref(suffix), BODY)))
 
-    async def _make(self, suffix: str, attempt: Callable[[], Awaitable[CopyResult]], times: int = ATTEMPTS) -> Met:
+    async def _make(self, suffix: str, attempt: Making, times: int = ATTEMPTS) -> Met:
         """Make one of our objects, and keep its ETag; servers leave that out of some answers."""
         met, result = await _attempted(attempt, times)
         if result is not None:
@@ -217,6 +218,15 @@ class _Trial:
             if etag:
                 self._etags[suffix] = etag
         return met
+
+    async def _make_new(self, suffix: str, make: Callable[[str | None], Making], times: int = ATTEMPTS) -> Met | None:
+        """Make one where none is, and without that condition where it is not let through; what became of the first.
+        None where there is none either way."""
+        # Once: were its answer lost, the next would meet the object that it made.
+        absent = await _let(lambda: self._make(suffix, make(ABSENT), 1))
+        if suffix not in self._etags:
+            await self._make(suffix, make(None), times)
+        return absent if suffix in self._etags else None
 
     async def _look(self, suffix: str) -> str | None:
         """The ETag that HEAD shows; empty where the object is not there, None where that cannot be known."""
@@ -229,33 +239,24 @@ class _Trial:
     # --- conditions -------------------------------------------------------------------------------------------
 
     async def _writes(self) -> None:
-        def put(condition: str | None) -> Callable[[], Awaitable[CopyResult]]:
+        def put(condition: str | None) -> Making:
             return lambda: self._store.put_object(PutObject(self._ref(WRITTEN), BODY, target_condition=condition))
 
-        # Once: were its answer lost, the next would meet the object that it made.
-        absent = await _let(lambda: self._make(WRITTEN, put(ABSENT), 1))
-        if WRITTEN not in self._etags:
-            await self._make(WRITTEN, put(None))
-        if WRITTEN not in self._etags:
+        if (absent := await self._make_new(WRITTEN, put)) is None:
             return
         self._found["put_if_absent"] = judged(absent, await _met(put(ABSENT)))
-        self._found["put_if_match"] = judged(
-            await _let(lambda: _met(put(self._etags[WRITTEN]))), await _met(put(WRONG_ETAG))
-        )
+        self._found["put_if_match"] = await _both(put(self._etags[WRITTEN]), put(WRONG_ETAG))
 
     async def _copies(self) -> None:
         if "" not in self._etags:
             return
         request = CopyObject(self._ref(""), self._ref(COPY))
 
-        def copy(condition: str | None, algorithm: str = "") -> Callable[[], Awaitable[CopyResult]]:
+        def copy(condition: str | None, algorithm: str = "") -> Making:
             asked = request._replace(target_condition=condition, checksum_algorithm=algorithm)
             return lambda: self._store.copy_object(asked)
 
-        absent = await _let(lambda: self._make(COPY, copy(ABSENT), 1))
-        if COPY not in self._etags:
-            await self._make(COPY, copy(None))
-        if COPY not in self._etags:
+        if (absent := await self._make_new(COPY, copy)) is None:
             return
         found, there = self._found, self._etags[COPY]
         found["copy_if_absent"] = judged(absent, await _met(copy(ABSENT)))
@@ -275,11 +276,7 @@ class _Trial:
         part = (await _attempted(lambda: self._store.upload_part(UploadPart(upload, 1, BODY))))[1]
         if part is None:
             return
-        guarded = self._complete(upload, part, ABSENT)
-        absent = await _let(lambda: self._make(PARTS, guarded, 1))
-        if PARTS not in self._etags:
-            await self._make(PARTS, self._complete(upload, part, None), 1)
-        if PARTS not in self._etags:
+        if (absent := await self._make_new(PARTS, partial(self._complete, upload, part), 1)) is None:
             return
         await self._copy_pins("copy_pins_parts", self._ref(PARTS), self._etags[PARTS], PARTS_COPY)
         again = await self._begin()
@@ -303,7 +300,7 @@ class _Trial:
     async def _copy_pins(self, name: str, source: ObjectRef, etag: str, suffix: str) -> None:
         request = CopyObject(source, self._ref(suffix))
 
-        def copy(pin: str | None) -> Callable[[], Awaitable[CopyResult]]:
+        def copy(pin: str | None) -> Making:
             return lambda: self._store.copy_object(request._replace(source_etag=pin))
 
         if await self._make(suffix, copy(None)) is Met.DONE:
@@ -325,9 +322,7 @@ class _Trial:
         request = CreateUpload(self._ref(PARTS), Properties())
         return (await _attempted(lambda: self._store.create_upload(request), 1))[1]
 
-    def _complete(
-        self, upload: UploadRef, part: UploadedPart, condition: str | None
-    ) -> Callable[[], Awaitable[CopyResult]]:
+    def _complete(self, upload: UploadRef, part: UploadedPart, condition: str | None) -> Making:
         return lambda: self._store.complete_upload(CompleteUpload(upload, (part,), condition))
 
     # --- listings ---------------------------------------------------------------------------------------------
