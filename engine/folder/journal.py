@@ -50,7 +50,7 @@ def read_parts(directory: int, name: bytes, header: bytes, size: int) -> Listed:
     """The parts that a journal lists; none where there is no journal, or one of something else. A line that a crash cut
     short ends it."""
     try:
-        descriptor = os.open(name, os.O_RDONLY | system.NO_LINK | getattr(os, "O_NONBLOCK", 0), dir_fd=directory)
+        descriptor = os.open(name, os.O_RDONLY | system.AS_IT_STANDS, dir_fd=directory)
     except OSError:
         return NOTHING
     try:
@@ -82,8 +82,7 @@ class Journal:
         self._durable = durable
         self._end = end
         if end:
-            flags = os.O_RDWR | system.NO_LINK | getattr(os, "O_CLOEXEC", 0)
-            self._descriptor = os.open(name, flags, dir_fd=directory)
+            self._descriptor = os.open(name, os.O_RDWR | system.AS_IT_STANDS, dir_fd=directory)
             system.cut(self._descriptor, end)
             return
         with contextlib.suppress(FileNotFoundError):

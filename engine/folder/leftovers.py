@@ -52,7 +52,7 @@ class Leftovers:
             if not (place + b"/" if place else b"").startswith(below):
                 continue
             with contextlib.suppress(OSError), root.directory(place.split(b"/") if place else []) as directory:
-                if not _is_there(directory, name):
+                if not any(system.stands(directory, each) for each in (name, name + PARTS_ENDING)):
                     continue
                 if remove and _remove(directory, name, now_ns):
                     removed += 1
@@ -61,21 +61,12 @@ class Leftovers:
         return Swept(removed, left)
 
 
-def _is_there(directory: int, name: bytes) -> bool:
-    for each in (name, name + PARTS_ENDING):
-        with contextlib.suppress(FileNotFoundError):
-            os.stat(each, dir_fd=directory, follow_symlinks=False)
-            return True
-    return False
-
-
 def _remove(directory: int, name: bytes, now_ns: int) -> bool:
     """Remove a file, and its list of parts, under its lock: whoever writes it anew in that moment finds it gone once he
     has the lock (`Unfinished`), and makes another."""
-    flags = os.O_RDWR | system.NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     parts = name + PARTS_ENDING
     try:
-        descriptor = os.open(name, flags, dir_fd=directory)
+        descriptor = os.open(name, os.O_RDWR | system.AS_IT_STANDS, dir_fd=directory)
     except FileNotFoundError:
         # Its list alone is left, by a run that was killed just after it gave the file its name: nobody goes on with it.
         if not system.is_ours(os.stat(parts, dir_fd=directory, follow_symlinks=False)):

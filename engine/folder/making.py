@@ -80,11 +80,8 @@ class Directories:
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):  # by another worker; or a dangling link, which opening refuses
                 system.make_directory(directory, part)
-            return self._opened_again(directory, part)
         except OSError as error:
             raise self._clash(directory, part, error) from error
-
-    def _opened_again(self, directory: int, part: bytes) -> int:
         try:
             return os.open(part, BELOW, dir_fd=directory)
         except OSError as error:

@@ -163,7 +163,7 @@ class Publisher:
                 status = os.stat(name, dir_fd=directory, follow_symlinks=False)
             finally:
                 os.close(directory)
-            return Published(version_of(status), status.st_mtime_ns, status.st_size)
+            return published_of(status)
 
     def check(self, key: str) -> None:
         """Raise `Rejected` where a key can be no file's name here, before anything is touched."""

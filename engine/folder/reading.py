@@ -22,7 +22,7 @@ from engine.folder.folding import real_name
 from engine.folder.names import fault_of, parts_of
 from engine.folder.refusals import changed, misnamed, missing, told
 from engine.folder.roots import Root
-from engine.folder.system import NO_LINK, expect_in_order, forget, sync
+from engine.folder.system import AS_IT_STANDS, NO_LINK, expect_in_order, forget, sync
 from engine.folder.versions import TICK_NS, is_same, is_young, moment_of, same, version_at
 from engine.folder.walking import USUAL, Manner, kind_of
 from engine.model import ObjectHead, OpaqueEtag
@@ -34,8 +34,7 @@ WRITTEN_BACK_NS = 120_000_000_000
 """By then a system has written to the disk what it was given (Linux: after 35 s, dirty_expire_centisecs and
 dirty_writeback_centisecs). A sync costs a flush of the disk even where there is nothing to write."""
 
-_QUICK = os.O_RDONLY | NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-"""A pipe is not waited for."""
+_QUICK = os.O_RDONLY | AS_IT_STANDS
 
 
 def look(directory: int, name: bytes, key: str, manner: Manner, path: str, operation: str) -> os.stat_result:

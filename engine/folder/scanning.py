@@ -23,7 +23,8 @@ NAMES_HELD = 50_000
 BLOCK_BYTES = 32 << 10
 """Read of each lot at once: two hundred lots of a directory of ten million names take 6 MB."""
 
-PropertyRule = Callable[[bytes], bool]
+Keep = Callable[[bytes], bool]
+"""Whether a name is of those that are asked for."""
 
 
 class Scan(NamedTuple):
@@ -36,7 +37,7 @@ class Scan(NamedTuple):
 
 def scan(
     directory: int,
-    keep: PropertyRule | None = None,
+    keep: Keep | None = None,
     *,
     follow: bool = False,
     unfinished: Callable[[bytes], None] | None = None,

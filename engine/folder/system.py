@@ -29,6 +29,8 @@ CANNOT = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTTY, 
 """How a file system says that it has no such call. EPERM is what FAT answers to a link."""
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+AS_IT_STANDS = NO_LINK | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+"""For what is there already: a link is not followed, and a pipe is not waited for."""
 NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK | getattr(os, "O_CLOEXEC", 0)
 _UNNAMED = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC if hasattr(os, "O_TMPFILE") else 0
 A_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -177,14 +179,15 @@ def rename_to_nothing(directory: int, old: bytes, new: bytes) -> None:
     except OSError as error:
         if error.errno not in CANNOT:
             raise
-        if _stands(directory, new):
+        if stands(directory, new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
         rename(directory, old, new)
         return
     os.unlink(old, dir_fd=directory)
 
 
-def _stands(directory: int, name: bytes) -> bool:
+def stands(directory: int, name: bytes) -> bool:
+    """Whether there is anything under that name."""
     try:
         os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:

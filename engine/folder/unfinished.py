@@ -112,9 +112,7 @@ class Unfinished:
     def _opened_again(self) -> int | None:
         """What stands under the temporary name already; None where it is gone, or was no work of ours."""
         try:
-            descriptor = os.open(
-                self._temporary, os.O_RDWR | system.NO_LINK | getattr(os, "O_NONBLOCK", 0), dir_fd=self._directory
-            )
+            descriptor = os.open(self._temporary, os.O_RDWR | system.AS_IT_STANDS, dir_fd=self._directory)
         except FileNotFoundError:
             return None
         except OSError:

@@ -27,7 +27,7 @@ from engine.folder.making import Identity
 from engine.folder.names import shown
 from engine.folder.refusals import told
 from engine.folder.roots import Root
-from engine.folder.scanning import PropertyRule, scan
+from engine.folder.scanning import Keep, scan
 from engine.folder.versions import TICK_NS, is_young, moment_of, version_at, version_of
 from engine.model import FilledDirectory, ListedObject, Unlisted
 
@@ -140,10 +140,16 @@ class Walk:
                 self._levels.pop()
                 continue
             level.ahead = next(level.names, None)
+            try:
+                key = (level.prefix + name).decode()
+            except UnicodeDecodeError:
+                said = "its name is no UTF-8, which a key has to be: rename it"
+                found.unlisted.append(Unlisted(shown(level.prefix + name), "NameNotUtf8", said))
+                continue
             if name.endswith(b"/"):
-                self._enter(level, name, found)
+                self._enter(level, name, key, found)
             else:
-                self._look(level, name, found, young)
+                self._look(level, name, key, found, young)
         self._move_on(found)
         self._settle(found, young)
         while self._levels and self._levels[-1].ahead is None:
@@ -217,13 +223,8 @@ class Walk:
             self._held_for = level
         return self._held
 
-    def _enter(self, level: _Level, name: bytes, found: Found) -> None:
+    def _enter(self, level: _Level, name: bytes, key: str, found: Found) -> None:
         prefix = level.prefix + name
-        try:
-            key = prefix.decode()
-        except UnicodeDecodeError:
-            found.unlisted.append(_no_utf8(prefix))
-            return
         if self._gathers and len(prefix) > len(self._prefix):
             found.prefixes.append(key)
             return
@@ -255,13 +256,7 @@ class Walk:
 
     # --- files ------------------------------------------------------------------------------------------------------
 
-    def _look(self, level: _Level, name: bytes, found: Found, young: list[tuple[int, _Level, bytes]]) -> None:
-        key_bytes = level.prefix + name
-        try:
-            key = key_bytes.decode()
-        except UnicodeDecodeError:
-            found.unlisted.append(_no_utf8(key_bytes))
-            return
+    def _look(self, level: _Level, name: bytes, key: str, found: Found, young: list[tuple[int, _Level, bytes]]) -> None:
         links = self._manner.links
         try:
             status = os.stat(name, dir_fd=self._descriptor(level), follow_symlinks=links == "follow")
@@ -272,7 +267,7 @@ class Walk:
             if error.errno == _LOOPS and links == "follow":
                 found.unlisted.append(Unlisted(key, "LinkCycle", "a symbolic link that leads to itself"))
                 return
-            raise told(error, LISTING, self._shown(key_bytes)) from error
+            raise told(error, LISTING, self._shown(level.prefix + name)) from error
         mode = status.st_mode
         if not stat.S_ISREG(mode) and not (stat.S_ISLNK(mode) and links == "keep"):
             found.unlisted.append(Unlisted(key, *kind_of(mode)))
@@ -319,7 +314,7 @@ class Walk:
 
     # --- what is part of it -----------------------------------------------------------------------------------------
 
-    def _filter(self, prefix: bytes) -> PropertyRule | None:
+    def _filter(self, prefix: bytes) -> Keep | None:
         """Which names of the directory at `prefix` are of this listing: None for all of them."""
         wanted = self._prefix[len(prefix) :] if len(self._prefix) > len(prefix) else b""
         after = self._after[len(prefix) :] if self._after.startswith(prefix) else b""
@@ -362,7 +357,3 @@ def kind_of(mode: int) -> tuple[str, str]:
     if stat.S_ISDIR(mode):
         return "ChangedMeanwhile", "it was a file, and is a directory now"
     return "NotAFile", "a device, which is never read"
-
-
-def _no_utf8(key: bytes) -> Unlisted:
-    return Unlisted(shown(key), "NameNotUtf8", "its name is no UTF-8, which a key has to be: rename it")
