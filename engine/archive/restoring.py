@@ -7,7 +7,7 @@ is not known is asked again; one that is under way is not begun a second time.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -65,8 +65,8 @@ class Asking:
         self._agreed = agreed
         self._listener = listener
         self._remember = remember
-        self._left = {(kind, False): _copied(amount) for kind, amount in agreed.to_ask.items()}
-        self._left |= {(kind, True): _copied(amount) for kind, amount in agreed.expiring.items()}
+        self._left = {(kind, False): replace(amount) for kind, amount in agreed.to_ask.items()}
+        self._left |= {(kind, True): replace(amount) for kind, amount in agreed.expiring.items()}
         self._total = sum(amount.objects for amount in self._left.values())
 
     def stop(self) -> None:
@@ -156,10 +156,6 @@ class Asking:
                 by_route.setdefault(found.route, []).append(decision)
         for route, decisions in by_route.items():
             await self._remember(route, decisions)
-
-
-def _copied(amount: Amount) -> Amount:
-    return Amount(amount.objects, amount.bytes)
 
 
 def refused_tier(outlook: ArchiveOutlook) -> str:

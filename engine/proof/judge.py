@@ -144,6 +144,11 @@ def verified(key: str, target_etag: str, proof: Proof, compared: str, checksum: 
     return Outcome(key, State.VERIFIED, target_etag, checksum, proof, compared, requests=0)
 
 
+def unread(finding: Finding, message: str) -> Finding:
+    """What was to be asked or read and could not be: a difference, while what the listings prove stands."""
+    return finding._replace(kind=Kind.UNREAD, message=message)
+
+
 def off(row: Joined, kind: Kind, state: State, code: str, message: str) -> Finding:
     """A difference."""
     assert row.entry is not None

@@ -16,7 +16,7 @@ from engine.plan.record import Outcome
 from engine.plan.route import Route
 from engine.proof.depth import PLACES, Depth
 from engine.proof.digest import ByteBudget, ByteReader, Read
-from engine.proof.judge import Finding, Kind, off, verified
+from engine.proof.judge import Finding, Kind, off, unread, verified
 from engine.proof.stages import Judged, replaced
 from engine.store import StoreOf
 
@@ -108,7 +108,7 @@ class DeepReading:
         try:
             kept = [await reader.checksum_of_s3(ref, listed) for reader, ref, listed in sides]
         except (ObjectError, AttemptError) as error:
-            return _unread(finding, f"neither side was read: {error}")
+            return unread(finding, f"neither side was read: {error}")
 
         async def read(number: int) -> Read | Exception:
             reader, ref, listed = sides[number]
@@ -141,7 +141,7 @@ class DeepReading:
 def _not_read(row: Joined, finding: Finding, side: str, error: Exception) -> Finding:
     """One side could not be read to its end: it changed since it was listed, or nothing is known."""
     if not isinstance(error, (PreconditionFailed, NotFound)):
-        return _unread(finding, f"the {side} could not be read: {error}")
+        return unread(finding, f"the {side} could not be read: {error}")
     said = f"the {side} changed since it was listed, a moment ago"
     if side == "source":
         return off(row, Kind.DRIFTED, State.DRIFTED, "SourceChanged", said)
@@ -150,8 +150,3 @@ def _not_read(row: Joined, finding: Finding, side: str, error: Exception) -> Fin
 
 def _damaged(row: Joined, message: str) -> Finding:
     return off(row, Kind.DIGEST, State.DAMAGED, "BytesDiffer", message)
-
-
-def _unread(finding: Finding, message: str) -> Finding:
-    """What was to be read and could not be: a difference, while what the listings prove stands."""
-    return finding._replace(kind=Kind.UNREAD, message=message)

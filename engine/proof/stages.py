@@ -15,7 +15,7 @@ from engine.plan.integrity import Agreement, evidence_of_heads, full_object, is_
 from engine.plan.join import Joined
 from engine.plan.lifecycle import State
 from engine.plan.route import Route
-from engine.proof.judge import Finding, Kind, Question, off, verified
+from engine.proof.judge import Finding, Kind, Question, off, unread, verified
 from engine.store import HeadObject, StoreOf, head_or_none
 from engine.transfer.comparing import compare_properties
 
@@ -57,7 +57,7 @@ class Heads:
             try:
                 return await self._proven(route, row, finding)
             except (ObjectError, AttemptError) as error:
-                return finding._replace(kind=Kind.UNREAD, message=f"S3 would not say what it keeps of it: {error}")
+                return unread(finding, f"S3 would not say what it keeps of it: {error}")
 
         return await replaced(judged, lambda _, finding: finding.question is not Question.NOTHING, find)
 
@@ -69,7 +69,7 @@ class Heads:
                 try:
                     return await self._compared(route, row, finding)
                 except (ObjectError, AttemptError) as error:
-                    return finding._replace(kind=Kind.UNREAD, message=f"its properties could not be read: {error}")
+                    return unread(finding, f"its properties could not be read: {error}")
 
         return await replaced(judged, lambda _, finding: finding.kind is Kind.OK and finding.outcome is not None, find)
 

@@ -153,8 +153,8 @@ class Coordinator:
     async def _cut(self) -> list[tuple[Piece, ...]]:
         """The shards of a plan that was never carried. What a local folder has a part in is one shard: which names are
         one there is known only to who makes them all."""
-        apart = [route.name for route in self._plan.routes if route.source.is_local or route.target.is_local]
         listers = self._listers
+        apart = [route.name for route in self._plan.routes if route.name not in listers]
         shards = self._slots * SHARDS_A_SLOT
         pieces = await finer([Piece(route) for route in listers], listers, shards)
         cut = _bundled(pieces, shards) if pieces else []
