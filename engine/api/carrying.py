@@ -22,6 +22,7 @@ from engine.sites.sites import Sites
 from engine.store import BucketFacts, StoreOf
 from engine.transfer.counting import Carried
 from engine.transfer.migration import carry_out
+from engine.transfer.pipeline import Extent
 
 WORTH_MORE = 1_000_000
 """So many objects, by what the plan expects, are worth more than one process: below, one is done before others have
@@ -106,8 +107,7 @@ async def carry(
             facts=facts,
             guarded=options.conditional_writes,
             begun=lambda run: stop.listen(run.stop),
-            pieces=pieces,
-            part=pieces is not None,
+            extent=Extent(pieces, part=pieces is not None),
         )
         if not run.stopped:
             await opened.sources.refuse_missing(ledger.knows)

@@ -34,7 +34,7 @@ from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
 from engine.store import BucketFacts
 from engine.transfer.migration import carry_out
-from engine.transfer.pipeline import Run
+from engine.transfer.pipeline import Extent, Run
 from engine.version import __version__
 
 LOCKED_FOR_S = 10.0
@@ -100,10 +100,7 @@ async def _carry(order: Order) -> ShardEnded:
                 facts=facts.values(),
                 guarded=order.guarded,
                 begun=runs.append,
-                pieces=pieces,
-                most=order.most,
-                coverage=coverage,
-                uncover=partial(_note_covered, ledger, order),
+                extent=Extent(pieces, order.most, coverage=coverage, uncover=partial(_note_covered, ledger, order)),
             )
             beside.cancel_scope.cancel()
         await _note_covered(ledger, order, run)

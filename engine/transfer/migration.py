@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
 from engine.ledger import Ledger
-from engine.plan.coverage import Coverage
 from engine.plan.document import Plan
-from engine.plan.shards import Piece
 from engine.sites.clock import dating_clock, now_ms
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
@@ -16,7 +14,7 @@ from engine.store import BucketFacts, StoreOf
 from engine.transfer.carriers import Carriers
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import outdated_before
-from engine.transfer.pipeline import Run
+from engine.transfer.pipeline import Extent, Run
 
 
 async def carry_out(
@@ -29,15 +27,10 @@ async def carry_out(
     facts: Iterable[BucketFacts],
     guarded: bool,
     begun: Callable[[Run], None] | None = None,
-    pieces: Sequence[Piece] | None = None,
-    most: int | None = None,
-    part: bool = False,
-    coverage: Coverage | None = None,
-    uncover: Callable[[Run], Awaitable[None]] | None = None,
+    extent: Extent,
 ) -> Run:
-    """Run the plan's routes, or these `pieces` of them, to the end; `most`, `part`, `coverage` and `uncover` are as for
-    `Run`, `facts` are of their buckets, and the ledger knows already what was noted of their settings. `begun` is given
-    the run, which may be ended gently.
+    """Run the plan's routes to the end, as far as the `extent` goes; `facts` are of their buckets, and the ledger has
+    what was noted of their settings already. `begun` is given the run, which may be ended gently.
 
     Raises as `Run.go`."""
     told = next((item for item in facts if item.date), None)
@@ -61,11 +54,7 @@ async def carry_out(
         concurrency=options.workers,
         listener=options.listener,
         gauges=opened.gauges,
-        pieces=pieces,
-        most=most,
-        part=part,
-        coverage=coverage,
-        uncover=uncover,
+        extent=extent,
     )
     if begun is not None:
         begun(run)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 import anyio
@@ -44,15 +45,27 @@ PROGRESS_EVERY_S = 0.25
 TAGS = Method.TAGS.value
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of its routes is one run's.
+
+    `pieces` are the keys that are: all of the routes' unless given. It hands the rest of them over, in `Run.rest`, once
+    it has decided `most` objects; then its listings end at a page's bound. `part`: the pieces are not all that the
+    ledger has of its routes, whose snapshots stay as they are, like uploads that nobody takes up. With a `coverage` it
+    does not list again what that covers, and adds what it decides; `uncover` is awaited whenever less is covered than
+    before, which is when something was copied unpinned, and before that is committed."""
+
+    pieces: Sequence[Piece] | None = None
+    most: int | None = None
+    part: bool = False
+    coverage: Coverage | None = None
+    uncover: Callable[[Run], Awaitable[None]] | None = None
+
+
 class Run:
     """One invocation on a ledger: `await run.go()`. `stop()` ends it gently, cancellation at once; both are safe.
 
-    `carrier_for` is asked once for each route; `queue` is the one that the carriers put parts into. `pieces` are the
-    keys that are this run's, all of the routes' unless given. It hands the rest of them over, in `rest`, once it has
-    decided `most` objects; then its listings end at a page's bound. `part`: the pieces are not all that the ledger has
-    of its routes, whose snapshots stay as they are, like uploads that nobody takes up. With a `coverage` it does not
-    list again what that covers, and adds what it decides; `uncover` is awaited whenever less is covered than before,
-    which is when something was copied unpinned, and before that is committed."""
+    `carrier_for` is asked once for each route; `queue` is the one that the carriers put parts into."""
 
     def __init__(
         self,
@@ -66,11 +79,7 @@ class Run:
         concurrency: int,
         listener: Listener,
         gauges: Callable[[], Gauges],
-        pieces: Sequence[Piece] | None = None,
-        most: int | None = None,
-        part: bool = False,
-        coverage: Coverage | None = None,
-        uncover: Callable[[Run], Awaitable[None]] | None = None,
+        extent: Extent,
     ) -> None:
         self._store_of = store_of
         self._sources = sources
@@ -88,12 +97,10 @@ class Run:
         self._slow = Slowest(listener)
         self._listing = anyio.CancelScope()
         self._pieces: dict[str, list[Piece]] = {route.name: [] for route in routes}
-        for piece in pieces if pieces is not None else (Piece(route.name) for route in routes):
+        for piece in extent.pieces if extent.pieces is not None else (Piece(route.name) for route in routes):
             self._pieces[piece.route].append(piece)
-        self._most = most
-        self._part = part
-        self._coverage = coverage
-        self._uncover = uncover
+        self._most = extent.most
+        self._extent = extent
         self._unpinned_buckets = 0
         self._joins: list[RouteJoin] = []
         self.rest: list[Piece] = []
@@ -136,7 +143,7 @@ class Run:
                             for route in self._routes:
                                 producers.start_soon(self._produce, route, fresh)
                     self._queue.close()
-                if not self.stopped and not self._part:
+                if not self.stopped and not self._extent.part:
                     for record in list(self._uploads.values()):  # no task took it up: its object is done, or is left
                         await self._carriers[record.route].discard(record)
                 if not self.stopped and (unpinned := self._unpinned()):
@@ -154,12 +161,12 @@ class Run:
 
     async def _produce(self, route: Route, fresh: bool) -> None:
         """List one route, decide page by page, hand out tasks; close its snapshot at the listing's end."""
-        if not self._part:
+        if not self._extent.part:
             await self._ledger.open_snapshot(route.name)
         pieces = deque(self._pieces[route.name])
         objects = size_bytes = 0
-        if self._coverage is not None:
-            covered = [item for item in self._coverage.stretches if item.piece.route == route.name]
+        if self._extent.coverage is not None:
+            covered = [item for item in self._extent.coverage.stretches if item.piece.route == route.name]
             pieces = deque(without(joined(pieces), (item.piece for item in covered)))
             objects, size_bytes = self._skip(covered)
         while pieces and not self.stopped:
@@ -175,7 +182,7 @@ class Run:
             objects += counted
             size_bytes += counted_bytes
             pieces.extend(left)
-        if self._part:
+        if self._extent.part:
             self.counters.listings_open -= 1
         elif not self.stopped:
             await self._ledger.close_snapshot(route.name, objects, size_bytes)
@@ -198,7 +205,7 @@ class Run:
         would not be said again."""
         again = {route.name for route in self._unpinned()} | {route for route, things in self._unlisted if things.met}
         missing = {route: sorted(keys) for route, keys in self._sources.missing().items()}
-        stretches = self._coverage.stretches if self._coverage is not None else []
+        stretches = self._extent.coverage.stretches if self._extent.coverage is not None else []
         return [
             item
             for item in stretches
@@ -220,8 +227,8 @@ class Run:
                 counted, counted_bytes = await self._decide_page(route, batch.rows) if batch.rows else (0, 0)
                 objects += counted
                 size_bytes += counted_bytes
-                if self._coverage is not None:
-                    self._coverage.add(Piece(route.name, batch.after, batch.upto), counted, counted_bytes)
+                if self._extent.coverage is not None:
+                    self._extent.coverage.add(Piece(route.name, batch.after, batch.upto), counted, counted_bytes)
                 if self._has_enough:
                     for other in self._joins:
                         other.end_early()
@@ -302,17 +309,12 @@ class Run:
         """The routes whose sources may have changed unseen while they were carried."""
         return [route for route in self._routes if route.source.bucket in self._carriers[route.name].unpinned]
 
-    def _count_unpinned(self) -> int:
-        """Of how many buckets that is, a bucket counting once with each carrier."""
-        return sum(len(carrier.unpinned) for carrier in self._distinct)
-
     async def _find_drift(self, routes: list[Route]) -> None:
         """List what was read of these sources once more, and see what changed while it was copied."""
         for route, piece in ((item, piece) for item in routes for piece in without(self._pieces[item.name], self.rest)):
             async with anyio.create_task_group() as group:
                 keys = KeyRange(piece.after, piece.upto)
-                entries = self._ledger.entries
-                join = self._sources.join(group, self._store_of, route, entries, target=False, keys=keys)
+                join = self._sources.join(group, self._store_of, route, self._ledger.entries, target=False, keys=keys)
                 while not self.stopped and (rows := await join.next_rows()) is not None:
                     changed = drift_in_place if route.in_place else drift
                     outcomes = [outcome for row in rows if (outcome := changed(row)) is not None]
@@ -356,9 +358,10 @@ class Run:
     async def _conclude(self, route: str, outcomes: Sequence[Outcome]) -> None:
         """Commit how tasks ended. What was noted as covered may hold objects that were copied unpinned since: before
         these count as done it is taken back, else whoever goes on after a kill would not look at them again."""
-        if self._uncover is not None and (count := self._count_unpinned()) != self._unpinned_buckets:
-            self._unpinned_buckets = count
-            await self._uncover(self)
+        unpinned = sum(len(carrier.unpinned) for carrier in self._distinct)
+        if unpinned != self._unpinned_buckets and self._extent.uncover is not None:
+            self._unpinned_buckets = unpinned
+            await self._extent.uncover(self)
         await self._ledger.conclude(route, outcomes)
 
     def _ended(self, task: Task, outcome: Outcome) -> None:

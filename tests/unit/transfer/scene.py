@@ -19,7 +19,7 @@ from engine.plan.route import Route
 from engine.sites.site import Gauges
 from engine.transfer.carrier import Task
 from engine.transfer.carriers import Carriers
-from engine.transfer.pipeline import Run
+from engine.transfer.pipeline import Extent, Run
 from engine.transfer.server_copy import ServerSideCopy
 from tests.fake_store import FakeStore, Held, sites_of
 
@@ -142,7 +142,7 @@ def assemble(
         concurrency=workers,
         listener=listener,
         gauges=Gauges,
-        **more,
+        extent=Extent(**more),
     )
 
 
