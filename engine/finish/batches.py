@@ -16,9 +16,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import GoneTogether, one_error
 from engine.events import Doing, Listener, ObjectAside, Progress
-from engine.finish.deleting import KEYS_A_BATCH, Checked
-from engine.finish.looking import FEW, PATIENCE_S, Looker, There
-from engine.finish.sending import BATCHES_AT_ONCE
+from engine.finish.deleting import KEYS_A_BATCH, Check, Checked, Deleter, Then
+from engine.finish.looking import FEW, PATIENCE_S, Looker, Span, There
+from engine.finish.sending import BATCHES_AT_ONCE, End, Item
 from engine.model import bucket_name
 
 STAYS_SHOWN = 10
@@ -149,6 +149,14 @@ class Removal(ABC, Generic[Report, Record]):
         event = ObjectAside(route, key, why, code, message)
         self.report.keep(event)
         self._listener(event)
+
+    async def _ask(
+        self, deleter: Deleter, items: Sequence[Item], span: Span, check: Check | None, then: Then | None = None
+    ) -> dict[str, End]:
+        """Delete items where the span is, as `Deleter.delete`, and note what that shows of delete markers."""
+        ends = await deleter.delete(span.location.bucket, items, check, span, then)
+        self.report.note_markers(deleter.markers_in, span.location.site, self._markers_accepted)
+        return ends
 
     async def _work_off(
         self, batches: Batches[Record], delete: Callable[[Batch[Record], bool], Awaitable[bool]]

@@ -152,11 +152,9 @@ class Cleanup(Removal[Cleaned, ObjectRecord]):
         async def then(gone: Collection[str]) -> None:
             await refuse_gone(looker, bucket, sorted(route.target_key(record_of[key].key) for key in gone), "target")
 
-        deleter = self._deleter_of(route.source)
         span = Span(route.source, batch.after)
         gone = await self._gone_before(route, list(record_of), span)
-        ends = await deleter.delete(route.source.bucket, items, check, span, then if first else None)
-        self.report.note_markers(deleter.markers_in, route.source.site, self._markers_accepted)
+        ends = await self._ask(self._deleter_of(route.source), items, span, check, then if first else None)
         outcomes = []
         for record, item in zip(records, items, strict=True):
             outcome = barred.get(record.key) or self._outcome(route, record, ends[item.key], gone=item.key in gone)

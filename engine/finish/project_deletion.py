@@ -111,8 +111,7 @@ class ProjectDeletion(Removal[Deletion, ListedObject]):
         rows = batch.records
         await self._listed.set_states((row.key, Row.DELETING) for row in rows)
         items = [Item(row.key, row.etag) for row in rows]
-        ends = await self._deleter.delete(location.bucket, items, self._check, Span(location, batch.after))
-        self.report.note_markers(self._deleter.markers_in, location.site, self._markers_accepted)
+        ends = await self._ask(self._deleter, items, Span(location, batch.after), self._check)
         await self._listed.set_states((row.key, _ROWS.get(ends[row.key].fate, Row.KEPT)) for row in rows)
         for row in rows:
             self._count(row, ends[row.key])

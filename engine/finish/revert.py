@@ -201,10 +201,8 @@ class Revert(Removal[Reverted, ObjectRecord]):
         async def then(gone: Collection[str]) -> None:
             await refuse_gone(looker, bucket, sorted(route.source_key(record_of[key].key) for key in gone), "source")
 
-        deleter = self._deleter_of(route.target)
         span = Span(route.target, batch.after)
-        ends = await deleter.delete(route.target.bucket, items, check, span, then if first else None)
-        self.report.note_markers(deleter.markers_in, route.target.site, self._markers_accepted)
+        ends = await self._ask(self._deleter_of(route.target), items, span, check, then if first else None)
         gone = []
         for record, item in zip(going, items, strict=True):
             end = ends[item.key]
