@@ -87,8 +87,7 @@ class BucketQuestions:
         return default_encryption(await self._setting(operations.GET_ENCRYPTION, bucket))
 
     async def owner(self, bucket: str) -> str:
-        acl = await self._setting(operations.GET_ACL, bucket)
-        return next((item.text("ID") for item in acl.all("Owner")), "")
+        return (await self._setting(operations.GET_ACL, bucket)).text_in("Owner", "ID")
 
     async def _setting(self, operation: Operation, bucket: str) -> xml.Document:
         call = messages.of_bucket(operation, bucket)

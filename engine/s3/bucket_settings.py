@@ -18,18 +18,14 @@ def replication_rules(document: xml.Document) -> tuple[ReplicationRule, ...]:
         chosen = next(rule.all("Filter"), None)
         both = next(chosen.all("And"), None) if chosen is not None else None
         parts = [part for part in (chosen, both) if part is not None]
-        said = {name: _status(rule, name) for name in REPLICATES_DELETES}
+        said = {name: rule.text_in(name, "Status") for name in REPLICATES_DELETES}
         if rule.text("Status") != "Enabled" or not replicates_deletes(said, filtered=chosen is not None):
             continue
         prefix = next((text for part in (*parts, rule) if (text := part.text("Prefix"))), "")
         only = [f"{tag.text('Key')}={tag.text('Value')}" for part in parts for tag in part.all("Tag")]
-        target = next((item.text("Bucket") for item in rule.all("Destination")), "")
-        found.append(ReplicationRule(rule.text("ID"), prefix, bucket_of_arn(target), tuple(sorted(only))))
+        target = bucket_of_arn(rule.text_in("Destination", "Bucket"))
+        found.append(ReplicationRule(rule.text("ID"), prefix, target, tuple(sorted(only))))
     return tuple(found)
-
-
-def _status(rule: xml.Document, name: str) -> str:
-    return next((item.text("Status") for item in rule.all(name)), "")
 
 
 def default_encryption(document: xml.Document) -> str:

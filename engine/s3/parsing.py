@@ -227,14 +227,13 @@ def listed_uploads(document: xml.Document, prefix: str) -> list[UploadInfo]:
 
 def acl(document: xml.Document) -> Acl:
     """The answer to GetObjectAcl."""
-    owner = next((item.text("ID") for item in document.all("Owner")), "")
     grants = [
         (grant.text("Permission"), who.text("ID"), who.text("URI"))
         for grants in document.all("AccessControlList")
         for grant in grants.all("Grant")
         for who in grant.all("Grantee")
     ]
-    return acl_of(owner, grants)
+    return acl_of(document.text_in("Owner", "ID"), grants)
 
 
 def tag_set(document: xml.Document) -> tuple[tuple[str, str], ...]:

@@ -46,6 +46,10 @@ class Document:
                 return child.text or ""
         return ""
 
+    def text_in(self, parent: str, name: str) -> str:
+        """The same of the first child `parent`."""
+        return next((child.text(name) for child in self.all(parent)), "")
+
     def fields(self) -> dict[str, str]:
         """The children that have text and no children of their own."""
         return {local(child.tag): child.text or "" for child in self.element if not len(child)}
