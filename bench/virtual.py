@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 from hashlib import blake2b
 from typing import Any
 
+from engine.bucket_facts import BucketFacts
 from engine.model import CopyResult, ListedObject, Page
 from engine.plan.document import Plan
 from engine.sites.known import KnownTraits
 from engine.sites.options import SiteOptions
 from engine.sites.site import Site
 from engine.sites.sites import Sites
-from engine.store import AskBucket, BucketFacts, CopyObject, ListPage
+from engine.store import AskBucket, CopyObject, ListPage
 
 OBJECTS = "CARTAGE_BENCH_OBJECTS"
 """How many there are: in the environment, so that processes that are begun know it too."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
 from engine import store
+from engine.bucket_facts import BucketFacts
 from engine.model import (
     Acl,
     CopyResult,
@@ -115,7 +116,7 @@ class StoreDecorator:
     def delete_objects(self, request: store.DeleteObjects) -> Coroutine[Any, Any, DeleteReport]:
         return self._call(self._inner.delete_objects, request)
 
-    def bucket_facts(self, request: store.AskBucket) -> Coroutine[Any, Any, store.BucketFacts]:
+    def bucket_facts(self, request: store.AskBucket) -> Coroutine[Any, Any, BucketFacts]:
         return self._call(self._inner.bucket_facts, request)
 
     def get_lifecycle(self, request: store.GetLifecycle) -> Coroutine[Any, Any, LifecycleConfiguration]:

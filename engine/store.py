@@ -8,9 +8,9 @@ are decorators (`engine.decorator`), put on in `engine.sites` alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol, TypeVar, overload
 
+from engine.bucket_facts import BucketFacts
 from engine.errors import NotFound
 from engine.model import (
     Acl,
@@ -18,19 +18,16 @@ from engine.model import (
     CopyResult,
     DeleteReport,
     LifecycleConfiguration,
-    LifecycleRule,
     Location,
     ObjectHead,
     ObjectRef,
     Page,
     Properties,
-    ReplicationRule,
     UploadedPart,
     UploadInfo,
     UploadRef,
     Value,
     VersionsPage,
-    bucket_name,
 )
 from engine.windows import Sink, Source
 
@@ -310,40 +307,6 @@ class DeleteObjects(Request, frozen=True):
 
     bucket: str
     keys: tuple[tuple[str, str | None], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BucketFacts:
-    """What is known of a bucket. `versioning` is "", "Enabled" or "Suspended"; None where it is not known, like
-    `lifecycle`, `replication` and `encryption`. `replication` are the rules that pass on deletes. `owner_id` is the
-    bucket owner's canonical id, empty where it cannot be known. `encryption` is what objects get by default, in words
-    ("aws:kms", key, "bucket key"). `causes` says of a setting why it is not known, or how the server said that it has
-    no such thing. `date` is the server's clock; when it came, this machine's calendar said `date_s` (seconds since the
-    epoch), and its running clock `came_s`. `site` is that of the plan that it was asked on."""
-
-    bucket: str
-    region: str
-    owner_id: str = ""
-    versioning: str | None = ""
-    lifecycle: tuple[LifecycleRule, ...] | None = ()
-    date: str = ""
-    server: str = ""
-    encryption: str | None = ""
-    causes: tuple[tuple[str, str], ...] = ()
-    date_s: float = 0.0
-    came_s: float = 0.0
-    replication: tuple[ReplicationRule, ...] | None = ()
-    site: str = ""
-
-    @property
-    def name(self) -> str:
-        """As `Location.bucket_name`."""
-        return bucket_name(self.bucket, self.site)
-
-    def cause(self, setting: str) -> str:
-        """Why a setting ("lifecycle", "replication", "versioning", "encryption") is not known; empty where nothing is
-        to be said."""
-        return dict(self.causes).get(setting, "")
 
 
 class AskBucket(Request, frozen=True):

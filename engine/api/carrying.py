@@ -13,13 +13,14 @@ import anyio.to_thread
 
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
+from engine.bucket_facts import BucketFacts
 from engine.errors import UsageError
 from engine.ledger import Ledger, ShardedLedger, is_one_file
 from engine.plan.document import Plan
 from engine.plan.shards import Piece
 from engine.shards.processes import LocalProcesses
 from engine.sites.sites import Sites
-from engine.store import BucketFacts, StoreOf
+from engine.store import StoreOf
 from engine.transfer.counting import Carried
 from engine.transfer.migration import carry_out
 from engine.transfer.pipeline import Extent

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.api.options import Options
 from engine.api.watching import watched
+from engine.bucket_facts import BucketFacts
 from engine.errors import one_error
 from engine.events import Doing
 from engine.model import Location
@@ -15,7 +16,6 @@ from engine.s3.session import Identity
 from engine.shown import Result
 from engine.sites.opening import open_site
 from engine.sites.traits import Traits
-from engine.store import BucketFacts
 from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
 
 

@@ -21,6 +21,7 @@ from engine.api.returning import carry_and_wait
 from engine.api.status import EXPECTED
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
+from engine.bucket_facts import BucketFacts
 from engine.errors import one_error
 from engine.events import COPYING, Doing, Notice, ObjectAside, RunStarted
 from engine.finish.acceptances import note_expectations
@@ -38,7 +39,7 @@ from engine.shown import LedgerResult
 from engine.sites.clock import now_ms
 from engine.sites.listings import refuse_losing
 from engine.sites.sites import Sites, buckets_of
-from engine.store import BucketFacts, StoreOf
+from engine.store import StoreOf
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import brought_up_to_date
 from engine.transfer.counting import Carried, Counters

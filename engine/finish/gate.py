@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from engine.bucket_facts import BucketFacts
 from engine.finish.holding import Hold
 from engine.finish.probing.answers import ProbeResult
 from engine.finish.sending import NO_CONDITION, Condition, condition_for
@@ -25,7 +26,6 @@ from engine.plan.sizes import duration_text, size_text
 from engine.proof.audit import RouteAudit
 from engine.proof.judge import Kind
 from engine.sites.traits import Traits
-from engine.store import BucketFacts
 
 REFERENCES = "references"
 LIFECYCLE = "lifecycle"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from engine.bucket_facts import BucketFacts
 from engine.errors import GateClosed, ObjectError
 from engine.events import Doing, Listener, Notice, Progress, ignore
 from engine.finish.batches import Batch, Batches, DeletionReport, Removal
@@ -25,7 +26,7 @@ from engine.plan.sizes import duration_text
 from engine.shown import Result
 from engine.sites.clock import dating_clock, now_ms, server_ms
 from engine.sites.sites import Sites
-from engine.store import BucketFacts, ListUploads, ObjectStore
+from engine.store import ListUploads, ObjectStore
 
 ARRIVED_SHOWN = 10
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from engine.bucket_facts import BucketFacts
 from engine.finish.gate import REPLICATION, UNKNOWN, Reason
 from engine.model import Location, ReplicationRule
 from engine.plan.locations import may_be_same_bucket
-from engine.store import BucketFacts
 
 
 def replication_reasons(

@@ -27,6 +27,7 @@ import anyio.to_thread
 
 from engine import freshness
 from engine.bodies import with_body
+from engine.bucket_facts import BucketFacts
 from engine.errors import Rejected, StoreError, UsageError
 from engine.folder import system
 from engine.folder.carried import is_link, mode_of, mtime_of
@@ -48,7 +49,6 @@ from engine.model import CopyResult, DeleteFailure, DeleteReport, ObjectHead, Ob
 from engine.store import (
     AskBucket,
     Body,
-    BucketFacts,
     DeleteObject,
     DeleteObjects,
     Fetched,

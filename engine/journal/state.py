@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 
 import anyio
 
+from engine.bucket_facts import BucketFacts
 from engine.errors import AttemptError, ObjectError, UsageError
 from engine.model import ABSENT, Location, ObjectRef
 from engine.plan.locations import may_be_same_bucket, may_be_same_site
 from engine.plan.route import Route
-from engine.store import BucketFacts, DeleteObject, ObjectStore, PutObject
+from engine.store import DeleteObject, ObjectStore, PutObject
 
 RACES = 4
 RACERS = 8

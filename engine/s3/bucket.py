@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
+from engine.bucket_facts import BucketFacts
 from engine.errors import AttemptError, NotFound, ObjectError, StoreError, Unsupported
 from engine.freshness import running_s
 from engine.model import LifecycleConfiguration, LifecycleRule, ReplicationRule
@@ -23,7 +24,6 @@ from engine.s3.lifecycle_xml import LEAST_SIZE, lifecycle_configuration
 from engine.s3.messages import Call
 from engine.s3.operations import Operation
 from engine.s3.parsing import Answer
-from engine.store import BucketFacts
 
 Told = TypeVar("Told")
 

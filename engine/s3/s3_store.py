@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine import store
+from engine.bucket_facts import BucketFacts
 from engine.errors import ObjectError, RunError, StoreError
 from engine.model import (
     Acl,
@@ -214,7 +215,7 @@ class S3Store(ABC):
 
     # --- the bucket ---------------------------------------------------------------------------------------
 
-    async def bucket_facts(self, request: store.AskBucket) -> store.BucketFacts:
+    async def bucket_facts(self, request: store.AskBucket) -> BucketFacts:
         return await bucket_facts(BucketQuestions(self._ask, self._read), request.bucket, self._session.region)
 
     async def get_lifecycle(self, request: store.GetLifecycle) -> LifecycleConfiguration:

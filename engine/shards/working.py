@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 
+from engine.bucket_facts import BucketFacts
 from engine.errors import LedgerLocked, UsageError, one_error
 from engine.extras import loop_factory
 from engine.journal.views import Journals
@@ -32,7 +33,6 @@ from engine.sites.clock import now_ms
 from engine.sites.opening import open_sites
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
-from engine.store import BucketFacts
 from engine.transfer.migration import carry_out
 from engine.transfer.pipeline import Extent, Run
 from engine.version import __version__

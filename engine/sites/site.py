@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.bucket_facts import BucketFacts
 from engine.model import FILE_SITE
 from engine.s3.aws import domain_of
 from engine.s3.session import Session
 from engine.sites.clock import dating_clock
 from engine.sites.known import KnownTraits
 from engine.sites.pacing import PacedStore
-from engine.store import AskBucket, BucketFacts, ObjectStore
+from engine.store import AskBucket, ObjectStore
 
 if TYPE_CHECKING:
     from engine.folder.store import FolderStore

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.at_once import each
+from engine.bucket_facts import BucketFacts
 from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError, RunError, one_error
 from engine.events import Listener, Notice
 from engine.listing.sources import Sources
@@ -16,7 +17,7 @@ from engine.sites.known import Notes
 from engine.sites.pacing import Tally
 from engine.sites.site import Gauges, Site
 from engine.sites.traits import Answer, Traits, pin_sentences, sentences
-from engine.store import BucketFacts, GetRange, ListPage, ObjectStore
+from engine.store import GetRange, ListPage, ObjectStore
 
 if TYPE_CHECKING:
     from engine.folder.store import FolderStore

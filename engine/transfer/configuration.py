@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.store import BucketFacts
+from engine.bucket_facts import BucketFacts
 
 NOTE = "buckets"
 SETTINGS = ("encryption", "versioning")

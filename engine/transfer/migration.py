@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import closing
 
+from engine.bucket_facts import BucketFacts
 from engine.ledger import Ledger
 from engine.plan.document import Plan
 from engine.sites.clock import dating_clock, now_ms
 from engine.sites.options import SiteOptions
 from engine.sites.sites import Sites
-from engine.store import BucketFacts, StoreOf
+from engine.store import StoreOf
 from engine.transfer.carriers import Carriers
 from engine.transfer.configuration import NOTE as SETTINGS_NOTE
 from engine.transfer.configuration import outdated_before

@@ -21,6 +21,7 @@ from sortedcontainers import SortedDict
 
 from engine import checksums, freshness
 from engine.bodies import with_body
+from engine.bucket_facts import BucketFacts
 from engine.errors import AccessDenied, Ambiguous, Archived, BucketMissing, NotFound, PreconditionFailed, Rejected
 from engine.model import (
     ABSENT,
@@ -50,7 +51,6 @@ from engine.store import (
     AbortUpload,
     AskBucket,
     Body,
-    BucketFacts,
     CompleteUpload,
     CopyObject,
     CopyPart,

@@ -28,6 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "events",
         "crc",
         "checksums",
+        "bucket_facts",
         "freshness",
         "at_once",
         "process",

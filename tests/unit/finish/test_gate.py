@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.bucket_facts import BucketFacts
 from engine.finish.batches import DeletionReport
 from engine.finish.gate import Facts, Reason, ReferencesLeft, closed, expiring, judge
 from engine.finish.holding import Hold
@@ -18,7 +19,6 @@ from engine.plan.noted import Noted
 from engine.plan.record import Tally
 from engine.proof.audit import BAD, RouteAudit
 from engine.proof.judge import Kind
-from engine.store import BucketFacts
 
 DAY_MS = 86_400_000
 BUCKET = BucketFacts("bucket", "us-east-1")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.bucket_facts import BucketFacts
 from engine.finish.gate import closed
 from engine.finish.replication import replication_reasons, spreading
 from engine.model import Location, ReplicationRule
-from engine.store import BucketFacts
 
 SOURCE, TARGET = Location("one", "data/"), Location("two", "data/")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.bucket_facts import BucketFacts
 from engine.journal.state import problems_of, state_of
 from engine.model import Location
 from engine.plan.route import Route
-from engine.store import BucketFacts
 
 AWS = "https://s3.eu-west-1.amazonaws.com"
 ELSEWHERE = "http://127.0.0.1:9000"

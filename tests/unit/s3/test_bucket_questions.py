@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.bucket_facts import BucketFacts
 from engine.errors import (
     AccessDenied,
     Ambiguous,
@@ -22,7 +23,6 @@ from engine.errors import (
 )
 from engine.model import LifecycleRule
 from engine.s3.bucket import ATTEMPTS, BucketHead, bucket_facts
-from engine.store import BucketFacts
 
 RULES = (LifecycleRule("r", "", 1),)
 SETTINGS = ("versioning", "lifecycle", "encryption", "owner")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.store import BucketFacts
+from engine.bucket_facts import BucketFacts
 from engine.transfer.configuration import brought_up_to_date, outdated_before
 
 
