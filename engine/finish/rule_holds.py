@@ -12,13 +12,13 @@ from engine.ledger import open_to_read
 from engine.model import ListedObject, ListedVersion, Location
 from engine.plan.bucket_rules import Action, Does, Rule
 from engine.plan.document import Plan
-from engine.plan.lifecycle import State
+from engine.plan.lifecycle import BEREFT, ENDED
 from engine.plan.locations import SCHEME, may_meet, server_of
 from engine.plan.rule_effects import Effects, day_of, ordinal_of
 from engine.sites.clock import SECOND_MS
 from engine.store import ListVersions, ObjectStore
 
-ENDED = frozenset({State.DELETED, State.WITHDRAWN, State.LOST})
+SOURCE_GONE = BEREFT | ENDED
 """States whose source is gone: no hold is waited for any more."""
 
 
@@ -51,7 +51,7 @@ async def moves_into(
         known = binding.all_sites.get(named.removesuffix(":"))
         if not scheme or where != bucket or known is None or server_of(known.endpoint) != server_of(endpoint):
             continue
-        objects = sum(item.objects for item in tallies if item.route == route.name and item.state not in ENDED)
+        objects = sum(item.objects for item in tallies if item.route == route.name and item.state not in SOURCE_GONE)
         if not objects:
             continue
         until_ms: int | None = None

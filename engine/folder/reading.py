@@ -116,6 +116,7 @@ class OpenedFile:
             self.close()
             raise
         self.key = key
+        self._is_file = self._link is None and not key.endswith("/")
         self.size = 0 if stat.S_ISDIR(self._status.st_mode) else self._status.st_size
         self.version: OpaqueEtag = version_at(self._status, self._seen_ns)
         if if_match is not None and not same(if_match, self.version):
@@ -142,13 +143,13 @@ class OpenedFile:
 
     def read_in_order(self) -> None:
         """Say that it will be read from beginning to end: the system then reads ahead."""
-        if self._link is None and not self.key.endswith("/"):
+        if self._is_file:
             expect_in_order(self._descriptor)
 
     def forget_cached(self, offset: int = 0, length: int = 0) -> None:
         """Drop bytes (of no `length`: all from `offset` on) from the cache: what is read next comes from the disk,
         which is what a proof is of. Of a file that was written a moment ago they have to get there first."""
-        if self._link is None and not self.key.endswith("/"):
+        if self._is_file:
             if self._seen_ns - self._status.st_ctime_ns < WRITTEN_BACK_NS:
                 sync(self._descriptor)
             forget(self._descriptor, offset, length)
@@ -159,7 +160,7 @@ class OpenedFile:
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill `buffer` with the bytes at `offset`. Raises `PreconditionFailed` where the file ends before."""
-        if self._link is not None or self.key.endswith("/"):
+        if not self._is_file:
             data = (self._link or b"")[offset : offset + len(buffer)]
             if len(data) < len(buffer):
                 raise self._changed("it is shorter than it was")
@@ -201,9 +202,7 @@ class OpenedFile:
         """To be called after the last byte. Raises `PreconditionFailed` where anything was written since it was opened.
 
         The clock had moved on by then (opening waits for that), so that every later write shows in the times."""
-        if self._link is not None or self.key.endswith("/"):
-            return
-        if not is_same(os.fstat(self._descriptor), self._status):
+        if self._is_file and not is_same(os.fstat(self._descriptor), self._status):
             raise self._changed("the file was written to while it was read")
 
     def _changed(self, message: str) -> StoreError:

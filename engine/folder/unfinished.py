@@ -195,8 +195,7 @@ class Unfinished:
             if self._journal is not None or self._listed.end:
                 with contextlib.suppress(FileNotFoundError):
                     system.unlink(self._directory, self._list)
-            status = os.fstat(self.descriptor)
-            return published_of(status)
+            return published_of(os.fstat(self.descriptor))
 
     def _resemble(self) -> None:
         """Permissions and owner of the file that is to be replaced; a new one has what the system gives new files. Not

@@ -18,6 +18,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from engine.at_once import each
 from engine.errors import NotFound, ObjectError, PlanError, UsageError
 from engine.events import ObjectAside
 from engine.listing.inventory_tables import table_rows
@@ -160,31 +161,23 @@ class ListedKeys(PagesOnDisk):
 
     async def _seen(self, rows: Sequence[KeyRow]) -> Sequence[ListedObject | Unlisted | None]:
         """What each row names; None for what is not there."""
-        found: list[ListedObject | Unlisted | None] = [
-            ListedObject(*row) if row.size != UNKNOWN else None for row in rows
-        ]
 
-        async def ask(at: int, key: str) -> None:
-            async with self._heads:
-                try:
-                    head = await self._store_of(self.location).head_object(
-                        HeadObject(ObjectRef(self.location.bucket, key), None, True)
-                    )
-                except NotFound:
-                    self.missing.add(key)
-                    return
-                except ObjectError as error:  # of this key alone: the others go on
-                    found[at] = Unlisted(key, ObjectAside.UNSEEN, error.advised)
-                    return
+        async def ask(row: KeyRow) -> ListedObject | Unlisted | None:
+            key = row.key
+            asked = HeadObject(ObjectRef(self.location.bucket, key), checksums=True)
+            try:
+                head = await self._store_of(self.location).head_object(asked)
+            except NotFound:
+                self.missing.add(key)
+                return None
+            except ObjectError as error:  # of this key alone: the others go on
+                return Unlisted(key, ObjectAside.UNSEEN, error.advised)
             checksum = next((f"{item.algorithm}:{item.type}" for item in head.checksums), "")
             storage_class = head.properties.storage_class
-            found[at] = ListedObject(key, head.size, head.etag, head.modified, storage_class, checksum, head.restore)
+            return ListedObject(key, head.size, head.etag, head.modified, storage_class, checksum, head.restore)
 
-        async with anyio.create_task_group() as group:
-            for at, row in enumerate(rows):
-                if row.size == UNKNOWN:
-                    group.start_soon(ask, at, row.key)
-        return found
+        seen = iter(await each([row for row in rows if row.size == UNKNOWN], ask, self._heads))
+        return [next(seen) if row.size == UNKNOWN else ListedObject(*row) for row in rows]
 
     # --- reading the file -------------------------------------------------------------------------------------
 

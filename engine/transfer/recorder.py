@@ -48,13 +48,10 @@ class Recorder:
         while True:
             with anyio.move_on_after(FLUSH_EVERY_S):
                 await self._ready.wait()
-            await self._commit()
+            await self.finish()
 
     async def finish(self) -> None:
-        """Commit what is left."""
-        await self._commit()
-
-    async def _commit(self) -> None:
+        """Commit what there is."""
         # Shielded: what was taken out of the pending ones is committed, whoever is cancelled meanwhile.
         with anyio.CancelScope(shield=True):
             async with self._committing:
