@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from functools import partial
 from logging import INFO
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import StoreError, Throttled
-from engine.events import Listener, OutOfReach, SlowedDown
+from engine.events import OutOfReach, SlowedDown
 from engine.logs import REQUESTS, log, requests_are_logged
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
@@ -24,7 +23,7 @@ from engine.sites.options import SiteOptions
 from engine.sites.pacing import PacedStore
 from engine.sites.patience import RetryPolicy
 from engine.sites.restores import RestoresTold
-from engine.sites.retrying import Observer, RetryingStore
+from engine.sites.retrying import RetryingStore
 from engine.sites.site import Gauges, Site
 from engine.sites.sites import Sites
 from engine.sites.tolerating import ToleratingStore
@@ -51,17 +50,24 @@ async def open_site(connection: Connection, options: SiteOptions, name: str = ""
         meter = options.meter
         if meter is not None:
             plane = MeasuredStore(plane, meter, name)
+        is_logged = requests_are_logged()
+
+        def retried(error: StoreError) -> None:
+            if isinstance(error, Throttled):
+                options.listener(SlowedDown())
+            if meter is not None:
+                meter.retried(name, error)
+            if is_logged:
+                said = {"operation": error.operation, "ref": error.ref, "error": error.code}
+                REQUESTS.debug("retry", extra={"fields": said})
+
         paced = PacedStore(plane, max_rps=options.max_rps, concurrency=options.concurrency)
         retrying = RetryingStore(
             paced,
             RetryPolicy(give_up_after_s=options.give_up_after_s),
             refresh=refresh,
             follow=move,
-            observe=_observer(
-                partial(_tell_slow_down, options.listener),
-                partial(meter.retried, name) if meter is not None else None,
-                _log_retry if requests_are_logged() else None,
-            ),
+            observe=retried,
             outage=lambda since_s, why: options.listener(OutOfReach(since_s, why)),
         )
         tolerant = DoubtingStore(ToleratingStore(retrying, options.listener), options.listener)
@@ -151,23 +157,3 @@ def _logged(plain: type[Plane]) -> type[Plane]:
     from engine.s3.logged import LoggedStore
 
     return type(f"Logged{plain.__name__}", (LoggedStore, plain), {})
-
-
-def _observer(*wanted: Observer | None) -> Observer:
-    """One that tells all of these."""
-    told = [observer for observer in wanted if observer is not None]
-
-    def tell(error: StoreError) -> None:
-        for observer in told:
-            observer(error)
-
-    return tell
-
-
-def _tell_slow_down(listener: Listener, error: StoreError) -> None:
-    if isinstance(error, Throttled):
-        listener(SlowedDown())
-
-
-def _log_retry(error: StoreError) -> None:
-    REQUESTS.debug("retry", extra={"fields": {"operation": error.operation, "ref": error.ref, "error": error.code}})
