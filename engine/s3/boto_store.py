@@ -19,7 +19,7 @@ from engine.s3.answers import bare
 from engine.s3.boto_arguments import SENT, arguments_of
 from engine.s3.boto_bodies import Pourer, Stopped
 from engine.s3.boto_clients import ANSWER, BotoClients
-from engine.s3.boto_errors import translate
+from engine.s3.boto_errors import translated
 from engine.s3.messages import Call
 from engine.s3.operations import COPY_TOTAL_S
 from engine.s3.parsing import Answer
@@ -77,10 +77,8 @@ class BotoStore(S3Store):
             if getattr(error, "operation_name", "") == operation and ANSWER in getattr(error, "response", {}):
                 refused: Answer = error.response[ANSWER]  # type: ignore[attr-defined]
                 return refused
-            known = translate(operation, str(call.ref), session.endpoint, error)
-            if known is None or known is error:
+            with translated(operation, str(call.ref), session.endpoint):
                 raise
-            raise known from error
 
     # --- bodies -------------------------------------------------------------------------------------------
 
