@@ -40,12 +40,10 @@ async def as_read(store: ObjectStore, task: Task, reading: Awaitable[Done]) -> D
     it is read; what is said of anything but a source goes on as it is."""
     try:
         return await reading
-    except NotFound as error:
+    except (NotFound, PreconditionFailed) as error:
         if error.operation != GetRange.operation:
             raise
-        raise Drifted(0, etag_now="") from error
-    except PreconditionFailed as error:
-        if error.operation != GetRange.operation:
-            raise
-        head = await head_or_none(store, HeadObject(task.source_ref))
+        head = None
+        if isinstance(error, PreconditionFailed):
+            head = await head_or_none(store, HeadObject(task.source_ref))
         raise Drifted(0, etag_now=head.etag if head else "") from error

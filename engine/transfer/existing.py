@@ -82,15 +82,12 @@ class Existing(ABC):
     async def _claim(self, task: Task) -> Outcome | None:
         """A target appeared while an earlier run's copy was under way: a conflict where it is certainly not ours. Where
         it may be, it is copied again over exactly what was seen (None): a server does that without our reading it."""
-        await self._refuse_foreign(task)
-        return None
-
-    async def _refuse_foreign(self, task: Task) -> None:
         if compare_etags(task.source.etag, task.target_condition) is not Agreement.DIFFERENT:
-            return  # a look would tell no more
+            return None  # a look would tell no more
         target = await self._target_head(task)
         if target is not None and target.etag == task.target_condition and await self._differs(task, target):
             raise conflict(task, target.etag, "the target was written by someone else while a copy was under way")
+        return None
 
     async def _mend(self, task: Task) -> Outcome:
         """Bring a target up to date that holds the right bytes, and perhaps not what its source carries.

@@ -33,7 +33,7 @@ from engine.plan.parts import WHOLE_BYTES, Layout, PartRange, range_bytes
 from engine.plan.record import Outcome, UploadRecord
 from engine.plan.route import PropertyRule
 from engine.store import HeadObject, ObjectStore, PutObject, head_or_none
-from engine.transfer.carrier import Conflicting, Drifted, Ended, Interrupted, Task, copied, outcome_of
+from engine.transfer.carrier import Drifted, Ended, Interrupted, Task, copied, outcome_of
 from engine.transfer.comparing import compare_properties
 from engine.transfer.drift import as_listed, source_now
 from engine.transfer.existing import conflict
@@ -245,14 +245,11 @@ class IntoFolder(ABC):
         try:
             return await placing
         except PreconditionFailed as error:
-            raise await self._conflict_now(task) from error
-
-    async def _conflict_now(self, task: Task) -> Conflicting:
-        target = None
-        with suppress(ObjectError):
-            target = await head_or_none(self._target, HeadObject(task.target_ref))
-        why = "the file was written by someone else while it was on its way"
-        return conflict(task, target.etag if target else "", why)
+            target = None
+            with suppress(ObjectError):
+                target = await head_or_none(self._target, HeadObject(task.target_ref))
+            why = "the file was written by someone else while it was on its way"
+            raise conflict(task, target.etag if target else "", why) from error
 
 
 class Different(Ended):
