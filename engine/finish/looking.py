@@ -96,9 +96,11 @@ class Looker:
             if isinstance(error, RunError):
                 raise error
         if scope.cancelled_caught:
+            said = f"there was no answer within {within_s:g} s"
             for key in keys:
                 if key not in seen.looks:
-                    seen.unseen.setdefault(key, _late(bucket, key, within_s))
+                    late = TooLate(said, operation="HeadObject", ref=f"s3://{bucket}/{key}", code="NoAnswer")
+                    seen.unseen.setdefault(key, late)
         return seen
 
     async def listed(self, keys: Sequence[str], span: Span) -> dict[str, There]:
@@ -145,8 +147,3 @@ class Looker:
 
         if keys:
             await each(keys, head, self._heads)
-
-
-def _late(bucket: str, key: str, within_s: float) -> TooLate:
-    said = f"there was no answer within {within_s:g} s"
-    return TooLate(said, operation="HeadObject", ref=f"s3://{bucket}/{key}", code="NoAnswer")

@@ -20,7 +20,7 @@ from engine.errors import (
     Rejected,
     Unsupported,
 )
-from engine.model import DeleteFailure, ObjectRef
+from engine.model import ObjectRef
 from engine.s3.request_xml import comes_back
 from engine.sites.traits import Traits
 from engine.store import DeleteObject, DeleteObjects, ObjectStore
@@ -32,6 +32,9 @@ SINGLES_AT_ONCE = 32
 
 THROTTLED = frozenset({"SlowDown", "ServiceUnavailable", "TooManyRequests", "RequestLimitExceeded"})
 """Codes of one key inside a 200, which no retry layer sees."""
+
+DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "MethodNotAllowed"})
+"""The same of refusals that sending again does not change."""
 
 
 class Condition(StrEnum):
@@ -146,8 +149,8 @@ class Sender:
         asked = {item.key for item in items}
         told = {key: End(Fate.GONE) for key in report.deleted if key in asked}
         for failure in report.failed:
-            if failure.key in asked and (end := _denied(failure)) is not None:
-                told[failure.key] = end
+            if failure.key in asked and failure.code in DENIED:
+                told[failure.key] = End(Fate.DENIED, failure.code, failure.message)
             else:
                 told.pop(failure.key, None)  # said twice, or in other words: the key itself tells
         return told
@@ -175,10 +178,3 @@ class Sender:
 
     def _etag(self, bucket: str, item: Item) -> str | None:
         return item.etag if self.is_conditional(bucket) else None
-
-
-def _denied(failure: DeleteFailure) -> End | None:
-    """A refusal that sending again does not change."""
-    if failure.code in ("AccessDenied", "AllAccessDisabled", "MethodNotAllowed"):
-        return End(Fate.DENIED, failure.code, failure.message)
-    return None

@@ -92,7 +92,7 @@ class Journal:
 
     def add(self, part: Part) -> None:
         """List a part, whose bytes are synced."""
-        self._append(_line(part))
+        self._append(f"{part.number} {part.offset} {part.length} {part.checksum}\n".encode())
 
     def _append(self, data: bytes) -> None:
         system.write(self._descriptor, data, self._end)
@@ -102,7 +102,3 @@ class Journal:
 
     def close(self) -> None:
         os.close(self._descriptor)
-
-
-def _line(part: Part) -> bytes:
-    return f"{part.number} {part.offset} {part.length} {part.checksum}\n".encode()

@@ -154,7 +154,7 @@ class ToleratingStore(StoreDecorator):
         named = [item for item in suspects if item.header in error.message.lower()]
         left_off: list[Optional] = []
         for item in named or suspects:
-            if not _may_mean(error, item):
+            if error.code not in REFUSALS or (item.careful and error.code == "InvalidRequest"):
                 continue
             request = item.without(request)
             left_off.append(item)
@@ -215,12 +215,6 @@ class ToleratingStore(StoreDecorator):
             raise _again(self._no_tags, request.ref) from error
         self._reads_tags = True
         return tags
-
-
-def _may_mean(error: ObjectError, item: Optional) -> bool:
-    if item.careful and error.code == "InvalidRequest":
-        return False
-    return error.code in REFUSALS
 
 
 def _again(error: StoreError, ref: ObjectRef) -> StoreError:

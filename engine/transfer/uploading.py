@@ -320,7 +320,9 @@ class Uploader:
         """Abort, shielded from cancellation: an upload nobody knows of is billed for ever. One that cannot be aborted
         stays in the ledger for the next run; `must` raises then, so that no other takes its place there. `how` is what
         the ledger says of its end."""
-        problem: EngineError | None = _too_slow(ref)
+        slow = f"it was not aborted within {ABORT_GRACE_S:.0f} s"
+        problem: EngineError | None
+        problem = Ambiguous(slow, operation="AbortMultipartUpload", ref=str(ref.target), code="AbortTooSlow")
         with anyio.CancelScope(shield=True), anyio.move_on_after(ABORT_GRACE_S):
             try:
                 await self._store.abort_upload(AbortUpload(ref))
@@ -335,8 +337,3 @@ class Uploader:
             self._orphans.report(ref.target, ref.upload_id, str(problem))
             if must:
                 raise problem
-
-
-def _too_slow(ref: UploadRef) -> Ambiguous:
-    said = f"it was not aborted within {ABORT_GRACE_S:.0f} s"
-    return Ambiguous(said, operation="AbortMultipartUpload", ref=str(ref.target), code="AbortTooSlow")
