@@ -49,7 +49,7 @@ async def test_what_had_landed_is_not_sent_again(
     ends = (prefix, folder) if way == "clone" else (folder, prefix)
     plan, options = Plan.of(*ends, name="p", folder=tmp_path), Options(ledger=tmp_path / "p.ledger")
     with monkeypatch.context() as patched:
-        patched.setattr(Recorder, "_commit", _killed)
+        patched.setattr(Recorder, "finish", _killed)
         with pytest.raises(BaseException) as ended:
             await migrate(plan, options)
     assert "Killed" in repr(ended.value)
@@ -88,7 +88,7 @@ async def test_what_a_power_cut_emptied_is_written_again_and_nothing_of_anyones(
             raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(Recorder, "_commit", killed)
+        patched.setattr(Recorder, "finish", killed)
         with pytest.raises(BaseException) as ended:
             await migrate(plan, options)
     assert "Killed" in repr(ended.value)

@@ -779,7 +779,7 @@ def carry_and_die(order: Order) -> ShardEnded:
     setattr(engine.listing.pages, "ListPage", partial(ListPage, max_keys=5))  # noqa: B010
     setattr(engine.shards.working, "COVERED_EVERY_S", 0.0)  # noqa: B010
     if order.number == 1 and not (order.folder / "died").exists():
-        setattr(Recorder, "_commit", _die(order.folder / "died"))  # noqa: B010
+        setattr(Recorder, "finish", _die(order.folder / "died"))  # noqa: B010
     return carry_shard(order)
 
 
