@@ -32,10 +32,7 @@ def proposal_page(result: LifecycleResult) -> Page:
         lines.append(f"and {older}, {cost_text(result.older_dollars)} a month")
     lines += _rules(result)
     lines += [Toned(safe(note), Tone.WARNING) for note in result.notes]
-    if not result.changes:
-        return lines
-    name = f"lifecycle of {result.location.removeprefix('s3://').partition('/')[0]}"
-    return [*lines, "", *diff_lines(unified_diff(name, text_of(result.before), text_of(result.after))), ""]
+    return [*lines, "", *diff_lines(_diff(result)), ""] if result.changes else lines
 
 
 def outcome_lines(result: LifecycleResult, words: Iterable[str]) -> list[str]:
@@ -52,25 +49,27 @@ def outcome_lines(result: LifecycleResult, words: Iterable[str]) -> list[str]:
 
 def undo_page(result: LifecycleResult) -> Page:
     """What was put back."""
+    diff = _diff(result)
+    return [*(diff_lines(diff) if diff else []), "put back as it was" if result.confirmed else NOT_SHOWN]
+
+
+def _diff(result: LifecycleResult) -> str:
     name = f"lifecycle of {result.location.removeprefix('s3://').partition('/')[0]}"
-    diff = unified_diff(name, text_of(result.before), text_of(result.after))
-    return [*(diff_lines(diff) if diff else []), "put back as it was" if result.confirmed else _not_shown(result)]
+    return unified_diff(name, text_of(result.before), text_of(result.after))
 
 
 def _written(result: LifecycleResult) -> list[str]:
     back = f"cartage lifecycle {shlex.quote(result.location)} --undo"
     return [
-        "written, and read back as it was written" if result.confirmed else _not_shown(result),
+        "written, and read back as it was written" if result.confirmed else NOT_SHOWN,
         f"what was there is kept in {safe(str(result.kept))}",
         Toned(f"to put it back: {back}", whole=True),
     ]
 
 
-def _not_shown(result: LifecycleResult) -> str:
-    return Toned(
-        "written; the server does not show it yet, or shows it otherwise: look again before you rely on it",
-        Tone.WARNING,
-    )
+NOT_SHOWN = Toned(
+    "written; the server does not show it yet, or shows it otherwise: look again before you rely on it", Tone.WARNING
+)
 
 
 def _rules(result: LifecycleResult) -> list[str | Table]:

@@ -87,7 +87,7 @@ def _cost(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
     return [
         _facts(
             f"requests   {count_text(figures.copy_requests)} copies and parts, "
-            f"{count_text(figures.head_requests)} HEAD{_gets(figures)}, "
+            f"{count_text(figures.head_requests)} HEAD{' and GET' if figures.in_bytes else ''}, "
             f"{count_text(figures.list_requests)} list pages\n"
             f"{_passing(figures)}"
             f"cost       {cost_text(figures.requests_dollars)} for requests, "
@@ -96,10 +96,6 @@ def _cost(plan: Plan, result: SurveyResult, writes_per_s: float) -> Page:
             f"allowed    {', '.join(actions(plan, 'run'))}"
         )
     ]
-
-
-def _gets(figures: Estimate) -> str:
-    return " and GET" if figures.in_bytes else ""
 
 
 def _passing(figures: Estimate) -> str:
@@ -135,22 +131,20 @@ def _server_text(result: SurveyResult) -> str:
 
 def _expectations(plan: Plan, expected: Sequence[Difference], result: SurveyResult) -> Page:
     accepted = {(item.name, item.found) for item in result.acceptances}
+    left = [item for item in expected if not item.agrees and (item.what, str(item.found)) not in accepted]
     rows = []
     for item in expected:
         show = size_text if item.what.endswith(".size") else count_text
         found = "not listed" if item.found is None else show(item.found)
         verdict = Toned("agrees", Tone.GOOD)
         if not item.agrees:
-            agreed = (item.what, str(item.found)) in accepted
-            verdict = Toned("accepted", Tone.WARNING) if agreed else Toned("DIFFERS", Tone.BAD)
+            verdict = Toned("DIFFERS", Tone.BAD) if item in left else Toned("accepted", Tone.WARNING)
         rows.append([safe(item.what), show(item.expected), found, verdict])
     page: list[str | Table] = [Table(["expected", "", "found", ""], rows)]
-    open_ones = [item for item in expected if not item.agrees and (item.what, str(item.found)) not in accepted]
-    if open_ones:
-        first = open_ones[0]
+    if left:
         page += [
             "\nA difference does not stop a run, but no source is deleted until it is accepted by name, as in:",
-            to_type(accept_command(plan, result.ledger, first.what, str(first.found))),
+            to_type(accept_command(plan, result.ledger, left[0].what, str(left[0].found))),
         ]
     return page
 

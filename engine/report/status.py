@@ -112,8 +112,13 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     open_routes = [item.route for item in status.snapshots if not item.closed_ms]
     by_hand = plan is not None and not plan.source  # a copy that has no plan file is typed again by whoever typed it
     page.append("")
-    if status.worker is not None:
-        return [*page, *_while_at_work(status, plan)]
+    aside = by_state(status.tallies, ASIDE - status.accepted)
+    listing = of_ledger(status.ledger, "status", "--failed")
+    if status.worker is not None:  # what stands unfinished is under way, and to be waited for
+        lines = aside_lines(aside, listing, Ways(), status.restoring) if aside else []
+        words = "status", "--watch"
+        watch = command(plan, status.ledger, *words) if plan is not None else of_ledger(status.ledger, *words)
+        return [*page, *lines, next_step(watch)]
     if open_routes:
         how = SAME_COPY if by_hand else "run the plan again"
         page.append(f"listing not at its end: {safe(', '.join(open_routes))}; {how} to go on")
@@ -121,7 +126,6 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         page.append(f"{plural(len(status.uploads), 'upload')} unfinished, taken up by the next run")
     if in_flight := sum(by_state(status.tallies, IN_FLIGHT).values()):
         page.append(f"{plural(in_flight, 'object')} planned, and not known to be done")
-    aside = by_state(status.tallies, ASIDE - status.accepted)
     page += noted_lines(status.noted, status.accepted, None, status.ledger)
     gone = by_state(status.tallies, LEAVING)
     if State.DELETING in gone:
@@ -133,24 +137,9 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
         page.append(Toned(f"every object is in place{sources}", Tone.GOOD))
     again = SAME_COPY if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
     if aside:
-        listing = of_ledger(status.ledger, "status", "--failed")
         return [*page, *aside_lines(aside, listing, ways_of(plan, status.ledger), status.restoring)]
-    return [*page, *_next(status, plan, again if open_routes or in_flight else "")]
-
-
-def _while_at_work(status: Status, plan: Plan | None) -> list[str]:
-    """What stands unfinished is under way, and to be waited for."""
-    aside = by_state(status.tallies, ASIDE - status.accepted)
-    lines: list[str] = []
-    if aside:
-        lines += aside_lines(aside, of_ledger(status.ledger, "status", "--failed"), Ways(), status.restoring)
-    ways = command(plan, status.ledger, "status", "--watch") if plan is not None else ""
-    return [*lines, next_step(ways or of_ledger(status.ledger, "status", "--watch"))]
-
-
-def _next(status: Status, plan: Plan | None, again: str) -> list[str]:
-    what = next_command(status, plan, again)
-    return [next_step(what)] if what else []
+    following = next_command(status, plan, again if open_routes or in_flight else "")
+    return [*page, next_step(following)] if following else page
 
 
 def next_command(status: Status | MigrationResult, plan: Plan | None, again: str) -> str:

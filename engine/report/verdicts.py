@@ -27,23 +27,19 @@ def gate(report: Report) -> Element:
     if scan.gate:
         said = f"closed by {plural(shut, 'reason')}" if shut else "open, as far as it was looked at"
         parts.append(tag("p", "The gate is ", tag("span", said, class_=f"badge {'bad' if shut else 'good'}"), "."))
-    items = [_check(report, item.reason, item.at_ms) for item in scan.gate]
+    items = [_check(report, item.reason) for item in scan.gate]
     if items:
         parts.append(tag("ul", items, class_="checks"))
     looked_ms = max((item.at_ms for item in scan.gate), default=0)
+    told: list[Child] = ["What needs a look at S3 was looked at ", moment(looked_ms), ". "]
     if not looked_ms:
-        text = (
-            "Whether both sides are as they were proven, what the buckets do, probes and references: not looked at yet."
-        )
-        parts.append(tag("p", text, " ", typed(look) if look else None))
-    else:
-        parts.append(
-            tag("p", "What needs a look at S3 was looked at ", moment(looked_ms), ". ", typed(look) if look else None)
-        )
+        what = "Whether both sides are as they were proven, what the buckets do, probes and references"
+        told = [f"{what}: not looked at yet. "]
+    parts.append(tag("p", told, typed(look) if look else None))
     return section("gate", "Before the sources are deleted", parts)
 
 
-def _check(report: Report, reason: Reason, at_ms: int) -> Element:
+def _check(report: Report, reason: Reason) -> Element:
     said = "open" if reason.open else "closed"
     row: list[Element] = [
         tag(
