@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from engine.errors import ExtraMissing
+from engine.ledger.composition import Share
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
 from engine.report import pictures
@@ -15,16 +15,11 @@ from engine.report.markup import Child, tag
 from engine.report.text import count_text, key_text, size_text
 
 
-class Sum(NamedTuple):
-    objects: int
-    bytes: int
-
-
-def total(tallies: Iterable[Tally], states: Iterable[State] = tuple(State)) -> Sum:
+def total(tallies: Iterable[Tally], states: Iterable[State] = tuple(State)) -> Share:
     """Objects and bytes in these states."""
     wanted = set(states)
     found = [item for item in tallies if item.state in wanted]
-    return Sum(sum(item.objects for item in found), sum(item.bytes for item in found))
+    return Share(sum(item.objects for item in found), sum(item.bytes for item in found))
 
 
 def number(value: int, text: str = "") -> Element:

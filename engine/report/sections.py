@@ -14,7 +14,6 @@ from engine.plan.record import Tally, by_state
 from engine.report import pictures
 from engine.report.elements import (
     Rows,
-    Sum,
     moment,
     number,
     percent_text,
@@ -253,7 +252,7 @@ def made_of(report: Report) -> Element:
     )
 
 
-def _shares(title: str, name: str, shares: dict[str, Sum] | dict[str, Share], whole: Sum) -> Element:
+def _shares(title: str, name: str, shares: dict[str, Share], whole: Share) -> Element:
     rows: Rows = [
         [text, number(share.objects), size(share.bytes), share_bar(share.objects, whole.objects, f"{title}, {text}")]
         for text, share in shares.items()

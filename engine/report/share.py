@@ -65,7 +65,8 @@ def share_lines(shared: Shared, page: Path | None, links: Path | None) -> Page:
     sizes = size_text(sum(item.size for item in linked))
     lines = [f"{plural(len(linked), 'link')} to {sizes} under {safe(shared.location)}"]
     lines += [f"written: {safe(str(path))}" for path in (page, links) if path is not None]
-    lines.append(f"they end {ends_text(shared)}; whoever holds them may read until then, and nobody else")
+    ends = moment(shared.ends_s * 1000).text
+    lines.append(f"they end {ends}; whoever holds them may read until then, and nobody else")
     if shared.temporary:
         lines.append(Toned("signed with a session's credentials: when that session ends, so do they", Tone.WARNING))
     archived = [item for item in shared.objects if item.archived]
@@ -80,11 +81,6 @@ def share_lines(shared: Shared, page: Path | None, links: Path | None) -> Page:
 def _named(items: list[SharedObject]) -> str:
     more = f" and {len(items) - NAMED:,} more" if len(items) > NAMED else ""
     return ", ".join(safe(item.key) for item in items[:NAMED]) + more
-
-
-def ends_text(shared: Shared) -> str:
-    text: str | None = moment(shared.ends_s * 1000).text
-    return text or ""
 
 
 def share_values(shared: Shared, page: Path | None = None, links: Path | None = None) -> dict[str, Any]:
