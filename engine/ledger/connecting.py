@@ -8,15 +8,18 @@ from pathlib import Path
 
 from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.descriptors import Hold, refuse_planted
-from engine.ledger.files import beside, hold_to_read, refuse_foreign
+from engine.ledger.files import beside, refuse_foreign, unreadable
 from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
 from engine.ledger.writer import damaged, translating
 
 
 def hold_existing(path: Path) -> Hold:
-    """A hold on a ledger that has to be there. Raises `LedgerMissing`, `LedgerError`."""
+    """A hold for reading on a ledger that has to be there. Raises `LedgerMissing`, `LedgerError`."""
     refuse_missing(path)
-    return hold_to_read(path)
+    try:
+        return Hold(path, own=False)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def refuse_missing(path: Path) -> None:

@@ -110,7 +110,7 @@ class Hold:
     def __init__(self, path: Path, *, own: bool) -> None:
         self._path = path
         with self._guard:
-            self._descriptor = open_own(path) if own else _opened(path, os.O_RDONLY | _CAREFUL, own=False)
+            self._descriptor = open_own(path) if own else open_to_look(path)
             found = os.fstat(self._descriptor)
             self._identity = (found.st_dev, found.st_ino)
             descriptors, count = self._open.get(self._identity, ([], 0))

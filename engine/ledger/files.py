@@ -51,15 +51,8 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def hold_to_read(path: Path) -> Hold:
-    """A hold on a ledger for reading. Raises `LedgerError` where it cannot be read."""
-    try:
-        return Hold(path, own=False)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> LedgerError:
+def unreadable(path: Path, error: OSError) -> LedgerError:
+    """The error for a ledger that cannot be read."""
     return LedgerError(f"the ledger {path} cannot be read: {error.strerror or error}.", advice=NAME_ANOTHER)
 
 
@@ -69,7 +62,7 @@ def refuse_foreign(path: Path, hold: Hold, application: int = APPLICATION_ID, wh
     try:
         header = hold.head(100)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if not header:
         raise LedgerCorrupt(
             f"the ledger {path} is empty: it was cut short, or another program made it.",

@@ -87,7 +87,8 @@ class Kept(NamedTuple):
 
 _DONE = ", ".join(f"'{state.value}'" for state in sorted(DONE_STATES))
 _ENTRY = f"""SELECT key, size, source_etag, state, held, target_etag, proof, found, source_modified, {DIFFERING}
-    FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?)"""
+    FROM objects"""
+_OF_ROUTE = "route = (SELECT id FROM routes WHERE name = ?)"
 
 _RECORD = """SELECT r.name, o.key, o.size, o.source_etag, o.source_modified, o.storage_class, o.source_checksum,
 o.state, o.held, o.target_etag, o.checksum, o.proof, o.compared, o.found, o.method, o.attempts, o.code, o.message,
@@ -136,6 +137,12 @@ class LedgerReader:
     async def _rows(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         return await self._read(lambda connection: connection.execute(sql, parameters).fetchall())
 
+    async def _made(
+        self, make: Callable[[tuple[Any, ...]], Result], sql: str, parameters: tuple[Any, ...] = ()
+    ) -> list[Result]:
+        """Rows as what `make` makes of each, in the reader's thread."""
+        return await self._read(lambda connection: [make(row) for row in connection.execute(sql, parameters)])
+
     # --- queries ------------------------------------------------------------------------------------------
 
     async def meta(self, key: str) -> str | None:
@@ -145,11 +152,11 @@ class LedgerReader:
 
     async def binding(self) -> Binding:
         """What the ledger is bound to."""
-        rows = await self._rows("SELECT value FROM meta WHERE key = 'binding'")
-        if not rows:
+        text = await self.meta("binding")
+        if text is None:
             raise LedgerCorrupt(f"the ledger {self.path} has no binding: it was never finished.", advice=MOVE_AWAY)
         with translating(self.path):
-            return Binding.from_text(rows[0][0])
+            return Binding.from_text(text)
 
     async def worker(self) -> Worker | None:
         """Who is at work on it; None where nobody is."""
@@ -158,10 +165,8 @@ class LedgerReader:
     async def entries(self, route: str, after: str | None, upto: str | None, limit: int) -> list[Entry]:
         """What the join needs, in the order of the keys' UTF-8 bytes; `after` exclusive, `upto` inclusive."""
         within, parameters = _within(route, after, upto)
-        sql = f"{_ENTRY}{within} ORDER BY key LIMIT ?"
-        return await self._read(
-            lambda connection: [_entry(row) for row in connection.execute(sql, (*parameters, limit))]
-        )
+        sql = f"{_ENTRY} WHERE {within} ORDER BY key LIMIT ?"
+        return await self._made(_entry, sql, (*parameters, limit))
 
     async def records(
         self,
@@ -190,9 +195,8 @@ class LedgerReader:
         values = tuple(state.value for state in states or ())
         while True:
             within, parameters = _within(route, after, upto)
-            where = f"o.route = (SELECT id FROM routes WHERE name = ?){within}{chosen}"
-            sql = f"{select} WHERE {where} ORDER BY o.key LIMIT ?"
-            records = await self._read(_reading_records(sql, (*parameters, *values, RECORDS_A_READ)))
+            sql = f"{select} WHERE {within}{chosen} ORDER BY o.key LIMIT ?"
+            records = await self._made(_record, sql, (*parameters, *values, RECORDS_A_READ))
             if records:
                 yield records
             if len(records) < RECORDS_A_READ:
@@ -205,22 +209,20 @@ class LedgerReader:
 
     async def entry(self, route: str, key: str) -> Entry | None:
         """The row of exactly this relative key."""
-        rows = await self._rows(f"{_ENTRY} AND key = ?", (route, key))
+        rows = await self._rows(f"{_ENTRY} WHERE {_OF_ROUTE} AND key = ?", (route, key))
         return _entry(rows[0]) if rows else None
 
     async def last_key(self, route: str, after: str | None, upto: str | None) -> str | None:
         """The last relative key after `after` and up to `upto` that there is a row of."""
         within, parameters = _within(route, after, upto)
-        sql = f"SELECT max(key) FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?){within}"
-        rows = await self._rows(sql, parameters)
+        rows = await self._rows(f"SELECT max(key) FROM objects WHERE {within}", parameters)
         return rows[0][0] if rows else None
 
     async def has_undone(self, piece: Piece) -> bool:
         """Whether a run has something to do about one of these keys' rows."""
         within, parameters = _within(*piece)
-        sql = f"SELECT 1 FROM objects WHERE route = (SELECT id FROM routes WHERE name = ?){within}"
-        rows = await self._rows(f"{sql} AND state NOT IN ({_DONE}) LIMIT 1", parameters)
-        return bool(rows)
+        sql = f"SELECT 1 FROM objects WHERE {within} AND state NOT IN ({_DONE}) LIMIT 1"
+        return bool(await self._rows(sql, parameters))
 
     async def knows(self, route: str, key: str) -> bool:
         """Whether there is a row of this key."""
@@ -235,7 +237,7 @@ class LedgerReader:
             f"SELECT r.name, t.state, t.proof, t.found, t.objects, t.bytes FROM {table} t "
             "JOIN routes r ON r.id = t.route WHERE t.objects > 0 ORDER BY t.route, t.state, t.proof, t.found"
         )
-        return await self._read(lambda connection: [_tally(row) for row in connection.execute(sql)])
+        return await self._made(_tally, sql)
 
     async def noted(self) -> dict[str, Noted]:
         """What may be accepted of the objects themselves, by name: those without a source (`plan.lifecycle.ENDED`),
@@ -358,13 +360,9 @@ def _tally(row: tuple[Any, ...]) -> Tally:
 
 
 def _within(route: str, after: str | None, upto: str | None) -> tuple[str, tuple[str, ...]]:
-    """What keeps a statement about a route's rows to these keys, so that their index is used; and its parameters."""
+    """What keeps a statement to a route's rows of these keys, so that their index is used; and its parameters."""
     bounds = [(word, at) for word, at in ((">", after), ("<=", upto)) if at is not None]
-    return "".join(f" AND key {word} ?" for word, _ in bounds), (route, *(at for _, at in bounds))
-
-
-def _reading_records(sql: str, parameters: tuple[Any, ...]) -> Callable[[sqlite3.Connection], list[ObjectRecord]]:
-    return lambda connection: [_record(row) for row in connection.execute(sql, parameters)]
+    return " AND ".join([_OF_ROUTE, *(f"key {word} ?" for word, _ in bounds)]), (route, *(at for _, at in bounds))
 
 
 def _record(row: tuple[Any, ...]) -> ObjectRecord:
