@@ -13,7 +13,7 @@ Cancellation is never wrapped in any of these.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from typing import ClassVar, Required, TypedDict, Unpack
 
@@ -306,6 +306,15 @@ class NameNotFound(Unreachable):
 
 class ListingBroken(RunError):
     """A listing whose keys do not rise, repeats its token or lacks what it must carry cannot be joined."""
+
+
+@contextmanager
+def refused_as(what: str, advice: str = "") -> Iterator[None]:
+    """What the system refuses inside of what a user named is a `UsageError`: `what` ("x cannot be read"), and why."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{what}: {error.strerror or error}", advice=advice) from error
 
 
 @asynccontextmanager

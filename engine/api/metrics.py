@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.api.blocking import blocking
-from engine.errors import EngineError, UsageError
+from engine.errors import EngineError, UsageError, refused_as
 from engine.events import Doing, Event, Listener, Notice, Progress, RunStarted
 from engine.extras import needs
 from engine.ledger import open_to_read
@@ -125,13 +125,8 @@ class Metrics:
 
         assert self._address is not None
         host, port = self._address
-        try:
+        with refused_as(f"metrics cannot be served at {host} port {port}", "Name another with --metrics :PORT."):
             server, thread = start_http_server(port, host, self._registry())
-        except OSError as error:
-            raise UsageError(
-                f"metrics cannot be served at {host} port {port}: {error.strerror or error}",
-                advice="Name another with --metrics :PORT.",
-            ) from error
         shown = f"[{host}]" if ":" in host else host
         listener(Notice("Metrics", f"metrics are at http://{shown}:{server.server_port}/metrics"))
         try:
@@ -147,13 +142,9 @@ class Metrics:
 
         refuse_ours(Path(self.where))
         registry, ended, failed = self._registry(), threading.Event(), list[OSError]()
-        try:
+        another = "Name a file in a folder that is there with --metrics FILE, or a port with --metrics :PORT."
+        with refused_as(f"metrics cannot be written to {self.where}", another):
             write_to_textfile(self.where, registry)
-        except OSError as error:
-            raise UsageError(
-                f"metrics cannot be written to {self.where}: {error.strerror or error}",
-                advice="Name a file in a folder that is there with --metrics FILE, or a port with --metrics :PORT.",
-            ) from error
 
         def keep_writing() -> None:
             over = False
@@ -211,8 +202,9 @@ class Metrics:
                 sums[tuple(row[:keys])] += row[at]
             return dict(sums)
 
-        for name, (text, labels, keys) in _COUNTERS.items():
-            yield family(CounterMetricFamily, name, text, labels, summed(_ROWS[name], keys, keys))
+        for name, (figure, text, labels) in _COUNTERS.items():
+            keys = len(labels.split())
+            yield family(CounterMetricFamily, name, text, labels, summed(figure, keys, keys))
         durations = HistogramMetricFamily(
             "cartage_request_duration_seconds",
             "From a request's sending to its answer's end.",
@@ -227,7 +219,7 @@ class Metrics:
         rate = "The rate that S3 answers without SlowDown, as found; 0: none yet."
         yield family(gauges, "allowed_requests_per_second", rate, "site", summed("gauges", 1, 3))
         counted = self._past + Counter(_counted(self._progress))
-        for name, text in _PROGRESS.items():
+        for name, (_, text) in _PROGRESS.items():
             yield family(CounterMetricFamily, name, text, "", {none: counted[name]})
         state, objects, size_bytes = "route state proof", _by_state(tallies, "objects"), _by_state(tallies, "bytes")
         yield family(gauges, "ledger_objects", "Objects by route, state and proof.", state, objects)
@@ -251,26 +243,22 @@ class Metrics:
 
 
 _COUNTERS = {
-    "requests": ("Requests sent, by how they ended.", "site operation status", 3),
-    "retries": ("Requests sent again, by why.", "site operation status", 3),
-    "throttled_requests": ("Answers that asked for fewer requests.", "site", 1),
+    "requests": ("requests", "Requests sent, by how they ended.", "site operation status"),
+    "retries": ("retries", "Requests sent again, by why.", "site operation status"),
+    "throttled_requests": ("throttled", "Answers that asked for fewer requests.", "site"),
 }
-_ROWS = {"requests": "requests", "retries": "retries", "throttled_requests": "throttled"}
+"""By their names: which of the meter's figures they are, what they mean, and their labels."""
 _PROGRESS = {
-    "listed_objects": "Objects listed.",
-    "listed_bytes": "Their sizes.",
-    "done_objects": "Objects dealt with: copied, found, set aside, compared or deleted.",
-    "done_bytes": "Their sizes.",
+    "listed_objects": ("listed", "Objects listed."),
+    "listed_bytes": ("listed_bytes", "Their sizes."),
+    "done_objects": ("done", "Objects dealt with: copied, found, set aside, compared or deleted."),
+    "done_bytes": ("done_bytes", "Their sizes."),
 }
+"""By their names: which of `Progress` they are, and what they mean."""
 
 
 def _counted(progress: Progress) -> dict[str, int]:
-    return {
-        "listed_objects": progress.listed,
-        "listed_bytes": progress.listed_bytes,
-        "done_objects": progress.done,
-        "done_bytes": progress.done_bytes,
-    }
+    return {name: getattr(progress, field) for name, (field, _) in _PROGRESS.items()}
 
 
 def _by_state(tallies: list[Tally], figure: str) -> Rows:

@@ -11,7 +11,7 @@ import anyio.to_thread
 from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.watching import watched
-from engine.errors import UsageError
+from engine.errors import refused_as
 from engine.finish.acceptances import accepted_in
 from engine.ledger import LedgerReader
 from engine.plan.document import Plan
@@ -64,10 +64,8 @@ async def receipt(plan: Plan, options: Options | None = None) -> dict[str, Any]:
 async def _values(plan: Plan, endpoint: str, ledger: LedgerReader, sums: Sums, server: int | None) -> dict[str, Any]:
     """The receipt that the ledger gives; `server` is the server's clock. Raises `UsageError` where the plan's file
     cannot be read."""
-    try:
+    with refused_as("the plan's file cannot be read"):
         text = await anyio.to_thread.run_sync(Path(plan.source).read_bytes)
-    except OSError as error:
-        raise UsageError(f"the plan's file cannot be read: {error.strerror or error}") from error
     return receipt_values(
         plan,
         text.decode("utf-8", "surrogateescape"),
@@ -98,10 +96,8 @@ async def check_receipt(file: str | Path, plan: Plan, options: Options | None = 
     Raises `UsageError` where there is no receipt to read, `LedgerError`, and `StoreError`. What does not hold is no
     error: it is in the result."""
     options, file = options or Options(), Path(file)
-    try:
+    with refused_as(f"the receipt {file} cannot be read"):
         body = await anyio.to_thread.run_sync(file.read_bytes)
-    except OSError as error:
-        raise UsageError(f"the receipt {file} cannot be read: {error.strerror or error}") from error
     try:
         given = read_receipt(body)
     except (ValueError, RecursionError) as error:

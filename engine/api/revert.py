@@ -12,7 +12,7 @@ from engine.api.opening import at_work
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.api.watching import watched
-from engine.errors import GateClosed, UsageError
+from engine.errors import GateClosed, UsageError, refused_as
 from engine.finish.acceptances import note_found
 from engine.finish.claim_taking import claim_for
 from engine.finish.cleanup import settle
@@ -75,7 +75,7 @@ async def revert(
             return result
         if versioned and not consent.delete_markers:
             raise GateClosed([MARKERS.format(bucket) for bucket in versioned])
-        agreed = {(item.name, item.found) for item in await ledger.acceptances()}
+        agreed = await ledger.accepted()
         removed, resting = [route.target for route in plan.routes], [route.source for route in plan.routes]
         await _refuse(ledger, plan, replication_reasons(facts, removed, resting, agreed))
         force = consent.unconditional or plan.cleanup.unconditional
@@ -122,10 +122,8 @@ def _write_way_back(plan: Plan, ledger: Path) -> Path:
     Raises `UsageError` where another file is in its place."""
     text = way_back(plan)
     path = ledger.with_name(f"{plan.name}-back.toml")
-    try:
+    with refused_as(f"{path} cannot be written"):
         if path.is_file() and path.read_text(encoding="utf-8") != text:
             raise UsageError(f"{path} is there already and says something else.", advice="Move it away.")
         write_new(path, text.encode())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
     return path

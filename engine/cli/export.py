@@ -18,7 +18,7 @@ from engine.api.export import ExportRow, export
 from engine.cli.codes import DONE
 from engine.cli.invocation import Invocation
 from engine.cli.ledgers import followed, ledger_of
-from engine.errors import UsageError
+from engine.errors import UsageError, refused_as
 from engine.references.local_files import refuse_ours, writing_new
 from engine.report.export import writing_lines
 from engine.report.page import next_step
@@ -85,8 +85,5 @@ def _stdout() -> Iterator[BinaryIO]:
 def _private_file(path: Path) -> Iterator[BinaryIO]:
     """A file that only its owner may read, there as a whole or not at all."""
     refuse_ours(path)
-    try:
-        with writing_new(path) as file:
-            yield file
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+    with refused_as(f"{path} cannot be written"), writing_new(path) as file:
+        yield file

@@ -13,7 +13,7 @@ from engine.api.receipt import check_receipt, receipt
 from engine.api.report import report_on
 from engine.cli.codes import DIFFERENT, DONE
 from engine.cli.invocation import Invocation
-from engine.errors import UsageError
+from engine.errors import refused_as
 from engine.plan.document import Plan
 from engine.references.local_files import write_new
 from engine.report.page import Tone, Toned, next_step
@@ -32,13 +32,10 @@ def receipt_command(invocation: Invocation, file: Path, output: Path | None, che
         folder / f"{plan.name}.receipt.md",
         folder / f"{plan.name}.report.html",
     ]
-    try:
+    with refused_as(f"the receipt cannot be written to {folder}", "Choose a folder with --output."):
         folder.mkdir(parents=True, exist_ok=True)
         write_new(paths[0], (json.dumps(values, indent=2, ensure_ascii=True) + "\n").encode())
         write_new(paths[1], receipt_markdown(values, paths[2].name).encode())
-    except OSError as error:
-        message = f"the receipt cannot be written to {folder}: {error.strerror or error}"
-        raise UsageError(message, advice="Choose a folder with --output.") from error
     anyio.run(report_on, plan, invocation.options).write(paths[2])
     total = values["total"]
     check_it = command(plan, invocation.options.ledger, "receipt", "--check", str(paths[0]))

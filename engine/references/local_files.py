@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from engine.errors import UsageError
+from engine.errors import UsageError, refused_as
 from engine.ledger.files import is_ledger, sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
 
@@ -189,12 +189,8 @@ def write_private(path: Path, text: str, what: str, flag: str) -> Path:
     """As `write_new`, and gives the path. Raises `UsageError` where `what` ("report") cannot be written there, and as
     `refuse_ours`; another place is named with `flag`."""
     refuse_ours(path)
-    try:
+    with refused_as(f"the {what} cannot be written to {path}", f"Choose a file with {flag}."):
         write_new(path, text.encode())
-    except OSError as error:
-        raise UsageError(
-            f"the {what} cannot be written to {path}: {error.strerror or error}", advice=f"Choose a file with {flag}."
-        ) from error
     return path
 
 
