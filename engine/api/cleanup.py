@@ -99,7 +99,8 @@ async def cleanup(
         force = consent.unconditional or plan.cleanup.unconditional
         sources = buckets_of(route.source for route in plan.routes)
         known = {where.bucket_name: opened.site(where).known.known(where.bucket) for where in sources}
-        going = [tally for tally in facts.tallies if _goes(tally, plan)]
+        proven = [tally for tally in facts.tallies if tally.state is State.VERIFIED]
+        going = [tally for tally in proven if tally.proof >= plan.cleanup.proof]
         result = CleanupResult(
             ledger=ledger.path,
             reasons=[
@@ -176,10 +177,6 @@ async def _delete(
 def _figures(reasons: Iterable[Reason]) -> list[tuple[str, str]]:
     """What can be accepted, and the figures of it."""
     return [(item.accept, item.found) for item in reasons if item.accept]
-
-
-def _goes(tally: Tally, plan: Plan) -> bool:
-    return tally.state is State.VERIFIED and tally.proof >= plan.cleanup.proof
 
 
 async def _references(plan: Plan, opened: Sites, ledger: Ledger, listener: Listener) -> ReferencesLeft | None:

@@ -80,9 +80,8 @@ async def synchronize(
         opened, ledger = await stack.enter_async_context(at_work("sync", plan, options, lists=True))
         site, target = opened.target(route), route.target
         facts = await site.facts(target.bucket)
-        extra_keys = await stack.enter_async_context(
-            await DeletionList.open(_list_path(ledger.path), str(target), site.endpoint)
-        )
+        path = ledger.path.with_name(f"{ledger.path.stem}.deletion")
+        extra_keys = await stack.enter_async_context(await DeletionList.open(path, str(target), site.endpoint))
         extras = await snapshot_of(
             partial(extras_under, opened, route, options.listener),
             target,
@@ -135,10 +134,6 @@ def _undone(run: MigrationResult, options: Options) -> list[str]:
     if not run.counters.listed and not options.allow_empty:
         reasons.append("the source holds nothing now; --allow-empty says that this is no mistake")
     return reasons
-
-
-def _list_path(ledger: Path) -> Path:
-    return ledger.with_name(f"{ledger.stem}.deletion")
 
 
 async def _forget(ledger: Ledger, route: Route, listed: DeletionList) -> None:

@@ -153,12 +153,6 @@ def _why(pattern: object) -> str:
     return f'the pattern "{pattern}" {problem}' if problem else ""
 
 
-def _tolerance(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError('must be text such as "1 %" or "50 MB"')
-    return value
-
-
 def _word_or_table(value: object) -> object:
     if isinstance(value, dict) or value in ("preserve", "set", "drop", "fail"):
         return value
@@ -177,7 +171,7 @@ SizeBytes = Annotated[int, read_by(_text_or_whole(parse_size, 'a size such as "7
 Seconds = Annotated[int, read_by(_text_or_whole(parse_duration, 'a duration such as "24h"'))]
 Moment = Annotated[str, read_by(_moment)]
 Patterns = Annotated[list[str], read_by(_patterns)]
-ToleranceText = Annotated[str | int, read_by(_tolerance)]
+ToleranceText = Annotated[str | int, read_by(_text_or_whole(lambda said: said, 'text such as "1 %" or "50 MB"'))]
 KeepOrTable = Annotated[Any, read_by(_word_or_table)]
 Payer = Annotated[str, read_by(_payer)]
 Count = Annotated[int, Meta(ge=0)]

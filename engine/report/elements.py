@@ -22,9 +22,9 @@ def total(tallies: Iterable[Tally], states: Iterable[State] = tuple(State)) -> S
     return Share(sum(item.objects for item in found), sum(item.bytes for item in found))
 
 
-def number(value: int, text: str = "") -> Element:
+def number(value: int) -> Element:
     """A figure as it is shown, with what it is exactly."""
-    return tag("data", text or count_text(value), value=value)
+    return tag("data", count_text(value), value=value)
 
 
 def size(value: int) -> Element:
