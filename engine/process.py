@@ -13,6 +13,10 @@ OPEN_FILES = 4_096
 """More than the 1,024 connections to each endpoint, and what else is open."""
 
 
+CARTAGE = (sys.executable, "-P", "-m", "engine.cli.main")
+"""What begins this same program once more, whatever lies in the working folder."""
+
+
 def open_closed_streams() -> None:
     """Have stdin, stdout and stderr lead somewhere. One that a shell closed (`<&-`) is None in Python, and the number
     of its descriptor would go to the next socket or ledger: whoever writes to the stream would write there."""

@@ -22,6 +22,7 @@ import click
 from engine.api.commands import typed
 from engine.cli.codes import FATAL
 from engine.events import COPYING, Progress
+from engine.process import CARTAGE
 from engine.report.bar import Manner, ProgressBar
 from engine.report.drawing import draw, look_at
 from engine.report.page import Table, Tone, Toned, next_step
@@ -134,10 +135,6 @@ def _without_ends(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _cartage() -> list[str]:
-    return [sys.executable, "-P", "-m", "engine.cli.main"]
-
-
 def _step(name: str, arguments: list[str], environment: dict[str, str], doing: str = "", kill_at: int = 0) -> Step:
     """Run one command. Where it tells NDJSON, `doing` is what its progress is called; else it says by itself what it
     does. Killed with SIGKILL as soon as `kill_at` objects are copied (0: it is not)."""
@@ -145,7 +142,7 @@ def _step(name: str, arguments: list[str], environment: dict[str, str], doing: s
     _say(Toned(f"$ {typed('cartage', *arguments)}", Tone.STRONG, whole=True))
     began_s = time.monotonic()
     told = subprocess.PIPE if doing else None
-    process = subprocess.Popen([*_cartage(), *arguments], env=environment, stdout=told, text=True)
+    process = subprocess.Popen([*CARTAGE, *arguments], env=environment, stdout=told, text=True)
     last = _follow(process, doing, kill_at) if doing else {}
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

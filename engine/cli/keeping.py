@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.ledger.shard_files import index_path
 from engine.plan.document import Plan
+from engine.process import CARTAGE
 from engine.report.text import safe
 
 LOOKS_S = 0.1
@@ -48,7 +48,7 @@ class _Keeper:
 
     def __init__(self, plan: Plan, ledger: Path, page: Path) -> None:
         words = ["--ledger", str(ledger), "--output", str(page), "--follow", "--quiet"]
-        self._words = [sys.executable, "-P", "-m", "engine.cli.main", "report", *filter(None, [plan.source]), *words]
+        self._words = [*CARTAGE, "report", *filter(None, [plan.source]), *words]
         self._process: subprocess.Popen[bytes] | None = None
         self._over = threading.Event()
         self._waiting = threading.Thread(target=self._wait_for, args=(ledger,), daemon=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from engine.process import CARTAGE
 from engine.report.text import count_text, size_text
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _run_behind(shell: int) -> int:
     printed once it answers, and leave it to end with `shell`. Gives the exit code."""
     said = [word for word in sys.argv[sys.argv.index("sandbox") + 1 :] if word != "--env"]
     behind = subprocess.Popen(
-        [sys.executable, "-P", "-m", "engine.cli.main", "sandbox", *said, "--until-ends", str(shell)],
+        [*CARTAGE, "sandbox", *said, "--until-ends", str(shell)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -41,7 +41,7 @@ time.sleep(600)
 def test_it_says_when_it_kills_and_how_far_that_was(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "_cartage", lambda: [sys.executable, "-c", TELLS_AND_WAITS])
+    monkeypatch.setattr(demo, "CARTAGE", (sys.executable, "-c", TELLS_AND_WAITS))
     step = demo._step("run, killed half way", ["run", "it"], {}, "copying", 5)
     assert step.exit_code == -signal.SIGKILL
     said = capsys.readouterr().out
