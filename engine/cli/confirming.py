@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import click
 
+from engine.api.consent import Act
 from engine.cli.codes import FATAL
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
@@ -47,6 +48,13 @@ def ask(name: str, what: str, meant: Callable[[str], str] = str) -> str:
         advice = "Run the same command again, and type the name as it is shown."
         raise UsageError(f"you typed {given!r}, and this is {name!r}: nothing was deleted.", advice=advice)
     return given
+
+
+def chosen_act(apply: bool, undo: bool) -> Act:
+    """What is to be done to what was looked at. Raises `UsageError` for both at once."""
+    if apply and undo:
+        raise UsageError("--apply and --undo are two different things: give one of them.")
+    return Act.APPLY if apply else Act.UNDO if undo else Act.SHOW
 
 
 def seconds(flag: str, text: str) -> int:

@@ -7,9 +7,8 @@ from pathlib import Path
 from engine.api.consent import Act
 from engine.api.lifecycle import LifecycleResult, lifecycle
 from engine.cli.codes import ASIDE, DONE, GATE
-from engine.cli.confirming import agree, can_ask, seconds
+from engine.cli.confirming import agree, can_ask, chosen_act, seconds
 from engine.cli.invocation import Invocation
-from engine.cli.rewrite import chosen_act
 from engine.errors import UsageError
 from engine.plan.rule_proposal import RuleProposal
 from engine.report.lifecycle import lifecycle_page, outcome_lines, proposal_page, undo_page

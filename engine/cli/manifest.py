@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.api.consent import Act
 from engine.api.manifest import manifest
 from engine.cli.codes import ASIDE, DONE
+from engine.cli.confirming import chosen_act
 from engine.cli.invocation import Invocation
 from engine.errors import UsageError
 from engine.references.undoing import all_back
@@ -17,7 +17,7 @@ def manifest_command(invocation: Invocation, file: Path, apply: bool, undo: bool
     plan = invocation.plan(file)
     if undo and (apply or create):
         raise UsageError("--undo stands alone: it puts back what was there.")
-    act = Act.UNDO if undo else Act.APPLY if apply else Act.SHOW
+    act = chosen_act(apply, undo)
     result = invocation.run(lambda options, _: manifest(plan, options, act=act, create=create))
     invocation.say(manifest_page(plan, result, invocation.took_s, create=create))
     invocation.end(DONE if all_back(result.restored) else ASIDE, result)
