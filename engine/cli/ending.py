@@ -28,16 +28,12 @@ class UnexpectedError(EngineError):
     """A mistake in Cartage itself."""
 
 
-def summarize(verb: str, code: int, values: dict[str, Any]) -> None:
-    """The last line of `--json`."""
-    NdjsonWriter(sys.stdout).summary(verb, code, values)
-
-
 def conclude(verb: str, code: int, values: dict[str, Any], *, as_json: bool) -> None:
-    """The same after an error that was told on stderr: a stdout that takes nothing is not told as well."""
+    """The last line of `--json` after an error that was told on stderr: a stdout that takes nothing is not told as
+    well."""
     try:
         if as_json:
-            summarize(verb, code, values)
+            NdjsonWriter(sys.stdout).summary(verb, code, values)
         sys.stdout.flush()
     except OSError:
         _silence_stdout()
@@ -47,8 +43,9 @@ def end(error: BaseException, verb: str, *, as_json: bool, example: str = "") ->
     """Say what went wrong and what to do, and end with the error's exit code. `example` is what is told to whoever
     asked for what makes no sense, and whom nothing better is said."""
     known = explain(error)
-    if known is None:
-        leave_pipe()
+    if known is None:  # the reader of stdout has gone: nobody is left to be told
+        _silence_stdout()
+        raise SystemExit(FATAL)
     if isinstance(known, UsageError) and not known.advice:
         known.advice = example
     log(logging.ERROR, "error", **{name: value for name, value in error_values(known).items() if name != "advice"})
@@ -59,12 +56,6 @@ def end(error: BaseException, verb: str, *, as_json: bool, example: str = "") ->
     draw(said, sys.stderr, look_at(sys.stderr, os.environ))
     conclude(verb, known.exit_code, error_values(known), as_json=as_json)
     raise SystemExit(known.exit_code)
-
-
-def leave_pipe() -> NoReturn:
-    """End after the reader of stdout has gone: nobody is left to be told."""
-    _silence_stdout()
-    raise SystemExit(FATAL)
 
 
 def _silence_stdout() -> None:

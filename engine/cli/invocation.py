@@ -21,7 +21,7 @@ from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
 from engine.cli.codes import ASIDE, DONE, INTERRUPTED
-from engine.cli.ending import end, summarize
+from engine.cli.ending import end
 from engine.cli.grammar.mistakes import nearest_example
 from engine.cli.grammar.words import Verb
 from engine.cli.logs import heard, logging_command
@@ -62,13 +62,6 @@ PATIENCE_OF_ALL_S = 0.5
 
 
 @dataclass(slots=True)
-class Took:
-    """How long the work took that was done last, in seconds."""
-
-    s: float = 0.0
-
-
-@dataclass(slots=True)
 class Left:
     """What lay in folders and cannot be an object, as `ls`, `fingerprint` and `delete` met it: how many, and the
     first."""
@@ -95,24 +88,20 @@ def _freeze() -> None:
     gc.freeze()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Invocation:
-    """A command and the flags that every command takes. `progress` None draws where a terminal is."""
+    """A command and the flags that every command takes. `progress` None draws where a terminal is. `took_s` is how long
+    the last `run` took."""
 
     verb: str
     options: Options
     json: bool
     quiet: bool
     progress: bool | None
-    took: Took = field(default_factory=Took)
+    took_s: float = 0.0
     left: Left = field(default_factory=Left)
     unsaid: list[str | Table] = field(default_factory=list)
     """What was to be said under --quiet: of a command that does not end with 0 its part is."""
-
-    @property
-    def took_s(self) -> float:
-        """How long the last `run` took."""
-        return self.took.s
 
     def having(self, **options: Any) -> Invocation:
         """The same, but for these fields of its options."""
@@ -180,7 +169,7 @@ class Invocation:
         except KeyboardInterrupt:
             results = []
         finally:
-            self.took.s = time.monotonic() - began_s
+            self.took_s = time.monotonic() - began_s
             if bar is not None:
                 bar.close()
         if not results:  # a signal cancelled the work
@@ -274,7 +263,7 @@ class Invocation:
         if code not in (DONE, INTERRUPTED) and not self.json and (wrong := wrong_of(self.unsaid)):
             draw(wrong, sys.stderr, look_at(sys.stderr, os.environ))
         if self.json:
-            summarize(self.verb, code, values_of(result) | more)
+            NdjsonWriter(sys.stdout).summary(self.verb, code, values_of(result) | more)
         raise SystemExit(code)
 
     def end_interrupted(self, result: object, **more: Any) -> NoReturn:

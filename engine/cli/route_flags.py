@@ -21,8 +21,8 @@ def plan_of_flags(invocation: Invocation, source: str, target: str, given: dict[
         if connection == Connection():
             continue
         if place_of(text).is_local:
-            flag = _flag(side, next(iter(connection.said)))
-            message = f"{flag} says where a place in S3 is, and {SIDES[side]} is the local path {text}."
+            name = next(iter(connection.said)).replace("_", "-")
+            message = f"--{side}-{name} says where a place in S3 is, and {SIDES[side]} is the local path {text}."
             raise UsageError(message, advice="Leave it out.")
         more["source_connection" if side == "from" else "target_connection"] = connection
     if given.pop("no_tags"):
@@ -33,10 +33,6 @@ def plan_of_flags(invocation: Invocation, source: str, target: str, given: dict[
         given[name] = pairs(flag, given[name])
     rules = {name: value for name, value in given.items() if value}
     return invocation.named(Plan.of(source, target, folder=here, home=home, **rules, **more))
-
-
-def _flag(side: str, name: str) -> str:
-    return f"--{side}-{name.replace('_', '-')}"
 
 
 def pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:
