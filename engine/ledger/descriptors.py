@@ -98,7 +98,8 @@ def _not_ours(path: Path, what: str, advice: str = MOVE_OR_NAME) -> LedgerError:
 
 
 class Hold:
-    """A descriptor of one ledger, kept open until nobody in this process has the ledger open.
+    """A descriptor of one ledger, kept open until nobody in this process has the ledger open. `path` is the name
+    that it was opened by.
 
     `own`: for writing, which only one's own file is; else for reading, and then a second name is refused as well,
     because the -wal lies beside the first."""
@@ -108,7 +109,7 @@ class Hold:
     """By device and inode: every descriptor, and how many holds there are."""
 
     def __init__(self, path: Path, *, own: bool) -> None:
-        self._path = path
+        self.path = path
         with self._guard:
             self._descriptor = open_own(path) if own else open_to_look(path)
             found = os.fstat(self._descriptor)
@@ -143,15 +144,10 @@ class Hold:
         """Whether another hold has the lock of `lock`; None where this system cannot say. Takes nothing."""
         return _is_locked(self._descriptor)
 
-    @property
-    def path(self) -> Path:
-        """The file that is held, by the name that it was opened by."""
-        return self._path
-
     def still_there(self) -> bool:
         """Whether the path still names this very file."""
         try:
-            found = self._path.lstat()
+            found = self.path.lstat()
         except OSError:
             return False
         return (found.st_dev, found.st_ino) == self._identity

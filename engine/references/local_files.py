@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from engine.errors import UsageError, refused_as
+from engine.ledger.descriptors import SIDE_FILES
 from engine.ledger.files import is_ledger, sync_folder
 from engine.references.replacing import ReplaceRefused, Restored, mark_of
 
@@ -22,7 +23,7 @@ NOT_ENTERED = frozenset({".git", ".hg", ".svn"})
 SYSTEMS_OWN = ("security.", "trusted.")
 """Extended attributes that a new file gets by the system's own rules, and that not everyone may set."""
 
-OF_A_LEDGER = ("", "-wal", "-shm", "-journal", ".lock")
+OF_A_LEDGER = ("", *SIDE_FILES, ".lock")
 """How the names of a ledger's files end."""
 MOST_OF_A_PLAN = 1 << 20
 """A larger file is not looked into to see whether it is a plan."""
