@@ -29,20 +29,13 @@ def lifecycle_command(
     plan: tuple[Path, ...],
     yes: bool,
 ) -> None:
-    given = {
-        "--transition": transition,
+    ages = {  # as `RuleProposal` has them
         "--after": after,
         "--expire": expire,
         "--expire-noncurrent": expire_noncurrent,
         "--abort-uploads": abort_uploads,
     }
-    rule = RuleProposal(
-        transition.upper(),
-        _days("--after", after),
-        _days("--expire", expire),
-        _days("--expire-noncurrent", expire_noncurrent),
-        _days("--abort-uploads", abort_uploads),
-    )
+    rule = RuleProposal(transition.upper(), *(_days(flag, age) for flag, age in ages.items()))
     act = chosen_act(apply, undo)
     if act is Act.UNDO and not rule.is_nothing:
         raise UsageError("--undo stands alone: it puts back what was there.")
@@ -61,6 +54,7 @@ def lifecycle_command(
     if act is Act.APPLY and proposal is None:
         raise UsageError("there is no rule to be written.", advice="Say what it does, as --abort-uploads 7d.")
     result = go(Act.SHOW)
+    given = {"--transition": transition, **ages}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
     asked = False
     if act is Act.APPLY and not result.refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.cli.grammar.choices import complete_places
-from engine.cli.grammar.shared import ASSUME, COPYING, DELETING, EVERYWHERE, REPORT, ROUTE, SNAPSHOT, confirm
+from engine.cli.grammar.shared import ASSUME, COPYING, DELETING, EVERYWHERE, LOCATION, REPORT, ROUTE, SNAPSHOT, confirm
 from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Switch, Verb
 
 _SOURCE, _TARGET = Place("source", complete=complete_places), Place("target", complete=complete_places)
@@ -70,7 +70,7 @@ delete = Verb(
     first-level prefix. Once the location is typed (or given by --confirm), and the hold has passed since the snapshot,
     exactly its keys are deleted, each only while it is what was listed. What arrived later is left, and said. Run it
     again after an interruption: it goes on.""",
-    Place("location", complete=complete_places),
+    LOCATION,
     confirm("LOCATION", "The location again"),
     *SNAPSHOT,
     *DELETING,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from engine.cli.grammar.choices import complete_by, complete_places
-from engine.cli.grammar.shared import ALLOW_EMPTY, ASSUME, EVERYWHERE, NEW_FILE, plan_file
+from engine.cli.grammar.choices import complete_by
+from engine.cli.grammar.shared import ALLOW_EMPTY, ASSUME, EVERYWHERE, LOCATION, NEW_FILE, plan_file
 from engine.cli.grammar.words import SAFETY, Example, Flag, Place, Switch, Verb
 
 EXPORTS = ("csv", "ndjson", "checksums", "parquet")
@@ -76,7 +76,7 @@ ls = Verb(
     local file (that one). Its first level, every object with --recursive, the figures by first-level prefix with
     --summarize, or both. With --by the figures are by something else, and with what it costs in a month by AWS's list
     prices. s3:// alone lists the buckets there are.""",
-    Place("location", complete=complete_places),
+    LOCATION,
     Switch("--recursive -r", "Every object under it."),
     Switch("--summarize -s", "Objects, bytes, classes, oldest and newest, by prefix."),
     Flag(
@@ -102,7 +102,7 @@ fingerprint = Verb(
     """Print one line for everything under LOCATION (s3://bucket/prefix/, one exact key, or a local folder): a figure
     that does not depend on order, the number of objects and bytes, and what the figure is over. Two trees are the same
     if their two lines are.""",
-    Place("location", complete=complete_places),
+    LOCATION,
     Flag(
         "--by",
         "What counts besides key and size: nothing, ETags that are MD5s, or all bytes, read.",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from engine.cli.grammar.choices import complete_places, complete_plans, complete_storage_classes
+from engine.cli.grammar.choices import complete_plans, complete_storage_classes
 from engine.cli.grammar.shared import (
     ALLOW_EMPTY,
     ASSUME,
     COPYING,
     DRY_RUN,
     EVERYWHERE,
+    LOCATION,
     MAX_RPS,
     NEW_FILE,
     PLAN_FILE,
@@ -47,7 +48,7 @@ lifecycle = Verb(
     as a diff of the bucket's configuration. --apply writes it: every other rule stays as it is, nothing is written
     where somebody changed the configuration since it was shown, and what was there is kept for --undo. A rule that
     would expire what a move brought, under its hold, is refused.""",
-    Place("location", complete=complete_places),
+    LOCATION,
     Flag(
         "--transition CLASS",
         "Objects move into this class, with --after.",
@@ -82,7 +83,7 @@ share = Verb(
     """Write a page of links to everything under LOCATION (s3://bucket/prefix/), or to one exact key: each lets whoever
     has it read that object until --expires has passed, a week at most. Nothing is made public and nothing is written to
     S3. Links that are signed with a session's credentials end with that session.""",
-    Place("location", complete=complete_places),
+    LOCATION,
     Flag("--expires TIME", "How long the links last: 12h, 7d (which is S3's limit).", default="1d", show_default=True),
     *WHICH[:2],
     Flag(
@@ -103,7 +104,7 @@ policy = Verb(
     """Print the smallest bucket policy that lets somebody else read everything under LOCATION (s3://bucket/prefix/), or
     one exact key: what to get, and what to list. What it does not give is said on stderr. S3 is not asked, and nothing
     is changed.""",
-    Place("location", complete=complete_places),
+    LOCATION,
     Flag("--read ARN", "Who reads: the ARN of a user, a role, or an account's root.", required=True),
     *EVERYWHERE,
     examples=[
@@ -121,7 +122,7 @@ set = Verb(
     where it has some; in a bucket that keeps versions each such copy is a new one. Tags alone need no copy. What would
     be set, what it costs, and what stays behind is shown and asked first; without a terminal --yes says it. Run it
     again after an interruption: it goes on.""",
-    Place("location", complete=complete_places),
+    LOCATION,
     STORAGE_CLASS,
     Flag("--tags --tag KEY=VALUE…", "Tags, laid over those that an object has.", WRITTEN, to="tags", multiple=True),
     Switch("--replace-tags", "They take the place of all tags that an object has.", WRITTEN),

@@ -9,6 +9,7 @@ import click
 
 from engine.cli.grammar.choices import (
     complete_ledgers,
+    complete_places,
     complete_plans,
     complete_profiles,
     complete_storage_classes,
@@ -29,6 +30,9 @@ def plan_file(*, required: bool = True) -> Place:
     """The plan, which for some commands a ledger alone stands for."""
     return Place("file", type=PLAN_FILE, required=required, complete=complete_plans)
 
+
+LOCATION = Place("location", complete=complete_places)
+"""What the commands are about that need no plan."""
 
 CONNECTING = (
     Setting("--endpoint-url URL", "An S3-compatible server instead of AWS."),
