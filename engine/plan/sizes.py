@@ -143,10 +143,16 @@ def parse_moment(moment: str | date) -> str:
     return aware.replace(microsecond=0, tzinfo=None).isoformat()
 
 
-def moment_ms(text: str) -> int | None:
-    """Epoch milliseconds of a time as S3 writes it, in UTC unless it says otherwise; None where it cannot be read."""
+def moment_of(text: str) -> datetime | None:
+    """A time as S3 writes it, in UTC unless it says otherwise; None where it cannot be read."""
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return round((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
+    return read if read.tzinfo is not None else read.replace(tzinfo=UTC)
+
+
+def moment_ms(text: str) -> int | None:
+    """The same in epoch milliseconds."""
+    read = moment_of(text)
+    return round(read.timestamp() * 1000) if read is not None else None

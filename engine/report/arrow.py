@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from engine.api.blocking import blocking
 from engine.api.export import ExportRow, export
 from engine.extras import needs
+from engine.plan.sizes import moment_of
 from engine.report.export import MOMENTS, NAMES, values_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def batch_of(rows: list[ExportRow], columns: pyarrow.Schema) -> pyarrow.RecordBa
     values = dict(zip(NAMES, across, strict=True))
     for name in MOMENTS:
         values[name] = tuple([at_ms * 1000 if at_ms else None for at_ms in values[name]])
-    values["source_modified"] = tuple(map(_moment, values["source_modified"]))
+    values["source_modified"] = tuple(map(moment_of, values["source_modified"]))
     return pa.RecordBatch.from_arrays(
         [pa.array(values[field.name], type=field.type) for field in columns], schema=columns
     )
@@ -93,12 +93,3 @@ def writing_parquet(file: BinaryIO) -> Iterator[Callable[[list[ExportRow]], int]
         yield write
         if count:
             write_group()
-
-
-def _moment(text: str) -> datetime | None:
-    """What a listing says as text. None where it says none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

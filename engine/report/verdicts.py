@@ -130,11 +130,10 @@ def accepted(report: Report) -> Element:
         for item in report.accepted
     ]
     head = ["difference", "figure", "because", "by", "when"]
-    if not rows:
-        return section("accepted", "Accepted differences", tag("p", "None was accepted.", class_="muted"))
-    return section(
-        "accepted", "Accepted differences", table("What was accepted, and by whom", head, rows, words=5, titled=False)
-    )
+    told = tag("p", "None was accepted.", class_="muted")
+    if rows:
+        told = table("What was accepted, and by whom", head, rows, words=5, titled=False)
+    return section("accepted", "Accepted differences", told)
 
 
 def cost(report: Report) -> Element:
