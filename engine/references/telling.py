@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.errors import EngineError
+from engine.ledger.composition import Share
 from engine.model import Location
 from engine.plan.document import Plan
 from engine.plan.lifecycle import IN_PLACE, LEAVING, State
@@ -39,27 +40,19 @@ class ManifestRefused(EngineError):
     """The manifest cannot be brought up to date, or is not JSON."""
 
 
-class Held(NamedTuple):
-    """What a route holds at its target."""
-
-    objects: int
-    bytes: int
-
-
-def held_by(plan: Plan, tallies: Iterable[Tally], open_routes: Iterable[str]) -> dict[str, Held]:
-    """What each route that the manifest names holds. Raises `ManifestRefused` where one is not done: its figures would
-    be wrong."""
+def held_by(plan: Plan, tallies: Iterable[Tally], open_routes: Iterable[str]) -> dict[str, Share]:
+    """What each route that the manifest names holds at its target. Raises `ManifestRefused` where one is not done: its
+    figures would be wrong."""
     wanted = {item.route for item in plan.manifest.datasets} if plan.manifest is not None else set()
     reasons = [f"{name}: its listing never reached its end" for name in open_routes if name in wanted]
-    found = dict.fromkeys(wanted, Held(0, 0))
+    found = dict.fromkeys(wanted, Share())
     for tally in tallies:
         if tally.route not in wanted:
             continue
         if tally.state is State.LOST:
             continue  # not there any more, and no run will change that
         if tally.state in IN_PLACE | LEAVING or tally.state is State.WITHDRAWN:
-            held = found[tally.route]
-            found[tally.route] = Held(held.objects + tally.objects, held.bytes + tally.bytes)
+            found[tally.route] = found[tally.route].plus(Share(tally.objects, tally.bytes))
         else:
             reasons.append(f"{tally.route}: {tally.objects:,} {tally.state.value}")
     if reasons:
@@ -70,7 +63,7 @@ def held_by(plan: Plan, tallies: Iterable[Tally], open_routes: Iterable[str]) ->
     return found
 
 
-def updated(name: str, text: str | None, plan: Plan, manifest: Manifest, held: Mapping[str, Held]) -> str:
+def updated(name: str, text: str | None, plan: Plan, manifest: Manifest, held: Mapping[str, Share]) -> str:
     """The text of the manifest called `name` (None where there is none yet) with everything in it that the plan names.
     Raises `ManifestRefused`, and `ExtraMissing` for YAML or TOML without its package."""
     form = form_of(name)
@@ -114,7 +107,7 @@ def set_values(form: str, text: str, values: Iterable[tuple[str, Any]]) -> str:
     return text
 
 
-def with_data(name: str, text: str, plan: Plan, manifest: Manifest, held: Mapping[str, Held]) -> str:
+def with_data(name: str, text: str, plan: Plan, manifest: Manifest, held: Mapping[str, Share]) -> str:
     """The Markdown text called `name` with the table of the plan's data sets. Raises `ManifestRefused`."""
     rows = []
     for dataset in manifest.datasets:
@@ -130,7 +123,7 @@ def with_data(name: str, text: str, plan: Plan, manifest: Manifest, held: Mappin
         ) from None
 
 
-def _fields(there: Any, dataset: Dataset, route: Route, base: Location, held: Held) -> list[tuple[str, Any]]:
+def _fields(there: Any, dataset: Dataset, route: Route, base: Location, held: Share) -> list[tuple[str, Any]]:
     """(dotted path, value) of one data set, in the order in which missing ones are written; `there` is what stands at
     its place."""
     known = there if isinstance(there, dict) else {}

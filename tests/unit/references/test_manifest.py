@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from engine.ledger.composition import Share
 from engine.model import Proof
 from engine.plan.document import Plan
 from engine.plan.lifecycle import State
 from engine.plan.record import Tally
-from engine.references.telling import Held, ManifestRefused, held_by, updated
+from engine.references.telling import ManifestRefused, held_by, updated
 
 PLAN = Plan.parse(
     """name = "cards"
@@ -34,10 +35,10 @@ datasets = [
 ]
 """
 )
-HELD = {"raw": Held(17_592, 13_000_000_000), "reference": Held(4, 109_237_752)}
+HELD = {"raw": Share(17_592, 13_000_000_000), "reference": Share(4, 109_237_752)}
 
 
-def after(text: str, held: dict[str, Held] = HELD) -> str:
+def after(text: str, held: dict[str, Share] = HELD) -> str:
     assert PLAN.manifest is not None
     return updated(str(PLAN.manifest.object), text, PLAN, PLAN.manifest, held)
 
@@ -126,7 +127,7 @@ def test_figures_are_taken_only_from_routes_that_are_done() -> None:
         Tally("reference", State.COPIED, Proof.SIZE, True, 1, 5),
         Tally("elsewhere", State.FAILED, Proof.NONE, False, 1, 5),
     ]
-    assert held_by(PLAN, done, []) == {"raw": Held(5, 50), "reference": Held(1, 5)}
+    assert held_by(PLAN, done, []) == {"raw": Share(5, 50), "reference": Share(1, 5)}
     with pytest.raises(ManifestRefused, match="raw: 1 failed"):
         held_by(PLAN, [*done, Tally("raw", State.FAILED, Proof.NONE, False, 1, 5)], [])
     with pytest.raises(ManifestRefused, match="reference: its listing never reached its end"):
