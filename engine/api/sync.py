@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -76,39 +75,38 @@ async def synchronize(
     if not delete or run.stopped or run.empty:
         return SyncResult(run)
     (route,) = plan.routes
-    async with AsyncExitStack() as stack:
-        opened, ledger = await stack.enter_async_context(at_work("sync", plan, options, lists=True))
+    async with at_work("sync", plan, options, lists=True) as (opened, ledger):
         site, target = opened.target(route), route.target
         facts = await site.facts(target.bucket)
         path = ledger.path.with_name(f"{ledger.path.stem}.deletion")
-        extra_keys = await stack.enter_async_context(await DeletionList.open(path, str(target), site.endpoint))
-        extras = await snapshot_of(
-            partial(extras_under, opened, route, options.listener),
-            target,
-            extra_keys,
-            facts,
-            options.listener,
-            again=again or not (confirmed or hold_s),
-            confirmed=confirmed,
-            repeats=True,
-        )
-        extras.closed.extend(_undone(run, options))
-        extras.closed.extend(closed_for(extras.taken_ms, facts, hold_s, delete_markers=consent.delete_markers))
-        if not confirmed or not extras.summary.total.objects or extras.closed:
-            return SyncResult(run, extras)
-        done = await delete_listed(
-            opened,
-            target,
-            extra_keys,
-            options.listener,
-            stop.listen,
-            command="sync",
-            unconditional=consent.unconditional,
-            delete_markers=consent.delete_markers,
-            check=not_at_source(opened, route),
-        )
-        await _forget(ledger, route, extra_keys)
-        return SyncResult(run, replace(extras, deletion=done))
+        async with await DeletionList.open(path, str(target), site.endpoint) as extra_keys:
+            extras = await snapshot_of(
+                partial(extras_under, opened, route, options.listener),
+                target,
+                extra_keys,
+                facts,
+                options.listener,
+                again=again or not (confirmed or hold_s),
+                confirmed=confirmed,
+                repeats=True,
+            )
+            extras.closed.extend(_undone(run, options))
+            extras.closed.extend(closed_for(extras.taken_ms, facts, hold_s, delete_markers=consent.delete_markers))
+            if not confirmed or not extras.summary.total.objects or extras.closed:
+                return SyncResult(run, extras)
+            done = await delete_listed(
+                opened,
+                target,
+                extra_keys,
+                options.listener,
+                stop.listen,
+                command="sync",
+                unconditional=consent.unconditional,
+                delete_markers=consent.delete_markers,
+                check=not_at_source(opened, route),
+            )
+            await _forget(ledger, route, extra_keys)
+            return SyncResult(run, replace(extras, deletion=done))
 
 
 def _refuse_parts(plan: Plan) -> None:
