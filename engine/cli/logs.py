@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -50,11 +50,11 @@ def logging_command(verb: str, verbose: int, file: Path | None) -> Iterator[None
                 click.echo(f"cartage {verb}: the log lacks lines: {why}", err=True)
 
 
-def heard(listener: Listener, clock: Callable[[], float] = time.monotonic) -> Listener:
+def heard(listener: Listener) -> Listener:
     """The listener, with what it hears in the log too; itself where nothing is logged."""
     if destination() is None:
         return listener
-    last_s = clock() - PROGRESS_S
+    last_s = time.monotonic() - PROGRESS_S
 
     def hear(event: Event) -> None:
         nonlocal last_s
@@ -63,9 +63,9 @@ def heard(listener: Listener, clock: Callable[[], float] = time.monotonic) -> Li
         if level is None:
             return
         if isinstance(event, Progress):
-            if clock() - last_s < PROGRESS_S:
+            if time.monotonic() - last_s < PROGRESS_S:
                 return
-            last_s = clock()
+            last_s = time.monotonic()
         log(level, event.event, **asdict(event))
 
     return hear
