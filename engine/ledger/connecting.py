@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.errors import LedgerCorrupt, LedgerMissing
 from engine.ledger.descriptors import Hold, refuse_planted
-from engine.ledger.files import beside, refuse_foreign, unreadable
+from engine.ledger.files import beside, reading, refuse_foreign
 from engine.ledger.schema import MIGRATIONS, OLDER_VIEWS, newer
 from engine.ledger.writer import damaged, translating
 
@@ -16,10 +16,8 @@ from engine.ledger.writer import damaged, translating
 def hold_existing(path: Path) -> Hold:
     """A hold for reading on a ledger that has to be there. Raises `LedgerMissing`, `LedgerError`."""
     refuse_missing(path)
-    try:
+    with reading(path):
         return Hold(path, own=False)
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def refuse_missing(path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import LedgerCorrupt, LedgerError
@@ -24,10 +26,8 @@ is 3.34 on RHEL 9."""
 def make_new(path: Path) -> None:
     """Create the file, which may not be there, with mode 0600 before SQLite opens it. Raises `LedgerError`."""
     _refuse_old_sqlite()
-    try:
+    with writing(path):
         os.close(open_own(path, new=True))
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 def _refuse_old_sqlite() -> None:
@@ -38,12 +38,16 @@ def _refuse_old_sqlite() -> None:
         )
 
 
-def unwritable(path: Path, error: OSError) -> LedgerError:
-    """The error for a place where a ledger cannot be written."""
-    return LedgerError(
-        f"the ledger {path} cannot be written: {error.strerror or error}.",
-        advice=f"Choose a folder that you may write to, with room: {IN_ANOTHER}",
-    )
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system refuses of a place where a ledger is written is a `LedgerError`."""
+    try:
+        yield
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be written: {error.strerror or error}.",
+            advice=f"Choose a folder that you may write to, with room: {IN_ANOTHER}",
+        ) from error
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -51,18 +55,21 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def unreadable(path: Path, error: OSError) -> LedgerError:
-    """The error for a ledger that cannot be read."""
-    return LedgerError(f"the ledger {path} cannot be read: {error.strerror or error}.", advice=NAME_ANOTHER)
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """The same of one that is read."""
+    try:
+        yield
+    except OSError as error:
+        said = f"the ledger {path} cannot be read: {error.strerror or error}."
+        raise LedgerError(said, advice=NAME_ANOTHER) from error
 
 
 def refuse_foreign(path: Path, hold: Hold, application: int = APPLICATION_ID, what: str = "ledger of Cartage") -> None:
     """Raise `LedgerCorrupt` for a file that is no `what` (by its id `application`), before any of it is changed."""
     _refuse_old_sqlite()
-    try:
+    with reading(path):
         header = hold.head(100)
-    except OSError as error:
-        raise unreadable(path, error) from error
     if not header:
         raise LedgerCorrupt(
             f"the ledger {path} is empty: it was cut short, or another program made it.",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.errors import LedgerError, UsageError
 from engine.ledger.connecting import connect_to_read, hold_existing
-from engine.ledger.files import IN_ANOTHER, beside, sync_folder, unwritable
+from engine.ledger.files import IN_ANOTHER, beside, sync_folder, writing
 from engine.ledger.locking import FileLock
 from engine.ledger.opening import connect
 from engine.ledger.shard_files import AT_WORK, INDEX, SHARDS, index_path
@@ -51,26 +51,22 @@ def _is_own(name: str) -> bool:
 def make_folder(path: Path) -> None:
     """Make the folder of a ledger in shards. One that is there keeps its mode. Raises `UsageError`, `LedgerError`."""
     refuse_other_folder(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         for folder in (path, path / SHARDS):
             folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 def form_shards(path: Path) -> None:
     """Make a ledger of one file, which holds no object, the index of one in shards, where there is one. May be killed
     at any moment and done again. Raises `LedgerLocked`, `LedgerError`, `UsageError`."""
     folder = beside(path, ".folder")
-    try:
+    with writing(path):
         if path.is_file():
             _move(path, folder)
         if index_path(folder).is_file() and not path.exists():
             folder.rename(path)
             sync_folder(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 def _move(path: Path, folder: Path) -> None:

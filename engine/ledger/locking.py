@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 
 from engine.errors import LedgerError, LedgerLocked
 from engine.ledger.descriptors import Hold, open_own, open_to_look
-from engine.ledger.files import IN_ANOTHER, beside, unwritable
+from engine.ledger.files import IN_ANOTHER, beside, writing
 
 ATTEMPTS = 5
 """How often a lock file that vanishes while it is taken is made anew."""
@@ -99,20 +99,19 @@ class FileLock:
 
     def _sign(self, file: IO[str]) -> None:
         try:
-            # Past the file's buffer, which would be written once more when it is closed.
-            os.truncate(file.fileno(), 0)
-            os.lseek(file.fileno(), 0, os.SEEK_SET)
-            os.write(file.fileno(), f"pid {os.getpid()} on {socket.gethostname()}\n".encode())
-        except OSError as error:
+            with writing(self._ledger):
+                # Past the file's buffer, which would be written once more when it is closed.
+                os.truncate(file.fileno(), 0)
+                os.lseek(file.fileno(), 0, os.SEEK_SET)
+                os.write(file.fileno(), f"pid {os.getpid()} on {socket.gethostname()}\n".encode())
+        except LedgerError:
             self.release()
-            raise unwritable(self._ledger, error) from error
+            raise
 
     def hold(self) -> Hold:
         """Take the ledger's own file, which has to be there. Raises `LedgerLocked`, `LedgerError`."""
-        try:
+        with writing(self._ledger):
             hold = Hold(self._ledger, own=True)
-        except OSError as error:
-            raise unwritable(self._ledger, error) from error
         self._guarded = hold.lock()
         if self._guarded is False:
             hold.release()

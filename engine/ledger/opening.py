@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.errors import LedgerCorrupt, LedgerError, LedgerMismatch
 from engine.ledger.binding import Binding, differences, learned
 from engine.ledger.descriptors import Hold, refuse_planted
-from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, unwritable
+from engine.ledger.files import beside, make_new, refuse_foreign, sync_folder, writing
 from engine.ledger.schema import migrate
 from engine.ledger.writer import MOVE_AWAY, damaged
 from engine.plan.lifecycle import State
@@ -73,7 +73,7 @@ def make_whole(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
             advice="Put the two together again, or move the one away too: what is copied is found.",
         )
     new = beside(path, ".new")
-    try:
+    with writing(path):
         for leftover in (stray, new, beside(new, "-journal")):
             leftover.unlink(missing_ok=True)
         make_new(new)
@@ -82,8 +82,6 @@ def make_whole(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
             fill(connection)
         new.replace(path)
         sync_folder(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
