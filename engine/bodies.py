@@ -153,12 +153,15 @@ class _Hashing:
 
 
 class FileSink(_Hashing):
-    """Writes at `offset` of an open file and on, and hashes what it writes by `algorithms`. It neither makes the file
-    longer in advance nor syncs it; `written` bytes are in the file once the request has ended well."""
+    """Has all that comes written at `offset` of a file and on (`put_at`, which blocks, is given bytes and their place),
+    and hashes it by `algorithms`. It neither makes the file longer in advance nor syncs it; `written` bytes are in the
+    file once the request has ended well."""
 
-    def __init__(self, disk: Disk, descriptor: int, offset: int, algorithms: Sequence[str] = ()) -> None:
+    def __init__(
+        self, disk: Disk, put_at: Callable[[memoryview, int], None], offset: int, algorithms: Sequence[str] = ()
+    ) -> None:
         self._disk = disk
-        self._descriptor = descriptor
+        self._put_at = put_at
         self._offset = offset
         super().__init__(algorithms)
 
@@ -178,10 +181,7 @@ class FileSink(_Hashing):
 
     def _put(self, window: memoryview, position: int) -> None:
         self._count(window)
-        while window:
-            size = os.pwrite(self._descriptor, window, position)
-            window = window[size:]
-            position += size
+        self._put_at(window, position)
 
 
 class MemorySink(_Hashing):

@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from functools import partial
 
 import uvloop
 
 from engine.bodies import Disk, FileSink, MemorySource, read_into
 from engine.checksums import checksum_of, hasher
+from engine.folder import system
 from engine.model import Checksum, ObjectRef, UploadRef
 from engine.plan.settings import Connection
 from engine.s3.session import Session
@@ -32,7 +34,7 @@ async def download(store: WireStore, disk: Disk, ref: ObjectRef, path: str, size
     async def work() -> None:
         for first in starts:
             last = min(size, first + PART_BYTES) - 1
-            sink = FileSink(disk, descriptor, first, (ALGORITHM,))
+            sink = FileSink(disk, partial(system.write, descriptor), first, (ALGORITHM,))
             await store.fetch_into(GetRange(ref, first, last, size=size), sink)
 
     await asyncio.gather(*[work() for _ in range(LARGE_AT_ONCE)])
@@ -74,7 +76,7 @@ async def download_small(store: WireStore, disk: Disk, ref: ObjectRef, path: str
     async def work() -> None:
         for number in numbers:
             descriptor = os.open(f"{path}.{number}", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            await store.fetch_into(GetRange(ref), FileSink(disk, descriptor, 0, (ALGORITHM,)))
+            await store.fetch_into(GetRange(ref), FileSink(disk, partial(system.write, descriptor), 0, (ALGORITHM,)))
             os.close(descriptor)
             os.unlink(f"{path}.{number}")  # noqa: PTH108
 

@@ -16,7 +16,6 @@ from engine.bodies import Disk, FileSink, MemorySink
 from engine.checksums import checksum_of
 from engine.crc import PARAMETERS
 from engine.folder.carried import is_link
-from engine.folder.refusals import telling
 from engine.folder.store import FolderStore
 from engine.folder.unfinished import Published, Unfinished
 from engine.model import ObjectHead, Proof
@@ -81,12 +80,11 @@ class Download(IntoFolder):
     # --- ranges ---------------------------------------------------------------------------------------------
 
     async def _carry_part(self, task: Task, unfinished: Unfinished, part: PartRange, algorithm: str) -> str:
-        sink = FileSink(self._disk, unfinished.descriptor, part.first, [algorithm])
+        sink = FileSink(self._disk, unfinished.write, part.first, [algorithm])
         request = GetRange(task.source_ref, part.first, part.last, task.source.etag, task.source.size)
-        with telling(unfinished.path):
-            async with self._ranges.one():
-                self._go_on()
-                await fetched(self._source, task, request, sink)
+        async with self._ranges.one():
+            self._go_on()
+            await fetched(self._source, task, request, sink)
         return sink.hashers[0].value()
 
     # --- what the bytes prove -------------------------------------------------------------------------------

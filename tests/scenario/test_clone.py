@@ -121,6 +121,16 @@ async def test_a_name_that_no_file_can_have_is_set_aside_and_named(client: Any, 
     assert not (tmp_path / "escape").exists()
 
 
+async def test_many_zeros_of_a_large_object_are_a_hole(client: Any, tmp_path: Path) -> None:
+    body = b"\1" * MIB + bytes(6 * MIB) + b"\2" * MIB
+    client.put_object(Bucket=BUCKET, Key="p/disk.img", Body=body)
+    assert (await migrate(plan_of(tmp_path), options(tmp_path))).complete
+    file = tmp_path / "clone" / "disk.img"
+    assert file.read_bytes() == body
+    if os.uname().sysname == "Linux":
+        assert file.stat().st_blocks * 512 < 4 * MIB
+
+
 async def test_an_object_that_is_replaced_meanwhile_is_no_mixed_file(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

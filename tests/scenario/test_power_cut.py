@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from engine import bodies
 from engine.api.options import Options
 from engine.api.run import migrate
 from engine.ledger import LedgerReader
@@ -67,19 +64,7 @@ async def cut_at(moment: int, folder: Path, source: str) -> tuple[bool, Power]:
     (folder / "clone").mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patched:
         power = Power(folder / "clone", patched, moment)
-        # What comes from S3 in ranges is written past the folder's own module.
-        patched.setattr(bodies, "os", _RecordedOs(power))
         return await cloned(folder, source), power
-
-
-class _RecordedOs:
-    """`os`, whose `pwrite` is an operation of the disk."""
-
-    def __init__(self, power: Power) -> None:
-        self.pwrite: Callable[..., int] = power.recorded_pwrite(os.pwrite)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
 
 
 async def copied(folder: Path) -> set[str]:

@@ -7,6 +7,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from engine import bodies
 from engine.bodies import Disk, FileSink, MemorySink, MemorySource, hash_range
 from engine.checksums import checksum_of
+from engine.folder import system
 from engine.windows import WINDOW_BYTES, Source
 
 DATA = bytes(range(251)) * 4000
@@ -55,7 +57,7 @@ async def test_a_file_is_written_at_its_place_and_hashed(
 ) -> None:
     if busy:
         every_write_waits(monkeypatch)
-    sink = FileSink(disk, file, 1000, ALGORITHMS)
+    sink = FileSink(disk, partial(system.write, file), 1000, ALGORITHMS)
     await sink.write(memoryview(b"what an attempt wrote that did not end"))
     sink.restart()
     for start in range(0, 700_000, WINDOW_BYTES):
@@ -84,7 +86,7 @@ async def test_a_disk_that_is_busy_is_written_to_by_threads(
 async def test_a_window_is_written_at_once_unless_the_disk_is_busy(
     disk: Disk, file: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sink = FileSink(disk, file, 0)
+    sink = FileSink(disk, partial(system.write, file), 0)
     every_write_waits(monkeypatch)
     assert sink.write_now(memoryview(b"found it busy"))
     assert not sink.write_now(memoryview(b"!"))
@@ -147,7 +149,7 @@ async def test_what_a_thread_writes_from_is_not_given_up_before_it_has_ended(dis
 
 async def test_what_a_disk_says_reaches_whoever_writes(disk: Disk, tmp_path: Path) -> None:
     descriptor = os.open(tmp_path / "readable", os.O_RDONLY | os.O_CREAT)
-    sink = FileSink(disk, descriptor, 0)
+    sink = FileSink(disk, partial(system.write, descriptor), 0)
     with pytest.raises(OSError, match="Bad file descriptor"):
         await sink.write(memoryview(b"x"))
     assert sink.written == 0

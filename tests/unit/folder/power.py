@@ -199,10 +199,6 @@ class Power:
 
         return done
 
-    def recorded_pwrite(self, pwrite: Callable[..., int]) -> Callable[..., int]:
-        """What `os.pwrite` is to be replaced by, where bytes are written past `engine.folder.system`."""
-        return self._recorded(pwrite, self._write)
-
     # --- what is there once the power is back -------------------------------------------------------------------------
 
     def after(self, folder: Path, draw: Callable[[], bool]) -> None:

@@ -126,7 +126,7 @@ async def test_a_file_in_parts_is_written_by_sinks_through_its_descriptor(scene:
             kept = file.kept("CRC64NVME")
             assert [part.number for part in kept] == [1][:run]
             offset, end = (half, len(LARGE)) if run else (0, half)
-            sink = FileSink(disk, file.descriptor, offset, ("CRC64NVME",))
+            sink = FileSink(disk, file.write, offset, ("CRC64NVME",))
             sink.restart()
             await sink.write(memoryview(LARGE)[offset:end])
             file.part_done(Part(run + 1, offset, end - offset, sink.hashers[0].value()))
