@@ -39,8 +39,9 @@ SETTLED_AFTER_S = 2.0
 
 
 class ListedKeys(PagesOnDisk):
-    """One route's list of keys, or its inventory, as a `Lister`. `missing` holds the keys that S3 was asked for and
-    does not have; those that it refuses to show are `unlisted`, which is not to be absent.
+    """One route's list of keys, or its inventory, as a `Lister`. `missing` holds the keys of a list that S3 was asked
+    for and does not have (of an inventory, which is old, they are gone like any); those that it refuses to show are
+    `unlisted`, which is not to be absent.
 
     Everything that one command concludes rests on one reading of the file: it is looked at once, at the first question,
     and sorted where that was not done before, into `folder`. `sorted_at` is the outcome of another process of the same
@@ -75,10 +76,14 @@ class ListedKeys(PagesOnDisk):
         """The list as the plan names it."""
         return str(self._list)
 
+    @property
+    def is_inventory(self) -> bool:
+        return self._list.kind == "inventory"
+
     async def digest(self) -> str:
         """SHA-256 of what the list says, whatever the order and the line ends of a list of keys are: of its keys, each
         ended by a NUL; or of an inventory's manifest, which holds a digest of each of its files."""
-        if self._list.kind == "inventory":
+        if self.is_inventory:
             return hashlib.sha256(await self._manifest()).hexdigest()
         return (await self._rows()).about.digest
 
@@ -146,7 +151,7 @@ class ListedKeys(PagesOnDisk):
         """What tells the file from the same one changed; None where nothing does, so that what is sorted can be used by
         this command alone."""
         source = (str(self._where), self.location.key)
-        if self._list.kind == "inventory":
+        if self.is_inventory:
             body = await self._manifest()
             files = read_manifest(str(self._list), body, self.location.bucket).files
             known = hashlib.sha256(body).hexdigest() if all(file.md5 for file in files) else None
@@ -161,28 +166,37 @@ class ListedKeys(PagesOnDisk):
 
     async def _seen(self, rows: Sequence[KeyRow]) -> Sequence[ListedObject | Unlisted | None]:
         """What each row names; None for what is not there."""
+        found: list[ListedObject | Unlisted | None] = [
+            ListedObject(*row) if row.size != UNKNOWN else None for row in rows
+        ]
+        asked = [at for at, row in enumerate(rows) if row.size == UNKNOWN]
+        cut = len(self.location.key)
+        for at, seen in zip(asked, await each([rows[at].key[cut:] for at in asked], self.look), strict=True):
+            found[at] = seen
+            if seen is None and not self.is_inventory:
+                self.missing.add(rows[at].key)
+        return found
 
-        async def ask(row: KeyRow) -> ListedObject | Unlisted | None:
-            key = row.key
-            asked = HeadObject(ObjectRef(self.location.bucket, key), checksums=True)
+    async def look(self, relative: str) -> ListedObject | Unlisted | None:
+        """What stands at a relative key now; None for what is not there. Raises errors of scope `run`."""
+        key = self.location.key + relative
+        async with self._heads:
             try:
-                head = await self._store_of(self.location).head_object(asked)
+                head = await self._store_of(self.location).head_object(
+                    HeadObject(ObjectRef(self.location.bucket, key), None, True)
+                )
             except NotFound:
-                self.missing.add(key)
                 return None
             except ObjectError as error:  # of this key alone: the others go on
                 return Unlisted(key, ObjectAside.UNSEEN, error.advised)
-            checksum = next((f"{item.algorithm}:{item.type}" for item in head.checksums), "")
-            storage_class = head.properties.storage_class
-            return ListedObject(key, head.size, head.etag, head.modified, storage_class, checksum, head.restore)
-
-        seen = iter(await each([row for row in rows if row.size == UNKNOWN], ask, self._heads))
-        return [next(seen) if row.size == UNKNOWN else ListedObject(*row) for row in rows]
+        checksum = next((f"{item.algorithm}:{item.type}" for item in head.checksums), "")
+        storage_class = head.properties.storage_class
+        return ListedObject(key, head.size, head.etag, head.modified, storage_class, checksum, head.restore)
 
     # --- reading the file -------------------------------------------------------------------------------------
 
     async def _read(self, rows: KeySorter) -> None:
-        if self._list.kind == "keys":
+        if not self.is_inventory:
             lines = KeyLines(str(self._list), self.location.key)
             async for data in self._chunks(self._where):
                 await anyio.to_thread.run_sync(rows.add, await anyio.to_thread.run_sync(lines.feed, data))

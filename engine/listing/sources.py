@@ -16,6 +16,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from engine.errors import PlanError
+from engine.listing.inventory_join import InventoryJoin
 from engine.listing.kept import Keeping, Kept, KeptListings
 from engine.listing.key_lists import ListedKeys
 from engine.listing.lister import KeyRange, Lister
@@ -47,6 +48,8 @@ class Sources:
         self._keep: KeptListings | None = None
         self._keeping: list[Keeping] = []
         self.listed: KeptListings | None = None
+        self.was_read: set[str] = set()
+        """The routes whose very inventories a run read to their end before."""
         self._kept: dict[Path, Kept] = {}
 
     def lister(self, store_of: StoreOf, route: Route) -> Lister:
@@ -83,13 +86,16 @@ class Sources:
         there is one side, the source."""
         source = self.lister(store_of, route)
         entries = None if entries_of is None else partial(entries_of, route.name)
+        join: Callable[..., RouteJoin] = RouteJoin
+        if isinstance(source, ListedKeys) and source.is_inventory:
+            join = partial(InventoryJoin, route, source, route.name in self.was_read)
         if not target:
-            return RouteJoin(group, source, None, entries, keys)
+            return join(group, source, None, entries, keys)
         there: Lister | None = None
         if not route.in_place:
             listed = Prefix(store_of(route.target), route.target, route.selection.takes_key, restores=False)
             there = self.once(route, Side.TARGET, listed)
-        return RouteJoin(group, self.once(route, Side.SOURCE, source), there, entries, keys)
+        return join(group, self.once(route, Side.SOURCE, source), there, entries, keys)
 
     def once(self, route: Route, side: Side, lister: Lister) -> Lister:
         """A side that is listed once for two commands: kept, or as it was kept."""

@@ -56,6 +56,11 @@ class UnlistedThings:
                 self._keep(key, item)
             reading.upto = max(reading.upto, key)
 
+    def meet(self, key: str, item: Unlisted) -> None:
+        """One that no page met, and a look at its key did."""
+        if not self._is_met(key):
+            self._keep(key, item)
+
     def _keep(self, key: str, item: Unlisted) -> None:
         if self._counts(key):
             self.count += 1
