@@ -15,8 +15,9 @@ from engine.listing.pages import ReadEntries
 from engine.listing.ranges import Batch, RouteJoin
 from engine.model import ListedObject, Unlisted
 from engine.plan.join import Joined
-from engine.plan.lifecycle import ASIDE, BEREFT, State
+from engine.plan.lifecycle import ASIDE, BEREFT, IN_PLACE, State
 from engine.plan.record import is_unchanged
+from engine.plan.retrieval import ARCHIVE_CLASSES
 from engine.plan.route import Route
 
 
@@ -54,11 +55,14 @@ class InventoryJoin(RouteJoin):
         source, entry = row.source, row.entry
         if source is None:
             return False
+        archived = source.storage_class in ARCHIVE_CLASSES  # whether it can be read for now no inventory says
         if entry is None:
-            return self._was_read and self._route.selects(source)
+            return (archived or self._was_read) and self._route.selects(source)
         if entry.state in ASIDE or entry.state in BEREFT:
             return True
-        return entry.state is not State.DELETING and not is_unchanged(source, entry)
+        if entry.state is State.DELETING or (entry.state in IN_PLACE and is_unchanged(source, entry)):
+            return False
+        return archived or not is_unchanged(source, entry)
 
     def _as_seen(self, row: Joined, seen: ListedObject | Unlisted | None) -> Joined | None:
         """None where nothing is left to be said of the row."""

@@ -44,7 +44,8 @@ class Scene:
             head = self.client.head_object(Bucket=self.bucket, Key=f"src/{key}")
             etag = stale if stale and key == keys[0] else head["ETag"].strip('"')
             modified = head["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.000Z")
-            values = (self.bucket, quote_plus(f"src/{key}", safe="/"), head["ContentLength"], modified, etag)
+            where = (self.bucket, quote_plus(f"src/{key}", safe="/"))
+            values = (*where, head["ContentLength"], modified, etag, head.get("StorageClass", "STANDARD"))
             lines.append(",".join(f'"{value}"' for value in values))
         return gzip.compress("\n".join(lines).encode())
 
@@ -59,10 +60,11 @@ class Scene:
             }
         )
 
-    def inventoried(self, *keys: str) -> Plan:
-        """A plan over an inventory of these keys as they are, written anew."""
+    def inventoried(self, *keys: str, columns: str = "Size, LastModifiedDate, ETag") -> Plan:
+        """A plan over an inventory of these keys as they are, written anew; these columns of it are named."""
         data = self.inventory(list(keys))
-        (self.folder / "manifest.json").write_text(self.manifest(data))
+        manifest = self.manifest(data).replace("Size, LastModifiedDate, ETag", columns)
+        (self.folder / "manifest.json").write_text(manifest)
         (self.folder / "1.csv.gz").write_bytes(data)
         return self.plan(inventory=str(self.folder / "manifest.json"), hold=0)
 

@@ -9,6 +9,7 @@ import pytest
 
 from engine.api.cleanup import cleanup
 from engine.api.plan import survey
+from engine.api.restore import restore
 from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.errors import LedgerMismatch
@@ -16,6 +17,8 @@ from engine.plan.document import Plan
 from engine.sandbox import Sandbox
 from tests.scenario.listed import Scene
 from tests.servers import Endpoint
+
+PLAIN = "Size, LastModifiedDate, ETag"
 
 
 @pytest.fixture
@@ -55,9 +58,7 @@ async def test_what_came_back_since_it_was_gone_is_copied(scene: Scene) -> None:
 
 
 async def test_an_inventory_that_says_keys_alone_may_name_what_is_gone(scene: Scene) -> None:
-    plan = scene.inventoried("a", "b b")
-    manifest = scene.folder / "manifest.json"
-    manifest.write_text(manifest.read_text().replace("Size, LastModifiedDate, ETag", "X, Y, Z"))
+    plan = scene.inventoried("a", "b b", columns="EncryptionStatus")
     scene.client.delete_object(Bucket=scene.bucket, Key="src/b b")
     assert await ran(scene, plan) == ({}, 1) and (await verify(plan, scene.options)).agrees
 
@@ -96,6 +97,39 @@ async def test_a_row_that_s3_refuses_to_show_is_neither_gone_nor_taken_for_what_
         served.control("settings", {"faults": []})
     assert not result.complete and [(item.key, item.code) for item in result.unlisted] == [("b b", "Unseen")]
     assert await ran(scene, plan) == ({}, 1)
+
+
+@pytest.mark.parametrize("columns", [PLAIN, f"{PLAIN}, StorageClass"], ids=["no class", "with its class"])
+async def test_what_an_inventory_names_and_is_archived_is_restored_once_and_then_copied(
+    scene: Scene, served: Sandbox, columns: str
+) -> None:
+    for key in ("z/z", "c+c"):
+        scene.client.put_object(Bucket=scene.bucket, Key=f"src/{key}", Body=b"frozen", StorageClass="GLACIER")
+    plan = scene.inventoried("a", "z/z", "c+c", columns=columns)
+    assert await ran(scene, plan) == ({"archived": 2}, 1)
+    outlook = (await restore(plan, scene.options, tier="expedited")).outlook
+    assert {kind: amount.objects for kind, amount in outlook.archived.items()} == {"GLACIER": 2}
+    try:
+        served.control("account", {"restore_delay_s": 0})
+        asked = (await restore(plan, scene.options, tier="expedited", agreed=outlook)).asked
+        assert asked is not None and asked.begun.objects == 2
+    finally:
+        served.control("account", {"restore_delay_s": None})
+    assert (await restore(plan, scene.options, tier="expedited")).outlook.archived == {}, "it would be paid again"
+    assert await ran(scene, plan) == ({}, 2) and scene.copied() == ["a", "c+c", "z/z"]
+    assert await ran(scene, plan) == ({}, 0) and (await verify(plan, scene.options)).agrees
+
+
+async def test_what_was_restored_before_the_first_run_is_copied_by_it(scene: Scene, served: Sandbox) -> None:
+    scene.client.put_object(Bucket=scene.bucket, Key="src/z/z", Body=b"frozen", StorageClass="GLACIER")
+    plan = scene.inventoried("a", "z/z", columns=f"{PLAIN}, StorageClass")
+    try:
+        served.control("account", {"restore_delay_s": 0})
+        scene.client.restore_object(Bucket=scene.bucket, Key="src/z/z", RestoreRequest={"Days": 2})
+    finally:
+        served.control("account", {"restore_delay_s": None})
+    assert (await survey(plan, scene.options)).routes[0].archived == 0
+    assert await ran(scene, plan) == ({}, 2)
 
 
 async def test_rows_that_are_as_the_ledger_knows_them_cost_no_head(scene: Scene) -> None:
