@@ -60,6 +60,7 @@ class ListedKeys(PagesOnDisk):
         self.missing: set[str] = set()
         self._store_of = store_of
         self._route = route.name
+        self._takes = route.selection.takes_key
         self._list = key_list
         self._where: Location | Path = key_list.location or Path(plan.local_path(key_list.path))
         self._folder = folder
@@ -165,12 +166,12 @@ class ListedKeys(PagesOnDisk):
     # --- what the file does not say ---------------------------------------------------------------------------
 
     async def _seen(self, rows: Sequence[KeyRow]) -> Sequence[ListedObject | Unlisted | None]:
-        """What each row names; None for what is not there."""
+        """What each row names; None for what is not there, and for what the route's patterns leave out unasked."""
         found: list[ListedObject | Unlisted | None] = [
             ListedObject(*row) if row.size != UNKNOWN else None for row in rows
         ]
-        asked = [at for at, row in enumerate(rows) if row.size == UNKNOWN]
         cut = len(self.location.key)
+        asked = [at for at, row in enumerate(rows) if row.size == UNKNOWN and self._takes(row.key[cut:])]
         for at, seen in zip(asked, await each([rows[at].key[cut:] for at in asked], self.look), strict=True):
             found[at] = seen
             if seen is None and not self.is_inventory:
@@ -183,7 +184,7 @@ class ListedKeys(PagesOnDisk):
         async with self._heads:
             try:
                 head = await self._store_of(self.location).head_object(
-                    HeadObject(ObjectRef(self.location.bucket, key), None, True)
+                    HeadObject(ObjectRef(self.location.bucket, key), checksums=True)
                 )
             except NotFound:
                 return None

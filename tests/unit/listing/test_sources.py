@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -23,9 +24,9 @@ from tests.fake_store import FakeStore, everywhere
 from tests.unit.transfer.scene import ROUTE
 
 
-def plan_of(folder: Path, *keys: str, line_end: str = "\n") -> Plan:
+def plan_of(folder: Path, *keys: str, line_end: str = "\n", **rules: Any) -> Plan:
     (folder / "keys.txt").write_bytes(line_end.join(f"old/{key}" for key in keys).encode())
-    return Plan.of("s3://bkt/old/", "s3://bkt/new/", name="r", keys=str(folder / "keys.txt"))
+    return Plan.of("s3://bkt/old/", "s3://bkt/new/", name="r", keys=str(folder / "keys.txt"), **rules)
 
 
 def store_of(*keys: str) -> FakeStore:
@@ -59,6 +60,16 @@ async def test_a_page_whose_keys_are_all_gone_does_not_end_a_list(tmp_path: Path
         assert await keys_of(sources.lister(everywhere(store), plan.routes[0]), KeyRange()) == [["old/z"]]
         with pytest.raises(PlanError, match="and 990 more that its list names"):
             await sources.refuse_missing(lambda route, key: known(route, key))
+
+
+async def test_a_key_that_the_patterns_leave_out_is_not_asked_for_and_may_be_gone(tmp_path: Path) -> None:
+    gone = [f"{number:05}.tmp" for number in range(KEYS_A_PAGE)]
+    store = store_of("a", "b", "c.tmp")
+    plan = plan_of(tmp_path, *gone, "a", "b", "c.tmp", "z.tmp", exclude=["*.tmp"])
+    async with open_sources(everywhere(store), plan) as sources:
+        assert await keys_of(sources.lister(everywhere(store), plan.routes[0]), KeyRange()) == [["old/a", "old/b"]]
+        await sources.refuse_missing(lambda route, key: known(route, key))
+    assert len(store.made("HeadObject")) == 2
 
 
 async def test_a_part_of_a_list_asks_for_no_key_beyond_its_end(tmp_path: Path) -> None:
