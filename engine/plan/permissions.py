@@ -45,6 +45,8 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
     found: list[Permission] = []
     for route in plan.routes:
         found += _listing(route)
+        if command == "plan" and route.key_list is not None:  # what its list does not say of a key HEAD does
+            found += _on(route.source, "s3:GetObject")
         if command == "restore":
             found += _on(route.source, "s3:RestoreObject", "s3:GetObject")
             found += _bucket(route.source, "s3:GetBucketLocation")
@@ -126,8 +128,12 @@ def policy(plan: Plan, command: str, site: str | None = None) -> dict[str, Any]:
 
 def _listing(route: Route) -> list[Permission]:
     found = _bucket(route.source, "s3:ListBucket") + _bucket(route.target, "s3:ListBucket")
-    if route.key_list is not None and route.key_list.location is not None:
-        found += _on(route.key_list.location, "s3:GetObject")
+    where = route.key_list.location if route.key_list is not None else None
+    if route.key_list is not None and where is not None:
+        found += _on(where, "s3:GetObject")
+        if route.key_list.kind == "inventory":  # …/config-ID/2026-01-31T00-00Z/manifest.json, …/config-ID/data/…
+            data = "/".join([*where.key.split("/")[:-2], "data/"])
+            found += _on(where.at(data), "s3:GetObject")
     return found
 
 

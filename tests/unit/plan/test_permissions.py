@@ -120,6 +120,20 @@ def test_one_exact_key_is_named_exactly() -> None:
     assert resources == [["arn:aws:s3:::one/a/model.bin", "arn:aws:s3:::two/b.bin"]]
 
 
+@pytest.mark.parametrize("command", ["plan", "run", "verify", "cleanup"])
+def test_an_inventory_is_read_with_its_data_files_and_the_keys_of_a_list_by_head(command: str) -> None:
+    inventory = one(inventory="s3://inv/to/one/daily/2026-01-31T00-00Z/manifest.json")
+    read = {
+        name for item in statements(inventory, command) if "s3:GetObject" in item["Action"] for name in item["Resource"]
+    }
+    daily = "arn:aws:s3:::inv/to/one/daily"
+    assert read >= {f"{daily}/2026-01-31T00-00Z/manifest.json", f"{daily}/data/*", "arn:aws:s3:::one/a/*"}
+    listed = statements(one(keys="s3://inv/x/keys.txt"), command)
+    read = {name for item in listed if "s3:GetObject" in item["Action"] for name in item["Resource"]}
+    assert {name for name in read if ":inv/" in name} == {"arn:aws:s3:::inv/x/keys.txt"}
+    assert "arn:aws:s3:::one/a/*" in read
+
+
 def test_a_star_in_a_key_is_a_star_and_not_a_wildcard() -> None:
     plan = one("s3://one/a*?$/", "s3://two/b/")
     reading = [item["Resource"] for item in statements(plan, "verify") if "s3:GetObject" in item["Action"]]
