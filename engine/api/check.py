@@ -9,7 +9,7 @@ from engine.api.watching import watched
 from engine.bucket_facts import BucketFacts
 from engine.errors import one_error
 from engine.events import Doing
-from engine.model import Location
+from engine.model import Location, ObjectRef
 from engine.plan.locations import location_of
 from engine.plan.settings import Connection
 from engine.s3.session import Identity
@@ -22,8 +22,9 @@ from engine.transfer.checking import Trial, skew_s, try_reading, try_writing
 @dataclass(frozen=True, slots=True)
 class CheckReport(Result):
     """Who, where, and what is allowed. `access_key` shows its first four characters alone; `skew_s` is how far this
-    machine's clock is ahead of the server's, in seconds; `traits` is what the server was found to honour. What only a
-    location can tell is None, or empty, without one."""
+    machine's clock is ahead of the server's, in seconds; `traits` is what the server was found to honour, `left` what
+    was made for that and is not known to be gone, an unfinished upload by its key. What only a location can tell is
+    None, or empty, without one."""
 
     endpoint: str
     region: str
@@ -33,6 +34,17 @@ class CheckReport(Result):
     skew_s: float | None = None
     actions: list[Trial] = field(default_factory=list)
     traits: Traits | None = None
+    left: list[ObjectRef] = field(default_factory=list)
+
+    @property
+    def denied(self) -> list[str]:
+        """The actions that are denied."""
+        return [item.action for item in self.actions if item.verdict == "denied"]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer was lost, so that the same has to be asked again."""
+        return any(item.verdict == "not known" for item in self.actions)
 
 
 @watched
@@ -59,9 +71,18 @@ async def check(
         options.listener(Doing(f"{where.bucket} to answer at {opened.endpoint}", at_most_s))
         facts = await opened.facts(where.bucket)
         options.listener(Doing(f"what may be done at {where}", at_most_s))
-        actions = await try_reading(opened.store, where)
-        if write:
-            actions += await try_writing(opened.store, where)
-            options.listener(Doing(f"what {opened.endpoint} honours", at_most_s))
-        traits = await opened.known.tried_now(where) if write else None
-        return replace(report, facts=facts, skew_s=skew_s(facts.date, facts.date_s), actions=actions, traits=traits)
+        report = replace(
+            report,
+            facts=facts,
+            skew_s=skew_s(facts.date, facts.date_s),
+            actions=await try_reading(opened.store, where),
+        )
+        if not write:
+            return report
+        actions, left = await try_writing(opened.store, where)
+        report = replace(report, actions=[*report.actions, *actions])
+        if "s3:PutObject" in report.denied:  # nothing else could be tried either
+            return replace(report, traits=opened.known.known(where.bucket))
+        options.listener(Doing(f"what {opened.endpoint} honours", at_most_s))
+        traits = await opened.known.tried_now(where)
+        return replace(report, traits=traits, left=[*left, *opened.known.left])

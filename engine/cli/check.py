@@ -13,5 +13,4 @@ def check_command(invocation: Invocation, location: str | None, write: bool) -> 
     where = parse_location(location) if location else None
     report = invocation.run(lambda options, _: check(where, options, write=write))
     invocation.say(check_page(report, location, invocation.took_s, invocation.connection_flags))
-    denied = any(item.verdict == "denied" for item in report.actions)
-    invocation.end(FATAL if denied else DONE, report)
+    invocation.end(FATAL if report.denied or report.is_open or report.left else DONE, report)

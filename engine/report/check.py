@@ -41,16 +41,22 @@ def check_page(report: CheckReport, location: str | None, took_s: float, flags: 
         lines += ["", Table(["action", "", ""], rows, left=3)]
     if report.traits is not None:
         lines += [f"note: {sentence}" for sentence in sentences(report.traits)]
+    if report.left:
+        said = (
+            "left: what was made for this is not known to be gone; remove objects and unfinished uploads of these names"
+        )
+        lines.append(Toned(f"{said}: {', '.join(safe(str(ref)) for ref in report.left)}", Tone.WARNING))
     lines.append(f"took {duration_text(took_s)}")
     return [*lines, *_next(report, location, flags)]
 
 
 def _next(report: CheckReport, location: str | None, flags: Sequence[str]) -> list[str]:
-    denied = ", ".join(item.action for item in report.actions if item.verdict == "denied")
     if location is None:
         return [next_step(typed("cartage", "check", "s3://BUCKET/PREFIX/", *flags))]
-    if denied:
-        return [Toned(f"next: have {denied} allowed, then the same again", Tone.NEXT)]
+    if report.denied:
+        return [Toned(f"next: have {', '.join(report.denied)} allowed, then the same again", Tone.NEXT)]
+    if report.is_open:
+        return [Toned("next: the same again, since an answer was lost", Tone.NEXT)]
     return [next_step(typed("cartage", "ls", "--summarize", location, *flags))]
 
 
@@ -62,4 +68,5 @@ def check_values(report: CheckReport) -> dict[str, Any]:
         "skew_s": report.skew_s,
         "actions": {item.action: item.verdict for item in report.actions},
         "honours": report.traits,
+        "left": [str(ref) for ref in report.left],
     }

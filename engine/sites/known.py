@@ -58,6 +58,8 @@ class KnownTraits:
         self._notes: Notes | None = None
         self._announced: set[ObjectRef] = set()
         self._looked_for: set[Own] = set()
+        self.left: list[ObjectRef] = []
+        """What the last trial made that is not known to be gone."""
 
     def known(self, bucket: str) -> Traits:
         """What is known of a bucket without asking the server."""
@@ -87,7 +89,7 @@ class KnownTraits:
             return AWS
         probe = probe_at(where)
         await self._announce(probe)
-        traits = await try_out(self._store, probe)
+        traits, self.left = await try_out(self._store, probe)
         await self._keep(where.bucket, traits)
         await self.remove_leftovers()
         return traits
@@ -100,7 +102,8 @@ class KnownTraits:
             return known
         probe = probe_at(beside)
         await self._announce(probe)
-        traits = replace(known, **await try_pins(self._store, source, probe))
+        pins, self.left = await try_pins(self._store, source, probe)
+        traits = replace(known, **pins)
         await self._keep(source.bucket, traits)
         await self.remove_leftovers()
         return traits
@@ -125,7 +128,7 @@ class KnownTraits:
         """Whether an object of our own is gone for good, removed where it is not."""
         if own in self._looked_for:
             return False
-        if not await remove_probe(self._store, own.ref):
+        if await remove_probe(self._store, own.ref):
             return False
         if own.ref in self._announced or now_ms() - own.since_ms > STILL_COMING_MS:
             return True

@@ -7,7 +7,7 @@ refused, denied or lost on its way says nothing of the others. Answers to delete
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from enum import Enum
 from functools import partial
 from operator import attrgetter
@@ -26,7 +26,7 @@ from engine.errors import (
     Unsupported,
 )
 from engine.freshness import now_s, only_until
-from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadInfo, UploadRef
+from engine.model import ABSENT, CopyResult, Location, ObjectRef, Properties, UploadedPart, UploadRef
 from engine.plan.own import PROBE
 from engine.sites.own import ATTEMPTS, remove_own
 from engine.sites.paging import TRIALS, as_listed
@@ -91,18 +91,21 @@ def probe_at(where: Location) -> ObjectRef:
     return ObjectRef(where.bucket, folder.lstrip("/") + PROBE + secrets.token_hex(8))
 
 
-async def try_out(store: ObjectStore, probe: ObjectRef) -> Traits:
-    """Try each condition on objects of our own, the first of which is `probe` (`probe_at`), and remove them. Raises
-    errors of scope `run`."""
+async def try_out(store: ObjectStore, probe: ObjectRef) -> tuple[Traits, list[ObjectRef]]:
+    """Try each condition on objects of our own, the first of which is `probe` (`probe_at`), and remove them; gives what
+    is not known to be gone as well. Raises errors of scope `run`."""
+    trial = _Trial(store, probe)
     try:
-        return await _Trial(store, probe).go()
+        traits = await trial.go()
     finally:
-        await remove_probe(store, probe)
+        left = await remove_probe(store, probe, trial.begun)
+    return traits, left
 
 
-async def try_pins(store: ObjectStore, source: Location, probe: ObjectRef) -> dict[str, Answer]:
+async def try_pins(store: ObjectStore, source: Location, probe: ObjectRef) -> tuple[dict[str, Answer], list[ObjectRef]]:
     """Try the conditions on a source that is only read: the first page of what it holds is looked through for something
-    small, plain and multipart, which is copied to `probe`'s names. What there is nothing to try with is not known.
+    small, plain and multipart, which is copied to `probe`'s names. What there is nothing to try with is not known. What
+    is not known to be gone is given as well.
 
     Raises errors of scope `run`."""
     found = await _attempted(lambda: store.list_page(ListPage(source.bucket, source.key)))
@@ -111,34 +114,40 @@ async def try_pins(store: ObjectStore, source: Location, probe: ObjectRef) -> di
         ending = "_parts" if "-" in item.etag else ""
         if item.etag and ending not in samples and 0 < item.size <= SAMPLE_BYTES:
             samples[ending] = ObjectRef(source.bucket, item.key), item.etag
+    trial = _Trial(store, probe)
     try:
-        return dict.fromkeys(PINS, Answer.UNKNOWN) | await _Trial(store, probe).pins(samples)
+        traits = dict.fromkeys(PINS, Answer.UNKNOWN) | await trial.pins(samples)
     finally:
-        await remove_probe(store, probe)
+        left = await remove_probe(store, probe, trial.begun)
+    return traits, left
 
 
-async def remove_probe(store: ObjectStore, probe: ObjectRef) -> bool:
-    """Remove what a trial made, all at once; whether it is known to be gone. No one else's object bears these names."""
-    gone: list[bool] = []
+async def remove_probe(store: ObjectStore, probe: ObjectRef, begun: Collection[UploadRef] = ()) -> list[ObjectRef]:
+    """Remove what a trial made, all at once; gives what is not known to be gone, an upload by its key. No one else's
+    object bears these names. `begun` are the trial's own uploads, without an id where nobody was told it."""
+    left: list[ObjectRef] = []
 
     async def remove(suffix: str) -> None:
-        gone.append(await remove_own(store, _beside(probe, suffix)))
+        if not await remove_own(store, _beside(probe, suffix)):
+            left.append(_beside(probe, suffix))
 
-    parts = _beside(probe, PARTS)
-    met, listed = await _attempted(lambda: _uploads_of(store, parts))
-    gone.append(met is not Met.OPEN)
-    for upload in listed or ():
-        gone.append(await _aborted(store, UploadRef(parts, upload.upload_id)))
+    met, uploads = await _attempted(lambda: _uploads_of(store, probe, begun))
+    if met is Met.OPEN:
+        uploads = [*begun, UploadRef(_beside(probe, PARTS), "")]
+    for upload in uploads or ():
+        if not upload.upload_id or not await _aborted(store, upload):
+            left.append(upload.target)
     await _together(*(partial(remove, suffix) for suffix in SUFFIXES))
-    return all(gone)
+    return sorted(set(left))
 
 
-async def _uploads_of(store: ObjectStore, parts: ObjectRef) -> list[UploadInfo]:
-    """What has begun at a name of ours. Where that may not be listed a trial's own abort has to do."""
+async def _uploads_of(store: ObjectStore, probe: ObjectRef, begun: Collection[UploadRef]) -> list[UploadRef]:
+    """What has begun at names of ours. Where that may not be listed it is what the trial itself knows of."""
     try:
-        return await store.list_uploads(ListUploads(parts.bucket, parts.key))
+        listed = await store.list_uploads(ListUploads(probe.bucket, probe.key))
     except AccessDenied:
-        return []
+        return list(begun)
+    return [UploadRef(ObjectRef(probe.bucket, item.key), item.upload_id) for item in listed]
 
 
 async def _aborted(store: ObjectStore, upload: UploadRef) -> bool:
@@ -196,6 +205,7 @@ class _Trial:
         self._probe = probe
         self._etags: dict[str, str] = {}  # of what was made, by the ending of its name
         self._found: dict[str, Answer] = {}
+        self.begun: list[UploadRef] = []  # without an id where the answer was lost
 
     async def go(self) -> Traits:
         await _together(self._writes, *(partial(self._put, suffix) for suffix in ("", BLANK, WIDE, ASTRAL)))
@@ -320,7 +330,10 @@ class _Trial:
 
     async def _begin(self) -> UploadRef | None:
         request = CreateUpload(self._ref(PARTS), Properties())
-        return (await _attempted(lambda: self._store.create_upload(request), 1))[1]
+        met, upload = await _attempted(lambda: self._store.create_upload(request), 1)
+        if upload is not None or met is Met.OPEN:
+            self.begun.append(upload or UploadRef(request.target, ""))
+        return upload
 
     def _complete(self, upload: UploadRef, part: UploadedPart, condition: str | None) -> Making:
         return lambda: self._store.complete_upload(CompleteUpload(upload, (part,), condition))

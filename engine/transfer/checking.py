@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from engine.errors import AccessDenied, Ambiguous, AttemptError, NotFound, ObjectError
+from engine.errors import AccessDenied, AttemptError, NotFound, ObjectError
 from engine.model import Location, ObjectRef, Properties, UploadRef
 from engine.sites.clock import server_ms
-from engine.sites.trial import probe_at, remove_probe
+from engine.sites.trial import COPY, probe_at, remove_probe
 from engine.store import (
     AbortUpload,
     CopyObject,
@@ -16,7 +16,6 @@ from engine.store import (
     DeleteObject,
     GetRange,
     GetTags,
-    HeadObject,
     ListPage,
     ListUploads,
     ObjectStore,
@@ -25,7 +24,8 @@ from engine.store import (
 
 
 class Trial(NamedTuple):
-    """One action and whether it is allowed: "allowed", "denied" or "not tried", with a reason."""
+    """One action and whether it is allowed: "allowed", "denied", "not known" (no answer came) or "not tried", with a
+    reason."""
 
     action: str
     verdict: str
@@ -55,37 +55,39 @@ async def try_reading(store: ObjectStore, where: Location) -> list[Trial]:
     return trials
 
 
-async def try_writing(store: ObjectStore, where: Location) -> list[Trial]:
-    """Put, copy, begin and abort an upload, delete: on an object of our own, removed at the end."""
+async def try_writing(store: ObjectStore, where: Location) -> tuple[list[Trial], list[ObjectRef]]:
+    """Put, copy, begin and abort an upload, delete: on an object of our own, removed at the end. What is not known to
+    be gone is given as well."""
     one = probe_at(where)
-    trials = [await _try("s3:PutObject", lambda: store.put_object(PutObject(one, b"cartage")))]
-    if trials[0].verdict != "allowed":
+    put = await _try("s3:PutObject", lambda: store.put_object(PutObject(one, b"cartage")))
+    if put.verdict in ("denied", "not tried"):
         rest = ("s3:PutObject (CopyObject)", "s3:AbortMultipartUpload", "s3:DeleteObject")
-        return trials + [Trial(action, "not tried", "nothing could be put") for action in rest]
-    two = ObjectRef(one.bucket, one.key + "-copy")
-    trials.append(await _try("s3:PutObject (CopyObject)", lambda: store.copy_object(CopyObject(one, two))))
-    trials.append(await _try("s3:AbortMultipartUpload", lambda: _upload_and_abort(store, two)))
-    trials.append(await _try("s3:DeleteObject", lambda: store.delete_object(DeleteObject(two))))
-    await remove_probe(store, one)
+        return [put, *(Trial(action, "not tried", "nothing could be put") for action in rest)], []
+    begun: list[UploadRef] = []
     try:
-        await store.head_object(HeadObject(one))
-        trials.append(Trial("clean up", "denied", f"{one} could not be removed and is left there"))
-    except ObjectError:
-        pass
+        trials = [put, *await _try_beside(store, one, begun)]
+    finally:
+        left = await remove_probe(store, one, begun)
+    return trials, left
+
+
+async def _try_beside(store: ObjectStore, one: ObjectRef, begun: list[UploadRef]) -> list[Trial]:
+    two = ObjectRef(one.bucket, one.key + COPY)
+    trials = []
+    trials.append(await _try("s3:PutObject (CopyObject)", lambda: store.copy_object(CopyObject(one, two))))
+    trials.append(await _try("s3:AbortMultipartUpload", lambda: _upload_and_abort(store, two, begun)))
+    trials.append(await _try("s3:DeleteObject", lambda: store.delete_object(DeleteObject(two))))
     return trials
 
 
-async def _upload_and_abort(store: ObjectStore, ref: ObjectRef) -> None:
-    """An upload whose id nobody was told is looked for: every one at this key is ours, whose name nobody else knows."""
+async def _upload_and_abort(store: ObjectStore, ref: ObjectRef, begun: list[UploadRef]) -> None:
+    """Tells `begun` of an upload that may be there, without an id where the answer was lost."""
     try:
-        begun = await store.create_upload(CreateUpload(ref, Properties()))
-    except Ambiguous:
-        listed = await store.list_uploads(ListUploads(ref.bucket, ref.key))
-        for item in listed:
-            if item.key == ref.key:
-                await store.abort_upload(AbortUpload(UploadRef(ref, item.upload_id)))
+        begun.append(await store.create_upload(CreateUpload(ref, Properties())))
+    except AttemptError:
+        begun.append(UploadRef(ref, ""))
         raise
-    await store.abort_upload(AbortUpload(begun))
+    await store.abort_upload(AbortUpload(begun[0]))
 
 
 async def _try(action: str, attempt: Callable[[], Awaitable[object]], *, empty_is_fine: bool = False) -> Trial:
@@ -95,7 +97,9 @@ async def _try(action: str, attempt: Callable[[], Awaitable[object]], *, empty_i
         return Trial(action, "denied", error.message)
     except NotFound:
         return Trial(action, "not tried", "the object went away meanwhile")
-    except (ObjectError, AttemptError) as error:
+    except AttemptError as error:
+        return Trial(action, "not known", error.message)
+    except ObjectError as error:
         if empty_is_fine and error.code in ("InvalidRange", "416"):
             return Trial(action, "allowed")
         return Trial(action, "not tried", error.message)
