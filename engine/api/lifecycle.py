@@ -53,7 +53,7 @@ class LifecycleResult(Result):
     """What the bucket's rules mean under `location`: those `rules` that may take something there (`elsewhere` more do
     not), `effects` of what they do, and what all of it costs now. Dollars are a month's, `once` what moving costs.
     `unpriced` objects have a class without a price. `uploads` is how many are unfinished, None where that is not known;
-    `versions`: the bucket keeps them, so many `older` ones there.
+    `versions`: the bucket keeps them, so many `older` ones there; None where that is not known.
 
     With a proposal `before` and `after` are the configuration without and with it, and the effects are those of
     `after`. `refused` says why it may not be written, a sentence each; `notes` what else is to be known. `written`: it
@@ -72,10 +72,10 @@ class LifecycleResult(Result):
     once: float = 0.0
     unpriced: int = 0
     uploads: int | None = None
-    versions: bool = False
-    older: int = 0
-    older_bytes: int = 0
-    older_dollars: float = 0.0
+    versions: bool | None = False
+    older: int | None = 0
+    older_bytes: int | None = 0
+    older_dollars: float | None = 0.0
     today: int = 0
     refused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -143,7 +143,7 @@ async def _look(
     everything = [item for item in rules_of(after) if item.enabled]
     rules = [item for item in everything if may_meet(item.prefix, place)]
     least_size = after.least_size or (EVERY_CLASS if site.is_aws else "")  # AWS's default, with the first rule too
-    effects = Effects(rules, today, least_size, versions=bool(facts.versioning))
+    effects = Effects(rules, today, least_size, versions=facts.versioning != "")  # not known: no saving is claimed
     expires = any(action.does is Does.EXPIRE for item in rules for action in item.actions)
     moves, unread = await _known_moves(site.endpoint, place.bucket, options, plans, at_ms) if expires else ([], [])
     watches = [(item, Watch(moves, item, today)) for item in rules]
@@ -155,11 +155,18 @@ async def _look(
                     watch.add(objects)
             options.listener(Progress.of_listing(effects.objects, effects.bytes))
     uploads, notes = await _uploads(site, place, options, effects)
-    if facts.versioning:
+    older_known = facts.versioning is not None
+    if facts.versioning is None:
+        notes.append(
+            "what expires may stay as an older version, and is not counted as saved: whether the bucket keeps versions "
+            f"is not known: {facts.cause('versioning')}"
+        )
+    elif facts.versioning:
         options.listener(Doing("listing older versions"))
         try:
             await add_versions(site.store, place, effects)
         except ObjectError as error:
+            older_known = False
             notes.append(f"older versions are not known: {error.message}")
     own = rule_id_of(place.key)
     refused: list[str] = []
@@ -182,10 +189,10 @@ async def _look(
         once=effects.once,
         unpriced=effects.unpriced,
         uploads=uploads,
-        versions=bool(facts.versioning),
-        older=effects.older,
-        older_bytes=effects.older_bytes,
-        older_dollars=effects.older_dollars,
+        versions=None if facts.versioning is None else bool(facts.versioning),
+        older=effects.older if older_known else None,
+        older_bytes=effects.older_bytes if older_known else None,
+        older_dollars=effects.older_dollars if older_known else None,
         today=today,
         refused=tuple(refused),
         notes=tuple(notes),

@@ -27,9 +27,9 @@ def proposal_page(result: LifecycleResult) -> Page:
     """All of it but the last."""
     now = f"{plural(result.objects, 'object')}, {size_text(result.bytes)}, {cost_text(result.dollars)} a month"
     lines: list[str | Table] = [f"{safe(result.location)}: {now}{_unpriced(result.unpriced)}"]
-    if result.versions:
-        older = f"{plural(result.older, 'older version')}, {size_text(result.older_bytes)}"
-        lines.append(f"and {older}, {cost_text(result.older_dollars)} a month")
+    if result.versions and result.older is not None:
+        older = f"{plural(result.older, 'older version')}, {size_text(result.older_bytes or 0)}"
+        lines.append(f"and {older}, {cost_text(result.older_dollars or 0.0)} a month")
     lines += _rules(result)
     lines += [Toned(safe(note), Tone.WARNING) for note in result.notes]
     return [*lines, "", *diff_lines(_diff(result)), ""] if result.changes else lines
@@ -95,7 +95,7 @@ def _row(effect: Effect, result: LifecycleResult) -> list[str]:
     rule, action = effect.rule, effect.action
     said = [safe(rule.rule_id) or "(no ID)", takes_text(rule), does_text(action), when_text(action)]
     most = "at most " if effect.at_most else ""
-    saves = "" if result.versions and action.does is Does.EXPIRE else cost_text(effect.saved)
+    saves = "" if result.versions is not False and action.does is Does.EXPIRE else cost_text(effect.saved)
     figures = [f"{most}{count_text(effect.objects)}", size_text(effect.bytes), due_text(effect)]
     return [*said, *figures, saves + _unpriced(effect.unpriced), cost_text(effect.once) if effect.once else ""]
 

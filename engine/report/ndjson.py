@@ -65,9 +65,10 @@ def picked(thing: object, names: str) -> dict[str, Any]:
     return found
 
 
-def rounded(thing: object, names: str) -> dict[str, float]:
-    """The same of dollars, to a hundredth of a cent, and nothing below zero that comes to none."""
-    return {name: round(dollars, 4) + 0.0 for name, dollars in picked(thing, names).items()}
+def rounded(thing: object, names: str) -> dict[str, float | None]:
+    """The same of dollars, to a hundredth of a cent, and nothing below zero that comes to none. None stays None."""
+    found = picked(thing, names)
+    return {name: None if dollars is None else round(dollars, 4) + 0.0 for name, dollars in found.items()}
 
 
 def values_of(result: object) -> dict[str, Any]:
