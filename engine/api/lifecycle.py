@@ -217,7 +217,8 @@ async def _read(site: Site, place: Location) -> LifecycleConfiguration:
 async def _uploads(site: Site, place: Location, options: Options, effects: Effects) -> tuple[int | None, list[str]]:
     """How many uploads are unfinished there, told to `effects` with their bytes; and what could not be found out."""
     try:
-        found = await site.store.list_uploads(ListUploads(place.bucket, place.key))
+        listed = await site.store.list_uploads(ListUploads(place.bucket, place.key))
+        found = [item for item in listed if place.is_prefix or item.key == place.key]
         options.listener(Doing("measuring unfinished uploads", objects=len(found)))
         for item in found[:UPLOADS_MEASURED]:
             upload = UploadRef(ObjectRef(place.bucket, item.key), item.upload_id)

@@ -56,3 +56,12 @@ def test_what_may_be_asked_for_is_counted(terminal: Terminal) -> None:
     with versioned(terminal):
         summary = terminal.call("lifecycle", "s3://bucket/p/", "--json").summary
     assert (summary["versions"], summary["older"], summary["notes"]) == (True, 1, [])
+
+
+def test_of_one_key_its_own_uploads_are_counted(terminal: Terminal) -> None:
+    with versioned(terminal) as s3:
+        for key in ("p/1", "p/10", "p/1.tmp"):
+            s3.create_multipart_upload(Bucket="bucket", Key=key)
+        one = terminal.call("lifecycle", "s3://bucket/p/1", "--json").summary
+        every = terminal.call("lifecycle", "s3://bucket/p/", "--json").summary
+    assert (one["uploads"], every["uploads"]) == (1, 3)
