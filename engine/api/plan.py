@@ -39,6 +39,12 @@ class SurveyResult(LedgerResult):
     no_room: list[str] = field(default_factory=list)
     versioning: dict[str, str | None] = field(default_factory=dict)
 
+    @property
+    def refused(self) -> int:
+        """How many keys of lists S3 refuses to show: what a run would do with them is not known."""
+        by_list = {route.name for route in self.plan.routes if route.key_list is not None}
+        return sum(item.unlisted for item in self.routes if item.route in by_list)
+
 
 SURVEYED = "surveyed"
 """The ledger's note of how many objects and bytes each route's source held when it was last looked at."""

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from engine.api.options import ledger_path
 from engine.api.plan import survey
-from engine.cli.codes import DONE, USAGE
+from engine.cli.codes import ASIDE, DONE, USAGE
 from engine.cli.invocation import Invocation
 from engine.plan.document import Plan
 from engine.plan.estimate import WRITES_PER_S
@@ -42,7 +42,8 @@ def show_plan(
     invocation.say([*page, *plan_next(plan, result)])
     invocation.say_empty(result.empty)
     invocation.say_no_room(result.no_room)
-    invocation.end(USAGE if result.empty or result.no_room else DONE, plan_values(result, max_rps))
+    code = USAGE if result.empty or result.no_room else ASIDE if result.refused else DONE
+    invocation.end(code, plan_values(result, max_rps))
 
 
 def dry_run(invocation: Invocation, plan: Plan, *, deletes: bool = False) -> NoReturn:

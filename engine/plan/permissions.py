@@ -45,7 +45,7 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
     found: list[Permission] = []
     for route in plan.routes:
         found += _listing(route)
-        if command == "plan" and route.key_list is not None:  # what its list does not say of a key HEAD does
+        if route.key_list is not None:  # what its list does not say of a key HEAD does
             found += _on(route.source, "s3:GetObject")
         if command == "restore":
             found += _on(route.source, "s3:RestoreObject", "s3:GetObject")

@@ -16,7 +16,7 @@ from engine.report.ndjson import picked, rounded
 from engine.report.page import Page, Table, Tone, Toned, next_step, to_type
 from engine.report.set import change_page, change_values
 from engine.report.tallies import ways_of
-from engine.report.text import cost_text, count_text, duration_text, pace_text, safe, size_text
+from engine.report.text import cost_text, count_text, duration_text, pace_text, plural, safe, size_text
 from engine.sites.traits import NOTHING_KNOWN
 
 
@@ -113,6 +113,11 @@ def plan_next(plan: Plan, result: SurveyResult) -> list[str]:
     """What to type after a plan that can be carried out."""
     if result.empty or result.no_room:
         return []
+    if result.refused:
+        said = f"left: {plural(result.refused, 'key')} of a list that could not be looked at, and not counted above"
+        others = "; a run copies the others" if any(item.objects for item in result.routes) else ""
+        allow = f"next: have what is refused allowed, then the same again{others}"
+        return [Toned(said, Tone.WARNING), Toned(allow, Tone.NEXT)]
     if not plan.source:
         return [Toned("next: the same command without --dry-run", Tone.NEXT)]
     return [next_step(command(plan, result.ledger, "run"))]

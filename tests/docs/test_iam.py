@@ -169,6 +169,28 @@ def test_each_command_works_under_its_own_policy_and_none_allows_more_than_it_us
         assert granted - police.seen[command] - set(SOMETIMES.get(command, {})) == set(), command
 
 
+def test_a_list_of_keys_takes_a_head_of_each(terminal: Terminal, police: Police) -> None:
+    (terminal.folder / "keys.txt").write_text("data/raw/GLACIER\n")
+    listed = f"""name = "moving"
+bucket = "{BUCKET}"
+[[routes]]
+name = "raw"
+from = "/data/raw/"
+to = "/listed/"
+keys = "keys.txt"
+"""
+    (terminal.folder / "moving.toml").write_text(listed)
+    call(terminal, police, "plan", "plan", "moving.toml")
+    assert police.used == {"s3:ListBucket", "s3:GetObject"}
+    without = policy(load_plan(terminal.folder / "moving.toml"), "plan")
+    police.enforce(
+        without | {"Statement": [item for item in without["Statement"] if "s3:ListBucket" in item["Action"]]}
+    )
+    ended = terminal.call("plan", "moving.toml")
+    assert ended.code == 3 and "left: 1 key of a list" in ended.out, ended.out + ended.err
+    assert ended.out.splitlines()[-1] == "next: have what is refused allowed, then the same again"
+
+
 SET_SOMETIMES = {
     "s3:GetObjectRetention": "where the bucket has Object Lock",
     "s3:GetObjectLegalHold": "where the bucket has Object Lock",

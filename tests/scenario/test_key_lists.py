@@ -76,7 +76,8 @@ async def test_a_key_that_s3_refuses_to_show_is_told_holds_up_no_other_and_is_no
         assert not result.complete and scene.copied() == ["a", "z/z"]
         assert [(item.key, item.code) for item in result.unlisted] == [("b b", "Unseen")]
         assert result.unlisted_count == 1 and "403" in result.unlisted[0].message
-        assert (await survey(plan, scene.options)).routes[0].unlisted == 1
+        surveyed = await survey(plan, scene.options)
+        assert (surveyed.routes[0].unlisted, surveyed.refused) == (1, 1)
         served.control("settings", {"faults": []})
         assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
         # What is copied and proven, and may not be looked at any more, is neither gone nor done with.
