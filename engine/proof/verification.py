@@ -110,6 +110,11 @@ class Verification(Result):
         return sum(route.differing for route in self.routes)
 
     @property
+    def unread(self) -> int:
+        """How many of these could not be read, so that nothing is known to differ there."""
+        return sum(route.by_kind[Kind.UNREAD] for route in self.routes if Kind.UNREAD not in route.accepted)
+
+    @property
     def agrees(self) -> bool:
         """Whether everything was looked at to its end, and nothing differs."""
         whole = not self.stopped and not self.empty and all(route.snapshot_closed for route in self.routes)

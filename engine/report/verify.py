@@ -16,6 +16,9 @@ from engine.report.text import count_text, counted, key_text, pace_text, plural,
 
 SHOWN = 10
 
+UNREAD = "allow what is refused above, or mend what is said there, then the same again"
+"""No run reads it."""
+
 
 def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: float) -> Page:
     """After a verification: per route what agrees, at which proof, and what does not, and how fast that was seen."""
@@ -62,7 +65,7 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         lines.append(f"and {count_text(report.differing - SHOWN)} more; --json tells each")
     looked, looked_bytes = sum(route.objects for route in report.routes), report.bytes_read
     lines += [f"took {pace_text(looked, took_s, looked_bytes)}", ""]
-    said = plural(report.differing, "difference")
+    said = _differences(report)
     if report.empty and not report.differing:
         said = "no difference, and nothing to compare where a source holds nothing"
     tone = Tone.GOOD if report.agrees else Tone.BAD
@@ -73,10 +76,21 @@ def verification_page(plan: Plan, ledger: Path, report: Verification, took_s: fl
         return [*lines, nothing_taken(plan)]
     if report.agrees and not plan.source:
         return [*lines, "nothing is left to do: every object is proven at its target"]
+    if 0 < report.unread == report.differing and all(route.snapshot_closed for route in report.routes):
+        return [*lines, Toned(f"next: {UNREAD}", Tone.NEXT)]
     verb, *flags = _next(report)
     if verb == "run" and not plan.source:
         return [*lines, "next: the same copy again, then this"]
     return [*lines, next_step(command(plan, ledger, verb, *flags))] if verb else lines
+
+
+def _differences(report: Verification) -> str:
+    """What was found to differ, and what could not be read, each by itself."""
+    differing = report.differing - report.unread
+    said = [plural(differing, "difference")] if differing or not report.unread else []
+    if report.unread:
+        said.append(f"{count_text(report.unread)} could not be read")
+    return " and ".join(said)
 
 
 def _next(report: Verification) -> list[str]:

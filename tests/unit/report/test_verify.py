@@ -1,0 +1,42 @@
+"""What a verification says at its end: what could not be read is no difference that a run could mend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from engine.plan.document import Plan
+from engine.proof.judge import Kind
+from engine.proof.verification import RouteVerification, Verification
+from engine.report.verify import verification_page
+
+PLAN = Plan.of("s3://one/a/", "s3://two/b/", name="p")
+
+
+def end(kinds: dict[str, int], closed: bool = True) -> tuple[str, str]:
+    """The sentence and the next step."""
+    counted = Counter({Kind(kind): count for kind, count in kinds.items()})
+    route = RouteVerification("r", objects=9, by_kind=counted, snapshot_closed=closed)
+    said, last = verification_page(PLAN, Path("p.ledger"), Verification([route]), 1.0)[-2:]
+    return str(said), str(last)
+
+
+def test_what_could_not_be_read_alone_asks_for_no_run() -> None:
+    said, last = end({"unread": 3, "ok": 1})
+    assert said == "p: 3 could not be read"
+    assert last == "next: allow what is refused above, or mend what is said there, then the same again"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [({"missing": 2}, "p: 2 differences"), ({"missing": 1, "unread": 3}, "p: 1 difference and 3 could not be read")],
+)
+def test_what_a_run_can_mend_asks_for_one(kinds: dict[str, int], expected: str) -> None:
+    said, last = end(kinds)
+    assert said == expected and ("run" in last or "the same copy again" in last)
+
+
+def test_a_listing_that_never_ended_asks_for_a_run_first() -> None:
+    assert "allow" not in end({"unread": 3}, closed=False)[1]
