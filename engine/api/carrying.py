@@ -17,6 +17,7 @@ from engine.bucket_facts import BucketFacts
 from engine.errors import UsageError
 from engine.ledger import Ledger, ShardedLedger, is_one_file
 from engine.plan.document import Plan
+from engine.plan.locations import state_of
 from engine.plan.shards import Piece
 from engine.shards.processes import LocalProcesses
 from engine.sites.sites import Sites
@@ -114,7 +115,6 @@ async def carry(
             await opened.sources.refuse_missing(ledger.knows)
         gauges = opened.gauges()
         return Carried(run.counters, run.stopped, run.unlisted(), gauges.requests, gauges.throttled)
-    from engine.journal.state import state_of  # here: a run in one file needs nothing of shards
     from engine.shards.coordinating import Coordinator
 
     coordinator = Coordinator(

@@ -7,10 +7,10 @@ from contextlib import suppress
 from engine.api.opening import binding_of, nothing_carried, open_bound, refuse_one_file
 from engine.api.options import Options, ledger_path
 from engine.errors import LedgerLocked, one_error
-from engine.journal.state import state_of
 from engine.journal.views import Journals
 from engine.ledger.sharded import follow as bring_up
 from engine.plan.document import Plan
+from engine.plan.locations import state_of
 from engine.sites.clock import now_ms
 
 

@@ -15,7 +15,7 @@ from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import LedgerMismatch, LedgerMissing, UsageError, one_error
 from engine.events import RunStarted
-from engine.journal.state import refuse_unfit, state_of
+from engine.journal.state import refuse_unfit
 from engine.journal.views import META as VIEW
 from engine.journal.views import Journals
 from engine.ledger import (
@@ -32,6 +32,7 @@ from engine.listing.sources import open_sources
 from engine.model import FILE_SITE, Location
 from engine.plan.document import Plan
 from engine.plan.in_place import refuse_in_place
+from engine.plan.locations import state_of
 from engine.plan.overlap import refuse_collisions
 from engine.sites.clock import now_ms
 from engine.sites.opening import open_sites

@@ -23,7 +23,7 @@ def plan_command(
 ) -> None:
     plan = invocation.plan(file)
     if policy_of is not None:
-        document = policy(plan, policy_of, "" if site == "connection" else site)
+        document = policy(plan, policy_of, "" if site == "connection" else site, state=invocation.options.state)
         invocation.give(json.dumps(document, indent=2))
         invocation.end(DONE, {"policy": document})
     show_plan(invocation, plan, max_rps, probe=probe)

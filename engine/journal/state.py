@@ -19,15 +19,6 @@ RACERS = 8
 """Writes of one key at once. A server that compares first and writes then lets several of them win."""
 
 
-def state_of(text: str, plan_name: str) -> Location:
-    """The place of one plan's journals in what `--state` names. Raises `UsageError` for anything but a prefix in S3."""
-    scheme, _, rest = text.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not bucket or (key and not key.endswith("/")):
-        raise UsageError(f"--state {text} is no place in S3.", advice="Give one as s3://bucket/prefix/.")
-    return Location(bucket, f"{key}{plan_name}/")
-
-
 def problems_of(
     place: Location, routes: Iterable[Route], facts: BucketFacts, endpoints: Mapping[str, str]
 ) -> list[str]:

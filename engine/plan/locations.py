@@ -269,3 +269,12 @@ def covers(outer: Location, inner: Location) -> bool:
 def may_meet(prefix: str, place: Location) -> bool:
     """Whether a key at the place may begin with `prefix`, as far as that tells."""
     return place.key.startswith(prefix) or (place.is_prefix and prefix.startswith(place.key))
+
+
+def state_of(text: str, plan_name: str) -> Location:
+    """The place of one plan's journals in what `--state` names. Raises `UsageError` for anything but a prefix in S3."""
+    scheme, _, rest = text.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket or (key and not key.endswith("/")):
+        raise UsageError(f"--state {text} is no place in S3.", advice="Give one as s3://bucket/prefix/.")
+    return Location(bucket, f"{key}{plan_name}/")

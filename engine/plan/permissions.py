@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from engine.errors import UsageError
 from engine.model import Location
 from engine.plan.document import Plan
-from engine.plan.locations import is_access_point, location_of
+from engine.plan.locations import is_access_point, location_of, state_of
 from engine.plan.own import CLAIM, PROBE
 from engine.plan.route import PropertyRule, PropertyRules, Route
 from engine.plan.settings import ImageProbe, ManifestProbe, Probe
@@ -38,8 +38,9 @@ class Permission(NamedTuple):
     on_bucket: bool = False
 
 
-def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
-    """Everything that `command` needs, each once. Raises `UsageError` for a command that is not in `COMMANDS`."""
+def permissions(plan: Plan, command: str, state: str | None = None) -> tuple[Permission, ...]:
+    """Everything that `command` needs, each once; `state` is where its ledger is kept in S3. Raises `UsageError` for a
+    command that is not in `COMMANDS`, and a state that is no place."""
     if command not in COMMANDS:
         raise UsageError(f'there is no policy for "{command}": ask for {", ".join(COMMANDS)}')
     found: list[Permission] = []
@@ -81,20 +82,24 @@ def permissions(plan: Plan, command: str) -> tuple[Permission, ...]:
         found += [item for probe in plan.probes for item in _probing(probe)]
     if command == "rewrite":
         found += _rewriting(plan)
+    if state is not None and command != "list":
+        found += _keeping(state_of(state, plan.name))
     return tuple(item for item in dict.fromkeys(found) if not item.location.is_local)
 
 
-def actions(plan: Plan, command: str) -> tuple[str, ...]:
+def actions(plan: Plan, command: str, state: str | None = None) -> tuple[str, ...]:
     """The names of the actions alone, sorted."""
-    return tuple(sorted({item.action for item in permissions(plan, command)}))
+    return tuple(sorted({item.action for item in permissions(plan, command, state)}))
 
 
-def policy(plan: Plan, command: str, site: str | None = None) -> dict[str, Any]:
+def policy(plan: Plan, command: str, site: str | None = None, *, state: str | None = None) -> dict[str, Any]:
     """The smallest IAM policy document that lets a command ("run", "verify", "cleanup", …) do its work, as JSON values.
-    Of a plan that is at several sites it is that of `site`: each has its own users.
+    Of a plan that is at several sites it is that of `site`: each has its own users. `state` is the place in S3 where
+    the ledger's changes are kept too, as in `Options`.
 
-    Raises `UsageError` for a command that is not in `COMMANDS`, and where the site is not said or not there."""
-    needed = permissions(plan, command)
+    Raises `UsageError` for a command that is not in `COMMANDS`, where the site is not said or not there, and for a
+    state that is no place in S3."""
+    needed = permissions(plan, command, state)
     if site is not None:
         plan.connection_of(site)
     sites = dict.fromkeys(item.location.site for item in needed)
@@ -164,6 +169,13 @@ def _running(route: Route) -> list[Permission]:
         + _bucket(route.source, "s3:GetBucketLocation")
         + _bucket(route.target, "s3:GetBucketLocation")
     )
+
+
+def _keeping(state: Location) -> list[Permission]:
+    """Journals are read and appended to; that one of several writes wins is raced there, with what is deleted again,
+    and no lifecycle rule of the bucket may take them."""
+    found = _bucket(state, "s3:ListBucket", "s3:GetBucketLocation", "s3:GetLifecycleConfiguration")
+    return found + _on(state, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 
 
 def _claiming(where: Location) -> list[Permission]:

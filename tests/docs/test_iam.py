@@ -18,7 +18,7 @@ import pytest
 
 from engine.api.load import load_plan
 from engine.plan.document import Plan
-from engine.plan.permissions import COMMANDS, actions, policy
+from engine.plan.permissions import COMMANDS, actions, permissions, policy
 from engine.sandbox import SandboxSettings, start_sandbox
 from tests.cli.commands import Terminal
 from tests.docs.pages import DOCS, blocks
@@ -189,6 +189,37 @@ keys = "keys.txt"
     ended = terminal.call("plan", "moving.toml")
     assert ended.code == 3 and "left: 1 key of a list" in ended.out, ended.out + ended.err
     assert ended.out.splitlines()[-1] == "next: have what is refused allowed, then the same again"
+
+
+STATE = "s3://kept/runs/"
+
+
+def test_a_state_in_s3_takes_what_the_page_names_for_it(terminal: Terminal, police: Police) -> None:
+    police.enforce({"Statement": [{"Effect": "Allow", "Action": ["s3:PutObject", "s3:ListBucket"], "Resource": ["*"]}]})
+    boto3.Session().client("s3", endpoint_url=police.url).create_bucket(
+        Bucket="kept", CreateBucketConfiguration={"LocationConstraint": "us-east-2"}
+    )
+    place = f'from = "s3://{BUCKET}/project/pokemon-card-recognition/pipelines/"\nto = "s3://{BUCKET}/copied/"\n'
+    (terminal.folder / "moving.toml").write_text(f'name = "moving"\n[[routes]]\nname = "r"\n{place}')
+    plan = load_plan(terminal.folder / "moving.toml")
+    used: set[str] = set()
+    for command, *words in (
+        ("run", "run", "moving.toml", "--assume", "aws"),
+        ("verify", "verify", "moving.toml", "--ledger", "of-another-machine.ledger"),
+        ("list", "status", "moving.toml", "--ledger", "of-a-third.ledger"),
+    ):
+        police.enforce(policy(plan, command, state=STATE))
+        if command == "list":  # what only reads there
+            reads = [item for item in policy(plan, "plan", state=STATE)["Statement"] if "kept" in str(item)]
+            police.enforce({"Statement": [item | {"Action": ["s3:GetObject", "s3:ListBucket"]} for item in reads]})
+        ended = terminal.call(*words, "--state", STATE)
+        assert ended.code == 0, f"{words}: {ended.err}{ended.out}\ndenied: {sorted(police.denied)}"
+        used |= {need.action for need in police.allowed if need.arn.startswith("arn:aws:s3:::kept")}
+    added = {item.action for item in permissions(plan, "run", STATE) if item.location.bucket == "kept"}
+    section = PAGE.read_text(encoding="utf-8").split("## State in S3: `--state`")[1].split("\n## ")[0]
+    assert set(re.findall(r"s3:[A-Z]\w+", section)) == added == used
+    printed = terminal.call("plan", "moving.toml", "--policy", "run", "--state", STATE)
+    assert json.loads(printed.out) == policy(plan, "run", state=STATE)
 
 
 SET_SOMETIMES = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from engine.bucket_facts import BucketFacts
-from engine.journal.state import problems_of, state_of
+from engine.journal.state import problems_of
 from engine.model import Location
+from engine.plan.locations import state_of
 from engine.plan.route import Route
 
 AWS = "https://s3.eu-west-1.amazonaws.com"
