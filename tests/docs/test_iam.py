@@ -191,6 +191,38 @@ keys = "keys.txt"
     assert ended.out.splitlines()[-1] == "next: have what is refused allowed, then the same again"
 
 
+def deleting(under: str) -> list[dict[str, Any]]:
+    """What the page names for `delete`, as statements."""
+    section = PAGE.read_text(encoding="utf-8").split("## `delete`, `sync --delete`")[1].split("\n## ")[0]
+    there, bucket, claim = (
+        sorted(set(re.findall(r"s3:[A-Z]\w+", line)) - {"s3:ListBucket"})
+        for line in re.findall(r"^- .*", section, re.M)
+    )
+    arn = f"arn:aws:s3:::{BUCKET}"
+    listing = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [arn]}
+    return [
+        listing | {"Condition": {"StringLike": {"s3:prefix": [f"{under}*"]}}},
+        {"Effect": "Allow", "Action": there, "Resource": [f"{arn}/{under}*"]},
+        {"Effect": "Allow", "Action": bucket, "Resource": [arn]},
+        {"Effect": "Allow", "Action": claim, "Resource": [f"{arn}/.cartage-claim"]},
+    ]
+
+
+def test_a_deletion_works_under_what_the_page_names_for_it(terminal: Terminal, police: Police) -> None:
+    source, target = f"s3://{BUCKET}/project/pokemon-card-recognition/pipelines/", f"s3://{BUCKET}/copied/"
+    police.enforce({"Statement": policy(Plan.of(source, target), "run")["Statement"] + deleting("copied/")})
+    boto3.Session().client("s3", endpoint_url=police.url).put_object(Bucket=BUCKET, Key="copied/extra", Body=b"x")
+    ended = terminal.call("sync", source, target, "--delete", "--yes", "--assume", "aws", "--json")
+    assert ended.code == 0, f"{ended.err}{ended.out}\ndenied: {sorted(police.denied)}"
+    assert any(need == Need("s3:DeleteObject", f"arn:aws:s3:::{BUCKET}/copied/extra") for need in police.allowed)
+    named = deleting("copied/")
+    police.enforce({"Statement": named})
+    for words in ((), ("--confirm", target)):
+        ended = terminal.call("delete", target, *words, "--assume", "aws")
+        assert ended.code == 0, f"{ended.err}{ended.out}\ndenied: {sorted(police.denied)}"
+    assert police.used == {action for statement in named for action in statement["Action"]}
+
+
 STATE = "s3://kept/runs/"
 
 
