@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -21,7 +22,7 @@ from engine.journal.views import Journals
 from engine.ledger import Binding, Ledger
 from engine.ledger.shard_files import AT_WORK, shard_name, shard_path
 from engine.ledger.sharded import closing_of
-from engine.listing.sources import open_sources
+from engine.listing.sources import Sources, open_sources
 from engine.model import Location
 from engine.plan.coverage import Coverage, Stretch
 from engine.plan.document import Plan
@@ -83,6 +84,7 @@ async def _carry(order: Order) -> ShardEnded:
         await opened.remember(ledger, plan.routes[0].target.bucket)
         facts = await opened.facts(plan.places, lacking=True)
         refuse_other(order, plan, opened, [*facts.values()])
+        await refuse_other_lists(order, opened.sources)
         board = board_of(opened, order.folder, order.state, order.run)
         pieces = await _kept(ledger, order.pieces)
         gone = without(order.pieces, pieces)
@@ -186,6 +188,23 @@ def refuse_other(order: Order, plan: Plan, opened: Sites, facts: list[BucketFact
     for item in facts:
         if item.owner_id and owners.get(item.bucket) not in (None, "", item.owner_id):
             raise UsageError(f"a worker finds the bucket {item.bucket} to belong to {item.owner_id}, another owner.")
+
+
+async def refuse_other_lists(order: Order, sources: Sources) -> None:
+    """Raise `UsageError` where this process reads a route's list itself, and it does not say what the run began with:
+    what lies under the list's name here is another file, or the list was changed since."""
+    bound = dict(order.binding.lists)
+    advice = "A list that is not in S3 has to lie with every worker, the same; and none may change during a run."
+    for route, listed in sources.lists.items():
+        where = f'the list {listed.name} of route "{route}", as the worker {socket.gethostname()} reads it,'
+        try:
+            if await listed.sorted_at() == order.sorted_at.get(route):
+                continue
+            same = await listed.digest() == bound.get(route)
+        except UsageError as error:
+            raise UsageError(f"{where} will not do: {error}", advice=advice) from error
+        if not same:
+            raise UsageError(f"{where} is not the one that the run began with.", advice=advice)
 
 
 def _own_folder() -> tempfile.TemporaryDirectory[str]:

@@ -497,6 +497,62 @@ async def test_a_list_that_grew_is_listed_again_by_every_shard(
     assert again.complete and again.copied == 1
 
 
+@pytest.mark.parametrize(
+    ("there", "why"),
+    [
+        ("old/img/0000.jpg", "is not the one that the run began with"),
+        (None, "will not do: .*keys.txt cannot be read: No such file"),
+    ],
+)
+async def test_a_worker_that_finds_another_list_where_the_plan_says_carries_nothing(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    state: str,
+    monkeypatch: pytest.MonkeyPatch,
+    there: str | None,
+    why: str,
+) -> None:
+    """It looks for the list in a folder of its own, and what it carries would be called all that there is."""
+    (tmp_path / "keys.txt").write_text("old/img/0000.jpg\nold/img/0001.jpg\n")
+    (tmp_path / "worker").mkdir()
+    if there is not None:
+        (tmp_path / "worker" / "keys.txt").write_text(there)
+    listed = Plan.of(f"s3://{BUCKET}/old/img/", f"s3://{BUCKET}/new/img/", name="l", keys="keys.txt")
+
+    def elsewhere(order: Order) -> ShardEnded:
+        return carry_shard(replace(order, plan=replace(order.plan, folder=tmp_path / "worker")))
+
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", elsewhere)
+    here = replace(listed, folder=tmp_path)
+    with pytest.raises(UsageError, match=f'the list keys.txt of route ".*", as the worker .* {why}'):
+        await migrate(here, in_shards(tmp_path, state=state), executor=threads)
+    assert keys_of(sandbox, "new/") == []
+
+
+async def test_a_list_in_s3_that_changes_during_a_run_ends_it(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    state: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = sandbox.client()
+    client.put_object(Bucket=BUCKET, Key="keys.txt", Body=b"old/img/0000.jpg\nold/img/0001.jpg\n")
+
+    def late(order: Order) -> ShardEnded:
+        client.put_object(Bucket=BUCKET, Key="keys.txt", Body=b"old/img/0000.jpg\n")
+        return carry_shard(order)
+
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", late)
+    listed = Plan.of(f"s3://{BUCKET}/old/img/", f"s3://{BUCKET}/new/img/", name="l", keys=f"s3://{BUCKET}/keys.txt")
+    with pytest.raises(UsageError, match="is not the one that the run began with"):
+        await migrate(listed, in_shards(tmp_path, state=state), executor=threads)
+    assert keys_of(sandbox, "new/") == []
+
+
 async def test_a_key_of_a_list_that_is_not_there_is_said_each_time_and_holds_up_no_shard(
     plan: Plan, tmp_path: Path, sandbox: Endpoint, threads: ThreadPoolExecutor, small: None
 ) -> None:
