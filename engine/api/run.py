@@ -108,7 +108,6 @@ async def migrate(
     committed. An object that fails is no error: it is in `MigrationResult.aside`, and the next run tries it again."""
     options, stop = options or Options(), stop or StopSignal()
     async with one_error(), open_plan(plan, options) as opened, _first_pages(plan, opened, listed) as store_of:
-        opened.sources.listed = listed
         path = ledger_path(plan, options)
         processes = processes_for(plan, options, path, executor=executor)
         if in_shards := processes > 1 or executor is not None:
@@ -117,6 +116,8 @@ async def migrate(
             begun(executor, processes) as at_work,
             await open_ledger(plan, opened, options, writes=True, in_shards=in_shards) as ledger,
         ):
+            if listed is not None:
+                opened.sources.listed = listed.of_lists((await ledger.binding()).lists)
             known = await opened.facts(plan.places, lacking=True)
             options.listener(RunStarted("run", plan.name, str(path), opened.home.endpoint, resumed=not ledger.fresh))
             if plan.asked is not None and await ledger.note(ASKED) != plan.asked:

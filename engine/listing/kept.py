@@ -11,7 +11,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -32,19 +32,26 @@ ENDING = ".listed"
 @dataclass(frozen=True, slots=True)
 class KeptListings:
     """Where the listings of one survey are; each is there only if it reached its end. Within an hour they have to be
-    used: the command that comes later lists anew, and removes them."""
+    used: the command that comes later lists anew, and removes them. `lists` are the digests of what the routes' lists
+    say, by route: of a list that was changed since nothing is kept."""
 
     folder: Path
     token: str = field(default_factory=lambda: secrets.token_hex(8))
+    lists: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def beside(cls, ledger: Path) -> Self:
         """Of a plan with this ledger."""
         return cls(ledger.with_name(f"{ledger.name}.lists"))
 
+    def of_lists(self, lists: tuple[tuple[str, str], ...]) -> Self:
+        """The same, of routes whose lists say this now."""
+        return replace(self, lists=lists)
+
     def path(self, route: str, side: Side) -> Path:
         """Where one side of a route is."""
-        name = hashlib.sha256(route.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+        said = dict(self.lists).get(route, "") if side is Side.SOURCE else ""
+        name = hashlib.sha256(f"{route}\0{said}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
         return self.folder / f"{self.token}-{name}-{side.name.lower()}{ENDING}"
 
     def remove(self) -> None:

@@ -16,6 +16,7 @@ from engine.api.run import migrate
 from engine.api.verify import verify
 from engine.errors import LedgerMismatch, PlanError, UsageError
 from engine.events import Event, Notice
+from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
 from engine.sandbox import Sandbox
@@ -276,13 +277,23 @@ async def test_a_key_whose_source_was_deleted_by_cleanup_may_leave_the_list(scen
     assert scene.copied() == ["a", "b b", "c+c"]
 
 
-async def test_an_inventory_that_names_less_is_refused(scene: Scene) -> None:
-    def written(keys: list[str]) -> Plan:
-        data = scene.inventory(keys)
-        (scene.folder / "manifest.json").write_text(scene.manifest(data))
-        (scene.folder / "1.csv.gz").write_bytes(data)
-        return scene.plan(inventory=str(scene.folder / "manifest.json"))
+@pytest.mark.parametrize("kind", ["keys", "inventory"])
+async def test_a_list_that_changes_while_a_question_stands_open_is_read_anew(scene: Scene, kind: str) -> None:
+    """What was listed for the question is of the older one, and would be called all that the newer one names."""
 
+    def written(*keys: str) -> Plan:
+        return scene.listed(*keys) if kind == "keys" else scene.inventoried(list(keys))
+
+    kept = KeptListings.beside(scene.folder / "l.ledger")
+    await survey(written("a", "b b"), scene.options, keep=kept)
+    plan = written("a", "b b", "c+c", "z/z")
+    result = await migrate(plan, scene.options, listed=kept)
+    assert result.complete and scene.copied() == ["a", "b b", "c+c", "z/z"]
+    assert (await verify(plan, scene.options)).agrees
+
+
+async def test_an_inventory_that_names_less_is_refused(scene: Scene) -> None:
+    written = scene.inventoried
     plan = written(["a", "b b"])
     assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
     with pytest.raises(LedgerMismatch, match=r'holds 1 object of the route .* does not name: "src/a"'):
