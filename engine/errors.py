@@ -326,7 +326,10 @@ async def one_error() -> AsyncIterator[None]:
         first = next((error for error in each_error(group) if isinstance(error, EngineError)), None)
         if first is None:
             raise
-        raise first from None
+        try:
+            raise first from None
+        finally:  # it was given the group as its context, whose member it is: nothing can send such a circle on
+            first.__context__ = None
 
 
 def each_error(error: BaseException) -> Iterator[BaseException]:

@@ -6,10 +6,11 @@ import inspect
 import pickle
 from typing import Any
 
+import anyio
 import pytest
 
 import engine.errors
-from engine.errors import EngineError, StoreError
+from engine.errors import EngineError, StoreError, UsageError, one_error
 
 KINDS: list[Any] = [
     kind for _, kind in inspect.getmembers(engine.errors, inspect.isclass) if issubclass(kind, EngineError)
@@ -28,3 +29,18 @@ def test_an_error_comes_out_of_another_process_as_it_went_in(kind: Any) -> None:
     assert type(again) is kind
     assert str(again) == str(error)
     assert vars(again) == vars(error)
+
+
+async def test_an_error_of_a_task_comes_out_of_a_dask_worker_as_it_went_in() -> None:
+    """Dask sends what led to an error as well, which was the group of which it is one."""
+    sending = pytest.importorskip("distributed.protocol.pickle")
+
+    async def fail() -> None:
+        raise UsageError("it is so", advice="do so")
+
+    with pytest.raises(UsageError) as caught:
+        async with one_error(), anyio.create_task_group() as group:
+            group.start_soon(fail)
+    error = sending.loads(sending.dumps(caught.value))
+    assert type(error) is UsageError
+    assert error.advised == "it is so. do so"
