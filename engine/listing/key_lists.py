@@ -45,7 +45,7 @@ class ListedKeys(PagesOnDisk):
 
     Everything that one command concludes rests on one reading of the file: it is looked at once, at the first question,
     and sorted where that was not done before, into `folder`. `sorted_at` is the outcome of another process of the same
-    command, which is not asked about the file again."""
+    command, which is not asked about the file again unless it was removed meanwhile."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class ListedKeys(PagesOnDisk):
         self._takes = route.selection.takes_key
         self._list = key_list
         self._where: Location | Path = key_list.location or Path(plan.local_path(key_list.path))
-        self._folder = folder
+        self._folder = folder if sorted_at is None else sorted_at.parent
         self._sorted_at = sorted_at
         self._name = ""
         self._lasting = sorted_at is not None
@@ -127,7 +127,8 @@ class ListedKeys(PagesOnDisk):
 
     async def _open(self) -> SortedKeys:
         if self._sorted_at is not None:
-            return await anyio.to_thread.run_sync(SortedKeys, self._sorted_at)
+            with suppress(LookupError):
+                return await anyio.to_thread.run_sync(SortedKeys, self._sorted_at)
         name = await self.file_name()
         with suppress(LookupError):
             return await anyio.to_thread.run_sync(SortedKeys, self._folder / name)

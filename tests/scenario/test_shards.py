@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -551,6 +552,35 @@ async def test_a_list_in_s3_that_changes_during_a_run_ends_it(
     with pytest.raises(UsageError, match="is not the one that the run began with"):
         await migrate(listed, in_shards(tmp_path, state=state), executor=threads)
     assert keys_of(sandbox, "new/") == []
+
+
+@pytest.mark.parametrize("changed", [False, True])
+async def test_lists_in_order_may_be_removed_during_a_run_and_are_made_anew_of_the_same_list(
+    plan: Plan,
+    tmp_path: Path,
+    sandbox: Endpoint,
+    threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    changed: bool,
+) -> None:
+    chosen = [f"old/img/{number:04d}.jpg" for number in range(0, IMAGES, 2)]
+    (tmp_path / "keys.txt").write_text("\n".join(chosen))
+
+    def without(order: Order) -> ShardEnded:
+        shutil.rmtree(tmp_path / "in-shards.ledger.lists", ignore_errors=True)
+        if changed:
+            (tmp_path / "keys.txt").write_text(chosen[0])
+        return carry_shard(order)
+
+    monkeypatch.setattr(engine.shards.coordinating, "carry_shard", without)
+    listed = Plan.of(f"s3://{BUCKET}/old/img/", f"s3://{BUCKET}/new/img/", name="l", keys=str(tmp_path / "keys.txt"))
+    if changed:
+        with pytest.raises(UsageError, match="is not the one that the run began with"):
+            await migrate(listed, in_shards(tmp_path), executor=threads)
+        return
+    assert (await migrate(listed, in_shards(tmp_path), executor=threads)).complete
+    assert keys_of(sandbox, "new/img/") == [key.replace("old", "new") for key in chosen]
 
 
 async def test_a_key_of_a_list_that_is_not_there_is_said_each_time_and_holds_up_no_shard(
