@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from engine.api.options import Options, ledger_path
 from engine.plan.document import Plan
 
 STATE_DIR = "--state-dir"
+STATE = "--state"
 REASON = "WHY"
 """What stands for a reason that is the user's own to give."""
 
@@ -25,6 +27,11 @@ def command(plan: Plan, ledger: Path | None, verb: str, *words: str) -> str:
         at = flags.index(STATE_DIR)
         del flags[at : at + 2]
     return typed("cartage", verb, *named, *words, *apart, *flags)
+
+
+def kept_at(plan: Plan, state: str | None) -> Plan:
+    """The plan, whose commands have `--state` as its ledger needs it, whether it was given or not."""
+    return plan if state is None or STATE in plan.flags else replace(plan, flags=(*plan.flags, STATE, state))
 
 
 def of_ledger(ledger: Path, verb: str, *words: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,8 +14,9 @@ from engine.api.lists import bind_lists
 from engine.api.options import Options, ledger_path
 from engine.errors import LedgerMismatch, LedgerMissing, UsageError, one_error
 from engine.events import RunStarted
+from engine.journal.place import META as VIEW
+from engine.journal.place import given_of, place_of
 from engine.journal.state import refuse_unfit
-from engine.journal.views import META as VIEW
 from engine.journal.views import Journals
 from engine.ledger import (
     Binding,
@@ -123,10 +123,9 @@ async def refuse_other_state(ledger: Ledger, options: Options, *, create: bool) 
     where something has to be."""
     kept = await ledger.meta(VIEW)
     if options.state is None and kept is not None:
-        place = json.loads(kept)[0].removesuffix("index/")
-        given = place.removesuffix(f"{(await ledger.binding()).plan_name}/")
+        given = given_of(kept, (await ledger.binding()).plan_name)
         raise LedgerMismatch(
-            f"the ledger {ledger.path} is a view of {place}, where others may have changed it.",
+            f"the ledger {ledger.path} is a view of {place_of(kept)}, where others may have changed it.",
             advice=f"Add what it was made with: --state {given}",
         )
     if options.state is not None and not create and isinstance(ledger, ShardedLedger) and not await ledger.shards():

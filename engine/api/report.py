@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.api.asked import asked_of
+from engine.api.commands import kept_at
 from engine.api.options import Options, ledger_path
 from engine.api.status import Status, status_of
 from engine.errors import LedgerMissing, UsageError
@@ -134,11 +135,12 @@ async def _read(path: Path, plan: Plan | None, reader: LedgerReader, scan: Scan 
         aside += records[: ASIDE_SHOWN - len(aside)]
         if len(aside) == ASIDE_SHOWN:
             break
+    status = await status_of(path, reader)
     return Report(
         ledger=path,
         at_ms=at_ms,
-        plan=plan,
-        status=await status_of(path, reader),
+        plan=plan and kept_at(plan, status.state),
+        status=status,
         history=await reader.history(),
         accepted=tuple(await accepted_in(reader)),
         aside=tuple(aside),

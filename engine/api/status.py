@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import anyio
 
+from engine.journal.place import META, given_of
 from engine.ledger import Acceptance, Binding, LedgerReader, RunRecord, Snapshot, Worker, open_to_read
 from engine.plan.lifecycle import ASIDE, State
 from engine.plan.noted import Noted, accepted_states
@@ -20,7 +21,8 @@ from engine.shown import LedgerResult
 class Status(LedgerResult):
     """A ledger at this moment, read alone and without a lock. `noted` is what may be accepted of its objects, `worker`
     who is at work on it (None: nobody), `restoring` how many of the archived are on their way back, as far as is
-    known."""
+    known; `state` is what every command that changes it has to be given (`Options.state`), None where it is kept in no
+    other place."""
 
     ledger: Path
     binding: Binding
@@ -31,6 +33,7 @@ class Status(LedgerResult):
     noted: Mapping[str, Noted] = field(default_factory=dict)
     worker: Worker | None = None
     restoring: int = 0
+    state: str | None = None
 
     @property
     def accepted(self) -> frozenset[State]:
@@ -50,9 +53,10 @@ async def status(path: str | Path) -> Status:
 
 async def status_of(path: Path, reader: LedgerReader) -> Status:
     """What a ledger says that is open. Raises `LedgerCorrupt`."""
+    binding, kept = await reader.binding(), await reader.meta(META)
     return Status(
         ledger=path,
-        binding=await reader.binding(),
+        binding=binding,
         tallies=await reader.tallies(),
         snapshots=await reader.snapshots(),
         uploads=await reader.open_uploads(),
@@ -60,6 +64,7 @@ async def status_of(path: Path, reader: LedgerReader) -> Status:
         noted=await reader.noted(),
         worker=await reader.worker(),
         restoring=await reader.restoring(),
+        state=None if kept is None else given_of(kept, binding.plan_name),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import anyio
 import click
 
-from engine.api.commands import STATE_DIR
+from engine.api.commands import STATE, STATE_DIR
 from engine.api.load import load_plan
 from engine.api.options import Options
 from engine.api.stopping import StopSignal
@@ -113,7 +113,7 @@ class Invocation:
         options = self.options
         named = {"--endpoint-url": options.endpoint_url, "--region": options.region, "--profile": options.profile}
         named |= {STATE_DIR: str(options.state_dir) if options.state_dir is not None else None}
-        named |= {"--state": options.state}
+        named |= {STATE: options.state}
         named |= {"--links": options.links} if options.links != "skip" else {}
         flags = [word for flag, value in named.items() if value is not None for word in (flag, value)]
         return (*flags, "--request-payer") if options.request_payer else tuple(flags)

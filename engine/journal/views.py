@@ -17,6 +17,7 @@ import anyio
 
 from engine.errors import LedgerError, LedgerMismatch
 from engine.journal.journal import Journal
+from engine.journal.place import META
 from engine.journal.segments import Segment
 from engine.journal.thinning import Thinner
 from engine.ledger import Ledger
@@ -25,9 +26,6 @@ from engine.ledger.writer import Command as AnyCommand
 from engine.ledger.writer import Writer
 from engine.model import Location
 from engine.store import ObjectStore
-
-META = "journal"
-"""Under which key a view's `meta` has the journal's place and its next slot."""
 
 
 @dataclass(frozen=True, slots=True)

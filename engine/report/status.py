@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from engine.api.commands import command, of_ledger
+from engine.api.commands import command, kept_at, of_ledger
 from engine.api.status import Pulse, Status
 from engine.events import COPYING, Doing, Progress
 from engine.ledger import Moment, Worker
@@ -107,6 +107,7 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     """What a ledger says. `plan` is the one that it belongs to, None where that is not known; `at_work` says who is at
     work on it, and how far that is (`work_lines`)."""
     head = f"{safe(status.binding.plan_name)}  {safe(status.binding.endpoint)}  ({safe(str(status.ledger))})"
+    plan = plan and kept_at(plan, status.state)
     page: list[str | Table] = [head, *at_work, ""]
     page.append(tallies_table(status.tallies) if status.tallies else "no object yet")
     open_routes = [item.route for item in status.snapshots if not item.closed_ms]

@@ -282,7 +282,7 @@ async def test_a_list_that_changes_while_a_question_stands_open_is_read_anew(sce
     """What was listed for the question is of the older one, and would be called all that the newer one names."""
 
     def written(*keys: str) -> Plan:
-        return scene.listed(*keys) if kind == "keys" else scene.inventoried(list(keys))
+        return scene.listed(*keys) if kind == "keys" else scene.inventoried(*keys)
 
     kept = KeptListings.beside(scene.folder / "l.ledger")
     await survey(written("a", "b b"), scene.options, keep=kept)

@@ -37,6 +37,7 @@ from engine.api.following import follow
 from engine.api.options import Options
 from engine.api.plan import survey
 from engine.api.receipt import check_receipt, receipt
+from engine.api.report import report_on
 from engine.api.run import migrate
 from engine.api.status import Status, status
 from engine.api.stopping import StopSignal
@@ -59,6 +60,7 @@ from engine.plan.record import Decision
 from engine.plan.route import Route
 from engine.plan.settings import Expectation
 from engine.plan.shards import Piece, joined
+from engine.report.status import status_page
 from engine.s3.s3_store import S3Store
 from engine.sandbox import Sandbox
 from engine.shards.board import FolderBoard
@@ -785,6 +787,10 @@ async def test_a_ledger_that_is_kept_in_s3_is_not_written_without_it(
     with pytest.raises(LedgerMismatch, match="is a view of") as refused:
         await verify(plan, in_shards(tmp_path))
     assert refused.value.advice.endswith(f"--state {state}")
+    looked = await status(tmp_path / "in-shards.ledger")
+    assert str(status_page(looked, plan)[-1]).endswith(f" --state {state}"), "what is next is not refused"
+    reported = (await report_on(plan, in_shards(tmp_path))).plan
+    assert reported is not None and reported.flags == ("--state", state)
     with pytest.raises(LedgerMissing, match="nothing was carried yet"):
         await verify(plan, Options(ledger=tmp_path / "other.ledger", state=state.replace("runs", "elsewhere")))
 
