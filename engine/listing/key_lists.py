@@ -62,7 +62,7 @@ class ListedKeys(PagesOnDisk):
         self._route = route.name
         self._takes = route.selection.takes_key
         self._list = key_list
-        self._where: Location | Path = key_list.location or Path(plan.local_path(key_list.path))
+        self._where: Location | Path = key_list.location or Path(key_list.at or plan.local_path(key_list.path))
         self._folder = folder if sorted_at is None else sorted_at.parent
         self._sorted_at = sorted_at
         self._name = ""

@@ -23,7 +23,7 @@ from engine.plan.binding import binding_of
 from engine.plan.document import Plan
 from engine.plan.likeness import nearest
 from engine.plan.lines import Path, lines_of
-from engine.plan.locations import Around, flat, problem_of_bucket
+from engine.plan.locations import Around, flat, local_path, problem_of_bucket
 from engine.plan.overlap import collisions
 from engine.plan.problems import Problems
 from engine.plan.reading_finish import read_manifest, read_probes, read_references
@@ -73,7 +73,13 @@ def read_one_route(
     (route,) = plan.routes
     name = name or _name_of(route)
     local = {end: str(at) for end, at in (("source", route.source), ("target", route.target)) if at.is_local}
-    return replace(plan, name=name, routes=(replace(route, name=name),), asked={**asked, **local})
+    key_list = route.key_list
+    if key_list is not None and key_list.path and folder is not None:
+        local["list_at"] = str(local_path(key_list.path, folder, home))
+    asked = {**asked, **local}
+    if key_list is not None:
+        key_list = replace(key_list, at=asked.get("list_at", ""))
+    return replace(plan, name=name, routes=(replace(route, name=name, key_list=key_list),), asked=asked)
 
 
 def _name_of(route: Route) -> str:

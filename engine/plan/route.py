@@ -50,12 +50,14 @@ class KeyList:
     """A list that stands in for the source's listing.
 
     `kind` "keys" (a text file, one full key a line) or "inventory" (an S3 Inventory manifest.json). `location` where it
-    is in S3; else `path`, as the plan writes it, relative to the plan's folder.
+    is in S3; else `path`, as the plan writes it, relative to the plan's folder; `at`: where that is, of a plan that has
+    no file, wherever its ledger is looked at from.
     """
 
     kind: str
     location: Location | None = None
     path: str = ""
+    at: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return str(self.location) if self.location is not None else self.path

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import orc, parquet
 
+from engine.api.asked import asked_plan
 from engine.api.cleanup import cleanup
 from engine.api.plan import survey
 from engine.api.run import migrate
@@ -275,6 +276,20 @@ async def test_a_key_whose_source_was_deleted_by_cleanup_may_leave_the_list(scen
     plan = scene.listed("c+c")
     assert (await migrate(plan, scene.options)).complete
     assert scene.copied() == ["a", "b b", "c+c"]
+
+
+async def test_the_list_of_a_copy_without_a_plan_file_is_the_same_file_from_another_folder(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.listed("a", "b b")
+    monkeypatch.chdir(scene.folder)
+    plan = Plan.of(f"s3://{scene.bucket}/src/", f"s3://{scene.bucket}/dst/", keys="keys.txt", folder=scene.folder)
+    assert (await migrate(plan, scene.options)).complete
+    (scene.folder / "elsewhere").mkdir()
+    monkeypatch.chdir(scene.folder / "elsewhere")
+    Path("keys.txt").write_text("src/a\nsrc/b b\nsrc/c+c\n")
+    asked = await asked_plan(scene.folder / "l.ledger")
+    assert asked is not None and (await verify(asked, scene.options)).agrees
 
 
 @pytest.mark.parametrize("kind", ["keys", "inventory"])

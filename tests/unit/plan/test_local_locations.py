@@ -11,6 +11,7 @@ from engine.model import FILE_SITE, Location, ObjectRef
 from engine.plan.document import Plan
 from engine.plan.locations import covers, parse_location
 from engine.plan.permissions import actions, policy
+from engine.plan.route import KeyList
 
 FOLDER, HOME = PurePosixPath("/base/here"), PurePosixPath("/users/me")
 
@@ -216,6 +217,17 @@ def test_the_same_folder_finds_its_ledger_again_from_anywhere() -> None:
     assert here.asked is not None
     again = Plan.again(here.asked)
     assert (again.digest, again.routes) == (here.digest, here.routes)
+
+
+def test_a_list_of_a_copy_is_the_same_file_from_anywhere_and_its_ledger_is_found_by_the_name_as_typed() -> None:
+    plan = Plan.of("s3://bkt/x/", "s3://bkt/y/", keys="k.txt", folder=FOLDER, home=HOME)
+    assert (plan.name, plan.digest[:8]) == ("x-to-y-29927e00", "08204258"), "older ledgers are bound to these"
+    assert plan.routes[0].key_list == KeyList("keys", path="k.txt") and plan.asked is not None
+    again = Plan.again(plan.asked).routes[0].key_list
+    assert again is not None and again.at == "/base/here/k.txt"
+    old = Plan.of("s3://bkt/x/", "s3://bkt/y/", keys="k.txt")
+    assert old.digest == plan.digest and old.asked is not None
+    assert Plan.again(old.asked).routes == plan.routes
 
 
 def test_what_is_asked_of_s3_needs_no_permission_for_a_folder() -> None:
