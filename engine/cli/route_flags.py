@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,27 @@ def plan_of_flags(invocation: Invocation, source: str, target: str, given: dict[
     for name, flag in (("tags", "--tag"), ("metadata", "--metadata")):
         given[name] = pairs(flag, given[name])
     rules = {name: value for name, value in given.items() if value}
-    return invocation.named(Plan.of(source, target, folder=here, home=home, **rules, **more))
+    return invocation.named(with_list_kept(Plan.of(source, target, folder=here, home=home, **rules, **more)))
+
+
+def with_list_kept(plan: Plan) -> Plan:
+    """The plan; a list that comes through a pipe can be read once, and a copy reads it for its question and after it:
+    it is kept as long as this process lives. Raises `UsageError` where it cannot be."""
+    key_list = plan.routes[0].key_list
+    if key_list is None or not key_list.at or not Path(key_list.at).is_fifo():
+        return plan
+    kept = Path(_own_folder().name) / "keys"
+    try:
+        with Path(key_list.at).open("rb") as pipe, kept.open("wb") as file:
+            shutil.copyfileobj(pipe, file)
+    except OSError as error:
+        raise UsageError(f"the list {key_list} cannot be kept in {kept.parent}: {error.strerror or error}") from error
+    return plan.with_list_at(str(kept))
+
+
+@cache
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="cartage-list-")
 
 
 def pairs(flag: str, texts: tuple[str, ...]) -> dict[str, str]:

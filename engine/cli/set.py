@@ -9,7 +9,7 @@ from engine.api.load import home_folder
 from engine.cli.confirming import can_ask
 from engine.cli.invocation import Invocation
 from engine.cli.plan import dry_run
-from engine.cli.route_flags import pairs
+from engine.cli.route_flags import pairs, with_list_kept
 from engine.cli.run import carry_out
 from engine.errors import UsageError
 from engine.plan.document import Plan
@@ -37,7 +37,7 @@ def set_command(
         home=home_folder(),
         **given,
     )
-    plan = invocation.named(plan)
+    plan = invocation.named(with_list_kept(plan))
     if dry:
         dry_run(invocation, plan)
     if not yes and not can_ask(invocation):

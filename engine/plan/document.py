@@ -13,7 +13,7 @@ the first two relative to the plan's folder.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -196,6 +196,18 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 of the plan's canonical form: the same for two files that mean the same."""
         return digest_of(canonical(self))
+
+    @property
+    def list_is_gone(self) -> bool:
+        """Whether it is a copy by a list that came through a pipe, which no other command can read."""
+        return self.asked is not None and self.asked.get("list_at") == ""
+
+    def with_list_at(self, at: str) -> Plan:
+        """The plan of a copy whose list comes through a pipe, and lies at `at` as long as this command goes on."""
+        (route,) = self.routes
+        assert route.key_list is not None
+        route = replace(route, key_list=replace(route.key_list, at=at))
+        return replace(self, routes=(route,), asked={**(self.asked or {}), "list_at": ""})
 
     @property
     def in_place(self) -> bool:

@@ -8,8 +8,8 @@ from engine.api.commands import command
 from engine.api.run import MigrationResult
 from engine.plan.document import Plan
 from engine.report.ndjson import picked
-from engine.report.page import Page, Table, Tone, Toned, next_step
-from engine.report.status import next_command
+from engine.report.page import Page, Table, Tone, Toned
+from engine.report.status import next_lines
 from engine.report.tallies import (
     aside_lines,
     noted_lines,
@@ -49,8 +49,8 @@ def result_page(plan: Plan, result: MigrationResult, took_s: float) -> Page:
         if result.resumed and not counters.copied:  # what this run could not mend, the same again does not
             ways = ways._replace(again="")
         lines += ["", *aside_lines(result.aside, listing, ways, result.restoring)]
-    elif not (result.stopped or result.empty or not result.tallies) and (following := next_command(result, plan, "")):
-        lines.append(next_step(following))
+    elif not (result.stopped or result.empty or not result.tallies):
+        lines += next_lines(result, plan, "")
     return lines
 
 

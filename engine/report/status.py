@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from engine.api.run import MigrationResult  # what copies takes long to import, and status copies nothing
 
 SAME_COPY = "the same copy again"
+LIST_GONE = "next: the same copy by a list in a file: one that came through a pipe cannot be read again to verify"
 SHORTEST_MS = 2_000
 """Of less a run's own moments tell no rate."""
 
@@ -139,8 +140,15 @@ def status_page(status: Status, plan: Plan | None, at_work: Sequence[str] = ()) 
     again = SAME_COPY if by_hand else command(plan, status.ledger, "run") if plan is not None else ""
     if aside:
         return [*page, *aside_lines(aside, listing, ways_of(plan, status.ledger), status.restoring)]
-    following = next_command(status, plan, again if open_routes or in_flight else "")
-    return [*page, next_step(following)] if following else page
+    return [*page, *next_lines(status, plan, again if open_routes or in_flight else "")]
+
+
+def next_lines(status: Status | MigrationResult, plan: Plan | None, again: str) -> list[str]:
+    """What to type next, as a line; none where there is nothing."""
+    if plan is not None and plan.list_is_gone and not again:
+        return [LIST_GONE]
+    what = next_command(status, plan, again)
+    return [next_step(what)] if what else []
 
 
 def next_command(status: Status | MigrationResult, plan: Plan | None, again: str) -> str:
@@ -150,7 +158,7 @@ def next_command(status: Status | MigrationResult, plan: Plan | None, again: str
         return again
     states = {tally.state for tally in status.tallies}
     if State.COPIED in states:
-        return command(plan, status.ledger, "verify")
+        return "" if plan.list_is_gone else command(plan, status.ledger, "verify")
     if not plan.source:
         return ""
     verb = "cleanup" if states & {State.VERIFIED, State.DELETING} else "receipt"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,16 @@ from engine.api.asked import asked_plan
 from engine.api.cleanup import cleanup
 from engine.api.plan import survey
 from engine.api.run import migrate
+from engine.api.status import status
 from engine.api.verify import verify
+from engine.cli.route_flags import with_list_kept
 from engine.errors import LedgerMismatch, PlanError, UsageError
 from engine.events import Event, Notice
 from engine.listing.kept import KeptListings
 from engine.plan.document import Plan
 from engine.proof.judge import Kind
+from engine.report.run import result_page
+from engine.report.status import LIST_GONE, status_page
 from engine.sandbox import Sandbox
 from tests.scenario.listed import KEYS, Scene
 from tests.servers import Endpoint
@@ -290,6 +295,24 @@ async def test_the_list_of_a_copy_without_a_plan_file_is_the_same_file_from_anot
     Path("keys.txt").write_text("src/a\nsrc/b b\nsrc/c+c\n")
     asked = await asked_plan(scene.folder / "l.ledger")
     assert asked is not None and (await verify(asked, scene.options)).agrees
+
+
+async def test_a_list_that_comes_through_a_pipe_is_there_after_the_question_too_and_no_verify_is_named(
+    scene: Scene,
+) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"src/a\nsrc/b b\n")
+    os.close(writing)
+    typed: dict[str, Any] = {"keys": f"/dev/fd/{reading}", "folder": scene.folder}
+    plan = with_list_kept(Plan.of(f"s3://{scene.bucket}/src/", f"s3://{scene.bucket}/dst/", **typed))
+    os.close(reading)
+    kept = KeptListings.beside(scene.folder / "l.ledger")
+    await survey(plan, scene.options, keep=kept)
+    result = await migrate(plan, scene.options, listed=kept)
+    assert result.complete and scene.copied() == ["a", "b b"]
+    assert result_page(plan, result, 1.0)[-1] == LIST_GONE
+    looked = await status(scene.folder / "l.ledger")
+    assert status_page(looked, await asked_plan(looked.ledger))[-1] == LIST_GONE
 
 
 @pytest.mark.parametrize("kind", ["keys", "inventory"])
