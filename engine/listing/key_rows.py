@@ -98,10 +98,12 @@ def read_manifest(name: str, body: bytes, source_bucket: str) -> Inventory:
     """Read a manifest. Raises `PlanError` where it is none, of another bucket, or of files of another form."""
     try:
         data: Any = json.loads(body)
-        form = data["fileFormat"]
-        columns = tuple(column.strip() for column in data["fileSchema"].split(","))
-        files = tuple(InventoryFile(item["key"], str(item.get("MD5checksum") or "")) for item in data["files"])
+        schema, form = data["fileSchema"], data["fileFormat"]
+        files = tuple(InventoryFile(item["key"], item.get("MD5checksum") or "") for item in data["files"])
         bucket, of = data["destinationBucket"].rpartition(":")[2], data["sourceBucket"]
+        texts = [text for file in files for text in (file.key, file.md5)] + ([schema] if form == "CSV" else [])
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("what has to be text is none")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise PlanError([f"{name} is not the manifest.json of an S3 Inventory"]) from None
     if form not in ("CSV", "Parquet", "ORC"):
@@ -110,6 +112,7 @@ def read_manifest(name: str, body: bytes, source_bucket: str) -> Inventory:
         raise PlanError([f"{name}: it lists the bucket {of}, and the route copies from {source_bucket}"])
     if form != "CSV":
         return Inventory(name, bucket, (), files, form)
+    columns = tuple(column.strip() for column in schema.split(","))
     if "Key" not in columns:
         raise PlanError([f"{name}: it has no column Key"])
     return Inventory(name, bucket, columns, files)

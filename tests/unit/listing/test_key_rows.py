@@ -78,6 +78,8 @@ def test_a_manifest_says_where_its_files_are_and_what_is_in_them() -> None:
         (b"{", "is not the manifest.json"),
         (manifest(fileSchema=None), "is not the manifest.json"),
         (manifest(files={"key": 1}), "is not the manifest.json"),
+        (manifest(files=[{"key": None}]), "is not the manifest.json"),
+        (manifest(files=[{"key": "x", "MD5checksum": 5}]), "is not the manifest.json"),
         (manifest(fileFormat="Avro"), "are Avro"),
         (manifest(sourceBucket="other"), "lists the bucket other"),
         (manifest(fileSchema="Bucket, Size"), "no column Key"),
