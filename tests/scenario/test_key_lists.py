@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -332,9 +333,9 @@ async def test_a_list_that_changes_while_a_question_stands_open_is_read_anew(sce
 
 async def test_an_inventory_that_names_less_is_refused(scene: Scene) -> None:
     written = scene.inventoried
-    plan = written(["a", "b b"])
+    plan = written("a", "b b")
     assert (await migrate(plan, scene.options)).complete and (await verify(plan, scene.options)).agrees
     with pytest.raises(LedgerMismatch, match=r'holds 1 object of the route .* does not name: "src/a"'):
-        await cleanup(written(["b b", "z/z"]), scene.options)
-    assert (await migrate(written(["b b", "z/z", "a"]), scene.options)).complete
+        await cleanup(written("b b", "z/z"), scene.options)
+    assert (await migrate(written("b b", "z/z", "a"), scene.options)).complete
     assert scene.copied() == ["a", "b b", "z/z"]
